@@ -1,0 +1,147 @@
+# tinyproof: from a dataset or an int8 .tflite to firmware, and proof that the board computes the same.
+#
+# Variables: RECIPE (default motion), BOARD, EMULATOR, PORT, LINK_PORT, FRAMEWORK, MODEL, CASES, CV
+
+RECIPE ?= motion
+BOARD ?= qemu_m4
+CASES ?= 100
+DEMO_BOARDS := nano33 esp32
+ALL_BOARDS := qemu_m4 qemu_xtensa nano33 esp32 native
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+SHELL := /bin/bash
+
+PY := .venv/bin/python
+export PLATFORMIO_CORE_DIR := $(CURDIR)/.platformio
+export MPLCONFIGDIR := $(CURDIR)/build/.matplotlib
+
+# A model made elsewhere gets a folder of its own under build/, as a recipe does.
+NAME := $(if $(MODEL),$(basename $(notdir $(MODEL))),$(RECIPE))
+OUT := build/$(NAME)
+RECIPE_FILE := $(wildcard model/recipes/$(RECIPE).toml)
+RUN_OPTIONS := $(if $(EMULATOR),--emulator $(EMULATOR)) $(if $(PORT),--port $(PORT))
+
+# What each stage depends on besides the stage before it.
+DATA_CODE := $(wildcard model/datasets/*.py model/features/*.py) model/checks.py model/recipe.py
+TRAIN_CODE := model/networks.py model/augment.py model/train.py model/baselines.py model/evaluate.py
+QUANT_CODE := $(wildcard quantize/*.py quantize/tflite/*.py quantize/ops/*.py quantize/templates/*)
+FIRMWARE_CODE := $(shell find firmware boards -type f -not -name '*.md' -not -path '*/__pycache__/*') \
+	platformio.ini host_tools/build.py host_tools/board.py host_tools/elf.py
+LINK_CODE := $(wildcard host_tools/*.py host_tools/emulators/*.py)
+
+.PHONY: help setup doctor check train quantise emit build parity bench report demo flash monitor \
+	test test-all lint format clean lock
+
+help: ## print the targets
+	@echo "tinyproof: TinyML firmware with proof. The main job: make demo. Targets:"
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | \
+		awk -F '\t' '{ printf "  %-10s %s\n", $$1, $$2 }'
+	@echo "Variables: RECIPE=$(RECIPE) BOARD=$(BOARD) EMULATOR= PORT= FRAMEWORK= MODEL= CASES=$(CASES)"
+	@echo "Boards: $(ALL_BOARDS)"
+
+setup: ## install everything into this folder (SKIP_SYSTEM=1: print missing system packages)
+	@PYTHON="$(PYTHON)" host_tools/setup.sh
+
+.venv/ready: requirements.lock system-packages.txt host_tools/setup.sh host_tools/provision.py
+	@PYTHON="$(PYTHON)" host_tools/setup.sh
+
+doctor: | .venv/ready ## a table of every prerequisite and how to fix what is missing
+	@$(PY) -m host_tools doctor
+
+# --- from data to a quantised model -----------------------------------------------------------
+
+ifeq ($(MODEL),)
+$(OUT)/dataset.json: $(RECIPE_FILE) $(DATA_CODE) | .venv/ready
+	$(PY) -m model check $(RECIPE)
+
+$(OUT)/train.json: $(OUT)/dataset.json $(TRAIN_CODE)
+	$(PY) -m model train $(RECIPE)
+
+$(OUT)/golden.npz: $(OUT)/train.json quantize/ptq.py quantize/qat.py quantize/choose.py
+	$(PY) -m quantize run $(RECIPE)
+else
+$(OUT)/golden.npz: $(MODEL) | .venv/ready
+	$(PY) -m quantize golden $(MODEL) --cases $(CASES)
+endif
+
+$(OUT)/gen/manifest.json: $(OUT)/golden.npz $(QUANT_CODE)
+	$(PY) -m quantize emit $(NAME)
+
+check: | .venv/ready ## check the data of RECIPE
+	$(PY) -m model check $(RECIPE)
+
+train: $(OUT)/train.json ## train the float network of RECIPE (CV=5: cross-validate by subject instead)
+	$(if $(CV),$(PY) -m model cross-validate $(RECIPE) --folds $(CV))
+
+quantise: $(OUT)/golden.npz ## post-training and quantisation-aware int8, choose by validation
+
+emit: $(OUT)/gen/manifest.json ## write model.c, the TFLite Micro array and the manifest
+
+# --- firmware, one folder a board -------------------------------------------------------------
+
+$(OUT)/%/firmware.elf: $(OUT)/gen/manifest.json $(FIRMWARE_CODE)
+	$(PY) -m host_tools build $(NAME) $*
+
+$(OUT)/%/parity.ok: $(OUT)/%/firmware.elf $(LINK_CODE)
+	$(PY) -m host_tools parity $(NAME) $*
+	@touch $@
+
+$(OUT)/%/bench.json: $(OUT)/%/firmware.elf $(LINK_CODE)
+	$(PY) -m host_tools bench $(NAME) $*
+
+build: $(OUT)/$(BOARD)/firmware.elf ## build the firmware of RECIPE or MODEL for BOARD
+
+parity: $(OUT)/$(BOARD)/firmware.elf ## compare every output byte of BOARD with TFLite Micro (PORT= for a real one)
+	$(PY) -m host_tools parity $(NAME) $(BOARD) $(RUN_OPTIONS)
+
+bench: $(OUT)/$(BOARD)/firmware.elf ## count instructions, per layer, and sizes on BOARD
+	$(PY) -m host_tools bench $(NAME) $(BOARD) $(RUN_OPTIONS)
+
+REPORT_BOARDS := $(sort $(DEMO_BOARDS) qemu_m4 qemu_xtensa)
+$(OUT)/report.html: $(foreach b,$(REPORT_BOARDS),$(OUT)/$(b)/parity.ok $(OUT)/$(b)/bench.json)
+	$(PY) -m host_tools report $(NAME)
+
+report: $(OUT)/report.html ## write report.html and report.json from what has been run
+
+demo: $(OUT)/report.html ## the main job: data, training, int8, firmware for both boards, parity, report
+	@$(PY) -m host_tools summary $(NAME)
+
+flash: $(OUT)/$(BOARD)/firmware.elf ## upload to BOARD=nano33|esp32 at PORT, then hello and self-test
+	$(PY) -m host_tools flash $(NAME) $(BOARD) $(if $(PORT),--port $(PORT)) \
+		$(if $(LINK_PORT),--link-port $(LINK_PORT)) $(if $(FRAMEWORK),--framework $(FRAMEWORK))
+
+monitor: | .venv/ready ## open pio device monitor on PORT at the right speed
+	@$(PY) -m host_tools monitor $(BOARD) $(if $(PORT),--port $(PORT))
+
+# --- the project itself -----------------------------------------------------------------------
+
+test: | .venv/ready ## all tests but the slow sweeps
+	$(PY) -m pytest -n 2 -m "not slow"
+
+test-all: | .venv/ready ## all tests, with the slow sweeps
+	ROWS=500 $(PY) -m pytest -n 2
+
+C_FILES = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h')
+lint: | .venv/ready ## ruff, mypy --strict, clang-format and cppcheck
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	clang-format --dry-run --Werror $(C_FILES)
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 \
+		--inline-suppr --suppress=missingIncludeSystem -Ifirmware/kernels -Ifirmware/link \
+		-Ifirmware/app -Ifirmware/board firmware/kernels firmware/link firmware/app firmware/board
+
+format: | .venv/ready ## format Python and C
+	$(PY) -m ruff check --fix-only --quiet .
+	$(PY) -m ruff format --quiet .
+	clang-format -i $(C_FILES)
+
+lock: | .venv/ready ## write requirements.lock anew from pyproject.toml
+	$(PY) -m pip install --quiet uv
+	$(PY) -m uv pip compile pyproject.toml --universal --generate-hashes --extra dev \
+		--python-version 3.10 --no-emit-index-url --no-annotate --no-header -o requirements.lock
+
+clean: ## remove what was built (keeps .venv and .platformio)
+	rm -rf build .pio

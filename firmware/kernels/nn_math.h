@@ -1,0 +1,66 @@
+/* Fixed-point arithmetic of the kernels, bit-equal to TFLite Micro's (gemmlowp double rounding).
+ * Relies on arithmetic right shift of negative values, which every supported compiler provides.
+ */
+#ifndef NN_MATH_H
+#define NN_MATH_H
+
+#include "nn_types.h"
+
+/* x * 2^shift, wrapping as two's complement does. */
+static inline int32_t nn_shift_left(int32_t x, int32_t shift)
+{
+    return (int32_t)((uint32_t)x << shift);
+}
+
+/* Sums wrap as TFLite Micro's do on every target, without undefined behaviour. */
+static inline int32_t nn_wrapping_add(int32_t a, int32_t b)
+{
+    return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
+/* High word of 2ab, rounded half away from zero; saturates the one product that overflows. */
+static inline int32_t nn_doubling_high_mul(int32_t a, int32_t b)
+{
+    if (a == INT32_MIN && b == INT32_MIN) {
+        return INT32_MAX;
+    }
+    const int64_t product = (int64_t)a * b;
+    const int64_t nudge = product >= 0 ? (INT64_C(1) << 30) : 1 - (INT64_C(1) << 30);
+    return (int32_t)((product + nudge) / (INT64_C(1) << 31));
+}
+
+/* x / 2^exponent for exponent 0..31, rounded half away from zero. */
+static inline int32_t nn_rounding_shift_right(int32_t x, int32_t exponent)
+{
+    const int32_t mask = (int32_t)((UINT32_C(1) << exponent) - 1U);
+    const int32_t threshold = (mask >> 1) + (x < 0 ? 1 : 0);
+    return (x >> exponent) + ((x & mask) > threshold ? 1 : 0);
+}
+
+static inline int32_t nn_requantize(int32_t x, nn_requant_t r)
+{
+    const int32_t left = r.shift > 0 ? r.shift : 0;
+    const int32_t right = r.shift > 0 ? 0 : -r.shift;
+    return nn_rounding_shift_right(nn_doubling_high_mul(nn_shift_left(x, left), r.multiplier),
+                                   right);
+}
+
+static inline int32_t nn_max(int32_t a, int32_t b)
+{
+    return a > b ? a : b;
+}
+
+static inline int32_t nn_min(int32_t a, int32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Rescale an accumulator, add the output's zero point and clamp. */
+static inline int8_t nn_output_s8(int32_t acc, nn_requant_t r, int32_t offset, int32_t low,
+                                  int32_t high)
+{
+    const int32_t value = nn_wrapping_add(nn_requantize(acc, r), offset);
+    return (int8_t)nn_min(nn_max(value, low), high);
+}
+
+#endif

@@ -1,0 +1,91 @@
+/* Parameters of the kernels.
+ *
+ * Conventions: tensors are dense, row-major, NHWC; sizes are in elements;
+ * an offset is the negated zero point of an input, or the zero point of the
+ * output; act_min and act_max clamp the output to -128..127 or less. Pointers
+ * in a struct are constants that live in flash. Nothing here is checked at run
+ * time: the code generator has validated every value.
+ */
+#ifndef NN_TYPES_H
+#define NN_TYPES_H
+
+#include <stdint.h>
+
+/* A positive real factor multiplier * 2^(shift - 31). */
+typedef struct {
+    int32_t multiplier; /* 0, or 2^30 .. 2^31 - 1 */
+    int32_t shift;      /* -31 .. 30; above 0 shifts left */
+} nn_requant_t;
+
+typedef struct {
+    int32_t n, h, w, c;
+} nn_shape_t;
+
+/* One axis of a strided walk: `count` steps of `stride` elements. */
+typedef struct {
+    int32_t count;
+    int32_t stride;
+} nn_axis_t;
+
+/* Where a window of kernel_h x kernel_w starts over the input. */
+typedef struct {
+    int32_t kernel_h, kernel_w;
+    int32_t stride_h, stride_w;
+    int32_t dilation_h, dilation_w;
+    int32_t pad_h, pad_w; /* rows above, columns to the left */
+} nn_window_t;
+
+typedef struct {
+    nn_shape_t input, output;
+    nn_window_t window;
+    int32_t input_offset, output_offset, act_min, act_max;
+    int32_t depth_multiplier;    /* depthwise only: outputs per input channel */
+    const int8_t *weights;       /* convolution [out_c][kh][kw][in_c]; depthwise [kh][kw][out_c] */
+    const int32_t *bias;         /* [out_c] */
+    const nn_requant_t *requant; /* [out_c] */
+} nn_conv_t;
+
+typedef struct {
+    int32_t batches, input_depth, output_depth;
+    int32_t input_offset, output_offset, act_min, act_max;
+    const int8_t *weights;       /* [output_depth][input_depth] */
+    const int32_t *bias;         /* [output_depth] */
+    const nn_requant_t *requant; /* [output_depth] */
+} nn_fully_connected_t;
+
+typedef struct {
+    nn_shape_t input, output;
+    nn_window_t window; /* dilation 1 */
+    int32_t act_min, act_max;
+} nn_pool_t;
+
+#define NN_REDUCE_AXES 4
+typedef struct {
+    nn_axis_t kept[NN_REDUCE_AXES];    /* outer to inner, unused ones {1, 0} */
+    nn_axis_t reduced[NN_REDUCE_AXES]; /* outer to inner, unused ones {1, 0} */
+    int32_t input_offset_sum;          /* input offset times the number of summed elements */
+    int32_t output_offset;
+    nn_requant_t requant; /* with 1 / number of summed elements folded in */
+} nn_mean_t;
+
+#define NN_BROADCAST_AXES 6
+typedef struct {
+    int32_t count[NN_BROADCAST_AXES];    /* output dimensions, outer to inner */
+    int32_t stride_a[NN_BROADCAST_AXES]; /* 0 where the input repeats */
+    int32_t stride_b[NN_BROADCAST_AXES];
+} nn_broadcast_t;
+
+typedef struct {
+    nn_broadcast_t walk;
+    int32_t a_offset, b_offset, output_offset, act_min, act_max;
+    int32_t left_shift;
+    nn_requant_t a_requant, b_requant, output_requant;
+} nn_add_t;
+
+typedef struct {
+    int32_t rows, depth;
+    int32_t multiplier, left_shift; /* input scale times beta in Q5.26 */
+    int32_t diff_min;               /* a smaller difference to the row's maximum gives 0 */
+} nn_softmax_t;
+
+#endif

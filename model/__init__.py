@@ -1,0 +1,3 @@
+"""The float side: from raw data to a trained network."""
+
+__version__ = "0.1.0"

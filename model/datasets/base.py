@@ -1,0 +1,49 @@
+"""What every source gives: labelled recordings."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from model.errors import DataError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """One uninterrupted recording of one group (subject)."""
+
+    values: npt.NDArray[np.float32]  # [samples, channels]
+    label: int
+    group: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """All recordings of a source."""
+
+    recordings: tuple[Recording, ...]
+    labels: tuple[str, ...]
+    channels: tuple[str, ...]
+    sample_rate_hz: float
+    sha256: str
+
+
+def verified_bytes(path: Path, sha256: str) -> bytes:
+    """The content of a data file; DataError when it is missing or is not the expected one."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{path}: the dataset cannot be read: {error.strerror}; run `make setup` to install it"
+        ) from error
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != sha256:
+        raise DataError(
+            f"{path}: another file than the recipe's: expected SHA-256 {sha256}, got {digest}; "
+            "reinstall it with `make setup`, or put the new hash into the recipe if you mean it"
+        )
+    return data

@@ -1,0 +1,204 @@
+"""A recipe: everything that decides one experiment, read once from a strict TOML file."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import sys
+import types
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from model.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+RECIPES = Path(__file__).parent / "recipes"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetConfig:
+    """Where the recordings come from and who is held out."""
+
+    source: str  # a key of model.datasets.SOURCES
+    sha256: str  # of the source's data file
+    val_groups: tuple[int, ...]  # groups (subjects) for every choice
+    test_groups: tuple[int, ...]  # groups that nothing is chosen by
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckConfig:
+    """What the recordings must be like."""
+
+    sample_rate_hz: float
+    channels: tuple[str, ...]
+    units: tuple[str, ...]
+    minimum: tuple[float, ...]  # per channel, in its unit
+    maximum: tuple[float, ...]
+    max_step: tuple[float, ...]  # largest jump between two samples
+    max_frozen_samples: int  # longest run of one and the same sample
+    min_seconds: float  # shortest recording
+    max_class_ratio: float  # windows of the largest class over those of the smallest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureConfig:
+    """How recordings become network inputs."""
+
+    kind: str  # 'raw': windows of samples, each channel scaled
+    window: int  # samples
+    hop: int  # samples
+    offset: tuple[float, ...]  # per channel: input = (sample - offset) / scale
+    scale: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkConfig:
+    """The network's architecture."""
+
+    kind: str  # a key of model.networks.NETWORKS
+    filters: tuple[int, ...]
+    kernel: int
+    dropout: float
+    max_weight_bytes: int  # of the int8 model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """How the float network is trained."""
+
+    seed: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    label_smoothing: float
+    rotation_degrees: float  # of a random rotation of the sensor axes
+    mirror: bool  # whether left and right wrists are exchanged at random
+    min_balanced_accuracy: float  # on the validation groups; less stops the run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantConfig:
+    """How the network becomes int8."""
+
+    calibration_windows: int
+    qat_epochs: int
+    qat_learning_rate: float
+    max_drop: float  # of balanced accuracy against float
+    min_equal_outputs: float  # share of the QAT export's outputs equal to the trained graph's
+    max_lsb: int  # largest difference of an output to the trained graph's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """One task file."""
+
+    name: str
+    title: str
+    dataset: DatasetConfig
+    checks: CheckConfig
+    features: FeatureConfig
+    network: NetworkConfig
+    train: TrainConfig
+    quantisation: QuantConfig
+
+    def as_dict(self) -> dict[str, Any]:
+        """All settings, for records."""
+        return dataclasses.asdict(self)
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the project."""
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def load_recipe(name: str) -> Recipe:
+    """The recipe `name`, or the file that `name` is the path of.
+
+    Raises ConfigError for a recipe that does not exist, is not TOML, or has an unknown key, a
+    missing key or a value of the wrong type.
+    """
+    path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"recipe {name!r}: no such recipe{_closest(name, recipe_names())}; "
+            f"the recipes are: {', '.join(recipe_names())}"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    recipe = _build(Recipe, {"name": path.stem, **values}, path.name)
+    _check(recipe, path.name)
+    return recipe
+
+
+def _check(recipe: Recipe, where: str) -> None:
+    channels = len(recipe.checks.channels)
+    for section, field in (
+        ("checks", "units"),
+        ("checks", "minimum"),
+        ("checks", "maximum"),
+        ("checks", "max_step"),
+        ("features", "offset"),
+        ("features", "scale"),
+    ):
+        got = len(getattr(getattr(recipe, section), field))
+        if got != channels:
+            raise ConfigError(
+                f"{where}: {section}.{field}: expected {channels} values, one for each of "
+                f"checks.channels; got {got}"
+            )
+    if recipe.features.window < 1 or not 1 <= recipe.features.hop <= recipe.features.window:
+        raise ConfigError(f"{where}: features: expected 1 <= hop <= window")
+    if any(s <= 0 for s in recipe.features.scale):
+        raise ConfigError(f"{where}: features.scale: every value must be above 0")
+    both = set(recipe.dataset.val_groups) & set(recipe.dataset.test_groups)
+    if both:
+        raise ConfigError(
+            f"{where}: dataset: groups {sorted(both)} are in val_groups and in test_groups; "
+            "a group belongs to one split"
+        )
+
+
+def _build(kind: type[T], values: dict[str, Any], where: str) -> T:
+    """An instance of a frozen dataclass from a TOML table; every key must fit."""
+    hints = typing.get_type_hints(kind)
+    for key in values:
+        if key not in hints:
+            raise ConfigError(
+                f"{where}: unknown key {key!r}{_closest(key, list(hints))}; "
+                f"known keys: {', '.join(hints)}"
+            )
+    missing = [key for key in hints if key not in values]
+    if missing:
+        raise ConfigError(f"{where}: missing key {missing[0]!r}")
+    return kind(**{k: _convert(hints[k], v, f"{where}: {k}") for k, v in values.items()})
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where}: expected a table, got {value!r}")
+        return _build(typing.cast(type, hint), value, where)
+    if isinstance(hint, types.GenericAlias):
+        if not isinstance(value, list):
+            raise ConfigError(f"{where}: expected a list, got {value!r}")
+        return tuple(_convert(hint.__args__[0], v, where) for v in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not hint:
+        raise ConfigError(f"{where}: expected {hint.__name__}, got {value!r}")
+    return value
+
+
+def _closest(word: str, known: list[str]) -> str:
+    match = difflib.get_close_matches(word, known, 1)
+    return f" (did you mean {match[0]!r}?)" if match else ""

@@ -1,0 +1,127 @@
+"""Write a Graph and its ArenaPlan as C: model.c, model.h and model_golden.c.
+
+Same input, same bytes. Nothing from the .tflite file but integers and the names of known operators
+reaches the C text; the model's own name is reduced to letters, digits and underscores.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jinja2
+import numpy as np
+import numpy.typing as npt
+
+from model import __version__ as VERSION
+from quantize.ops.base import CConstant
+from quantize.planner import ArenaPlan
+from quantize.reference import Step
+from quantize.tflite.graph import Graph
+
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("quantize", "templates"),
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+    undefined=jinja2.StrictUndefined,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldenCases:
+    """Inputs and the TFLite Micro interpreter's outputs, a row of bytes a case."""
+
+    inputs: npt.NDArray[np.uint8]  # [cases, bytes of all inputs]
+    outputs: npt.NDArray[np.uint8]  # [cases, bytes of all outputs]
+
+
+def safe_name(name: str) -> str:
+    """`name` as at most 31 letters, digits and underscores, for C strings and file names."""
+    return re.sub(r"[^A-Za-z0-9_]", "_", name)[:31] or "model"
+
+
+def render(template: str, **values: object) -> str:
+    """Fill one of the templates; a value that is missing is an error."""
+    return _TEMPLATES.get_template(template + ".jinja").render(**values)
+
+
+def c_rows(values: Sequence[str], per_row: int = 16) -> str:
+    """C initialisers in rows."""
+    rows = [", ".join(values[i : i + per_row]) for i in range(0, len(values), per_row)]
+    return ",\n".join("    " + row for row in rows)
+
+
+def byte_rows(data: bytes) -> str:
+    """Bytes as C initialisers in rows."""
+    return c_rows([str(b) for b in data], 24)
+
+
+def emit_model(
+    graph: Graph,
+    steps: Sequence[Step],
+    plan: ArenaPlan,
+    golden: GoldenCases,
+    *,
+    name: str,
+    sha256: str,
+    run_id: str,
+) -> dict[str, str]:
+    """File name -> text of model.c, model.h and model_golden.c."""
+    sizes = [[graph.tensors[i].bytes for i in side] for side in (graph.inputs, graph.outputs)]
+    values: dict[str, object] = {
+        "name": safe_name(name),
+        "version": VERSION,
+        "sha256": sha256,
+        "sha256_bytes": ", ".join(str(b) for b in bytes.fromhex(sha256)),
+        "run_id": run_id,
+        "arena_bytes": plan.bytes,
+        "inputs": [_tensor(graph, plan, i) for i in graph.inputs],
+        "outputs": [_tensor(graph, plan, i) for i in graph.outputs],
+        "steps": [_step(graph, plan, s) for s in steps if not s.spec.alias],
+        "golden_count": len(golden.inputs),
+        "input_bytes": sum(sizes[0]),
+        "output_bytes": sum(sizes[1]),
+        "golden_inputs": [byte_rows(row.tobytes()) for row in golden.inputs],
+        "golden_outputs": [byte_rows(row.tobytes()) for row in golden.outputs],
+    }
+    return {file: render(file, **values) for file in ("model.c", "model.h", "model_golden.c")}
+
+
+def _tensor(graph: Graph, plan: ArenaPlan, index: int) -> str:
+    return f"{{{plan.offset(index)}, {graph.tensors[index].bytes}}}"
+
+
+def _step(graph: Graph, plan: ArenaPlan, step: Step) -> dict[str, object]:
+    call = step.spec.c_call(step.params)
+    run_time = [i for i in step.op.inputs if i >= 0 and graph.tensors[i].data is None]
+    arguments = [f"base + {plan.offset(i)}" for i in (*run_time, step.op.outputs[0])]
+    return {
+        "index": step.op.index,
+        "op": step.spec.name,
+        "function": call.function,
+        "params_type": call.params_type,
+        "params": [
+            (field, _symbol(value[1:], step.op.index) if value.startswith("@") else value)
+            for field, value in call.params.items()
+        ],
+        "arguments": ", ".join(arguments),
+        "constants": [_constant(c, step.op.index) for c in call.constants],
+    }
+
+
+def _symbol(suffix: str, index: int) -> str:
+    """The array's name; size reports count every symbol that starts with model_w as weights."""
+    return f"model_w{index}_{suffix}"
+
+
+def _constant(constant: CConstant, index: int) -> dict[str, object]:
+    per_row = {"int8_t": 24, "int32_t": 10, "nn_requant_t": 5}[constant.ctype]
+    return {
+        "ctype": constant.ctype,
+        "symbol": _symbol(constant.suffix, index),
+        "count": len(constant.values),
+        "text": c_rows(constant.values, per_row),
+    }

@@ -1,0 +1,19 @@
+"""The errors of quantize, each with the exit code it ends a command with."""
+
+from __future__ import annotations
+
+
+class QuantizeError(Exception):
+    """A check on the quantised model failed."""
+
+    exit_code = 1
+
+
+class ModelError(QuantizeError):
+    """The .tflite file is damaged, hostile or not what we compile; says where and what to do."""
+
+    exit_code = 2
+
+
+class UnsupportedOperator(ModelError):
+    """An operator, version or attribute that we do not compile; names it, and says what to do."""

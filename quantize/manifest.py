@@ -1,0 +1,148 @@
+"""Compile a .tflite file into build/<name>/gen: C, the TFLite Micro array and manifest.json."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from model import __version__
+from model.files import write_json, write_text
+from quantize.emit_array import emit_array
+from quantize.emit_c import GoldenCases, emit_model, safe_name
+from quantize.errors import ModelError
+from quantize.golden import Golden
+from quantize.planner import ArenaPlan, plan_arena
+from quantize.reference import Step, compile_graph
+from quantize.tflite.graph import Graph, Tensor
+from quantize.tflite.reader import parse_model
+from quantize.tflm import TfliteMicro
+
+GOLDEN_IN_FIRMWARE = 2  # cases that the self-test at boot runs
+_TOOLS = ("tensorflow", "tf_keras", "tensorflow-model-optimization", "tflite-micro", "numpy")
+
+
+def compile_model(
+    model: bytes,
+    golden: Golden,
+    out_dir: Path,
+    *,
+    name: str,
+    settings: Mapping[str, object],
+    labels: Sequence[str] = (),
+) -> dict[str, object]:
+    """Write everything that firmware is built from; returns the manifest.
+
+    Raises ModelError or UnsupportedOperator before anything is written.
+    """
+    digest = hashlib.sha256(model).hexdigest()
+    if golden.model_sha256 != digest:
+        raise ModelError(
+            f"golden cases are of model {golden.model_sha256[:16]}, the model is {digest[:16]}; "
+            "make the golden cases again"
+        )
+    graph = parse_model(model)
+    steps = compile_graph(graph)
+    plan = plan_arena(graph)
+    tflm_arena = TfliteMicro(model).arena_bytes()
+    run_id = _run_id(digest, settings)
+    inputs, outputs = golden.rows(range(min(GOLDEN_IN_FIRMWARE, len(golden))))
+    files = emit_model(
+        graph,
+        steps,
+        plan,
+        GoldenCases(inputs=inputs, outputs=outputs),
+        name=name,
+        sha256=digest,
+        run_id=run_id,
+    )
+    files |= emit_array(model, name=name, sha256=digest, tflm_arena_bytes=tflm_arena)
+    manifest = _manifest(graph, steps, plan) | {
+        "name": safe_name(name),
+        "model_sha256": digest,
+        "model_bytes": len(model),
+        "run_id": run_id,
+        "version": __version__,
+        "labels": list(labels),
+        "settings": dict(settings),
+        "tflm_arena_bytes": tflm_arena,
+        "tools": tool_versions(),
+    }
+    for file, text in files.items():
+        write_text(out_dir / file, text)
+    write_json(out_dir / "manifest.json", manifest)
+    return manifest
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of what made the model; 'absent' for what is not installed."""
+    versions = {"python": platform.python_version()}
+    for tool in _TOOLS:
+        try:
+            versions[tool] = version(tool)
+        except PackageNotFoundError:
+            versions[tool] = "absent"
+    return versions
+
+
+def _run_id(digest: str, settings: Mapping[str, object]) -> str:
+    """12 hex digits that stand for this model, these settings and this version of tinyproof."""
+    text = json.dumps([digest, __version__, settings], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _manifest(graph: Graph, steps: Sequence[Step], plan: ArenaPlan) -> dict[str, object]:
+    operators, constants, position = [], [], 0
+    for step in steps:
+        call = None if step.spec.alias else step.spec.c_call(step.params)
+        own = [(f"model_w{step.op.index}_{c.suffix}", c.bytes) for c in call.constants] if call else []
+        constants += [{"name": name, "bytes": size} for name, size in own]
+        operators.append(
+            {
+                "index": step.op.index,
+                "op": step.spec.name,
+                "version": step.op.version,
+                "step": None if step.spec.alias else position,
+                "rounding": step.spec.rounding.value,
+                "macs": step.spec.macs(step.params),
+                "constant_bytes": sum(size for _, size in own),
+                "output": _tensor(graph.output(step.op), plan),
+            }
+        )
+        position += not step.spec.alias
+    return {
+        "inputs": [_tensor(graph.tensors[i], plan) for i in graph.inputs],
+        "outputs": [_tensor(graph.tensors[i], plan) for i in graph.outputs],
+        "operators": operators,
+        "constants": constants,
+        "weight_bytes": sum(int(str(c["bytes"])) for c in constants),
+        "macs": sum(step.spec.macs(step.params) for step in steps),
+        "arena_bytes": plan.bytes,
+        "arena_lower_bound": plan.lower_bound,
+        "arena": [
+            {
+                "tensors": list(a.tensors),
+                "offset": a.offset,
+                "bytes": a.bytes,
+                "first_step": a.first_step,
+                "last_step": a.last_step,
+            }
+            for a in plan.allocations
+        ],
+    }
+
+
+def _tensor(tensor: Tensor, plan: ArenaPlan) -> dict[str, object]:
+    quant = tensor.quant
+    return {
+        "tensor": tensor.index,
+        "dtype": tensor.dtype,
+        "shape": list(tensor.shape),
+        "bytes": tensor.bytes,
+        "offset": plan.offset(tensor.index),
+        "scale": quant.scale[0] if quant else None,
+        "zero_point": quant.zero_point[0] if quant else None,
+    }

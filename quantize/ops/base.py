@@ -1,0 +1,172 @@
+"""What an operator module provides, and the shape and quantisation checks that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from quantize.errors import ModelError, UnsupportedOperator
+from quantize.scheme import QuantParams, Requant, Rounding, quantize_multiplier
+from quantize.tflite.graph import Graph, Operator, Tensor
+
+P = TypeVar("P")
+Int8Array = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CConstant:
+    """An array that model.c holds in flash."""
+
+    suffix: str  # 'weights', 'bias', 'requant'
+    ctype: str  # 'int8_t', 'int32_t', 'nn_requant_t'
+    values: tuple[str, ...]  # C initialisers
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CCall:
+    """How model.c calls an operator's kernel: function(&params, inputs..., output)."""
+
+    function: str
+    params_type: str
+    params: dict[str, str]  # field -> C initialiser; a value '@weights' points to that constant
+    constants: tuple[CConstant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpSpec(Generic[P]):
+    """One operator: `prepare` checks it and computes the integers that both its reference and its
+    kernel use, so that the two cannot differ in a parameter."""
+
+    name: str
+    max_version: int
+    rounding: Rounding
+    prepare: Callable[[Graph, Operator], P]
+    reference: Callable[[P, Sequence[Int8Array]], Int8Array]
+    c_call: Callable[[P], CCall]
+    macs: Callable[[P], int] = field(default=lambda _: 0)
+    alias: bool = False  # the output is the input's bytes: no kernel, the two share memory
+
+
+def refuse(op: Operator, what: str, fix: str) -> UnsupportedOperator:
+    """The error for an attribute that no kernel implements."""
+    return UnsupportedOperator(
+        f"operator {op.index} {op.name} version {op.version}: {what}; {fix}"
+    )
+
+
+def malformed(op: Operator, what: str) -> ModelError:
+    """The error for an operator whose parts do not fit together."""
+    return ModelError(f"operator {op.index} {op.name}: {what}; the file is damaged or hand-made")
+
+
+def int8_tensor(op: Operator, tensor: Tensor, role: str) -> QuantParams:
+    """The quantisation of a per-tensor int8 activation."""
+    if tensor.dtype != "int8":
+        fix = "convert with int8 post-training quantisation, int8 input and output"
+        raise refuse(op, f"{role} is {tensor.dtype}, expected int8", fix)
+    if tensor.quant is None or tensor.quant.per_channel:
+        raise malformed(op, f"{role} needs exactly one scale and zero point")
+    return tensor.quant
+
+
+def activation_input(graph: Graph, op: Operator, position: int) -> tuple[Tensor, QuantParams]:
+    """An int8 input that is computed at run time, with its quantisation."""
+    tensor = graph.input(op, position)
+    quant = int8_tensor(op, tensor, f"input {position}")
+    if tensor.data is not None:
+        raise refuse(op, f"input {position} is a constant", "fold it when exporting the model")
+    return tensor, quant
+
+
+def int8_output(graph: Graph, op: Operator) -> tuple[Tensor, QuantParams]:
+    """The int8 output, with its quantisation."""
+    tensor = graph.output(op)
+    return tensor, int8_tensor(op, tensor, "output")
+
+
+def int8_weights(graph: Graph, op: Operator, rank: int) -> tuple[Tensor, QuantParams, Int8Array]:
+    """Constant int8 weights of the given rank with zero point 0."""
+    tensor = graph.input(op, 1)
+    if tensor.dtype != "int8" or tensor.data is None:
+        raise refuse(op, f"weights are {tensor.dtype}", "export constant int8 weights")
+    if tensor.quant is None or any(tensor.quant.zero_point) or len(tensor.shape) != rank:
+        raise malformed(op, f"weights need {rank} dimensions, a scale and zero point 0")
+    return tensor, tensor.quant, tensor.data.astype(np.int8)
+
+
+def int32_bias(graph: Graph, op: Operator, channels: int) -> npt.NDArray[np.int32]:
+    """Constant int32 bias [channels]; zeros when absent."""
+    tensor = graph.optional_input(op, 2)
+    if tensor is None:
+        return np.zeros(channels, np.int32)
+    if tensor.dtype != "int32" or tensor.data is None:
+        raise refuse(op, f"bias is {tensor.dtype}", "export a constant int32 bias")
+    if tensor.elements != channels:
+        raise malformed(op, f"bias has {tensor.elements} values, expected {channels}")
+    return tensor.data.astype(np.int32).reshape(-1)
+
+
+def int_constant(graph: Graph, op: Operator, position: int) -> tuple[int, ...]:
+    """A constant int32 vector such as axes or a shape."""
+    tensor = graph.input(op, position)
+    if tensor.data is None or tensor.dtype != "int32":
+        raise refuse(op, f"input {position} is not a constant int32", "export a fixed shape")
+    return tuple(int(v) for v in tensor.data.reshape(-1))
+
+
+def check_shape(op: Operator, tensor: Tensor, expected: Sequence[int]) -> None:
+    """Refuse an output whose declared shape is not the one that the operator computes."""
+    if tensor.shape != tuple(expected):
+        raise malformed(op, f"output shape is {list(tensor.shape)}, expected {list(expected)}")
+
+
+def channel_requants(
+    source: QuantParams, weights: QuantParams, output: QuantParams, channels: int
+) -> tuple[Requant, ...]:
+    """One factor input_scale * weight_scale / output_scale for each output channel."""
+    scales = weights.scale if weights.per_channel else weights.scale * channels
+    return tuple(quantize_multiplier(source.scale[0] * s / output.scale[0]) for s in scales)
+
+
+def window(op: Operator, size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    """(output size, padding before) of a sliding window along one axis.
+
+    SAME (padding 0) and VALID (padding 1) as TensorFlow defines them.
+    """
+    padding = op.options["padding"]
+    if stride < 1 or dilation < 1 or kernel < 1 or padding not in (0, 1):
+        raise malformed(op, f"padding {padding}, stride {stride}, dilation {dilation}")
+    effective = (kernel - 1) * dilation + 1
+    if padding == 1:
+        if effective > size:
+            raise malformed(op, f"a window of {effective} does not fit into {size}")
+        return (size - effective) // stride + 1, 0
+    out = -(-size // stride)
+    return out, max((out - 1) * stride + effective - size, 0) // 2
+
+
+def requant_constant(requants: Sequence[Requant]) -> CConstant:
+    """The requantisation factors as a C array."""
+    values = tuple(f"{{{r.multiplier}, {r.shift}}}" for r in requants)
+    return CConstant(suffix="requant", ctype="nn_requant_t", values=values, bytes=8 * len(values))
+
+
+def int_constant_array(suffix: str, ctype: str, data: npt.NDArray[np.integer]) -> CConstant:
+    """An integer array as a C array."""
+    values = tuple(c_int(int(v)) for v in data.reshape(-1))
+    return CConstant(suffix=suffix, ctype=ctype, values=values, bytes=data.nbytes)
+
+
+def c_int(value: int) -> str:
+    """A decimal C literal of type int32_t; INT32_MIN has no literal of its own."""
+    return "INT32_MIN" if value == -(2**31) else str(value)
+
+
+def c_shape(shape: Sequence[int]) -> str:
+    """A four-dimensional shape as an nn_shape_t initialiser."""
+    return "{" + ", ".join(str(d) for d in shape) + "}"

@@ -1,0 +1,123 @@
+"""FULLY_CONNECTED: int8 matrix product, per-tensor or per-channel weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from quantize.ops.base import (
+    CCall,
+    Int8Array,
+    OpSpec,
+    activation_input,
+    channel_requants,
+    int8_output,
+    int8_weights,
+    int32_bias,
+    int_constant_array,
+    malformed,
+    refuse,
+    requant_constant,
+)
+from quantize.ops.window import output_values
+from quantize.scheme import QuantParams, Requant, Rounding, activation_range, quantize_multiplier
+from quantize.tflite.graph import Graph, Operator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FullyConnectedParams:
+    """The integers of a FULLY_CONNECTED."""
+
+    output_shape: tuple[int, ...]
+    input_offset: int
+    output_offset: int
+    act_min: int
+    act_max: int
+    weights: Int8Array  # [output_depth, input_depth]
+    bias: npt.NDArray[np.int32]
+    requants: tuple[Requant, ...]
+
+
+def prepare(graph: Graph, op: Operator) -> FullyConnectedParams:
+    """Check a FULLY_CONNECTED; the input is flattened to [batches, input_depth]."""
+    source, source_quant = activation_input(graph, op, 0)
+    target, target_quant = int8_output(graph, op)
+    _, weight_quant, weights = int8_weights(graph, op, 2)
+    if op.options["weights_format"] != 0:
+        raise refuse(op, "shuffled weights", "export with the default weights format")
+    depth = weights.shape[1]
+    if source.elements % depth or target.elements != source.elements // depth * len(weights):
+        raise malformed(
+            op,
+            f"input {list(source.shape)}, weights {list(weights.shape)} and output "
+            f"{list(target.shape)} do not fit together",
+        )
+    if weight_quant.per_channel and weight_quant.axis != 0:
+        raise malformed(op, f"weights are quantised along axis {weight_quant.axis}, not 0")
+    act_min, act_max = activation_range(int(op.options["activation"]), target_quant)
+    return FullyConnectedParams(
+        output_shape=target.shape,
+        input_offset=-source_quant.zero_point[0],
+        output_offset=target_quant.zero_point[0],
+        act_min=act_min,
+        act_max=act_max,
+        weights=weights,
+        bias=int32_bias(graph, op, len(weights)),
+        requants=_requants(source_quant, weight_quant, target_quant, len(weights)),
+    )
+
+
+def _requants(
+    source: QuantParams, weights: QuantParams, target: QuantParams, channels: int
+) -> tuple[Requant, ...]:
+    """With one weight scale the product of scales is rounded to float32, as TFLite Micro does."""
+    if weights.per_channel:
+        return channel_requants(source, weights, target, channels)
+    product = float(np.float32(source.scale[0]) * np.float32(weights.scale[0]))
+    return (quantize_multiplier(product / target.scale[0]),) * channels
+
+
+def reference(p: FullyConnectedParams, inputs: Sequence[Int8Array]) -> Int8Array:
+    """[..., input_depth] -> output_shape."""
+    rows = inputs[0].reshape(-1, p.weights.shape[1]).astype(np.float64) + p.input_offset
+    sums = rows @ p.weights.T.astype(np.float64)  # exact: |sum| < 2**53
+    return output_values(sums.astype(np.int64), p).reshape(p.output_shape)
+
+
+def _c_call(p: FullyConnectedParams) -> CCall:
+    output_depth, input_depth = p.weights.shape
+    return CCall(
+        function="nn_fully_connected_s8",
+        params_type="nn_fully_connected_t",
+        params={
+            "batches": str(int(np.prod(p.output_shape)) // output_depth),
+            "input_depth": str(input_depth),
+            "output_depth": str(output_depth),
+            "input_offset": str(p.input_offset),
+            "output_offset": str(p.output_offset),
+            "act_min": str(p.act_min),
+            "act_max": str(p.act_max),
+            "weights": "@weights",
+            "bias": "@bias",
+            "requant": "@requant",
+        },
+        constants=(
+            int_constant_array("weights", "int8_t", p.weights),
+            int_constant_array("bias", "int32_t", p.bias),
+            requant_constant(p.requants),
+        ),
+    )
+
+
+SPEC = OpSpec(
+    name="FULLY_CONNECTED",
+    max_version=12,
+    rounding=Rounding.DOUBLE,
+    prepare=prepare,
+    reference=reference,
+    c_call=_c_call,
+    macs=lambda p: int(np.prod(p.output_shape)) * p.weights.shape[1],
+)

@@ -1,0 +1,113 @@
+"""AVERAGE_POOL_2D and MAX_POOL_2D: the mean or maximum of a window, per channel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from quantize.ops.base import (
+    CCall,
+    Int8Array,
+    OpSpec,
+    activation_input,
+    c_shape,
+    check_shape,
+    int8_output,
+    malformed,
+    window,
+)
+from quantize.ops.window import Window, inside_mask, patches
+from quantize.scheme import Rounding, activation_range
+from quantize.tflite.graph import Graph, Operator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolParams:
+    """The integers of a pooling operator."""
+
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    window: Window
+    act_min: int
+    act_max: int
+
+
+def prepare(graph: Graph, op: Operator) -> PoolParams:
+    """Check a pooling operator; input and output must share their quantisation."""
+    source, source_quant = activation_input(graph, op, 0)
+    target, target_quant = int8_output(graph, op)
+    if len(source.shape) != 4:
+        raise malformed(op, f"input {list(source.shape)} needs 4 dimensions")
+    same_scale = abs(source_quant.scale[0] - target_quant.scale[0]) <= 1.0e-6
+    if not same_scale or source_quant.zero_point != target_quant.zero_point:
+        raise malformed(op, "input and output differ in scale or zero point")
+    n, height, width, channels = source.shape
+    o = op.options
+    kernel = (int(o["filter_h"]), int(o["filter_w"]))
+    out_h, pad_h = window(op, height, kernel[0], int(o["stride_h"]), 1)
+    out_w, pad_w = window(op, width, kernel[1], int(o["stride_w"]), 1)
+    check_shape(op, target, (n, out_h, out_w, channels))
+    act_min, act_max = activation_range(int(o["activation"]), target_quant)
+    return PoolParams(
+        input_shape=source.shape,
+        output_shape=target.shape,
+        window=Window(
+            kernel=kernel,
+            stride=(int(o["stride_h"]), int(o["stride_w"])),
+            dilation=(1, 1),
+            pad=(pad_h, pad_w),
+        ),
+        act_min=act_min,
+        act_max=act_max,
+    )
+
+
+def average(p: PoolParams, inputs: Sequence[Int8Array]) -> Int8Array:
+    """[n, h, w, c] -> [n, out_h, out_w, c]; the mean of the taps inside, half away from zero."""
+    sums = patches(inputs[0], p.window, p.output_shape, 0).sum(axis=(3, 4)).astype(np.int64)
+    inside = inside_mask(p.input_shape[1:3], p.window, p.output_shape)
+    count = inside.sum(axis=(2, 3))[None, :, :, None]
+    magnitude = (np.abs(sums) + count // 2) // count
+    return np.clip(np.sign(sums) * magnitude, p.act_min, p.act_max).astype(np.int8)
+
+
+def maximum(p: PoolParams, inputs: Sequence[Int8Array]) -> Int8Array:
+    """[n, h, w, c] -> [n, out_h, out_w, c]; the maximum of the taps inside."""
+    taps = patches(inputs[0], p.window, p.output_shape, 0)
+    inside = inside_mask(p.input_shape[1:3], p.window, p.output_shape)
+    largest = np.where(inside[None, ..., None], taps, -128).max(axis=(3, 4))
+    return np.clip(largest, p.act_min, p.act_max).astype(np.int8)
+
+
+def _c_call(function: str) -> Callable[[PoolParams], CCall]:
+    return lambda p: CCall(
+        function=function,
+        params_type="nn_pool_t",
+        params={
+            "input": c_shape(p.input_shape),
+            "output": c_shape(p.output_shape),
+            "window": p.window.c_initialiser(),
+            "act_min": str(p.act_min),
+            "act_max": str(p.act_max),
+        },
+    )
+
+
+AVERAGE = OpSpec(
+    name="AVERAGE_POOL_2D",
+    max_version=3,
+    rounding=Rounding.DIVIDE,
+    prepare=prepare,
+    reference=average,
+    c_call=_c_call("nn_average_pool_2d_s8"),
+)
+MAX = OpSpec(
+    name="MAX_POOL_2D",
+    max_version=3,
+    rounding=Rounding.NONE,
+    prepare=prepare,
+    reference=maximum,
+    c_call=_c_call("nn_max_pool_2d_s8"),
+)

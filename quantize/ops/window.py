@@ -1,0 +1,87 @@
+"""Sliding windows over NHWC tensors, and the output stage of multiply-accumulate operators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from quantize.ops.base import Int8Array
+from quantize.scheme import IntArray, Requant, multiply_by_quantized_multiplier, wrap32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Kernel size, stride, dilation and padding before, each (rows, columns)."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    pad: tuple[int, int]
+
+    def c_initialiser(self) -> str:
+        """As an nn_window_t initialiser."""
+        values = (*self.kernel, *self.stride, *self.dilation, *self.pad)
+        return "{" + ", ".join(str(v) for v in values) + "}"
+
+
+class OutputStage(Protocol):
+    """What turns an accumulator into an int8 output."""
+
+    @property
+    def bias(self) -> npt.NDArray[np.int32]: ...
+    @property
+    def requants(self) -> tuple[Requant, ...]: ...
+    @property
+    def output_offset(self) -> int: ...
+    @property
+    def act_min(self) -> int: ...
+    @property
+    def act_max(self) -> int: ...
+
+
+def output_values(sums: IntArray, p: OutputStage) -> Int8Array:
+    """Bias, rescale, offset and clamp sums [..., channels] to int8."""
+    multiplier = np.array([r.multiplier for r in p.requants], np.int64)
+    shift = np.array([r.shift for r in p.requants], np.int64)
+    acc = wrap32(sums + p.bias)
+    scaled = wrap32(multiply_by_quantized_multiplier(acc, multiplier, shift) + p.output_offset)
+    return np.clip(scaled, p.act_min, p.act_max).astype(np.int8)
+
+
+def patches(
+    values: Int8Array, window: Window, output_shape: tuple[int, ...], offset: int
+) -> npt.NDArray[np.float64]:
+    """[n, h, w, c] -> [n, out_h, out_w, kh, kw, c]: value + offset, 0 outside the input."""
+    _, height, width, _ = values.shape
+    out_h, out_w = output_shape[1:3]
+    rows = _positions(out_h, 0, window)
+    columns = _positions(out_w, 1, window)
+    taken = values[
+        :,
+        np.clip(rows, 0, height - 1)[:, None, :, None],
+        np.clip(columns, 0, width - 1)[None, :, None, :],
+        :,
+    ]
+    return (taken.astype(np.float64) + offset) * inside_mask(
+        (height, width), window, output_shape
+    )[None, ..., None]
+
+
+def inside_mask(
+    size: tuple[int, int], window: Window, output_shape: tuple[int, ...]
+) -> npt.NDArray[np.bool_]:
+    """[out_h, out_w, kh, kw]: whether a tap lies inside an input of `size` rows and columns."""
+    rows = _positions(output_shape[1], 0, window)
+    columns = _positions(output_shape[2], 1, window)
+    return ((rows >= 0) & (rows < size[0]))[:, None, :, None] & (
+        (columns >= 0) & (columns < size[1])
+    )[None, :, None, :]
+
+
+def _positions(count: int, axis: int, window: Window) -> npt.NDArray[np.int64]:
+    """[count, kernel]: the input position of each tap of each output."""
+    starts = np.arange(count) * window.stride[axis] - window.pad[axis]
+    return starts[:, None] + np.arange(window.kernel[axis])[None, :] * window.dilation[axis]

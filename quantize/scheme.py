@@ -1,0 +1,137 @@
+"""The int8 quantisation scheme and its fixed-point arithmetic, exactly as TFLite Micro computes it.
+
+Sources: Jacob et al. 2018 (arXiv 1712.05877) for the scheme, gemmlowp's documentation of
+fixed-point multiplication for the rounding.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from quantize.errors import ModelError
+
+IntArray = npt.NDArray[np.int64]
+INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
+
+
+class Rounding(enum.Enum):
+    """How an operator rounds when it rescales an accumulator."""
+
+    DOUBLE = "double"  # high half of the doubled product rounded, then the right shift rounded
+    NONE = "none"  # the operator does not rescale
+    DIVIDE = "divide"  # integer division, half away from zero
+    FIXED_POINT = "fixed_point"  # gemmlowp fixed-point functions (softmax)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantParams:
+    """real = scale * (q - zero_point); one scale per tensor, or one per index along `axis`."""
+
+    scale: tuple[float, ...]  # values of float32, exact
+    zero_point: tuple[int, ...]
+    axis: int = 0
+
+    @property
+    def per_channel(self) -> bool:
+        """Whether each index along `axis` has a scale of its own."""
+        return len(self.scale) > 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requant:
+    """A positive real factor as multiplier * 2**(shift - 31); shift > 0 shifts left."""
+
+    multiplier: int  # 0, or 2**30 .. 2**31 - 1
+    shift: int  # -31 .. 31
+
+
+def quantize(values: npt.NDArray[np.floating], params: QuantParams) -> npt.NDArray[np.int8]:
+    """Round half away from zero to int8, saturating; same shape as `values`."""
+    scaled = np.asarray(values, np.float32) / np.float32(params.scale[0])
+    rounded = np.trunc(scaled + np.copysign(np.float32(0.5), scaled)) + params.zero_point[0]
+    return np.clip(rounded, -128, 127).astype(np.int8)
+
+
+def dequantize(values: npt.NDArray[np.int8], params: QuantParams) -> npt.NDArray[np.float32]:
+    """The real numbers that int8 `values` stand for; same shape."""
+    shifted = values.astype(np.float32) - np.float32(params.zero_point[0])
+    return (shifted * np.float32(params.scale[0])).astype(np.float32)
+
+
+def quantize_multiplier(real: float) -> Requant:
+    """The nearest 31-bit fixed-point form of a non-negative `real` factor.
+
+    Factors below 2**-32 become zero, as in TFLite Micro.
+    Raises ModelError for a factor that is negative, not finite or 2**31 and above.
+    """
+    if not math.isfinite(real) or real < 0:
+        raise ModelError(f"requantisation factor {real!r}: expected a finite number of at least 0")
+    if real == 0.0:
+        return Requant(multiplier=0, shift=0)
+    mantissa, shift = math.frexp(real)
+    multiplier = math.floor(mantissa * 2**31 + 0.5)
+    if multiplier == 2**31:
+        multiplier, shift = 2**30, shift + 1
+    if shift < -31:
+        return Requant(multiplier=0, shift=0)
+    if shift > 30:
+        raise ModelError(
+            f"requantisation factor {real!r}: expected below 2**30; "
+            "the scales of this operator's tensors do not fit together"
+        )
+    return Requant(multiplier=multiplier, shift=shift)
+
+
+def wrap32(x: IntArray) -> IntArray:
+    """The value of an int32 that has overflowed to `x`, as two's complement keeps it."""
+    return ((x + 2**31) & (2**32 - 1)) - 2**31
+
+
+def rounding_doubling_high_mul(a: IntArray, b: IntArray | int) -> IntArray:
+    """(2 * a * b) >> 32 rounded half away from zero, saturated: one int32 times another."""
+    product = a * np.int64(b) if isinstance(b, int) else a * b
+    nudge = np.where(product >= 0, 1 << 30, 1 - (1 << 30))
+    total = product + nudge
+    result = np.where(total >= 0, total >> 31, -((-total) >> 31))
+    return np.minimum(result, INT32_MAX)  # only INT32_MIN * INT32_MIN exceeds
+
+
+def rounding_divide_by_pot(x: IntArray, exponent: IntArray | int) -> IntArray:
+    """x / 2**exponent rounded half away from zero."""
+    power = np.asarray(exponent, np.int64)
+    mask = (np.int64(1) << power) - 1
+    threshold = (mask >> 1) + (x < 0)
+    return (x >> power) + ((x & mask) > threshold)
+
+
+def multiply_by_quantized_multiplier(
+    x: IntArray, multiplier: IntArray | int, shift: IntArray | int
+) -> IntArray:
+    """x * multiplier * 2**(shift - 31) with gemmlowp's double rounding; all broadcast together."""
+    left = np.maximum(np.asarray(shift, np.int64), 0)
+    right = np.maximum(-np.asarray(shift, np.int64), 0)
+    high = rounding_doubling_high_mul(wrap32(x << left), np.asarray(multiplier, np.int64))
+    return rounding_divide_by_pot(high, right)
+
+
+def activation_range(activation: int, params: QuantParams) -> tuple[int, int]:
+    """Smallest and largest int8 output under a fused activation (0 none, 1 ReLU, 2 -1..1, 3 ReLU6)."""
+    bounds = {0: (None, None), 1: (0.0, None), 2: (-1.0, 1.0), 3: (0.0, 6.0)}
+    if activation not in bounds:
+        raise ModelError(f"fused activation {activation}: expected one of {sorted(bounds)}")
+    low, high = bounds[activation]
+
+    def to_int(real: float) -> int:
+        ratio = np.float32(real) / np.float32(params.scale[0])
+        if not abs(float(ratio)) < 2**31:
+            raise ModelError(f"scale {params.scale[0]!r}: too small for its fused activation")
+        return params.zero_point[0] + math.floor(abs(float(ratio)) + 0.5) * (-1 if real < 0 else 1)
+
+    minimum = -128 if low is None else max(-128, to_int(low))
+    maximum = 127 if high is None else min(127, to_int(high))
+    return minimum, maximum

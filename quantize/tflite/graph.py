@@ -1,0 +1,73 @@
+"""A model as plain values: tensors and operators in the order in which they run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from quantize.errors import ModelError
+from quantize.scheme import QuantParams
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tensor:
+    """One tensor; `data` holds the values of a constant, else None."""
+
+    index: int
+    name: str  # as the file spells it: untrusted, for messages only
+    dtype: str  # 'int8', 'int32', ... as in schema.TENSOR_TYPES
+    shape: tuple[int, ...]
+    quant: QuantParams | None
+    data: npt.NDArray[np.generic] | None
+
+    @property
+    def elements(self) -> int:
+        """Number of elements; 1 for a scalar."""
+        return math.prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """Size in bytes."""
+        return self.elements * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """One node; -1 in `inputs` stands for an optional input that is absent."""
+
+    index: int
+    name: str
+    version: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: dict[str, int | float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """A validated model: every index is in range, and each operator's inputs exist before it runs."""
+
+    tensors: tuple[Tensor, ...]
+    operators: tuple[Operator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    def input(self, op: Operator, position: int) -> Tensor:
+        """Input tensor `position` of an operator; ModelError when it is absent."""
+        tensor = self.optional_input(op, position)
+        if tensor is None:
+            raise ModelError(f"operator {op.index} {op.name}: input {position} is missing")
+        return tensor
+
+    def optional_input(self, op: Operator, position: int) -> Tensor | None:
+        """Input tensor `position` of an operator, or None when it is absent."""
+        if position >= len(op.inputs) or op.inputs[position] < 0:
+            return None
+        return self.tensors[op.inputs[position]]
+
+    def output(self, op: Operator) -> Tensor:
+        """First output tensor of an operator."""
+        return self.tensors[op.outputs[0]]

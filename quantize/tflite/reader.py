@@ -1,0 +1,216 @@
+"""Read a .tflite file into a Graph. The file is untrusted: everything is checked here, once."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from quantize.errors import ModelError, UnsupportedOperator
+from quantize.scheme import QuantParams
+from quantize.tflite.flatbuffer import Table, root_table
+from quantize.tflite.graph import Graph, Operator, Tensor
+from quantize.tflite.schema import OPERATOR_NAMES, OPTIONS, TENSOR_TYPES
+
+MAX_FILE_BYTES = 64 << 20
+MAX_TENSORS = 10_000
+MAX_OPERATORS = 10_000
+MAX_RANK = 8
+MAX_ELEMENTS = 1 << 26
+_ZERO_POINTS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
+
+
+def read_model(path: Path) -> Graph:
+    """Read and validate the .tflite file at `path`.
+
+    Raises ModelError for a file that is missing, too large, damaged or hostile, and
+    UnsupportedOperator for an operator code that TFLite does not define.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise ModelError(f"{path}: {size} bytes; at most {MAX_FILE_BYTES} are accepted")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}; check the path") from error
+    return parse_model(data, str(path))
+
+
+def parse_model(data: bytes, path: str = "model") -> Graph:
+    """Validate the bytes of a .tflite file; see read_model."""
+    model = root_table(data, b"TFL3", path)
+    subgraphs = model.tables(2, "subgraphs", 64)
+    if len(subgraphs) != 1:
+        raise ModelError(f"{path}: {len(subgraphs)} subgraphs; expected exactly 1")
+    buffers = model.tables(4, "buffers", 2 * MAX_TENSORS)
+    graph = subgraphs[0]
+    tensors = tuple(
+        _read_tensor(table, index, buffers)
+        for index, table in enumerate(graph.tables(0, "tensors", MAX_TENSORS))
+    )
+    codes = [_operator_code(t) for t in model.tables(1, "operator_codes", 1024)]
+    operators = tuple(
+        _read_operator(table, index, codes, len(tensors))
+        for index, table in enumerate(graph.tables(3, "operators", MAX_OPERATORS))
+    )
+    result = Graph(
+        tensors=tensors,
+        operators=operators,
+        inputs=_indices(graph, 1, "inputs", len(tensors)),
+        outputs=_indices(graph, 2, "outputs", len(tensors)),
+    )
+    _check_order(result, path)
+    return result
+
+
+def _read_tensor(table: Table, index: int, buffers: list[Table]) -> Tensor:
+    shape = tuple(int(d) for d in table.array(0, "i32", "shape", MAX_RANK))
+    code = table.integer(1, "i8")
+    if code not in TENSOR_TYPES:
+        raise ModelError(f"{table.path}: element type {code} is not one that TFLite defines")
+    dtype_name, dtype = TENSOR_TYPES[code]
+    if any(d < 1 for d in shape):
+        raise ModelError(
+            f"{table.path}: shape {list(shape)}: every dimension must be at least 1; "
+            "export the model with a fixed batch size of 1 and no dynamic dimensions"
+        )
+    if math.prod(shape) > MAX_ELEMENTS:
+        raise ModelError(f"{table.path}: shape {list(shape)}: more than {MAX_ELEMENTS} elements")
+    if table.integer(5, "bool"):
+        raise ModelError(f"{table.path}: variable tensors are not supported; export without state")
+    if table.table(6, "sparsity") is not None:
+        raise ModelError(f"{table.path}: sparse tensors are not supported; export it dense")
+    data = _constant(table, shape, dtype_name, dtype, buffers)
+    quant = _read_quantization(table, dtype_name, shape)
+    name = table.string(3, "name")
+    return Tensor(index=index, name=name, dtype=dtype_name, shape=shape, quant=quant, data=data)
+
+
+def _constant(
+    table: Table,
+    shape: tuple[int, ...],
+    dtype_name: str,
+    dtype: np.dtype | None,
+    buffers: list[Table],
+) -> npt.NDArray[np.generic] | None:
+    number = table.integer(2, "u32")
+    if number >= max(len(buffers), 1):
+        raise ModelError(f"{table.path}: buffer {number}; the file has {len(buffers)}")
+    if not buffers:
+        return None
+    if buffers[number].integer(1, "u64") > 1:
+        raise ModelError(f"{buffers[number].path}: data outside the FlatBuffer is not supported")
+    raw = buffers[number].array(0, "u8", "data", MAX_FILE_BYTES)
+    if raw.size == 0:
+        return None
+    if dtype is None:
+        raise ModelError(f"{table.path}: constants of type {dtype_name} are not supported")
+    expected = math.prod(shape) * dtype.itemsize
+    if raw.size != expected:
+        raise ModelError(
+            f"{table.path}: its data has {raw.size} bytes; shape {list(shape)} of {dtype_name} "
+            f"needs {expected}"
+        )
+    return np.frombuffer(raw.tobytes(), dtype.newbyteorder("<")).reshape(shape)
+
+
+def _read_quantization(
+    table: Table, dtype_name: str, shape: tuple[int, ...]
+) -> QuantParams | None:
+    quant = table.table(4, "quantization")
+    if quant is None:
+        return None
+    scale = [float(s) for s in quant.array(2, "f32", "scale", 65536)]
+    zero = [int(z) for z in quant.array(3, "i64", "zero_point", 65536)] or [0] * len(scale)
+    axis = quant.integer(6)
+    if not scale:
+        return None
+    if len(zero) != len(scale):
+        raise ModelError(f"{quant.path}: {len(scale)} scales but {len(zero)} zero points")
+    if any(not math.isfinite(s) or s <= 0 for s in scale):
+        raise ModelError(f"{quant.path}: every scale must be finite and above 0")
+    low, high = _ZERO_POINTS.get(dtype_name, (0, 0))
+    for z in zero:
+        if not low <= z <= high:
+            raise ModelError(
+                f"{quant.path}: zero point {z} of {dtype_name}: expected {low} to {high}"
+            )
+    if len(scale) > 1 and (not 0 <= axis < len(shape) or shape[axis] != len(scale)):
+        raise ModelError(
+            f"{quant.path}: {len(scale)} scales along axis {axis} of shape {list(shape)}"
+        )
+    return QuantParams(scale=tuple(scale), zero_point=tuple(zero), axis=axis)
+
+
+def _operator_code(table: Table) -> tuple[str, int]:
+    code = max(table.integer(0, "i8"), table.integer(3))
+    version = table.integer(2, "i32", 1)
+    if not 0 <= code < len(OPERATOR_NAMES):
+        raise UnsupportedOperator(
+            f"{table.path}: operator code {code} version {version} is not supported"
+        )
+    name = OPERATOR_NAMES[code]
+    custom = table.string(1, "custom_code") if name == "CUSTOM" else ""
+    return (f"CUSTOM {custom[:40]!r}" if custom else name), version
+
+
+def _read_operator(
+    table: Table, index: int, codes: list[tuple[str, int]], tensor_count: int
+) -> Operator:
+    number = table.integer(0, "u32")
+    if number >= len(codes):
+        raise ModelError(f"{table.path}: operator code {number}; the file has {len(codes)}")
+    name, version = codes[number]
+    options: dict[str, int | float] = {}
+    fields = OPTIONS.get(name, {})
+    holder = table.table(4, "builtin_options")
+    for field, (slot, kind, default) in fields.items():
+        value = holder.scalar(slot, kind, default) if holder else default
+        options[field] = float(value) if kind == "f32" else int(value)
+    return Operator(
+        index=index,
+        name=name,
+        version=version,
+        inputs=_indices(table, 1, "inputs", tensor_count, optional=True),
+        outputs=_indices(table, 2, "outputs", tensor_count),
+        options=options,
+    )
+
+
+def _indices(
+    table: Table, slot: int, name: str, tensor_count: int, *, optional: bool = False
+) -> tuple[int, ...]:
+    values = tuple(int(v) for v in table.array(slot, "i32", name, 1024))
+    lowest = -1 if optional else 0
+    for value in values:
+        if not lowest <= value < tensor_count:
+            raise ModelError(
+                f"{table.path}.{name}: tensor {value}; the file has tensors 0 to {tensor_count - 1}"
+            )
+    return values
+
+
+def _check_order(graph: Graph, path: str) -> None:
+    """Every tensor is written once, and before it is read."""
+    if not graph.inputs or not graph.outputs or not graph.operators:
+        raise ModelError(f"{path}: a model needs at least one input, one output and one operator")
+    if len(set(graph.inputs)) != len(graph.inputs):
+        raise ModelError(f"{path}: the same tensor is listed twice among the inputs")
+    known = {t.index for t in graph.tensors if t.data is not None} | set(graph.inputs)
+    if constant := [i for i in graph.inputs if graph.tensors[i].data is not None]:
+        raise ModelError(f"{path}: input tensor {constant[0]} is a constant")
+    for op in graph.operators:
+        where = f"{path}: operator {op.index} {op.name}"
+        if not op.outputs:
+            raise ModelError(f"{where}: no output")
+        for i in op.inputs:
+            if i >= 0 and i not in known:
+                raise ModelError(f"{where}: reads tensor {i} before any operator has written it")
+        for o in op.outputs:
+            if o in known:
+                raise ModelError(f"{where}: writes tensor {o}, which already has a value")
+            known.add(o)
+    if missing := [o for o in graph.outputs if o not in known]:
+        raise ModelError(f"{path}: output tensor {missing[0]} is never written")

@@ -1,0 +1,63 @@
+"""Integer reference, host C and TFLite Micro agree bit for bit, operator by operator."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quantize.golden import Golden, make_golden, random_inputs
+from quantize.manifest import compile_model
+from quantize.ops import OPS
+from quantize.reference import Reference
+from quantize.tflite.reader import parse_model
+from tests.factory import GENERATORS
+from tests.host_c import HostModel
+
+ROWS = int(os.environ.get("ROWS", "20"))  # random models an operator
+CASES = 6  # inputs a model: four edge cases and two random ones
+
+
+def test_every_operator_has_a_generator() -> None:
+    assert set(GENERATORS) == set(OPS)
+
+
+def _row(name: str, row: int) -> tuple[bytes, Golden]:
+    seed = zlib.crc32(name.encode()) + row
+    model = GENERATORS[name](np.random.default_rng(seed))
+    return model, make_golden(model, random_inputs(parse_model(model), CASES, seed))
+
+
+def _compare(name: str, row: int, who: str, case: int, got: object, expected: object) -> None:
+    for tensor, (a, b) in enumerate(zip(got, expected, strict=True)):  # type: ignore[call-overload]
+        if not np.array_equal(a, b):
+            index = int(np.flatnonzero(np.asarray(a).reshape(-1) != np.asarray(b).reshape(-1))[0])
+            pytest.fail(
+                f"{who} differs from TFLite Micro: {name} row {row}, case {case}, output {tensor}, "
+                f"index {index}: expected {np.asarray(b).reshape(-1)[index]}, got "
+                f"{np.asarray(a).reshape(-1)[index]}; rerun: pytest tests/test_ops.py -k '{name}'"
+            )
+
+
+@pytest.mark.parametrize("name", sorted(GENERATORS))
+def test_reference_equals_tflite_micro(name: str) -> None:
+    for row in range(ROWS):
+        model, golden = _row(name, row)
+        reference = Reference(parse_model(model))
+        for case in range(CASES):
+            got = reference.run(golden.case_inputs(case))
+            _compare(name, row, "the integer reference", case, got, golden.case_outputs(case))
+
+
+@pytest.mark.parametrize("name", sorted(GENERATORS))
+def test_host_c_equals_tflite_micro(name: str, tmp_path: Path) -> None:
+    for row in range(ROWS // 4):
+        model, golden = _row(name, row)
+        gen = tmp_path / str(row)
+        host = HostModel(gen, compile_model(model, golden, gen, name="row", settings={}))
+        for case in range(CASES):
+            got = host.run(golden.case_inputs(case))
+            _compare(name, row, "host C", case, got, golden.case_outputs(case))

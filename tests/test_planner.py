@@ -1,0 +1,60 @@
+"""Arena plans: nothing that lives at the same time overlaps, and the size is near the bound."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quantize.planner import ALIGNMENT, ArenaPlan, plan_arena
+from quantize.tflite.graph import Graph
+from quantize.tflite.reader import parse_model
+from tests.factory import GENERATORS, ModelBuilder
+
+
+def _random_chain(seed: int, length: int) -> Graph:
+    """ADDs and RESHAPEs over one element count, each reading any two earlier tensors."""
+    rng = np.random.default_rng(seed)
+    b = ModelBuilder()
+    sizes = [int(v) for v in rng.integers(1, 200, length + 2)]
+    tensors = [b.tensor([sizes[0]], scale=[0.1], zero_point=[0])]
+    for i in range(length):
+        a, c = (int(v) for v in rng.integers(0, len(tensors), 2))
+        size = max(b.tensors[a].shape[0], b.tensors[c].shape[0])
+        if 1 not in (b.tensors[a].shape[0], b.tensors[c].shape[0]):
+            c = a
+            size = b.tensors[a].shape[0]
+        tensors.append(b.tensor([size], scale=[0.1 + i], zero_point=[0]))
+        if rng.random() < 0.3:
+            b.operator("RESHAPE", [a], [tensors[-1]])
+            b.tensors[-1].shape = b.tensors[a].shape
+        else:
+            b.operator("ADD", [a, c], [tensors[-1]], "AddOptions", 2)
+    return parse_model(b.pack([tensors[0]], [tensors[-1]]))
+
+
+def _check(graph: Graph, plan: ArenaPlan) -> None:
+    for i, a in enumerate(plan.allocations):
+        assert a.offset % ALIGNMENT == 0
+        assert a.offset + a.bytes <= plan.bytes
+        for b in plan.allocations[i + 1 :]:
+            together = a.first_step <= b.last_step and b.first_step <= a.last_step
+            apart = a.offset + a.bytes <= b.offset or b.offset + b.bytes <= a.offset
+            assert apart or not together
+    for index in (*graph.inputs, *graph.outputs):
+        assert plan.offset(index) >= 0
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 12))
+def test_live_tensors_never_overlap(seed: int, length: int) -> None:
+    graph = _random_chain(seed, length)
+    plan = plan_arena(graph)
+    _check(graph, plan)
+    assert plan.bytes >= plan.lower_bound
+
+
+def test_chains_reach_the_lower_bound() -> None:
+    for name in ("CONV_2D", "RESHAPE", "ADD", "SOFTMAX"):
+        plan = plan_arena(parse_model(GENERATORS[name](np.random.default_rng(1))))
+        assert plan.bytes == plan.lower_bound

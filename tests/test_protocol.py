@@ -1,0 +1,269 @@
+"""Frames on the host side, and the one description that C and Python share."""
+
+from __future__ import annotations
+
+import re
+import struct
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from host_tools import protocol
+from host_tools.protocol import Damage, Event, Frame, FrameDecoder, MessageType, Status, TextLine
+
+LINK = Path(__file__).resolve().parent.parent / "firmware" / "link"
+FRAMES = st.builds(
+    Frame,
+    type=st.integers(0, 255),
+    status=st.integers(0, 255),
+    sequence=st.integers(0, 0xFFFF),
+    payload=st.one_of(
+        st.binary(max_size=600),
+        st.sampled_from([0, 1, 239, 240, 241, 242, 243, 493, 494, 495, 1023, 1024]).map(
+            lambda size: b"\x01" * size
+        ),
+    ),
+)
+LINES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=80)
+
+
+def feed_all(pieces: list[bytes]) -> list[Event]:
+    decoder = FrameDecoder()
+    return [event for piece in pieces for event in decoder.feed(piece)]
+
+
+def cut(data: bytes, sizes: list[int]) -> list[bytes]:
+    pieces, start = [], 0
+    for size in sizes:
+        pieces.append(data[start : start + size])
+        start += size
+    return [*pieces, data[start:]]
+
+
+@given(frame=FRAMES)
+def test_frame_round_trip(frame: Frame) -> None:
+    wire = protocol.encode(frame)
+    assert wire[:3] == b"\x00\x02\x01"
+    assert wire.count(0) == 2
+    assert len(wire) <= protocol.MAX_COBS + 2
+    assert feed_all([wire]) == [frame]
+
+
+@given(
+    items=st.lists(st.one_of(FRAMES, LINES), max_size=5),
+    sizes=st.lists(st.integers(0, 50), max_size=60),
+)
+def test_any_mixture_survives_any_chunking(items: list[Frame | str], sizes: list[int]) -> None:
+    wire, expected = b"", []
+    for item in items:
+        if isinstance(item, Frame):
+            wire += protocol.encode(item)
+            expected.append(item)
+        else:
+            wire += item.encode() + b"\r\n"
+            expected.append(TextLine(text=item))
+    assert feed_all(cut(wire, sizes)) == expected
+
+
+@given(garbage=st.binary(max_size=3000), frame=FRAMES)
+def test_the_next_frame_after_garbage_is_understood(garbage: bytes, frame: Frame) -> None:
+    assert feed_all([garbage, protocol.encode(frame)])[-1] == frame
+
+
+def test_every_single_bit_flip_is_rejected() -> None:
+    frame = Frame(type=2, sequence=258, payload=bytes(range(0, 256, 5)) + b"\r\n")
+    wire = protocol.encode(frame)
+    for bit in range(8 * len(wire)):
+        damaged = bytearray(wire)
+        damaged[bit // 8] ^= 1 << bit % 8
+        frames = [
+            event for event in feed_all([bytes(damaged), b"\x00"]) if isinstance(event, Frame)
+        ]
+        in_delimiter = bit // 8 in (0, len(wire) - 1)
+        assert frames == [] or (in_delimiter and frames == [frame]), f"bit {bit}"
+
+
+def test_a_stream_cut_at_every_byte_yields_nothing_wrong() -> None:
+    first = Frame(type=1, sequence=1, payload=b"\x00\x02\x01\x00")
+    second = Frame(type=4, sequence=2, payload=b"after")
+    wire = protocol.encode(first)
+    for length in range(len(wire)):
+        events = feed_all([wire[:length], protocol.encode(second)])
+        frames = [event for event in events if isinstance(event, Frame)]
+        assert frames in ([second], [first, second]), f"cut at {length}"
+        assert (first in frames) == (length == len(wire) - 1), f"cut at {length}"
+
+
+def frame_bytes(header: tuple[int, ...], payload: bytes, crc: int | None = None) -> bytes:
+    body = struct.pack("<BBBBHH", *header) + payload
+    check = protocol.zlib.crc32(body) if crc is None else crc
+    return bytes(protocol.cobs.encode(body + struct.pack("<I", check)))
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"\x02", Status.BAD_FRAME),
+        (b"\x02\x01\x30\x01", Status.BAD_FRAME),
+        (frame_bytes((1, 0, 1, 0, 1, 0), b"", crc=0x12345678), Status.BAD_CRC),
+        (frame_bytes((2, 0, 1, 0, 1, 0), b""), Status.BAD_VERSION),
+        (frame_bytes((1, 0, 1, 0, 1, 5), b"four"), Status.BAD_LENGTH),
+        (frame_bytes((1, 0, 1, 0, 1, 3), b"four"), Status.BAD_LENGTH),
+        (b"\x02" + b"\x01" * protocol.MAX_COBS, Status.TOO_LONG),
+        (b"no\xffascii", Status.BAD_FRAME),
+        (b"x" * (protocol.MAX_COBS + 1), Status.TOO_LONG),
+    ],
+)
+def test_damage_is_named(raw: bytes, status: Status) -> None:
+    events = feed_all([b"\x00" + raw + b"\x00"])
+    assert [type(event) for event in events] == [Damage]
+    assert isinstance(events[0], Damage) and events[0].status == status
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        Frame(type=1, sequence=0x10000),
+        Frame(type=256, sequence=0),
+        Frame(type=1, sequence=0, payload=bytes(protocol.MAX_PAYLOAD + 1)),
+    ],
+)
+def test_what_does_not_fit_is_not_encoded(frame: Frame) -> None:
+    with pytest.raises(ValueError, match="payload|format"):
+        protocol.encode(frame)
+
+
+# What each example in PROTOCOL.md says: heading -> (type, sequence, status, payload).
+EXAMPLES: dict[str, tuple[int, int, int, bytes]] = {
+    "request: sequence 1": (1, 1, 0, b""),
+    "request: sequence 2, input 0, offset 0, data 01 02 03 04": (
+        2,
+        2,
+        0,
+        protocol.write_input_payload(0, 0, b"\x01\x02\x03\x04"),
+    ),
+    "request: sequence 3": (3, 3, 0, b""),
+    "reply: 123456 ticks": (0x83, 3, 0, protocol.u32_payload(123456)),
+    "reply: refused, sequence 9, BAD_STATE": (0x83, 9, 8, b""),
+    "request: sequence 4, output 0, offset 0, count 7": (
+        4,
+        4,
+        0,
+        protocol.read_output_payload(0, 0, 7),
+    ),
+    "reply: 02 04 06 08 0a 0c 0e": (0x84, 4, 0, bytes(range(2, 15, 2))),
+    "request: sequence 5": (5, 5, 0, b""),
+    "reply: 1 of 2 cases failed; case 1, byte 3: expected 12, got 14": (
+        0x85,
+        5,
+        0,
+        struct.pack("<6I", 2, 1, 1, 3, 12, 14),
+    ),
+    "request: sequence 6, steps 0 and 1": (6, 6, 0, protocol.pair_payload(0, 2)),
+    "reply: 100 and 20 ticks": (0x86, 6, 0, struct.pack("<2I", 100, 20)),
+    "request: sequence 7, step 1": (7, 7, 0, protocol.u32_payload(1)),
+    "request: sequence 8, offset 768, count 4": (8, 8, 0, protocol.pair_payload(768, 4)),
+    "reply: 02 04 06 08": (0x88, 8, 0, b"\x02\x04\x06\x08"),
+    "reply: BAD_CRC": (0xFF, 0, 2, b""),
+}
+
+
+def document_examples() -> list[tuple[str, bytes]]:
+    text = (LINK / "PROTOCOL.md").read_text()
+    found = re.findall(r"^Example (.*)\n\n((?:    [0-9a-f ]+\n)+)", text, re.MULTILINE)
+    return [(title, bytes.fromhex(block)) for title, block in found]
+
+
+def decode_one(wire: bytes) -> Frame:
+    (event,) = feed_all([wire])
+    assert isinstance(event, Frame), event
+    assert protocol.encode(event) == wire
+    return event
+
+
+def test_document_examples_say_what_they_are() -> None:
+    seen = set()
+    for title, wire in document_examples():
+        frame = decode_one(wire)
+        seen.add(frame.type)
+        if title in EXAMPLES:
+            got = (frame.type, frame.sequence, frame.status, frame.payload)
+            assert got == EXAMPLES[title], title
+        else:
+            assert title in (
+                "reply: done",
+                "reply: model stub on qemu_m4, one input of 768 bytes, one output of 7",
+            )
+    requests = {kind for kind in MessageType if kind is not MessageType.ERROR}
+    assert seen == requests | {kind | protocol.REPLY for kind in requests} | {MessageType.ERROR}
+    assert set(EXAMPLES) <= {title for title, _ in document_examples()}
+
+
+def test_document_hello_parses() -> None:
+    (wire,) = (wire for title, wire in document_examples() if "model stub" in title)
+    hello = protocol.parse_hello(decode_one(wire).payload)
+    assert (hello.model_name, hello.board_id, hello.run_id) == ("stub", "qemu_m4", "0123456789ab")
+    assert (hello.input_bytes, hello.output_bytes) == ((768,), (7,))
+    assert hello.model_sha256 == bytes(range(32)).hex()
+    assert hello.counts(16) == 10
+
+
+@pytest.mark.parametrize("size", [0, 175, 176, 177, 183, 185, 188])
+def test_hello_of_a_wrong_length_is_refused(size: int) -> None:
+    (wire,) = (wire for title, wire in document_examples() if "model stub" in title)
+    payload = (decode_one(wire).payload + bytes(8))[:size]
+    with pytest.raises(ValueError, match="HELLO|whole"):
+        protocol.parse_hello(payload)
+
+
+def test_hello_with_a_zero_counter_scale_is_refused() -> None:
+    (wire,) = (wire for title, wire in document_examples() if "model stub" in title)
+    payload = bytearray(decode_one(wire).payload)
+    payload[40:44] = bytes(4)
+    with pytest.raises(ValueError, match="counter"):
+        protocol.parse_hello(bytes(payload))
+
+
+def header_numbers(prefix: str) -> dict[str, int]:
+    text = (LINK / "link_protocol.h").read_text()
+    defines = re.findall(rf"^#define {prefix}(\w+) (0x[0-9A-Fa-f]+|\d+)", text, re.MULTILINE)
+    return {name: int(value, 0) for name, value in defines}
+
+
+def test_c_and_python_have_the_same_numbers() -> None:
+    text = (LINK / "link_protocol.h").read_text()
+    types = re.findall(r"^    LINK_(\w+) = (0x[0-9A-F]+),", text, re.MULTILINE)
+    assert {name: int(value, 0) for name, value in types} == {
+        kind.name: kind for kind in MessageType
+    }
+    statuses = re.findall(r"X\((\w+), (\d+), \"", text)
+    assert {name: int(value) for name, value in statuses} == {kind.name: kind for kind in Status}
+    numbers = header_numbers("LINK_")
+    assert numbers["PROTOCOL_VERSION"] == protocol.PROTOCOL_VERSION
+    assert numbers["MAX_PAYLOAD"] == protocol.MAX_PAYLOAD
+    assert numbers["HEADER_BYTES"] == protocol.HEADER.size
+    assert numbers["CRC_BYTES"] == protocol.CRC.size
+    assert numbers["FRAME_START"] == protocol.FRAME_START[0]
+    assert numbers["REPLY"] == protocol.REPLY
+
+
+def test_document_lists_the_same_statuses_and_messages() -> None:
+    text = (LINK / "PROTOCOL.md").read_text()
+    statuses = re.findall(r"^\| (\d) \| (\w+) \|", text, re.MULTILINE)
+    assert [(int(number), name) for number, name in statuses] == [
+        (kind.value, kind.name) for kind in Status
+    ]
+    messages = re.findall(r"^### 0x(\w\w) (\w+):", text, re.MULTILINE)
+    assert [(int(number, 16), name) for number, name in messages] == [
+        (kind.value, kind.name) for kind in MessageType
+    ]
+    assert str(protocol.MAX_COBS) in text
+
+
+@settings(max_examples=50)
+@given(data=st.binary(max_size=40).filter(lambda data: len(data) % 4))
+def test_numbers_with_a_byte_left_over_are_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="whole"):
+        protocol.parse_u32s(data)
