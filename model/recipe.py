@@ -60,13 +60,27 @@ class FeatureConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConfig:
-    """The network's architecture."""
+    """The network's architecture; one entry of the lists for each convolution."""
 
     kind: str  # a key of model.networks.NETWORKS
+    input_pool: int  # samples averaged into one before the first convolution
     filters: tuple[int, ...]
-    kernel: int
+    kernels: tuple[int, ...]  # samples
+    strides: tuple[int, ...]
+    segments: int  # parts of the window that the last pooling keeps apart
     dropout: float
     max_weight_bytes: int  # of the int8 model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AugmentConfig:
+    """How training windows are varied; see model.augment."""
+
+    speed: float  # windows are played 1/speed to speed times as fast
+    mirror: bool  # exchange left and right wrists at random
+    rotation_degrees: float  # standard deviation of a rotation about a random axis
+    gain: float  # standard deviation of the log of the amplitude
+    noise: float  # largest standard deviation of added noise, in scaled units
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +88,11 @@ class TrainConfig:
     """How the float network is trained."""
 
     seed: int
-    epochs: int
+    steps: int
     batch_size: int
     learning_rate: float
     weight_decay: float
     label_smoothing: float
-    rotation_degrees: float  # of a random rotation of the sensor axes
-    mirror: bool  # whether left and right wrists are exchanged at random
     min_balanced_accuracy: float  # on the validation groups; less stops the run
 
 
@@ -89,7 +101,7 @@ class QuantConfig:
     """How the network becomes int8."""
 
     calibration_windows: int
-    qat_epochs: int
+    qat_steps: int
     qat_learning_rate: float
     max_drop: float  # of balanced accuracy against float
     min_equal_outputs: float  # share of the QAT export's outputs equal to the trained graph's
@@ -106,6 +118,7 @@ class Recipe:
     checks: CheckConfig
     features: FeatureConfig
     network: NetworkConfig
+    augment: AugmentConfig
     train: TrainConfig
     quantisation: QuantConfig
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
-import tempfile
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from model.quiet import captured_stderr
 from quantize.errors import ModelError
 from quantize.tflite.reader import parse_model
 
@@ -46,23 +44,9 @@ class TfliteMicro:
 
     def arena_bytes(self) -> int:
         """The arena that the interpreter reports to have used, in bytes."""
-        report = _captured_stderr(self._interpreter.print_allocations)
-        match = re.search(r"Arena allocation total\D+(\d+)", report)
+        with captured_stderr() as report:
+            self._interpreter.print_allocations()
+        match = re.search(r"Arena allocation total\D+(\d+)", report.text)
         if match is None:
-            raise ModelError(f"TFLite Micro reported no arena size; it printed {report[:200]!r}")
+            raise ModelError(f"TFLite Micro reported no arena size, but: {report.text[:200]!r}")
         return int(match.group(1))
-
-
-def _captured_stderr(function: Any) -> str:
-    """What `function` writes to the process's standard error, from C++ as well."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as capture:
-        os.dup2(capture.fileno(), 2)
-        try:
-            function()
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-        capture.seek(0)
-        return capture.read().decode("utf-8", "replace")

@@ -262,6 +262,16 @@ def reshape(rng: np.random.Generator) -> bytes:
     return b.pack([x], [z])
 
 
+def quantize(rng: np.random.Generator) -> bytes:
+    """A random QUANTIZE from int8 to int8, made smaller and larger."""
+    b = ModelBuilder()
+    shape = [int(v) for v in rng.integers(1, 9, int(rng.integers(1, 5)))]
+    x = b.tensor(shape, **_quant(rng))
+    y = b.tensor(shape, **_quant(rng))
+    b.operator("QUANTIZE", [x], [y], "QuantizeOptions", 2)
+    return b.pack([x], [y])
+
+
 def softmax(rng: np.random.Generator) -> bytes:
     """A random SOFTMAX."""
     b = ModelBuilder()
@@ -280,6 +290,7 @@ GENERATORS: dict[str, Callable[[np.random.Generator], bytes]] = {
     "FULLY_CONNECTED": fully_connected,
     "MAX_POOL_2D": _pool("MAX_POOL_2D"),
     "MEAN": mean,
+    "QUANTIZE": quantize,
     "RESHAPE": reshape,
     "SOFTMAX": softmax,
 }

@@ -15,6 +15,7 @@ void nn_average_pool_2d_s8(const nn_pool_t *p, const int8_t *input, int8_t *outp
 void nn_max_pool_2d_s8(const nn_pool_t *p, const int8_t *input, int8_t *output);
 void nn_mean_s8(const nn_mean_t *p, const int8_t *input, int8_t *output);
 void nn_add_s8(const nn_add_t *p, const int8_t *a, const int8_t *b, int8_t *output);
+void nn_rescale_s8(const nn_rescale_t *p, const int8_t *input, int8_t *output);
 void nn_softmax_s8(const nn_softmax_t *p, const int8_t *input, int8_t *output);
 
 #endif

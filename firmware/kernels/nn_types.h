@@ -83,6 +83,12 @@ typedef struct {
 } nn_add_t;
 
 typedef struct {
+    int32_t count;
+    int32_t input_offset, output_offset;
+    nn_requant_t requant;
+} nn_rescale_t;
+
+typedef struct {
     int32_t rows, depth;
     int32_t multiplier, left_shift; /* input scale times beta in Q5.26 */
     int32_t diff_min;               /* a smaller difference to the row's maximum gives 0 */

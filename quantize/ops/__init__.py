@@ -12,6 +12,7 @@ from quantize.ops import (
     fully_connected,
     mean,
     pool_2d,
+    quantize,
     reshape,
     softmax,
 )
@@ -28,6 +29,7 @@ OPS: dict[str, OpSpec[Any]] = {
         mean.SPEC,
         pool_2d.AVERAGE,
         pool_2d.MAX,
+        quantize.SPEC,
         reshape.SPEC,
         softmax.SPEC,
     )

@@ -1,0 +1,146 @@
+"""python -m host_tools doctor|build|parity|bench|flash|monitor|report|summary"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from host_tools.board import Board, load_board
+from host_tools.errors import HostToolsError
+from model.errors import ModelSideError
+from quantize.errors import QuantizeError
+
+BUILD = Path("build")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m host_tools", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    doctor = commands.add_parser("doctor", help="list prerequisites and how to get them")
+    doctor.add_argument("--json", action="store_true")
+    for name, text in (("report", "write report.html"), ("summary", "print the closing table")):
+        commands.add_parser(name, help=text).add_argument("name")
+    for name, text in (
+        ("build", "build a board's firmware"),
+        ("parity", "compare a board's outputs with TFLite Micro"),
+        ("bench", "count a board's work and memory"),
+        ("flash", "upload, then hello and self-test"),
+    ):
+        sub = commands.add_parser(name, help=text)
+        sub.add_argument("name", help="recipe or model name: the folder in build/")
+        sub.add_argument("board")
+        if name in {"parity", "bench"}:
+            sub.add_argument("--emulator")
+        if name != "build":
+            sub.add_argument("--port")
+        if name == "parity":
+            sub.add_argument("--cases", type=int, help="how many golden cases; default: all")
+        if name == "flash":
+            sub.add_argument("--link-port", help="serial port of the link, where it is another one")
+            sub.add_argument("--framework", choices=["bare", "arduino"], default="bare")
+    monitor = commands.add_parser("monitor", help="pio device monitor at the right speed")
+    monitor.add_argument("board")
+    monitor.add_argument("--port")
+    return parser
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.command == "doctor":
+        from host_tools.doctor import run_doctor
+
+        return run_doctor(as_json=args.json)
+    if args.command == "monitor":
+        from host_tools.monitor import monitor
+
+        return monitor(args.port, load_board(args.board).baud)
+    out_dir = BUILD / args.name
+    if args.command == "report":
+        from host_tools.report import write_report
+
+        print(write_report(out_dir))
+        return 0
+    if args.command == "summary":
+        from host_tools.summary import print_summary
+
+        print_summary(out_dir)
+        return 0
+    return _board_command(args, out_dir, load_board(args.board))
+
+
+def _board_command(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
+    if args.command == "build":
+        return _build(out_dir, board)
+    if args.command == "parity":
+        return _parity(args, out_dir, board)
+    if args.command == "bench":
+        return _bench(args, out_dir, board)
+    from host_tools.flash import flash
+
+    return flash(out_dir, board, port=args.port, link_port=args.link_port)
+
+
+def _build(out_dir: Path, board: Board) -> int:
+    from host_tools.build import build_firmware
+
+    size = build_firmware(board, out_dir / "gen", out_dir / board.id)
+    print(
+        f"{board.id}: flash {size.flash_bytes} bytes (code {size.code_bytes}, weights "
+        f"{size.weight_bytes}), RAM {size.ram_bytes} (arena {size.arena_bytes})"
+    )
+    return 0
+
+
+def _parity(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
+    from host_tools.parity import choose_target, run_parity
+
+    target = choose_target(board, args.emulator, args.port)
+    report = run_parity(out_dir, board, target, args.cases)
+    print(
+        f"{board.id} on {target.name}: {report.equal} of {report.cases} cases equal "
+        f"{report.reference}, every byte; self-test {report.selftest['failures']} failures"
+        if report.first_difference is None
+        else f"{board.id} on {target.name}: {report.equal} of {report.cases} cases equal"
+    )
+    if report.first_difference is not None:
+        d = report.first_difference
+        print(
+            f"first difference: case {d.case}, output tensor {d.tensor}, index {d.index}: "
+            f"expected {d.expected}, got {d.got}",
+            file=sys.stderr,
+        )
+        return 1
+    return 1 if report.selftest["failures"] else 0
+
+
+def _bench(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
+    from host_tools.benchmark import run_benchmark
+    from host_tools.parity import choose_target
+
+    result = run_benchmark(out_dir, board, choose_target(board, args.emulator, args.port))
+    print(json.dumps({k: v for k, v in asdict(result).items() if k != "per_layer"}))
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; errors become one message and an exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    args = _parser().parse_args(arguments)
+    try:
+        return _run(args)
+    except (HostToolsError, QuantizeError, ModelSideError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except FileNotFoundError as error:
+        print(f"error: {error.filename}: not there yet; run the step before it", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,222 @@
+"""Compare every output byte of a firmware with the TFLite Micro interpreter's."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import track
+
+from host_tools.board import Board
+from host_tools.device import Device
+from host_tools.emulators import EMULATORS, Emulator
+from host_tools.errors import DeviceError, HostToolsError, ToolMissing, UsageError
+from host_tools.protocol import Selftest
+from host_tools.transport import SerialTransport
+from model.evaluate import evaluate
+from model.files import write_json, write_text
+from quantize.golden import Golden, load_golden
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """The first byte that differs."""
+
+    case: int
+    tensor: int  # number of the model output
+    index: int  # element in it
+    expected: int
+    got: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParityReport:
+    """What parity.json holds."""
+
+    cases: int
+    equal: int
+    first_difference: Difference | None
+    reference: str
+    model_sha256: str
+    run_id: str
+    board: str
+    emulator: str | None
+    port: str | None
+    seconds: float
+    selftest: dict[str, int]
+    accuracy: dict[str, int] | None
+    metrics: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where the firmware runs: an emulator or a real port."""
+
+    emulator: Emulator | None
+    port: str | None
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return self.port or (self.emulator.name if self.emulator else "")
+
+
+def choose_target(board: Board, emulator: str | None, port: str | None) -> Target:
+    """The port if one is given, else the named emulator, else the board's first one."""
+    if port:
+        return Target(emulator=None, port=port)
+    name = emulator or board.emulators[0]
+    if name not in board.emulators:
+        raise UsageError(
+            f"board {board.id}: emulator {name!r} does not run it; "
+            f"its emulators: {', '.join(board.emulators)}"
+        )
+    chosen = EMULATORS[name]
+    if missing := chosen.missing():
+        raise ToolMissing(f"emulator {name}: {missing}")
+    return Target(emulator=chosen, port=None)
+
+
+@contextmanager
+def open_device(target: Target, board: Board, board_dir: Path) -> Iterator[Device]:
+    """The firmware of `board_dir`, running at `target`; the device's text goes to link.log."""
+    elf = board_dir / "firmware.elf"
+    if target.emulator is not None:
+        if not elf.exists():
+            raise UsageError(f"{elf}: no firmware; run `make build BOARD={board.id}` first")
+        transport = target.emulator.start(elf)
+    else:
+        transport = SerialTransport(target.port or "", board.baud)
+    device = Device(transport)
+    try:
+        yield device
+    finally:
+        device.close()
+        write_text(board_dir / "link.log", "".join(line + "\n" for line in device.log))
+
+
+def check_identity(device: Device, manifest: dict[str, Any], board: Board) -> None:
+    """DeviceError when the firmware is of another model or another board."""
+    info = device.info
+    if info.model_sha256 != manifest["model_sha256"]:
+        raise DeviceError(
+            f"board {board.id}: the firmware holds model {info.model_name} with hash "
+            f"{info.model_sha256[:16]}, the manifest says {manifest['name']} with "
+            f"{manifest['model_sha256'][:16]}; build and flash again: make flash BOARD={board.id}"
+        )
+    if info.board_id != board.id:
+        raise DeviceError(
+            f"the firmware was built for {info.board_id}, not for {board.id}; "
+            f"name the right board: BOARD={info.board_id}"
+        )
+
+
+def run_parity(out_dir: Path, board: Board, target: Target, cases: int | None) -> ParityReport:
+    """Send inputs, compare every output byte, write build/<name>/<board>/parity.json.
+
+    `cases` bounds how many golden cases run; None means all, or as many as a slow emulator can
+    take. Raises DeviceError when the firmware is another one or falls silent.
+    """
+    board_dir = out_dir / board.id
+    manifest = json.loads((out_dir / "gen" / "manifest.json").read_text("utf-8"))
+    golden = load_golden(out_dir / "golden.npz")
+    if golden.model_sha256 != manifest["model_sha256"]:
+        raise HostToolsError(f"{out_dir}: golden.npz and the manifest disagree; run `make emit`")
+    limit = cases or (target.emulator.case_limit if target.emulator else None)
+    chosen = _spread(len(golden), limit)
+    started = time.monotonic()
+    with open_device(target, board, board_dir) as device:
+        check_identity(device, manifest, board)
+        selftest = device.selftest()
+        outputs = [
+            device.run(golden.case_inputs(case))
+            for case in track(chosen, description=f"parity {board.id}", transient=True)
+        ]
+    seconds = time.monotonic() - started
+    report = _report(golden, manifest, board, target, chosen, outputs, selftest, seconds, out_dir)
+    write_json(board_dir / "parity.json", asdict(report))
+    return report
+
+
+def _spread(total: int, limit: int | None) -> list[int]:
+    """All cases, or `limit` of them spread evenly, so that every class is among them."""
+    if limit is None or limit >= total:
+        return list(range(total))
+    return [i * total // limit for i in range(limit)]
+
+
+def _report(
+    golden: Golden,
+    manifest: dict[str, Any],
+    board: Board,
+    target: Target,
+    chosen: list[int],
+    outputs: list[list[bytes]],
+    selftest: Selftest,
+    seconds: float,
+    out_dir: Path,
+) -> ParityReport:
+    arrays = [[np.frombuffer(o, np.int8) for o in case] for case in outputs]
+    differences = [
+        found
+        for case, got in zip(chosen, arrays, strict=True)
+        if (found := _difference(case, golden, got)) is not None
+    ]
+    accuracy, metrics = _accuracy(out_dir, manifest, chosen, arrays)
+    return ParityReport(
+        cases=len(chosen),
+        equal=len(chosen) - len(differences),
+        first_difference=differences[0] if differences else None,
+        reference=f"tflite_micro {version('tflite-micro')}",
+        model_sha256=manifest["model_sha256"],
+        run_id=manifest["run_id"],
+        board=board.id,
+        emulator=target.emulator.name if target.emulator else None,
+        port=target.port,
+        seconds=round(seconds, 2),
+        selftest={"cases": selftest.cases, "failures": selftest.failures},
+        accuracy=accuracy,
+        metrics=metrics,
+    )
+
+
+def _difference(case: int, golden: Golden, got: list[Any]) -> Difference | None:
+    for tensor, (values, expected) in enumerate(zip(got, golden.case_outputs(case), strict=True)):
+        flat = expected.reshape(-1)
+        wrong = np.flatnonzero(values != flat)
+        if len(wrong):
+            index = int(wrong[0])
+            return Difference(
+                case=case,
+                tensor=tensor,
+                index=index,
+                expected=int(flat[index]),
+                got=int(values[index]),
+            )
+    return None
+
+
+def _accuracy(
+    out_dir: Path, manifest: dict[str, Any], chosen: list[int], arrays: list[list[Any]]
+) -> tuple[dict[str, int] | None, dict[str, Any] | None]:
+    """(counts, metrics) of the device's own answers; None where there are no labels."""
+    path = out_dir / "labels.npz"
+    if not path.exists():
+        return None, None
+    with np.load(path, allow_pickle=False) as stored:
+        truth = stored["y"]
+    predicted = np.array([int(case[0].argmax()) for case in arrays])
+    counts = {"cases": len(chosen), "correct": int((predicted == truth[chosen]).sum())}
+    if len(chosen) < len(truth):
+        return counts, None
+    return counts, asdict(evaluate(truth, predicted, len(manifest["labels"])))

@@ -1,0 +1,221 @@
+"""python -m model list|check|train|cross-validate"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from model.checks import CheckResult, run_checks
+from model.datasets import load_dataset
+from model.errors import DataError, ModelSideError
+from model.features import Splits, Windows, split_windows
+from model.files import write_arrays, write_json
+from model.recipe import Recipe, load_recipe, recipe_names
+
+if TYPE_CHECKING:
+    from model.train import Progress
+
+BUILD = Path("build")
+console = Console()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m model", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="the recipes that come with the project")
+    for name, text in (
+        ("check", "check the data and cut it into windows"),
+        ("train", "train the float network and the baselines"),
+        ("cross-validate", "train and test once for each fold of the groups"),
+    ):
+        sub = commands.add_parser(name, help=text)
+        sub.add_argument("recipe", help="a recipe's name, or the path of a .toml file")
+        if name == "cross-validate":
+            sub.add_argument("--folds", type=int, default=5)
+    return parser
+
+
+def check(recipe: Recipe, out_dir: Path) -> None:
+    """Run the data checks; write dataset.json and features.npz when all pass."""
+    dataset = load_dataset(recipe.dataset)
+    splits = split_windows(dataset, recipe.dataset, recipe.features)
+    results = run_checks(dataset, splits, recipe.checks)
+    _print_checks(results)
+    if failed := [r for r in results if r.problems]:
+        raise DataError(
+            f"{recipe.name}: {len(failed)} of {len(results)} data checks failed: "
+            + "; ".join(f"{r.name}: {r.problems[0]}" for r in failed)
+        )
+    arrays = {
+        f"{name}_{field}": getattr(windows, field)
+        for name, windows in splits.items()
+        for field in ("x", "y", "group")
+    }
+    write_arrays(out_dir / "features.npz", arrays)
+    classes = len(dataset.labels)
+    write_json(
+        out_dir / "dataset.json",
+        {
+            "recipe": recipe.name,
+            "title": recipe.title,
+            "source": recipe.dataset.source,
+            "sha256": dataset.sha256,
+            "sample_rate_hz": dataset.sample_rate_hz,
+            "channels": list(dataset.channels),
+            "labels": list(dataset.labels),
+            "splits": {
+                name: {
+                    "windows": len(w.x),
+                    "groups": sorted(set(w.group.tolist())),
+                    "per_class": np.bincount(w.y, minlength=classes).tolist(),
+                }
+                for name, w in splits.items()
+            },
+            "checks": [dataclasses.asdict(r) for r in results],
+        },
+    )
+
+
+def load_splits(out_dir: Path) -> Splits:
+    """The windows that `check` wrote."""
+    path = out_dir / "features.npz"
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            parts = {
+                name: Windows(**{f: stored[f"{name}_{f}"] for f in ("x", "y", "group")})
+                for name in ("train", "val", "test")
+            }
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(f"{path}: not the features file: {error}; run `make check`") from error
+    return Splits(**parts)
+
+
+def _print_checks(results: list[CheckResult]) -> None:
+    table = Table("data check", "result", "", title_justify="left")
+    for result in results:
+        state = "[red]failed[/]" if result.problems else "ok"
+        table.add_row(result.name, state, "\n".join(result.problems) or result.summary)
+    console.print(table)
+
+
+@contextmanager
+def training_progress(title: str, steps: int) -> Iterator[Progress]:
+    """A progress bar on a terminal, a line at each validation elsewhere."""
+    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=steps)
+
+        def advance(step: int, loss: float, score: float | None) -> None:
+            bar.update(task, completed=step)
+            if score is not None:
+                text = f"{title} {step}/{steps}: loss {loss:.3f}, validation {score:.3f}"
+                bar.update(task, description=text)
+                if not console.is_terminal and step % (steps // 4 or 1) == 0:
+                    console.print(text)
+
+        yield advance
+
+
+def train(recipe: Recipe, out_dir: Path) -> None:
+    """Train the network and the baselines; write float.weights.h5 and train.json."""
+    from model import train as training
+    from model.baselines import evaluate_baselines
+    from model.evaluate import evaluate
+
+    dataset, splits = load_dataset(recipe.dataset), load_splits(out_dir)
+    with training_progress("training", recipe.train.steps) as progress:
+        network, history, seconds = training.train(recipe, dataset, splits, progress)
+    classes = len(dataset.labels)
+    scores = {
+        name: evaluate(w.y, training.predict(network, w), classes)
+        for name, w in (("val", splits.val), ("test", splits.test))
+    }
+    training.check_floor(recipe, scores["val"].balanced_accuracy)
+    baselines = evaluate_baselines(splits.train, splits.test, classes, recipe.train.seed)
+    training.save_network(network, out_dir / "float.weights.h5")
+    result: dict[str, Any] = {
+        "seed": recipe.train.seed,
+        "steps": recipe.train.steps,
+        "parameters": int(network.count_params()),
+        "seconds": round(seconds, 1),
+        "history": dataclasses.asdict(history),
+        "metrics": {name: dataclasses.asdict(m) for name, m in scores.items()},
+        "baselines": {name: dataclasses.asdict(m) for name, m in baselines.items()},
+    }
+    write_json(out_dir / "train.json", result)
+    rows = {"network, float": scores["test"], **baselines}
+    table = Table("held-out test groups", "balanced accuracy", "accuracy", "G-mean")
+    for name, m in rows.items():
+        values = (m.balanced_accuracy, m.accuracy, m.g_mean)
+        table.add_row(name, *(f"{v:.3f}" for v in values))
+    console.print(table)
+
+
+def cross_validate(recipe: Recipe, out_dir: Path, folds: int) -> None:
+    """Train once a fold; write cross_validation.json."""
+    from model import train as training
+
+    with training_progress("fold", recipe.train.steps) as progress:
+        results = training.cross_validate(recipe, folds, progress)
+    scores = np.array([r["test"]["balanced_accuracy"] for r in results])
+    table = Table("fold: test groups", "validation", "test", "random forest", "accuracy")
+    for r in results:
+        row = [r["val"], r["test"], r["random_forest"]]
+        cells = [f"{m['balanced_accuracy']:.3f}" for m in row] + [f"{r['test']['accuracy']:.3f}"]
+        table.add_row(", ".join(map(str, r["test_groups"])), *cells)
+    console.print(table)
+    summary = {
+        "folds": results,
+        "mean_balanced_accuracy": float(scores.mean()),
+        "std": float(scores.std()),
+        "mean_accuracy": float(np.mean([r["test"]["accuracy"] for r in results])),
+        "mean_random_forest": float(
+            np.mean([r["random_forest"]["balanced_accuracy"] for r in results])
+        ),
+    }
+    write_json(out_dir / "cross_validation.json", summary)
+    console.print(
+        f"mean balanced accuracy {scores.mean():.3f} (standard deviation {scores.std():.3f}) "
+        f"over {folds} folds by group; random forest {summary['mean_random_forest']:.3f}"
+    )
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.command == "list":
+        for name in recipe_names():
+            print(f"{name}: {load_recipe(name).title}")
+        return 0
+    recipe = load_recipe(args.recipe)
+    out_dir = BUILD / recipe.name
+    if args.command == "check":
+        check(recipe, out_dir)
+    elif args.command == "train":
+        train(recipe, out_dir)
+    else:
+        cross_validate(recipe, out_dir, args.folds)
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; errors become one message and an exit code."""
+    args = _parser().parse_args(arguments)
+    try:
+        return _run(args)
+    except ModelSideError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""Random variations of inertial windows: what another wearer, wrist or strap would have recorded.
+
+Channels are accelerometer x, y, z and gyroscope x, y, z.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from model.datasets.base import Recording
+from model.recipe import AugmentConfig
+
+Float = npt.NDArray[np.float32]
+# A mirrored wrist: the accelerometer flips along x, the gyroscope (a pseudo-vector) across it.
+_MIRROR = np.array([-1, 1, 1, 1, -1, -1], np.float32)
+
+
+class WindowSampler:
+    """Draws augmented training batches from recordings."""
+
+    def __init__(
+        self,
+        recordings: Sequence[Recording],
+        offset: Sequence[float],
+        scale: Sequence[float],
+        window: int,
+        config: AugmentConfig,
+        seed: int,
+    ) -> None:
+        scaled = [(r.values - np.float32(offset)) / np.float32(scale) for r in recordings]
+        self._lengths = np.array([len(v) for v in scaled])
+        self._starts = np.concatenate([[0], np.cumsum(self._lengths)[:-1]])
+        self._samples = np.concatenate(scaled).astype(np.float32)
+        self._labels = np.array([r.label for r in recordings])
+        self._window = window
+        self._config = config
+        self._rng = np.random.default_rng(seed)
+
+    def batch(self, size: int) -> tuple[Float, npt.NDArray[np.int64]]:
+        """(windows [size, window, 6], labels [size]) at random places of random recordings."""
+        which = self._rng.integers(len(self._lengths), size=size)
+        windows, speed = self._cut(which)
+        windows[..., 3:] *= speed[:, None, None]  # angular rates follow the playing speed
+        if self._config.mirror:
+            flipped = self._rng.random(size) < 0.5
+            windows[flipped] *= _MIRROR
+        rotation = self._rotations(size)
+        windows = np.concatenate([windows[..., :3] @ rotation, windows[..., 3:] @ rotation], 2)
+        windows = self._vary_gain(windows)
+        noise = self._config.noise * self._rng.random((size, 1, 1))
+        windows = windows + noise * self._rng.standard_normal(windows.shape)
+        return windows.astype(np.float32), self._labels[which].astype(np.int64)
+
+    def _cut(self, which: npt.NDArray[np.int64]) -> tuple[Float, Float]:
+        """Windows at random offsets, resampled to a random speed by linear interpolation."""
+        size = len(which)
+        log_speed = np.log(self._config.speed)
+        speed = np.exp(self._rng.uniform(-log_speed, log_speed, size)).astype(np.float32)
+        room = np.maximum(self._lengths[which] - 2 - speed * (self._window - 1), 0)
+        first = self._rng.random(size) * room
+        at = first[:, None] + speed[:, None] * np.arange(self._window)
+        at = np.minimum(at, self._lengths[which][:, None] - 2)
+        floor = at.astype(np.int64)
+        part = (at - floor).astype(np.float32)[..., None]
+        index = self._starts[which][:, None] + floor
+        return self._samples[index] * (1 - part) + self._samples[index + 1] * part, speed
+
+    def _rotations(self, size: int) -> Float:
+        """[size, 3, 3] rotations by a normal angle about uniform axes (Rodrigues' formula)."""
+        axis = self._rng.standard_normal((size, 3))
+        axis /= np.linalg.norm(axis, axis=1, keepdims=True)
+        angle = self._rng.standard_normal(size) * np.deg2rad(self._config.rotation_degrees)
+        cross = np.zeros((size, 3, 3))
+        cross[:, 0, 1], cross[:, 0, 2], cross[:, 1, 2] = -axis[:, 2], axis[:, 1], -axis[:, 0]
+        cross -= cross.transpose(0, 2, 1)
+        sine, cosine = np.sin(angle)[:, None, None], np.cos(angle)[:, None, None]
+        result = np.eye(3) + sine * cross + (1 - cosine) * (cross @ cross)
+        return result.astype(np.float32)
+
+    def _vary_gain(self, windows: Float) -> Float:
+        """Scale the accelerometer's movement (not gravity) and the gyroscope."""
+        gain = np.exp(self._rng.standard_normal((2, len(windows), 1, 1)) * self._config.gain)
+        gravity = windows[..., :3].mean(axis=1, keepdims=True)
+        moved = gravity + (windows[..., :3] - gravity) * gain[0]
+        return np.concatenate([moved, windows[..., 3:] * gain[1]], 2).astype(np.float32)

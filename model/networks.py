@@ -1,0 +1,80 @@
+"""Network architectures, made of layers that quantise to operators with exact kernels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from model.errors import ConfigError
+from model.quiet import captured_stderr
+from model.recipe import NetworkConfig
+
+os.environ["TF_USE_LEGACY_KERAS"] = "1"  # quantisation-aware training needs Keras 2
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with captured_stderr():
+    import tensorflow as tf
+    import tf_keras as keras
+
+    tf.config.list_logical_devices()  # says here what it thinks of missing GPUs
+
+layers = keras.layers
+
+
+def build_network(config: NetworkConfig, window: int, channels: int, classes: int) -> Any:
+    """A Keras model: [1, window, 1, channels] scaled samples -> [1, classes] probabilities."""
+    if config.kind not in NETWORKS:
+        raise ConfigError(
+            f"network.kind: unknown network {config.kind!r}; known: {', '.join(NETWORKS)}"
+        )
+    if not len(config.filters) == len(config.kernels) == len(config.strides):
+        raise ConfigError("network: filters, kernels and strides need one entry a convolution")
+    source = layers.Input((window, 1, channels), name="window")
+    features = NETWORKS[config.kind](config, source)
+    rows = features.shape[1]
+    if rows % config.segments:
+        raise ConfigError(f"network.segments: {config.segments} does not divide {rows} rows")
+    pooled = layers.AveragePooling2D((rows // config.segments, 1), name="segments")(features)
+    flat = layers.Dropout(config.dropout)(layers.Flatten()(pooled))
+    logits = layers.Dense(classes, name="logits")(flat)
+    return keras.Model(source, layers.Softmax(name="probabilities")(logits))
+
+
+def _convolution(x: Any, filters: int, kernel: int, stride: int) -> Any:
+    x = layers.Conv2D(filters, (kernel, 1), (stride, 1), "same", use_bias=False,
+                      kernel_initializer="he_normal")(x)  # fmt: skip
+    return layers.ReLU()(layers.BatchNormalization(momentum=0.97)(x))
+
+
+def _pooled(config: NetworkConfig, x: Any) -> Any:
+    return layers.AveragePooling2D((config.input_pool, 1))(x) if config.input_pool > 1 else x
+
+
+def _convolutions(config: NetworkConfig, x: Any) -> Any:
+    x = _pooled(config, x)
+    for filters, kernel, stride in zip(
+        config.filters, config.kernels, config.strides, strict=True
+    ):
+        x = _convolution(x, filters, kernel, stride)
+    return x
+
+
+def _depthwise_separable(config: NetworkConfig, x: Any) -> Any:
+    x = _convolution(
+        _pooled(config, x), config.filters[0], config.kernels[0], config.strides[0]
+    )
+    for filters, kernel, stride in zip(
+        config.filters[1:], config.kernels[1:], config.strides[1:], strict=True
+    ):
+        if stride > 1:
+            x = layers.MaxPooling2D((stride, 1))(x)
+        x = layers.DepthwiseConv2D((kernel, 1), padding="same", use_bias=False)(x)
+        x = layers.ReLU()(layers.BatchNormalization(momentum=0.97)(x))
+        x = _convolution(x, filters, 1, 1)
+    return x
+
+
+NETWORKS: dict[str, Callable[[NetworkConfig, Any], Any]] = {
+    "convolutions": _convolutions,
+    "depthwise_separable": _depthwise_separable,
+}

@@ -1,0 +1,215 @@
+"""Train a float network: the training framework lives here."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model.augment import WindowSampler
+from model.datasets import load_dataset
+from model.datasets.base import Dataset
+from model.errors import ModelSideError
+from model.evaluate import Metrics, evaluate
+from model.features import Splits, Windows
+from model.networks import build_network, keras  # sets the environment that TensorFlow reads
+from model.recipe import Recipe
+
+import tensorflow as tf  # isort: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What training looked like, a value every few steps."""
+
+    step: list[int]
+    loss: list[float]
+    val_balanced_accuracy: list[float]
+
+
+Progress = Callable[[int, float, float | None], None]  # step, loss, validation score
+
+
+def make_deterministic(seed: int) -> None:
+    """Seed every generator and choose deterministic kernels, so that a run repeats."""
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def images(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """[n, window, channels] -> [n, window, 1, channels], the network's input."""
+    return x[:, :, None, :]
+
+
+def predict(network: Any, windows: Windows) -> npt.NDArray[np.int64]:
+    """The class of each window."""
+    scores = network(images(windows.x), training=False)
+    result: npt.NDArray[np.int64] = np.asarray(scores).argmax(axis=1)
+    return result
+
+
+def fit(
+    network: Any,
+    sampler: WindowSampler,
+    val: Windows,
+    recipe: Recipe,
+    *,
+    steps: int,
+    learning_rate: float,
+    progress: Progress,
+) -> History:
+    """Train `network` in place with AdamW, warm-up and a cosine decay."""
+    config = recipe.train
+    classes = network.output_shape[-1]
+    optimiser = keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay)
+    optimiser.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "min", "max"])
+    optimiser.build(network.trainable_variables)
+    loss_function = keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def train_step(x: Any, y: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = loss_function(tf.one_hot(y, classes), network(x, training=True))
+        gradients = tape.gradient(loss, network.trainable_variables)
+        optimiser.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+        return loss
+
+    history = History(step=[], loss=[], val_balanced_accuracy=[])
+    warm_up = max(steps // 20, 1)
+    losses: list[float] = []
+    for step in range(1, steps + 1):
+        decay = 0.5 * (1 + np.cos(np.pi * max(step - warm_up, 0) / max(steps - warm_up, 1)))
+        optimiser.learning_rate.assign(learning_rate * min(step / warm_up, decay))
+        x, y = sampler.batch(config.batch_size)
+        losses.append(float(train_step(tf.constant(images(x)), tf.constant(y))))
+        score = None
+        if step % max(steps // 20, 1) == 0 or step == steps:
+            score = evaluate(val.y, predict(network, val), classes).balanced_accuracy
+            history.step.append(step)
+            history.loss.append(float(np.mean(losses)))
+            history.val_balanced_accuracy.append(score)
+            losses.clear()
+        progress(step, losses[-1] if losses else history.loss[-1], score)
+    return history
+
+
+def make_sampler(recipe: Recipe, dataset: Dataset, groups: set[int], seed: int) -> WindowSampler:
+    """Augmented batches from the recordings of some groups."""
+    return WindowSampler(
+        [r for r in dataset.recordings if r.group in groups],
+        recipe.features.offset,
+        recipe.features.scale,
+        recipe.features.window,
+        recipe.augment,
+        seed,
+    )
+
+
+def new_network(recipe: Recipe, dataset: Dataset) -> Any:
+    """An untrained network of the recipe."""
+    return build_network(
+        recipe.network, recipe.features.window, len(dataset.channels), len(dataset.labels)
+    )
+
+
+def train(
+    recipe: Recipe, dataset: Dataset, splits: Splits, progress: Progress
+) -> tuple[Any, History, float]:
+    """(trained network, history, seconds). Nothing here looks at the test split."""
+    make_deterministic(recipe.train.seed)
+    network = new_network(recipe, dataset)
+    sampler = make_sampler(recipe, dataset, set(splits.train.group.tolist()), recipe.train.seed)
+    started = time.monotonic()
+    history = fit(
+        network,
+        sampler,
+        splits.val,
+        recipe,
+        steps=recipe.train.steps,
+        learning_rate=recipe.train.learning_rate,
+        progress=progress,
+    )
+    return network, history, time.monotonic() - started
+
+
+def check_floor(recipe: Recipe, score: float) -> None:
+    """ModelSideError when the validation score is below the recipe's floor."""
+    floor = recipe.train.min_balanced_accuracy
+    if score < floor:
+        raise ModelSideError(
+            f"{recipe.name}: balanced accuracy {score:.3f} on the validation groups, expected at "
+            f"least {floor:.3f} (train.min_balanced_accuracy); train longer or change the network"
+        )
+
+
+def save_network(network: Any, path: Path) -> None:
+    """Write the weights whole or not at all."""
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")  # the suffix .weights.h5 stays
+    try:
+        network.save_weights(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_network(recipe: Recipe, dataset: Dataset, path: Path) -> Any:
+    """The recipe's network with the weights of save_network."""
+    network = new_network(recipe, dataset)
+    try:
+        network.load_weights(path)
+    except (OSError, ValueError) as error:
+        raise ModelSideError(
+            f"{path}: not the weights of this recipe's network: {error}; run `make train`"
+        ) from error
+    return network
+
+
+def cross_validate(
+    recipe: Recipe, folds: int, progress: Progress
+) -> list[dict[str, Any]]:
+    """Train and test once a fold; a fold's test groups are used for its last line only.
+
+    Groups are dealt to folds by a seeded permutation; the next fold's groups validate.
+    """
+    from model.baselines import evaluate_baselines
+    from model.features import split_windows
+
+    dataset = load_dataset(recipe.dataset)
+    groups = np.array(sorted({r.group for r in dataset.recordings}))
+    if not 2 < folds <= len(groups):
+        raise ModelSideError(f"{folds} folds of {len(groups)} groups: expected 3 to {len(groups)}")
+    parts = np.array_split(np.random.RandomState(0).permutation(groups), folds)
+    results = []
+    for k, test_groups in enumerate(parts):
+        split = dataclasses.replace(
+            recipe.dataset,
+            test_groups=tuple(int(g) for g in test_groups),
+            val_groups=tuple(int(g) for g in parts[(k + 1) % folds]),
+        )
+        splits = split_windows(dataset, split, recipe.features)
+        network, _, seconds = train(recipe, dataset, splits, progress)
+        scores: dict[str, Metrics] = {
+            name: evaluate(w.y, predict(network, w), len(dataset.labels))
+            for name, w in (("val", splits.val), ("test", splits.test))
+        }
+        forest = evaluate_baselines(
+            splits.train, splits.test, len(dataset.labels), recipe.train.seed
+        )["random forest"]
+        results.append(
+            {
+                "test_groups": list(split.test_groups),
+                "val_groups": list(split.val_groups),
+                "val": dataclasses.asdict(scores["val"]),
+                "test": dataclasses.asdict(scores["test"]),
+                "random_forest": dataclasses.asdict(forest),
+                "seconds": round(seconds, 1),
+            }
+        )
+    return results

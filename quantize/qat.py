@@ -1,0 +1,154 @@
+"""Quantisation-aware training, and how far its export is from what was trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model.features import Windows
+from model.recipe import Recipe
+from model.train import Progress, WindowSampler, fit, images
+from quantize.errors import QuantizeError
+from quantize.ptq import kernel_operators, layer_outputs, output_layers
+from quantize.reference import Reference
+from quantize.scheme import quantize
+from quantize.tflite.graph import Graph
+
+import tensorflow_model_optimization as tfmot  # isort: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerFidelity:
+    """How one layer of the exported graph differs from the fake-quantised one."""
+
+    layer: str
+    equal_share: float
+    max_lsb: int
+    mean_lsb: float
+
+
+def train_quantised(
+    network: Any,
+    calibration: npt.NDArray[np.float32],
+    sampler: WindowSampler,
+    val: Windows,
+    recipe: Recipe,
+    progress: Progress,
+) -> Any:
+    """A fake-quantised copy of `network`, fine-tuned; `network` itself is left alone.
+
+    Activation ranges start from `calibration` [n, window, 1, channels], because the toolkit's own
+    start of -6 to 6 takes thousands of steps to forget.
+    """
+    quantised = tfmot.quantization.keras.quantize_model(network)
+    _start_ranges(quantised, network, calibration)
+    fit(
+        quantised,
+        sampler,
+        val,
+        recipe,
+        steps=recipe.quantisation.qat_steps,
+        learning_rate=recipe.quantisation.qat_learning_rate,
+        progress=progress,
+    )
+    _pin_ranges(quantised, calibration)
+    return quantised
+
+
+def _start_ranges(quantised: Any, network: Any, calibration: npt.NDArray[np.float32]) -> None:
+    """Give every activation quantiser the range that the float network has on `calibration`."""
+    floats = layer_outputs(network, calibration)
+    for layer, values in zip(output_layers(quantised), floats, strict=True):
+        _set_range(layer, float(values.min()), float(values.max()))
+    _pin_ranges(quantised, calibration)
+
+
+def _pin_ranges(quantised: Any, calibration: npt.NDArray[np.float32]) -> None:
+    """The input's range is the recorded data's, not the augmented; a pooling's is its input's.
+
+    The int8 average pooling does not rescale, so only with one range for both is the export the
+    graph that was trained.
+    """
+    previous = (float(calibration.min()), float(calibration.max()))
+    _set_range(quantised.layers[1], *previous)
+    for layer in output_layers(quantised):
+        if type(getattr(layer, "layer", layer)).__name__ == "AveragePooling2D":
+            _set_range(layer, *previous)
+        elif (found := _range(layer)) is not None:
+            previous = found
+
+
+def _range_variables(layer: Any) -> list[Any]:
+    """[minimum, maximum] of a layer's activation quantiser; empty when it has none."""
+    return [
+        weight
+        for end in ("_min", "_max")
+        for weight in layer.weights
+        if weight.name.split("/")[-1].split(":")[0]
+        in {f"output{end}", f"post_activation{end}", f"quantize_layer{end}"}
+    ]
+
+
+def _range(layer: Any) -> tuple[float, float] | None:
+    variables = _range_variables(layer)
+    return (float(variables[0]), float(variables[1])) if variables else None
+
+
+def _set_range(layer: Any, minimum: float, maximum: float) -> None:
+    for variable, value in zip(
+        _range_variables(layer), (min(minimum, 0.0), max(maximum, 0.0)), strict=False
+    ):
+        variable.assign(value)
+
+
+def measure_fidelity(quantised: Any, graph: Graph, windows: Windows) -> list[LayerFidelity]:
+    """Compare every layer of the export with the trained graph; the model's output comes last.
+
+    The exported graph is run by the integer reference, which equals TFLite Micro bit for bit. The
+    trained graph's floats are put on the export's int8 grid. Each layer's error includes those of
+    the layers before it.
+    """
+    batch = images(windows.x)
+    expected = layer_outputs(quantised, batch)
+    reference = Reference(graph)
+    source = graph.tensors[graph.inputs[0]]
+    assert source.quant is not None
+    inputs = quantize(batch, source.quant)
+    computed = [reference.run_all([x[None]]) for x in inputs]
+    result = []
+    layers = output_layers(quantised)
+    for op, layer, floats in zip(kernel_operators(graph), layers, expected, strict=True):
+        quant = graph.tensors[op.outputs[0]].quant
+        assert quant is not None
+        got = np.concatenate([values[op.outputs[0]] for values in computed])
+        result.append(_compare(f"{op.name} ({layer.name})", quantize(floats, quant), got))
+    return result
+
+
+def _compare(
+    layer: str, expected: npt.NDArray[np.int8], got: npt.NDArray[np.int8]
+) -> LayerFidelity:
+    distance = np.abs(got.astype(np.int32) - expected.reshape(got.shape).astype(np.int32))
+    return LayerFidelity(
+        layer=layer,
+        equal_share=float((distance == 0).mean()),
+        max_lsb=int(distance.max()),
+        mean_lsb=float(distance.mean()),
+    )
+
+
+def check_fidelity(layers: list[LayerFidelity], recipe: Recipe) -> None:
+    """QuantizeError when the model's output is further from the trained graph than allowed."""
+    output, bound = layers[-1], recipe.quantisation
+    if output.equal_share < bound.min_equal_outputs or output.max_lsb > bound.max_lsb:
+        worst = max(layers, key=lambda item: item.max_lsb)
+        raise QuantizeError(
+            f"{recipe.name}: the exported QAT graph is not the trained one: "
+            f"{output.equal_share:.1%} of its outputs are equal (expected at least "
+            f"{bound.min_equal_outputs:.1%}), the largest differs by {output.max_lsb} LSB "
+            f"(expected at most {bound.max_lsb}); the worst layer is {worst.layer} with "
+            f"{worst.max_lsb} LSB; train with more qat_steps, or choose post-training quantisation"
+        )
