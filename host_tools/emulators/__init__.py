@@ -1,0 +1,47 @@
+"""Everything that can run firmware without a board, behind one interface."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from host_tools.emulators.labwired_esp32 import LabwiredEsp32
+from host_tools.emulators.labwired_nrf52840 import LabwiredNrf52840
+from host_tools.emulators.native import Native
+from host_tools.emulators.qemu_m4 import QemuM4
+from host_tools.emulators.qemu_xtensa import QemuXtensa
+from host_tools.transport import Transport
+
+
+class Emulator(Protocol):
+    """One way to run firmware on this computer."""
+
+    @property
+    def name(self) -> str:
+        """Its key in EMULATORS."""
+
+    @property
+    def unit(self) -> str:
+        """What the board's counter counts there: 'instructions' or 'nanoseconds'."""
+
+    @property
+    def case_limit(self) -> int | None:
+        """How many cases parity runs there unless told otherwise; None: all of them."""
+
+    def missing(self) -> str | None:
+        """Return None, or what is not installed and the command that installs it."""
+
+    def start(self, elf: Path) -> Transport:
+        """Start `elf`; closing the transport ends the emulator.
+
+        Raises ToolMissing when something is not installed, DeviceError when it does not start.
+        """
+
+
+EMULATORS: dict[str, Emulator] = {
+    "labwired_esp32": LabwiredEsp32(),
+    "labwired_nrf52840": LabwiredNrf52840(),
+    "native": Native(),
+    "qemu_m4": QemuM4(),
+    "qemu_xtensa": QemuXtensa(),
+}

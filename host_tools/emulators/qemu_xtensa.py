@@ -1,0 +1,32 @@
+"""QEMU's xtensa `sim` machine: an Xtensa core at about 10^9 instructions a second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from host_tools.emulators.process import XTENSA, firmware_path, missing_program, start_on_pipes
+from host_tools.transport import Transport
+
+PROGRAM = "qemu-system-xtensa"
+# -icount shift=6: one instruction takes 64 ns of the cycle counter's time, the same in every run.
+OPTIONS = (
+    "-M sim -cpu de233_fpu -display none -monitor none -serial none -icount shift=6 "
+    "-semihosting -kernel"
+)
+
+
+class QemuXtensa:
+    """Counts retired instructions; the link runs over simulator calls on QEMU's own pipes."""
+
+    name = "qemu_xtensa"
+    unit = "instructions"
+    case_limit: int | None = None
+
+    def missing(self) -> str | None:
+        """Return None, or what to install."""
+        return missing_program(PROGRAM, "qemu-system-misc")
+
+    def start(self, elf: Path) -> Transport:
+        """Start `elf`; close() ends the emulator."""
+        command = [PROGRAM, *OPTIONS.split(), firmware_path(self.name, elf, XTENSA)]
+        return start_on_pipes(self.name, self.missing(), command)

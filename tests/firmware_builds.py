@@ -1,0 +1,72 @@
+"""Firmware around the stub model, built once a test run for each board."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
+
+from host_tools.board import load_board
+from host_tools.build import build_firmware
+from host_tools.elf import SizeReport
+
+STUB = Path(__file__).resolve().parent / "stub_gen"
+STUB_ARENA_BYTES = 1024
+STUB_GOLDEN_BYTES = 2 * (768 + 7)
+
+
+def write_gen(folder: Path, replace: Mapping[str, str] | None = None, **manifest: object) -> Path:
+    """Copy the stub model to `folder`, with texts replaced in model.c, and add a manifest."""
+    shutil.copytree(STUB, folder)
+    model = folder / "model.c"
+    text = model.read_text(encoding="utf-8")
+    for old, new in (replace or {}).items():
+        assert old in text
+        text = text.replace(old, new)
+    model.write_text(text, encoding="utf-8")
+    content = {"weight_bytes": 0, "arena_bytes": STUB_ARENA_BYTES, "constants": [], **manifest}
+    (folder / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+@functools.cache
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="tinyproof-test-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@functools.cache
+def _stub_gen() -> Path:
+    return write_gen(_folder() / "gen")
+
+
+@functools.cache
+def built(board_id: str) -> tuple[Path, SizeReport]:
+    """Return the folder with the board's stub firmware, and its sizes."""
+    out_dir = _folder() / board_id
+    return out_dir, build_firmware(load_board(board_id), _stub_gen(), out_dir)
+
+
+def break_model(elf: Path, code: bytes, broken: Path) -> Path:
+    """Copy `elf` to `broken` with `code` at the start of the model's functions."""
+    image = bytearray(elf.read_bytes())
+    with elf.open("rb") as file:
+        parsed = ELFFile(file)
+        table = parsed.get_section_by_name(".symtab")
+        for name in ("model_step", "model_invoke"):
+            symbol = table.get_symbol_by_name(name)[0]
+            section = parsed.get_section(symbol["st_shndx"])
+            address = (
+                symbol["st_value"] & ~1 if parsed["e_machine"] == "EM_ARM" else symbol["st_value"]
+            )
+            offset = address - section["sh_addr"] + section["sh_offset"]
+            image[offset : offset + len(code)] = code
+    broken.write_bytes(image)
+    return broken

@@ -1,0 +1,95 @@
+"""The rules of the layout: who may import whom, how large a file may be."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PYTHON = sorted(p for d in ("model", "quantize", "host_tools") for p in (ROOT / d).rglob("*.py"))
+C_FILES = sorted(p for p in (ROOT / "firmware").rglob("*.[ch]"))
+TRAINING = {"tensorflow", "tf_keras", "keras", "tensorflow_model_optimization"}
+MAY_TRAIN = {"model/train.py", "model/networks.py", "quantize/ptq.py", "quantize/qat.py"}
+MAX_PYTHON, MAX_C, MAX_FUNCTION = 500, 400, 60
+LONG_FUNCTIONS = {"quantise_recipe"}  # one straight pipeline that reads better in one piece
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def _imports(path: Path) -> set[str]:
+    """Every imported module, lazy imports included."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{_name(path)}: relative import"
+            found.add(node.module or "")
+    return found
+
+
+def _roots(path: Path) -> set[str]:
+    return {module.split(".")[0] for module in _imports(path)}
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=_name)
+def test_layers(path: Path) -> None:
+    package, roots = _name(path).split("/")[0], _roots(path)
+    forbidden = {"model": {"quantize", "host_tools"}, "quantize": {"host_tools"}}
+    assert not roots & (forbidden.get(package, set()) | {"tests"})
+    if roots & TRAINING:
+        assert _name(path) in MAY_TRAIN
+    if "serial" in roots:
+        assert _name(path) == "host_tools/transport.py"
+
+
+def test_host_tools_do_not_reach_training() -> None:
+    trained = {"model.train", "model.networks", "quantize.ptq", "quantize.qat", "quantize.choose"}
+    for path in PYTHON:
+        if _name(path).startswith("host_tools/"):
+            assert not _imports(path) & trained, _name(path)
+
+
+def test_the_protocol_is_pure() -> None:
+    allowed = {"__future__", "enum", "re", "struct", "zlib", "dataclasses", "cobs"}
+    assert _roots(ROOT / "host_tools/protocol.py") <= allowed
+
+
+@pytest.mark.parametrize("path", [p for p in C_FILES], ids=_name)
+def test_c_includes(path: Path) -> None:
+    includes = set(re.findall(r'#include "([^"]+)"', path.read_text()))
+    part = _name(path).split("/")[1]
+    if part == "kernels":
+        assert all(i.startswith("nn_") for i in includes)
+    elif part == "link":
+        assert all(i.startswith("link_") for i in includes)
+
+
+def _function_lengths(path: Path) -> dict[str, int]:
+    return {
+        node.name: (node.end_lineno or 0) - node.lineno + 1
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=_name)
+def test_python_sizes(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MAX_PYTHON
+    long = {n: k for n, k in _function_lengths(path).items() if k > MAX_FUNCTION}
+    assert set(long) <= LONG_FUNCTIONS, long
+
+
+@pytest.mark.parametrize("path", C_FILES, ids=_name)
+def test_c_sizes(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MAX_C
+
+
+def test_generated_text_is_not_in_the_firmware_tree() -> None:
+    for path in C_FILES:
+        assert "do not edit" not in path.read_text(), _name(path)

@@ -1,0 +1,66 @@
+"""Things that must exist together do."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from model import __version__
+from quantize.ops import OPS
+from quantize.tflite.schema import OPTIONS
+from tests.factory import GENERATORS
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[1]
+KERNELS_H = (ROOT / "firmware/kernels/nn_kernels.h").read_text()
+DECLARED = set(re.findall(r"\bvoid (nn_\w+)\(", KERNELS_H))
+
+
+def test_every_operator_has_a_table_and_options_are_known() -> None:
+    assert set(OPS) == set(GENERATORS)
+    assert set(OPTIONS) <= set(OPS)
+
+
+@pytest.mark.parametrize("name", sorted(DECLARED))
+def test_every_kernel_has_a_file_a_comment_and_a_caller(name: str) -> None:
+    text = (ROOT / f"firmware/kernels/ref/{name}.c").read_text()
+    assert text.startswith("/*"), "a kernel starts with its formula"
+    assert "Rounding:" in text
+    assert f"void {name}(" in text
+    callers = [p for p in (ROOT / "quantize/ops").glob("*.py") if f'"{name}"' in p.read_text()]
+    assert callers
+
+
+def test_every_kernel_file_is_declared() -> None:
+    assert {p.stem for p in (ROOT / "firmware/kernels/ref").glob("*.c")} == DECLARED
+
+
+def test_the_version_stands_in_one_place() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["tool"]["setuptools"]["dynamic"]["version"]["attr"] == "model.__version__"
+    assert re.fullmatch(r"\d+\.\d+\.\d+", __version__)
+
+
+def test_the_lock_has_a_hash_for_everything() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    entries = re.split(r"\n(?=\S)", lock.strip())
+    assert len(entries) > 50
+    for entry in entries:
+        assert "==" in entry.splitlines()[0], entry
+        assert "--hash=sha256:" in entry, entry
+
+
+def test_the_lock_covers_every_declared_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = project["dependencies"] + project["optional-dependencies"]["dev"]
+    locked = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(), re.M))
+    for requirement in declared:
+        name = re.split(r"[^\w.-]", requirement)[0].lower().replace("_", "-")
+        assert name in {n.lower().replace("_", "-") for n in locked}, name
