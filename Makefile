@@ -99,7 +99,7 @@ parity: $(OUT)/$(BOARD)/firmware.elf ## compare every output byte of BOARD with 
 bench: $(OUT)/$(BOARD)/firmware.elf ## count instructions, per layer, and sizes on BOARD
 	$(PY) -m host_tools bench $(NAME) $(BOARD) $(RUN_OPTIONS)
 
-REPORT_BOARDS := $(sort $(DEMO_BOARDS) qemu_m4 qemu_xtensa)
+REPORT_BOARDS := $(DEMO_BOARDS) qemu_m4 qemu_xtensa native
 $(OUT)/report.html: $(foreach b,$(REPORT_BOARDS),$(OUT)/$(b)/parity.ok $(OUT)/$(b)/bench.json)
 	$(PY) -m host_tools report $(NAME)
 

@@ -57,7 +57,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.command == "monitor":
         from host_tools.monitor import monitor
 
-        return monitor(args.port, load_board(args.board).baud)
+        return monitor(args.port, _baud(load_board(args.board)))
     out_dir = BUILD / args.name
     if args.command == "report":
         from host_tools.report import write_report
@@ -70,6 +70,10 @@ def _run(args: argparse.Namespace) -> int:
         print_summary(out_dir)
         return 0
     return _board_command(args, out_dir, load_board(args.board))
+
+
+def _baud(board: Board) -> int:
+    return board.uart.baud if board.uart else 115200
 
 
 def _board_command(args: argparse.Namespace, out_dir: Path, board: Board) -> int:

@@ -96,7 +96,7 @@ def open_device(target: Target, board: Board, board_dir: Path) -> Iterator[Devic
             raise UsageError(f"{elf}: no firmware; run `make build BOARD={board.id}` first")
         transport = target.emulator.start(elf)
     else:
-        transport = SerialTransport(target.port or "", board.baud)
+        transport = SerialTransport(target.port or "", board.uart.baud if board.uart else 115200)
     device = Device(transport)
     try:
         yield device

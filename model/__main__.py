@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("recipe", help="a recipe's name, or the path of a .toml file")
         if name == "cross-validate":
             sub.add_argument("--folds", type=int, default=5)
+            sub.add_argument("--repeats", type=int, default=3, help="seeds a fold; default 3")
     return parser
 
 
@@ -133,7 +135,12 @@ def train(recipe: Recipe, out_dir: Path) -> None:
 
     dataset, splits = load_dataset(recipe.dataset), load_splits(out_dir)
     with training_progress("training", recipe.train.steps) as progress:
-        network, history, seconds = training.train(recipe, dataset, splits, progress)
+        started = time.monotonic()
+        groups = set(splits.train.group.tolist())
+        network, history = training.train_network(
+            recipe, dataset, groups, recipe.train.seed, progress, splits.val
+        )
+        seconds = time.monotonic() - started
     classes = len(dataset.labels)
     scores = {
         name: evaluate(w.y, training.predict(network, w), classes)
@@ -160,32 +167,33 @@ def train(recipe: Recipe, out_dir: Path) -> None:
     console.print(table)
 
 
-def cross_validate(recipe: Recipe, out_dir: Path, folds: int) -> None:
-    """Train once a fold; write cross_validation.json."""
+def cross_validate(recipe: Recipe, out_dir: Path, folds: int, repeats: int) -> None:
+    """Train once for each fold and seed; write cross_validation.json."""
     from model import train as training
 
     with training_progress("fold", recipe.train.steps) as progress:
-        results = training.cross_validate(recipe, folds, progress)
-    scores = np.array([r["test"]["balanced_accuracy"] for r in results])
-    table = Table("fold: test groups", "validation", "test", "random forest", "accuracy")
+        results = training.cross_validate(recipe, folds, repeats, progress)
+    table = Table("test groups", "seed", "network", "accuracy", "random forest")
     for r in results:
-        row = [r["val"], r["test"], r["random_forest"]]
-        cells = [f"{m['balanced_accuracy']:.3f}" for m in row] + [f"{r['test']['accuracy']:.3f}"]
-        table.add_row(", ".join(map(str, r["test_groups"])), *cells)
+        scores = (r.network.balanced_accuracy, r.network.accuracy, r.random_forest.balanced_accuracy)
+        groups = ", ".join(map(str, r.test_groups))
+        table.add_row(groups, str(r.seed), *(f"{score:.3f}" for score in scores))
     console.print(table)
-    summary = {
-        "folds": results,
-        "mean_balanced_accuracy": float(scores.mean()),
-        "std": float(scores.std()),
-        "mean_accuracy": float(np.mean([r["test"]["accuracy"] for r in results])),
-        "mean_random_forest": float(
-            np.mean([r["random_forest"]["balanced_accuracy"] for r in results])
-        ),
-    }
-    write_json(out_dir / "cross_validation.json", summary)
+    network = np.array([r.network.balanced_accuracy for r in results])
+    forest = np.array([r.random_forest.balanced_accuracy for r in results])
+    write_json(
+        out_dir / "cross_validation.json",
+        {
+            "folds": [dataclasses.asdict(r) for r in results],
+            "mean_balanced_accuracy": float(network.mean()),
+            "std": float(network.std()),
+            "mean_accuracy": float(np.mean([r.network.accuracy for r in results])),
+            "mean_random_forest": float(forest.mean()),
+        },
+    )
     console.print(
-        f"mean balanced accuracy {scores.mean():.3f} (standard deviation {scores.std():.3f}) "
-        f"over {folds} folds by group; random forest {summary['mean_random_forest']:.3f}"
+        f"mean balanced accuracy {network.mean():.3f} (standard deviation {network.std():.3f}) over "
+        f"{folds} folds by group and {repeats} seeds; random forest {forest.mean():.3f}"
     )
 
 
@@ -201,7 +209,7 @@ def _run(args: argparse.Namespace) -> int:
     elif args.command == "train":
         train(recipe, out_dir)
     else:
-        cross_validate(recipe, out_dir, args.folds)
+        cross_validate(recipe, out_dir, args.folds, args.repeats)
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
 from collections.abc import Callable
@@ -16,9 +15,10 @@ import numpy.typing as npt
 from model.augment import WindowSampler
 from model.datasets import load_dataset
 from model.datasets.base import Dataset
-from model.errors import ModelSideError
+from model.baselines import evaluate_baselines
+from model.errors import ConfigError, ModelSideError
 from model.evaluate import Metrics, evaluate
-from model.features import Splits, Windows
+from model.features import Windows, make_windows
 from model.networks import build_network, keras  # sets the environment that TensorFlow reads
 from model.recipe import Recipe
 
@@ -32,6 +32,17 @@ class History:
     step: list[int]
     loss: list[float]
     val_balanced_accuracy: list[float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One network of a cross-validation."""
+
+    test_groups: tuple[int, ...]
+    seed: int
+    network: Metrics
+    random_forest: Metrics
+    seconds: float
 
 
 Progress = Callable[[int, float, float | None], None]  # step, loss, validation score
@@ -58,7 +69,7 @@ def predict(network: Any, windows: Windows) -> npt.NDArray[np.int64]:
 def fit(
     network: Any,
     sampler: WindowSampler,
-    val: Windows,
+    val: Windows | None,
     recipe: Recipe,
     *,
     steps: int,
@@ -91,11 +102,12 @@ def fit(
         losses.append(float(train_step(tf.constant(images(x)), tf.constant(y))))
         score = None
         if step % max(steps // 20, 1) == 0 or step == steps:
-            score = evaluate(val.y, predict(network, val), classes).balanced_accuracy
             history.step.append(step)
             history.loss.append(float(np.mean(losses)))
-            history.val_balanced_accuracy.append(score)
             losses.clear()
+            if val is not None:
+                score = evaluate(val.y, predict(network, val), classes).balanced_accuracy
+                history.val_balanced_accuracy.append(score)
         progress(step, losses[-1] if losses else history.loss[-1], score)
     return history
 
@@ -119,24 +131,27 @@ def new_network(recipe: Recipe, dataset: Dataset) -> Any:
     )
 
 
-def train(
-    recipe: Recipe, dataset: Dataset, splits: Splits, progress: Progress
-) -> tuple[Any, History, float]:
-    """(trained network, history, seconds). Nothing here looks at the test split."""
-    make_deterministic(recipe.train.seed)
+def train_network(
+    recipe: Recipe,
+    dataset: Dataset,
+    groups: set[int],
+    seed: int,
+    progress: Progress,
+    val: Windows | None = None,
+) -> tuple[Any, History]:
+    """A network trained on the recordings of `groups`; `val` is scored on the way, no more."""
+    make_deterministic(seed)
     network = new_network(recipe, dataset)
-    sampler = make_sampler(recipe, dataset, set(splits.train.group.tolist()), recipe.train.seed)
-    started = time.monotonic()
     history = fit(
         network,
-        sampler,
-        splits.val,
+        make_sampler(recipe, dataset, groups, seed),
+        val,
         recipe,
         steps=recipe.train.steps,
         learning_rate=recipe.train.learning_rate,
         progress=progress,
     )
-    return network, history, time.monotonic() - started
+    return network, history
 
 
 def check_floor(recipe: Recipe, score: float) -> None:
@@ -171,45 +186,35 @@ def load_network(recipe: Recipe, dataset: Dataset, path: Path) -> Any:
     return network
 
 
-def cross_validate(
-    recipe: Recipe, folds: int, progress: Progress
-) -> list[dict[str, Any]]:
-    """Train and test once a fold; a fold's test groups are used for its last line only.
+def cross_validate(recipe: Recipe, folds: int, repeats: int, progress: Progress) -> list[Score]:
+    """Train on all groups but a fold's and test on that fold's; once for each fold and seed.
 
-    Groups are dealt to folds by a seeded permutation; the next fold's groups validate.
+    Groups are dealt to folds by a seeded permutation. The settings are the recipe's, chosen before
+    by validation inside the training groups; a fold's test groups are used for its score only.
     """
-    from model.baselines import evaluate_baselines
-    from model.features import split_windows
-
     dataset = load_dataset(recipe.dataset)
     groups = np.array(sorted({r.group for r in dataset.recordings}))
-    if not 2 < folds <= len(groups):
-        raise ModelSideError(f"{folds} folds of {len(groups)} groups: expected 3 to {len(groups)}")
-    parts = np.array_split(np.random.RandomState(0).permutation(groups), folds)
+    if not 2 <= folds <= len(groups):
+        raise ConfigError(f"CV={folds}: expected 2 to {len(groups)}, the number of groups")
+    classes = len(dataset.labels)
     results = []
-    for k, test_groups in enumerate(parts):
-        split = dataclasses.replace(
-            recipe.dataset,
-            test_groups=tuple(int(g) for g in test_groups),
-            val_groups=tuple(int(g) for g in parts[(k + 1) % folds]),
+    for part in np.array_split(np.random.RandomState(0).permutation(groups), folds):
+        test_groups = {int(g) for g in part}
+        train_groups = {int(g) for g in groups} - test_groups
+        train_windows, test_windows = (
+            make_windows(dataset, recipe.features, side) for side in (train_groups, test_groups)
         )
-        splits = split_windows(dataset, split, recipe.features)
-        network, _, seconds = train(recipe, dataset, splits, progress)
-        scores: dict[str, Metrics] = {
-            name: evaluate(w.y, predict(network, w), len(dataset.labels))
-            for name, w in (("val", splits.val), ("test", splits.test))
-        }
-        forest = evaluate_baselines(
-            splits.train, splits.test, len(dataset.labels), recipe.train.seed
-        )["random forest"]
-        results.append(
-            {
-                "test_groups": list(split.test_groups),
-                "val_groups": list(split.val_groups),
-                "val": dataclasses.asdict(scores["val"]),
-                "test": dataclasses.asdict(scores["test"]),
-                "random_forest": dataclasses.asdict(forest),
-                "seconds": round(seconds, 1),
-            }
-        )
+        forest = evaluate_baselines(train_windows, test_windows, classes, recipe.train.seed)
+        for seed in range(recipe.train.seed, recipe.train.seed + repeats):
+            started = time.monotonic()
+            network, _ = train_network(recipe, dataset, train_groups, seed, progress)
+            results.append(
+                Score(
+                    test_groups=tuple(sorted(test_groups)),
+                    seed=seed,
+                    network=evaluate(test_windows.y, predict(network, test_windows), classes),
+                    random_forest=forest["random forest"],
+                    seconds=round(time.monotonic() - started, 1),
+                )
+            )
     return results

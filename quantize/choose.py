@@ -44,6 +44,7 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
         splits.train, recipe.quantisation.calibration_windows, recipe.train.seed
     )
     models = {"ptq": ptq.convert_int8(network, calibration)}
+    _check_weights(recipe, models["ptq"])
     report = ptq.calibration_report(network, calibration, parse_model(models["ptq"]))
     sampler = training.make_sampler(
         recipe, dataset, set(splits.train.group.tolist()), recipe.train.seed + 1
@@ -69,7 +70,7 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
         }
     chosen = max(candidates, key=lambda name: candidates[name]["val"]["balanced_accuracy"])
     floats = evaluate(splits.val.y, training.predict(network, splits.val), classes)
-    _check(recipe, models[chosen], candidates[chosen]["val"]["balanced_accuracy"], floats)
+    _check_drop(recipe, candidates[chosen]["val"]["balanced_accuracy"], floats)
     result = {
         "chosen": chosen,
         "rule": RULE,
@@ -107,7 +108,7 @@ def _score(golden: Golden, windows: Windows, classes: int) -> Metrics:
     return evaluate(windows.y, predicted, classes)
 
 
-def _check(recipe: Recipe, model: bytes, score: float, floats: Metrics) -> None:
+def _check_drop(recipe: Recipe, score: float, floats: Metrics) -> None:
     drop = floats.balanced_accuracy - score
     if drop > recipe.quantisation.max_drop:
         raise QuantizeError(
@@ -115,6 +116,9 @@ def _check(recipe: Recipe, model: bytes, score: float, floats: Metrics) -> None:
             f"float {floats.balanced_accuracy:.3f}; expected a drop of at most "
             f"{recipe.quantisation.max_drop:g}; calibrate on more windows or train QAT longer"
         )
+
+
+def _check_weights(recipe: Recipe, model: bytes) -> None:
     graph = parse_model(model)
     weights = sum(t.bytes for t in graph.tensors if t.data is not None and t.dtype == "int8")
     if weights > recipe.network.max_weight_bytes:

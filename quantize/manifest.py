@@ -9,14 +9,16 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
+
 from model import __version__
 from model.files import write_json, write_text
 from quantize.emit_array import emit_array
 from quantize.emit_c import GoldenCases, emit_model, safe_name
-from quantize.errors import ModelError
+from quantize.errors import ModelError, QuantizeError
 from quantize.golden import Golden
 from quantize.planner import ArenaPlan, plan_arena
-from quantize.reference import Step, compile_graph
+from quantize.reference import Reference, Step, compile_graph
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
@@ -47,6 +49,7 @@ def compile_model(
     graph = parse_model(model)
     steps = compile_graph(graph)
     plan = plan_arena(graph)
+    _check_reference(graph, golden)
     tflm_arena = TfliteMicro(model).arena_bytes()
     run_id = _run_id(digest, settings)
     inputs, outputs = golden.rows(range(min(GOLDEN_IN_FIRMWARE, len(golden))))
@@ -70,11 +73,27 @@ def compile_model(
         "settings": dict(settings),
         "tflm_arena_bytes": tflm_arena,
         "tools": tool_versions(),
+        "reference": {"cases": len(golden), "equal": len(golden)},
     }
     for file, text in files.items():
         write_text(out_dir / file, text)
     write_json(out_dir / "manifest.json", manifest)
     return manifest
+
+
+def _check_reference(graph: Graph, golden: Golden) -> None:
+    """The integer reference answers every golden case as TFLite Micro does, or nothing is built."""
+    reference = Reference(graph)
+    for case in range(len(golden)):
+        got = reference.run(golden.case_inputs(case))
+        for tensor, (a, b) in enumerate(zip(got, golden.case_outputs(case), strict=True)):
+            if not np.array_equal(a, b):
+                index = int(np.flatnonzero(a.reshape(-1) != b.reshape(-1))[0])
+                raise QuantizeError(
+                    f"the integer reference differs from TFLite Micro: case {case}, output "
+                    f"{tensor}, index {index}: expected {b.reshape(-1)[index]}, got "
+                    f"{a.reshape(-1)[index]}; no firmware is built from it, please report the model"
+                )
 
 
 def tool_versions() -> dict[str, str]:

@@ -31,12 +31,15 @@ def compile_c(output: Path, sources: list[Path], flags: list[str]) -> Path:
     return output
 
 
-def compile_app(folder: Path, gen: Path = STUB) -> Path:
-    """Build the native firmware around the generated model in `gen`; returns the program."""
-    parts = [FIRMWARE / "app", FIRMWARE / "link", FIRMWARE / "board" / "native", gen]
+def compile_app(folder: Path, gen: Path = STUB, *, board_id: str = "native") -> Path:
+    """Build the native firmware around the model in `gen`; `board_id` is whom it claims to be."""
+    parts = [FIRMWARE / "app", FIRMWARE / "link", gen]
     sources = [source for part in parts for source in sorted(part.glob("*.c"))]
     includes = [f"-I{part}" for part in [*parts, FIRMWARE / "board"]]
-    return compile_c(folder / "firmware.elf", sources, [*SANITIZERS, *includes])
+    port = folder / "board.c"
+    text = (FIRMWARE / "board" / "native" / "board.c").read_text()
+    port.write_text(text.replace('.id = "native"', f'.id = "{board_id}"'))
+    return compile_c(folder / "firmware.elf", [*sources, port], [*SANITIZERS, *includes])
 
 
 def start(elf: Path) -> Transport:
@@ -47,3 +50,15 @@ def start(elf: Path) -> Transport:
 def start_device(elf: Path, *, timeout_s: float = 5.0) -> Device:
     """Start a native firmware and wrap it."""
     return Device(start(elf), timeout_s=timeout_s)
+
+
+def changed_stub(folder: Path, name: str, old: str, new: str) -> Path:
+    """Copy the stub model with one text replaced; returns its folder."""
+    gen = folder / "gen"
+    gen.mkdir()
+    for source in STUB.glob("model*"):
+        (gen / source.name).write_text(source.read_text())
+    text = (gen / name).read_text()
+    assert old in text
+    (gen / name).write_text(text.replace(old, new))
+    return gen

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from host_tools import flash as flash_module
+from host_tools.board import load_board
 from host_tools.errors import DeviceError, HostToolsError, UsageError
-from host_tools.flash import FlashTarget, enter_boot_loader, flash, main
-from tests.native_app import ROOT, compile_app
+from host_tools.flash import enter_boot_loader, flash, main
+from tests.native_app import ROOT, changed_stub, compile_app
 from tests.pty_board import PtyBoard
 
 STUB_SHA256 = bytes(range(32)).hex()
 STAND_IN = """#!{python}
 import os, pathlib, sys
 pathlib.Path({log!r}).open("a").write(" ".join(sys.argv[1:]) + "\\n")
-sys.exit(int(os.environ.get("STAND_IN_CODE", "0")))
+of_upload = "_OF_UPLOAD" if "upload" in sys.argv else ""
+sys.exit(int(os.environ.get("STAND_IN_CODE" + of_upload, "0")))
 """
 
 
@@ -203,94 +206,140 @@ def test_a_missing_image_and_a_missing_tool_end_with_code_2(
     assert "apt-get install bossa-cli" in capsys.readouterr().err
 
 
-def target(port: str, **changes: str) -> FlashTarget:
-    values = {
-        "board": "esp32",
-        "env": "esp32",
-        "tool": "esptool",
-        "port": port,
-        "link_port": "",
-        "link_wiring": "",
-        "model_sha256": STUB_SHA256,
-    }
-    return FlashTarget(baud=115200, **{**values, **changes})
+ESP32, NANO33 = load_board("esp32"), load_board("nano33")
 
 
-def test_flash_builds_uploads_and_proves(stub: Path, tools: Tools, tmp_path: Path) -> None:
-    with PtyBoard(stub, tmp_path / "ttyUSB0") as board:
-        result = flash(target(str(board.port)))
+@pytest.fixture
+def out_dir(tmp_path: Path) -> Path:
+    """A folder as build/<name>, with what flash reads of it."""
+    (tmp_path / "build" / "gen").mkdir(parents=True)
+    return write_manifest(tmp_path / "build", STUB_SHA256)
+
+
+def write_manifest(out_dir: Path, model_sha256: str) -> Path:
+    content = json.dumps({"name": "stub", "model_sha256": model_sha256})
+    (out_dir / "gen" / "manifest.json").write_text(content)
+    return out_dir
+
+
+@pytest.fixture(scope="module")
+def esp32_firmware(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compile_app(tmp_path_factory.mktemp("esp32"), board_id="esp32")
+
+
+def test_flash_builds_uploads_and_proves(
+    esp32_firmware: Path,
+    tools: Tools,
+    out_dir: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with PtyBoard(esp32_firmware, tmp_path / "ttyUSB0") as board:
+        assert flash(out_dir, ESP32, port=str(board.port), link_port=None) == 0
     build = f"run --project-dir {ROOT} --environment esp32"
     assert tools.calls() == [build, f"{build} --target upload --upload-port {board.port}"]
-    assert result.selftest is not None and result.selftest.failures == 0
-    assert result.text.startswith("uploaded to esp32; it runs model 'stub' 000102030405, self-test")
-
-
-WIRING = "Connect a 3.3 V USB-serial adapter: its RX to D1, its TX to D0, ground to ground."
+    assert capsys.readouterr().out == (
+        "uploaded to esp32; it runs model stub 0001020304050607, "
+        "self-test PASS: 2 of 2 golden vectors equal\n"
+    )
 
 
 def test_flash_without_a_link_says_that_nothing_was_proved(
-    stub: Path, tools: Tools, tmp_path: Path
+    stub: Path,
+    tools: Tools,
+    out_dir: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with PtyBoard(stub, tmp_path / "ttyACM0") as board:
-        result = flash(target(str(board.port), board="nano33", link_wiring=WIRING))
-        assert result.hello is None and result.selftest is None
-        assert "self-test not run" in result.text
-        assert WIRING in result.text
-        assert f"make flash BOARD=nano33 PORT={board.port} LINK_PORT=" in result.text
+        assert flash(out_dir, NANO33, port=str(board.port), link_port=None) == 0
+    said = capsys.readouterr().out
+    assert "self-test not run" in said
+    assert NANO33.uart is not None and NANO33.uart.wiring in said
+    assert f"make flash BOARD=nano33 PORT={board.port} LINK_PORT=" in said
 
 
-def test_flash_with_a_link_port_of_its_own(stub: Path, tools: Tools, tmp_path: Path) -> None:
-    usb = tmp_path / "ttyACM0"
-    usb.symlink_to("/dev/null")
-    with PtyBoard(stub, tmp_path / "ttyUSB0") as board:
-        result = flash(target(str(usb), link_port=str(board.port), link_wiring=WIRING))
-    assert result.selftest is not None and result.selftest.cases == 2
+def test_flash_with_a_link_port_of_its_own(
+    tools: Tools, out_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "ttyACM0").symlink_to("/dev/null")
+    with PtyBoard(compile_app(tmp_path, board_id="nano33"), tmp_path / "ttyUSB0") as board:
+        usb = str(tmp_path / "ttyACM0")
+        assert flash(out_dir, NANO33, port=usb, link_port=str(board.port)) == 0
+    assert "self-test PASS" in capsys.readouterr().out
 
 
-def test_flash_notices_another_model(stub: Path, tools: Tools, tmp_path: Path) -> None:
+def test_flash_with_arduino_uses_its_environment_and_the_same_port(
+    esp32_firmware: Path, tools: Tools, out_dir: Path, tmp_path: Path
+) -> None:
+    with PtyBoard(esp32_firmware, tmp_path / "ttyUSB0") as board:
+        port = str(board.port)
+        assert flash(out_dir, ESP32, port=port, link_port=None, framework="arduino") == 0
+    assert all("--environment esp32_arduino" in call for call in tools.calls())
+
+
+def test_flash_notices_another_model_and_another_board(
+    stub: Path, esp32_firmware: Path, tools: Tools, out_dir: Path, tmp_path: Path
+) -> None:
     with (
         PtyBoard(stub, tmp_path / "ttyUSB0") as board,
-        pytest.raises(HostToolsError, match=r"runs another model: expected sha256 ff.*00") as e,
+        pytest.raises(DeviceError, match="built for native, not for esp32"),
     ):
-        flash(target(str(board.port), model_sha256="ff" * 32))
-    assert e.value.exit_code == 1
+        flash(out_dir, ESP32, port=str(board.port), link_port=None)
+    write_manifest(out_dir, "ff" * 32)
+    with (
+        PtyBoard(esp32_firmware, tmp_path / "ttyUSB1") as board,
+        pytest.raises(DeviceError, match=r"000102.*ffffff"),
+    ):
+        flash(out_dir, ESP32, port=str(board.port), link_port=None)
+
+
+def test_flash_notices_wrong_results(tools: Tools, out_dir: Path, tmp_path: Path) -> None:
+    gen = changed_stub(tmp_path, "model_golden.c", "{18, 16, 14, 12,", "{18, 16, 14, 99,")
+    program = compile_app(tmp_path, gen, board_id="esp32")
+    with (
+        PtyBoard(program, tmp_path / "ttyUSB0") as board,
+        pytest.raises(HostToolsError, match=r"case 1, byte 3: expected 99, got 12") as caught,
+    ):
+        flash(out_dir, ESP32, port=str(board.port), link_port=None)
+    assert caught.value.exit_code == 1
 
 
 @pytest.mark.parametrize(
-    ("changes", "error"),
+    ("port", "link_port", "error"),
     [
-        ({}, UsageError),
-        ({"port": "/dev/ttyNONE"}, DeviceError),
-        ({"port": "/dev/null", "link_port": "/dev/ttyNONE"}, DeviceError),
+        (None, None, UsageError),
+        ("/dev/ttyNONE", None, DeviceError),
+        ("/dev/null", "/dev/ttyNONE", DeviceError),
     ],
 )
 def test_flash_without_a_port_builds_nothing(
-    tools: Tools, changes: dict[str, str], error: type[HostToolsError]
+    tools: Tools, out_dir: Path, port: str | None, link_port: str | None, error: type[Exception]
 ) -> None:
     with pytest.raises(error, match=r"type, for example: make flash BOARD=esp32 PORT=/dev/"):
-        flash(target(**{"port": "", **changes}))
+        flash(out_dir, ESP32, port=port, link_port=link_port)
     assert tools.calls() == []
 
 
+def test_an_emulator_cannot_be_flashed(tools: Tools, out_dir: Path) -> None:
+    with pytest.raises(UsageError, match="make parity BOARD=qemu_m4"):
+        flash(out_dir, load_board("qemu_m4"), port="/dev/null", link_port=None)
+
+
 def test_a_build_that_fails_is_not_the_devices_fault(
-    tools: Tools, monkeypatch: pytest.MonkeyPatch
+    tools: Tools, out_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STAND_IN_CODE", "1")
     with pytest.raises(HostToolsError, match="ended with code 1") as caught:
-        flash(target("/dev/null"))
+        flash(out_dir, ESP32, port="/dev/null", link_port=None)
     assert caught.value.exit_code == 1
     assert len(tools.calls()) == 1
 
 
-def test_an_upload_that_fails_is(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
-    run: Callable[..., None] = flash_module._run
-
-    def fail_upload(command: list[str], limit_s: float, failure: type[HostToolsError]) -> None:
-        monkeypatch.setenv("STAND_IN_CODE", "1" if "upload" in command else "0")
-        run(command, limit_s, failure)
-
-    monkeypatch.setattr(flash_module, "_run", fail_upload)
-    with pytest.raises(
-        DeviceError, match=r"the upload to /dev/null failed.*make flash BOARD=esp32"
-    ):
-        flash(target("/dev/null"))
+def test_an_upload_that_fails_is(
+    tools: Tools, out_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAND_IN_CODE_OF_UPLOAD", "1")
+    with pytest.raises(DeviceError, match=r"upload to /dev/null failed.*make flash BOARD=esp32"):
+        flash(out_dir, ESP32, port="/dev/null", link_port=None)
+    assert len(tools.calls()) == 2

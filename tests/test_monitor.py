@@ -75,6 +75,10 @@ def test_a_missing_port_or_terminal_is_refused(
             monitor("/dev/null", 115200)
 
 
+@pytest.mark.skipif(
+    not (ROOT / ".platformio" / "packages" / "tool-scons").exists(),
+    reason="PlatformIO is not set up; type: make setup",
+)
 def test_the_real_monitor_shows_text_and_takes_commands(tmp_path: Path) -> None:
     master, slave = pty.openpty()
     script = (

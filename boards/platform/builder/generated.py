@@ -1,0 +1,25 @@
+"""Add the generated model to a build: every .c of the folder named by TINYPROOF_GEN.
+
+Every environment runs this script: the bare-metal ones from main.py beside it, the Arduino ones
+through `extra_scripts` in platformio.ini.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+Import("env")  # noqa: F821  # given by SCons
+
+DEFAULT_FOLDER = "build/motion/gen"
+
+root = Path(env.subst("$PROJECT_DIR"))  # noqa: F821
+folder = root / os.environ.get("TINYPROOF_GEN", DEFAULT_FOLDER)
+if not (folder / "model.c").is_file():
+    sys.stderr.write(
+        f"Error: {folder} holds no generated model (model.c is missing).\n"
+        "Generate it with `make emit RECIPE=motion`, or set TINYPROOF_GEN to the absolute path\n"
+        "of a folder that holds model.c and model.h, for example build/<recipe>/gen.\n"
+    )
+    env.Exit(1)  # noqa: F821
+env.Append(CPPPATH=[str(folder)])  # noqa: F821
+env.BuildSources("$BUILD_DIR/gen", str(folder), "+<*.c>")  # noqa: F821

@@ -1,0 +1,43 @@
+/* The application: it answers frames and text commands on the board's line. */
+#ifndef APP_H
+#define APP_H
+
+#include "app_model.h"
+#include "app_text.h"
+#include "link_frame.h"
+
+typedef struct {
+    app_model_t model;
+    app_text_t text;
+    link_receiver_t receiver;
+    uint8_t input[512];                /* as it came from the board */
+    uint8_t payload[LINK_MAX_PAYLOAD]; /* of the reply being made */
+    uint8_t wire[LINK_MAX_WIRE];       /* the reply as it is sent */
+    link_selftest_t selftest;          /* the last result */
+    link_status_t selftest_status;     /* ARENA_OVERRUN when the model left its arena */
+} app_t;
+
+/* The whole program; main() is this and nothing else. Never returns. */
+void app_run(void);
+
+/* Read once from the board and answer all that is complete. */
+void app_poll(app_t *app);
+
+/* Answer one frame; answer what is no frame. */
+void app_service_frame(app_t *app, const link_frame_t *request);
+void app_service_damage(app_t *app, link_status_t status);
+
+/* Carry out a line of text, which ends with "ok" or "error: ...". */
+void app_command(app_t *app, const char *line);
+
+/* Who we are, in two parts: known before, and only after a self-test. */
+void app_print_identity(app_t *app);
+void app_print_results(app_t *app);
+
+/* Run all golden vectors and keep the result in app->selftest. */
+void app_selftest(app_t *app);
+
+/* Run `count` inferences on the golden inputs and print their cost. */
+void app_bench(app_t *app, uint32_t count);
+
+#endif

@@ -1,0 +1,142 @@
+#include "app_model.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "board.h"
+
+#define PAINT 0xA5
+
+_Static_assert(MODEL_GOLDEN_COUNT > 0, "the self-test needs at least one golden vector");
+_Static_assert(offsetof(app_model_t, canary) == MODEL_ARENA_BYTES, "the canary follows the arena");
+
+void app_model_init(app_model_t *model)
+{
+    memset(model, 0, sizeof(*model));
+    memset(model->arena, PAINT, sizeof(model->arena));
+    memset(model->canary, PAINT, sizeof(model->canary));
+}
+
+/* Whether [offset, offset + count) lies in `bytes`, without overflow. */
+static bool in_range(uint32_t offset, uint32_t count, uint32_t bytes)
+{
+    return offset <= bytes && count <= bytes - offset;
+}
+
+link_status_t app_model_write(app_model_t *model, const link_offset_t *where, const uint8_t *data,
+                              uint32_t count)
+{
+    if (where->tensor >= MODEL_INPUT_COUNT ||
+        !in_range(where->offset, count, model_inputs[where->tensor].bytes)) {
+        return LINK_STATUS_BAD_ARGUMENT;
+    }
+    if (where->tensor == 0 && where->offset == 0) {
+        memset(model->written, 0, sizeof(model->written));
+    }
+    uint32_t *const written = &model->written[where->tensor];
+    if (where->offset > *written) {
+        return LINK_STATUS_BAD_STATE;
+    }
+    memcpy(&model->arena[model_inputs[where->tensor].offset + where->offset], data, count);
+    if (where->offset + count > *written) {
+        *written = where->offset + count;
+    }
+    model->has_outputs = false;
+    return LINK_STATUS_OK;
+}
+
+link_status_t app_model_output(const app_model_t *model, const link_range_t *where,
+                               const uint8_t **data)
+{
+    if (where->tensor >= MODEL_OUTPUT_COUNT ||
+        !in_range(where->offset, where->count, model_outputs[where->tensor].bytes)) {
+        return LINK_STATUS_BAD_ARGUMENT;
+    }
+    if (!model->has_outputs) {
+        return LINK_STATUS_BAD_STATE;
+    }
+    *data = &model->arena[model_outputs[where->tensor].offset + where->offset];
+    return LINK_STATUS_OK;
+}
+
+void app_model_forget(app_model_t *model)
+{
+    memset(model->written, 0, sizeof(model->written));
+    model->has_outputs = false;
+}
+
+static bool use_up_inputs(app_model_t *model)
+{
+    for (uint32_t i = 0; i < MODEL_INPUT_COUNT; i++) {
+        if (model->written[i] != model_inputs[i].bytes) {
+            return false;
+        }
+    }
+    app_model_forget(model);
+    return true;
+}
+
+/* Through a volatile pointer: the compiler must not assume that only the arena was written. */
+bool app_model_canary_intact(const app_model_t *model)
+{
+    const volatile uint8_t *canary = model->canary;
+    for (size_t i = 0; i < APP_CANARY_BYTES; i++) {
+        if (canary[i] != PAINT) {
+            return false;
+        }
+    }
+    return true;
+}
+
+link_status_t app_model_invoke(app_model_t *model, uint32_t *ticks)
+{
+    if (!use_up_inputs(model)) {
+        return LINK_STATUS_BAD_STATE;
+    }
+    const uint32_t start = board_counter();
+    model_invoke(model->arena);
+    *ticks = board_counter() - start;
+    model->has_outputs = true;
+    return app_model_canary_intact(model) ? LINK_STATUS_OK : LINK_STATUS_ARENA_OVERRUN;
+}
+
+link_status_t app_model_run_to(app_model_t *model, uint32_t last, app_on_step_t *on_step,
+                               void *context)
+{
+    if (last >= MODEL_STEP_COUNT) {
+        return LINK_STATUS_BAD_ARGUMENT;
+    }
+    if (!use_up_inputs(model)) {
+        return LINK_STATUS_BAD_STATE;
+    }
+    for (uint32_t step = 0; step <= last; step++) {
+        const uint32_t start = board_counter();
+        model_step(model->arena, (int32_t)step);
+        const uint32_t ticks = board_counter() - start;
+        if (on_step != NULL) {
+            on_step(context, step, ticks);
+        }
+    }
+    model->has_outputs = last == MODEL_STEP_COUNT - 1;
+    return app_model_canary_intact(model) ? LINK_STATUS_OK : LINK_STATUS_ARENA_OVERRUN;
+}
+
+void app_model_load_golden(app_model_t *model, uint32_t golden)
+{
+    const uint8_t *data = model_golden_inputs[golden];
+    for (uint32_t i = 0; i < MODEL_INPUT_COUNT; i++) {
+        memcpy(&model->arena[model_inputs[i].offset], data, model_inputs[i].bytes);
+        model->written[i] = model_inputs[i].bytes;
+        data += model_inputs[i].bytes;
+    }
+    model->has_outputs = false;
+}
+
+uint32_t app_model_arena_used(const app_model_t *model)
+{
+    uint32_t used = MODEL_ARENA_BYTES;
+    while (used > 0 && model->arena[used - 1] == PAINT) {
+        used--;
+    }
+    return used;
+}

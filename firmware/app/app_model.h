@@ -1,0 +1,50 @@
+/* The model with its arena, and what has been written to it. */
+#ifndef APP_MODEL_H
+#define APP_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "link_protocol.h"
+#include "model.h"
+
+#define APP_CANARY_BYTES 16
+
+typedef struct {
+    _Alignas(16) uint8_t arena[MODEL_ARENA_BYTES];
+    uint8_t canary[APP_CANARY_BYTES];    /* directly behind the arena */
+    uint32_t written[MODEL_INPUT_COUNT]; /* bytes of each input since the last run */
+    bool has_outputs;                    /* a run has ended and nothing was written since */
+} app_model_t;
+
+void app_model_init(app_model_t *model);
+
+/* Write part of an input. Input 0 at offset 0 begins a new case and forgets the
+ * one before; each input arrives in order, without gaps; a part may be repeated. */
+link_status_t app_model_write(app_model_t *model, const link_offset_t *where, const uint8_t *data,
+                              uint32_t count);
+
+/* Point `data` to part of an output; BAD_STATE when there is no finished run. */
+link_status_t app_model_output(const app_model_t *model, const link_range_t *where,
+                               const uint8_t **data);
+
+/* Run on the written inputs, which are used up; BAD_STATE when they are not complete. */
+link_status_t app_model_invoke(app_model_t *model, uint32_t *ticks);
+
+/* The same, step by step from 0 to `last`; `on_step` gets each step's ticks. */
+typedef void app_on_step_t(void *context, uint32_t step, uint32_t ticks);
+link_status_t app_model_run_to(app_model_t *model, uint32_t last, app_on_step_t *on_step,
+                               void *context);
+
+/* Write all inputs of a golden case. */
+void app_model_load_golden(app_model_t *model, uint32_t golden);
+
+/* No inputs, no outputs: what a self-test left behind is nobody's case. */
+void app_model_forget(app_model_t *model);
+
+/* Bytes from the arena's start to the last one that was ever written. */
+uint32_t app_model_arena_used(const app_model_t *model);
+
+bool app_model_canary_intact(const app_model_t *model);
+
+#endif

@@ -1,0 +1,7 @@
+#include "app.h"
+
+int main(void)
+{
+    app_run();
+    return 0; /* never reached */
+}

@@ -1,0 +1,34 @@
+#include "board.h"
+#include "stack.h"
+
+#define PAINT 0xA5C3A5C3u
+#define MARGIN_WORDS 16 /* room for what the compiler keeps below the frame address */
+
+/* Given by the linker script; both are 16-byte aligned. */
+extern uint32_t __stack_limit[];
+extern uint32_t __stack_top[];
+
+void board_stack_paint(void)
+{
+    volatile uint32_t *word = __stack_limit;
+    const uint32_t *end = (const uint32_t *)__builtin_frame_address(0) - MARGIN_WORDS;
+    while (word < end) {
+        *word++ = PAINT;
+    }
+}
+
+size_t board_stack_bytes(void)
+{
+    return (size_t)((uintptr_t)__stack_top - (uintptr_t)__stack_limit);
+}
+
+size_t board_stack_used(void)
+{
+    const volatile uint32_t *words = __stack_limit;
+    const size_t count = board_stack_bytes() / sizeof(*words);
+    size_t unused = 0;
+    while (unused < count && words[unused] == PAINT) {
+        unused++;
+    }
+    return (count - unused) * sizeof(*words);
+}

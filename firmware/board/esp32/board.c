@@ -1,0 +1,130 @@
+/* ESP32, first core, started by the ROM's boot loader in place of a second-stage one. The ROM
+ * leaves the core and the APB bus on the 40 MHz crystal, and this port keeps it so: the baud rate
+ * rests on it. The link is UART0 on its default pins; when a host has attached to the rings of
+ * rtt.h, what is sent goes there, and both are read. The counter is the core's cycle counter. */
+#include "board.h"
+#include "common/fault.h"
+#include "rtt.h"
+#include "xtensa/xtensa.h"
+
+#define REG(block, offset) ((block)[(offset) / 4u])
+
+#define UART_FIFO 0x00u
+#define UART_CLKDIV 0x14u
+#define UART_STATUS 0x1Cu
+#define UART_CONF0 0x20u
+#define UART_MEM_RX_STATUS 0x60u
+#define RTC_WDTCONFIG0 0x8Cu
+#define RTC_WDTWPROTECT 0xA4u
+#define TIMG_WDTCONFIG0 0x48u
+#define TIMG_WDTWPROTECT 0x64u
+
+#define WATCHDOG_KEY 0x50D83AA1u
+#define APB_HZ 40000000u
+#define BAUD 115200u
+#define CLKDIV_16THS ((APB_HZ * 16u + BAUD / 2u) / BAUD)
+#define CONF0_8N1_APB 0x0800001Cu /* 8 data bits, 1 stop bit, clocked by the APB bus */
+#define FIFO_LIMIT 126u           /* the FIFO holds 128 */
+#define TX_COUNT(status) (((status) >> 16) & 0xFFu)
+#define RX_COUNT(status) ((status)&0xFFu)
+#define RX_READ_ADDRESS(status) (((status) >> 2) & 0x7FFu)
+#define RX_WRITE_ADDRESS(status) (((status) >> 13) & 0x7FFu)
+#define TX_BUSY(status) (((status) >> 24) & 0xFu)
+
+/* Given by the linker script. */
+extern volatile uint32_t reg_uart0[];
+extern volatile uint32_t reg_uart0_fifo_write;
+extern volatile uint32_t reg_rtc_cntl[];
+extern volatile uint32_t reg_timg0[];
+extern volatile uint32_t reg_timg1[];
+
+const board_info_t board_info = {.id = "esp32", .counter_num = 1, .counter_den = 1};
+
+static void watchdogs_off(void)
+{
+    REG(reg_rtc_cntl, RTC_WDTWPROTECT) = WATCHDOG_KEY;
+    REG(reg_rtc_cntl, RTC_WDTCONFIG0) = 0;
+    REG(reg_rtc_cntl, RTC_WDTWPROTECT) = 0;
+    REG(reg_timg0, TIMG_WDTWPROTECT) = WATCHDOG_KEY;
+    REG(reg_timg0, TIMG_WDTCONFIG0) = 0;
+    REG(reg_timg0, TIMG_WDTWPROTECT) = 0;
+    REG(reg_timg1, TIMG_WDTWPROTECT) = WATCHDOG_KEY;
+    REG(reg_timg1, TIMG_WDTCONFIG0) = 0;
+    REG(reg_timg1, TIMG_WDTWPROTECT) = 0;
+}
+
+static void uart_send(uint8_t byte)
+{
+    while (TX_COUNT(REG(reg_uart0, UART_STATUS)) >= FIFO_LIMIT) {
+    }
+    reg_uart0_fifo_write = byte;
+}
+
+static void uart_drain(void)
+{
+    while (TX_COUNT(REG(reg_uart0, UART_STATUS)) != 0 ||
+           TX_BUSY(REG(reg_uart0, UART_STATUS)) != 0) {
+    }
+}
+
+/* The byte count in STATUS is not reliable while the FIFO is read over this bus; its two addresses
+ * are, and the count tells empty from full when they are equal. */
+static bool uart_has_byte(void)
+{
+    const uint32_t addresses = REG(reg_uart0, UART_MEM_RX_STATUS);
+    return RX_READ_ADDRESS(addresses) != RX_WRITE_ADDRESS(addresses) ||
+           RX_COUNT(REG(reg_uart0, UART_STATUS)) != 0;
+}
+
+void board_init(void)
+{
+    watchdogs_off();
+    uart_drain(); /* the ROM's messages, before the baud rate is set */
+    REG(reg_uart0, UART_CLKDIV) = (CLKDIV_16THS / 16u) | ((CLKDIV_16THS % 16u) << 20);
+    REG(reg_uart0, UART_CONF0) = CONF0_8N1_APB;
+    board_rtt_init();
+}
+
+size_t board_read(uint8_t *data, size_t capacity)
+{
+    size_t count = board_rtt_read(data, capacity);
+    while (count < capacity && uart_has_byte()) {
+        data[count++] = (uint8_t)REG(reg_uart0, UART_FIFO);
+    }
+    return count;
+}
+
+void board_write(const uint8_t *data, size_t length)
+{
+    static bool on_uart = true;
+    if (board_rtt_attached()) {
+        if (on_uart) {
+            uart_drain(); /* so that the host gets both in order */
+            on_uart = false;
+        }
+        board_rtt_write(data, length);
+        return;
+    }
+    for (size_t i = 0; i < length; i++) {
+        uart_send(data[i]);
+    }
+}
+
+uint32_t board_counter(void)
+{
+    return board_ccount();
+}
+
+void board_fault_text(const char *text)
+{
+    while (*text != '\0') {
+        uart_send((uint8_t)*text++);
+    }
+}
+
+_Noreturn void board_fault_stop(uint32_t status)
+{
+    (void)status;
+    for (;;) {
+    }
+}

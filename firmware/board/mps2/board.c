@@ -1,0 +1,103 @@
+/* QEMU's mps2-an386 (Cortex-M4F). The host's named pipes `in` and `out` in QEMU's working folder
+ * are the link; semihosting reads and writes them. With -icount shift=6 one instruction takes 64 ns
+ * and timer 0 ticks every 40 ns, so 8 ticks are 5 instructions. */
+#include "board.h"
+#include "common/fault.h"
+
+#include <string.h>
+
+#define SYS_OPEN 0x01u
+#define SYS_WRITE0 0x04u
+#define SYS_WRITE 0x05u
+#define SYS_READ 0x06u
+#define SYS_EXIT_EXTENDED 0x20u
+#define OPEN_READ_BINARY 1u
+#define OPEN_WRITE_BINARY 5u
+#define EXIT_APPLICATION 0x20026u
+#define TIMER_ENABLE 1u
+#define NO_FILE 0xFFFFFFFFu
+
+typedef struct {
+    uint32_t ctrl;
+    uint32_t value;
+    uint32_t reload;
+    uint32_t interrupt;
+} cmsdk_timer_t;
+
+extern volatile cmsdk_timer_t reg_timer0; /* linker script */
+
+const board_info_t board_info = {.id = "qemu_m4", .counter_num = 5, .counter_den = 8};
+
+static uint32_t in_file;
+static uint32_t out_file;
+
+static uint32_t semihost(uint32_t operation, const void *argument)
+{
+    register uint32_t r0 __asm__("r0") = operation;
+    register const void *r1 __asm__("r1") = argument;
+    __asm__ volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
+    return r0;
+}
+
+static uint32_t semihost_open(const char *path, uint32_t mode)
+{
+    const uint32_t block[3] = {(uint32_t)(uintptr_t)path, mode, (uint32_t)strlen(path)};
+    uint32_t file = semihost(SYS_OPEN, block);
+    if (file == NO_FILE) {
+        board_fault_text("fault: cannot open the named pipe ");
+        board_fault_text(path);
+        board_fault_stop(1);
+    }
+    return file;
+}
+
+void board_init(void)
+{
+    reg_timer0.ctrl = 0;
+    reg_timer0.reload = 0xFFFFFFFFu;
+    reg_timer0.value = 0xFFFFFFFFu;
+    reg_timer0.ctrl = TIMER_ENABLE;
+    in_file = semihost_open("in", OPEN_READ_BINARY);
+    out_file = semihost_open("out", OPEN_WRITE_BINARY);
+}
+
+size_t board_read(uint8_t *data, size_t capacity)
+{
+    const uint32_t block[3] = {in_file, (uint32_t)(uintptr_t)data, (uint32_t)capacity};
+    size_t count = capacity - semihost(SYS_READ, block); /* SYS_READ tells how many are missing */
+    if (count == 0) {
+        board_fault_stop(0); /* end of file: the host has gone */
+    }
+    return count;
+}
+
+void board_write(const uint8_t *data, size_t length)
+{
+    while (length > 0) {
+        const uint32_t block[3] = {out_file, (uint32_t)(uintptr_t)data, (uint32_t)length};
+        size_t missing = semihost(SYS_WRITE, block);
+        if (missing >= length) {
+            board_fault_stop(0); /* nothing was taken: the host has gone */
+        }
+        data += length - missing;
+        length = missing;
+    }
+}
+
+uint32_t board_counter(void)
+{
+    return ~reg_timer0.value; /* it counts down */
+}
+
+void board_fault_text(const char *text)
+{
+    (void)semihost(SYS_WRITE0, text);
+}
+
+_Noreturn void board_fault_stop(uint32_t status)
+{
+    const uint32_t block[2] = {EXIT_APPLICATION, status};
+    for (;;) {
+        (void)semihost(SYS_EXIT_EXTENDED, block);
+    }
+}

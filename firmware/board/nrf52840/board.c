@@ -1,0 +1,124 @@
+/* nRF52840 on the Arduino Nano 33 BLE, without SoftDevice and without interrupts. The link is the
+ * UART on D1/TX and D0/RX, polled: its receiver holds 6 bytes, so the main loop has 0.5 ms between
+ * two polls while the host sends, and the host must not send while an inference runs. The counter
+ * is the core's own cycle counter. */
+#include "board.h"
+#include "common/fault.h"
+
+#define REG(block, offset) ((block)[(offset) / 4u])
+
+#define CLOCK_HFCLKSTART 0x000u
+#define CLOCK_HFCLKSTARTED 0x100u
+#define NVMC_ICACHECNF 0x540u
+#define GPIO_OUTSET 0x508u
+#define GPIO_DIRSET 0x518u
+#define GPIO_PIN_CNF 0x700u
+#define UART_STARTRX 0x000u
+#define UART_STARTTX 0x008u
+#define UART_RXDRDY 0x108u
+#define UART_TXDRDY 0x11Cu
+#define UART_ENABLE 0x500u
+#define UART_PSELTXD 0x50Cu
+#define UART_PSELRXD 0x514u
+#define UART_RXD 0x518u
+#define UART_TXD 0x51Cu
+#define UART_BAUDRATE 0x524u
+#define UART_CONFIG 0x56Cu
+#define DWT_CTRL 0x000u
+#define DWT_CYCCNT 0x004u
+
+#define PORT1 32u
+#define TX_PIN 3u
+#define RX_PIN 10u
+#define PIN_INPUT_PULLUP 0xCu
+#define ENABLE_LEGACY_UART 4u
+#define BAUD_115200 0x01D7E000u
+#define CONFIG_8N1 0u
+#define ICACHE_ON 1u
+#define DEMCR_TRCENA (1u << 24)
+#define CYCCNT_ON 1u
+#define CRYSTAL_POLLS 100000u /* about 10 ms; the crystal takes 0.4 ms */
+
+/* Given by the linker script. */
+extern volatile uint32_t reg_clock[];
+extern volatile uint32_t reg_uart0[];
+extern volatile uint32_t reg_nvmc[];
+extern volatile uint32_t reg_gpio_p1[];
+extern volatile uint32_t reg_dwt[];
+extern volatile uint32_t reg_demcr;
+
+const board_info_t board_info = {.id = "nano33", .counter_num = 1, .counter_den = 1};
+
+static void uart_init(void)
+{
+    REG(reg_gpio_p1, GPIO_OUTSET) = 1u << TX_PIN; /* idle level, before it drives the pin */
+    REG(reg_gpio_p1, GPIO_DIRSET) = 1u << TX_PIN;
+    REG(reg_gpio_p1, GPIO_PIN_CNF + 4u * RX_PIN) = PIN_INPUT_PULLUP;
+    REG(reg_uart0, UART_ENABLE) = 0; /* the boot loader may have left it on */
+    REG(reg_uart0, UART_PSELTXD) = PORT1 + TX_PIN;
+    REG(reg_uart0, UART_PSELRXD) = PORT1 + RX_PIN;
+    REG(reg_uart0, UART_BAUDRATE) = BAUD_115200;
+    REG(reg_uart0, UART_CONFIG) = CONFIG_8N1;
+    REG(reg_uart0, UART_ENABLE) = ENABLE_LEGACY_UART;
+    REG(reg_uart0, UART_TXDRDY) = 0;
+    REG(reg_uart0, UART_RXDRDY) = 0;
+    REG(reg_uart0, UART_STARTTX) = 1;
+    REG(reg_uart0, UART_STARTRX) = 1;
+}
+
+static void uart_send(uint8_t byte)
+{
+    REG(reg_uart0, UART_TXD) = byte;
+    while (REG(reg_uart0, UART_TXDRDY) == 0) {
+    }
+    REG(reg_uart0, UART_TXDRDY) = 0;
+}
+
+void board_init(void)
+{
+    REG(reg_nvmc, NVMC_ICACHECNF) = ICACHE_ON;
+    REG(reg_clock, CLOCK_HFCLKSTARTED) = 0; /* the crystal: the RC oscillator is too far off */
+    REG(reg_clock, CLOCK_HFCLKSTART) = 1;
+    for (uint32_t i = 0; i < CRYSTAL_POLLS && REG(reg_clock, CLOCK_HFCLKSTARTED) == 0; i++) {
+    }
+    reg_demcr |= DEMCR_TRCENA;
+    REG(reg_dwt, DWT_CYCCNT) = 0;
+    REG(reg_dwt, DWT_CTRL) |= CYCCNT_ON;
+    uart_init();
+}
+
+size_t board_read(uint8_t *data, size_t capacity)
+{
+    size_t count = 0;
+    while (count < capacity && REG(reg_uart0, UART_RXDRDY) != 0) {
+        REG(reg_uart0, UART_RXDRDY) = 0; /* before the read: RXD refills at once */
+        data[count++] = (uint8_t)REG(reg_uart0, UART_RXD);
+    }
+    return count;
+}
+
+void board_write(const uint8_t *data, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        uart_send(data[i]);
+    }
+}
+
+uint32_t board_counter(void)
+{
+    return REG(reg_dwt, DWT_CYCCNT);
+}
+
+void board_fault_text(const char *text)
+{
+    while (*text != '\0') {
+        uart_send((uint8_t)*text++);
+    }
+}
+
+_Noreturn void board_fault_stop(uint32_t status)
+{
+    (void)status;
+    for (;;) {
+    }
+}

@@ -1,0 +1,36 @@
+/* The C half of vectors.S. */
+#include "common/fault.h"
+#include "common/stack.h"
+
+#include <string.h>
+
+#define FAULT_STATUS 64u /* plus EXCCAUSE, 0 to 63 */
+#define RETURNED_STATUS 99u
+
+/* Given by the linker script. */
+extern uint32_t __bss_start[];
+extern uint32_t __bss_end[];
+
+int main(void);
+_Noreturn void board_start(void);
+_Noreturn void board_fault_report(uint32_t cause, uint32_t pc, uint32_t address, uint32_t sp);
+
+_Noreturn void board_start(void)
+{
+    memset(__bss_start, 0, (uintptr_t)__bss_end - (uintptr_t)__bss_start);
+    board_stack_paint();
+    (void)main();
+    board_fault_text("fault: main returned\r\n");
+    board_fault_stop(RETURNED_STATUS);
+}
+
+_Noreturn void board_fault_report(uint32_t cause, uint32_t pc, uint32_t address, uint32_t sp)
+{
+    board_fault_text("\r\nfault:");
+    board_fault_value("exccause", cause);
+    board_fault_value("pc", pc);
+    board_fault_value("excvaddr", address);
+    board_fault_value("sp", sp);
+    board_fault_text("\r\n");
+    board_fault_stop(FAULT_STATUS + (cause & 63u));
+}

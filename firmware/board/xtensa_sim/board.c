@@ -1,0 +1,71 @@
+/* QEMU's xtensa `sim` machine, core de233_fpu. Simulator calls on standard input and output are the
+ * link, standard error takes fault reports. With -icount shift=6 one instruction takes 64 ns and
+ * CCOUNT runs at 40 MHz, so 64 counts are 25 instructions. */
+#include "board.h"
+#include "common/fault.h"
+#include "xtensa/xtensa.h"
+
+#include <string.h>
+
+#define SIMCALL_EXIT 1
+#define SIMCALL_READ 3
+#define SIMCALL_WRITE 4
+#define STANDARD_INPUT 0u
+#define STANDARD_OUTPUT 1u
+#define STANDARD_ERROR 2u
+
+const board_info_t board_info = {.id = "qemu_xtensa", .counter_num = 25, .counter_den = 64};
+
+static int32_t simcall(int32_t operation, uint32_t a, uint32_t b, uint32_t c)
+{
+    register int32_t a2 __asm__("a2") = operation;
+    register uint32_t a3 __asm__("a3") = a;
+    register uint32_t a4 __asm__("a4") = b;
+    register uint32_t a5 __asm__("a5") = c;
+    __asm__ volatile("simcall" : "+r"(a2), "+r"(a3) : "r"(a4), "r"(a5) : "memory");
+    return a2;
+}
+
+void board_init(void)
+{
+}
+
+size_t board_read(uint8_t *data, size_t capacity)
+{
+    int32_t count =
+        simcall(SIMCALL_READ, STANDARD_INPUT, (uint32_t)(uintptr_t)data, (uint32_t)capacity);
+    if (count <= 0) {
+        board_fault_stop(0); /* end of file: the host has gone */
+    }
+    return (size_t)count;
+}
+
+void board_write(const uint8_t *data, size_t length)
+{
+    while (length > 0) {
+        int32_t count =
+            simcall(SIMCALL_WRITE, STANDARD_OUTPUT, (uint32_t)(uintptr_t)data, (uint32_t)length);
+        if (count <= 0) {
+            board_fault_stop(0); /* nothing was taken: the host has gone */
+        }
+        data += count;
+        length -= (size_t)count;
+    }
+}
+
+uint32_t board_counter(void)
+{
+    return board_ccount();
+}
+
+void board_fault_text(const char *text)
+{
+    (void)simcall(SIMCALL_WRITE, STANDARD_ERROR, (uint32_t)(uintptr_t)text, (uint32_t)strlen(text));
+}
+
+_Noreturn void board_fault_stop(uint32_t status)
+{
+    for (;;) {
+        (void)simcall(SIMCALL_EXIT, status, 0, 0);
+    }
+}

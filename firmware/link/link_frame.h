@@ -1,0 +1,54 @@
+/* Frames and lines of text on one byte stream.
+ *
+ * On the wire a frame is 00, the stuffed (COBS) frame, 00. The first byte
+ * behind a delimiter decides what is being received: LINK_FRAME_START begins a
+ * frame, which only 00 ends; anything else begins text, which 00, carriage
+ * return or line feed ends. Two ends in a row mean nothing.
+ */
+#ifndef LINK_FRAME_H
+#define LINK_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "link_protocol.h"
+
+typedef struct {
+    uint8_t type;
+    uint8_t status;
+    uint16_t sequence;
+    uint16_t length;        /* payload bytes, at most LINK_MAX_PAYLOAD */
+    const uint8_t *payload; /* may be NULL when length is 0; no alignment */
+} link_frame_t;
+
+typedef enum {
+    LINK_EVENT_NONE = 0, /* nothing is complete yet */
+    LINK_EVENT_FRAME,    /* receiver.frame is good */
+    LINK_EVENT_TEXT,     /* receiver.bytes is a printable line, closed by a NUL */
+    LINK_EVENT_DAMAGE,   /* receiver.status says what is wrong */
+} link_event_t;
+
+typedef struct {
+    uint8_t bytes[LINK_MAX_COBS + 1];
+    size_t length; /* received since the last end; larger than LINK_MAX_COBS = too long */
+    bool complete; /* the last byte completed an event: the next one begins anew */
+    link_frame_t frame;
+    link_status_t status;
+} link_receiver_t;
+
+void link_receiver_init(link_receiver_t *receiver);
+
+/* Take one byte. What an event points to stays valid until the next call. */
+link_event_t link_receive(link_receiver_t *receiver, uint8_t byte);
+
+/* Write the frame with both delimiters to wire[LINK_MAX_WIRE]; returns its length. */
+size_t link_encode(const link_frame_t *frame, uint8_t *wire);
+
+/* CRC-32/ISO-HDLC, as in zlib and Ethernet. */
+uint32_t link_crc32(const uint8_t *data, size_t length);
+
+/* A sentence for a status; a sentence for an unknown number too. */
+const char *link_status_text(uint32_t status);
+
+#endif

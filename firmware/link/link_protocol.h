@@ -1,0 +1,115 @@
+/* The link's messages as numbers and wire structs; PROTOCOL.md describes them.
+ *
+ * host_tools/protocol.py holds the same numbers and a test compares the two.
+ * Every number on the wire is little endian, as every supported core is.
+ */
+#ifndef LINK_PROTOCOL_H
+#define LINK_PROTOCOL_H
+
+#include <stdint.h>
+
+#define LINK_PROTOCOL_VERSION 1
+#define LINK_MAX_PAYLOAD 1024 /* bytes */
+#define LINK_HEADER_BYTES 8
+#define LINK_CRC_BYTES 4
+#define LINK_MAX_FRAME (LINK_HEADER_BYTES + LINK_MAX_PAYLOAD + LINK_CRC_BYTES)
+#define LINK_MAX_COBS (LINK_MAX_FRAME + (LINK_MAX_FRAME + 253) / 254)
+#define LINK_MAX_WIRE (LINK_MAX_COBS + 2) /* with a 00 before and after */
+#define LINK_FRAME_START 0x02             /* the first byte of every stuffed frame */
+#define LINK_REPLY 0x80                   /* set in the type of a reply */
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the wire structs are copied as they are: the core must be little endian"
+#endif
+
+/* Messages, and what their requests carry */
+typedef enum {
+    LINK_HELLO = 0x01,       /* nothing */
+    LINK_WRITE_INPUT = 0x02, /* link_offset_t, then data */
+    LINK_INVOKE = 0x03,      /* nothing */
+    LINK_READ_OUTPUT = 0x04, /* link_range_t */
+    LINK_SELFTEST = 0x05,    /* nothing */
+    LINK_PROFILE = 0x06,     /* link_pair_t: first step, count */
+    LINK_RUN_TO = 0x07,      /* u32 step */
+    LINK_READ_ARENA = 0x08,  /* link_pair_t: offset, count */
+    LINK_ERROR = 0xFF,       /* a reply only: what arrived belongs to no request */
+} link_type_t;
+
+/* X(name, number, message) */
+#define LINK_STATUSES(X)                                                                           \
+    X(OK, 0, "done")                                                                               \
+    X(BAD_FRAME, 1, "not a frame: broken stuffing, or shorter than a header and a CRC")            \
+    X(BAD_CRC, 2, "the CRC is wrong")                                                              \
+    X(BAD_VERSION, 3, "a version of the protocol that this firmware does not speak")               \
+    X(BAD_LENGTH, 4, "the length does not fit the frame or the message")                           \
+    X(TOO_LONG, 5, "longer than any frame or line may be")                                         \
+    X(BAD_TYPE, 6, "no such message")                                                              \
+    X(BAD_ARGUMENT, 7, "no such tensor or step, or a range outside it")                            \
+    X(BAD_STATE, 8, "inputs incomplete or used up, or no outputs yet")                             \
+    X(ARENA_OVERRUN, 9, "the model wrote past the end of its arena")
+
+typedef enum {
+#define LINK_STATUS(name, number, message) LINK_STATUS_##name = number,
+    LINK_STATUSES(LINK_STATUS)
+#undef LINK_STATUS
+} link_status_t;
+
+/* Request payloads */
+typedef struct {
+    uint8_t tensor;
+    uint8_t zero[3];
+    uint32_t offset; /* bytes from the start of the tensor */
+} link_offset_t;
+_Static_assert(sizeof(link_offset_t) == 8, "wire struct");
+
+typedef struct {
+    uint8_t tensor;
+    uint8_t zero[3];
+    uint32_t offset; /* bytes from the start of the tensor */
+    uint32_t count;  /* bytes, 1 .. LINK_MAX_PAYLOAD */
+} link_range_t;
+_Static_assert(sizeof(link_range_t) == 12, "wire struct");
+
+typedef struct {
+    uint32_t first;
+    uint32_t count;
+} link_pair_t;
+_Static_assert(sizeof(link_pair_t) == 8, "wire struct");
+
+#define LINK_MAX_DATA (LINK_MAX_PAYLOAD - 8)  /* input bytes in one WRITE_INPUT */
+#define LINK_MAX_TICKS (LINK_MAX_PAYLOAD / 4) /* steps in one PROFILE */
+
+/* Reply payloads. HELLO is followed by one u32 for each input, then for each
+ * output: its bytes. Texts are filled up with zeros. */
+typedef struct {
+    uint32_t protocol_version;
+    uint32_t max_payload; /* bytes */
+    uint32_t input_count;
+    uint32_t output_count;
+    uint32_t step_count; /* operators the model runs */
+    uint32_t arena_bytes;
+    uint32_t arena_used;  /* bytes from the start to the last one seen in use */
+    uint32_t stack_bytes; /* 0 = not known */
+    uint32_t stack_used;  /* 0 = not known */
+    uint32_t counter_num; /* counts = ticks * num / den */
+    uint32_t counter_den;
+    uint32_t golden_count; /* test vectors in the firmware */
+    uint8_t model_sha256[32];
+    char model_name[32];
+    char board_id[32];
+    char run_id[16];
+    char version[16];
+} link_hello_t;
+_Static_assert(sizeof(link_hello_t) == 176, "wire struct");
+
+typedef struct {
+    uint32_t cases;
+    uint32_t failures;   /* when 0, the rest is 0 */
+    uint32_t first_case; /* the first case that differs */
+    uint32_t first_byte; /* the first output byte that differs there */
+    uint32_t expected;
+    uint32_t got;
+} link_selftest_t;
+_Static_assert(sizeof(link_selftest_t) == 24, "wire struct");
+
+#endif

@@ -1,0 +1,169 @@
+"""Build the firmware of one board around one generated model, through PlatformIO."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from host_tools.board import Board, Memory
+from host_tools.elf import SizeReport, size_report
+from host_tools.errors import HostToolsError, ToolMissing, UsageError
+from host_tools.provision import CORE_DIR, ROOT, provision
+
+log = logging.getLogger(__name__)
+
+BUILD_S = 600.0
+LARGEST = 5
+LOG_LINES = 15
+ARTEFACTS = ("firmware.elf", "firmware.bin", "firmware.map")
+PACKAGES = {
+    "": "gcc",
+    "arm-none-eabi-": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
+    "xtensa-lx106-elf-": "gcc-xtensa-lx106 picolibc-xtensa-lx106-elf",
+}
+OVERFLOW = re.compile(r"region `(?P<memory>\w+)' overflowed by (?P<bytes>\d+) bytes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSizes:
+    """What the generated model needs, from manifest.json; `constants` are (name, bytes) pairs."""
+
+    weight_bytes: int
+    arena_bytes: int
+    constants: tuple[tuple[str, int], ...]
+
+
+def build_firmware(board: Board, gen_dir: Path, out_dir: Path) -> SizeReport:
+    """Build `board` with the model in `gen_dir` into `out_dir`: firmware.elf and .map, size.json.
+
+    Boards with an upload tool get firmware.bin as well. Builds into different folders do not meet.
+    Raises ToolMissing without the compiler, UsageError when gen_dir holds no generated model,
+    HostToolsError when the model does not fit the board or does not compile.
+    """
+    model = read_model_sizes(gen_dir)
+    check_fits(board, model)
+    if shutil.which(board.toolchain + "gcc") is None:
+        raise ToolMissing(
+            f"{board.toolchain}gcc is not on PATH; board {board.id} needs it. "
+            f"Type: sudo apt-get install {PACKAGES.get(board.toolchain, 'gcc')}"
+        )
+    provision()
+    out_dir.mkdir(parents=True, exist_ok=True)
+    output = _run_platformio(board, gen_dir, out_dir)
+    if output is not None:
+        raise _failure(board, model, output, out_dir / "build.log")
+    for name in ARTEFACTS:
+        built = out_dir / ".pio" / "build" / board.env / name
+        if built.is_file():
+            shutil.copy(built, out_dir / name)
+    report = size_report(out_dir / "firmware.elf", arena_bytes=model.arena_bytes)
+    _write_json(out_dir / "size.json", {"board": board.id, **asdict(report)})
+    return report
+
+
+def read_model_sizes(gen_dir: Path) -> ModelSizes:
+    """Read what the build needs to know from manifest.json; UsageError when it is not there."""
+    path = gen_dir / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        return ModelSizes(
+            weight_bytes=int(manifest["weight_bytes"]),
+            arena_bytes=int(manifest["arena_bytes"]),
+            constants=tuple((str(c["name"]), int(c["bytes"])) for c in manifest["constants"]),
+        )
+    except OSError as error:
+        raise UsageError(
+            f"{gen_dir} holds no generated model ({path.name}: {error.strerror}); generate it first"
+        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{path}: expected weight_bytes, arena_bytes and constants, got {error!r}; "
+            "generate the model again"
+        ) from error
+
+
+def check_fits(board: Board, model: ModelSizes) -> None:
+    """Refuse a model that cannot fit `board` whatever the code takes; HostToolsError says why."""
+    needs: dict[Memory, int] = {}
+    for content, size in (("constants", model.weight_bytes), ("data", model.arena_bytes)):
+        memory = board.memory_for(content)
+        if memory is not None:
+            needs[memory] = needs.get(memory, 0) + size
+    for memory, needed in needs.items():
+        if needed > memory.bytes:
+            raise HostToolsError(_too_large(board, memory, needed, model))
+
+
+def _too_large(board: Board, memory: Memory, needed: int, model: ModelSizes) -> str:
+    parts = [*model.constants] if "constants" in memory.holds else []
+    if "data" in memory.holds:
+        parts.append(("arena", model.arena_bytes))
+    parts.sort(key=lambda part: -part[1])
+    largest = ", ".join(f"{name} {size:,}" for name, size in parts[:LARGEST])
+    return (
+        f"the model does not fit {board.id}: {memory.name} needs {needed:,} bytes or more, "
+        f"available are {memory.bytes:,}. Largest parts in bytes: {largest}. "
+        "Take a smaller model or a board with more memory."
+    )
+
+
+def _run_platformio(board: Board, gen_dir: Path, out_dir: Path) -> str | None:
+    """Run one environment; return None, or the output when it failed."""
+    command = [sys.executable, "-m", "platformio", "run", "--project-dir", str(ROOT)]
+    variables = {
+        "PLATFORMIO_CORE_DIR": str(CORE_DIR),
+        "PLATFORMIO_WORKSPACE_DIR": str((out_dir / ".pio").absolute()),
+        "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
+        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
+        "PLATFORMIO_NO_ANSI": "true",
+        "TINYPROOF_GEN": str(gen_dir.absolute()),
+    }
+    return _run([*command, "--environment", board.env], variables, out_dir / "build.log")
+
+
+def _run(command: Sequence[str], variables: Mapping[str, str], log_path: Path) -> str | None:
+    log.info("%s", " ".join(command))
+    with log_path.open("wb") as file:
+        try:
+            done = subprocess.run(
+                command,
+                env={**os.environ, **variables},
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                timeout=BUILD_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise HostToolsError(
+                f"the build did not end in {BUILD_S:.0f} s and was stopped; see {log_path}"
+            ) from error
+    if done.returncode == 0:
+        return None
+    return log_path.read_text(encoding="utf-8", errors="replace")
+
+
+def _failure(board: Board, model: ModelSizes, output: str, log_path: Path) -> HostToolsError:
+    for found in OVERFLOW.finditer(output):
+        memory = next((m for m in board.memories if m.name == found["memory"]), None)
+        if memory is not None:
+            needed = memory.bytes + int(found["bytes"])
+            return HostToolsError(_too_large(board, memory, needed, model))
+    lines = output.splitlines()
+    errors = [line for line in lines if "error" in line.lower()]
+    told = "\n".join((errors or lines)[:LOG_LINES])
+    return HostToolsError(f"the build for {board.id} failed:\n{told}\nAll of it: {log_path}")
+
+
+def _write_json(path: Path, content: Mapping[str, object]) -> None:
+    staged = path.with_name(path.name + ".tmp")
+    staged.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    staged.replace(path)

@@ -1,0 +1,243 @@
+"""List every prerequisite, what is installed of it, and how to get what is missing.
+
+Runs with nothing but the standard library, so that it can also tell that a package is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SETUP = "make setup"
+QUERY_S = 10.0  # for dpkg-query
+PACKAGES: dict[str, str] = {  # in the lock, and what they are for
+    "tensorflow": "training and conversion",
+    "tf-keras": "training",
+    "tensorflow-model-optimization": "quantisation-aware training",
+    "tflite-micro": "the reference of record",
+    "numpy": "arrays",
+    "scikit-learn": "baselines",
+    "seglearn": "the data of recipe motion",
+    "jinja2": "generated C, report",
+    "matplotlib": "report",
+    "rich": "tables",
+    "platformio": "builds",
+    "scons": "builds",
+    "pyelftools": "sizes",
+    "labwired": "emulators of nRF52840 and ESP32",
+    "pyserial": "real boards",
+    "esptool": "flashing an ESP32",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One prerequisite; `fix` is what to type, empty when all is well."""
+
+    name: str
+    purpose: str
+    found: str  # version or place; empty when missing
+    expected: str  # empty: any version
+    fix: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing has to be done."""
+        return not self.fix
+
+
+def run_doctor(*, as_json: bool = False, root: Path = ROOT) -> int:
+    """Print the table (or JSON) on standard output; 0 when all is there, else 1."""
+    findings = list(examine(root))
+    if as_json:
+        print(json.dumps([asdict(f) | {"ok": f.ok} for f in findings], indent=2, sort_keys=True))
+    else:
+        _print_table(findings)
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+def examine(root: Path) -> Iterator[Finding]:
+    """All prerequisites of the project in folder `root`."""
+    yield _python()
+    yield _environment(root)
+    locked = locked_versions(root / "requirements.lock")
+    for name, purpose in PACKAGES.items():
+        yield _package(name, purpose, locked.get(name, set()))
+    yield _scons(root)
+    yield from _system(root / "system-packages.txt")
+
+
+def locked_versions(lock: Path) -> dict[str, set[str]]:
+    """Package -> the versions that the lock allows (one for each range of Python versions)."""
+    found: dict[str, set[str]] = {}
+    try:
+        text = lock.read_text("utf-8")
+    except OSError:
+        return found
+    for name, number in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", text, re.MULTILINE):
+        found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), set()).add(number)
+    return found
+
+
+def _python() -> Finding:
+    good = (3, 10) <= sys.version_info[:2] < (3, 14)
+    return Finding(
+        name="Python",
+        purpose="everything",
+        found=platform.python_version(),
+        expected="3.10 to 3.13",
+        fix="" if good else f"rm -r .venv && {SETUP} PYTHON=/path/to/python3.12",
+    )
+
+
+def _environment(root: Path) -> Finding:
+    """Whether .venv was made from the lock as it is now."""
+    try:
+        wanted = hashlib.sha256((root / "requirements.lock").read_bytes()).hexdigest()
+    except OSError:
+        wanted = ""
+    try:
+        installed = (root / ".venv" / "lock.sha256").read_text("utf-8").strip()
+    except OSError:
+        installed = ""
+    return Finding(
+        name=".venv",
+        purpose="Python packages",
+        found=f"lock {installed[:12]}" if installed else "",
+        expected=f"lock {wanted[:12]}" if wanted else "requirements.lock",
+        fix="" if installed and installed == wanted else SETUP,
+    )
+
+
+def _package(name: str, purpose: str, locked: set[str]) -> Finding:
+    try:
+        found = version(name)
+    except PackageNotFoundError:
+        found = ""
+    return Finding(
+        name=name,
+        purpose=purpose,
+        found=found,
+        expected=" or ".join(sorted(locked)),
+        fix="" if found and (found in locked or not locked) else SETUP,
+    )
+
+
+def _scons(root: Path) -> Finding:
+    """PlatformIO's tool-scons in the project's own core folder."""
+    manifest = root / ".platformio" / "packages" / "tool-scons" / "package.json"
+    try:
+        found = str(json.loads(manifest.read_text("utf-8"))["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        found = ""
+    return Finding(
+        name="tool-scons",
+        purpose="PlatformIO builds without its registry",
+        found=found,
+        expected="",
+        fix="" if found else f"{sys.executable} -m host_tools.provision",
+    )
+
+
+def _system(listing: Path) -> Iterator[Finding]:
+    """The system packages: by their command on PATH, those without one by dpkg-query."""
+    try:
+        lines = listing.read_text("utf-8").splitlines()
+    except OSError:
+        yield Finding(
+            name=listing.name,
+            purpose="system packages",
+            found="",
+            expected="the list of system packages",
+            fix="restore the file from the repository",
+        )
+        return
+    pairs = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    installed = _dpkg_versions([package for package, _ in pairs])
+    for package, command in pairs:
+        yield _system_package(package, command, installed)
+
+
+def _system_package(package: str, command: str, installed: dict[str, str] | None) -> Finding:
+    if command == "-" and installed is None:
+        found = "cannot tell without dpkg-query"
+    elif command == "-":
+        found = (installed or {}).get(package, "")
+    else:
+        path = shutil.which(command)
+        found = ((installed or {}).get(package) or path) if path else ""
+    return Finding(
+        name=package,
+        purpose=f"command {command}" if command != "-" else "files",
+        found=found or "",
+        expected="",
+        fix="" if found else f"sudo apt-get install {package}",
+    )
+
+
+def _dpkg_versions(packages: list[str]) -> dict[str, str] | None:
+    """Version of each installed package; None on a system without dpkg."""
+    if shutil.which("dpkg-query") is None:
+        return None
+    form = "${Package}\t${db:Status-Status}\t${Version}\n"
+    try:
+        done = subprocess.run(
+            ["dpkg-query", "-W", "-f", form, "--", *packages],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=QUERY_S,
+            check=False,  # 1: some package is unknown to it, the others are printed
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    rows = (line.split("\t") for line in done.stdout.splitlines())
+    return {row[0]: row[2] for row in rows if len(row) == 3 and row[1] == "installed"}
+
+
+def _print_table(findings: list[Finding]) -> None:
+    rows = [
+        (
+            "ok" if finding.ok else "MISSING" if not finding.found else "WRONG",
+            finding.name,
+            finding.purpose,
+            finding.found or "-",
+            finding.fix if finding.ok else _advice(finding),
+        )
+        for finding in findings
+    ]
+    try:
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+    except ImportError:  # this is one of the things that the doctor looks for
+        for row in rows:
+            print("  ".join(row))
+    else:
+        console = Console(highlight=False)
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for column in ("", "what", "for", "found", "what to do"):
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            style = "green" if row[0] == "ok" else "bold red"
+            table.add_row(Text(row[0], style=style), *(Text(cell) for cell in row[1:]))
+        if not console.is_terminal:
+            console.width = 140
+        console.print(table)
+    bad = sum(not finding.ok for finding in findings)
+    print(f"{bad} of {len(findings)} prerequisites need attention" if bad else "All is there.")
+
+
+def _advice(finding: Finding) -> str:
+    expected = f" (expected {finding.expected})" if finding.expected else ""
+    return finding.fix + expected

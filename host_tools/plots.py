@@ -1,0 +1,287 @@
+"""The report's plots as inline SVG: text stays text, and colours are variables of the page's CSS.
+
+Every function returns a Plot. Names come from files that may be anybody's: they are cut to a
+sensible length, never read as mathematics, and escaped by matplotlib.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+from markupsafe import Markup
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+# Stand-ins that to_svg replaces by CSS variables of the same names.
+FG, MUTED, LINE, BACK = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04"
+ACCENT, SECOND, OK, SOFT = "#0a0b05", "#0a0b06", "#0a0b07", "#0a0b08"
+_VARIABLES = {
+    FG: "fg",
+    MUTED: "muted",
+    LINE: "line",
+    BACK: "back",
+    ACCENT: "accent",
+    SECOND: "second",
+    OK: "ok",
+    SOFT: "soft",
+}
+_STYLE = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.size": 9.0,
+    "text.color": FG,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": MUTED,
+    "axes.titlesize": 9.0,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "xtick.color": LINE,
+    "xtick.labelcolor": MUTED,
+    "ytick.color": LINE,
+    "ytick.labelcolor": FG,
+    "ytick.major.size": 0.0,
+    "axes.grid.axis": "x",
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+}
+MAX_NAME = 26  # characters of a label
+MAX_ROWS = 24  # bars in a panel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plot:
+    """An SVG element, what it shows in words, and its natural width in CSS pixels."""
+
+    svg: Markup
+    alt: str
+    width: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One bar: a name, a share from 0 to 1, and the colour that tells what it stands for."""
+
+    name: str
+    share: float
+    colour: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """Counts per step of one board."""
+
+    title: str
+    unit: str
+    counts: tuple[int, ...]
+
+
+def short(name: str) -> str:
+    """A label that fits: unprintable characters become '?', long names are cut."""
+    plain = "".join(c if c.isprintable() else "?" for c in name)
+    return plain if len(plain) <= MAX_NAME else plain[: MAX_NAME - 1] + "…"
+
+
+def scores(bars: Sequence[Bar]) -> Plot:
+    """Balanced accuracy of models, devices and baselines, one bar each."""
+    with matplotlib.rc_context(_STYLE):
+        figure, (axes,) = _figure(4.8, 0.45 + 0.27 * len(bars))
+        axes.barh(range(len(bars)), [b.share for b in bars], 0.62, color=[b.colour for b in bars])
+        for row, bar in enumerate(bars):
+            axes.text(bar.share + 0.01, row, f"{bar.share * 100:.1f} %", va="center")
+        _rows(axes, [short(b.name) for b in bars])
+        _share_axis(axes, 0.25)
+        axes.set_xlim(0, 1.15)
+        alt = "Balanced accuracy. " + "; ".join(f"{b.name} {b.share:.1%}" for b in bars)
+        return _plot(figure, "scores", alt)
+
+
+def recall(labels: Sequence[str], first: Sequence[float], second: Sequence[float] | None) -> Plot:
+    """Recall per class: a ring for `first` (float), a dot for `second` (int8), joined by a line.
+
+    Of many classes only those with the lowest recall are drawn.
+    """
+    order = sorted(range(len(labels)), key=lambda i: (second or first)[i])[:MAX_ROWS]
+    chosen = order if len(labels) > MAX_ROWS else range(len(labels))
+    start = 0.0 if min([*first, *(second or first)]) < 0.55 else 0.5
+    with matplotlib.rc_context(_STYLE):
+        figure, (axes,) = _figure(4.8, 0.75 + 0.27 * len(chosen))
+        axes.grid(True)
+        axes.set_axisbelow(True)
+        for row, i in enumerate(chosen):
+            if second is not None:
+                axes.plot([first[i], second[i]], [row, row], color=ACCENT, linewidth=2)
+                axes.plot([second[i]], [row], "o", color=ACCENT, markersize=6.5)
+            axes.plot([first[i]], [row], "o", mfc="none", mec=SECOND, mew=1.6, markersize=9)
+            value = first[i] if second is None else second[i]
+            axes.text(
+                1.02 + 0.015 * (1 - start), row, f"{value * 100:.0f} %", va="center", clip_on=False
+            )
+        _rows(axes, [short(labels[i]) for i in chosen])
+        _share_axis(axes, 0.2 if start == 0.0 else 0.1)
+        axes.set_xlim(start, 1.02)
+        axes.text(0, 1.04, "○ float", transform=axes.transAxes, color=SECOND)
+        if second is not None:
+            axes.text(0.2, 1.04, "● int8", transform=axes.transAxes, color=ACCENT)
+        listed = (f"{labels[i]} {(second or first)[i]:.0%}" for i in chosen)
+        return _plot(figure, "recall", "Recall per class. " + "; ".join(listed))
+
+
+def layers(names: Sequence[str], panels: Sequence[Panel]) -> Plot:
+    """What each step of an inference costs, one panel a board; the costliest steps if many."""
+    order = sorted(range(len(names)), key=lambda i: -panels[0].counts[i])[:MAX_ROWS]
+    chosen = sorted(order)
+    with matplotlib.rc_context(_STYLE):
+        figure, all_axes = _figure(
+            1.9 + 1.75 * len(panels), 0.75 + 0.26 * len(chosen), columns=len(panels)
+        )
+        for axes, panel in zip(all_axes, panels, strict=True):
+            counts = [panel.counts[i] for i in chosen]
+            top = max([*counts, 1])
+            axes.barh(range(len(chosen)), counts, 0.62, color=ACCENT)
+            for row, count in enumerate(counts):
+                axes.text(count + 0.03 * top, row, compact(count), va="center", color=MUTED)
+            axes.set_xlim(0, 1.45 * top)
+            axes.set_title(f"{short(panel.title)}\n{panel.unit}")
+            axes.spines["bottom"].set_visible(False)
+            axes.set_xticks([])
+            _rows(axes, [short(names[i]) for i in chosen])
+        listed = (
+            f"{p.title}: costliest step {names[max(order, key=p.counts.__getitem__)]}"
+            for p in panels
+        )
+        return _plot(figure, "layers", "Cost of each step per board. " + "; ".join(listed))
+
+
+def arena(steps: Sequence[str], plan: Sequence[dict[str, Any]], lower_bound: int) -> Plot:
+    """Which bytes of the arena (across) are in use at which operator (down).
+
+    `steps` names the operators; `plan` holds the allocations of manifest.json with a "label" each.
+    """
+    size = max(a["offset"] + a["bytes"] for a in plan)
+    with matplotlib.rc_context(_STYLE):
+        figure, (axes,) = _figure(5.8, 0.85 + 0.25 * (len(steps) + 1))
+        for a in plan:
+            first, rows = a["first_step"] - 0.5, a["last_step"] - a["first_step"] + 1
+            axes.add_patch(
+                Rectangle(
+                    (a["offset"], first),
+                    a["bytes"],
+                    rows,
+                    facecolor=SOFT,
+                    edgecolor=BACK,
+                    linewidth=2,
+                )
+            )
+            label = f"{a['label']}  {a['bytes']:,} B"
+            if a["bytes"] / size * 52 > len(label):
+                axes.text(
+                    a["offset"] + a["bytes"] / 2, first + rows / 2, label, ha="center", va="center"
+                )
+        axes.axvline(lower_bound, color=OK, linewidth=1.4, linestyle=(0, (4, 3)))
+        bound = "arena = lower bound" if lower_bound == size else "lower bound"
+        axes.text(
+            lower_bound, -0.75, f"{bound} {lower_bound:,} B", ha="right", va="bottom", color=OK
+        )
+        axes.set_xlim(0, size * 1.01)
+        _rows(axes, [*(short(s) for s in steps), "output"])
+        axes.set_xlabel("byte offset in the arena")
+        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(6, steps=[1, 2, 4, 8, 10]))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        alt = f"Arena plan: {len(plan)} buffers in {size:,} bytes; lower bound {lower_bound:,}."
+        return _plot(figure, "arena", alt)
+
+
+def training(steps: Sequence[int], loss: Sequence[float], score: Sequence[float]) -> Plot:
+    """Training loss and validation balanced accuracy after `steps` steps."""
+    with matplotlib.rc_context(_STYLE):
+        figure, (left, right) = _figure(6.2, 2.3, columns=2, shared=False)
+        for axes, values, colour, title in (
+            (left, loss, SECOND, "training loss"),
+            (right, score, ACCENT, "validation balanced accuracy"),
+        ):
+            axes.plot(steps, values, color=colour, linewidth=1.6)
+            axes.set_title(title, color=colour)
+            axes.set_xlabel("step")
+            axes.grid(True, axis="y")
+            axes.tick_params(axis="y", labelcolor=MUTED)
+        right.yaxis.set_major_formatter(lambda value, _: f"{value * 100:.0f} %")
+        best = max(range(len(score)), key=score.__getitem__)
+        right.plot([steps[best]], [score[best]], "o", color=ACCENT, markersize=5)
+        right.text(
+            0.98,
+            0.08,
+            f"best {score[best] * 100:.1f} %, step {steps[best]:,}",
+            transform=right.transAxes,
+            ha="right",
+            color=ACCENT,
+        )
+        alt = (
+            f"Training: loss from {loss[0]:.3f} to {loss[-1]:.3f} in {steps[-1]:,} steps; best "
+            f"validation balanced accuracy {score[best]:.1%} after {steps[best]:,}."
+        )
+        return _plot(figure, "training", alt)
+
+
+def compact(count: int) -> str:
+    """1234 -> '1.23 k': three digits and a unit."""
+    for limit, unit in ((10**9, " G"), (10**6, " M"), (10**3, " k")):
+        if count >= limit:
+            return f"{count / limit:.3g}{unit}"
+    return str(count)
+
+
+def _figure(
+    width: float, height: float, columns: int = 1, shared: bool = True
+) -> tuple[Figure, list[Any]]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(1, columns, squeeze=False, sharey=shared)
+    return figure, list(axes[0])
+
+
+def _rows(axes: Any, names: Sequence[str]) -> None:
+    """One row a name, the first at the top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.spines["left"].set_visible(False)
+
+
+def _share_axis(axes: Any, step: float) -> None:
+    axes.xaxis.set_major_locator(matplotlib.ticker.MultipleLocator(step))
+    axes.xaxis.set_major_formatter(
+        lambda value, _: f"{value * 100:.0f} %" if value <= 1.001 else ""
+    )
+    axes.spines["bottom"].set_visible(False)
+
+
+def _plot(figure: Figure, name: str, alt: str) -> Plot:
+    stream = io.StringIO()
+    with warnings.catch_warnings(), matplotlib.rc_context({"svg.hashsalt": name}):
+        warnings.filterwarnings("ignore", "Glyph")  # the reader's browser has other fonts
+        figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator")))
+    return Plot(
+        svg=to_svg(stream.getvalue()),
+        alt=alt,
+        width=round(float(figure.get_figwidth()) * 96),
+    )
+
+
+def to_svg(text: str) -> Markup:
+    """Matplotlib's file as an element for the page: no prolog, no size, colours from the CSS."""
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", text, flags=re.S)
+    text = re.sub(r"<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>", r"<svg \1 aria-hidden='true'>", text)
+    text = re.sub(r'<g id="[^"]*">', "<g>", text)
+    text = text.replace("xlink:href", "href")
+    text = re.sub(r"(font: [\d.]+px) [^;\"]*", r"\1 var(--font)", text)
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, f"var(--{variable})")
+    return Markup(re.sub(r">\s+<", "><", text))

@@ -1,0 +1,286 @@
+"""The link's frames and messages as values; firmware/link/PROTOCOL.md is the description.
+
+No input or output happens here: bytes in, values out.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import struct
+import zlib
+from dataclasses import dataclass
+
+from cobs import cobs
+
+PROTOCOL_VERSION = 1
+MAX_PAYLOAD = 1024
+HEADER = struct.Struct("<BBBBHH")  # version, reserved, type, status, sequence, length
+CRC = struct.Struct("<I")
+MAX_FRAME = HEADER.size + MAX_PAYLOAD + CRC.size
+MAX_COBS = MAX_FRAME + (MAX_FRAME + 253) // 254
+REPLY = 0x80
+DELIMITER = b"\x00"
+FRAME_START = b"\x02"  # version 1 before a zero: what COBS makes of every frame's first two bytes
+_TEXT_END = re.compile(rb"[\x00\r\n]")
+_PRINTABLE = re.compile(rb"[\x20-\x7e]*")
+
+
+class MessageType(enum.IntEnum):
+    """The requests; a reply has the REPLY bit set as well."""
+
+    HELLO = 0x01
+    WRITE_INPUT = 0x02
+    INVOKE = 0x03
+    READ_OUTPUT = 0x04
+    SELFTEST = 0x05
+    PROFILE = 0x06
+    RUN_TO = 0x07
+    READ_ARENA = 0x08
+    ERROR = 0xFF  # a reply only: something arrived that cannot be attributed to a request
+
+
+class Status(enum.IntEnum):
+    """How a request ended; the same numbers as link_status_t."""
+
+    OK = 0
+    BAD_FRAME = 1
+    BAD_CRC = 2
+    BAD_VERSION = 3
+    BAD_LENGTH = 4
+    TOO_LONG = 5
+    BAD_TYPE = 6
+    BAD_ARGUMENT = 7
+    BAD_STATE = 8
+    ARENA_OVERRUN = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One decoded frame; `type` stays a number because a damaged peer may send any."""
+
+    type: int
+    sequence: int
+    payload: bytes = b""
+    status: int = Status.OK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextLine:
+    """A line of text between frames, without its end: printable ASCII."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Damage:
+    """Bytes that are neither a good frame nor printable text."""
+
+    status: Status
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello:
+    """What the firmware says about itself."""
+
+    protocol_version: int
+    max_payload: int
+    step_count: int
+    arena_bytes: int
+    arena_used: int
+    stack_bytes: int
+    stack_used: int
+    counter_num: int
+    counter_den: int
+    golden_count: int
+    model_sha256: str
+    model_name: str
+    board_id: str
+    run_id: str
+    version: str
+    input_bytes: tuple[int, ...]
+    output_bytes: tuple[int, ...]
+
+    def counts(self, ticks: int) -> int:
+        """Convert counter ticks into counts: cycles on a chip, instructions in an emulator."""
+        return ticks * self.counter_num // self.counter_den
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selftest:
+    """The golden vectors, run on the device; without failures the last four fields are 0."""
+
+    cases: int
+    failures: int
+    first_case: int
+    first_byte: int
+    expected: int
+    got: int
+
+
+Event = Frame | TextLine | Damage
+
+_HELLO = struct.Struct("<12I32s32s32s16s16s")
+_SELFTEST = struct.Struct("<6I")
+_RANGE = struct.Struct("<B3xII")
+_OFFSET = struct.Struct("<B3xI")
+_PAIR = struct.Struct("<II")
+_U32 = struct.Struct("<I")
+MAX_DATA = MAX_PAYLOAD - _OFFSET.size  # input bytes in one WRITE_INPUT
+MAX_TICKS = MAX_PAYLOAD // _U32.size  # steps in one PROFILE
+
+
+def write_input_payload(tensor: int, offset: int, data: bytes) -> bytes:
+    """WRITE_INPUT: `data` goes to `offset` of input `tensor`."""
+    return _OFFSET.pack(tensor, offset) + data
+
+
+def read_output_payload(tensor: int, offset: int, count: int) -> bytes:
+    """READ_OUTPUT: `count` bytes from `offset` of output `tensor`."""
+    return _RANGE.pack(tensor, offset, count)
+
+
+def pair_payload(first: int, second: int) -> bytes:
+    """PROFILE (first step, count) and READ_ARENA (offset, count)."""
+    return _PAIR.pack(first, second)
+
+
+def u32_payload(value: int) -> bytes:
+    """RUN_TO (step)."""
+    return _U32.pack(value)
+
+
+def parse_u32s(payload: bytes) -> tuple[int, ...]:
+    """Return the numbers of an INVOKE or PROFILE reply; ValueError when a byte is left over."""
+    if len(payload) % _U32.size:
+        raise ValueError(f"{len(payload)} bytes are not whole 32-bit numbers")
+    return tuple(number for (number,) in _U32.iter_unpack(payload))
+
+
+def parse_selftest(payload: bytes) -> Selftest:
+    """Return a SELFTEST reply as values; ValueError when its length is wrong."""
+    if len(payload) != _SELFTEST.size:
+        raise ValueError(f"a SELFTEST reply has {_SELFTEST.size} bytes, this one {len(payload)}")
+    cases, failures, first_case, first_byte, expected, got = _SELFTEST.unpack(payload)
+    return Selftest(
+        cases=cases,
+        failures=failures,
+        first_case=first_case,
+        first_byte=first_byte,
+        expected=expected,
+        got=got,
+    )
+
+
+def parse_hello(payload: bytes) -> Hello:
+    """Return a HELLO reply as values; ValueError when its length or a field cannot be right."""
+    if len(payload) < _HELLO.size:
+        raise ValueError(f"a HELLO reply has at least {_HELLO.size} bytes, this one {len(payload)}")
+    numbers = _HELLO.unpack_from(payload)
+    version, max_payload, inputs, outputs, steps, arena, arena_used = numbers[:7]
+    stack, stack_used, num, den, golden = numbers[7:12]
+    sizes = parse_u32s(payload[_HELLO.size :])
+    if len(sizes) != inputs + outputs:
+        raise ValueError(
+            f"HELLO announces {inputs} + {outputs} tensors and gives {len(sizes)} sizes"
+        )
+    if num == 0 or den == 0:
+        raise ValueError(f"HELLO gives the counter scale {num} / {den}")
+    texts = [field.rstrip(b"\x00").decode("ascii", "backslashreplace") for field in numbers[13:]]
+    return Hello(
+        protocol_version=version,
+        max_payload=max_payload,
+        step_count=steps,
+        arena_bytes=arena,
+        arena_used=arena_used,
+        stack_bytes=stack,
+        stack_used=stack_used,
+        counter_num=num,
+        counter_den=den,
+        golden_count=golden,
+        model_sha256=numbers[12].hex(),
+        model_name=texts[0],
+        board_id=texts[1],
+        run_id=texts[2],
+        version=texts[3],
+        input_bytes=sizes[:inputs],
+        output_bytes=sizes[inputs:],
+    )
+
+
+def encode(frame: Frame) -> bytes:
+    """Return the bytes on the wire, delimiters included; ValueError when a field does not fit."""
+    if len(frame.payload) > MAX_PAYLOAD:
+        raise ValueError(
+            f"payload of {len(frame.payload)} bytes; a frame holds at most {MAX_PAYLOAD}"
+        )
+    try:
+        header = HEADER.pack(
+            PROTOCOL_VERSION, 0, frame.type, frame.status, frame.sequence, len(frame.payload)
+        )
+    except struct.error as error:
+        raise ValueError(f"{frame}: {error}") from error
+    body = header + frame.payload
+    stuffed: bytes = cobs.encode(body + CRC.pack(zlib.crc32(body)))
+    return DELIMITER + stuffed + DELIMITER
+
+
+def decode(raw: bytes) -> Frame | Damage:
+    """Decode what stood between two delimiters."""
+    try:
+        data = cobs.decode(raw)
+    except cobs.DecodeError:
+        return Damage(status=Status.BAD_FRAME, raw=raw)
+    if len(data) < HEADER.size + CRC.size:
+        return Damage(status=Status.BAD_FRAME, raw=raw)
+    body, crc = data[: -CRC.size], data[-CRC.size :]
+    if CRC.unpack(crc)[0] != zlib.crc32(body):
+        return Damage(status=Status.BAD_CRC, raw=raw)
+    version, reserved, type_, status, sequence, length = HEADER.unpack_from(body)
+    if version != PROTOCOL_VERSION or reserved != 0:
+        return Damage(status=Status.BAD_VERSION, raw=raw)
+    payload = body[HEADER.size :]
+    if length != len(payload):
+        return Damage(status=Status.BAD_LENGTH, raw=raw)
+    return Frame(type=type_, status=status, sequence=sequence, payload=payload)
+
+
+class FrameDecoder:
+    """Splits a byte stream, however it is cut, into frames, lines of text and damage.
+
+    The first byte behind a delimiter decides: FRAME_START begins a frame, which only 00 ends;
+    anything else begins text, which 00, carriage return or line feed ends. Two ends in a row mean
+    nothing.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Take the next bytes and return what they completed, in order."""
+        self._buffer += data
+        events: list[Event] = []
+        while (end := self._find_end()) >= 0:
+            raw = bytes(self._buffer[:end])
+            del self._buffer[: end + 1]
+            if raw:
+                events.append(_classify(raw))
+        del self._buffer[MAX_COBS + 1 :]  # enough to know at its end that it was too long
+        return events
+
+    def _find_end(self) -> int:
+        if self._buffer[:1] == FRAME_START:
+            return self._buffer.find(DELIMITER)
+        match = _TEXT_END.search(self._buffer)
+        return match.start() if match else -1
+
+
+def _classify(raw: bytes) -> Event:
+    if len(raw) > MAX_COBS:
+        return Damage(status=Status.TOO_LONG, raw=raw)
+    if raw[:1] == FRAME_START:
+        return decode(raw)
+    if _PRINTABLE.fullmatch(raw):
+        return TextLine(text=raw.decode("ascii"))
+    return Damage(status=Status.BAD_FRAME, raw=raw)

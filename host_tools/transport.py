@@ -1,0 +1,337 @@
+"""Ways to exchange bytes with running firmware: pipes, serial ports, and a faulty line for tests.
+
+Nothing above this module knows whether it talks to a chip, an emulator or a process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import errno
+import os
+import select
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol
+
+from host_tools.errors import DeviceError, ToolMissing, UsageError
+
+if TYPE_CHECKING:
+    import serial
+
+CHUNK_BYTES = 65536
+WRITE_STALL_S = 30.0  # the longest a receiver may leave the line full before it counts as dead
+
+
+class Transport(Protocol):
+    """A two-way byte stream to one running firmware."""
+
+    name: str
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`; DeviceError when the other side has gone or takes nothing."""
+
+    def read(self, timeout_s: float) -> bytes:
+        """Return at least one byte, or b"" after `timeout_s`; DeviceError when the stream ended."""
+
+    def close(self) -> None:
+        """Release the line; may be called again."""
+
+
+class PipeTransport:
+    """A pair of POSIX file descriptors: pipes, FIFOs, sockets or a pty, owned from now on.
+
+    When the stream ends, `why_gone` is asked for a sentence about the other side ("qemu-system-arm
+    ended with code 1 and said: ..."). close() calls `on_close` once, after the descriptors.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        read_fd: int,
+        write_fd: int,
+        *,
+        why_gone: Callable[[], str] | None = None,
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
+        self.name = name
+        self._read_fd = read_fd
+        self._write_fd = write_fd
+        self._why_gone = why_gone
+        self._on_close = on_close
+        self._pending = bytearray()
+        self._ended = False
+        self._closed = False
+        os.set_blocking(write_fd, False)
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`; takes in what arrives meanwhile, so two full pipes cannot lock up."""
+        rest = memoryview(data)
+        while rest:
+            self._check_open()
+            readers = [] if self._ended else [self._read_fd]
+            readable, writable, _ = select.select(readers, [self._write_fd], [], WRITE_STALL_S)
+            if not readable and not writable:
+                raise DeviceError(
+                    f"{self.name}: took nothing in {WRITE_STALL_S:.0f} s, {len(rest)} bytes left; "
+                    "the firmware has stopped reading. Start it again."
+                )
+            if readable:
+                self._receive()
+            if writable:
+                try:
+                    rest = rest[os.write(self._write_fd, rest[:CHUNK_BYTES]) :]
+                except BlockingIOError:
+                    continue
+                except OSError as error:
+                    raise self._gone() from error
+
+    def read(self, timeout_s: float) -> bytes:
+        """Return at least one byte, or b"" after `timeout_s`; DeviceError when the stream ended."""
+        self._check_open()
+        if not self._pending:
+            if self._ended:
+                raise self._gone()
+            readable, _, _ = select.select([self._read_fd], [], [], max(0.0, timeout_s))
+            if readable:
+                self._receive()
+                if self._ended:
+                    raise self._gone()
+        data = bytes(self._pending)
+        self._pending.clear()
+        return data
+
+    def close(self) -> None:
+        """Close both descriptors and run `on_close`; may be called again."""
+        if self._closed:
+            return
+        self._closed = True
+        for descriptor in {self._read_fd, self._write_fd}:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+        if self._on_close is not None:
+            self._on_close()
+
+    def _receive(self) -> None:
+        try:
+            data = os.read(self._read_fd, CHUNK_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:  # a pty whose other end closed says EIO
+            data = b""
+        self._pending += data
+        self._ended = not data
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise DeviceError(f"{self.name}: the connection was closed; open it again.")
+
+    def _gone(self) -> DeviceError:
+        reason = (
+            self._why_gone() if self._why_gone is not None else "the other side closed the line"
+        )
+        return DeviceError(f"{self.name}: the connection ended: {reason}")
+
+
+class SerialTransport:
+    """A serial port by name (/dev/ttyACM0, COM3) or a pyserial URL (socket://host:port, loop://)."""
+
+    def __init__(self, port: str, baud: int = 115200) -> None:
+        self.name = port
+        self._port = _open_serial(port, baud)
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`; DeviceError when the port has gone."""
+        with self._reporting_loss():
+            self._port.write(data)
+
+    def read(self, timeout_s: float) -> bytes:
+        """Return at least one byte, or b"" after `timeout_s`; DeviceError when the port is gone."""
+        with self._reporting_loss():
+            self._port.timeout = max(0.0, timeout_s)
+            data = bytes(self._port.read(1))
+            while data and len(data) < CHUNK_BYTES and (waiting := self._port.in_waiting):
+                data += bytes(self._port.read(waiting))
+            return data
+
+    def close(self) -> None:
+        """Close the port; may be called again."""
+        self._port.close()
+
+    @contextlib.contextmanager
+    def _reporting_loss(self) -> Iterator[None]:
+        # pyserial: OSError for a device that was unplugged, TypeError for a port that was closed
+        try:
+            yield
+        except (OSError, TypeError) as error:
+            raise DeviceError(
+                f"{self.name}: the port has gone ({error}); plug the board in and repeat."
+            ) from error
+
+
+def serial_ports() -> dict[str, str]:
+    """Return the USB serial ports that exist now, each with what the system says about it."""
+    _import_serial()
+    from serial.tools import list_ports
+
+    return {
+        str(port.device): str(port.description)
+        for port in list_ports.comports()
+        if port.vid is not None
+    }
+
+
+def require_port(port: str, what_to_type: str, hint: str = "") -> None:
+    """Raise when `port` is empty (UsageError) or absent (DeviceError), listing those that exist.
+
+    `what_to_type` is the command to repeat, with {port} where the name belongs; `hint` is what to
+    do before.
+    """
+    if "://" in port or (port and Path(port).exists()):
+        return
+    ports = serial_ports()
+    if port in ports:
+        return
+    listed = "".join(f"\n  {name}  {text}" for name, text in sorted(ports.items()))
+    found = (
+        f"USB serial ports found:{listed}"
+        if ports
+        else "No USB serial port was found: plug the board in with a cable that carries data."
+    )
+    example = what_to_type.replace("{port}", min(ports, default="/dev/ttyACM0"))
+    advice = "\n".join(filter(None, [found, hint, f"Then type, for example: {example}"]))
+    if not port:
+        raise UsageError(f"no serial port was given. {advice}")
+    raise DeviceError(f"serial port {port} does not exist. {advice}")
+
+
+def touch_port(port: str, baud: int) -> None:
+    """Open `port` at `baud` with DTR off and close it: boards read this as a wish.
+
+    A port that vanishes meanwhile has understood; one that cannot be opened is a DeviceError.
+    """
+    module = _import_serial()
+    touched = module.Serial()
+    touched.port = port
+    touched.baudrate = baud
+    touched.dtr = False
+    try:
+        touched.open()
+    except OSError as error:
+        raise DeviceError(f"cannot open {port}: {error}. {_open_hint(error)}") from error
+    with contextlib.suppress(OSError):
+        touched.close()
+
+
+def _open_serial(port: str, baud: int) -> serial.Serial:
+    module = _import_serial()
+    require_port(port, "make monitor PORT={port}")
+    try:
+        opened: serial.Serial = module.serial_for_url(port, baudrate=baud, exclusive=True)
+    except (OSError, ValueError) as error:
+        raise DeviceError(f"cannot open {port}: {error}. {_open_hint(error)}") from error
+    return opened
+
+
+def _open_hint(error: Exception) -> str:
+    code = getattr(error, "errno", None)
+    if code == errno.EACCES:
+        return (
+            "Your user may not use serial ports: type `sudo usermod -a -G dialout $USER`, "
+            "log out and in again, and repeat the command."
+        )
+    if code in (errno.EBUSY, errno.EAGAIN):
+        return "Another program has the port open: close its serial monitor and repeat the command."
+    return "Unplug the board, plug it in again and repeat the command."
+
+
+def _import_serial() -> ModuleType:
+    try:
+        import serial
+    except ImportError as error:
+        raise ToolMissing("pyserial is not installed; type: pip install pyserial") from error
+    return serial
+
+
+class FaultKind(enum.Enum):
+    """What happens to a stretch of bytes on the way."""
+
+    DROP = "drop"
+    FLIP = "flip"  # every byte is XORed with `mask`
+    DUPLICATE = "duplicate"
+    DELAY = "delay"  # this and everything behind it is held back for `reads` empty reads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One scheduled fault: bytes [at, at + count) of one direction's whole stream."""
+
+    kind: FaultKind
+    at: int
+    count: int = 1
+    mask: int = 0x01
+    reads: int = 1
+
+
+class FaultyTransport:
+    """A transport that damages chosen bytes of the stream, however it is cut into calls."""
+
+    def __init__(
+        self, inner: Transport, *, on_write: Sequence[Fault] = (), on_read: Sequence[Fault] = ()
+    ) -> None:
+        if any(fault.kind is FaultKind.DELAY for fault in on_write):
+            raise ValueError(
+                "DELAY works on reads only: a delayed write looks the same to the host"
+            )
+        self.name = f"faulty {inner.name}"
+        self._inner = inner
+        self._writes = _FaultLine(on_write)
+        self._reads = _FaultLine(on_read)
+        self._late: deque[bytes] = deque()
+
+    def write(self, data: bytes) -> None:
+        """Send `data` with the scheduled faults."""
+        damaged = b"".join(self._writes.pass_through(data))
+        if damaged:
+            self._inner.write(damaged)
+
+    def read(self, timeout_s: float) -> bytes:
+        """Receive with the scheduled faults; a delay shows as reads that return b"" early."""
+        if not self._late:
+            data = self._inner.read(timeout_s)
+            self._late.extend(self._reads.pass_through(data))
+        return self._late.popleft() if self._late else b""
+
+    def close(self) -> None:
+        """Close the inner transport."""
+        self._inner.close()
+
+
+class _FaultLine:
+    """One direction: knows how many bytes have passed and which faults lie ahead."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self._faults = tuple(faults)
+        self._position = 0
+
+    def pass_through(self, data: bytes) -> list[bytes]:
+        """Return what comes out for `data`, with an empty piece for each read a delay costs."""
+        pieces = [bytearray()]
+        for byte in data:
+            out = bytes([byte])
+            for fault in self._faults:
+                if fault.at <= self._position < fault.at + fault.count:
+                    if fault.kind is FaultKind.DROP:
+                        out = b""
+                    elif fault.kind is FaultKind.FLIP:
+                        out = bytes(value ^ fault.mask for value in out)
+                    elif fault.kind is FaultKind.DUPLICATE:
+                        out += out
+                    elif self._position == fault.at:
+                        pieces += [bytearray() for _ in range(fault.reads)] + [bytearray()]
+            pieces[-1] += out
+            self._position += 1
+        return [bytes(piece) for piece in pieces]

@@ -1,0 +1,136 @@
+"""From a model to firmware to proof, on every emulated board; and every way in which it must fail."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from host_tools import __main__ as command
+from host_tools.board import BOARDS, load_board
+from host_tools.errors import DeviceError, ToolMissing, UsageError
+from host_tools.parity import choose_target, run_parity
+from model.files import write_bytes
+from quantize.golden import load_golden, make_golden, random_inputs, save_golden
+from quantize.manifest import compile_model
+from quantize.tflite.reader import parse_model
+from tests.factory import GENERATORS
+
+NAME = "small"
+CASES = 6
+
+
+def make_build(root: Path, name: str = NAME, generator: str = "CONV_2D", seed: int = 3) -> Path:
+    """build/<name> of a one-operator model, as `quantize golden` and `emit` leave it."""
+    out_dir = root / "build" / name
+    model = GENERATORS[generator](np.random.default_rng(seed))
+    golden = make_golden(model, random_inputs(parse_model(model), CASES, 0))
+    write_bytes(out_dir / "model.tflite", model)
+    save_golden(out_dir / "golden.npz", golden)
+    compile_model(model, golden, out_dir / "gen", name=name, settings={})
+    return out_dir
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with build/small and the firmware of every board."""
+    root = tmp_path_factory.mktemp("project")
+    make_build(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "BUILD", root / "build")
+        for board in BOARDS:
+            assert command.main(["build", NAME, board]) == 0
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _build_folder(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "BUILD", root / "build")
+
+
+@pytest.mark.parametrize("board", sorted(BOARDS))
+def test_every_byte_is_equal(board: str, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["parity", NAME, board]) == 0
+    report = json.loads((root / "build" / NAME / board / "parity.json").read_text())
+    assert report["cases"] == report["equal"] == CASES
+    assert report["first_difference"] is None
+    assert report["selftest"] == {"cases": 2, "failures": 0}
+    assert report["board"] == board
+    assert "every byte" in capsys.readouterr().out
+    banner = (root / "build" / NAME / board / "link.log").read_text()
+    for word in ("tinyproof", board, NAME, report["model_sha256"], report["run_id"], "PASS"):
+        assert word in banner
+
+
+@pytest.mark.parametrize("board", sorted(BOARDS))
+def test_bench_counts_repeat(board: str, root: Path) -> None:
+    results = []
+    for _ in range(2):
+        assert command.main(["bench", NAME, board]) == 0
+        results.append(json.loads((root / "build" / NAME / board / "bench.json").read_text()))
+    assert results[0]["macs"] > 0
+    assert 0 < results[0]["arena_used"] <= results[0]["arena_bytes"]
+    if results[0]["unit"] == "instructions":
+        assert results[0] == results[1]
+        assert 0 < results[0]["stack_bytes"] < results[0]["stack_reserved"]
+        assert sum(layer["counts"] for layer in results[0]["per_layer"]) > 0
+
+
+def test_a_wrong_kernel_is_caught(root: Path, tmp_path: Path) -> None:
+    """A multiplier of the generated code is changed: parity names case, tensor, index, values."""
+    out_dir = make_build(tmp_path)
+    source = out_dir / "gen" / "model.c"
+    text = source.read_text()
+    broken = re.sub(r"\.output_offset = (-?\d+)", lambda m: f".output_offset = {int(m[1]) ^ 1}", text)
+    assert broken != text
+    source.write_text(broken)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "BUILD", tmp_path / "build")
+        assert command.main(["build", NAME, "native"]) == 0
+        assert command.main(["parity", NAME, "native"]) == 1
+    report = json.loads((out_dir / "native" / "parity.json").read_text())
+    first = report["first_difference"]
+    golden = load_golden(out_dir / "golden.npz")
+    assert report["equal"] < report["cases"]
+    assert report["selftest"]["failures"] > 0
+    assert golden.case_outputs(first["case"])[0].reshape(-1)[first["index"]] == first["expected"]
+    assert first["got"] != first["expected"]
+    assert first["tensor"] == 0
+
+
+def test_firmware_of_another_model_is_refused(root: Path, tmp_path: Path) -> None:
+    out_dir = make_build(tmp_path, seed=4)
+    (out_dir / "native").mkdir()
+    shutil.copy(root / "build" / NAME / "native" / "firmware.elf", out_dir / "native")
+    board = load_board("native")
+    with pytest.raises(DeviceError, match="build and flash again"):
+        run_parity(out_dir, board, choose_target(board, None, None), None)
+    assert not (out_dir / "native" / "parity.json").exists()
+
+
+def test_wrong_use_is_told_apart(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["parity", NAME, "nano3"]) == 2
+    assert "nano33" in capsys.readouterr().err
+    assert command.main(["parity", NAME, "nano33", "--emulator", "qemu_m4"]) == 2
+    assert "does not run it" in capsys.readouterr().err
+    assert command.main(["parity", NAME, "nano33", "--port", "/dev/ttyNONE"]) == 3
+    assert "/dev/ttyNONE" in capsys.readouterr().err
+    assert command.main(["parity", "absent", "native"]) == 2
+    assert "run the step before it" in capsys.readouterr().err
+
+
+def test_a_missing_emulator_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(ToolMissing, match="qemu-system-arm"):
+        choose_target(load_board("qemu_m4"), None, None)
+
+
+def test_no_firmware_says_what_to_run(root: Path, tmp_path: Path) -> None:
+    out_dir = make_build(tmp_path)
+    board = load_board("native")
+    with pytest.raises(UsageError, match="make build BOARD=native"):
+        run_parity(out_dir, board, choose_target(board, None, None), None)

@@ -1,0 +1,120 @@
+"""Training and quantisation, end to end on the real data with few steps."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model import __main__ as command
+from model.datasets import load_dataset
+from model.errors import ModelSideError
+from model.recipe import Recipe, load_recipe
+from quantize.choose import quantise_recipe
+from quantize.errors import QuantizeError
+from quantize.golden import load_golden
+from quantize.manifest import compile_model
+from quantize.reference import Reference
+from quantize.tflite.reader import read_model
+
+MOTION = load_recipe("motion")
+QUICK = dataclasses.replace(
+    MOTION,
+    train=dataclasses.replace(MOTION.train, steps=60, min_balanced_accuracy=0.3),
+    quantisation=dataclasses.replace(
+        MOTION.quantisation, qat_steps=15, calibration_windows=70, max_drop=0.05,
+        min_equal_outputs=0.5,
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """build/motion after check and train with few steps."""
+    out_dir = tmp_path_factory.mktemp("build") / "motion"
+    command.check(QUICK, out_dir)
+    command.train(QUICK, out_dir)
+    return out_dir
+
+
+@pytest.fixture(scope="module")
+def quantised(trained: Path) -> Path:
+    """The same after quantisation."""
+    quantise_recipe(QUICK, trained)
+    return trained
+
+
+def test_the_network_learns(trained: Path) -> None:
+    result = json.loads((trained / "train.json").read_text())
+    assert result["history"]["loss"][-1] < result["history"]["loss"][0]
+    assert result["metrics"]["val"]["balanced_accuracy"] > 0.3
+    assert result["baselines"]["majority"]["balanced_accuracy"] == pytest.approx(1 / 7)
+
+
+def test_both_quantisations_are_measured_and_one_is_chosen(quantised: Path) -> None:
+    result = json.loads((quantised / "quantize.json").read_text())
+    scores = {n: c["val"]["balanced_accuracy"] for n, c in result["candidates"].items()}
+    assert set(scores) == {"ptq", "qat"}
+    assert scores[result["chosen"]] == max(scores.values())
+    train_groups = {r.group for r in load_dataset(QUICK.dataset).recordings}
+    train_groups -= {*QUICK.dataset.val_groups, *QUICK.dataset.test_groups}
+    assert set(result["calibration"]["groups"]) == train_groups
+    for tensor in result["calibration"]["tensors"]:
+        assert tensor["minimum"] <= tensor["low"] <= tensor["high"] <= tensor["maximum"]
+        assert 0 <= tensor["saturated"] < 0.05
+
+
+def test_the_export_is_the_trained_graph(quantised: Path) -> None:
+    fidelity = json.loads((quantised / "quantize.json").read_text())["fidelity"]
+    assert fidelity["equal_share"] >= QUICK.quantisation.min_equal_outputs
+    assert fidelity["layers"][0]["max_lsb"] <= 1
+    assert all(layer["equal_share"] > 0.3 for layer in fidelity["layers"])
+
+
+def test_the_whole_test_split_is_equal_in_the_reference(quantised: Path) -> None:
+    golden = load_golden(quantised / "golden.npz")
+    reference = Reference(read_model(quantised / "model.tflite"))
+    with np.load(quantised / "labels.npz") as labels:
+        assert len(labels["y"]) == len(golden)
+    for case in range(len(golden)):
+        got = reference.run(golden.case_inputs(case))[0]
+        assert np.array_equal(got, golden.case_outputs(case)[0]), f"case {case}"
+
+
+def test_the_operators_are_plain_ones(quantised: Path, tmp_path: Path) -> None:
+    names = {op.name for op in read_model(quantised / "model.tflite").operators}
+    allowed = {"CONV_2D", "AVERAGE_POOL_2D", "RESHAPE", "FULLY_CONNECTED", "SOFTMAX"}
+    assert names <= allowed  # no QUANTIZE between layers: their ranges fit together
+    manifest = compile_model(
+        (quantised / "model.tflite").read_bytes(),
+        load_golden(quantised / "golden.npz"),
+        tmp_path,
+        name="motion",
+        settings=QUICK.as_dict(),
+    )
+    assert manifest["arena_bytes"] == manifest["arena_lower_bound"]
+
+
+def _refused(recipe: Recipe, out_dir: Path, words: str) -> None:
+    before = {p.name: p.read_bytes() for p in out_dir.iterdir() if p.is_file()}
+    with pytest.raises(QuantizeError, match=words):
+        quantise_recipe(recipe, out_dir)
+    assert {p.name: p.read_bytes() for p in out_dir.iterdir() if p.is_file()} == before
+
+
+def test_bounds_stop_the_run_and_write_nothing(quantised: Path) -> None:
+    strict = dataclasses.replace(QUICK.quantisation, min_equal_outputs=1.0, max_lsb=0)
+    _refused(dataclasses.replace(QUICK, quantisation=strict), quantised, "is not the trained one")
+    small = dataclasses.replace(QUICK.network, max_weight_bytes=1000)
+    _refused(dataclasses.replace(QUICK, network=small), quantised, "bytes of int8 weights")
+
+
+def test_a_network_below_the_floor_is_not_kept(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "features.npz").write_bytes((trained / "features.npz").read_bytes())
+    proud = dataclasses.replace(QUICK.train, steps=2, min_balanced_accuracy=0.99)
+    with pytest.raises(ModelSideError, match="expected at least 0.990"):
+        command.train(dataclasses.replace(QUICK, train=proud), tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["features.npz"]
