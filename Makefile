@@ -91,7 +91,8 @@ $(OUT)/%/parity.ok: $(OUT)/%/firmware.elf $(LINK_CODE)
 $(OUT)/%/bench.json: $(OUT)/%/firmware.elf $(LINK_CODE)
 	$(PY) -m host_tools bench $(NAME) $*
 
-build: $(OUT)/$(BOARD)/firmware.elf ## build the firmware of RECIPE or MODEL for BOARD
+build: $(if $(FRAMEWORK),$(OUT)/gen/manifest.json,$(OUT)/$(BOARD)/firmware.elf) ## build the firmware of RECIPE or MODEL for BOARD
+	$(if $(FRAMEWORK),$(PY) -m host_tools build $(NAME) $(BOARD) --framework $(FRAMEWORK))
 
 parity: $(OUT)/$(BOARD)/firmware.elf ## compare every output byte of BOARD with TFLite Micro (PORT= for a real one)
 	$(PY) -m host_tools parity $(NAME) $(BOARD) $(RUN_OPTIONS)
@@ -108,7 +109,11 @@ report: $(OUT)/report.html ## write report.html and report.json from what has be
 demo: $(OUT)/report.html ## the main job: data, training, int8, firmware for both boards, parity, report
 	@$(PY) -m host_tools summary $(NAME)
 
-flash: $(OUT)/$(BOARD)/firmware.elf ## upload to BOARD=nano33|esp32 at PORT, then hello and self-test
+.PHONY: port-present
+port-present: | .venv/ready
+	@$(PY) -m host_tools check-port $(BOARD) $(if $(PORT),--port $(PORT))
+
+flash: port-present $(OUT)/gen/manifest.json ## upload to BOARD=nano33|esp32 at PORT, then hello and self-test
 	$(PY) -m host_tools flash $(NAME) $(BOARD) $(if $(PORT),--port $(PORT)) \
 		$(if $(LINK_PORT),--link-port $(LINK_PORT)) $(if $(FRAMEWORK),--framework $(FRAMEWORK))
 

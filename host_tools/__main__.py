@@ -42,10 +42,15 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--cases", type=int, help="how many golden cases; default: all")
         if name == "flash":
             sub.add_argument("--link-port", help="serial port of the link, where it is another one")
-            sub.add_argument("--framework", choices=["bare", "arduino"], default="bare")
-    monitor = commands.add_parser("monitor", help="pio device monitor at the right speed")
-    monitor.add_argument("board")
-    monitor.add_argument("--port")
+        if name in {"build", "flash"}:
+            sub.add_argument("--framework", default="bare", help="bare (default) or arduino")
+    for name, text in (
+        ("check-port", "end with what to plug in when the port is not there"),
+        ("monitor", "pio device monitor at the right speed"),
+    ):
+        sub = commands.add_parser(name, help=text)
+        sub.add_argument("board")
+        sub.add_argument("--port")
     return parser
 
 
@@ -58,6 +63,11 @@ def _run(args: argparse.Namespace) -> int:
         from host_tools.monitor import monitor
 
         return monitor(args.port, _baud(load_board(args.board)))
+    if args.command == "check-port":
+        from host_tools.flash import check_port
+
+        check_port(load_board(args.board), args.port)
+        return 0
     out_dir = BUILD / args.name
     if args.command == "report":
         from host_tools.report import write_report
@@ -78,20 +88,21 @@ def _baud(board: Board) -> int:
 
 def _board_command(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
     if args.command == "build":
-        return _build(out_dir, board)
+        return _build(out_dir, board, args.framework)
     if args.command == "parity":
         return _parity(args, out_dir, board)
     if args.command == "bench":
         return _bench(args, out_dir, board)
     from host_tools.flash import flash
 
-    return flash(out_dir, board, port=args.port, link_port=args.link_port)
+    return flash(out_dir, board, port=args.port, link_port=args.link_port, framework=args.framework)
 
 
-def _build(out_dir: Path, board: Board) -> int:
+def _build(out_dir: Path, board: Board, framework: str) -> int:
     from host_tools.build import build_firmware
 
-    size = build_firmware(board, out_dir / "gen", out_dir / board.id)
+    folder = board.id if framework == "bare" else f"{board.id}-{framework}"
+    size = build_firmware(board, out_dir / "gen", out_dir / folder, framework)
     print(
         f"{board.id}: flash {size.flash_bytes} bytes (code {size.code_bytes}, weights "
         f"{size.weight_bytes}), RAM {size.ram_bytes} (arena {size.arena_bytes})"

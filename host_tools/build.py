@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,9 @@ PACKAGES = {
     "arm-none-eabi-": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
     "xtensa-lx106-elf-": "gcc-xtensa-lx106 picolibc-xtensa-lx106-elf",
 }
+REGISTRY = "api.registry.platformio.org"
+REGISTRY_S = 5.0
+FRAMEWORKS = {"arduino": {"nano33": "nordicnrf52", "esp32": "espressif32"}}
 OVERFLOW = re.compile(r"region `(?P<memory>\w+)' overflowed by (?P<bytes>\d+) bytes")
 
 
@@ -41,32 +45,62 @@ class ModelSizes:
     constants: tuple[tuple[str, int], ...]
 
 
-def build_firmware(board: Board, gen_dir: Path, out_dir: Path) -> SizeReport:
+def build_firmware(
+    board: Board, gen_dir: Path, out_dir: Path, framework: str = "bare"
+) -> SizeReport:
     """Build `board` with the model in `gen_dir` into `out_dir`: firmware.elf and .map, size.json.
 
     Boards with an upload tool get firmware.bin as well. Builds into different folders do not meet.
+    `framework` is "bare", or "arduino", which needs PlatformIO's registry once.
     Raises ToolMissing without the compiler, UsageError when gen_dir holds no generated model,
     HostToolsError when the model does not fit the board or does not compile.
     """
     model = read_model_sizes(gen_dir)
     check_fits(board, model)
-    if shutil.which(board.toolchain + "gcc") is None:
+    env = pio_environment(board, framework)
+    if framework == "bare" and shutil.which(board.toolchain + "gcc") is None:
         raise ToolMissing(
             f"{board.toolchain}gcc is not on PATH; board {board.id} needs it. "
             f"Type: sudo apt-get install {PACKAGES.get(board.toolchain, 'gcc')}"
         )
     provision()
     out_dir.mkdir(parents=True, exist_ok=True)
-    output = _run_platformio(board, gen_dir, out_dir)
+    output = _run_platformio(env, gen_dir, out_dir)
     if output is not None:
         raise _failure(board, model, output, out_dir / "build.log")
     for name in ARTEFACTS:
-        built = out_dir / ".pio" / "build" / board.env / name
+        built = out_dir / ".pio" / "build" / env / name
         if built.is_file():
             shutil.copy(built, out_dir / name)
     report = size_report(out_dir / "firmware.elf", arena_bytes=model.arena_bytes)
     _write_json(out_dir / "size.json", {"board": board.id, **asdict(report)})
     return report
+
+
+def pio_environment(board: Board, framework: str) -> str:
+    """The environment of platformio.ini for a board and framework.
+
+    Raises UsageError for a pair that does not exist, ToolMissing when the framework's PlatformIO
+    platform is not installed and its registry does not answer.
+    """
+    if framework == "bare":
+        return board.env
+    if framework not in FRAMEWORKS or board.id not in FRAMEWORKS[framework]:
+        known = ", ".join(f"{f} for {' and '.join(b)}" for f, b in FRAMEWORKS.items())
+        raise UsageError(
+            f"no framework {framework!r} for board {board.id}; expected bare for any, {known}"
+        )
+    if not (CORE_DIR / "platforms" / FRAMEWORKS[framework][board.id]).is_dir():
+        try:
+            socket.create_connection((REGISTRY, 443), REGISTRY_S).close()
+        except OSError as error:
+            raise ToolMissing(
+                f"FRAMEWORK={framework} needs PlatformIO's platform "
+                f"{FRAMEWORKS[framework][board.id]} from {REGISTRY}, which does not answer "
+                f"({error}); connect to the internet once, or build without FRAMEWORK: the "
+                "bare-metal firmware needs nothing from there"
+            ) from error
+    return f"{board.env}_{framework}"
 
 
 def read_model_sizes(gen_dir: Path) -> ModelSizes:
@@ -115,7 +149,7 @@ def _too_large(board: Board, memory: Memory, needed: int, model: ModelSizes) -> 
     )
 
 
-def _run_platformio(board: Board, gen_dir: Path, out_dir: Path) -> str | None:
+def _run_platformio(env: str, gen_dir: Path, out_dir: Path) -> str | None:
     """Run one environment; return None, or the output when it failed."""
     command = [sys.executable, "-m", "platformio", "run", "--project-dir", str(ROOT)]
     variables = {
@@ -126,7 +160,7 @@ def _run_platformio(board: Board, gen_dir: Path, out_dir: Path) -> str | None:
         "PLATFORMIO_NO_ANSI": "true",
         "TINYPROOF_GEN": str(gen_dir.absolute()),
     }
-    return _run([*command, "--environment", board.env], variables, out_dir / "build.log")
+    return _run([*command, "--environment", env], variables, out_dir / "build.log")
 
 
 def _run(command: Sequence[str], variables: Mapping[str, str], log_path: Path) -> str | None:

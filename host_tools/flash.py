@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.board import Board
+from host_tools.build import pio_environment
 from host_tools.device import Device
 from host_tools.errors import DeviceError, HostToolsError, ToolMissing, UsageError
 from host_tools.transport import SerialTransport, require_port, serial_ports, touch_port
@@ -73,20 +74,17 @@ def flash(
     build or the self-test fails, DeviceError when the upload fails, the board stays silent or runs
     another model.
     """
-    if board.upload is None or board.uart is None:
-        raise UsageError(f"{board.id} is no board to upload to: make parity BOARD={board.id}")
-    again = f"make flash BOARD={board.id} PORT={{port}}"
-    require_port(port or "", again, PORT_HINTS[board.upload.tool])
+    again = check_port(board, port)
     if link_port:
         require_port(link_port, f"make flash BOARD={board.id} PORT={port} LINK_PORT={{port}}")
-    assert port is not None
+    assert port is not None and board.uart is not None
     manifest = json.loads((out_dir / "gen" / "manifest.json").read_text(encoding="utf-8"))
     variables = {
         "PLATFORMIO_WORKSPACE_DIR": str((out_dir / board.id / ".pio").absolute()),
         "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
         "TINYPROOF_GEN": str((out_dir / "gen").absolute()),
     }
-    env = board.env if framework == "bare" else f"{board.env}_arduino"
+    env = pio_environment(board, framework)
     run = [sys.executable, "-m", "platformio", "run", "--project-dir", str(ROOT)]
     run += ["--environment", env]
     before = _ports_near(port)
@@ -109,6 +107,15 @@ def flash(
     with device:
         sys.stdout.write(_prove(board, device, manifest))
     return 0
+
+
+def check_port(board: Board, port: str | None) -> str:
+    """Return the command to repeat, with {port} in it; raise when there is nothing to upload to."""
+    if board.upload is None or board.uart is None:
+        raise UsageError(f"{board.id} is no board to upload to: make parity BOARD={board.id}")
+    again = f"make flash BOARD={board.id} PORT={{port}}"
+    require_port(port or "", again, PORT_HINTS[board.upload.tool])
+    return again
 
 
 def _unlinked(board: Board, wiring: str, again: str) -> str:

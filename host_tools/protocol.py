@@ -104,7 +104,7 @@ class Hello:
 
     def counts(self, ticks: int) -> int:
         """Convert counter ticks into counts: cycles on a chip, instructions in an emulator."""
-        return ticks * self.counter_num // self.counter_den
+        return (ticks * self.counter_num + self.counter_den // 2) // self.counter_den
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

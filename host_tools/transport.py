@@ -253,7 +253,8 @@ def _import_serial() -> ModuleType:
         import serial
     except ImportError as error:
         raise ToolMissing("pyserial is not installed; type: pip install pyserial") from error
-    return serial
+    module: ModuleType = serial
+    return module
 
 
 class FaultKind(enum.Enum):

@@ -175,7 +175,11 @@ def cross_validate(recipe: Recipe, out_dir: Path, folds: int, repeats: int) -> N
         results = training.cross_validate(recipe, folds, repeats, progress)
     table = Table("test groups", "seed", "network", "accuracy", "random forest")
     for r in results:
-        scores = (r.network.balanced_accuracy, r.network.accuracy, r.random_forest.balanced_accuracy)
+        scores = (
+            r.network.balanced_accuracy,
+            r.network.accuracy,
+            r.random_forest.balanced_accuracy,
+        )
         groups = ", ".join(map(str, r.test_groups))
         table.add_row(groups, str(r.seed), *(f"{score:.3f}" for score in scores))
     console.print(table)
@@ -192,8 +196,8 @@ def cross_validate(recipe: Recipe, out_dir: Path, folds: int, repeats: int) -> N
         },
     )
     console.print(
-        f"mean balanced accuracy {network.mean():.3f} (standard deviation {network.std():.3f}) over "
-        f"{folds} folds by group and {repeats} seeds; random forest {forest.mean():.3f}"
+        f"mean balanced accuracy {network.mean():.3f} (standard deviation {network.std():.3f}) "
+        f"over {folds} folds by group and {repeats} seeds; random forest {forest.mean():.3f}"
     )
 
 

@@ -30,7 +30,8 @@ class WindowSampler:
         config: AugmentConfig,
         seed: int,
     ) -> None:
-        scaled = [(r.values - np.float32(offset)) / np.float32(scale) for r in recordings]
+        shift, factor = np.array(offset, np.float32), np.array(scale, np.float32)
+        scaled = [(r.values - shift) / factor for r in recordings]
         self._lengths = np.array([len(v) for v in scaled])
         self._starts = np.concatenate([[0], np.cumsum(self._lengths)[:-1]])
         self._samples = np.concatenate(scaled).astype(np.float32)
@@ -48,11 +49,11 @@ class WindowSampler:
             flipped = self._rng.random(size) < 0.5
             windows[flipped] *= _MIRROR
         rotation = self._rotations(size)
-        windows = np.concatenate([windows[..., :3] @ rotation, windows[..., 3:] @ rotation], 2)
-        windows = self._vary_gain(windows)
+        turned = np.concatenate([windows[..., :3] @ rotation, windows[..., 3:] @ rotation], 2)
+        varied = self._vary_gain(turned)
         noise = self._config.noise * self._rng.random((size, 1, 1))
-        windows = windows + noise * self._rng.standard_normal(windows.shape)
-        return windows.astype(np.float32), self._labels[which].astype(np.int64)
+        noisy = varied + noise * self._rng.standard_normal(varied.shape)
+        return noisy.astype(np.float32), self._labels[which].astype(np.int64)
 
     def _cut(self, which: npt.NDArray[np.int64]) -> tuple[Float, Float]:
         """Windows at random offsets, resampled to a random speed by linear interpolation."""
@@ -78,7 +79,8 @@ class WindowSampler:
         cross -= cross.transpose(0, 2, 1)
         sine, cosine = np.sin(angle)[:, None, None], np.cos(angle)[:, None, None]
         result = np.eye(3) + sine * cross + (1 - cosine) * (cross @ cross)
-        return result.astype(np.float32)
+        rotations: Float = result.astype(np.float32)
+        return rotations
 
     def _vary_gain(self, windows: Float) -> Float:
         """Scale the accelerometer's movement (not gravity) and the gyroscope."""

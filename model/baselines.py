@@ -1,4 +1,4 @@
-"""What a network has to beat: majority, logistic regression and random forest on window statistics."""
+"""What a network has to beat: majority, logistic regression, random forest on statistics."""
 
 from __future__ import annotations
 

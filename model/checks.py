@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +45,7 @@ def run_checks(dataset: Dataset, splits: Splits, config: CheckConfig) -> list[Ch
 def _rate(dataset: Dataset, config: CheckConfig) -> tuple[str, Iterator[str]]:
     def problems() -> Iterator[str]:
         if dataset.sample_rate_hz != config.sample_rate_hz:
-            yield f"expected {config.sample_rate_hz:g} Hz, the source has {dataset.sample_rate_hz:g}"
+            yield f"expected {config.sample_rate_hz:g} Hz, got {dataset.sample_rate_hz:g}"
         if dataset.channels != config.channels:
             yield f"expected channels {config.channels}, the source has {dataset.channels}"
         for i, recording in enumerate(dataset.recordings):
@@ -116,15 +116,15 @@ def _longest_run(flags: npt.NDArray[np.bool_]) -> int:
     return int((edges[1::2] - edges[::2]).max(initial=0))
 
 
-def _hashes(rows: npt.NDArray[np.float32]) -> list[bytes]:
-    return [hashlib.sha256(np.ascontiguousarray(row)).digest() for row in rows]
+def _hashes(rows: Iterable[npt.NDArray[np.float32]]) -> list[bytes]:
+    return [hashlib.sha256(row.tobytes()).digest() for row in rows]
 
 
 def _duplicates(dataset: Dataset, splits: Splits) -> tuple[str, Iterator[str]]:
     def problems() -> Iterator[str]:
         seen: dict[bytes, int] = {}
         for i, recording in enumerate(dataset.recordings):
-            digest = hashlib.sha256(np.ascontiguousarray(recording.values)).digest()
+            digest = _hashes([recording.values])[0]
             if digest in seen:
                 yield f"recordings {seen[digest]} and {i} are the same"
             seen.setdefault(digest, i)
@@ -152,9 +152,7 @@ def _leaks(splits: Splits) -> tuple[str, Iterator[str]]:
     return "groups " + ", ".join(groups), problems()
 
 
-def _balance(
-    dataset: Dataset, splits: Splits, config: CheckConfig
-) -> tuple[str, Iterator[str]]:
+def _balance(dataset: Dataset, splits: Splits, config: CheckConfig) -> tuple[str, Iterator[str]]:
     counts = {name: Counter(w.y.tolist()) for name, w in splits.items()}
 
     def problems() -> Iterator[str]:

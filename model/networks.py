@@ -19,6 +19,7 @@ with captured_stderr():
     tf.config.list_logical_devices()  # says here what it thinks of missing GPUs
 
 layers = keras.layers
+__all__ = ["NETWORKS", "build_network", "keras", "tf"]
 
 
 def build_network(config: NetworkConfig, window: int, channels: int, classes: int) -> Any:
@@ -52,17 +53,13 @@ def _pooled(config: NetworkConfig, x: Any) -> Any:
 
 def _convolutions(config: NetworkConfig, x: Any) -> Any:
     x = _pooled(config, x)
-    for filters, kernel, stride in zip(
-        config.filters, config.kernels, config.strides, strict=True
-    ):
+    for filters, kernel, stride in zip(config.filters, config.kernels, config.strides, strict=True):
         x = _convolution(x, filters, kernel, stride)
     return x
 
 
 def _depthwise_separable(config: NetworkConfig, x: Any) -> Any:
-    x = _convolution(
-        _pooled(config, x), config.filters[0], config.kernels[0], config.strides[0]
-    )
+    x = _convolution(_pooled(config, x), config.filters[0], config.kernels[0], config.strides[0])
     for filters, kernel, stride in zip(
         config.filters[1:], config.kernels[1:], config.strides[1:], strict=True
     ):

@@ -13,16 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from model.augment import WindowSampler
+from model.baselines import evaluate_baselines
 from model.datasets import load_dataset
 from model.datasets.base import Dataset
-from model.baselines import evaluate_baselines
 from model.errors import ConfigError, ModelSideError
 from model.evaluate import Metrics, evaluate
 from model.features import Windows, make_windows
-from model.networks import build_network, keras  # sets the environment that TensorFlow reads
+from model.networks import build_network, keras, tf
 from model.recipe import Recipe
-
-import tensorflow as tf  # isort: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

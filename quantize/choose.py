@@ -50,9 +50,7 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
         recipe, dataset, set(splits.train.group.tolist()), recipe.train.seed + 1
     )
     with training_progress("QAT", recipe.quantisation.qat_steps) as progress:
-        quantised = qat.train_quantised(
-            network, calibration, sampler, splits.val, recipe, progress
-        )
+        quantised = qat.train_quantised(network, calibration, sampler, splits.val, recipe, progress)
     models["qat"] = ptq.convert_int8(quantised, calibration)
     fidelity = qat.measure_fidelity(quantised, parse_model(models["qat"]), splits.val)
     qat.check_fidelity(fidelity, recipe)

@@ -14,12 +14,11 @@ import jinja2
 import numpy as np
 import numpy.typing as npt
 
-from model import __version__ as VERSION
+from model import __version__
 from quantize.ops.base import CConstant
 from quantize.planner import ArenaPlan
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
-
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("quantize", "templates"),
@@ -73,7 +72,7 @@ def emit_model(
     sizes = [[graph.tensors[i].bytes for i in side] for side in (graph.inputs, graph.outputs)]
     values: dict[str, object] = {
         "name": safe_name(name),
-        "version": VERSION,
+        "version": __version__,
         "sha256": sha256,
         "sha256_bytes": ", ".join(str(b) for b in bytes.fromhex(sha256)),
         "run_id": run_id,

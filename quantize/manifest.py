@@ -117,7 +117,11 @@ def _manifest(graph: Graph, steps: Sequence[Step], plan: ArenaPlan) -> dict[str,
     operators, constants, position = [], [], 0
     for step in steps:
         call = None if step.spec.alias else step.spec.c_call(step.params)
-        own = [(f"model_w{step.op.index}_{c.suffix}", c.bytes) for c in call.constants] if call else []
+        own = (
+            [(f"model_w{step.op.index}_{c.suffix}", c.bytes) for c in call.constants]
+            if call
+            else []
+        )
         constants += [{"name": name, "bytes": size} for name, size in own]
         operators.append(
             {

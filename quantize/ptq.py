@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from model.features import Windows
+from model.networks import keras, tf
 from model.quiet import captured_stderr
-from model.train import images, keras  # sets the environment that TensorFlow reads
+from model.train import images
 from quantize.tflite.graph import Graph
-
-import tensorflow as tf  # isort: skip
 
 
 def representative_windows(train: Windows, count: int, seed: int) -> npt.NDArray[np.float32]:
@@ -62,9 +61,7 @@ def calibration_report(
     tensors = [(graph.inputs[0], "input", windows)]
     tensors += [
         (op.outputs[0], op.name, values)
-        for op, values in zip(
-            kernel_operators(graph), layer_outputs(network, windows), strict=True
-        )
+        for op, values in zip(kernel_operators(graph), layer_outputs(network, windows), strict=True)
     ]
     for index, operator, values in tensors:
         quant = graph.tensors[index].quant
@@ -93,9 +90,7 @@ def calibration_report(
 def kernel_operators(graph: Graph) -> list[Any]:
     """The operator that ends each layer: not a reshape, and not what a QUANTIZE still rescales."""
     rescaled = {op.inputs[0] for op in graph.operators if op.name == "QUANTIZE"}
-    return [
-        op for op in graph.operators if op.name != "RESHAPE" and op.outputs[0] not in rescaled
-    ]
+    return [op for op in graph.operators if op.name != "RESHAPE" and op.outputs[0] not in rescaled]
 
 
 def output_layers(network: Any) -> list[Any]:
@@ -114,9 +109,7 @@ def output_layers(network: Any) -> list[Any]:
     return kept
 
 
-def layer_outputs(
-    network: Any, windows: npt.NDArray[np.float32]
-) -> list[npt.NDArray[np.float32]]:
+def layer_outputs(network: Any, windows: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
     """The float output of each of output_layers, for all windows."""
     probe = keras.Model(network.input, [layer.output for layer in output_layers(network)])
     return [np.asarray(v) for v in probe(windows, training=False)]

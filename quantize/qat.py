@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from model.augment import WindowSampler
 from model.features import Windows
 from model.recipe import Recipe
-from model.train import Progress, WindowSampler, fit, images
+from model.train import Progress, fit, images
 from quantize.errors import QuantizeError
 from quantize.ptq import kernel_operators, layer_outputs, output_layers
 from quantize.reference import Reference

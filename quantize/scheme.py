@@ -54,7 +54,8 @@ def quantize(values: npt.NDArray[np.floating], params: QuantParams) -> npt.NDArr
     """Round half away from zero to int8, saturating; same shape as `values`."""
     scaled = np.asarray(values, np.float32) / np.float32(params.scale[0])
     rounded = np.trunc(scaled + np.copysign(np.float32(0.5), scaled)) + params.zero_point[0]
-    return np.clip(rounded, -128, 127).astype(np.int8)
+    result: npt.NDArray[np.int8] = np.clip(rounded, -128, 127).astype(np.int8)
+    return result
 
 
 def dequantize(values: npt.NDArray[np.int8], params: QuantParams) -> npt.NDArray[np.float32]:
@@ -120,7 +121,7 @@ def multiply_by_quantized_multiplier(
 
 
 def activation_range(activation: int, params: QuantParams) -> tuple[int, int]:
-    """Smallest and largest int8 output under a fused activation (0 none, 1 ReLU, 2 -1..1, 3 ReLU6)."""
+    """(smallest, largest) int8 output; activation 0 none, 1 ReLU, 2 ReLU_N1_TO_1, 3 ReLU6."""
     bounds = {0: (None, None), 1: (0.0, None), 2: (-1.0, 1.0), 3: (0.0, 6.0)}
     if activation not in bounds:
         raise ModelError(f"fused activation {activation}: expected one of {sorted(bounds)}")

@@ -123,7 +123,9 @@ def _bias(
     return b.tensor([channels], dtype="int32", scale=bias_scales, data=values)
 
 
-def _same_valid(rng: np.random.Generator, size: int, kernel: int, stride: int, dilation: int) -> Any:
+def _same_valid(
+    rng: np.random.Generator, size: int, kernel: int, stride: int, dilation: int
+) -> Any:
     effective = (kernel - 1) * dilation + 1
     padding = int(rng.integers(2)) if effective <= size else 0
     out = -(-size // stride) if padding == 0 else (size - effective) // stride + 1

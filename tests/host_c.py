@@ -13,9 +13,16 @@ from quantize.ops.base import Int8Array
 
 ROOT = Path(__file__).parents[1]
 KERNELS = ROOT / "firmware" / "kernels"
-WARNINGS = (
-    "-Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -pedantic -Werror"
-).split()
+WARNINGS = [
+    "-Wall",
+    "-Wextra",
+    "-Wconversion",
+    "-Wshadow",
+    "-Wstrict-prototypes",
+    "-Wmissing-prototypes",
+    "-pedantic",
+    "-Werror",
+]
 
 
 class HostModel:

@@ -60,7 +60,7 @@ def test_the_protocol_is_pure() -> None:
     assert _roots(ROOT / "host_tools/protocol.py") <= allowed
 
 
-@pytest.mark.parametrize("path", [p for p in C_FILES], ids=_name)
+@pytest.mark.parametrize("path", C_FILES, ids=_name)
 def test_c_includes(path: Path) -> None:
     includes = set(re.findall(r'#include "([^"]+)"', path.read_text()))
     part = _name(path).split("/")[1]

@@ -29,9 +29,7 @@ def _dataset() -> Dataset:
     for subject in range(9):
         for label in range(3):
             walk = np.cumsum(rng.normal(0, 0.02, (700, 6)), axis=0)
-            recordings.append(
-                Recording(values=walk.astype(np.float32), label=label, group=subject)
-            )
+            recordings.append(Recording(values=walk.astype(np.float32), label=label, group=subject))
     return Dataset(
         recordings=tuple(recordings),
         labels=("a", "b", "c"),
@@ -84,7 +82,9 @@ def test_a_gap_and_a_stuck_sensor_are_found() -> None:
 
 def test_rate_channels_and_short_recordings_are_found() -> None:
     base = _dataset()
-    assert "100" in _problems(dataclasses.replace(base, sample_rate_hz=100.0))["rate and channels"][0]
+    assert (
+        "100" in _problems(dataclasses.replace(base, sample_rate_hz=100.0))["rate and channels"][0]
+    )
     short = _with(4, values=base.recordings[4].values[:200])
     assert "recording 4: 4.0 s" in _problems(short)["rate and channels"][0]
 
@@ -98,9 +98,7 @@ def test_duplicates_and_leaks_are_found() -> None:
 
 
 def test_a_class_without_test_windows_is_found() -> None:
-    recordings = tuple(
-        r for r in _dataset().recordings if not (r.group in (2, 3) and r.label == 1)
-    )
+    recordings = tuple(r for r in _dataset().recordings if not (r.group in (2, 3) and r.label == 1))
     found = _problems(dataclasses.replace(_dataset(), recordings=recordings))
     assert "class b has no test windows" in found["class balance"][0]
 

@@ -1,4 +1,4 @@
-"""From a model to firmware to proof, on every emulated board; and every way in which it must fail."""
+"""From a model to firmware to proof, on every emulated board; and how each failure looks."""
 
 from __future__ import annotations
 
@@ -85,7 +85,9 @@ def test_a_wrong_kernel_is_caught(root: Path, tmp_path: Path) -> None:
     out_dir = make_build(tmp_path)
     source = out_dir / "gen" / "model.c"
     text = source.read_text()
-    broken = re.sub(r"\.output_offset = (-?\d+)", lambda m: f".output_offset = {int(m[1]) ^ 1}", text)
+    broken = re.sub(
+        r"\.output_offset = (-?\d+)", lambda m: f".output_offset = {int(m[1]) ^ 1}", text
+    )
     assert broken != text
     source.write_text(broken)
     with pytest.MonkeyPatch.context() as patch:

@@ -25,7 +25,10 @@ QUICK = dataclasses.replace(
     MOTION,
     train=dataclasses.replace(MOTION.train, steps=60, min_balanced_accuracy=0.3),
     quantisation=dataclasses.replace(
-        MOTION.quantisation, qat_steps=15, calibration_windows=70, max_drop=0.05,
+        MOTION.quantisation,
+        qat_steps=15,
+        calibration_windows=70,
+        max_drop=0.05,
         min_equal_outputs=0.5,
     ),
 )

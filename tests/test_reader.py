@@ -95,7 +95,12 @@ def test_dynamic_shape_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("scale", "zero", "words"),
-    [(0.0, 0, "above 0"), (-1.0, 0, "above 0"), (np.nan, 0, "finite"), (0.1, 300, "zero point 300")],
+    [
+        (0.0, 0, "above 0"),
+        (-1.0, 0, "above 0"),
+        (np.nan, 0, "finite"),
+        (0.1, 300, "zero point 300"),
+    ],
 )
 def test_impossible_quantisation_is_refused(scale: float, zero: int, words: str) -> None:
     b = ModelBuilder()

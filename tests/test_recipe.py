@@ -43,9 +43,7 @@ def _load(tmp_path: Path, old: str, new: str) -> None:
         ("[features]\nkind", "[features]\nfrobnicate = 3\nkind", "unknown key 'frobnicate'"),
     ],
 )
-def test_a_wrong_recipe_says_what_and_where(
-    old: str, new: str, words: str, tmp_path: Path
-) -> None:
+def test_a_wrong_recipe_says_what_and_where(old: str, new: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=words):
         _load(tmp_path, old, new)
 

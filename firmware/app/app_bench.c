@@ -2,14 +2,14 @@
 #include "app.h"
 #include "board.h"
 
-/* ticks * num / den in 32 bits: the quotient and the remainder are scaled apart.
+/* ticks * num / den to the nearest in 32 bits: the quotient and the remainder are scaled apart.
  * A result beyond 32 bits shows as the largest number. */
 static uint32_t to_counts(uint32_t ticks)
 {
     const uint32_t num = board_info.counter_num;
     const uint32_t den = board_info.counter_den;
     const uint32_t quotient = ticks / den;
-    const uint32_t rest = (ticks % den) * num / den;
+    const uint32_t rest = ((ticks % den) * num + den / 2U) / den;
     if (quotient > (UINT32_MAX - rest) / num) {
         return UINT32_MAX;
     }

@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 typedef struct {
-    const char *id;           /* the board's file name in boards/, without .json */
-    uint32_t counter_num;     /* counts = ticks * num / den, see board_counter */
+    const char *id;       /* the board's file name in boards/, without .json */
+    uint32_t counter_num; /* counts = ticks * num / den, see board_counter */
     uint32_t counter_den;
 } board_info_t;
 

@@ -8,9 +8,9 @@ from host_tools.emulators.process import ARM, firmware_path, missing_program, st
 from host_tools.transport import Transport
 
 PROGRAM = "qemu-system-arm"
-# -icount shift=6: one instruction takes 64 ns of the timers' time, the same in every run.
+# -icount shift=7: one instruction takes 128 ns of the timers' time, the same in every run.
 OPTIONS = (
-    "-M mps2-an386 -display none -monitor none -serial none -icount shift=6 "
+    "-M mps2-an386 -display none -monitor none -serial none -icount shift=7 "
     "-semihosting-config enable=on,target=native -kernel"
 )
 

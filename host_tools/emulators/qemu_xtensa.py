@@ -8,9 +8,9 @@ from host_tools.emulators.process import XTENSA, firmware_path, missing_program,
 from host_tools.transport import Transport
 
 PROGRAM = "qemu-system-xtensa"
-# -icount shift=6: one instruction takes 64 ns of the cycle counter's time, the same in every run.
+# -icount shift=7: one instruction takes 128 ns of the cycle counter's time, the same in every run.
 OPTIONS = (
-    "-M sim -cpu de233_fpu -display none -monitor none -serial none -icount shift=6 "
+    "-M sim -cpu de233_fpu -display none -monitor none -serial none -icount shift=7 "
     "-semihosting -kernel"
 )
 

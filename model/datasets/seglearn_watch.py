@@ -1,4 +1,4 @@
-"""Shoulder exercises recorded by a smartwatch: 10 subjects, 7 exercises, both sides, 140 recordings.
+"""Shoulder exercises recorded by a smartwatch: 10 subjects, 7 exercises, 140 recordings.
 
 Accelerometer (g) and gyroscope (rad/s) at 50 Hz. Burns et al. 2018, arXiv 1802.01489; shipped in
 the PyPI package seglearn under a BSD licence.

@@ -39,7 +39,7 @@ def make_windows(dataset: Dataset, config: FeatureConfig, groups: set[int]) -> W
     if config.kind != "raw":
         raise ConfigError(f"features.kind: unknown front end {config.kind!r}; known: raw")
     x, y, group = [], [], []
-    offset, scale = np.float32(config.offset), np.float32(config.scale)
+    offset, scale = np.array(config.offset, np.float32), np.array(config.scale, np.float32)
     for recording in dataset.recordings:
         if recording.group not in groups:
             continue

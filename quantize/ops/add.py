@@ -107,9 +107,7 @@ def _c_call(p: AddParams) -> CCall:
         broadcast_strides(p.shapes[1], MAX_RANK),
     )
     walk = ", ".join("{" + ", ".join(str(v) for v in row) + "}" for row in rows)
-    a, b, out = (
-        f"{{{r.multiplier}, {r.shift}}}" for r in (*p.requants, p.output_requant)
-    )
+    a, b, out = (f"{{{r.multiplier}, {r.shift}}}" for r in (*p.requants, p.output_requant))
     return CCall(
         function="nn_add_s8",
         params_type="nn_add_t",

@@ -54,9 +54,7 @@ class OpSpec(Generic[P]):
 
 def refuse(op: Operator, what: str, fix: str) -> UnsupportedOperator:
     """The error for an attribute that no kernel implements."""
-    return UnsupportedOperator(
-        f"operator {op.index} {op.name} version {op.version}: {what}; {fix}"
-    )
+    return UnsupportedOperator(f"operator {op.index} {op.name} version {op.version}: {what}; {fix}")
 
 
 def malformed(op: Operator, what: str) -> ModelError:

@@ -24,8 +24,8 @@ from quantize.ops.base import (
     requant_constant,
     window,
 )
-from quantize.scheme import Requant, Rounding, activation_range
 from quantize.ops.window import Window, output_values, patches
+from quantize.scheme import Requant, Rounding, activation_range
 from quantize.tflite.graph import Graph, Operator
 
 

@@ -53,9 +53,7 @@ def resolve_axes(op: Operator, axes: Sequence[int], rank: int) -> tuple[int, ...
 def fold_count(requant: Requant, count: int) -> Requant:
     """`requant` divided by `count`: as much of the shift as fits goes into the multiplier first."""
     shift = min(count.bit_length() - 1, 32, 31 + requant.shift)
-    return Requant(
-        multiplier=(requant.multiplier << shift) // count, shift=requant.shift - shift
-    )
+    return Requant(multiplier=(requant.multiplier << shift) // count, shift=requant.shift - shift)
 
 
 def prepare(graph: Graph, op: Operator) -> MeanParams:
@@ -87,13 +85,9 @@ def prepare(graph: Graph, op: Operator) -> MeanParams:
 def reference(p: MeanParams, inputs: Sequence[Int8Array]) -> Int8Array:
     """input_shape -> output_shape."""
     sums = inputs[0].astype(np.int64).sum(axis=p.axes, keepdims=True) + p.input_offset_sum
-    scaled = multiply_by_quantized_multiplier(
-        wrap32(sums), p.requant.multiplier, p.requant.shift
-    )
+    scaled = multiply_by_quantized_multiplier(wrap32(sums), p.requant.multiplier, p.requant.shift)
     return (
-        np.clip(wrap32(scaled + p.output_offset), -128, 127)
-        .astype(np.int8)
-        .reshape(p.output_shape)
+        np.clip(wrap32(scaled + p.output_offset), -128, 127).astype(np.int8).reshape(p.output_shape)
     )
 
 

@@ -67,18 +67,20 @@ def prepare(graph: Graph, op: Operator) -> PoolParams:
 def average(p: PoolParams, inputs: Sequence[Int8Array]) -> Int8Array:
     """[n, h, w, c] -> [n, out_h, out_w, c]; the mean of the taps inside, half away from zero."""
     sums = patches(inputs[0], p.window, p.output_shape, 0).sum(axis=(3, 4)).astype(np.int64)
-    inside = inside_mask(p.input_shape[1:3], p.window, p.output_shape)
+    inside = inside_mask(p.input_shape, p.window, p.output_shape)
     count = inside.sum(axis=(2, 3))[None, :, :, None]
     magnitude = (np.abs(sums) + count // 2) // count
-    return np.clip(np.sign(sums) * magnitude, p.act_min, p.act_max).astype(np.int8)
+    mean: Int8Array = np.clip(np.sign(sums) * magnitude, p.act_min, p.act_max).astype(np.int8)
+    return mean
 
 
 def maximum(p: PoolParams, inputs: Sequence[Int8Array]) -> Int8Array:
     """[n, h, w, c] -> [n, out_h, out_w, c]; the maximum of the taps inside."""
     taps = patches(inputs[0], p.window, p.output_shape, 0)
-    inside = inside_mask(p.input_shape[1:3], p.window, p.output_shape)
+    inside = inside_mask(p.input_shape, p.window, p.output_shape)
     largest = np.where(inside[None, ..., None], taps, -128).max(axis=(3, 4))
-    return np.clip(largest, p.act_min, p.act_max).astype(np.int8)
+    clipped: Int8Array = np.clip(largest, p.act_min, p.act_max).astype(np.int8)
+    return clipped
 
 
 def _c_call(function: str) -> Callable[[PoolParams], CCall]:

@@ -73,7 +73,8 @@ def prepare(graph: Graph, op: Operator) -> SoftmaxParams:
 
 
 def _saturating_shift_left(a: IntArray, shift: int) -> IntArray:
-    return np.clip(a << shift, INT32_MIN, INT32_MAX)
+    result: IntArray = np.clip(a << shift, INT32_MIN, INT32_MAX)
+    return result
 
 
 def _exp_quarter(a: IntArray) -> IntArray:

@@ -65,20 +65,21 @@ def patches(
         np.clip(columns, 0, width - 1)[None, :, None, :],
         :,
     ]
-    return (taken.astype(np.float64) + offset) * inside_mask(
-        (height, width), window, output_shape
-    )[None, ..., None]
+    return (taken.astype(np.float64) + offset) * inside_mask(values.shape, window, output_shape)[
+        None, ..., None
+    ]
 
 
 def inside_mask(
-    size: tuple[int, int], window: Window, output_shape: tuple[int, ...]
+    input_shape: tuple[int, ...], window: Window, output_shape: tuple[int, ...]
 ) -> npt.NDArray[np.bool_]:
-    """[out_h, out_w, kh, kw]: whether a tap lies inside an input of `size` rows and columns."""
+    """[out_h, out_w, kh, kw]: whether a tap lies inside an input [n, h, w, c]."""
+    _, height, width, _ = input_shape
     rows = _positions(output_shape[1], 0, window)
     columns = _positions(output_shape[2], 1, window)
-    return ((rows >= 0) & (rows < size[0]))[:, None, :, None] & (
-        (columns >= 0) & (columns < size[1])
-    )[None, :, None, :]
+    return ((rows >= 0) & (rows < height))[:, None, :, None] & ((columns >= 0) & (columns < width))[
+        None, :, None, :
+    ]
 
 
 def _positions(count: int, axis: int, window: Window) -> npt.NDArray[np.int64]:

@@ -48,7 +48,7 @@ class Operator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """A validated model: every index is in range, and each operator's inputs exist before it runs."""
+    """A validated model: every index is in range, and inputs exist before an operator runs."""
 
     tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]

@@ -116,9 +116,7 @@ def _constant(
     return np.frombuffer(raw.tobytes(), dtype.newbyteorder("<")).reshape(shape)
 
 
-def _read_quantization(
-    table: Table, dtype_name: str, shape: tuple[int, ...]
-) -> QuantParams | None:
+def _read_quantization(table: Table, dtype_name: str, shape: tuple[int, ...]) -> QuantParams | None:
     quant = table.table(4, "quantization")
     if quant is None:
         return None

@@ -1,6 +1,7 @@
 /* QEMU's mps2-an386 (Cortex-M4F). The host's named pipes `in` and `out` in QEMU's working folder
- * are the link; semihosting reads and writes them. With -icount shift=6 one instruction takes 64 ns
- * and timer 0 ticks every 40 ns, so 8 ticks are 5 instructions. */
+ * are the link; semihosting reads and writes them. With -icount shift=7 one instruction takes 128
+ * ns and timer 0 ticks every 40 ns, so 16 ticks are 5 instructions: more than three ticks an
+ * instruction, which makes counts exact. */
 #include "board.h"
 #include "common/fault.h"
 
@@ -26,7 +27,7 @@ typedef struct {
 
 extern volatile cmsdk_timer_t reg_timer0; /* linker script */
 
-const board_info_t board_info = {.id = "qemu_m4", .counter_num = 5, .counter_den = 8};
+const board_info_t board_info = {.id = "qemu_m4", .counter_num = 5, .counter_den = 16};
 
 static uint32_t in_file;
 static uint32_t out_file;

@@ -1,6 +1,7 @@
 /* QEMU's xtensa `sim` machine, core de233_fpu. Simulator calls on standard input and output are the
- * link, standard error takes fault reports. With -icount shift=6 one instruction takes 64 ns and
- * CCOUNT runs at 40 MHz, so 64 counts are 25 instructions. */
+ * link, standard error takes fault reports. With -icount shift=7 one instruction takes 128 ns and
+ * CCOUNT runs at 40 MHz, so 128 counts are 25 instructions: more than five
+ * an instruction, which makes counts exact. */
 #include "board.h"
 #include "common/fault.h"
 #include "xtensa/xtensa.h"
@@ -14,7 +15,7 @@
 #define STANDARD_OUTPUT 1u
 #define STANDARD_ERROR 2u
 
-const board_info_t board_info = {.id = "qemu_xtensa", .counter_num = 25, .counter_den = 64};
+const board_info_t board_info = {.id = "qemu_xtensa", .counter_num = 25, .counter_den = 128};
 
 static int32_t simcall(int32_t operation, uint32_t a, uint32_t b, uint32_t c)
 {
