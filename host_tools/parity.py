@@ -97,7 +97,9 @@ def open_device(target: Target, board: Board, board_dir: Path) -> Iterator[Devic
         transport = target.emulator.start(elf)
     else:
         transport = SerialTransport(target.port or "", board.uart.baud if board.uart else 115200)
-    device = Device(transport)
+    # A slow emulator runs the self-test at boot for minutes; its death is noticed at once.
+    start_s = 10.0 if target.emulator is None else 300.0
+    device = Device(transport, start_s=start_s, run_timeout_s=600.0)
     try:
         yield device
     finally:

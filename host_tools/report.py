@@ -78,6 +78,9 @@ def collect(out_dir: Path) -> JsonObject:
     try:
         for board in content["boards"].values():
             board["state"] = _parity_state(board["parity"], content["manifest"])
+        folds, manifest = content["cross_validation"], content["manifest"]
+        if folds and (manifest is None or folds["settings"] != manifest["settings"]):
+            content["cross_validation"] = None  # of other settings than this run's
         content["verdict"] = _verdict(content["boards"])
         content["ladder"] = _ladder(content)
     except (KeyError, IndexError, TypeError) as error:

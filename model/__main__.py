@@ -188,6 +188,7 @@ def cross_validate(recipe: Recipe, out_dir: Path, folds: int, repeats: int) -> N
     write_json(
         out_dir / "cross_validation.json",
         {
+            "settings": recipe.as_dict(),
             "folds": [dataclasses.asdict(r) for r in results],
             "mean_balanced_accuracy": float(network.mean()),
             "std": float(network.std()),

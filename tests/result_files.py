@@ -27,6 +27,12 @@ OPERATORS = (
 PER_MAC = {"qemu_m4": 4.6, "qemu_xtensa": 11.2, "nano33": 4.6, "esp32": 10.9}
 
 
+SETTINGS: dict[str, Any] = {
+    "train": {"epochs": 60, "seed": 7},
+    "network": {"filters": [16, 32, 32]},
+}
+
+
 def metrics(accuracy: float, classes: int = len(LABELS), seed: int = 1) -> dict[str, Any]:
     """Metrics of a plausible classifier with about this accuracy."""
     rng = random.Random(seed)
@@ -180,13 +186,14 @@ def write_model(
 def write_training(out_dir: Path, *, title: str, labels: tuple[str, ...] = LABELS) -> None:
     """dataset.json, train.json, cross_validation.json and quantize.json."""
     n = len(labels)
-    fold = {"test_groups": [1, 2], "val_groups": [3], "random_forest": metrics(0.85, n)}
+    fold = {"test_groups": [1, 2], "random_forest": metrics(0.85, n), "seconds": 20.0}
     cross = {
-        "folds": [fold | scores(0.93, n, seed) for seed in range(5)],
+        "folds": [fold | {"seed": k, "network": metrics(0.93, n, k)} for k in range(5)],
         "mean_balanced_accuracy": 0.931,
         "std": 0.021,
         "mean_accuracy": 0.934,
-        "seconds": 512.0,
+        "mean_random_forest": 0.85,
+        "settings": SETTINGS,
     }
     write_json(out_dir / "dataset.json", dataset(title, labels))
     write_json(out_dir / "train.json", train(n))
@@ -291,8 +298,7 @@ def quantised(n: int) -> dict[str, Any]:
 def write_run(out_dir: Path, *, title: str = "Shoulder exercises from a smartwatch") -> Path:
     """A whole run: training and four boards."""
     write_training(out_dir, title=title)
-    settings = {"train": {"epochs": 60, "seed": 7}, "network": {"filters": [16, 32, 32]}}
-    write_model(out_dir, "motion", settings)
+    write_model(out_dir, "motion", SETTINGS)
     for board in ("qemu_m4", "qemu_xtensa"):
         write_board(out_dir, board)
     for board in ("nano33", "esp32"):

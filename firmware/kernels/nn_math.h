@@ -45,6 +45,27 @@ static inline int32_t nn_requantize(int32_t x, nn_requant_t r)
                                    right);
 }
 
+/* acc + sum of (a[i] + offset) * b[i], four at a step. */
+static inline int32_t nn_dot_s8(int32_t acc, const int8_t *a, int32_t offset, const int8_t *b,
+                                int32_t count)
+{
+    uint32_t sum = (uint32_t)acc;
+    const int8_t *const end4 = b + (count & ~3);
+    const int8_t *const end = b + count;
+    while (b != end4) {
+        sum += (uint32_t)((a[0] + offset) * b[0]);
+        sum += (uint32_t)((a[1] + offset) * b[1]);
+        sum += (uint32_t)((a[2] + offset) * b[2]);
+        sum += (uint32_t)((a[3] + offset) * b[3]);
+        a += 4;
+        b += 4;
+    }
+    while (b != end) {
+        sum += (uint32_t)((*a++ + offset) * *b++);
+    }
+    return (int32_t)sum;
+}
+
 static inline int32_t nn_max(int32_t a, int32_t b)
 {
     return a > b ? a : b;

@@ -21,7 +21,7 @@ class LabwiredEsp32:
 
     name = "labwired_esp32"
     unit = "instructions"
-    case_limit: int | None = 8  # a second each
+    case_limit: int | None = 5  # a second each
 
     def missing(self) -> str | None:
         """Return None, or what to install."""

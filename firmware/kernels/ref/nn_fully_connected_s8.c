@@ -10,10 +10,8 @@ void nn_fully_connected_s8(const nn_fully_connected_t *p, const int8_t *input, i
     for (int32_t b = 0; b < p->batches; b++) {
         const int8_t *w = p->weights;
         for (int32_t o = 0; o < p->output_depth; o++) {
-            int32_t acc = p->bias[o];
-            for (int32_t i = 0; i < p->input_depth; i++) {
-                acc = nn_wrapping_add(acc, (input[i] + p->input_offset) * *w++);
-            }
+            const int32_t acc = nn_dot_s8(p->bias[o], input, p->input_offset, w, p->input_depth);
+            w += p->input_depth;
             *output++ = nn_output_s8(acc, p->requant[o], p->output_offset, p->act_min, p->act_max);
         }
         input += p->input_depth;
