@@ -31,7 +31,7 @@ FIRMWARE_CODE := $(shell find firmware boards -type f -not -name '*.md' -not -pa
 	platformio.ini host_tools/build.py host_tools/board.py host_tools/elf.py
 LINK_CODE := $(wildcard host_tools/*.py host_tools/emulators/*.py)
 
-.PHONY: help setup doctor check train quantise emit build parity bench report demo flash monitor \
+.PHONY: help setup doctor check train quantise emit build parity bench report readme demo flash monitor \
 	test test-all lint format clean lock
 
 help: ## print the targets
@@ -105,6 +105,9 @@ $(OUT)/report.html: $(foreach b,$(REPORT_BOARDS),$(OUT)/$(b)/parity.ok $(OUT)/$(
 	$(PY) -m host_tools report $(NAME)
 
 report: $(OUT)/report.html ## write report.html and report.json from what has been run
+
+readme: $(OUT)/report.html ## put the numbers and the picture of a run into README.md
+	$(PY) -m host_tools readme $(NAME)
 
 demo: $(OUT)/report.html ## the main job: data, training, int8, firmware for both boards, parity, report
 	@$(PY) -m host_tools summary $(NAME)

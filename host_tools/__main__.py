@@ -1,4 +1,4 @@
-"""python -m host_tools doctor|build|parity|bench|flash|monitor|report|summary"""
+"""python -m host_tools doctor|build|parity|bench|flash|monitor|report|summary|readme"""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ def _parser() -> argparse.ArgumentParser:
 
     doctor = commands.add_parser("doctor", help="list prerequisites and how to get them")
     doctor.add_argument("--json", action="store_true")
-    for name, text in (("report", "write report.html"), ("summary", "print the closing table")):
+    for name, text in (
+        ("report", "write report.html"),
+        ("summary", "print the closing table"),
+        ("readme", "put a run's numbers into README.md"),
+    ):
         commands.add_parser(name, help=text).add_argument("name")
     for name, text in (
         ("build", "build a board's firmware"),
@@ -73,6 +77,11 @@ def _run(args: argparse.Namespace) -> int:
         from host_tools.report import write_report
 
         print(write_report(out_dir))
+        return 0
+    if args.command == "readme":
+        from host_tools.readme import update_readme
+
+        print(update_readme(out_dir))
         return 0
     if args.command == "summary":
         from host_tools.summary import print_summary

@@ -25,9 +25,14 @@ def print_summary(out_dir: Path, stream: IO[str] | None = None) -> None:
     `stream` is standard output unless given; without a terminal the text is plain. Sizes are KiB
     used of KiB there are. Raises UsageError as host_tools.report.collect does.
     """
-    content = collect(out_dir)
     console = Console(file=stream or sys.stdout, highlight=False, soft_wrap=False)
     console.width = min(WIDTH, console.width) if console.is_terminal else WIDTH
+    show_summary(console, out_dir)
+
+
+def show_summary(console: Console, out_dir: Path) -> None:
+    """As print_summary, on any console."""
+    content = collect(out_dir)
     verdict = content["verdict"]
     console.print()
     console.print(Text(verdict["headline"], style=STYLES.get(verdict["state"], "bold")))

@@ -15,9 +15,10 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from host_tools import build as build_module
 from host_tools import provision as provisioning
 from host_tools.board import BOARDS, load_board
-from host_tools.build import build_firmware, check_fits, read_model_sizes
+from host_tools.build import build_firmware, check_fits, pio_environment, read_model_sizes
 from host_tools.elf import size_report, symbol_address
 from host_tools.errors import HostToolsError, ToolMissing, UsageError
 from host_tools.provision import CORE_DIR, ROOT, provision
@@ -223,3 +224,18 @@ def test_a_file_that_is_no_elf_is_refused(tmp_path: Path) -> None:
     (tmp_path / "firmware.elf").write_bytes(b"not an ELF file")
     with pytest.raises(HostToolsError, match="not a readable ELF file"):
         size_report(tmp_path / "firmware.elf", arena_bytes=0)
+
+
+def test_arduino_without_its_registry_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr(build_module, "CORE_DIR", tmp_path)
+    monkeypatch.setattr(build_module.socket, "create_connection", refuse)
+    with pytest.raises(ToolMissing, match=r"nordicnrf52.*does not answer.*without FRAMEWORK"):
+        pio_environment(load_board("nano33"), "arduino")
+    with pytest.raises(UsageError, match="arduino for nano33 and esp32"):
+        pio_environment(load_board("qemu_m4"), "arduino")
+    assert pio_environment(load_board("nano33"), "bare") == "nano33"

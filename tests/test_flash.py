@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from host_tools import build as build_module
 from host_tools import flash as flash_module
 from host_tools.board import load_board
 from host_tools.errors import DeviceError, HostToolsError, UsageError
@@ -270,8 +271,14 @@ def test_flash_with_a_link_port_of_its_own(
 
 
 def test_flash_with_arduino_uses_its_environment_and_the_same_port(
-    esp32_firmware: Path, tools: Tools, out_dir: Path, tmp_path: Path
+    esp32_firmware: Path,
+    tools: Tools,
+    out_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    (tmp_path / "core" / "platforms" / "espressif32").mkdir(parents=True)
+    monkeypatch.setattr(build_module, "CORE_DIR", tmp_path / "core")
     with PtyBoard(esp32_firmware, tmp_path / "ttyUSB0") as board:
         port = str(board.port)
         assert flash(out_dir, ESP32, port=port, link_port=None, framework="arduino") == 0

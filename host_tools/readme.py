@@ -1,0 +1,129 @@
+"""Put the numbers of a finished run into README.md between its marks, and draw its picture."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from host_tools.errors import UsageError
+from host_tools.report import collect
+from host_tools.summary import WIDTH, show_summary
+from model.files import write_json, write_text
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "docs" / "results.json"
+PICTURE = ROOT / "docs" / "demo.svg"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- numbers: begin (make readme) -->", "<!-- numbers: end -->"
+
+
+def update_readme(out_dir: Path) -> Path:
+    """Write docs/results.json, docs/demo.svg and README's marked part from build/<name>."""
+    content = collect(out_dir)
+    write_json(RESULTS, results(content))
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), highlight=False)
+    console.print("$ make demo")
+    show_summary(console, out_dir)
+    write_text(PICTURE, console.export_svg(title="make demo"))
+    write_text(README, with_numbers(README.read_text("utf-8"), results(content)))
+    return README
+
+
+def results(content: dict[str, Any]) -> dict[str, Any]:
+    """The few numbers of a report that documents quote."""
+    folds = content["cross_validation"]
+    quantised, manifest = content["quantize"], content["manifest"]
+    return {
+        "name": content["name"],
+        "float": content["train"]["metrics"]["test"]["balanced_accuracy"],
+        "baselines": {
+            name: m["balanced_accuracy"] for name, m in content["train"]["baselines"].items()
+        },
+        "int8": {
+            name: c["test"]["balanced_accuracy"] for name, c in quantised["candidates"].items()
+        },
+        "chosen": quantised["chosen"],
+        "fidelity": {k: quantised["fidelity"][k] for k in ("equal_share", "max_lsb", "mean_lsb")},
+        "cross_validation": folds
+        and {
+            "folds": len({tuple(f["test_groups"]) for f in folds["folds"]}),
+            "seeds": len({f["seed"] for f in folds["folds"]}),
+            "mean": folds["mean_balanced_accuracy"],
+            "std": folds["std"],
+            "random_forest": folds["mean_random_forest"],
+        },
+        "macs": manifest["macs"],
+        "weight_bytes": manifest["weight_bytes"],
+        "arena_bytes": manifest["arena_bytes"],
+        "tflm_arena_bytes": manifest["tflm_arena_bytes"],
+        "boards": {
+            name: {
+                "emulator": board["parity"]["emulator"],
+                "cases": board["parity"]["cases"],
+                "equal": board["parity"]["equal"],
+                "counts": board["bench"]["counts"],
+                "unit": board["bench"]["unit"],
+                **{k: board["size"][k] for k in ("code_bytes", "flash_bytes", "ram_bytes")},
+                "stack_bytes": board["bench"]["stack_bytes"],
+            }
+            for name, board in content["boards"].items()
+            if board["parity"] and board["bench"]
+        },
+    }
+
+
+def with_numbers(text: str, numbers: dict[str, Any]) -> str:
+    """README's text with the part between the marks made anew."""
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise UsageError(f"{README}: expected the lines {BEGIN!r} and {END!r} once each")
+    before, rest = text.split(BEGIN)
+    return before + BEGIN + "\n" + _section(numbers) + END + rest.split(END)[1]
+
+
+def stored_results() -> dict[str, Any]:
+    """What the last `make readme` recorded."""
+    loaded: dict[str, Any] = json.loads(RESULTS.read_text("utf-8"))
+    return loaded
+
+
+def _section(n: dict[str, Any]) -> str:
+    rows = [
+        "| classifier, balanced accuracy on the held-out subjects | |",
+        "|---|--:|",
+        f"| network, float | {n['float']:.1%} |",
+        *(
+            f"| network, int8 {name}{' (chosen)' if name == n['chosen'] else ''} | {score:.1%} |"
+            for name, score in n["int8"].items()
+        ),
+        *(f"| {name} | {score:.1%} |" for name, score in n["baselines"].items()),
+        "",
+        f"The network has {n['macs']:,} MACs, {n['weight_bytes']:,} bytes of constants and an "
+        f"arena of {n['arena_bytes']:,} bytes (the TFLite Micro interpreter uses "
+        f"{n['tflm_arena_bytes']:,}). {n['fidelity']['equal_share']:.1%} of the outputs of the "
+        "quantisation-aware export equal those of the graph that was trained; the largest "
+        f"difference is {n['fidelity']['max_lsb']} LSB.",
+    ]
+    if folds := n["cross_validation"]:
+        rows += [
+            "",
+            f"Cross-validation by subject (`make train CV={folds['folds']}`, {folds['folds']} folds "
+            f"with {folds['seeds']} seeds each): mean balanced accuracy {folds['mean']:.1%}, standard deviation "
+            f"{folds['std']:.1%}; a random forest in the same folds reaches "
+            f"{folds['random_forest']:.1%}.",
+        ]
+    rows += [
+        "",
+        "| board | runs on | cases equal | an inference | code B | flash B | RAM B | stack B |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name, b in sorted(n["boards"].items()):
+        rows.append(
+            f"| {name} | {b['emulator'] or 'board'} | {b['equal']} of {b['cases']} | "
+            f"{b['counts']:,} {b['unit']} | {b['code_bytes']:,} | {b['flash_bytes']:,} | "
+            f"{b['ram_bytes']:,} | {b['stack_bytes'] or '-'} |"
+        )
+    return "\n".join(rows) + "\n"
