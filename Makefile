@@ -1,15 +1,15 @@
 # tinyproof: from a dataset or an int8 .tflite to firmware, and proof that the board computes the same.
 #
-# Variables: RECIPE (default motion), BOARD, EMULATOR, PORT, LINK_PORT, FRAMEWORK, MODEL, CASES, CV
+# Variables: RECIPE (default motion), BOARD, EMULATOR, PORT, LINK_PORT, FRAMEWORK, MODEL, CASES, INPUTS, CV
 
 RECIPE ?= motion
 BOARD ?= qemu_m4
-CASES ?= 100
 DEMO_BOARDS := nano33 esp32
 ALL_BOARDS := qemu_m4 qemu_xtensa nano33 esp32 native
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.SECONDARY: # keep what pattern rules make on their way
 MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/bash
 
@@ -18,10 +18,19 @@ export PLATFORMIO_CORE_DIR := $(CURDIR)/.platformio
 export MPLCONFIGDIR := $(CURDIR)/build/.matplotlib
 
 # A model made elsewhere gets a folder of its own under build/, as a recipe does.
-NAME := $(if $(MODEL),$(basename $(notdir $(MODEL))),$(RECIPE))
+ifneq ($(MODEL),)
+ifneq ($(words $(MODEL)),1)
+$(error MODEL=$(MODEL): the path has spaces, which make cannot handle; copy the file to a path without)
+endif
+ifeq ($(wildcard $(MODEL)),)
+$(error MODEL=$(MODEL): no such file; give the path of a .tflite file)
+endif
+endif
+NAME := $(if $(MODEL),$(shell basename $(MODEL) .tflite | tr -c 'A-Za-z0-9._\n-' _),$(RECIPE))
 OUT := build/$(NAME)
 RECIPE_FILE := $(wildcard model/recipes/$(RECIPE).toml)
 RUN_OPTIONS := $(if $(EMULATOR),--emulator $(EMULATOR)) $(if $(PORT),--port $(PORT))
+CASES_FOR_MODEL := $(or $(CASES),100)
 
 # What each stage depends on besides the stage before it.
 DATA_CODE := $(wildcard model/datasets/*.py model/features/*.py) model/checks.py model/recipe.py
@@ -31,14 +40,14 @@ FIRMWARE_CODE := $(shell find firmware boards -type f -not -name '*.md' -not -pa
 	platformio.ini host_tools/build.py host_tools/board.py host_tools/elf.py
 LINK_CODE := $(wildcard host_tools/*.py host_tools/emulators/*.py)
 
-.PHONY: help setup doctor check train quantise emit build parity bench report readme demo flash monitor \
+.PHONY: help setup doctor check train quantise emit inspect build parity bench report readme demo emulate flash monitor \
 	test test-all lint format clean lock
 
 help: ## print the targets
 	@echo "tinyproof: TinyML firmware with proof. The main job: make demo. Targets:"
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | \
 		awk -F '\t' '{ printf "  %-10s %s\n", $$1, $$2 }'
-	@echo "Variables: RECIPE=$(RECIPE) BOARD=$(BOARD) EMULATOR= PORT= FRAMEWORK= MODEL= CASES=$(CASES)"
+	@echo "Variables: RECIPE=$(RECIPE) BOARD=$(BOARD) EMULATOR= PORT= FRAMEWORK= MODEL= CASES= INPUTS="
 	@echo "Boards: $(ALL_BOARDS)"
 
 setup: ## install everything into this folder (SKIP_SYSTEM=1: print missing system packages)
@@ -62,8 +71,15 @@ $(OUT)/train.json: $(OUT)/dataset.json $(TRAIN_CODE)
 $(OUT)/golden.npz: $(OUT)/train.json quantize/ptq.py quantize/qat.py quantize/choose.py
 	$(PY) -m quantize run $(RECIPE)
 else
-$(OUT)/golden.npz: $(MODEL) | .venv/ready
-	$(PY) -m quantize golden $(MODEL) --cases $(CASES)
+# What the random cases depend on; the file changes only when these do.
+.PHONY: always
+$(OUT)/cases: always
+	@mkdir -p $(OUT); echo "$(CASES_FOR_MODEL) $(INPUTS)" | cmp -s - $@ || \
+		echo "$(CASES_FOR_MODEL) $(INPUTS)" >$@
+
+$(OUT)/golden.npz: $(MODEL) $(OUT)/cases $(INPUTS) | .venv/ready
+	$(PY) -m quantize golden $(MODEL) --name $(NAME) --cases $(CASES_FOR_MODEL) \
+		$(if $(INPUTS),--inputs $(INPUTS))
 endif
 
 $(OUT)/gen/manifest.json: $(OUT)/golden.npz $(QUANT_CODE)
@@ -94,8 +110,12 @@ $(OUT)/%/bench.json: $(OUT)/%/firmware.elf $(LINK_CODE)
 build: $(if $(FRAMEWORK),$(OUT)/gen/manifest.json,$(OUT)/$(BOARD)/firmware.elf) ## build the firmware of RECIPE or MODEL for BOARD
 	$(if $(FRAMEWORK),$(PY) -m host_tools build $(NAME) $(BOARD) --framework $(FRAMEWORK))
 
-parity: $(OUT)/$(BOARD)/firmware.elf ## compare every output byte of BOARD with TFLite Micro (PORT= for a real one)
-	$(PY) -m host_tools parity $(NAME) $(BOARD) $(RUN_OPTIONS)
+inspect: | .venv/ready ## layers, costs, problems and fit of MODEL=file.tflite
+	@$(PY) -m quantize inspect $(or $(MODEL),$(OUT)/model.tflite)
+
+parity: $(OUT)/$(BOARD)/firmware.elf ## compare every output byte of BOARD with TFLite Micro (PORT=, TAP=all: every layer)
+	$(PY) -m host_tools parity $(NAME) $(BOARD) $(RUN_OPTIONS) $(if $(CASES),--cases $(CASES)) \
+		$(if $(TAP),--tap)
 
 bench: $(OUT)/$(BOARD)/firmware.elf ## count instructions, per layer, and sizes on BOARD
 	$(PY) -m host_tools bench $(NAME) $(BOARD) $(RUN_OPTIONS)
@@ -104,7 +124,8 @@ REPORT_BOARDS := $(DEMO_BOARDS) qemu_m4 qemu_xtensa native
 $(OUT)/report.html: $(foreach b,$(REPORT_BOARDS),$(OUT)/$(b)/parity.ok $(OUT)/$(b)/bench.json)
 	$(PY) -m host_tools report $(NAME)
 
-report: $(OUT)/report.html ## write report.html and report.json from what has been run
+report: $(OUT)/gen/manifest.json ## write report.html and report.json from what has been run
+	$(PY) -m host_tools report $(NAME)
 
 readme: $(OUT)/report.html ## put the numbers and the picture of a run into README.md
 	$(PY) -m host_tools readme $(NAME)
@@ -115,6 +136,9 @@ demo: $(OUT)/report.html ## the main job: data, training, int8, firmware for bot
 .PHONY: port-present
 port-present: | .venv/ready
 	@$(PY) -m host_tools check-port $(BOARD) $(if $(PORT),--port $(PORT))
+
+emulate: $(OUT)/$(BOARD)/firmware.elf ## run BOARD's firmware in its emulator, with this terminal as monitor
+	@$(PY) -m host_tools run $(NAME) $(BOARD) $(if $(EMULATOR),--emulator $(EMULATOR))
 
 flash: port-present $(OUT)/gen/manifest.json ## upload to BOARD=nano33|esp32 at PORT, then hello and self-test
 	$(PY) -m host_tools flash $(NAME) $(BOARD) $(if $(PORT),--port $(PORT)) \

@@ -1,12 +1,10 @@
-"""python -m host_tools doctor|build|parity|bench|flash|monitor|report|summary|readme"""
+"""python -m host_tools doctor|build|run|parity|bench|flash|monitor|report|summary|readme"""
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from host_tools.board import Board, load_board
@@ -33,17 +31,19 @@ def _parser() -> argparse.ArgumentParser:
         ("build", "build a board's firmware"),
         ("parity", "compare a board's outputs with TFLite Micro"),
         ("bench", "count a board's work and memory"),
+        ("run", "run a board's firmware in its emulator, from this terminal"),
         ("flash", "upload, then hello and self-test"),
     ):
         sub = commands.add_parser(name, help=text)
         sub.add_argument("name", help="recipe or model name: the folder in build/")
         sub.add_argument("board")
-        if name in {"parity", "bench"}:
+        if name in {"parity", "bench", "run"}:
             sub.add_argument("--emulator")
         if name != "build":
             sub.add_argument("--port")
         if name == "parity":
             sub.add_argument("--cases", type=int, help="how many golden cases; default: all")
+            sub.add_argument("--tap", action="store_true", help="name the first layer that differs")
         if name == "flash":
             sub.add_argument("--link-port", help="serial port of the link, where it is another one")
         if name in {"build", "flash"}:
@@ -102,6 +102,11 @@ def _board_command(args: argparse.Namespace, out_dir: Path, board: Board) -> int
         return _parity(args, out_dir, board)
     if args.command == "bench":
         return _bench(args, out_dir, board)
+    if args.command == "run":
+        from host_tools.parity import choose_target
+        from host_tools.run import run
+
+        return run(board, choose_target(board, args.emulator, None), out_dir / board.id)
     from host_tools.flash import flash
 
     return flash(out_dir, board, port=args.port, link_port=args.link_port, framework=args.framework)
@@ -121,15 +126,18 @@ def _build(out_dir: Path, board: Board, framework: str) -> int:
 
 def _parity(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
     from host_tools.parity import choose_target, run_parity
+    from host_tools.tap import describe
 
     target = choose_target(board, args.emulator, args.port)
-    report = run_parity(out_dir, board, target, args.cases)
+    report = run_parity(out_dir, board, target, args.cases, tap=args.tap)
     print(
         f"{board.id} on {target.name}: {report.equal} of {report.cases} cases equal "
         f"{report.reference}, every byte; self-test {report.selftest['failures']} failures"
         if report.first_difference is None
         else f"{board.id} on {target.name}: {report.equal} of {report.cases} cases equal"
     )
+    if report.layers is not None:
+        print("\n".join(describe(report.layers)))
     if report.first_difference is not None:
         d = report.first_difference
         print(
@@ -138,7 +146,8 @@ def _parity(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
             file=sys.stderr,
         )
         return 1
-    return 1 if report.selftest["failures"] else 0
+    layers_differ = report.layers is not None and report.layers.first is not None
+    return 1 if report.selftest["failures"] or layers_differ else 0
 
 
 def _bench(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
@@ -146,7 +155,12 @@ def _bench(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
     from host_tools.parity import choose_target
 
     result = run_benchmark(out_dir, board, choose_target(board, args.emulator, args.port))
-    print(json.dumps({k: v for k, v in asdict(result).items() if k != "per_layer"}))
+    per_mac = f", {result.counts / result.macs:.2f} per MAC" if result.macs else ""
+    print(
+        f"{board.id}: {result.counts:,} {result.unit} an inference{per_mac}; arena "
+        f"{result.arena_used:,} of {result.arena_bytes:,} bytes, stack {result.stack_bytes:,} of "
+        f"{result.stack_reserved:,}; per layer in {out_dir / board.id / 'bench.json'}"
+    )
     return 0
 
 

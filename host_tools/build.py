@@ -164,7 +164,7 @@ def _run_platformio(env: str, gen_dir: Path, out_dir: Path) -> str | None:
 
 
 def _run(command: Sequence[str], variables: Mapping[str, str], log_path: Path) -> str | None:
-    log.info("%s", " ".join(command))
+    log.debug("%s", " ".join(command))
     with log_path.open("wb") as file:
         try:
             done = subprocess.run(

@@ -1,7 +1,8 @@
 """One running firmware: say hello, run the model, read any tensor, over any transport.
 
 A lost or damaged frame is repeated a bounded number of times. Running the model uses up its
-inputs, so whatever includes a run is repeated from its inputs on.
+inputs and may change its state, so every case begins with a RESET, and whatever includes a run is
+repeated from there on.
 """
 
 from __future__ import annotations
@@ -372,7 +373,7 @@ class Device:
             raise UsageError(
                 f"{self._line.name}: there is no input to run on; call write_inputs first"
             )
-        return [
+        writes = [
             _Request(
                 type=MessageType.WRITE_INPUT,
                 payload=protocol.write_input_payload(tensor, part, data[part : part + size]),
@@ -380,6 +381,7 @@ class Device:
             for tensor, data in enumerate(self._case)
             for part, size in _parts(len(data), protocol.MAX_DATA)
         ]
+        return [_Request(type=MessageType.RESET), *writes]
 
     def _output_requests(self) -> list[_Request]:
         return [

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from host_tools.device import Device
 from host_tools.emulators import EMULATORS, Emulator
 from host_tools.errors import DeviceError, HostToolsError, ToolMissing, UsageError
 from host_tools.protocol import Selftest
+from host_tools.tap import Tap, TapReport
 from host_tools.transport import SerialTransport
 from model.evaluate import evaluate
 from model.files import write_json, write_text
@@ -35,8 +37,8 @@ class Difference:
     case: int
     tensor: int  # number of the model output
     index: int  # element in it
-    expected: int
-    got: int
+    expected: int | float
+    got: int | float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,7 @@ class ParityReport:
     selftest: dict[str, int]
     accuracy: dict[str, int] | None
     metrics: dict[str, Any] | None
+    layers: TapReport | None = None  # how far the intermediate tensors agree, when asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,17 +126,22 @@ def check_identity(device: Device, manifest: dict[str, Any], board: Board) -> No
         )
 
 
-def run_parity(out_dir: Path, board: Board, target: Target, cases: int | None) -> ParityReport:
+def run_parity(
+    out_dir: Path, board: Board, target: Target, cases: int | None, *, tap: bool = False
+) -> ParityReport:
     """Send inputs, compare every output byte, write build/<name>/<board>/parity.json.
 
     `cases` bounds how many golden cases run; None means all, or as many as a slow emulator can
-    take. Raises DeviceError when the firmware is another one or falls silent.
+    take. With `tap` every intermediate tensor of the first case that differs is compared too, of
+    the first case when none does. Raises DeviceError when the firmware is another one or silent.
     """
     board_dir = out_dir / board.id
     manifest = json.loads((out_dir / "gen" / "manifest.json").read_text("utf-8"))
     golden = load_golden(out_dir / "golden.npz")
     if golden.model_sha256 != manifest["model_sha256"]:
         raise HostToolsError(f"{out_dir}: golden.npz and the manifest disagree; run `make emit`")
+    if tap and manifest["variables"]:
+        raise UsageError(f"{out_dir}: the model keeps state between runs; run without TAP")
     limit = cases or (target.emulator.case_limit if target.emulator else None)
     chosen = _spread(len(golden), limit)
     started = time.monotonic()
@@ -142,10 +150,21 @@ def run_parity(out_dir: Path, board: Board, target: Target, cases: int | None) -
         selftest = device.selftest()
         outputs = [
             device.run(golden.case_inputs(case))
-            for case in track(chosen, description=f"parity {board.id}", transient=True)
+            for case in track(
+                chosen,
+                description=f"parity {board.id}",
+                transient=True,
+                disable=not sys.stdout.isatty(),
+            )
         ]
-    seconds = time.monotonic() - started
-    report = _report(golden, manifest, board, target, chosen, outputs, selftest, seconds, out_dir)
+        seconds = time.monotonic() - started
+        report = _report(
+            golden, manifest, board, target, chosen, outputs, selftest, seconds, out_dir
+        )
+        if tap:
+            case = report.first_difference.case if report.first_difference else chosen[0]
+            layers = Tap(out_dir, manifest, golden, case).first_divergence(device)
+            report = replace(report, layers=layers)
     write_json(board_dir / "parity.json", asdict(report))
     return report
 
@@ -168,7 +187,10 @@ def _report(
     seconds: float,
     out_dir: Path,
 ) -> ParityReport:
-    arrays = [[np.frombuffer(o, np.int8) for o in case] for case in outputs]
+    types = [values.dtype for values in golden.outputs]
+    arrays = [
+        [np.frombuffer(o, dtype) for o, dtype in zip(case, types, strict=True)] for case in outputs
+    ]
     differences = [
         found
         for case, got in zip(chosen, arrays, strict=True)
@@ -195,15 +217,16 @@ def _report(
 def _difference(case: int, golden: Golden, got: list[Any]) -> Difference | None:
     for tensor, (values, expected) in enumerate(zip(got, golden.case_outputs(case), strict=True)):
         flat = expected.reshape(-1)
-        wrong = np.flatnonzero(values != flat)
+        bits = f"u{flat.dtype.itemsize}"  # compare bits: -0.0 is not 0.0, NaN is NaN
+        wrong = np.flatnonzero(values.view(bits) != flat.view(bits))
         if len(wrong):
             index = int(wrong[0])
             return Difference(
                 case=case,
                 tensor=tensor,
                 index=index,
-                expected=int(flat[index]),
-                got=int(values[index]),
+                expected=flat[index].item(),
+                got=values[index].item(),
             )
     return None
 

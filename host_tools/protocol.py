@@ -37,6 +37,7 @@ class MessageType(enum.IntEnum):
     PROFILE = 0x06
     RUN_TO = 0x07
     READ_ARENA = 0x08
+    RESET = 0x09
     ERROR = 0xFF  # a reply only: something arrived that cannot be attributed to a request
 
 

@@ -34,7 +34,7 @@ def provision(core_dir: Path = CORE_DIR) -> Path:
     version = _package_version()
     package_dir = core_dir / "packages" / PACKAGE
     if _is_complete(package_dir, version):
-        log.info("%s %s is in place", PACKAGE, version)
+        log.debug("%s %s is in place", PACKAGE, version)
         return package_dir
     package_dir.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=core_dir) as folder:
@@ -98,7 +98,7 @@ def main() -> int:
     """Provision the project's core folder; exit code 0, or 2 with the reason on stderr."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        print(provision())
+        provision()
     except HostToolsError as error:
         log.error("error: %s", error)
         return error.exit_code

@@ -13,12 +13,15 @@ from host_tools.errors import UsageError
 from host_tools.report import collect
 from host_tools.summary import WIDTH, show_summary
 from model.files import write_json, write_text
+from quantize.ops import OPS
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results.json"
 PICTURE = ROOT / "docs" / "demo.svg"
 README = ROOT / "README.md"
-BEGIN, END = "<!-- numbers: begin (make readme) -->", "<!-- numbers: end -->"
+NUMBERS = ("<!-- numbers: begin (make readme) -->", "<!-- numbers: end -->")
+OPERATORS = ("<!-- operators: begin (make readme) -->", "<!-- operators: end -->")
+TFLM_OPERATORS = ROOT / "tests" / "vectors" / "tflm_operators.json"
 
 
 def update_readme(out_dir: Path) -> Path:
@@ -77,11 +80,27 @@ def results(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_numbers(text: str, numbers: dict[str, Any]) -> str:
-    """README's text with the part between the marks made anew."""
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise UsageError(f"{README}: expected the lines {BEGIN!r} and {END!r} once each")
-    before, rest = text.split(BEGIN)
-    return before + BEGIN + "\n" + _section(numbers) + END + rest.split(END)[1]
+    """README's text with the parts between the marks made anew."""
+    return _fill(_fill(text, NUMBERS, _section(numbers)), OPERATORS, _operators())
+
+
+def _fill(text: str, marks: tuple[str, str], body: str) -> str:
+    begin, end = marks
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise UsageError(f"{README}: expected the lines {begin!r} and {end!r} once each")
+    before, rest = text.split(begin)
+    return before + begin + "\n" + body + end + rest.split(end)[1]
+
+
+def _operators() -> str:
+    """Which of TFLite Micro's operators we compile, and which we refuse."""
+    theirs = set(json.loads(TFLM_OPERATORS.read_text("utf-8"))["operators"])
+    ours, refused = sorted(set(OPS) & theirs), sorted(theirs - set(OPS))
+    return (
+        f"TFLite Micro's interpreter knows {len(theirs)} builtin operators. "
+        f"{len(ours)} of them compile here, in int8: {', '.join(ours)}.\n\n"
+        f"Refused by name, index and version before anything is built: {', '.join(refused)}.\n"
+    )
 
 
 def stored_results() -> dict[str, Any]:
@@ -110,9 +129,10 @@ def _section(n: dict[str, Any]) -> str:
     if folds := n["cross_validation"]:
         rows += [
             "",
-            f"Cross-validation by subject (`make train CV={folds['folds']}`, {folds['folds']} folds "
-            f"with {folds['seeds']} seeds each): mean balanced accuracy {folds['mean']:.1%}, standard deviation "
-            f"{folds['std']:.1%}; a random forest in the same folds reaches "
+            f"Cross-validation by subject (`make train CV={folds['folds']}`): {folds['folds']} "
+            f"folds with {folds['seeds']} seeds each, mean balanced accuracy "
+            f"{folds['mean']:.1%}, standard deviation {folds['std']:.1%}; a random forest in the "
+            "same folds reaches "
             f"{folds['random_forest']:.1%}.",
         ]
     rows += [

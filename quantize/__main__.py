@@ -1,8 +1,9 @@
-"""python -m quantize run|golden|emit"""
+"""python -m quantize inspect|run|golden|emit"""
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -12,9 +13,8 @@ from rich.table import Table
 from model.errors import ModelSideError
 from model.files import write_bytes
 from model.recipe import load_recipe, recipe_names
-from quantize.emit_c import safe_name
 from quantize.errors import ModelError, QuantizeError
-from quantize.golden import load_golden, make_golden, random_inputs, save_golden
+from quantize.golden import load_golden, load_inputs, make_golden, random_inputs, save_golden
 from quantize.manifest import compile_model
 from quantize.reference import compile_graph
 from quantize.tflite.reader import read_model
@@ -26,14 +26,33 @@ SEED = 1  # of the random inputs for a model made elsewhere
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m quantize", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    inspect = commands.add_parser("inspect", help="layers, costs, problems and fit of a .tflite")
+    inspect.add_argument("model", type=Path)
+    inspect.add_argument("--json", action="store_true")
     run = commands.add_parser("run", help="quantise a trained recipe, both ways")
     run.add_argument("recipe")
     golden = commands.add_parser("golden", help="take over a .tflite made elsewhere")
     golden.add_argument("model", type=Path)
-    golden.add_argument("--cases", type=int, default=100)
+    golden.add_argument("--name", help="folder in build/; default: the file's name")
+    golden.add_argument("--cases", type=int, default=100, help="random cases; default 100")
+    golden.add_argument("--inputs", type=Path, help=".npz with one array a model input, in order")
     emit = commands.add_parser("emit", help="write C, the TFLite Micro array and the manifest")
     emit.add_argument("name", help="recipe or model name: the folder in build/")
     return parser
+
+
+def inspect(path: Path, *, json: bool) -> int:
+    """Print what a .tflite file needs; 0 when we compile it, 1 when not."""
+    from quantize.inspect import as_json, inspect_model, print_inspection
+
+    found = inspect_model(path)
+    if json:
+        print(as_json(found))
+    else:
+        console = Console()
+        width = console.width if console.is_terminal else 140
+        print_inspection(found, Console(width=width))
+    return 0 if found.supported else 1
 
 
 def run(recipe_name: str) -> None:
@@ -56,15 +75,20 @@ def run(recipe_name: str) -> None:
     )
 
 
-def golden(path: Path, cases: int) -> None:
-    """Check a model made elsewhere, and ask TFLite Micro for its answers to random inputs."""
+def golden(path: Path, name: str | None, cases: int, inputs: Path | None) -> None:
+    """Check a model made elsewhere, and ask TFLite Micro for its answers.
+
+    The inputs are the user's own, [cases, *shape] for each model input, or edge cases and random
+    ones.
+    """
     if cases < 1:
         raise ModelError(f"CASES={cases}: expected at least 1")
     graph = read_model(path)
     compile_graph(graph)  # refuse before anything is written
-    out_dir = BUILD / safe_name(path.stem)
+    out_dir = BUILD / (name or re.sub(r"[^A-Za-z0-9._-]", "_", path.stem))
     model = path.read_bytes()
-    result = make_golden(model, random_inputs(graph, cases, SEED))
+    values = load_inputs(inputs) if inputs else random_inputs(graph, cases, SEED)
+    result = make_golden(model, values)
     write_bytes(out_dir / "model.tflite", model)
     save_golden(out_dir / "golden.npz", result)
 
@@ -100,10 +124,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; errors become one message and an exit code."""
     args = _parser().parse_args(arguments)
     try:
+        if args.command == "inspect":
+            return inspect(args.model, json=args.json)
         if args.command == "run":
             run(args.recipe)
         elif args.command == "golden":
-            golden(args.model, args.cases)
+            golden(args.model, args.name, args.cases, args.inputs)
         else:
             emit(args.name)
         return 0

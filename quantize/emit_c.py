@@ -15,11 +15,18 @@ import numpy as np
 import numpy.typing as npt
 
 from model import __version__
-from quantize.ops.base import CConstant
+from quantize.ops.base import CCall, CConstant, c_int, int_constant_array
 from quantize.planner import ArenaPlan
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
 
+C_TYPES = {
+    "int8": "int8_t",
+    "uint8": "uint8_t",
+    "int16": "int16_t",
+    "int32": "int32_t",
+    "float32": "float",
+}
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("quantize", "templates"),
     trim_blocks=True,
@@ -55,7 +62,7 @@ def c_rows(values: Sequence[str], per_row: int = 16) -> str:
 
 def byte_rows(data: bytes) -> str:
     """Bytes as C initialisers in rows."""
-    return c_rows([str(b) for b in data], 24)
+    return c_rows([c_int(b) for b in data], 24)
 
 
 def emit_model(
@@ -77,6 +84,10 @@ def emit_model(
         "sha256_bytes": ", ".join(str(b) for b in bytes.fromhex(sha256)),
         "run_id": run_id,
         "arena_bytes": plan.bytes,
+        "variables": [
+            {"offset": plan.offset(t.index), "bytes": t.bytes, "value": t.first_value}
+            for t in graph.variables
+        ],
         "inputs": [_tensor(graph, plan, i) for i in graph.inputs],
         "outputs": [_tensor(graph, plan, i) for i in graph.outputs],
         "steps": [_step(graph, plan, s) for s in steps if not s.spec.alias],
@@ -94,33 +105,69 @@ def _tensor(graph: Graph, plan: ArenaPlan, index: int) -> str:
 
 
 def _step(graph: Graph, plan: ArenaPlan, step: Step) -> dict[str, object]:
-    call = step.spec.c_call(step.params)
-    run_time = [i for i in step.op.inputs if i >= 0 and graph.tensors[i].data is None]
-    arguments = [f"base + {plan.offset(i)}" for i in (*run_time, step.op.outputs[0])]
+    calls = step.spec.calls(step.params)
     return {
         "index": step.op.index,
         "op": step.spec.name,
-        "function": call.function,
-        "params_type": call.params_type,
-        "params": [
-            (field, _symbol(value[1:], step.op.index) if value.startswith("@") else value)
-            for field, value in call.params.items()
+        "constants": [_constant(c, step.op.index) for c in step_constants(graph, step)],
+        "calls": [
+            _call(graph, plan, step, call, f"{step.op.index}_{k}") for k, call in enumerate(calls)
         ],
-        "arguments": ", ".join(arguments),
-        "constants": [_constant(c, step.op.index) for c in call.constants],
     }
 
 
-def _symbol(suffix: str, index: int) -> str:
+def step_constants(graph: Graph, step: Step) -> list[CConstant]:
+    """The arrays that a step holds in flash: its kernels' own, and constant operands."""
+    calls = step.spec.calls(step.params)
+    taken = sorted({position for call in calls for position in call.inputs})
+    operands = [(p, graph.tensors[step.op.inputs[p]]) for p in taken]
+    return [constant for call in calls for constant in call.constants] + [
+        int_constant_array(f"input{p}", C_TYPES[t.dtype], t.data)
+        for p, t in operands
+        if t.data is not None
+    ]
+
+
+def _call(graph: Graph, plan: ArenaPlan, step: Step, call: CCall, name: str) -> dict[str, object]:
+    sides = ((call.inputs, step.op.inputs, "const "), (call.outputs, step.op.outputs, ""))
+    arguments = [
+        _argument(graph, plan, step.op.index, side[position], position, const)
+        for positions, side, const in sides
+        for position in positions
+    ]
+    return {
+        "name": name,
+        "function": call.function,
+        "params_type": call.params_type,
+        "params": [
+            (field, constant_symbol(value[1:], step.op.index) if value.startswith("@") else value)
+            for field, value in call.params.items()
+        ],
+        "arguments": ", ".join(arguments),
+    }
+
+
+def _argument(
+    graph: Graph, plan: ArenaPlan, index: int, tensor: int, position: int, const: str
+) -> str:
+    if graph.tensors[tensor].data is not None:
+        return constant_symbol(f"input{position}", index)
+    place = f"base + {plan.offset(tensor)}"
+    ctype = C_TYPES[graph.tensors[tensor].dtype]
+    const = "" if graph.tensors[tensor].variable else const
+    return place if ctype == "int8_t" else f"({const}{ctype} *)({const}void *)({place})"
+
+
+def constant_symbol(suffix: str, index: int) -> str:
     """The array's name; size reports count every symbol that starts with model_w as weights."""
     return f"model_w{index}_{suffix}"
 
 
 def _constant(constant: CConstant, index: int) -> dict[str, object]:
-    per_row = {"int8_t": 24, "int32_t": 10, "nn_requant_t": 5}[constant.ctype]
+    per_row = {"int8_t": 24, "nn_requant_t": 5}.get(constant.ctype, 10)
     return {
         "ctype": constant.ctype,
-        "symbol": _symbol(constant.suffix, index),
+        "symbol": constant_symbol(constant.suffix, index),
         "count": len(constant.values),
         "text": c_rows(constant.values, per_row),
     }

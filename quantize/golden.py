@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from model.files import write_arrays
 from quantize.errors import ModelError
-from quantize.ops.base import Int8Array
-from quantize.tflite.graph import Graph
+from quantize.ops.base import Array
+from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
 
@@ -23,18 +23,18 @@ from quantize.tflm import TfliteMicro
 class Golden:
     """`inputs` and `outputs` hold one array a tensor, [cases, *shape], in the model's order."""
 
-    inputs: tuple[Int8Array, ...]
-    outputs: tuple[Int8Array, ...]
+    inputs: tuple[Array, ...]
+    outputs: tuple[Array, ...]
     model_sha256: str
 
     def __len__(self) -> int:
         return len(self.inputs[0])
 
-    def case_inputs(self, case: int) -> list[Int8Array]:
+    def case_inputs(self, case: int) -> list[Array]:
         """The input tensors of one case."""
         return [values[case] for values in self.inputs]
 
-    def case_outputs(self, case: int) -> list[Int8Array]:
+    def case_outputs(self, case: int) -> list[Array]:
         """The expected output tensors of one case."""
         return [values[case] for values in self.outputs]
 
@@ -47,38 +47,65 @@ class Golden:
         return sides[0], sides[1]
 
 
-def random_inputs(graph: Graph, cases: int, seed: int) -> tuple[Int8Array, ...]:
-    """Edge cases first (zero point, -128, 127, one hot), then seeded full-range random ones."""
+def random_inputs(graph: Graph, cases: int, seed: int) -> tuple[Array, ...]:
+    """Edge cases (zero point, lowest, highest, one hot), then seeded full-range random ones."""
     rng = np.random.default_rng(seed)
-    result = []
-    for index in graph.inputs:
-        tensor = graph.tensors[index]
-        zero = tensor.quant.zero_point[0] if tensor.quant else 0
-        one_hot = np.full(tensor.shape, zero, np.int8)
-        one_hot.reshape(-1)[rng.integers(tensor.elements)] = 127
-        edges = [np.full(tensor.shape, v, np.int8) for v in (zero, -128, 127)] + [one_hot]
-        drawn = rng.integers(-128, 128, (max(cases - len(edges), 0), *tensor.shape), np.int8)
-        result.append(np.concatenate([np.stack(edges)[:cases], drawn]))
-    return tuple(result)
+    return tuple(_random_tensor(graph.tensors[i], cases, rng) for i in graph.inputs)
 
 
-def make_golden(model: bytes, inputs: Sequence[Int8Array]) -> Golden:
-    """Run the TFLite Micro interpreter on every case."""
+def _random_tensor(tensor: Tensor, cases: int, rng: np.random.Generator) -> Array:
+    dtype = np.dtype(tensor.dtype)
+    zero = tensor.quant.zero_point[0] if tensor.quant else 0
+    if dtype.kind == "f":
+        low, high = -4.0, 4.0
+        drawn = rng.normal(0, 1, (cases, *tensor.shape)).astype(dtype)
+    else:
+        limits = np.iinfo(dtype)
+        low, high = limits.min, limits.max
+        drawn = rng.integers(low, high, (cases, *tensor.shape), dtype, endpoint=True)
+    one_hot = np.full(tensor.shape, zero, dtype)
+    one_hot.reshape(-1)[rng.integers(tensor.elements)] = high
+    edges = [np.full(tensor.shape, value, dtype) for value in (zero, low, high)] + [one_hot]
+    for case, edge in enumerate(edges[:cases]):
+        drawn[case] = edge
+    return drawn
+
+
+def make_golden(model: bytes, inputs: Sequence[Array]) -> Golden:
+    """Run the TFLite Micro interpreter on every case, each from its reset state."""
     graph = parse_model(model)
+    if len(inputs) != len(graph.inputs):
+        raise ModelError(f"{len(inputs)} input arrays; the model has {len(graph.inputs)} inputs")
     for index, values in zip(graph.inputs, inputs, strict=True):
         expected = graph.tensors[index].shape
-        if values.dtype != np.int8 or values.shape[1:] != expected or len(values) == 0:
+        dtype = graph.tensors[index].dtype
+        if values.dtype != dtype or values.shape[1:] != expected or len(values) == 0:
             raise ModelError(
-                f"input {index}: expected int8 [cases, {', '.join(map(str, expected))}], "
+                f"input {index}: expected {dtype} [cases, {', '.join(map(str, expected))}], "
                 f"got {values.dtype} {list(values.shape)}"
             )
     interpreter = TfliteMicro(model)
-    rows = [interpreter.run([v[i] for v in inputs]) for i in range(len(inputs[0]))]
+    rows = []
+    for case in range(len(inputs[0])):
+        interpreter.reset()
+        rows.append(interpreter.run([v[case] for v in inputs]))
     return Golden(
         inputs=tuple(inputs),
         outputs=tuple(np.stack(column) for column in zip(*rows, strict=True)),
         model_sha256=hashlib.sha256(model).hexdigest(),
     )
+
+
+def load_inputs(path: Path) -> tuple[Array, ...]:
+    """A user's own inputs: the arrays of an .npz in the order of their names."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return tuple(stored[key] for key in sorted(stored.files))
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ModelError(
+            f"{path}: not an .npz of plain arrays: {error}; write it with numpy.savez, one array "
+            "[cases, *shape] for each model input"
+        ) from error
 
 
 def save_golden(path: Path, golden: Golden) -> None:

@@ -14,7 +14,13 @@ import numpy as np
 from model import __version__
 from model.files import write_json, write_text
 from quantize.emit_array import emit_array
-from quantize.emit_c import GoldenCases, emit_model, safe_name
+from quantize.emit_c import (
+    GoldenCases,
+    constant_symbol,
+    emit_model,
+    safe_name,
+    step_constants,
+)
 from quantize.errors import ModelError, QuantizeError
 from quantize.golden import Golden
 from quantize.planner import ArenaPlan, plan_arena
@@ -48,7 +54,7 @@ def compile_model(
         )
     graph = parse_model(model)
     steps = compile_graph(graph)
-    plan = plan_arena(graph)
+    plan = plan_arena(graph, steps)
     _check_reference(graph, golden)
     tflm_arena = TfliteMicro(model).arena_bytes()
     run_id = _run_id(digest, settings)
@@ -85,6 +91,7 @@ def _check_reference(graph: Graph, golden: Golden) -> None:
     """The integer reference answers every golden case as TFLite Micro does, or nothing is built."""
     reference = Reference(graph)
     for case in range(len(golden)):
+        reference.reset()
         got = reference.run(golden.case_inputs(case))
         for tensor, (a, b) in enumerate(zip(got, golden.case_outputs(case), strict=True)):
             if not np.array_equal(a, b):
@@ -116,12 +123,9 @@ def _run_id(digest: str, settings: Mapping[str, object]) -> str:
 def _manifest(graph: Graph, steps: Sequence[Step], plan: ArenaPlan) -> dict[str, object]:
     operators, constants, position = [], [], 0
     for step in steps:
-        call = None if step.spec.alias else step.spec.c_call(step.params)
-        own = (
-            [(f"model_w{step.op.index}_{c.suffix}", c.bytes) for c in call.constants]
-            if call
-            else []
-        )
+        own = [
+            (constant_symbol(c.suffix, step.op.index), c.bytes) for c in step_constants(graph, step)
+        ]
         constants += [{"name": name, "bytes": size} for name, size in own]
         operators.append(
             {
@@ -139,6 +143,7 @@ def _manifest(graph: Graph, steps: Sequence[Step], plan: ArenaPlan) -> dict[str,
     return {
         "inputs": [_tensor(graph.tensors[i], plan) for i in graph.inputs],
         "outputs": [_tensor(graph.tensors[i], plan) for i in graph.outputs],
+        "variables": [_tensor(t, plan) for t in graph.variables],
         "operators": operators,
         "constants": constants,
         "weight_bytes": sum(int(str(c["bytes"])) for c in constants),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from quantize.ops import find_op
+from quantize.reference import Step
 from quantize.tflite.graph import Graph
 
 ALIGNMENT = 16  # bytes
@@ -50,22 +51,17 @@ class _Buffer:
         return self.first <= other.last and other.first <= self.last
 
 
-def plan_arena(graph: Graph) -> ArenaPlan:
-    """Place all run-time tensors; the smallest of several greedy orders.
+def plan_arena(graph: Graph, steps: Sequence[Step]) -> ArenaPlan:
+    """Place all run-time tensors: the smallest of several greedy orders and of random ones.
 
-    Model inputs are needed from step 0, model outputs until after the last step, the output of
-    an operator marked `alias` shares its input's bytes.
+    Model inputs are needed from step 0, model outputs until after the last step, variable tensors
+    all the time. The output of an operator marked `alias` shares its input's bytes; the output of
+    one that works in place takes over an input's bytes when nothing reads them any more.
     """
-    buffers = _buffers(graph)
-    orders: tuple[Callable[[_Buffer], tuple[int, ...]], ...] = (
-        lambda b: (-b.size, b.first),
-        lambda b: (-b.size * (b.last - b.first + 1), b.first),
-        lambda b: (b.first, -b.size),
-        lambda b: (-(b.last - b.first), -b.size),
-    )
-    plans = [_place(sorted(buffers, key=order)) for order in orders]
-    best = min(plans, key=lambda plan: max(offset + b.size for b, offset in plan))
-    steps = range(len(graph.operators) + 1)
+    buffers = _buffers(graph, steps)
+    last = len(graph.operators) + 1
+    bound = max(sum(b.size for b in buffers if b.first <= s <= b.last) for s in range(last))
+    best = min((_place(order) for order in _orders(buffers, bound)), key=_height)
     return ArenaPlan(
         allocations=tuple(
             Allocation(
@@ -77,28 +73,61 @@ def plan_arena(graph: Graph) -> ArenaPlan:
             )
             for b, offset in sorted(best, key=lambda item: (item[0].first, item[1]))
         ),
-        bytes=max(offset + b.size for b, offset in best),
-        lower_bound=max(sum(b.size for b in buffers if b.first <= s <= b.last) for s in steps),
+        bytes=_height(best),
+        lower_bound=bound,
     )
 
 
-def _buffers(graph: Graph) -> list[_Buffer]:
-    owner = {i: i for i in graph.inputs}
-    first = dict.fromkeys(graph.inputs, 0)
-    last = dict.fromkeys(graph.inputs, 0)
-    for op in graph.operators:
-        read = [owner[i] for i in op.inputs if i in owner]
-        for tensor in read:
-            last[tensor] = op.index
-        for o in op.outputs:
-            if find_op(op).alias and read:
-                owner[o] = read[0]
-            else:
-                owner[o] = o
-                first[o] = last[o] = op.index
-    for o in graph.outputs:
-        if o in owner:
-            last[owner[o]] = len(graph.operators)
+def _height(plan: Sequence[tuple[_Buffer, int]]) -> int:
+    return max(offset + b.size for b, offset in plan)
+
+
+def _orders(buffers: list[_Buffer], bound: int) -> Iterator[list[_Buffer]]:
+    """Orders to place buffers in: by size, area, time, life; then a search from the first one."""
+    keys: tuple[Callable[[_Buffer], tuple[int, ...]], ...] = (
+        lambda b: (-b.size, b.first),
+        lambda b: (-b.size * (b.last - b.first + 1), b.first),
+        lambda b: (b.first, -b.size),
+        lambda b: (-(b.last - b.first), -b.size),
+    )
+    for key in keys:
+        yield sorted(buffers, key=key)
+    rng = random.Random(0)
+    order = sorted(buffers, key=keys[0])
+    best = _height(_place(order))
+    for _ in range(min(400, 400_000 // len(buffers) ** 2)):
+        if best == bound:
+            return
+        trial = list(order)
+        i, j = rng.randrange(len(trial)), rng.randrange(len(trial))
+        trial.insert(j, trial.pop(i))
+        height = _height(_place(trial))
+        if height <= best:
+            order, best = trial, height
+    yield order
+
+
+def _last_uses(graph: Graph) -> dict[int, int]:
+    """Tensor -> the last step that reads it; after the last step for what outlives a run."""
+    uses = {i: op.index for op in graph.operators for i in op.inputs}
+    outlive = (*graph.outputs, *(t.index for t in graph.variables))
+    return uses | dict.fromkeys(outlive, len(graph.operators))
+
+
+def _buffers(graph: Graph, steps: Sequence[Step]) -> list[_Buffer]:
+    uses = _last_uses(graph)
+    given = (*graph.inputs, *(t.index for t in graph.variables))
+    owner = {i: i for i in given}
+    first = dict.fromkeys(given, 0)
+    last = {i: uses.get(i, 0) for i in given}
+    for step in steps:
+        for o in step.op.outputs:
+            root = _shared(graph, step, owner, last)
+            if root is None:
+                owner[o], first[o], last[o] = o, step.op.index, step.op.index
+                root = o
+            owner[o] = root
+            last[root] = max(last[root], uses.get(o, step.op.index))
     return [
         _Buffer(
             tensors=tuple(t for t, root in owner.items() if root == buffer),
@@ -108,6 +137,19 @@ def _buffers(graph: Graph) -> list[_Buffer]:
         )
         for buffer in first
     ]
+
+
+def _shared(graph: Graph, step: Step, owner: dict[int, int], last: dict[int, int]) -> int | None:
+    """The buffer that a step's output shares with one of its inputs, if any."""
+    if step.spec.alias:
+        return owner.get(step.op.inputs[0])
+    for position in step.spec.in_place(step.params):
+        index = step.op.inputs[position]
+        root = owner.get(index)
+        free = root is not None and last[root] == step.op.index
+        if free and graph.tensors[index].bytes == graph.output(step.op).bytes:
+            return root
+    return None
 
 
 def _place(buffers: Sequence[_Buffer]) -> list[tuple[_Buffer, int]]:

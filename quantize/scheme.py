@@ -26,6 +26,7 @@ class Rounding(enum.Enum):
     NONE = "none"  # the operator does not rescale
     DIVIDE = "divide"  # integer division, half away from zero
     FIXED_POINT = "fixed_point"  # gemmlowp fixed-point functions (softmax)
+    FLOAT = "float"  # single precision, at the ends of a model or in a table made beforehand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +129,8 @@ def activation_range(activation: int, params: QuantParams) -> tuple[int, int]:
     low, high = bounds[activation]
 
     def to_int(real: float) -> int:
-        ratio = np.float32(real) / np.float32(params.scale[0])
+        with np.errstate(over="ignore"):
+            ratio = np.float32(real) / np.float32(params.scale[0])
         if not abs(float(ratio)) < 2**31:
             raise ModelError(f"scale {params.scale[0]!r}: too small for its fused activation")
         return params.zero_point[0] + math.floor(abs(float(ratio)) + 0.5) * (-1 if real < 0 else 1)

@@ -13,6 +13,8 @@ from model.quiet import captured_stderr
 from quantize.errors import ModelError
 from quantize.tflite.reader import parse_model
 
+MAX_ACTIVATIONS = 64 << 20  # bytes of the interpreter's arena for tensors that are computed
+
 
 class TfliteMicro:
     """One model in the TFLite Micro interpreter."""
@@ -22,14 +24,17 @@ class TfliteMicro:
 
         config = runtime.InterpreterConfig
         kind = config.kPreserveAllTensors if preserve_tensors else config.kAllocationRecording
-        self._outputs = len(parse_model(model).outputs)
-        arena = max(1 << 20, 20 * len(model))
+        graph = parse_model(model)
+        self._outputs = len(graph.outputs)
+        activations = sum(t.bytes for t in graph.tensors if t.data is None)
+        arena = (1 << 20) + 20 * len(model) + min(activations, MAX_ACTIVATIONS)
         try:
             self._interpreter: Any = runtime.Interpreter.from_bytes(
                 model, arena_size=arena, intrepreter_config=kind
             )
-        except RuntimeError as error:
-            raise ModelError(f"TFLite Micro refuses the model: {error}") from error
+        except Exception as error:  # its Python half follows every offset of the file unchecked
+            kind = "" if isinstance(error, RuntimeError) else f"{type(error).__name__}: "
+            raise ModelError(f"TFLite Micro refuses the model: {kind}{error}") from error
 
     def run(self, inputs: Sequence[npt.NDArray[np.int8]]) -> list[npt.NDArray[np.int8]]:
         """One inference: input tensors in the model's order -> output tensors."""
@@ -37,6 +42,10 @@ class TfliteMicro:
             self._interpreter.set_input(value, index)
         self._interpreter.invoke()
         return [np.array(self._interpreter.get_output(i)) for i in range(self._outputs)]
+
+    def reset(self) -> None:
+        """Give every variable tensor its first value."""
+        self._interpreter.reset()
 
     def tensor(self, index: int) -> npt.NDArray[np.int8]:
         """Tensor `index` after the last run; needs preserve_tensors."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import functools
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from quantize.ops.base import Int8Array
+from quantize.ops.base import Array
 
 ROOT = Path(__file__).parents[1]
 KERNELS = ROOT / "firmware" / "kernels"
@@ -23,16 +27,29 @@ WARNINGS = [
     "-pedantic",
     "-Werror",
 ]
+COMPILE = ["gcc", "-std=c11", "-O1", "-fPIC", *WARNINGS]
+
+
+@functools.cache
+def _kernels() -> Path:
+    """All kernels as one archive, compiled once a process."""
+    folder = Path(tempfile.mkdtemp(prefix="kernels-"))
+    atexit.register(shutil.rmtree, folder)
+    sources = [str(path) for path in sorted((KERNELS / "ref").glob("*.c"))]
+    subprocess.run([*COMPILE, "-c", f"-I{KERNELS}", *sources], cwd=folder, check=True, timeout=120)
+    archive = folder / "kernels.a"
+    objects = [str(path) for path in sorted(folder.glob("*.o"))]
+    subprocess.run(["ar", "rcs", str(archive), *objects], check=True, timeout=60)
+    return archive
 
 
 class HostModel:
     """A generated model as a shared library."""
 
-    def __init__(self, gen: Path, manifest: dict[str, Any], *, kernels: Path = KERNELS) -> None:
+    def __init__(self, gen: Path, manifest: dict[str, Any]) -> None:
         library = gen / "model.so"
-        sources = [gen / "model.c", gen / "model_golden.c", *sorted((kernels / "ref").glob("*.c"))]
-        command = ["gcc", "-std=c11", "-O1", *WARNINGS, "-shared", "-fPIC", f"-I{kernels}",
-                   f"-I{gen}", "-o", library, *sources]  # fmt: skip
+        parts = ["-shared", f"-I{KERNELS}", f"-I{gen}", "-o", library, gen / "model.c"]
+        command = [*COMPILE, *parts, gen / "model_golden.c", _kernels()]
         subprocess.run([str(c) for c in command], check=True, timeout=60)
         self._library = ctypes.CDLL(str(library))
         self._manifest = manifest
@@ -40,13 +57,23 @@ class HostModel:
         self._raw = (ctypes.c_uint8 * (size + 16))()
         self._base = ctypes.addressof(self._raw) + (-ctypes.addressof(self._raw)) % 16
         self._arena = np.frombuffer(self._raw, np.int8)[-ctypes.addressof(self._raw) % 16 :]
+        self.reset()
 
-    def run(self, inputs: list[Int8Array]) -> list[Int8Array]:
+    def reset(self) -> None:
+        """Call model_reset."""
+        self._library.model_reset(ctypes.c_void_p(self._base))
+
+    def run(self, inputs: list[Array]) -> list[Array]:
         """One inference through model_invoke."""
         for values, place in zip(inputs, self._manifest["inputs"], strict=True):
-            self._arena[place["offset"] : place["offset"] + place["bytes"]] = values.reshape(-1)
+            self._arena[place["offset"] : place["offset"] + place["bytes"]] = np.frombuffer(
+                values.tobytes(), np.int8
+            )
         self._library.model_invoke(ctypes.c_void_p(self._base))
         return [
-            self._arena[p["offset"] : p["offset"] + p["bytes"]].copy().reshape(p["shape"])
+            self._arena[p["offset"] : p["offset"] + p["bytes"]]
+            .copy()
+            .view(p["dtype"])
+            .reshape(p["shape"])
             for p in self._manifest["outputs"]
         ]

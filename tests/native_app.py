@@ -31,11 +31,17 @@ def compile_c(output: Path, sources: list[Path], flags: list[str]) -> Path:
     return output
 
 
-def compile_app(folder: Path, gen: Path = STUB, *, board_id: str = "native") -> Path:
-    """Build the native firmware around the model in `gen`; `board_id` is whom it claims to be."""
+def compile_app(
+    folder: Path, gen: Path = STUB, *, board_id: str = "native", kernels: bool = False
+) -> Path:
+    """Build the native firmware around the model in `gen`; `board_id` is whom it claims to be.
+
+    A generated model needs `kernels`, the stub does without.
+    """
     parts = [FIRMWARE / "app", FIRMWARE / "link", gen]
+    parts += [FIRMWARE / "kernels" / "ref"] if kernels else []
     sources = [source for part in parts for source in sorted(part.glob("*.c"))]
-    includes = [f"-I{part}" for part in [*parts, FIRMWARE / "board"]]
+    includes = [f"-I{part}" for part in [*parts, FIRMWARE / "kernels", FIRMWARE / "board"]]
     port = folder / "board.c"
     text = (FIRMWARE / "board" / "native" / "board.c").read_text()
     port.write_text(text.replace('.id = "native"', f'.id = "{board_id}"'))

@@ -11,7 +11,7 @@ import pytest
 from model import __version__
 from quantize.ops import OPS
 from quantize.tflite.schema import OPTIONS
-from tests.factory import GENERATORS
+from tests.generators import GENERATORS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -35,7 +35,7 @@ def test_every_kernel_has_a_file_a_comment_and_a_caller(name: str) -> None:
     assert "Rounding:" in text
     assert f"void {name}(" in text
     callers = [p for p in (ROOT / "quantize/ops").glob("*.py") if f'"{name}"' in p.read_text()]
-    assert callers
+    assert callers, "no operator calls it"
 
 
 def test_every_kernel_file_is_declared() -> None:

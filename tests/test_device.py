@@ -41,6 +41,7 @@ extern const model_tensor_t model_inputs[MODEL_INPUT_COUNT];
 extern const model_tensor_t model_outputs[MODEL_OUTPUT_COUNT];
 extern const uint8_t model_golden_inputs[MODEL_GOLDEN_COUNT][MODEL_GOLDEN_INPUT_BYTES];
 extern const uint8_t model_golden_outputs[MODEL_GOLDEN_COUNT][MODEL_GOLDEN_OUTPUT_BYTES];
+void model_reset(uint8_t *arena);
 void model_step(uint8_t *arena, int32_t step);
 void model_invoke(uint8_t *arena);
 #endif
@@ -52,6 +53,9 @@ const model_tensor_t model_inputs[2] = {{0, 3000}, {3008, 100}};
 const model_tensor_t model_outputs[2] = {{3120, 30}, {4000, 1500}};
 const uint8_t model_golden_inputs[1][3100] = {{0}};
 const uint8_t model_golden_outputs[1][1530] = {{0}};
+void model_reset(uint8_t *arena) {
+    (void)arena;
+}
 void model_step(uint8_t *arena, int32_t step) {
     for (int32_t i = 0; step == 0 && i < 30; i++) {
         arena[3120 + i] = arena[3008 + i];
@@ -319,6 +323,8 @@ TOP = 0xFFFFFFFF
         (MessageType.READ_ARENA, protocol.pair_payload(1024, 1), Status.BAD_ARGUMENT),
         (MessageType.READ_ARENA, protocol.pair_payload(TOP, 1), Status.BAD_ARGUMENT),
         (MessageType.READ_ARENA, protocol.pair_payload(4, TOP), Status.BAD_ARGUMENT),
+        (MessageType.RESET, b"", Status.OK),
+        (MessageType.RESET, b"x", Status.BAD_LENGTH),
     ],
 )
 def test_every_request_is_answered_with_its_status(
@@ -364,6 +370,17 @@ def test_a_line_that_is_not_printable_is_answered_with_a_line(stub: Path) -> Non
     event = Raw(transport).until(lambda e: isinstance(e, TextLine) and "error" in e.text)
     assert event == TextLine(text="error: this line is too long or not printable; type help")
     transport.close()
+
+
+def test_a_reset_forgets_inputs_and_outputs(raw: Raw) -> None:
+    whole = protocol.write_input_payload(0, 0, b"\x01" * 768)
+    assert raw.send(WRITE, whole).status == Status.OK
+    assert raw.send(MessageType.RESET).status == Status.OK
+    assert raw.send(MessageType.INVOKE).status == Status.BAD_STATE
+    assert raw.send(WRITE, whole).status == Status.OK
+    assert raw.send(MessageType.INVOKE).status == Status.OK
+    assert raw.send(MessageType.RESET).status == Status.OK
+    assert raw.send(READ, protocol.read_output_payload(0, 0, 7)).status == Status.BAD_STATE
 
 
 def test_a_case_left_unfinished_does_not_leak_into_the_next(raw: Raw) -> None:

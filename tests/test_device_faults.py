@@ -76,7 +76,7 @@ def test_a_late_reply_is_not_taken_for_the_next_one(stub: Path) -> None:
 
 def test_a_receiver_that_is_deaf_while_it_works_is_still_served(stub: Path) -> None:
     request = len(protocol.encode(Frame(type=1, sequence=1)))
-    deaf = Fault(kind=FaultKind.DROP, at=request + 200, count=1000)
+    deaf = Fault(kind=FaultKind.DROP, at=request + 200, count=700)
     with faulty(stub, on_write=[deaf]) as device:
         for value in range(4):
             assert device.run([bytes([value]) * 768]) == [bytes([2 * value]) * 7]
@@ -89,7 +89,8 @@ def wire_bytes(kind: MessageType, payload: bytes = b"") -> int:
 def test_a_lost_frame_is_noticed_by_the_reply_to_the_next(stub: Path) -> None:
     data = bytes(range(1, 97)) * 8
     write = wire_bytes(WRITE, protocol.write_input_payload(0, 0, data))
-    lost = Fault(kind=FaultKind.DROP, at=wire_bytes(MessageType.HELLO), count=write)
+    begins = wire_bytes(MessageType.HELLO) + wire_bytes(MessageType.RESET)
+    lost = Fault(kind=FaultKind.DROP, at=begins, count=write)
     line = FaultyTransport(start(stub), on_write=[lost])
     begin = time.monotonic()
     with Device(line, timeout_s=60.0) as device:
@@ -100,7 +101,7 @@ def test_a_lost_frame_is_noticed_by_the_reply_to_the_next(stub: Path) -> None:
 def test_a_lost_run_is_noticed_by_the_probe_behind_it(stub: Path) -> None:
     data = bytes(range(1, 97)) * 8
     write = wire_bytes(WRITE, protocol.write_input_payload(0, 0, data))
-    begins = wire_bytes(MessageType.HELLO) + write
+    begins = wire_bytes(MessageType.HELLO) + wire_bytes(MessageType.RESET) + write
     lost = Fault(kind=FaultKind.DROP, at=begins, count=wire_bytes(MessageType.INVOKE))
     line = FaultyTransport(start(stub), on_write=[lost])
     begin = time.monotonic()

@@ -15,7 +15,7 @@ from quantize.errors import ModelError
 from quantize.golden import Golden, load_golden, make_golden, random_inputs, save_golden
 from quantize.manifest import compile_model
 from quantize.tflite.reader import parse_model
-from tests.factory import GENERATORS
+from tests.generators import GENERATORS
 
 MODEL = GENERATORS["CONV_2D"](np.random.default_rng(3))
 

@@ -14,7 +14,7 @@ from quantize.manifest import compile_model
 from quantize.ops import OPS
 from quantize.reference import Reference
 from quantize.tflite.reader import parse_model
-from tests.factory import GENERATORS
+from tests.generators import GENERATORS
 from tests.host_c import HostModel
 
 ROWS = int(os.environ.get("ROWS", "20"))  # random models an operator
@@ -48,6 +48,7 @@ def test_reference_equals_tflite_micro(name: str) -> None:
         model, golden = _row(name, row)
         reference = Reference(parse_model(model))
         for case in range(CASES):
+            reference.reset()
             got = reference.run(golden.case_inputs(case))
             _compare(name, row, "the integer reference", case, got, golden.case_outputs(case))
 
@@ -59,5 +60,6 @@ def test_host_c_equals_tflite_micro(name: str, tmp_path: Path) -> None:
         gen = tmp_path / str(row)
         host = HostModel(gen, compile_model(model, golden, gen, name="row", settings={}))
         for case in range(CASES):
+            host.reset()
             got = host.run(golden.case_inputs(case))
             _compare(name, row, "host C", case, got, golden.case_outputs(case))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +21,7 @@ from model.files import write_bytes
 from quantize.golden import load_golden, make_golden, random_inputs, save_golden
 from quantize.manifest import compile_model
 from quantize.tflite.reader import parse_model
-from tests.factory import GENERATORS
+from tests.generators import GENERATORS
 
 NAME = "small"
 CASES = 5
@@ -136,3 +139,19 @@ def test_no_firmware_says_what_to_run(root: Path, tmp_path: Path) -> None:
     board = load_board("native")
     with pytest.raises(UsageError, match="make build BOARD=native"):
         run_parity(out_dir, board, choose_target(board, None, None), None)
+
+
+def test_a_firmware_runs_at_the_terminal(root: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "host_tools", "run", NAME, "qemu_m4"],
+        input="info\nbench 2\nnonsense\n",
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "self-test PASS: 2 of 2" in done.stdout
+    assert "counts per inference, 2 runs" in done.stdout
+    assert "unknown command 'nonsense'" in done.stdout

@@ -169,6 +169,7 @@ EXAMPLES: dict[str, tuple[int, int, int, bytes]] = {
     "request: sequence 7, step 1": (7, 7, 0, protocol.u32_payload(1)),
     "request: sequence 8, offset 768, count 4": (8, 8, 0, protocol.pair_payload(768, 4)),
     "reply: 02 04 06 08": (0x88, 8, 0, b"\x02\x04\x06\x08"),
+    "request: sequence 9": (9, 9, 0, b""),
     "reply: BAD_CRC": (0xFF, 0, 2, b""),
 }
 

@@ -13,7 +13,8 @@ from quantize.golden import make_golden, random_inputs
 from quantize.manifest import compile_model
 from quantize.reference import compile_graph
 from quantize.tflite.reader import parse_model, read_model
-from tests.factory import GENERATORS, ModelBuilder
+from tests.factory import ModelBuilder
+from tests.generators import GENERATORS
 
 MODEL = GENERATORS["CONV_2D"](np.random.default_rng(3))
 

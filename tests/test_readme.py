@@ -9,7 +9,6 @@ import pytest
 
 from host_tools.errors import UsageError
 from host_tools.readme import PICTURE, README, stored_results, with_numbers
-from quantize.ops import OPS
 
 ROOT = Path(__file__).parents[1]
 TEXT = README.read_text("utf-8")
@@ -47,11 +46,6 @@ def test_every_path_named_exists() -> None:
             generated = {"model.c", "model.h", "manifest.json", "parity.json", "report.html"}
             generated |= {"quantize.json", "train.json", "cross_validation.json", "bench.json"}
             assert any(p.exists() for p in found) or Path(path).name in generated, path
-
-
-def test_the_operators_are_listed() -> None:
-    for name in OPS:
-        assert re.search(rf"\b{name}\b", TEXT), name
 
 
 def test_the_project_speaks_of_itself_alone() -> None:

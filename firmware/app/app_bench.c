@@ -60,5 +60,5 @@ void app_bench(app_t *app, uint32_t count)
     app_text_line(&app->text, "  step      counts");
     app_model_load_golden(&app->model, 0);
     (void)app_model_run_to(&app->model, MODEL_STEP_COUNT - 1, print_step, &app->text);
-    app_model_forget(&app->model);
+    app_model_reset(&app->model);
 }

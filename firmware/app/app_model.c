@@ -15,6 +15,7 @@ void app_model_init(app_model_t *model)
     memset(model, 0, sizeof(*model));
     memset(model->arena, PAINT, sizeof(model->arena));
     memset(model->canary, PAINT, sizeof(model->canary));
+    model_reset(model->arena);
 }
 
 /* Whether [offset, offset + count) lies in `bytes`, without overflow. */
@@ -59,10 +60,16 @@ link_status_t app_model_output(const app_model_t *model, const link_range_t *whe
     return LINK_STATUS_OK;
 }
 
-void app_model_forget(app_model_t *model)
+static void forget_case(app_model_t *model)
 {
     memset(model->written, 0, sizeof(model->written));
     model->has_outputs = false;
+}
+
+void app_model_reset(app_model_t *model)
+{
+    forget_case(model);
+    model_reset(model->arena);
 }
 
 static bool use_up_inputs(app_model_t *model)
@@ -72,7 +79,7 @@ static bool use_up_inputs(app_model_t *model)
             return false;
         }
     }
-    app_model_forget(model);
+    forget_case(model);
     return true;
 }
 
@@ -124,12 +131,12 @@ link_status_t app_model_run_to(app_model_t *model, uint32_t last, app_on_step_t 
 void app_model_load_golden(app_model_t *model, uint32_t golden)
 {
     const uint8_t *data = model_golden_inputs[golden];
+    app_model_reset(model);
     for (uint32_t i = 0; i < MODEL_INPUT_COUNT; i++) {
         memcpy(&model->arena[model_inputs[i].offset], data, model_inputs[i].bytes);
         model->written[i] = model_inputs[i].bytes;
         data += model_inputs[i].bytes;
     }
-    model->has_outputs = false;
 }
 
 uint32_t app_model_arena_used(const app_model_t *model)

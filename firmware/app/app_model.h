@@ -28,7 +28,8 @@ link_status_t app_model_write(app_model_t *model, const link_offset_t *where, co
 link_status_t app_model_output(const app_model_t *model, const link_range_t *where,
                                const uint8_t **data);
 
-/* Run on the written inputs, which are used up; BAD_STATE when they are not complete. */
+/* Run on the written inputs, which are used up; BAD_STATE when they are not complete.
+ * The model's state, if it has one, goes on from the run before. */
 link_status_t app_model_invoke(app_model_t *model, uint32_t *ticks);
 
 /* The same, step by step from 0 to `last`; `on_step` gets each step's ticks. */
@@ -36,11 +37,11 @@ typedef void app_on_step_t(void *context, uint32_t step, uint32_t ticks);
 link_status_t app_model_run_to(app_model_t *model, uint32_t last, app_on_step_t *on_step,
                                void *context);
 
-/* Write all inputs of a golden case. */
+/* Write all inputs of a golden case, which begins with a reset. */
 void app_model_load_golden(app_model_t *model, uint32_t golden);
 
-/* No inputs, no outputs: what a self-test left behind is nobody's case. */
-void app_model_forget(app_model_t *model);
+/* No inputs, no outputs, and no state: nothing of what ran before is left. */
+void app_model_reset(app_model_t *model);
 
 /* Bytes from the arena's start to the last one that was ever written. */
 uint32_t app_model_arena_used(const app_model_t *model);

@@ -46,5 +46,5 @@ void app_selftest(app_t *app)
             note_failure(&app->selftest, golden, index, got);
         }
     }
-    app_model_forget(&app->model);
+    app_model_reset(&app->model);
 }

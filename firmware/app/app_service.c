@@ -142,6 +142,13 @@ static link_status_t on_read_arena(app_t *app, exchange_t *exchange)
     return LINK_STATUS_OK;
 }
 
+static link_status_t on_reset(app_t *app, exchange_t *exchange)
+{
+    (void)exchange;
+    app_model_reset(&app->model);
+    return LINK_STATUS_OK;
+}
+
 typedef struct {
     uint8_t type;
     uint16_t min_length; /* of the request's payload */
@@ -160,6 +167,7 @@ static const message_t *find_message(uint8_t type)
         {LINK_PROFILE, sizeof(link_pair_t), sizeof(link_pair_t), on_profile},
         {LINK_RUN_TO, sizeof(uint32_t), sizeof(uint32_t), on_run_to},
         {LINK_READ_ARENA, sizeof(link_pair_t), sizeof(link_pair_t), on_read_arena},
+        {LINK_RESET, 0, 0, on_reset},
     };
     for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
         if (messages[i].type == type) {

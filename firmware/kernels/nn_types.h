@@ -53,11 +53,33 @@ typedef struct {
     const nn_requant_t *requant; /* [output_depth] */
 } nn_fully_connected_t;
 
+#define NN_MATMUL_BATCH_AXES 3
+/* Elements from one batch, row and column of a matrix to the next. */
+typedef struct {
+    int32_t batch[NN_MATMUL_BATCH_AXES]; /* outer to inner, 0 where the operand repeats */
+    int32_t row, column;
+    int32_t offset;
+} nn_matrix_t;
+
+typedef struct {
+    int32_t batches[NN_MATMUL_BATCH_AXES]; /* outer to inner, unused ones 1 */
+    int32_t rows, depth, columns;
+    nn_matrix_t a, b; /* [rows][depth], [depth][columns] */
+    int32_t output_offset;
+    nn_requant_t requant;
+} nn_batch_matmul_t;
+
 typedef struct {
     nn_shape_t input, output;
     nn_window_t window; /* dilation 1 */
     int32_t act_min, act_max;
 } nn_pool_t;
+
+typedef struct {
+    nn_shape_t input, output;
+    int32_t step_h, step_w; /* from one output to the next, in 1/1024 of an input position */
+    int32_t origin_h, origin_w;
+} nn_resize_t;
 
 #define NN_REDUCE_AXES 4
 typedef struct {
@@ -65,8 +87,18 @@ typedef struct {
     nn_axis_t reduced[NN_REDUCE_AXES]; /* outer to inner, unused ones {1, 0} */
     int32_t input_offset_sum;          /* input offset times the number of summed elements */
     int32_t output_offset;
-    nn_requant_t requant; /* with 1 / number of summed elements folded in */
+    nn_requant_t requant; /* of a mean: with 1 / number of summed elements folded in */
 } nn_mean_t;
+
+typedef struct {
+    nn_axis_t kept[NN_REDUCE_AXES];    /* outer to inner, unused ones {1, 0} */
+    nn_axis_t reduced[NN_REDUCE_AXES]; /* outer to inner, unused ones {1, 0} */
+} nn_reduce_t;
+
+typedef struct {
+    int32_t outer, count, inner; /* the input's shape; `count` is searched */
+    int32_t sign;                /* 1 finds the maximum, -1 the minimum */
+} nn_arg_max_t;
 
 #define NN_BROADCAST_AXES 6
 typedef struct {
@@ -79,19 +111,85 @@ typedef struct {
     nn_broadcast_t walk;
     int32_t a_offset, b_offset, output_offset, act_min, act_max;
     int32_t left_shift;
+    int32_t b_sign; /* 1, or -1 to subtract b; not for nn_squared_difference_s8 */
     nn_requant_t a_requant, b_requant, output_requant;
 } nn_add_t;
+
+typedef struct {
+    nn_broadcast_t walk;
+    int32_t a_offset, b_offset, output_offset, act_min, act_max;
+    nn_requant_t requant;
+} nn_mul_t;
+
+typedef struct {
+    nn_broadcast_t walk;
+    int32_t a_offset, alpha_offset, output_offset;
+    nn_requant_t requant;       /* of an input of at least 0 */
+    nn_requant_t alpha_requant; /* of a negative input times alpha */
+} nn_prelu_t;
+
+#define NN_COPY_AXES 6
+typedef struct {
+    int32_t count[NN_COPY_AXES];         /* outer to inner, each at least 1 */
+    int32_t input_stride[NN_COPY_AXES];  /* bytes */
+    int32_t output_stride[NN_COPY_AXES]; /* bytes */
+    int32_t input_offset, output_offset; /* of the first run, bytes */
+    int32_t run_bytes;                   /* contiguous on both sides */
+} nn_copy_t;
+
+typedef struct {
+    int32_t count; /* bytes */
+    int32_t value; /* of each byte, -128 .. 127 */
+} nn_fill_t;
+
+typedef struct {
+    int32_t outer, rows, columns;
+    int32_t outer_stride;         /* of the input, bytes */
+    int32_t run_bytes;            /* contiguous on both sides */
+    const int32_t *row_offset;    /* [rows] into the input, bytes */
+    const int32_t *column_offset; /* [columns] from the row, bytes */
+} nn_gather_t;
+
+typedef struct {
+    int32_t count;
+    const int8_t *table; /* [256], for -128 first */
+} nn_lut_t;
+
+typedef enum { NN_S8, NN_U8, NN_S16 } nn_type_t;
 
 typedef struct {
     int32_t count;
     int32_t input_offset, output_offset;
     nn_requant_t requant;
+    nn_type_t input_type, output_type; /* nn_rescale only */
 } nn_rescale_t;
+
+typedef struct {
+    int32_t count;
+    const int32_t *thresholds; /* [255], ascending: bits of floats in the kernel's order */
+} nn_quantize_t;
+
+typedef struct {
+    int32_t count;
+    const float *values; /* [256], for -128 first */
+} nn_dequantize_t;
 
 typedef struct {
     int32_t rows, depth;
     int32_t multiplier, left_shift; /* input scale times beta in Q5.26 */
     int32_t diff_min;               /* a smaller difference to the row's maximum gives 0 */
 } nn_softmax_t;
+
+typedef struct {
+    int32_t batches, input_depth, units;
+    int32_t rank;        /* filters of a unit */
+    int32_t memory;      /* values that a filter remembers, the newest last */
+    int32_t state_bytes; /* of an element of the state and of the time weights: 1 or 2 */
+    int32_t input_offset, state_zero_point, output_offset;
+    const int8_t *feature_weights; /* [units * rank][input_depth] */
+    const void *time_weights;      /* [units * rank][memory] */
+    const int32_t *bias;           /* [units] */
+    nn_requant_t state_requant, output_requant;
+} nn_svdf_t;
 
 #endif

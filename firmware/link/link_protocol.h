@@ -32,6 +32,7 @@ typedef enum {
     LINK_PROFILE = 0x06,     /* link_pair_t: first step, count */
     LINK_RUN_TO = 0x07,      /* u32 step */
     LINK_READ_ARENA = 0x08,  /* link_pair_t: offset, count */
+    LINK_RESET = 0x09,       /* nothing */
     LINK_ERROR = 0xFF,       /* a reply only: what arrived belongs to no request */
 } link_type_t;
 

@@ -1,8 +1,7 @@
-"""ADD: the sum of two tensors, with broadcasting."""
+"""ADD and SUB: the sum or difference of two tensors; SQUARED_DIFFERENCE; all with broadcasting."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,13 +11,14 @@ from quantize.ops.base import (
     CCall,
     Int8Array,
     OpSpec,
-    activation_input,
     check_shape,
     int8_output,
     malformed,
-    refuse,
+    operand,
 )
+from quantize.ops.broadcast import broadcast_shape, c_broadcast, full_operands
 from quantize.scheme import (
+    IntArray,
     Requant,
     Rounding,
     activation_range,
@@ -28,13 +28,13 @@ from quantize.scheme import (
 )
 from quantize.tflite.graph import Graph, Operator
 
-MAX_RANK = 6  # TFLite Micro's limit
 LEFT_SHIFT = 20  # bits of head room that TFLite gives int8 operands before rescaling
+SQUARE_LEFT_SHIFT = 7  # so that the square fits into 32 bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddParams:
-    """The integers of an ADD."""
+    """The integers of an ADD, SUB or SQUARED_DIFFERENCE."""
 
     shapes: tuple[tuple[int, ...], tuple[int, ...]]
     output_shape: tuple[int, ...]
@@ -42,37 +42,26 @@ class AddParams:
     output_offset: int
     act_min: int
     act_max: int
+    left_shift: int
     requants: tuple[Requant, Requant]
     output_requant: Requant
 
 
-def broadcast_shape(op: Operator, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of an element-wise result; refuses more dimensions than TFLite Micro takes."""
-    if max(len(a), len(b)) > MAX_RANK:
-        raise refuse(op, f"{max(len(a), len(b))} dimensions", f"reshape to at most {MAX_RANK}")
-    try:
-        return tuple(int(d) for d in np.broadcast_shapes(a, b))
-    except ValueError as error:
-        raise malformed(op, f"shapes {list(a)} and {list(b)} do not broadcast") from error
-
-
-def broadcast_strides(shape: tuple[int, ...], rank: int) -> list[int]:
-    """Element strides over `rank` output axes; 0 where `shape` repeats."""
-    padded = (1,) * (rank - len(shape)) + shape
-    return [0 if d == 1 else math.prod(padded[i + 1 :]) for i, d in enumerate(padded)]
-
-
-def prepare(graph: Graph, op: Operator) -> AddParams:
-    """Check an ADD of two run-time tensors."""
-    a, a_quant = activation_input(graph, op, 0)
-    b, b_quant = activation_input(graph, op, 1)
+def _prepare(graph: Graph, op: Operator, *, square: bool = False) -> AddParams:
+    """Check the operator; either operand may be a constant."""
+    a, a_quant = operand(graph, op, 0)
+    b, b_quant = operand(graph, op, 1)
     target, target_quant = int8_output(graph, op)
     check_shape(op, target, broadcast_shape(op, a.shape, b.shape))
-    act_min, act_max = activation_range(int(op.options["activation"]), target_quant)
+    act_min, act_max = activation_range(int(op.options.get("activation", 0)), target_quant)
     twice_max = 2.0 * max(a_quant.scale[0], b_quant.scale[0])
-    output_factor = twice_max / ((1 << LEFT_SHIFT) * target_quant.scale[0])
-    if output_factor >= 1:
-        raise malformed(op, "the output's scale is too small for its inputs")
+    left_shift = SQUARE_LEFT_SHIFT if square else LEFT_SHIFT
+    if square:
+        output_factor = twice_max**2 / ((1 << 2 * left_shift) * target_quant.scale[0])
+    else:
+        output_factor = twice_max / ((1 << left_shift) * target_quant.scale[0])
+        if output_factor >= 1:
+            raise malformed(op, "the output's scale is too small for its inputs")
     return AddParams(
         shapes=(a.shape, b.shape),
         output_shape=target.shape,
@@ -80,6 +69,7 @@ def prepare(graph: Graph, op: Operator) -> AddParams:
         output_offset=target_quant.zero_point[0],
         act_min=act_min,
         act_max=act_max,
+        left_shift=left_shift,
         requants=(
             quantize_multiplier(a_quant.scale[0] / twice_max),
             quantize_multiplier(b_quant.scale[0] / twice_max),
@@ -88,49 +78,79 @@ def prepare(graph: Graph, op: Operator) -> AddParams:
     )
 
 
-def reference(p: AddParams, inputs: Sequence[Int8Array]) -> Int8Array:
-    """Two broadcastable tensors -> output_shape."""
-    total = np.zeros(p.output_shape, np.int64)
-    for values, offset, requant in zip(inputs, p.offsets, p.requants, strict=True):
-        wide = (values.astype(np.int64) + offset) << LEFT_SHIFT
-        total = total + multiply_by_quantized_multiplier(wide, requant.multiplier, requant.shift)
-    scaled = multiply_by_quantized_multiplier(
-        total, p.output_requant.multiplier, p.output_requant.shift
+def _rescaled(p: AddParams, inputs: Sequence[Int8Array], side: int) -> IntArray:
+    wide = (inputs[side].astype(np.int64) + p.offsets[side]) << p.left_shift
+    return multiply_by_quantized_multiplier(
+        wide, p.requants[side].multiplier, p.requants[side].shift
     )
+
+
+def _output(p: AddParams, total: IntArray) -> Int8Array:
+    r = p.output_requant
+    scaled = multiply_by_quantized_multiplier(total, r.multiplier, r.shift)
     return np.clip(wrap32(scaled + p.output_offset), p.act_min, p.act_max).astype(np.int8)
 
 
-def _c_call(p: AddParams) -> CCall:
-    rows = (
-        [1] * (MAX_RANK - len(p.output_shape)) + list(p.output_shape),
-        broadcast_strides(p.shapes[0], MAX_RANK),
-        broadcast_strides(p.shapes[1], MAX_RANK),
-    )
-    walk = ", ".join("{" + ", ".join(str(v) for v in row) + "}" for row in rows)
+def _add(p: AddParams, inputs: Sequence[Int8Array]) -> Int8Array:
+    return _output(p, _rescaled(p, inputs, 0) + _rescaled(p, inputs, 1))
+
+
+def _subtract(p: AddParams, inputs: Sequence[Int8Array]) -> Int8Array:
+    return _output(p, _rescaled(p, inputs, 0) - _rescaled(p, inputs, 1))
+
+
+def _square(p: AddParams, inputs: Sequence[Int8Array]) -> Int8Array:
+    return _output(p, (_rescaled(p, inputs, 0) - _rescaled(p, inputs, 1)) ** 2)
+
+
+def _c_call(p: AddParams, function: str, b_sign: int) -> CCall:
     a, b, out = (f"{{{r.multiplier}, {r.shift}}}" for r in (*p.requants, p.output_requant))
     return CCall(
-        function="nn_add_s8",
+        function=function,
         params_type="nn_add_t",
         params={
-            "walk": f"{{{walk}}}",
+            "walk": c_broadcast(*p.shapes, p.output_shape),
             "a_offset": str(p.offsets[0]),
             "b_offset": str(p.offsets[1]),
             "output_offset": str(p.output_offset),
             "act_min": str(p.act_min),
             "act_max": str(p.act_max),
-            "left_shift": str(LEFT_SHIFT),
+            "left_shift": str(p.left_shift),
+            "b_sign": str(b_sign),
             "a_requant": a,
             "b_requant": b,
             "output_requant": out,
         },
+        inputs=(0, 1),
     )
 
 
-SPEC = OpSpec(
+ADD = OpSpec(
     name="ADD",
     max_version=4,
     rounding=Rounding.DOUBLE,
-    prepare=prepare,
-    reference=reference,
-    c_call=_c_call,
+    prepare=_prepare,
+    reference=_add,
+    calls=lambda p: (_c_call(p, "nn_add_s8", 1),),
+    in_place=full_operands,
+)
+
+SUB = OpSpec(
+    name="SUB",
+    max_version=3,
+    rounding=Rounding.DOUBLE,
+    prepare=_prepare,
+    reference=_subtract,
+    calls=lambda p: (_c_call(p, "nn_add_s8", -1),),
+    in_place=full_operands,
+)
+
+SQUARED_DIFFERENCE = OpSpec(
+    name="SQUARED_DIFFERENCE",
+    max_version=2,
+    rounding=Rounding.DOUBLE,
+    prepare=lambda graph, op: _prepare(graph, op, square=True),
+    reference=_square,
+    calls=lambda p: (_c_call(p, "nn_squared_difference_s8", -1),),
+    in_place=full_operands,
 )

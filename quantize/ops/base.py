@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,12 @@ from quantize.errors import ModelError, UnsupportedOperator
 from quantize.scheme import QuantParams, Requant, Rounding, quantize_multiplier
 from quantize.tflite.graph import Graph, Operator, Tensor
 
+MAX_WINDOW = 1 << 14  # TFLite Micro keeps strides and padding in 16 bits
+MAX_TAPS = 1 << 24  # output elements times window positions, per channel
+
 P = TypeVar("P")
 Int8Array = npt.NDArray[np.int8]
+Array = npt.NDArray[Any]  # the value of a tensor of any type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +34,14 @@ class CConstant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CCall:
-    """How model.c calls an operator's kernel: function(&params, inputs..., output)."""
+    """One kernel call in model.c: function(&params, inputs..., outputs...)."""
 
     function: str
     params_type: str
     params: dict[str, str]  # field -> C initialiser; a value '@weights' points to that constant
     constants: tuple[CConstant, ...] = ()
+    inputs: tuple[int, ...] = (0,)  # positions of the operator's inputs that the kernel takes
+    outputs: tuple[int, ...] = (0,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +53,13 @@ class OpSpec(Generic[P]):
     max_version: int
     rounding: Rounding
     prepare: Callable[[Graph, Operator], P]
-    reference: Callable[[P, Sequence[Int8Array]], Int8Array]
-    c_call: Callable[[P], CCall]
+    reference: Callable[[P, Sequence[Array]], Array | tuple[Array, ...]]
+    calls: Callable[[P], tuple[CCall, ...]]  # () for an operator marked alias
     macs: Callable[[P], int] = field(default=lambda _: 0)
+    # positions of inputs whose element i is read before output element i is written, and not after
+    in_place: Callable[[P], tuple[int, ...]] = field(default=lambda _: ())
     alias: bool = False  # the output is the input's bytes: no kernel, the two share memory
+    state: tuple[int, ...] = ()  # inputs that are variable; reference returns them after outputs
 
 
 def refuse(op: Operator, what: str, fix: str) -> UnsupportedOperator:
@@ -81,6 +91,12 @@ def activation_input(graph: Graph, op: Operator, position: int) -> tuple[Tensor,
     return tensor, quant
 
 
+def operand(graph: Graph, op: Operator, position: int) -> tuple[Tensor, QuantParams]:
+    """An int8 input that may be a constant, with its quantisation."""
+    tensor = graph.input(op, position)
+    return tensor, int8_tensor(op, tensor, f"input {position}")
+
+
 def int8_output(graph: Graph, op: Operator) -> tuple[Tensor, QuantParams]:
     """The int8 output, with its quantisation."""
     tensor = graph.output(op)
@@ -97,9 +113,11 @@ def int8_weights(graph: Graph, op: Operator, rank: int) -> tuple[Tensor, QuantPa
     return tensor, tensor.quant, tensor.data.astype(np.int8)
 
 
-def int32_bias(graph: Graph, op: Operator, channels: int) -> npt.NDArray[np.int32]:
+def int32_bias(
+    graph: Graph, op: Operator, channels: int, *, position: int = 2
+) -> npt.NDArray[np.int32]:
     """Constant int32 bias [channels]; zeros when absent."""
-    tensor = graph.optional_input(op, 2)
+    tensor = graph.optional_input(op, position)
     if tensor is None:
         return np.zeros(channels, np.int32)
     if tensor.dtype != "int32" or tensor.data is None:
@@ -140,6 +158,8 @@ def window(op: Operator, size: int, kernel: int, stride: int, dilation: int) -> 
     if stride < 1 or dilation < 1 or kernel < 1 or padding not in (0, 1):
         raise malformed(op, f"padding {padding}, stride {stride}, dilation {dilation}")
     effective = (kernel - 1) * dilation + 1
+    if max(effective, stride) > MAX_WINDOW:
+        raise refuse(op, f"a window of {effective} with stride {stride}", f"at most {MAX_WINDOW}")
     if padding == 1:
         if effective > size:
             raise malformed(op, f"a window of {effective} does not fit into {size}")
@@ -148,21 +168,31 @@ def window(op: Operator, size: int, kernel: int, stride: int, dilation: int) -> 
     return out, max((out - 1) * stride + effective - size, 0) // 2
 
 
+def check_taps(op: Operator, output_shape: Sequence[int], kernel: Sequence[int]) -> None:
+    """Refuse a sliding window with more taps than a board could compute in minutes."""
+    taps = math.prod(output_shape) * math.prod(kernel)
+    if taps > MAX_TAPS:
+        raise refuse(op, f"{taps} taps of its window", f"at most {MAX_TAPS}; make it smaller")
+
+
 def requant_constant(requants: Sequence[Requant]) -> CConstant:
     """The requantisation factors as a C array."""
     values = tuple(f"{{{r.multiplier}, {r.shift}}}" for r in requants)
     return CConstant(suffix="requant", ctype="nn_requant_t", values=values, bytes=8 * len(values))
 
 
-def int_constant_array(suffix: str, ctype: str, data: npt.NDArray[np.integer]) -> CConstant:
+def int_constant_array(suffix: str, ctype: str, data: Array) -> CConstant:
     """An integer array as a C array."""
     values = tuple(c_int(int(v)) for v in data.reshape(-1))
     return CConstant(suffix=suffix, ctype=ctype, values=values, bytes=data.nbytes)
 
 
+_SMALL = {value: str(value) for value in range(-128, 256)}  # shared: weights are many
+
+
 def c_int(value: int) -> str:
     """A decimal C literal of type int32_t; INT32_MIN has no literal of its own."""
-    return "INT32_MIN" if value == -(2**31) else str(value)
+    return _SMALL.get(value) or ("INT32_MIN" if value == -(2**31) else str(value))
 
 
 def c_shape(shape: Sequence[int]) -> str:

@@ -16,6 +16,7 @@ from quantize.ops.base import (
     c_shape,
     channel_requants,
     check_shape,
+    check_taps,
     int8_output,
     int8_weights,
     int32_bias,
@@ -61,6 +62,7 @@ def conv_params(
     out_h, pad_h = window(op, height, kernel[0], int(o["stride_h"]), int(o["dilation_h"]))
     out_w, pad_w = window(op, width, kernel[1], int(o["stride_w"]), int(o["dilation_w"]))
     check_shape(op, target, (n, out_h, out_w, channels))
+    check_taps(op, (n, out_h, out_w, source.shape[3] * max(depth_multiplier, 1)), kernel)
     act_min, act_max = activation_range(int(o["activation"]), target_quant)
     return ConvParams(
         input_shape=source.shape,
@@ -135,6 +137,6 @@ SPEC = OpSpec(
     rounding=Rounding.DOUBLE,
     prepare=prepare,
     reference=reference,
-    c_call=lambda p: conv_call("nn_conv_2d_s8", p),
+    calls=lambda p: (conv_call("nn_conv_2d_s8", p),),
     macs=lambda p: int(np.prod(p.output_shape)) * p.weights[0].size,
 )

@@ -26,6 +26,9 @@ def prepare(graph: Graph, op: Operator) -> ConvParams:
         fix = "TFLite Micro crashes on it; export with a bias"
         raise refuse(op, "an absent bias is spelt as input -1", fix)
     multiplier = channels // source.shape[3]
+    if op.options["depth_multiplier"] != multiplier:
+        stated = op.options["depth_multiplier"]
+        raise malformed(op, f"depth multiplier {stated}, its shapes say {multiplier}")
     return conv_params(graph, op, weights.shape[1:3], channels, multiplier)
 
 
@@ -43,6 +46,6 @@ SPEC = OpSpec(
     rounding=Rounding.DOUBLE,
     prepare=prepare,
     reference=reference,
-    c_call=lambda p: conv_call("nn_depthwise_conv_2d_s8", p),
+    calls=lambda p: (conv_call("nn_depthwise_conv_2d_s8", p),),
     macs=lambda p: int(np.prod(p.output_shape)) * p.weights.shape[1] * p.weights.shape[2],
 )

@@ -23,7 +23,7 @@ from quantize.ops.base import (
     requant_constant,
 )
 from quantize.ops.window import output_values
-from quantize.scheme import QuantParams, Requant, Rounding, activation_range, quantize_multiplier
+from quantize.scheme import Requant, Rounding, activation_range
 from quantize.tflite.graph import Graph, Operator
 
 
@@ -49,7 +49,9 @@ def prepare(graph: Graph, op: Operator) -> FullyConnectedParams:
     if op.options["weights_format"] != 0:
         raise refuse(op, "shuffled weights", "export with the default weights format")
     depth = weights.shape[1]
-    if source.elements % depth or target.elements != source.elements // depth * len(weights):
+    rows = source.elements // depth
+    fits = source.elements == rows * depth and target.elements == rows * len(weights)
+    if not fits or target.shape[-1:] != (len(weights),):
         raise malformed(
             op,
             f"input {list(source.shape)}, weights {list(weights.shape)} and output "
@@ -66,18 +68,8 @@ def prepare(graph: Graph, op: Operator) -> FullyConnectedParams:
         act_max=act_max,
         weights=weights,
         bias=int32_bias(graph, op, len(weights)),
-        requants=_requants(source_quant, weight_quant, target_quant, len(weights)),
+        requants=channel_requants(source_quant, weight_quant, target_quant, len(weights)),
     )
-
-
-def _requants(
-    source: QuantParams, weights: QuantParams, target: QuantParams, channels: int
-) -> tuple[Requant, ...]:
-    """With one weight scale the product of scales is rounded to float32, as TFLite Micro does."""
-    if weights.per_channel:
-        return channel_requants(source, weights, target, channels)
-    product = float(np.float32(source.scale[0]) * np.float32(weights.scale[0]))
-    return (quantize_multiplier(product / target.scale[0]),) * channels
 
 
 def reference(p: FullyConnectedParams, inputs: Sequence[Int8Array]) -> Int8Array:
@@ -118,6 +110,6 @@ SPEC = OpSpec(
     rounding=Rounding.DOUBLE,
     prepare=prepare,
     reference=reference,
-    c_call=_c_call,
+    calls=lambda p: (_c_call(p),),
     macs=lambda p: int(np.prod(p.output_shape)) * p.weights.shape[1],
 )

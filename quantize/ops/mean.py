@@ -1,7 +1,8 @@
-"""MEAN: the mean over any axes."""
+"""Reductions over any axes: MEAN, SUM and REDUCE_MAX."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from quantize.ops.base import (
     int8_output,
     int_constant,
     malformed,
-    refuse,
 )
+from quantize.ops.broadcast import merge_axes
+from quantize.ops.copy import dense_strides
 from quantize.scheme import (
     Requant,
     Rounding,
@@ -28,16 +30,23 @@ from quantize.scheme import (
 )
 from quantize.tflite.graph import Graph, Operator
 
-MAX_RANK = 4  # TFLite Micro's limit
+C_AXES = 4  # NN_REDUCE_AXES: as many runs of kept or of reduced axes as 8 dimensions can have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MeanParams:
-    """The integers of a MEAN."""
+class ReduceParams:
+    """The axes of a reduction."""
 
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     axes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeanParams:
+    """The integers of a MEAN or SUM."""
+
+    reduce: ReduceParams
     input_offset_sum: int
     output_offset: int
     requant: Requant
@@ -46,7 +55,7 @@ class MeanParams:
 def resolve_axes(op: Operator, axes: Sequence[int], rank: int) -> tuple[int, ...]:
     """Distinct non-negative axes in ascending order; ModelError when one is out of range."""
     if any(not -rank <= a < rank for a in axes):
-        raise malformed(op, f"axes {list(axes)} of a tensor with {rank} dimensions")
+        raise malformed(op, f"axes {list(axes)[:8]} of a tensor with {rank} dimensions")
     return tuple(sorted({a % rank for a in axes}))
 
 
@@ -56,60 +65,80 @@ def fold_count(requant: Requant, count: int) -> Requant:
     return Requant(multiplier=(requant.multiplier << shift) // count, shift=requant.shift - shift)
 
 
-def prepare(graph: Graph, op: Operator) -> MeanParams:
-    """Check a MEAN with constant axes."""
-    source, source_quant = activation_input(graph, op, 0)
-    target, target_quant = int8_output(graph, op)
-    rank = len(source.shape)
-    if rank > MAX_RANK:
-        raise refuse(op, f"input has {rank} dimensions", f"reshape it to at most {MAX_RANK}")
-    axes = resolve_axes(op, int_constant(graph, op, 1), rank)
+def _prepare_reduce(graph: Graph, op: Operator) -> ReduceParams:
+    source, _ = activation_input(graph, op, 0)
+    target, _ = int8_output(graph, op)
+    axes = resolve_axes(op, int_constant(graph, op, 1), len(source.shape))
     if op.options["keep_dims"]:
         expected = tuple(1 if i in axes else d for i, d in enumerate(source.shape))
     else:
         expected = tuple(d for i, d in enumerate(source.shape) if i not in axes)
     check_shape(op, target, expected)
-    count = math.prod(source.shape[a] for a in axes)
+    return ReduceParams(input_shape=source.shape, output_shape=target.shape, axes=axes)
+
+
+def _prepare_sum(graph: Graph, op: Operator) -> MeanParams:
+    """Check a SUM with constant axes."""
+    reduce = _prepare_reduce(graph, op)
+    _, source_quant = activation_input(graph, op, 0)
+    _, target_quant = int8_output(graph, op)
+    count = math.prod(reduce.input_shape[a] for a in reduce.axes)
     return MeanParams(
-        input_shape=source.shape,
-        output_shape=target.shape,
-        axes=axes,
+        reduce=reduce,
         input_offset_sum=-source_quant.zero_point[0] * count,
         output_offset=target_quant.zero_point[0],
-        requant=fold_count(
-            quantize_multiplier(source_quant.scale[0] / target_quant.scale[0]), count
-        ),
+        requant=quantize_multiplier(source_quant.scale[0] / target_quant.scale[0]),
     )
 
 
-def reference(p: MeanParams, inputs: Sequence[Int8Array]) -> Int8Array:
-    """input_shape -> output_shape."""
-    sums = inputs[0].astype(np.int64).sum(axis=p.axes, keepdims=True) + p.input_offset_sum
+def _prepare_mean(graph: Graph, op: Operator) -> MeanParams:
+    """Check a MEAN with constant axes: a sum whose factor holds 1 / count."""
+    total = _prepare_sum(graph, op)
+    count = math.prod(total.reduce.input_shape[a] for a in total.reduce.axes)
+    return dataclasses.replace(total, requant=fold_count(total.requant, count))
+
+
+def _prepare_max(graph: Graph, op: Operator) -> ReduceParams:
+    """Check a REDUCE_MAX with constant axes."""
+    reduce = _prepare_reduce(graph, op)
+    _, source_quant = activation_input(graph, op, 0)
+    _, target_quant = int8_output(graph, op)
+    if source_quant.scale != target_quant.scale or (
+        source_quant.zero_point != target_quant.zero_point
+    ):
+        raise malformed(op, "input and output differ in scale or zero point")
+    return reduce
+
+
+def _mean(p: MeanParams, inputs: Sequence[Int8Array]) -> Int8Array:
+    sums = inputs[0].astype(np.int64).sum(axis=p.reduce.axes, keepdims=True) + p.input_offset_sum
     scaled = multiply_by_quantized_multiplier(wrap32(sums), p.requant.multiplier, p.requant.shift)
-    return (
-        np.clip(wrap32(scaled + p.output_offset), -128, 127).astype(np.int8).reshape(p.output_shape)
-    )
+    values = np.clip(wrap32(scaled + p.output_offset), -128, 127).astype(np.int8)
+    return values.reshape(p.reduce.output_shape)
 
 
-def _c_axes(p: MeanParams, reduced: bool) -> str:
-    """The kept or the reduced axes as an nn_axis_t[NN_REDUCE_AXES] initialiser."""
-    strides = [math.prod(p.input_shape[i + 1 :]) for i in range(len(p.input_shape))]
-    axes = [
-        (p.input_shape[i], strides[i])
-        for i in range(len(p.input_shape))
-        if (i in p.axes) == reduced
-    ]
-    padded = [(1, 0)] * (MAX_RANK - len(axes)) + axes
-    return "{" + ", ".join(f"{{{count}, {stride}}}" for count, stride in padded) + "}"
+def _max(p: ReduceParams, inputs: Sequence[Int8Array]) -> Int8Array:
+    values: Int8Array = inputs[0].max(axis=p.axes, keepdims=True).reshape(p.output_shape)
+    return values
 
 
-def _c_call(p: MeanParams) -> CCall:
+def _c_axes(p: ReduceParams) -> dict[str, str]:
+    """The kept and the reduced axes as nn_axis_t[NN_REDUCE_AXES] initialisers."""
+    fields = {}
+    steps = list(zip(p.input_shape, dense_strides(p.input_shape), strict=True))
+    for field, reduced in (("kept", False), ("reduced", True)):
+        axes = merge_axes([step for i, step in enumerate(steps) if (i in p.axes) == reduced])
+        padded = [(1, 0)] * (C_AXES - len(axes)) + axes
+        fields[field] = "{" + ", ".join(f"{{{axis[0]}, {axis[1]}}}" for axis in padded) + "}"
+    return fields
+
+
+def _c_mean(p: MeanParams) -> CCall:
     return CCall(
         function="nn_mean_s8",
         params_type="nn_mean_t",
-        params={
-            "kept": _c_axes(p, reduced=False),
-            "reduced": _c_axes(p, reduced=True),
+        params=_c_axes(p.reduce)
+        | {
             "input_offset_sum": str(p.input_offset_sum),
             "output_offset": str(p.output_offset),
             "requant": f"{{{p.requant.multiplier}, {p.requant.shift}}}",
@@ -117,11 +146,33 @@ def _c_call(p: MeanParams) -> CCall:
     )
 
 
-SPEC = OpSpec(
+def _c_max(p: ReduceParams) -> CCall:
+    return CCall(function="nn_reduce_max_s8", params_type="nn_reduce_t", params=_c_axes(p))
+
+
+MEAN = OpSpec(
     name="MEAN",
     max_version=3,
     rounding=Rounding.DOUBLE,
-    prepare=prepare,
-    reference=reference,
-    c_call=_c_call,
+    prepare=_prepare_mean,
+    reference=_mean,
+    calls=lambda p: (_c_mean(p),),
+)
+
+SUM = OpSpec(
+    name="SUM",
+    max_version=2,
+    rounding=Rounding.DOUBLE,
+    prepare=_prepare_sum,
+    reference=_mean,
+    calls=lambda p: (_c_mean(p),),
+)
+
+REDUCE_MAX = OpSpec(
+    name="REDUCE_MAX",
+    max_version=2,
+    rounding=Rounding.NONE,
+    prepare=_prepare_max,
+    reference=_max,
+    calls=lambda p: (_c_max(p),),
 )

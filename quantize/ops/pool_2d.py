@@ -14,6 +14,7 @@ from quantize.ops.base import (
     activation_input,
     c_shape,
     check_shape,
+    check_taps,
     int8_output,
     malformed,
     window,
@@ -49,6 +50,7 @@ def prepare(graph: Graph, op: Operator) -> PoolParams:
     out_h, pad_h = window(op, height, kernel[0], int(o["stride_h"]), 1)
     out_w, pad_w = window(op, width, kernel[1], int(o["stride_w"]), 1)
     check_shape(op, target, (n, out_h, out_w, channels))
+    check_taps(op, target.shape, kernel)
     act_min, act_max = activation_range(int(o["activation"]), target_quant)
     return PoolParams(
         input_shape=source.shape,
@@ -83,17 +85,19 @@ def maximum(p: PoolParams, inputs: Sequence[Int8Array]) -> Int8Array:
     return clipped
 
 
-def _c_call(function: str) -> Callable[[PoolParams], CCall]:
-    return lambda p: CCall(
-        function=function,
-        params_type="nn_pool_t",
-        params={
-            "input": c_shape(p.input_shape),
-            "output": c_shape(p.output_shape),
-            "window": p.window.c_initialiser(),
-            "act_min": str(p.act_min),
-            "act_max": str(p.act_max),
-        },
+def _calls(function: str) -> Callable[[PoolParams], tuple[CCall, ...]]:
+    return lambda p: (
+        CCall(
+            function=function,
+            params_type="nn_pool_t",
+            params={
+                "input": c_shape(p.input_shape),
+                "output": c_shape(p.output_shape),
+                "window": p.window.c_initialiser(),
+                "act_min": str(p.act_min),
+                "act_max": str(p.act_max),
+            },
+        ),
     )
 
 
@@ -103,7 +107,7 @@ AVERAGE = OpSpec(
     rounding=Rounding.DIVIDE,
     prepare=prepare,
     reference=average,
-    c_call=_c_call("nn_average_pool_2d_s8"),
+    calls=_calls("nn_average_pool_2d_s8"),
 )
 MAX = OpSpec(
     name="MAX_POOL_2D",
@@ -111,5 +115,5 @@ MAX = OpSpec(
     rounding=Rounding.NONE,
     prepare=prepare,
     reference=maximum,
-    c_call=_c_call("nn_max_pool_2d_s8"),
+    calls=_calls("nn_max_pool_2d_s8"),
 )

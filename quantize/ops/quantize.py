@@ -1,4 +1,4 @@
-"""QUANTIZE from int8 to int8: the same numbers on another scale."""
+"""QUANTIZE and DEQUANTIZE: another scale, another integer type, or float32 at a model's ends."""
 
 from __future__ import annotations
 
@@ -7,73 +7,205 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from quantize.ops.base import (
+    Array,
     CCall,
+    CConstant,
     Int8Array,
     OpSpec,
     activation_input,
     check_shape,
     int8_output,
+    int_constant_array,
+    malformed,
+    refuse,
 )
 from quantize.scheme import (
+    IntArray,
+    QuantParams,
     Requant,
     Rounding,
     multiply_by_quantized_multiplier,
     quantize_multiplier,
     wrap32,
 )
-from quantize.tflite.graph import Graph, Operator
+from quantize.tflite.graph import Graph, Operator, Tensor
+
+C_TYPES = {"int8": "NN_S8", "uint8": "NN_U8", "int16": "NN_S16"}
+PAIRS = {
+    ("int8", "int8"),
+    ("int8", "uint8"),
+    ("uint8", "int8"),
+    ("int16", "int8"),
+    ("int8", "int16"),
+}
+
+
+_INFINITY = 0x7F800000  # the bits of an infinite float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RescaleParams:
-    """The integers of a QUANTIZE."""
+    """The integers of a QUANTIZE between integer types."""
 
     shape: tuple[int, ...]
+    dtypes: tuple[str, str]
     input_offset: int
     output_offset: int
     requant: Requant
 
 
-def prepare(graph: Graph, op: Operator) -> RescaleParams:
-    """Check a QUANTIZE between two int8 tensors of one shape."""
-    source, source_quant = activation_input(graph, op, 0)
-    target, target_quant = int8_output(graph, op)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloatParams:
+    """A QUANTIZE of float32: where each int8 value begins, as ordered bits of floats."""
+
+    shape: tuple[int, ...]
+    thresholds: npt.NDArray[np.int32]  # [255]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DequantizeParams:
+    """A DEQUANTIZE to float32: the value of each int8."""
+
+    shape: tuple[int, ...]
+    values: npt.NDArray[np.float32]  # [256]
+
+
+def _float_order(bits: IntArray) -> IntArray:
+    """Bits of floats as integers that are ordered as the floats are; its own inverse."""
+    return np.where(bits >= 0, bits, bits ^ 0x7FFFFFFF)
+
+
+def float_thresholds(quant: QuantParams) -> npt.NDArray[np.int32]:
+    """The smallest float that quantises to at least -127, -126 ... 127, as ordered bits."""
+    steps = np.arange(-127, 128, dtype=np.int64) - quant.zero_point[0]
+    low, high = np.full(255, -_INFINITY - 1), np.full(255, _INFINITY)
+    while np.any(low < high):
+        middle = (low + high) >> 1
+        values = _float_order(middle).astype(np.int32).view(np.float32)
+        with np.errstate(all="ignore"):
+            ratios = (values / np.float32(quant.scale[0])).astype(np.float64)
+        reached = np.where(steps > 0, ratios >= steps - 0.5, ratios > steps - 0.5)
+        low, high = np.where(reached, low, middle + 1), np.where(reached, middle, high)
+    return low.astype(np.int32)
+
+
+def _edge(op: Operator, tensor: Tensor, role: str) -> QuantParams:
+    if tensor.data is not None:
+        raise refuse(op, f"{role} is a constant", "fold it when exporting the model")
+    if tensor.quant is None or tensor.quant.per_channel:
+        raise malformed(op, f"{role} needs exactly one scale and zero point")
+    return tensor.quant
+
+
+def _prepare(graph: Graph, op: Operator) -> RescaleParams | FloatParams:
+    """Check a QUANTIZE."""
+    source, target = graph.input(op, 0), graph.output(op)
     check_shape(op, target, source.shape)
+    if source.dtype == "float32":
+        if source.data is not None:
+            raise refuse(op, "input is a constant", "fold it when exporting the model")
+        _, quant = int8_output(graph, op)
+        return FloatParams(shape=source.shape, thresholds=float_thresholds(quant))
+    if (source.dtype, target.dtype) not in PAIRS:
+        kinds = ", ".join(f"{a} to {b}" for a, b in sorted(PAIRS))
+        raise refuse(op, f"{source.dtype} to {target.dtype}", f"expected float32 to int8, {kinds}")
+    source_quant, target_quant = _edge(op, source, "input"), _edge(op, target, "output")
     return RescaleParams(
         shape=source.shape,
+        dtypes=(source.dtype, target.dtype),
         input_offset=-source_quant.zero_point[0],
         output_offset=target_quant.zero_point[0],
         requant=quantize_multiplier(source_quant.scale[0] / target_quant.scale[0]),
     )
 
 
-def reference(p: RescaleParams, inputs: Sequence[Int8Array]) -> Int8Array:
+def _reference(p: RescaleParams | FloatParams, inputs: Sequence[Array]) -> Array:
     """Any shape -> the same shape."""
+    if isinstance(p, FloatParams):
+        bits = np.ascontiguousarray(inputs[0], np.float32).view(np.int32).astype(np.int64)
+        reached = np.searchsorted(p.thresholds, _float_order(bits), side="right")
+        return (reached - 128).astype(np.int8)
     shifted = inputs[0].astype(np.int64) + p.input_offset
     scaled = multiply_by_quantized_multiplier(shifted, p.requant.multiplier, p.requant.shift)
-    return np.clip(wrap32(scaled + p.output_offset), -128, 127).astype(np.int8)
+    limits = np.iinfo(p.dtypes[1])
+    clamped = np.clip(wrap32(scaled + p.output_offset), limits.min, limits.max)
+    return clamped.astype(p.dtypes[1])
 
 
-def _c_call(p: RescaleParams) -> CCall:
+def _c_call(p: RescaleParams | FloatParams) -> CCall:
+    count = {"count": str(math.prod(p.shape))}
+    if isinstance(p, FloatParams):
+        return CCall(
+            function="nn_quantize_s8",
+            params_type="nn_quantize_t",
+            params=count | {"thresholds": "@thresholds"},
+            constants=(int_constant_array("thresholds", "int32_t", p.thresholds),),
+        )
+    same = p.dtypes == ("int8", "int8")
+    types = {"input_type": C_TYPES[p.dtypes[0]], "output_type": C_TYPES[p.dtypes[1]]}
     return CCall(
-        function="nn_rescale_s8",
+        function="nn_rescale_s8" if same else "nn_rescale",
         params_type="nn_rescale_t",
-        params={
-            "count": str(math.prod(p.shape)),
+        params=count
+        | {
             "input_offset": str(p.input_offset),
             "output_offset": str(p.output_offset),
             "requant": f"{{{p.requant.multiplier}, {p.requant.shift}}}",
-        },
+        }
+        | ({} if same else types),
     )
 
 
-SPEC = OpSpec(
+def _prepare_dequantize(graph: Graph, op: Operator) -> DequantizeParams:
+    """Check a DEQUANTIZE from int8 to float32."""
+    source, quant = activation_input(graph, op, 0)
+    target = graph.output(op)
+    if target.dtype != "float32":
+        raise refuse(op, f"output is {target.dtype}", "expected float32")
+    check_shape(op, target, source.shape)
+    shifted = (np.arange(-128, 128) - quant.zero_point[0]).astype(np.float32)
+    with np.errstate(all="ignore"):
+        values = np.float32(quant.scale[0]) * shifted
+    if not np.all(np.isfinite(values)):
+        raise malformed(op, f"scale {quant.scale[0]} is too large")
+    return DequantizeParams(shape=source.shape, values=values)
+
+
+def _dequantize(p: DequantizeParams, inputs: Sequence[Int8Array]) -> Array:
+    """Any shape -> the same shape."""
+    return p.values[inputs[0].astype(np.int64) + 128]
+
+
+def _c_dequantize(p: DequantizeParams) -> CCall:
+    values = tuple(float(v).hex() + "f" for v in p.values)
+    return CCall(
+        function="nn_dequantize_s8",
+        params_type="nn_dequantize_t",
+        params={"count": str(math.prod(p.shape)), "values": "@values"},
+        constants=(
+            CConstant(suffix="values", ctype="float", values=values, bytes=p.values.nbytes),
+        ),
+    )
+
+
+QUANTIZE = OpSpec(
     name="QUANTIZE",
     max_version=3,
     rounding=Rounding.DOUBLE,
-    prepare=prepare,
-    reference=reference,
-    c_call=_c_call,
+    prepare=_prepare,
+    reference=_reference,
+    calls=lambda p: (_c_call(p),),
+    in_place=lambda _: (0,),
+)
+
+DEQUANTIZE = OpSpec(
+    name="DEQUANTIZE",
+    max_version=3,
+    rounding=Rounding.FLOAT,
+    prepare=_prepare_dequantize,
+    reference=_dequantize,
+    calls=lambda p: (_c_dequantize(p),),
 )

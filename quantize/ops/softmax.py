@@ -18,20 +18,13 @@ from quantize.ops.base import (
     malformed,
     refuse,
 )
-from quantize.scheme import (
-    INT32_MAX,
-    INT32_MIN,
-    IntArray,
-    Rounding,
-    rounding_divide_by_pot,
-    rounding_doubling_high_mul,
-)
+from quantize.ops.fixed_point import exp_negative, reciprocal_one_plus
+from quantize.scheme import Rounding, rounding_divide_by_pot, rounding_doubling_high_mul
 from quantize.tflite.graph import Graph, Operator
 
 INTEGER_BITS = 5  # of the scaled difference to the row's maximum, Q5.26
 ACCUMULATOR_BITS = 12  # integer bits of the sum of exponentials, Q12.19
 MAX_DEPTH = 511  # with more equal values TFLite Micro's own check aborts
-_EXP_FACTORS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,54 +65,17 @@ def prepare(graph: Graph, op: Operator) -> SoftmaxParams:
     )
 
 
-def _saturating_shift_left(a: IntArray, shift: int) -> IntArray:
-    result: IntArray = np.clip(a << shift, INT32_MIN, INT32_MAX)
-    return result
-
-
-def _exp_quarter(a: IntArray) -> IntArray:
-    """exp of Q0.31 values in [-1/4, 0)."""
-    x = a + (1 << 28)
-    x2 = rounding_doubling_high_mul(x, x)
-    x3 = rounding_doubling_high_mul(x2, x)
-    x4_over_4 = rounding_divide_by_pot(rounding_doubling_high_mul(x2, x2), 2)
-    tail = rounding_divide_by_pot(rounding_doubling_high_mul(x4_over_4 + x3, 715827883) + x2, 1)
-    return 1895147668 + rounding_doubling_high_mul(x + tail, 1895147668)
-
-
-def _exp_negative(a: IntArray) -> IntArray:
-    """exp of Q5.26 values of at most 0, in Q0.31."""
-    quarter = 1 << 24
-    remainder = (a & (quarter - 1)) - quarter
-    result = _exp_quarter(_saturating_shift_left(remainder, INTEGER_BITS))
-    rest = remainder - a
-    for k, factor in enumerate(_EXP_FACTORS):
-        scaled = rounding_doubling_high_mul(result, factor)
-        result = np.where(rest & (quarter << k), scaled, result)
-    return np.where(a == 0, INT32_MAX, result)
-
-
-def _reciprocal_one_plus(a: IntArray) -> IntArray:
-    """1 / (1 + a) in Q0.31 for Q0.31 values in [0, 1)."""
-    half = (a + INT32_MAX + 1) >> 1
-    x = 1515870810 + rounding_doubling_high_mul(half, -1010580540)
-    for _ in range(3):
-        error = (1 << 29) - rounding_doubling_high_mul(half, x)
-        x = x + _saturating_shift_left(rounding_doubling_high_mul(x, error), 2)
-    return _saturating_shift_left(x, 1)
-
-
 def reference(p: SoftmaxParams, inputs: Sequence[Int8Array]) -> Int8Array:
     """[..., depth] -> the same shape."""
     rows = inputs[0].reshape(-1, p.shape[-1]).astype(np.int64)
     diff = rows - rows.max(axis=1, keepdims=True)
     counted = diff >= p.diff_min
     scaled = rounding_doubling_high_mul(np.where(counted, diff, 0) << p.left_shift, p.multiplier)
-    exponentials = _exp_negative(scaled)
+    exponentials = exp_negative(scaled, INTEGER_BITS)
     terms = rounding_divide_by_pot(exponentials, ACCUMULATOR_BITS)
     sums = np.where(counted, terms, 0).sum(axis=1)
     headroom = np.array([32 - int(s).bit_length() for s in sums], np.int64)
-    scale = _reciprocal_one_plus((sums << headroom) - (1 << 31))
+    scale = reciprocal_one_plus((sums << headroom) - (1 << 31))
     exponent = ACCUMULATOR_BITS - headroom + 31 - 8
     products = rounding_doubling_high_mul(exponentials, scale[:, None])
     values = rounding_divide_by_pot(products, exponent[:, None]) - 128
@@ -146,5 +102,6 @@ SPEC = OpSpec(
     rounding=Rounding.FIXED_POINT,
     prepare=prepare,
     reference=reference,
-    c_call=_c_call,
+    calls=lambda p: (_c_call(p),),
+    in_place=lambda _: (0,),
 )

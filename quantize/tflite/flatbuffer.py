@@ -6,7 +6,7 @@ Layout: https://flatbuffers.dev/internals (tables, vtables, vectors, strings, li
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -24,32 +24,69 @@ _SCALARS = {
     "f32": struct.Struct("<f"),
 }
 _DTYPES = {"u8": np.uint8, "i32": np.int32, "f32": np.float32, "i64": np.int64}
+_SHARING = 8  # how often the bytes of a file may be read on average; honest files share little
+
+
+@dataclass(slots=True)
+class _File:
+    """The bytes, and how many of them may still be read as vectors that may overlap."""
+
+    data: bytes
+    budget: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.budget = _SHARING * len(self.data) + (1 << 16)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table at byte `position` of `data`; `path` names it in errors."""
+    """One table at byte `position` of a file; `path` names it in errors."""
 
-    data: bytes
+    file: _File
     position: int
     path: str
 
+    def __post_init__(self) -> None:
+        """Verify the vtable: later readers of the same file may follow it without checks."""
+        self._spend(16, "its tables")
+        vtable = self._vtable()
+        size, inline = (int(self._read("u16", vtable + at)) for at in (0, 2))
+        entries = [int(self._read("u16", vtable + at)) for at in range(4, size - 1, 2)]
+        length = len(self.file.data)
+        whole = vtable + size <= length and self.position + inline <= length
+        if size < 4 or size % 2 or not whole or any(0 < e < 4 or e >= inline for e in entries if e):
+            raise ModelError(
+                f"{self.path}: its table at byte {self.position} is damaged; the file is "
+                "truncated or damaged, export or download it again"
+            )
+
+    def _vtable(self) -> int:
+        return self.position - int(self._read("i32", self.position))
+
+    def _spend(self, count: int, what: str) -> None:
+        self.file.budget -= count
+        if self.file.budget < 0:
+            raise ModelError(
+                f"{self.path}: {what} overlap others so often that reading them would not end "
+                "soon; the file is damaged or hand-made"
+            )
+
     def _read(self, kind: str, offset: int) -> int | float | bool:
         layout = _SCALARS[kind]
-        if offset < 0 or offset + layout.size > len(self.data):
+        data = self.file.data
+        if offset < 0 or offset + layout.size > len(data):
             raise ModelError(
-                f"{self.path}: {kind} at byte {offset} lies outside the file of {len(self.data)} "
+                f"{self.path}: {kind} at byte {offset} lies outside the file of {len(data)} "
                 "bytes; the file is truncated or damaged, export or download it again"
             )
-        value: int | float | bool = layout.unpack_from(self.data, offset)[0]
+        value: int | float | bool = layout.unpack_from(data, offset)[0]
         return value
 
     def _field(self, slot: int) -> int:
         """Absolute offset of field `slot`, or 0 when the table does not hold it."""
-        vtable = self.position - int(self._read("i32", self.position))
-        size = int(self._read("u16", vtable))
+        vtable = self._vtable()
         entry = 4 + 2 * slot
-        if entry + 2 > size:
+        if entry + 2 > int(self._read("u16", vtable)):
             return 0
         relative = int(self._read("u16", vtable + entry))
         return self.position + relative if relative else 0
@@ -71,7 +108,7 @@ class Table:
         offset = self._field(slot)
         if not offset:
             return None
-        return Table(self.data, self._follow(offset), f"{self.path}.{name}")
+        return Table(self.file, self._follow(offset), f"{self.path}.{name}")
 
     def _vector(self, slot: int, name: str, item_bytes: int, limit: int) -> tuple[int, int]:
         """(offset of the first item, number of items) of a vector that lies inside the file."""
@@ -82,18 +119,19 @@ class Table:
         count = int(self._read("u32", start))
         if count > limit:
             raise ModelError(f"{self.path}.{name}: {count} entries; at most {limit} are accepted")
-        if start + 4 + count * item_bytes > len(self.data):
+        if start + 4 + count * item_bytes > len(self.file.data):
             raise ModelError(
                 f"{self.path}.{name}: {count} entries from byte {start} end outside the file of "
-                f"{len(self.data)} bytes; the file is truncated or damaged"
+                f"{len(self.file.data)} bytes; the file is truncated or damaged"
             )
+        self._spend(count * item_bytes, f"the {count} entries of {name}")
         return start + 4, count
 
     def tables(self, slot: int, name: str, limit: int) -> list[Table]:
         """A vector of tables."""
         start, count = self._vector(slot, name, 4, limit)
         return [
-            Table(self.data, self._follow(start + 4 * i), f"{self.path}.{name}[{i}]")
+            Table(self.file, self._follow(start + 4 * i), f"{self.path}.{name}[{i}]")
             for i in range(count)
         ]
 
@@ -101,12 +139,12 @@ class Table:
         """A vector of scalars as a read-only array; empty when absent."""
         dtype = np.dtype(_DTYPES[kind]).newbyteorder("<")
         start, count = self._vector(slot, name, dtype.itemsize, limit)
-        return np.frombuffer(self.data, dtype, count, start) if count else np.empty(0, dtype)
+        return np.frombuffer(self.file.data, dtype, count, start) if count else np.empty(0, dtype)
 
     def string(self, slot: int, name: str, limit: int = 4096) -> str:
         """A string; bytes that are not UTF-8 are replaced."""
         start, count = self._vector(slot, name, 1, limit)
-        return self.data[start : start + count].decode("utf-8", "replace")
+        return self.file.data[start : start + count].decode("utf-8", "replace")
 
 
 def root_table(data: bytes, identifier: bytes, path: str) -> Table:
@@ -119,4 +157,4 @@ def root_table(data: bytes, identifier: bytes, path: str) -> Table:
             f"{path}: not a .tflite file: expected the identifier {identifier.decode()} at byte 4, "
             f"got {data[4:8]!r}; pass the file that TFLiteConverter wrote"
         )
-    return Table(data, struct.unpack_from("<I", data)[0], path)
+    return Table(_File(data), struct.unpack_from("<I", data)[0], path)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from quantize.errors import ModelError
 from quantize.scheme import QuantParams
+from quantize.tflite.schema import ELEMENT_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class Tensor:
     shape: tuple[int, ...]
     quant: QuantParams | None
     data: npt.NDArray[np.generic] | None
+    variable: bool = False  # keeps its value from one run to the next
 
     @property
     def elements(self) -> int:
@@ -31,7 +33,12 @@ class Tensor:
     @property
     def bytes(self) -> int:
         """Size in bytes."""
-        return self.elements * np.dtype(self.dtype).itemsize
+        return self.elements * ELEMENT_BYTES[self.dtype]
+
+    @property
+    def first_value(self) -> int:
+        """What a variable tensor holds after a reset, in every element, as in TFLite Micro."""
+        return self.quant.zero_point[0] if self.dtype == "int8" and self.quant else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +61,12 @@ class Graph:
     operators: tuple[Operator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+    @property
+    def variables(self) -> tuple[Tensor, ...]:
+        """The variable tensors that operators use."""
+        used = {i for op in self.operators for i in op.inputs if i >= 0}
+        return tuple(t for t in self.tensors if t.variable and t.index in used)
 
     def input(self, op: Operator, position: int) -> Tensor:
         """Input tensor `position` of an operator; ModelError when it is absent."""

@@ -13,12 +13,15 @@ from quantize.scheme import QuantParams
 from quantize.tflite.flatbuffer import Table, root_table
 from quantize.tflite.graph import Graph, Operator, Tensor
 from quantize.tflite.schema import OPERATOR_NAMES, OPTIONS, TENSOR_TYPES
+from quantize.tflite.signatures import OPTION_VECTORS, SIGNATURES
 
 MAX_FILE_BYTES = 64 << 20
-MAX_TENSORS = 10_000
-MAX_OPERATORS = 10_000
-MAX_RANK = 8
+MAX_TENSORS = 4096
+MAX_OPERATORS = 1024
+MAX_RANK = 6  # of TFLite Micro's shapes
 MAX_ELEMENTS = 1 << 26
+MAX_SCALE = 2.0**64
+MAX_SCALES = 1 << 17  # of all tensors together
 _ZERO_POINTS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
 
 
@@ -45,11 +48,11 @@ def parse_model(data: bytes, path: str = "model") -> Graph:
     if len(subgraphs) != 1:
         raise ModelError(f"{path}: {len(subgraphs)} subgraphs; expected exactly 1")
     buffers = model.tables(4, "buffers", 2 * MAX_TENSORS)
+    if not buffers:
+        raise ModelError(f"{path}: no buffers; the file is damaged")
     graph = subgraphs[0]
-    tensors = tuple(
-        _read_tensor(table, index, buffers)
-        for index, table in enumerate(graph.tables(0, "tensors", MAX_TENSORS))
-    )
+    _check_metadata(model)
+    tensors = _read_tensors(graph, buffers)
     codes = [_operator_code(t) for t in model.tables(1, "operator_codes", 1024)]
     operators = tuple(
         _read_operator(table, index, codes, len(tensors))
@@ -65,6 +68,31 @@ def parse_model(data: bytes, path: str = "model") -> Graph:
     return result
 
 
+def _check_metadata(model: Table) -> None:
+    """What we do not use, but the interpreter follows."""
+    for table in model.tables(6, "metadata", 64):
+        name = table.string(0, "name")
+        if not name:
+            raise ModelError(f"{table.path}: metadata without a name; the file is damaged")
+        if name == "OFFLINE_MEMORY_ALLOCATION":
+            raise ModelError(
+                f"{table.path}: an offline memory plan is not supported; export without one"
+            )
+    model.array(5, "i32", "metadata_buffer", MAX_TENSORS)
+    model.string(3, "description")
+
+
+def _read_tensors(graph: Table, buffers: list[Table]) -> tuple[Tensor, ...]:
+    tensors, scales = [], 0
+    for index, table in enumerate(graph.tables(0, "tensors", MAX_TENSORS)):
+        tensors.append(_read_tensor(table, index, buffers))
+        quant = tensors[-1].quant
+        scales += len(quant.scale) if quant else 0
+        if scales > MAX_SCALES:
+            raise ModelError(f"{table.path}: more than {MAX_SCALES} scales; quantise per tensor")
+    return tuple(tensors)
+
+
 def _read_tensor(table: Table, index: int, buffers: list[Table]) -> Tensor:
     shape = tuple(int(d) for d in table.array(0, "i32", "shape", MAX_RANK))
     code = table.integer(1, "i8")
@@ -78,14 +106,24 @@ def _read_tensor(table: Table, index: int, buffers: list[Table]) -> Tensor:
         )
     if math.prod(shape) > MAX_ELEMENTS:
         raise ModelError(f"{table.path}: shape {list(shape)}: more than {MAX_ELEMENTS} elements")
-    if table.integer(5, "bool"):
-        raise ModelError(f"{table.path}: variable tensors are not supported; export without state")
+    table.array(7, "i32", "shape_signature", MAX_RANK)
     if table.table(6, "sparsity") is not None:
         raise ModelError(f"{table.path}: sparse tensors are not supported; export it dense")
+    variable = bool(table.integer(5, "bool"))
     data = _constant(table, shape, dtype_name, dtype, buffers)
+    if variable and data is not None:
+        raise ModelError(f"{table.path}: a variable tensor with a first value is not supported")
     quant = _read_quantization(table, dtype_name, shape)
     name = table.string(3, "name")
-    return Tensor(index=index, name=name, dtype=dtype_name, shape=shape, quant=quant, data=data)
+    return Tensor(
+        index=index,
+        name=name,
+        dtype=dtype_name,
+        shape=shape,
+        quant=quant,
+        data=data,
+        variable=variable,
+    )
 
 
 def _constant(
@@ -96,10 +134,8 @@ def _constant(
     buffers: list[Table],
 ) -> npt.NDArray[np.generic] | None:
     number = table.integer(2, "u32")
-    if number >= max(len(buffers), 1):
+    if number >= len(buffers):
         raise ModelError(f"{table.path}: buffer {number}; the file has {len(buffers)}")
-    if not buffers:
-        return None
     if buffers[number].integer(1, "u64") > 1:
         raise ModelError(f"{buffers[number].path}: data outside the FlatBuffer is not supported")
     raw = buffers[number].array(0, "u8", "data", MAX_FILE_BYTES)
@@ -113,22 +149,26 @@ def _constant(
             f"{table.path}: its data has {raw.size} bytes; shape {list(shape)} of {dtype_name} "
             f"needs {expected}"
         )
-    return np.frombuffer(raw.tobytes(), dtype.newbyteorder("<")).reshape(shape)
+    return raw.view(dtype.newbyteorder("<")).reshape(shape)  # no copy: tensors may share bytes
 
 
 def _read_quantization(table: Table, dtype_name: str, shape: tuple[int, ...]) -> QuantParams | None:
     quant = table.table(4, "quantization")
     if quant is None:
         return None
-    scale = [float(s) for s in quant.array(2, "f32", "scale", 65536)]
-    zero = [int(z) for z in quant.array(3, "i64", "zero_point", 65536)] or [0] * len(scale)
+    scale = [float(s) for s in quant.array(2, "f32", "scale", MAX_SCALES)]
+    zero = [int(z) for z in quant.array(3, "i64", "zero_point", MAX_SCALES)]
+    if not zero and dtype_name not in _ZERO_POINTS:
+        zero = [0] * len(scale)  # a bias; for others TFLite Micro would forget the scale
     axis = quant.integer(6)
     if not scale:
         return None
     if len(zero) != len(scale):
         raise ModelError(f"{quant.path}: {len(scale)} scales but {len(zero)} zero points")
-    if any(not math.isfinite(s) or s <= 0 for s in scale):
-        raise ModelError(f"{quant.path}: every scale must be finite and above 0")
+    if any(not 0 < s < MAX_SCALE for s in scale):
+        raise ModelError(
+            f"{quant.path}: every scale must be finite, above 0 and below {MAX_SCALE:g}"
+        )
     low, high = _ZERO_POINTS.get(dtype_name, (0, 0))
     for z in zero:
         if not low <= z <= high:
@@ -163,11 +203,13 @@ def _read_operator(
     name, version = codes[number]
     options: dict[str, int | float] = {}
     fields = OPTIONS.get(name, {})
-    holder = table.table(4, "builtin_options")
+    holder = _options_table(table, name)
     for field, (slot, kind, default) in fields.items():
         value = holder.scalar(slot, kind, default) if holder else default
         options[field] = float(value) if kind == "f32" else int(value)
-    return Operator(
+    table.array(5, "u8", "custom_options", MAX_FILE_BYTES)
+    table.array(8, "i32", "intermediates", 1024)
+    op = Operator(
         index=index,
         name=name,
         version=version,
@@ -175,6 +217,38 @@ def _read_operator(
         outputs=_indices(table, 2, "outputs", tensor_count),
         options=options,
     )
+    _check_counts(op, table.path)
+    return op
+
+
+def _options_table(table: Table, name: str) -> Table | None:
+    """The operator's table of options; None when the interpreter takes defaults."""
+    signature = SIGNATURES.get(name)
+    holder = table.table(4, "builtin_options")
+    kind = table.integer(3, "u8")
+    if holder is None or signature is None or signature.options == 0:
+        return holder
+    if kind != signature.options:
+        raise ModelError(
+            f"{table.path}: {name} has options of type {kind}, expected {signature.options}; "
+            "the file is damaged or hand-made"
+        )
+    if name in OPTION_VECTORS:
+        holder.array(OPTION_VECTORS[name], "i32", "dimensions", MAX_RANK)
+    return holder
+
+
+def _check_counts(op: Operator, where: str) -> None:
+    signature = SIGNATURES.get(op.name)
+    if signature is None:
+        return
+    lists = (("inputs", op.inputs, signature.inputs), ("outputs", op.outputs, signature.outputs))
+    for name, values, (fewest, most) in lists:
+        if not fewest <= len(values) <= most:
+            raise ModelError(
+                f"{where}: {op.name} has {len(values)} {name}, expected {fewest} to {most}; "
+                "the file is damaged or hand-made"
+            )
 
 
 def _indices(
@@ -196,9 +270,12 @@ def _check_order(graph: Graph, path: str) -> None:
         raise ModelError(f"{path}: a model needs at least one input, one output and one operator")
     if len(set(graph.inputs)) != len(graph.inputs):
         raise ModelError(f"{path}: the same tensor is listed twice among the inputs")
-    known = {t.index for t in graph.tensors if t.data is not None} | set(graph.inputs)
-    if constant := [i for i in graph.inputs if graph.tensors[i].data is not None]:
-        raise ModelError(f"{path}: input tensor {constant[0]} is a constant")
+    known = {t.index for t in graph.tensors if t.data is not None or t.variable}
+    ends = (*graph.inputs, *graph.outputs)
+    if stored := [i for i in ends if i in known]:
+        what = "variable" if graph.tensors[stored[0]].variable else "constant"
+        raise ModelError(f"{path}: tensor {stored[0]} is a {what} and an end of the model")
+    known |= set(graph.inputs)
     for op in graph.operators:
         where = f"{path}: operator {op.index} {op.name}"
         if not op.outputs:

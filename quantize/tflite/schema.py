@@ -9,23 +9,28 @@ import numpy as np
 
 TENSOR_TYPES: dict[int, tuple[str, np.dtype | None]] = {
     0: ("float32", np.dtype(np.float32)),
-    1: ("float16", None),
+    1: ("float16", np.dtype(np.float16)),
     2: ("int32", np.dtype(np.int32)),
     3: ("uint8", np.dtype(np.uint8)),
     4: ("int64", np.dtype(np.int64)),
     5: ("string", None),
     6: ("bool", np.dtype(np.bool_)),
     7: ("int16", np.dtype(np.int16)),
-    8: ("complex64", None),
+    8: ("complex64", np.dtype(np.complex64)),
     9: ("int8", np.dtype(np.int8)),
-    10: ("float64", None),
-    11: ("complex128", None),
-    12: ("uint64", None),
+    10: ("float64", np.dtype(np.float64)),
+    11: ("complex128", np.dtype(np.complex128)),
+    12: ("uint64", np.dtype(np.uint64)),
     13: ("resource", None),
     14: ("variant", None),
-    15: ("uint32", None),
-    16: ("uint16", None),
+    15: ("uint32", np.dtype(np.uint32)),
+    16: ("uint16", np.dtype(np.uint16)),
     17: ("int4", None),
+}
+
+# What has no fixed size counts as nothing; an int4 counts as a whole byte.
+ELEMENT_BYTES = {
+    name: dtype.itemsize if dtype else int(name == "int4") for name, dtype in TENSOR_TYPES.values()
 }
 
 # Operator codes of schema.fbs, by number. Those without a module in quantize.ops are refused.
@@ -87,7 +92,41 @@ OPTIONS: dict[str, dict[str, tuple[int, str, float]]] = {
     },
     "SOFTMAX": {"beta": (0, "f32", 0.0)},
     "ADD": {"activation": (0, "i8", 0)},
+    "SUB": {"activation": (0, "i8", 0)},
+    "MUL": {"activation": (0, "i8", 0)},
+    "LEAKY_RELU": {"alpha": (0, "f32", 0.0)},
+    "SUM": {"keep_dims": (0, "bool", 0)},
+    "REDUCE_MAX": {"keep_dims": (0, "bool", 0)},
     "MEAN": {"keep_dims": (0, "bool", 0)},
     "RESHAPE": {},
+    "MIRROR_PAD": {"mode": (0, "i8", 0)},
+    "CONCATENATION": {"axis": (0, "i32", 0), "activation": (1, "i8", 0)},
+    "PACK": {"values_count": (0, "i32", 0), "axis": (1, "i32", 0)},
+    "UNPACK": {"num": (0, "i32", 0), "axis": (1, "i32", 0)},
+    "SPLIT": {"num_splits": (0, "i32", 0)},
+    "GATHER": {"axis": (0, "i32", 0), "batch_dims": (1, "i32", 0)},
+    "SPACE_TO_DEPTH": {"block_size": (0, "i32", 0)},
+    "DEPTH_TO_SPACE": {"block_size": (0, "i32", 0)},
+    "RESIZE_NEAREST_NEIGHBOR": {
+        "align_corners": (0, "bool", 0),
+        "half_pixel_centers": (1, "bool", 0),
+    },
+    "STRIDED_SLICE": {
+        "begin_mask": (0, "i32", 0),
+        "end_mask": (1, "i32", 0),
+        "ellipsis_mask": (2, "i32", 0),
+        "new_axis_mask": (3, "i32", 0),
+        "shrink_axis_mask": (4, "i32", 0),
+        "offset": (5, "bool", 0),
+    },
+    "BATCH_MATMUL": {"adj_x": (0, "bool", 0), "adj_y": (1, "bool", 0)},
+    "RESIZE_BILINEAR": {"align_corners": (2, "bool", 0), "half_pixel": (3, "bool", 0)},
+    "SVDF": {"rank": (0, "i32", 0), "activation": (1, "i8", 0)},
+    "TRANSPOSE_CONV": {
+        "padding": (0, "i8", 0),
+        "stride_w": (1, "i32", 0),
+        "stride_h": (2, "i32", 0),
+        "activation": (3, "i8", 0),
+    },
 }
 OPTIONS["AVERAGE_POOL_2D"] = OPTIONS["MAX_POOL_2D"] = OPTIONS.pop("POOL_2D")

@@ -6,6 +6,11 @@ const uint8_t model_sha256[32] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11
 const model_tensor_t model_inputs[MODEL_INPUT_COUNT] = {{0, 768}};
 const model_tensor_t model_outputs[MODEL_OUTPUT_COUNT] = {{768, 7}};
 
+void model_reset(uint8_t *arena)
+{
+    (void)arena;
+}
+
 void model_step(uint8_t *arena, int32_t step)
 {
     if (step == 0) {

@@ -23,6 +23,8 @@ extern const model_tensor_t model_inputs[MODEL_INPUT_COUNT];
 extern const model_tensor_t model_outputs[MODEL_OUTPUT_COUNT];
 extern const uint8_t model_golden_inputs[MODEL_GOLDEN_COUNT][MODEL_GOLDEN_INPUT_BYTES];
 extern const uint8_t model_golden_outputs[MODEL_GOLDEN_COUNT][MODEL_GOLDEN_OUTPUT_BYTES];
+/* Forget the state; this model has none. */
+void model_reset(uint8_t *arena);
 /* Run operator `step` (0 .. MODEL_STEP_COUNT - 1). The arena must be 16-byte aligned. */
 void model_step(uint8_t *arena, int32_t step);
 /* Run the whole model. Inputs are consumed: write them again before the next call. */

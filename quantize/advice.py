@@ -1,0 +1,154 @@
+"""What is legal in a model but probably not meant: float tensors, wasted range, dead channels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from quantize.golden import random_inputs
+from quantize.ops.window import output_values
+from quantize.reference import Reference, Step
+from quantize.tflite.graph import Graph, Tensor
+
+HOW_TO_QUANTISE = (
+    "quantise it when converting: optimizations = [tf.lite.Optimize.DEFAULT], "
+    "representative_dataset = a generator of 100 or more real inputs, "
+    "target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8], "
+    "inference_input_type = inference_output_type = tf.int8"
+)
+WIDE = 16.0  # ratio of a channel's largest weight to the typical channel's
+OUTLIER = 12.0  # ratio of a channel's largest weight to its own root mean square
+SATURATED = 0.5  # share of an output's elements at the end of int8
+CASES = 4  # random inputs for the search for saturation
+MAX_MACS = 50_000_000  # above this the search takes too long
+_CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}
+_RESCALING = {*_CHANNEL_AXIS, "ADD", "SUB", "MUL", "BATCH_MATMUL", "MEAN", "QUANTIZE"}
+Span = tuple[int, int]
+
+
+def type_warnings(graph: Graph) -> Iterator[str]:
+    """A model that is not int8 throughout, and how to quantise it."""
+    weights, computed = _types(graph)
+    floats = {"float32", "float16"} & computed
+    if floats and "int8" in weights:
+        yield f"a dynamic-range model: int8 weights, float activations; {HOW_TO_QUANTISE}"
+    elif floats and "int8" not in computed:
+        kind = "float16" if "float16" in weights else "float"
+        yield f"a {kind} model, not quantised; {HOW_TO_QUANTISE}"
+    elif floats:
+        yield "parts of the model compute in float; they need a float unit or many cycles"
+    if "int16" in computed:
+        yield f"int16 activations (16x8 quantisation): not int8; {HOW_TO_QUANTISE}"
+    if "uint8" in computed - _end_types(graph):
+        yield f"uint8 activations, of a converter before 2020; convert again and {HOW_TO_QUANTISE}"
+
+
+def _types(graph: Graph) -> tuple[set[str], set[str]]:
+    """Element types of weights, and of what is computed."""
+    used = {i for op in graph.operators for i in (*op.inputs, *op.outputs) if i >= 0}
+    tensors = [graph.tensors[i] for i in sorted(used)]
+    weights = {t.dtype for t in tensors if t.data is not None and len(t.shape) >= 2}
+    return weights, {t.dtype for t in tensors if t.data is None}
+
+
+def _end_types(graph: Graph) -> set[str]:
+    return {graph.tensors[i].dtype for i in (*graph.inputs, *graph.outputs)}
+
+
+def weight_warnings(graph: Graph) -> Iterator[str]:
+    """Weights whose int8 range is spent on a few values."""
+    for op in graph.operators:
+        tensor = graph.optional_input(op, 1) if op.name in _CHANNEL_AXIS else None
+        if tensor is None or tensor.data is None or tensor.dtype != "int8":
+            continue
+        rows = _rows(tensor, _CHANNEL_AXIS[op.name])
+        where = f"operator {op.index} {op.name}, weights {list(tensor.shape)}"
+        if dead := np.flatnonzero(~rows.any(axis=1)).tolist():
+            yield f"{where}: {_channels(dead, len(rows))} have no weight but 0"
+        yield from _range_warnings(where, rows, tensor)
+
+
+def _rows(tensor: Tensor, axis: int) -> npt.NDArray[np.float64]:
+    """[channels, weights of a channel]."""
+    data = np.asarray(tensor.data, np.float64)
+    return np.moveaxis(data, axis, 0).reshape(data.shape[axis], -1)
+
+
+def _range_warnings(where: str, rows: npt.NDArray[np.float64], tensor: Tensor) -> Iterator[str]:
+    largest = np.abs(rows).max(axis=1)
+    typical = float(np.median(largest[largest > 0])) if largest.any() else 0.0
+    per_tensor = tensor.quant is None or not tensor.quant.per_channel
+    if per_tensor and typical and (ratio := float(largest.max()) / typical) > WIDE:
+        yield (
+            f"{where}: one scale for all channels, but channel {int(largest.argmax())} reaches "
+            f"{ratio:.0f} times as far as a typical one; quantise per channel"
+        )
+    rms = np.sqrt((rows**2).mean(axis=1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        peaks = np.where(rms > 0, largest / rms, 0.0)
+    if outliers := np.flatnonzero(peaks > OUTLIER).tolist():
+        yield (
+            f"{where}: {_channels(outliers, len(rows))} spend their range on outliers (largest "
+            f"weight {peaks.max():.0f} times the root mean square); clip the weights or train "
+            "with quantisation"
+        )
+
+
+def constant_warnings(graph: Graph, steps: Sequence[Step]) -> Iterator[str]:
+    """Channels whose output is the same for every input, by interval arithmetic."""
+    spans: dict[int, Span] = {}
+    for step in steps:
+        source = spans.get(step.op.inputs[0], (-128, 127))
+        if step.op.name in _CHANNEL_AXIS and hasattr(step.params, "requants"):
+            low, high = _output_span(graph, step, source)
+            if stuck := np.flatnonzero(low == high).tolist():
+                yield (
+                    f"operator {step.op.index} {step.op.name}: {_channels(stuck, len(low))} give "
+                    "the same output for every input; prune them, or check the bias"
+                )
+            spans[step.op.outputs[0]] = (int(low.min()), int(high.max()))
+        elif step.spec.alias or step.op.name == "MAX_POOL_2D":
+            spans[step.op.outputs[0]] = source
+
+
+def _output_span(
+    graph: Graph, step: Step, source: Span
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
+    """Lowest and highest output of each channel; padding counts as an input of 0."""
+    p = step.params
+    rows = _rows(graph.input(step.op, 1), _CHANNEL_AXIS[step.op.name])
+    low, high = (min(source[0] + p.input_offset, 0), max(source[1] + p.input_offset, 0))
+    products = np.stack([rows * low, rows * high])
+    ends = [products.min(axis=0).sum(axis=1), products.max(axis=0).sum(axis=1)]
+    spans = [output_values(end.astype(np.int64), p) for end in ends]
+    return spans[0], spans[1]
+
+
+def saturation_warnings(reference: Reference) -> Iterator[str]:
+    """Outputs that often reach the end of int8 on random inputs."""
+    graph = reference.graph
+    if sum(step.spec.macs(step.params) for step in reference.steps) > MAX_MACS:
+        return
+    edges = 4  # the first cases of random_inputs
+    inputs = random_inputs(graph, edges + CASES, 0)
+    runs = [reference.run_all([v[case] for v in inputs]) for case in range(edges, edges + CASES)]
+    for step in reference.steps:
+        tensor = graph.output(step.op)
+        if step.op.name not in _RESCALING or tensor.dtype != "int8" or tensor.quant is None:
+            continue
+        values = np.stack([run[tensor.index] for run in runs])
+        at_end = values == 127
+        if tensor.quant.zero_point[0] != -128:  # else -128 is what a ReLU gives
+            at_end |= values == -128
+        if (share := float(at_end.mean())) > SATURATED:
+            yield (
+                f"operator {step.op.index} {step.op.name}: {share:.0%} of its outputs saturate on "
+                "random inputs; was the representative data like the real data?"
+            )
+
+
+def _channels(found: list[int], total: int) -> str:
+    listed = ", ".join(map(str, found[:6])) + (", ..." if len(found) > 6 else "")
+    return f"{len(found)} of {total} channels ({listed})"

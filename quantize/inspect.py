@@ -1,0 +1,271 @@
+"""All about a .tflite file before anything is built: layers, costs, problems, fit, warnings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from quantize.advice import (
+    constant_warnings,
+    saturation_warnings,
+    type_warnings,
+    weight_warnings,
+)
+from quantize.emit_c import step_constants
+from quantize.errors import ModelError
+from quantize.ops import find_op
+from quantize.planner import plan_arena
+from quantize.reference import Reference, Step, compile_graph
+from quantize.tflite.graph import Graph, Operator
+from quantize.tflite.reader import read_model
+from quantize.tflm import TfliteMicro
+
+BOARDS_DIR = Path(__file__).resolve().parent.parent / "boards"
+CODE_BYTES = 24 << 10  # what application, link and kernels need at most
+DATA_BYTES = 16 << 10  # stack, link and application
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One operator; `problem` says why it is not supported."""
+
+    index: int
+    op: str
+    version: int
+    inputs: list[str]  # 'int8 1x49x10x1', '#' in front of constants
+    outputs: list[str]
+    macs: int
+    constant_bytes: int
+    activation_bytes: int  # of its outputs
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """Whether the model fits into one board's memories, with what stays free in the tightest."""
+
+    board: str
+    title: str
+    fits: bool
+    memories: list[dict[str, Any]]  # name, bytes, used: constants, arena and a reserve
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What `quantize inspect` prints. `arena_bytes` is a lower bound when not `supported`."""
+
+    model: str
+    model_bytes: int
+    model_sha256: str
+    supported: bool
+    problems: list[str]
+    warnings: list[str]
+    layers: list[Layer]
+    inputs: list[str]
+    outputs: list[str]
+    macs: int
+    constant_bytes: int
+    arena_bytes: int
+    tflm_arena_bytes: int | None
+    fit: list[Fit]
+
+
+def inspect_model(path: Path) -> Inspection:
+    """Read a file and judge it; ModelError when it cannot be read at all."""
+    graph = read_model(path)
+    data = path.read_bytes()
+    steps, problems = _prepare_all(graph)
+    tflm_arena = None
+    if not problems:
+        tflm_arena, problems = _whole_model(graph, data)
+    supported = not problems
+    layers = [
+        _layer(graph, op, steps.get(op.index), problems.get(op.index)) for op in graph.operators
+    ]
+    constants = sum(layer.constant_bytes for layer in layers)
+    arena = plan_arena(graph, compile_graph(graph)).bytes if supported else _live_bytes(graph)
+    return Inspection(
+        model=str(path),
+        model_bytes=len(data),
+        model_sha256=hashlib.sha256(data).hexdigest(),
+        supported=supported,
+        problems=list(problems.values()),
+        warnings=list(_warnings(graph, supported)),
+        layers=layers,
+        inputs=[_text(graph, i) for i in graph.inputs],
+        outputs=[_text(graph, i) for i in graph.outputs],
+        macs=sum(layer.macs for layer in layers),
+        constant_bytes=constants,
+        arena_bytes=arena,
+        tflm_arena_bytes=tflm_arena,
+        fit=_fit(constants, arena),
+    )
+
+
+def _prepare_all(graph: Graph) -> tuple[dict[int, Step], dict[int, str]]:
+    """Each operator that compiles, and what is wrong with each that does not."""
+    steps: dict[int, Step] = {}
+    problems: dict[int, str] = {}
+    for op in graph.operators:
+        try:
+            spec = find_op(op)
+            steps[op.index] = Step(op=op, spec=spec, params=spec.prepare(graph, op))
+        except ModelError as error:
+            problems[op.index] = str(error)
+    return steps, problems
+
+
+def _whole_model(graph: Graph, data: bytes) -> tuple[int | None, dict[int, str]]:
+    """(arena of TFLite Micro, problems) of a model whose operators compile one by one."""
+    try:
+        compile_graph(graph)
+        return TfliteMicro(data).arena_bytes(), {}
+    except ModelError as error:
+        return None, {-1: str(error)}
+
+
+def _warnings(graph: Graph, supported: bool) -> Iterator[str]:
+    yield from type_warnings(graph)
+    yield from weight_warnings(graph)
+    if supported:
+        reference = Reference(graph)
+        yield from constant_warnings(graph, reference.steps)
+        yield from saturation_warnings(reference)
+
+
+def _layer(graph: Graph, op: Operator, step: Step | None, problem: str | None) -> Layer:
+    own = [graph.tensors[i] for i in op.inputs if i >= 0 and graph.tensors[i].data is not None]
+    fits = sum(t.bytes for t in own) < 1 << 23  # C text of more would take gigabytes
+    constants = step_constants(graph, step) if step and fits else None
+    return Layer(
+        index=op.index,
+        op=op.name,
+        version=op.version,
+        inputs=[_text(graph, i) for i in op.inputs],
+        outputs=[_text(graph, i) for i in op.outputs],
+        macs=step.spec.macs(step.params) if step else _macs(graph, op),
+        constant_bytes=sum(c.bytes for c in constants)
+        if constants is not None
+        else sum(t.bytes for t in own),
+        activation_bytes=sum(graph.tensors[i].bytes for i in op.outputs),
+        problem=problem,
+    )
+
+
+def _macs(graph: Graph, op: Operator) -> int:
+    """MACs of a layer that we do not compile, from its shapes."""
+    weights = graph.optional_input(op, 1)
+    if weights is None or not weights.shape or not op.outputs:
+        return 0
+    per_output = {
+        "CONV_2D": math.prod(weights.shape[1:]),
+        "FULLY_CONNECTED": weights.shape[-1],
+        "DEPTHWISE_CONV_2D": math.prod(weights.shape[1:3]),
+    }
+    return graph.output(op).elements * per_output.get(op.name, 0)
+
+
+def _text(graph: Graph, index: int) -> str:
+    if index < 0:
+        return "-"
+    tensor = graph.tensors[index]
+    shape = "x".join(map(str, tensor.shape)) or "scalar"
+    return f"{'#' if tensor.data is not None else ''}{tensor.dtype} {shape}"
+
+
+def _live_bytes(graph: Graph) -> int:
+    """The largest sum of tensors that are needed at one operator."""
+    last = {i: op.index for op in graph.operators for i in op.inputs}
+    last |= dict.fromkeys(graph.outputs, len(graph.operators))
+    live, most = set(graph.inputs), 0
+    for op in graph.operators:
+        live |= set(op.outputs)
+        most = max(most, sum(graph.tensors[i].bytes for i in live))
+        live = {i for i in live if last.get(i, -1) > op.index}
+    return most
+
+
+def _fit(constants: int, arena: int) -> list[Fit]:
+    """The model in the memories of every board that has limits."""
+    needs = {"code": CODE_BYTES, "constants": constants, "data": arena + DATA_BYTES}
+    fits = []
+    for path in sorted(BOARDS_DIR.glob("*.json")):
+        content = json.loads(path.read_text("utf-8"))
+        rows = [
+            {
+                "name": memory["name"],
+                "bytes": memory["bytes"],
+                "used": sum(needs[kind] for kind in memory["holds"]),
+            }
+            for memory in content["tinyproof"]["memories"]
+            if memory["holds"]
+        ]
+        good = all(row["used"] <= row["bytes"] for row in rows)
+        if rows:
+            fits.append(Fit(board=path.stem, title=content["name"], fits=good, memories=rows))
+    return fits
+
+
+def print_inspection(found: Inspection, console: Console) -> None:
+    """The tables for a terminal."""
+    console.print(f"{escape(found.model)}: {found.model_bytes} bytes, SHA-256 "
+                  f"{found.model_sha256[:16]}", highlight=False)  # fmt: skip
+    console.print(f"in {', '.join(found.inputs)}; out {', '.join(found.outputs)}", highlight=False)
+    table = Table("", "operator", "v", "inputs", "output", "MACs", "constants", "activations", "")
+    for layer in found.layers:
+        table.add_row(
+            str(layer.index),
+            escape(layer.op),
+            str(layer.version),
+            _short(layer.inputs),
+            _short(layer.outputs),
+            f"{layer.macs:,}",
+            f"{layer.constant_bytes:,}",
+            f"{layer.activation_bytes:,}",
+            "[red]no[/]" if layer.problem else "[green]yes[/]",
+        )
+    bound = "" if found.supported else "at least "
+    table.add_section()
+    table.add_row("", "all", "", "", "", f"{found.macs:,}", f"{found.constant_bytes:,}",
+                  f"arena {bound}{found.arena_bytes:,}", "")  # fmt: skip
+    console.print(table)
+    if found.supported:
+        console.print(_fit_table(found.fit))
+        console.print(
+            f"used: constants, arena, and a reserve of {CODE_BYTES >> 10} KB for code and "
+            f"{DATA_BYTES >> 10} KB for stack and link"
+        )
+    for kind, lines in (("problem", found.problems), ("warning", found.warnings)):
+        for line in lines:
+            console.print(f"{kind}: {line}", markup=False, highlight=False, soft_wrap=True)
+    verdict = "supported" if found.supported else f"not supported: {len(found.problems)} problem(s)"
+    console.print(verdict, highlight=False)
+
+
+def _short(texts: Sequence[str], most: int = 3) -> str:
+    return "\n".join(texts[:most]) + (f"\n+{len(texts) - most}" if len(texts) > most else "")
+
+
+def _fit_table(fits: Sequence[Fit]) -> Table:
+    table = Table("board", "", "memory", "bytes", "used", "free")
+    for fit in fits:
+        for row in fit.memories:
+            free = row["bytes"] - row["used"]
+            mark = "[green]fits[/]" if fit.fits else "[red]too large[/]"
+            numbers = (f"{row['bytes']:,}", f"{row['used']:,}", f"{free:,}")
+            table.add_row(escape(fit.title), mark, row["name"], *numbers)
+    return table
+
+
+def as_json(found: Inspection) -> str:
+    """The same for machines."""
+    return json.dumps(asdict(found), indent=2, sort_keys=True)

@@ -1,0 +1,141 @@
+"""BATCH_MATMUL: products of int8 matrices, with broadcasting over the axes before the last two."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from quantize.ops.base import (
+    Array,
+    CCall,
+    Int8Array,
+    OpSpec,
+    check_shape,
+    int8_output,
+    malformed,
+    operand,
+    refuse,
+)
+from quantize.scheme import (
+    QuantParams,
+    Requant,
+    Rounding,
+    multiply_by_quantized_multiplier,
+    quantize_multiplier,
+    wrap32,
+)
+from quantize.tflite.graph import Graph, Operator, Tensor
+
+BATCH_AXES = 3  # before the two of the matrix; TFLite Micro's limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchMatmulParams:
+    """The integers of a BATCH_MATMUL."""
+
+    shapes: tuple[tuple[int, ...], tuple[int, ...]]
+    output_shape: tuple[int, ...]
+    transposed: tuple[bool, bool]  # adj_x, adj_y
+    offsets: tuple[int, int]
+    output_offset: int
+    requant: Requant
+
+    @property
+    def depth(self) -> int:
+        """Products summed for one output."""
+        return self.shapes[0][-2 if self.transposed[0] else -1]
+
+
+def _operand(graph: Graph, op: Operator, position: int) -> tuple[Tensor, QuantParams]:
+    tensor = graph.input(op, position)
+    if tensor.quant is not None and tensor.quant.per_channel:
+        fix = "quantise it per tensor: TFLite Micro uses the first scale for all of it"
+        raise refuse(op, f"input {position} has {len(tensor.quant.scale)} scales", fix)
+    rank = len(tensor.shape)
+    if not 2 <= rank <= BATCH_AXES + 2:
+        fix = f"reshape it to 2 to {BATCH_AXES + 2}"
+        raise refuse(op, f"input {position} has {rank} dimensions", fix)
+    return operand(graph, op, position)
+
+
+def prepare(graph: Graph, op: Operator) -> BatchMatmulParams:
+    """Check a BATCH_MATMUL; one operand may be a constant."""
+    (a, a_quant), (b, b_quant) = (_operand(graph, op, position) for position in (0, 1))
+    if len(op.inputs) != 2:
+        raise malformed(op, f"{len(op.inputs)} inputs, expected 2")
+    if a.data is not None and b.data is not None:
+        raise refuse(op, "both inputs are constants", "fold it when exporting the model")
+    target, target_quant = int8_output(graph, op)
+    transposed = (bool(op.options["adj_x"]), bool(op.options["adj_y"]))
+    a_matrix, b_matrix = (
+        t.shape[-2:][::-1] if swap else t.shape[-2:]
+        for t, swap in zip((a, b), transposed, strict=True)
+    )
+    if a_matrix[1] != b_matrix[0]:
+        raise malformed(op, f"matrices {list(a_matrix)} and {list(b_matrix)} do not multiply")
+    try:
+        batches = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ValueError as error:
+        raise malformed(op, f"shapes {list(a.shape)} and {list(b.shape)} do not fit") from error
+    check_shape(op, target, (*(int(d) for d in batches), a_matrix[0], b_matrix[1]))
+    return BatchMatmulParams(
+        shapes=(a.shape, b.shape),
+        output_shape=target.shape,
+        transposed=transposed,
+        offsets=(-a_quant.zero_point[0], -b_quant.zero_point[0]),
+        output_offset=target_quant.zero_point[0],
+        requant=quantize_multiplier(a_quant.scale[0] * b_quant.scale[0] / target_quant.scale[0]),
+    )
+
+
+def reference(p: BatchMatmulParams, inputs: Sequence[Array]) -> Int8Array:
+    """[..., rows, depth] and [..., depth, columns], or transposed -> output_shape."""
+    a, b = (
+        (np.swapaxes(v, -1, -2) if swap else v).astype(np.float64) + offset
+        for v, swap, offset in zip(inputs, p.transposed, p.offsets, strict=True)
+    )
+    sums = wrap32(np.matmul(a, b).astype(np.int64))  # exact: |sum| < 2**53
+    scaled = multiply_by_quantized_multiplier(sums, p.requant.multiplier, p.requant.shift)
+    return np.clip(wrap32(scaled + p.output_offset), -128, 127).astype(np.int8)
+
+
+def _c_side(p: BatchMatmulParams, side: int) -> str:
+    """One operand as an nn_matrix_t initialiser."""
+    shape = (1,) * (BATCH_AXES + 2 - len(p.shapes[side])) + p.shapes[side]
+    strides = [math.prod(shape[i + 1 :]) for i in range(len(shape))]
+    batch = [0 if shape[i] == 1 else strides[i] for i in range(BATCH_AXES)]
+    row, column = (1, shape[-1]) if p.transposed[side] else (shape[-1], 1)
+    return f"{{{{{', '.join(map(str, batch))}}}, {row}, {column}, {p.offsets[side]}}}"
+
+
+def _c_call(p: BatchMatmulParams) -> CCall:
+    batches = (1,) * (BATCH_AXES + 2 - len(p.output_shape)) + p.output_shape[:-2]
+    return CCall(
+        function="nn_batch_matmul_s8",
+        params_type="nn_batch_matmul_t",
+        params={
+            "batches": "{" + ", ".join(map(str, batches)) + "}",
+            "rows": str(p.output_shape[-2]),
+            "depth": str(p.depth),
+            "columns": str(p.output_shape[-1]),
+            "a": _c_side(p, 0),
+            "b": _c_side(p, 1),
+            "output_offset": str(p.output_offset),
+            "requant": f"{{{p.requant.multiplier}, {p.requant.shift}}}",
+        },
+        inputs=(0, 1),
+    )
+
+
+SPEC = OpSpec(
+    name="BATCH_MATMUL",
+    max_version=4,
+    rounding=Rounding.DOUBLE,
+    prepare=prepare,
+    reference=reference,
+    calls=lambda p: (_c_call(p),),
+    macs=lambda p: math.prod(p.output_shape) * p.depth,
+)

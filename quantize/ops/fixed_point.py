@@ -1,0 +1,72 @@
+"""gemmlowp's fixed-point functions (fixedpoint.h), constant by constant."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quantize.scheme import (
+    INT32_MAX,
+    INT32_MIN,
+    IntArray,
+    rounding_divide_by_pot,
+    rounding_doubling_high_mul,
+)
+
+# exp(-1/4), exp(-1/2), exp(-1), exp(-2) ... in Q0.31
+_EXP_FACTORS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
+
+
+def saturating_shift_left(a: IntArray, shift: int) -> IntArray:
+    """a * 2**shift, kept within int32."""
+    result: IntArray = np.clip(a << shift, INT32_MIN, INT32_MAX)
+    return result
+
+
+def _exp_quarter(a: IntArray) -> IntArray:
+    """exp of Q0.31 values in [-1/4, 0)."""
+    x = a + (1 << 28)
+    x2 = rounding_doubling_high_mul(x, x)
+    x3 = rounding_doubling_high_mul(x2, x)
+    x4_over_4 = rounding_divide_by_pot(rounding_doubling_high_mul(x2, x2), 2)
+    tail = rounding_divide_by_pot(rounding_doubling_high_mul(x4_over_4 + x3, 715827883) + x2, 1)
+    return 1895147668 + rounding_doubling_high_mul(x + tail, 1895147668)
+
+
+def exp_negative(a: IntArray, integer_bits: int) -> IntArray:
+    """exp of values of at most 0 with `integer_bits` (4 or 5), in Q0.31."""
+    quarter = 1 << (29 - integer_bits)
+    remainder = (a & (quarter - 1)) - quarter
+    result = _exp_quarter(saturating_shift_left(remainder, integer_bits))
+    rest = remainder - a
+    for k, factor in enumerate(_EXP_FACTORS[: integer_bits + 2]):
+        scaled = rounding_doubling_high_mul(result, factor)
+        result = np.where(rest & (quarter << k), scaled, result)
+    return np.where(a == 0, INT32_MAX, result)
+
+
+def _newton_reciprocal(a: IntArray) -> IntArray:
+    """2 / (1 + a) in Q2.29 for Q0.31 values in [0, 1]."""
+    half = (a + INT32_MAX + 1) >> 1
+    x = 1515870810 + rounding_doubling_high_mul(half, -1010580540)
+    for _ in range(3):
+        error = (1 << 29) - rounding_doubling_high_mul(half, x)
+        x = x + saturating_shift_left(rounding_doubling_high_mul(x, error), 2)
+    return x
+
+
+def reciprocal_one_plus(a: IntArray) -> IntArray:
+    """1 / (1 + a) in Q0.31 for Q0.31 values in [0, 1]."""
+    return saturating_shift_left(_newton_reciprocal(a), 1)
+
+
+def logistic(a: IntArray) -> IntArray:
+    """1 / (1 + exp(-a)) in Q0.31 for Q4.27 values."""
+    positive = reciprocal_one_plus(exp_negative(-np.abs(a), 4))
+    return np.where(a == 0, 1 << 30, np.where(a > 0, positive, INT32_MAX - positive))
+
+
+def tanh(a: IntArray) -> IntArray:
+    """The hyperbolic tangent in Q0.31 of Q4.27 values."""
+    exponential = exp_negative(-np.abs(a), 5)  # the same bits as Q5.26 stand for twice the value
+    positive = saturating_shift_left(_newton_reciprocal(exponential) - (1 << 29), 2)
+    return np.sign(a) * positive

@@ -1,0 +1,120 @@
+"""PAD, PADV2 and MIRROR_PAD: a border around a tensor."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from quantize.ops.base import check_shape, int_constant, malformed, refuse
+from quantize.ops.copy import (
+    Move,
+    Rearrangement,
+    check_same_numbers,
+    copy_spec,
+    dense_strides,
+    moved_input,
+    rearrangement,
+    single_output,
+)
+from quantize.tflite.graph import Graph, Operator, Tensor
+
+MAX_RANK = 5  # TFLite Micro's limit
+REFLECT, SYMMETRIC = 0, 1
+
+Pads = tuple[tuple[int, int], ...]
+Segment = tuple[int, int, int, int]  # first output, first input, count, step of the input
+
+
+def _pads(graph: Graph, op: Operator, source: Tensor, target: Tensor) -> Pads:
+    """(before, after) of each axis; checks the output's shape."""
+    rank = len(source.shape)
+    if not 1 <= rank <= MAX_RANK:
+        raise refuse(op, f"input has {rank} dimensions", f"reshape it to 1 to {MAX_RANK}")
+    flat = int_constant(graph, op, 1)
+    if graph.input(op, 1).shape != (rank, 2):
+        raise malformed(op, f"{len(flat)} paddings, expected [{rank}, 2]")
+    if min(flat) < 0:
+        raise refuse(op, f"paddings {list(flat)}", "use a SLICE to remove elements")
+    pads = tuple(zip(flat[::2], flat[1::2], strict=True))
+    expected = [d + before + after for d, (before, after) in zip(source.shape, pads, strict=True)]
+    check_shape(op, target, expected)
+    return pads
+
+
+def _inside(source: Tensor, target: Tensor, pads: Pads) -> Move:
+    strides = dense_strides(target.shape)
+    return Move(
+        count=source.shape,
+        input_stride=dense_strides(source.shape),
+        output_stride=strides,
+        output_offset=sum(p[0] * s for p, s in zip(pads, strides, strict=True)),
+    )
+
+
+def prepare_pad(graph: Graph, op: Operator) -> Rearrangement:
+    """Check a PAD or PADV2; the padding value is input 2, or the output's zero point."""
+    source = moved_input(graph, op, 0)
+    target = single_output(graph, op, source)
+    inside = _inside(source, target, _pads(graph, op, source, target))
+    if len(op.inputs) < 3:
+        fill = target.quant.zero_point[0] if target.dtype == "int8" and target.quant else 0
+        return rearrangement(op, [target], [(0, 0, inside)], fill)
+    value = moved_input(graph, op, 2)
+    check_same_numbers(op, value, target, "the output")
+    if value.elements != 1:
+        raise malformed(op, f"{value.elements} padding values, expected 1")
+    if value.dtype == "int8" and value.quant != target.quant:
+        fix = "TFLite Micro wants them equal"
+        raise refuse(op, "the padding value's scale differs from the output's", fix)
+    everywhere = Move(count=(target.elements,), input_stride=(0,), output_stride=(1,))
+    return rearrangement(op, [target], [(2, 0, everywhere), (0, 0, inside)])
+
+
+def _segments(size: int, before: int, after: int, skip: int) -> list[Segment]:
+    """The mirrored border before, the axis itself, the mirrored border after."""
+    parts = (
+        (0, before - 1 + skip, before, -1),
+        (before, 0, size, 1),
+        (before + size, size - 1 - skip, after, -1),
+    )
+    return [p for p in parts if p[2] > 0]
+
+
+def _mirrored(source: Tensor, target: Tensor, segments: Sequence[Segment]) -> Move:
+    inputs, outputs = dense_strides(source.shape), dense_strides(target.shape)
+    return Move(
+        count=tuple(s[2] for s in segments),
+        input_stride=tuple(s[3] * i for s, i in zip(segments, inputs, strict=True)),
+        output_stride=outputs,
+        input_offset=sum(s[1] * i for s, i in zip(segments, inputs, strict=True)),
+        output_offset=sum(s[0] * o for s, o in zip(segments, outputs, strict=True)),
+    )
+
+
+def prepare_mirror_pad(graph: Graph, op: Operator) -> Rearrangement:
+    """Check a MIRROR_PAD: the edge element is not repeated (REFLECT) or is (SYMMETRIC)."""
+    source = moved_input(graph, op, 0, ("int8",))
+    target = single_output(graph, op, source)
+    pads = _pads(graph, op, source, target)
+    mode = op.options["mode"]
+    if mode not in (REFLECT, SYMMETRIC):
+        raise malformed(op, f"mode {mode}, expected 0 or 1")
+    skip = 1 if mode == REFLECT else 0
+    for size, pad in zip(source.shape, pads, strict=True):
+        if max(pad) > size - skip:
+            raise malformed(op, f"a border of {max(pad)} from a dimension of {size}")
+    parts = [
+        _segments(d, before, after, skip)
+        for d, (before, after) in zip(source.shape, pads, strict=True)
+    ]
+    if int(np.prod([len(p) for p in parts])) > 3**4:
+        raise refuse(op, "more than four dimensions are padded", "pad in two steps")
+    moves = [(0, 0, _mirrored(source, target, chosen)) for chosen in itertools.product(*parts)]
+    return rearrangement(op, [target], moves)
+
+
+PAD = copy_spec("PAD", 4, prepare_pad)
+PADV2 = copy_spec("PADV2", 4, prepare_pad)
+MIRROR_PAD = copy_spec("MIRROR_PAD", 3, prepare_mirror_pad)

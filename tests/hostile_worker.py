@@ -1,0 +1,83 @@
+"""python -m tests.hostile_worker FOLDER: judge every .tflite file in it, each in its own process.
+
+Prints one JSON object, file name -> [verdict, detail]:
+'refused' our error; 'accepted' compiled into FOLDER/<stem>/, equal to TFLite Micro; 'differs' the
+integer reference answers otherwise; 'wrong' another exception; 'died' a signal, time or memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+import traceback
+from pathlib import Path
+
+from quantize.errors import ModelError, QuantizeError
+from quantize.golden import make_golden, random_inputs
+from quantize.manifest import compile_model
+from quantize.reference import compile_graph
+from quantize.tflite.reader import parse_model
+
+MAX_BYTES = 500 << 20  # of address space beyond what an idle worker has
+MAX_SECONDS = 2  # of processor time
+CASES = 5
+
+
+def judge(path: Path) -> tuple[str, str]:
+    """The whole way from a file to C, in this process."""
+    try:
+        data = path.read_bytes()
+        graph = parse_model(data)
+        compile_graph(graph)
+        golden = make_golden(data, random_inputs(graph, CASES, 0))
+        compile_model(data, golden, path.with_suffix(""), name=path.stem, settings={})
+    except ModelError as error:
+        return "refused", str(error)
+    except QuantizeError as error:
+        return "differs", str(error)
+    except BaseException:
+        return "wrong", traceback.format_exc(limit=-4)
+    return "accepted", ""
+
+
+def _limit() -> None:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    space = pages * resource.getpagesize() + MAX_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (space, space))
+    resource.setrlimit(resource.RLIMIT_CPU, (MAX_SECONDS, MAX_SECONDS + 1))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def judge_apart(path: Path) -> tuple[str, str]:
+    """The same in a child with limits, which may die without harm."""
+    out, into = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(out)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # TFLite Micro prints what it refuses
+        _limit()
+        os.write(into, json.dumps(judge(path)).encode()[:60000])
+        os._exit(0)
+    os.close(into)
+    with os.fdopen(out, "rb") as pipe:
+        said = pipe.read()
+    status = os.waitpid(child, 0)[1]
+    if os.WIFSIGNALED(status):
+        return "died", signal.Signals(os.WTERMSIG(status)).name
+    verdict, detail = json.loads(said)
+    return verdict, detail
+
+
+def main(folder: Path) -> None:
+    """Judge a folder; the interpreter is loaded once, before the first fork."""
+    from tflite_micro import runtime  # noqa: F401
+
+    files = sorted(folder.glob("*.tflite"))
+    print(json.dumps({path.name: judge_apart(path) for path in files}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
