@@ -155,3 +155,15 @@ def test_a_firmware_runs_at_the_terminal(root: Path) -> None:
     assert "self-test PASS: 2 of 2" in done.stdout
     assert "counts per inference, 2 runs" in done.stdout
     assert "unknown command 'nonsense'" in done.stdout
+
+
+def test_taps_see_a_model_with_state_from_its_reset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_build(tmp_path, generator="SVDF", seed=2)
+    monkeypatch.setattr(command, "BUILD", tmp_path / "build")
+    assert command.main(["build", NAME, "native"]) == 0
+    assert command.main(["parity", NAME, "native", "--tap"]) == 0
+    report = json.loads((tmp_path / "build" / NAME / "native" / "parity.json").read_text())
+    assert report["equal"] == CASES
+    assert report["layers"]["first"] is None
