@@ -1,34 +1,44 @@
 /* out[n,y,x,o] = clamp(zp + requant_o(bias[o] + sum over ky,kx of
  *                (in[n, y*sh - ph + ky*dh, x*sw - pw + kx*dw, o / m] - zp_in) * w[ky,kx,o]))
  *
- * m is the depth multiplier. Positions outside the input add nothing.
- * MACs: n*h*w*out_c*kh*kw. Scratch: none. Rounding: double.
+ * m is the depth multiplier. Positions outside the input add nothing: the taps inside are found
+ * once a pixel. MACs: n*h*w*out_c*kh*kw. Scratch: none. Rounding: double.
  */
 #include "nn_kernels.h"
 #include "nn_math.h"
+#include "nn_taps.h"
 
-static int32_t nn_channel_sum(const nn_conv_t *p, const int8_t *image, int32_t o, int32_t y0,
-                              int32_t x0)
+/* `in` and `w` point to the channel's element of the first tap. */
+static int32_t nn_channel_sum(const nn_taps_t *taps, const int8_t *in, const int8_t *w,
+                              int32_t offset, int32_t acc)
 {
-    const nn_window_t *win = &p->window;
-    const int32_t c = o / p->depth_multiplier;
-    int32_t acc = 0;
-    for (int32_t ky = 0; ky < win->kernel_h; ky++) {
-        const int32_t y = y0 + ky * win->dilation_h;
-        if (y < 0 || y >= p->input.h) {
-            continue;
+    for (int32_t row = 0; row < taps->rows; row++) {
+        const int8_t *in_run = in;
+        const int8_t *w_run = w;
+        for (int32_t run = 0; run < taps->runs; run++) {
+            acc = nn_wrapping_add(acc, (*in_run + offset) * *w_run);
+            in_run += taps->input_run;
+            w_run += taps->weight_run;
         }
-        for (int32_t kx = 0; kx < win->kernel_w; kx++) {
-            const int32_t x = x0 + kx * win->dilation_w;
-            if (x < 0 || x >= p->input.w) {
-                continue;
-            }
-            const int32_t value = image[(y * p->input.w + x) * p->input.c + c] + p->input_offset;
-            acc = nn_wrapping_add(acc,
-                                  value * p->weights[(ky * win->kernel_w + kx) * p->output.c + o]);
-        }
+        in += taps->input_row;
+        w += taps->weight_row;
     }
     return acc;
+}
+
+static int8_t *nn_depthwise_pixel(const nn_conv_t *p, const nn_taps_t *taps, int8_t *output)
+{
+    int32_t o = 0;
+    for (int32_t c = 0; c < p->input.c; c++) {
+        for (int32_t m = 0; m < p->depth_multiplier; m++) {
+            const int8_t *w = p->weights + taps->weight + o;
+            const int32_t acc =
+                nn_channel_sum(taps, taps->input + c, w, p->input_offset, p->bias[o]);
+            *output++ = nn_output_s8(acc, p->requant[o], p->output_offset, p->act_min, p->act_max);
+            o++;
+        }
+    }
+    return output;
 }
 
 void nn_depthwise_conv_2d_s8(const nn_conv_t *p, const int8_t *input, int8_t *output)
@@ -38,13 +48,10 @@ void nn_depthwise_conv_2d_s8(const nn_conv_t *p, const int8_t *input, int8_t *ou
         const int8_t *image = input + n * p->input.h * p->input.w * p->input.c;
         for (int32_t y = 0; y < p->output.h; y++) {
             for (int32_t x = 0; x < p->output.w; x++) {
-                const int32_t y0 = y * win->stride_h - win->pad_h;
-                const int32_t x0 = x * win->stride_w - win->pad_w;
-                for (int32_t o = 0; o < p->output.c; o++) {
-                    const int32_t sum = nn_channel_sum(p, image, o, y0, x0);
-                    *output++ = nn_output_s8(nn_wrapping_add(sum, p->bias[o]), p->requant[o],
-                                             p->output_offset, p->act_min, p->act_max);
-                }
+                const nn_taps_t taps =
+                    nn_find_taps(p, p->output.c, image, y * win->stride_h - win->pad_h,
+                                 x * win->stride_w - win->pad_w);
+                output = nn_depthwise_pixel(p, &taps, output);
             }
         }
     }
