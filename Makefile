@@ -26,7 +26,7 @@ ifeq ($(wildcard $(MODEL)),)
 $(error MODEL=$(MODEL): no such file; give the path of a .tflite file)
 endif
 endif
-NAME := $(if $(MODEL),$(shell basename $(MODEL) .tflite | tr -c 'A-Za-z0-9._\n-' _),$(RECIPE))
+NAME := $(if $(MODEL),$(shell basename '$(MODEL)' .tflite | tr -c 'A-Za-z0-9._\n-' _),$(RECIPE))
 OUT := build/$(NAME)
 RECIPE_FILE := $(wildcard model/recipes/$(RECIPE).toml)
 RUN_OPTIONS := $(if $(EMULATOR),--emulator $(EMULATOR)) $(if $(PORT),--port $(PORT))

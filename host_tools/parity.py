@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -26,8 +25,6 @@ from host_tools.transport import SerialTransport
 from model.evaluate import evaluate
 from model.files import write_json, write_text
 from quantize.golden import Golden, load_golden
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
