@@ -18,6 +18,7 @@ from host_tools.board import Board, Memory
 from host_tools.elf import SizeReport, size_report
 from host_tools.errors import HostToolsError, ToolMissing, UsageError
 from host_tools.provision import CORE_DIR, ROOT, provision
+from model.files import write_json
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def build_firmware(
         if built.is_file():
             shutil.copy(built, out_dir / name)
     report = size_report(out_dir / "firmware.elf", arena_bytes=model.arena_bytes)
-    _write_json(out_dir / "size.json", {"board": board.id, **asdict(report)})
+    write_json(out_dir / "size.json", {"board": board.id, **asdict(report)})
     return report
 
 
@@ -195,9 +196,3 @@ def _failure(board: Board, model: ModelSizes, output: str, log_path: Path) -> Ho
     errors = [line for line in lines if "error" in line.lower()]
     told = "\n".join((errors or lines)[:LOG_LINES])
     return HostToolsError(f"the build for {board.id} failed:\n{told}\nAll of it: {log_path}")
-
-
-def _write_json(path: Path, content: Mapping[str, object]) -> None:
-    staged = path.with_name(path.name + ".tmp")
-    staged.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    staged.replace(path)

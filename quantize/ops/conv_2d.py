@@ -20,12 +20,10 @@ from quantize.ops.base import (
     int8_output,
     int8_weights,
     int32_bias,
-    int_constant_array,
     malformed,
-    requant_constant,
     window,
 )
-from quantize.ops.window import Window, output_values, patches
+from quantize.ops.window import Window, c_constants, c_fields, output_values, patches
 from quantize.scheme import Requant, Rounding, activation_range
 from quantize.tflite.graph import Graph, Operator
 
@@ -93,20 +91,10 @@ def conv_call(function: str, p: ConvParams) -> CCall:
             "input": c_shape(p.input_shape),
             "output": c_shape(p.output_shape),
             "window": p.window.c_initialiser(),
-            "input_offset": str(p.input_offset),
-            "output_offset": str(p.output_offset),
-            "act_min": str(p.act_min),
-            "act_max": str(p.act_max),
             "depth_multiplier": str(p.depth_multiplier),
-            "weights": "@weights",
-            "bias": "@bias",
-            "requant": "@requant",
-        },
-        constants=(
-            int_constant_array("weights", "int8_t", p.weights),
-            int_constant_array("bias", "int32_t", p.bias),
-            requant_constant(p.requants),
-        ),
+        }
+        | c_fields(p),
+        constants=c_constants(p),
     )
 
 

@@ -17,12 +17,10 @@ from quantize.ops.base import (
     int8_output,
     int8_weights,
     int32_bias,
-    int_constant_array,
     malformed,
     refuse,
-    requant_constant,
 )
-from quantize.ops.window import output_values
+from quantize.ops.window import c_constants, c_fields, output_values
 from quantize.scheme import Requant, Rounding, activation_range
 from quantize.tflite.graph import Graph, Operator
 
@@ -88,19 +86,9 @@ def _c_call(p: FullyConnectedParams) -> CCall:
             "batches": str(int(np.prod(p.output_shape)) // output_depth),
             "input_depth": str(input_depth),
             "output_depth": str(output_depth),
-            "input_offset": str(p.input_offset),
-            "output_offset": str(p.output_offset),
-            "act_min": str(p.act_min),
-            "act_max": str(p.act_max),
-            "weights": "@weights",
-            "bias": "@bias",
-            "requant": "@requant",
-        },
-        constants=(
-            int_constant_array("weights", "int8_t", p.weights),
-            int_constant_array("bias", "int32_t", p.bias),
-            requant_constant(p.requants),
-        ),
+        }
+        | c_fields(p),
+        constants=c_constants(p),
     )
 
 

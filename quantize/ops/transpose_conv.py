@@ -21,13 +21,11 @@ from quantize.ops.base import (
     int8_weights,
     int32_bias,
     int_constant,
-    int_constant_array,
     malformed,
     refuse,
-    requant_constant,
     window,
 )
-from quantize.ops.window import Window, output_values
+from quantize.ops.window import Window, c_constants, c_fields, output_values
 from quantize.scheme import Requant, Rounding, activation_range
 from quantize.tflite.graph import Graph, Operator
 
@@ -115,19 +113,9 @@ def _c_call(p: TransposeConvParams) -> CCall:
             "input": c_shape(p.input_shape),
             "output": c_shape(p.output_shape),
             "window": p.window.c_initialiser(),
-            "input_offset": str(p.input_offset),
-            "output_offset": str(p.output_offset),
-            "act_min": str(p.act_min),
-            "act_max": str(p.act_max),
-            "weights": "@weights",
-            "bias": "@bias",
-            "requant": "@requant",
-        },
-        constants=(
-            int_constant_array("weights", "int8_t", p.weights),
-            int_constant_array("bias", "int32_t", p.bias),
-            requant_constant(p.requants),
-        ),
+        }
+        | c_fields(p),
+        constants=c_constants(p),
         inputs=(2,),
     )
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from quantize.ops.base import Int8Array
+from quantize.ops.base import CConstant, Int8Array, int_constant_array, requant_constant
 from quantize.scheme import IntArray, Requant, multiply_by_quantized_multiplier, wrap32
 
 
@@ -28,8 +28,12 @@ class Window:
 
 
 class OutputStage(Protocol):
-    """What turns an accumulator into an int8 output."""
+    """What turns a sum of weighted inputs into an int8 output."""
 
+    @property
+    def input_offset(self) -> int: ...
+    @property
+    def weights(self) -> Int8Array: ...
     @property
     def bias(self) -> npt.NDArray[np.int32]: ...
     @property
@@ -40,6 +44,28 @@ class OutputStage(Protocol):
     def act_min(self) -> int: ...
     @property
     def act_max(self) -> int: ...
+
+
+def c_fields(p: OutputStage) -> dict[str, str]:
+    """The fields that the params structs of all multiply-accumulate kernels share."""
+    return {
+        "input_offset": str(p.input_offset),
+        "output_offset": str(p.output_offset),
+        "act_min": str(p.act_min),
+        "act_max": str(p.act_max),
+        "weights": "@weights",
+        "bias": "@bias",
+        "requant": "@requant",
+    }
+
+
+def c_constants(p: OutputStage) -> tuple[CConstant, ...]:
+    """The arrays that c_fields points to."""
+    return (
+        int_constant_array("weights", "int8_t", p.weights),
+        int_constant_array("bias", "int32_t", p.bias),
+        requant_constant(p.requants),
+    )
 
 
 def output_values(sums: IntArray, p: OutputStage) -> Int8Array:
