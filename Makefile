@@ -1,6 +1,6 @@
 # tinyproof: from a dataset or an int8 .tflite to firmware, and proof that the board computes the same.
 #
-# Variables: RECIPE (default motion), BOARD, EMULATOR, PORT, LINK_PORT, FRAMEWORK, MODEL, CASES, INPUTS, CV
+# Variables: RECIPE (default motion), BOARD (or board-kernels, as in qemu_m4-ref), EMULATOR, PORT, LINK_PORT, FRAMEWORK, MODEL, CASES, INPUTS, CV
 
 RECIPE ?= motion
 BOARD ?= qemu_m4
@@ -82,7 +82,7 @@ $(OUT)/golden.npz: $(MODEL) $(OUT)/cases $(INPUTS) | .venv/ready
 		$(if $(INPUTS),--inputs $(INPUTS))
 endif
 
-$(OUT)/gen/manifest.json: $(OUT)/golden.npz $(QUANT_CODE)
+$(OUT)/gen/ref/manifest.json: $(OUT)/golden.npz $(QUANT_CODE)
 	$(PY) -m quantize emit $(NAME)
 
 check: | .venv/ready ## check the data of RECIPE
@@ -93,11 +93,11 @@ train: $(OUT)/train.json ## train the float network of RECIPE (CV=5: cross-valid
 
 quantise: $(OUT)/golden.npz ## post-training and quantisation-aware int8, choose by validation
 
-emit: $(OUT)/gen/manifest.json ## write model.c, the TFLite Micro array and the manifest
+emit: $(OUT)/gen/ref/manifest.json ## write model.c, the TFLite Micro array and the manifest
 
 # --- firmware, one folder a board -------------------------------------------------------------
 
-$(OUT)/%/firmware.elf: $(OUT)/gen/manifest.json $(FIRMWARE_CODE)
+$(OUT)/%/firmware.elf: $(OUT)/gen/ref/manifest.json $(FIRMWARE_CODE)
 	$(PY) -m host_tools build $(NAME) $*
 
 $(OUT)/%/parity.ok: $(OUT)/%/firmware.elf $(LINK_CODE)
@@ -107,7 +107,7 @@ $(OUT)/%/parity.ok: $(OUT)/%/firmware.elf $(LINK_CODE)
 $(OUT)/%/bench.json: $(OUT)/%/firmware.elf $(LINK_CODE)
 	$(PY) -m host_tools bench $(NAME) $*
 
-build: $(if $(FRAMEWORK),$(OUT)/gen/manifest.json,$(OUT)/$(BOARD)/firmware.elf) ## build the firmware of RECIPE or MODEL for BOARD
+build: $(if $(FRAMEWORK),$(OUT)/gen/ref/manifest.json,$(OUT)/$(BOARD)/firmware.elf) ## build the firmware of RECIPE or MODEL for BOARD
 	$(if $(FRAMEWORK),$(PY) -m host_tools build $(NAME) $(BOARD) --framework $(FRAMEWORK))
 
 inspect: | .venv/ready ## layers, costs, problems and fit of MODEL=file.tflite
@@ -124,7 +124,7 @@ REPORT_BOARDS := $(DEMO_BOARDS) qemu_m4 qemu_xtensa native
 $(OUT)/report.html: $(foreach b,$(REPORT_BOARDS),$(OUT)/$(b)/parity.ok $(OUT)/$(b)/bench.json)
 	$(PY) -m host_tools report $(NAME)
 
-report: $(OUT)/gen/manifest.json ## write report.html and report.json from what has been run
+report: $(OUT)/gen/ref/manifest.json ## write report.html and report.json from what has been run
 	$(PY) -m host_tools report $(NAME)
 
 readme: $(OUT)/report.html ## put the numbers and the picture of a run into README.md
@@ -140,7 +140,7 @@ port-present: | .venv/ready
 emulate: $(OUT)/$(BOARD)/firmware.elf ## run BOARD's firmware in its emulator, with this terminal as monitor
 	@$(PY) -m host_tools run $(NAME) $(BOARD) $(if $(EMULATOR),--emulator $(EMULATOR))
 
-flash: port-present $(OUT)/gen/manifest.json ## upload to BOARD=nano33|esp32 at PORT, then hello and self-test
+flash: port-present $(OUT)/gen/ref/manifest.json ## upload to BOARD=nano33|esp32 at PORT, then hello and self-test
 	$(PY) -m host_tools flash $(NAME) $(BOARD) $(if $(PORT),--port $(PORT)) \
 		$(if $(LINK_PORT),--link-port $(LINK_PORT)) $(if $(FRAMEWORK),--framework $(FRAMEWORK))
 

@@ -106,7 +106,7 @@ def _board_command(args: argparse.Namespace, out_dir: Path, board: Board) -> int
         from host_tools.parity import choose_target
         from host_tools.run import run
 
-        return run(board, choose_target(board, args.emulator, None), out_dir / board.id)
+        return run(board, choose_target(board, args.emulator, None), out_dir / board.folder)
     from host_tools.flash import flash
 
     return flash(out_dir, board, port=args.port, link_port=args.link_port, framework=args.framework)
@@ -115,8 +115,8 @@ def _board_command(args: argparse.Namespace, out_dir: Path, board: Board) -> int
 def _build(out_dir: Path, board: Board, framework: str) -> int:
     from host_tools.build import build_firmware
 
-    folder = board.id if framework == "bare" else f"{board.id}-{framework}"
-    size = build_firmware(board, out_dir / "gen", out_dir / folder, framework)
+    folder = board.folder if framework == "bare" else f"{board.folder}-{framework}"
+    size = build_firmware(board, board.gen_dir(out_dir), out_dir / folder, framework)
     print(
         f"{board.id}: flash {size.flash_bytes} bytes (code {size.code_bytes}, weights "
         f"{size.weight_bytes}), RAM {size.ram_bytes} (arena {size.arena_bytes})"
@@ -159,7 +159,7 @@ def _bench(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
     print(
         f"{board.id}: {result.counts:,} {result.unit} an inference{per_mac}; arena "
         f"{result.arena_used:,} of {result.arena_bytes:,} bytes, stack {result.stack_bytes:,} of "
-        f"{result.stack_reserved:,}; per layer in {out_dir / board.id / 'bench.json'}"
+        f"{result.stack_reserved:,}; per layer in {out_dir / board.folder / 'bench.json'}"
     )
     return 0
 

@@ -37,8 +37,8 @@ class BenchmarkResult:
 
 def run_benchmark(out_dir: Path, board: Board, target: Target) -> BenchmarkResult:
     """Run one golden case twice, count the second run, and write bench.json."""
-    board_dir = out_dir / board.id
-    manifest = json.loads((out_dir / "gen" / "manifest.json").read_text("utf-8"))
+    board_dir = out_dir / board.folder
+    manifest = json.loads((board.gen_dir(out_dir) / "manifest.json").read_text("utf-8"))
     size = json.loads((board_dir / "size.json").read_text("utf-8"))
     golden = load_golden(out_dir / "golden.npz")
     with open_device(target, board, board_dir) as device:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from host_tools.errors import UsageError
 
 BOARDS_DIR = Path(__file__).resolve().parent.parent / "boards"
+KERNELS_DIR = BOARDS_DIR.parent / "firmware" / "kernels"
 BOARDS: dict[str, Path] = {path.stem: path for path in sorted(BOARDS_DIR.glob("*.json"))}
 CONTENTS = ("code", "constants", "data")  # what a memory may hold; the stack belongs to data
 
@@ -59,11 +60,17 @@ class Board:
     flags: tuple[str, ...]
     env: str
     port: tuple[str, ...]
+    kernels: str  # folder of firmware/kernels; what it does not hold comes from "ref"
     memories: tuple[Memory, ...]
     uart: Uart | None
     emulators: tuple[str, ...]
     upload: Upload | None
     provenance: Mapping[str, str]
+    folder: str  # of its results in build/<name>
+
+    def gen_dir(self, out_dir: Path) -> Path:
+        """The generated model for its kernels in `out_dir`, which is build/<name>."""
+        return out_dir / "gen" / self.kernels
 
     def memory_for(self, content: str) -> Memory | None:
         """Return the memory that holds `content` (one of CONTENTS); None: without a limit."""
@@ -71,12 +78,27 @@ class Board:
 
 
 def load_board(board_id: str) -> Board:
-    """Return the board `board_id`; UsageError names the boards that exist."""
+    """Return the board `board_id`; UsageError names the boards that exist.
+
+    `<board>-<kernels>` is the board with another set of kernels, in a folder of its own.
+    """
+    board_id, _, kernels = board_id.partition("-")
     if board_id not in BOARDS:
         raise UsageError(
             f"no board '{board_id}'{_closest(board_id, BOARDS)}; known boards: {', '.join(BOARDS)}"
         )
-    return read_board(BOARDS[board_id])
+    board = read_board(BOARDS[board_id])
+    return _with_kernels(board, kernels) if kernels else board
+
+
+def _with_kernels(board: Board, kernels: str) -> Board:
+    known = sorted(path.name for path in KERNELS_DIR.iterdir() if path.is_dir())
+    if kernels not in known:
+        raise UsageError(
+            f"board '{board.id}-{kernels}': no kernels '{kernels}'{_closest(kernels, known)}; "
+            f"known kernels: {', '.join(known)}"
+        )
+    return replace(board, kernels=kernels, folder=f"{board.id}-{kernels}")
 
 
 def read_board(path: Path) -> Board:
@@ -96,11 +118,13 @@ def read_board(path: Path) -> Board:
         flags=ours.strings("flags"),
         env=ours.value("env", str),
         port=ours.strings("port"),
+        kernels=ours.value("kernels", str),
         memories=tuple(_memory(reader) for reader in ours.sections("memories", _MEMORY_KEYS)),
         uart=_uart(ours),
         emulators=ours.strings("emulators"),
         upload=_upload(ours),
         provenance=_provenance(ours),
+        folder=path.stem,
     )
 
 
@@ -110,6 +134,7 @@ _FIELDS = (
     "flags",
     "env",
     "port",
+    "kernels",
     "memories",
     "uart",
     "emulators",

@@ -66,7 +66,7 @@ def build_firmware(
         )
     provision()
     out_dir.mkdir(parents=True, exist_ok=True)
-    output = _run_platformio(env, gen_dir, out_dir)
+    output = _run_platformio(env, board.kernels, gen_dir, out_dir)
     if output is not None:
         raise _failure(board, model, output, out_dir / "build.log")
     for name in ARTEFACTS:
@@ -150,7 +150,7 @@ def _too_large(board: Board, memory: Memory, needed: int, model: ModelSizes) -> 
     )
 
 
-def _run_platformio(env: str, gen_dir: Path, out_dir: Path) -> str | None:
+def _run_platformio(env: str, kernels: str, gen_dir: Path, out_dir: Path) -> str | None:
     """Run one environment; return None, or the output when it failed."""
     command = [sys.executable, "-m", "platformio", "run", "--project-dir", str(ROOT)]
     variables = {
@@ -160,6 +160,7 @@ def _run_platformio(env: str, gen_dir: Path, out_dir: Path) -> str | None:
         "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
         "PLATFORMIO_NO_ANSI": "true",
         "TINYPROOF_GEN": str(gen_dir.absolute()),
+        "TINYPROOF_KERNELS": kernels,
     }
     return _run([*command, "--environment", env], variables, out_dir / "build.log")
 

@@ -78,11 +78,12 @@ def flash(
     if link_port:
         require_port(link_port, f"make flash BOARD={board.id} PORT={port} LINK_PORT={{port}}")
     assert port is not None and board.uart is not None
-    manifest = json.loads((out_dir / "gen" / "manifest.json").read_text(encoding="utf-8"))
+    manifest = json.loads((board.gen_dir(out_dir) / "manifest.json").read_text("utf-8"))
     variables = {
-        "PLATFORMIO_WORKSPACE_DIR": str((out_dir / board.id / ".pio").absolute()),
+        "PLATFORMIO_WORKSPACE_DIR": str((out_dir / board.folder / ".pio").absolute()),
         "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
-        "TINYPROOF_GEN": str((out_dir / "gen").absolute()),
+        "TINYPROOF_GEN": str(board.gen_dir(out_dir).absolute()),
+        "TINYPROOF_KERNELS": board.kernels,
     }
     env = pio_environment(board, framework)
     run = [sys.executable, "-m", "platformio", "run", "--project-dir", str(ROOT)]

@@ -132,8 +132,8 @@ def run_parity(
     take. With `tap` every intermediate tensor of the first case that differs is compared too, of
     the first case when none does. Raises DeviceError when the firmware is another one or silent.
     """
-    board_dir = out_dir / board.id
-    manifest = json.loads((out_dir / "gen" / "manifest.json").read_text("utf-8"))
+    board_dir = out_dir / board.folder
+    manifest = json.loads((board.gen_dir(out_dir) / "manifest.json").read_text("utf-8"))
     golden = load_golden(out_dir / "golden.npz")
     if golden.model_sha256 != manifest["model_sha256"]:
         raise HostToolsError(f"{out_dir}: golden.npz and the manifest disagree; run `make emit`")

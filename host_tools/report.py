@@ -21,6 +21,7 @@ from quantize.golden import load_golden
 
 JsonObject = dict[str, Any]
 
+MAIN_BOARD = "nano33"  # whose kernels the generated part of the report describes
 BOARD_FILES = ("size", "parity", "bench")
 EQUAL, DIFFERS, STALE, NOT_RUN = "equal", "differs", "stale", "not run"  # a board's parity
 # A rung's state, besides DIFFERS and NOT_RUN.
@@ -61,7 +62,7 @@ def collect(out_dir: Path) -> JsonObject:
         "train": _read(out_dir / "train.json"),
         "cross_validation": _read(out_dir / "cross_validation.json"),
         "quantize": _read(out_dir / "quantize.json"),
-        "manifest": _read(out_dir / "gen" / "manifest.json"),
+        "manifest": _read(load_board(MAIN_BOARD).gen_dir(out_dir) / "manifest.json"),
         "golden_cases": _golden_cases(out_dir / "golden.npz"),
         "boards": _boards(out_dir),
         "generated_from": {

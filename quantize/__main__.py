@@ -15,7 +15,8 @@ from model.files import write_bytes
 from model.recipe import load_recipe, recipe_names
 from quantize.errors import ModelError, QuantizeError
 from quantize.golden import load_golden, load_inputs, make_golden, random_inputs, save_golden
-from quantize.manifest import compile_model
+from quantize.lowering import KERNEL_SETS
+from quantize.manifest import compile_sets
 from quantize.reference import compile_graph
 from quantize.tflite.reader import read_model
 
@@ -94,7 +95,7 @@ def golden(path: Path, name: str | None, cases: int, inputs: Path | None) -> Non
 
 
 def emit(name: str) -> None:
-    """Compile build/<name>/model.tflite into build/<name>/gen."""
+    """Compile build/<name>/model.tflite into build/<name>/gen/<set>, for every set of kernels."""
     out_dir = BUILD / name
     path = out_dir / "model.tflite"
     if not path.exists():
@@ -105,19 +106,20 @@ def emit(name: str) -> None:
         from model.datasets import load_dataset
 
         labels = list(load_dataset(recipe.dataset).labels)
-    manifest = compile_model(
+    manifests = compile_sets(
         path.read_bytes(),
         load_golden(out_dir / "golden.npz"),
-        out_dir / "gen",
+        {kernels: out_dir / "gen" / kernels for kernels in KERNEL_SETS},
         name=name,
         settings=recipe.as_dict() if recipe else {},
         labels=labels,
     )
-    print(
-        f"{name}: {manifest['macs']} MACs, {manifest['weight_bytes']} bytes of constants, arena "
-        f"{manifest['arena_bytes']} bytes (no plan is below {manifest['arena_lower_bound']}), "
-        f"run {manifest['run_id']}"
-    )
+    for kernels, manifest in manifests.items():
+        print(
+            f"{name}, kernels {kernels}: {manifest['macs']} MACs, {manifest['weight_bytes']} bytes "
+            f"of constants, arena {manifest['arena_bytes']} bytes (no plan is below "
+            f"{manifest['arena_lower_bound']}), run {manifest['run_id']}"
+        )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from model import __version__
+from quantize.lowering import LoweredStep
 from quantize.ops.base import CCall, CConstant, c_int, int_constant_array
 from quantize.planner import ArenaPlan
-from quantize.reference import Step
-from quantize.tflite.graph import Graph
+from quantize.tflite.graph import Graph, Operator
 
 C_TYPES = {
     "int8": "int8_t",
@@ -67,7 +67,7 @@ def byte_rows(data: bytes) -> str:
 
 def emit_model(
     graph: Graph,
-    steps: Sequence[Step],
+    steps: Sequence[LoweredStep],
     plan: ArenaPlan,
     golden: GoldenCases,
     *,
@@ -90,7 +90,7 @@ def emit_model(
         ],
         "inputs": [_tensor(graph, plan, i) for i in graph.inputs],
         "outputs": [_tensor(graph, plan, i) for i in graph.outputs],
-        "steps": [_step(graph, plan, s) for s in steps if not s.spec.alias],
+        "steps": [_step(graph, plan, s) for s in steps if not s.step.spec.alias],
         "golden_count": len(golden.inputs),
         "input_bytes": sum(sizes[0]),
         "output_bytes": sum(sizes[1]),
@@ -104,43 +104,44 @@ def _tensor(graph: Graph, plan: ArenaPlan, index: int) -> str:
     return f"{{{plan.offset(index)}, {graph.tensors[index].bytes}}}"
 
 
-def _step(graph: Graph, plan: ArenaPlan, step: Step) -> dict[str, object]:
-    calls = step.spec.calls(step.params)
+def _step(graph: Graph, plan: ArenaPlan, lowered: LoweredStep) -> dict[str, object]:
+    op = lowered.step.op
     return {
-        "index": step.op.index,
-        "op": step.spec.name,
-        "constants": [_constant(c, step.op.index) for c in step_constants(graph, step)],
+        "index": op.index,
+        "op": op.name,
+        "constants": [_constant(c, op.index) for c in step_constants(graph, lowered)],
         "calls": [
-            _call(graph, plan, step, call, f"{step.op.index}_{k}") for k, call in enumerate(calls)
+            _call(graph, plan, op, call, f"{op.index}_{k}") for k, call in enumerate(lowered.calls)
         ],
     }
 
 
-def step_constants(graph: Graph, step: Step) -> list[CConstant]:
+def step_constants(graph: Graph, lowered: LoweredStep) -> list[CConstant]:
     """The arrays that a step holds in flash: its kernels' own, and constant operands."""
-    calls = step.spec.calls(step.params)
-    taken = sorted({position for call in calls for position in call.inputs})
-    operands = [(p, graph.tensors[step.op.inputs[p]]) for p in taken]
-    return [constant for call in calls for constant in call.constants] + [
+    taken = sorted({position for call in lowered.calls for position in call.inputs})
+    operands = [(p, graph.tensors[lowered.step.op.inputs[p]]) for p in taken]
+    return [constant for call in lowered.calls for constant in call.constants] + [
         int_constant_array(f"input{p}", C_TYPES[t.dtype], t.data)
         for p, t in operands
         if t.data is not None
     ]
 
 
-def _call(graph: Graph, plan: ArenaPlan, step: Step, call: CCall, name: str) -> dict[str, object]:
-    sides = ((call.inputs, step.op.inputs, "const "), (call.outputs, step.op.outputs, ""))
+def _call(graph: Graph, plan: ArenaPlan, op: Operator, call: CCall, name: str) -> dict[str, object]:
+    sides = ((call.inputs, op.inputs, "const "), (call.outputs, op.outputs, ""))
     arguments = [
-        _argument(graph, plan, step.op.index, side[position], position, const)
+        _argument(graph, plan, op.index, side[position], position, const)
         for positions, side, const in sides
         for position in positions
     ]
+    if call.scratch_bytes:
+        arguments.append(f"base + {plan.scratch(op.index)}")
     return {
         "name": name,
         "function": call.function,
         "params_type": call.params_type,
         "params": [
-            (field, constant_symbol(value[1:], step.op.index) if value.startswith("@") else value)
+            (field, constant_symbol(value[1:], op.index) if value.startswith("@") else value)
             for field, value in call.params.items()
         ],
         "arguments": ", ".join(arguments),

@@ -22,6 +22,7 @@ from quantize.advice import (
 )
 from quantize.emit_c import step_constants
 from quantize.errors import ModelError
+from quantize.lowering import lower
 from quantize.ops import find_op
 from quantize.planner import plan_arena
 from quantize.reference import Reference, Step, compile_graph
@@ -92,7 +93,11 @@ def inspect_model(path: Path) -> Inspection:
         _layer(graph, op, steps.get(op.index), problems.get(op.index)) for op in graph.operators
     ]
     constants = sum(layer.constant_bytes for layer in layers)
-    arena = plan_arena(graph, compile_graph(graph)).bytes if supported else _live_bytes(graph)
+    arena = (
+        plan_arena(graph, lower(graph, compile_graph(graph))).bytes
+        if supported
+        else _live_bytes(graph)
+    )
     return Inspection(
         model=str(path),
         model_bytes=len(data),
@@ -145,7 +150,7 @@ def _warnings(graph: Graph, supported: bool) -> Iterator[str]:
 def _layer(graph: Graph, op: Operator, step: Step | None, problem: str | None) -> Layer:
     own = [graph.tensors[i] for i in op.inputs if i >= 0 and graph.tensors[i].data is not None]
     fits = sum(t.bytes for t in own) < 1 << 23  # C text of more would take gigabytes
-    constants = step_constants(graph, step) if step and fits else None
+    constants = step_constants(graph, lower(graph, [step])[0]) if step and fits else None
     return Layer(
         index=op.index,
         op=op.name,

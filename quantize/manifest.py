@@ -23,8 +23,9 @@ from quantize.emit_c import (
 )
 from quantize.errors import ModelError, QuantizeError
 from quantize.golden import Golden
+from quantize.lowering import LoweredStep, lower
 from quantize.planner import ArenaPlan, plan_arena
-from quantize.reference import Reference, Step, compile_graph
+from quantize.reference import Reference, compile_graph
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
@@ -41,8 +42,28 @@ def compile_model(
     name: str,
     settings: Mapping[str, object],
     labels: Sequence[str] = (),
+    kernels: str = "ref",
 ) -> dict[str, object]:
-    """Write everything that firmware is built from; returns the manifest.
+    """Write everything that firmware with one set of kernels is built from; returns the manifest.
+
+    Raises as compile_sets does.
+    """
+    folders = {kernels: out_dir}
+    return compile_sets(model, golden, folders, name=name, settings=settings, labels=labels)[
+        kernels
+    ]
+
+
+def compile_sets(
+    model: bytes,
+    golden: Golden,
+    folders: Mapping[str, Path],
+    *,
+    name: str,
+    settings: Mapping[str, object],
+    labels: Sequence[str] = (),
+) -> dict[str, dict[str, object]]:
+    """Fill a folder for each set of kernels, a key of KERNEL_SETS; returns their manifests.
 
     Raises ModelError or UnsupportedOperator before anything is written.
     """
@@ -54,22 +75,12 @@ def compile_model(
         )
     graph = parse_model(model)
     steps = compile_graph(graph)
-    plan = plan_arena(graph, steps)
     _check_reference(graph, golden)
     tflm_arena = TfliteMicro(model).arena_bytes()
     run_id = _run_id(digest, settings)
     inputs, outputs = golden.rows(range(min(GOLDEN_IN_FIRMWARE, len(golden))))
-    files = emit_model(
-        graph,
-        steps,
-        plan,
-        GoldenCases(inputs=inputs, outputs=outputs),
-        name=name,
-        sha256=digest,
-        run_id=run_id,
-    )
-    files |= emit_array(model, name=name, sha256=digest, tflm_arena_bytes=tflm_arena)
-    manifest = _manifest(graph, steps, plan) | {
+    array = emit_array(model, name=name, sha256=digest, tflm_arena_bytes=tflm_arena)
+    common = {
         "name": safe_name(name),
         "model_sha256": digest,
         "model_bytes": len(model),
@@ -81,10 +92,24 @@ def compile_model(
         "tools": tool_versions(),
         "reference": {"cases": len(golden), "equal": len(golden)},
     }
-    for file, text in files.items():
-        write_text(out_dir / file, text)
-    write_json(out_dir / "manifest.json", manifest)
-    return manifest
+    manifests = {}
+    for kernels, folder in folders.items():
+        lowered = lower(graph, steps, kernels)
+        plan = plan_arena(graph, lowered)
+        files = array | emit_model(
+            graph,
+            lowered,
+            plan,
+            GoldenCases(inputs=inputs, outputs=outputs),
+            name=name,
+            sha256=digest,
+            run_id=run_id,
+        )
+        manifests[kernels] = _manifest(graph, lowered, plan) | common | {"kernels": kernels}
+        for file, text in files.items():
+            write_text(folder / file, text)
+        write_json(folder / "manifest.json", manifests[kernels])
+    return manifests
 
 
 def _check_reference(graph: Graph, golden: Golden) -> None:
@@ -120,11 +145,13 @@ def _run_id(digest: str, settings: Mapping[str, object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _manifest(graph: Graph, steps: Sequence[Step], plan: ArenaPlan) -> dict[str, object]:
+def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> dict[str, object]:
     operators, constants, position = [], [], 0
-    for step in steps:
+    for lowered in steps:
+        step = lowered.step
         own = [
-            (constant_symbol(c.suffix, step.op.index), c.bytes) for c in step_constants(graph, step)
+            (constant_symbol(c.suffix, step.op.index), c.bytes)
+            for c in step_constants(graph, lowered)
         ]
         constants += [{"name": name, "bytes": size} for name, size in own]
         operators.append(
@@ -133,6 +160,8 @@ def _manifest(graph: Graph, steps: Sequence[Step], plan: ArenaPlan) -> dict[str,
                 "op": step.spec.name,
                 "version": step.op.version,
                 "step": None if step.spec.alias else position,
+                "kernels": [call.function for call in lowered.calls],
+                "scratch_bytes": lowered.scratch_bytes,
                 "rounding": step.spec.rounding.value,
                 "macs": step.spec.macs(step.params),
                 "constant_bytes": sum(size for _, size in own),
@@ -147,7 +176,7 @@ def _manifest(graph: Graph, steps: Sequence[Step], plan: ArenaPlan) -> dict[str,
         "operators": operators,
         "constants": constants,
         "weight_bytes": sum(int(str(c["bytes"])) for c in constants),
-        "macs": sum(step.spec.macs(step.params) for step in steps),
+        "macs": sum(s.step.spec.macs(s.step.params) for s in steps),
         "arena_bytes": plan.bytes,
         "arena_lower_bound": plan.lower_bound,
         "arena": [

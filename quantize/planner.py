@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from quantize.reference import Step
+from quantize.lowering import LoweredStep
 from quantize.tflite.graph import Graph
 
 ALIGNMENT = 16  # bytes
@@ -16,7 +16,7 @@ ALIGNMENT = 16  # bytes
 class Allocation:
     """Where one buffer lies, and from which to which step (both included) it is needed."""
 
-    tensors: tuple[int, ...]  # all that share these bytes
+    tensors: tuple[int, ...]  # all that share these bytes; none: scratch of its step
     offset: int
     bytes: int
     first_step: int
@@ -38,6 +38,13 @@ class ArenaPlan:
                 return allocation.offset
         raise KeyError(tensor)
 
+    def scratch(self, step: int) -> int:
+        """Byte offset of the scratch of operator `step`."""
+        for allocation in self.allocations:
+            if not allocation.tensors and allocation.first_step == step:
+                return allocation.offset
+        raise KeyError(step)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Buffer:
@@ -51,12 +58,13 @@ class _Buffer:
         return self.first <= other.last and other.first <= self.last
 
 
-def plan_arena(graph: Graph, steps: Sequence[Step]) -> ArenaPlan:
-    """Place all run-time tensors: the smallest of several greedy orders and of random ones.
+def plan_arena(graph: Graph, steps: Sequence[LoweredStep]) -> ArenaPlan:
+    """Place all tensors and scratch: the smallest of several greedy orders and of random ones.
 
     Model inputs are needed from step 0, model outputs until after the last step, variable tensors
     all the time. The output of an operator marked `alias` shares its input's bytes; the output of
-    one that works in place takes over an input's bytes when nothing reads them any more.
+    one that works in place takes over an input's bytes when nothing reads them any more and they
+    suffice.
     """
     buffers = _buffers(graph, steps)
     last = len(graph.operators) + 1
@@ -114,40 +122,55 @@ def _last_uses(graph: Graph) -> dict[int, int]:
     return uses | dict.fromkeys(outlive, len(graph.operators))
 
 
-def _buffers(graph: Graph, steps: Sequence[Step]) -> list[_Buffer]:
+def _buffers(graph: Graph, steps: Sequence[LoweredStep]) -> list[_Buffer]:
     uses = _last_uses(graph)
     given = (*graph.inputs, *(t.index for t in graph.variables))
     owner = {i: i for i in given}
     first = dict.fromkeys(given, 0)
     last = {i: uses.get(i, 0) for i in given}
-    for step in steps:
-        for o in step.op.outputs:
-            root = _shared(graph, step, owner, last)
+    for lowered in steps:
+        op = lowered.step.op
+        for o in op.outputs:
+            root = _shared(graph, lowered, owner, last)
             if root is None:
-                owner[o], first[o], last[o] = o, step.op.index, step.op.index
+                owner[o], first[o], last[o] = o, op.index, op.index
                 root = o
             owner[o] = root
-            last[root] = max(last[root], uses.get(o, step.op.index))
-    return [
+            last[root] = max(last[root], uses.get(o, op.index))
+    tensors = [
         _Buffer(
             tensors=tuple(t for t, root in owner.items() if root == buffer),
-            size=-(-graph.tensors[buffer].bytes // ALIGNMENT) * ALIGNMENT,
+            size=_aligned(graph.tensors[buffer].bytes),
             first=first[buffer],
             last=last[buffer],
         )
         for buffer in first
     ]
+    return tensors + [
+        _Buffer(
+            tensors=(), size=_aligned(s.scratch_bytes), first=s.step.op.index, last=s.step.op.index
+        )
+        for s in steps
+        if s.scratch_bytes
+    ]
 
 
-def _shared(graph: Graph, step: Step, owner: dict[int, int], last: dict[int, int]) -> int | None:
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def _shared(
+    graph: Graph, lowered: LoweredStep, owner: dict[int, int], last: dict[int, int]
+) -> int | None:
     """The buffer that a step's output shares with one of its inputs, if any."""
-    if step.spec.alias:
-        return owner.get(step.op.inputs[0])
-    for position in step.spec.in_place(step.params):
-        index = step.op.inputs[position]
+    op = lowered.step.op
+    if lowered.step.spec.alias:
+        return owner.get(op.inputs[0])
+    for position in lowered.in_place:
+        index = op.inputs[position]
         root = owner.get(index)
-        free = root is not None and last[root] == step.op.index
-        if free and graph.tensors[index].bytes == graph.output(step.op).bytes:
+        free = root is not None and last[root] == op.index
+        if free and graph.tensors[index].bytes >= graph.output(op).bytes:
             return root
     return None
 

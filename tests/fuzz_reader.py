@@ -14,6 +14,7 @@ import numpy as np
 
 with atheris.instrument_imports(include=["quantize"]):
     from quantize.errors import QuantizeError
+    from quantize.lowering import lower
     from quantize.planner import plan_arena
     from quantize.reference import compile_graph
     from quantize.tflite.reader import parse_model
@@ -25,7 +26,7 @@ def one_input(data: bytes) -> None:
     """Read and compile one file."""
     try:
         graph = parse_model(data)
-        plan_arena(graph, compile_graph(graph))
+        plan_arena(graph, lower(graph, compile_graph(graph)))
     except QuantizeError:
         pass
 

@@ -174,7 +174,7 @@ def write_model(
     out_dir: Path, name: str, settings: dict[str, Any], labels: tuple[str, ...] = LABELS
 ) -> None:
     """The manifest and the golden cases."""
-    write_json(out_dir / "gen" / "manifest.json", manifest(name, settings, labels))
+    write_json(out_dir / "gen" / "ref" / "manifest.json", manifest(name, settings, labels))
     golden = Golden(
         inputs=(np.zeros((280, 4), np.int8),),
         outputs=(np.zeros((280, 7), np.int8),),

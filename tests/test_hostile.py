@@ -18,6 +18,7 @@ import pytest
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from quantize.errors import QuantizeError
+from quantize.lowering import lower
 from quantize.ops import OPS
 from quantize.planner import plan_arena
 from quantize.reference import compile_graph
@@ -90,7 +91,7 @@ def accepted(name: str, data: bytes) -> bool:
     started = time.process_time()
     try:
         graph = parse_model(data)
-        plan_arena(graph, compile_graph(graph))
+        plan_arena(graph, lower(graph, compile_graph(graph)))
     except QuantizeError:
         return False
     finally:

@@ -34,7 +34,7 @@ def make_build(root: Path, name: str = NAME, generator: str = "CONV_2D", seed: i
     golden = make_golden(model, random_inputs(parse_model(model), CASES, 0))
     write_bytes(out_dir / "model.tflite", model)
     save_golden(out_dir / "golden.npz", golden)
-    compile_model(model, golden, out_dir / "gen", name=name, settings={})
+    compile_model(model, golden, out_dir / "gen" / "ref", name=name, settings={})
     return out_dir
 
 
@@ -86,7 +86,7 @@ def test_bench_counts_repeat(board: str, root: Path) -> None:
 def test_a_wrong_kernel_is_caught(root: Path, tmp_path: Path) -> None:
     """A multiplier of the generated code is changed: parity names case, tensor, index, values."""
     out_dir = make_build(tmp_path)
-    source = out_dir / "gen" / "model.c"
+    source = out_dir / "gen" / "ref" / "model.c"
     text = source.read_text()
     broken = re.sub(
         r"\.output_offset = (-?\d+)", lambda m: f".output_offset = {int(m[1]) ^ 1}", text

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quantize.golden import make_golden, random_inputs
+from quantize.lowering import lower
 from quantize.manifest import compile_model
 from quantize.planner import ALIGNMENT, ArenaPlan, plan_arena
 from quantize.reference import compile_graph
@@ -57,7 +58,7 @@ def _check(graph: Graph, plan: ArenaPlan) -> None:
 @given(st.integers(0, 10**6), st.integers(1, 12))
 def test_live_tensors_never_overlap(seed: int, length: int) -> None:
     graph = _random_chain(seed, length)
-    plan = plan_arena(graph, compile_graph(graph))
+    plan = plan_arena(graph, lower(graph, compile_graph(graph)))
     _check(graph, plan)
     assert plan.bytes >= plan.lower_bound
 
@@ -65,7 +66,7 @@ def test_live_tensors_never_overlap(seed: int, length: int) -> None:
 def test_chains_reach_the_lower_bound() -> None:
     for name in ("CONV_2D", "RESHAPE", "ADD", "SOFTMAX"):
         graph = parse_model(GENERATORS[name](np.random.default_rng(1)))
-        plan = plan_arena(graph, compile_graph(graph))
+        plan = plan_arena(graph, lower(graph, compile_graph(graph)))
         assert plan.bytes == plan.lower_bound
 
 
@@ -84,7 +85,7 @@ def test_element_wise_operators_work_in_place(tmp_path: Path) -> None:
     b.operator("ADD", [chain[-1], chain[-1]], [total], "AddOptions", 2)
     model = b.pack([x], [total])
     graph = parse_model(model)
-    plan = plan_arena(graph, compile_graph(graph))
+    plan = plan_arena(graph, lower(graph, compile_graph(graph)))
     assert plan.bytes == plan.lower_bound == 240
     golden = make_golden(model, random_inputs(graph, 6, 1))
     host = HostModel(tmp_path, compile_model(model, golden, tmp_path, name="chain", settings={}))
@@ -99,6 +100,6 @@ def test_an_input_that_is_read_later_is_not_overwritten() -> None:
     b.operator("ABS", [x], [y])
     b.operator("ADD", [x, y], [z], "AddOptions", 2)
     graph = parse_model(b.pack([x], [z]))
-    plan = plan_arena(graph, compile_graph(graph))
+    plan = plan_arena(graph, lower(graph, compile_graph(graph)))
     assert plan.offset(x) != plan.offset(y)
     assert plan.bytes == 128

@@ -9,6 +9,7 @@ import pytest
 
 from quantize.errors import ModelError, UnsupportedOperator
 from quantize.golden import make_golden, random_inputs
+from quantize.lowering import lower
 from quantize.manifest import compile_model
 from quantize.planner import plan_arena
 from quantize.reference import Reference, compile_graph
@@ -75,7 +76,7 @@ def test_sequences_are_equal_and_a_reset_begins_again(name: str, tmp_path: Path)
 
 def test_variable_tensors_share_their_memory_with_nothing() -> None:
     graph = parse_model(MODELS["chain"])
-    plan = plan_arena(graph, compile_graph(graph))
+    plan = plan_arena(graph, lower(graph, compile_graph(graph)))
     states = {t.index for t in graph.variables}
     assert len(states) == 2
     for allocation in plan.allocations:

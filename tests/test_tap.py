@@ -66,8 +66,8 @@ def make_build(out_dir: Path, data: bytes) -> dict[str, Any]:
     golden = make_golden(data, random_inputs(parse_model(data), 6, 0))
     write_bytes(out_dir / "model.tflite", data)
     save_golden(out_dir / "golden.npz", golden)
-    compile_model(data, golden, out_dir / "gen", name=out_dir.name, settings={})
-    manifest: dict[str, Any] = json.loads((out_dir / "gen" / "manifest.json").read_text())
+    compile_model(data, golden, out_dir / "gen" / "ref", name=out_dir.name, settings={})
+    manifest: dict[str, Any] = json.loads((out_dir / "gen" / "ref" / "manifest.json").read_text())
     return manifest
 
 
@@ -182,7 +182,7 @@ def test_a_wrong_kernel_call_is_named_on_the_firmware(
     monkeypatch.setattr(command, "BUILD", tmp_path / "build")
     out_dir = tmp_path / "build" / "m"
     make_build(out_dir, model())
-    source = out_dir / "gen" / "model.c"
+    source = out_dir / "gen" / "ref" / "model.c"
     broken = re.sub(r"(?s)(model_p2\w* = .*?\.output_offset = )5\b", r"\g<1>6", source.read_text())
     assert broken != source.read_text()
     source.write_text(broken)

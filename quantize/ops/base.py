@@ -42,6 +42,7 @@ class CCall:
     constants: tuple[CConstant, ...] = ()
     inputs: tuple[int, ...] = (0,)  # positions of the operator's inputs that the kernel takes
     outputs: tuple[int, ...] = (0,)
+    scratch_bytes: int = 0  # above 0: the kernel's last argument is that much of the arena
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

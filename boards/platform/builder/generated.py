@@ -10,7 +10,7 @@ from pathlib import Path
 
 Import("env")  # noqa: F821  # given by SCons
 
-DEFAULT_FOLDER = "build/motion/gen"
+DEFAULT_FOLDER = "build/motion/gen/ref"
 
 root = Path(env.subst("$PROJECT_DIR"))  # noqa: F821
 folder = root / os.environ.get("TINYPROOF_GEN", DEFAULT_FOLDER)
@@ -18,7 +18,7 @@ if not (folder / "model.c").is_file():
     sys.stderr.write(
         f"Error: {folder} holds no generated model (model.c is missing).\n"
         "Generate it with `make emit RECIPE=motion`, or set TINYPROOF_GEN to the absolute path\n"
-        "of a folder that holds model.c and model.h, for example build/<recipe>/gen.\n"
+        "of a folder that holds model.c and model.h, for example build/<recipe>/gen/ref.\n"
     )
     env.Exit(1)  # noqa: F821
 env.Append(CPPPATH=[str(folder)])  # noqa: F821

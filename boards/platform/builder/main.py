@@ -4,6 +4,7 @@ What differs between boards stands in boards/<id>.json: the toolchain, its flags
 firmware/board that make up the port, and the memories. This script turns that into a SCons build.
 """
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from SCons.Script import AlwaysBuild, Default, DefaultEnvironment
 WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror"]
 C_WARNINGS = ["-Wstrict-prototypes", "-Wmissing-prototypes"]
 # One application for every board; the port's own folders come from its JSON file.
-SOURCES = ["app/*.c", "link/*.c", "kernels/ref/*.c"]
+SOURCES = ["app/*.c", "link/*.c"]
 INCLUDES = ["app", "board", "kernels", "link"]
 # How the file that an upload tool writes to the board is made from the linked program.
 IMAGES = {
@@ -33,6 +34,13 @@ firmware = env.subst("$PROJECT_SRC_DIR")
 if shutil.which(prefix + "gcc", path=env["ENV"].get("PATH")) is None:
     sys.stderr.write(f"Error: {prefix}gcc is not on PATH; board {board.id} needs it.\n")
     env.Exit(1)
+
+# A file of the board's kernels replaces the one of the same name in the reference kernels.
+kernels = os.environ.get("TINYPROOF_KERNELS", facts["kernels"])
+own = {path.stem for path in Path(firmware, "kernels", kernels).glob("*.[cS]")}
+reference = [path.name for path in sorted(Path(firmware, "kernels", "ref").glob("*.c"))]
+SOURCES += [f"kernels/ref/{name}" for name in reference if Path(name).stem not in own]
+SOURCES += [f"kernels/{kernels}/*.{kind}" for kind in "cS"]
 
 memories = facts["memories"]
 board.update("upload.maximum_size", sum(m["bytes"] for m in memories if m["holds"] != ["data"]))
