@@ -1,0 +1,169 @@
+"""Proofs that a short requantisation equals the reference for every reachable accumulator.
+
+The reference is gemmlowp's double rounding (`quantize.scheme`). Two shorter forms work on a 32-bit
+v = acc << p; both are non-decreasing in acc, as the reference is, so a form equals it on an
+interval iff both reach every output code at the same accumulator:
+
+    floor: ssat8((C + floor(v * M / 2**32)) >> s)                        p = 8
+    sign:  ssat8((C + floor(v * M / 2**32 + 1/2) + (acc >> 31)) >> s)    p = 1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from quantize.scheme import (
+    INT32_MAX,
+    INT32_MIN,
+    IntArray,
+    Requant,
+    multiply_by_quantized_multiplier,
+)
+
+Form = Literal["floor", "sign"]
+BoolArray = npt.NDArray[np.bool_]
+PRE_SHIFT: dict[Form, int] = {"floor": 8, "sign": 1}  # v = acc << PRE_SHIFT[form]
+MAX_SHIFT = 23  # 8-bit codes above it leave no room in 32 bits
+_CODES: IntArray = np.arange(-127, 128, dtype=np.int64)[None, :]  # every output has reached -128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShortRequant:
+    """One channel's numbers of a short form; all fit int32, and so does every value on the way."""
+
+    form: Form
+    multiplier: int  # M, 0 .. 2**31 - 1
+    constant: int  # C, with the rounding and the output's zero point in it
+    shift: int  # s, 0 .. MAX_SHIFT
+
+
+def acc_bounds(
+    weights: npt.NDArray[np.integer],
+    bias: npt.NDArray[np.integer],
+    input_offset: int,
+    low: npt.ArrayLike,
+    high: npt.ArrayLike,
+    *,
+    padded: bool = False,
+) -> tuple[IntArray, IntArray]:
+    """Smallest and largest bias + sum(weight * (input + input_offset)), int64 [out] each.
+
+    weights [out, taps], bias [out]; the inputs' bounds `low` and `high` broadcast to the weights.
+    With `padded` any tap may lie outside the input, where it adds 0. Without it the bounds are
+    reached when the taps' inputs are independent.
+    """
+    wide = weights.astype(np.int64)
+    least = np.asarray(low, np.int64) + input_offset
+    most = np.asarray(high, np.int64) + input_offset
+    if padded:
+        least, most = np.minimum(least, 0), np.maximum(most, 0)
+    ends = wide * least, wide * most
+    start = bias.astype(np.int64)
+    return start + np.minimum(*ends).sum(axis=1), start + np.maximum(*ends).sum(axis=1)
+
+
+def prove_short(
+    requants: Sequence[Requant],
+    *,
+    output_offset: int,
+    act_min: int,
+    act_max: int,
+    low: IntArray,
+    high: IntArray,
+    form: Form,
+) -> tuple[ShortRequant, ...] | None:
+    """The short form of each channel that equals the reference, clamp included, on [low, high].
+
+    low and high [channels] are the smallest and largest accumulators, bias included; None when a
+    channel has no such form or an intermediate value could leave 32 bits.
+    """
+    multiplier = np.array([r.multiplier for r in requants], np.int64)[:, None]
+    right = -np.array([r.shift for r in requants], np.int64)[:, None]
+    low, high = low[:, None], high[:, None]
+    left = np.maximum(PRE_SHIFT[form], -right)
+    if not _fits(low, high) or not _fits(low << left, high << left):
+        return None
+
+    def raw(acc: IntArray) -> IntArray:
+        return multiply_by_quantized_multiplier(acc, multiplier, -right) + output_offset
+
+    if not _fits(raw(low), raw(high)):
+        return None
+    starts = _first_reaching(_CODES - output_offset, multiplier, right)
+    below, above = act_min >= _CODES, act_max < _CODES
+    starts = np.clip(np.where(below, low, np.where(above, high + 1, starts)), low, high + 1)
+    reached = np.clip(raw(starts), act_min, act_max) >= _CODES
+    early = np.clip(raw(starts - 1), act_min, act_max) >= _CODES
+    if not bool(((reached | (starts > high)) & (~early | (starts == low))).all()):
+        return None
+    shift = right + PRE_SHIFT[form] - 1
+    factor = _shifted_down(multiplier, np.maximum(shift - MAX_SHIFT, 0))
+    steady = ((starts == low) | (starts > high)).all(axis=1, keepdims=True)  # one output for all
+    factor, shift = np.where(steady, 0, factor), np.where(steady, 1, np.minimum(shift, MAX_SHIFT))
+    if int(shift.min()) < 0:
+        return None
+    constant = _constants(starts, low, high, factor, shift, form)
+    if constant is None:
+        return None
+    rows = zip(factor[:, 0].tolist(), constant.tolist(), shift[:, 0].tolist(), strict=True)
+    return tuple(ShortRequant(form=form, multiplier=m, constant=c, shift=s) for m, c, s in rows)
+
+
+def _fits(low: IntArray, high: IntArray) -> bool:
+    """Whether everything from `low` to `high` is an int32."""
+    return bool((low >= INT32_MIN).all() and (high <= INT32_MAX).all())
+
+
+def _shifted_down(values: IntArray, bits: IntArray) -> IntArray:
+    """values / 2**bits to the nearest integer."""
+    return (values + ((np.int64(1) << bits) >> 1)) >> bits
+
+
+def _first_reaching(steps: IntArray, multiplier: IntArray, right: IntArray) -> IntArray:
+    """The smallest acc that double rounding takes to `steps` or more, beyond int32 when none is.
+
+    round((acc << left) * multiplier / 2**31) must reach `high`, which the right shift takes to
+    steps - 1/2 when positive, and to just above it when negative: halves go away from zero.
+    """
+    shift = np.maximum(right, 0)
+    half = (np.int64(1) << shift) >> 1
+    high = (steps << shift) - half + ((steps <= 0) & (shift > 0))
+    high = np.clip(high, INT32_MIN, INT32_MAX + 1)
+    never_or_always = np.where(high > 0, INT32_MAX + 1, INT32_MIN)  # a multiplier of 0
+    exact = -(-((2 * high - 1) << 30) // np.maximum(multiplier, 1))
+    needed: IntArray = np.where(multiplier == 0, never_or_always, exact)
+    return -((-needed) >> np.maximum(-right, 0))
+
+
+def _constants(
+    starts: IntArray,
+    low: IntArray,
+    high: IntArray,
+    multiplier: IntArray,
+    shift: IntArray,
+    form: Form,
+) -> IntArray | None:
+    """C [channels] with which the form reaches code k first at starts[:, k], None without one.
+
+    Every code bounds C from below by its first accumulator and from above by the one before, int32
+    bounds it too; the middle of what is left is taken.
+    """
+
+    def product(acc: IntArray) -> IntArray:
+        scaled = (acc << PRE_SHIFT[form]) * multiplier
+        return scaled >> 32 if form == "floor" else (scaled + (1 << 31)) >> 32
+
+    def term(acc: IntArray) -> IntArray:
+        return product(acc) if form == "floor" else product(acc) + (acc >> 31)
+
+    wanted = _CODES << shift
+    least = np.where(starts <= high, wanted - term(starts), INT32_MIN).max(axis=1)
+    most = np.where(starts > low, wanted - term(starts - 1) - 1, INT32_MAX).min(axis=1)
+    least = np.maximum(least, INT32_MIN - np.minimum(term(low), 0)[:, 0])
+    most = np.minimum(most, INT32_MAX - np.maximum(product(high), 0)[:, 0])
+    return None if bool((least > most).any()) else (least + most) >> 1

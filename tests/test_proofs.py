@@ -1,0 +1,225 @@
+"""Short requantisations that are proven equal the reference; what is not equal is not proven."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quantize.proofs import MAX_SHIFT, PRE_SHIFT, Form, ShortRequant, acc_bounds, prove_short
+from quantize.scheme import (
+    INT32_MAX,
+    INT32_MIN,
+    IntArray,
+    Requant,
+    multiply_by_quantized_multiplier,
+    quantize_multiplier,
+)
+
+FORMS = get_args(Form)
+RANDOM = 2_000_000  # accumulators of a typical channel
+
+
+def _short(r: ShortRequant, acc: IntArray) -> IntArray:
+    """The short form, with a check that nothing leaves 32 bits."""
+    value = acc << PRE_SHIFT[r.form]
+    product = value * r.multiplier + (0 if r.form == "floor" else 1 << 31)
+    summed = r.constant + (product >> 32)
+    signed = summed + (acc >> 31 if r.form == "sign" else 0)
+    for step in (value, summed, signed, np.array([r.multiplier, r.constant])):
+        assert step.min() >= INT32_MIN and step.max() <= INT32_MAX, r
+    result: IntArray = np.clip(signed >> r.shift, -128, 127)
+    return result
+
+
+def _reference(r: Requant, acc: IntArray, zero: int, act: tuple[int, int]) -> IntArray:
+    return np.clip(multiply_by_quantized_multiplier(acc, r.multiplier, r.shift) + zero, *act)
+
+
+def _prove(
+    r: Requant, zero: int, act: tuple[int, int], low: int, high: int, form: Form
+) -> ShortRequant | None:
+    proven = prove_short(
+        [r],
+        output_offset=zero,
+        act_min=act[0],
+        act_max=act[1],
+        low=np.array([low], np.int64),
+        high=np.array([high], np.int64),
+        form=form,
+    )
+    return proven[0] if proven else None
+
+
+def _wrong(short: ShortRequant, r: Requant, acc: IntArray, zero: int, act: tuple[int, int]) -> int:
+    return int((_short(short, acc) != _reference(r, acc, zero, act)).sum())
+
+
+def _telling(r: Requant, zero: int, low: int, high: int) -> IntArray:
+    """Accumulators around every step of the reference, around 0, and at both ends."""
+    steps = (np.arange(-128, 128) - zero + 0.5) * 2.0**31 / max(r.multiplier, 1)
+    near = np.round(steps * 2.0**-r.shift)[:, None] + np.arange(-4, 5)
+    some = np.arange(1000)
+    acc = np.concatenate([near.reshape(-1), some - 500, low + some, high - some])
+    result: IntArray = np.clip(acc, low, high).astype(np.int64)
+    return result
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(FORMS),
+    st.floats(-34, 3),
+    st.integers(-128, 127),
+    st.sampled_from([(-128, 127), (-128, 100), (-100, 127), (5, 5), (20, -20)]),
+    st.integers(-(2**24), 2**24),
+    st.integers(0, 50_000),
+    st.integers(0, 20),
+)
+def test_what_is_proven_is_equal(
+    form: Form, log: float, zero: int, act: tuple[int, int], low: int, width: int, spread: int
+) -> None:
+    """Every accumulator of a small interval; the telling ones of a large one."""
+    requant = quantize_multiplier(2.0**log)
+    near = low >> spread
+    for start, end in ((near, near + width), (-width << spread, width << spread)):
+        short = _prove(requant, zero, act, start, end, form)
+        if short is not None:
+            acc = np.arange(start, min(end, start + 60_000) + 1)
+            acc = np.concatenate([acc, _telling(requant, zero, start, end)])
+            assert _wrong(short, requant, acc, zero, act) == 0, short
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("row", range(6))
+def test_typical_layers_are_proven(form: Form, row: int) -> None:
+    rng = np.random.default_rng(row)
+    zero = -128 if form == "floor" else int(rng.integers(-128, 128))
+    requants = [quantize_multiplier(2.0 ** rng.uniform(-12, -6)) for _ in range(640)]
+    high = rng.integers(1 << 10, 1 << (22 if form == "floor" else 28), 640)
+    began = time.process_time()
+    proven = prove_short(
+        requants,
+        output_offset=zero,
+        act_min=-128,
+        act_max=127,
+        low=-high,
+        high=high,
+        form=form,
+    )
+    assert time.process_time() - began < 0.2
+    assert proven is not None
+    acc = rng.integers(-high[0], high[0] + 1, RANDOM)
+    assert _wrong(proven[0], requants[0], acc, zero, (-128, 127)) == 0
+    for requant, short, most in zip(requants[:40], proven[:40], high[:40], strict=True):
+        acc = _telling(requant, zero, -int(most), int(most))
+        assert _wrong(short, requant, acc, zero, (-128, 127)) == 0
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_planted_wrong_number_differs(form: Form) -> None:
+    """The comparison above sees a constant that is off by one accumulator, or one bit of M."""
+    requant = quantize_multiplier(2.0**-9 * 1.3)
+    short = _prove(requant, -128, (-128, 127), -400_000, 400_000, form)
+    assert short is not None
+    acc = np.arange(-400_000, 400_001)
+    step = 128 if form == "floor" else 1
+    wrong = [
+        dataclasses.replace(short, constant=short.constant + step),
+        dataclasses.replace(short, constant=short.constant - step),
+        dataclasses.replace(short, multiplier=short.multiplier ^ (1 << 22)),
+        dataclasses.replace(short, shift=short.shift + 1),
+    ]
+    for planted in wrong:
+        assert _wrong(planted, requant, acc, -128, (-128, 127)) > 0, planted
+
+
+def test_sign_needs_a_second_rounding() -> None:
+    """Without a right shift the reference rounds once, and halves go up."""
+    requant = quantize_multiplier(0.7)
+    assert _prove(requant, 0, (-128, 127), -100, 100, "sign") is None
+    assert _prove(requant, 0, (-128, 127), 0, 100, "sign") is not None
+    assert _prove(requant, 0, (-128, 127), -100, 100, "floor") is not None
+
+
+def test_floor_needs_negative_results_out_of_reach() -> None:
+    requant = quantize_multiplier(2.0**-9)
+    assert _prove(requant, 0, (-128, 127), -20_000, 20_000, "floor") is None
+    assert _prove(requant, 0, (-128, 127), 0, 20_000, "floor") is not None
+    assert _prove(requant, 0, (0, 127), -20_000, 20_000, "floor") is None  # clamped at zero
+    assert _prove(requant, -128, (-128, 127), -20_000, 20_000, "floor") is not None
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_clamp_that_saturation_does_not_do_must_be_out_of_reach(form: Form) -> None:
+    requant = quantize_multiplier(2.0**-9)
+    assert _prove(requant, -128, (-128, 60), 0, 200_000, form) is None
+    assert _prove(requant, -128, (-128, 60), 0, 90_000, form) is not None
+    assert _prove(requant, -128, (-100, 127), 0, 90_000, form) is None
+    assert _prove(requant, -128, (-100, 127), 20_000, 90_000, form) is not None
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_32_bits_are_enough_or_nothing_is_proven(form: Form) -> None:
+    requant = quantize_multiplier(2.0**-12)
+    most = INT32_MAX >> PRE_SHIFT[form]
+    assert _prove(requant, -128, (-128, 127), -most, most, form) is not None
+    assert _prove(requant, -128, (-128, 127), -most, most + 1, form) is None
+    assert _prove(requant, -128, (-128, 127), -most - 2, 0, form) is None
+    assert _prove(requant, -128, (-128, 127), -(2**40), 0, form) is None
+    wide = Requant(multiplier=2**30, shift=20)  # the reference itself wraps
+    assert _prove(wide, 0, (-128, 127), -(2**12), 2**12, form) is None
+
+
+@pytest.mark.parametrize("more", range(6))
+def test_large_shifts_are_proven(more: int) -> None:
+    """Beyond MAX_SHIFT a shorter multiplier still tells accumulators apart."""
+    limit = INT32_MAX >> PRE_SHIFT["floor"]
+    shift = MAX_SHIFT + 1 - PRE_SHIFT["floor"] + more
+    requant = Requant(multiplier=1518500250, shift=-shift)
+    short = _prove(requant, -128, (-128, 127), -limit, limit, "floor")
+    assert short is not None and short.shift == MAX_SHIFT
+    acc = _telling(requant, -128, -limit, limit)
+    assert len(set(_short(short, acc).tolist())) > 1
+    assert _wrong(short, requant, acc, -128, (-128, 127)) == 0
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("shift", [-24, -31])
+def test_dead_channels_are_proven(form: Form, shift: int) -> None:
+    requant, limit = Requant(multiplier=1518500250, shift=shift), 1 << 22
+    short = _prove(requant, -128, (-128, 127), -limit, limit, form)
+    assert short is not None
+    acc = np.random.default_rng(0).integers(-limit, limit + 1, RANDOM)
+    assert _wrong(short, requant, acc, -128, (-128, 127)) == 0
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_factor_of_zero_is_proven(form: Form) -> None:
+    limit = INT32_MAX >> PRE_SHIFT[form]
+    short = _prove(Requant(multiplier=0, shift=0), 7, (-128, 127), -limit, limit, form)
+    assert short is not None
+    assert set(_short(short, np.array([-limit, -1, 0, limit])).tolist()) == {7}
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_accumulator_bounds_are_reached(padded: bool) -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(50):
+        weights = rng.integers(-128, 128, (3, 4)).astype(np.int8)
+        bias = rng.integers(-(2**31), 2**31, 3).astype(np.int32)
+        low = rng.integers(-128, 128, 4)
+        high = np.minimum(low + rng.integers(0, 3, 4), 127)
+        offset = int(rng.integers(-127, 129))
+        inputs = np.stack(np.meshgrid(*(np.unique(p) for p in zip(low, high, strict=True))), -1)
+        taps = inputs.reshape(-1, 4) + offset
+        if padded:
+            masks = np.stack(np.meshgrid(*[[0, 1]] * 4), -1).reshape(-1, 4)
+            taps = (taps[:, None, :] * masks).reshape(-1, 4)
+        sums = taps @ weights.astype(np.int64).T + bias
+        found = acc_bounds(weights, bias, offset, low, high, padded=padded)
+        assert np.array_equal(found, [sums.min(axis=0), sums.max(axis=0)])
