@@ -30,12 +30,19 @@ WARNINGS = [
 COMPILE = ["gcc", "-std=c11", "-O1", "-fPIC", *WARNINGS]
 
 
+def kernel_sources(kernels: str) -> list[Path]:
+    """The files of a set of kernels in C: its own, twins of its assembly, the reference's rest."""
+    own = [*(KERNELS / kernels).glob("*.c"), *(KERNELS / kernels / "twin").glob("*.c")]
+    names = {path.name for path in own}
+    return sorted(own + [p for p in (KERNELS / "ref").glob("*.c") if p.name not in names])
+
+
 @functools.cache
-def _kernels() -> Path:
+def _kernels(kernels: str) -> Path:
     """All kernels as one archive, compiled once a process."""
     folder = Path(tempfile.mkdtemp(prefix="kernels-"))
     atexit.register(shutil.rmtree, folder)
-    sources = [str(path) for path in sorted((KERNELS / "ref").glob("*.c"))]
+    sources = [str(path) for path in kernel_sources(kernels)]
     subprocess.run([*COMPILE, "-c", f"-I{KERNELS}", *sources], cwd=folder, check=True, timeout=120)
     archive = folder / "kernels.a"
     objects = [str(path) for path in sorted(folder.glob("*.o"))]
@@ -49,7 +56,7 @@ class HostModel:
     def __init__(self, gen: Path, manifest: dict[str, Any]) -> None:
         library = gen / "model.so"
         parts = ["-shared", f"-I{KERNELS}", f"-I{gen}", "-o", library, gen / "model.c"]
-        command = [*COMPILE, *parts, gen / "model_golden.c", _kernels()]
+        command = [*COMPILE, *parts, gen / "model_golden.c", _kernels(manifest["kernels"])]
         subprocess.run([str(c) for c in command], check=True, timeout=60)
         self._library = ctypes.CDLL(str(library))
         self._manifest = manifest

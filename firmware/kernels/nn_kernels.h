@@ -6,6 +6,7 @@
 #ifndef NN_KERNELS_H
 #define NN_KERNELS_H
 
+#include "nn_packed.h"
 #include "nn_types.h"
 
 void nn_conv_2d_s8(const nn_conv_t *p, const int8_t *input, int8_t *output);

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
-from quantize.ops.base import CCall
+from quantize.lowering.base import LoweredStep
+from quantize.lowering.conv import lower_conv
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoweredStep:
-    """A step with the kernel calls that compute it.
-
-    `in_place` are the positions of inputs whose bytes the output may take over: a kernel reads
-    each part of such an input before it writes the same bytes, and not after.
-    """
-
-    step: Step
-    calls: tuple[CCall, ...]
-    in_place: tuple[int, ...]
-
-    @property
-    def scratch_bytes(self) -> int:
-        """What the step needs beside its tensors, while it runs."""
-        return max((call.scratch_bytes for call in self.calls), default=0)
-
-
 # operator -> the lowering that knows faster kernels; None from it: take the reference kernel
 Lowering = Callable[[Graph, Step], LoweredStep | None]
-KERNEL_SETS: dict[str, Mapping[str, Lowering]] = {"ref": {}}
+KERNEL_SETS: dict[str, Mapping[str, Lowering]] = {
+    "ref": {},
+    "armv7em": {"CONV_2D": lower_conv},
+}
+__all__ = ["KERNEL_SETS", "LoweredStep", "lower"]
 
 
 def lower(graph: Graph, steps: Sequence[Step], kernels: str = "ref") -> tuple[LoweredStep, ...]:

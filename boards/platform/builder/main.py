@@ -35,12 +35,13 @@ if shutil.which(prefix + "gcc", path=env["ENV"].get("PATH")) is None:
     sys.stderr.write(f"Error: {prefix}gcc is not on PATH; board {board.id} needs it.\n")
     env.Exit(1)
 
-# A file of the board's kernels replaces the one of the same name in the reference kernels.
+# A file of the board's kernels replaces the one of the same name in the reference kernels. This
+# computer's compiler takes the twins in C of what is written in assembly language.
 kernels = os.environ.get("TINYPROOF_KERNELS", facts["kernels"])
 own = {path.stem for path in Path(firmware, "kernels", kernels).glob("*.[cS]")}
 reference = [path.name for path in sorted(Path(firmware, "kernels", "ref").glob("*.c"))]
 SOURCES += [f"kernels/ref/{name}" for name in reference if Path(name).stem not in own]
-SOURCES += [f"kernels/{kernels}/*.{kind}" for kind in "cS"]
+SOURCES += [f"kernels/{kernels}/*.c", f"kernels/{kernels}/{'*.S' if prefix else 'twin/*.c'}"]
 
 memories = facts["memories"]
 board.update("upload.maximum_size", sum(m["bytes"] for m in memories if m["holds"] != ["data"]))

@@ -1,0 +1,132 @@
+/* out[n,y,x,o] = clamp(zp + requant_o(bias[o] + sum over ky,kx,c of
+ *                (in[n, y*sh - ph + ky*dh, x*sw - pw + kx*dw, c] - zp_in) * w[o,ky,kx,c]))
+ *
+ * Four pixels at a time: their windows are gathered and widened once, then multiplied by all
+ * channels (nn_quad_s8). Rows of the input are kept in a ring with their borders filled in, so no
+ * window meets a border, and a row may be overwritten by the output as soon as it is in the ring.
+ * MACs: n*h*w*out_c*kh*kw*in_c. Rounding: double, in a short form.
+ */
+#include <string.h>
+
+#include "nn_packed.h"
+
+/* Rows of one image, padded: row r lies at base + (r % count) * bytes. */
+typedef struct {
+    int8_t *ring;
+    const int8_t *base;
+    int32_t count, bytes, loaded;
+} nn_rows_t;
+
+/* Copy words, then what is left: rows are short and seldom a multiple of more than four. */
+static void nn_copy_row(int8_t *to, const int8_t *from, int32_t bytes)
+{
+    const int8_t *const end = from + bytes;
+    for (; from + 4 <= end; from += 4, to += 4) {
+        memcpy(to, from, 4);
+    }
+    while (from < end) {
+        *to++ = *from++;
+    }
+}
+
+static void nn_fill_row(int8_t *to, int32_t value, int32_t bytes)
+{
+    for (int32_t i = 0; i < bytes; i++) {
+        to[i] = (int8_t)value;
+    }
+}
+
+/* Bring the next row of the image into the ring, with its borders. */
+static void nn_load_row(const nn_conv_packed_t *p, const int8_t *image, nn_rows_t *rows)
+{
+    const int32_t depth = p->input.c;
+    const int32_t y = rows->loaded - p->window.pad_h;
+    const int32_t left = p->window.pad_w;
+    int8_t *const row = rows->ring + (rows->loaded % rows->count) * rows->bytes;
+    int32_t inside = p->row_columns - left;
+    inside = inside < p->input.w ? inside : p->input.w;
+    if (y < 0 || y >= p->input.h) {
+        inside = -left;
+    } else {
+        nn_fill_row(row, p->pad_value, left * depth);
+        nn_copy_row(row + left * depth, image + y * p->input.w * depth, inside * depth);
+    }
+    nn_fill_row(row + (left + inside) * depth, p->pad_value,
+                (p->row_columns - left - inside) * depth);
+    rows->loaded++;
+}
+
+/* Widen the windows of four pixels, or of one pixel four times. */
+static void nn_gather_quad(const nn_conv_packed_t *p, const nn_rows_t *rows, uint32_t *x,
+                           int32_t pixel, int32_t step)
+{
+    const nn_window_t *win = &p->window;
+    int32_t row[NN_QUAD];
+    int32_t column[NN_QUAD];
+    for (int32_t i = 0; i < NN_QUAD; i++, pixel += step) {
+        row[i] = pixel / p->output.w;
+        column[i] = (pixel - row[i] * p->output.w) * win->stride_w * p->input.c;
+        row[i] *= win->stride_h;
+    }
+    for (int32_t ky = 0; ky < win->kernel_h; ky++) {
+        const int8_t *in[NN_QUAD];
+        for (int32_t i = 0; i < NN_QUAD; i++) {
+            in[i] = rows->base + row[i] % rows->count * rows->bytes + column[i];
+            row[i] += win->dilation_h;
+        }
+        for (int32_t run = 0; run < p->runs; run++) {
+            x = nn_widen_quad_s8(x, in, p->run_words);
+            for (int32_t i = 0; i < NN_QUAD; i++) {
+                in[i] += win->dilation_w * p->input.c;
+            }
+        }
+    }
+}
+
+static void nn_channels(const nn_conv_packed_t *p, const uint32_t *x, int8_t *output,
+                        int32_t stride)
+{
+    nn_quad_t quad = p->quad;
+    const int32_t odd = p->output.c & 1;
+    quad.pairs -= odd;
+    if (quad.pairs > 0) {
+        nn_quad_s8(&quad, x, output, stride);
+    }
+    if (odd) {
+        int8_t last[2 * NN_QUAD];
+        quad.stream += quad.pairs * (NN_PAIR_WORDS + quad.steps);
+        quad.pairs = 1;
+        nn_quad_s8(&quad, x, last, 2);
+        for (int32_t i = 0; i < NN_QUAD; i++) {
+            output[i * stride + p->output.c - 1] = last[2 * i];
+        }
+    }
+}
+
+void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t *output,
+                          int8_t *scratch)
+{
+    uint32_t *const x = (uint32_t *)(void *)scratch;
+    int8_t *const ring = scratch + 4 * NN_QUAD * p->quad.steps;
+    const int32_t pixels = p->output.h * p->output.w;
+    const int32_t reach = (p->window.kernel_h - 1) * p->window.dilation_h + 1;
+    for (int32_t n = 0; n < p->output.n; n++) {
+        nn_rows_t rows = {.ring = ring,
+                          .base = p->ring_rows > 0 ? ring : input,
+                          .count = p->ring_rows > 0 ? p->ring_rows : INT32_MAX,
+                          .bytes = p->row_bytes,
+                          .loaded = 0};
+        for (int32_t pixel = 0; pixel < pixels;) {
+            const int32_t step = pixels - pixel >= NN_QUAD ? 1 : 0;
+            const int32_t last = (pixel + step * (NN_QUAD - 1)) / p->output.w;
+            while (p->ring_rows > 0 && rows.loaded < last * p->window.stride_h + reach) {
+                nn_load_row(p, input, &rows);
+            }
+            nn_gather_quad(p, &rows, x, pixel, step);
+            nn_channels(p, x, output + pixel * p->output.c, step * p->output.c);
+            pixel += step ? NN_QUAD : 1;
+        }
+        input += p->input.h * p->input.w * p->input.c;
+        output += pixels * p->output.c;
+    }
+}

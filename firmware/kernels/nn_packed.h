@@ -1,0 +1,60 @@
+/* Kernels on packed weights: what the code generator calls on cores with fast 16-bit products.
+ *
+ * A convolution runs four pixels at a time. Their inputs are gathered as 16-bit values, and the
+ * channels' weights come as one stream that is read from front to back.
+ */
+#ifndef NN_PACKED_H
+#define NN_PACKED_H
+
+#include "nn_types.h"
+
+/* How a sum becomes an output; quantize/proofs.py has proven it equal to double rounding for every
+ * sum that can occur. `constant` holds the output's zero point and the rounding of the shift.
+ * Clamping to -128..127 is all the clamping there is. */
+typedef enum {
+    NN_FLOOR, /* ((256 * sum * multiplier >> 32) + constant) >> shift */
+    NN_SIGN   /* (round(2 * sum * multiplier / 2^32) + (sum >> 31) + constant) >> shift */
+} nn_form_t;
+
+/* The weights of two output channels A and B at a time. A pair in the stream, in words:
+ *
+ *   1            256 * first value of A + first value of B (bias, input zero point folded in)
+ *   1            first value of B
+ *   steps        halfwords 256 * a + b of the two inputs of a step
+ *   4            multiplier and constant of A, then of B
+ *   1            shift of A in the lowest byte, of B in the next
+ */
+typedef struct {
+    const int32_t *stream;
+    int32_t pairs; /* the last of an odd number of channels has a B that is not stored */
+    int32_t steps; /* of two inputs each; even */
+    nn_form_t form;
+} nn_quad_t;
+
+#define NN_QUAD 4       /* pixels */
+#define NN_PAIR_WORDS 7 /* of a pair in the stream, besides its steps */
+
+typedef struct {
+    nn_shape_t input, output;
+    nn_window_t window;
+    int32_t pad_value;            /* the input's zero point */
+    int32_t ring_rows, row_bytes; /* rows of the input kept in scratch; 0: they are read in place */
+    int32_t row_columns;          /* of the padded row that a window can reach */
+    int32_t runs, run_words;      /* contiguous parts of a row of a window; words of four inputs */
+    nn_quad_t quad;
+} nn_conv_packed_t;
+
+/* Four pixels times all pairs: output of pixel i at output + i * stride. x holds, step by step, the
+ * two inputs of each of the four pixels. */
+void nn_quad_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_t stride);
+
+/* Append `words` times four inputs of each of four pixels to x: of bytes 0 to 3, first the steps
+ * (0, 2), then the steps (1, 3). Returns where the next inputs go. */
+uint32_t *nn_widen_quad_s8(uint32_t *x, const int8_t *const *pixels, int32_t words);
+
+/* scratch: 16 * steps bytes, then ring_rows * row_bytes + 4, rounded up to words. The output may
+ * lie on the input where quantize/lowering says so. */
+void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t *output,
+                          int8_t *scratch);
+
+#endif

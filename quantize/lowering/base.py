@@ -1,0 +1,26 @@
+"""What a lowering makes of a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quantize.ops.base import CCall
+from quantize.reference import Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoweredStep:
+    """A step with the kernel calls that compute it.
+
+    `in_place` are the positions of inputs whose bytes the output may take over: a kernel reads
+    each part of such an input before it writes the same bytes, and not after.
+    """
+
+    step: Step
+    calls: tuple[CCall, ...]
+    in_place: tuple[int, ...]
+
+    @property
+    def scratch_bytes(self) -> int:
+        """What the step needs beside its tensors, while it runs."""
+        return max((call.scratch_bytes for call in self.calls), default=0)
