@@ -107,7 +107,8 @@ def prove_short(
     factor, shift = np.where(steady, 0, factor), np.where(steady, 1, np.minimum(shift, MAX_SHIFT))
     if int(shift.min()) < 0:
         return None
-    constant = _constants(starts, low, high, factor, shift, form)
+    exact = (64 if form == "floor" else 0) + (((2 * output_offset + 1) << shift) >> 1)
+    constant = _constants(starts, low, high, factor, shift, form, exact)
     if constant is None:
         return None
     rows = zip(factor[:, 0].tolist(), constant.tolist(), shift[:, 0].tolist(), strict=True)
@@ -147,11 +148,13 @@ def _constants(
     multiplier: IntArray,
     shift: IntArray,
     form: Form,
+    preferred: IntArray,
 ) -> IntArray | None:
     """C [channels] with which the form reaches code k first at starts[:, k], None without one.
 
     Every code bounds C from below by its first accumulator and from above by the one before, int32
-    bounds it too; the middle of what is left is taken.
+    bounds it too. Of what is left, `preferred` [channels, 1] or what is nearest is taken: channels
+    with equal factors then have equal constants.
     """
 
     def product(acc: IntArray) -> IntArray:
@@ -166,4 +169,4 @@ def _constants(
     most = np.where(starts > low, wanted - term(starts - 1) - 1, INT32_MAX).min(axis=1)
     least = np.maximum(least, INT32_MIN - np.minimum(term(low), 0)[:, 0])
     most = np.minimum(most, INT32_MAX - np.maximum(product(high), 0)[:, 0])
-    return None if bool((least > most).any()) else (least + most) >> 1
+    return None if bool((least > most).any()) else np.clip(preferred[:, 0], least, most)

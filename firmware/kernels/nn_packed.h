@@ -57,4 +57,28 @@ uint32_t *nn_widen_quad_s8(uint32_t *x, const int8_t *const *pixels, int32_t wor
 void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t *output,
                           int8_t *scratch);
 
+/* A fully connected layer, four output channels A, B, C, D at a time. A group in the stream, in
+ * words: first values of 256 * A + B, 256 * C + D, B and D; then for each step 256 * a + b and
+ * 256 * c + d. A group in requant: four shifts, one a byte; multiplier and constant of each. */
+typedef struct {
+    const int32_t *stream;
+    const int32_t *requant; /* for NN_SIGN */
+    int32_t requant_bytes;  /* from one group to the next; 0: all have the same */
+    int32_t steps;          /* of two inputs each; a multiple of 4 */
+    int32_t batches, input_depth, output_depth;
+} nn_dense_t;
+
+#define NN_GROUP 4
+
+/* One vector times `groups` groups. x of nn_dense_s8: int8, 2 * steps of them; of nn_dense_s16:
+ * int16, of each four inputs first 0 and 2, then 1 and 3. */
+void nn_dense_s8(const nn_dense_t *p, const void *x, int8_t *output, int32_t groups);
+void nn_dense_s16(const nn_dense_t *p, const void *x, int8_t *output, int32_t groups);
+
+void nn_fully_connected_packed_s8(const nn_dense_t *p, const int8_t *input, int8_t *output);
+
+/* scratch: 4 * steps bytes. */
+void nn_fully_connected_wide_s8(const nn_dense_t *p, const int8_t *input, int8_t *output,
+                                int8_t *scratch);
+
 #endif

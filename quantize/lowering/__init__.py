@@ -6,26 +6,42 @@ from collections.abc import Callable, Mapping, Sequence
 
 from quantize.lowering.base import LoweredStep
 from quantize.lowering.conv import lower_conv
+from quantize.lowering.dense import lower_dense
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
 
 # operator -> the lowering that knows faster kernels; None from it: take the reference kernel
-Lowering = Callable[[Graph, Step], LoweredStep | None]
+# its last argument: the bytes of scratch that do not make the arena much larger
+Lowering = Callable[[Graph, Step, int], LoweredStep | None]
 KERNEL_SETS: dict[str, Mapping[str, Lowering]] = {
     "ref": {},
-    "armv7em": {"CONV_2D": lower_conv},
+    "armv7em": {"CONV_2D": lower_conv, "FULLY_CONNECTED": lower_dense},
 }
 __all__ = ["KERNEL_SETS", "LoweredStep", "lower"]
 
 
 def lower(graph: Graph, steps: Sequence[Step], kernels: str = "ref") -> tuple[LoweredStep, ...]:
     """The kernel calls of all steps with the kernel set `kernels`, a key of KERNEL_SETS."""
-    return tuple(_lower(graph, step, KERNEL_SETS[kernels]) for step in steps)
+    room = _room(graph)
+    return tuple(_lower(graph, step, KERNEL_SETS[kernels], room[step.op.index]) for step in steps)
 
 
-def _lower(graph: Graph, step: Step, lowerings: Mapping[str, Lowering]) -> LoweredStep:
+def _room(graph: Graph) -> list[int]:
+    """For each operator: a third more than the fullest one's tensors, less its own tensors."""
+    last = {i: op.index for op in graph.operators for i in op.inputs}
+    last |= dict.fromkeys(graph.outputs, len(graph.operators))
+    alive = set(graph.inputs)
+    live = []
+    for op in graph.operators:
+        alive |= set(op.outputs)
+        live.append(sum(graph.tensors[i].bytes for i in alive))
+        alive = {i for i in alive if last.get(i, -1) > op.index}
+    return [max(live) * 4 // 3 - size for size in live]
+
+
+def _lower(graph: Graph, step: Step, lowerings: Mapping[str, Lowering], room: int) -> LoweredStep:
     lowering = lowerings.get(step.spec.name)
-    lowered = lowering(graph, step) if lowering else None
+    lowered = lowering(graph, step, room) if lowering else None
     return lowered or LoweredStep(
         step=step, calls=step.spec.calls(step.params), in_place=step.spec.in_place(step.params)
     )

@@ -8,35 +8,39 @@ import numpy as np
 
 from quantize.lowering.base import LoweredStep
 from quantize.lowering.packing import (
-    C_FORMS,
     pad_words,
-    pair_stream,
+    pair_words,
+    scale_rows,
     short_requants,
-    stream_constant,
+    words_constant,
 )
 from quantize.ops.base import CCall, c_shape
 from quantize.ops.conv_2d import ConvParams
 from quantize.ops.window import Window
+from quantize.proofs import Form
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
 
 QUAD = 4  # pixels at a time
+C_FORMS: dict[Form, str] = {"floor": "NN_FLOOR", "sign": "NN_SIGN"}  # the shorter first
 
 
-def lower_conv(graph: Graph, step: Step) -> LoweredStep | None:
+def lower_conv(graph: Graph, step: Step, room: int) -> LoweredStep | None:
     """The packed kernel; None where its short requantisation or its packing is not exact."""
     p = _flattened(step.params)
     runs = _runs(p)
     out_channels = p.output_shape[3]
-    requants = short_requants(p, p.weights.reshape(out_channels, -1))
+    requants = short_requants(p, p.weights.reshape(out_channels, -1), tuple(C_FORMS))
     if requants is None:
         return None
     rows = pad_words(p.weights.reshape(out_channels, p.window.kernel[0] * runs, -1))
     weights = rows.reshape(out_channels, -1)
     first = p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)
-    stream = pair_stream(weights, first, requants)
-    if stream is None:
+    words = pair_words(weights, first)
+    if words is None:
         return None
+    shifts, scales = scale_rows(requants, 2)
+    stream = np.concatenate([words, scales, shifts], axis=1)
     ring_rows = _ring_rows(p)
     in_place = _works_in_place(p, ring_rows)
     columns = _padded(p, 1)
@@ -63,7 +67,7 @@ def lower_conv(graph: Graph, step: Step) -> LoweredStep | None:
             "quad.steps": str(steps),
             "quad.form": C_FORMS[requants[0].form],
         },
-        constants=(stream_constant(stream),),
+        constants=(words_constant("stream", stream),),
         scratch_bytes=16 * steps + (ring_rows * row_bytes + 4 if ring_rows else 0),
     )
     return LoweredStep(step=step, calls=(call,), in_place=(0,) if in_place else ())

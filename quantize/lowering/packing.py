@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quantize.ops.base import CConstant
+from quantize.ops.base import CConstant, int_constant_array
 from quantize.ops.window import OutputStage
 from quantize.proofs import Form, ShortRequant, acc_bounds, prove_short
 from quantize.scheme import IntArray, wrap32
 
-FORMS: tuple[Form, ...] = ("floor", "sign")  # the shorter first
-C_FORMS = {"floor": "NN_FLOOR", "sign": "NN_SIGN"}
 _LARGEST_SUM = 1 << 23  # 256 times a sum of channel A must fit 32 bits
 
 
-def short_requants(p: OutputStage, weights: npt.NDArray[Any]) -> tuple[ShortRequant, ...] | None:
-    """The short form of every channel of weights [channels, taps], or None without a proof."""
+def short_requants(
+    p: OutputStage, weights: npt.NDArray[Any], forms: Sequence[Form]
+) -> tuple[ShortRequant, ...] | None:
+    """The first short form that is proven for all of weights [channels, taps], None without."""
     low, high = acc_bounds(weights, p.bias, p.input_offset, -128, 127, padded=True)
     if int(low.min()) <= -_LARGEST_SUM or int(high.max()) >= _LARGEST_SUM:
         return None
-    for form in FORMS:
+    for form in forms:
         proven = prove_short(
             p.requants,
             output_offset=p.output_offset,
@@ -44,13 +44,11 @@ def pad_words(weights: npt.NDArray[Any]) -> IntArray:
     return np.pad(weights.astype(np.int64), pad)
 
 
-def pair_stream(
-    weights: npt.NDArray[Any], first: IntArray, requants: Sequence[ShortRequant]
-) -> IntArray | None:
-    """The stream of weights [channels, inputs], inputs a multiple of four, as uint32 values.
+def pair_words(weights: npt.NDArray[Any], first: IntArray) -> IntArray | None:
+    """For each pair of channels A and B: 256 * A + B and B of their first values, then the steps.
 
-    `first` [channels] are the sums' first values. None when a weight of -128 meets a negative one
-    of its pair: both do not fit a halfword.
+    weights [channels, inputs], inputs a multiple of four; `first` [channels]. None when a weight
+    of -128 meets a negative one of its pair: both do not fit a halfword.
     """
     odd = len(weights) & 1
     pairs = np.pad(weights, ((0, odd), (0, 0))).reshape(-1, 2, weights.shape[1])
@@ -61,15 +59,17 @@ def pair_stream(
     words = (steps[..., 0] & 0xFFFF) | ((steps[..., 1] & 0xFFFF) << 16)
     start = np.pad(wrap32(first), (0, odd)).reshape(-1, 2)
     both = np.stack([256 * start[:, 0] + start[:, 1], start[:, 1]], axis=1)
+    return np.concatenate([both, words], axis=1)
+
+
+def scale_rows(requants: Sequence[ShortRequant], group: int) -> tuple[IntArray, IntArray]:
+    """For each `group` channels: their shifts, a byte each in a word; multipliers and constants."""
     numbers = np.array([(r.multiplier, r.constant, r.shift) for r in requants], np.int64)
-    numbers = np.pad(numbers, ((0, odd), (0, 0))).reshape(-1, 2, 3)
-    scales = numbers[..., :2].reshape(-1, 4)
-    shifts = numbers[:, :1, 2] | (numbers[:, 1:, 2] << 8)
-    return np.concatenate([both, words, scales, shifts], axis=1).reshape(-1) & 0xFFFFFFFF
+    numbers = np.pad(numbers, ((0, -len(numbers) % group), (0, 0))).reshape(-1, group, 3)
+    shifts = (numbers[..., 2] << np.arange(0, 8 * group, 8)).sum(axis=1, keepdims=True)
+    return shifts, numbers[..., :2].reshape(len(numbers), -1)
 
 
-def stream_constant(words: IntArray) -> CConstant:
-    """A stream as a C array."""
-    signed = wrap32(words)
-    values = tuple("INT32_MIN" if v == -(2**31) else str(v) for v in signed.tolist())
-    return CConstant(suffix="stream", ctype="int32_t", values=values, bytes=4 * len(values))
+def words_constant(suffix: str, words: IntArray) -> CConstant:
+    """32-bit words, signed or not, as a C array of int32_t."""
+    return int_constant_array(suffix, "int32_t", wrap32(words.reshape(-1)).astype(np.int32))

@@ -1,0 +1,35 @@
+/* out[b,o] = clamp(zp + requant_o(bias[o] + sum over i of (in[b,i] - zp_in) * w[o,i]))
+ *
+ * The inputs are widened once, into scratch; then four outputs at a time.
+ * MACs: batches*output_depth*input_depth. Rounding: double, in a short form.
+ */
+#include "nn_dense.h"
+#include "nn_dsp.h"
+
+/* Of each four inputs first 0 and 2, then 1 and 3, as nn_dense_s16 takes them; zeros at the end. */
+static void nn_widen(uint32_t *wide, const int8_t *input, int32_t count, int32_t words)
+{
+    for (; words > 0; words--) {
+        uint32_t word = 0;
+        if (count >= 4) {
+            word = nn_load_word(input);
+        } else if (count > 0) {
+            memcpy(&word, input, (size_t)count);
+        }
+        *wide++ = nn_sxtb16(word);
+        *wide++ = nn_sxtb16(nn_rotate_right(word, 8));
+        input += 4;
+        count -= 4;
+    }
+}
+
+void nn_fully_connected_wide_s8(const nn_dense_t *p, const int8_t *input, int8_t *output,
+                                int8_t *scratch)
+{
+    for (int32_t b = 0; b < p->batches; b++) {
+        nn_widen((uint32_t *)(void *)scratch, input, p->input_depth, p->steps / 2);
+        nn_dense_outputs(p, scratch, output, nn_dense_s16);
+        input += p->input_depth;
+        output += p->output_depth;
+    }
+}
