@@ -26,7 +26,7 @@ typedef enum {
  */
 typedef struct {
     const int32_t *stream;
-    int32_t pairs; /* the last of an odd number of channels has a B that is not stored */
+    int32_t pairs; /* nn_channels_s8 fills it in */
     int32_t steps; /* of two inputs each; even */
     nn_form_t form;
 } nn_quad_t;
@@ -44,9 +44,23 @@ typedef struct {
     nn_quad_t quad;
 } nn_conv_packed_t;
 
+typedef struct {
+    nn_shape_t input, output; /* input.c and output.w are multiples of 4 */
+    nn_window_t window;       /* dilation 1 */
+    int32_t pad_value;        /* the input's zero point */
+    int32_t columns;          /* input columns that the windows of a quarter of a row reach */
+    int32_t quarter;          /* input columns from one of four pixels to the next */
+    int32_t spare;            /* rows that fit into scratch beside those of one window */
+    nn_quad_t quad;           /* steps: by column, row and channel */
+} nn_conv_rows_t;
+
 /* Four pixels times all pairs: output of pixel i at output + i * stride. x holds, step by step, the
  * two inputs of each of the four pixels. */
 void nn_quad_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_t stride);
+
+/* The same for all channels, of which an odd last one has no partner. */
+void nn_channels_s8(const nn_quad_t *quad, int32_t channels, const uint32_t *x, int8_t *output,
+                    int32_t stride);
 
 /* Append `words` times four inputs of each of four pixels to x: of bytes 0 to 3, first the steps
  * (0, 2), then the steps (1, 3). Returns where the next inputs go. */
@@ -56,6 +70,10 @@ uint32_t *nn_widen_quad_s8(uint32_t *x, const int8_t *const *pixels, int32_t wor
  * lie on the input where quantize/lowering says so. */
 void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t *output,
                           int8_t *scratch);
+
+/* scratch: columns * kernel_h + spare slots of 8 * input.c bytes, then input.c bytes. */
+void nn_conv_2d_rows_s8(const nn_conv_rows_t *p, const int8_t *input, int8_t *output,
+                        int8_t *scratch);
 
 /* A fully connected layer, four output channels A, B, C, D at a time. A group in the stream, in
  * words: first values of 256 * A + B, 256 * C + D, B and D; then for each step 256 * a + b and

@@ -1,7 +1,8 @@
-"""CONV_2D as nn_conv_2d_packed_s8."""
+"""CONV_2D as nn_conv_2d_rows_s8 or nn_conv_2d_packed_s8."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,63 +15,125 @@ from quantize.lowering.packing import (
     short_requants,
     words_constant,
 )
-from quantize.ops.base import CCall, c_shape
+from quantize.ops.base import CCall, CConstant, c_shape
 from quantize.ops.conv_2d import ConvParams
 from quantize.ops.window import Window
-from quantize.proofs import Form
+from quantize.proofs import Form, ShortRequant
 from quantize.reference import Step
+from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
 
 QUAD = 4  # pixels at a time
+SPARE_ROWS = 4  # of nn_conv_2d_rows_s8: more cost scratch, fewer cost moves
 C_FORMS: dict[Form, str] = {"floor": "NN_FLOOR", "sign": "NN_SIGN"}  # the shorter first
 
 
 def lower_conv(graph: Graph, step: Step, room: int) -> LoweredStep | None:
-    """The packed kernel; None where its short requantisation or its packing is not exact."""
+    """A packed kernel; None where its short requantisation or its packing is not exact.
+
+    Costs a MAC: 0.69 instructions, and for each four pixels about 70 a pair of channels and one an
+    input of their windows; nn_conv_2d_rows_s8 widens each input once instead.
+    """
     p = _flattened(step.params)
-    runs = _runs(p)
-    out_channels = p.output_shape[3]
-    requants = short_requants(p, p.weights.reshape(out_channels, -1), tuple(C_FORMS))
+    requants = short_requants(p, p.weights.reshape(len(p.weights), -1), tuple(C_FORMS))
     if requants is None:
         return None
-    rows = pad_words(p.weights.reshape(out_channels, p.window.kernel[0] * runs, -1))
-    weights = rows.reshape(out_channels, -1)
-    first = p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)
-    words = pair_words(weights, first)
+    kernel = _by_rows(p, requants) if _rows_fit(p) else _by_windows(p, requants)
+    if kernel is None:
+        return None
+    call, in_place = kernel
+    return LoweredStep(step=step, calls=(call,), in_place=(0,) if in_place else ())
+
+
+def _quad(
+    p: ConvParams, rows: IntArray, requants: Sequence[ShortRequant]
+) -> tuple[dict[str, str], CConstant] | None:
+    """The fields and the stream of an nn_quad_t; `rows` [channels, runs, inputs] are padded."""
+    weights = rows.reshape(len(rows), -1)
+    words = pair_words(weights, p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1))
     if words is None:
         return None
     shifts, scales = scale_rows(requants, 2)
-    stream = np.concatenate([words, scales, shifts], axis=1)
+    stream = words_constant("stream", np.concatenate([words, scales, shifts], axis=1))
+    fields = {
+        "quad.stream": "@stream",
+        "quad.steps": str(weights.shape[1] // 2),
+        "quad.form": C_FORMS[requants[0].form],
+    }
+    return fields, stream
+
+
+def _common(p: ConvParams) -> dict[str, str]:
+    return {
+        "input": c_shape(p.input_shape),
+        "output": c_shape(p.output_shape),
+        "window": p.window.c_initialiser(),
+        "pad_value": str(-p.input_offset),
+    }
+
+
+def _by_rows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, bool] | None:
+    """nn_conv_2d_rows_s8, and whether it works in place."""
+    depth = p.input_shape[3]
+    columns_first = p.weights.transpose(0, 2, 1, 3).astype(np.int64)
+    quad = _quad(p, columns_first, requants)
+    if quad is None:
+        return None
+    fields, stream = quad
+    quarter = p.output_shape[2] // QUAD * p.window.stride[1]
+    columns = quarter - p.window.stride[1] + p.window.kernel[1]
+    slots = columns * p.window.kernel[0] + SPARE_ROWS
+    call = CCall(
+        function="nn_conv_2d_rows_s8",
+        params_type="nn_conv_rows_t",
+        params=_common(p)
+        | {"columns": str(columns), "quarter": str(quarter), "spare": str(SPARE_ROWS)}
+        | fields,
+        constants=(stream,),
+        scratch_bytes=8 * depth * slots + depth,
+    )
+    return call, _works_in_place(p, p.output_shape[2], p.window.kernel[0])
+
+
+def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, bool] | None:
+    """nn_conv_2d_packed_s8, and whether it works in place."""
+    runs = _runs(p)
+    rows = pad_words(p.weights.reshape(len(p.weights), p.window.kernel[0] * runs, -1))
+    quad = _quad(p, rows, requants)
+    if quad is None:
+        return None
+    fields, stream = quad
     ring_rows = _ring_rows(p)
-    in_place = _works_in_place(p, ring_rows)
+    reach = (p.window.kernel[0] - 1) * p.window.dilation[0] + 1
+    in_place = _works_in_place(p, QUAD, reach if ring_rows else None)
     columns = _padded(p, 1)
-    if not ring_rows or (not in_place and not _needs_ring(p, runs)):
+    if not in_place and not _needs_ring(p, runs):
         ring_rows = 0
     row_bytes = columns * p.input_shape[3] if ring_rows else p.input_shape[2] * p.input_shape[3]
     row_bytes += -row_bytes % 4 if ring_rows else 0
-    steps = weights.shape[1] // 2
     call = CCall(
         function="nn_conv_2d_packed_s8",
         params_type="nn_conv_packed_t",
-        params={
-            "input": c_shape(p.input_shape),
-            "output": c_shape(p.output_shape),
-            "window": p.window.c_initialiser(),
-            "pad_value": str(-p.input_offset),
+        params=_common(p)
+        | {
             "ring_rows": str(ring_rows),
             "row_bytes": str(row_bytes),
             "row_columns": str(columns),
             "runs": str(runs),
             "run_words": str(rows.shape[2] // 4),
-            "quad.stream": "@stream",
-            "quad.pairs": str((out_channels + 1) // 2),
-            "quad.steps": str(steps),
-            "quad.form": C_FORMS[requants[0].form],
-        },
-        constants=(words_constant("stream", stream),),
-        scratch_bytes=16 * steps + (ring_rows * row_bytes + 4 if ring_rows else 0),
+        }
+        | fields,
+        constants=(stream,),
+        scratch_bytes=8 * rows[0].size + (ring_rows * row_bytes + 4 if ring_rows else 0),
     )
-    return LoweredStep(step=step, calls=(call,), in_place=(0,) if in_place else ())
+    return call, in_place
+
+
+def _rows_fit(p: ConvParams) -> bool:
+    """Whether nn_conv_2d_rows_s8 can take it, and is the faster one."""
+    w = p.window
+    aligned = p.input_shape[3] % 4 == 0 and p.output_shape[2] % QUAD == 0
+    return aligned and w.dilation == (1, 1) and w.stride[0] <= w.kernel[0] and w.kernel != (1, 1)
 
 
 def _flattened(p: ConvParams) -> ConvParams:
@@ -118,19 +181,21 @@ def _ring_rows(p: ConvParams) -> int:
     return spanned * p.window.stride[0] + (p.window.kernel[0] - 1) * p.window.dilation[0] + 1
 
 
-def _works_in_place(p: ConvParams, ring_rows: int) -> bool:
-    """Whether no input row is overwritten before it is in the ring (or its pixels are gathered)."""
+def _works_in_place(p: ConvParams, block: int, reach: int | None) -> bool:
+    """Whether no input is overwritten before it is read.
+
+    Outputs are written in blocks of pixels, after the rows that they reach are in scratch, or
+    (reach None) after the same pixels of the input are.
+    """
     n, out_h, out_w, out_c = p.output_shape
     _, in_h, in_w, in_c = p.input_shape
     if n != 1:
         return False
     pixel = np.arange(0, out_h * out_w, dtype=np.int64)
-    full = out_h * out_w - out_h * out_w % QUAD
-    last = np.where(pixel < full, pixel - pixel % QUAD + QUAD - 1, pixel)
+    full = out_h * out_w - out_h * out_w % block
+    last = np.where(pixel < full, pixel - pixel % block + block - 1, pixel)
     written = (last + 1) * out_c
-    if not ring_rows:
+    if reach is None:
         return bool((written <= (last + 1) * in_c).all())
-    w = p.window
-    reach = (w.kernel[0] - 1) * w.dilation[0] + 1
-    loaded = last // out_w * w.stride[0] + reach - w.pad[0]
+    loaded = last // out_w * p.window.stride[0] + reach - p.window.pad[0]
     return bool(((written <= np.clip(loaded, 0, None) * in_w * in_c) | (loaded >= in_h)).all())

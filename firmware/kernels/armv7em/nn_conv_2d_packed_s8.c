@@ -83,26 +83,6 @@ static void nn_gather_quad(const nn_conv_packed_t *p, const nn_rows_t *rows, uin
     }
 }
 
-static void nn_channels(const nn_conv_packed_t *p, const uint32_t *x, int8_t *output,
-                        int32_t stride)
-{
-    nn_quad_t quad = p->quad;
-    const int32_t odd = p->output.c & 1;
-    quad.pairs -= odd;
-    if (quad.pairs > 0) {
-        nn_quad_s8(&quad, x, output, stride);
-    }
-    if (odd) {
-        int8_t last[2 * NN_QUAD];
-        quad.stream += quad.pairs * (NN_PAIR_WORDS + quad.steps);
-        quad.pairs = 1;
-        nn_quad_s8(&quad, x, last, 2);
-        for (int32_t i = 0; i < NN_QUAD; i++) {
-            output[i * stride + p->output.c - 1] = last[2 * i];
-        }
-    }
-}
-
 void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t *output,
                           int8_t *scratch)
 {
@@ -123,7 +103,8 @@ void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t
                 nn_load_row(p, input, &rows);
             }
             nn_gather_quad(p, &rows, x, pixel, step);
-            nn_channels(p, x, output + pixel * p->output.c, step * p->output.c);
+            nn_channels_s8(&p->quad, p->output.c, x, output + pixel * p->output.c,
+                           step * p->output.c);
             pixel += step ? NN_QUAD : 1;
         }
         input += p->input.h * p->input.w * p->input.c;

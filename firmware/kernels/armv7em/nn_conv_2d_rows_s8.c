@@ -1,0 +1,100 @@
+/* out[n,y,x,o] = clamp(zp + requant_o(bias[o] + sum over ky,kx,c of
+ *                (in[n, y*sh - ph + ky, x*sw - pw + kx, c] - zp_in) * w[o,ky,kx,c]))
+ *
+ * The trick: pixel x goes together with x + w/4, x + w/2 and x + 3w/4 of the same output row. Rows
+ * widened that way hold the window of four pixels in one piece, for every x: each input is widened
+ * once, no window is gathered, borders are filled in beside.
+ *
+ * Scratch holds, for each column of such a row, kernel_h slots of one row each; row r of column c
+ * lies in slot c * kernel_h + r - origin. A new row takes the slot of the next column's oldest row,
+ * which no window needs any more, so windows move on by one slot a row and nothing is shifted
+ * until the spare slots at the end are used up.
+ *
+ * MACs: n*h*w*out_c*kh*kw*in_c. Rounding: double, in a short form.
+ */
+#include "nn_packed.h"
+
+typedef struct {
+    uint32_t *slots;
+    const int8_t *border;   /* a pixel of the input's zero point */
+    int32_t origin, loaded; /* rows of the padded image */
+} nn_slots_t;
+
+/* Words of one slot: each holds two of the four pixels' channels. */
+static int32_t nn_slot_words(const nn_conv_rows_t *p)
+{
+    return NN_QUAD * p->input.c / 2;
+}
+
+static void nn_load_row(const nn_conv_rows_t *p, const int8_t *image, nn_slots_t *s)
+{
+    const int32_t y = s->loaded - p->window.pad_h;
+    const int32_t width = y >= 0 && y < p->input.h ? p->input.w : 0;
+    const int8_t *const row = image + y * p->input.w * p->input.c;
+    uint32_t *to = s->slots + (s->loaded - s->origin) * nn_slot_words(p);
+    for (int32_t column = 0; column < p->columns; column++) {
+        const int8_t *in[NN_QUAD];
+        int32_t x = column - p->window.pad_w;
+        for (int32_t i = 0; i < NN_QUAD; i++, x += p->quarter) {
+            in[i] = x >= 0 && x < width ? row + x * p->input.c : s->border;
+        }
+        (void)nn_widen_quad_s8(to, in, p->input.c / 4);
+        to += p->window.kernel_h * nn_slot_words(p);
+    }
+    s->loaded++;
+}
+
+/* Make the rows from `first` on start at the first slot again. */
+static void nn_move_back(const nn_conv_rows_t *p, nn_slots_t *s, int32_t first)
+{
+    uint32_t *to = s->slots;
+    const uint32_t *from = to + (first - s->origin) * nn_slot_words(p);
+    const uint32_t *const end =
+        to + (p->columns * p->window.kernel_h + p->spare) * nn_slot_words(p);
+    while (from < end) {
+        to[0] = from[0];
+        to[1] = from[1];
+        to[2] = from[2];
+        to[3] = from[3];
+        to += 4;
+        from += 4;
+    }
+    s->origin = first;
+}
+
+static void nn_row(const nn_conv_rows_t *p, const nn_slots_t *s, int32_t first, int8_t *output)
+{
+    const int32_t quads = p->output.w / NN_QUAD;
+    const int32_t step = p->window.stride_w * p->window.kernel_h * nn_slot_words(p);
+    const uint32_t *x = s->slots + (first - s->origin) * nn_slot_words(p);
+    for (int32_t i = 0; i < quads; i++) {
+        nn_channels_s8(&p->quad, p->output.c, x, output, quads * p->output.c);
+        x += step;
+        output += p->output.c;
+    }
+}
+
+void nn_conv_2d_rows_s8(const nn_conv_rows_t *p, const int8_t *input, int8_t *output,
+                        int8_t *scratch)
+{
+    const int32_t slots = p->columns * p->window.kernel_h + p->spare;
+    int8_t *const border = scratch + 4 * slots * nn_slot_words(p);
+    for (int32_t i = 0; i < p->input.c; i++) {
+        border[i] = (int8_t)p->pad_value;
+    }
+    for (int32_t n = 0; n < p->output.n; n++) {
+        nn_slots_t s = {.slots = (uint32_t *)(void *)scratch, .border = border};
+        for (int32_t y = 0; y < p->output.h; y++) {
+            const int32_t first = y * p->window.stride_h;
+            if (first - s.origin > p->spare) {
+                nn_move_back(p, &s, first);
+            }
+            while (s.loaded < first + p->window.kernel_h) {
+                nn_load_row(p, input, &s);
+            }
+            nn_row(p, &s, first, output);
+            output += p->output.w * p->output.c;
+        }
+        input += p->input.h * p->input.w * p->input.c;
+    }
+}
