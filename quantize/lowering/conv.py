@@ -48,7 +48,7 @@ def lower_conv(graph: Graph, step: Step, room: int) -> LoweredStep | None:
 def _quad(
     p: ConvParams, rows: IntArray, requants: Sequence[ShortRequant]
 ) -> tuple[dict[str, str], CConstant] | None:
-    """The fields and the stream of an nn_quad_t; `rows` [channels, runs, inputs] are padded."""
+    """The fields and the stream of an nn_quad_t; `rows` [channels, ...] are padded."""
     weights = rows.reshape(len(rows), -1)
     words = pair_words(weights, p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1))
     if words is None:
@@ -98,7 +98,8 @@ def _by_rows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, bo
 def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, bool] | None:
     """nn_conv_2d_packed_s8, and whether it works in place."""
     runs = _runs(p)
-    rows = pad_words(p.weights.reshape(len(p.weights), p.window.kernel[0] * runs, -1))
+    rows = pad_words(p.weights.reshape(len(p.weights), -1))
+    run_bytes = p.weights[0].size // (p.window.kernel[0] * runs)
     quad = _quad(p, rows, requants)
     if quad is None:
         return None
@@ -120,11 +121,13 @@ def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall,
             "row_bytes": str(row_bytes),
             "row_columns": str(columns),
             "runs": str(runs),
-            "run_words": str(rows.shape[2] // 4),
+            "run_bytes": str(run_bytes),
         }
         | fields,
         constants=(stream,),
-        scratch_bytes=8 * rows[0].size + (ring_rows * row_bytes + 4 if ring_rows else 0),
+        scratch_bytes=8 * rows[0].size
+        + (ring_rows * row_bytes + 4 if ring_rows else 0)
+        + (4 * rows[0].size + 16 if run_bytes % 4 else 0),
     )
     return call, in_place
 

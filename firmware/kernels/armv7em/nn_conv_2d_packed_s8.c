@@ -17,6 +17,11 @@ typedef struct {
     int32_t count, bytes, loaded;
 } nn_rows_t;
 
+typedef struct {
+    int32_t row[NN_QUAD];    /* of the padded image */
+    int32_t column[NN_QUAD]; /* bytes into the row */
+} nn_starts_t;
+
 /* Copy words, then what is left: rows are short and seldom a multiple of more than four. */
 static void nn_copy_row(int8_t *to, const int8_t *from, int32_t bytes)
 {
@@ -56,31 +61,64 @@ static void nn_load_row(const nn_conv_packed_t *p, const int8_t *image, nn_rows_
     rows->loaded++;
 }
 
-/* Widen the windows of four pixels, or of one pixel four times. */
-static void nn_gather_quad(const nn_conv_packed_t *p, const nn_rows_t *rows, uint32_t *x,
-                           int32_t pixel, int32_t step)
+/* Copy whole words: up to three bytes too many, which the next run or the padding covers. */
+static void nn_copy_run(int8_t *to, const int8_t *from, int32_t bytes)
 {
-    const nn_window_t *win = &p->window;
-    int32_t row[NN_QUAD];
-    int32_t column[NN_QUAD];
-    for (int32_t i = 0; i < NN_QUAD; i++, pixel += step) {
-        row[i] = pixel / p->output.w;
-        column[i] = (pixel - row[i] * p->output.w) * win->stride_w * p->input.c;
-        row[i] *= win->stride_h;
+    for (int32_t i = 0; i < bytes; i += 4) {
+        memcpy(to + i, from + i, 4);
     }
-    for (int32_t ky = 0; ky < win->kernel_h; ky++) {
+}
+
+/* Where four windows start: of four pixels, or of one pixel four times. */
+static nn_starts_t nn_find_starts(const nn_conv_packed_t *p, int32_t pixel, int32_t step)
+{
+    nn_starts_t starts;
+    for (int32_t i = 0; i < NN_QUAD; i++, pixel += step) {
+        const int32_t y = pixel / p->output.w;
+        starts.row[i] = y * p->window.stride_h;
+        starts.column[i] = (pixel - y * p->output.w) * p->window.stride_w * p->input.c;
+    }
+    return starts;
+}
+
+/* Widen the windows of four pixels run by run: each is a multiple of four inputs. */
+static void nn_gather_runs(const nn_conv_packed_t *p, const nn_rows_t *rows, nn_starts_t starts,
+                           uint32_t *x)
+{
+    for (int32_t ky = 0; ky < p->window.kernel_h; ky++) {
         const int8_t *in[NN_QUAD];
         for (int32_t i = 0; i < NN_QUAD; i++) {
-            in[i] = rows->base + row[i] % rows->count * rows->bytes + column[i];
-            row[i] += win->dilation_h;
+            in[i] = rows->base + starts.row[i] % rows->count * rows->bytes + starts.column[i];
+            starts.row[i] += p->window.dilation_h;
         }
         for (int32_t run = 0; run < p->runs; run++) {
-            x = nn_widen_quad_s8(x, in, p->run_words);
+            x = nn_widen_quad_s8(x, in, p->run_bytes / 4);
             for (int32_t i = 0; i < NN_QUAD; i++) {
-                in[i] += win->dilation_w * p->input.c;
+                in[i] += p->window.dilation_w * p->input.c;
             }
         }
     }
+}
+
+/* Put runs of any length together in `joined`, then widen the windows in one piece. */
+static void nn_gather_joined(const nn_conv_packed_t *p, const nn_rows_t *rows, nn_starts_t starts,
+                             int8_t *joined, uint32_t *x)
+{
+    const int8_t *windows[NN_QUAD];
+    for (int32_t i = 0; i < NN_QUAD; i++) {
+        windows[i] = joined;
+        for (int32_t ky = 0; ky < p->window.kernel_h; ky++) {
+            const int32_t row = starts.row[i] + ky * p->window.dilation_h;
+            const int8_t *in = rows->base + row % rows->count * rows->bytes + starts.column[i];
+            for (int32_t run = 0; run < p->runs; run++) {
+                nn_copy_run(joined, in, p->run_bytes);
+                joined += p->run_bytes;
+                in += p->window.dilation_w * p->input.c;
+            }
+        }
+        joined += 4;
+    }
+    (void)nn_widen_quad_s8(x, windows, p->quad.steps / 2);
 }
 
 void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t *output,
@@ -88,6 +126,7 @@ void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t
 {
     uint32_t *const x = (uint32_t *)(void *)scratch;
     int8_t *const ring = scratch + 4 * NN_QUAD * p->quad.steps;
+    int8_t *const joined = ring + p->ring_rows * p->row_bytes + 4;
     const int32_t pixels = p->output.h * p->output.w;
     const int32_t reach = (p->window.kernel_h - 1) * p->window.dilation_h + 1;
     for (int32_t n = 0; n < p->output.n; n++) {
@@ -102,7 +141,12 @@ void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t
             while (p->ring_rows > 0 && rows.loaded < last * p->window.stride_h + reach) {
                 nn_load_row(p, input, &rows);
             }
-            nn_gather_quad(p, &rows, x, pixel, step);
+            const nn_starts_t starts = nn_find_starts(p, pixel, step);
+            if (p->run_bytes % 4 == 0) {
+                nn_gather_runs(p, &rows, starts, x);
+            } else {
+                nn_gather_joined(p, &rows, starts, joined, x);
+            }
             nn_channels_s8(&p->quad, p->output.c, x, output + pixel * p->output.c,
                            step * p->output.c);
             pixel += step ? NN_QUAD : 1;
