@@ -45,13 +45,13 @@ typedef struct {
 } nn_conv_packed_t;
 
 typedef struct {
-    nn_shape_t input, output; /* input.c and output.w are multiples of 4 */
+    nn_shape_t input, output; /* output.w is a multiple of 4 */
     nn_window_t window;       /* dilation 1 */
     int32_t pad_value;        /* the input's zero point */
     int32_t columns;          /* input columns that the windows of a quarter of a row reach */
     int32_t quarter;          /* input columns from one of four pixels to the next */
     int32_t spare;            /* rows that fit into scratch beside those of one window */
-    nn_quad_t quad;           /* steps: by column, row and channel */
+    nn_quad_t quad;           /* steps: by column, row and c channels */
 } nn_conv_rows_t;
 
 /* Four pixels times all pairs: output of pixel i at output + i * stride. x holds, step by step, the
@@ -71,7 +71,8 @@ uint32_t *nn_widen_quad_s8(uint32_t *x, const int8_t *const *pixels, int32_t wor
 void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t *output,
                           int8_t *scratch);
 
-/* scratch: columns * kernel_h + spare slots of 8 * input.c bytes, then input.c bytes. */
+/* scratch, with c = input.c rounded up to a multiple of 4: columns * kernel_h + spare slots of
+ * 8 * c bytes, then 2 * c bytes. */
 void nn_conv_2d_rows_s8(const nn_conv_rows_t *p, const int8_t *input, int8_t *output,
                         int8_t *scratch);
 

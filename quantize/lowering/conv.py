@@ -29,16 +29,13 @@ C_FORMS: dict[Form, str] = {"floor": "NN_FLOOR", "sign": "NN_SIGN"}  # the short
 
 
 def lower_conv(graph: Graph, step: Step, room: int) -> LoweredStep | None:
-    """A packed kernel; None where its short requantisation or its packing is not exact.
-
-    Costs a MAC: 0.69 instructions, and for each four pixels about 70 a pair of channels and one an
-    input of their windows; nn_conv_2d_rows_s8 widens each input once instead.
-    """
+    """A packed kernel; None where its short requantisation or its packing is not exact."""
     p = _flattened(step.params)
     requants = short_requants(p, p.weights.reshape(len(p.weights), -1), tuple(C_FORMS))
     if requants is None:
         return None
-    kernel = _by_rows(p, requants) if _rows_fit(p) else _by_windows(p, requants)
+    by_rows = _rows_fit(p) and _rows_cost(p) < _windows_cost(p)
+    kernel = _by_rows(p, requants) if by_rows else _by_windows(p, requants)
     if kernel is None:
         return None
     call, in_place = kernel
@@ -74,23 +71,25 @@ def _common(p: ConvParams) -> dict[str, str]:
 
 def _by_rows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, bool] | None:
     """nn_conv_2d_rows_s8, and whether it works in place."""
-    depth = p.input_shape[3]
-    columns_first = p.weights.transpose(0, 2, 1, 3).astype(np.int64)
-    quad = _quad(p, columns_first, requants)
+    taps = pad_words(p.weights.transpose(0, 2, 1, 3))
+    quad = _quad(p, taps, requants)
     if quad is None:
         return None
     fields, stream = quad
-    quarter = p.output_shape[2] // QUAD * p.window.stride[1]
-    columns = quarter - p.window.stride[1] + p.window.kernel[1]
+    columns = _row_columns(p)
     slots = columns * p.window.kernel[0] + SPARE_ROWS
     call = CCall(
         function="nn_conv_2d_rows_s8",
         params_type="nn_conv_rows_t",
         params=_common(p)
-        | {"columns": str(columns), "quarter": str(quarter), "spare": str(SPARE_ROWS)}
+        | {
+            "columns": str(columns),
+            "quarter": str(p.output_shape[2] // QUAD * p.window.stride[1]),
+            "spare": str(SPARE_ROWS),
+        }
         | fields,
         constants=(stream,),
-        scratch_bytes=8 * depth * slots + depth,
+        scratch_bytes=taps.shape[3] * (8 * slots + 2),
     )
     return call, _works_in_place(p, p.output_shape[2], p.window.kernel[0])
 
@@ -133,10 +132,43 @@ def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall,
 
 
 def _rows_fit(p: ConvParams) -> bool:
-    """Whether nn_conv_2d_rows_s8 can take it, and is the faster one."""
+    """Whether nn_conv_2d_rows_s8 can take it."""
     w = p.window
-    aligned = p.input_shape[3] % 4 == 0 and p.output_shape[2] % QUAD == 0
-    return aligned and w.dilation == (1, 1) and w.stride[0] <= w.kernel[0] and w.kernel != (1, 1)
+    return (
+        p.output_shape[2] % QUAD == 0
+        and w.dilation == (1, 1)
+        and w.stride[0] <= w.kernel[0]
+        and w.kernel != (1, 1)
+    )
+
+
+def _row_columns(p: ConvParams) -> int:
+    """Input columns that the windows of a quarter of an output row reach."""
+    quarter = p.output_shape[2] // QUAD * p.window.stride[1]
+    return quarter - p.window.stride[1] + p.window.kernel[1]
+
+
+def _quad_cost(p: ConvParams, inputs: int) -> int:
+    """Instructions of nn_quad_s8 for windows of so many inputs, padding included."""
+    return (p.output_shape[3] + 1) // 2 * (11 * inputs // 2 + 6 * -(-inputs // 32) + 65)
+
+
+def _rows_cost(p: ConvParams) -> float:
+    """Instructions for four pixels with nn_conv_2d_rows_s8: rows are widened once, four columns
+    at a time."""
+    words = -(-p.input_shape[3] // 4)
+    row = p.window.stride[0] * _row_columns(p) * (50 + 16 * words)
+    quads = p.output_shape[2] // QUAD
+    inputs = 4 * words * p.window.kernel[0] * p.window.kernel[1]
+    return _quad_cost(p, inputs) + 30 + row / quads
+
+
+def _windows_cost(p: ConvParams) -> float:
+    """Instructions for four pixels with nn_conv_2d_packed_s8, which gathers every window."""
+    taps = int(p.weights[0].size)
+    runs = p.window.kernel[0] * _runs(p)
+    gather = 16 * -(-taps // 4) + runs * (40 if taps // runs % 4 == 0 else 4 * 40)
+    return _quad_cost(p, taps + -taps % 4) + 100 + gather
 
 
 def _flattened(p: ConvParams) -> ConvParams:

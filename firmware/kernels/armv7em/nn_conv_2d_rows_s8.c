@@ -12,18 +12,27 @@
  *
  * MACs: n*h*w*out_c*kh*kw*in_c. Rounding: double, in a short form.
  */
+#include <string.h>
+
 #include "nn_packed.h"
 
 typedef struct {
     uint32_t *slots;
     const int8_t *border;   /* a pixel of the input's zero point */
+    int8_t *last;           /* room for the last pixel of the image */
     int32_t origin, loaded; /* rows of the padded image */
 } nn_slots_t;
 
-/* Words of one slot: each holds two of the four pixels' channels. */
+/* Words of four channels, the last of which may be none: its weights are 0. */
+static int32_t nn_pixel_words(const nn_conv_rows_t *p)
+{
+    return (p->input.c + 3) / 4;
+}
+
+/* Words of one slot: each holds two channels of one of the four pixels. */
 static int32_t nn_slot_words(const nn_conv_rows_t *p)
 {
-    return NN_QUAD * p->input.c / 2;
+    return 2 * NN_QUAD * nn_pixel_words(p);
 }
 
 static void nn_load_row(const nn_conv_rows_t *p, const int8_t *image, nn_slots_t *s)
@@ -31,14 +40,19 @@ static void nn_load_row(const nn_conv_rows_t *p, const int8_t *image, nn_slots_t
     const int32_t y = s->loaded - p->window.pad_h;
     const int32_t width = y >= 0 && y < p->input.h ? p->input.w : 0;
     const int8_t *const row = image + y * p->input.w * p->input.c;
+    const int32_t end = y == p->input.h - 1 && p->input.c % 4 ? p->input.w - 1 : width;
     uint32_t *to = s->slots + (s->loaded - s->origin) * nn_slot_words(p);
     for (int32_t column = 0; column < p->columns; column++) {
         const int8_t *in[NN_QUAD];
         int32_t x = column - p->window.pad_w;
         for (int32_t i = 0; i < NN_QUAD; i++, x += p->quarter) {
             in[i] = x >= 0 && x < width ? row + x * p->input.c : s->border;
+            if (x == end && x < width) { /* no word may reach beyond the image */
+                memcpy(s->last, in[i], (size_t)p->input.c);
+                in[i] = s->last;
+            }
         }
-        (void)nn_widen_quad_s8(to, in, p->input.c / 4);
+        (void)nn_widen_quad_s8(to, in, nn_pixel_words(p));
         to += p->window.kernel_h * nn_slot_words(p);
     }
     s->loaded++;
@@ -79,11 +93,12 @@ void nn_conv_2d_rows_s8(const nn_conv_rows_t *p, const int8_t *input, int8_t *ou
 {
     const int32_t slots = p->columns * p->window.kernel_h + p->spare;
     int8_t *const border = scratch + 4 * slots * nn_slot_words(p);
+    int8_t *const last = border + 4 * nn_pixel_words(p);
     for (int32_t i = 0; i < p->input.c; i++) {
         border[i] = (int8_t)p->pad_value;
     }
     for (int32_t n = 0; n < p->output.n; n++) {
-        nn_slots_t s = {.slots = (uint32_t *)(void *)scratch, .border = border};
+        nn_slots_t s = {.slots = (uint32_t *)(void *)scratch, .border = border, .last = last};
         for (int32_t y = 0; y < p->output.h; y++) {
             const int32_t first = y * p->window.stride_h;
             if (first - s.origin > p->spare) {

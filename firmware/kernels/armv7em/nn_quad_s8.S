@@ -8,12 +8,12 @@
  * channels of one pixel cost one SMLAD each, and the SXTB16 and the loads serve four pixels:
  *
  *   a step of 2 inputs x 2 channels x 4 pixels = 16 MACs: VMOV, LDM, SXTB16, 8 SMLAD = 11
- *   each 16 steps: 6 to refill the stream and test the end; each pair and four pixels: 70
- *   (86 with the sign form), which are 0.69 per MAC in the limit and 0.84 for 64 inputs.
+ *   each 16 steps: 6 to refill the stream and test the end; each pair and four pixels: 63
+ *   (77 with the sign form), which are 0.69 per MAC in the limit and 0.83 for 64 inputs.
  *
  * Weights arrive 16 words at a time in s0-s15 (one VLDM), which frees the register that a pointer
  * to them would need: r4-r7 gather 256 * A + B, r8-r11 gather B, r0-r3 hold the inputs, r12 the
- * weights, lr points to the inputs. What is left lives in s16-s24.
+ * weights, lr points to the inputs. What is left lives in s16-s25, two to a VMOV.
  *
  * Stack: 80 bytes. Rounding: double, in the short forms that quantize/proofs.py has proven.
  */
@@ -34,14 +34,11 @@ nn_quad_s8:
     push {r4-r11, lr}
     sub sp, sp, #4
     vpush {s16-s25}
-    ldrd r4, r5, [r0]     /* stream, channel pairs */
+    ldrd r12, r5, [r0]    /* stream, channel pairs */
     ldrd r6, r7, [r0, #8] /* steps, form */
-    vmov s16, r4
-    vmov s17, r1
     add r8, r1, r6, lsl #4
     vmov s18, r8          /* end of the inputs: a step has 4 words */
-    vmov s20, r2
-    vmov s21, r3
+    vmov s20, s21, r2, r3 /* output of pixel 0, stride */
     add r8, r2, r5, lsl #1
     vmov s22, r8          /* end of the outputs of pixel 0 */
     rsb r8, r6, #0
@@ -50,29 +47,27 @@ nn_quad_s8:
     adr r10, .Lsteps
     mla r9, r8, r9, r10
     orr r9, r9, #1
-    vmov s19, r9
+    vmov s19, r9          /* where the first block is entered */
     movs r9, #8
     sub r9, r9, r8, lsl #2
-    vmov s24, r9          /* from a pair's start to where its first VLDM reads */
+    vmov s24, s25, r1, r9 /* inputs; from a pair's start to where its first VLDM reads */
     adr r8, .Lfloor
     adr r9, .Lsign
     cmp r7, #0
     it ne
     movne r8, r9
     orr r8, r8, #1
-    vmov s23, r8
+    vmov s17, r8
 
 .Lpair:
-    vmov r12, s16
     ldrd r4, r8, [r12]    /* first value of 256 * A + B, of B */
+    vmov lr, r0, s24, s25
     mov r5, r4
     mov r6, r4
     mov r7, r4
     mov r9, r8
     mov r10, r8
     mov r11, r8
-    vmov lr, s17
-    vmov r0, s24
     add r12, r12, r0
     vldmia r12!, {s0-s15}
     vmov s16, r12
@@ -105,60 +100,57 @@ nn_quad_s8:
     cmp lr, r12
     bne.w .Lblock
 
-    vmov r12, s16         /* at the pair's requantisation */
-    ldrd r0, r1, [r12]    /* multiplier and constant of A */
-    ldrb r2, [r12, #16]   /* shift of A */
-    vmov r3, s23
+    vmov r12, r3, s16, s17
     bx r3
-
 
     .balign 4
 .Lfloor:
+    ldmia.w r12!, {r0-r3, lr} /* multiplier and constant of A, of B; shifts */
     sub r4, r4, r8        /* 256 * A */
     sub r5, r5, r9
     sub r6, r6, r10
     sub r7, r7, r11
     .irp n, 4, 5, 6, 7
     smmla r\n, r\n, r0, r1
-    asr.w r\n, r\n, r2
+    asr.w r\n, r\n, lr
     ssat r\n, #8, r\n
     .endr
-    ldrd r0, r1, [r12, #8]
-    ldrb r2, [r12, #17]
+    lsr lr, lr, #8
     .irp n, 8, 9, 10, 11
     lsl r\n, r\n, #8
-    smmla r\n, r\n, r0, r1
-    asr.w r\n, r\n, r2
+    smmla r\n, r\n, r2, r3
+    asr.w r\n, r\n, lr
     ssat r\n, #8, r\n
     .endr
     b .Lstore
 
     .balign 4
 .Lsign:
+    ldmia.w r12!, {r0-r3, lr}
+    vmov s16, r12
     sub r4, r4, r8
     sub r5, r5, r9
     sub r6, r6, r10
     sub r7, r7, r11
     .irp n, 4, 5, 6, 7
     asr r\n, r\n, #7      /* 2 * A */
-    smmlar r3, r\n, r0, r1
-    add r3, r3, r\n, asr #31
-    asr.w r\n, r3, r2
+    add r12, r1, r\n, asr #31
+    smmlar r\n, r\n, r0, r12
+    asr.w r\n, r\n, lr
     ssat r\n, #8, r\n
     .endr
-    ldrd r0, r1, [r12, #8]
-    ldrb r2, [r12, #17]
+    lsr lr, lr, #8
     .irp n, 8, 9, 10, 11
     lsl r\n, r\n, #1
-    smmlar r3, r\n, r0, r1
-    add r3, r3, r\n, asr #31
-    asr.w r\n, r3, r2
+    add r12, r3, r\n, asr #31
+    smmlar r\n, r\n, r2, r12
+    asr.w r\n, r\n, lr
     ssat r\n, #8, r\n
     .endr
+    vmov r12, s16
 
 .Lstore:
-    vmov r3, s20
-    vmov lr, s21
+    vmov r3, lr, s20, s21
     bfi r4, r8, #8, #8    /* channels A and B lie side by side */
     bfi r5, r9, #8, #8
     bfi r6, r10, #8, #8
@@ -168,8 +160,6 @@ nn_quad_s8:
     strh.w r6, [r3, lr, lsl #1]
     add r2, r3, lr
     strh.w r7, [r2, lr, lsl #1]
-    adds r12, r12, #20
-    vmov s16, r12
     adds r3, r3, #2
     vmov s20, r3
     vmov r0, s22
