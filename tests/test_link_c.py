@@ -31,11 +31,11 @@ class CFrame(ctypes.Structure):
 
 class CReceiver(ctypes.Structure):
     _fields_ = (
-        ("bytes", ctypes.c_uint8 * (protocol.MAX_COBS + 1)),
         ("length", ctypes.c_size_t),
         ("complete", ctypes.c_bool),
         ("frame", CFrame),
         ("status", ctypes.c_int),
+        ("bytes", ctypes.c_uint8 * (protocol.MAX_COBS + 1)),
     )
 
 
@@ -46,7 +46,6 @@ class CLink:
         self._library = library
         library.link_crc32.restype = ctypes.c_uint32
         library.link_encode.restype = ctypes.c_size_t
-        library.link_status_text.restype = ctypes.c_char_p
 
     def crc32(self, data: bytes) -> int:
         return int(self._library.link_crc32(data, ctypes.c_size_t(len(data))))
@@ -63,9 +62,6 @@ class CLink:
         length = self._library.link_encode(ctypes.byref(c_frame), wire)
         assert bytes(wire)[length:].strip(b"\xee") == b"", "wrote behind the frame"
         return bytes(wire)[:length]
-
-    def status_text(self, status: int) -> str:
-        return str(self._library.link_status_text(ctypes.c_uint32(status)).decode())
 
     def receive(self, data: bytes) -> list[Event]:
         receiver = CReceiver()
@@ -195,17 +191,9 @@ def test_length_limit(link: CLink, length: int) -> None:
         assert link.receive(data)[-1] == TextLine(text="help")
 
 
-def test_every_status_has_its_own_sentence(link: CLink) -> None:
-    texts = [link.status_text(status) for status in Status]
-    assert len(set(texts)) == len(Status)
-    assert link.status_text(len(Status)) == link.status_text(0xFFFFFFFF) == "an unknown status"
-
-
 def test_c_layout_is_what_ctypes_assumes() -> None:
     header = Path(FIRMWARE / "link" / "link_frame.h").read_text()
     fields = [name for name, _ in CReceiver._fields_]
-    struct = header[
-        header.index("uint8_t bytes[LINK_MAX_COBS + 1]") : header.index("} link_receiver_t")
-    ]
+    struct = header[header.index("size_t length; /* received") : header.index("} link_receiver_t")]
     positions = [struct.index(f" {name}") for name in fields]
     assert positions == sorted(positions)

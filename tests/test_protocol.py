@@ -242,7 +242,7 @@ def test_c_and_python_have_the_same_numbers() -> None:
     assert {name: int(value, 0) for name, value in types} == {
         kind.name: kind for kind in MessageType
     }
-    statuses = re.findall(r"X\((\w+), (\d+), \"", text)
+    statuses = re.findall(r"^    LINK_STATUS_(\w+) = (\d+),", text, re.MULTILINE)
     assert {name: int(value) for name, value in statuses} == {kind.name: kind for kind in Status}
     numbers = header_numbers("LINK_")
     assert numbers["PROTOCOL_VERSION"] == protocol.PROTOCOL_VERSION

@@ -6,15 +6,20 @@
 #include "app_text.h"
 #include "link_frame.h"
 
+/* The large parts come last: compilers reach what is near the start with shorter instructions. */
 typedef struct {
-    app_model_t model;
+    link_selftest_t selftest;      /* the last result */
+    link_status_t selftest_status; /* ARENA_OVERRUN when the model left its arena */
     app_text_t text;
     link_receiver_t receiver;
-    uint8_t input[512];                /* as it came from the board */
-    uint8_t payload[LINK_MAX_PAYLOAD]; /* of the reply being made */
-    uint8_t wire[LINK_MAX_WIRE];       /* the reply as it is sent */
-    link_selftest_t selftest;          /* the last result */
-    link_status_t selftest_status;     /* ARENA_OVERRUN when the model left its arena */
+    union {
+        uint8_t bytes[LINK_MAX_PAYLOAD];
+        uint32_t words[LINK_MAX_PAYLOAD / 4];
+        link_hello_t hello;
+    } payload;                   /* of the reply being made */
+    uint8_t wire[LINK_MAX_WIRE]; /* the reply as it is sent */
+    uint8_t input[512];          /* as it came from the board */
+    app_model_t model;
 } app_t;
 
 /* The whole program; main() is this and nothing else. Never returns. */

@@ -8,14 +8,14 @@
 #define PAINT 0xA5
 
 _Static_assert(MODEL_GOLDEN_COUNT > 0, "the self-test needs at least one golden vector");
-_Static_assert(offsetof(app_model_t, canary) == MODEL_ARENA_BYTES, "the canary follows the arena");
+_Static_assert(offsetof(app_model_t, canary) == offsetof(app_model_t, arena) + MODEL_ARENA_BYTES,
+               "the canary follows the arena");
 
 void app_model_init(app_model_t *model)
 {
-    memset(model, 0, sizeof(*model));
     memset(model->arena, PAINT, sizeof(model->arena));
     memset(model->canary, PAINT, sizeof(model->canary));
-    model_reset(model->arena);
+    app_model_reset(model);
 }
 
 /* Whether [offset, offset + count) lies in `bytes`, without overflow. */

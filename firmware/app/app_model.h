@@ -11,10 +11,10 @@
 #define APP_CANARY_BYTES 16
 
 typedef struct {
-    _Alignas(16) uint8_t arena[MODEL_ARENA_BYTES];
-    uint8_t canary[APP_CANARY_BYTES];    /* directly behind the arena */
     uint32_t written[MODEL_INPUT_COUNT]; /* bytes of each input since the last run */
     bool has_outputs;                    /* a run has ended and nothing was written since */
+    _Alignas(16) uint8_t arena[MODEL_ARENA_BYTES];
+    uint8_t canary[APP_CANARY_BYTES]; /* directly behind the arena */
 } app_model_t;
 
 void app_model_init(app_model_t *model);

@@ -4,56 +4,51 @@
 #include "app.h"
 #include "board.h"
 
-typedef struct {
-    const uint8_t *data; /* the request's payload */
-    uint32_t length;
-    const uint8_t *reply; /* the reply's payload */
-    uint32_t reply_length;
-} exchange_t;
+/* Carry out `request`; `reply` has the payload app->payload and no length yet. */
+typedef link_status_t handler_t(app_t *app, const link_frame_t *request, link_frame_t *reply);
 
-typedef link_status_t handler_t(app_t *app, exchange_t *exchange);
-
+/* Copy a text or as much of it as fits; the rest of the field stays as it is. */
 static void copy_text(char *field, size_t capacity, const char *text)
 {
-    const size_t length = strlen(text);
-    memcpy(field, text, length < capacity ? length : capacity);
+    for (size_t i = 0; i < capacity && text[i] != '\0'; i++) {
+        field[i] = text[i];
+    }
 }
 
-static void put_u32(app_t *app, exchange_t *exchange, uint32_t value)
+static void put_u32(app_t *app, link_frame_t *reply, uint32_t value)
 {
-    memcpy(&app->payload[exchange->reply_length], &value, sizeof(value));
-    exchange->reply = app->payload;
-    exchange->reply_length += (uint32_t)sizeof(value);
+    app->payload.words[reply->length / sizeof(value)] = value;
+    reply->length = (uint16_t)(reply->length + sizeof(value));
 }
 
-static link_status_t on_hello(app_t *app, exchange_t *exchange)
+static link_status_t on_hello(app_t *app, const link_frame_t *request, link_frame_t *reply)
 {
-    link_hello_t hello = {
-        .protocol_version = LINK_PROTOCOL_VERSION,
-        .max_payload = LINK_MAX_PAYLOAD,
-        .input_count = MODEL_INPUT_COUNT,
-        .output_count = MODEL_OUTPUT_COUNT,
-        .step_count = MODEL_STEP_COUNT,
-        .arena_bytes = MODEL_ARENA_BYTES,
-        .arena_used = app_model_arena_used(&app->model),
-        .stack_bytes = (uint32_t)board_stack_bytes(),
-        .stack_used = (uint32_t)board_stack_used(),
-        .counter_num = board_info.counter_num,
-        .counter_den = board_info.counter_den,
-        .golden_count = MODEL_GOLDEN_COUNT,
-    };
-    memcpy(hello.model_sha256, model_sha256, sizeof(hello.model_sha256));
-    copy_text(hello.model_name, sizeof(hello.model_name), MODEL_NAME);
-    copy_text(hello.board_id, sizeof(hello.board_id), board_info.id);
-    copy_text(hello.run_id, sizeof(hello.run_id), MODEL_RUN_ID);
-    copy_text(hello.version, sizeof(hello.version), MODEL_TOOL_VERSION);
-    memcpy(app->payload, &hello, sizeof(hello));
-    exchange->reply_length = sizeof(hello);
+    link_hello_t *hello = &app->payload.hello;
+    (void)request;
+    memset(hello, 0, sizeof(*hello));
+    hello->protocol_version = LINK_PROTOCOL_VERSION;
+    hello->max_payload = LINK_MAX_PAYLOAD;
+    hello->input_count = MODEL_INPUT_COUNT;
+    hello->output_count = MODEL_OUTPUT_COUNT;
+    hello->step_count = MODEL_STEP_COUNT;
+    hello->arena_bytes = MODEL_ARENA_BYTES;
+    hello->arena_used = app_model_arena_used(&app->model);
+    hello->stack_bytes = (uint32_t)board_stack_bytes();
+    hello->stack_used = (uint32_t)board_stack_used();
+    hello->counter_num = board_info.counter_num;
+    hello->counter_den = board_info.counter_den;
+    hello->golden_count = MODEL_GOLDEN_COUNT;
+    memcpy(hello->model_sha256, model_sha256, sizeof(hello->model_sha256));
+    copy_text(hello->model_name, sizeof(hello->model_name), MODEL_NAME);
+    copy_text(hello->board_id, sizeof(hello->board_id), board_info.id);
+    copy_text(hello->run_id, sizeof(hello->run_id), MODEL_RUN_ID);
+    copy_text(hello->version, sizeof(hello->version), MODEL_TOOL_VERSION);
+    reply->length = sizeof(*hello);
     for (size_t i = 0; i < MODEL_INPUT_COUNT; i++) {
-        put_u32(app, exchange, model_inputs[i].bytes);
+        put_u32(app, reply, model_inputs[i].bytes);
     }
     for (size_t i = 0; i < MODEL_OUTPUT_COUNT; i++) {
-        put_u32(app, exchange, model_outputs[i].bytes);
+        put_u32(app, reply, model_outputs[i].bytes);
     }
     return LINK_STATUS_OK;
 }
@@ -61,44 +56,54 @@ _Static_assert(sizeof(link_hello_t) + 4 * (MODEL_INPUT_COUNT + MODEL_OUTPUT_COUN
                    LINK_MAX_PAYLOAD,
                "too many tensors for one HELLO");
 
-static link_status_t on_write_input(app_t *app, exchange_t *exchange)
+static bool is_payload(uint32_t count)
+{
+    return count > 0 && count <= LINK_MAX_PAYLOAD;
+}
+
+/* Whether a range of at least one lies in `total`, without overflow. */
+static bool is_part(const link_pair_t *range, uint32_t total)
+{
+    return range->count > 0 && range->first <= total && range->count <= total - range->first;
+}
+
+static link_status_t on_write_input(app_t *app, const link_frame_t *request, link_frame_t *reply)
 {
     link_offset_t where;
-    memcpy(&where, exchange->data, sizeof(where));
-    return app_model_write(&app->model, &where, &exchange->data[sizeof(where)],
-                           exchange->length - (uint32_t)sizeof(where));
+    (void)reply;
+    memcpy(&where, request->payload, sizeof(where));
+    return app_model_write(&app->model, &where, &request->payload[sizeof(where)],
+                           request->length - (uint32_t)sizeof(where));
 }
 
-static link_status_t on_invoke(app_t *app, exchange_t *exchange)
+static link_status_t on_invoke(app_t *app, const link_frame_t *request, link_frame_t *reply)
 {
-    uint32_t ticks = 0;
-    const link_status_t status = app_model_invoke(&app->model, &ticks);
-    put_u32(app, exchange, ticks);
-    return status;
+    (void)request;
+    reply->length = sizeof(uint32_t);
+    return app_model_invoke(&app->model, app->payload.words);
 }
 
-static link_status_t on_read_output(app_t *app, exchange_t *exchange)
+static link_status_t on_read_output(app_t *app, const link_frame_t *request, link_frame_t *reply)
 {
     link_range_t where;
-    memcpy(&where, exchange->data, sizeof(where));
-    if (where.count == 0 || where.count > LINK_MAX_PAYLOAD) {
-        return LINK_STATUS_BAD_ARGUMENT;
-    }
-    exchange->reply_length = where.count;
-    return app_model_output(&app->model, &where, &exchange->reply);
+    memcpy(&where, request->payload, sizeof(where));
+    reply->length = (uint16_t)where.count;
+    return is_payload(where.count) ? app_model_output(&app->model, &where, &reply->payload)
+                                   : LINK_STATUS_BAD_ARGUMENT;
 }
 
-static link_status_t on_selftest(app_t *app, exchange_t *exchange)
+static link_status_t on_selftest(app_t *app, const link_frame_t *request, link_frame_t *reply)
 {
+    (void)request;
     app_selftest(app);
-    exchange->reply = (const uint8_t *)&app->selftest;
-    exchange->reply_length = sizeof(app->selftest);
+    reply->payload = (const uint8_t *)&app->selftest;
+    reply->length = sizeof(app->selftest);
     return app->selftest_status;
 }
 
 typedef struct {
     app_t *app;
-    exchange_t *exchange;
+    link_frame_t *reply;
     link_pair_t steps;
 } profile_t;
 
@@ -106,57 +111,56 @@ static void keep_ticks(void *context, uint32_t step, uint32_t ticks)
 {
     const profile_t *profile = context;
     if (step >= profile->steps.first && step - profile->steps.first < profile->steps.count) {
-        put_u32(profile->app, profile->exchange, ticks);
+        put_u32(profile->app, profile->reply, ticks);
     }
 }
 
-static link_status_t on_profile(app_t *app, exchange_t *exchange)
+static link_status_t on_profile(app_t *app, const link_frame_t *request, link_frame_t *reply)
 {
-    profile_t profile = {.app = app, .exchange = exchange};
-    memcpy(&profile.steps, exchange->data, sizeof(profile.steps));
-    if (profile.steps.count == 0 || profile.steps.count > LINK_MAX_TICKS ||
-        profile.steps.first > MODEL_STEP_COUNT ||
-        profile.steps.count > MODEL_STEP_COUNT - profile.steps.first) {
+    profile_t profile = {.app = app, .reply = reply};
+    memcpy(&profile.steps, request->payload, sizeof(profile.steps));
+    if (profile.steps.count > LINK_MAX_TICKS || !is_part(&profile.steps, MODEL_STEP_COUNT)) {
         return LINK_STATUS_BAD_ARGUMENT;
     }
     return app_model_run_to(&app->model, MODEL_STEP_COUNT - 1, keep_ticks, &profile);
 }
 
-static link_status_t on_run_to(app_t *app, exchange_t *exchange)
+static link_status_t on_run_to(app_t *app, const link_frame_t *request, link_frame_t *reply)
 {
     uint32_t last;
-    memcpy(&last, exchange->data, sizeof(last));
+    (void)reply;
+    memcpy(&last, request->payload, sizeof(last));
     return app_model_run_to(&app->model, last, NULL, NULL);
 }
 
-static link_status_t on_read_arena(app_t *app, exchange_t *exchange)
+static link_status_t on_read_arena(app_t *app, const link_frame_t *request, link_frame_t *reply)
 {
     link_pair_t where;
-    memcpy(&where, exchange->data, sizeof(where));
-    if (where.count == 0 || where.count > LINK_MAX_PAYLOAD || where.first > MODEL_ARENA_BYTES ||
-        where.count > MODEL_ARENA_BYTES - where.first) {
+    memcpy(&where, request->payload, sizeof(where));
+    if (!is_payload(where.count) || !is_part(&where, MODEL_ARENA_BYTES)) {
         return LINK_STATUS_BAD_ARGUMENT;
     }
-    exchange->reply = &app->model.arena[where.first];
-    exchange->reply_length = where.count;
+    reply->payload = &app->model.arena[where.first];
+    reply->length = (uint16_t)where.count;
     return LINK_STATUS_OK;
 }
 
-static link_status_t on_reset(app_t *app, exchange_t *exchange)
+static link_status_t on_reset(app_t *app, const link_frame_t *request, link_frame_t *reply)
 {
-    (void)exchange;
+    (void)request;
+    (void)reply;
     app_model_reset(&app->model);
     return LINK_STATUS_OK;
 }
 
 typedef struct {
     uint8_t type;
-    uint16_t min_length; /* of the request's payload */
+    uint8_t min_length; /* of the request's payload */
     uint16_t max_length;
     handler_t *handler;
 } message_t;
 
-static const message_t *find_message(uint8_t type)
+static link_status_t serve(app_t *app, const link_frame_t *request, link_frame_t *reply)
 {
     static const message_t messages[] = {
         {LINK_HELLO, 0, 0, on_hello},
@@ -170,40 +174,36 @@ static const message_t *find_message(uint8_t type)
         {LINK_RESET, 0, 0, on_reset},
     };
     for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
-        if (messages[i].type == type) {
-            return &messages[i];
+        const message_t *message = &messages[i];
+        if (message->type == request->type) {
+            return request->length < message->min_length || request->length > message->max_length
+                       ? LINK_STATUS_BAD_LENGTH
+                       : message->handler(app, request, reply);
         }
     }
-    return NULL;
+    return LINK_STATUS_BAD_TYPE;
 }
 
-static void send_reply(app_t *app, const link_frame_t *frame)
+static void send(app_t *app, const link_frame_t *frame)
 {
     board_write(app->wire, link_encode(frame, app->wire));
 }
 
 void app_service_frame(app_t *app, const link_frame_t *request)
 {
-    const message_t *message = find_message(request->type);
-    exchange_t exchange = {.data = request->payload, .length = request->length};
-    link_status_t status;
-    if (message == NULL) {
-        status = LINK_STATUS_BAD_TYPE;
-    } else if (request->length < message->min_length || request->length > message->max_length) {
-        status = LINK_STATUS_BAD_LENGTH;
-    } else {
-        status = message->handler(app, &exchange);
+    link_frame_t reply = {
+        .type = request->type | LINK_REPLY,
+        .sequence = request->sequence,
+        .payload = app->payload.bytes,
+    };
+    reply.status = (uint8_t)serve(app, request, &reply);
+    if (reply.status != LINK_STATUS_OK) {
+        reply.length = 0;
     }
-    send_reply(app, &(link_frame_t){
-                        .type = request->type | LINK_REPLY,
-                        .status = (uint8_t)status,
-                        .sequence = request->sequence,
-                        .length = status == LINK_STATUS_OK ? (uint16_t)exchange.reply_length : 0,
-                        .payload = exchange.reply,
-                    });
+    send(app, &reply);
 }
 
 void app_service_damage(app_t *app, link_status_t status)
 {
-    send_reply(app, &(link_frame_t){.type = LINK_ERROR, .status = (uint8_t)status});
+    send(app, &(link_frame_t){.type = LINK_ERROR, .status = (uint8_t)status});
 }

@@ -6,13 +6,11 @@
 
 static void flush(app_text_t *out)
 {
-    if (out->length > 0) {
-        board_write(out->bytes, out->length);
-        out->length = 0;
-    }
+    board_write(out->bytes, out->length);
+    out->length = 0;
 }
 
-static void put(app_text_t *out, char character)
+static void put(app_text_t *out, uint32_t character)
 {
     if (out->length == sizeof(out->bytes)) {
         flush(out);
@@ -23,37 +21,50 @@ static void put(app_text_t *out, char character)
 void app_text(app_text_t *out, const char *text)
 {
     while (*text != '\0') {
-        put(out, *text++);
+        put(out, (uint8_t)*text++);
     }
 }
 
-void app_text_column(app_text_t *out, uint32_t value, size_t width)
+static void put_u32(app_text_t *out, uint32_t value)
 {
-    char digits[DIGITS];
-    size_t count = 0;
+    char digits[DIGITS + 1];
+    char *first = &digits[DIGITS];
+    *first = '\0';
     do {
-        digits[count++] = (char)('0' + value % 10u);
+        *--first = (char)('0' + value % 10u);
         value /= 10u;
     } while (value != 0);
-    for (size_t i = count; i < width; i++) {
-        put(out, ' ');
-    }
-    while (count > 0) {
-        put(out, digits[--count]);
-    }
+    app_text(out, first);
 }
 
-void app_text_u32(app_text_t *out, uint32_t value)
+static void put_digit(app_text_t *out, uint32_t digit)
 {
-    app_text_column(out, value, 0);
+    put(out, digit < 10u ? '0' + digit : 'a' - 10u + digit);
+}
+
+static void put_hex(app_text_t *out, uint32_t byte)
+{
+    put_digit(out, (byte >> 4) & 15u);
+    put_digit(out, byte & 15u);
 }
 
 void app_text_hex(app_text_t *out, const uint8_t *data, size_t length)
 {
-    static const char digits[] = "0123456789abcdef";
     for (size_t i = 0; i < length; i++) {
-        put(out, digits[data[i] >> 4]);
-        put(out, digits[data[i] & 0x0Fu]);
+        put_hex(out, data[i]);
+    }
+}
+
+void app_text_values(app_text_t *out, const char *text, const uint32_t *values)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '#') {
+            put_u32(out, *values++);
+        } else if (*text == '~') {
+            put_hex(out, *values++);
+        } else {
+            put(out, (uint8_t)*text);
+        }
     }
 }
 

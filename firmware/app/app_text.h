@@ -6,15 +6,15 @@
 #include <stdint.h>
 
 typedef struct {
-    uint8_t bytes[80]; /* waiting to be sent together */
     size_t length;
+    uint8_t bytes[80]; /* waiting to be sent together */
 } app_text_t;
 
 void app_text(app_text_t *out, const char *text);
-void app_text_u32(app_text_t *out, uint32_t value);
 
-/* `value` in decimal, with spaces before it up to `width` characters. */
-void app_text_column(app_text_t *out, uint32_t value, size_t width);
+/* The text, in which each # stands for the next value in decimal, each ~ for it as two hexadecimal
+ * digits. */
+void app_text_values(app_text_t *out, const char *text, const uint32_t *values);
 
 /* `length` bytes as two hexadecimal digits each. */
 void app_text_hex(app_text_t *out, const uint8_t *data, size_t length);
@@ -22,7 +22,7 @@ void app_text_hex(app_text_t *out, const uint8_t *data, size_t length);
 /* End the line and send everything. */
 void app_text_end(app_text_t *out);
 
-/* A whole line at once. */
+/* A whole line at once, or the end of one. */
 void app_text_line(app_text_t *out, const char *text);
 
 #endif

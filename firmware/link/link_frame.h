@@ -30,11 +30,11 @@ typedef enum {
 } link_event_t;
 
 typedef struct {
-    uint8_t bytes[LINK_MAX_COBS + 1];
     size_t length; /* received since the last end; larger than LINK_MAX_COBS = too long */
     bool complete; /* the last byte completed an event: the next one begins anew */
     link_frame_t frame;
     link_status_t status;
+    uint8_t bytes[LINK_MAX_COBS + 1];
 } link_receiver_t;
 
 void link_receiver_init(link_receiver_t *receiver);
@@ -47,8 +47,5 @@ size_t link_encode(const link_frame_t *frame, uint8_t *wire);
 
 /* CRC-32/ISO-HDLC, as in zlib and Ethernet. */
 uint32_t link_crc32(const uint8_t *data, size_t length);
-
-/* A sentence for a status; a sentence for an unknown number too. */
-const char *link_status_text(uint32_t status);
 
 #endif

@@ -36,23 +36,18 @@ typedef enum {
     LINK_ERROR = 0xFF,       /* a reply only: what arrived belongs to no request */
 } link_type_t;
 
-/* X(name, number, message) */
-#define LINK_STATUSES(X)                                                                           \
-    X(OK, 0, "done")                                                                               \
-    X(BAD_FRAME, 1, "not a frame: broken stuffing, or shorter than a header and a CRC")            \
-    X(BAD_CRC, 2, "the CRC is wrong")                                                              \
-    X(BAD_VERSION, 3, "a version of the protocol that this firmware does not speak")               \
-    X(BAD_LENGTH, 4, "the length does not fit the frame or the message")                           \
-    X(TOO_LONG, 5, "longer than any frame or line may be")                                         \
-    X(BAD_TYPE, 6, "no such message")                                                              \
-    X(BAD_ARGUMENT, 7, "no such tensor or step, or a range outside it")                            \
-    X(BAD_STATE, 8, "inputs incomplete or used up, or no outputs yet")                             \
-    X(ARENA_OVERRUN, 9, "the model wrote past the end of its arena")
-
+/* How a request ended; PROTOCOL.md says what each means. */
 typedef enum {
-#define LINK_STATUS(name, number, message) LINK_STATUS_##name = number,
-    LINK_STATUSES(LINK_STATUS)
-#undef LINK_STATUS
+    LINK_STATUS_OK = 0,
+    LINK_STATUS_BAD_FRAME = 1,
+    LINK_STATUS_BAD_CRC = 2,
+    LINK_STATUS_BAD_VERSION = 3,
+    LINK_STATUS_BAD_LENGTH = 4,
+    LINK_STATUS_TOO_LONG = 5,
+    LINK_STATUS_BAD_TYPE = 6,
+    LINK_STATUS_BAD_ARGUMENT = 7,
+    LINK_STATUS_BAD_STATE = 8,
+    LINK_STATUS_ARENA_OVERRUN = 9,
 } link_status_t;
 
 /* Request payloads */

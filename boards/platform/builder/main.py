@@ -16,6 +16,9 @@ C_WARNINGS = ["-Wstrict-prototypes", "-Wmissing-prototypes"]
 # One application for every board; the port's own folders come from its JSON file.
 SOURCES = ["app/*.c", "link/*.c"]
 INCLUDES = ["app", "board", "kernels", "link"]
+# An inference runs in kernels and generated code; the rest waits for the line.
+SMALL, FAST = "-Os", "-O2"
+SMALL_FOLDERS = ["app", "link", "board"]
 # How the file that an upload tool writes to the board is made from the linked program.
 IMAGES = {
     "bossac": "$OBJCOPY -O binary $SOURCE $TARGET",
@@ -66,7 +69,7 @@ env.Append(
     ASPPFLAGS=facts["flags"],
     CFLAGS=["-std=c11", *C_WARNINGS],
     CCFLAGS=facts["flags"]
-    + ["-O2", "-g", "-ffunction-sections", "-fdata-sections", "-fstack-usage"]
+    + ["-g", "-ffunction-sections", "-fdata-sections", "-fstack-usage"]
     + WARNINGS,
     CPPPATH=[str(Path(firmware, folder)) for folder in INCLUDES],
     LINKFLAGS=facts["flags"] + ["-Wl,--gc-sections", "-Wl,-Map=${BUILD_DIR}/firmware.map"],
@@ -76,6 +79,16 @@ if "ldscript" in board.get("build"):
     env.Append(LINKFLAGS=["-nostartfiles", "-L" + boards])
     env.Replace(LDSCRIPT_PATH=str(Path(boards, board.get("build.ldscript"))))
 
+
+def optimise(env, node):
+    """Compile one source for size or for speed, by the folder it lies in."""
+    small = any(
+        Path(firmware, folder) in Path(node.srcnode().abspath).parents for folder in SMALL_FOLDERS
+    )
+    return env.Object(node, CCFLAGS=[*env["CCFLAGS"], SMALL if small else FAST])
+
+
+env.AddBuildMiddleware(optimise)
 env.SConscript(str(Path(env.PioPlatform().get_dir(), "builder", "generated.py")), exports="env")
 
 program = env.BuildProgram()

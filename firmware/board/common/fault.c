@@ -1,14 +1,22 @@
 #include "fault.h"
 
-void board_fault_value(const char *name, uint32_t value)
+static void put(uint32_t character)
 {
-    char digits[11] = "0x00000000";
-    for (int i = 9; i >= 2; i--) {
-        digits[i] = "0123456789abcdef"[value & 15u];
-        value >>= 4;
+    const char text[2] = {(char)character, '\0'};
+    board_fault_text(text);
+}
+
+void board_fault_values(const char *text, const uint32_t *values)
+{
+    for (; *text != '\0'; text++) {
+        if (*text != '#') {
+            put((uint8_t)*text);
+            continue;
+        }
+        for (int shift = 28; shift >= 0; shift -= 4) {
+            const uint32_t digit = (*values >> shift) & 15u;
+            put(digit < 10u ? '0' + digit : 'a' - 10u + digit);
+        }
+        values++;
     }
-    board_fault_text(" ");
-    board_fault_text(name);
-    board_fault_text("=");
-    board_fault_text(digits);
 }

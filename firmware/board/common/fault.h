@@ -4,8 +4,9 @@
 
 #include <stdint.h>
 
-/* Write " name=0x0123abcd" with board_fault_text. */
-void board_fault_value(const char *name, uint32_t value);
+/* Write `text` with board_fault_text, in it for each # the next value as eight hexadecimal digits.
+ */
+void board_fault_values(const char *text, const uint32_t *values);
 
 /* Implemented by the port: write a zero-terminated text at once. */
 void board_fault_text(const char *text);

@@ -73,8 +73,7 @@ _Noreturn void board_start(void)
     memcpy(__data_start, __data_load, (uintptr_t)__data_end - (uintptr_t)__data_start);
     memset(__bss_start, 0, (uintptr_t)__bss_end - (uintptr_t)__bss_start);
     board_stack_paint();
-    (void)main();
-    board_fault_text("fault: main returned\r\n");
+    (void)main(); /* does not return */
     board_fault_stop(FAULT_STATUS);
 }
 
@@ -93,18 +92,16 @@ __attribute__((naked)) void board_fault(void)
 
 _Noreturn void board_fault_report(const uint32_t *frame)
 {
+    const uint32_t values[] = {
+        (uint32_t)(uintptr_t)frame, reg_scb.cfsr, reg_scb.hfsr, reg_scb.mmfar, reg_scb.bfar,
+    };
     board_fault_text("\r\nfault:");
     if (frame >= __stack_limit && frame + FRAME_WORDS <= __stack_top) {
-        board_fault_value("pc", frame[FRAME_PC]);
-        board_fault_value("lr", frame[FRAME_LR]);
+        const uint32_t places[] = {frame[FRAME_PC], frame[FRAME_LR]};
+        board_fault_values(" pc=0x# lr=0x#", places);
     } else {
         board_fault_text(" stack overflow");
     }
-    board_fault_value("sp", (uint32_t)(uintptr_t)frame);
-    board_fault_value("cfsr", reg_scb.cfsr);
-    board_fault_value("hfsr", reg_scb.hfsr);
-    board_fault_value("mmfar", reg_scb.mmfar);
-    board_fault_value("bfar", reg_scb.bfar);
-    board_fault_text("\r\n");
+    board_fault_values(" sp=0x# cfsr=0x# hfsr=0x# mmfar=0x# bfar=0x#\r\n", values);
     board_fault_stop(FAULT_STATUS);
 }

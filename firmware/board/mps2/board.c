@@ -5,8 +5,6 @@
 #include "board.h"
 #include "common/fault.h"
 
-#include <string.h>
-
 #define SYS_OPEN 0x01u
 #define SYS_WRITE0 0x04u
 #define SYS_WRITE 0x05u
@@ -40,9 +38,9 @@ static uint32_t semihost(uint32_t operation, const void *argument)
     return r0;
 }
 
-static uint32_t semihost_open(const char *path, uint32_t mode)
+static uint32_t semihost_open(const char *path, uint32_t length, uint32_t mode)
 {
-    const uint32_t block[3] = {(uint32_t)(uintptr_t)path, mode, (uint32_t)strlen(path)};
+    const uint32_t block[3] = {(uint32_t)(uintptr_t)path, mode, length};
     uint32_t file = semihost(SYS_OPEN, block);
     if (file == NO_FILE) {
         board_fault_text("fault: cannot open the named pipe ");
@@ -58,8 +56,8 @@ void board_init(void)
     reg_timer0.reload = 0xFFFFFFFFu;
     reg_timer0.value = 0xFFFFFFFFu;
     reg_timer0.ctrl = TIMER_ENABLE;
-    in_file = semihost_open("in", OPEN_READ_BINARY);
-    out_file = semihost_open("out", OPEN_WRITE_BINARY);
+    in_file = semihost_open("in", 2, OPEN_READ_BINARY);
+    out_file = semihost_open("out", 3, OPEN_WRITE_BINARY);
 }
 
 size_t board_read(uint8_t *data, size_t capacity)

@@ -19,18 +19,13 @@ _Noreturn void board_start(void)
 {
     memset(__bss_start, 0, (uintptr_t)__bss_end - (uintptr_t)__bss_start);
     board_stack_paint();
-    (void)main();
-    board_fault_text("fault: main returned\r\n");
+    (void)main(); /* does not return */
     board_fault_stop(RETURNED_STATUS);
 }
 
 _Noreturn void board_fault_report(uint32_t cause, uint32_t pc, uint32_t address, uint32_t sp)
 {
-    board_fault_text("\r\nfault:");
-    board_fault_value("exccause", cause);
-    board_fault_value("pc", pc);
-    board_fault_value("excvaddr", address);
-    board_fault_value("sp", sp);
-    board_fault_text("\r\n");
+    const uint32_t values[] = {cause, pc, address, sp};
+    board_fault_values("\r\nfault: exccause=0x# pc=0x# excvaddr=0x# sp=0x#\r\n", values);
     board_fault_stop(FAULT_STATUS + (cause & 63u));
 }

@@ -1,16 +1,14 @@
 /* Reset and exceptions of every Xtensa port, call0 ABI. No interrupt is ever enabled.
- * Vector offsets: the kernel, user and double exception of the cores that these ports run on. */
+ * Vector offsets: the kernel, user and double exception of the cores that these ports run on. What
+ * lies below the first, at VECBASE, is for windowed registers and interrupts: it stays empty and is
+ * no part of the image. */
 
     .section .vectors, "ax"
-    .global board_vectors
-board_vectors:
-    .org 0x300 /* kernel exception (PS.UM = 0) */
+    j exception /* VECBASE + 0x300: kernel exception (PS.UM = 0) */
+    .org 0x40   /* VECBASE + 0x340: user exception */
     j exception
-    .org 0x340 /* user exception */
+    .org 0xC0   /* VECBASE + 0x3C0: double exception */
     j exception
-    .org 0x3C0 /* double exception */
-    j exception
-    .org 0x400
 
     .text
     .align 4
@@ -23,7 +21,7 @@ board_reset:
     rsync
     movi a0, 0
     wsr a0, intenable
-    movi a2, board_vectors
+    movi a2, __vectors
     wsr a2, vecbase
     isync
     movi a1, __stack_top

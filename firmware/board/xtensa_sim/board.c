@@ -6,8 +6,6 @@
 #include "common/fault.h"
 #include "xtensa/xtensa.h"
 
-#include <string.h>
-
 #define SIMCALL_EXIT 1
 #define SIMCALL_READ 3
 #define SIMCALL_WRITE 4
@@ -61,7 +59,9 @@ uint32_t board_counter(void)
 
 void board_fault_text(const char *text)
 {
-    (void)simcall(SIMCALL_WRITE, STANDARD_ERROR, (uint32_t)(uintptr_t)text, (uint32_t)strlen(text));
+    for (; *text != '\0'; text++) {
+        (void)simcall(SIMCALL_WRITE, STANDARD_ERROR, (uint32_t)(uintptr_t)text, 1);
+    }
 }
 
 _Noreturn void board_fault_stop(uint32_t status)
