@@ -56,17 +56,21 @@ def built(board_id: str) -> tuple[Path, SizeReport]:
 
 def break_model(elf: Path, code: bytes, broken: Path) -> Path:
     """Copy `elf` to `broken` with `code` at the start of the model's functions."""
+    shutil.copy(elf, broken)
+    for name in ("model_step", "model_invoke"):
+        overwrite(broken, name, code)
+    return broken
+
+
+def overwrite(elf: Path, symbol: str, content: bytes) -> None:
+    """Put `content` where `symbol` starts in the file `elf`."""
     image = bytearray(elf.read_bytes())
     with elf.open("rb") as file:
         parsed = ELFFile(file)
-        table = parsed.get_section_by_name(".symtab")
-        for name in ("model_step", "model_invoke"):
-            symbol = table.get_symbol_by_name(name)[0]
-            section = parsed.get_section(symbol["st_shndx"])
-            address = (
-                symbol["st_value"] & ~1 if parsed["e_machine"] == "EM_ARM" else symbol["st_value"]
-            )
-            offset = address - section["sh_addr"] + section["sh_offset"]
-            image[offset : offset + len(code)] = code
-    broken.write_bytes(image)
-    return broken
+        entry = parsed.get_section_by_name(".symtab").get_symbol_by_name(symbol)[0]
+        section = parsed.get_section(entry["st_shndx"])
+        thumb = parsed["e_machine"] == "EM_ARM"
+        address = entry["st_value"] & ~1 if thumb else entry["st_value"]
+        offset = address - section["sh_addr"] + section["sh_offset"]
+    image[offset : offset + len(content)] = content
+    elf.write_bytes(image)

@@ -19,7 +19,7 @@ from host_tools.emulators import EMULATORS
 from host_tools.emulators.process import missing_module, missing_program, start_on_pipes
 from host_tools.errors import DeviceError, ToolMissing
 from host_tools.transport import Transport
-from tests.firmware_builds import break_model, built
+from tests.firmware_builds import break_model, built, overwrite
 
 READY = b"ready: type help"
 BOOT_S = 20.0
@@ -182,6 +182,18 @@ def test_a_fault_on_the_chip_is_told_on_the_line(tmp_path: Path) -> None:
     finally:
         started.close()
     assert re.search(r"fault: pc=0x0001\w{4} lr=0x0001\w{4} .* cfsr=0x00008200", text)
+
+
+def test_a_flash_that_does_not_show_the_constants_is_told_on_the_line(tmp_path: Path) -> None:
+    elf = tmp_path / "firmware.elf"
+    elf.write_bytes(built("esp32")[0].joinpath("firmware.elf").read_bytes())
+    overwrite(elf, "board_flash_mark", bytes(4))
+    started = EMULATORS["labwired_esp32"].start(elf)
+    try:
+        text = read_until(started, b"as the image was written\r\n")
+    finally:
+        started.close()
+    assert b"tinyproof" not in text
 
 
 def test_the_board_recovers_after_a_silent_host(transport: Transport) -> None:

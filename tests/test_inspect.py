@@ -97,10 +97,10 @@ def test_what_only_the_whole_model_shows_is_a_problem_too(tmp_path: Path) -> Non
 
 
 def test_a_model_that_is_too_large_for_a_board(tmp_path: Path) -> None:
-    weights = np.random.default_rng(0).integers(-127, 128, (500, 400)).astype(np.int8)
+    weights = np.random.default_rng(0).integers(-127, 128, (2000, 500)).astype(np.int8)
     fits = {fit.board: fit.fits for fit in inspected(tmp_path, dense(weights, scale=9.0)).fit}
-    assert fits["nano33"]
-    assert not fits["esp32"]
+    assert fits["esp32"]
+    assert not fits["nano33"]
 
 
 WIDE = RANDOM.copy()

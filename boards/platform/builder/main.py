@@ -24,7 +24,7 @@ IMAGES = {
     "bossac": "$OBJCOPY -O binary $SOURCE $TARGET",
     "esptool": (
         '"$PYTHONEXE" -m esptool --chip esp32 elf2image'
-        " --flash-mode dio --flash-freq 40m --flash-size 4MB -o $TARGET $SOURCE"
+        " --ram-only-header --flash-mode dio --flash-freq 40m --flash-size 4MB -o $TARGET $SOURCE"
     ),
 }
 

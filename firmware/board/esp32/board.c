@@ -4,6 +4,7 @@
  * rtt.h, what is sent goes there, and both are read. The counter is the core's cycle counter. */
 #include "board.h"
 #include "common/fault.h"
+#include "flash.h"
 #include "rtt.h"
 #include "xtensa/xtensa.h"
 
@@ -82,6 +83,7 @@ void board_init(void)
     uart_drain(); /* the ROM's messages, before the baud rate is set */
     REG(reg_uart0, UART_CLKDIV) = (CLKDIV_16THS / 16u) | ((CLKDIV_16THS % 16u) << 20);
     REG(reg_uart0, UART_CONF0) = CONF0_8N1_APB;
+    board_flash_map();
     board_rtt_init();
 }
 
