@@ -43,6 +43,7 @@ def lower_dense(graph: Graph, step: Step, room: int) -> LoweredStep | None:
             "requant": "@requant",
             "requant_bytes": str(0 if len(scales) == 1 else 4 * scales.shape[1]),
             "steps": str(weights.shape[1] // 2),
+            "wide": str(int(wide)),
             "batches": str(int(np.prod(p.output_shape)) // len(p.weights)),
             "input_depth": str(depth),
             "output_depth": str(len(p.weights)),

@@ -3,12 +3,12 @@
  * Four outputs at a time, each four widen the inputs for themselves: no scratch.
  * MACs: batches*output_depth*input_depth. Rounding: double, in a short form.
  */
-#include "nn_dense.h"
+#include "nn_packed.h"
 
 void nn_fully_connected_packed_s8(const nn_dense_t *p, const int8_t *input, int8_t *output)
 {
     for (int32_t b = 0; b < p->batches; b++) {
-        nn_dense_outputs(p, input, output, nn_dense_s8);
+        nn_dense_outputs_s8(p, input, output);
         input += p->input_depth;
         output += p->output_depth;
     }

@@ -3,10 +3,10 @@
  * The inputs are widened once, into scratch; then four outputs at a time.
  * MACs: batches*output_depth*input_depth. Rounding: double, in a short form.
  */
-#include "nn_dense.h"
 #include "nn_dsp.h"
+#include "nn_packed.h"
 
-/* Of each four inputs first 0 and 2, then 1 and 3, as nn_dense_s16 takes them; zeros at the end. */
+/* Of each four inputs first 0 and 2, then 1 and 3, as nn_dense_s8 takes them; zeros at the end. */
 static void nn_widen(uint32_t *wide, const int8_t *input, int32_t count, int32_t words)
 {
     for (; words > 0; words--) {
@@ -28,7 +28,7 @@ void nn_fully_connected_wide_s8(const nn_dense_t *p, const int8_t *input, int8_t
 {
     for (int32_t b = 0; b < p->batches; b++) {
         nn_widen((uint32_t *)(void *)scratch, input, p->input_depth, p->steps / 2);
-        nn_dense_outputs(p, scratch, output, nn_dense_s16);
+        nn_dense_outputs_s8(p, scratch, output);
         input += p->input_depth;
         output += p->output_depth;
     }

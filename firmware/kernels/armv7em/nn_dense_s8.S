@@ -1,21 +1,23 @@
 /* void nn_dense_s8(const nn_dense_t *p, const void *x, int8_t *output, int32_t groups)
- * void nn_dense_s16(const nn_dense_t *p, const void *x, int8_t *output, int32_t groups)
  *
  * One input vector times groups of four output channels A, B, C, D; nn_packed.h describes the
- * operands, twin/nn_dense.c says the same in C. As in nn_quad_s8, a halfword of the stream is
+ * operands, twin/nn_dense_s8.c says the same in C. As in nn_quad_s8, a halfword of the stream is
  * 256 * a + b, so a word serves two inputs of two channels. Four steps (of two inputs each):
  *
- *   nn_dense_s16: the inputs are 16-bit already: 1 LDM for them, 2 for the weights, 8 SXTB16,
- *                 16 SMLAD = 27 for 32 MACs, 0.84 each
- *   nn_dense_s8:  LDRD and four SXTB16 widen eight inputs for each group: 31, 0.97 each, no scratch
- *   each 16 steps 3 more; each group about 50.
+ *   wide: the inputs are 16-bit already: 1 LDM for them, 2 for the weights, 8 SXTB16, 16 SMLAD
+ *         = 27 for 32 MACs, 0.84 each
+ *   else: LDRD and four SXTB16 widen eight inputs for each group: 31, 0.97 each, no scratch
+ *   each 16 steps 3 or 4 more; each group about 50.
  *
- * Stack: 64 bytes. Rounding: double, in the short form NN_SIGN.
+ * Stack: 72 bytes. Rounding: double, in the short form NN_SIGN.
  */
     .syntax unified
     .cpu cortex-m4
     .fpu fpv4-sp-d16
     .thumb
+
+#define STEP_BYTES 124 /* of four steps below: the entry address depends on it */
+#define WIDE_STEP_BYTES 108
 
     .macro two_steps x0, x1
     ldmia.w r12!, {r8-r11}
@@ -43,64 +45,81 @@
     strb r0, [r3], #1
     .endm
 
-    .macro dense name, step_bytes, x_shift, wide
-    .section .text.\name, "ax", %progbits
+    .section .text.nn_dense_s8, "ax", %progbits
     .balign 4
-    .global \name
+    .global nn_dense_s8
     .thumb_func
-    .type \name, %function
-\name:
+    .type nn_dense_s8, %function
+nn_dense_s8:
     push {r4-r11, lr}
     sub sp, sp, #4
     vpush {s16-s23}
-    ldrd r4, r5, [r0]     /* stream, requant */
-    ldrd r6, r7, [r0, #8] /* bytes from one requant to the next, steps */
-    vmov s16, r5
-    vmov s17, r6
+    ldm r0, {r4-r8}       /* stream, requant, bytes of a requant, steps, wide */
+    vmov s16, s17, r5, r6
     vmov s18, r1
-    add r8, r1, r7, lsl #\x_shift
-    vmov s19, r8          /* end of the inputs */
     vmov s20, r2
-    add r8, r2, r3, lsl #2
-    vmov s21, r8          /* end of the outputs */
-    rsb r8, r7, #0
-    ubfx r8, r8, #2, #2   /* quarters to skip in the first, partial block */
-    movs r9, #\step_bytes
-    adr r10, 1f
-    mla r9, r8, r9, r10
+    add r9, r2, r3, lsl #2
+    vmov s21, r9          /* end of the outputs */
+    rsb r10, r7, #0
+    ubfx r10, r10, #2, #2 /* quarters to skip in the first, partial block */
+    mov r12, r4
+    lsl r7, r7, #1        /* bytes of the inputs */
+    movs r9, #STEP_BYTES
+    adr r11, .Lsteps
+    cmp r8, #0
+    beq 1f
+    lsl r7, r7, #1
+    movs r9, #WIDE_STEP_BYTES
+    adr r11, .Lwide
+1:
+    mla r9, r10, r9, r11
     orr r9, r9, #1
     vmov s22, r9
-    mov r12, r4
-2:
+    add r7, r7, r1
+    vmov s19, r7          /* end of the inputs */
+
+.Lgroup:
     vmov lr, s18
     ldmia.w r12!, {r4-r7} /* first values of 256 * A + B, 256 * C + D, B, D */
     vmov r0, s22
     bx r0
+
     .balign 4
-1:
+.Lsteps:
     .rept 4
-    .if \wide
-    ldmia.w lr!, {r0-r3}
-    .else
     ldrd r0, r2, [lr], #8
     sxtb16 r1, r0, ror #8
     sxtb16 r0, r0
     sxtb16 r3, r2, ror #8
     sxtb16 r2, r2
-    .endif
     two_steps r0, r1
     two_steps r2, r3
     .endr
-    .if (. - 1b) - 4 * \step_bytes
+    .if (. - .Lsteps) - 4 * STEP_BYTES
     .error "a step has another size"
     .endif
     vmov r8, s19
     cmp lr, r8
-    bne.w 1b
+    bne.w .Lsteps
+    b.w .Loutputs
 
+    .balign 4
+.Lwide:
+    .rept 4
+    ldmia.w lr!, {r0-r3}
+    two_steps r0, r1
+    two_steps r2, r3
+    .endr
+    .if (. - .Lwide) - 4 * WIDE_STEP_BYTES
+    .error "a step has another size"
+    .endif
+    vmov r8, s19
+    cmp lr, r8
+    bne.w .Lwide
+
+.Loutputs:
     mov r8, r12           /* the next group of the stream */
-    vmov r12, s16
-    vmov r9, s17
+    vmov r12, r9, s16, s17
     add r9, r9, r12
     vmov s16, r9
     vmov r3, s20
@@ -119,12 +138,8 @@
     mov r12, r8
     vmov r0, s21
     cmp r3, r0
-    bne.w 2b
+    bne.w .Lgroup
     vpop {s16-s23}
     add sp, sp, #4
     pop {r4-r11, pc}
-    .size \name, . - \name
-    .endm
-
-    dense nn_dense_s8, 124, 1, 0
-    dense nn_dense_s16, 108, 2, 1
+    .size nn_dense_s8, . - nn_dense_s8
