@@ -7,17 +7,20 @@
 #include "nn_packed.h"
 
 /* Of each four inputs first 0 and 2, then 1 and 3, as nn_dense_s8 takes them; zeros at the end. */
-static void nn_widen(uint32_t *wide, const int8_t *input, int32_t count, int32_t words)
+static void nn_widen(uint32_t *wide, const int8_t *input, int32_t count, const uint32_t *end)
 {
-    for (; words > 0; words--) {
+    while (wide < end) {
         uint32_t word = 0;
         if (count >= 4) {
             word = nn_load_word(input);
-        } else if (count > 0) {
-            memcpy(&word, input, (size_t)count);
+        } else {
+            for (int32_t i = 0; i < count; i++) {
+                word |= (uint32_t)(uint8_t)input[i] << (8 * i);
+            }
         }
-        *wide++ = nn_sxtb16(word);
-        *wide++ = nn_sxtb16(nn_rotate_right(word, 8));
+        wide[0] = nn_sxtb16(word);
+        wide[1] = nn_sxtb16(nn_rotate_right(word, 8));
+        wide += 2;
         input += 4;
         count -= 4;
     }
@@ -26,9 +29,10 @@ static void nn_widen(uint32_t *wide, const int8_t *input, int32_t count, int32_t
 void nn_fully_connected_wide_s8(const nn_dense_t *p, const int8_t *input, int8_t *output,
                                 int8_t *scratch)
 {
+    uint32_t *const wide = (uint32_t *)(void *)scratch;
     for (int32_t b = 0; b < p->batches; b++) {
-        nn_widen((uint32_t *)(void *)scratch, input, p->input_depth, p->steps / 2);
-        nn_dense_outputs_s8(p, scratch, output);
+        nn_widen(wide, input, p->input_depth, wide + p->steps);
+        nn_dense_outputs_s8(p, wide, output);
         input += p->input_depth;
         output += p->output_depth;
     }
