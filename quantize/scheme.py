@@ -121,8 +121,13 @@ def multiply_by_quantized_multiplier(
     return rounding_divide_by_pot(high, right)
 
 
-def activation_range(activation: int, params: QuantParams) -> tuple[int, int]:
-    """(smallest, largest) int8 output; activation 0 none, 1 ReLU, 2 ReLU_N1_TO_1, 3 ReLU6."""
+def activation_range(activation: int, params: QuantParams, dtype: str = "int8") -> tuple[int, int]:
+    """(smallest, largest) output of type `dtype`, int8 or int16.
+
+    Activation 0 is none, 1 ReLU, 2 ReLU_N1_TO_1, 3 ReLU6.
+    """
+    limits = np.iinfo(dtype)
+    lowest, highest = int(limits.min), int(limits.max)
     bounds = {0: (None, None), 1: (0.0, None), 2: (-1.0, 1.0), 3: (0.0, 6.0)}
     if activation not in bounds:
         raise ModelError(f"fused activation {activation}: expected one of {sorted(bounds)}")
@@ -135,6 +140,6 @@ def activation_range(activation: int, params: QuantParams) -> tuple[int, int]:
             raise ModelError(f"scale {params.scale[0]!r}: too small for its fused activation")
         return params.zero_point[0] + math.floor(abs(float(ratio)) + 0.5) * (-1 if real < 0 else 1)
 
-    minimum = -128 if low is None else max(-128, to_int(low))
-    maximum = 127 if high is None else min(127, to_int(high))
+    minimum = lowest if low is None else max(lowest, to_int(low))
+    maximum = highest if high is None else min(highest, to_int(high))
     return minimum, maximum

@@ -17,6 +17,9 @@ from quantize.tflite.graph import Graph, Operator, Tensor
 MAX_WINDOW = 1 << 14  # TFLite Micro keeps strides and padding in 16 bits
 MAX_TAPS = 1 << 24  # output elements times window positions, per channel
 
+INT8 = ("int8",)
+INT8_OR_INT16 = ("int8", "int16")
+
 P = TypeVar("P")
 Int8Array = npt.NDArray[np.int8]
 Array = npt.NDArray[Any]  # the value of a tensor of any type
@@ -73,35 +76,49 @@ def malformed(op: Operator, what: str) -> ModelError:
     return ModelError(f"operator {op.index} {op.name}: {what}; the file is damaged or hand-made")
 
 
-def int8_tensor(op: Operator, tensor: Tensor, role: str) -> QuantParams:
-    """The quantisation of a per-tensor int8 activation."""
-    if tensor.dtype != "int8":
-        fix = "convert with int8 post-training quantisation, int8 input and output"
-        raise refuse(op, f"{role} is {tensor.dtype}, expected int8", fix)
+def quantised(op: Operator, tensor: Tensor, role: str, dtypes: Sequence[str] = INT8) -> QuantParams:
+    """The quantisation of a per-tensor activation of one of `dtypes`; int16 has zero point 0."""
+    if tensor.dtype not in dtypes:
+        fix = f"convert with post-training quantisation to {' or '.join(dtypes)}, ends included"
+        raise refuse(op, f"{role} is {tensor.dtype}, expected {' or '.join(dtypes)}", fix)
     if tensor.quant is None or tensor.quant.per_channel:
         raise malformed(op, f"{role} needs exactly one scale and zero point")
+    if tensor.dtype == "int16" and tensor.quant.zero_point[0] != 0:
+        fix = "int16 is symmetric: its zero point is 0"
+        raise refuse(op, f"{role} is int16 with zero point {tensor.quant.zero_point[0]}", fix)
     return tensor.quant
 
 
-def activation_input(graph: Graph, op: Operator, position: int) -> tuple[Tensor, QuantParams]:
-    """An int8 input that is computed at run time, with its quantisation."""
+def activation_input(
+    graph: Graph, op: Operator, position: int, dtypes: Sequence[str] = INT8
+) -> tuple[Tensor, QuantParams]:
+    """An input of one of `dtypes` that is computed at run time, with its quantisation."""
     tensor = graph.input(op, position)
-    quant = int8_tensor(op, tensor, f"input {position}")
+    quant = quantised(op, tensor, f"input {position}", dtypes)
     if tensor.data is not None:
         raise refuse(op, f"input {position} is a constant", "fold it when exporting the model")
     return tensor, quant
 
 
-def operand(graph: Graph, op: Operator, position: int) -> tuple[Tensor, QuantParams]:
-    """An int8 input that may be a constant, with its quantisation."""
+def operand(
+    graph: Graph, op: Operator, position: int, dtypes: Sequence[str] = INT8
+) -> tuple[Tensor, QuantParams]:
+    """An input of one of `dtypes` that may be a constant, with its quantisation."""
     tensor = graph.input(op, position)
-    return tensor, int8_tensor(op, tensor, f"input {position}")
+    return tensor, quantised(op, tensor, f"input {position}", dtypes)
+
+
+def activation_output(
+    graph: Graph, op: Operator, dtypes: Sequence[str]
+) -> tuple[Tensor, QuantParams]:
+    """The output of one of `dtypes`, with its quantisation."""
+    tensor = graph.output(op)
+    return tensor, quantised(op, tensor, "output", dtypes)
 
 
 def int8_output(graph: Graph, op: Operator) -> tuple[Tensor, QuantParams]:
-    """The int8 output, with its quantisation."""
-    tensor = graph.output(op)
-    return tensor, int8_tensor(op, tensor, "output")
+    """The output of an operator that knows int8 only, with its quantisation."""
+    return activation_output(graph, op, INT8)
 
 
 def int8_weights(graph: Graph, op: Operator, rank: int) -> tuple[Tensor, QuantParams, Int8Array]:
