@@ -1,8 +1,12 @@
-"""The random generators of all operators, from the files that hold them."""
+"""The random generators of all operators, from the files that hold them.
+
+A key is an operator's name; one with other types than int8 ends in _INT16 or _INT4.
+"""
 
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,3 +17,8 @@ from tests import factory
 GENERATORS: dict[str, Callable[[np.random.Generator], bytes]] = dict(factory.GENERATORS)
 for path in sorted(Path(__file__).parent.glob("factory_*.py")):
     GENERATORS |= importlib.import_module(f"tests.{path.stem}").GENERATORS
+
+
+def operator_of(key: str) -> str:
+    """The operator that the generator `key` draws."""
+    return re.sub(r"_INT(16|4)$", "", key)
