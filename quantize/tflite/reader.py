@@ -22,7 +22,13 @@ MAX_RANK = 6  # of TFLite Micro's shapes
 MAX_ELEMENTS = 1 << 26
 MAX_SCALE = 2.0**64
 MAX_SCALES = 1 << 17  # of all tensors together
-_ZERO_POINTS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
+MAX_INT4 = 1 << 23  # elements of all tensors together, because each is unpacked on its own
+_ZERO_POINTS = {
+    "int4": (-8, 7),
+    "int8": (-128, 127),
+    "uint8": (0, 255),
+    "int16": (-32768, 32767),
+}
 
 
 def read_model(path: Path) -> Graph:
@@ -83,9 +89,12 @@ def _check_metadata(model: Table) -> None:
 
 
 def _read_tensors(graph: Table, buffers: list[Table]) -> tuple[Tensor, ...]:
-    tensors, scales = [], 0
+    tensors, scales, unpacked = [], 0, 0
     for index, table in enumerate(graph.tables(0, "tensors", MAX_TENSORS)):
         tensors.append(_read_tensor(table, index, buffers))
+        unpacked += tensors[-1].elements if tensors[-1].dtype == "int4" else 0
+        if unpacked > MAX_INT4:
+            raise ModelError(f"{table.path}: more than {MAX_INT4} int4 values; use a smaller model")
         quant = tensors[-1].quant
         scales += len(quant.scale) if quant else 0
         if scales > MAX_SCALES:
@@ -143,13 +152,23 @@ def _constant(
         return None
     if dtype is None:
         raise ModelError(f"{table.path}: constants of type {dtype_name} are not supported")
-    expected = math.prod(shape) * dtype.itemsize
+    elements = math.prod(shape)
+    if dtype_name == "int4" and elements > MAX_INT4:
+        raise ModelError(f"{table.path}: {elements} int4 values, at most {MAX_INT4}")
+    expected = (elements + 1) // 2 if dtype_name == "int4" else elements * dtype.itemsize
     if raw.size != expected:
         raise ModelError(
             f"{table.path}: its data has {raw.size} bytes; shape {list(shape)} of {dtype_name} "
             f"needs {expected}"
         )
+    if dtype_name == "int4":
+        return _unpacked(raw.view(np.int8))[:elements].reshape(shape)
     return raw.view(dtype.newbyteorder("<")).reshape(shape)  # no copy: tensors may share bytes
+
+
+def _unpacked(raw: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """int4 values as int8: two of each byte, the first from its low half."""
+    return np.stack([np.left_shift(raw, 4) >> 4, raw >> 4], axis=-1).reshape(-1)
 
 
 def _read_quantization(table: Table, dtype_name: str, shape: tuple[int, ...]) -> QuantParams | None:

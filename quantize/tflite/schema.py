@@ -25,13 +25,11 @@ TENSOR_TYPES: dict[int, tuple[str, np.dtype | None]] = {
     14: ("variant", None),
     15: ("uint32", np.dtype(np.uint32)),
     16: ("uint16", np.dtype(np.uint16)),
-    17: ("int4", None),
+    17: ("int4", np.dtype(np.int8)),  # two to a byte in the file; unpacked when it is read
 }
 
 # What has no fixed size counts as nothing; an int4 counts as a whole byte.
-ELEMENT_BYTES = {
-    name: dtype.itemsize if dtype else int(name == "int4") for name, dtype in TENSOR_TYPES.values()
-}
+ELEMENT_BYTES = {name: dtype.itemsize if dtype else 0 for name, dtype in TENSOR_TYPES.values()}
 
 # Operator codes of schema.fbs, by number. Those without a module in quantize.ops are refused.
 _NAMES = """
