@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantize.golden import random_inputs
+from quantize.ops.base import INT8_OR_INT16, Array
 from quantize.ops.window import output_values
 from quantize.reference import Reference, Step
 from quantize.tflite.graph import Graph, Tensor
@@ -20,7 +21,7 @@ HOW_TO_QUANTISE = (
 )
 WIDE = 16.0  # ratio of a channel's largest weight to the typical channel's
 OUTLIER = 12.0  # ratio of a channel's largest weight to its own root mean square
-SATURATED = 0.5  # share of an output's elements at the end of int8
+SATURATED = 0.5  # share of an output's elements at the end of its type
 CASES = 4  # random inputs for the search for saturation
 MAX_MACS = 50_000_000  # above this the search takes too long
 _CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}
@@ -40,7 +41,10 @@ def type_warnings(graph: Graph) -> Iterator[str]:
     elif floats:
         yield "parts of the model compute in float; they need a float unit or many cycles"
     if "int16" in computed:
-        yield f"int16 activations (16x8 quantisation): not int8; {HOW_TO_QUANTISE}"
+        yield (
+            "int16 activations (16x8 quantisation): twice the memory and many more cycles than "
+            f"int8; unless accuracy needs them, {HOW_TO_QUANTISE}"
+        )
     if "uint8" in computed - _end_types(graph):
         yield f"uint8 activations, of a converter before 2020; convert again and {HOW_TO_QUANTISE}"
 
@@ -61,7 +65,7 @@ def weight_warnings(graph: Graph) -> Iterator[str]:
     """Weights whose int8 range is spent on a few values."""
     for op in graph.operators:
         tensor = graph.optional_input(op, 1) if op.name in _CHANNEL_AXIS else None
-        if tensor is None or tensor.data is None or tensor.dtype != "int8":
+        if tensor is None or tensor.data is None or tensor.dtype not in ("int8", "int4"):
             continue
         rows = _rows(tensor, _CHANNEL_AXIS[op.name])
         where = f"operator {op.index} {op.name}, weights {list(tensor.shape)}"
@@ -100,7 +104,7 @@ def constant_warnings(graph: Graph, steps: Sequence[Step]) -> Iterator[str]:
     """Channels whose output is the same for every input, by interval arithmetic."""
     spans: dict[int, Span] = {}
     for step in steps:
-        source = spans.get(step.op.inputs[0], (-128, 127))
+        source = spans.get(step.op.inputs[0], _limits(graph.tensors[step.op.inputs[0]]))
         if step.op.name in _CHANNEL_AXIS and hasattr(step.params, "requants"):
             low, high = _output_span(graph, step, source)
             if stuck := np.flatnonzero(low == high).tolist():
@@ -113,9 +117,12 @@ def constant_warnings(graph: Graph, steps: Sequence[Step]) -> Iterator[str]:
             spans[step.op.outputs[0]] = source
 
 
-def _output_span(
-    graph: Graph, step: Step, source: Span
-) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
+def _limits(tensor: Tensor) -> Span:
+    limits = np.iinfo("int16" if tensor.dtype == "int16" else "int8")
+    return int(limits.min), int(limits.max)
+
+
+def _output_span(graph: Graph, step: Step, source: Span) -> tuple[Array, Array]:
     """Lowest and highest output of each channel; padding counts as an input of 0."""
     p = step.params
     rows = _rows(graph.input(step.op, 1), _CHANNEL_AXIS[step.op.name])
@@ -127,7 +134,7 @@ def _output_span(
 
 
 def saturation_warnings(reference: Reference) -> Iterator[str]:
-    """Outputs that often reach the end of int8 on random inputs."""
+    """Outputs that often reach the end of their type on random inputs."""
     graph = reference.graph
     if sum(step.spec.macs(step.params) for step in reference.steps) > MAX_MACS:
         return
@@ -136,12 +143,14 @@ def saturation_warnings(reference: Reference) -> Iterator[str]:
     runs = [reference.run_all([v[case] for v in inputs]) for case in range(edges, edges + CASES)]
     for step in reference.steps:
         tensor = graph.output(step.op)
-        if step.op.name not in _RESCALING or tensor.dtype != "int8" or tensor.quant is None:
+        if step.op.name not in _RESCALING or tensor.dtype not in INT8_OR_INT16:
             continue
         values = np.stack([run[tensor.index] for run in runs])
-        at_end = values == 127
-        if tensor.quant.zero_point[0] != -128:  # else -128 is what a ReLU gives
-            at_end |= values == -128
+        low, high = _limits(tensor)
+        at_end = values == high
+        relu = tensor.quant is not None and tensor.quant.zero_point[0] == low
+        if not relu:
+            at_end |= values == low
         if (share := float(at_end.mean())) > SATURATED:
             yield (
                 f"operator {step.op.index} {step.op.name}: {share:.0%} of its outputs saturate on "

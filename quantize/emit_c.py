@@ -167,6 +167,7 @@ def constant_symbol(suffix: str, index: int) -> str:
 def _constant(constant: CConstant, index: int) -> dict[str, object]:
     per_row = {"int8_t": 24, "nn_requant_t": 5}.get(constant.ctype, 10)
     return {
+        "align": 8 if constant.ctype == "int64_t" else 4,
         "ctype": constant.ctype,
         "symbol": constant_symbol(constant.suffix, index),
         "count": len(constant.values),

@@ -25,7 +25,8 @@ from quantize.errors import ModelError, QuantizeError
 from quantize.golden import Golden
 from quantize.lowering import LoweredStep, lower
 from quantize.planner import ArenaPlan, plan_arena
-from quantize.reference import Reference, compile_graph
+from quantize.reference import Reference, Step, compile_graph
+from quantize.scheme import Rounding
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
@@ -145,6 +146,14 @@ def _run_id(digest: str, settings: Mapping[str, object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def _rounding(step: Step, dtype: str) -> Rounding:
+    """How a step with an output of type `dtype` rounds."""
+    own = step.spec.int16_rounding if dtype == "int16" else None
+    if own is None:
+        return step.spec.rounding
+    return own if isinstance(own, Rounding) else own(step.params)
+
+
 def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> dict[str, object]:
     operators, constants, position = [], [], 0
     for lowered in steps:
@@ -162,7 +171,7 @@ def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> di
                 "step": None if step.spec.alias else position,
                 "kernels": [call.function for call in lowered.calls],
                 "scratch_bytes": lowered.scratch_bytes,
-                "rounding": step.spec.rounding.value,
+                "rounding": _rounding(step, graph.output(step.op).dtype).value,
                 "macs": step.spec.macs(step.params),
                 "constant_bytes": sum(size for _, size in own),
                 "output": _tensor(graph.output(step.op), plan),

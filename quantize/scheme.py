@@ -23,6 +23,7 @@ class Rounding(enum.Enum):
     """How an operator rounds when it rescales an accumulator."""
 
     DOUBLE = "double"  # high half of the doubled product rounded, then the right shift rounded
+    WIDE = "wide"  # sums of 64 bits times a multiplier of 15 bits, halves rounded up
     NONE = "none"  # the operator does not rescale
     DIVIDE = "divide"  # integer division, half away from zero
     FIXED_POINT = "fixed_point"  # gemmlowp fixed-point functions (softmax)
@@ -47,7 +48,7 @@ class QuantParams:
 class Requant:
     """A positive real factor as multiplier * 2**(shift - 31); shift > 0 shifts left."""
 
-    multiplier: int  # 0, or 2**30 .. 2**31 - 1
+    multiplier: int  # 0, or 2**30 .. 2**31 - 1; see narrow_multiplier for sums of 64 bits
     shift: int  # -31 .. 31
 
 
@@ -89,6 +90,21 @@ def quantize_multiplier(real: float) -> Requant:
     return Requant(multiplier=multiplier, shift=shift)
 
 
+def narrow_multiplier(requant: Requant) -> Requant:
+    """The form for sums of 64 bits: a factor multiplier * 2**(shift - 15), multiplier of 15 bits.
+
+    Raises ModelError for a factor of 2**7 and above, for which TFLite Micro defines no result.
+    """
+    if requant.shift > 7:
+        factor = math.ldexp(requant.multiplier, requant.shift - 31)
+        raise ModelError(
+            f"requantisation factor {factor!r}: expected below 128 where sums have 64 bits; "
+            "the scales of this operator's tensors do not fit together"
+        )
+    narrow = min((requant.multiplier + (1 << 15)) >> 16, 2**15 - 1)
+    return Requant(multiplier=narrow, shift=requant.shift)
+
+
 def wrap32(x: IntArray) -> IntArray:
     """The value of an int32 that has overflowed to `x`, as two's complement keeps it."""
     return ((x + 2**31) & (2**32 - 1)) - 2**31
@@ -109,6 +125,15 @@ def rounding_divide_by_pot(x: IntArray, exponent: IntArray | int) -> IntArray:
     mask = (np.int64(1) << power) - 1
     threshold = (mask >> 1) + (x < 0)
     return (x >> power) + ((x & mask) > threshold)
+
+
+def multiply_wide(x: IntArray, multiplier: IntArray | int, shift: IntArray | int) -> IntArray:
+    """x * multiplier * 2**(shift - 15) with halves rounded up, as an int32 that wraps; |x| < 2**47.
+
+    Factors are those of narrow_multiplier; all broadcast together.
+    """
+    right = 15 - np.asarray(shift, np.int64)
+    return wrap32((x * multiplier + (np.int64(1) << (right - 1))) >> right)
 
 
 def multiply_by_quantized_multiplier(

@@ -11,7 +11,27 @@ import numpy as np
 import numpy.typing as npt
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-DTYPES = {"int8": 9, "int32": 2, "float32": 0, "int16": 7, "uint8": 3}
+DTYPES = {
+    "int8": 9,
+    "int32": 2,
+    "float32": 0,
+    "int16": 7,
+    "uint8": 3,
+    "int64": 4,
+    "int4": 17,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Types:
+    """The element types of a multiply-accumulate operator; `bias` lists those it may have."""
+
+    activations: str = "int8"
+    weights: str = "int8"
+    bias: tuple[str, ...] = ("int32",)
+
+
+INT8 = Types()
 
 
 @dataclass(kw_only=True)
@@ -98,29 +118,55 @@ class ModelBuilder:
         return bytes(builder.Output())
 
 
-def _quant(rng: np.random.Generator, low: float = 1e-3, high: float = 0.2) -> dict[str, Any]:
+def _quant(
+    rng: np.random.Generator, low: float = 1e-3, high: float = 0.2, dtype: str = "int8"
+) -> dict[str, Any]:
     scale = float(np.exp(rng.uniform(np.log(low), np.log(high))))
+    if dtype == "int16":
+        return {"scale": [scale / 256], "zero_point": [0], "dtype": dtype}
     return {"scale": [scale], "zero_point": [int(rng.integers(-128, 128))]}
 
 
+def _packed(values: npt.NDArray[np.int8]) -> npt.NDArray[np.uint8]:
+    """int4 values two to a byte, the first in the low half."""
+    nibbles = np.append(values.reshape(-1), np.zeros(values.size % 2, np.int8)).view(np.uint8) & 15
+    packed: npt.NDArray[np.uint8] = nibbles[0::2] | nibbles[1::2] << 4
+    return packed
+
+
 def _weights(
-    rng: np.random.Generator, b: ModelBuilder, shape: Sequence[int], axis: int, per_channel: bool
+    rng: np.random.Generator,
+    b: ModelBuilder,
+    shape: Sequence[int],
+    axis: int,
+    per_channel: bool,
+    dtype: str = "int8",
 ) -> tuple[int, list[float]]:
     scales = np.exp(rng.uniform(np.log(1e-3), np.log(0.05), shape[axis] if per_channel else 1))
-    data = rng.integers(-127, 128, shape).astype(np.int8)
+    if dtype == "int4":
+        data = _packed(rng.integers(-8, 8, shape).astype(np.int8))
+    else:
+        data = rng.integers(-127, 128, shape).astype(np.int8)
     scales = scales.astype(np.float32)
-    index = b.tensor(shape, scale=list(scales), axis=axis, data=data)
+    index = b.tensor(shape, dtype=dtype, scale=list(scales), axis=axis, data=data)
     return index, [float(s) for s in scales]
 
 
 def _bias(
-    rng: np.random.Generator, b: ModelBuilder, channels: int, source: float, scales: list[float]
+    rng: np.random.Generator,
+    b: ModelBuilder,
+    channels: int,
+    source: float,
+    scales: list[float],
+    types: Types = INT8,
 ) -> int:
     if rng.random() < 0.15:
         return -1
-    values = rng.integers(-20000, 20000, channels).astype(np.int32)
+    dtype = types.bias[int(rng.integers(len(types.bias)))] if len(types.bias) > 1 else types.bias[0]
+    limit = 20000 if types.activations == "int8" or dtype == "int16" else 20000 << 8
+    values = rng.integers(-limit, limit, channels).astype(dtype)
     bias_scales = [float(np.float32(source) * np.float32(s)) for s in scales]
-    return b.tensor([channels], dtype="int32", scale=bias_scales, data=values)
+    return b.tensor([channels], dtype=dtype, scale=bias_scales, data=values)
 
 
 def _same_valid(
@@ -153,30 +199,32 @@ def _activation(rng: np.random.Generator) -> int:
     return int(rng.choice([0, 1, 3, 2]))
 
 
-def conv_2d(rng: np.random.Generator) -> bytes:
+def conv_2d(rng: np.random.Generator, types: Types = INT8) -> bytes:
     """A random CONV_2D."""
     b, g = ModelBuilder(), _geometry(rng)
     n, in_c, out_c = 1, int(rng.integers(1, 9)), int(rng.integers(1, 9))
-    q = _quant(rng)
+    q = _quant(rng, dtype=types.activations)
     x = b.tensor([n, g["h"], g["w"], in_c], **q)
-    w, scales = _weights(rng, b, [out_c, g["kh"], g["kw"], in_c], 0, rng.random() < 0.7)
-    bias = _bias(rng, b, out_c, q["scale"][0], scales)
-    y = b.tensor([n, g["oh"], g["ow"], out_c], **_quant(rng))
+    w, scales = _weights(
+        rng, b, [out_c, g["kh"], g["kw"], in_c], 0, rng.random() < 0.7, types.weights
+    )
+    bias = _bias(rng, b, out_c, q["scale"][0], scales, types)
+    y = b.tensor([n, g["oh"], g["ow"], out_c], **_quant(rng, dtype=types.activations))
     b.operator("CONV_2D", [x, w, bias], [y], "Conv2DOptions", 3, **g["options"], **g["dilation"],
                fusedActivationFunction=_activation(rng))  # fmt: skip
     return b.pack([x], [y])
 
 
-def depthwise_conv_2d(rng: np.random.Generator) -> bytes:
+def depthwise_conv_2d(rng: np.random.Generator, types: Types = INT8) -> bytes:
     """A random DEPTHWISE_CONV_2D."""
     b, g = ModelBuilder(), _geometry(rng)
     in_c, multiplier = int(rng.integers(1, 9)), int(rng.choice([1, 1, 2, 3]))
     out_c = in_c * multiplier
-    q = _quant(rng)
+    q = _quant(rng, dtype=types.activations)
     x = b.tensor([1, g["h"], g["w"], in_c], **q)
-    w, scales = _weights(rng, b, [1, g["kh"], g["kw"], out_c], 3, rng.random() < 0.7)
-    bias = _bias(rng, b, out_c, q["scale"][0], scales)
-    y = b.tensor([1, g["oh"], g["ow"], out_c], **_quant(rng))
+    w, scales = _weights(rng, b, [1, g["kh"], g["kw"], out_c], 3, rng.random() < 0.7, types.weights)
+    bias = _bias(rng, b, out_c, q["scale"][0], scales, types)
+    y = b.tensor([1, g["oh"], g["ow"], out_c], **_quant(rng, dtype=types.activations))
     operands = [x, w] if bias < 0 else [x, w, bias]  # TFLite Micro crashes on a bias of -1
     b.operator("DEPTHWISE_CONV_2D", operands, [y], "DepthwiseConv2DOptions", 3, **g["options"],
                **g["dilation"], depthMultiplier=multiplier,
@@ -184,24 +232,24 @@ def depthwise_conv_2d(rng: np.random.Generator) -> bytes:
     return b.pack([x], [y])
 
 
-def fully_connected(rng: np.random.Generator) -> bytes:
+def fully_connected(rng: np.random.Generator, types: Types = INT8) -> bytes:
     """A random FULLY_CONNECTED."""
     b = ModelBuilder()
     batches, depth, out = (int(v) for v in rng.integers(1, [4, 40, 12]))
-    q = _quant(rng)
+    q = _quant(rng, dtype=types.activations)
     x = b.tensor([batches, depth], **q)
-    per_channel = rng.random() < 0.5
-    w, scales = _weights(rng, b, [out, depth], 0, per_channel)
-    bias = _bias(rng, b, out, q["scale"][0], scales)
-    y = b.tensor([batches, out], **_quant(rng))
+    per_channel = rng.random() < 0.5 and types.weights == "int8"  # TFLite Micro's int4 has not
+    w, scales = _weights(rng, b, [out, depth], 0, per_channel, types.weights)
+    bias = _bias(rng, b, out, q["scale"][0], scales, types)
+    y = b.tensor([batches, out], **_quant(rng, dtype=types.activations))
     b.operator("FULLY_CONNECTED", [x, w, bias], [y], "FullyConnectedOptions", 4,
                fusedActivationFunction=_activation(rng))  # fmt: skip
     return b.pack([x], [y])
 
 
-def _pool(name: str) -> Callable[[np.random.Generator], bytes]:
+def _pool(name: str, dtype: str = "int8") -> Callable[[np.random.Generator], bytes]:
     def build(rng: np.random.Generator) -> bytes:
-        b, g, q = ModelBuilder(), _geometry(rng, dilate=False), _quant(rng)
+        b, g, q = ModelBuilder(), _geometry(rng, dilate=False), _quant(rng, dtype=dtype)
         c = int(rng.integers(1, 9))
         x = b.tensor([1, g["h"], g["w"], c], **q)
         y = b.tensor([1, g["oh"], g["ow"], c], **q)
@@ -212,8 +260,8 @@ def _pool(name: str) -> Callable[[np.random.Generator], bytes]:
     return build
 
 
-def mean(rng: np.random.Generator) -> bytes:
-    """A random MEAN."""
+def mean(rng: np.random.Generator, dtype: str = "int8", name: str = "MEAN") -> bytes:
+    """A random MEAN or SUM."""
     b = ModelBuilder()
     rank = int(rng.integers(1, 5))
     shape = [int(v) for v in rng.integers(1, 9, rank)]
@@ -223,13 +271,13 @@ def mean(rng: np.random.Generator) -> bytes:
         axes = np.array([1, 2])
     keep = bool(rng.integers(2))
     signed = [int(a) - rank if rng.random() < 0.3 else int(a) for a in axes]
-    q = _quant(rng)
-    q2 = q if rng.random() < 0.3 else _quant(rng)
+    q = _quant(rng, dtype=dtype)
+    q2 = q if rng.random() < 0.3 else _quant(rng, dtype=dtype)
     kept = [1 if i in axes else d for i, d in enumerate(shape)]
     x = b.tensor(shape, **q)
     a = b.tensor([len(signed)], dtype="int32", data=np.array(signed, np.int32))
     y = b.tensor(kept if keep else [d for i, d in enumerate(shape) if i not in axes], **q2)
-    b.operator("MEAN", [x, a], [y], "ReducerOptions", 2, keepDims=keep)
+    b.operator(name, [x, a], [y], "ReducerOptions", 2, keepDims=keep)
     return b.pack([x], [y])
 
 

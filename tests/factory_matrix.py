@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from tests.factory import ModelBuilder, _activation, _bias, _quant, _weights
+from tests.factory import INT8, ModelBuilder, Types, _activation, _bias, _quant, _weights
 
 
-def transpose_conv(rng: np.random.Generator) -> bytes:
+def transpose_conv(rng: np.random.Generator, types: Types = INT8) -> bytes:
     """A random TRANSPOSE_CONV; the input's size follows from the output's, as in training."""
-    b, q = ModelBuilder(), _quant(rng)
+    b, q = ModelBuilder(), _quant(rng, dtype=types.activations)
     batches, in_c, out_c = (int(v) for v in rng.integers(1, [3, 9, 9]))
     h, w = (int(v) for v in rng.integers(1, 10, 2))
     kh, kw = (int(v) for v in rng.integers(1, 5, 2))
@@ -23,17 +23,17 @@ def transpose_conv(rng: np.random.Generator) -> bytes:
         in_h, in_w = (h - kh) // sh + 1, (w - kw) // sw + 1
     shape = [batches, h, w, out_c]
     s = b.tensor([4], dtype="int32", data=np.array(shape, np.int32))
-    weights, scales = _weights(rng, b, [out_c, kh, kw, in_c], 0, rng.random() < 0.7)
+    weights, scales = _weights(rng, b, [out_c, kh, kw, in_c], 0, rng.random() < 0.7, types.weights)
     x = b.tensor([batches, in_h, in_w, in_c], **q)
-    bias = _bias(rng, b, out_c, q["scale"][0], scales)
-    y = b.tensor(shape, **_quant(rng))
+    bias = _bias(rng, b, out_c, q["scale"][0], scales, types)
+    y = b.tensor(shape, **_quant(rng, dtype=types.activations))
     operands = [s, weights, x] if bias < 0 else [s, weights, x, bias]
     b.operator("TRANSPOSE_CONV", operands, [y], "TransposeConvOptions", 3, padding=padding,
                strideH=sh, strideW=sw, fusedActivationFunction=_activation(rng))  # fmt: skip
     return b.pack([x], [y])
 
 
-def batch_matmul(rng: np.random.Generator) -> bytes:
+def batch_matmul(rng: np.random.Generator, dtype: str = "int8") -> bytes:
     """A random BATCH_MATMUL: transposed, broadcasting, and with a constant side now and then."""
     b = ModelBuilder()
     rows, depth, columns = (int(v) for v in rng.integers(1, [9, 20, 9]))
@@ -50,17 +50,22 @@ def batch_matmul(rng: np.random.Generator) -> bytes:
         sides[side] = [*ones[int(rng.integers(len(ones) + 1)) :], *matrices[side]]
     constant = int(rng.choice([0, 1, 2, 2]))  # 2: neither
     tensors = [
-        b.tensor(shape, **_quant(rng, 1e-2), data=_fill(rng, shape) if side == constant else None)
+        b.tensor(
+            shape,
+            **_quant(rng, 1e-2, dtype=dtype),
+            data=_fill(rng, shape, dtype) if side == constant else None,
+        )
         for side, shape in enumerate(sides)
     ]
     full = [max(pair) for pair in zip(*(_padded(s[:-2], len(batches)) for s in sides), strict=True)]
-    y = b.tensor([*full, rows, columns], **_quant(rng, 1e-2, 2.0))
+    y = b.tensor([*full, rows, columns], **_quant(rng, 1e-2, 2.0, dtype))
     b.operator("BATCH_MATMUL", tensors, [y], "BatchMatMulOptions", 2, adjX=adj_x, adjY=adj_y)
     return b.pack([t for side, t in enumerate(tensors) if side != constant], [y])
 
 
-def _fill(rng: np.random.Generator, shape: Sequence[int]) -> npt.NDArray[np.int8]:
-    return rng.integers(-128, 128, shape).astype(np.int8)
+def _fill(rng: np.random.Generator, shape: Sequence[int], dtype: str) -> npt.NDArray[np.generic]:
+    limits = np.iinfo(dtype)
+    return rng.integers(limits.min, limits.max, shape, endpoint=True).astype(dtype)
 
 
 def _padded(shape: Sequence[int], rank: int) -> list[int]:

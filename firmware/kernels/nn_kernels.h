@@ -10,14 +10,23 @@
 #include "nn_types.h"
 
 void nn_conv_2d_s8(const nn_conv_t *p, const int8_t *input, int8_t *output);
+void nn_conv_2d_s16(const nn_conv_t *p, const int16_t *input, int16_t *output);
 void nn_depthwise_conv_2d_s8(const nn_conv_t *p, const int8_t *input, int8_t *output);
+void nn_depthwise_conv_2d_s16(const nn_conv_t *p, const int16_t *input, int16_t *output);
 void nn_transpose_conv_s8(const nn_conv_t *p, const int8_t *input, int8_t *output);
+void nn_transpose_conv_s16(const nn_conv_t *p, const int16_t *input, int16_t *output);
 void nn_batch_matmul_s8(const nn_batch_matmul_t *p, const int8_t *a, const int8_t *b,
                         int8_t *output);
+void nn_batch_matmul_s16(const nn_batch_matmul_t *p, const int16_t *a, const int16_t *b,
+                         int16_t *output);
 void nn_fully_connected_s8(const nn_fully_connected_t *p, const int8_t *input, int8_t *output);
+void nn_fully_connected_s16(const nn_fully_connected_t *p, const int16_t *input, int16_t *output);
 void nn_average_pool_2d_s8(const nn_pool_t *p, const int8_t *input, int8_t *output);
+void nn_average_pool_2d_s16(const nn_pool_t *p, const int16_t *input, int16_t *output);
 void nn_max_pool_2d_s8(const nn_pool_t *p, const int8_t *input, int8_t *output);
+void nn_max_pool_2d_s16(const nn_pool_t *p, const int16_t *input, int16_t *output);
 void nn_mean_s8(const nn_mean_t *p, const int8_t *input, int8_t *output);
+void nn_mean_s16(const nn_mean_t *p, const int16_t *input, int16_t *output);
 void nn_reduce_max_s8(const nn_reduce_t *p, const int8_t *input, int8_t *output);
 void nn_arg_max_s8(const nn_arg_max_t *p, const int8_t *input, int32_t *output);
 void nn_add_s8(const nn_add_t *p, const int8_t *a, const int8_t *b, int8_t *output);

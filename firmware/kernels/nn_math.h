@@ -4,6 +4,8 @@
 #ifndef NN_MATH_H
 #define NN_MATH_H
 
+#include <stdbool.h>
+
 #include "nn_types.h"
 
 /* x * 2^shift, wrapping as two's complement does. */
@@ -45,6 +47,13 @@ static inline int32_t nn_requantize(int32_t x, nn_requant_t r)
                                    right);
 }
 
+/* x times a factor for sums of 64 bits, halves rounded up; |x| < 2^47. */
+static inline int32_t nn_requantize_wide(int64_t x, nn_requant_t r)
+{
+    const int32_t right = 15 - r.shift;
+    return (int32_t)((x * r.multiplier + (INT64_C(1) << (right - 1))) >> right);
+}
+
 /* acc + sum of (a[i] + offset) * b[i], four at a step. */
 static inline int32_t nn_dot_s8(int32_t acc, const int8_t *a, int32_t offset, const int8_t *b,
                                 int32_t count)
@@ -66,6 +75,18 @@ static inline int32_t nn_dot_s8(int32_t acc, const int8_t *a, int32_t offset, co
     return (int32_t)sum;
 }
 
+/* acc + sum of a[i] * b[i], two at a step: a product has 23 bits. */
+static inline int64_t nn_dot_s16(int64_t acc, const int16_t *a, const int8_t *b, int32_t count)
+{
+    const int8_t *const end2 = b + (count & ~1);
+    while (b != end2) {
+        acc += a[0] * b[0] + a[1] * b[1];
+        a += 2;
+        b += 2;
+    }
+    return (count & 1) != 0 ? acc + *a * *b : acc;
+}
+
 static inline int32_t nn_max(int32_t a, int32_t b)
 {
     return a > b ? a : b;
@@ -76,12 +97,25 @@ static inline int32_t nn_min(int32_t a, int32_t b)
     return a < b ? a : b;
 }
 
+static inline int16_t nn_clamp_s16(int32_t x, int32_t low, int32_t high)
+{
+    return (int16_t)nn_min(nn_max(x, low), high);
+}
+
 /* Rescale an accumulator, add the output's zero point and clamp. */
 static inline int8_t nn_output_s8(int32_t acc, nn_requant_t r, int32_t offset, int32_t low,
                                   int32_t high)
 {
     const int32_t value = nn_wrapping_add(nn_requantize(acc, r), offset);
     return (int8_t)nn_min(nn_max(value, low), high);
+}
+
+/* Rescale a sum of int16 values and clamp; a narrow one wraps at 32 bits. */
+static inline int16_t nn_output_s16(int64_t acc, bool wide, nn_requant_t r, int32_t low,
+                                    int32_t high)
+{
+    const int32_t value = wide ? nn_requantize_wide(acc, r) : nn_requantize((int32_t)acc, r);
+    return nn_clamp_s16(value, low, high);
 }
 
 #endif

@@ -7,8 +7,8 @@
 
 /* The taps of one pixel inside the input, as equal runs of contiguous elements. */
 typedef struct {
-    const int8_t *input;          /* first element of the first run */
-    int32_t weight;               /* its place in the filter */
+    int32_t input;                /* first element of the first run, in the image */
+    int32_t weight;               /* and in the filter */
     int32_t rows, runs;           /* runs in each of the rows */
     int32_t length;               /* elements in a run */
     int32_t input_row, input_run; /* elements from one to the next */
@@ -29,8 +29,8 @@ static inline int32_t nn_last_tap(int32_t start, int32_t dilation, int32_t size,
 
 /* `filter_depth` is the number of weights of one tap: input channels, or output channels when each
  * channel is convolved on its own. */
-static inline nn_taps_t nn_find_taps(const nn_conv_t *p, int32_t filter_depth, const int8_t *image,
-                                     int32_t y0, int32_t x0)
+static inline nn_taps_t nn_find_taps(const nn_conv_t *p, int32_t filter_depth, int32_t y0,
+                                     int32_t x0)
 {
     const nn_window_t *win = &p->window;
     const int32_t depth = p->input.c;
@@ -39,7 +39,7 @@ static inline nn_taps_t nn_find_taps(const nn_conv_t *p, int32_t filter_depth, c
     const int32_t y = y0 + ky * win->dilation_h;
     const int32_t x = x0 + kx * win->dilation_w;
     nn_taps_t taps = {
-        .input = image + (y * p->input.w + x) * depth,
+        .input = (y * p->input.w + x) * depth,
         .weight = (ky * win->kernel_w + kx) * filter_depth,
         .rows = nn_last_tap(y0, win->dilation_h, p->input.h, win->kernel_h) - ky,
         .runs = nn_last_tap(x0, win->dilation_w, p->input.w, win->kernel_w) - kx,
@@ -50,6 +50,20 @@ static inline nn_taps_t nn_find_taps(const nn_conv_t *p, int32_t filter_depth, c
         .weight_run = filter_depth,
     };
     return taps;
+}
+
+/* Join runs that lie side by side in memory, in the input and in the filter. */
+static inline void nn_join_runs(const nn_conv_t *p, nn_taps_t *taps)
+{
+    if (p->window.dilation_w != 1 || taps->runs <= 0) {
+        return;
+    }
+    taps->length *= taps->runs; /* a row of taps is one run */
+    taps->runs = 1;
+    if (taps->length == taps->input_row && taps->length == taps->weight_row && taps->rows > 0) {
+        taps->length *= taps->rows; /* the window is as wide as the input: all rows are one run */
+        taps->rows = 1;
+    }
 }
 
 #endif

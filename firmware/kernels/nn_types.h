@@ -2,7 +2,7 @@
  *
  * Conventions: tensors are dense, row-major, NHWC; sizes are in elements;
  * an offset is the negated zero point of an input, or the zero point of the
- * output; act_min and act_max clamp the output to -128..127 or less. Pointers
+ * output; act_min and act_max clamp the output to its type's range or less. Pointers
  * in a struct are constants that live in flash. Nothing here is checked at run
  * time: the code generator has validated every value.
  */
@@ -11,10 +11,11 @@
 
 #include <stdint.h>
 
-/* A positive real factor multiplier * 2^(shift - 31). */
+/* A positive real factor multiplier * 2^(shift - 31); for sums of 64 bits, of
+ * int16 values, multiplier * 2^(shift - 15). */
 typedef struct {
-    int32_t multiplier; /* 0, or 2^30 .. 2^31 - 1 */
-    int32_t shift;      /* -31 .. 30; above 0 shifts left */
+    int32_t multiplier; /* 0, or 2^30 .. 2^31 - 1; of sums of 64 bits 2^14 .. 2^15 - 1 */
+    int32_t shift;      /* -31 .. 30; of sums of 64 bits at most 7; above 0 shifts left */
 } nn_requant_t;
 
 typedef struct {
@@ -42,6 +43,7 @@ typedef struct {
     int32_t depth_multiplier;    /* depthwise only: outputs per input channel */
     const int8_t *weights;       /* convolution [out_c][kh][kw][in_c]; depthwise [kh][kw][out_c] */
     const int32_t *bias;         /* [out_c] */
+    const int64_t *bias64;       /* [out_c], in the place of bias: int16 only, sums of 64 bits */
     const nn_requant_t *requant; /* [out_c] */
 } nn_conv_t;
 
@@ -50,6 +52,7 @@ typedef struct {
     int32_t input_offset, output_offset, act_min, act_max;
     const int8_t *weights;       /* [output_depth][input_depth] */
     const int32_t *bias;         /* [output_depth] */
+    const int64_t *bias64;       /* [output_depth], in the place of bias: int16 only, as above */
     const nn_requant_t *requant; /* [output_depth] */
 } nn_fully_connected_t;
 

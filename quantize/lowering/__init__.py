@@ -40,7 +40,8 @@ def _room(graph: Graph) -> list[int]:
 
 
 def _lower(graph: Graph, step: Step, lowerings: Mapping[str, Lowering], room: int) -> LoweredStep:
-    lowering = lowerings.get(step.spec.name)
+    int8 = graph.output(step.op).dtype == "int8"  # the faster kernels know no other activations
+    lowering = lowerings.get(step.spec.name) if int8 else None
     lowered = lowering(graph, step, room) if lowering else None
     return lowered or LoweredStep(
         step=step, calls=step.spec.calls(step.params), in_place=step.spec.in_place(step.params)

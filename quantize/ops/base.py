@@ -11,9 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from quantize.errors import ModelError, UnsupportedOperator
-from quantize.scheme import QuantParams, Requant, Rounding, quantize_multiplier
+from quantize.scheme import (
+    QuantParams,
+    Requant,
+    Rounding,
+    narrow_multiplier,
+    quantize_multiplier,
+)
 from quantize.tflite.graph import Graph, Operator, Tensor
 
+MAX_BIAS = 1 << 46  # where sums have 64 bits: TFLite Micro's rescaling takes less than 2**47
 MAX_WINDOW = 1 << 14  # TFLite Micro keeps strides and padding in 16 bits
 MAX_TAPS = 1 << 24  # output elements times window positions, per channel
 
@@ -63,6 +70,8 @@ class OpSpec(Generic[P]):
     # positions of inputs whose element i is read before output element i is written, and not after
     in_place: Callable[[P], tuple[int, ...]] = field(default=lambda _: ())
     alias: bool = False  # the output is the input's bytes: no kernel, the two share memory
+    # where it differs from `rounding`; a function where it depends on more than the type
+    int16_rounding: Rounding | Callable[[P], Rounding] | None = None
     state: tuple[int, ...] = ()  # inputs that are variable; reference returns them after outputs
 
 
@@ -80,6 +89,8 @@ def quantised(op: Operator, tensor: Tensor, role: str, dtypes: Sequence[str] = I
     """The quantisation of a per-tensor activation of one of `dtypes`; int16 has zero point 0."""
     if tensor.dtype not in dtypes:
         fix = f"convert with post-training quantisation to {' or '.join(dtypes)}, ends included"
+        if tensor.dtype == "int16":
+            fix = f"TFLite Micro takes {' or '.join(dtypes)} there; put a QUANTIZE in between"
         raise refuse(op, f"{role} is {tensor.dtype}, expected {' or '.join(dtypes)}", fix)
     if tensor.quant is None or tensor.quant.per_channel:
         raise malformed(op, f"{role} needs exactly one scale and zero point")
@@ -121,28 +132,64 @@ def int8_output(graph: Graph, op: Operator) -> tuple[Tensor, QuantParams]:
     return activation_output(graph, op, INT8)
 
 
-def int8_weights(graph: Graph, op: Operator, rank: int) -> tuple[Tensor, QuantParams, Int8Array]:
-    """Constant int8 weights of the given rank with zero point 0."""
+def int8_weights(
+    graph: Graph, op: Operator, rank: int, dtypes: Sequence[str] = INT8
+) -> tuple[Tensor, QuantParams, Int8Array]:
+    """Constant weights of the given rank with zero point 0; int4 ones have been unpacked."""
     tensor = graph.input(op, 1)
-    if tensor.dtype != "int8" or tensor.data is None:
-        raise refuse(op, f"weights are {tensor.dtype}", "export constant int8 weights")
+    if tensor.dtype not in dtypes or tensor.data is None:
+        fix = f"export constant {' or '.join(dtypes)} weights"
+        raise refuse(op, f"weights are {tensor.dtype}", fix)
     if tensor.quant is None or any(tensor.quant.zero_point) or len(tensor.shape) != rank:
         raise malformed(op, f"weights need {rank} dimensions, a scale and zero point 0")
     return tensor, tensor.quant, tensor.data.astype(np.int8)
+
+
+def weight_types(source: Tensor) -> tuple[str, ...]:
+    """The types of weights that go with an activation: int4 with int8 only."""
+    return ("int8", "int4") if source.dtype == "int8" else INT8
 
 
 def int32_bias(
     graph: Graph, op: Operator, channels: int, *, position: int = 2
 ) -> npt.NDArray[np.int32]:
     """Constant int32 bias [channels]; zeros when absent."""
+    values = _bias(graph, op, channels, position, ("int32",))
+    return np.zeros(channels, np.int32) if values is None else values.astype(np.int32)
+
+
+def sum_bias(
+    graph: Graph, op: Operator, source: Tensor, channels: int, *, position: int = 2, other: str = ""
+) -> Array:
+    """Constant bias [channels] of sums of `source` times weights; its type is that of the sums.
+
+    It is int32 for int8, int64 for int16, and for int16 it may be `other`, where TFLite Micro
+    knows that: int32 keeps sums of 32 bits, int16 is widened.
+    """
+    if source.dtype == "int8":
+        return int32_bias(graph, op, channels, position=position)
+    values = _bias(graph, op, channels, position, ("int64", other) if other else ("int64",))
+    if values is None:
+        return np.zeros(channels, np.int64)
+    low, high = int(values.min()), int(values.max())
+    if max(-low, high) > MAX_BIAS:
+        fix = "TFLite Micro's result is undefined; give the input and weights larger scales"
+        raise refuse(op, f"its bias reaches from {low} to {high}, at most {MAX_BIAS}", fix)
+    return values.astype(np.int32 if values.dtype == np.int32 else np.int64)
+
+
+def _bias(
+    graph: Graph, op: Operator, channels: int, position: int, dtypes: Sequence[str]
+) -> Array | None:
     tensor = graph.optional_input(op, position)
     if tensor is None:
-        return np.zeros(channels, np.int32)
-    if tensor.dtype != "int32" or tensor.data is None:
-        raise refuse(op, f"bias is {tensor.dtype}", "export a constant int32 bias")
+        return None
+    if tensor.dtype not in dtypes or tensor.data is None:
+        fix = f"export a constant {' or '.join(dtypes)} bias"
+        raise refuse(op, f"bias is {tensor.dtype}", fix)
     if tensor.elements != channels:
         raise malformed(op, f"bias has {tensor.elements} values, expected {channels}")
-    return tensor.data.astype(np.int32).reshape(-1)
+    return tensor.data.reshape(-1)
 
 
 def int_constant(graph: Graph, op: Operator, position: int) -> tuple[int, ...]:
@@ -160,11 +207,12 @@ def check_shape(op: Operator, tensor: Tensor, expected: Sequence[int]) -> None:
 
 
 def channel_requants(
-    source: QuantParams, weights: QuantParams, output: QuantParams, channels: int
+    source: QuantParams, weights: QuantParams, output: QuantParams, bias: Array
 ) -> tuple[Requant, ...]:
-    """One factor input_scale * weight_scale / output_scale for each output channel."""
-    scales = weights.scale if weights.per_channel else weights.scale * channels
-    return tuple(quantize_multiplier(source.scale[0] * s / output.scale[0]) for s in scales)
+    """One factor input_scale * weight_scale / output_scale for each channel of the bias."""
+    scales = weights.scale if weights.per_channel else weights.scale * len(bias)
+    factors = (quantize_multiplier(source.scale[0] * s / output.scale[0]) for s in scales)
+    return tuple(narrow_multiplier(f) if bias.dtype == np.int64 else f for f in factors)
 
 
 def window(op: Operator, size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:

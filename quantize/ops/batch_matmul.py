@@ -1,4 +1,4 @@
-"""BATCH_MATMUL: products of int8 matrices, with broadcasting over the axes before the last two."""
+"""BATCH_MATMUL: products of int8 or int16 matrices, broadcasting over the axes in front."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantize.ops.base import (
+    INT8_OR_INT16,
     Array,
     CCall,
-    Int8Array,
     OpSpec,
+    activation_output,
     check_shape,
-    int8_output,
     malformed,
     operand,
     refuse,
@@ -24,11 +24,15 @@ from quantize.scheme import (
     Requant,
     Rounding,
     multiply_by_quantized_multiplier,
+    multiply_wide,
+    narrow_multiplier,
     quantize_multiplier,
     wrap32,
 )
 from quantize.tflite.graph import Graph, Operator, Tensor
 
+KERNELS = {"int8": "nn_batch_matmul_s8", "int16": "nn_batch_matmul_s16"}
+MAX_INT16_DEPTH = (1 << 17) - 1  # sums of squares of 2**15 stay below 2**47
 BATCH_AXES = 3  # before the two of the matrix; TFLite Micro's limit
 
 
@@ -36,6 +40,7 @@ BATCH_AXES = 3  # before the two of the matrix; TFLite Micro's limit
 class BatchMatmulParams:
     """The integers of a BATCH_MATMUL."""
 
+    dtype: str
     shapes: tuple[tuple[int, ...], tuple[int, ...]]
     output_shape: tuple[int, ...]
     transposed: tuple[bool, bool]  # adj_x, adj_y
@@ -58,7 +63,7 @@ def _operand(graph: Graph, op: Operator, position: int) -> tuple[Tensor, QuantPa
     if not 2 <= rank <= BATCH_AXES + 2:
         fix = f"reshape it to 2 to {BATCH_AXES + 2}"
         raise refuse(op, f"input {position} has {rank} dimensions", fix)
-    return operand(graph, op, position)
+    return operand(graph, op, position, INT8_OR_INT16)
 
 
 def prepare(graph: Graph, op: Operator) -> BatchMatmulParams:
@@ -68,7 +73,10 @@ def prepare(graph: Graph, op: Operator) -> BatchMatmulParams:
         raise malformed(op, f"{len(op.inputs)} inputs, expected 2")
     if a.data is not None and b.data is not None:
         raise refuse(op, "both inputs are constants", "fold it when exporting the model")
-    target, target_quant = int8_output(graph, op)
+    if a.dtype != b.dtype:
+        fix = "quantise both alike: TFLite Micro knows no mixture"
+        raise refuse(op, f"inputs are {a.dtype} and {b.dtype}", fix)
+    target, target_quant = activation_output(graph, op, (a.dtype,))
     transposed = (bool(op.options["adj_x"]), bool(op.options["adj_y"]))
     a_matrix, b_matrix = (
         t.shape[-2:][::-1] if swap else t.shape[-2:]
@@ -76,30 +84,39 @@ def prepare(graph: Graph, op: Operator) -> BatchMatmulParams:
     )
     if a_matrix[1] != b_matrix[0]:
         raise malformed(op, f"matrices {list(a_matrix)} and {list(b_matrix)} do not multiply")
+    if a.dtype == "int16" and a_matrix[1] > MAX_INT16_DEPTH:
+        raise refuse(op, f"sums of {a_matrix[1]} products", f"at most {MAX_INT16_DEPTH}")
     try:
         batches = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError as error:
         raise malformed(op, f"shapes {list(a.shape)} and {list(b.shape)} do not fit") from error
     check_shape(op, target, (*(int(d) for d in batches), a_matrix[0], b_matrix[1]))
+    requant = quantize_multiplier(a_quant.scale[0] * b_quant.scale[0] / target_quant.scale[0])
     return BatchMatmulParams(
+        dtype=a.dtype,
         shapes=(a.shape, b.shape),
         output_shape=target.shape,
         transposed=transposed,
         offsets=(-a_quant.zero_point[0], -b_quant.zero_point[0]),
         output_offset=target_quant.zero_point[0],
-        requant=quantize_multiplier(a_quant.scale[0] * b_quant.scale[0] / target_quant.scale[0]),
+        requant=narrow_multiplier(requant) if a.dtype == "int16" else requant,
     )
 
 
-def reference(p: BatchMatmulParams, inputs: Sequence[Array]) -> Int8Array:
+def reference(p: BatchMatmulParams, inputs: Sequence[Array]) -> Array:
     """[..., rows, depth] and [..., depth, columns], or transposed -> output_shape."""
     a, b = (
         (np.swapaxes(v, -1, -2) if swap else v).astype(np.float64) + offset
         for v, swap, offset in zip(inputs, p.transposed, p.offsets, strict=True)
     )
-    sums = wrap32(np.matmul(a, b).astype(np.int64))  # exact: |sum| < 2**53
-    scaled = multiply_by_quantized_multiplier(sums, p.requant.multiplier, p.requant.shift)
-    return np.clip(wrap32(scaled + p.output_offset), -128, 127).astype(np.int8)
+    sums = np.matmul(a, b).astype(np.int64)  # exact: |sum| < 2**53
+    if p.dtype == "int16":
+        scaled = multiply_wide(sums, p.requant.multiplier, p.requant.shift)
+    else:
+        factor = (p.requant.multiplier, p.requant.shift)
+        scaled = wrap32(multiply_by_quantized_multiplier(wrap32(sums), *factor) + p.output_offset)
+    limits = np.iinfo(p.dtype)
+    return np.clip(scaled, limits.min, limits.max).astype(p.dtype)
 
 
 def _c_side(p: BatchMatmulParams, side: int) -> str:
@@ -114,7 +131,7 @@ def _c_side(p: BatchMatmulParams, side: int) -> str:
 def _c_call(p: BatchMatmulParams) -> CCall:
     batches = (1,) * (BATCH_AXES + 2 - len(p.output_shape)) + p.output_shape[:-2]
     return CCall(
-        function="nn_batch_matmul_s8",
+        function=KERNELS[p.dtype],
         params_type="nn_batch_matmul_t",
         params={
             "batches": "{" + ", ".join(map(str, batches)) + "}",
@@ -138,4 +155,5 @@ SPEC = OpSpec(
     reference=reference,
     calls=lambda p: (_c_call(p),),
     macs=lambda p: math.prod(p.output_shape) * p.depth,
+    int16_rounding=Rounding.WIDE,
 )

@@ -1,37 +1,49 @@
-"""CONV_2D: int8 convolution, per-channel or per-tensor weights, any stride and dilation."""
+"""CONV_2D: int8 or int16 convolution, weights per channel or tensor, any stride and dilation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from quantize.ops.base import (
+    INT8_OR_INT16,
+    Array,
     CCall,
     Int8Array,
     OpSpec,
     activation_input,
+    activation_output,
     c_shape,
     channel_requants,
     check_shape,
     check_taps,
-    int8_output,
     int8_weights,
-    int32_bias,
     malformed,
+    sum_bias,
+    weight_types,
     window,
 )
-from quantize.ops.window import Window, c_constants, c_fields, output_values, patches
+from quantize.ops.window import (
+    Window,
+    c_constants,
+    c_fields,
+    int16_rounding,
+    output_values,
+    patches,
+)
 from quantize.scheme import Requant, Rounding, activation_range
 from quantize.tflite.graph import Graph, Operator
+
+KERNELS = {"int8": "nn_conv_2d_s8", "int16": "nn_conv_2d_s16"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvParams:
     """The integers of a convolution, shared by CONV_2D and DEPTHWISE_CONV_2D."""
 
+    dtype: str  # of input and output
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     window: Window
@@ -41,7 +53,7 @@ class ConvParams:
     act_max: int
     depth_multiplier: int
     weights: Int8Array
-    bias: npt.NDArray[np.int32]
+    bias: Array  # its type is that of the sums
     requants: tuple[Requant, ...]
 
 
@@ -49,9 +61,9 @@ def conv_params(
     graph: Graph, op: Operator, kernel: tuple[int, int], channels: int, depth_multiplier: int
 ) -> ConvParams:
     """Check what both convolutions have in common and compute their integers."""
-    source, source_quant = activation_input(graph, op, 0)
-    target, target_quant = int8_output(graph, op)
-    _, weight_quant, weights = int8_weights(graph, op, 4)
+    source, source_quant = activation_input(graph, op, 0, INT8_OR_INT16)
+    target, target_quant = activation_output(graph, op, (source.dtype,))
+    _, weight_quant, weights = int8_weights(graph, op, 4, weight_types(source))
     axis = 0 if op.name == "CONV_2D" else 3
     if weight_quant.per_channel and weight_quant.axis != axis:
         raise malformed(op, f"weights are quantised along axis {weight_quant.axis}, not {axis}")
@@ -61,8 +73,10 @@ def conv_params(
     out_w, pad_w = window(op, width, kernel[1], int(o["stride_w"]), int(o["dilation_w"]))
     check_shape(op, target, (n, out_h, out_w, channels))
     check_taps(op, (n, out_h, out_w, source.shape[3] * max(depth_multiplier, 1)), kernel)
-    act_min, act_max = activation_range(int(o["activation"]), target_quant)
+    act_min, act_max = activation_range(int(o["activation"]), target_quant, target.dtype)
+    bias = sum_bias(graph, op, source, channels, other="int32" if op.name == "CONV_2D" else "")
     return ConvParams(
+        dtype=source.dtype,
         input_shape=source.shape,
         output_shape=target.shape,
         window=Window(
@@ -77,15 +91,15 @@ def conv_params(
         act_max=act_max,
         depth_multiplier=depth_multiplier,
         weights=weights,
-        bias=int32_bias(graph, op, channels),
-        requants=channel_requants(source_quant, weight_quant, target_quant, channels),
+        bias=bias,
+        requants=channel_requants(source_quant, weight_quant, target_quant, bias),
     )
 
 
-def conv_call(function: str, p: ConvParams) -> CCall:
-    """The C call of a convolution kernel."""
+def conv_call(kernels: Mapping[str, str], p: ConvParams) -> CCall:
+    """The C call of the convolution kernel for the activations' type."""
     return CCall(
-        function=function,
+        function=kernels[p.dtype],
         params_type="nn_conv_t",
         params={
             "input": c_shape(p.input_shape),
@@ -100,8 +114,8 @@ def conv_call(function: str, p: ConvParams) -> CCall:
 
 def prepare(graph: Graph, op: Operator) -> ConvParams:
     """Check a CONV_2D; weights are [out_c, kh, kw, in_c]."""
-    source, _ = activation_input(graph, op, 0)
-    _, _, weights = int8_weights(graph, op, 4)
+    source, _ = activation_input(graph, op, 0, INT8_OR_INT16)
+    _, _, weights = int8_weights(graph, op, 4, weight_types(source))
     if len(source.shape) != 4 or source.shape[3] != weights.shape[3]:
         raise malformed(
             op, f"input {list(source.shape)} does not fit weights {list(weights.shape)}"
@@ -109,10 +123,10 @@ def prepare(graph: Graph, op: Operator) -> ConvParams:
     return conv_params(graph, op, weights.shape[1:3], weights.shape[0], 0)
 
 
-def reference(p: ConvParams, inputs: Sequence[Int8Array]) -> Int8Array:
+def reference(p: ConvParams, inputs: Sequence[Array]) -> Array:
     """[n, h, w, in_c] -> [n, out_h, out_w, out_c]."""
     columns = patches(inputs[0], p.window, p.output_shape, p.input_offset)
-    # float64 holds these sums exactly: |sum| <= 255 * 128 * taps < 2**53
+    # float64 holds these sums exactly: |sum| <= 2**15 * 2**7 * taps < 2**53
     sums = columns.reshape(-1, p.weights[0].size) @ p.weights.reshape(len(p.weights), -1).T.astype(
         np.float64
     )
@@ -125,6 +139,7 @@ SPEC = OpSpec(
     rounding=Rounding.DOUBLE,
     prepare=prepare,
     reference=reference,
-    calls=lambda p: (conv_call("nn_conv_2d_s8", p),),
+    calls=lambda p: (conv_call(KERNELS, p),),
     macs=lambda p: int(np.prod(p.output_shape)) * p.weights[0].size,
+    int16_rounding=int16_rounding,
 )

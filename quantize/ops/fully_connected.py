@@ -1,4 +1,4 @@
-"""FULLY_CONNECTED: int8 matrix product, per-tensor or per-channel weights."""
+"""FULLY_CONNECTED: int8 or int16 matrix product, per-tensor or per-channel weights."""
 
 from __future__ import annotations
 
@@ -6,44 +6,49 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from quantize.ops.base import (
+    INT8_OR_INT16,
+    Array,
     CCall,
     Int8Array,
     OpSpec,
     activation_input,
+    activation_output,
     channel_requants,
-    int8_output,
     int8_weights,
-    int32_bias,
     malformed,
     refuse,
+    sum_bias,
+    weight_types,
 )
-from quantize.ops.window import c_constants, c_fields, output_values
+from quantize.ops.window import c_constants, c_fields, int16_rounding, output_values
 from quantize.scheme import Requant, Rounding, activation_range
 from quantize.tflite.graph import Graph, Operator
+
+KERNELS = {"int8": "nn_fully_connected_s8", "int16": "nn_fully_connected_s16"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullyConnectedParams:
     """The integers of a FULLY_CONNECTED."""
 
+    dtype: str  # of input and output
     output_shape: tuple[int, ...]
     input_offset: int
     output_offset: int
     act_min: int
     act_max: int
     weights: Int8Array  # [output_depth, input_depth]
-    bias: npt.NDArray[np.int32]
+    bias: Array  # its type is that of the sums
     requants: tuple[Requant, ...]
 
 
 def prepare(graph: Graph, op: Operator) -> FullyConnectedParams:
     """Check a FULLY_CONNECTED; the input is flattened to [batches, input_depth]."""
-    source, source_quant = activation_input(graph, op, 0)
-    target, target_quant = int8_output(graph, op)
-    _, weight_quant, weights = int8_weights(graph, op, 2)
+    source, source_quant = activation_input(graph, op, 0, INT8_OR_INT16)
+    target, target_quant = activation_output(graph, op, (source.dtype,))
+    weight, weight_quant, weights = int8_weights(graph, op, 2, weight_types(source))
     if op.options["weights_format"] != 0:
         raise refuse(op, "shuffled weights", "export with the default weights format")
     depth = weights.shape[1]
@@ -57,20 +62,25 @@ def prepare(graph: Graph, op: Operator) -> FullyConnectedParams:
         )
     if weight_quant.per_channel and weight_quant.axis != 0:
         raise malformed(op, f"weights are quantised along axis {weight_quant.axis}, not 0")
-    act_min, act_max = activation_range(int(op.options["activation"]), target_quant)
+    if weight_quant.per_channel and weight.dtype == "int4":
+        fix = "TFLite Micro knows int4 with one scale here; quantise them per tensor"
+        raise refuse(op, f"int4 weights with {len(weight_quant.scale)} scales", fix)
+    act_min, act_max = activation_range(int(op.options["activation"]), target_quant, target.dtype)
+    bias = sum_bias(graph, op, source, len(weights), other="int32")
     return FullyConnectedParams(
+        dtype=source.dtype,
         output_shape=target.shape,
         input_offset=-source_quant.zero_point[0],
         output_offset=target_quant.zero_point[0],
         act_min=act_min,
         act_max=act_max,
         weights=weights,
-        bias=int32_bias(graph, op, len(weights)),
-        requants=channel_requants(source_quant, weight_quant, target_quant, len(weights)),
+        bias=bias,
+        requants=channel_requants(source_quant, weight_quant, target_quant, bias),
     )
 
 
-def reference(p: FullyConnectedParams, inputs: Sequence[Int8Array]) -> Int8Array:
+def reference(p: FullyConnectedParams, inputs: Sequence[Array]) -> Array:
     """[..., input_depth] -> output_shape."""
     rows = inputs[0].reshape(-1, p.weights.shape[1]).astype(np.float64) + p.input_offset
     sums = rows @ p.weights.T.astype(np.float64)  # exact: |sum| < 2**53
@@ -80,7 +90,7 @@ def reference(p: FullyConnectedParams, inputs: Sequence[Int8Array]) -> Int8Array
 def _c_call(p: FullyConnectedParams) -> CCall:
     output_depth, input_depth = p.weights.shape
     return CCall(
-        function="nn_fully_connected_s8",
+        function=KERNELS[p.dtype],
         params_type="nn_fully_connected_t",
         params={
             "batches": str(int(np.prod(p.output_shape)) // output_depth),
@@ -100,4 +110,5 @@ SPEC = OpSpec(
     reference=reference,
     calls=lambda p: (_c_call(p),),
     macs=lambda p: int(np.prod(p.output_shape)) * p.weights.shape[1],
+    int16_rounding=int16_rounding,
 )

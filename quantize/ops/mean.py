@@ -10,12 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantize.ops.base import (
+    INT8,
+    INT8_OR_INT16,
+    Array,
     CCall,
-    Int8Array,
     OpSpec,
     activation_input,
+    activation_output,
     check_shape,
-    int8_output,
     int_constant,
     malformed,
 )
@@ -30,6 +32,7 @@ from quantize.scheme import (
 )
 from quantize.tflite.graph import Graph, Operator
 
+MEAN_KERNELS = {"int8": "nn_mean_s8", "int16": "nn_mean_s16"}
 C_AXES = 4  # NN_REDUCE_AXES: as many runs of kept or of reduced axes as 8 dimensions can have
 
 
@@ -37,6 +40,7 @@ C_AXES = 4  # NN_REDUCE_AXES: as many runs of kept or of reduced axes as 8 dimen
 class ReduceParams:
     """The axes of a reduction."""
 
+    dtype: str
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     axes: tuple[int, ...]
@@ -66,22 +70,25 @@ def fold_count(requant: Requant, count: int) -> Requant:
 
 
 def _prepare_reduce(graph: Graph, op: Operator) -> ReduceParams:
-    source, _ = activation_input(graph, op, 0)
-    target, _ = int8_output(graph, op)
+    # TFLite Micro's REDUCE_MAX knows int8 only
+    source, _ = activation_input(graph, op, 0, INT8 if op.name == "REDUCE_MAX" else INT8_OR_INT16)
+    target, _ = activation_output(graph, op, (source.dtype,))
     axes = resolve_axes(op, int_constant(graph, op, 1), len(source.shape))
     if op.options["keep_dims"]:
         expected = tuple(1 if i in axes else d for i, d in enumerate(source.shape))
     else:
         expected = tuple(d for i, d in enumerate(source.shape) if i not in axes)
     check_shape(op, target, expected)
-    return ReduceParams(input_shape=source.shape, output_shape=target.shape, axes=axes)
+    return ReduceParams(
+        dtype=source.dtype, input_shape=source.shape, output_shape=target.shape, axes=axes
+    )
 
 
 def _prepare_sum(graph: Graph, op: Operator) -> MeanParams:
     """Check a SUM with constant axes."""
     reduce = _prepare_reduce(graph, op)
-    _, source_quant = activation_input(graph, op, 0)
-    _, target_quant = int8_output(graph, op)
+    _, source_quant = activation_input(graph, op, 0, (reduce.dtype,))
+    _, target_quant = activation_output(graph, op, (reduce.dtype,))
     count = math.prod(reduce.input_shape[a] for a in reduce.axes)
     return MeanParams(
         reduce=reduce,
@@ -102,7 +109,7 @@ def _prepare_max(graph: Graph, op: Operator) -> ReduceParams:
     """Check a REDUCE_MAX with constant axes."""
     reduce = _prepare_reduce(graph, op)
     _, source_quant = activation_input(graph, op, 0)
-    _, target_quant = int8_output(graph, op)
+    _, target_quant = activation_output(graph, op, INT8)
     if source_quant.scale != target_quant.scale or (
         source_quant.zero_point != target_quant.zero_point
     ):
@@ -110,15 +117,16 @@ def _prepare_max(graph: Graph, op: Operator) -> ReduceParams:
     return reduce
 
 
-def _mean(p: MeanParams, inputs: Sequence[Int8Array]) -> Int8Array:
+def _mean(p: MeanParams, inputs: Sequence[Array]) -> Array:
     sums = inputs[0].astype(np.int64).sum(axis=p.reduce.axes, keepdims=True) + p.input_offset_sum
     scaled = multiply_by_quantized_multiplier(wrap32(sums), p.requant.multiplier, p.requant.shift)
-    values = np.clip(wrap32(scaled + p.output_offset), -128, 127).astype(np.int8)
-    return values.reshape(p.reduce.output_shape)
+    limits = np.iinfo(p.reduce.dtype)
+    values = np.clip(wrap32(scaled + p.output_offset), limits.min, limits.max)
+    return values.astype(limits.dtype).reshape(p.reduce.output_shape)
 
 
-def _max(p: ReduceParams, inputs: Sequence[Int8Array]) -> Int8Array:
-    values: Int8Array = inputs[0].max(axis=p.axes, keepdims=True).reshape(p.output_shape)
+def _max(p: ReduceParams, inputs: Sequence[Array]) -> Array:
+    values: Array = inputs[0].max(axis=p.axes, keepdims=True).reshape(p.output_shape)
     return values
 
 
@@ -135,7 +143,7 @@ def _c_axes(p: ReduceParams) -> dict[str, str]:
 
 def _c_mean(p: MeanParams) -> CCall:
     return CCall(
-        function="nn_mean_s8",
+        function=MEAN_KERNELS[p.reduce.dtype],
         params_type="nn_mean_t",
         params=_c_axes(p.reduce)
         | {

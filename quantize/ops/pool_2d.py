@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from quantize.ops.base import (
+    INT8_OR_INT16,
+    Array,
     CCall,
-    Int8Array,
     OpSpec,
     activation_input,
+    activation_output,
     c_shape,
     check_shape,
     check_taps,
-    int8_output,
     malformed,
+    refuse,
     window,
 )
 from quantize.ops.window import Window, inside_mask, patches
 from quantize.scheme import Rounding, activation_range
 from quantize.tflite.graph import Graph, Operator
 
+AVERAGE_KERNELS = {"int8": "nn_average_pool_2d_s8", "int16": "nn_average_pool_2d_s16"}
+MAX_KERNELS = {"int8": "nn_max_pool_2d_s8", "int16": "nn_max_pool_2d_s16"}
+MAX_INT16_TAPS = (1 << 16) - 1  # of a mean: more overflow 32 bits
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolParams:
     """The integers of a pooling operator."""
 
+    dtype: str
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     window: Window
@@ -37,8 +44,8 @@ class PoolParams:
 
 def prepare(graph: Graph, op: Operator) -> PoolParams:
     """Check a pooling operator; input and output must share their quantisation."""
-    source, source_quant = activation_input(graph, op, 0)
-    target, target_quant = int8_output(graph, op)
+    source, source_quant = activation_input(graph, op, 0, INT8_OR_INT16)
+    target, target_quant = activation_output(graph, op, (source.dtype,))
     if len(source.shape) != 4:
         raise malformed(op, f"input {list(source.shape)} needs 4 dimensions")
     same_scale = abs(source_quant.scale[0] - target_quant.scale[0]) <= 1.0e-6
@@ -51,8 +58,12 @@ def prepare(graph: Graph, op: Operator) -> PoolParams:
     out_w, pad_w = window(op, width, kernel[1], int(o["stride_w"]), 1)
     check_shape(op, target, (n, out_h, out_w, channels))
     check_taps(op, target.shape, kernel)
-    act_min, act_max = activation_range(int(o["activation"]), target_quant)
+    taps = min(kernel[0], height) * min(kernel[1], width)
+    if op.name == "AVERAGE_POOL_2D" and source.dtype == "int16" and taps > MAX_INT16_TAPS:
+        raise refuse(op, f"the mean of {taps} int16 values", f"at most {MAX_INT16_TAPS}")
+    act_min, act_max = activation_range(int(o["activation"]), target_quant, target.dtype)
     return PoolParams(
+        dtype=source.dtype,
         input_shape=source.shape,
         output_shape=target.shape,
         window=Window(
@@ -66,29 +77,29 @@ def prepare(graph: Graph, op: Operator) -> PoolParams:
     )
 
 
-def average(p: PoolParams, inputs: Sequence[Int8Array]) -> Int8Array:
+def average(p: PoolParams, inputs: Sequence[Array]) -> Array:
     """[n, h, w, c] -> [n, out_h, out_w, c]; the mean of the taps inside, half away from zero."""
     sums = patches(inputs[0], p.window, p.output_shape, 0).sum(axis=(3, 4)).astype(np.int64)
     inside = inside_mask(p.input_shape, p.window, p.output_shape)
     count = inside.sum(axis=(2, 3))[None, :, :, None]
     magnitude = (np.abs(sums) + count // 2) // count
-    mean: Int8Array = np.clip(np.sign(sums) * magnitude, p.act_min, p.act_max).astype(np.int8)
+    mean: Array = np.clip(np.sign(sums) * magnitude, p.act_min, p.act_max).astype(p.dtype)
     return mean
 
 
-def maximum(p: PoolParams, inputs: Sequence[Int8Array]) -> Int8Array:
+def maximum(p: PoolParams, inputs: Sequence[Array]) -> Array:
     """[n, h, w, c] -> [n, out_h, out_w, c]; the maximum of the taps inside."""
     taps = patches(inputs[0], p.window, p.output_shape, 0)
     inside = inside_mask(p.input_shape, p.window, p.output_shape)
-    largest = np.where(inside[None, ..., None], taps, -128).max(axis=(3, 4))
-    clipped: Int8Array = np.clip(largest, p.act_min, p.act_max).astype(np.int8)
+    largest = np.where(inside[None, ..., None], taps, np.iinfo(p.dtype).min).max(axis=(3, 4))
+    clipped: Array = np.clip(largest, p.act_min, p.act_max).astype(p.dtype)
     return clipped
 
 
-def _calls(function: str) -> Callable[[PoolParams], tuple[CCall, ...]]:
+def _calls(kernels: Mapping[str, str]) -> Callable[[PoolParams], tuple[CCall, ...]]:
     return lambda p: (
         CCall(
-            function=function,
+            function=kernels[p.dtype],
             params_type="nn_pool_t",
             params={
                 "input": c_shape(p.input_shape),
@@ -107,7 +118,7 @@ AVERAGE = OpSpec(
     rounding=Rounding.DIVIDE,
     prepare=prepare,
     reference=average,
-    calls=_calls("nn_average_pool_2d_s8"),
+    calls=_calls(AVERAGE_KERNELS),
 )
 MAX = OpSpec(
     name="MAX_POOL_2D",
@@ -115,5 +126,5 @@ MAX = OpSpec(
     rounding=Rounding.NONE,
     prepare=prepare,
     reference=maximum,
-    calls=_calls("nn_max_pool_2d_s8"),
+    calls=_calls(MAX_KERNELS),
 )

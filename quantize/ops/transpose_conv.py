@@ -1,4 +1,4 @@
-"""TRANSPOSE_CONV: int8 transposed convolution, per-channel or per-tensor weights, any stride."""
+"""TRANSPOSE_CONV: int8 or int16 transposed convolution, weights per channel or tensor."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from quantize.ops.base import (
+    INT8_OR_INT16,
     Array,
     CCall,
     Int8Array,
     OpSpec,
     activation_input,
+    activation_output,
     c_shape,
     channel_requants,
     check_shape,
-    int8_output,
     int8_weights,
-    int32_bias,
     int_constant,
     malformed,
     refuse,
+    sum_bias,
     window,
 )
-from quantize.ops.window import Window, c_constants, c_fields, output_values
+from quantize.ops.window import Window, c_constants, c_fields, int16_rounding, output_values
 from quantize.scheme import Requant, Rounding, activation_range
 from quantize.tflite.graph import Graph, Operator
 
+KERNELS = {"int8": "nn_transpose_conv_s8", "int16": "nn_transpose_conv_s16"}
 MAX_STRIDE = 1 << 16  # a kernel's position plus a stride stays within 32 bits
 
 
@@ -36,6 +37,7 @@ MAX_STRIDE = 1 << 16  # a kernel's position plus a stride stays within 32 bits
 class TransposeConvParams:
     """The integers of a TRANSPOSE_CONV."""
 
+    dtype: str  # of input and output
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     window: Window  # over the output
@@ -44,14 +46,14 @@ class TransposeConvParams:
     act_min: int
     act_max: int
     weights: Int8Array  # [out_c, kh, kw, in_c]
-    bias: npt.NDArray[np.int32]
+    bias: Array  # its type is that of the sums
     requants: tuple[Requant, ...]
 
 
 def prepare(graph: Graph, op: Operator) -> TransposeConvParams:
     """Check a TRANSPOSE_CONV: its input is as large as a convolution of its output would be."""
-    source, source_quant = activation_input(graph, op, 2)
-    target, target_quant = int8_output(graph, op)
+    source, source_quant = activation_input(graph, op, 2, INT8_OR_INT16)
+    target, target_quant = activation_output(graph, op, (source.dtype,))
     _, weight_quant, weights = int8_weights(graph, op, 4)
     channels, kernel = weights.shape[0], weights.shape[1:3]
     if len(source.shape) != 4 or source.shape[3] != weights.shape[3]:
@@ -73,8 +75,10 @@ def prepare(graph: Graph, op: Operator) -> TransposeConvParams:
     columns, pad_w = window(op, target.shape[2], kernel[1], stride[1], 1)
     if source.shape[1:3] != (rows, columns):
         raise malformed(op, f"input is {list(source.shape[1:3])}, expected {[rows, columns]}")
-    act_min, act_max = activation_range(int(op.options["activation"]), target_quant)
+    act_min, act_max = activation_range(int(op.options["activation"]), target_quant, target.dtype)
+    bias = sum_bias(graph, op, source, channels, position=3, other="int16")
     return TransposeConvParams(
+        dtype=source.dtype,
         input_shape=source.shape,
         output_shape=target.shape,
         window=Window(kernel=kernel, stride=stride, dilation=(1, 1), pad=(pad_h, pad_w)),
@@ -83,12 +87,12 @@ def prepare(graph: Graph, op: Operator) -> TransposeConvParams:
         act_min=act_min,
         act_max=act_max,
         weights=weights,
-        bias=int32_bias(graph, op, channels, position=3),
-        requants=channel_requants(source_quant, weight_quant, target_quant, channels),
+        bias=bias,
+        requants=channel_requants(source_quant, weight_quant, target_quant, bias),
     )
 
 
-def reference(p: TransposeConvParams, inputs: Sequence[Array]) -> Int8Array:
+def reference(p: TransposeConvParams, inputs: Sequence[Array]) -> Array:
     """(shape, weights, [n, h, w, in_c], bias) -> [n, out_h, out_w, out_c]."""
     values = inputs[2].astype(np.float64) + p.input_offset
     n, rows, columns, _ = p.input_shape
@@ -107,7 +111,7 @@ def reference(p: TransposeConvParams, inputs: Sequence[Array]) -> Int8Array:
 
 def _c_call(p: TransposeConvParams) -> CCall:
     return CCall(
-        function="nn_transpose_conv_s8",
+        function=KERNELS[p.dtype],
         params_type="nn_conv_t",
         params={
             "input": c_shape(p.input_shape),
@@ -128,4 +132,5 @@ SPEC = OpSpec(
     reference=reference,
     calls=lambda p: (_c_call(p),),
     macs=lambda p: int(np.prod(p.input_shape[:3])) * p.weights.size,
+    int16_rounding=int16_rounding,
 )

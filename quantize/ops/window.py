@@ -8,8 +8,15 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from quantize.ops.base import CConstant, Int8Array, int_constant_array, requant_constant
-from quantize.scheme import IntArray, Requant, multiply_by_quantized_multiplier, wrap32
+from quantize.ops.base import Array, CConstant, Int8Array, int_constant_array, requant_constant
+from quantize.scheme import (
+    IntArray,
+    Requant,
+    Rounding,
+    multiply_by_quantized_multiplier,
+    multiply_wide,
+    wrap32,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,14 +35,14 @@ class Window:
 
 
 class OutputStage(Protocol):
-    """What turns a sum of weighted inputs into an int8 output."""
+    """What turns a sum of weighted inputs into an output; the bias has the type of the sums."""
 
     @property
     def input_offset(self) -> int: ...
     @property
     def weights(self) -> Int8Array: ...
     @property
-    def bias(self) -> npt.NDArray[np.int32]: ...
+    def bias(self) -> Array: ...
     @property
     def requants(self) -> tuple[Requant, ...]: ...
     @property
@@ -44,6 +51,18 @@ class OutputStage(Protocol):
     def act_min(self) -> int: ...
     @property
     def act_max(self) -> int: ...
+    @property
+    def dtype(self) -> str: ...
+
+
+def is_wide(p: OutputStage) -> bool:
+    """Whether the sums have 64 bits."""
+    return p.bias.dtype == np.int64
+
+
+def int16_rounding(p: OutputStage) -> Rounding:
+    """How sums of int16 values times weights are rescaled."""
+    return Rounding.WIDE if is_wide(p) else Rounding.DOUBLE
 
 
 def c_fields(p: OutputStage) -> dict[str, str]:
@@ -54,7 +73,7 @@ def c_fields(p: OutputStage) -> dict[str, str]:
         "act_min": str(p.act_min),
         "act_max": str(p.act_max),
         "weights": "@weights",
-        "bias": "@bias",
+        "bias64" if is_wide(p) else "bias": "@bias",
         "requant": "@requant",
     }
 
@@ -63,22 +82,24 @@ def c_constants(p: OutputStage) -> tuple[CConstant, ...]:
     """The arrays that c_fields points to."""
     return (
         int_constant_array("weights", "int8_t", p.weights),
-        int_constant_array("bias", "int32_t", p.bias),
+        int_constant_array("bias", f"{p.bias.dtype.name}_t", p.bias),
         requant_constant(p.requants),
     )
 
 
-def output_values(sums: IntArray, p: OutputStage) -> Int8Array:
-    """Bias, rescale, offset and clamp sums [..., channels] to int8."""
+def output_values(sums: IntArray, p: OutputStage) -> Array:
+    """Bias, rescale, offset and clamp sums [..., channels] to the output's type."""
     multiplier = np.array([r.multiplier for r in p.requants], np.int64)
     shift = np.array([r.shift for r in p.requants], np.int64)
-    acc = wrap32(sums + p.bias)
-    scaled = wrap32(multiply_by_quantized_multiplier(acc, multiplier, shift) + p.output_offset)
-    return np.clip(scaled, p.act_min, p.act_max).astype(np.int8)
+    if is_wide(p):
+        scaled = multiply_wide(sums + p.bias, multiplier, shift)
+    else:
+        scaled = multiply_by_quantized_multiplier(wrap32(sums + p.bias), multiplier, shift)
+    return np.clip(wrap32(scaled + p.output_offset), p.act_min, p.act_max).astype(p.dtype)
 
 
 def patches(
-    values: Int8Array, window: Window, output_shape: tuple[int, ...], offset: int
+    values: Array, window: Window, output_shape: tuple[int, ...], offset: int
 ) -> npt.NDArray[np.float64]:
     """[n, h, w, c] -> [n, out_h, out_w, kh, kw, c]: value + offset, 0 outside the input."""
     _, height, width, _ = values.shape

@@ -9,24 +9,10 @@
 #include "nn_math.h"
 #include "nn_taps.h"
 
-/* Join runs that lie side by side in memory, in the input and in the filter. */
-static void nn_join_runs(const nn_conv_t *p, nn_taps_t *taps)
+/* `in_row` and `w_row` point to the first tap. */
+static int32_t nn_sum_taps(const nn_taps_t *taps, const int8_t *in_row, const int8_t *w_row,
+                           int32_t offset, int32_t acc)
 {
-    if (p->window.dilation_w != 1 || taps->runs <= 0) {
-        return;
-    }
-    taps->length *= taps->runs; /* a row of taps is one run */
-    taps->runs = 1;
-    if (taps->length == taps->input_row && taps->length == taps->weight_row && taps->rows > 0) {
-        taps->length *= taps->rows; /* the window is as wide as the input: all rows are one run */
-        taps->rows = 1;
-    }
-}
-
-static int32_t nn_sum_taps(const nn_taps_t *taps, const int8_t *filter, int32_t offset, int32_t acc)
-{
-    const int8_t *in_row = taps->input;
-    const int8_t *w_row = filter + taps->weight;
     for (int32_t row = 0; row < taps->rows; row++) {
         const int8_t *in = in_row;
         const int8_t *w = w_row;
@@ -49,12 +35,13 @@ void nn_conv_2d_s8(const nn_conv_t *p, const int8_t *input, int8_t *output)
         const int8_t *image = input + n * p->input.h * p->input.w * p->input.c;
         for (int32_t y = 0; y < p->output.h; y++) {
             for (int32_t x = 0; x < p->output.w; x++) {
-                nn_taps_t taps = nn_find_taps(p, p->input.c, image, y * win->stride_h - win->pad_h,
+                nn_taps_t taps = nn_find_taps(p, p->input.c, y * win->stride_h - win->pad_h,
                                               x * win->stride_w - win->pad_w);
                 nn_join_runs(p, &taps);
-                const int8_t *filter = p->weights;
+                const int8_t *in = image + taps.input;
+                const int8_t *filter = p->weights + taps.weight;
                 for (int32_t o = 0; o < p->output.c; o++) {
-                    const int32_t acc = nn_sum_taps(&taps, filter, p->input_offset, p->bias[o]);
+                    const int32_t acc = nn_sum_taps(&taps, in, filter, p->input_offset, p->bias[o]);
                     *output++ =
                         nn_output_s8(acc, p->requant[o], p->output_offset, p->act_min, p->act_max);
                     filter += filter_size;

@@ -26,14 +26,15 @@ static int32_t nn_channel_sum(const nn_taps_t *taps, const int8_t *in, const int
     return acc;
 }
 
-static int8_t *nn_depthwise_pixel(const nn_conv_t *p, const nn_taps_t *taps, int8_t *output)
+static int8_t *nn_depthwise_pixel(const nn_conv_t *p, const nn_taps_t *taps, const int8_t *input,
+                                  int8_t *output)
 {
     int32_t o = 0;
     for (int32_t c = 0; c < p->input.c; c++) {
         for (int32_t m = 0; m < p->depth_multiplier; m++) {
             const int8_t *w = p->weights + taps->weight + o;
             const int32_t acc =
-                nn_channel_sum(taps, taps->input + c, w, p->input_offset, p->bias[o]);
+                nn_channel_sum(taps, input + taps->input + c, w, p->input_offset, p->bias[o]);
             *output++ = nn_output_s8(acc, p->requant[o], p->output_offset, p->act_min, p->act_max);
             o++;
         }
@@ -48,10 +49,9 @@ void nn_depthwise_conv_2d_s8(const nn_conv_t *p, const int8_t *input, int8_t *ou
         const int8_t *image = input + n * p->input.h * p->input.w * p->input.c;
         for (int32_t y = 0; y < p->output.h; y++) {
             for (int32_t x = 0; x < p->output.w; x++) {
-                const nn_taps_t taps =
-                    nn_find_taps(p, p->output.c, image, y * win->stride_h - win->pad_h,
-                                 x * win->stride_w - win->pad_w);
-                output = nn_depthwise_pixel(p, &taps, output);
+                const nn_taps_t taps = nn_find_taps(p, p->output.c, y * win->stride_h - win->pad_h,
+                                                    x * win->stride_w - win->pad_w);
+                output = nn_depthwise_pixel(p, &taps, image, output);
             }
         }
     }

@@ -1,0 +1,58 @@
+/* out[n,y,x,o] = clamp(requant_o(bias[o] + sum over ky,kx of
+ *                in[n, y*sh - ph + ky*dh, x*sw - pw + kx*dw, o / m] * w[ky,kx,o]))
+ *
+ * m is the depth multiplier. Positions outside the input add nothing: the taps inside are found
+ * once a pixel. MACs: n*h*w*out_c*kh*kw. Scratch: none.
+ * Rounding: wide (64-bit sums, 15-bit factors).
+ */
+#include "nn_kernels.h"
+#include "nn_math.h"
+#include "nn_taps.h"
+
+/* `in` and `w` point to the channel's element of the first tap. */
+static int64_t nn_channel_sum(const nn_taps_t *taps, const int16_t *in, const int8_t *w,
+                              int64_t acc)
+{
+    for (int32_t row = 0; row < taps->rows; row++) {
+        const int16_t *in_run = in;
+        const int8_t *w_run = w;
+        for (int32_t run = 0; run < taps->runs; run++) {
+            acc += *in_run * *w_run;
+            in_run += taps->input_run;
+            w_run += taps->weight_run;
+        }
+        in += taps->input_row;
+        w += taps->weight_row;
+    }
+    return acc;
+}
+
+static int16_t *nn_depthwise_pixel(const nn_conv_t *p, const nn_taps_t *taps, const int16_t *input,
+                                   int16_t *output)
+{
+    int32_t o = 0;
+    for (int32_t c = 0; c < p->input.c; c++) {
+        for (int32_t m = 0; m < p->depth_multiplier; m++) {
+            const int8_t *w = p->weights + taps->weight + o;
+            const int64_t acc = nn_channel_sum(taps, input + taps->input + c, w, p->bias64[o]);
+            *output++ = nn_output_s16(acc, true, p->requant[o], p->act_min, p->act_max);
+            o++;
+        }
+    }
+    return output;
+}
+
+void nn_depthwise_conv_2d_s16(const nn_conv_t *p, const int16_t *input, int16_t *output)
+{
+    const nn_window_t *win = &p->window;
+    for (int32_t n = 0; n < p->output.n; n++) {
+        const int16_t *image = input + n * p->input.h * p->input.w * p->input.c;
+        for (int32_t y = 0; y < p->output.h; y++) {
+            for (int32_t x = 0; x < p->output.w; x++) {
+                const nn_taps_t taps = nn_find_taps(p, p->output.c, y * win->stride_h - win->pad_h,
+                                                    x * win->stride_w - win->pad_w);
+                output = nn_depthwise_pixel(p, &taps, image, output);
+            }
+        }
+    }
+}
