@@ -127,7 +127,7 @@ def _quant(
     return {"scale": [scale], "zero_point": [int(rng.integers(-128, 128))]}
 
 
-def _packed(values: npt.NDArray[np.int8]) -> npt.NDArray[np.uint8]:
+def packed_int4(values: npt.NDArray[np.int8]) -> npt.NDArray[np.uint8]:
     """int4 values two to a byte, the first in the low half."""
     nibbles = np.append(values.reshape(-1), np.zeros(values.size % 2, np.int8)).view(np.uint8) & 15
     packed: npt.NDArray[np.uint8] = nibbles[0::2] | nibbles[1::2] << 4
@@ -144,7 +144,7 @@ def _weights(
 ) -> tuple[int, list[float]]:
     scales = np.exp(rng.uniform(np.log(1e-3), np.log(0.05), shape[axis] if per_channel else 1))
     if dtype == "int4":
-        data = _packed(rng.integers(-8, 8, shape).astype(np.int8))
+        data = packed_int4(rng.integers(-8, 8, shape).astype(np.int8))
     else:
         data = rng.integers(-127, 128, shape).astype(np.int8)
     scales = scales.astype(np.float32)
