@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 BIG = 2**31 - 1
-TYPES = {0: 4, 1: 2, 2: 4, 3: 1, 4: 8, 5: 4, 6: 1, 7: 2, 9: 1, 17: 1}  # element type -> bytes
+TYPES = {0: 4, 1: 2, 2: 4, 3: 1, 4: 8, 5: 4, 6: 1, 7: 2, 9: 1, 17: 0.5}  # element type -> bytes
 INTEGERS = (-(2**31), -1, 0, 2, 127, 65536, BIG)
 FLOATS = (float("nan"), float("inf"), -1.0, 0.0, 1e-45, 3e38)
 QUANTS: tuple[tuple[list[float], list[int], int], ...] = (
@@ -147,7 +148,7 @@ def _resize(model: Any, tensor: Any) -> None:
     data = model.buffers[tensor.buffer].data
     elements = int(np.prod([int(d) for d in tensor.shape], dtype=object))
     if data is not None and len(data) and 0 < elements <= 1 << 16:
-        wanted = elements * TYPES[tensor.type]
+        wanted = math.ceil(elements * TYPES[tensor.type])
         model.buffers[tensor.buffer].data = np.resize(np.array(data, np.uint8), wanted)
 
 
@@ -229,7 +230,7 @@ def _values(index: int, size: int) -> Iterator[Mutant]:
         graph = model.subgraphs[0]
         tensor = graph.tensors[index]
         model.buffers.append(schema.BufferT())
-        count = int(np.prod(tensor.shape)) * TYPES[tensor.type]
+        count = math.ceil(int(np.prod(tensor.shape)) * TYPES[tensor.type])
         model.buffers[-1].data = np.zeros(count, np.uint8)
         tensor.buffer = len(model.buffers) - 1
         if index in graph.inputs and len(graph.inputs) > 1:
