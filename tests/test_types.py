@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 
 from quantize.errors import ModelError
 from quantize.golden import make_golden
+from quantize.lowering import KERNEL_SETS, lower
 from quantize.manifest import compile_model
 from quantize.ops.base import MAX_BIAS
 from quantize.reference import Reference, compile_graph
 from quantize.scheme import QuantParams, Requant, activation_range, multiply_wide, narrow_multiplier
 from quantize.tflite.reader import parse_model
 from tests.factory import ModelBuilder, packed_int4
+from tests.factory_types import GENERATORS
 from tests.host_c import HostModel
 
 Q16: dict[str, Any] = {"dtype": "int16", "scale": [0.01], "zero_point": [0]}
@@ -69,6 +71,14 @@ def test_the_manifest_names_the_rounding(tmp_path: Path) -> None:
         golden = make_golden(model, [np.ones((1, 1, DEPTH), np.int16)])
         manifest: Any = compile_model(model, golden, tmp_path / kind, name="m", settings={})
         assert [op["rounding"] for op in manifest["operators"]] == [rounding]
+
+
+@pytest.mark.parametrize("kernels", sorted(KERNEL_SETS))
+@pytest.mark.parametrize("name", [key for key in GENERATORS if key.endswith("_INT16")])
+def test_no_kernel_set_takes_an_int8_kernel_for_int16(name: str, kernels: str) -> None:
+    graph = parse_model(GENERATORS[name](np.random.default_rng(2)))
+    (step,) = lower(graph, compile_graph(graph), kernels)
+    assert all(call.function.endswith("_s16") for call in step.calls)
 
 
 @given(st.integers(-(2**47) + 1, 2**47 - 1), st.integers(2**14, 2**15 - 1), st.integers(-31, 7))
