@@ -19,7 +19,8 @@ from host_tools.errors import DeviceError, ToolMissing, UsageError
 from host_tools.parity import choose_target, run_parity
 from model.files import write_bytes
 from quantize.golden import load_golden, make_golden, random_inputs, save_golden
-from quantize.manifest import compile_model
+from quantize.lowering import KERNEL_SETS
+from quantize.manifest import compile_sets
 from quantize.tflite.reader import parse_model
 from tests.generators import GENERATORS
 
@@ -34,7 +35,8 @@ def make_build(root: Path, name: str = NAME, generator: str = "CONV_2D", seed: i
     golden = make_golden(model, random_inputs(parse_model(model), CASES, 0))
     write_bytes(out_dir / "model.tflite", model)
     save_golden(out_dir / "golden.npz", golden)
-    compile_model(model, golden, out_dir / "gen" / "ref", name=name, settings={})
+    folders = {kernels: out_dir / "gen" / kernels for kernels in KERNEL_SETS}
+    compile_sets(model, golden, folders, name=name, settings={})
     return out_dir
 
 
