@@ -34,7 +34,7 @@ def dense(
 ) -> bytes:
     """A FULLY_CONNECTED with the given weights; `kind` is the activations' element type."""
     b = ModelBuilder()
-    quant: dict[str, Any] = {"scale": [0.1], "zero_point": [0]} if kind == "int8" else {}
+    quant: dict[str, Any] = {"scale": [0.1], "zero_point": [0]} if kind != "float32" else {}
     x = b.tensor([1, weights.shape[1]], dtype=kind, **quant)
     stored = {"scale": [0.01]} if weights.dtype == np.int8 else {}
     w = b.tensor(weights.shape, dtype=str(weights.dtype), data=weights, **stored)
@@ -139,7 +139,7 @@ def test_a_good_model_has_no_warnings(tmp_path: Path) -> None:
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good, bad, broken = (tmp_path / f"{n}.tflite" for n in ("good", "bad", "broken"))
     good.write_bytes(model())
-    bad.write_bytes(dense(RANDOM, kind="int16"))
+    bad.write_bytes(dense(RANDOM, kind="float32"))
     broken.write_bytes(model()[:200])
     assert main(["inspect", str(good)]) == 0
     said = capsys.readouterr().out
