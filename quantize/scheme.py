@@ -27,6 +27,7 @@ class Rounding(enum.Enum):
     NONE = "none"  # the operator does not rescale
     DIVIDE = "divide"  # integer division, half away from zero
     FIXED_POINT = "fixed_point"  # gemmlowp fixed-point functions (softmax)
+    TABLE = "table"  # a line between two entries of a table, half up (int16 functions)
     FLOAT = "float"  # single precision, at the ends of a model or in a table made beforehand
 
 

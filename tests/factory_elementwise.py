@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from quantize.ops.quantize import PAIRS
 from tests.factory import ModelBuilder, _activation
 from tests.factory import _quant as quant
 
 Generator = Callable[[np.random.Generator], bytes]
+STEPS = {"int8": 1, "int16": 1 << 7, "int32": 1 << 23}  # of a type to one of int8
 
 
 def _shape(rng: np.random.Generator, top: int = 9, rank: int = 5) -> list[int]:
@@ -162,15 +164,14 @@ def _arg(name: str, options: str) -> Generator:
 
 def _any_quant(rng: np.random.Generator, dtype: str) -> dict[str, Any]:
     q = quant(rng)
-    if dtype == "int16":
-        return {"scale": [q["scale"][0] / 128], "zero_point": [0]}
+    if dtype in ("int16", "int32"):
+        return {"scale": [q["scale"][0] / STEPS[dtype]], "zero_point": [0]}
     return q if dtype == "int8" else q | {"zero_point": [q["zero_point"][0] + 128]}
 
 
 def _quantize(rng: np.random.Generator) -> bytes:
     """QUANTIZE between two types, made smaller and larger."""
-    pairs = (("float32", "int8"), ("int8", "int8"), ("uint8", "int8"), ("int8", "uint8"),
-             ("int16", "int8"), ("int8", "int16"))  # fmt: skip
+    pairs = (("float32", "int8"), ("float32", "int16"), *sorted(PAIRS))
     source, target = pairs[int(rng.integers(len(pairs)))]
     b, shape = ModelBuilder(), _shape(rng)
     quantised = {} if source == "float32" else _any_quant(rng, source)
@@ -182,7 +183,10 @@ def _quantize(rng: np.random.Generator) -> bytes:
 
 def _dequantize(rng: np.random.Generator) -> bytes:
     b, shape = ModelBuilder(), _shape(rng)
-    x, y = b.tensor(shape, **quant(rng, 1e-6, 100.0)), b.tensor(shape, dtype="float32")
+    q, dtype = quant(rng, 1e-6, 100.0), str(rng.choice(["int8", "uint8", "int16"]))
+    zero_point = 0 if dtype == "int16" else q["zero_point"][0] + (dtype == "uint8") * 128
+    x = b.tensor(shape, dtype=dtype, scale=q["scale"], zero_point=[zero_point])
+    y = b.tensor(shape, dtype="float32")
     b.operator("DEQUANTIZE", [x], [y], "DequantizeOptions", 2)
     return b.pack([x], [y])
 

@@ -30,21 +30,34 @@ void nn_mean_s16(const nn_mean_t *p, const int16_t *input, int16_t *output);
 void nn_reduce_max_s8(const nn_reduce_t *p, const int8_t *input, int8_t *output);
 void nn_arg_max_s8(const nn_arg_max_t *p, const int8_t *input, int32_t *output);
 void nn_add_s8(const nn_add_t *p, const int8_t *a, const int8_t *b, int8_t *output);
+void nn_add_s16(const nn_add_t *p, const int16_t *a, const int16_t *b, int16_t *output);
 void nn_squared_difference_s8(const nn_add_t *p, const int8_t *a, const int8_t *b, int8_t *output);
+void nn_squared_difference_s16(const nn_add_t *p, const int16_t *a, const int16_t *b,
+                               int16_t *output);
 void nn_mul_s8(const nn_mul_t *p, const int8_t *a, const int8_t *b, int8_t *output);
+void nn_mul_s16(const nn_mul_t *p, const int16_t *a, const int16_t *b, int16_t *output);
 void nn_prelu_s8(const nn_prelu_t *p, const int8_t *a, const int8_t *alpha, int8_t *output);
+void nn_prelu_s16(const nn_prelu_t *p, const int16_t *a, const int8_t *alpha, int16_t *output);
 void nn_maximum_s8(const nn_broadcast_t *p, const int8_t *a, const int8_t *b, int8_t *output);
+void nn_maximum_s16(const nn_broadcast_t *p, const int16_t *a, const int16_t *b, int16_t *output);
 void nn_minimum_s8(const nn_broadcast_t *p, const int8_t *a, const int8_t *b, int8_t *output);
+void nn_minimum_s16(const nn_broadcast_t *p, const int16_t *a, const int16_t *b, int16_t *output);
 void nn_copy(const nn_copy_t *p, const void *input, void *output);
 void nn_fill(const nn_fill_t *p, void *output);
 void nn_gather(const nn_gather_t *p, const void *input, void *output);
 void nn_lut_s8(const nn_lut_t *p, const int8_t *input, int8_t *output);
+void nn_slopes_s16(const nn_slopes_t *p, const int16_t *input, int16_t *output);
+void nn_logistic_s16(const nn_sigmoid_t *p, const int16_t *input, int16_t *output);
+void nn_tanh_s16(const nn_sigmoid_t *p, const int16_t *input, int16_t *output);
 void nn_rescale_s8(const nn_rescale_t *p, const int8_t *input, int8_t *output);
 void nn_rescale(const nn_rescale_t *p, const void *input, void *output);
 void nn_quantize_s8(const nn_quantize_t *p, const float *input, int8_t *output);
-void nn_dequantize_s8(const nn_dequantize_t *p, const int8_t *input, float *output);
+void nn_quantize_s16(const nn_float_edge_t *p, const float *input, int16_t *output);
+void nn_dequantize_lut(const nn_dequantize_t *p, const void *input, float *output);
+void nn_dequantize_s16(const nn_float_edge_t *p, const int16_t *input, float *output);
 void nn_resize_bilinear_s8(const nn_resize_t *p, const int8_t *input, int8_t *output);
 void nn_softmax_s8(const nn_softmax_t *p, const int8_t *input, int8_t *output);
+void nn_softmax_s16(const nn_softmax_s16_t *p, const int16_t *input, int16_t *output);
 void nn_svdf_s8(const nn_svdf_t *p, const int8_t *input, void *state, int8_t *output);
 
 #endif

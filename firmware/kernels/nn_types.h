@@ -158,7 +158,23 @@ typedef struct {
     const int8_t *table; /* [256], for -128 first */
 } nn_lut_t;
 
-typedef enum { NN_S8, NN_U8, NN_S16 } nn_type_t;
+typedef struct {
+    int32_t count;
+    int32_t negative_sign; /* -1 takes the size of a negative input */
+    int32_t act_min, act_max;
+    nn_requant_t requant;          /* of an input of at least 0 */
+    nn_requant_t negative_requant; /* of a negative one */
+} nn_slopes_t;
+
+#define NN_SIGMOID_ENTRIES 256
+typedef struct {
+    int32_t count;
+    int32_t multiplier;    /* 0 .. 32767 */
+    int32_t right_shift;   /* 0 .. 31 */
+    const uint16_t *table; /* [NN_SIGMOID_ENTRIES], 1 / (1 + exp(-k / 24)) in Q0.16 */
+} nn_sigmoid_t;
+
+typedef enum { NN_S8, NN_U8, NN_S16, NN_S32 } nn_type_t;
 
 typedef struct {
     int32_t count;
@@ -174,14 +190,27 @@ typedef struct {
 
 typedef struct {
     int32_t count;
-    const float *values; /* [256], for -128 first */
+    const float *values; /* [256], for the byte of int8 -128 first */
 } nn_dequantize_t;
+
+typedef struct {
+    int32_t count;
+    int32_t zero_point;
+    float scale; /* 2^-100 .. 2^64 */
+} nn_float_edge_t;
 
 typedef struct {
     int32_t rows, depth;
     int32_t multiplier, left_shift; /* input scale times beta in Q5.26 */
     int32_t diff_min;               /* a smaller difference to the row's maximum gives 0 */
 } nn_softmax_t;
+
+typedef struct {
+    int32_t rows, depth;
+    nn_requant_t requant;            /* input scale times beta in units of 10 / 65535 */
+    const int16_t *exp_table;        /* [513], exp over -10 .. 0 in Q0.15 */
+    const int16_t *reciprocal_table; /* [513], 1 / (1 + x) over 0 .. 1 in Q0.15 */
+} nn_softmax_s16_t;
 
 typedef struct {
     int32_t batches, input_depth, units;

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantize.ops.base import (
+    INT8_OR_INT16,
+    Array,
     CCall,
-    Int8Array,
     OpSpec,
+    activation_output,
     check_shape,
-    int8_output,
     malformed,
     operand,
 )
@@ -28,14 +29,18 @@ from quantize.scheme import (
 )
 from quantize.tflite.graph import Graph, Operator
 
-LEFT_SHIFT = 20  # bits of head room that TFLite gives int8 operands before rescaling
-SQUARE_LEFT_SHIFT = 7  # so that the square fits into 32 bits
+# bits of head room that TFLite gives operands before rescaling
+LEFT_SHIFT = {"int8": 20, "int16": 15}
+SQUARE_LEFT_SHIFT = {"int8": 7, "int16": 0}  # so that the square fits into 32 bits
+_KERNELS = {"int8": "nn_add_s8", "int16": "nn_add_s16"}
+_SQUARE_KERNELS = {"int8": "nn_squared_difference_s8", "int16": "nn_squared_difference_s16"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddParams:
     """The integers of an ADD, SUB or SQUARED_DIFFERENCE."""
 
+    dtype: str  # of both operands and the output: int8 or int16
     shapes: tuple[tuple[int, ...], tuple[int, ...]]
     output_shape: tuple[int, ...]
     offsets: tuple[int, int]
@@ -49,13 +54,13 @@ class AddParams:
 
 def _prepare(graph: Graph, op: Operator, *, square: bool = False) -> AddParams:
     """Check the operator; either operand may be a constant."""
-    a, a_quant = operand(graph, op, 0)
-    b, b_quant = operand(graph, op, 1)
-    target, target_quant = int8_output(graph, op)
+    a, a_quant = operand(graph, op, 0, INT8_OR_INT16)
+    b, b_quant = operand(graph, op, 1, (a.dtype,))
+    target, target_quant = activation_output(graph, op, (a.dtype,))
     check_shape(op, target, broadcast_shape(op, a.shape, b.shape))
-    act_min, act_max = activation_range(int(op.options.get("activation", 0)), target_quant)
+    act_min, act_max = activation_range(int(op.options.get("activation", 0)), target_quant, a.dtype)
     twice_max = 2.0 * max(a_quant.scale[0], b_quant.scale[0])
-    left_shift = SQUARE_LEFT_SHIFT if square else LEFT_SHIFT
+    left_shift = (SQUARE_LEFT_SHIFT if square else LEFT_SHIFT)[a.dtype]
     if square:
         output_factor = twice_max**2 / ((1 << 2 * left_shift) * target_quant.scale[0])
     else:
@@ -63,6 +68,7 @@ def _prepare(graph: Graph, op: Operator, *, square: bool = False) -> AddParams:
         if output_factor >= 1:
             raise malformed(op, "the output's scale is too small for its inputs")
     return AddParams(
+        dtype=a.dtype,
         shapes=(a.shape, b.shape),
         output_shape=target.shape,
         offsets=(-a_quant.zero_point[0], -b_quant.zero_point[0]),
@@ -78,35 +84,35 @@ def _prepare(graph: Graph, op: Operator, *, square: bool = False) -> AddParams:
     )
 
 
-def _rescaled(p: AddParams, inputs: Sequence[Int8Array], side: int) -> IntArray:
+def _rescaled(p: AddParams, inputs: Sequence[Array], side: int) -> IntArray:
     wide = (inputs[side].astype(np.int64) + p.offsets[side]) << p.left_shift
     return multiply_by_quantized_multiplier(
         wide, p.requants[side].multiplier, p.requants[side].shift
     )
 
 
-def _output(p: AddParams, total: IntArray) -> Int8Array:
+def _output(p: AddParams, total: IntArray) -> Array:
     r = p.output_requant
     scaled = multiply_by_quantized_multiplier(total, r.multiplier, r.shift)
-    return np.clip(wrap32(scaled + p.output_offset), p.act_min, p.act_max).astype(np.int8)
+    return np.clip(wrap32(scaled + p.output_offset), p.act_min, p.act_max).astype(p.dtype)
 
 
-def _add(p: AddParams, inputs: Sequence[Int8Array]) -> Int8Array:
+def _add(p: AddParams, inputs: Sequence[Array]) -> Array:
     return _output(p, _rescaled(p, inputs, 0) + _rescaled(p, inputs, 1))
 
 
-def _subtract(p: AddParams, inputs: Sequence[Int8Array]) -> Int8Array:
+def _subtract(p: AddParams, inputs: Sequence[Array]) -> Array:
     return _output(p, _rescaled(p, inputs, 0) - _rescaled(p, inputs, 1))
 
 
-def _square(p: AddParams, inputs: Sequence[Int8Array]) -> Int8Array:
+def _square(p: AddParams, inputs: Sequence[Array]) -> Array:
     return _output(p, (_rescaled(p, inputs, 0) - _rescaled(p, inputs, 1)) ** 2)
 
 
-def _c_call(p: AddParams, function: str, b_sign: int) -> CCall:
+def _c_call(p: AddParams, kernels: dict[str, str], b_sign: int) -> CCall:
     a, b, out = (f"{{{r.multiplier}, {r.shift}}}" for r in (*p.requants, p.output_requant))
     return CCall(
-        function=function,
+        function=kernels[p.dtype],
         params_type="nn_add_t",
         params={
             "walk": c_broadcast(*p.shapes, p.output_shape),
@@ -131,17 +137,17 @@ ADD = OpSpec(
     rounding=Rounding.DOUBLE,
     prepare=_prepare,
     reference=_add,
-    calls=lambda p: (_c_call(p, "nn_add_s8", 1),),
+    calls=lambda p: (_c_call(p, _KERNELS, 1),),
     in_place=full_operands,
 )
 
 SUB = OpSpec(
     name="SUB",
-    max_version=3,
+    max_version=5,
     rounding=Rounding.DOUBLE,
     prepare=_prepare,
     reference=_subtract,
-    calls=lambda p: (_c_call(p, "nn_add_s8", -1),),
+    calls=lambda p: (_c_call(p, _KERNELS, -1),),
     in_place=full_operands,
 )
 
@@ -151,6 +157,6 @@ SQUARED_DIFFERENCE = OpSpec(
     rounding=Rounding.DOUBLE,
     prepare=lambda graph, op: _prepare(graph, op, square=True),
     reference=_square,
-    calls=lambda p: (_c_call(p, "nn_squared_difference_s8", -1),),
+    calls=lambda p: (_c_call(p, _SQUARE_KERNELS, -1),),
     in_place=full_operands,
 )

@@ -160,6 +160,8 @@ def moved_input(
     if tensor.dtype not in types:
         what = f"input {position} is {tensor.dtype}, expected {' or '.join(types)}"
         fix = "convert with int8 post-training quantisation, int8 input and output"
+        if tensor.dtype in MOVABLE:
+            fix = "TFLite Micro has no kernel for that type; keep it int8, between two QUANTIZE"
         raise refuse(op, what, fix)
     return tensor
 

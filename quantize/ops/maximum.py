@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantize.ops.base import (
+    INT8_OR_INT16,
+    Array,
     CCall,
-    Int8Array,
     OpSpec,
+    activation_output,
     check_shape,
-    int8_output,
     malformed,
     operand,
 )
@@ -23,32 +24,33 @@ from quantize.tflite.graph import Graph, Operator
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaximumParams:
-    """The shapes of a MAXIMUM or MINIMUM."""
+    """The type and shapes of a MAXIMUM or MINIMUM."""
 
+    dtype: str  # of both operands and the output: int8 or int16
     shapes: tuple[tuple[int, ...], tuple[int, ...]]
     output_shape: tuple[int, ...]
 
 
 def prepare(graph: Graph, op: Operator) -> MaximumParams:
     """Check the operator: TFLite Micro compares the stored integers, so all share one scale."""
-    a, a_quant = operand(graph, op, 0)
-    b, b_quant = operand(graph, op, 1)
-    target, quant = int8_output(graph, op)
+    a, a_quant = operand(graph, op, 0, INT8_OR_INT16)
+    b, b_quant = operand(graph, op, 1, (a.dtype,))
+    target, quant = activation_output(graph, op, (a.dtype,))
     if any(q.scale != quant.scale or q.zero_point != quant.zero_point for q in (a_quant, b_quant)):
         raise malformed(op, "inputs and output differ in scale or zero point")
     check_shape(op, target, broadcast_shape(op, a.shape, b.shape))
-    return MaximumParams(shapes=(a.shape, b.shape), output_shape=target.shape)
+    return MaximumParams(dtype=a.dtype, shapes=(a.shape, b.shape), output_shape=target.shape)
 
 
 def _spec(
-    name: str, function: str, choose: Callable[[Int8Array, Int8Array], Int8Array]
+    name: str, kernels: dict[str, str], choose: Callable[[Array, Array], Array]
 ) -> OpSpec[MaximumParams]:
-    def reference(_: MaximumParams, inputs: Sequence[Int8Array]) -> Int8Array:
+    def reference(_: MaximumParams, inputs: Sequence[Array]) -> Array:
         return choose(inputs[0], inputs[1])
 
     def call(p: MaximumParams) -> CCall:
         return CCall(
-            function=function,
+            function=kernels[p.dtype],
             params_type="nn_broadcast_t",
             params=broadcast_fields(*p.shapes, p.output_shape),
             inputs=(0, 1),
@@ -56,7 +58,7 @@ def _spec(
 
     return OpSpec(
         name=name,
-        max_version=3,
+        max_version=4,
         rounding=Rounding.NONE,
         prepare=prepare,
         reference=reference,
@@ -65,5 +67,5 @@ def _spec(
     )
 
 
-MAXIMUM = _spec("MAXIMUM", "nn_maximum_s8", np.maximum)
-MINIMUM = _spec("MINIMUM", "nn_minimum_s8", np.minimum)
+MAXIMUM = _spec("MAXIMUM", {"int8": "nn_maximum_s8", "int16": "nn_maximum_s16"}, np.maximum)
+MINIMUM = _spec("MINIMUM", {"int8": "nn_minimum_s8", "int16": "nn_minimum_s16"}, np.minimum)

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantize.ops.base import (
+    INT8,
+    INT8_OR_INT16,
+    Array,
     CCall,
-    Int8Array,
     OpSpec,
     activation_input,
+    activation_output,
     check_shape,
-    int8_output,
     malformed,
     operand,
 )
@@ -34,6 +36,7 @@ from quantize.tflite.graph import Graph, Operator
 class MulParams:
     """The integers of a MUL or PRELU."""
 
+    dtype: str  # of the first operand and the output: int8 or int16
     shapes: tuple[tuple[int, ...], tuple[int, ...]]
     output_shape: tuple[int, ...]
     offsets: tuple[int, int]
@@ -44,14 +47,16 @@ class MulParams:
     input_requant: Requant  # PRELU: of an input of at least 0
 
 
-def _prepare(graph: Graph, op: Operator) -> MulParams:
-    a, a_quant = operand(graph, op, 0)
-    b, b_quant = operand(graph, op, 1)
-    target, target_quant = int8_output(graph, op)
+def _prepare(graph: Graph, op: Operator, *, b_types: tuple[str, ...] = ()) -> MulParams:
+    """Check the operator; the second operand has the first one's type where `b_types` is empty."""
+    a, a_quant = operand(graph, op, 0, INT8_OR_INT16)
+    b, b_quant = operand(graph, op, 1, b_types or (a.dtype,))
+    target, target_quant = activation_output(graph, op, (a.dtype,))
     check_shape(op, target, broadcast_shape(op, a.shape, b.shape))
-    act_min, act_max = activation_range(int(op.options.get("activation", 0)), target_quant)
+    act_min, act_max = activation_range(int(op.options.get("activation", 0)), target_quant, a.dtype)
     factor = a_quant.scale[0] * b_quant.scale[0] / target_quant.scale[0]
     return MulParams(
+        dtype=a.dtype,
         shapes=(a.shape, b.shape),
         output_shape=target.shape,
         offsets=(-a_quant.zero_point[0], -b_quant.zero_point[0]),
@@ -64,15 +69,15 @@ def _prepare(graph: Graph, op: Operator) -> MulParams:
 
 
 def _prepare_prelu(graph: Graph, op: Operator) -> MulParams:
-    """Check a PRELU; alpha may be a constant, and repeats to the input's shape."""
-    source, _ = activation_input(graph, op, 0)
-    params = _prepare(graph, op)
+    """Check a PRELU; alpha is int8, may be a constant, and repeats to the input's shape."""
+    source, _ = activation_input(graph, op, 0, INT8_OR_INT16)
+    params = _prepare(graph, op, b_types=INT8)
     if params.output_shape != source.shape:
         raise malformed(op, f"alpha {list(params.shapes[1])} for input {list(source.shape)}")
     return params
 
 
-def _shifted(p: MulParams, inputs: Sequence[Int8Array], side: int) -> IntArray:
+def _shifted(p: MulParams, inputs: Sequence[Array], side: int) -> IntArray:
     return inputs[side].astype(np.int64) + p.offsets[side]
 
 
@@ -80,16 +85,16 @@ def _scaled(values: IntArray, requant: Requant) -> IntArray:
     return multiply_by_quantized_multiplier(values, requant.multiplier, requant.shift)
 
 
-def _output(p: MulParams, scaled: IntArray) -> Int8Array:
-    return np.clip(wrap32(scaled + p.output_offset), p.act_min, p.act_max).astype(np.int8)
+def _output(p: MulParams, scaled: IntArray) -> Array:
+    return np.clip(wrap32(scaled + p.output_offset), p.act_min, p.act_max).astype(p.dtype)
 
 
-def _multiply(p: MulParams, inputs: Sequence[Int8Array]) -> Int8Array:
+def _multiply(p: MulParams, inputs: Sequence[Array]) -> Array:
     product = _shifted(p, inputs, 0) * _shifted(p, inputs, 1)
     return _output(p, _scaled(product, p.requant))
 
 
-def _prelu(p: MulParams, inputs: Sequence[Int8Array]) -> Int8Array:
+def _prelu(p: MulParams, inputs: Sequence[Array]) -> Array:
     x = _shifted(p, inputs, 0)
     negative = _scaled(x * _shifted(p, inputs, 1), p.requant)
     return _output(p, np.where(x >= 0, _scaled(x, p.input_requant), negative))
@@ -101,7 +106,7 @@ def _c_requant(requant: Requant) -> str:
 
 def _c_mul(p: MulParams) -> CCall:
     return CCall(
-        function="nn_mul_s8",
+        function="nn_mul_s8" if p.dtype == "int8" else "nn_mul_s16",
         params_type="nn_mul_t",
         params={
             "walk": c_broadcast(*p.shapes, p.output_shape),
@@ -118,7 +123,7 @@ def _c_mul(p: MulParams) -> CCall:
 
 def _c_prelu(p: MulParams) -> CCall:
     return CCall(
-        function="nn_prelu_s8",
+        function="nn_prelu_s8" if p.dtype == "int8" else "nn_prelu_s16",
         params_type="nn_prelu_t",
         params={
             "walk": c_broadcast(*p.shapes, p.output_shape),

@@ -1,4 +1,8 @@
-"""QUANTIZE and DEQUANTIZE: another scale, another integer type, or float32 at a model's ends."""
+"""QUANTIZE and DEQUANTIZE: another scale, another integer type, or float32 at a model's ends.
+
+int8 and uint8 meet float32 in tables of all their values; int16 has too many, so that its kernels
+compute in single precision.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +17,8 @@ from quantize.ops.base import (
     Array,
     CCall,
     CConstant,
-    Int8Array,
     OpSpec,
-    activation_input,
     check_shape,
-    int8_output,
     int_constant_array,
     malformed,
     refuse,
@@ -33,15 +34,21 @@ from quantize.scheme import (
 )
 from quantize.tflite.graph import Graph, Operator, Tensor
 
-C_TYPES = {"int8": "NN_S8", "uint8": "NN_U8", "int16": "NN_S16"}
+C_TYPES = {"int8": "NN_S8", "uint8": "NN_U8", "int16": "NN_S16", "int32": "NN_S32"}
 PAIRS = {
     ("int8", "int8"),
-    ("int8", "uint8"),
-    ("uint8", "int8"),
-    ("int16", "int8"),
     ("int8", "int16"),
+    ("int8", "int32"),
+    ("int8", "uint8"),
+    ("int16", "int8"),
+    ("int16", "int16"),
+    ("int16", "int32"),
+    ("int32", "int8"),
+    ("int32", "int16"),
+    ("uint8", "int8"),
 }
-
+MIN_SCALE = 2.0**-100  # of int16 and float32: no product or quotient that matters is subnormal
+MAX_QUOTIENT = 65536.0  # beyond, every zero point saturates
 
 _INFINITY = 0x7F800000  # the bits of an infinite float
 
@@ -67,10 +74,19 @@ class FloatParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DequantizeParams:
-    """A DEQUANTIZE to float32: the value of each int8."""
+    """A DEQUANTIZE to float32: the value of each int8, or of the uint8 that has its bits."""
 
     shape: tuple[int, ...]
-    values: npt.NDArray[np.float32]  # [256]
+    values: npt.NDArray[np.float32]  # [256], for the bits of -128 first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeParams:
+    """A QUANTIZE of float32 to int16, or a DEQUANTIZE of int16 to float32."""
+
+    shape: tuple[int, ...]
+    scale: float  # of float32
+    zero_point: int
 
 
 def _float_order(bits: IntArray) -> IntArray:
@@ -100,18 +116,27 @@ def _edge(op: Operator, tensor: Tensor, role: str) -> QuantParams:
     return tensor.quant
 
 
-def _prepare(graph: Graph, op: Operator) -> RescaleParams | FloatParams:
+def _edge_params(op: Operator, shape: tuple[int, ...], quant: QuantParams) -> EdgeParams:
+    if quant.scale[0] < MIN_SCALE:
+        raise refuse(op, f"scale {quant.scale[0]}", f"expected at least {MIN_SCALE}")
+    return EdgeParams(shape=shape, scale=quant.scale[0], zero_point=quant.zero_point[0])
+
+
+def _prepare(graph: Graph, op: Operator) -> RescaleParams | FloatParams | EdgeParams:
     """Check a QUANTIZE."""
     source, target = graph.input(op, 0), graph.output(op)
     check_shape(op, target, source.shape)
-    if source.dtype == "float32":
-        if source.data is not None:
-            raise refuse(op, "input is a constant", "fold it when exporting the model")
-        _, quant = int8_output(graph, op)
+    if source.data is not None:
+        raise refuse(op, "input is a constant", "fold it when exporting the model")
+    if source.dtype == "float32" and target.dtype in ("int8", "int16"):
+        quant = _edge(op, target, "output")
+        if target.dtype == "int16":
+            return _edge_params(op, source.shape, quant)
         return FloatParams(shape=source.shape, thresholds=float_thresholds(quant))
     if (source.dtype, target.dtype) not in PAIRS:
         kinds = ", ".join(f"{a} to {b}" for a, b in sorted(PAIRS))
-        raise refuse(op, f"{source.dtype} to {target.dtype}", f"expected float32 to int8, {kinds}")
+        fix = f"expected float32 to int8 or int16, {kinds}"
+        raise refuse(op, f"{source.dtype} to {target.dtype}", fix)
     source_quant, target_quant = _edge(op, source, "input"), _edge(op, target, "output")
     return RescaleParams(
         shape=source.shape,
@@ -122,8 +147,21 @@ def _prepare(graph: Graph, op: Operator) -> RescaleParams | FloatParams:
     )
 
 
-def _reference(p: RescaleParams | FloatParams, inputs: Sequence[Array]) -> Array:
+def _round_quotient(values: Array, p: EdgeParams) -> Array:
+    """float32 -> int16; saturates beyond int32 too, where TFLite Micro's result is undefined."""
+    with np.errstate(all="ignore"):
+        quotient = (values / np.float32(p.scale)).astype(np.float64)
+    known = np.where(np.isnan(quotient), -MAX_QUOTIENT, quotient)
+    limited = np.clip(known, -MAX_QUOTIENT, MAX_QUOTIENT)
+    rounded = np.trunc(limited + np.copysign(0.5, limited)).astype(np.int64)
+    result: Array = np.clip(rounded + p.zero_point, -32768, 32767).astype(np.int16)
+    return result
+
+
+def _reference(p: RescaleParams | FloatParams | EdgeParams, inputs: Sequence[Array]) -> Array:
     """Any shape -> the same shape."""
+    if isinstance(p, EdgeParams):
+        return _round_quotient(inputs[0], p)
     if isinstance(p, FloatParams):
         bits = np.ascontiguousarray(inputs[0], np.float32).view(np.int32).astype(np.int64)
         reached = np.searchsorted(p.thresholds, _float_order(bits), side="right")
@@ -135,8 +173,22 @@ def _reference(p: RescaleParams | FloatParams, inputs: Sequence[Array]) -> Array
     return clamped.astype(p.dtypes[1])
 
 
-def _c_call(p: RescaleParams | FloatParams) -> CCall:
+def _c_edge(p: EdgeParams, function: str) -> CCall:
+    return CCall(
+        function=function,
+        params_type="nn_float_edge_t",
+        params={
+            "count": str(math.prod(p.shape)),
+            "zero_point": str(p.zero_point),
+            "scale": p.scale.hex() + "f",
+        },
+    )
+
+
+def _c_call(p: RescaleParams | FloatParams | EdgeParams) -> CCall:
     count = {"count": str(math.prod(p.shape))}
+    if isinstance(p, EdgeParams):
+        return _c_edge(p, "nn_quantize_s16")
     if isinstance(p, FloatParams):
         return CCall(
             function="nn_quantize_s8",
@@ -159,14 +211,18 @@ def _c_call(p: RescaleParams | FloatParams) -> CCall:
     )
 
 
-def _prepare_dequantize(graph: Graph, op: Operator) -> DequantizeParams:
-    """Check a DEQUANTIZE from int8 to float32."""
-    source, quant = activation_input(graph, op, 0)
-    target = graph.output(op)
-    if target.dtype != "float32":
-        raise refuse(op, f"output is {target.dtype}", "expected float32")
+def _prepare_dequantize(graph: Graph, op: Operator) -> DequantizeParams | EdgeParams:
+    """Check a DEQUANTIZE from int8, uint8 or int16 to float32."""
+    source, target = graph.input(op, 0), graph.output(op)
+    if source.dtype not in ("int8", "uint8", "int16") or target.dtype != "float32":
+        what = f"{source.dtype} to {target.dtype}"
+        raise refuse(op, what, "expected int8, uint8 or int16 to float32")
+    quant = _edge(op, source, "input")
     check_shape(op, target, source.shape)
-    shifted = (np.arange(-128, 128) - quant.zero_point[0]).astype(np.float32)
+    if source.dtype == "int16":
+        return _edge_params(op, source.shape, quant)
+    bits = np.arange(-128, 128).astype(np.int8).view(source.dtype)
+    shifted = (bits.astype(np.int64) - quant.zero_point[0]).astype(np.float32)
     with np.errstate(all="ignore"):
         values = np.float32(quant.scale[0]) * shifted
     if not np.all(np.isfinite(values)):
@@ -174,15 +230,20 @@ def _prepare_dequantize(graph: Graph, op: Operator) -> DequantizeParams:
     return DequantizeParams(shape=source.shape, values=values)
 
 
-def _dequantize(p: DequantizeParams, inputs: Sequence[Int8Array]) -> Array:
+def _dequantize(p: DequantizeParams | EdgeParams, inputs: Sequence[Array]) -> Array:
     """Any shape -> the same shape."""
-    return p.values[inputs[0].astype(np.int64) + 128]
+    if isinstance(p, EdgeParams):
+        shifted = (inputs[0].astype(np.int64) - p.zero_point).astype(np.float32)
+        return np.asarray(np.float32(p.scale) * shifted)
+    return p.values[inputs[0].view(np.int8).astype(np.int64) + 128]
 
 
-def _c_dequantize(p: DequantizeParams) -> CCall:
+def _c_dequantize(p: DequantizeParams | EdgeParams) -> CCall:
+    if isinstance(p, EdgeParams):
+        return _c_edge(p, "nn_dequantize_s16")
     values = tuple(float(v).hex() + "f" for v in p.values)
     return CCall(
-        function="nn_dequantize_s8",
+        function="nn_dequantize_lut",
         params_type="nn_dequantize_t",
         params={"count": str(math.prod(p.shape)), "values": "@values"},
         constants=(

@@ -1,20 +1,24 @@
-"""Functions of one int8 value: a table of all 256 answers is computed here for nn_lut_s8."""
+"""Functions of one value; of int8, a table of all 256 answers is computed here for nn_lut_s8."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from quantize.ops import unary_int16
 from quantize.ops.base import (
+    INT8,
+    INT8_OR_INT16,
+    Array,
     CCall,
     Int8Array,
     OpSpec,
     activation_input,
+    activation_output,
     check_shape,
-    int8_output,
     int_constant_array,
     malformed,
     refuse,
@@ -37,6 +41,8 @@ INT16_MIN, INT16_MAX = -(2**15), 2**15 - 1
 _INPUTS: IntArray = np.arange(-128, 128, dtype=np.int64)
 
 Function = Callable[[Operator, QuantParams, QuantParams], IntArray]
+WideParams = unary_int16.SlopesParams | unary_int16.SigmoidParams
+WideFunction = Callable[[Operator, tuple[int, ...], QuantParams, QuantParams], WideParams]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,29 +52,36 @@ class UnaryParams:
     shape: tuple[int, ...]
     table: Int8Array  # [256]
 
+    def reference(self, source: Array) -> Array:
+        """Any shape -> the same shape."""
+        return self.table[source.astype(np.int64) + 128]
 
-def reference(p: UnaryParams, inputs: Sequence[Int8Array]) -> Int8Array:
-    """Any shape -> the same shape."""
-    result: Int8Array = p.table[inputs[0].astype(np.int64) + 128]
-    return result
-
-
-def _c_call(p: UnaryParams) -> CCall:
-    return CCall(
-        function="nn_lut_s8",
-        params_type="nn_lut_t",
-        params={"count": str(math.prod(p.shape)), "table": "@table"},
-        constants=(int_constant_array("table", "int8_t", p.table),),
-    )
+    def call(self) -> CCall:
+        """The kernel call."""
+        return CCall(
+            function="nn_lut_s8",
+            params_type="nn_lut_t",
+            params={"count": str(math.prod(self.shape)), "table": "@table"},
+            constants=(int_constant_array("table", "int8_t", self.table),),
+        )
 
 
 def _spec(
-    name: str, max_version: int, rounding: Rounding, function: Function
-) -> OpSpec[UnaryParams]:
-    def prepare(graph: Graph, op: Operator) -> UnaryParams:
-        source, quant = activation_input(graph, op, 0)
-        target, target_quant = int8_output(graph, op)
+    name: str,
+    max_version: int,
+    rounding: Rounding,
+    function: Function,
+    wide: WideFunction | None = None,
+    int16_rounding: Rounding | None = None,
+) -> OpSpec[UnaryParams | WideParams]:
+    """An operator with an int8 function, and an int16 one where TFLite Micro has it."""
+
+    def prepare(graph: Graph, op: Operator) -> UnaryParams | WideParams:
+        source, quant = activation_input(graph, op, 0, INT8_OR_INT16 if wide else INT8)
+        target, target_quant = activation_output(graph, op, (source.dtype,))
         check_shape(op, target, source.shape)
+        if wide and source.dtype == "int16":
+            return wide(op, source.shape, quant, target_quant)
         table = np.clip(function(op, quant, target_quant), -128, 127).astype(np.int8)
         return UnaryParams(shape=source.shape, table=table)
 
@@ -77,8 +90,9 @@ def _spec(
         max_version=max_version,
         rounding=rounding,
         prepare=prepare,
-        reference=reference,
-        calls=lambda p: (_c_call(p),),
+        int16_rounding=int16_rounding,
+        reference=lambda p, inputs: p.reference(inputs[0]),
+        calls=lambda p: (p.call(),),
         in_place=lambda _: (0,),
     )
 
@@ -205,12 +219,12 @@ def _hard_swish(op: Operator, source: QuantParams, target: QuantParams) -> IntAr
 
 
 SPECS = (
-    _spec("ABS", 2, Rounding.DOUBLE, _abs),
+    _spec("ABS", 3, Rounding.DOUBLE, _abs, unary_int16.absolute),
     _spec("ELU", 1, Rounding.FLOAT, _elu),
     _spec("HARD_SWISH", 1, Rounding.FIXED_POINT, _hard_swish),
-    _spec("LEAKY_RELU", 2, Rounding.DOUBLE, _leaky_relu),
-    _spec("LOGISTIC", 2, Rounding.FIXED_POINT, _logistic),
-    _spec("RELU", 2, Rounding.DOUBLE, _relu),
-    _spec("RELU6", 2, Rounding.NONE, _relu6),
-    _spec("TANH", 2, Rounding.FIXED_POINT, _tanh),
+    _spec("LEAKY_RELU", 2, Rounding.DOUBLE, _leaky_relu, unary_int16.leaky_relu),
+    _spec("LOGISTIC", 3, Rounding.FIXED_POINT, _logistic, unary_int16.logistic, Rounding.TABLE),
+    _spec("RELU", 3, Rounding.DOUBLE, _relu, unary_int16.relu),
+    _spec("RELU6", 3, Rounding.NONE, _relu6, unary_int16.relu6),
+    _spec("TANH", 3, Rounding.FIXED_POINT, _tanh, unary_int16.tanh, Rounding.TABLE),
 )

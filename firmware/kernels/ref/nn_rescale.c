@@ -7,6 +7,9 @@
 
 static int32_t nn_load(nn_type_t type, const void *data, int32_t i)
 {
+    if (type == NN_S32) {
+        return ((const int32_t *)data)[i];
+    }
     if (type == NN_S16) {
         return ((const int16_t *)data)[i];
     }
@@ -15,7 +18,9 @@ static int32_t nn_load(nn_type_t type, const void *data, int32_t i)
 
 static void nn_store(nn_type_t type, void *data, int32_t i, int32_t value)
 {
-    if (type == NN_S16) {
+    if (type == NN_S32) {
+        ((int32_t *)data)[i] = value;
+    } else if (type == NN_S16) {
         ((int16_t *)data)[i] = (int16_t)nn_min(nn_max(value, INT16_MIN), INT16_MAX);
     } else if (type == NN_S8) {
         ((int8_t *)data)[i] = (int8_t)nn_min(nn_max(value, INT8_MIN), INT8_MAX);
@@ -27,7 +32,7 @@ static void nn_store(nn_type_t type, void *data, int32_t i, int32_t value)
 void nn_rescale(const nn_rescale_t *p, const void *input, void *output)
 {
     for (int32_t i = 0; i < p->count; i++) {
-        const int32_t x = nn_load(p->input_type, input, i) + p->input_offset;
+        const int32_t x = nn_load(p->input_type, input, i) + p->input_offset; /* NN_S32: + 0 */
         nn_store(p->output_type, output, i,
                  nn_wrapping_add(nn_requantize(x, p->requant), p->output_offset));
     }
