@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from quantize.ops.quantize import PAIRS
 from tests.factory import ModelBuilder, _activation
-from tests.factory_elementwise import _alpha, _shape, _sides
+from tests.factory_elementwise import _alpha, _shape, _sides, convert
 
 Generator = Callable[[np.random.Generator], bytes]
 Q15 = 1 / 32768
@@ -129,12 +130,18 @@ UNARY = ("ABS", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "TANH")
 GENERATORS: dict[str, Generator] = {
     "ABS_INT16": _unary("ABS", _rescaled),
     "ADD_INT16": _binary("ADD", "AddOptions", 3, activation=True),
+    "DEQUANTIZE_INT16": convert("DEQUANTIZE", "DequantizeOptions", [("int16", "float32")]),
     "LEAKY_RELU_INT16": _unary("LEAKY_RELU", _rescaled, "LeakyReluOptions", 2, alpha=_alpha),
     "LOGISTIC_INT16": _unary("LOGISTIC", _sigmoid),
     "MAXIMUM_INT16": _binary("MAXIMUM", "MaximumMinimumOptions", 4, same=True),
     "MINIMUM_INT16": _binary("MINIMUM", "MaximumMinimumOptions", 4, same=True),
     "MUL_INT16": _binary("MUL", "MulOptions", 4, product=5e4, activation=True),
     "PRELU_INT16": _prelu,
+    "QUANTIZE_INT16": convert(
+        "QUANTIZE",
+        "QuantizeOptions",
+        [*[("float32", "int16")] * 3, *(p for p in sorted(PAIRS) if "int16" in p)],
+    ),
     "RELU6_INT16": _unary("RELU6", _same),
     "RELU_INT16": _unary("RELU", _rescaled),
     "SOFTMAX_INT16": _unary("SOFTMAX", _softmax, "SoftmaxOptions", beta=_beta),
