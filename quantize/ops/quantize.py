@@ -256,6 +256,7 @@ QUANTIZE = OpSpec(
     name="QUANTIZE",
     max_version=3,
     rounding=Rounding.DOUBLE,
+    int16_rounding=lambda p: Rounding.FLOAT if isinstance(p, EdgeParams) else Rounding.DOUBLE,
     prepare=_prepare,
     reference=_reference,
     calls=lambda p: (_c_call(p),),
