@@ -1,10 +1,11 @@
 """Proofs that a short requantisation equals the reference for every reachable accumulator.
 
-The reference is gemmlowp's double rounding (`quantize.scheme`). Two shorter forms work on a 32-bit
-v = acc << p; both are non-decreasing in acc, as the reference is, so a form equals it on an
+The reference is gemmlowp's double rounding (`quantize.scheme`). Shorter forms work on a 32-bit
+v = acc << p; all are non-decreasing in acc, as the reference is, so a form equals it on an
 interval iff both reach every output code at the same accumulator:
 
     floor: ssat8((C + floor(v * M / 2**32)) >> s)                        p = 8
+    fixed: ssat8((C + floor(v * M / 2**32)) >> s)                        p = 2 .. 8, s = 12
     sign:  ssat8((C + floor(v * M / 2**32 + 1/2) + (acc >> 31)) >> s)    p = 1
 """
 
@@ -25,10 +26,11 @@ from quantize.scheme import (
     multiply_by_quantized_multiplier,
 )
 
-Form = Literal["floor", "sign"]
+Form = Literal["floor", "fixed", "sign"]
 BoolArray = npt.NDArray[np.bool_]
-PRE_SHIFT: dict[Form, int] = {"floor": 8, "sign": 1}  # v = acc << PRE_SHIFT[form]
+PRE_SHIFTS: dict[Form, tuple[int, int]] = {"floor": (8, 8), "fixed": (2, 8), "sign": (1, 1)}
 MAX_SHIFT = 23  # 8-bit codes above it leave no room in 32 bits
+FIXED_SHIFT = 12
 _CODES: IntArray = np.arange(-127, 128, dtype=np.int64)[None, :]  # every output has reached -128
 
 
@@ -37,9 +39,10 @@ class ShortRequant:
     """One channel's numbers of a short form; all fit int32, and so does every value on the way."""
 
     form: Form
+    pre_shift: int  # p, in PRE_SHIFTS[form]
     multiplier: int  # M, 0 .. 2**31 - 1
     constant: int  # C, with the rounding and the output's zero point in it
-    shift: int  # s, 0 .. MAX_SHIFT
+    shift: int  # s, 0 .. MAX_SHIFT; FIXED_SHIFT in a fixed form
 
 
 def acc_bounds(
@@ -85,7 +88,9 @@ def prove_short(
     multiplier = np.array([r.multiplier for r in requants], np.int64)[:, None]
     right = -np.array([r.shift for r in requants], np.int64)[:, None]
     low, high = low[:, None], high[:, None]
-    left = np.maximum(PRE_SHIFT[form], -right)
+    limit = FIXED_SHIFT if form == "fixed" else MAX_SHIFT
+    pre_shift = np.clip(limit + 1 - right, *PRE_SHIFTS[form])
+    left = np.maximum(pre_shift, -right)
     if not _fits(low, high) or not _fits(low << left, high << left):
         return None
 
@@ -101,18 +106,23 @@ def prove_short(
     early = np.clip(raw(starts - 1), act_min, act_max) >= _CODES
     if not bool(((reached | (starts > high)) & (~early | (starts == low))).all()):
         return None
-    shift = right + PRE_SHIFT[form] - 1
-    factor = _shifted_down(multiplier, np.maximum(shift - MAX_SHIFT, 0))
+    shift = right + pre_shift - 1
+    factor = _shifted_down(multiplier, np.maximum(shift - limit, 0))
     steady = ((starts == low) | (starts > high)).all(axis=1, keepdims=True)  # one output for all
-    factor, shift = np.where(steady, 0, factor), np.where(steady, 1, np.minimum(shift, MAX_SHIFT))
-    if int(shift.min()) < 0:
+    least = FIXED_SHIFT if form == "fixed" else 0
+    factor = np.where(steady, 0, factor)
+    shift = np.where(steady, max(least, 1), np.minimum(shift, limit))
+    if int(shift.min()) < least:
         return None
-    exact = (64 if form == "floor" else 0) + (((2 * output_offset + 1) << shift) >> 1)
-    constant = _constants(starts, low, high, factor, shift, form, exact)
+    exact = ((1 << pre_shift) >> 2) + (((2 * output_offset + 1) << shift) >> 1)
+    constant = _constants(starts, low, high, pre_shift, factor, shift, form, exact)
     if constant is None:
         return None
-    rows = zip(factor[:, 0].tolist(), constant.tolist(), shift[:, 0].tolist(), strict=True)
-    return tuple(ShortRequant(form=form, multiplier=m, constant=c, shift=s) for m, c, s in rows)
+    columns = (pre_shift[:, 0], factor[:, 0], constant, shift[:, 0])
+    return tuple(
+        ShortRequant(form=form, pre_shift=p, multiplier=m, constant=c, shift=s)
+        for p, m, c, s in zip(*(column.tolist() for column in columns), strict=True)
+    )
 
 
 def _fits(low: IntArray, high: IntArray) -> bool:
@@ -145,6 +155,7 @@ def _constants(
     starts: IntArray,
     low: IntArray,
     high: IntArray,
+    pre_shift: IntArray,
     multiplier: IntArray,
     shift: IntArray,
     form: Form,
@@ -158,11 +169,11 @@ def _constants(
     """
 
     def product(acc: IntArray) -> IntArray:
-        scaled = (acc << PRE_SHIFT[form]) * multiplier
-        return scaled >> 32 if form == "floor" else (scaled + (1 << 31)) >> 32
+        scaled = (acc << pre_shift) * multiplier
+        return (scaled + (1 << 31)) >> 32 if form == "sign" else scaled >> 32
 
     def term(acc: IntArray) -> IntArray:
-        return product(acc) if form == "floor" else product(acc) + (acc >> 31)
+        return product(acc) + (acc >> 31) if form == "sign" else product(acc)
 
     wanted = _CODES << shift
     least = np.where(starts <= high, wanted - term(starts), INT32_MIN).max(axis=1)

@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quantize.proofs import MAX_SHIFT, PRE_SHIFT, Form, ShortRequant, acc_bounds, prove_short
+from quantize.proofs import (
+    FIXED_SHIFT,
+    MAX_SHIFT,
+    PRE_SHIFTS,
+    Form,
+    ShortRequant,
+    acc_bounds,
+    prove_short,
+)
 from quantize.scheme import (
     INT32_MAX,
     INT32_MIN,
@@ -27,8 +35,8 @@ RANDOM = 2_000_000  # accumulators of a typical channel
 
 def _short(r: ShortRequant, acc: IntArray) -> IntArray:
     """The short form, with a check that nothing leaves 32 bits."""
-    value = acc << PRE_SHIFT[r.form]
-    product = value * r.multiplier + (0 if r.form == "floor" else 1 << 31)
+    value = acc << r.pre_shift
+    product = value * r.multiplier + (1 << 31 if r.form == "sign" else 0)
     summed = r.constant + (product >> 32)
     signed = summed + (acc >> 31 if r.form == "sign" else 0)
     for step in (value, summed, signed, np.array([r.multiplier, r.constant])):
@@ -53,6 +61,9 @@ def _prove(
         high=np.array([high], np.int64),
         form=form,
     )
+    for short in proven or ():
+        assert PRE_SHIFTS[form][0] <= short.pre_shift <= PRE_SHIFTS[form][1]
+        assert short.shift == FIXED_SHIFT if form == "fixed" else 0 <= short.shift <= MAX_SHIFT
     return proven[0] if proven else None
 
 
@@ -98,9 +109,9 @@ def test_what_is_proven_is_equal(
 @pytest.mark.parametrize("row", range(6))
 def test_typical_layers_are_proven(form: Form, row: int) -> None:
     rng = np.random.default_rng(row)
-    zero = -128 if form == "floor" else int(rng.integers(-128, 128))
+    zero = int(rng.integers(-128, 128)) if form == "sign" else -128
     requants = [quantize_multiplier(2.0 ** rng.uniform(-12, -6)) for _ in range(640)]
-    high = rng.integers(1 << 10, 1 << (22 if form == "floor" else 28), 640)
+    high = rng.integers(1 << 10, 1 << (28 if form == "sign" else 22), 640)
     began = time.process_time()
     proven = prove_short(
         requants,
@@ -127,7 +138,7 @@ def test_a_planted_wrong_number_differs(form: Form) -> None:
     short = _prove(requant, -128, (-128, 127), -400_000, 400_000, form)
     assert short is not None
     acc = np.arange(-400_000, 400_001)
-    step = 128 if form == "floor" else 1
+    step = 1 << (short.pre_shift - 1)
     wrong = [
         dataclasses.replace(short, constant=short.constant + step),
         dataclasses.replace(short, constant=short.constant - step),
@@ -146,12 +157,22 @@ def test_sign_needs_a_second_rounding() -> None:
     assert _prove(requant, 0, (-128, 127), -100, 100, "floor") is not None
 
 
-def test_floor_needs_negative_results_out_of_reach() -> None:
+@pytest.mark.parametrize("form", ["floor", "fixed"])
+def test_floor_needs_negative_results_out_of_reach(form: Form) -> None:
     requant = quantize_multiplier(2.0**-9)
-    assert _prove(requant, 0, (-128, 127), -20_000, 20_000, "floor") is None
-    assert _prove(requant, 0, (-128, 127), 0, 20_000, "floor") is not None
-    assert _prove(requant, 0, (0, 127), -20_000, 20_000, "floor") is None  # clamped at zero
-    assert _prove(requant, -128, (-128, 127), -20_000, 20_000, "floor") is not None
+    assert _prove(requant, 0, (-128, 127), -20_000, 20_000, form) is None
+    assert _prove(requant, 0, (-128, 127), 0, 20_000, form) is not None
+    assert _prove(requant, 0, (0, 127), -20_000, 20_000, form) is None  # clamped at zero
+    assert _prove(requant, -128, (-128, 127), -20_000, 20_000, form) is not None
+
+
+def test_fixed_shifts_before_as_much_as_its_shift_behind_lacks() -> None:
+    for right in range(3, 12):
+        requant = Requant(multiplier=1518500250, shift=-right)
+        short = _prove(requant, -128, (-128, 127), -20_000, 200_000, "fixed")
+        most = PRE_SHIFTS["fixed"][1]
+        wanted = FIXED_SHIFT + 1 - right
+        assert short.pre_shift == wanted if short else wanted > most
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -166,7 +187,7 @@ def test_a_clamp_that_saturation_does_not_do_must_be_out_of_reach(form: Form) ->
 @pytest.mark.parametrize("form", FORMS)
 def test_32_bits_are_enough_or_nothing_is_proven(form: Form) -> None:
     requant = quantize_multiplier(2.0**-12)
-    most = INT32_MAX >> PRE_SHIFT[form]
+    most = INT32_MAX >> PRE_SHIFTS[form][0]
     assert _prove(requant, -128, (-128, 127), -most, most, form) is not None
     assert _prove(requant, -128, (-128, 127), -most, most + 1, form) is None
     assert _prove(requant, -128, (-128, 127), -most - 2, 0, form) is None
@@ -178,8 +199,8 @@ def test_32_bits_are_enough_or_nothing_is_proven(form: Form) -> None:
 @pytest.mark.parametrize("more", range(6))
 def test_large_shifts_are_proven(more: int) -> None:
     """Beyond MAX_SHIFT a shorter multiplier still tells accumulators apart."""
-    limit = INT32_MAX >> PRE_SHIFT["floor"]
-    shift = MAX_SHIFT + 1 - PRE_SHIFT["floor"] + more
+    limit = INT32_MAX >> PRE_SHIFTS["floor"][0]
+    shift = MAX_SHIFT + 1 - PRE_SHIFTS["floor"][0] + more
     requant = Requant(multiplier=1518500250, shift=-shift)
     short = _prove(requant, -128, (-128, 127), -limit, limit, "floor")
     assert short is not None and short.shift == MAX_SHIFT
@@ -200,7 +221,7 @@ def test_dead_channels_are_proven(form: Form, shift: int) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_factor_of_zero_is_proven(form: Form) -> None:
-    limit = INT32_MAX >> PRE_SHIFT[form]
+    limit = INT32_MAX >> PRE_SHIFTS[form][1]
     short = _prove(Requant(multiplier=0, shift=0), 7, (-128, 127), -limit, limit, form)
     assert short is not None
     assert set(_short(short, np.array([-limit, -1, 0, limit])).tolist()) == {7}

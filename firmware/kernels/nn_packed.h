@@ -1,7 +1,8 @@
 /* Kernels on packed weights: what the code generator calls on cores with fast 16-bit products.
  *
  * A convolution runs four pixels at a time. Their inputs are gathered as 16-bit values, and the
- * channels' weights come as one stream that is read from front to back.
+ * channels' weights come as one stream that is read from front to back. A depthwise convolution
+ * runs four channels at a time, over pairs of rows.
  */
 #ifndef NN_PACKED_H
 #define NN_PACKED_H
@@ -13,7 +14,8 @@
  * Clamping to -128..127 is all the clamping there is. */
 typedef enum {
     NN_FLOOR, /* ((256 * sum * multiplier >> 32) + constant) >> shift */
-    NN_SIGN   /* (round(2 * sum * multiplier / 2^32) + (sum >> 31) + constant) >> shift */
+    NN_SIGN,  /* (round(2 * sum * multiplier / 2^32) + (sum >> 31) + constant) >> shift */
+    NN_FIXED  /* (((sum << p) * multiplier >> 32) + constant) >> 12, p in 2..8 */
 } nn_form_t;
 
 /* The weights of two output channels A and B at a time. A pair in the stream, in words:
@@ -88,7 +90,7 @@ typedef struct {
     int32_t batches, input_depth, output_depth;
 } nn_dense_t;
 
-#define NN_GROUP 4
+#define NN_GROUP 4 /* output channels */
 
 /* One vector times `groups` groups. x: 2 * steps inputs, int8, or int16 when wide and then of each
  * four first 0 and 2, then 1 and 3. */
@@ -102,5 +104,43 @@ void nn_fully_connected_packed_s8(const nn_dense_t *p, const int8_t *input, int8
 /* scratch: 4 * steps bytes. */
 void nn_fully_connected_wide_s8(const nn_dense_t *p, const int8_t *input, int8_t *output,
                                 int8_t *scratch);
+
+#define NN_COLUMNS 6    /* at most so many columns of outputs at a time */
+#define NN_PAIR_SLOTS 3 /* places for pairs of rows in the ring: even, odd, even again */
+
+/* Depthwise, windows of 3 x 3 with stride 1, dilation 1 and one output for each input channel. */
+typedef struct nn_depthwise_packed {
+    nn_shape_t input, output;
+    int32_t pad_h, pad_w;
+    int32_t pad_word;      /* four bytes, each the input's zero point */
+    int32_t inside;        /* columns of the input that windows reach */
+    int32_t columns;       /* of a padded row: output.w + 2 */
+    int32_t block;         /* columns at a time, 1 .. NN_COLUMNS and at most output.w */
+    nn_form_t form;        /* NN_FIXED or NN_SIGN */
+    const int32_t *values; /* [c][3]: first value of the sum << p, multiplier, constant */
+    const int8_t *taps;    /* [c][10]: weights, row by row; then p, or the shift of NN_SIGN */
+} nn_depthwise_packed_t;
+
+/* A channel in the stream, in words: halfwords (w0, w1) and (w1, w2) of each column of the window,
+ * shifted left by p (by 1 in NN_SIGN); first value, multiplier, constant, shift. */
+#define NN_CHANNEL_WORDS 10
+
+/* Up to four channels that lie side by side. */
+typedef struct {
+    const int32_t *stream;
+    uint32_t *ring;      /* [columns][NN_PAIR_SLOTS][4]: words of rows 2k and 2k + 1 */
+    const int8_t *input; /* of 4 channels; the last `channels` of them are computed */
+    int8_t *output;      /* of the first channel that is computed */
+    int32_t channels;
+} nn_depthwise_group_t;
+
+/* One image. The ring's borders hold the zero point. Of an input row nothing is read after the
+ * outputs of the pair of rows have been written that reaches beyond it. */
+void nn_depthwise_group_s8(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
+
+/* scratch: 4 * NN_GROUP * NN_CHANNEL_WORDS + 48 * columns bytes. c is at least 4. The output may
+ * lie on the input where quantize/lowering says so. */
+void nn_depthwise_conv_2d_packed_s8(const nn_depthwise_packed_t *p, const int8_t *input,
+                                    int8_t *output, int8_t *scratch);
 
 #endif

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from quantize.lowering.base import LoweredStep
 from quantize.lowering.conv import lower_conv
 from quantize.lowering.dense import lower_dense
+from quantize.lowering.depthwise import lower_depthwise
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
 
@@ -15,7 +16,11 @@ from quantize.tflite.graph import Graph
 Lowering = Callable[[Graph, Step, int], LoweredStep | None]
 KERNEL_SETS: dict[str, Mapping[str, Lowering]] = {
     "ref": {},
-    "armv7em": {"CONV_2D": lower_conv, "FULLY_CONNECTED": lower_dense},
+    "armv7em": {
+        "CONV_2D": lower_conv,
+        "DEPTHWISE_CONV_2D": lower_depthwise,
+        "FULLY_CONNECTED": lower_dense,
+    },
 }
 __all__ = ["KERNEL_SETS", "LoweredStep", "lower"]
 

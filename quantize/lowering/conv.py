@@ -30,7 +30,12 @@ C_FORMS: dict[Form, str] = {"floor": "NN_FLOOR", "sign": "NN_SIGN"}  # the short
 
 def lower_conv(graph: Graph, step: Step, room: int) -> LoweredStep | None:
     """A packed kernel; None where its short requantisation or its packing is not exact."""
-    p = _flattened(step.params)
+    return convolution(step, step.params)
+
+
+def convolution(step: Step, p: ConvParams) -> LoweredStep | None:
+    """A step that is the convolution `p`, with weights [out_c, kh, kw, in_c]; None as above."""
+    p = _flattened(p)
     requants = short_requants(p, p.weights.reshape(len(p.weights), -1), tuple(C_FORMS))
     if requants is None:
         return None

@@ -13,15 +13,18 @@ from quantize.ops.window import OutputStage
 from quantize.proofs import Form, ShortRequant, acc_bounds, prove_short
 from quantize.scheme import IntArray, wrap32
 
-_LARGEST_SUM = 1 << 23  # 256 times a sum of channel A must fit 32 bits
+PAIR_LIMIT = 1 << 23  # 256 times a sum of channel A must fit 32 bits
 
 
 def short_requants(
-    p: OutputStage, weights: npt.NDArray[Any], forms: Sequence[Form]
+    p: OutputStage, weights: npt.NDArray[Any], forms: Sequence[Form], limit: int = PAIR_LIMIT
 ) -> tuple[ShortRequant, ...] | None:
-    """The first short form that is proven for all of weights [channels, taps], None without."""
+    """The first short form that is proven for all of weights [channels, taps], None without.
+
+    Sums that may reach `limit` are not proven.
+    """
     low, high = acc_bounds(weights, p.bias, p.input_offset, -128, 127, padded=True)
-    if int(low.min()) <= -_LARGEST_SUM or int(high.max()) >= _LARGEST_SUM:
+    if int(low.min()) <= -limit or int(high.max()) >= limit:
         return None
     for form in forms:
         proven = prove_short(

@@ -1,0 +1,347 @@
+/* void nn_depthwise_group_s8(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group)
+ *
+ * Depthwise 3 x 3, stride 1, up to four channels of one image; nn_packed.h describes the operands,
+ * twin/nn_depthwise_group_s8.c says the same in C.
+ *
+ * Rows come in pairs: a word of the ring holds rows 2k and 2k + 1 of the padded image. Two output
+ * rows need two pairs, P0 and P1, and for each column of the window 4 multiplies do 6 MACs:
+ *
+ *   out[2k]     += SMLAD(w01, P0) + SMLATB(w12, P1)
+ *   out[2k + 1] += SMLABT(w01, P0) + SMLAD(w12, P1)
+ *
+ * A pair is P1 first and P0 later. Even pairs are stored twice, so that P0 and P1 always are
+ * neighbours in the order even, odd, even; k decides which two of the three are meant.
+ *
+ *   two outputs: 2 loads, 12 multiplies, 1 VMOV; VMOV, 4 to requantise, 2 stores = 22
+ *   (30 with the sign form); a channel of a block 19; a column of a pair of rows 15 or 17.
+ *
+ * Up to six columns are unrolled; fewer enter in the middle. Their sums lie in s0-s11 while r0-r5
+ * hold the weights; then these registers hold what the requantisation needs. The data of the two
+ * columns before lies in r7-r8 and r9-r10, which change roles from column to column: hence two
+ * ways in.
+ *
+ * Stack: 172 bytes. Rounding: double, in the short forms that quantize/proofs.py has proven.
+ */
+    .syntax unified
+    .cpu cortex-m4
+    .fpu fpv4-sp-d16
+    .thumb
+
+#define COLUMNS 6
+#define COLUMN_BYTES 60 /* of the code of a column: entry addresses depend on it */
+#define TAIL_BYTES 28
+#define SHIFT 12
+
+/* The frame: what LDM fetches at once comes first. */
+#define STEP_1 0 /* bytes from one output column to the next; then 3 and 5 times that */
+#define END 12   /* of the outputs of the last channel */
+#define TAIL 16  /* where the requantisation starts */
+#define HEAD 20  /* where a channel starts */
+#define ENTRY 24 /* where its columns start */
+#define PARAMS 28
+#define GROUP 32
+#define ROW 36   /* of the padded image minus pad_h, then its address */
+#define OUTPUT 44
+#define LEFT 48  /* output rows, then the number of pairs loaded */
+#define BLOCK 56 /* its data, its outputs, columns behind it */
+#define NEXT_ROW 68
+#define SUMS 72
+#define FRAME 120
+
+    .section .text.nn_depthwise_group_s8, "ax", %progbits
+    .balign 4
+    .global nn_depthwise_group_s8
+    .thumb_func
+    .type nn_depthwise_group_s8, %function
+nn_depthwise_group_s8:
+    push {r4-r11, lr}
+    vpush {s16-s19}
+    sub sp, sp, #FRAME
+    str r0, [sp, #PARAMS]
+    str r1, [sp, #GROUP]
+    ldrd r2, r3, [r1, #8]    /* input, output */
+    ldr r4, [r0, #12]        /* c */
+    ldr r5, [r0, #52]        /* block */
+    rsb r6, r5, #COLUMNS     /* columns to skip */
+    add r7, r4, r4, lsl #1
+    add r8, r4, r4, lsl #2
+    stm sp, {r4, r7, r8}
+    movs r9, #COLUMN_BYTES
+    adr r10, .Lcolumns
+    mla r9, r6, r9, r10
+    adds r9, r9, #1
+    str r9, [sp, #ENTRY]
+    adr r9, .Lhead_even
+    adr r10, .Lhead_odd
+    tst r6, #1
+    it ne
+    movne r9, r10
+    adds r9, r9, #1
+    str r9, [sp, #HEAD]
+    ldr r7, [r0, #56]        /* form */
+    adr r9, .Lsign
+    cmp r7, #1
+    beq 1f
+    adr r9, .Lfixed
+    movs r10, #TAIL_BYTES
+    mla r9, r6, r10, r9
+    mls r3, r6, r4, r3       /* the skipped columns lie before the first */
+1:  adds r9, r9, #1
+    str r9, [sp, #TAIL]
+    str r3, [sp, #OUTPUT]
+    ldr r6, [r0, #32]        /* pad_h */
+    ldr r7, [r0, #8]
+    muls r7, r4, r7          /* bytes of a row */
+    mls r2, r6, r7, r2
+    negs r6, r6
+    strd r6, r2, [sp, #ROW]
+    ldr r3, [r0, #20]        /* output.h */
+    movs r4, #0
+    strd r3, r4, [sp, #LEFT]
+
+/* Load a pair of rows: r7 and r9 point to their pixels, which lie r8 and r10 apart. */
+.Lrow:
+    ldr r0, [sp, #PARAMS]
+    ldrd r1, r2, [sp, #ROW]
+    add r3, r0, #4
+    ldm r3, {r3, r4, r6}     /* h, w, c */
+    muls r4, r6, r4
+    add r5, r0, #40          /* the zero point's word */
+    mov r7, r2
+    mov r8, r6
+    cmp r1, r3
+    itt hs                   /* above or below the image */
+    movhs r7, r5
+    movhs r8, #0
+    adds r1, r1, #1
+    add r2, r2, r4
+    mov r9, r2
+    mov r10, r6
+    cmp r1, r3
+    itt hs
+    movhs r9, r5
+    movhs r10, #0
+    adds r1, r1, #1
+    add r2, r2, r4
+    strd r1, r2, [sp, #ROW]
+    ldr r1, [sp, #GROUP]
+    ldr r11, [r1, #4]
+    ldr r1, [r0, #36]        /* pad_w */
+    ldr r2, [r0, #44]        /* inside */
+    movs r3, #48
+    mla r11, r1, r3, r11
+    ldr r4, [sp, #LEFT + 4]
+    adds r5, r4, #1
+    str r5, [sp, #LEFT + 4]
+    lsls r4, r4, #31
+    it ne
+    addne r11, r11, #16
+    mla lr, r2, r3, r11
+    bne .Lodd_pair
+
+    .macro widen
+    ldr r0, [r7]
+    ldr r1, [r9]
+    add r7, r7, r8
+    add r9, r9, r10
+    sxtb16 r2, r0
+    sxtb16 r0, r0, ror #8
+    sxtb16 r3, r1
+    sxtb16 r1, r1, ror #8
+    pkhbt r4, r2, r3, lsl #16
+    pkhbt r5, r0, r1, lsl #16
+    pkhtb r6, r3, r2, asr #16
+    pkhtb r12, r1, r0, asr #16
+    stmia r11!, {r4, r5, r6, r12}
+    .endm
+
+.Leven_pair:
+    widen
+    adds r11, r11, #16
+    stmia r11!, {r4, r5, r6, r12}
+    cmp r11, lr
+    bne .Leven_pair
+    b .Lloaded
+.Lodd_pair:
+    widen
+    adds r11, r11, #32
+    cmp r11, lr
+    bne .Lodd_pair
+.Lloaded:
+    ldr r5, [sp, #LEFT + 4]
+    cmp r5, #1
+    beq .Lrow
+
+    ldr r4, [sp, #PARAMS]
+    ldr r6, [sp, #GROUP]
+    ldr r0, [r6, #4]
+    ldr r7, [r6, #16]
+    rsb r7, r7, #4           /* channels that are left alone */
+    add r0, r0, r7, lsl #2
+    ands r5, r5, #1
+    add r0, r0, r5, lsl #4   /* P0 of the first column */
+    ldr r1, [sp, #OUTPUT]
+    ldrd r2, r5, [r4, #24]   /* output.w, c */
+    muls r5, r2, r5
+    ldr r7, [sp, #LEFT]
+    cmp r7, #1
+    it eq
+    moveq r5, #0             /* the second row does not exist: under the first */
+    str r5, [sp, #NEXT_ROW]
+    ldr r7, [r4, #52]
+    subs r2, r2, r7
+
+.Lblock:
+    str r2, [sp, #BLOCK + 8]
+    strd r0, r1, [sp, #BLOCK]
+    ldr r6, [sp, #GROUP]
+    ldr r3, [r6]             /* stream */
+    ldr r4, [r6, #16]
+    vmov s12, s13, r3, r0
+    add r4, r4, r1
+    str r4, [sp, #END]
+    ldr r5, [sp, #NEXT_ROW]
+    add r5, r5, r1
+    vmov s14, s15, r1, r5
+    ldr pc, [sp, #HEAD]
+
+    .macro head p0, p1, q0, q1
+    vmov r12, lr, s12, s13
+    ldmia r12!, {r0-r6}
+    vldmia r12!, {s16-s18}
+    add r11, lr, #4
+    vmov s12, s13, r12, r11
+    ldr \p0, [lr]
+    ldr \p1, [lr, #16]
+    ldr \q1, [lr, #64]
+    ldr \q0, [lr, #48]!
+    ldr pc, [sp, #ENTRY]
+    .endm
+
+    .balign 4
+.Lhead_even:
+    head r7, r8, r9, r10
+    .balign 4
+.Lhead_odd:
+    head r9, r10, r7, r8
+
+    .macro column p0, p1, q0, q1, s0, s1
+    smlad r11, r0, \p0, r6
+    smlatb r11, r1, \p1, r11
+    smlabt r12, r0, \p0, r6
+    smlad r12, r1, \p1, r12
+    ldr \p1, [lr, #64]
+    ldr \p0, [lr, #48]!
+    smlad r11, r2, \q0, r11
+    smlatb r11, r3, \q1, r11
+    smlabt r12, r2, \q0, r12
+    smlad r12, r3, \q1, r12
+    smlad r11, r4, \p0, r11
+    smlatb r11, r5, \p1, r11
+    smlabt r12, r4, \p0, r12
+    smlad r12, r5, \p1, r12
+    vmov \s0, \s1, r11, r12
+    .endm
+
+    .balign 4
+.Lcolumns:
+    column r7, r8, r9, r10, s0, s1
+    column r9, r10, r7, r8, s2, s3
+    column r7, r8, r9, r10, s4, s5
+    column r9, r10, r7, r8, s6, s7
+    column r7, r8, r9, r10, s8, s9
+    column r9, r10, r7, r8, s10, s11
+    .if (. - .Lcolumns) - COLUMNS * COLUMN_BYTES
+    .error "a column has another size"
+    .endif
+
+    vmov r2, r3, s16, s17    /* multiplier, constant */
+    vmov r7, r8, s14, s15    /* the outputs of both rows */
+    adds r9, r7, #1
+    add r11, r8, #1
+    vmov s14, s15, r9, r11
+    ldm sp, {r4, r5, r6, r10, pc}
+
+    .balign 4
+.Lsign:
+    ldr r5, [sp, #PARAMS]
+    add r11, sp, #SUMS
+    ldr r5, [r5, #52]
+    vstmia r11, {s0-s11}
+    add r12, r11, #COLUMNS * 8
+    sub r11, r12, r5, lsl #3
+    vmov r5, s18             /* shift */
+2:  ldrd r0, r1, [r11], #8
+    smmlar r6, r0, r2, r3
+    smmlar lr, r1, r2, r3
+    add r6, r6, r0, asr #31
+    add lr, lr, r1, asr #31
+    asrs r6, r6, r5
+    asr lr, lr, r5
+    ssat r6, #8, r6
+    ssat lr, #8, lr
+    strb lr, [r8]
+    strb r6, [r7]
+    add r8, r8, r4
+    add r7, r7, r4
+    cmp r11, r12
+    bne 2b
+    b .Lchannel_done
+
+    .macro tail s0, s1, place:vararg
+    vmov r0, r1, \s0, \s1
+    smmla r0, r0, r2, r3
+    smmla r1, r1, r2, r3
+    ssat r0, #8, r0, asr #SHIFT
+    ssat r1, #8, r1, asr #SHIFT
+    strb.w r1, [r8\place]
+    strb.w r0, [r7\place]
+    .endm
+
+    .balign 4
+.Lfixed:
+    tail s0, s1
+    tail s2, s3, , r4
+    tail s4, s5, , r4, lsl #1
+    tail s6, s7, , r5
+    tail s8, s9, , r4, lsl #2
+    tail s10, s11, , r6
+    .if (. - .Lfixed) - COLUMNS * TAIL_BYTES
+    .error "a tail has another size"
+    .endif
+
+.Lchannel_done:
+    cmp r9, r10
+    it ne
+    ldrne pc, [sp, #HEAD]
+
+    ldr r2, [sp, #BLOCK + 8]
+    cbz r2, .Lrows_done
+    ldrd r0, r1, [sp, #BLOCK]
+    ldr r5, [sp, #PARAMS]
+    ldr r5, [r5, #52]
+    cmp r5, r2
+    it gt
+    movgt r5, r2             /* the last block overlaps the one before */
+    subs r2, r2, r5
+    mla r1, r5, r4, r1
+    movs r6, #48
+    mla r0, r5, r6, r0
+    b .Lblock
+
+.Lrows_done:
+    ldr r5, [sp, #PARAMS]
+    ldrd r3, r5, [r5, #24]
+    muls r3, r5, r3
+    ldr r1, [sp, #OUTPUT]
+    add r1, r1, r3, lsl #1
+    str r1, [sp, #OUTPUT]
+    ldr r3, [sp, #LEFT]
+    subs r3, r3, #2
+    str r3, [sp, #LEFT]
+    bgt .Lrow
+
+    add sp, sp, #FRAME
+    vpop {s16-s19}
+    pop {r4-r11, pc}
+    .size nn_depthwise_group_s8, . - nn_depthwise_group_s8

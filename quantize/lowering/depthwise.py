@@ -1,0 +1,96 @@
+"""DEPTHWISE_CONV_2D as nn_depthwise_conv_2d_packed_s8, or as a convolution where it is one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from quantize.lowering.base import LoweredStep
+from quantize.lowering.conv import convolution
+from quantize.lowering.packing import short_requants, words_constant
+from quantize.ops.base import CCall, c_int, c_shape, int_constant_array
+from quantize.ops.conv_2d import ConvParams
+from quantize.proofs import Form
+from quantize.reference import Step
+from quantize.scheme import IntArray
+from quantize.tflite.graph import Graph
+
+C_FORMS: dict[Form, str] = {"fixed": "NN_FIXED", "sign": "NN_SIGN"}  # the shorter first
+KERNEL = 3
+GROUP = 4  # channels at a time
+COLUMNS = 6  # of outputs, at most so many at a time
+CHANNEL_BYTES = 40  # of a channel's expanded weights
+COLUMN_BYTES = 48  # of a column of the ring: three pairs of rows of four channels
+
+
+def lower_depthwise(graph: Graph, step: Step, room: int) -> LoweredStep | None:
+    """The packed kernel; None where its requantisation is not exact or its window another."""
+    p: ConvParams = step.params
+    if p.input_shape[3] == 1:
+        full = replace(p, weights=np.ascontiguousarray(p.weights.transpose(3, 1, 2, 0)))
+        return convolution(step, full)
+    weights = _three_by_three(p)
+    if weights is None:
+        return None
+    requants = short_requants(p, weights, tuple(C_FORMS), limit=1 << 31)
+    if requants is None:
+        return None
+    columns = p.output_shape[2] + KERNEL - 1
+    first = p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)
+    values = [
+        (start << r.pre_shift, r.multiplier, r.constant)
+        for start, r in zip(first.tolist(), requants, strict=True)
+    ]
+    shifts = [r.shift if r.form == "sign" else r.pre_shift for r in requants]
+    taps = np.column_stack([weights, shifts])
+    call = CCall(
+        function="nn_depthwise_conv_2d_packed_s8",
+        params_type="nn_depthwise_packed_t",
+        params={
+            "input": c_shape(p.input_shape),
+            "output": c_shape(p.output_shape),
+            "pad_h": str(p.window.pad[0]),
+            "pad_w": str(p.window.pad[1]),
+            "pad_word": c_int(int(np.full(4, -p.input_offset, np.int8).view(np.int32)[0])),
+            "inside": str(min(p.input_shape[2], columns - p.window.pad[1])),
+            "columns": str(columns),
+            "block": str(_block(p.output_shape[2])),
+            "form": C_FORMS[requants[0].form],
+            "values": "@values",
+            "taps": "@taps",
+        },
+        constants=(
+            words_constant("values", np.array(values)),
+            int_constant_array("taps", "int8_t", taps.astype(np.int8)),
+        ),
+        scratch_bytes=GROUP * CHANNEL_BYTES + columns * COLUMN_BYTES,
+    )
+    return LoweredStep(step=step, calls=(call,), in_place=(0,) if _works_in_place(p) else ())
+
+
+def _three_by_three(p: ConvParams) -> IntArray | None:
+    """Weights [channels, 9], a smaller window with zeros around it; None for another window."""
+    w = p.window
+    plain = w.stride == (1, 1) and w.dilation == (1, 1) and p.depth_multiplier == 1
+    if not plain or max(w.kernel) > KERNEL or p.input_shape[3] < GROUP:
+        return None
+    missing = [(0, KERNEL - size) for size in w.kernel]
+    full = np.pad(p.weights[0].astype(np.int64), (*missing, (0, 0)))
+    return full.reshape(KERNEL * KERNEL, -1).T
+
+
+def _block(width: int) -> int:
+    """Columns at a time: as many in each block."""
+    return -(-width // -(-width // COLUMNS))
+
+
+def _works_in_place(p: ConvParams) -> bool:
+    """Whether every row is in the ring before an output of its channels lies on it."""
+    _, out_h, out_w, _ = p.output_shape
+    _, in_h, in_w, _ = p.input_shape
+    rows = np.arange(0, out_h, 2)
+    written = np.minimum(rows + 2, out_h) * out_w
+    loaded = rows + 4 - p.window.pad[0]
+    fits = (written <= np.clip(loaded, 0, None) * in_w) | (loaded >= in_h)
+    return bool(fits.all()) and out_h * out_w <= in_h * in_w
