@@ -8,6 +8,7 @@ from quantize.lowering.base import LoweredStep
 from quantize.lowering.conv import lower_conv
 from quantize.lowering.dense import lower_dense
 from quantize.lowering.depthwise import lower_depthwise
+from quantize.lowering.elementwise import lower_sum
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
 
@@ -17,9 +18,11 @@ Lowering = Callable[[Graph, Step, int], LoweredStep | None]
 KERNEL_SETS: dict[str, Mapping[str, Lowering]] = {
     "ref": {},
     "armv7em": {
+        "ADD": lower_sum,
         "CONV_2D": lower_conv,
         "DEPTHWISE_CONV_2D": lower_depthwise,
         "FULLY_CONNECTED": lower_dense,
+        "SUB": lower_sum,
     },
 }
 __all__ = ["KERNEL_SETS", "LoweredStep", "lower"]

@@ -43,12 +43,19 @@ def _strides(shape: tuple[int, ...], rank: int) -> list[int]:
     return [0 if d == 1 else math.prod(padded[i + 1 :]) for i, d in enumerate(padded)]
 
 
+def merged_walk(
+    a: tuple[int, ...], b: tuple[int, ...], output: tuple[int, ...]
+) -> list[tuple[int, ...]]:
+    """(count, stride of a, stride of b) of the walk over two operands of these shapes."""
+    rank = len(output)
+    return merge_axes(list(zip(output, _strides(a, rank), _strides(b, rank), strict=True)))
+
+
 def broadcast_fields(
     a: tuple[int, ...], b: tuple[int, ...], output: tuple[int, ...]
 ) -> dict[str, str]:
     """The walk over two operands of these shapes as the fields of an nn_broadcast_t."""
-    rank = len(output)
-    axes = merge_axes(list(zip(output, _strides(a, rank), _strides(b, rank), strict=True)))
+    axes = merged_walk(a, b, output)
     padded = [(1, 0, 0)] * (MAX_RANK - len(axes)) + axes
     return {
         field: "{" + ", ".join(str(axis[k]) for axis in padded) + "}"

@@ -1,0 +1,233 @@
+"""The armv7em kernels of ADD and SUB equal TFLite Micro; weighted sums are proven, or not used."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from host_tools import __main__ as command
+from model.files import write_bytes
+from quantize.golden import Golden, make_golden, random_inputs, save_golden
+from quantize.linear import FRACTION, SHIFT, LinearForm, prove_linear
+from quantize.lowering import lower
+from quantize.manifest import compile_model
+from quantize.ops.add import ADD, AddParams
+from quantize.reference import compile_graph
+from quantize.scheme import INT32_MAX, INT32_MIN, IntArray, quantize_multiplier
+from quantize.tflite.reader import parse_model
+from tests.factory import ModelBuilder
+from tests.host_c import HostModel
+
+CODES = np.arange(-128, 128, dtype=np.int64)
+CASES = 6
+# operands that the fast kernel walks: whole tensors, and rows of which an operand has one
+WALKED = (
+    *(([n], [n]) for n in (1, 2, 3, 4, 5, 8, 15, 17)),
+    ([2, 3, 4, 5], [2, 3, 4, 5]),
+    ([3, 5], [5]),
+    ([1, 7], [4, 7]),
+    ([2, 2, 3, 8], [1, 1, 3, 8]),
+)
+# and what is left to the reference kernel
+OTHERS = (([3, 5], [3, 1]), ([4, 1, 6], [1, 3, 6]), ([2, 3, 4], [1]))
+
+
+def _params(
+    scales: Sequence[float], zeros: Sequence[int], act: tuple[int, int] = (-128, 127)
+) -> AddParams:
+    """Of an ADD with these scales and zero points of a, b and the output."""
+    twice = 2.0 * max(scales[:2])
+    return AddParams(
+        shapes=((256, 1), (1, 256)),
+        output_shape=(256, 256),
+        offsets=(-zeros[0], -zeros[1]),
+        output_offset=zeros[2],
+        act_min=act[0],
+        act_max=act[1],
+        left_shift=20,
+        requants=(quantize_multiplier(scales[0] / twice), quantize_multiplier(scales[1] / twice)),
+        output_requant=quantize_multiplier(twice / (scales[2] * (1 << 20))),
+    )
+
+
+def _outputs(p: AddParams) -> npt.NDArray[np.int8]:
+    pairs = [np.repeat(CODES, 256).astype(np.int8), np.tile(CODES, 256).astype(np.int8)]
+    result: npt.NDArray[np.int8] = np.asarray(ADD.reference(p, pairs)).reshape(256, 256)
+    return result
+
+
+def _form(form: LinearForm) -> IntArray:
+    """What the kernel computes, with a check that nothing leaves 32 bits."""
+    a, b = ((CODES * factor) >> FRACTION for factor in (form.a_factor, form.b_factor))
+    sums: IntArray = a[:, None] + b[None, :] + form.constant
+    for numbers in (sums, np.array(dataclasses.astuple(form))):
+        assert numbers.min() >= INT32_MIN and numbers.max() <= INT32_MAX, form
+    return np.clip(sums >> SHIFT, -128, 127)
+
+
+def _prove(p: AddParams, scales: Sequence[float]) -> LinearForm | None:
+    return prove_linear(_outputs(p), scales[0] / scales[2], scales[1] / scales[2])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_typical_parameters_are_proven(seed: int) -> None:
+    """Scales of both inputs within a factor of 8 of the output's."""
+    rng = np.random.default_rng(seed)
+    proven = 0
+    for _ in range(200):
+        output = float(np.exp(rng.uniform(-6, 0)))
+        scales = [output * 2.0 ** rng.uniform(-3, 3), output * 2.0 ** rng.uniform(-3, 3), output]
+        zeros = [int(z) for z in rng.integers(-128, 128, 3)]
+        p = _params(scales, [*zeros[:2], -128 if rng.random() < 0.5 else zeros[2]])
+        form = _prove(p, scales)
+        if form is not None:
+            assert np.array_equal(_form(form), _outputs(p)), (scales, zeros)
+            proven += 1
+    assert proven >= 190
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.floats(-6, 6), min_size=2, max_size=2),
+    st.lists(st.integers(-128, 127), min_size=3, max_size=3),
+    st.sampled_from([(-128, 127), (-128, 100), (-100, 127), (5, 5), (127, 127), (20, -20)]),
+)
+def test_what_is_proven_is_equal(logs: list[float], zeros: list[int], act: tuple[int, int]) -> None:
+    scales = [2.0 ** logs[0], 2.0 ** logs[1], 1.0]
+    p = _params(scales, zeros, act)
+    form = _prove(p, scales)
+    if form is not None:
+        assert np.array_equal(_form(form), _outputs(p)), form
+
+
+@pytest.mark.parametrize("field", ["a_factor", "b_factor", "constant"])
+def test_a_planted_wrong_number_differs(field: str) -> None:
+    """The comparison above sees a factor that is off by 2**-12 of an output code."""
+    scales = (0.0517, 0.04313, 0.07159)
+    p = _params(scales, (3, -20, 11))
+    form = _prove(p, scales)
+    assert form is not None
+    shift = SHIFT + (0 if field == "constant" else FRACTION) - 12
+    wrong = dataclasses.replace(form, **{field: getattr(form, field) + (1 << shift)})
+    assert not np.array_equal(_form(wrong), _outputs(p))
+
+
+def test_factors_move_where_the_ratios_alone_fail() -> None:
+    scales = (0.2974172532558441, 0.04488546401262283, 0.0449049174785614)
+    p = _params(scales, (-116, -20, 114))
+    form = _prove(p, scales)
+    assert form is not None and form.b_factor != round(scales[1] / scales[2] * 2**28)
+    assert np.array_equal(_form(form), _outputs(p))
+
+
+def test_ties_of_negative_sums_are_not_linear() -> None:
+    """Halves go away from zero, so two thresholds around zero lie closer than all others."""
+    scales = (0.5, 0.5, 1.0)
+    assert _prove(_params(scales, (0, 0, 0)), scales) is None
+    assert _prove(_params(scales, (0, 0, -128)), scales) is not None
+
+
+def test_a_clamp_that_saturation_does_not_do_must_be_out_of_reach() -> None:
+    scales = (0.05, 0.043, 0.071)
+    assert _prove(_params(scales, (3, -20, 11), (-128, 100)), scales) is None
+    assert _prove(_params(scales, (-128, -128, -128), (-120, 127)), scales) is None
+    assert _prove(_params(scales, (0, 0, 100), (-68, 127)), scales) is not None
+    assert _prove(_params(scales, (0, 0, 100), (-67, 127)), scales) is None
+
+
+def test_sums_beyond_32_bits_are_not_proven() -> None:
+    scales = (7.3137, 7.1731, 1.0)
+    assert _prove(_params(scales, (0, 0, -128)), scales) is not None
+    assert _prove(_params(scales, (100, 100, -128)), scales) is None
+    scales = (8.1, 0.1, 1.0)
+    assert _prove(_params(scales, (0, 0, 0)), scales) is None
+
+
+def _quant(rng: np.random.Generator, scale: float) -> dict[str, Any]:
+    zero = -128 if rng.random() < 0.3 else int(rng.integers(-128, 128))
+    return {"scale": [scale * 2.0 ** rng.uniform(-2, 2)], "zero_point": [zero]}
+
+
+def sums(
+    name: str,
+    rng: np.random.Generator,
+    sides: Sequence[tuple[list[int], list[int]]],
+    *,
+    constant: bool = False,
+) -> bytes:
+    """A model with an ADD or SUB for each pair of shapes; `constant`: one operand is."""
+    b, inputs, outputs = ModelBuilder(), [], []
+    for number, shapes in enumerate(sides):
+        fixed = number % 2 if constant else None
+        operands = [
+            b.tensor(
+                shape,
+                **_quant(rng, 0.1),
+                data=rng.integers(-128, 128, shape).astype(np.int8) if side == fixed else None,
+            )
+            for side, shape in enumerate(shapes)
+        ]
+        z = b.tensor(np.broadcast_shapes(*shapes), **_quant(rng, 0.2))
+        b.operator(name, operands, [z], f"{name.capitalize()}Options", 2)
+        inputs += [i for i in operands if not b.tensors[i].buffer]
+        outputs.append(z)
+    return b.pack(inputs, outputs)
+
+
+def _golden(model: bytes, seed: int) -> Golden:
+    return make_golden(model, random_inputs(parse_model(model), CASES, seed))
+
+
+def _kernels(model: bytes) -> list[str]:
+    graph = parse_model(model)
+    lowered = lower(graph, compile_graph(graph), "armv7em")
+    return [call.function for step in lowered for call in step.calls]
+
+
+@pytest.mark.parametrize("constant", [False, True])
+@pytest.mark.parametrize("name", ["ADD", "SUB"])
+def test_host_c_equals_tflite_micro(name: str, constant: bool, tmp_path: Path) -> None:
+    rng = np.random.default_rng(constant)
+    model = sums(name, rng, WALKED + OTHERS, constant=constant)
+    assert _kernels(model) == ["nn_linear_s8"] * len(WALKED) + ["nn_add_s8"] * len(OTHERS)
+    golden = _golden(model, 0)
+    host = HostModel(
+        tmp_path, compile_model(model, golden, tmp_path, name="m", settings={}, kernels="armv7em")
+    )
+    for case in range(CASES):
+        got = host.run(golden.case_inputs(case))
+        for shapes, a, b in zip(WALKED + OTHERS, got, golden.case_outputs(case), strict=True):
+            assert np.array_equal(a, b), (name, shapes, case)
+
+
+@pytest.mark.parametrize("name", ["ADD", "SUB"])
+def test_the_output_lies_on_an_operand(name: str) -> None:
+    model = sums(name, np.random.default_rng(2), [([64], [64]), ([3, 5], [5])])
+    graph = parse_model(model)
+    lowered = lower(graph, compile_graph(graph), "armv7em")
+    assert [step.in_place for step in lowered] == [(0, 1), (0,)]
+
+
+def test_assembly_equals_tflite_micro(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same on the emulated Cortex-M4, where the kernel is machine code."""
+    monkeypatch.setattr(command, "BUILD", tmp_path)
+    model = sums("ADD", np.random.default_rng(4), WALKED)
+    assert set(_kernels(model)) == {"nn_linear_s8"}
+    golden, out_dir = _golden(model, 1), tmp_path / "sums"
+    write_bytes(out_dir / "model.tflite", model)
+    save_golden(out_dir / "golden.npz", golden)
+    gen = out_dir / "gen" / "armv7em"
+    compile_model(model, golden, gen, name="sums", settings={}, kernels="armv7em")
+    assert command.main(["build", "sums", "qemu_m4"]) == 0
+    assert command.main(["parity", "sums", "qemu_m4"]) == 0
+    report = json.loads((out_dir / "qemu_m4" / "parity.json").read_text())
+    assert report["equal"] == report["cases"] == CASES
