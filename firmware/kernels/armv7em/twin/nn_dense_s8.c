@@ -14,7 +14,7 @@ static int32_t nn_in(const nn_dense_t *p, const void *x, int32_t i)
 static int8_t nn_sign_output(int32_t sum, const int32_t *requant, int32_t shift)
 {
     const int64_t product = (int64_t)sum * 2 * requant[0] + (INT64_C(1) << 31);
-    const int32_t value = ((int32_t)(product >> 32) + (sum >> 31) + requant[1]) >> shift;
+    const int32_t value = ((int32_t)(product >> 32) + (sum < 0 ? -1 : 0) + requant[1]) >> shift;
     return (int8_t)(value < -128 ? -128 : value > 127 ? 127 : value);
 }
 

@@ -21,7 +21,7 @@ static int8_t nn_short_output(int32_t sum, nn_form_t form, const int32_t *requan
     const int32_t doubled = form == NN_FLOOR ? 256 : 2;
     const int64_t rounding = form == NN_FLOOR ? 0 : INT64_C(1) << 31;
     const int64_t product = (int64_t)sum * doubled * requant[0] + rounding;
-    const int32_t sign = form == NN_FLOOR ? 0 : sum >> 31;
+    const int32_t sign = form == NN_SIGN && sum < 0 ? -1 : 0;
     const int32_t value = ((int32_t)(product >> 32) + sign + requant[1]) >> shift;
     return (int8_t)(value < -128 ? -128 : value > 127 ? 127 : value);
 }
