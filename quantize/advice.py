@@ -54,7 +54,7 @@ def _types(graph: Graph) -> tuple[set[str], set[str]]:
     used = {i for op in graph.operators for i in (*op.inputs, *op.outputs) if i >= 0}
     tensors = [graph.tensors[i] for i in sorted(used)]
     weights = {t.dtype for t in tensors if t.data is not None and len(t.shape) >= 2}
-    return weights, {t.dtype for t in tensors if t.data is None}
+    return weights, {t.dtype for t in tensors if t.data is None and not t.variable}
 
 
 def _end_types(graph: Graph) -> set[str]:

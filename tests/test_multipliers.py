@@ -83,6 +83,33 @@ def _product(rng: np.random.Generator) -> bytes:
     return b.pack([x], [y])
 
 
+def _lstm(rng: np.random.Generator) -> bytes:
+    """Weights of 0: the cell gate's bias decides alone, and a step of Q3.12 is one of the output.
+
+    Near 0, tanh is the identity; the other gates are open.
+    """
+    b, (source, scale) = ModelBuilder(), _scales(rng, 2)
+    quant = {"scale": [2.0**-12], "zero_point": [-128]}
+    scale *= 2.0**-20
+    x = b.tensor([1, 1, 1], scale=[source], zero_point=[0])
+    fresh = b.tensor([COUNT, 1], scale=[scale], data=np.zeros((COUNT, 1), np.int8))
+    past = b.tensor([COUNT, COUNT], scale=[0.1], data=np.zeros((COUNT, COUNT), np.int8))
+    biases = [np.full(COUNT, 2**30), _near_halves(rng, source * scale * 2**12)]
+    open_gate, cell = (
+        b.tensor([COUNT], dtype="int32", scale=[source * scale], data=v.astype(np.int32))
+        for v in biases
+    )
+    hidden = b.tensor([1, COUNT], **quant)
+    state = b.tensor([1, COUNT], dtype="int16", scale=[2.0**-15])
+    b.tensors[hidden].isVariable = b.tensors[state].isVariable = True
+    y = b.tensor([1, 1, COUNT], **quant)
+    gates = [*[fresh] * 4, *[past] * 4, -1, -1, -1, open_gate, open_gate, cell, open_gate]
+    operands = [x, *gates, -1, -1, hidden, state, -1, -1, -1, -1]
+    name, options = "UNIDIRECTIONAL_SEQUENCE_LSTM", "UnidirectionalSequenceLSTMOptions"
+    b.operator(name, operands, [y], options, fusedActivationFunction=4)
+    return b.pack([x], [y])
+
+
 def _input(model: bytes) -> npt.NDArray[np.int8]:
     graph = parse_model(model)
     tensor = graph.tensors[graph.inputs[0]]
@@ -93,7 +120,10 @@ def _input(model: bytes) -> npt.NDArray[np.int8]:
     return values
 
 
-MODELS: dict[str, Callable[[np.random.Generator], bytes]] = {"BATCH_MATMUL": _product} | {
+MODELS: dict[str, Callable[[np.random.Generator], bytes]] = {
+    "BATCH_MATMUL": _product,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": _lstm,
+} | {
     f"{name}{' per channel' if per_channel else ''}": _biased(name, per_channel)
     for name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
     for per_channel in (False, True)

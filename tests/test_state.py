@@ -17,6 +17,7 @@ from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
 from tests.factory import ModelBuilder
 from tests.factory_matrix import svdf
+from tests.factory_state import lstm
 from tests.host_c import HostModel
 from tests.native_app import compile_app, start_device
 
@@ -45,7 +46,9 @@ def _chain(rng: np.random.Generator) -> bytes:
 
 
 MODELS = {"chain": _chain(np.random.default_rng(5))} | {
-    f"row {row}": svdf(np.random.default_rng(row)) for row in range(6)
+    f"{make.__name__} {row}": make(np.random.default_rng(row))
+    for make in (svdf, lstm)
+    for row in range(6)
 }
 
 

@@ -60,5 +60,7 @@ void nn_resize_bilinear_s8(const nn_resize_t *p, const int8_t *input, int8_t *ou
 void nn_softmax_s8(const nn_softmax_t *p, const int8_t *input, int8_t *output);
 void nn_softmax_s16(const nn_softmax_s16_t *p, const int16_t *input, int16_t *output);
 void nn_svdf_s8(const nn_svdf_t *p, const int8_t *input, void *state, int8_t *output);
+void nn_lstm_s8(const nn_lstm_t *p, const int8_t *input, int8_t *hidden, int16_t *cell,
+                int8_t *output);
 
 #endif

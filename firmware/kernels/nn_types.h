@@ -224,4 +224,23 @@ typedef struct {
     nn_requant_t state_requant, output_requant;
 } nn_svdf_t;
 
+typedef struct {
+    const int8_t *input_weights;                   /* [units][input_depth] */
+    const int8_t *recurrent_weights;               /* [units][units] */
+    const int32_t *bias;                           /* [units] */
+    nn_requant_t input_requant, recurrent_requant; /* to Q3.12 */
+} nn_lstm_gate_t;
+
+typedef struct {
+    int32_t batches, steps, input_depth, units;
+    int32_t batch_rows, step_rows; /* rows of input and output from one to the next */
+    nn_lstm_gate_t input_gate, forget_gate, cell_gate, output_gate;
+    int32_t input_offset;
+    int32_t hidden_offset;               /* the zero point of output and hidden state */
+    int32_t cell_clip;                   /* 0 .. 32767; 32768 does not clip */
+    int32_t tanh_multiplier, tanh_shift; /* of the cell state to 1 / 12288; shifts right */
+    nn_requant_t forget_requant, update_requant, output_requant;
+    const uint16_t *sigmoid; /* [256], of i / 24 in Q0.16 */
+} nn_lstm_t;
+
 #endif

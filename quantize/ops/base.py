@@ -133,10 +133,10 @@ def int8_output(graph: Graph, op: Operator) -> tuple[Tensor, QuantParams]:
 
 
 def int8_weights(
-    graph: Graph, op: Operator, rank: int, dtypes: Sequence[str] = INT8
+    graph: Graph, op: Operator, rank: int, dtypes: Sequence[str] = INT8, *, position: int = 1
 ) -> tuple[Tensor, QuantParams, Int8Array]:
     """Constant weights of the given rank with zero point 0; int4 ones have been unpacked."""
-    tensor = graph.input(op, 1)
+    tensor = graph.input(op, position)
     if tensor.dtype not in dtypes or tensor.data is None:
         fix = f"export constant {' or '.join(dtypes)} weights"
         raise refuse(op, f"weights are {tensor.dtype}", fix)

@@ -23,6 +23,7 @@ MAX_ELEMENTS = 1 << 26
 MAX_SCALE = 2.0**64
 MAX_SCALES = 1 << 17  # of all tensors together
 MAX_INT4 = 1 << 23  # elements of all tensors together, because each is unpacked on its own
+UNUSED = (0,)  # shape of what the converter writes for an LSTM's intermediate tensors
 _ZERO_POINTS = {
     "int4": (-8, 7),
     "int8": (-128, 127),
@@ -108,11 +109,8 @@ def _read_tensor(table: Table, index: int, buffers: list[Table]) -> Tensor:
     if code not in TENSOR_TYPES:
         raise ModelError(f"{table.path}: element type {code} is not one that TFLite defines")
     dtype_name, dtype = TENSOR_TYPES[code]
-    if any(d < 1 for d in shape):
-        raise ModelError(
-            f"{table.path}: shape {list(shape)}: every dimension must be at least 1; "
-            "export the model with a fixed batch size of 1 and no dynamic dimensions"
-        )
+    if any(d < 1 for d in shape) and shape != UNUSED:
+        raise _no_elements(table.path, shape)
     if math.prod(shape) > MAX_ELEMENTS:
         raise ModelError(f"{table.path}: shape {list(shape)}: more than {MAX_ELEMENTS} elements")
     table.array(7, "i32", "shape_signature", MAX_RANK)
@@ -132,6 +130,13 @@ def _read_tensor(table: Table, index: int, buffers: list[Table]) -> Tensor:
         quant=quant,
         data=data,
         variable=variable,
+    )
+
+
+def _no_elements(where: str, shape: tuple[int, ...]) -> ModelError:
+    return ModelError(
+        f"{where}: shape {list(shape)}: every dimension must be at least 1; "
+        "export the model with a fixed batch size of 1 and no dynamic dimensions"
     )
 
 
@@ -285,6 +290,10 @@ def _indices(
 
 def _check_order(graph: Graph, path: str) -> None:
     """Every tensor is written once, and before it is read."""
+    used = {i for op in graph.operators for i in (*op.inputs, *op.outputs) if i >= 0}
+    for i in sorted(used | {*graph.inputs, *graph.outputs}):
+        if graph.tensors[i].shape == UNUSED:
+            raise _no_elements(f"{path}: tensor {i}", UNUSED)
     if not graph.inputs or not graph.outputs or not graph.operators:
         raise ModelError(f"{path}: a model needs at least one input, one output and one operator")
     if len(set(graph.inputs)) != len(graph.inputs):
