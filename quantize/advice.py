@@ -113,7 +113,7 @@ def constant_warnings(graph: Graph, steps: Sequence[Step]) -> Iterator[str]:
                     "the same output for every input; prune them, or check the bias"
                 )
             spans[step.op.outputs[0]] = (int(low.min()), int(high.max()))
-        elif step.spec.alias or step.op.name == "MAX_POOL_2D":
+        elif step.alias or step.op.name == "MAX_POOL_2D":
             spans[step.op.outputs[0]] = source
 
 

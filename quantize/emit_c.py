@@ -18,7 +18,7 @@ from model import __version__
 from quantize.lowering import LoweredStep
 from quantize.ops.base import CCall, CConstant, c_int, int_constant_array
 from quantize.planner import ArenaPlan
-from quantize.tflite.graph import Graph, Operator
+from quantize.tflite.graph import Graph, Operator, Tensor
 
 C_TYPES = {
     "int8": "int8_t",
@@ -84,13 +84,10 @@ def emit_model(
         "sha256_bytes": ", ".join(str(b) for b in bytes.fromhex(sha256)),
         "run_id": run_id,
         "arena_bytes": plan.bytes,
-        "variables": [
-            {"offset": plan.offset(t.index), "bytes": t.bytes, "value": t.first_value}
-            for t in graph.variables
-        ],
+        "variables": [_variable(t, plan) for t in graph.variables],
         "inputs": [_tensor(graph, plan, i) for i in graph.inputs],
         "outputs": [_tensor(graph, plan, i) for i in graph.outputs],
-        "steps": [_step(graph, plan, s) for s in steps if not s.step.spec.alias],
+        "steps": [_step(graph, plan, s) for s in steps if not s.step.alias],
         "golden_count": len(golden.inputs),
         "input_bytes": sum(sizes[0]),
         "output_bytes": sum(sizes[1]),
@@ -98,6 +95,23 @@ def emit_model(
         "golden_outputs": [byte_rows(row.tobytes()) for row in golden.outputs],
     }
     return {file: render(file, **values) for file in ("model.c", "model.h", "model_golden.c")}
+
+
+def _variable(tensor: Tensor, plan: ArenaPlan) -> dict[str, object]:
+    """What model_reset writes: one value into every byte, or an array."""
+    constant = initial_constant(tensor)
+    return {
+        "offset": plan.offset(tensor.index),
+        "bytes": tensor.bytes,
+        "value": int(np.frombuffer(tensor.first_values.tobytes(), np.int8)[0]),
+        "array": None if constant is None else _constant(constant, tensor.index),
+    }
+
+
+def initial_constant(tensor: Tensor) -> CConstant | None:
+    """The bytes of a variable's first value; None where they are all the same."""
+    values = np.frombuffer(tensor.first_values.tobytes(), np.int8)
+    return int_constant_array("initial", "int8_t", values) if len(set(values)) > 1 else None
 
 
 def _tensor(graph: Graph, plan: ArenaPlan, index: int) -> str:

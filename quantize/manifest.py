@@ -18,6 +18,7 @@ from quantize.emit_c import (
     GoldenCases,
     constant_symbol,
     emit_model,
+    initial_constant,
     safe_name,
     step_constants,
 )
@@ -168,7 +169,7 @@ def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> di
                 "index": step.op.index,
                 "op": step.spec.name,
                 "version": step.op.version,
-                "step": None if step.spec.alias else position,
+                "step": None if step.alias else position,
                 "kernels": [call.function for call in lowered.calls],
                 "scratch_bytes": lowered.scratch_bytes,
                 "rounding": _rounding(step, graph.output(step.op).dtype).value,
@@ -177,7 +178,11 @@ def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> di
                 "output": _tensor(graph.output(step.op), plan),
             }
         )
-        position += not step.spec.alias
+        position += not step.alias
+    for tensor in graph.variables:
+        if (initial := initial_constant(tensor)) is not None:
+            name = constant_symbol(initial.suffix, tensor.index)
+            constants.append({"name": name, "bytes": initial.bytes})
     return {
         "inputs": [_tensor(graph.tensors[i], plan) for i in graph.inputs],
         "outputs": [_tensor(graph.tensors[i], plan) for i in graph.outputs],

@@ -62,7 +62,7 @@ def plan_arena(graph: Graph, steps: Sequence[LoweredStep]) -> ArenaPlan:
     """Place all tensors and scratch: the smallest of several greedy orders and of random ones.
 
     Model inputs are needed from step 0, model outputs until after the last step, variable tensors
-    all the time. The output of an operator marked `alias` shares its input's bytes; the output of
+    all the time. The output of an operator that is an alias shares its input's bytes; the output of
     one that works in place takes over an input's bytes when nothing reads them any more and they
     suffice.
     """
@@ -164,7 +164,7 @@ def _shared(
 ) -> int | None:
     """The buffer that a step's output shares with one of its inputs, if any."""
     op = lowered.step.op
-    if lowered.step.spec.alias:
+    if lowered.step.alias:
         return owner.get(op.inputs[0])
     for position in lowered.in_place:
         index = op.inputs[position]

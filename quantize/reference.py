@@ -28,6 +28,11 @@ class Step:
     spec: OpSpec[Any]
     params: Any
 
+    @property
+    def alias(self) -> bool:
+        """Whether the output is the first input's bytes, and nothing is computed."""
+        return self.spec.alias(self.params)
+
 
 def compile_graph(graph: Graph) -> tuple[Step, ...]:
     """Check every operator of a graph, in order.
@@ -52,7 +57,8 @@ def compile_graph(graph: Graph) -> tuple[Step, ...]:
 
 def _check_sizes(graph: Graph, steps: Sequence[Step]) -> None:
     """Refuse what no microcontroller holds or soon computes, before memory is spent on it."""
-    constants = macs = 0
+    constants = sum(t.initial.nbytes for t in graph.variables if t.initial is not None)
+    macs = 0
     for step in steps:
         for index in {*step.op.inputs, *step.op.outputs} - {-1}:
             tensor = graph.tensors[index]
@@ -81,7 +87,7 @@ def _check_state(graph: Graph, op: Operator, spec: OpSpec[Any], used: set[int]) 
             raise refuse(op, f"input {position} is a variable", "it keeps no state there")
         if position in spec.state and not variable:
             raise malformed(op, f"input {position} is not a variable tensor")
-        if variable and index in used | own:
+        if variable and index in used | own and not graph.tensors[index].shared:
             raise refuse(op, f"variable tensor {index} is used twice", "give each use its own")
         own |= {index} if variable else set()
     return own
@@ -97,9 +103,7 @@ class Reference:
 
     def reset(self) -> None:
         """Give every variable tensor its first value."""
-        self._state: dict[int, Array] = {
-            t.index: np.full(t.shape, t.first_value, t.dtype) for t in self.graph.variables
-        }
+        self._state: dict[int, Array] = {t.index: t.first_values for t in self.graph.variables}
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """One inference: input tensors in the model's order -> output tensors."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -26,12 +27,14 @@ class TfliteMicro:
         kind = config.kPreserveAllTensors if preserve_tensors else config.kAllocationRecording
         graph = parse_model(model)
         self._outputs = len(graph.outputs)
+        self._starts_once = any(t.initial is not None for t in graph.variables)
         activations = sum(t.bytes for t in graph.tensors if t.data is None)
         arena = (1 << 20) + 20 * len(model) + min(activations, MAX_ACTIVATIONS)
+        self._start = functools.partial(
+            runtime.Interpreter.from_bytes, model, arena_size=arena, intrepreter_config=kind
+        )
         try:
-            self._interpreter: Any = runtime.Interpreter.from_bytes(
-                model, arena_size=arena, intrepreter_config=kind
-            )
+            self._interpreter: Any = self._start()
         except Exception as error:  # its Python half follows every offset of the file unchecked
             kind = "" if isinstance(error, RuntimeError) else f"{type(error).__name__}: "
             raise ModelError(f"TFLite Micro refuses the model: {kind}{error}") from error
@@ -44,8 +47,15 @@ class TfliteMicro:
         return [np.array(self._interpreter.get_output(i)) for i in range(self._outputs)]
 
     def reset(self) -> None:
-        """Give every variable tensor its first value."""
-        self._interpreter.reset()
+        """Give every variable its first value.
+
+        The interpreter's own reset clears what CALL_ONCE has assigned and does not run it again,
+        which leaves a state that no model starts in: such a model is started anew.
+        """
+        if self._starts_once:
+            self._interpreter = self._start()
+        else:
+            self._interpreter.reset()
 
     def tensor(self, index: int) -> npt.NDArray[np.int8]:
         """Tensor `index` after the last run; needs preserve_tensors."""

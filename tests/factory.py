@@ -19,6 +19,7 @@ DTYPES = {
     "uint8": 3,
     "int64": 4,
     "int4": 17,
+    "resource": 13,
 }
 
 
@@ -102,20 +103,30 @@ class ModelBuilder:
             operator.builtinOptions = table
         self.operators.append(operator)
 
-    def pack(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
-        """The bytes of the .tflite file."""
+    def beside(self) -> ModelBuilder:
+        """A builder of another subgraph of the same model."""
+        return ModelBuilder(codes=self.codes, buffers=self.buffers)
+
+    def pack(
+        self, inputs: Sequence[int], outputs: Sequence[int], others: Sequence[ModelBuilder] = ()
+    ) -> bytes:
+        """The bytes of the .tflite file; the other subgraphs have no inputs and outputs."""
+        model = schema.ModelT()
+        model.version = 3
+        model.operatorCodes, model.subgraphs = self.codes, [self._subgraph(inputs, outputs)]
+        model.subgraphs += [other._subgraph((), ()) for other in others]
+        model.buffers, model.description = self.buffers, b"test"
+        builder = flatbuffers.Builder(4096)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+    def _subgraph(self, inputs: Sequence[int], outputs: Sequence[int]) -> Any:
         graph = schema.SubGraphT()
         graph.tensors, graph.operators = self.tensors, self.operators
         graph.inputs = np.array(inputs, np.int32)
         graph.outputs = np.array(outputs, np.int32)
         graph.name = b"main"
-        model = schema.ModelT()
-        model.version = 3
-        model.operatorCodes, model.subgraphs = self.codes, [graph]
-        model.buffers, model.description = self.buffers, b"test"
-        builder = flatbuffers.Builder(4096)
-        builder.Finish(model.Pack(builder), b"TFL3")
-        return bytes(builder.Output())
+        return graph
 
 
 def _quant(

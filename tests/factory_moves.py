@@ -221,7 +221,7 @@ def _strided_axis(rng: np.random.Generator, size: int) -> tuple[list[int], list[
 
 def strided_slice(rng: np.random.Generator) -> bytes:
     """A random STRIDED_SLICE with masks, strides of both signs and bounds outside."""
-    b, kind, shape = ModelBuilder(), _kind(rng, WIDE), _shape(rng, 1, 4, 7)
+    b, kind, shape = ModelBuilder(), _kind(rng, (*WIDE, "float32")), _shape(rng, 1, 4, 7)
     axes = [_strided_axis(rng, d) for d in shape]
     bits = [sum(m[k] << i for i, (_, m, _) in enumerate(axes)) for k in range(3)]
     x = b.tensor(shape, **kind)

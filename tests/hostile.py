@@ -11,7 +11,8 @@ import numpy as np
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 BIG = 2**31 - 1
-TYPES = {0: 4, 1: 2, 2: 4, 3: 1, 4: 8, 5: 4, 6: 1, 7: 2, 9: 1, 17: 0.5}  # element type -> bytes
+# element type -> bytes
+TYPES = {0: 4, 1: 2, 2: 4, 3: 1, 4: 8, 5: 4, 6: 1, 7: 2, 9: 1, 13: 4, 17: 0.5}
 INTEGERS = (-(2**31), -1, 0, 2, 127, 65536, BIG)
 FLOATS = (float("nan"), float("inf"), -1.0, 0.0, 1e-45, 3e38)
 QUANTS: tuple[tuple[list[float], list[int], int], ...] = (
@@ -60,9 +61,82 @@ def mutants(data: bytes, codes: list[int]) -> Iterator[Mutant]:
         yield from _types(index)
         yield from _quantisation(index, tensor)
         yield from _values(index, _data_bytes(model, tensor))
+    yield from _subgraphs(model)
     for side in ("inputs", "outputs"):
         for what, values in (("none", []), ("twice", [0, 0]), ("all", range(len(graph.tensors)))):
             yield f"model {side} {what}", _set_graph(side, list(values))
+
+
+def _subgraphs(model: Any) -> Iterator[Mutant]:
+    """The list of subgraphs, then everything in the ones behind the first."""
+    orders = {"none": [], "twice": [0, 0], "16 more": [0] * 17}
+    if len(model.subgraphs) > 1:
+        orders |= {"first only": [0], "second only": [1], "swapped": [1, 0], "one more": [0, 1, 1]}
+        orders["beyond the limit"] = [0] + [1] * 16
+    for what, order in orders.items():
+        yield f"subgraphs {what}", _reorder(order)
+    for number, graph in enumerate(model.subgraphs):
+        for index, op in enumerate(graph.operators):
+            if hasattr(op.builtinOptions, "sharedName"):
+                yield from _names(number, index, op.builtinOptions.sharedName)
+            if number:
+                yield from _start(number, index, op)
+
+
+def _reorder(order: list[int]) -> Callable[[Any], None]:
+    def change(model: Any) -> None:
+        model.subgraphs = [model.subgraphs[i] for i in order]
+
+    return change
+
+
+def _names(graph: int, op: int, name: bytes) -> Iterator[Mutant]:
+    """Names that C and Python compare differently, or that lead nowhere."""
+    values = (None, b"", b"other", name + b"\0tail", b"\0" + name, b"\xff\xfe", b"n" * 5000)
+    for field in ("sharedName", "container"):
+        for value in values:
+            yield (
+                f"subgraph {graph} op {op} {field} {value and value[:20]!r}",
+                _in(graph, op, lambda o, f=field, v=value: setattr(o.builtinOptions, f, v)),
+            )
+
+
+def _in(graph: int, op: int, change: Callable[[Any], None]) -> Callable[[Any], None]:
+    return lambda m: change(m.subgraphs[graph].operators[op])
+
+
+def _start(graph: int, op: int, old: Any) -> Iterator[Mutant]:
+    """An operator of a subgraph that CALL_ONCE runs: other tensors, no constant, calls in turn."""
+    where = f"subgraph {graph} op {op}"
+    for side in ("inputs", "outputs"):
+        for value in (-1, 0, 1, 99, BIG):
+            array = np.full(len(getattr(old, side)), value, np.int32)
+            yield (
+                f"{where} all {side} {value}",
+                _in(graph, op, lambda o, s=side, a=array: setattr(o, s, a)),
+            )
+    for called in (0, graph, graph + 1):
+        yield f"{where} calls {called}", lambda m, c=called: _call(m, graph, op, c)
+
+    def without(model: Any) -> None:
+        for tensor in model.subgraphs[graph].tensors:
+            tensor.buffer = 0
+
+    yield f"{where} gone", lambda m: m.subgraphs[graph].operators.pop(op)
+    yield f"subgraph {graph} without constants", without
+
+
+def _call(model: Any, graph: int, op: int, called: int) -> None:
+    """Replace an operator by a CALL_ONCE."""
+    model.operatorCodes.append(schema.OperatorCodeT())
+    model.operatorCodes[-1].builtinCode = schema.BuiltinOperator.CALL_ONCE
+    model.operatorCodes[-1].deprecatedBuiltinCode = 127
+    target = model.subgraphs[graph].operators[op]
+    target.opcodeIndex = len(model.operatorCodes) - 1
+    target.inputs = target.outputs = np.empty(0, np.int32)
+    target.builtinOptionsType = schema.BuiltinOptions.CallOnceOptions
+    target.builtinOptions = schema.CallOnceOptionsT()
+    target.builtinOptions.initSubgraphIndex = called
 
 
 def mutated(data: bytes, change: Callable[[Any], None]) -> bytes | None:
@@ -91,7 +165,8 @@ def _op(number: int, change: Callable[[Any], None]) -> Callable[[Any], None]:
 def _lists(number: int, op: Any, tensors: int) -> Iterator[Mutant]:
     for side in ("inputs", "outputs"):
         old = [int(v) for v in getattr(op, side)]
-        lists = {"none": [], "one more": [*old, old[-1]], "reversed": old[::-1], "800": old * 800}
+        more = [*old, old[-1] if old else 0]
+        lists = {"none": [], "one more": more, "reversed": old[::-1], "800": more * 800}
         for p in range(len(old)):
             lists[f"up to {p}"] = old[:p]
             for value in (-1, -2, 0, tensors - 1, tensors, BIG):

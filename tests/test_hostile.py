@@ -26,6 +26,7 @@ from quantize.tflite.reader import parse_model
 from quantize.tflite.schema import OPERATOR_NAMES
 from quantize.tflite.signatures import SIGNATURES
 from tests.factory import ModelBuilder
+from tests.factory_state import Streaming
 from tests.generators import GENERATORS
 from tests.host_c import KERNELS, ROOT, WARNINGS
 from tests.hostile import mutants, mutated, pack, unpack
@@ -270,6 +271,30 @@ def _two_graphs(model: Any) -> None:
     model.subgraphs = model.subgraphs * 2
 
 
+def _calls(*called: int) -> bytes:
+    """Subgraph k runs subgraph called[k] once; the first computes too."""
+    main = ModelBuilder()
+    graphs = [main, *(main.beside() for _ in called[1:])]
+    for graph, number in zip(graphs, called, strict=True):
+        graph.operator("CALL_ONCE", [], [], "CallOnceOptions", initSubgraphIndex=number)
+    x, y = (main.tensor([1, 4], **Q) for _ in range(2))
+    main.operator("ADD", [x, x], [y], "AddOptions", 2)
+    return main.pack([x], [y], graphs[1:])
+
+
+def _variables(count: int, size: int) -> bytes:
+    """Variables of one model with random first values."""
+    main, rng = ModelBuilder(), np.random.default_rng(0)
+    s = Streaming(main=main, start=main.beside())
+    x = main.tensor([1, size], **Q)
+    values = [rng.integers(-9, 9, (1, size)).astype(np.int8) for _ in range(count)]
+    handles = [s.variable(value, **Q) for value in values]
+    for handle in handles:
+        s.assign(handle, s.read(handle, [1, size], **Q))
+    s.assign(handles[0], x)
+    return s.pack([x], [s.read(handles[0], [1, size], **Q)])
+
+
 def _self_reference() -> bytes:
     """The list of graphs leads back to the model itself."""
     data = bytearray(_chain(1))
@@ -291,6 +316,11 @@ BY_HAND: dict[str, tuple[Callable[[], bytes], str]] = {
     "cyclic graph": (_cycle, "refused"),
     "operator writes its input": (_own_input, "refused"),
     "list leads to itself": (_self_reference, "refused"),
+    "calls itself": (lambda: _calls(0), "refused"),
+    "calls in a circle": (lambda: _calls(1, 2, 1), "refused"),
+    "17 graphs": (lambda: _calls(*range(1, 17), 0), "refused"),
+    "300 KB of first values": (lambda: _variables(3, 100_000), "accepted"),
+    "10 MB of first values": (lambda: _variables(10, 1_000_000), "refused"),
     "two graphs": (lambda: _with(_two_graphs), "refused"),
     "long chain": (lambda: _chain(250), "accepted"),
     "too long a chain": (lambda: _chain(1025), "refused"),

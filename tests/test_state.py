@@ -17,7 +17,7 @@ from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
 from tests.factory import ModelBuilder
 from tests.factory_matrix import svdf
-from tests.factory_state import lstm
+from tests.factory_state import lstm, streaming_ring, streaming_sum
 from tests.host_c import HostModel
 from tests.native_app import compile_app, start_device
 
@@ -47,7 +47,7 @@ def _chain(rng: np.random.Generator) -> bytes:
 
 MODELS = {"chain": _chain(np.random.default_rng(5))} | {
     f"{make.__name__} {row}": make(np.random.default_rng(row))
-    for make in (svdf, lstm)
+    for make in (svdf, lstm, streaming_ring, streaming_sum)
     for row in range(6)
 }
 
@@ -67,10 +67,11 @@ def test_sequences_are_equal_and_a_reset_begins_again(name: str, tmp_path: Path)
         host.reset()
         outputs = []
         for run in range(RUNS):
-            (expected,) = micro.run([inputs[run]])
-            np.testing.assert_array_equal(reference.run([inputs[run]])[0], expected, f"run {run}")
-            np.testing.assert_array_equal(host.run([inputs[run]])[0], expected, f"run {run}")
-            outputs.append(expected.tobytes())
+            expected = micro.run([inputs[run]])
+            for who in (reference, host):
+                for got, value in zip(who.run([inputs[run]]), expected, strict=True):
+                    np.testing.assert_array_equal(got, value, f"run {run}")
+            outputs.append(expected[0].tobytes())
         assert turn == 0 or outputs == first
         first = outputs
     alone = [row.tobytes() for row in golden.outputs[0]]  # each from a reset
@@ -94,8 +95,9 @@ def test_variable_tensors_share_their_memory_with_nothing() -> None:
                 assert other is allocation or apart
 
 
-def test_every_case_on_a_device_begins_from_a_reset(tmp_path: Path) -> None:
-    model = MODELS["chain"]
+@pytest.mark.parametrize("name", ["chain", "streaming_ring 1"])
+def test_every_case_on_a_device_begins_from_a_reset(name: str, tmp_path: Path) -> None:
+    model = MODELS[name]
     golden = make_golden(model, random_inputs(parse_model(model), 6, 2))
     gen = tmp_path / "gen"
     compile_model(model, golden, gen, name="state", settings={})

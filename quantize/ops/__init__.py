@@ -31,6 +31,7 @@ from quantize.ops import (
     transpose,
     transpose_conv,
     unary,
+    variable,
 )
 from quantize.ops.base import OpSpec
 from quantize.tflite.graph import Operator
@@ -83,6 +84,8 @@ OPS: dict[str, OpSpec[Any]] = {
         svdf.SPEC,
         transpose.SPEC,
         transpose_conv.SPEC,
+        variable.ASSIGN,
+        variable.READ,
         *unary.SPECS,
     )
 }

@@ -65,11 +65,12 @@ class OpSpec(Generic[P]):
     rounding: Rounding
     prepare: Callable[[Graph, Operator], P]
     reference: Callable[[P, Sequence[Array]], Array | tuple[Array, ...]]
-    calls: Callable[[P], tuple[CCall, ...]]  # () for an operator marked alias
+    calls: Callable[[P], tuple[CCall, ...]]  # () for an alias
     macs: Callable[[P], int] = field(default=lambda _: 0)
     # positions of inputs whose element i is read before output element i is written, and not after
     in_place: Callable[[P], tuple[int, ...]] = field(default=lambda _: ())
-    alias: bool = False  # the output is the input's bytes: no kernel, the two share memory
+    # the output is the first input's bytes: no kernel, the two share memory
+    alias: Callable[[P], bool] = field(default=lambda _: False)
     # where it differs from `rounding`; a function where it depends on more than the type
     int16_rounding: Rounding | Callable[[P], Rounding] | None = None
     state: tuple[int, ...] = ()  # inputs that are variable; reference returns them after outputs

@@ -163,6 +163,8 @@ def moved_input(
         if tensor.dtype in MOVABLE:
             fix = "TFLite Micro has no kernel for that type; keep it int8, between two QUANTIZE"
         raise refuse(op, what, fix)
+    if tensor.dtype == "float32" and tensor.data is not None:
+        raise refuse(op, f"input {position} is a float constant", "quantise the model")
     return tensor
 
 

@@ -72,10 +72,11 @@ def _spec(
         prepare=prepare,
         reference=reference,
         calls=lambda _: (),
-        alias=True,
+        alias=lambda _: True,
     )
 
 
 SPEC = _spec("RESHAPE", 1, prepare_reshape)
 SQUEEZE = _spec("SQUEEZE", 2, prepare_squeeze)
 EXPAND_DIMS = _spec("EXPAND_DIMS", 1, prepare_expand_dims)
+NAMES = frozenset(spec.name for spec in (SPEC, SQUEEZE, EXPAND_DIMS))

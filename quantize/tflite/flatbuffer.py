@@ -146,6 +146,15 @@ class Table:
         start, count = self._vector(slot, name, 1, limit)
         return self.file.data[start : start + count].decode("utf-8", "replace")
 
+    def c_string(self, slot: int, name: str, limit: int = 4096) -> bytes | None:
+        """A string as C compares it: its bytes up to the first 0; None when absent."""
+        if not self._field(slot):
+            return None
+        start, count = self._vector(slot, name, 1, limit)
+        if self.file.data[start + count : start + count + 1] != b"\0":
+            raise ModelError(f"{self.path}.{name}: no 0 behind the string; the file is damaged")
+        return self.file.data[start : start + count].split(b"\0")[0]
+
 
 def root_table(data: bytes, identifier: bytes, path: str) -> Table:
     """The root of a file with the given four-byte identifier.

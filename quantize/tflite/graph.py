@@ -24,6 +24,8 @@ class Tensor:
     quant: QuantParams | None
     data: npt.NDArray[np.generic] | None
     variable: bool = False  # keeps its value from one run to the next
+    shared: bool = False  # a variable that several operators read and assign
+    initial: npt.NDArray[np.generic] | None = None  # of a variable; None: the zero point
 
     @property
     def elements(self) -> int:
@@ -36,9 +38,12 @@ class Tensor:
         return self.elements * ELEMENT_BYTES[self.dtype]
 
     @property
-    def first_value(self) -> int:
-        """What a variable tensor holds after a reset, in every element, as in TFLite Micro."""
-        return self.quant.zero_point[0] if self.dtype == "int8" and self.quant else 0
+    def first_values(self) -> npt.NDArray[np.generic]:
+        """What a variable tensor holds after a reset: `initial`, or zero points of int8, or 0."""
+        if self.initial is not None:
+            return self.initial
+        zero = self.quant.zero_point[0] if self.dtype == "int8" and self.quant else 0
+        return np.full(self.shape, zero, self.dtype)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,5 +87,5 @@ class Graph:
         return self.tensors[op.inputs[position]]
 
     def output(self, op: Operator) -> Tensor:
-        """First output tensor of an operator."""
-        return self.tensors[op.outputs[0]]
+        """First output tensor of an operator; what ASSIGN_VARIABLE writes is its first input."""
+        return self.tensors[(op.outputs or op.inputs)[0]]

@@ -14,9 +14,11 @@ from quantize.tflite.flatbuffer import Table, root_table
 from quantize.tflite.graph import Graph, Operator, Tensor
 from quantize.tflite.schema import OPERATOR_NAMES, OPTIONS, TENSOR_TYPES
 from quantize.tflite.signatures import OPTION_VECTORS, SIGNATURES
+from quantize.tflite.variables import fold_variables
 
 MAX_FILE_BYTES = 64 << 20
-MAX_TENSORS = 4096
+MAX_SUBGRAPHS = 16
+MAX_TENSORS = 4096  # of one subgraph
 MAX_OPERATORS = 1024
 MAX_RANK = 6  # of TFLite Micro's shapes
 MAX_ELEMENTS = 1 << 26
@@ -24,6 +26,7 @@ MAX_SCALE = 2.0**64
 MAX_SCALES = 1 << 17  # of all tensors together
 MAX_INT4 = 1 << 23  # elements of all tensors together, because each is unpacked on its own
 UNUSED = (0,)  # shape of what the converter writes for an LSTM's intermediate tensors
+VariableNames = dict[tuple[bytes | None, bytes], int]  # (container, name) -> number
 _ZERO_POINTS = {
     "int4": (-8, 7),
     "int8": (-128, 127),
@@ -51,28 +54,34 @@ def read_model(path: Path) -> Graph:
 def parse_model(data: bytes, path: str = "model") -> Graph:
     """Validate the bytes of a .tflite file; see read_model."""
     model = root_table(data, b"TFL3", path)
-    subgraphs = model.tables(2, "subgraphs", 64)
-    if len(subgraphs) != 1:
-        raise ModelError(f"{path}: {len(subgraphs)} subgraphs; expected exactly 1")
+    subgraphs = model.tables(2, "subgraphs", MAX_SUBGRAPHS)
+    if not subgraphs:
+        raise ModelError(f"{path}: no subgraphs; the file is damaged")
     buffers = model.tables(4, "buffers", 2 * MAX_TENSORS)
     if not buffers:
         raise ModelError(f"{path}: no buffers; the file is damaged")
-    graph = subgraphs[0]
     _check_metadata(model)
-    tensors = _read_tensors(graph, buffers)
     codes = [_operator_code(t) for t in model.tables(1, "operator_codes", 1024)]
+    names: VariableNames = {}
+    graphs = [_read_subgraph(table, buffers, codes, names) for table in subgraphs]
+    _check_order(graphs[0], path)
+    return fold_variables(graphs, path)
+
+
+def _read_subgraph(
+    table: Table, buffers: list[Table], codes: list[tuple[str, int]], names: VariableNames
+) -> Graph:
+    tensors = _read_tensors(table, buffers)
     operators = tuple(
-        _read_operator(table, index, codes, len(tensors))
-        for index, table in enumerate(graph.tables(3, "operators", MAX_OPERATORS))
+        _read_operator(op, index, codes, len(tensors), names)
+        for index, op in enumerate(table.tables(3, "operators", MAX_OPERATORS))
     )
-    result = Graph(
+    return Graph(
         tensors=tensors,
         operators=operators,
-        inputs=_indices(graph, 1, "inputs", len(tensors)),
-        outputs=_indices(graph, 2, "outputs", len(tensors)),
+        inputs=_indices(table, 1, "inputs", len(tensors)),
+        outputs=_indices(table, 2, "outputs", len(tensors)),
     )
-    _check_order(result, path)
-    return result
 
 
 def _check_metadata(model: Table) -> None:
@@ -219,7 +228,11 @@ def _operator_code(table: Table) -> tuple[str, int]:
 
 
 def _read_operator(
-    table: Table, index: int, codes: list[tuple[str, int]], tensor_count: int
+    table: Table,
+    index: int,
+    codes: list[tuple[str, int]],
+    tensor_count: int,
+    names: VariableNames,
 ) -> Operator:
     number = table.integer(0, "u32")
     if number >= len(codes):
@@ -231,6 +244,8 @@ def _read_operator(
     for field, (slot, kind, default) in fields.items():
         value = holder.scalar(slot, kind, default) if holder else default
         options[field] = float(value) if kind == "f32" else int(value)
+    if name == "VAR_HANDLE":
+        options["variable"] = _variable_number(table, holder, names)
     table.array(5, "u8", "custom_options", MAX_FILE_BYTES)
     table.array(8, "i32", "intermediates", 1024)
     op = Operator(
@@ -243,6 +258,19 @@ def _read_operator(
     )
     _check_counts(op, table.path)
     return op
+
+
+def _variable_number(table: Table, holder: Table | None, names: VariableNames) -> int:
+    """The number of a variable. TFLite Micro finds it by comparing both strings as C does."""
+    container = holder.c_string(0, "container") if holder else None
+    name = holder.c_string(1, "shared_name") if holder else None
+    if name is None:
+        raise ModelError(f"{table.path}: VAR_HANDLE without a name; the file is damaged")
+    if any((known is None) != (container is None) for known, _ in names):
+        raise ModelError(
+            f"{table.path}: VAR_HANDLE with a container beside one without; the file is hand-made"
+        )
+    return names.setdefault((container, name), len(names))
 
 
 def _options_table(table: Table, name: str) -> Table | None:
@@ -306,7 +334,7 @@ def _check_order(graph: Graph, path: str) -> None:
     known |= set(graph.inputs)
     for op in graph.operators:
         where = f"{path}: operator {op.index} {op.name}"
-        if not op.outputs:
+        if not op.outputs and op.name not in SIGNATURES:
             raise ModelError(f"{where}: no output")
         for i in op.inputs:
             if i >= 0 and i not in known:

@@ -120,6 +120,7 @@ OPTIONS: dict[str, dict[str, tuple[int, str, float]]] = {
     "BATCH_MATMUL": {"adj_x": (0, "bool", 0), "adj_y": (1, "bool", 0)},
     "RESIZE_BILINEAR": {"align_corners": (2, "bool", 0), "half_pixel": (3, "bool", 0)},
     "SVDF": {"rank": (0, "i32", 0), "activation": (1, "i8", 0)},
+    "CALL_ONCE": {"subgraph": (0, "i32", 0)},
     "UNIDIRECTIONAL_SEQUENCE_LSTM": {
         "activation": (0, "i8", 0),
         "cell_clip": (1, "f32", 0.0),
