@@ -105,11 +105,10 @@ void nn_fully_connected_packed_s8(const nn_dense_t *p, const int8_t *input, int8
 void nn_fully_connected_wide_s8(const nn_dense_t *p, const int8_t *input, int8_t *output,
                                 int8_t *scratch);
 
-#define NN_COLUMNS 6    /* at most so many columns of outputs at a time */
-#define NN_PAIR_SLOTS 3 /* places for pairs of rows in the ring: even, odd, even again */
+#define NN_COLUMNS 6 /* at most so many columns of outputs at a time */
 
 /* Depthwise, windows of 3 x 3 with stride 1, dilation 1 and one output for each input channel. */
-typedef struct nn_depthwise_packed {
+typedef struct {
     nn_shape_t input, output;
     int32_t pad_h, pad_w;
     int32_t pad_word;      /* four bytes, each the input's zero point */
@@ -121,25 +120,31 @@ typedef struct nn_depthwise_packed {
     const int8_t *taps;    /* [c][10]: weights, row by row; then p, or the shift of NN_SIGN */
 } nn_depthwise_packed_t;
 
-/* A channel in the stream, in words: halfwords (w0, w1) and (w1, w2) of each column of the window,
- * shifted left by p (by 1 in NN_SIGN); first value, multiplier, constant, shift. */
-#define NN_CHANNEL_WORDS 10
-
-/* Up to four channels that lie side by side. */
+/* Up to four channels that lie side by side. Scratch, in words:
+ *
+ *   10 a channel     halfwords (w0, w1) and (w1, w2) of each column of the window, shifted left by
+ * p (by 1 in NN_SIGN); its values; its last tap. Filled in by the kernel 12 a column      the ring:
+ * places for pairs of rows 2k and 2k + 1 of the padded image, even, odd, even again, a word a
+ * channel. Its borders hold the zero point
+ */
 typedef struct {
-    const int32_t *stream;
-    uint32_t *ring;      /* [columns][NN_PAIR_SLOTS][4]: words of rows 2k and 2k + 1 */
+    const int8_t *taps; /* of the first channel that is computed, as is `values` */
+    const int32_t *values;
     const int8_t *input; /* of 4 channels; the last `channels` of them are computed */
     int8_t *output;      /* of the first channel that is computed */
+    int32_t *scratch;
     int32_t channels;
 } nn_depthwise_group_t;
+
+#define NN_CHANNEL_WORDS 10
+#define NN_COLUMN_WORDS 12
 
 /* One image. The ring's borders hold the zero point. Of an input row nothing is read after the
  * outputs of the pair of rows have been written that reaches beyond it. */
 void nn_depthwise_group_s8(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
 
-/* scratch: 4 * NN_GROUP * NN_CHANNEL_WORDS + 48 * columns bytes. c is at least 4. The output may
- * lie on the input where quantize/lowering says so. */
+/* scratch: 160 + 48 * columns bytes. c is at least 4. The output may lie on the input where
+ * quantize/lowering says so. */
 void nn_depthwise_conv_2d_packed_s8(const nn_depthwise_packed_t *p, const int8_t *input,
                                     int8_t *output, int8_t *scratch);
 

@@ -20,7 +20,7 @@
  * columns before lies in r7-r8 and r9-r10, which change roles from column to column: hence two
  * ways in.
  *
- * Stack: 172 bytes. Rounding: double, in the short forms that quantize/proofs.py has proven.
+ * Stack: 212 bytes. Rounding: double, in the short forms that quantize/proofs.py has proven.
  */
     .syntax unified
     .cpu cortex-m4
@@ -32,21 +32,24 @@
 #define TAIL_BYTES 28
 #define SHIFT 12
 
-/* The frame: what LDM fetches at once comes first. */
+/* The frame: what LDM fetches at once lies together. */
 #define STEP_1 0 /* bytes from one output column to the next; then 3 and 5 times that */
 #define END 12   /* of the outputs of the last channel */
 #define TAIL 16  /* where the requantisation starts */
 #define HEAD 20  /* where a channel starts */
 #define ENTRY 24 /* where its columns start */
-#define PARAMS 28
-#define GROUP 32
-#define ROW 36   /* of the padded image minus pad_h, then its address */
-#define OUTPUT 44
-#define LEFT 48  /* output rows, then the number of pairs loaded */
-#define BLOCK 56 /* its data, its outputs, columns behind it */
-#define NEXT_ROW 68
-#define SUMS 72
-#define FRAME 120
+#define ROW 28   /* next row, its address; rows, bytes of a row, zero point's address, c */
+#define FILL 52  /* where an even pair of rows goes, its end */
+#define OUT_ROW 60 /* bytes of an output row, rows left */
+#define STREAM 68  /* expanded weights, channels */
+#define BEHIND 76  /* output columns behind the first block, columns of a block */
+#define BLOCK 84   /* its data, its outputs, columns behind it */
+#define DATA 96    /* P0 of the first column */
+#define OUTPUT 100
+#define NEXT_ROW 104
+#define PAIRS 108 /* of rows, loaded */
+#define SUMS 112
+#define FRAME 160
 
     .section .text.nn_depthwise_group_s8, "ax", %progbits
     .balign 4
@@ -57,11 +60,64 @@ nn_depthwise_group_s8:
     push {r4-r11, lr}
     vpush {s16-s19}
     sub sp, sp, #FRAME
-    str r0, [sp, #PARAMS]
-    str r1, [sp, #GROUP]
+
+/* Expand the weights. */
+    ldrd r2, r3, [r1]        /* taps, values */
+    ldrd lr, r12, [r1, #16]  /* scratch, channels */
+    strd lr, r12, [sp, #STREAM]
+    ldr r11, [r0, #56]       /* form */
+.Lexpand:
+    ldrsb r7, [r2, #9]
+    mov r9, r7
+    cmp r11, #1
+    it eq
+    moveq r7, #1
+    .irp n, 0, 1, 2
+    ldrsb r4, [r2, #\n]
+    ldrsb r5, [r2, #\n + 3]
+    ldrsb r6, [r2, #\n + 6]
+    lsls r4, r4, r7
+    lsls r5, r5, r7
+    lsls r6, r6, r7
+    pkhbt r4, r4, r5, lsl #16
+    pkhbt r5, r5, r6, lsl #16
+    stmia lr!, {r4, r5}
+    .endr
+    ldmia r3!, {r4, r5, r6}
+    stmia lr!, {r4, r5, r6, r9}
+    adds r2, r2, #10
+    subs r12, r12, #1
+    bne .Lexpand
+
+/* Fill in the frame. */
     ldrd r2, r3, [r1, #8]    /* input, output */
+    ldrd r6, r7, [r1, #16]
+    adds r6, r6, #160        /* the ring */
+    rsb r7, r7, #4           /* channels that are left alone */
+    add r7, r6, r7, lsl #2
+    str r7, [sp, #DATA]
     ldr r4, [r0, #12]        /* c */
+    ldrd r7, r8, [r0, #32]   /* pad_h, pad_w */
+    ldr r9, [r0, #44]        /* inside */
+    movs r10, #48
+    mla r8, r8, r10, r6
+    mla r9, r9, r10, r8
+    strd r8, r9, [sp, #FILL]
+    ldrd r8, r9, [r0, #4]    /* h, w */
+    mul r9, r9, r4
+    mls r2, r7, r9, r2
+    negs r7, r7
+    add r10, r0, #40
+    add r12, sp, #ROW
+    str r7, [r12], #4
+    stm r12, {r2, r8, r9, r10}
+    str r4, [r12, #16]
+    ldrd r7, r8, [r0, #20]   /* output.h, output.w */
+    mul r9, r8, r4
+    strd r9, r7, [sp, #OUT_ROW]
     ldr r5, [r0, #52]        /* block */
+    subs r8, r8, r5
+    strd r8, r5, [sp, #BEHIND]
     rsb r6, r5, #COLUMNS     /* columns to skip */
     add r7, r4, r4, lsl #1
     add r8, r4, r4, lsl #2
@@ -71,42 +127,28 @@ nn_depthwise_group_s8:
     mla r9, r6, r9, r10
     adds r9, r9, #1
     str r9, [sp, #ENTRY]
-    adr r9, .Lhead_even
-    adr r10, .Lhead_odd
-    tst r6, #1
-    it ne
-    movne r9, r10
-    adds r9, r9, #1
-    str r9, [sp, #HEAD]
-    ldr r7, [r0, #56]        /* form */
     adr r9, .Lsign
-    cmp r7, #1
+    cmp r11, #1
     beq 1f
     adr r9, .Lfixed
     movs r10, #TAIL_BYTES
     mla r9, r6, r10, r9
     mls r3, r6, r4, r3       /* the skipped columns lie before the first */
-1:  adds r9, r9, #1
-    str r9, [sp, #TAIL]
+1:  adr r10, .Lhead_even
+    lsls r6, r6, #31
+    beq 2f
+    adr r10, .Lhead_odd
+2:  adds r9, r9, #1
+    add r10, r10, #1
+    strd r9, r10, [sp, #TAIL]
     str r3, [sp, #OUTPUT]
-    ldr r6, [r0, #32]        /* pad_h */
-    ldr r7, [r0, #8]
-    muls r7, r4, r7          /* bytes of a row */
-    mls r2, r6, r7, r2
-    negs r6, r6
-    strd r6, r2, [sp, #ROW]
-    ldr r3, [r0, #20]        /* output.h */
     movs r4, #0
-    strd r3, r4, [sp, #LEFT]
+    str r4, [sp, #PAIRS]
 
 /* Load a pair of rows: r7 and r9 point to their pixels, which lie r8 and r10 apart. */
 .Lrow:
-    ldr r0, [sp, #PARAMS]
-    ldrd r1, r2, [sp, #ROW]
-    add r3, r0, #4
-    ldm r3, {r3, r4, r6}     /* h, w, c */
-    muls r4, r6, r4
-    add r5, r0, #40          /* the zero point's word */
+    add r0, sp, #ROW
+    ldm r0, {r1-r6}
     mov r7, r2
     mov r8, r6
     cmp r1, r3
@@ -123,20 +165,12 @@ nn_depthwise_group_s8:
     movhs r10, #0
     adds r1, r1, #1
     add r2, r2, r4
-    strd r1, r2, [sp, #ROW]
-    ldr r1, [sp, #GROUP]
-    ldr r11, [r1, #4]
-    ldr r1, [r0, #36]        /* pad_w */
-    ldr r2, [r0, #44]        /* inside */
-    movs r3, #48
-    mla r11, r1, r3, r11
-    ldr r4, [sp, #LEFT + 4]
-    adds r5, r4, #1
-    str r5, [sp, #LEFT + 4]
-    lsls r4, r4, #31
-    it ne
-    addne r11, r11, #16
-    mla lr, r2, r3, r11
+    stm r0, {r1, r2}
+    ldrd r11, lr, [sp, #FILL]
+    ldr r4, [sp, #PAIRS]
+    lsls r5, r4, #31
+    add r4, r4, #1
+    str r4, [sp, #PAIRS]
     bne .Lodd_pair
 
     .macro widen
@@ -161,46 +195,38 @@ nn_depthwise_group_s8:
     stmia r11!, {r4, r5, r6, r12}
     cmp r11, lr
     bne .Leven_pair
-    b .Lloaded
-.Lodd_pair:
-    widen
-    adds r11, r11, #32
-    cmp r11, lr
-    bne .Lodd_pair
-.Lloaded:
-    ldr r5, [sp, #LEFT + 4]
+    ldr r5, [sp, #PAIRS]
     cmp r5, #1
     beq .Lrow
+    ldr r0, [sp, #DATA]
+    adds r0, r0, #16
+    b .Lloaded
 
-    ldr r4, [sp, #PARAMS]
-    ldr r6, [sp, #GROUP]
-    ldr r0, [r6, #4]
-    ldr r7, [r6, #16]
-    rsb r7, r7, #4           /* channels that are left alone */
-    add r0, r0, r7, lsl #2
-    ands r5, r5, #1
-    add r0, r0, r5, lsl #4   /* P0 of the first column */
+.Lodd_pair:
+    adds r11, r11, #16
+    add lr, lr, #16
+1:  widen
+    adds r11, r11, #32
+    cmp r11, lr
+    bne 1b
+    ldr r0, [sp, #DATA]
+
+.Lloaded:
     ldr r1, [sp, #OUTPUT]
-    ldrd r2, r5, [r4, #24]   /* output.w, c */
-    muls r5, r2, r5
-    ldr r7, [sp, #LEFT]
-    cmp r7, #1
+    ldrd r5, r6, [sp, #OUT_ROW]
+    cmp r6, #1
     it eq
     moveq r5, #0             /* the second row does not exist: under the first */
     str r5, [sp, #NEXT_ROW]
-    ldr r7, [r4, #52]
-    subs r2, r2, r7
+    ldr r2, [sp, #BEHIND]
 
 .Lblock:
-    str r2, [sp, #BLOCK + 8]
     strd r0, r1, [sp, #BLOCK]
-    ldr r6, [sp, #GROUP]
-    ldr r3, [r6]             /* stream */
-    ldr r4, [r6, #16]
+    str r2, [sp, #BLOCK + 8]
+    ldrd r3, r4, [sp, #STREAM]
     vmov s12, s13, r3, r0
     add r4, r4, r1
     str r4, [sp, #END]
-    ldr r5, [sp, #NEXT_ROW]
     add r5, r5, r1
     vmov s14, s15, r1, r5
     ldr pc, [sp, #HEAD]
@@ -264,9 +290,8 @@ nn_depthwise_group_s8:
 
     .balign 4
 .Lsign:
-    ldr r5, [sp, #PARAMS]
     add r11, sp, #SUMS
-    ldr r5, [r5, #52]
+    ldr r5, [sp, #BEHIND + 4]
     vstmia r11, {s0-s11}
     add r12, r11, #COLUMNS * 8
     sub r11, r12, r5, lsl #3
@@ -318,27 +343,24 @@ nn_depthwise_group_s8:
     ldr r2, [sp, #BLOCK + 8]
     cbz r2, .Lrows_done
     ldrd r0, r1, [sp, #BLOCK]
-    ldr r5, [sp, #PARAMS]
-    ldr r5, [r5, #52]
-    cmp r5, r2
+    ldr r6, [sp, #BEHIND + 4]
+    cmp r6, r2
     it gt
-    movgt r5, r2             /* the last block overlaps the one before */
-    subs r2, r2, r5
-    mla r1, r5, r4, r1
-    movs r6, #48
-    mla r0, r5, r6, r0
+    movgt r6, r2             /* the last block overlaps the one before */
+    subs r2, r2, r6
+    mla r1, r6, r4, r1
+    movs r5, #48
+    mla r0, r6, r5, r0
+    ldr r5, [sp, #NEXT_ROW]
     b .Lblock
 
 .Lrows_done:
-    ldr r5, [sp, #PARAMS]
-    ldrd r3, r5, [r5, #24]
-    muls r3, r5, r3
+    ldrd r5, r6, [sp, #OUT_ROW]
     ldr r1, [sp, #OUTPUT]
-    add r1, r1, r3, lsl #1
+    add r1, r1, r5, lsl #1
     str r1, [sp, #OUTPUT]
-    ldr r3, [sp, #LEFT]
-    subs r3, r3, #2
-    str r3, [sp, #LEFT]
+    subs r6, r6, #2
+    str r6, [sp, #OUT_ROW + 4]
     bgt .Lrow
 
     add sp, sp, #FRAME
