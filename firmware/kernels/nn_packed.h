@@ -105,20 +105,7 @@ void nn_fully_connected_packed_s8(const nn_dense_t *p, const int8_t *input, int8
 void nn_fully_connected_wide_s8(const nn_dense_t *p, const int8_t *input, int8_t *output,
                                 int8_t *scratch);
 
-#define NN_COLUMNS 6 /* at most so many columns of outputs at a time */
-
-/* Depthwise, windows of 3 x 3 with stride 1, dilation 1 and one output for each input channel. */
-typedef struct {
-    nn_shape_t input, output;
-    int32_t pad_h, pad_w;
-    int32_t pad_word;      /* four bytes, each the input's zero point */
-    int32_t inside;        /* columns of the input that windows reach */
-    int32_t columns;       /* of a padded row: output.w + 2 */
-    int32_t block;         /* columns at a time, 1 .. NN_COLUMNS and at most output.w */
-    nn_form_t form;        /* NN_FIXED or NN_SIGN */
-    const int32_t *values; /* [c][3]: first value of the sum << p, multiplier, constant */
-    const int8_t *taps;    /* [c][10]: weights, row by row; then p, or the shift of NN_SIGN */
-} nn_depthwise_packed_t;
+typedef struct nn_depthwise_packed nn_depthwise_packed_t;
 
 /* Up to four channels that lie side by side. Scratch, in words:
  *
@@ -139,9 +126,26 @@ typedef struct {
 #define NN_CHANNEL_WORDS 10
 #define NN_COLUMN_WORDS 12
 
-/* One image. The ring's borders hold the zero point. Of an input row nothing is read after the
- * outputs of the pair of rows have been written that reaches beyond it. */
+/* Depthwise, windows of 3 x 3, dilation 1, one output for each input channel. */
+struct nn_depthwise_packed {
+    nn_shape_t input, output;
+    int32_t pad_h, pad_w;
+    int32_t pad_word; /* four bytes, each the input's zero point */
+    int32_t inside;   /* columns of the input that windows reach */
+    int32_t columns;  /* of a padded row that windows reach */
+    int32_t block;    /* units at a time: 1 to 6 columns, or 1 to 4 pairs of them with stride 2 */
+    nn_form_t form;   /* NN_FIXED or NN_SIGN */
+    const int32_t *values; /* [c][3]: first value of the sum << p, multiplier, constant */
+    const int8_t *taps;    /* [c][10]: weights, row by row; then p, or the shift of NN_SIGN */
+    void (*group)(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
+};
+
+/* One image, with stride 1. Outputs are written two rows at a time, after the four padded rows that
+ * they reach have been read. */
 void nn_depthwise_group_s8(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
+
+/* The same with stride 2, one row at a time. The output has at least two columns. */
+void nn_depthwise_group_by_2_s8(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
 
 /* scratch: 160 + 48 * columns bytes. c is at least 4. The output may lie on the input where
  * quantize/lowering says so. */

@@ -19,7 +19,8 @@ from quantize.tflite.graph import Graph
 C_FORMS: dict[Form, str] = {"fixed": "NN_FIXED", "sign": "NN_SIGN"}  # the shorter first
 KERNEL = 3
 GROUP = 4  # channels at a time
-COLUMNS = 6  # of outputs, at most so many at a time
+UNITS = {1: 6, 2: 4}  # stride -> at most so many columns, or pairs of columns, at a time
+GROUP_KERNELS = {1: "nn_depthwise_group_s8", 2: "nn_depthwise_group_by_2_s8"}
 CHANNEL_BYTES = 40  # of a channel's expanded weights
 COLUMN_BYTES = 48  # of a column of the ring: three pairs of rows of four channels
 
@@ -36,7 +37,8 @@ def lower_depthwise(graph: Graph, step: Step, room: int) -> LoweredStep | None:
     requants = short_requants(p, weights, tuple(C_FORMS), limit=1 << 31)
     if requants is None:
         return None
-    columns = p.output_shape[2] + KERNEL - 1
+    stride = p.window.stride[0]
+    columns = (p.output_shape[2] - 1) * stride + KERNEL
     first = p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)
     values = [
         (start << r.pre_shift, r.multiplier, r.constant)
@@ -55,10 +57,11 @@ def lower_depthwise(graph: Graph, step: Step, room: int) -> LoweredStep | None:
             "pad_word": c_int(int(np.full(4, -p.input_offset, np.int8).view(np.int32)[0])),
             "inside": str(min(p.input_shape[2], columns - p.window.pad[1])),
             "columns": str(columns),
-            "block": str(_block(p.output_shape[2])),
+            "block": str(_block(p.output_shape[2], stride)),
             "form": C_FORMS[requants[0].form],
             "values": "@values",
             "taps": "@taps",
+            "group": GROUP_KERNELS[stride],
         },
         constants=(
             words_constant("values", np.array(values)),
@@ -72,25 +75,27 @@ def lower_depthwise(graph: Graph, step: Step, room: int) -> LoweredStep | None:
 def _three_by_three(p: ConvParams) -> IntArray | None:
     """Weights [channels, 9], a smaller window with zeros around it; None for another window."""
     w = p.window
-    plain = w.stride == (1, 1) and w.dilation == (1, 1) and p.depth_multiplier == 1
-    if not plain or max(w.kernel) > KERNEL or p.input_shape[3] < GROUP:
+    plain = w.stride in ((1, 1), (2, 2)) and w.dilation == (1, 1) and p.depth_multiplier == 1
+    small = p.input_shape[3] < GROUP or p.output_shape[2] < w.stride[1]
+    if not plain or small or max(w.kernel) > KERNEL:
         return None
     missing = [(0, KERNEL - size) for size in w.kernel]
     full = np.pad(p.weights[0].astype(np.int64), (*missing, (0, 0)))
     return full.reshape(KERNEL * KERNEL, -1).T
 
 
-def _block(width: int) -> int:
-    """Columns at a time: as many in each block."""
-    return -(-width // -(-width // COLUMNS))
+def _block(width: int, stride: int) -> int:
+    """Units at a time: as many in each block, but for an overlap of the last two."""
+    units = width // stride
+    return -(-units // -(-units // UNITS[stride]))
 
 
 def _works_in_place(p: ConvParams) -> bool:
     """Whether every row is in the ring before an output of its channels lies on it."""
     _, out_h, out_w, _ = p.output_shape
     _, in_h, in_w, _ = p.input_shape
-    rows = np.arange(0, out_h, 2)
-    written = np.minimum(rows + 2, out_h) * out_w
-    loaded = rows + 4 - p.window.pad[0]
-    fits = (written <= np.clip(loaded, 0, None) * in_w) | (loaded >= in_h)
+    first = np.arange(0, out_h * p.window.stride[0], 2)  # of four padded rows
+    written = np.minimum(first // p.window.stride[0] + 2 // p.window.stride[0], out_h) * out_w
+    loaded = np.maximum(first + 4 - p.window.pad[0], 0)
+    fits = (written <= loaded * in_w) | (loaded >= in_h)
     return bool(fits.all()) and out_h * out_w <= in_h * in_w

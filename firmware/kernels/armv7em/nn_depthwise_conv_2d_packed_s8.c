@@ -1,7 +1,7 @@
 /* out[n,y,x,c] = clamp(zp + requant_c(bias[c] + sum over ky,kx of
- *                (in[n, y - ph + ky, x - pw + kx, c] - zp_in) * w[ky,kx,c]))
+ *                (in[n, y*s - ph + ky, x*s - pw + kx, c] - zp_in) * w[ky,kx,c]))
  *
- * Four channels at a time, for a whole image: nn_depthwise_group_s8 does the work. A number of
+ * Four channels at a time, for a whole image: p->group does the work. A number of
  * channels that is no multiple of four ends with a group that starts early, and whose first
  * channels are left alone.
  * MACs: n*h*w*c*9. Rounding: double, in a short form.
@@ -28,7 +28,7 @@ void nn_depthwise_conv_2d_packed_s8(const nn_depthwise_packed_t *p, const int8_t
                                                 .output = output + c,
                                                 .scratch = words,
                                                 .channels = channels};
-            nn_depthwise_group_s8(p, &group);
+            p->group(p, &group);
         }
         input += p->input.h * p->input.w * depth;
         output += p->output.h * p->output.w * depth;
