@@ -9,6 +9,7 @@ from quantize.lowering.conv import lower_conv
 from quantize.lowering.dense import lower_dense
 from quantize.lowering.depthwise import lower_depthwise
 from quantize.lowering.elementwise import lower_sum
+from quantize.lowering.pool import lower_mean, lower_pool
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
 
@@ -19,10 +20,14 @@ KERNEL_SETS: dict[str, Mapping[str, Lowering]] = {
     "ref": {},
     "armv7em": {
         "ADD": lower_sum,
+        "AVERAGE_POOL_2D": lower_pool,
         "CONV_2D": lower_conv,
         "DEPTHWISE_CONV_2D": lower_depthwise,
         "FULLY_CONNECTED": lower_dense,
+        "MAX_POOL_2D": lower_pool,
+        "MEAN": lower_mean,
         "SUB": lower_sum,
+        "SUM": lower_mean,
     },
 }
 __all__ = ["KERNEL_SETS", "LoweredStep", "lower"]

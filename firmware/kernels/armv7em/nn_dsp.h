@@ -13,10 +13,55 @@ static inline uint32_t nn_sxtb16(uint32_t x)
 {
     return (uint32_t)__sxtb16((int8x4_t)x);
 }
+
+/* Bytes 0 and 2 of x, or 1 and 3, as signed halfwords added to those of `sums`. */
+static inline uint32_t nn_add_even_bytes(uint32_t sums, uint32_t x)
+{
+    __asm__("sxtab16 %0, %1, %2" : "=r"(sums) : "r"(sums), "r"(x));
+    return sums;
+}
+
+static inline uint32_t nn_add_odd_bytes(uint32_t sums, uint32_t x)
+{
+    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(sums) : "r"(sums), "r"(x));
+    return sums;
+}
+
+/* The larger of each two signed bytes. */
+static inline uint32_t nn_max_bytes(uint32_t a, uint32_t b)
+{
+    (void)__ssub8((int8x4_t)a, (int8x4_t)b);
+    return __sel(a, b);
+}
 #else
+static inline uint32_t nn_add_halves(uint32_t a, uint32_t b)
+{
+    return ((a + b) & 0xFFFFU) | (((a >> 16) + (b >> 16)) << 16);
+}
+
 static inline uint32_t nn_sxtb16(uint32_t x)
 {
     return ((uint32_t)(int8_t)(x & 0xFFU) & 0xFFFFU) | ((uint32_t)(int8_t)(x >> 16 & 0xFFU) << 16);
+}
+
+static inline uint32_t nn_add_even_bytes(uint32_t sums, uint32_t x)
+{
+    return nn_add_halves(sums, nn_sxtb16(x));
+}
+
+static inline uint32_t nn_add_odd_bytes(uint32_t sums, uint32_t x)
+{
+    return nn_add_halves(sums, nn_sxtb16(x >> 8));
+}
+
+static inline uint32_t nn_max_bytes(uint32_t a, uint32_t b)
+{
+    uint32_t larger = 0;
+    for (uint32_t bits = 0; bits < 32U; bits += 8U) {
+        const uint32_t from = (int8_t)(a >> bits & 0xFFU) >= (int8_t)(b >> bits & 0xFFU) ? a : b;
+        larger |= from & (0xFFU << bits);
+    }
+    return larger;
 }
 #endif
 

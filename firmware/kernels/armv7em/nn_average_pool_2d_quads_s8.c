@@ -1,0 +1,43 @@
+/* out[n,y,x,c] = clamp(round(mean of the part of the window that lies inside the input))
+ *
+ * Input and output share scale and zero point. Four channels at a time; the last four overlap the
+ * ones before. Scratch: none. Rounding: divide, half away from 0.
+ */
+#include "nn_packed.h"
+#include "nn_sums.h"
+#include "nn_window.h"
+
+static void nn_average_pixel(const nn_pool_t *p, const nn_inside_t *inside, int8_t *output)
+{
+    const int32_t depth = p->input.c;
+    const int32_t count = inside->rows * inside->run;
+    for (int32_t c = 0; c < depth; c += NN_LANES) {
+        const int32_t from = nn_min(c, depth - NN_LANES);
+        const int8_t *in = inside->input + from;
+        nn_sums_t sums = nn_no_sums();
+        for (int32_t row = 0; row < inside->rows; row++) {
+            nn_add_run(&sums, in, depth, inside->run);
+            in += inside->row;
+        }
+        nn_total_sums(&sums);
+        for (int32_t i = 0; i < NN_LANES; i++) {
+            const int32_t sum = sums.sum[i];
+            const int32_t mean = (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
+            output[from + i] = (int8_t)nn_min(nn_max(mean, p->act_min), p->act_max);
+        }
+    }
+}
+
+void nn_average_pool_2d_quads_s8(const nn_pool_t *p, const int8_t *input, int8_t *output)
+{
+    for (int32_t n = 0; n < p->output.n; n++) {
+        for (int32_t y = 0; y < p->output.h; y++) {
+            for (int32_t x = 0; x < p->output.w; x++) {
+                const nn_inside_t inside = nn_find_inside(p, input, y, x);
+                nn_average_pixel(p, &inside, output);
+                output += p->output.c;
+            }
+        }
+        input += p->input.h * p->input.w * p->input.c;
+    }
+}
