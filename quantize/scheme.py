@@ -112,12 +112,9 @@ def wrap32(x: IntArray) -> IntArray:
 
 
 def rounding_doubling_high_mul(a: IntArray, b: IntArray | int) -> IntArray:
-    """(2 * a * b) >> 32 rounded half away from zero, saturated: one int32 times another."""
+    """(2 * a * b) >> 32 rounded half up, saturated: one int32 times another."""
     product = a * np.int64(b) if isinstance(b, int) else a * b
-    nudge = np.where(product >= 0, 1 << 30, 1 - (1 << 30))
-    total = product + nudge
-    result = np.where(total >= 0, total >> 31, -((-total) >> 31))
-    return np.minimum(result, INT32_MAX)  # only INT32_MIN * INT32_MIN exceeds
+    return np.minimum((product + (1 << 30)) >> 31, INT32_MAX)  # INT32_MIN * INT32_MIN exceeds
 
 
 def rounding_divide_by_pot(x: IntArray, exponent: IntArray | int) -> IntArray:

@@ -20,15 +20,10 @@ static inline int32_t nn_wrapping_add(int32_t a, int32_t b)
     return (int32_t)((uint32_t)a + (uint32_t)b);
 }
 
-/* High word of 2ab, rounded half away from zero; saturates the one product that overflows. */
+/* High word of 2ab, rounded to the nearest, half up. Not for INT32_MIN times INT32_MIN. */
 static inline int32_t nn_doubling_high_mul(int32_t a, int32_t b)
 {
-    if (a == INT32_MIN && b == INT32_MIN) {
-        return INT32_MAX;
-    }
-    const int64_t product = (int64_t)a * b;
-    const int64_t nudge = product >= 0 ? (INT64_C(1) << 30) : 1 - (INT64_C(1) << 30);
-    return (int32_t)((product + nudge) / (INT64_C(1) << 31));
+    return (int32_t)(((int64_t)a * b + (INT64_C(1) << 30)) >> 31);
 }
 
 /* x / 2^exponent for exponent 0..31, rounded half away from zero. */
