@@ -10,7 +10,6 @@ import pytest
 
 from quantize.errors import ModelError
 from quantize.golden import make_golden
-from quantize.ops.sigmoid_table import UNIT, sigmoid, tanh
 from quantize.reference import Reference, compile_graph
 from quantize.tflite.reader import parse_model
 from tests.factory_state import lstm
@@ -109,12 +108,3 @@ def test_a_tensor_without_elements_is_refused_where_an_operator_reads_it() -> No
 
     with pytest.raises(ModelError, match="every dimension must be at least 1"):
         parse_model(changed(empty))
-
-
-def test_the_table_is_close_to_the_functions() -> None:
-    real = np.linspace(-12, 12, 20001)
-    x = np.round(real * UNIT).astype(np.int64)
-    assert np.abs(sigmoid(x) / 2**15 - 1 / (1 + np.exp(-real))).max() < 1e-4
-    assert np.abs(tanh(x) / 2**15 - np.tanh(real)).max() < 1e-4
-    assert (np.diff(sigmoid(x)) >= 0).all()
-    assert (np.diff(tanh(x)) >= 0).all()

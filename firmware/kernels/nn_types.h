@@ -240,7 +240,7 @@ typedef struct {
     int32_t cell_clip;                   /* 0 .. 32767; 32768 does not clip */
     int32_t tanh_multiplier, tanh_shift; /* of the cell state to 1 / 12288; shifts right */
     nn_requant_t forget_requant, update_requant, output_requant;
-    const uint16_t *sigmoid; /* [256], of i / 24 in Q0.16 */
+    const uint16_t *sigmoid; /* [NN_SIGMOID_ENTRIES], see nn_sigmoid.h */
 } nn_lstm_t;
 
 #endif

@@ -18,14 +18,14 @@ from quantize.ops.base import (
     activation_input,
     check_shape,
     int8_output,
-    int8_tensor,
     int8_weights,
     int32_bias,
     int_constant_array,
     malformed,
+    quantised,
     refuse,
 )
-from quantize.ops.sigmoid_table import TABLE, sigmoid, tanh
+from quantize.ops.tables import UNIT, logistic_q15, sigmoid_table, tanh_q15
 from quantize.scheme import (
     IntArray,
     QuantParams,
@@ -48,11 +48,13 @@ VARIANTS = (
 )
 TANH = 4  # of the fused activations
 GATE_SCALE = 2.0**-12
+GATE_UNITS = UNIT >> 12
 UNIT_SCALE = 2.0**-15  # of what sigmoid and tanh give
 CELL_POWERS = (-30, 2)  # a shift beyond them does not fit into 32 bits
 MAX_STEPS = 4096
 NO_CLIP = 1 << 15
 SCALE_TOLERANCE = 1 / 512  # half a step of an int8
+TABLE = sigmoid_table()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +98,7 @@ class LstmParams:
     def tanh_scale(self) -> tuple[int, int]:
         """(multiplier, right shift) from the cell state to the argument of tanh."""
         up = 12 + self.cell_power
-        return (3 << up, 0) if up >= 0 else (3, -up)
+        return (GATE_UNITS << up, 0) if up >= 0 else (GATE_UNITS, -up)
 
 
 def _check_variant(op: Operator) -> None:
@@ -146,7 +148,7 @@ def _gate(
 
 def _hidden(graph: Graph, op: Operator, shape: tuple[int, int], target: QuantParams) -> QuantParams:
     tensor = graph.input(op, HIDDEN)
-    quant = int8_tensor(op, tensor, "the hidden state")
+    quant = quantised(op, tensor, "the hidden state")
     if tensor.shape != shape:
         raise malformed(op, f"hidden state is {list(tensor.shape)}, expected {list(shape)}")
     ratio = quant.scale[0] / target.scale[0]
@@ -229,15 +231,15 @@ def _step(p: LstmParams, fresh: Sequence[IntArray], hidden: IntArray, cell: IntA
     """The next hidden state [batches, units]; changes `cell`. `fresh` are the gates' inputs."""
     past = hidden - p.hidden_offset
     sums = [_rescale(_product(past, k.recurrent_weights), k.recurrent_requant) for k in p.gates]
-    arguments = [3 * _clamp16(x + _clamp16(z)) for x, z in zip(fresh, sums, strict=True)]
-    i, f, o = (sigmoid(arguments[k]) for k in (0, 1, 3))
-    g = tanh(arguments[2])
+    arguments = [GATE_UNITS * _clamp16(x + _clamp16(z)) for x, z in zip(fresh, sums, strict=True)]
+    i, f, o = (logistic_q15(TABLE, arguments[k]) for k in (0, 1, 3))
+    g = tanh_q15(TABLE, arguments[2])
     kept = _clamp16(_rescale(f * cell, p.forget_requant))
     added = _clamp16(_rescale(i * g, p.update_requant))
     cell[:] = np.clip(_clamp16(kept + added), -p.cell_clip, p.cell_clip)
     multiplier, shift = p.tanh_scale
     scaled = (cell * multiplier + ((1 << shift) >> 1)) >> shift
-    value = wrap32(_rescale(o * tanh(scaled), p.output_requant) + p.hidden_offset)
+    value = wrap32(_rescale(o * tanh_q15(TABLE, scaled), p.output_requant) + p.hidden_offset)
     return np.clip(value, -128, 127)
 
 

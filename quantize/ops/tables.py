@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from quantize.scheme import IntArray
 
+UNIT = 12288  # 1 / UNIT is the unit of the arguments of logistic_q15 and tanh_q15
 STEPS = 512  # of a table over all int16 values: 128 values to a step
 FloatFunction = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
 
@@ -24,6 +25,26 @@ def sigmoid_table() -> npt.NDArray[np.uint16]:
     table = np.floor(starts + (middles - (starts + ends) / 2) / 2 + 0.5)
     table[-1] = 65535
     return table.astype(np.uint16)
+
+
+def _line(table: npt.NDArray[np.uint16], x: IntArray, bits: int, beyond: int) -> IntArray:
+    """The table at |x| / 2**bits in Q0.(16 + bits), `beyond` behind its end."""
+    wide, size = table.astype(np.int64), np.abs(x)
+    index = np.minimum(size >> bits, len(table) - 2)
+    inside = (wide[index] << bits) + (size & ((1 << bits) - 1)) * (wide[index + 1] - wide[index])
+    return np.where(size >> bits > len(table) - 2, beyond, inside)
+
+
+def logistic_q15(table: npt.NDArray[np.uint16], x: IntArray) -> IntArray:
+    """1 / (1 + exp(-x / UNIT)) in Q0.15 with the table of sigmoid_table."""
+    q25 = _line(table, x, 9, 0x7FFF << 10)
+    return np.where(x >= 0, q25 + 512, (1 << 25) - q25 + 511) >> 10
+
+
+def tanh_q15(table: npt.NDArray[np.uint16], x: IntArray) -> IntArray:
+    """The hyperbolic tangent of x / UNIT in Q0.15 with the table of sigmoid_table."""
+    q24 = _line(table, x, 8, 0xFFFF << 8) - (1 << 23)
+    return np.where(x >= 0, q24 + 128, 127 - q24) >> 8
 
 
 def _rounded(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

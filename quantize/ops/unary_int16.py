@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantize.ops.base import Array, CCall, int_constant_array, malformed, refuse
-from quantize.ops.tables import sigmoid_table
+from quantize.ops.tables import UNIT, logistic_q15, sigmoid_table, tanh_q15
 from quantize.scheme import (
     IntArray,
     QuantParams,
@@ -22,7 +22,6 @@ from quantize.tflite.graph import Operator
 INT16_MIN, INT16_MAX = -(2**15), 2**15 - 1
 _ONE = Requant(multiplier=1 << 30, shift=1)
 _ZERO = Requant(multiplier=0, shift=0)
-_UNIT = 12288.0  # 1 / _UNIT is the unit of the argument of LOGISTIC and TANH
 
 
 def _c_requant(requant: Requant) -> str:
@@ -77,25 +76,12 @@ class SigmoidParams:
     right_shift: int
     table: npt.NDArray[np.uint16]
 
-    def _line(self, size: IntArray, bits: int, beyond: int) -> IntArray:
-        """The table at size / 2**bits in Q0.(16 + bits), `beyond` behind its end."""
-        wide = self.table.astype(np.int64)
-        index = np.minimum(size >> bits, 254)
-        low, rest = wide[index], size & ((1 << bits) - 1)
-        inside = (low << bits) + rest * (wide[index + 1] - low)
-        return np.where(size >> bits >= 255, beyond, inside)
-
     def reference(self, source: Array) -> Array:
         """Any shape -> the same shape."""
         half = (1 << self.right_shift) >> 1
         x = (source.astype(np.int64) * self.multiplier + half) >> self.right_shift
-        if self.tanh:
-            q24 = self._line(np.abs(x), 8, 0xFFFF << 8) - (1 << 23)
-            result = np.where(x >= 0, q24 + 128, 127 - q24) >> 8
-        else:
-            q25 = self._line(np.abs(x), 9, 0x7FFF << 10)
-            result = np.where(x >= 0, q25 + 512, (1 << 25) - q25 + 511) >> 10
-        return result.astype(np.int16)
+        function = tanh_q15 if self.tanh else logistic_q15
+        return function(self.table, x).astype(np.int16)
 
     def call(self) -> CCall:
         """The kernel call."""
@@ -168,14 +154,14 @@ def _sigmoid(
         raise malformed(op, "output needs scale 1/32768 and zero point 0")
     exponent = _near_power_of_two(source.scale[0])
     exact = {-12: 3, -11: 6} if tanh else {-12: 3}
-    factor, shift = source.scale[0] * _UNIT, 0
+    factor, shift = source.scale[0] * UNIT, 0
     if exponent in exact:
         factor = exact[exponent]
     else:
         while factor <= INT16_MAX / 2 and shift <= 30:
             factor, shift = factor * 2, shift + 1
         if not 1 <= factor < 2**15:
-            fix = f"expected {2**-31 / _UNIT:.2} to {2**15 / _UNIT:.3}"
+            fix = f"expected {2**-31 / UNIT:.2} to {2**15 / UNIT:.3}"
             raise refuse(op, f"input scale {source.scale[0]}", fix)
     return SigmoidParams(
         shape=shape,
