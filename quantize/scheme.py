@@ -114,7 +114,8 @@ def wrap32(x: IntArray) -> IntArray:
 def rounding_doubling_high_mul(a: IntArray, b: IntArray | int) -> IntArray:
     """(2 * a * b) >> 32 rounded half up, saturated: one int32 times another."""
     product = a * np.int64(b) if isinstance(b, int) else a * b
-    return np.minimum((product + (1 << 30)) >> 31, INT32_MAX)  # INT32_MIN * INT32_MIN exceeds
+    high: IntArray = np.minimum((product + (1 << 30)) >> 31, INT32_MAX)  # of INT32_MIN squared
+    return high
 
 
 def rounding_divide_by_pot(x: IntArray, exponent: IntArray | int) -> IntArray:
