@@ -31,6 +31,13 @@ def _equal(model: bytes, inputs: list[npt.NDArray[Any]]) -> None:
     assert np.array_equal(got, TfliteMicro(model).run(inputs)[0])
 
 
+def _equal_in_c(model: bytes, inputs: list[npt.NDArray[Any]], folder: Path) -> None:
+    golden = make_golden(model, [v[None] for v in inputs])
+    manifest = compile_model(model, golden, folder, name="row", settings={})
+    got = HostModel(folder, manifest).run(inputs)[0]
+    assert got.tobytes() == golden.case_outputs(0)[0].tobytes()
+
+
 @pytest.mark.parametrize("name", UNARY)
 def test_every_value(name: str) -> None:
     for row in range(ROWS):
@@ -80,32 +87,39 @@ def test_softmax_tables() -> None:
     _softmax(np.zeros((1, 1 << 16), np.int16), 0.1)
 
 
-def test_floats_at_the_borders() -> None:
+def test_floats_at_the_borders(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     steps = np.concatenate([np.arange(-300, 300), [-32770, -32769, -32768, 32766, 32767, 32768]])
-    for scale in (2.0**-15, 0.1, 1 / 3, 2.0**-100, *np.exp(rng.uniform(-20, 5, 10))):
+    scales = (2.0**-15, 0.1, 1 / 3, 2.0**-100, *np.exp(rng.uniform(-20, 5, 10)))
+    for row, scale in enumerate(scales):
         middle = ((steps + 0.5) * np.float32(scale)).astype(np.float32)
         below = np.nextafter(middle, np.float32(-np.inf))
         above = np.nextafter(middle, np.float32(np.inf))
-        flat = np.concatenate([below, middle, above, np.float32([0.0, -0.0, 1e-45, -1e-45])])
+        wide = (rng.normal(0, 10.0, 500) ** 5 * scale).astype(np.float32)
+        zeros = np.float32([0.0, -0.0, 1e-45, -1e-45])
+        flat = np.concatenate([below, middle, above, wide, zeros])
         b = ModelBuilder()
         x = b.tensor([flat.size], dtype="float32")
         zero_point = int(rng.choice([0, 1, -1, 32767]))
         y = b.tensor([flat.size], dtype="int16", scale=[scale], zero_point=[zero_point])
         b.operator("QUANTIZE", [x], [y], "QuantizeOptions", 2)
         _equal(b.pack([x], [y]), [flat])
+        _equal_in_c(b.pack([x], [y]), [flat], tmp_path / str(row))
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
-def test_dequantize_at_every_value(dtype: str) -> None:
+def test_dequantize_at_every_value(dtype: str, tmp_path: Path) -> None:
     limits, rng = np.iinfo(dtype), np.random.default_rng(0)
     values = np.arange(limits.min, limits.max + 1).astype(dtype)
-    for scale in (2.0**-100, 0.1, 1e15, *np.exp(rng.uniform(-20, 5, 5))):
+    scales = (2.0**-100, 0.1, 1e15, 2.0**63, *np.exp(rng.uniform(-20, 5, 5)))
+    for row, scale in enumerate(scales):
         b, zero_point = ModelBuilder(), int(rng.integers(limits.min, limits.max + 1))
         x = b.tensor([values.size], dtype=dtype, scale=[scale], zero_point=[zero_point])
         y = b.tensor([values.size], dtype="float32")
         b.operator("DEQUANTIZE", [x], [y], "DequantizeOptions", 3)
         _equal(b.pack([x], [y]), [values])
+        if row < 3:
+            _equal_in_c(b.pack([x], [y]), [values], tmp_path / str(row))
 
 
 def _one(

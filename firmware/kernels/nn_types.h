@@ -196,7 +196,7 @@ typedef struct {
 typedef struct {
     int32_t count;
     int32_t zero_point;
-    float scale; /* 2^-100 .. 2^64 */
+    uint32_t scale_bits; /* of a float of 2^-100 .. 2^64 */
 } nn_float_edge_t;
 
 typedef struct {

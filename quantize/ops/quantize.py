@@ -1,7 +1,7 @@
 """QUANTIZE and DEQUANTIZE: another scale, another integer type, or float32 at a model's ends.
 
 int8 and uint8 meet float32 in tables of all their values; int16 has too many, so that its kernels
-compute in single precision.
+compute what single precision does from the bits of floats, without a floating point unit.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def _c_edge(p: EdgeParams, function: str) -> CCall:
         params={
             "count": str(math.prod(p.shape)),
             "zero_point": str(p.zero_point),
-            "scale": p.scale.hex() + "f",
+            "scale_bits": f"{np.float32(p.scale).view(np.uint32):#010x}U",
         },
     )
 
