@@ -47,6 +47,7 @@ def _params(
     """Of an ADD with these scales and zero points of a, b and the output."""
     twice = 2.0 * max(scales[:2])
     return AddParams(
+        dtype="int8",
         shapes=((256, 1), (1, 256)),
         output_shape=(256, 256),
         offsets=(-zeros[0], -zeros[1]),

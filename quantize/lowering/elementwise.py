@@ -17,10 +17,10 @@ from quantize.tflite.graph import Graph
 
 
 def lower_sum(_graph: Graph, step: Step, _scratch: int) -> LoweredStep | None:
-    """ADD or SUB; None where an operand repeats within a row, or no weighted sum is equal."""
+    """ADD or SUB of int8; None where an operand repeats within a row, or no sum is equal."""
     p: AddParams = step.params
     rows = _row_pairs(p)
-    if rows is None:
+    if p.dtype != "int8" or rows is None:
         return None
     sign = -1 if step.spec.name == "SUB" else 1
     form = prove_linear(_all_pairs(step), _ratio(p, 0), sign * _ratio(p, 1))
