@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +27,23 @@ MAX_SCALE = 2.0**64
 MAX_SCALES = 1 << 17  # of all tensors together
 MAX_INT4 = 1 << 23  # elements of all tensors together, because each is unpacked on its own
 UNUSED = (0,)  # shape of what the converter writes for an LSTM's intermediate tensors
-VariableNames = dict[tuple[bytes | None, bytes], int]  # (container, name) -> number
 _ZERO_POINTS = {
     "int4": (-8, 7),
     "int8": (-128, 127),
     "uint8": (0, 255),
     "int16": (-32768, 32767),
 }
+
+
+@dataclass(slots=True)
+class _File:
+    """What is known of all subgraphs together."""
+
+    buffers: list[Table]
+    codes: list[tuple[str, int]]
+    scales: int = 0
+    unpacked: int = 0  # int4 values
+    variables: dict[tuple[bytes | None, bytes], int] = field(default_factory=dict)
 
 
 def read_model(path: Path) -> Graph:
@@ -62,18 +73,16 @@ def parse_model(data: bytes, path: str = "model") -> Graph:
         raise ModelError(f"{path}: no buffers; the file is damaged")
     _check_metadata(model)
     codes = [_operator_code(t) for t in model.tables(1, "operator_codes", 1024)]
-    names: VariableNames = {}
-    graphs = [_read_subgraph(table, buffers, codes, names) for table in subgraphs]
+    file = _File(buffers=buffers, codes=codes)
+    graphs = [_read_subgraph(table, file) for table in subgraphs]
     _check_order(graphs[0], path)
     return fold_variables(graphs, path)
 
 
-def _read_subgraph(
-    table: Table, buffers: list[Table], codes: list[tuple[str, int]], names: VariableNames
-) -> Graph:
-    tensors = _read_tensors(table, buffers)
+def _read_subgraph(table: Table, file: _File) -> Graph:
+    tensors = _read_tensors(table, file)
     operators = tuple(
-        _read_operator(op, index, codes, len(tensors), names)
+        _read_operator(op, index, file, len(tensors))
         for index, op in enumerate(table.tables(3, "operators", MAX_OPERATORS))
     )
     return Graph(
@@ -98,16 +107,16 @@ def _check_metadata(model: Table) -> None:
     model.string(3, "description")
 
 
-def _read_tensors(graph: Table, buffers: list[Table]) -> tuple[Tensor, ...]:
-    tensors, scales, unpacked = [], 0, 0
+def _read_tensors(graph: Table, file: _File) -> tuple[Tensor, ...]:
+    tensors = []
     for index, table in enumerate(graph.tables(0, "tensors", MAX_TENSORS)):
-        tensors.append(_read_tensor(table, index, buffers))
-        unpacked += tensors[-1].elements if tensors[-1].dtype == "int4" else 0
-        if unpacked > MAX_INT4:
+        tensors.append(_read_tensor(table, index, file.buffers))
+        file.unpacked += tensors[-1].elements if tensors[-1].dtype == "int4" else 0
+        if file.unpacked > MAX_INT4:
             raise ModelError(f"{table.path}: more than {MAX_INT4} int4 values; use a smaller model")
         quant = tensors[-1].quant
-        scales += len(quant.scale) if quant else 0
-        if scales > MAX_SCALES:
+        file.scales += len(quant.scale) if quant else 0
+        if file.scales > MAX_SCALES:
             raise ModelError(f"{table.path}: more than {MAX_SCALES} scales; quantise per tensor")
     return tuple(tensors)
 
@@ -227,25 +236,19 @@ def _operator_code(table: Table) -> tuple[str, int]:
     return (f"CUSTOM {custom[:40]!r}" if custom else name), version
 
 
-def _read_operator(
-    table: Table,
-    index: int,
-    codes: list[tuple[str, int]],
-    tensor_count: int,
-    names: VariableNames,
-) -> Operator:
+def _read_operator(table: Table, index: int, file: _File, tensor_count: int) -> Operator:
     number = table.integer(0, "u32")
-    if number >= len(codes):
-        raise ModelError(f"{table.path}: operator code {number}; the file has {len(codes)}")
-    name, version = codes[number]
+    if number >= len(file.codes):
+        raise ModelError(f"{table.path}: operator code {number}; the file has {len(file.codes)}")
+    name, version = file.codes[number]
     options: dict[str, int | float] = {}
     fields = OPTIONS.get(name, {})
     holder = _options_table(table, name)
-    for field, (slot, kind, default) in fields.items():
+    for option, (slot, kind, default) in fields.items():
         value = holder.scalar(slot, kind, default) if holder else default
-        options[field] = float(value) if kind == "f32" else int(value)
+        options[option] = float(value) if kind == "f32" else int(value)
     if name == "VAR_HANDLE":
-        options["variable"] = _variable_number(table, holder, names)
+        options["variable"] = _variable_number(table, holder, file)
     table.array(5, "u8", "custom_options", MAX_FILE_BYTES)
     table.array(8, "i32", "intermediates", 1024)
     op = Operator(
@@ -260,17 +263,17 @@ def _read_operator(
     return op
 
 
-def _variable_number(table: Table, holder: Table | None, names: VariableNames) -> int:
+def _variable_number(table: Table, holder: Table | None, file: _File) -> int:
     """The number of a variable. TFLite Micro finds it by comparing both strings as C does."""
     container = holder.c_string(0, "container") if holder else None
     name = holder.c_string(1, "shared_name") if holder else None
     if name is None:
         raise ModelError(f"{table.path}: VAR_HANDLE without a name; the file is damaged")
-    if any((known is None) != (container is None) for known, _ in names):
+    if any((known is None) != (container is None) for known, _ in file.variables):
         raise ModelError(
             f"{table.path}: VAR_HANDLE with a container beside one without; the file is hand-made"
         )
-    return names.setdefault((container, name), len(names))
+    return file.variables.setdefault((container, name), len(file.variables))
 
 
 def _options_table(table: Table, name: str) -> Table | None:
