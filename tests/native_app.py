@@ -8,6 +8,7 @@ from pathlib import Path
 from host_tools.device import Device
 from host_tools.emulators.native import Native
 from host_tools.transport import Transport
+from tests.host_c import KERNELS, kernel_sources
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRMWARE = ROOT / "firmware"
@@ -32,16 +33,16 @@ def compile_c(output: Path, sources: list[Path], flags: list[str]) -> Path:
 
 
 def compile_app(
-    folder: Path, gen: Path = STUB, *, board_id: str = "native", kernels: bool = False
+    folder: Path, gen: Path = STUB, *, board_id: str = "native", kernels: str | None = None
 ) -> Path:
     """Build the native firmware around the model in `gen`; `board_id` is whom it claims to be.
 
-    A generated model needs `kernels`, the stub does without.
+    A generated model needs the set of kernels that it was made for, the stub does without.
     """
     parts = [FIRMWARE / "app", FIRMWARE / "link", gen]
-    parts += [FIRMWARE / "kernels" / "ref"] if kernels else []
     sources = [source for part in parts for source in sorted(part.glob("*.c"))]
-    includes = [f"-I{part}" for part in [*parts, FIRMWARE / "kernels", FIRMWARE / "board"]]
+    sources += kernel_sources(kernels) if kernels else []
+    includes = [f"-I{part}" for part in [*parts, KERNELS, FIRMWARE / "board"]]
     port = folder / "board.c"
     text = (FIRMWARE / "board" / "native" / "board.c").read_text()
     port.write_text(text.replace('.id = "native"', f'.id = "{board_id}"'))

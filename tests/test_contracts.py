@@ -22,6 +22,18 @@ else:
 ROOT = Path(__file__).parents[1]
 KERNELS_H = (ROOT / "firmware/kernels/nn_kernels.h").read_text()
 DECLARED = set(re.findall(r"\bvoid (nn_\w+)\(", KERNELS_H))
+KERNELS = ROOT / "firmware/kernels"
+# kernels of one kind of core that the reference has not, and what headers declare of them
+CORES = [
+    path
+    for path in sorted(KERNELS.glob("*/*.[cS]"))
+    if path.parent.name != "ref" and path.stem not in DECLARED
+]
+FASTER = {
+    name
+    for header in KERNELS.glob("*.h")
+    for name in re.findall(r"^\w+ \*?(nn_\w+)\(", header.read_text(), re.M)
+} - DECLARED
 
 
 def test_every_operator_has_a_table_and_options_are_known() -> None:
@@ -41,6 +53,27 @@ def test_every_kernel_has_a_file_a_comment_and_a_caller(name: str) -> None:
 
 def test_every_kernel_file_is_declared() -> None:
     assert {p.stem for p in (ROOT / "firmware/kernels/ref").glob("*.c")} == DECLARED
+
+
+@pytest.mark.parametrize("path", CORES, ids=lambda path: path.name)
+def test_every_kernel_of_a_core_has_a_comment_and_a_caller(path: Path) -> None:
+    text = path.read_text()
+    assert text.startswith("/*"), "a kernel starts with what it computes"
+    assert "Rounding:" in text
+    others = [*path.parent.glob("*.[cS]"), *(ROOT / "quantize/lowering").glob("*.py")]
+    called = re.compile(rf"\b{path.stem}\b")
+    assert any(called.search(p.read_text()) for p in others if p != path), "nothing calls it"
+
+
+def test_every_kernel_of_a_core_is_declared() -> None:
+    assert {path.stem for path in CORES} == FASTER
+
+
+def test_assembly_has_twins_in_c() -> None:
+    """They run in its place in tests, under sanitizers, and on this computer."""
+    for folder in {path.parent for path in CORES}:
+        assembly = {path.stem for path in folder.glob("*.S")}
+        assert {path.stem for path in (folder / "twin").glob("*.c")} == assembly, folder
 
 
 def test_the_version_stands_in_one_place() -> None:

@@ -10,14 +10,22 @@ import numpy as np
 import pytest
 
 from quantize.golden import Golden, make_golden, random_inputs
+from quantize.lowering import KERNEL_SETS
 from quantize.manifest import compile_model
 from quantize.reference import Reference
 from quantize.tflite.reader import parse_model
-from tests.generators import GENERATORS
+from tests.generators import GENERATORS, operator_of
 from tests.host_c import HostModel
 
 ROWS = int(os.environ.get("ROWS", "20"))  # random models an operator
 CASES = 6  # inputs a model: four edge cases and two random ones
+# every operator with the reference kernels, and with each set that has others for it
+ROWS_IN_C = [
+    (kernels, name)
+    for kernels, lowerings in KERNEL_SETS.items()
+    for name in sorted(GENERATORS)
+    if kernels == "ref" or operator_of(name) in lowerings
+]
 
 
 def _row(name: str, row: int) -> tuple[bytes, Golden]:
@@ -33,7 +41,7 @@ def _compare(name: str, row: int, who: str, case: int, got: object, expected: ob
             pytest.fail(
                 f"{who} differs from TFLite Micro: {name} row {row}, case {case}, output {tensor}, "
                 f"index {index}: expected {np.asarray(b).reshape(-1)[index]}, got "
-                f"{np.asarray(a).reshape(-1)[index]}; rerun: pytest tests/test_ops.py -k '[{name}]'"
+                f"{np.asarray(a).reshape(-1)[index]}; rerun: pytest tests/test_ops.py -k '{name}]'"
             )
 
 
@@ -48,13 +56,14 @@ def test_reference_equals_tflite_micro(name: str) -> None:
             _compare(name, row, "the integer reference", case, got, golden.case_outputs(case))
 
 
-@pytest.mark.parametrize("name", sorted(GENERATORS))
-def test_host_c_equals_tflite_micro(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kernels", "name"), ROWS_IN_C)
+def test_host_c_equals_tflite_micro(kernels: str, name: str, tmp_path: Path) -> None:
     for row in range(ROWS // 4):
         model, golden = _row(name, row)
         gen = tmp_path / str(row)
-        host = HostModel(gen, compile_model(model, golden, gen, name="row", settings={}))
+        manifest = compile_model(model, golden, gen, name="row", settings={}, kernels=kernels)
+        host = HostModel(gen, manifest)
         for case in range(CASES):
             host.reset()
             got = host.run(golden.case_inputs(case))
-            _compare(name, row, "host C", case, got, golden.case_outputs(case))
+            _compare(name, row, f"host C ({kernels})", case, got, golden.case_outputs(case))

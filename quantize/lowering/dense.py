@@ -36,7 +36,7 @@ def lower_dense(graph: Graph, step: Step, room: int) -> LoweredStep | None:
     wide = 2 * weights.shape[1] <= room or depth % BLOCK != 0
     scales = _scales(requants)
     call = CCall(
-        function=f"nn_fully_connected_{'wide' if wide else 'packed'}_s8",
+        function="nn_fully_connected_wide_s8" if wide else "nn_fully_connected_packed_s8",
         params_type="nn_dense_t",
         params={
             "stream": "@stream",

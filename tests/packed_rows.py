@@ -1,0 +1,166 @@
+"""Models of typical layers, many of them side by side: what the faster kernels are made for.
+
+The rows of `tests.generators` are as odd as the format allows; here scales, zero points and
+activations are those of trained networks, and shapes go from one to a little more than what a
+kernel takes at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tests.factory import ModelBuilder
+
+# an operator in the model -> its input and its output
+Row = Callable[[ModelBuilder, np.random.Generator], tuple[int, int]]
+
+
+def rows_model(rows: Sequence[Row], seed: int) -> bytes:
+    """A model with an operator for each row, which has an input and an output of its own."""
+    rng = np.random.default_rng(seed)
+    b = ModelBuilder()
+    ends = [row(b, rng) for row in rows]
+    return b.pack([x for x, _ in ends], [y for _, y in ends])
+
+
+def _pick(rng: np.random.Generator, *values: int) -> int:
+    return int(rng.choice(values))
+
+
+def _activation(b: ModelBuilder, rng: np.random.Generator, shape: Sequence[int]) -> int:
+    zero = -128 if rng.random() < 0.5 else int(rng.integers(-128, 128))
+    return b.tensor(shape, scale=[float(rng.uniform(0.02, 0.1))], zero_point=[zero])
+
+
+def _window(
+    rng: np.random.Generator, kernel: tuple[int, int], stride: tuple[int, int], dilation: int = 1
+) -> tuple[list[int], list[int], dict[str, Any]]:
+    """An input's and an output's height and width, and the options that lead from one to other."""
+    valid = bool(rng.random() < 0.3)
+    sizes, outs = [], []
+    for k, s in zip(kernel, stride, strict=True):
+        reach = (k - 1) * dilation + 1
+        size = int(rng.integers(reach if valid else 1, 10 + reach))
+        sizes.append(size)
+        outs.append((size - reach) // s + 1 if valid else -(-size // s))
+    options = {"padding": int(valid), "strideH": stride[0], "strideW": stride[1]}
+    return sizes, outs, options
+
+
+def _layer(
+    b: ModelBuilder,
+    rng: np.random.Generator,
+    kind: tuple[str, str, int],
+    shapes: tuple[Sequence[int], Sequence[int], Sequence[int]],
+    options: dict[str, Any],
+) -> tuple[int, int]:
+    """An operator (name, options table, axis of the weights' scales) with weights and a bias.
+
+    Shapes are those of input, weights and output.
+    """
+    name, table, axis = kind
+    channels = shapes[1][axis]
+    taps = math.prod(shapes[1]) // channels
+    x = _activation(b, rng, shapes[0])
+    source = float(b.tensors[x].quantization.scale[0])
+    scales = np.exp(rng.uniform(np.log(0.002), np.log(0.01), channels)).astype(np.float32)
+    weights = rng.integers(-127, 128, shapes[1]).astype(np.int8)
+    w = b.tensor(shapes[1], scale=list(scales), axis=axis, data=weights)
+    bias_scales = [float(np.float32(source) * scale) for scale in scales]
+    data = rng.integers(-5000, 20000, channels).astype(np.int32)
+    bias = b.tensor([channels], dtype="int32", scale=bias_scales, data=data)
+    relu = bool(rng.random() < 0.7)
+    scale = 108 * math.sqrt(taps) * source * float(scales.mean())  # uses most of the codes
+    zero = -128 if relu else int(rng.integers(-60, 60))
+    y = b.tensor(shapes[2], scale=[scale], zero_point=[zero])
+    values = options | {"fusedActivationFunction": int(relu)}
+    b.operator(name, [x, w, bias], [y], table, 3, **values)
+    return x, y
+
+
+def convolution(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+    """A CONV_2D."""
+    kernel = (_pick(rng, 1, 3, 3, 5), _pick(rng, 1, 3, 3, 4))
+    stride = _pick(rng, 1, 1, 2)
+    dilation = _pick(rng, 1, 1, 1, 2)
+    size, out, options = _window(rng, kernel, (stride, stride), dilation)
+    inputs, outputs = _pick(rng, 1, 3, 4, 7, 8, 16), _pick(rng, *range(1, 10), 16)
+    options |= {"dilationHFactor": dilation, "dilationWFactor": dilation}
+    shapes = ([1, *size, inputs], [outputs, *kernel, inputs], [1, *out, outputs])
+    return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
+
+
+def depthwise(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+    """A DEPTHWISE_CONV_2D."""
+    kernel = (3, 3) if rng.random() < 0.6 else (_pick(rng, 1, 2, 3, 5), _pick(rng, 1, 2, 3, 5))
+    stride = _pick(rng, 1, 1, 2)
+    size, out, options = _window(rng, kernel, (stride, stride), 1)
+    batches, channels = _pick(rng, 1, 1, 2), _pick(rng, *range(1, 10), 16)
+    multiplier = _pick(rng, 1, 8) if channels == 1 else 1
+    options |= {"dilationHFactor": 1, "dilationWFactor": 1, "depthMultiplier": multiplier}
+    outputs = channels * multiplier
+    shapes = ([batches, *size, channels], [1, *kernel, outputs], [batches, *out, outputs])
+    kind = ("DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions", 3)
+    return _layer(b, rng, kind, shapes, options)
+
+
+def dense(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+    """A FULLY_CONNECTED."""
+    batches, depth, outputs = _pick(rng, 1, 3), int(rng.integers(1, 70)), int(rng.integers(1, 14))
+    shapes = ([batches, depth], [outputs, depth], [batches, outputs])
+    return _layer(b, rng, ("FULLY_CONNECTED", "FullyConnectedOptions", 0), shapes, {})
+
+
+def pool(name: str) -> Row:
+    """Rows of a pooling operator; some have windows of more than 256 pixels."""
+
+    def build(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+        large = rng.random() < 0.2
+        kernel = (17, 16) if large else (_pick(rng, 1, 2, 3), _pick(rng, 1, 2, 3, 5))
+        stride = (_pick(rng, 1, 2), _pick(rng, 1, 2))
+        size, out, options = _window(rng, kernel, stride)
+        batches, channels = _pick(rng, 1, 1, 2), _pick(rng, *range(3, 10), 16)
+        x = _activation(b, rng, [batches, *size, channels])
+        quant = b.tensors[x].quantization
+        y = b.tensor(
+            [batches, *out, channels], scale=quant.scale, zero_point=[int(quant.zeroPoint[0])]
+        )
+        options |= {"filterHeight": kernel[0], "filterWidth": kernel[1]}
+        act = _pick(rng, 0, 0, 1, 3)
+        b.operator(name, [x], [y], "Pool2DOptions", 2, fusedActivationFunction=act, **options)
+        return x, y
+
+    return build
+
+
+def mean(name: str) -> Row:
+    """Rows of MEAN or SUM over the pixels or another axis."""
+
+    def build(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+        axes = [[1, 2], [1, 2], [1], [2], [3], [0, 2]][int(rng.integers(6))]
+        large = rng.random() < 0.2
+        size = [17, 18] if large else [int(v) for v in rng.integers(1, 9, 2)]
+        shape = [_pick(rng, 1, 2), *size, _pick(rng, *range(1, 10), 16)]
+        x = _activation(b, rng, shape)
+        kept = [d for i, d in enumerate(shape) if i not in axes]
+        y = _activation(b, rng, kept)
+        a = b.tensor([len(axes)], dtype="int32", data=np.array(axes, np.int32))
+        b.operator(name, [x, a], [y], "ReducerOptions", 2, keepDims=False)
+        return x, y
+
+    return build
+
+
+ROWS: dict[str, Row] = {
+    "AVERAGE_POOL_2D": pool("AVERAGE_POOL_2D"),
+    "CONV_2D": convolution,
+    "DEPTHWISE_CONV_2D": depthwise,
+    "FULLY_CONNECTED": dense,
+    "MAX_POOL_2D": pool("MAX_POOL_2D"),
+    "MEAN": mean("MEAN"),
+    "SUM": mean("SUM"),
+}

@@ -1,0 +1,91 @@
+"""The armv7em kernels equal TFLite Micro on typical layers, and are taken for most of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from host_tools import __main__ as command
+from model.files import write_bytes
+from quantize.golden import Golden, make_golden, random_inputs, save_golden
+from quantize.lowering import LoweredStep, lower
+from quantize.manifest import compile_model
+from quantize.reference import compile_graph
+from quantize.tflite.reader import parse_model
+from tests.host_c import KERNELS, HostModel
+from tests.native_app import compile_app, start_device
+from tests.packed_rows import ROWS, rows_model
+
+CASES = 6
+SIDE_BY_SIDE = 24  # operators in a model
+REFERENCE = {path.stem for path in (KERNELS / "ref").glob("*.c")}
+
+
+def _golden(model: bytes, seed: int) -> Golden:
+    return make_golden(model, random_inputs(parse_model(model), CASES, seed))
+
+
+def _lowered(model: bytes) -> tuple[LoweredStep, ...]:
+    graph = parse_model(model)
+    return lower(graph, compile_graph(graph), "armv7em")
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", sorted(ROWS))
+def test_host_c_equals_tflite_micro(name: str, seed: int, tmp_path: Path) -> None:
+    model = rows_model([ROWS[name]] * SIDE_BY_SIDE, seed)
+    steps = _lowered(model)
+    fast = [step for step in steps if step.calls[0].function not in REFERENCE]
+    assert len(fast) >= 0.6 * SIDE_BY_SIDE
+    golden = _golden(model, seed)
+    manifest = compile_model(model, golden, tmp_path, name="rows", settings={}, kernels="armv7em")
+    host = HostModel(tmp_path, manifest)
+    for case in range(CASES):
+        got = host.run(golden.case_inputs(case))
+        for step, a, b in zip(steps, got, golden.case_outputs(case), strict=True):
+            params, function = step.step.params, step.calls[0].function
+            assert np.array_equal(a, b), (case, step.step.op.index, function, params)
+
+
+def test_sanitizers_find_nothing(tmp_path: Path) -> None:
+    """Reads and writes beyond the arena, overflows, shifts by too much."""
+    model = rows_model(list(ROWS.values()) * 4, 0)
+    golden, gen = _golden(model, 0), tmp_path / "gen"
+    compile_model(model, golden, gen, name="rows", settings={}, kernels="armv7em")
+    with start_device(compile_app(tmp_path, gen, kernels="armv7em"), timeout_s=60) as device:
+        assert device.selftest().failures == 0
+        for case in range(CASES):
+            expected = [value.tobytes() for value in golden.case_outputs(case)]
+            assert device.run(golden.case_inputs(case)) == expected
+
+
+def test_assembly_equals_tflite_micro(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same on the emulated Cortex-M4, where the kernels are machine code."""
+    monkeypatch.setattr(command, "BUILD", tmp_path)
+    model = rows_model([*ROWS.values(), *[ROWS["DEPTHWISE_CONV_2D"]] * 6] * 4, 1)
+    golden, out_dir = _golden(model, 1), tmp_path / "rows"
+    write_bytes(out_dir / "model.tflite", model)
+    save_golden(out_dir / "golden.npz", golden)
+    gen = out_dir / "gen" / "armv7em"
+    compile_model(model, golden, gen, name="rows", settings={}, kernels="armv7em")
+    assert command.main(["build", "rows", "qemu_m4"]) == 0
+    assert command.main(["parity", "rows", "qemu_m4"]) == 0
+    report = json.loads((out_dir / "qemu_m4" / "parity.json").read_text())
+    assert report["equal"] == report["cases"] == CASES
+
+
+def test_a_depthwise_layer_writes_over_its_input() -> None:
+    """Where outputs follow the rows that they are made of, and there only."""
+    model = rows_model([ROWS["DEPTHWISE_CONV_2D"]] * 200, 0)
+    places = {True: 0, False: 0}
+    for step in _lowered(model):
+        if step.calls[0].function != "nn_depthwise_conv_2d_packed_s8":
+            continue
+        p = step.step.params
+        places[bool(step.in_place)] += 1
+        smaller = np.prod(p.output_shape[1:3]) <= np.prod(p.input_shape[1:3])
+        assert bool(step.in_place) == smaller, p
+    assert places[True] > 50
