@@ -152,7 +152,9 @@ void nn_depthwise_group_by_2_s8(const nn_depthwise_packed_t *p, const nn_depthwi
 void nn_depthwise_conv_2d_packed_s8(const nn_depthwise_packed_t *p, const int8_t *input,
                                     int8_t *output, int8_t *scratch);
 
-/* Four channels at a time; c, or the innermost kept axis, which has stride 1, is at least 4. */
+/* Four channels at a time; c, or the innermost kept axis, which has stride 1, is at least 4. Depth
+ * multiplier 1. */
+void nn_depthwise_conv_2d_quads_s8(const nn_conv_t *p, const int8_t *input, int8_t *output);
 void nn_average_pool_2d_quads_s8(const nn_pool_t *p, const int8_t *input, int8_t *output);
 void nn_max_pool_2d_quads_s8(const nn_pool_t *p, const int8_t *input, int8_t *output);
 void nn_mean_quads_s8(const nn_mean_t *p, const int8_t *input, int8_t *output);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quantize.ops.base import CCall
 from quantize.reference import Step
@@ -24,3 +24,9 @@ class LoweredStep:
     def scratch_bytes(self) -> int:
         """What the step needs beside its tensors, while it runs."""
         return max((call.scratch_bytes for call in self.calls), default=0)
+
+
+def with_kernel(step: Step, function: str) -> LoweredStep:
+    """The reference's calls of a step, to another kernel that takes the same parameters."""
+    calls = tuple(replace(call, function=function) for call in step.spec.calls(step.params))
+    return LoweredStep(step=step, calls=calls, in_place=step.spec.in_place(step.params))

@@ -1,4 +1,4 @@
-"""DEPTHWISE_CONV_2D as nn_depthwise_conv_2d_packed_s8, or as a convolution where it is one."""
+"""DEPTHWISE_CONV_2D: packed for 3 x 3, by four channels, or as a convolution where it is one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from quantize.lowering.base import LoweredStep
+from quantize.lowering.base import LoweredStep, with_kernel
 from quantize.lowering.conv import convolution
 from quantize.lowering.packing import short_requants, words_constant
 from quantize.ops.base import CCall, c_int, c_shape, int_constant_array
@@ -25,12 +25,19 @@ CHANNEL_BYTES = 40  # of a channel's expanded weights
 COLUMN_BYTES = 48  # of a column of the ring: three pairs of rows of four channels
 
 
-def lower_depthwise(graph: Graph, step: Step, room: int) -> LoweredStep | None:
-    """The packed kernel; None where its requantisation is not exact or its window another."""
+def lower_depthwise(_graph: Graph, step: Step, _room: int) -> LoweredStep | None:
+    """The fastest kernel that is exact; None with a depth multiplier and for 2 or 3 channels."""
     p: ConvParams = step.params
     if p.input_shape[3] == 1:
         full = replace(p, weights=np.ascontiguousarray(p.weights.transpose(3, 1, 2, 0)))
         return convolution(step, full)
+    if p.depth_multiplier != 1 or p.input_shape[3] < GROUP:
+        return None
+    return _packed(step, p) or with_kernel(step, "nn_depthwise_conv_2d_quads_s8")
+
+
+def _packed(step: Step, p: ConvParams) -> LoweredStep | None:
+    """nn_depthwise_conv_2d_packed_s8; None where its requantisation or its window do not fit."""
     weights = _three_by_three(p)
     if weights is None:
         return None
@@ -75,9 +82,8 @@ def lower_depthwise(graph: Graph, step: Step, room: int) -> LoweredStep | None:
 def _three_by_three(p: ConvParams) -> IntArray | None:
     """Weights [channels, 9], a smaller window with zeros around it; None for another window."""
     w = p.window
-    plain = w.stride in ((1, 1), (2, 2)) and w.dilation == (1, 1) and p.depth_multiplier == 1
-    small = p.input_shape[3] < GROUP or p.output_shape[2] < w.stride[1]
-    if not plain or small or max(w.kernel) > KERNEL:
+    plain = w.stride in ((1, 1), (2, 2)) and w.dilation == (1, 1)
+    if not plain or max(w.kernel) > KERNEL or p.output_shape[2] < w.stride[1]:
         return None
     missing = [(0, KERNEL - size) for size in w.kernel]
     full = np.pad(p.weights[0].astype(np.int64), (*missing, (0, 0)))

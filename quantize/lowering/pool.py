@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import replace
 
-from quantize.lowering.base import LoweredStep
+from quantize.lowering.base import LoweredStep, with_kernel
 from quantize.ops.mean import MeanParams
 from quantize.ops.pool_2d import PoolParams
 from quantize.reference import Step
@@ -22,7 +21,7 @@ POOLS = {
 def lower_pool(_graph: Graph, step: Step, _room: int) -> LoweredStep | None:
     """A pooling operator; None with fewer channels than run at a time."""
     p: PoolParams = step.params
-    return _with_kernel(step, POOLS[step.spec.name]) if p.input_shape[3] >= LANES else None
+    return with_kernel(step, POOLS[step.spec.name]) if p.input_shape[3] >= LANES else None
 
 
 def lower_mean(_graph: Graph, step: Step, _room: int) -> LoweredStep | None:
@@ -31,9 +30,4 @@ def lower_mean(_graph: Graph, step: Step, _room: int) -> LoweredStep | None:
     dims = list(enumerate(p.reduce.input_shape))
     kept = itertools.takewhile(lambda dim: dim[0] not in p.reduce.axes, reversed(dims))
     beside = math.prod(size for _, size in kept)
-    return _with_kernel(step, "nn_mean_quads_s8") if beside >= LANES else None
-
-
-def _with_kernel(step: Step, function: str) -> LoweredStep:
-    calls = tuple(replace(call, function=function) for call in step.spec.calls(step.params))
-    return LoweredStep(step=step, calls=calls, in_place=step.spec.in_place(step.params))
+    return with_kernel(step, "nn_mean_quads_s8") if beside >= LANES else None

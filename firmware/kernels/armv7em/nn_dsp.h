@@ -33,6 +33,17 @@ static inline uint32_t nn_max_bytes(uint32_t a, uint32_t b)
     (void)__ssub8((int8x4_t)a, (int8x4_t)b);
     return __sel(a, b);
 }
+
+/* sum + the product of the low halfwords, or of the high ones. */
+static inline int32_t nn_add_low_product(int32_t sum, uint32_t a, uint32_t b)
+{
+    return __smlabb((int32_t)a, (int32_t)b, sum);
+}
+
+static inline int32_t nn_add_high_product(int32_t sum, uint32_t a, uint32_t b)
+{
+    return __smlatt((int32_t)a, (int32_t)b, sum);
+}
 #else
 static inline uint32_t nn_add_halves(uint32_t a, uint32_t b)
 {
@@ -62,6 +73,17 @@ static inline uint32_t nn_max_bytes(uint32_t a, uint32_t b)
         larger |= from & (0xFFU << bits);
     }
     return larger;
+}
+
+static inline int32_t nn_add_low_product(int32_t sum, uint32_t a, uint32_t b)
+{
+    const int32_t product = (int16_t)(a & 0xFFFFU) * (int16_t)(b & 0xFFFFU);
+    return (int32_t)((uint32_t)sum + (uint32_t)product);
+}
+
+static inline int32_t nn_add_high_product(int32_t sum, uint32_t a, uint32_t b)
+{
+    return nn_add_low_product(sum, a >> 16, b >> 16);
 }
 #endif
 
