@@ -7,10 +7,18 @@
 #include "nn_sums.h"
 #include "nn_window.h"
 
+static uint32_t nn_mean_byte(int32_t sum, int32_t count)
+{
+    const int32_t half = count / 2;
+    return (uint32_t)((sum > 0 ? sum + half : sum - half) / count) & 0xFFU;
+}
+
 static void nn_average_pixel(const nn_pool_t *p, const nn_inside_t *inside, int8_t *output)
 {
     const int32_t depth = p->input.c;
     const int32_t count = inside->rows * inside->run;
+    const uint32_t least = nn_four_bytes(p->act_min);
+    const uint32_t most = nn_four_bytes(p->act_max);
     for (int32_t c = 0; c < depth; c += NN_LANES) {
         const int32_t from = nn_min(c, depth - NN_LANES);
         const int8_t *in = inside->input + from;
@@ -20,11 +28,12 @@ static void nn_average_pixel(const nn_pool_t *p, const nn_inside_t *inside, int8
             in += inside->row;
         }
         nn_total_sums(&sums);
-        for (int32_t i = 0; i < NN_LANES; i++) {
-            const int32_t sum = sums.sum[i];
-            const int32_t mean = (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
-            output[from + i] = (int8_t)nn_min(nn_max(mean, p->act_min), p->act_max);
-        }
+        uint32_t means = nn_mean_byte(sums.sum[0], count);
+        means |= nn_mean_byte(sums.sum[1], count) << 8;
+        means |= nn_mean_byte(sums.sum[2], count) << 16;
+        means |= nn_mean_byte(sums.sum[3], count) << 24;
+        means = nn_min_bytes(nn_max_bytes(means, least), most);
+        memcpy(output + from, &means, NN_LANES);
     }
 }
 

@@ -87,6 +87,17 @@ static inline int32_t nn_add_high_product(int32_t sum, uint32_t a, uint32_t b)
 }
 #endif
 
+/* The smaller of each two signed bytes: ~x = -1 - x turns the order around. */
+static inline uint32_t nn_min_bytes(uint32_t a, uint32_t b)
+{
+    return ~nn_max_bytes(~a, ~b);
+}
+
+static inline uint32_t nn_four_bytes(int32_t value)
+{
+    return ((uint32_t)value & 0xFFU) * 0x01010101U;
+}
+
 /* Four bytes at any address. */
 static inline uint32_t nn_load_word(const void *from)
 {

@@ -9,19 +9,14 @@
 
 #define LANES 4
 
-static uint32_t nn_four_times(int32_t value)
-{
-    return ((uint32_t)value & 0xFFU) * 0x01010101U;
-}
-
 static void nn_max_pixel(const nn_pool_t *p, const nn_inside_t *inside, int8_t *output)
 {
     const int32_t depth = p->input.c;
-    const uint32_t most = ~nn_four_times(p->act_max);
+    const uint32_t most = nn_four_bytes(p->act_max);
     for (int32_t c = 0; c < depth; c += LANES) {
         const int32_t from = nn_min(c, depth - LANES);
         const int8_t *row = inside->input + from;
-        uint32_t largest = nn_four_times(p->act_min);
+        uint32_t largest = nn_four_bytes(p->act_min);
         for (int32_t y = 0; y < inside->rows; y++) {
             const int8_t *in = row;
             for (int32_t x = inside->run; x > 0; x--) {
@@ -30,7 +25,7 @@ static void nn_max_pixel(const nn_pool_t *p, const nn_inside_t *inside, int8_t *
             }
             row += inside->row;
         }
-        largest = ~nn_max_bytes(~largest, most); /* ~x = -1 - x turns the order around */
+        largest = nn_min_bytes(largest, most);
         memcpy(output + from, &largest, LANES);
     }
 }
