@@ -26,7 +26,7 @@ static int8_t nn_short_value(uint32_t sum, nn_form_t form, const int32_t *requan
 {
     const int32_t scaled = (int32_t)sum;
     const int64_t product = (int64_t)scaled * requant[0] + (form == NN_SIGN ? INT64_C(1) << 31 : 0);
-    const int32_t sign = form == NN_SIGN ? scaled >> 31 : 0;
+    const int32_t sign = form == NN_SIGN && scaled < 0 ? -1 : 0;
     const int32_t shift = form == NN_SIGN ? requant[2] : 12;
     const int32_t value = ((int32_t)(product >> 32) + sign + requant[1]) >> shift;
     return (int8_t)(value < -128 ? -128 : value > 127 ? 127 : value);
