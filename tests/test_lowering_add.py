@@ -1,4 +1,4 @@
-"""The armv7em kernels of ADD and SUB equal TFLite Micro; weighted sums are proven, or not used."""
+"""The armv7em kernels of element-wise operators equal TFLite Micro; their forms are proven."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from host_tools import __main__ as command
 from model.files import write_bytes
 from quantize.golden import Golden, make_golden, random_inputs, save_golden
 from quantize.linear import FRACTION, SHIFT, LinearForm, prove_linear
-from quantize.lowering import lower
+from quantize.lowering import LoweredStep, lower
 from quantize.manifest import compile_model
 from quantize.ops.add import ADD, AddParams
 from quantize.reference import compile_graph
@@ -38,7 +38,7 @@ WALKED = (
     ([2, 2, 3, 8], [1, 1, 3, 8]),
 )
 # and what is left to the reference kernel
-OTHERS = (([3, 5], [3, 1]), ([4, 1, 6], [1, 3, 6]), ([2, 3, 4], [1]))
+OTHERS = (([3, 5], [3, 1]), ([4, 1, 6], [1, 3, 6]), ([2, 3, 4], [2, 1, 1]))
 
 
 def _params(
@@ -153,34 +153,47 @@ def test_sums_beyond_32_bits_are_not_proven() -> None:
     assert _prove(_params(scales, (0, 0, 0)), scales) is None
 
 
-def _quant(rng: np.random.Generator, scale: float) -> dict[str, Any]:
+def _quant(rng: np.random.Generator, scale: float, dtype: str = "int8") -> dict[str, Any]:
     zero = -128 if rng.random() < 0.3 else int(rng.integers(-128, 128))
-    return {"scale": [scale * 2.0 ** rng.uniform(-2, 2)], "zero_point": [zero]}
+    factor = scale * 2.0 ** rng.uniform(-1.5, 1.5)
+    return {"dtype": dtype, "scale": [factor], "zero_point": [zero if dtype == "int8" else 0]}
 
 
-def sums(
+def _options(name: str) -> str:
+    return f"{name.capitalize()}Options" if name in ("ADD", "SUB", "MUL") else ""
+
+
+def binary(
     name: str,
     rng: np.random.Generator,
     sides: Sequence[tuple[list[int], list[int]]],
     *,
-    constant: bool = False,
+    constant: int | None = None,
+    dtype: str = "int8",
 ) -> bytes:
-    """A model with an ADD or SUB for each pair of shapes; `constant`: one operand is."""
+    """A model with an operator for each pair of shapes; operand `constant` is one."""
     b, inputs, outputs = ModelBuilder(), [], []
-    for number, shapes in enumerate(sides):
-        fixed = number % 2 if constant else None
-        operands = [
-            b.tensor(
-                shape,
-                **_quant(rng, 0.1),
-                data=rng.integers(-128, 128, shape).astype(np.int8) if side == fixed else None,
-            )
-            for side, shape in enumerate(shapes)
-        ]
-        z = b.tensor(np.broadcast_shapes(*shapes), **_quant(rng, 0.2))
-        b.operator(name, operands, [z], f"{name.capitalize()}Options", 2)
+    same = _quant(rng, 0.1, dtype) if name in ("MAXIMUM", "MINIMUM") else None
+    target = {"MUL": 1.0, "SQUARED_DIFFERENCE": 0.3}.get(name, 0.2)
+    for shapes in sides:
+        operands = []
+        for side, shape in enumerate(shapes):
+            data = rng.integers(-128, 128, shape).astype(dtype) if side == constant else None
+            operands.append(b.tensor(shape, **(same or _quant(rng, 0.1, dtype)), data=data))
+        z = b.tensor(np.broadcast_shapes(*shapes), **(same or _quant(rng, target, dtype)))
+        b.operator(name, operands, [z], _options(name), 1 if dtype == "int8" else 2)
         inputs += [i for i in operands if not b.tensors[i].buffer]
         outputs.append(z)
+    return b.pack(inputs, outputs)
+
+
+def rescales(rng: np.random.Generator, counts: Sequence[int]) -> bytes:
+    """A model with a QUANTIZE from int8 to int8 of each length."""
+    b = ModelBuilder()
+    inputs = [b.tensor([n], **_quant(rng, 0.1)) for n in counts]
+    outputs = [b.tensor([n], **_quant(rng, 0.1)) for n in counts]
+    for x, y in zip(inputs, outputs, strict=True):
+        b.operator("QUANTIZE", [x], [y], "QuantizeOptions", 2)
     return b.pack(inputs, outputs)
 
 
@@ -188,47 +201,91 @@ def _golden(model: bytes, seed: int) -> Golden:
     return make_golden(model, random_inputs(parse_model(model), CASES, seed))
 
 
-def _kernels(model: bytes) -> list[str]:
+def _lowered(model: bytes) -> list[LoweredStep]:
     graph = parse_model(model)
-    lowered = lower(graph, compile_graph(graph), "armv7em")
-    return [call.function for step in lowered for call in step.calls]
+    return list(lower(graph, compile_graph(graph), "armv7em"))
 
 
-@pytest.mark.parametrize("constant", [False, True])
-@pytest.mark.parametrize("name", ["ADD", "SUB"])
-def test_host_c_equals_tflite_micro(name: str, constant: bool, tmp_path: Path) -> None:
-    rng = np.random.default_rng(constant)
-    model = sums(name, rng, WALKED + OTHERS, constant=constant)
-    assert _kernels(model) == ["nn_linear_s8"] * len(WALKED) + ["nn_add_s8"] * len(OTHERS)
+def _kernels(model: bytes) -> list[str]:
+    return [call.function for step in _lowered(model) for call in step.calls]
+
+
+def _compare_host_c(model: bytes, folder: Path) -> None:
     golden = _golden(model, 0)
     host = HostModel(
-        tmp_path, compile_model(model, golden, tmp_path, name="m", settings={}, kernels="armv7em")
+        folder, compile_model(model, golden, folder, name="m", settings={}, kernels="armv7em")
     )
     for case in range(CASES):
         got = host.run(golden.case_inputs(case))
-        for shapes, a, b in zip(WALKED + OTHERS, got, golden.case_outputs(case), strict=True):
-            assert np.array_equal(a, b), (name, shapes, case)
+        for k, (a, b) in enumerate(zip(got, golden.case_outputs(case), strict=True)):
+            assert np.array_equal(a, b), (case, k)
 
 
-@pytest.mark.parametrize("name", ["ADD", "SUB"])
+KERNELS = {
+    "ADD": ("nn_linear_s8", "nn_add_s8"),
+    "SUB": ("nn_linear_s8", "nn_add_s8"),
+    "MUL": ("nn_product_s8", "nn_mul_s8"),
+}
+
+
+@pytest.mark.parametrize("constant", [None, 0, 1])
+@pytest.mark.parametrize("name", KERNELS)
+def test_host_c_equals_tflite_micro(name: str, constant: int | None, tmp_path: Path) -> None:
+    model = binary(name, np.random.default_rng(1), WALKED + OTHERS, constant=constant)
+    fast, slow = KERNELS[name]
+    assert _kernels(model) == [fast] * len(WALKED) + [slow] * len(OTHERS)
+    _compare_host_c(model, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "constant"),
+    [
+        *((name, side) for name in KERNELS for side in (0, 1)),
+        *(("MAXIMUM", 0), ("MINIMUM", 1), ("PRELU", 1), ("SQUARED_DIFFERENCE", 0)),
+    ],
+)
+def test_a_constant_of_one_value_makes_a_table(name: str, constant: int, tmp_path: Path) -> None:
+    full, one = [2, 3, 4], [1, 1]
+    sides = [(one, full) if constant == 0 else (full, one)] * 3
+    model = binary(name, np.random.default_rng(3), sides, constant=constant)
+    assert _kernels(model) == ["nn_lut_s8"] * 3
+    assert [step.in_place for step in _lowered(model)] == [(1 - constant,)] * 3
+    _compare_host_c(model, tmp_path)
+
+
+def test_rescaling_is_a_weighted_sum(tmp_path: Path) -> None:
+    model = rescales(np.random.default_rng(5), [1, 6, 7, 20])
+    assert _kernels(model) == ["nn_linear_s8"] * 4
+    assert [step.in_place for step in _lowered(model)] == [(0,)] * 4
+    _compare_host_c(model, tmp_path)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_int16_is_left_to_the_reference_kernels(name: str) -> None:
+    model = binary(name, np.random.default_rng(6), WALKED, dtype="int16")
+    assert set(_kernels(model)) == {KERNELS[name][1].replace("s8", "s16")}
+
+
+@pytest.mark.parametrize("name", KERNELS)
 def test_the_output_lies_on_an_operand(name: str) -> None:
-    model = sums(name, np.random.default_rng(2), [([64], [64]), ([3, 5], [5])])
-    graph = parse_model(model)
-    lowered = lower(graph, compile_graph(graph), "armv7em")
-    assert [step.in_place for step in lowered] == [(0, 1), (0,)]
+    model = binary(name, np.random.default_rng(1), [([64], [64]), ([3, 5], [5])])
+    assert [step.in_place for step in _lowered(model)] == [(0, 1), (0,)]
 
 
-def test_assembly_equals_tflite_micro(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same on the emulated Cortex-M4, where the kernel is machine code."""
+@pytest.mark.parametrize("name", ["ADD", "MUL"])
+def test_assembly_equals_tflite_micro(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same on the emulated Cortex-M4, where the kernels are machine code."""
     monkeypatch.setattr(command, "BUILD", tmp_path)
-    model = sums("ADD", np.random.default_rng(4), WALKED)
-    assert set(_kernels(model)) == {"nn_linear_s8"}
-    golden, out_dir = _golden(model, 1), tmp_path / "sums"
+    model = binary(name, np.random.default_rng(1), WALKED)
+    assert set(_kernels(model)) == {KERNELS[name][0]}
+    golden, out_dir = _golden(model, 1), tmp_path / "pairs"
     write_bytes(out_dir / "model.tflite", model)
     save_golden(out_dir / "golden.npz", golden)
     gen = out_dir / "gen" / "armv7em"
-    compile_model(model, golden, gen, name="sums", settings={}, kernels="armv7em")
-    assert command.main(["build", "sums", "qemu_m4"]) == 0
-    assert command.main(["parity", "sums", "qemu_m4"]) == 0
+    compile_model(model, golden, gen, name="pairs", settings={}, kernels="armv7em")
+    assert command.main(["build", "pairs", "qemu_m4"]) == 0
+    assert command.main(["parity", "pairs", "qemu_m4"]) == 0
     report = json.loads((out_dir / "qemu_m4" / "parity.json").read_text())
     assert report["equal"] == report["cases"] == CASES

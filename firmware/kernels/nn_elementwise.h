@@ -1,5 +1,6 @@
 /* Element-wise kernels that the code generator calls on cores with fast 16-bit products: four
  * elements at a time, in numbers that were proven equal to the reference for all 65,536 pairs.
+ * The output may lie on an operand that has all rows.
  */
 #ifndef NN_ELEMENTWISE_H
 #define NN_ELEMENTWISE_H
@@ -23,7 +24,16 @@ typedef struct {
     nn_row_pairs_t rows;
 } nn_linear_t;
 
-/* The output may lie on an operand that has all rows. */
+/* out = (round(2 * product * multiplier / 2^32) + (product >> 31) + constant) >> shift with
+ * product = (a + a_offset) * (b + b_offset), clamped to -128..127. The constant holds the output's
+ * zero point and the rounding of the shift. */
+typedef struct {
+    int32_t a_offsets, b_offsets; /* an offset in each halfword */
+    int32_t multiplier, constant, shift;
+    nn_row_pairs_t rows;
+} nn_product_t;
+
 void nn_linear_s8(const nn_linear_t *p, const int8_t *a, const int8_t *b, int8_t *output);
+void nn_product_s8(const nn_product_t *p, const int8_t *a, const int8_t *b, int8_t *output);
 
 #endif

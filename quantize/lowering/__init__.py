@@ -8,7 +8,12 @@ from quantize.lowering.base import LoweredStep
 from quantize.lowering.conv import lower_conv
 from quantize.lowering.dense import lower_dense
 from quantize.lowering.depthwise import lower_depthwise
-from quantize.lowering.elementwise import lower_sum
+from quantize.lowering.elementwise import (
+    lower_product,
+    lower_rescale,
+    lower_sum,
+    lower_table,
+)
 from quantize.lowering.pool import lower_mean, lower_pool
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
@@ -24,8 +29,14 @@ KERNEL_SETS: dict[str, Mapping[str, Lowering]] = {
         "CONV_2D": lower_conv,
         "DEPTHWISE_CONV_2D": lower_depthwise,
         "FULLY_CONNECTED": lower_dense,
+        "MAXIMUM": lower_table,
         "MAX_POOL_2D": lower_pool,
         "MEAN": lower_mean,
+        "MINIMUM": lower_table,
+        "MUL": lower_product,
+        "PRELU": lower_table,
+        "QUANTIZE": lower_rescale,
+        "SQUARED_DIFFERENCE": lower_table,
         "SUB": lower_sum,
         "SUM": lower_mean,
     },

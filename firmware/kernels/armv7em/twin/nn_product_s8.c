@@ -1,0 +1,23 @@
+/* What nn_product_s8.S computes, for machines without its instructions. Rounding: double. */
+#include "nn_elementwise.h"
+
+static int32_t nn_low_half(int32_t word)
+{
+    return (int16_t)(word & 0xFFFF);
+}
+
+void nn_product_s8(const nn_product_t *p, const int8_t *a, const int8_t *b, int8_t *output)
+{
+    for (int32_t row = 0; row < p->rows.rows; row++) {
+        for (int32_t i = 0; i < p->rows.count; i++) {
+            const int32_t product =
+                (*a++ + nn_low_half(p->a_offsets)) * (*b++ + nn_low_half(p->b_offsets));
+            const int64_t scaled = (int64_t)2 * product * p->multiplier + (INT64_C(1) << 31);
+            const int32_t sum = (int32_t)(scaled >> 32) + p->constant - (product < 0 ? 1 : 0);
+            const int32_t value = sum >> p->shift;
+            *output++ = (int8_t)(value < -128 ? -128 : value > 127 ? 127 : value);
+        }
+        a += p->rows.a_step;
+        b += p->rows.b_step;
+    }
+}
