@@ -31,7 +31,7 @@ BoolArray = npt.NDArray[np.bool_]
 PRE_SHIFTS: dict[Form, tuple[int, int]] = {"floor": (8, 8), "fixed": (2, 8), "sign": (1, 1)}
 MAX_SHIFT = 23  # 8-bit codes above it leave no room in 32 bits
 FIXED_SHIFT = 12
-_CODES: IntArray = np.arange(-127, 128, dtype=np.int64)[None, :]  # every output has reached -128
+CODES: IntArray = np.arange(-127, 128, dtype=np.int64)[None, :]  # every output has reached -128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,26 +85,19 @@ def prove_short(
     low and high [channels] are the smallest and largest accumulators, bias included; None when a
     channel has no such form or an intermediate value could leave 32 bits.
     """
-    multiplier = np.array([r.multiplier for r in requants], np.int64)[:, None]
-    right = -np.array([r.shift for r in requants], np.int64)[:, None]
+    starts = first_accumulators(
+        requants,
+        output_offset=output_offset,
+        act_min=act_min,
+        act_max=act_max,
+        low=low,
+        high=high,
+    )
+    multiplier, right = _factors(requants)
     low, high = low[:, None], high[:, None]
     limit = FIXED_SHIFT if form == "fixed" else MAX_SHIFT
     pre_shift = np.clip(limit + 1 - right, *PRE_SHIFTS[form])
-    left = np.maximum(pre_shift, -right)
-    if not _fits(low, high) or not _fits(low << left, high << left):
-        return None
-
-    def raw(acc: IntArray) -> IntArray:
-        return multiply_by_quantized_multiplier(acc, multiplier, -right) + output_offset
-
-    if not _fits(raw(low), raw(high)):
-        return None
-    starts = _first_reaching(_CODES - output_offset, multiplier, right)
-    below, above = act_min >= _CODES, act_max < _CODES
-    starts = np.clip(np.where(below, low, np.where(above, high + 1, starts)), low, high + 1)
-    reached = np.clip(raw(starts), act_min, act_max) >= _CODES
-    early = np.clip(raw(starts - 1), act_min, act_max) >= _CODES
-    if not bool(((reached | (starts > high)) & (~early | (starts == low))).all()):
+    if starts is None or not _fits(low << pre_shift, high << pre_shift):
         return None
     shift = right + pre_shift - 1
     factor = _shifted_down(multiplier, np.maximum(shift - limit, 0))
@@ -123,6 +116,47 @@ def prove_short(
         ShortRequant(form=form, pre_shift=p, multiplier=m, constant=c, shift=s)
         for p, m, c, s in zip(*(column.tolist() for column in columns), strict=True)
     )
+
+
+def first_accumulators(
+    requants: Sequence[Requant],
+    *,
+    output_offset: int,
+    act_min: int,
+    act_max: int,
+    low: IntArray,
+    high: IntArray,
+) -> IntArray | None:
+    """The smallest accumulator for which the reference reaches each of CODES, [channels, codes].
+
+    It is `low` where all do and `high` + 1 where none does; low and high [channels] are the
+    smallest and largest accumulators, bias included. None when the reference itself may leave 32
+    bits on the way.
+    """
+    multiplier, right = _factors(requants)
+    low, high = low[:, None], high[:, None]
+    left = np.maximum(0, -right)
+    if not _fits(low, high) or not _fits(low << left, high << left):
+        return None
+
+    def raw(acc: IntArray) -> IntArray:
+        return multiply_by_quantized_multiplier(acc, multiplier, -right) + output_offset
+
+    if not _fits(raw(low), raw(high)):
+        return None
+    starts = _first_reaching(CODES - output_offset, multiplier, right)
+    below, above = act_min >= CODES, act_max < CODES
+    starts = np.clip(np.where(below, low, np.where(above, high + 1, starts)), low, high + 1)
+    reached = np.clip(raw(starts), act_min, act_max) >= CODES
+    early = np.clip(raw(starts - 1), act_min, act_max) >= CODES
+    exact = ((reached | (starts > high)) & (~early | (starts == low))).all()
+    return starts if bool(exact) else None
+
+
+def _factors(requants: Sequence[Requant]) -> tuple[IntArray, IntArray]:
+    """Multipliers and right shifts, [channels, 1] each."""
+    multiplier = np.array([r.multiplier for r in requants], np.int64)[:, None]
+    return multiplier, -np.array([r.shift for r in requants], np.int64)[:, None]
 
 
 def _fits(low: IntArray, high: IntArray) -> bool:
@@ -175,7 +209,7 @@ def _constants(
     def term(acc: IntArray) -> IntArray:
         return product(acc) + (acc >> 31) if form == "sign" else product(acc)
 
-    wanted = _CODES << shift
+    wanted = CODES << shift
     least = np.where(starts <= high, wanted - term(starts), INT32_MIN).max(axis=1)
     most = np.where(starts > low, wanted - term(starts - 1) - 1, INT32_MAX).min(axis=1)
     least = np.maximum(least, INT32_MIN - np.minimum(term(low), 0)[:, 0])

@@ -8,6 +8,7 @@
 
 #include "nn_elementwise.h"
 #include "nn_packed.h"
+#include "nn_trio.h"
 #include "nn_types.h"
 
 void nn_conv_2d_s8(const nn_conv_t *p, const int8_t *input, int8_t *output);

@@ -29,27 +29,32 @@ static inline int32_t nn_last_tap(int32_t start, int32_t dilation, int32_t size,
 
 /* `filter_depth` is the number of weights of one tap: input channels, or output channels when each
  * channel is convolved on its own. */
-static inline nn_taps_t nn_find_taps(const nn_conv_t *p, int32_t filter_depth, int32_t y0,
-                                     int32_t x0)
+static inline nn_taps_t nn_window_taps(const nn_shape_t *input, const nn_window_t *win,
+                                       int32_t filter_depth, int32_t y0, int32_t x0)
 {
-    const nn_window_t *win = &p->window;
-    const int32_t depth = p->input.c;
+    const int32_t depth = input->c;
     const int32_t ky = nn_first_tap(y0, win->dilation_h);
     const int32_t kx = nn_first_tap(x0, win->dilation_w);
     const int32_t y = y0 + ky * win->dilation_h;
     const int32_t x = x0 + kx * win->dilation_w;
     nn_taps_t taps = {
-        .input = (y * p->input.w + x) * depth,
+        .input = (y * input->w + x) * depth,
         .weight = (ky * win->kernel_w + kx) * filter_depth,
-        .rows = nn_last_tap(y0, win->dilation_h, p->input.h, win->kernel_h) - ky,
-        .runs = nn_last_tap(x0, win->dilation_w, p->input.w, win->kernel_w) - kx,
+        .rows = nn_last_tap(y0, win->dilation_h, input->h, win->kernel_h) - ky,
+        .runs = nn_last_tap(x0, win->dilation_w, input->w, win->kernel_w) - kx,
         .length = depth,
-        .input_row = win->dilation_h * p->input.w * depth,
+        .input_row = win->dilation_h * input->w * depth,
         .input_run = win->dilation_w * depth,
         .weight_row = win->kernel_w * filter_depth,
         .weight_run = filter_depth,
     };
     return taps;
+}
+
+static inline nn_taps_t nn_find_taps(const nn_conv_t *p, int32_t filter_depth, int32_t y0,
+                                     int32_t x0)
+{
+    return nn_window_taps(&p->input, &p->window, filter_depth, y0, x0);
 }
 
 /* Join runs that lie side by side in memory, in the input and in the filter. */

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from quantize.lowering.base import LoweredStep
+from quantize.lowering.bytes import lower_dense_bytes
 from quantize.lowering.conv import lower_conv
 from quantize.lowering.dense import lower_dense
 from quantize.lowering.depthwise import lower_depthwise
@@ -14,7 +15,10 @@ from quantize.lowering.elementwise import (
     lower_sum,
     lower_table,
 )
+from quantize.lowering.line import lower_depthwise_line
 from quantize.lowering.pool import lower_mean, lower_pool
+from quantize.lowering.terms import lower_sum_terms
+from quantize.lowering.trio import lower_conv_trio
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
 
@@ -39,6 +43,13 @@ KERNEL_SETS: dict[str, Mapping[str, Lowering]] = {
         "SQUARED_DIFFERENCE": lower_table,
         "SUB": lower_sum,
         "SUM": lower_mean,
+    },
+    "xtensa": {
+        "ADD": lower_sum_terms,
+        "CONV_2D": lower_conv_trio,
+        "DEPTHWISE_CONV_2D": lower_depthwise_line,
+        "FULLY_CONNECTED": lower_dense_bytes,
+        "SUB": lower_sum_terms,
     },
 }
 __all__ = ["KERNEL_SETS", "LoweredStep", "lower"]

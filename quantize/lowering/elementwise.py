@@ -24,15 +24,9 @@ _CODES = np.arange(-128, 128).astype(np.int8)
 
 
 def lower_sum(graph: Graph, step: Step, room: int) -> LoweredStep | None:
-    """ADD or SUB: a weighted sum, or a table; None where an operand repeats within a row, or no
-    sum is equal."""
-    p: AddParams = step.params
-    rows = _row_pairs(p)
-    if p.dtype != "int8" or rows is None:
-        return lower_table(graph, step, room)
-    sign = -1 if step.spec.name == "SUB" else 1
-    form = prove_linear(_all_pairs(step), _ratio(p, 0), sign * _ratio(p, 1))
-    return _linear(step, form, rows, (0, 1)) if form else None
+    """ADD or SUB: a weighted sum, or a table; None where neither is equal."""
+    found = weighted_sum(step)
+    return _linear(step, *found, (0, 1)) if found else lower_table(graph, step, room)
 
 
 def lower_rescale(_graph: Graph, step: Step, _room: int) -> LoweredStep | None:
@@ -109,6 +103,20 @@ def _linear(step: Step, form: LinearForm, rows: str, inputs: tuple[int, int]) ->
         inputs=inputs,
     )
     return LoweredStep(step=step, calls=(call,), in_place=step.spec.in_place(step.params))
+
+
+def weighted_sum(step: Step) -> tuple[LinearForm, str] | None:
+    """The numbers of an ADD or SUB as a weighted sum, and its nn_row_pairs_t.
+
+    None where an operand repeats within a row, or no weighted sum is equal.
+    """
+    p: AddParams = step.params
+    rows = _row_pairs(p)
+    if p.dtype != "int8" or rows is None:
+        return None
+    sign = -1 if step.spec.name == "SUB" else 1
+    form = prove_linear(_all_pairs(step), _ratio(p, 0), sign * _ratio(p, 1))
+    return None if form is None else (form, rows)
 
 
 def _row_pairs(p: Binary) -> str | None:

@@ -1,0 +1,157 @@
+"""DEPTHWISE_CONV_2D as nn_depthwise_conv_2d_line_s8 (nn_trio.h)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from quantize.lowering.base import LoweredStep
+from quantize.lowering.packing import words_constant
+from quantize.lowering.split import SplitRequant, centred_requants
+from quantize.ops.base import CCall
+from quantize.ops.conv_2d import ConvParams
+from quantize.reference import Step
+from quantize.scheme import IntArray
+from quantize.tflite.graph import Graph
+
+GROUP = 4  # outputs at a time
+SEGMENT = 3  # weights side by side
+STRIDES = (1, 2)  # along a line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Axis:
+    """One axis of the image: sizes and steps of the window along it."""
+
+    image: int
+    output: int
+    kernel: int
+    stride: int
+    dilation: int
+    pad: int
+    image_bytes: int  # from one element to the next
+    output_bytes: int
+
+
+def lower_depthwise_line(graph: Graph, step: Step, room: int) -> LoweredStep | None:
+    """The kernel by lines; None where no line fits it, or its requantisation is not exact.
+
+    Costs about 40 instructions an output of a 3x3 window, 4 more an input.
+    """
+    p: ConvParams = step.params
+    axes = _axes(p)
+    orders = [(line, across) for line, across in (axes[::-1], axes) if _fits(line)]
+    if not orders:
+        return None
+    line, across = min(orders, key=lambda order: _groups(order[0]) * order[1].output)
+    taps = p.weights[0].astype(np.int64)
+    taps = taps.transpose(2, 0, 1) if across is axes[0] else taps.transpose(2, 1, 0)
+    requants = centred_requants(p, taps.reshape(len(taps), -1))
+    if requants is None:
+        return None
+    firsts, rows = requants
+    segments = -(-line.kernel // SEGMENT)
+    width = (max(line.output, GROUP) - 1) * line.stride + SEGMENT * segments
+    height = (across.output - 1) * across.stride + (across.kernel - 1) * across.dilation + 1
+    words = _stream(taps, width * across.dilation, firsts, rows)
+    plane_bytes = width * height
+    call = CCall(
+        function="nn_depthwise_conv_2d_line_s8",
+        params_type="nn_depthwise_line_t",
+        params=_image_fields(p)
+        | {
+            "plane_bytes": str(plane_bytes),
+            "plane_start": str(across.pad * width + line.pad),
+            "lines": str(min(across.image, height - across.pad)),
+            "inputs": str(min(line.image, width - line.pad)),
+            "plane_line": str(width),
+            "image_line": str(across.image_bytes),
+            "image_input": str(line.image_bytes),
+            "output_lines": str(across.output),
+            "line_inputs": str(across.stride * width),
+            "line_outputs": str(across.output_bytes),
+            "stream": "@stream",
+            "channel_words": str(words.shape[1]),
+        }
+        | _line_fields(line, segments * across.kernel, rows[0].signs is not None),
+        constants=(words_constant("stream", words),),
+        scratch_bytes=plane_bytes,
+    )
+    images, height, width, _ = p.input_shape
+    shrinks = p.output_shape[1] * p.output_shape[2] <= height * width
+    in_place = images == 1 and p.depth_multiplier == 1 and shrinks
+    return LoweredStep(step=step, calls=(call,), in_place=(0,) if in_place else ())
+
+
+def _axes(p: ConvParams) -> tuple[_Axis, _Axis]:
+    """Rows and columns."""
+    w = p.window
+    steps = [(shape[2] * shape[3], shape[3]) for shape in (p.input_shape, p.output_shape)]
+    rows, columns = (
+        _Axis(
+            image=p.input_shape[1 + k],
+            output=p.output_shape[1 + k],
+            kernel=w.kernel[k],
+            stride=w.stride[k],
+            dilation=w.dilation[k],
+            pad=w.pad[k],
+            image_bytes=steps[0][k],
+            output_bytes=steps[1][k],
+        )
+        for k in (0, 1)
+    )
+    return rows, columns
+
+
+def _fits(line: _Axis) -> bool:
+    return line.stride in STRIDES and (line.dilation == 1 or line.kernel == 1)
+
+
+def _groups(line: _Axis) -> int:
+    return -(-line.output // GROUP)
+
+
+def _stream(
+    taps: IntArray, line_inputs: int, firsts: IntArray, rows: Sequence[SplitRequant]
+) -> IntArray:
+    """[channels, words]: nn_line_channel_t and the segments of taps [channels, lines, inputs]."""
+    channels, kernel, _ = taps.shape
+    padded = np.pad(taps, ((0, 0), (0, 0), (0, -taps.shape[2] % SEGMENT)))
+    segments = padded.reshape(channels, kernel, -1, SEGMENT)
+    ways = np.full((channels, kernel, segments.shape[2], 1), SEGMENT, np.int64)
+    ways[:, :, -1] = line_inputs - SEGMENT * (segments.shape[2] - 1)
+    halves = np.concatenate([segments, ways], axis=3).reshape(channels, -1, 2) & 0xFFFF
+    head = [
+        [first, *row.words(), *[0] * (2 if row.signs is None else 0)]
+        for first, row in zip(firsts, rows, strict=True)
+    ]
+    return np.concatenate([np.array(head, np.int64), halves[..., 0] | halves[..., 1] << 16], axis=1)
+
+
+def _image_fields(p: ConvParams) -> dict[str, str]:
+    return {
+        "images": str(p.input_shape[0]),
+        "channels": str(p.input_shape[3]),
+        "depth_multiplier": str(p.depth_multiplier),
+        "input_bytes": str(int(np.prod(p.input_shape[1:]))),
+        "output_bytes": str(int(np.prod(p.output_shape[1:]))),
+        "pad_value": str(-p.input_offset),
+    }
+
+
+def _line_fields(line: _Axis, segments: int, by_sign: bool) -> dict[str, str]:
+    """The fields of the nn_line_t."""
+    step = line.output_bytes
+    outputs = [step if k < line.output else 0 for k in (1, 2, 3)]
+    move = (line.output - 1) % GROUP + 1 if line.output > GROUP else 0
+    return {
+        "line.groups": str(_groups(line)),
+        "line.segments": str(segments),
+        "line.stride": str(line.stride),
+        "line.by_sign": str(int(by_sign)),
+        "line.outputs": "{" + ", ".join(map(str, outputs)) + "}",
+        "line.next": f"{{{GROUP * line.stride}, {GROUP * step}}}",
+        "line.last": f"{{{move * line.stride}, {move * step}}}",
+    }

@@ -1,0 +1,37 @@
+"""ADD and SUB as nn_linear_terms_s8: a weighted sum whose products are read from tables."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quantize.linear import FRACTION
+from quantize.lowering.base import LoweredStep
+from quantize.lowering.elementwise import weighted_sum
+from quantize.lowering.packing import words_constant
+from quantize.ops.base import CCall
+from quantize.reference import Step
+from quantize.scheme import IntArray
+from quantize.tflite.graph import Graph
+
+_BYTES: IntArray = np.arange(256, dtype=np.int64).astype(np.uint8).view(np.int8).astype(np.int64)
+
+
+def lower_sum_terms(_graph: Graph, step: Step, _scratch: int) -> LoweredStep | None:
+    """ADD or SUB in 2 KB of tables; None where weighted_sum finds nothing, or for few elements."""
+    if int(np.prod(step.params.output_shape)) < len(_BYTES):
+        return None
+    found = weighted_sum(step)
+    if found is None:
+        return None
+    form, rows = found
+    call = CCall(
+        function="nn_linear_terms_s8",
+        params_type="nn_linear_terms_t",
+        params={"a_terms": "@a_terms", "b_terms": "@b_terms", "rows": rows},
+        constants=(
+            words_constant("a_terms", (_BYTES * form.a_factor >> FRACTION) + form.constant),
+            words_constant("b_terms", _BYTES * form.b_factor >> FRACTION),
+        ),
+        inputs=(0, 1),
+    )
+    return LoweredStep(step=step, calls=(call,), in_place=step.spec.in_place(step.params))
