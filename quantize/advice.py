@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from quantize.golden import random_inputs
-from quantize.ops.base import INT8_OR_INT16, Array
-from quantize.ops.window import output_values
+from quantize.ops.base import INT8_OR_INT16
+from quantize.ranges import find_ranges
 from quantize.reference import Reference, Step
 from quantize.tflite.graph import Graph, Tensor
 
@@ -26,7 +26,6 @@ CASES = 4  # random inputs for the search for saturation
 MAX_MACS = 50_000_000  # above this the search takes too long
 _CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}
 _RESCALING = {*_CHANNEL_AXIS, "ADD", "SUB", "MUL", "BATCH_MATMUL", "MEAN", "QUANTIZE"}
-Span = tuple[int, int]
 
 
 def type_warnings(graph: Graph) -> Iterator[str]:
@@ -101,36 +100,21 @@ def _range_warnings(where: str, rows: npt.NDArray[np.float64], tensor: Tensor) -
 
 
 def constant_warnings(graph: Graph, steps: Sequence[Step]) -> Iterator[str]:
-    """Channels whose output is the same for every input, by interval arithmetic."""
-    spans: dict[int, Span] = {}
+    """Weighted channels whose output is the same for every input, by interval arithmetic."""
+    ranges = find_ranges(graph, steps)
     for step in steps:
-        source = spans.get(step.op.inputs[0], _limits(graph.tensors[step.op.inputs[0]]))
-        if step.op.name in _CHANNEL_AXIS and hasattr(step.params, "requants"):
-            low, high = _output_span(graph, step, source)
-            if stuck := np.flatnonzero(low == high).tolist():
+        if step.op.index in ranges.accumulators:
+            found = ranges.tensors[step.op.outputs[0]]
+            if stuck := np.flatnonzero(found.low == found.high).tolist():
                 yield (
-                    f"operator {step.op.index} {step.op.name}: {_channels(stuck, len(low))} give "
-                    "the same output for every input; prune them, or check the bias"
+                    f"operator {step.op.index} {step.op.name}: {_channels(stuck, len(found.low))} "
+                    "give the same output for every input; prune them, or check the bias"
                 )
-            spans[step.op.outputs[0]] = (int(low.min()), int(high.max()))
-        elif step.alias or step.op.name == "MAX_POOL_2D":
-            spans[step.op.outputs[0]] = source
 
 
-def _limits(tensor: Tensor) -> Span:
+def _limits(tensor: Tensor) -> tuple[int, int]:
     limits = np.iinfo("int16" if tensor.dtype == "int16" else "int8")
     return int(limits.min), int(limits.max)
-
-
-def _output_span(graph: Graph, step: Step, source: Span) -> tuple[Array, Array]:
-    """Lowest and highest output of each channel; padding counts as an input of 0."""
-    p = step.params
-    rows = _rows(graph.input(step.op, 1), _CHANNEL_AXIS[step.op.name])
-    low, high = (min(source[0] + p.input_offset, 0), max(source[1] + p.input_offset, 0))
-    products = np.stack([rows * low, rows * high])
-    ends = [products.min(axis=0).sum(axis=1), products.max(axis=0).sum(axis=1)]
-    spans = [output_values(end.astype(np.int64), p) for end in ends]
-    return spans[0], spans[1]
 
 
 def saturation_warnings(reference: Reference) -> Iterator[str]:
