@@ -14,9 +14,10 @@ import numpy.typing as npt
 from host_tools.device import Device
 from host_tools.errors import UsageError
 from quantize.errors import QuantizeError
+from quantize.fold import fold_channels
 from quantize.golden import Golden
 from quantize.ops.base import Array
-from quantize.reference import Step, compile_graph
+from quantize.reference import Step
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
@@ -54,12 +55,16 @@ class TapReport:
 
 
 class Tap:
-    """The tensors of one golden case: TFLite Micro's, and those of a device."""
+    """The tensors of one golden case: TFLite Micro's, and those of a device.
+
+    Shapes and indices are those of the firmware, which lacks the channels that folding removed.
+    """
 
     def __init__(self, out_dir: Path, manifest: dict[str, Any], golden: Golden, case: int) -> None:
         model = (out_dir / "model.tflite").read_bytes()
-        self.graph = parse_model(model)
-        self.steps = compile_graph(self.graph)
+        self._original = parse_model(model)
+        folding = fold_channels(self._original)
+        self.graph, self.steps, self._kept = folding.graph, folding.steps, folding.kept
         self.case = case
         self.inputs = golden.case_inputs(case)
         self._operators = manifest["operators"]
@@ -74,10 +79,10 @@ class Tap:
         self._expected = interpreter.tensor
 
     def expected(self, index: int) -> Array:
-        """TFLite Micro's value of a tensor."""
-        tensor = self.graph.tensors[index]
-        values: Array = self._expected(index)
-        return values.view(tensor.dtype).reshape(tensor.shape)
+        """TFLite Micro's value of a tensor, in the channels that the firmware computes."""
+        tensor = self._original.tensors[index]
+        values: Array = self._expected(index).view(tensor.dtype).reshape(tensor.shape)
+        return values[..., self._kept[index]] if index in self._kept else values
 
     def operands(self, step: Step) -> list[Array]:
         """What an operator reads, as TFLite Micro has it."""

@@ -22,6 +22,7 @@ from quantize.advice import (
 )
 from quantize.emit_c import step_constants
 from quantize.errors import ModelError
+from quantize.fold import Folding, fold_channels
 from quantize.lowering import lower
 from quantize.ops import find_op
 from quantize.planner import plan_arena
@@ -62,7 +63,10 @@ class Fit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What `quantize inspect` prints. `arena_bytes` is a lower bound when not `supported`."""
+    """What `quantize inspect` prints. `arena_bytes` is a lower bound when not `supported`.
+
+    Layers are the file's; the totals of what is supported are the firmware's, after folding.
+    """
 
     model: str
     model_bytes: int
@@ -73,6 +77,9 @@ class Inspection:
     layers: list[Layer]
     inputs: list[str]
     outputs: list[str]
+    folded_channels: int
+    folded_macs: int
+    folded_bytes: int
     macs: int
     constant_bytes: int
     arena_bytes: int
@@ -92,12 +99,10 @@ def inspect_model(path: Path) -> Inspection:
     layers = [
         _layer(graph, op, steps.get(op.index), problems.get(op.index)) for op in graph.operators
     ]
-    constants = sum(layer.constant_bytes for layer in layers)
-    arena = (
-        plan_arena(graph, lower(graph, compile_graph(graph))).bytes
-        if supported
-        else _live_bytes(graph)
-    )
+    folding = fold_channels(graph) if supported else None
+    folded = (folding.channels, folding.macs, folding.bytes) if folding else (0, 0, 0)
+    constants = sum(layer.constant_bytes for layer in layers) - folded[2]
+    arena = _arena(folding) if folding else _live_bytes(graph)
     return Inspection(
         model=str(path),
         model_bytes=len(data),
@@ -108,12 +113,19 @@ def inspect_model(path: Path) -> Inspection:
         layers=layers,
         inputs=[_text(graph, i) for i in graph.inputs],
         outputs=[_text(graph, i) for i in graph.outputs],
-        macs=sum(layer.macs for layer in layers),
+        folded_channels=folded[0],
+        folded_macs=folded[1],
+        folded_bytes=folded[2],
+        macs=sum(layer.macs for layer in layers) - folded[1],
         constant_bytes=constants,
         arena_bytes=arena,
         tflm_arena_bytes=tflm_arena,
         fit=_fit(constants, arena),
     )
+
+
+def _arena(folding: Folding) -> int:
+    return plan_arena(folding.graph, lower(folding.graph, folding.steps)).bytes
 
 
 def _prepare_all(graph: Graph) -> tuple[dict[int, Step], dict[int, str]]:
@@ -240,6 +252,9 @@ def print_inspection(found: Inspection, console: Console) -> None:
         )
     bound = "" if found.supported else "at least "
     table.add_section()
+    if found.folded_channels:
+        table.add_row("", f"folded: {found.folded_channels} channels", "", "", "",
+                      f"-{found.folded_macs:,}", f"-{found.folded_bytes:,}", "", "")  # fmt: skip
     table.add_row("", "all", "", "", "", f"{found.macs:,}", f"{found.constant_bytes:,}",
                   f"arena {bound}{found.arena_bytes:,}", "")  # fmt: skip
     console.print(table)

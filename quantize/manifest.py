@@ -6,6 +6,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -23,10 +24,11 @@ from quantize.emit_c import (
     step_constants,
 )
 from quantize.errors import ModelError, QuantizeError
+from quantize.fold import Folding, fold_channels
 from quantize.golden import Golden
 from quantize.lowering import LoweredStep, lower
 from quantize.planner import ArenaPlan, plan_arena
-from quantize.reference import Reference, Step, compile_graph
+from quantize.reference import Reference, Step
 from quantize.scheme import Rounding
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import parse_model
@@ -75,8 +77,8 @@ def compile_sets(
             f"golden cases are of model {golden.model_sha256[:16]}, the model is {digest[:16]}; "
             "make the golden cases again"
         )
-    graph = parse_model(model)
-    steps = compile_graph(graph)
+    folding = fold_channels(parse_model(model))
+    graph, steps = folding.graph, folding.steps
     _check_reference(graph, golden)
     tflm_arena = TfliteMicro(model).arena_bytes()
     run_id = _run_id(digest, settings)
@@ -91,6 +93,7 @@ def compile_sets(
         "labels": list(labels),
         "settings": dict(settings),
         "tflm_arena_bytes": tflm_arena,
+        "folded": _folded(folding),
         "tools": tool_versions(),
         "reference": {"cases": len(golden), "equal": len(golden)},
     }
@@ -203,6 +206,16 @@ def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> di
             }
             for a in plan.allocations
         ],
+    }
+
+
+def _folded(folding: Folding) -> dict[str, object]:
+    """What the model has and the firmware does not need; the other figures are without it."""
+    return {
+        "channels": folding.channels,
+        "macs": folding.macs,
+        "bytes": folding.bytes,
+        "operators": [asdict(operator) for operator in folding.operators],
     }
 
 

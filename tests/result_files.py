@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from host_tools.board import load_board
+from host_tools.report import MAIN_BOARD
 from model.files import write_json
 from quantize.golden import Golden, save_golden
 
@@ -104,6 +106,15 @@ def manifest(name: str, settings: dict[str, Any], labels: tuple[str, ...]) -> di
         "arena_lower_bound": 2400,
         "arena": arena,
         "tflm_arena_bytes": 9_876,
+        "folded": {
+            "channels": 3,
+            "macs": 4_321,
+            "bytes": 234,
+            "operators": [
+                {"index": 0, "op": "CONV_2D", "channels": 3, "macs": 1_200, "bytes": 100},
+                {"index": 2, "op": "CONV_2D", "channels": 0, "macs": 3_121, "bytes": 134},
+            ],
+        },
     }
 
 
@@ -174,7 +185,8 @@ def write_model(
     out_dir: Path, name: str, settings: dict[str, Any], labels: tuple[str, ...] = LABELS
 ) -> None:
     """The manifest and the golden cases."""
-    write_json(out_dir / "gen" / "ref" / "manifest.json", manifest(name, settings, labels))
+    gen = load_board(MAIN_BOARD).gen_dir(out_dir)
+    write_json(gen / "manifest.json", manifest(name, settings, labels))
     golden = Golden(
         inputs=(np.zeros((280, 4), np.int8),),
         outputs=(np.zeros((280, 7), np.int8),),

@@ -16,7 +16,7 @@ from quantize.manifest import compile_model
 from quantize.tflite.reader import parse_model
 from tests.factory import ModelBuilder
 from tests.generators import GENERATORS
-from tests.test_tap import model
+from tests.test_tap import folded_model, model
 
 
 def inspected(tmp_path: Path, data: bytes) -> Inspection:
@@ -64,6 +64,21 @@ def test_the_figures_are_those_of_the_manifest(tmp_path: Path) -> None:
     assert found.layers[0].activation_bytes == 120
     assert {fit.board for fit in found.fit} >= {"nano33", "esp32", "qemu_m4"}
     assert all(fit.fits for fit in found.fit)
+
+
+def test_totals_are_those_after_folding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = folded_model()
+    found = inspected(tmp_path, data)
+    golden = make_golden(data, random_inputs(parse_model(data), 4, 0))
+    manifest: Any = compile_model(data, golden, tmp_path / "gen", name="m", settings={})
+    assert found.folded_channels == manifest["folded"]["channels"] == 2
+    assert found.folded_macs == manifest["folded"]["macs"] == 20 * (2 * 2 + 2 * 9 * 3)
+    assert found.folded_bytes == manifest["folded"]["bytes"] == 2 * (2 + 12) + 2 * 9 * 3
+    assert found.macs == manifest["macs"]
+    assert found.constant_bytes == manifest["weight_bytes"]
+    assert found.arena_bytes == manifest["arena_bytes"]
+    assert main(["inspect", str(tmp_path / "m.tflite")]) == 0
+    assert "folded: 2 channels" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("name", sorted(GENERATORS))

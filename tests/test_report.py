@@ -83,6 +83,12 @@ def test_whole_run(whole: tuple[Path, _Page]) -> None:
     assert sum(tag == "svg" for tag, _ in page.tags) == 5
 
 
+def test_folded_channels_are_told(whole: tuple[Path, _Page]) -> None:
+    text = whole[1].text
+    assert "3 channels of the model cannot change any of its outputs" in text
+    assert "4,321 of 308,545 MACs" in text
+
+
 def test_page_needs_no_other_file_and_is_small(whole: tuple[Path, _Page]) -> None:
     out_dir, page = whole
     text = (out_dir / "report.html").read_text("utf-8")

@@ -16,6 +16,7 @@ from host_tools import __main__ as command
 from host_tools.device import Device
 from host_tools.tap import Tap, TapReport, describe
 from model.files import write_bytes
+from quantize.fold import fold_channels
 from quantize.golden import load_golden, make_golden, random_inputs, save_golden
 from quantize.manifest import compile_model
 from quantize.ops import OPS
@@ -50,6 +51,23 @@ def model() -> bytes:
     return b.pack([x], [s])
 
 
+def folded_model() -> bytes:
+    """Two CONV_2D; channels 1 and 2 of the four between them are constant and vanish."""
+    b, rng = ModelBuilder(), np.random.default_rng(2)
+    x, y, z = (
+        b.tensor([1, 5, 4, c], scale=[0.05 * c], zero_point=[0 if c == 2 else -128])
+        for c in (2, 4, 3)
+    )
+    for source, target, shape in ((x, y, (4, 1, 1, 2)), (y, z, (3, 3, 3, 4))):
+        weights = rng.integers(-127, 128, shape).astype(np.int8)
+        weights[1:3] *= source != x
+        w = b.tensor(shape, scale=[0.02], data=weights)
+        bias = b.tensor([shape[0]], dtype="int32", data=np.zeros(shape[0], np.int32))
+        b.operator("CONV_2D", [source, w, bias], [target], "Conv2DOptions", 3, padding=0,
+                   strideH=1, strideW=1)  # fmt: skip
+    return b.pack([x], [z])
+
+
 def split_model() -> bytes:
     """An operator with two outputs, of which a later one reads the second only."""
     b, q = ModelBuilder(), {"scale": [0.1], "zero_point": [0]}
@@ -77,7 +95,7 @@ class WrongDevice(Device):
     def __init__(
         self, data: bytes, manifest: dict[str, Any], operator: int, change: Callable[[Any], Any]
     ) -> None:
-        self._reference = Reference(parse_model(data))
+        self._reference = Reference(fold_channels(parse_model(data)).graph)
         steps = list(self._reference.steps)
         steps[operator] = replace(steps[operator], params=change(steps[operator].params))
         self._reference.steps = tuple(steps)
@@ -117,6 +135,17 @@ def test_equal_layers_are_said_to_be_equal(tmp_path: Path) -> None:
     assert report.first is None
     assert report.equal == report.operators == 4
     assert describe(report) == ["case 5: all 4 operators equal, tensor by tensor"]
+
+
+@pytest.mark.parametrize("operator", [0, 1])
+def test_folded_channels_are_left_out(operator: int, tmp_path: Path) -> None:
+    """A layer that shrank is compared in what is left of it, and its fault is found there."""
+    assert len(fold_channels(parse_model(folded_model())).kept) == 1
+    assert tap(tmp_path, operator, lambda p: p, folded_model()).first is None
+    shifted = tap(tmp_path, operator, lambda p: replace(p, output_offset=-127), folded_model())
+    assert shifted.first is not None
+    assert (shifted.first.operator, shifted.first.shape[-1]) == (operator, 2 + operator)
+    assert any("output_offset is -127, not -128" in cause for cause in shifted.first.causes)
 
 
 def _channel_two(p: Any) -> Any:
