@@ -11,6 +11,7 @@ import pytest
 
 from quantize.fold import Folding, fold_channels
 from quantize.golden import make_golden, random_inputs
+from quantize.lowering import KERNEL_SETS
 from quantize.manifest import compile_model
 from quantize.reference import Reference, compile_graph
 from quantize.tflite.reader import parse_model
@@ -65,11 +66,16 @@ def test_single_operators_keep_all_their_outputs(name: str) -> None:
         _check(GENERATORS[name](np.random.default_rng(row)), row, f"{name} row {row}")
 
 
+@pytest.mark.parametrize("kernels", sorted(KERNEL_SETS))
 @pytest.mark.parametrize("seed", range(ROWS // 2))
-def test_host_c_of_a_folded_network_equals_tflite_micro(seed: int, tmp_path: Path) -> None:
+def test_host_c_of_a_folded_network_equals_tflite_micro(
+    seed: int, kernels: str, tmp_path: Path
+) -> None:
     model = chain(1000 + seed, 0.5)
     golden = make_golden(model, random_inputs(parse_model(model), CASES, seed))
-    manifest: dict[str, Any] = compile_model(model, golden, tmp_path, name="m", settings={})
+    manifest: dict[str, Any] = compile_model(
+        model, golden, tmp_path, name="m", settings={}, kernels=kernels
+    )
     host = HostModel(tmp_path, manifest)
     for case in range(CASES):
         host.reset()
