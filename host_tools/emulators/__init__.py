@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from host_tools.emulators.labwired_esp32 import LabwiredEsp32
 from host_tools.emulators.labwired_nrf52840 import LabwiredNrf52840
@@ -36,6 +36,14 @@ class Emulator(Protocol):
 
         Raises ToolMissing when something is not installed, DeviceError when it does not start.
         """
+
+
+@runtime_checkable
+class Pluggable(Protocol):
+    """An emulator that runs plugins of QEMU."""
+
+    def with_plugin(self, plugin: str) -> Emulator:
+        """The same with a plugin loaded: a shared object and its arguments, with commas between."""
 
 
 EMULATORS: dict[str, Emulator] = {

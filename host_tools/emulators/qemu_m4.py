@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from host_tools.emulators.process import ARM, firmware_path, missing_program, start_on_fifos
 from host_tools.transport import Transport
@@ -15,18 +17,25 @@ OPTIONS = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QemuM4:
     """Counts retired instructions; the link runs over semihosting and named pipes."""
 
-    name = "qemu_m4"
-    unit = "instructions"
-    case_limit: int | None = None
+    name: ClassVar[str] = "qemu_m4"
+    unit: ClassVar[str] = "instructions"
+    case_limit: ClassVar[int | None] = None
+    plugin: str | None = None  # as -plugin takes it
 
     def missing(self) -> str | None:
         """Return None, or what to install."""
         return missing_program(PROGRAM, "qemu-system-arm")
 
+    def with_plugin(self, plugin: str) -> QemuM4:
+        """The same with a plugin loaded: a shared object and its arguments, with commas between."""
+        return QemuM4(plugin=plugin)
+
     def start(self, elf: Path) -> Transport:
         """Start `elf`; close() ends the emulator."""
-        command = [PROGRAM, *OPTIONS.split(), firmware_path(self.name, elf, ARM)]
+        plugin = ["-plugin", self.plugin] if self.plugin else []
+        command = [PROGRAM, *plugin, *OPTIONS.split(), firmware_path(self.name, elf, ARM)]
         return start_on_fifos(self.name, self.missing(), command)

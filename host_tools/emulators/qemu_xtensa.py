@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from host_tools.emulators.process import XTENSA, firmware_path, missing_program, start_on_pipes
 from host_tools.transport import Transport
@@ -15,18 +17,25 @@ OPTIONS = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QemuXtensa:
     """Counts retired instructions; the link runs over simulator calls on QEMU's own pipes."""
 
-    name = "qemu_xtensa"
-    unit = "instructions"
-    case_limit: int | None = None
+    name: ClassVar[str] = "qemu_xtensa"
+    unit: ClassVar[str] = "instructions"
+    case_limit: ClassVar[int | None] = None
+    plugin: str | None = None  # as -plugin takes it
 
     def missing(self) -> str | None:
         """Return None, or what to install."""
         return missing_program(PROGRAM, "qemu-system-misc")
 
+    def with_plugin(self, plugin: str) -> QemuXtensa:
+        """The same with a plugin loaded: a shared object and its arguments, with commas between."""
+        return QemuXtensa(plugin=plugin)
+
     def start(self, elf: Path) -> Transport:
         """Start `elf`; close() ends the emulator."""
-        command = [PROGRAM, *OPTIONS.split(), firmware_path(self.name, elf, XTENSA)]
+        plugin = ["-plugin", self.plugin] if self.plugin else []
+        command = [PROGRAM, *plugin, *OPTIONS.split(), firmware_path(self.name, elf, XTENSA)]
         return start_on_pipes(self.name, self.missing(), command)

@@ -1,0 +1,137 @@
+"""What kind of work an instruction is, from its text in the emulators' disassembly."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class Kind(enum.Enum):
+    """Every instruction is of one kind; what loads the program counter is a load."""
+
+    LOAD = "loads"
+    STORE = "stores"
+    BRANCH = "branches"
+    MULTIPLY = "multiplies"
+    DIVIDE = "divides"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executed:
+    """An instruction and what happened to it.
+
+    address: relative to the start of the code.
+    text: as disassembled, mnemonic first.
+    count: how often it ran, with a condition that was false too.
+    jumped: how often another instruction than the next one followed.
+    flash: how many words it loaded from the memory that holds constants only.
+    """
+
+    address: int
+    text: str
+    count: int
+    jumped: int
+    flash: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mix:
+    """Instructions by kind; `taken` are jumps, whatever instruction made them."""
+
+    instructions: int
+    loads: int
+    stores: int
+    branches: int
+    taken: int
+    multiplies: int
+    divides: int
+    other: int
+    flash_loads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """`words` are the registers that a load or store moves; `registers` are as written."""
+
+    kind: Kind
+    mnemonic: str
+    words: int
+    registers: tuple[str, ...]
+    result: str | None  # the register that a load of one word, or a multiplication, writes
+    address: tuple[str, ...]  # registers of the address, of a load or store
+
+
+CONDITIONS = "eq|ne|cs|cc|hs|lo|mi|pl|vs|vc|hi|ls|ge|lt|gt|le|al"
+ARM = (
+    (Kind.BRANCH, re.compile(rf"(b|bl|bx|blx)({CONDITIONS})?$|cbn?z$|tb[bh]$")),
+    (Kind.LOAD, re.compile(r"v?ldr|v?ldm|v?pop")),
+    (Kind.STORE, re.compile(r"v?str|v?stm|v?push")),
+    (Kind.DIVIDE, re.compile(r"[su]div|vdiv")),
+    (Kind.MULTIPLY, re.compile(r"mul|mla|mls|sm[ml][la-z]|smu|umu|uml|umaal|vn?mul|vn?ml|vf")),
+)
+XTENSA = (
+    (Kind.MULTIPLY, re.compile(r"mul|umul|madd|msub")),
+    (Kind.LOAD, re.compile(r"l(8|16|32)|ls[ix]|ld(inc|dec)|lddr32")),
+    (Kind.STORE, re.compile(r"s(8|16|32)|ss[ix]|sddr32")),
+    (Kind.DIVIDE, re.compile(r"quo|rem")),
+    (Kind.BRANCH, re.compile(r"b(?!reak)|j|call|ret|loop")),
+)
+REGISTER = re.compile(r"\b(?:[rafsd]\d+|ip|lr|sp|fp|pc|sl|sb)\b")
+RANGE = re.compile(r"\b([rsd])(\d+)\s*-\s*[rsd](\d+)\b")
+WIDTH = re.compile(r"\.[nw](?=\s|$)")
+TWO_WORDS = re.compile(r"(ldrd|strd)|(vldr|vstr).* d\d")
+LISTS = re.compile(r"v?(ldm|stm|push|pop)")
+
+
+@functools.cache
+def decode(text: str, *, arm: bool) -> Instruction:
+    """Read one line of disassembly, of Thumb-2 when `arm` is set, else of Xtensa."""
+    text = WIDTH.sub("", text.lower())
+    mnemonic, _, operands = text.partition(" ")
+    kind = next((k for k, form in (ARM if arm else XTENSA) if form.match(mnemonic)), Kind.OTHER)
+    registers = tuple(REGISTER.findall(operands))
+    moves = kind in {Kind.LOAD, Kind.STORE}
+    words = _words(mnemonic, text, operands) if moves else 0
+    has_result = (kind is Kind.LOAD and words == 1) or kind is Kind.MULTIPLY
+    if arm:
+        inside = operands.partition("[")[2]
+        address = tuple(REGISTER.findall(inside)) if moves else ()
+    else:
+        address = registers[1:] if moves else ()
+    return Instruction(
+        kind=kind,
+        mnemonic=mnemonic,
+        words=words,
+        registers=registers,
+        result=registers[0] if has_result and registers else None,
+        address=address,
+    )
+
+
+def _words(mnemonic: str, text: str, operands: str) -> int:
+    if LISTS.match(mnemonic):
+        listed = operands.partition("{")[2]
+        ranges = RANGE.findall(listed)
+        inside = sum(int(last) - int(first) - 1 for _, first, last in ranges)
+        return len(REGISTER.findall(listed)) + inside
+    return 2 if TWO_WORDS.match(text) else 1
+
+
+def mix(executed: Iterable[Executed], *, arm: bool) -> Mix:
+    """Add up a call."""
+    counts = dict.fromkeys(Kind, 0)
+    taken = flash = 0
+    for item in executed:
+        counts[decode(item.text, arm=arm).kind] += item.count
+        taken += item.jumped
+        flash += item.flash
+    return Mix(
+        instructions=sum(counts.values()),
+        taken=taken,
+        flash_loads=flash,
+        **{kind.value: count for kind, count in counts.items()},
+    )
