@@ -1,6 +1,6 @@
 # tinyproof: from a dataset or an int8 .tflite to firmware, and proof that the board computes the same.
 #
-# Variables: RECIPE (default motion), BOARD (or board-kernels, as in qemu_m4-ref), EMULATOR, PORT, LINK_PORT, FRAMEWORK, MODEL, CASES, INPUTS, CV
+# Variables: RECIPE (default motion), BOARD (or board-kernels, as in qemu_m4-ref), EMULATOR, PORT, LINK_PORT, FRAMEWORK, MODEL, MODELS_DIR, CASES, INPUTS, CV
 
 RECIPE ?= motion
 BOARD ?= qemu_m4
@@ -40,14 +40,14 @@ FIRMWARE_CODE := $(shell find firmware boards -type f -not -name '*.md' -not -pa
 	platformio.ini host_tools/build.py host_tools/board.py host_tools/elf.py
 LINK_CODE := $(wildcard host_tools/*.py host_tools/emulators/*.py)
 
-.PHONY: help setup doctor check train quantise emit inspect build parity bench report readme demo emulate flash monitor \
+.PHONY: help setup doctor check train quantise emit inspect build parity bench report readme demo bench-all bench-record bench-models emulate flash monitor \
 	test test-all lint format clean lock
 
 help: ## print the targets
 	@echo "tinyproof: TinyML firmware with proof. The main job: make demo. Targets:"
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | \
-		awk -F '\t' '{ printf "  %-10s %s\n", $$1, $$2 }'
-	@echo "Variables: RECIPE=$(RECIPE) BOARD=$(BOARD) EMULATOR= PORT= FRAMEWORK= MODEL= CASES= INPUTS="
+		awk -F '\t' '{ printf "  %-12s %s\n", $$1, $$2 }'
+	@echo "Variables: RECIPE=$(RECIPE) BOARD=$(BOARD) EMULATOR= PORT= FRAMEWORK= MODEL= MODELS_DIR= CASES= INPUTS="
 	@echo "Boards: $(ALL_BOARDS)"
 
 setup: ## install everything into this folder (SKIP_SYSTEM=1: print missing system packages)
@@ -119,6 +119,21 @@ parity: $(OUT)/$(BOARD)/firmware.elf ## compare every output byte of BOARD with 
 
 bench: $(OUT)/$(BOARD)/firmware.elf ## count instructions, per layer, and sizes on BOARD
 	$(PY) -m host_tools bench $(NAME) $(BOARD) $(RUN_OPTIONS)
+
+# The tests' models, those of MODELS_DIR, and RECIPE where it is built, on all emulated boards.
+BENCH_BOARDS ?= qemu_m4 qemu_xtensa nano33 esp32
+BENCH_BUILT := $(if $(wildcard $(OUT)/golden.npz),$(OUT)/gen/ref/manifest.json)
+BENCH_ALL = $(PY) -m host_tools bench-all build/bench/models $(if $(MODELS_DIR),'$(MODELS_DIR)') \
+	$(if $(BENCH_BUILT),--built $(NAME)) --boards $(BENCH_BOARDS)
+
+bench-models: | .venv/ready
+	@$(PY) -m tests.bench_models build/bench/models
+
+bench-all: bench-models $(BENCH_BUILT) ## one table of all models (MODELS_DIR=folder: those too) on all emulated boards
+	$(BENCH_ALL)
+
+bench-record: bench-models $(BENCH_BUILT) ## the same, appended to docs/bench_history.json (REASON= why something grew)
+	$(BENCH_ALL) --record $(if $(REASON),--reason '$(REASON)')
 
 REPORT_BOARDS := $(DEMO_BOARDS) qemu_m4 qemu_xtensa native
 $(OUT)/report.html: $(foreach b,$(REPORT_BOARDS),$(OUT)/$(b)/parity.ok $(OUT)/$(b)/bench.json)

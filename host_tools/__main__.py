@@ -1,10 +1,11 @@
-"""python -m host_tools doctor|build|run|parity|bench|flash|monitor|report|summary|readme"""
+"""python -m host_tools doctor|build|run|parity|bench|bench-all|flash|monitor|report|readme"""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from host_tools.board import Board, load_board
@@ -48,6 +49,12 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--link-port", help="serial port of the link, where it is another one")
         if name in {"build", "flash"}:
             sub.add_argument("--framework", default="bare", help="bare (default) or arduino")
+    suite = commands.add_parser("bench-all", help="benchmark many models on many boards")
+    suite.add_argument("folders", nargs="*", type=Path, help="folders with .tflite files")
+    suite.add_argument("--built", action="append", default=[], help="a folder in build/")
+    suite.add_argument("--boards", nargs="+", required=True)
+    suite.add_argument("--record", action="store_true", help="append to docs/bench_history.json")
+    suite.add_argument("--reason", help="why something has grown since the last record")
     for name, text in (
         ("check-port", "end with what to plug in when the port is not there"),
         ("monitor", "pio device monitor at the right speed"),
@@ -72,6 +79,8 @@ def _run(args: argparse.Namespace) -> int:
 
         check_port(load_board(args.board), args.port)
         return 0
+    if args.command == "bench-all":
+        return _bench_all(args)
     out_dir = BUILD / args.name
     if args.command == "report":
         from host_tools.report import write_report
@@ -152,6 +161,7 @@ def _parity(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
 
 def _bench(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
     from host_tools.benchmark import run_benchmark
+    from host_tools.estimate import describe
     from host_tools.parity import choose_target
 
     result = run_benchmark(out_dir, board, choose_target(board, args.emulator, args.port))
@@ -161,6 +171,27 @@ def _bench(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
         f"{result.arena_used:,} of {result.arena_bytes:,} bytes, stack {result.stack_bytes:,} of "
         f"{result.stack_reserved:,}; per layer in {out_dir / board.folder / 'bench.json'}"
     )
+    if result.mix is not None:
+        kinds = asdict(result.mix)
+        kinds.pop("instructions")
+        print("  " + ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in kinds.items()))
+    elif result.unit == "instructions":
+        print(f"  loads, stores, branches: not measured: {result.mix_missing}")
+    for line in result.estimates:
+        print(f"  {describe(line)}")
+    return 0
+
+
+def _bench_all(args: argparse.Namespace) -> int:
+    from host_tools.history import load_history, record
+    from host_tools.suite import entries, find_models, run_suite, write_suite
+
+    models = find_models(args.folders)
+    rows = run_suite([BUILD / name for name in args.built], models, BUILD / "bench", args.boards)
+    print(write_suite(BUILD / "bench", rows, load_history()))
+    print(f"All of it: {BUILD / 'bench' / 'bench.json'}")
+    if args.record:
+        print(f"recorded for commit {record(entries(rows), args.reason).commit}")
     return 0
 
 

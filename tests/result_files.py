@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from host_tools.board import load_board
+from host_tools.estimate import estimate
+from host_tools.instructions import Executed, mix
 from host_tools.report import MAIN_BOARD
 from model.files import write_json
 from quantize.golden import Golden, save_golden
@@ -138,6 +141,20 @@ def parity(board: str, cases: int = 280, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def counted(board: str, counts: int) -> dict[str, Any]:
+    """What the plugin adds to bench.json, as if one instruction had run again and again."""
+    if board not in {"qemu_m4", "qemu_xtensa"}:
+        return {"mix": None, "mix_missing": "no plugin", "estimates": []}
+    arm = board == "qemu_m4"
+    text = "ldr r0, [r1]" if arm else "l32i a2, a3, 0"
+    work = [Executed(address=0, text=text, count=counts, jumped=0, flash=0)]
+    return {
+        "mix": asdict(mix(work, arm=arm)),
+        "mix_missing": None,
+        "estimates": [asdict(found) for found in estimate(work, board)],
+    }
+
+
 def write_board(out_dir: Path, board: str, **changes: Any) -> None:
     """parity.json, bench.json and size.json of one board."""
     per_mac = PER_MAC.get(board, 5.0)
@@ -169,6 +186,7 @@ def write_board(out_dir: Path, board: str, **changes: Any) -> None:
         "unit": "instructions",
         "instructions": counts,
         "counts": counts,
+        **counted(board, counts),
         "macs": sum(o[2] for o in OPERATORS),
         "arena_used": 2_400,
         "stack_bytes": 912,

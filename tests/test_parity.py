@@ -83,6 +83,20 @@ def test_bench_counts_repeat(board: str, root: Path) -> None:
         assert results[0] == results[1]
         assert 0 < results[0]["stack_bytes"] < results[0]["stack_reserved"]
         assert sum(layer["counts"] for layer in results[0]["per_layer"]) > 0
+    mix, missing = results[0]["mix"], results[0]["mix_missing"]
+    if board.startswith("qemu"):
+        assert missing is None
+        kinds = ("loads", "stores", "branches", "multiplies", "divides", "other")
+        assert mix["instructions"] == sum(mix[kind] for kind in kinds)
+        assert 0 <= results[0]["counts"] - mix["instructions"] < 20
+        assert mix["taken"] > 0
+        layers = sum(layer["mix"]["instructions"] for layer in results[0]["per_layer"])
+        assert abs(layers - mix["instructions"]) < 20
+        assert [e["kind"] for e in results[0]["estimates"]] == ["estimate, not a measurement"]
+    else:
+        assert mix is None
+        assert "takes no plugins" in missing
+        assert results[0]["estimates"] == []
 
 
 def test_a_wrong_kernel_is_caught(root: Path, tmp_path: Path) -> None:
