@@ -1,6 +1,7 @@
 # tinyproof: from a dataset or an int8 .tflite to firmware, and proof that the board computes the same.
 #
-# Variables: RECIPE (default motion), BOARD (or board-kernels, as in qemu_m4-ref), EMULATOR, PORT, LINK_PORT, FRAMEWORK, MODEL, MODELS_DIR, CASES, INPUTS, CV
+# Variables: RECIPE (default motion), BOARD (or board-kernels, as in qemu_m4-ref; -selftest behind it: with
+# the reference model), EMULATOR, PORT, LINK_PORT, FRAMEWORK, MODEL, MODELS_DIR, CASES, INPUTS, CV
 
 RECIPE ?= motion
 BOARD ?= qemu_m4
@@ -40,7 +41,7 @@ FIRMWARE_CODE := $(shell find firmware boards -type f -not -name '*.md' -not -pa
 	platformio.ini host_tools/build.py host_tools/board.py host_tools/elf.py
 LINK_CODE := $(wildcard host_tools/*.py host_tools/emulators/*.py)
 
-.PHONY: help setup doctor check train quantise emit inspect build parity bench report readme demo bench-all bench-record bench-models emulate flash monitor \
+.PHONY: help setup doctor check train quantise emit inspect build parity bench selftest report readme demo bench-all bench-record bench-models emulate flash monitor \
 	test test-all lint format clean lock
 
 help: ## print the targets
@@ -120,6 +121,10 @@ parity: $(OUT)/$(BOARD)/firmware.elf ## compare every output byte of BOARD with 
 bench: $(OUT)/$(BOARD)/firmware.elf ## count instructions, per layer, and sizes on BOARD
 	$(PY) -m host_tools bench $(NAME) $(BOARD) $(RUN_OPTIONS)
 
+SELFTEST_BOARD := $(BOARD:%-selftest=%)-selftest
+selftest: $(OUT)/$(SELFTEST_BOARD)/firmware.elf ## compare BOARD's kernels with the reference kernels, on the device (PORT=)
+	$(PY) -m host_tools selftest $(NAME) $(SELFTEST_BOARD) $(RUN_OPTIONS)
+
 # The tests' models, those of MODELS_DIR, and RECIPE where it is built, on all emulated boards.
 BENCH_BOARDS ?= qemu_m4 qemu_xtensa nano33 esp32
 BENCH_BUILT := $(if $(wildcard $(OUT)/golden.npz),$(OUT)/gen/ref/manifest.json)
@@ -178,7 +183,8 @@ lint: | .venv/ready ## ruff, mypy --strict, clang-format and cppcheck
 	clang-format --dry-run --Werror $(C_FILES)
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 \
 		--inline-suppr --suppress=missingIncludeSystem -Ifirmware/kernels -Ifirmware/link \
-		-Ifirmware/app -Ifirmware/board firmware/kernels firmware/link firmware/app firmware/board
+		-Ifirmware/app -Ifirmware/board -Ifirmware/check firmware/kernels firmware/link firmware/app firmware/board \
+		firmware/check
 
 format: | .venv/ready ## format Python and C
 	$(PY) -m ruff check --fix-only --quiet .

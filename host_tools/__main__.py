@@ -1,4 +1,4 @@
-"""python -m host_tools doctor|build|run|parity|bench|bench-all|flash|monitor|report|readme"""
+"""python -m host_tools doctor|build|run|parity|bench|bench-all|selftest|flash|monitor|report|..."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ def _parser() -> argparse.ArgumentParser:
         ("build", "build a board's firmware"),
         ("parity", "compare a board's outputs with TFLite Micro"),
         ("bench", "count a board's work and memory"),
+        ("selftest", "compare a board's kernels with the reference kernels, on the board"),
         ("run", "run a board's firmware in its emulator, from this terminal"),
         ("flash", "upload, then hello and self-test"),
     ):
         sub = commands.add_parser(name, help=text)
         sub.add_argument("name", help="recipe or model name: the folder in build/")
         sub.add_argument("board")
-        if name in {"parity", "bench", "run"}:
+        if name in {"parity", "bench", "selftest", "run"}:
             sub.add_argument("--emulator")
         if name != "build":
             sub.add_argument("--port")
@@ -111,6 +112,8 @@ def _board_command(args: argparse.Namespace, out_dir: Path, board: Board) -> int
         return _parity(args, out_dir, board)
     if args.command == "bench":
         return _bench(args, out_dir, board)
+    if args.command == "selftest":
+        return _selftest(args, out_dir, board)
     if args.command == "run":
         from host_tools.parity import choose_target
         from host_tools.run import run
@@ -193,6 +196,16 @@ def _bench_all(args: argparse.Namespace) -> int:
     if args.record:
         print(f"recorded for commit {record(entries(rows), args.reason).commit}")
     return 0
+
+
+def _selftest(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
+    from host_tools.parity import choose_target
+    from host_tools.selftest import compare_kernels
+
+    target = choose_target(board, args.emulator, args.port)
+    equal, told = compare_kernels(out_dir, board, target)
+    print(f"{board.id} on {target.name}, {board.kernels} against the reference {told}")
+    return 0 if equal else 1
 
 
 def main(arguments: list[str] | None = None) -> int:

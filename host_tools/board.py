@@ -18,6 +18,7 @@ from host_tools.errors import UsageError
 BOARDS_DIR = Path(__file__).resolve().parent.parent / "boards"
 KERNELS_DIR = BOARDS_DIR.parent / "firmware" / "kernels"
 BOARDS: dict[str, Path] = {path.stem: path for path in sorted(BOARDS_DIR.glob("*.json"))}
+SELFTEST = "-selftest"  # behind a board's name: firmware that can compare its kernels
 CONTENTS = ("code", "constants", "data")  # what a memory may hold; the stack belongs to data
 
 
@@ -67,6 +68,7 @@ class Board:
     upload: Upload | None
     provenance: Mapping[str, str]
     folder: str  # of its results in build/<name>
+    selftest: bool  # the reference model is linked too, for `selftest kernels`
 
     def gen_dir(self, out_dir: Path) -> Path:
         """The generated model for its kernels in `out_dir`, which is build/<name>."""
@@ -80,15 +82,19 @@ class Board:
 def load_board(board_id: str) -> Board:
     """Return the board `board_id`; UsageError names the boards that exist.
 
-    `<board>-<kernels>` is the board with another set of kernels, in a folder of its own.
+    `<board>-<kernels>` is the board with another set of kernels; `-selftest` behind either is
+    firmware with the reference model as well. Each has a folder of its own.
     """
-    board_id, _, kernels = board_id.partition("-")
+    folder = board_id
+    selftest = board_id.endswith(SELFTEST)
+    board_id, _, kernels = board_id.removesuffix(SELFTEST).partition("-")
     if board_id not in BOARDS:
         raise UsageError(
             f"no board '{board_id}'{_closest(board_id, BOARDS)}; known boards: {', '.join(BOARDS)}"
         )
     board = read_board(BOARDS[board_id])
-    return _with_kernels(board, kernels) if kernels else board
+    board = _with_kernels(board, kernels) if kernels else board
+    return replace(board, selftest=selftest, folder=folder)
 
 
 def _with_kernels(board: Board, kernels: str) -> Board:
@@ -98,7 +104,7 @@ def _with_kernels(board: Board, kernels: str) -> Board:
             f"board '{board.id}-{kernels}': no kernels '{kernels}'{_closest(kernels, known)}; "
             f"known kernels: {', '.join(known)}"
         )
-    return replace(board, kernels=kernels, folder=f"{board.id}-{kernels}")
+    return replace(board, kernels=kernels)
 
 
 def read_board(path: Path) -> Board:
@@ -125,6 +131,7 @@ def read_board(path: Path) -> Board:
         upload=_upload(ours),
         provenance=_provenance(ours),
         folder=path.stem,
+        selftest=False,
     )
 
 

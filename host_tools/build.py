@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from host_tools.board import Board, Memory
+from host_tools.board import SELFTEST, Board, Memory
 from host_tools.elf import SizeReport, size_report
 from host_tools.errors import HostToolsError, ToolMissing, UsageError
 from host_tools.provision import CORE_DIR, ROOT, provision
@@ -39,11 +39,16 @@ OVERFLOW = re.compile(r"region `(?P<memory>\w+)' overflowed by (?P<bytes>\d+) by
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSizes:
-    """What the generated model needs, from manifest.json; `constants` are (name, bytes) pairs."""
+    """What the generated models need, from manifest.json; the tuples hold (name, bytes) pairs."""
 
-    weight_bytes: int
-    arena_bytes: int
     constants: tuple[tuple[str, int], ...]
+    weight_bytes: int  # of all constants
+    arenas: tuple[tuple[str, int], ...]
+
+    @property
+    def arena_bytes(self) -> int:
+        """Bytes of all arenas."""
+        return sum(size for _, size in self.arenas)
 
 
 def build_firmware(
@@ -52,11 +57,14 @@ def build_firmware(
     """Build `board` with the model in `gen_dir` into `out_dir`: firmware.elf and .map, size.json.
 
     Boards with an upload tool get firmware.bin as well. Builds into different folders do not meet.
-    `framework` is "bare", or "arduino", which needs PlatformIO's registry once.
+    `framework` is "bare", or "arduino", which needs PlatformIO's registry once. For the board's
+    `selftest` the folder `ref` beside gen_dir holds the same model for the reference kernels.
     Raises ToolMissing without the compiler, UsageError when gen_dir holds no generated model,
     HostToolsError when the model does not fit the board or does not compile.
     """
     model = read_model_sizes(gen_dir)
+    if board.selftest:
+        model = _with_reference(model, read_model_sizes(reference_dir(gen_dir)))
     check_fits(board, model)
     env = pio_environment(board, framework)
     if framework == "bare" and shutil.which(board.toolchain + "gcc") is None:
@@ -66,7 +74,7 @@ def build_firmware(
         )
     provision()
     out_dir.mkdir(parents=True, exist_ok=True)
-    output = _run_platformio(env, board.kernels, gen_dir, out_dir)
+    output = _run_platformio(env, model_variables(board, gen_dir), out_dir)
     if output is not None:
         raise _failure(board, model, output, out_dir / "build.log")
     for name in ARTEFACTS:
@@ -86,6 +94,10 @@ def pio_environment(board: Board, framework: str) -> str:
     """
     if framework == "bare":
         return board.env
+    if board.selftest:
+        raise UsageError(
+            f"BOARD={board.folder}: only bare firmware compares its kernels; leave out FRAMEWORK"
+        )
     if framework not in FRAMEWORKS or board.id not in FRAMEWORKS[framework]:
         known = ", ".join(f"{f} for {' and '.join(b)}" for f, b in FRAMEWORKS.items())
         raise UsageError(
@@ -111,7 +123,7 @@ def read_model_sizes(gen_dir: Path) -> ModelSizes:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         return ModelSizes(
             weight_bytes=int(manifest["weight_bytes"]),
-            arena_bytes=int(manifest["arena_bytes"]),
+            arenas=(("arena", int(manifest["arena_bytes"])),),
             constants=tuple((str(c["name"]), int(c["bytes"])) for c in manifest["constants"]),
         )
     except OSError as error:
@@ -123,6 +135,24 @@ def read_model_sizes(gen_dir: Path) -> ModelSizes:
             f"{path}: expected weight_bytes, arena_bytes and constants, got {error!r}; "
             "generate the model again"
         ) from error
+
+
+def reference_dir(gen_dir: Path) -> Path:
+    """The folder of the same model for the reference kernels."""
+    return gen_dir.parent / "ref"
+
+
+def _with_reference(model: ModelSizes, reference: ModelSizes) -> ModelSizes:
+    """The needs of firmware that holds both."""
+
+    def named(parts: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+        return tuple((f"reference {name}", size) for name, size in parts)
+
+    return ModelSizes(
+        constants=model.constants + named(reference.constants),
+        weight_bytes=model.weight_bytes + reference.weight_bytes,
+        arenas=model.arenas + named(reference.arenas),
+    )
 
 
 def check_fits(board: Board, model: ModelSizes) -> None:
@@ -140,29 +170,43 @@ def check_fits(board: Board, model: ModelSizes) -> None:
 def _too_large(board: Board, memory: Memory, needed: int, model: ModelSizes) -> str:
     parts = [*model.constants] if "constants" in memory.holds else []
     if "data" in memory.holds:
-        parts.append(("arena", model.arena_bytes))
+        parts += model.arenas
     parts.sort(key=lambda part: -part[1])
     largest = ", ".join(f"{name} {size:,}" for name, size in parts[:LARGEST])
+    both, fix = ("", "Take a smaller model or a board with more memory.")
+    if board.selftest:
+        both = " together with its reference for `selftest kernels`"
+        fix = f"Without it: BOARD={board.folder.removesuffix(SELFTEST)}."
     return (
-        f"the model does not fit {board.id}: {memory.name} needs {needed:,} bytes or more, "
+        f"the model{both} does not fit {board.id}: {memory.name} needs {needed:,} bytes or more, "
         f"available are {memory.bytes:,}. Largest parts in bytes: {largest}. "
-        "Take a smaller model or a board with more memory."
+        f"{fix}"
     )
 
 
-def _run_platformio(env: str, kernels: str, gen_dir: Path, out_dir: Path) -> str | None:
+def model_variables(board: Board, gen_dir: Path) -> dict[str, str]:
+    """What boards/platform/builder reads from the environment: models and kernels."""
+    variables = {
+        "TINYPROOF_GEN": str(gen_dir.absolute()),
+        "TINYPROOF_KERNELS": board.kernels,
+    }
+    if board.selftest:
+        variables["TINYPROOF_REFERENCE"] = str(reference_dir(gen_dir).absolute())
+    return variables
+
+
+def _run_platformio(env: str, variables: Mapping[str, str], out_dir: Path) -> str | None:
     """Run one environment; return None, or the output when it failed."""
     command = [sys.executable, "-m", "platformio", "run", "--project-dir", str(ROOT)]
-    variables = {
+    settings = {
         "PLATFORMIO_CORE_DIR": str(CORE_DIR),
         "PLATFORMIO_WORKSPACE_DIR": str((out_dir / ".pio").absolute()),
         "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
         "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
         "PLATFORMIO_NO_ANSI": "true",
-        "TINYPROOF_GEN": str(gen_dir.absolute()),
-        "TINYPROOF_KERNELS": kernels,
+        **variables,
     }
-    return _run([*command, "--environment", env], variables, out_dir / "build.log")
+    return _run([*command, "--environment", env], settings, out_dir / "build.log")
 
 
 def _run(command: Sequence[str], variables: Mapping[str, str], log_path: Path) -> str | None:

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.board import Board
-from host_tools.build import pio_environment
+from host_tools.build import model_variables, pio_environment
 from host_tools.device import Device
 from host_tools.errors import DeviceError, HostToolsError, ToolMissing, UsageError
 from host_tools.transport import SerialTransport, require_port, serial_ports, touch_port
@@ -82,8 +82,7 @@ def flash(
     variables = {
         "PLATFORMIO_WORKSPACE_DIR": str((out_dir / board.folder / ".pio").absolute()),
         "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
-        "TINYPROOF_GEN": str(board.gen_dir(out_dir).absolute()),
-        "TINYPROOF_KERNELS": board.kernels,
+        **model_variables(board, board.gen_dir(out_dir)),
     }
     env = pio_environment(board, framework)
     run = [sys.executable, "-m", "platformio", "run", "--project-dir", str(ROOT)]

@@ -93,7 +93,7 @@ def open_device(target: Target, board: Board, board_dir: Path) -> Iterator[Devic
     elf = board_dir / "firmware.elf"
     if target.emulator is not None:
         if not elf.exists():
-            raise UsageError(f"{elf}: no firmware; run `make build BOARD={board.id}` first")
+            raise UsageError(f"{elf}: no firmware; run `make build BOARD={board.folder}` first")
         transport = target.emulator.start(elf)
     else:
         transport = SerialTransport(target.port or "", board.uart.baud if board.uart else 115200)

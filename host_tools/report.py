@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from jinja2 import UndefinedError
 
-from host_tools.board import BOARDS, Board, load_board
+from host_tools.board import BOARDS, SELFTEST, Board, load_board
 from host_tools.errors import UsageError
 from model import __version__
 from model.files import write_json, write_text
@@ -134,6 +134,8 @@ def _boards(out_dir: Path) -> JsonObject:
     """Each folder with a board's results; real boards first, this computer last."""
     found: JsonObject = {}
     for folder in sorted(path for path in out_dir.glob("*") if path.is_dir()):
+        if folder.name.endswith(SELFTEST):
+            continue
         results: JsonObject = {name: _read(folder / f"{name}.json") for name in BOARD_FILES}
         if any(results.values()):
             known = load_board(folder.name) if folder.name in BOARDS else None

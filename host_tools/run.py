@@ -22,7 +22,7 @@ def run(board: Board, target: Target, board_dir: Path) -> int:
     """
     elf = board_dir / "firmware.elf"
     if target.emulator is None or not elf.exists():
-        raise UsageError(f"{elf}: nothing to emulate; run `make build BOARD={board.id}` first")
+        raise UsageError(f"{elf}: nothing to emulate; run `make build BOARD={board.folder}` first")
     transport = target.emulator.start(elf)
     decoder, stdin, typed = FrameDecoder(), sys.stdin.fileno(), True
     try:

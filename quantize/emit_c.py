@@ -1,4 +1,4 @@
-"""Write a Graph and its ArenaPlan as C: model.c, model.h and model_golden.c.
+"""Write a Graph and its ArenaPlan as C: model.c, model.h, model_check.c and model_golden.c.
 
 Same input, same bytes. Nothing from the .tflite file but integers and the names of known operators
 reaches the C text; the model's own name is reduced to letters, digits and underscores.
@@ -18,6 +18,7 @@ from model import __version__
 from quantize.lowering import LoweredStep
 from quantize.ops.base import CCall, CConstant, c_int, int_constant_array
 from quantize.planner import ArenaPlan
+from quantize.reference import Step
 from quantize.tflite.graph import Graph, Operator, Tensor
 
 C_TYPES = {
@@ -27,6 +28,7 @@ C_TYPES = {
     "int32": "int32_t",
     "float32": "float",
 }
+FILES = ("model.c", "model.h", "model_check.c", "model_golden.c")
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("quantize", "templates"),
     trim_blocks=True,
@@ -75,8 +77,9 @@ def emit_model(
     sha256: str,
     run_id: str,
 ) -> dict[str, str]:
-    """File name -> text of model.c, model.h and model_golden.c."""
+    """File name -> text of FILES."""
     sizes = [[graph.tensors[i].bytes for i in side] for side in (graph.inputs, graph.outputs)]
+    run = [s for s in steps if not s.step.alias]
     values: dict[str, object] = {
         "name": safe_name(name),
         "version": __version__,
@@ -87,14 +90,52 @@ def emit_model(
         "variables": [_variable(t, plan) for t in graph.variables],
         "inputs": [_tensor(graph, plan, i) for i in graph.inputs],
         "outputs": [_tensor(graph, plan, i) for i in graph.outputs],
-        "steps": [_step(graph, plan, s) for s in steps if not s.step.alias],
+        "steps": [_step(graph, plan, s) for s in run],
+        "fills": [_fill(graph.tensors[i]) for i in graph.inputs],
+        "written": [w for k, s in enumerate(run) for w in _written(graph, plan, s.step, k)],
         "golden_count": len(golden.inputs),
         "input_bytes": sum(sizes[0]),
         "output_bytes": sum(sizes[1]),
         "golden_inputs": [byte_rows(row.tobytes()) for row in golden.inputs],
         "golden_outputs": [byte_rows(row.tobytes()) for row in golden.outputs],
     }
-    return {file: render(file, **values) for file in ("model.c", "model.h", "model_golden.c")}
+    return {file: render(file, **values) for file in FILES}
+
+
+def _fill(tensor: Tensor) -> dict[str, object]:
+    """The bits of an element that is the lowest, the highest, the zero point; floats: +-4, 0."""
+    dtype = np.dtype(tensor.dtype)
+    zero = tensor.quant.zero_point[0] if tensor.quant else 0
+    if dtype.kind == "f":
+        edges = np.array([-4, 4, 0], dtype)
+    else:
+        limits = np.iinfo(dtype)
+        edges = np.array([limits.min, limits.max, zero], dtype)
+    bits = edges.view(f"u{dtype.itemsize}")
+    return {
+        "element_bytes": dtype.itemsize,
+        "is_float": int(dtype.kind == "f"),
+        "edges": [f"{int(b)}u" for b in bits],
+    }
+
+
+def _written(graph: Graph, plan: ArenaPlan, step: Step, number: int) -> list[dict[str, object]]:
+    """The tensors that step `number` writes: its outputs, then its state."""
+    op = step.op
+    tensors = [graph.tensors[i] for i in (*op.outputs, *(op.inputs[k] for k in step.spec.state))]
+    return [
+        {
+            "step": number,
+            "index": op.index,
+            "name": step.spec.name,
+            "output": output,
+            "offset": plan.offset(tensor.index),
+            "bytes": tensor.bytes,
+            "element_bytes": np.dtype(tensor.dtype).itemsize,
+            "is_signed": int(np.dtype(tensor.dtype).kind == "i"),
+        }
+        for output, tensor in enumerate(tensors)
+    ]
 
 
 def _variable(tensor: Tensor, plan: ArenaPlan) -> dict[str, object]:

@@ -42,6 +42,10 @@ void app_print_results(app_t *app);
 /* Run all golden vectors and keep the result in app->selftest. */
 void app_selftest(app_t *app);
 
+/* Compare the board's kernels with the reference kernels on random inputs and print the result;
+ * returns NULL, or why not. Firmware without firmware/check/ has a weak one that refuses. */
+const char *app_check_kernels(app_t *app, const char *argument);
+
 /* Run `count` inferences on the golden inputs and print their cost. */
 void app_bench(app_t *app, uint32_t count);
 

@@ -54,6 +54,25 @@ void app_print_results(app_t *app)
     print_selftest(app);
 }
 
+static const char *skip_spaces(const char *line)
+{
+    while (*line == ' ') {
+        line++;
+    }
+    return line;
+}
+
+/* What stands behind the word `name` at the start of the line; NULL when another word does. */
+static const char *after_word(const char *line, const char *name)
+{
+    while (*name != '\0') {
+        if (*line++ != *name++) {
+            return NULL;
+        }
+    }
+    return *line == '\0' || *line == ' ' ? skip_spaces(line) : NULL;
+}
+
 /* A number from `digits`, or 0 when it is none or above BENCH_MAX. */
 static uint32_t parse_count(const char *digits)
 {
@@ -75,9 +94,18 @@ static const char *do_info(app_t *app, const char *argument)
     return NULL;
 }
 
+__attribute__((weak)) const char *app_check_kernels(app_t *app, const char *argument)
+{
+    (void)app;
+    (void)argument;
+    return "not linked, see `make selftest`";
+}
+
 static const char *do_selftest(app_t *app, const char *argument)
 {
-    (void)argument;
+    if (*argument != '\0') {
+        return app_check_kernels(app, argument);
+    }
     app_selftest(app);
     print_selftest(app);
     return app_model_canary_intact(&app->model) ? NULL : OVERRUN;
@@ -101,25 +129,6 @@ static const char *do_help(app_t *app, const char *argument)
                               "selftest  run the golden vectors again\r\n"
                               "bench 10  counts per inference over 10 runs, and by step");
     return NULL;
-}
-
-static const char *skip_spaces(const char *line)
-{
-    while (*line == ' ') {
-        line++;
-    }
-    return line;
-}
-
-/* What stands behind the word `name` at the start of the line; NULL when another word does. */
-static const char *after_word(const char *line, const char *name)
-{
-    while (*name != '\0') {
-        if (*line++ != *name++) {
-            return NULL;
-        }
-    }
-    return *line == '\0' || *line == ' ' ? skip_spaces(line) : NULL;
 }
 
 void app_command(app_t *app, const char *line)

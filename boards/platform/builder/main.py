@@ -15,10 +15,10 @@ WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werro
 C_WARNINGS = ["-Wstrict-prototypes", "-Wmissing-prototypes"]
 # One application for every board; the port's own folders come from its JSON file.
 SOURCES = ["app/*.c", "link/*.c"]
-INCLUDES = ["app", "board", "kernels", "link"]
+INCLUDES = ["app", "board", "check", "kernels", "link"]
 # An inference runs in kernels and generated code; the rest waits for the line.
 SMALL, FAST = "-Os", "-O2"
-SMALL_FOLDERS = ["app", "link", "board"]
+SMALL_FOLDERS = ["app", "link", "board", "check"]
 # How the file that an upload tool writes to the board is made from the linked program.
 IMAGES = {
     "bossac": "$OBJCOPY -O binary $SOURCE $TARGET",
@@ -46,6 +46,10 @@ reference = [path.name for path in sorted(Path(firmware, "kernels", "ref").glob(
 SOURCES += [f"kernels/ref/{name}" for name in reference if Path(name).stem not in own]
 SOURCES += [f"kernels/{kernels}/*.c", f"kernels/{kernels}/{'*.S' if prefix else 'twin/*.c'}"]
 
+# The device command `selftest kernels`, linked on request only.
+checked = "TINYPROOF_REFERENCE" in os.environ
+SOURCES += ["check/check_kernels.c"] if checked else []
+
 memories = facts["memories"]
 board.update("upload.maximum_size", sum(m["bytes"] for m in memories if m["holds"] != ["data"]))
 board.update("upload.maximum_ram_size", sum(m["bytes"] for m in memories if "data" in m["holds"]))
@@ -54,6 +58,7 @@ env.Replace(
     AR=prefix + "ar",
     AS=prefix + "gcc",
     CC=prefix + "gcc",
+    LD=prefix + "ld",
     LINK=prefix + "gcc",
     OBJCOPY=prefix + "objcopy",
     RANLIB=prefix + "ranlib",
@@ -89,7 +94,10 @@ def optimise(env, node):
 
 
 env.AddBuildMiddleware(optimise)
-env.SConscript(str(Path(env.PioPlatform().get_dir(), "builder", "generated.py")), exports="env")
+scripts = Path(env.PioPlatform().get_dir(), "builder")
+if checked:
+    env.SConscript(str(scripts / "reference.py"), exports="env")
+env.SConscript(str(scripts / "generated.py"), exports="env")
 
 program = env.BuildProgram()
 if facts["upload"] is None:
