@@ -115,7 +115,7 @@ static const char *do_bench(app_t *app, const char *argument)
 {
     const uint32_t count = *argument == '\0' ? BENCH_DEFAULT : parse_count(argument);
     if (count == 0) {
-        return "bench takes a number from 1 to 1000, for example: bench 10";
+        return "bench takes 1 to 1000, as in: bench 10";
     }
     app_bench(app, count);
     return NULL;
@@ -125,9 +125,9 @@ static const char *do_help(app_t *app, const char *argument)
 {
     (void)argument;
     app_text_line(&app->text, "help      this list\r\n"
-                              "info      board, model, memory and the last self-test\r\n"
-                              "selftest  run the golden vectors again\r\n"
-                              "bench 10  counts per inference over 10 runs, and by step");
+                              "info      board, model, memory, self-test\r\n"
+                              "selftest  run the golden vectors\r\n"
+                              "bench 10  counts of 10 inferences, by step");
     return NULL;
 }
 
