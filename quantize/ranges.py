@@ -47,7 +47,7 @@ class Interval:
 class Ranges:
     """Bounds that no input can leave."""
 
-    tensors: Mapping[int, Interval]  # of every int8 and int16 tensor computed at run time
+    tensors: Mapping[int, Interval]  # of every int8 and int16 tensor that operators compute or read
     accumulators: Mapping[int, Interval]  # of the operator at this index, bias included, unwrapped
 
 
@@ -55,7 +55,8 @@ def find_ranges(graph: Graph, steps: Sequence[Step]) -> Ranges:
     """The bounds of all activations, and of the sums of convolutions and dense layers."""
     tensors: dict[int, Interval] = {}
     accumulators: dict[int, Interval] = {}
-    for tensor in graph.tensors:
+    used = {i for step in steps for i in (*step.op.inputs, *step.op.outputs) if i >= 0}
+    for tensor in (graph.tensors[i] for i in sorted(used)):
         if tensor.dtype in INT8_OR_INT16 and tensor.data is None:
             tensors[tensor.index] = _anything(tensor)
     for step in steps:
