@@ -23,7 +23,7 @@ typedef struct {
 } app_t;
 
 /* The whole program; main() is this and nothing else. Never returns. */
-void app_run(void);
+_Noreturn void app_run(void);
 
 /* Read once from the board and answer all that is complete. */
 void app_poll(app_t *app);

@@ -4,6 +4,7 @@
 
 #define BENCH_DEFAULT 10
 #define BENCH_MAX 1000
+#define NAME_BYTES 8 /* of the longest command */
 #define OVERRUN "CANARY OVERWRITTEN: the arena is too small"
 
 void app_print_identity(app_t *app)
@@ -63,10 +64,10 @@ static const char *skip_spaces(const char *line)
 }
 
 /* What stands behind the word `name` at the start of the line; NULL when another word does. */
-static const char *after_word(const char *line, const char *name)
+static const char *after_word(const char *line, const char name[NAME_BYTES])
 {
-    while (*name != '\0') {
-        if (*line++ != *name++) {
+    for (size_t i = 0; i < NAME_BYTES && name[i] != '\0'; i++) {
+        if (*line++ != name[i]) {
             return NULL;
         }
     }
@@ -134,7 +135,7 @@ static const char *do_help(app_t *app, const char *argument)
 void app_command(app_t *app, const char *line)
 {
     static const struct {
-        char name[12];
+        char name[NAME_BYTES]; /* filled up with zeros */
         command_t *run;
     } entries[] = {
         {"help", do_help},

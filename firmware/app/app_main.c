@@ -36,7 +36,7 @@ void app_poll(app_t *app)
     }
 }
 
-void app_run(void)
+_Noreturn void app_run(void)
 {
     static app_t app;
     boot(&app);

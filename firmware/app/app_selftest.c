@@ -1,31 +1,25 @@
 /* The golden vectors that were built into the firmware, run on this very device. */
-#include <string.h>
-
 #include "app.h"
 
-/* The first output byte that differs from the golden case, or -1. */
-static int32_t first_difference(const app_model_t *model, uint32_t golden, uint8_t *got)
+/* Compare the outputs with the golden case; `result` keeps the first difference of all cases. */
+static void compare(const app_model_t *model, uint32_t golden, link_selftest_t *result)
 {
-    int32_t index = 0;
+    const uint8_t *expected = model_golden_outputs[golden];
+    uint32_t index = 0;
     for (uint32_t i = 0; i < MODEL_OUTPUT_COUNT; i++) {
         const uint8_t *output = &model->arena[model_outputs[i].offset];
         for (uint32_t j = 0; j < model_outputs[i].bytes; j++, index++) {
-            if (output[j] != model_golden_outputs[golden][index]) {
-                *got = output[j];
-                return index;
+            if (output[j] == expected[index]) {
+                continue;
             }
+            if (result->failures++ == 0) {
+                result->first_case = golden;
+                result->first_byte = index;
+                result->expected = expected[index];
+                result->got = output[j];
+            }
+            return;
         }
-    }
-    return -1;
-}
-
-static void note_failure(link_selftest_t *result, uint32_t golden, int32_t index, uint8_t got)
-{
-    if (result->failures++ == 0) {
-        result->first_case = golden;
-        result->first_byte = (uint32_t)index;
-        result->expected = model_golden_outputs[golden][index];
-        result->got = got;
     }
 }
 
@@ -40,11 +34,7 @@ void app_selftest(app_t *app)
         if (status != LINK_STATUS_OK) {
             app->selftest_status = status;
         }
-        uint8_t got = 0;
-        const int32_t index = first_difference(&app->model, golden, &got);
-        if (index >= 0) {
-            note_failure(&app->selftest, golden, index, got);
-        }
+        compare(&app->model, golden, &app->selftest);
     }
     app_model_reset(&app->model);
 }

@@ -184,9 +184,13 @@ static link_status_t serve(app_t *app, const link_frame_t *request, link_frame_t
     return LINK_STATUS_BAD_TYPE;
 }
 
-static void send(app_t *app, const link_frame_t *frame)
+static void send(app_t *app, link_frame_t *reply, link_status_t status)
 {
-    board_write(app->wire, link_encode(frame, app->wire));
+    reply->status = (uint8_t)status;
+    if (status != LINK_STATUS_OK) {
+        reply->length = 0;
+    }
+    board_write(app->wire, link_encode(reply, app->wire));
 }
 
 void app_service_frame(app_t *app, const link_frame_t *request)
@@ -196,14 +200,10 @@ void app_service_frame(app_t *app, const link_frame_t *request)
         .sequence = request->sequence,
         .payload = app->payload.bytes,
     };
-    reply.status = (uint8_t)serve(app, request, &reply);
-    if (reply.status != LINK_STATUS_OK) {
-        reply.length = 0;
-    }
-    send(app, &reply);
+    send(app, &reply, serve(app, request, &reply));
 }
 
 void app_service_damage(app_t *app, link_status_t status)
 {
-    send(app, &(link_frame_t){.type = LINK_ERROR, .status = (uint8_t)status});
+    send(app, &(link_frame_t){.type = LINK_ERROR}, status);
 }

@@ -3,5 +3,4 @@
 int main(void)
 {
     app_run();
-    return 0; /* never reached */
 }

@@ -43,7 +43,7 @@ static uint32_t semihost_open(const char *path, uint32_t length, uint32_t mode)
     const uint32_t block[3] = {(uint32_t)(uintptr_t)path, mode, length};
     uint32_t file = semihost(SYS_OPEN, block);
     if (file == NO_FILE) {
-        board_fault_text("fault: cannot open the named pipe ");
+        board_fault_text("fault: no named pipe ");
         board_fault_text(path);
         board_fault_stop(1);
     }
