@@ -31,7 +31,7 @@ CODES = np.arange(-128, 128, dtype=np.int64)
 CASES = 6
 # operands that the fast kernel walks: whole tensors, and rows of which an operand has one
 WALKED = (
-    *(([n], [n]) for n in (1, 2, 3, 4, 5, 8, 15, 17)),
+    *(([n], [n]) for n in (1, 2, 3, 4, 5, 8, 15, 17, 256)),
     ([2, 3, 4, 5], [2, 3, 4, 5]),
     ([3, 5], [5]),
     ([1, 7], [4, 7]),
@@ -173,14 +173,18 @@ def binary(
 ) -> bytes:
     """A model with an operator for each pair of shapes; operand `constant` is one."""
     b, inputs, outputs = ModelBuilder(), [], []
-    same = _quant(rng, 0.1, dtype) if name in ("MAXIMUM", "MINIMUM") else None
     target = {"MUL": 1.0, "SQUARED_DIFFERENCE": 0.3}.get(name, 0.2)
     for shapes in sides:
+        quants = [_quant(rng, scale, dtype) for scale in (0.1, 0.1, target)]
+        if name in ("MAXIMUM", "MINIMUM"):
+            quants = quants[:1] * 3
+        elif name == "MUL" and rng.random() < 0.5:  # products that are halves of an output code
+            quants = [q | {"scale": [s]} for q, s in zip(quants, (1 / 8, 1 / 16, 1), strict=True)]
         operands = []
         for side, shape in enumerate(shapes):
             data = rng.integers(-128, 128, shape).astype(dtype) if side == constant else None
-            operands.append(b.tensor(shape, **(same or _quant(rng, 0.1, dtype)), data=data))
-        z = b.tensor(np.broadcast_shapes(*shapes), **(same or _quant(rng, target, dtype)))
+            operands.append(b.tensor(shape, **quants[side], data=data))
+        z = b.tensor(np.broadcast_shapes(*shapes), **quants[2])
         b.operator(name, operands, [z], _options(name), 1 if dtype == "int8" else 2)
         inputs += [i for i in operands if not b.tensors[i].buffer]
         outputs.append(z)
