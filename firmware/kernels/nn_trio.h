@@ -8,16 +8,29 @@
 /* How a sum becomes an output with 32-bit products:
  *
  *   x      = sum, kept within least .. most
- *   value  = x * high + (x * low >> NN_SPLIT_BITS) + constant
- *   value += by_sign ? (value < 0 ? below : or_more) : 0
+ *   value  = x * high + ((x * mid + (x * low >> NN_LOW_BITS)) >> NN_MID_BITS) + constant
+ *   value += value < 0 ? below : or_more
  *   output = value >> shift
  *
  * quantize/lowering/split.py has proven it equal to double rounding for every possible input. */
 typedef struct {
-    int32_t least, most, high, low, shift, constant, or_more, below;
-} nn_split_t;
+    int32_t least, most, high, mid, low, shift, constant, or_more, below;
+} nn_exact_t;
 
-#define NN_SPLIT_BITS 12 /* of a factor: what is multiplied on its own */
+/* The same without x * low, where that is equal too. */
+typedef struct {
+    int32_t least, most, high, mid, shift, constant, or_more, below;
+} nn_near_t;
+
+#define NN_MID_BITS 12
+#define NN_LOW_BITS 11
+
+typedef enum {
+    NN_NEAR,      /* nn_near_t without its last two words: nothing more is added */
+    NN_NEAR_SIGN, /* nn_near_t */
+    NN_EXACT      /* a word that is added to x, then nn_exact_t */
+} nn_near_form_t;
+
 #define NN_TRIO_PIXELS 4
 
 /* The weights of all output channels as one stream of words, three channels A, B and C at a time;
@@ -27,7 +40,7 @@ typedef struct {
  *     2            first values of A + 2^11 B and of C + 2^21 B
  *     8 * steps    a + 2^11 b and c + 2^21 b of the four inputs of each step
  *   for each channel that exists
- *     6 or 8       nn_split_t, the last two by_sign only
+ *     6 to 10      as the form says
  *
  * Each chunk's sums lie between -2^20 and 2^20; a channel's chunks are added up. */
 typedef struct {
@@ -35,7 +48,7 @@ typedef struct {
     int32_t channels;
     int32_t chunks;
     int32_t steps; /* of four inputs, in each chunk */
-    int32_t by_sign;
+    nn_near_form_t form;
 } nn_trio_t;
 
 typedef struct {
@@ -47,10 +60,10 @@ typedef struct {
 
 /* Outputs of one channel along a line, four at a time, from inputs plus 128 side by side. */
 typedef struct {
-    int32_t groups;   /* of four outputs */
-    int32_t segments; /* of three weights side by side */
-    int32_t stride;   /* inputs from one output to the next: 1 or 2 */
-    int32_t by_sign;
+    int32_t groups;     /* of four outputs */
+    int32_t segments;   /* of three weights side by side */
+    int32_t stride;     /* inputs from one output to the next: 1 or 2 */
+    int32_t by_sign;    /* 0: or_more and below are 0 */
     int32_t outputs[3]; /* bytes from output 0 of a group to 1, to 2, to 3; 0 where none exists */
     int32_t next[2];    /* inputs and bytes of the output to the next group */
     int32_t last[2];    /* to the last group, which may overlap the one before */
@@ -61,7 +74,7 @@ typedef struct {
  */
 typedef struct {
     int32_t first;
-    nn_split_t split;
+    nn_exact_t exact;
 } nn_line_channel_t;
 
 /* A depthwise convolution. Of one channel at a time the inputs are copied to a plane with a border;
@@ -90,14 +103,14 @@ void nn_trio_s8(const nn_trio_t *trio, const uint8_t *x, int8_t **outputs);
 void nn_conv_2d_trio_s8(const nn_conv_trio_t *p, const int8_t *input, int8_t *output,
                         int8_t *scratch);
 
-/* A fully connected layer. The stream holds four channels at a time: four first values, the weights
- * plus 128 as bytes, input by input, and nn_split_t of each channel that exists, the last two words
- * by_sign only. */
+/* A fully connected layer. The stream holds four channels at a time: four first values, then the
+ * weights plus 128 as bytes, input by input. */
 typedef struct {
     const int32_t *stream;
+    const nn_exact_t *exact;
+    int32_t exact_bytes; /* from one channel to the next; 0: all have the same */
     int32_t output_depth;
     int32_t steps; /* of four inputs */
-    int32_t by_sign;
     int32_t batches, input_depth;
 } nn_dense_bytes_t;
 

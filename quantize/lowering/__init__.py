@@ -17,7 +17,7 @@ from quantize.lowering.elementwise import (
 )
 from quantize.lowering.line import lower_depthwise_line
 from quantize.lowering.pool import lower_mean, lower_pool
-from quantize.lowering.terms import lower_sum_terms
+from quantize.lowering.terms import lower_rescale_table, lower_sum_terms
 from quantize.lowering.trio import lower_conv_trio
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
@@ -49,6 +49,12 @@ KERNEL_SETS: dict[str, Mapping[str, Lowering]] = {
         "CONV_2D": lower_conv_trio,
         "DEPTHWISE_CONV_2D": lower_depthwise_line,
         "FULLY_CONNECTED": lower_dense_bytes,
+        "MAXIMUM": lower_table,
+        "MINIMUM": lower_table,
+        "MUL": lower_table,
+        "PRELU": lower_table,
+        "QUANTIZE": lower_rescale_table,
+        "SQUARED_DIFFERENCE": lower_table,
         "SUB": lower_sum_terms,
     },
 }

@@ -6,8 +6,8 @@ import numpy as np
 
 from quantize.lowering.base import LoweredStep
 from quantize.lowering.packing import words_constant
-from quantize.lowering.split import SplitRequant, centred_requants
-from quantize.ops.base import CCall
+from quantize.lowering.split import Rows, exact_requants, find_changes
+from quantize.ops.base import CCall, CConstant, c_int
 from quantize.ops.fully_connected import FullyConnectedParams
 from quantize.reference import Step
 from quantize.scheme import IntArray
@@ -24,40 +24,46 @@ def lower_dense_bytes(_graph: Graph, step: Step, _scratch: int) -> LoweredStep |
     """
     p: FullyConnectedParams = step.params
     weights = p.weights.astype(np.int64)
-    found = centred_requants(p, weights)
-    if found is None:
+    shared = all(requant == p.requants[0] for requant in p.requants)
+    changes = find_changes(p, weights, shared=shared)
+    requants = p.requants[:1] if shared else p.requants
+    rows = exact_requants(requants, changes, by_sign=True) if changes else None
+    if rows is None:
         return None
-    firsts, rows = found
+    firsts = p.bias + (p.input_offset - 128) * weights.sum(axis=1)
     steps = -(-weights.shape[1] // STEP)
     call = CCall(
         function="nn_fully_connected_bytes_s8",
         params_type="nn_dense_bytes_t",
         params={
             "stream": "@stream",
+            "exact": "@exact",
+            "exact_bytes": str(0 if shared else 4 * len(rows[0].exact())),
             "output_depth": str(len(weights)),
             "steps": str(steps),
-            "by_sign": str(int(rows[0].signs is not None)),
             "batches": str(int(np.prod(p.output_shape)) // len(weights)),
             "input_depth": str(weights.shape[1]),
         },
-        constants=(words_constant("stream", _stream(weights, steps, firsts, rows)),),
+        constants=(
+            words_constant("stream", _stream(weights, steps, firsts)),
+            _exact_constant(rows),
+        ),
         scratch_bytes=STEP * steps,
     )
     return LoweredStep(step=step, calls=(call,), in_place=())
 
 
-def _stream(
-    weights: IntArray, steps: int, firsts: IntArray, rows: tuple[SplitRequant, ...]
-) -> IntArray:
+def _stream(weights: IntArray, steps: int, firsts: IntArray) -> IntArray:
     """All words of the stream; of weights that do not exist nothing is ever used."""
     missing = -len(weights) % GROUP
     inputs = steps * STEP
-    bytes_ = np.pad(weights + 128, ((0, missing), (0, inputs - weights.shape[1])))
-    words = (bytes_.reshape(-1, GROUP, inputs) << 8 * np.arange(GROUP)[:, None]).sum(axis=1)
+    padded = np.pad(weights + 128, ((0, missing), (0, inputs - weights.shape[1])))
+    words = (padded.reshape(-1, GROUP, inputs) << 8 * np.arange(GROUP)[:, None]).sum(axis=1)
     starts = np.pad(firsts, (0, missing)).reshape(-1, GROUP)
-    stream: list[int] = []
-    for group, (start, row) in enumerate(zip(starts, words, strict=True)):
-        stream += [*start.tolist(), *row.tolist()]
-        for requant in rows[GROUP * group : GROUP * (group + 1)]:
-            stream += requant.words()
-    return np.array(stream, np.int64)
+    return np.concatenate([starts, words], axis=1)
+
+
+def _exact_constant(rows: Rows) -> CConstant:
+    numbers = [row.exact() for row in rows]
+    values = tuple("{" + ", ".join(map(c_int, row)) + "}" for row in numbers)
+    return CConstant(suffix="exact", ctype="nn_exact_t", values=values, bytes=36 * len(values))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from quantize.lowering.base import LoweredStep
 from quantize.lowering.packing import words_constant
-from quantize.lowering.split import SplitRequant, centred_requants
+from quantize.lowering.split import Rows, exact_requants, find_changes
 from quantize.ops.base import CCall
 from quantize.ops.conv_2d import ConvParams
 from quantize.reference import Step
@@ -48,14 +47,13 @@ def lower_depthwise_line(graph: Graph, step: Step, room: int) -> LoweredStep | N
     line, across = min(orders, key=lambda order: _groups(order[0]) * order[1].output)
     taps = p.weights[0].astype(np.int64)
     taps = taps.transpose(2, 0, 1) if across is axes[0] else taps.transpose(2, 1, 0)
-    requants = centred_requants(p, taps.reshape(len(taps), -1))
-    if requants is None:
+    rows = _requants(p, taps.reshape(len(taps), -1))
+    if rows is None:
         return None
-    firsts, rows = requants
     segments = -(-line.kernel // SEGMENT)
     width = (max(line.output, GROUP) - 1) * line.stride + SEGMENT * segments
     height = (across.output - 1) * across.stride + (across.kernel - 1) * across.dilation + 1
-    words = _stream(taps, width * across.dilation, firsts, rows)
+    words = _stream(p, taps, width * across.dilation, rows)
     plane_bytes = width * height
     call = CCall(
         function="nn_depthwise_conv_2d_line_s8",
@@ -75,7 +73,7 @@ def lower_depthwise_line(graph: Graph, step: Step, room: int) -> LoweredStep | N
             "stream": "@stream",
             "channel_words": str(words.shape[1]),
         }
-        | _line_fields(line, segments * across.kernel, rows[0].signs is not None),
+        | _line_fields(line, segments * across.kernel, any(row.signs is not None for row in rows)),
         constants=(words_constant("stream", words),),
         scratch_bytes=plane_bytes,
     )
@@ -113,9 +111,15 @@ def _groups(line: _Axis) -> int:
     return -(-line.output // GROUP)
 
 
-def _stream(
-    taps: IntArray, line_inputs: int, firsts: IntArray, rows: Sequence[SplitRequant]
-) -> IntArray:
+def _requants(p: ConvParams, weights: IntArray) -> Rows | None:
+    changes = find_changes(p, weights)
+    if changes is None:
+        return None
+    plain = exact_requants(p.requants, changes, by_sign=False)
+    return plain or exact_requants(p.requants, changes, by_sign=True)
+
+
+def _stream(p: ConvParams, taps: IntArray, line_inputs: int, rows: Rows) -> IntArray:
     """[channels, words]: nn_line_channel_t and the segments of taps [channels, lines, inputs]."""
     channels, kernel, _ = taps.shape
     padded = np.pad(taps, ((0, 0), (0, 0), (0, -taps.shape[2] % SEGMENT)))
@@ -123,10 +127,8 @@ def _stream(
     ways = np.full((channels, kernel, segments.shape[2], 1), SEGMENT, np.int64)
     ways[:, :, -1] = line_inputs - SEGMENT * (segments.shape[2] - 1)
     halves = np.concatenate([segments, ways], axis=3).reshape(channels, -1, 2) & 0xFFFF
-    head = [
-        [first, *row.words(), *[0] * (2 if row.signs is None else 0)]
-        for first, row in zip(firsts, rows, strict=True)
-    ]
+    firsts = p.bias + (p.input_offset - 128) * taps.sum(axis=(1, 2))
+    head = [[first, *row.exact()] for first, row in zip(firsts.tolist(), rows, strict=True)]
     return np.concatenate([np.array(head, np.int64), halves[..., 0] | halves[..., 1] << 16], axis=1)
 
 

@@ -1,22 +1,26 @@
-"""A short requantisation with 32-bit products only, proven equal to double rounding.
+"""Requantisation with 32-bit products only, proven equal to double rounding.
 
 A product of 64 bits costs a core without its high half a dozen instructions. Here the sum is first
 kept between the accumulators where the output changes, so that it is small, and the factor is
-split: both partial products fit 32 bits. nn_trio.h states the formula.
+split into parts whose products fit 32 bits. Three parts are all of the factor (nn_exact_t), two are
+near enough where the proof says so (nn_near_t); nn_trio.h states the formula.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from quantize.ops.window import OutputStage
 from quantize.proofs import CODES, acc_bounds, first_accumulators
-from quantize.scheme import INT32_MAX, INT32_MIN, IntArray
+from quantize.scheme import INT32_MAX, INT32_MIN, IntArray, Requant
 
-LOW_BITS = 12  # of the factor
-LIMIT = 1 << (32 - LOW_BITS)  # of the sum: its product with the low part fits 32 bits
+MID_BITS = 12  # of the factor, behind its high part
+LOW_BITS = 11  # behind those
+NEAR_LIMIT = 1 << 20  # of a sum: its products fit 32 bits
+EXACT_LIMIT = NEAR_LIMIT - (1 << 10)  # with a carry from the low part
 LARGEST_SHIFT = 23  # 8-bit codes above it leave no room in 32 bits
 _CODES: IntArray = np.concatenate([[-128], CODES[0], [128]])  # the first is always reached
 
@@ -28,15 +32,21 @@ class SplitRequant:
     least: int
     most: int
     high: int
-    low: int
+    mid: int
+    low: int  # 0 in a near form
     shift: int
     constant: int
     signs: tuple[int, int] | None  # what is added to a value of 0 or more, and to one below
 
-    def words(self) -> list[int]:
-        """As in the stream: 6, or 8 by sign."""
-        numbers = [self.least, self.most, self.high, self.low, self.shift, self.constant]
+    def near(self) -> list[int]:
+        """As an nn_near_t, without its last two words when they are not used."""
+        numbers = [self.least, self.most, self.high, self.mid, self.shift, self.constant]
         return numbers + list(self.signs or ())
+
+    def exact(self) -> list[int]:
+        """As an nn_exact_t."""
+        factor = [self.least, self.most, self.high, self.mid, self.low]
+        return [*factor, self.shift, self.constant, *(self.signs or (0, 0))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +63,28 @@ class Changes:
         middle: IntArray = (self.least + self.most) >> 1
         return middle
 
+    def pieces(self, centre: IntArray) -> list[_Piece]:
+        """What matters of each channel, as accumulators less `centre` [channels]."""
+        columns = (self.starts, self.least, self.most, centre)
+        return [
+            _Piece(starts=starts - c, low=int(least - c), high=int(most - c)).part(
+                int(least - c), int(most - c)
+            )
+            for starts, least, most, c in zip(*columns, strict=True)
+        ]
 
-def find_changes(p: OutputStage, low: IntArray, high: IntArray) -> Changes | None:
-    """Of accumulators from low to high [channels]; None when the reference may leave 32 bits."""
+
+def find_changes(p: OutputStage, weights: IntArray, *, shared: bool = False) -> Changes | None:
+    """Of all sums of weights [channels, taps] with int8 inputs, of which any may be padding.
+
+    `shared`: of one channel that stands for all, which have the same factor. None when the
+    reference may leave 32 bits.
+    """
+    low, high = acc_bounds(weights, p.bias, p.input_offset, -128, 127, padded=True)
+    if shared:
+        low, high = low.min(keepdims=True), high.max(keepdims=True)
     starts = first_accumulators(
-        p.requants,
+        p.requants[:1] if shared else p.requants,
         output_offset=p.output_offset,
         act_min=p.act_min,
         act_max=p.act_max,
@@ -76,52 +103,50 @@ def find_changes(p: OutputStage, low: IntArray, high: IntArray) -> Changes | Non
     )
 
 
-def prove_split(
-    p: OutputStage, changes: Changes, centre: IntArray
-) -> tuple[SplitRequant, ...] | None:
-    """The numbers with which every channel equals the reference.
+Rows = tuple[SplitRequant, ...]
 
-    The kernel's sum is the accumulator less `centre` [channels]. Plain numbers when those of all
-    channels are proven, numbers by sign otherwise; None when a channel has neither.
+
+def near_requants(
+    requants: Sequence[Requant], changes: Changes, centre: IntArray, *, by_sign: bool
+) -> Rows | None:
+    """Numbers in two parts of every channel whose kernel sums are accumulators less `centre`.
+
+    None when a channel's are not proven equal; by sign, more are.
     """
-    pieces = [
-        _Piece(starts=starts - c, low=int(least - c), high=int(most - c)).part(
-            int(least - c), int(most - c)
-        )
-        for starts, least, most, c in zip(
-            changes.starts, changes.least, changes.most, centre, strict=True
-        )
-    ]
-    if any(piece.largest > LIMIT for piece in pieces):
-        return None
-    for by_sign in (False, True):
-        rows = []
-        for piece, requant, zero in zip(pieces, p.requants, -centre, strict=True):
-            sign = int(zero) if by_sign else None
-            row = _channel(piece, requant.multiplier, requant.shift, sign)
-            if row is None:
-                break
-            rows.append(row)
-        else:
-            return tuple(rows)
-    return None
+
+    def row(piece: _Piece, r: Requant, zero: int) -> SplitRequant | None:
+        return _near(piece, r, zero if by_sign else None)
+
+    return _rows(requants, changes, centre, NEAR_LIMIT, row)
 
 
-def centred_requants(
-    p: OutputStage, weights: IntArray
-) -> tuple[IntArray, tuple[SplitRequant, ...]] | None:
-    """What a sum of weights [channels, inputs] times inputs plus 128 starts from, and its numbers.
+def exact_requants(requants: Sequence[Requant], changes: Changes, *, by_sign: bool) -> Rows | None:
+    """Numbers in three parts of every channel whose kernel sums are its accumulators.
 
-    With these first values [channels] a sum of 0 is in the middle of where the output changes. None
-    without a proof.
+    By sign, None means that the output changes at too large accumulators, or by more than one code
+    from one accumulator to the next.
     """
-    low, high = acc_bounds(weights, p.bias, p.input_offset, -128, 127, padded=True)
-    changes = find_changes(p, low, high)
-    if changes is None:
-        return None
-    unmoved = p.bias + (p.input_offset - 128) * weights.sum(axis=1)
-    rows = prove_split(p, changes, changes.middle)
-    return None if rows is None else (unmoved - changes.middle, rows)
+
+    def row(piece: _Piece, r: Requant, zero: int) -> SplitRequant | None:
+        return _exact(piece, r, zero if by_sign else None)
+
+    return _rows(requants, changes, np.zeros(len(requants), np.int64), EXACT_LIMIT, row)
+
+
+def _rows(
+    requants: Sequence[Requant],
+    changes: Changes,
+    centre: IntArray,
+    limit: int,
+    row: Callable[[_Piece, Requant, int], SplitRequant | None],
+) -> Rows | None:
+    rows = []
+    for piece, requant, zero in zip(changes.pieces(centre), requants, -centre, strict=True):
+        found = row(piece, requant, int(zero)) if piece.largest <= limit else None
+        if found is None:
+            return None
+        rows.append(found)
+    return tuple(rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,26 +167,26 @@ class _Piece:
         return _Piece(starts=np.clip(self.starts, low, high + 1), low=low, high=high)
 
 
-def _channel(piece: _Piece, multiplier: int, shift: int, zero: int | None) -> SplitRequant | None:
-    """The numbers of one channel, with the largest shift that works; `zero` is where signs meet."""
-    for after in range(LARGEST_SHIFT, -1, -1):
-        places = after + LOW_BITS - 31 + shift
-        factor = multiplier << places if places >= 0 else _rounded(multiplier, -places)
-        high = (factor + (1 << (LOW_BITS - 1)) - 1) >> LOW_BITS
-        if piece.largest * (high + 1) > INT32_MAX:
-            continue
-        found = _plain(piece, factor, after) if zero is None else _signs(piece, factor, after, zero)
-        if found is not None:
-            return SplitRequant(
-                least=piece.low,
-                most=piece.high,
-                high=high,
-                low=factor - (high << LOW_BITS),
-                shift=after,
-                constant=found[0],
-                signs=found[1],
-            )
+def _near(piece: _Piece, r: Requant, zero: int | None) -> SplitRequant | None:
+    """With the largest shift that works."""
+    for shift in range(LARGEST_SHIFT, -1, -1):
+        places = shift + MID_BITS - 31 + r.shift
+        factor = r.multiplier << places if places >= 0 else _rounded(r.multiplier, -places)
+        if piece.largest * (factor >> MID_BITS) <= INT32_MAX - 2 * piece.largest:
+            found = _constants(piece, factor, MID_BITS, shift, zero)
+            if found is not None:
+                return _requant(piece, factor << LOW_BITS, shift, found)
     return None
+
+
+def _exact(piece: _Piece, r: Requant, zero: int | None) -> SplitRequant | None:
+    """A channel with one output for all needs no factor."""
+    steady = piece.low == piece.high
+    factor, shift = (0, 0) if steady else (r.multiplier, 31 - MID_BITS - LOW_BITS - r.shift)
+    if not 0 <= shift <= LARGEST_SHIFT:
+        return None
+    found = _constants(piece, factor, MID_BITS + LOW_BITS, shift, None if steady else zero)
+    return None if found is None else _requant(piece, factor, shift, found)
 
 
 def _rounded(value: int, bits: int) -> int:
@@ -169,34 +194,51 @@ def _rounded(value: int, bits: int) -> int:
     return (value + (1 << bits >> 1)) >> bits
 
 
-def _plain(piece: _Piece, factor: int, shift: int) -> tuple[int, None] | None:
-    constant = _constant(piece, factor, shift)
-    return None if constant is None else (constant, None)
+def _requant(
+    piece: _Piece, factor: int, shift: int, constants: tuple[int, tuple[int, int] | None]
+) -> SplitRequant:
+    front, low = factor >> LOW_BITS, factor & ((1 << LOW_BITS) - 1)
+    high = (front + (1 << (MID_BITS - 1)) - 1) >> MID_BITS
+    return SplitRequant(
+        least=piece.low,
+        most=piece.high,
+        high=high,
+        mid=front - (high << MID_BITS),
+        low=low,
+        shift=shift,
+        constant=constants[0],
+        signs=constants[1],
+    )
 
 
-def _signs(piece: _Piece, factor: int, shift: int, zero: int) -> tuple[int, tuple[int, int]] | None:
-    """The constant that makes a value negative just below `zero`, and what is added then."""
+def _constants(
+    piece: _Piece, factor: int, bits: int, shift: int, zero: int | None
+) -> tuple[int, tuple[int, int] | None] | None:
+    """The constant, and by sign what is added; `zero` is the sum where signs meet."""
+    if zero is None:
+        constant = _constant(piece, factor, bits, shift)
+        return None if constant is None else (constant, None)
     zero = min(max(zero, piece.low), piece.high + 1)
-    base = -(zero * factor >> LOW_BITS)
+    base = -(zero * factor >> bits)
     signs = []
     for part in (piece.part(zero, piece.high), piece.part(piece.low, zero - 1)):
-        constant = _constant(part, factor, shift) if part.low <= part.high else base
+        constant = _constant(part, factor, bits, shift) if part.low <= part.high else base
         if constant is None or not INT32_MIN <= constant - base <= INT32_MAX:
             return None
         signs.append(constant - base)
-    apart = ((zero - 1) * factor >> LOW_BITS) + base < 0
-    ends = [(end * factor >> LOW_BITS) + base for end in (piece.low, piece.high)]
+    apart = ((zero - 1) * factor >> bits) + base < 0
+    ends = [(end * factor >> bits) + base for end in (piece.low, piece.high)]
     fits = min(ends) >= INT32_MIN and max(ends) <= INT32_MAX
     return (base, (signs[0], signs[1])) if apart and fits else None
 
 
-def _constant(piece: _Piece, factor: int, shift: int) -> int | None:
-    """What must be added to sum * factor >> LOW_BITS to reach each code at its first sum."""
+def _constant(piece: _Piece, factor: int, bits: int, shift: int) -> int | None:
+    """What must be added to sum * factor >> bits to reach each code at its first sum."""
     wanted = _CODES << shift
-    least = wanted - (piece.starts * factor >> LOW_BITS)
-    most = wanted - ((piece.starts - 1) * factor >> LOW_BITS) - 1
+    least = wanted - (piece.starts * factor >> bits)
+    most = wanted - ((piece.starts - 1) * factor >> bits) - 1
     low = int(least[piece.starts <= piece.high].max())
     high = int(most[piece.starts > piece.low].min())
-    low = max(low, INT32_MIN - (piece.low * factor >> LOW_BITS), INT32_MIN)
-    high = min(high, INT32_MAX - (piece.high * factor >> LOW_BITS), INT32_MAX)
+    low = max(low, INT32_MIN - (piece.low * factor >> bits), INT32_MIN)
+    high = min(high, INT32_MAX - (piece.high * factor >> bits), INT32_MAX)
     return (low + high) >> 1 if low <= high else None

@@ -6,9 +6,11 @@ import numpy as np
 
 from quantize.linear import FRACTION
 from quantize.lowering.base import LoweredStep
-from quantize.lowering.elementwise import weighted_sum
+from quantize.lowering.elementwise import lower_table, weighted_sum
 from quantize.lowering.packing import words_constant
 from quantize.ops.base import CCall
+from quantize.ops.quantize import RescaleParams
+from quantize.ops.unary import UnaryParams
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
@@ -16,13 +18,15 @@ from quantize.tflite.graph import Graph
 _BYTES: IntArray = np.arange(256, dtype=np.int64).astype(np.uint8).view(np.int8).astype(np.int64)
 
 
-def lower_sum_terms(_graph: Graph, step: Step, _scratch: int) -> LoweredStep | None:
-    """ADD or SUB in 2 KB of tables; None where weighted_sum finds nothing, or for few elements."""
-    if int(np.prod(step.params.output_shape)) < len(_BYTES):
-        return None
-    found = weighted_sum(step)
-    if found is None:
-        return None
+def lower_sum_terms(graph: Graph, step: Step, room: int) -> LoweredStep | None:
+    """ADD or SUB in 2 KB of tables, or one table where an operand has one value.
+
+    None where neither is equal, and for few elements.
+    """
+    table = lower_table(graph, step, room)
+    found = None if table else weighted_sum(step)
+    if found is None or int(np.prod(step.params.output_shape)) < len(_BYTES):
+        return table
     form, rows = found
     call = CCall(
         function="nn_linear_terms_s8",
@@ -35,3 +39,14 @@ def lower_sum_terms(_graph: Graph, step: Step, _scratch: int) -> LoweredStep | N
         inputs=(0, 1),
     )
     return LoweredStep(step=step, calls=(call,), in_place=step.spec.in_place(step.params))
+
+
+def lower_rescale_table(_graph: Graph, step: Step, _room: int) -> LoweredStep | None:
+    """QUANTIZE from int8 to int8 as a table of its answers."""
+    p = step.params
+    if not isinstance(p, RescaleParams) or p.dtypes != ("int8", "int8"):
+        return None
+    codes = np.arange(-128, 128).astype(np.int8)
+    table = np.asarray(step.spec.reference(p, [codes]))
+    call = UnaryParams(shape=p.shape, table=table).call()
+    return LoweredStep(step=step, calls=(call,), in_place=(0,))

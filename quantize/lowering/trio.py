@@ -10,11 +10,15 @@ import numpy.typing as npt
 
 from quantize.lowering.base import LoweredStep
 from quantize.lowering.packing import words_constant
-from quantize.lowering.split import SplitRequant, find_changes, prove_split
+from quantize.lowering.split import (
+    Changes,
+    exact_requants,
+    find_changes,
+    near_requants,
+)
 from quantize.ops.base import CCall, CConstant, c_shape
 from quantize.ops.conv_2d import ConvParams
 from quantize.ops.window import OutputStage
-from quantize.proofs import acc_bounds
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
@@ -67,7 +71,7 @@ class TrioStream:
     channels: int
     chunks: int
     steps: int  # of STEP inputs in each chunk
-    by_sign: bool
+    form: str
 
     def fields(self, name: str) -> dict[str, str]:
         """The initialisers of the nn_trio_t `name`."""
@@ -76,39 +80,56 @@ class TrioStream:
             f"{name}.channels": str(self.channels),
             f"{name}.chunks": str(self.chunks),
             f"{name}.steps": str(self.steps),
-            f"{name}.by_sign": str(int(self.by_sign)),
+            f"{name}.form": self.form,
         }
 
 
 def trio_stream(p: OutputStage, weights: npt.NDArray[Any]) -> TrioStream | None:
-    """The stream of weights [channels, inputs]; None when no short requantisation is proven."""
+    """The stream of weights [channels, inputs]; None when no requantisation is proven."""
     wide = weights.astype(np.int64)
+    changes = find_changes(p, wide)
+    if changes is None:
+        return None
     chunks, steps = _chunks(wide)
     inputs = chunks * steps * STEP
     wide = np.pad(wide, ((0, -len(wide) % CHANNELS), (0, inputs - wide.shape[1])))
     parts = wide.reshape(len(wide), chunks, steps * STEP)
     middles = (INPUT_MAX * parts.sum(axis=2)) >> 1
-    low, high = acc_bounds(weights, p.bias, p.input_offset, -128, 127, padded=True)
-    changes = find_changes(p, low, high)
-    if changes is None:
-        return None
     count = len(weights)
-    centre = (
-        p.bias + (p.input_offset - 128) * wide[:count].sum(axis=1) + middles[:count].sum(axis=1)
-    )
+    centre = p.bias + (p.input_offset - 128) * wide.sum(axis=1)[:count]
+    centre += middles.sum(axis=1)[:count]
     spare = LARGEST_SUM - _largest(parts[:count, 0])
     move = np.clip(changes.middle - centre, -spare, spare)
     middles[:count, 0] += move
-    requants = prove_split(p, changes, centre + move)
-    if requants is None:
+    found = _numbers(p, changes, centre + move)
+    if found is None:
         return None
+    form, numbers = found
     return TrioStream(
-        constant=words_constant("stream", _words(parts, middles, requants)),
+        constant=words_constant("stream", _words(parts, middles, numbers)),
         channels=count,
         chunks=chunks,
         steps=steps,
-        by_sign=requants[0].signs is not None,
+        form=form,
     )
+
+
+def _numbers(
+    p: OutputStage, changes: Changes, centre: IntArray
+) -> tuple[str, list[list[int]]] | None:
+    """The form that costs least of those that are proven, and the words of each channel."""
+    for form, by_sign in (("NN_NEAR", False), ("NN_NEAR_SIGN", True)):
+        rows = near_requants(p.requants, changes, centre, by_sign=by_sign)
+        if rows is not None:
+            return form, [row.near() for row in rows]
+    exact = exact_requants(p.requants, changes, by_sign=True)
+    if exact is None:
+        return None
+    words = []
+    for row, c in zip(exact, centre.tolist(), strict=True):
+        least, most, *others = row.exact()
+        words.append([c, least - c, most - c, *others])
+    return "NN_EXACT", words
 
 
 def _largest(weights: IntArray) -> IntArray:
@@ -129,7 +150,7 @@ def _chunks(weights: IntArray) -> tuple[int, int]:
         chunks += 1
 
 
-def _words(parts: IntArray, middles: IntArray, requants: tuple[SplitRequant, ...]) -> IntArray:
+def _words(parts: IntArray, middles: IntArray, numbers: list[list[int]]) -> IntArray:
     """All words of the stream; parts [channels, chunks, inputs], middles [channels, chunks]."""
     weights = _packed(parts.transpose(0, 2, 1))  # [trios, inputs, chunks, 2]
     first = -_packed(middles[:, None, :])  # [trios, 1, chunks, 2]
@@ -137,8 +158,8 @@ def _words(parts: IntArray, middles: IntArray, requants: tuple[SplitRequant, ...
     words: list[int] = []
     for trio, block in enumerate(body):
         words += block.reshape(-1).tolist()
-        for row in requants[CHANNELS * trio : CHANNELS * (trio + 1)]:
-            words += row.words()
+        for row in numbers[CHANNELS * trio : CHANNELS * (trio + 1)]:
+            words += row
     return np.array(words, np.int64)
 
 

@@ -8,7 +8,7 @@
     .equ STEPS, 4
     .equ BASE, 8
     .equ SAVED, 12
-    .equ FRAME, 16
+    .equ FRAME, 32
 
     .macro mac sum, place
     l8ui a6, a2, \place
@@ -27,30 +27,33 @@
     add.n \sum, \sum, a7
     .endm
 
+    /* a12: numbers, a13: bytes from one channel to the next */
     .macro scale sum
-    l32i.n a6, a2, 0
+    l32i.n a6, a12, 0
+    l32i.n a7, a12, 4
     larger \sum, \sum, a6
-    l32i.n a6, a2, 4
-    smaller \sum, \sum, a6
-    l32i.n a6, a2, 8
-    mull a7, \sum, a6
-    l32i.n a6, a2, 12
-    mull \sum, \sum, a6
-    srai \sum, \sum, LOW_BITS
-    l32i.n a6, a2, 20
-    add.n a7, a7, a6
-    add.n \sum, \sum, a7
-    l32i.n a6, a2, 16
-    ssr a6
-    addi a2, a2, 24
-    beqz a12, 1f
-    l32i.n a6, a2, 0
-    l32i.n a7, a2, 4
-    movltz a6, a7, \sum
+    smaller \sum, \sum, a7
+    l32i.n a6, a12, 16
+    l32i.n a7, a12, 12
+    mull a6, \sum, a6
+    mull a7, \sum, a7
+    srai a6, a6, LOW_BITS
+    add.n a6, a6, a7
+    l32i.n a7, a12, 8
+    srai a6, a6, MID_BITS
+    mull \sum, \sum, a7
+    l32i.n a7, a12, 24
     add.n \sum, \sum, a6
-    addi.n a2, a2, 8
-1:  sra \sum, \sum
+    add.n \sum, \sum, a7
+    l32i.n a6, a12, 28
+    l32i.n a7, a12, 32
+    movltz a6, a7, \sum
+    l32i.n a7, a12, 20
+    add.n \sum, \sum, a6
+    ssr a7
+    sra \sum, \sum
     s8i \sum, a4, 0
+    add.n a12, a12, a13
     addi.n a4, a4, 1
     addi.n a5, a5, -1
     beqz a5, .Lend
@@ -63,12 +66,14 @@
 nn_dense_bytes_s8:
     addi a1, a1, -FRAME
     s32i a12, a1, SAVED
+    s32i a13, a1, SAVED + 4
     s32i a3, a1, X
     s32i a5, a1, BASE
-    l32i.n a5, a2, 4
-    l32i.n a6, a2, 8
+    l32i.n a12, a2, 4
+    l32i.n a13, a2, 8
+    l32i.n a5, a2, 12
+    l32i.n a6, a2, 16
     s32i a6, a1, STEPS
-    l32i.n a12, a2, 12 /* by sign */
     l32i.n a2, a2, 0
     j .Lgroup
 
@@ -101,6 +106,7 @@ nn_dense_bytes_loop:
 
 .Lend:
     l32i a12, a1, SAVED
+    l32i a13, a1, SAVED + 4
     addi a1, a1, FRAME
     ret
     .size nn_dense_bytes_s8, . - nn_dense_bytes_s8

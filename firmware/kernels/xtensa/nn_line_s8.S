@@ -1,7 +1,7 @@
 /* nn_line_s8 (nn_trio.h): one channel of a depthwise convolution along one line of outputs, four at
  * a time; an input that several of the four need is loaded once.
  *
- * a8 to a11: the four sums; a2: segments; a3: inputs; a13, a14, a15: factor and constant. */
+ * a8 to a11: the four sums; a2: segments; a3: inputs; a13, a14, a15: of the requantisation. */
 #include "nn_xtensa.h"
 
     .equ FIRST, 0 /* value of a sum */
@@ -30,13 +30,17 @@
     addi.n a2, a2, 8
     .endm
 
+    /* a4, a5: least and most, a13, a14, a6: high, mid, low, a15: constant */
     .macro scale sum
     larger \sum, \sum, a4
     smaller \sum, \sum, a5
-    mull a12, \sum, a13
-    mull \sum, \sum, a14
-    srai \sum, \sum, LOW_BITS
-    add.n a12, a12, a15
+    mull a12, \sum, a6
+    mull a7, \sum, a14
+    srai a12, a12, LOW_BITS
+    add.n a12, a12, a7
+    mull \sum, \sum, a13
+    srai a12, a12, MID_BITS
+    add.n \sum, \sum, a15
     add.n \sum, \sum, a12
     .endm
     .macro by_sign sum
@@ -72,10 +76,10 @@ nn_line_s8:
     s32i a7, a1, FIRST
     l32i.n a13, a3, 12
     l32i.n a14, a3, 16
-    l32i.n a7, a3, 20
-    l32i.n a15, a3, 24
+    l32i.n a7, a3, 24
+    l32i.n a15, a3, 28
     ssr a7
-    addi a3, a3, 36
+    addi a3, a3, 40
     s32i a3, a1, WEIGHTS
     j .Lgroup
 
@@ -153,14 +157,15 @@ nn_line_stride_2_loop:
     l32i.n a2, a1, LINE
     l32i.n a4, a3, 4
     l32i.n a5, a3, 8
-    l32i.n a6, a2, 12 /* by sign */
+    l32i.n a6, a3, 20
     scale a8
     scale a9
     scale a10
     scale a11
+    l32i.n a6, a2, 12
     beqz a6, .Lstore
-    l32i.n a6, a3, 28
-    l32i.n a7, a3, 32
+    l32i.n a6, a3, 32
+    l32i.n a7, a3, 36
     by_sign a8
     by_sign a9
     by_sign a10

@@ -14,7 +14,7 @@
     .equ STEPS, 60
     .equ LEFT, 64
     .equ CHUNKS, 68
-    .equ SIGN, 72
+    .equ FORM, 72
     .equ SAVED, 76
     .equ FRAME, 96
 
@@ -63,15 +63,38 @@
     keep \place
     .endm
 
-    /* a5, a6: the factor's halves, a7: constant, a9: sums, a14, a15: least and most, a4: free */
-    .macro scale place
+    /* a14, a15: least and most, a5, a6, a7: high, mid, low, a0: added to x, a9: sums, a2: numbers;
+     * the value in a8, a3 and a4 free */
+    .macro kept place
     l32i.n a8, a9, 4 * \place
     larger a8, a8, a14
     smaller a8, a8, a15
-    mull a4, a8, a5
-    mull a8, a8, a6
-    srai a8, a8, LOW_BITS
-    add.n a4, a4, a7
+    .endm
+
+    .macro near place
+    kept \place
+    mull a4, a8, a6
+    mull a8, a8, a5
+    srai a4, a4, MID_BITS
+    add.n a8, a8, a7 /* the constant */
+    add.n a8, a8, a4
+    .endm
+
+    .macro exact place
+    kept \place
+    add.n a8, a8, a0
+    mull a4, a8, a7
+    srai a4, a4, LOW_BITS
+    mull a3, a8, a6
+    add.n a4, a4, a3
+    srai a4, a4, MID_BITS
+    mull a8, a8, a5
+    l32i.n a3, a2, 28
+    add.n a8, a8, a4
+    add.n a8, a8, a3
+    l32i.n a4, a2, 32
+    l32i.n a3, a2, 36
+    movltz a4, a3, a8
     add.n a8, a8, a4
     .endm
 
@@ -81,17 +104,29 @@
     addi.n \place, \place, 1
     .endm
 
-    .macro scale_by_sign place, output
-    scale \place
+    .macro store_near place, output
+    near \place
+    store \output
+    .endm
+
+    .macro store_near_sign place, output
+    near \place
     mov.n a4, a0
     movltz a4, a3, a8
     add.n a8, a8, a4
     store \output
     .endm
 
-    .macro scale_and_store place, output
-    scale \place
+    .macro store_exact place, output
+    exact \place
     store \output
+    .endm
+
+    .macro four kind
+    \kind 0, a10
+    \kind 1, a11
+    \kind 2, a12
+    \kind 3, a13
     .endm
 
     .section .text.nn_trio_s8, "ax"
@@ -114,7 +149,7 @@ nn_trio_s8:
     l32i a5, a2, 12
     s32i a5, a1, STEPS
     l32i a5, a2, 16
-    s32i a5, a1, SIGN
+    s32i a5, a1, FORM
     l32i a2, a2, 0
 
     j .Ltrio
@@ -179,8 +214,6 @@ nn_trio_loop:
     l32i.n a12, a3, 8
     l32i.n a13, a3, 12
     mov.n a9, a1
-    addi a0, a1, 48 /* the end of the sums */
-    l32i a3, a1, LEFT
 .Lchannel:
     l32i.n a14, a2, 0
     l32i.n a15, a2, 4
@@ -188,20 +221,19 @@ nn_trio_loop:
     l32i.n a6, a2, 12
     l32i.n a8, a2, 16
     l32i.n a7, a2, 20
+    l32i a4, a1, FORM
+    bnez a4, .Lnot_plain
     ssr a8
     addi a2, a2, 24
-    l32i a8, a1, SIGN
-    bnez a8, .Lby_sign
-    scale_and_store 0, a10
-    scale_and_store 1, a11
-    scale_and_store 2, a12
-    scale_and_store 3, a13
+    four store_near
 .Ldone:
     addi a9, a9, 16
-    addi a3, a3, -1
+    l32i a3, a1, LEFT
+    addi.n a3, a3, -1
     beqz a3, .Lend
-    bne a9, a0, .Lchannel
     s32i a3, a1, LEFT
+    addi a4, a1, 48 /* the end of the sums */
+    bne a9, a4, .Lchannel
     l32i a3, a1, OUTPUTS
     s32i.n a10, a3, 0
     s32i.n a11, a3, 4
@@ -209,17 +241,26 @@ nn_trio_loop:
     s32i.n a13, a3, 12
     j .Ltrio
 
-.Lby_sign:
-    s32i a3, a1, LEFT
+.Lnot_plain:
+    bnei a4, 1, .Lexact
+    ssr a8
+    l32i.n a0, a2, 24
+    l32i.n a3, a2, 28
+    addi a2, a2, 32
+    four store_near_sign
+    j .Ldone
+
+.Lexact: /* one word first: the others are one further */
     l32i.n a0, a2, 0
-    l32i.n a3, a2, 4
-    addi.n a2, a2, 8
-    scale_by_sign 0, a10
-    scale_by_sign 1, a11
-    scale_by_sign 2, a12
-    scale_by_sign 3, a13
-    addi a0, a1, 48
-    l32i a3, a1, LEFT
+    l32i.n a14, a2, 4
+    l32i.n a15, a2, 8
+    l32i.n a5, a2, 12
+    l32i.n a6, a2, 16
+    l32i.n a7, a2, 20
+    l32i.n a8, a2, 24
+    ssr a8
+    four store_exact
+    addi a2, a2, 40
     j .Ldone
 
 .Lend:

@@ -1,6 +1,7 @@
 /* Instructions of the LX6 that the assembler does not know; for .S files. */
 
-    .equ LOW_BITS, 12 /* NN_SPLIT_BITS */
+    .equ MID_BITS, 12 /* NN_MID_BITS */
+    .equ LOW_BITS, 11 /* NN_LOW_BITS */
 
     .irp n, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
     .equ number_a\n, \n

@@ -23,7 +23,7 @@ void nn_line_s8(const nn_line_t *line, const nn_line_channel_t *channel, const u
                 }
                 in += segment[WEIGHTS];
             }
-            results[i] = nn_split_output(sum, &channel->split, line->by_sign);
+            results[i] = nn_exact_output(sum, 0, &channel->exact);
         }
         out += line->outputs[0] + line->outputs[1] + line->outputs[2];
         for (int32_t i = OUTPUTS - 1; i > 0; i--) {

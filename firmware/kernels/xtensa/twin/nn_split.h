@@ -5,14 +5,24 @@
 #include "nn_math.h"
 #include "nn_trio.h"
 
-static inline int8_t nn_split_output(int32_t sum, const nn_split_t *s, int32_t by_sign)
+/* `offset` is added to the sum when it has been kept between least and most. */
+static inline int8_t nn_exact_output(int32_t sum, int32_t offset, const nn_exact_t *e)
 {
-    const int32_t x = nn_min(nn_max(sum, s->least), s->most);
-    int32_t value = x * s->high + (x * s->low >> NN_SPLIT_BITS) + s->constant;
+    const int32_t x = nn_min(nn_max(sum, e->least), e->most) + offset;
+    const int32_t behind = x * e->mid + (x * e->low >> NN_LOW_BITS);
+    int32_t value = x * e->high + (behind >> NN_MID_BITS) + e->constant;
+    value += value < 0 ? e->below : e->or_more;
+    return (int8_t)(value >> e->shift);
+}
+
+static inline int8_t nn_near_output(int32_t sum, const nn_near_t *n, bool by_sign)
+{
+    const int32_t x = nn_min(nn_max(sum, n->least), n->most);
+    int32_t value = x * n->high + (x * n->mid >> NN_MID_BITS) + n->constant;
     if (by_sign) {
-        value += value < 0 ? s->below : s->or_more;
+        value += value < 0 ? n->below : n->or_more;
     }
-    return (int8_t)(value >> s->shift);
+    return (int8_t)(value >> n->shift);
 }
 
 #endif

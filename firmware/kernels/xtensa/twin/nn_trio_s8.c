@@ -23,6 +23,16 @@ static void nn_unpack_trio(uint32_t first, uint32_t second, int32_t *sums)
     sums[2] += c;
 }
 
+static const int32_t NUMBERS[] = {[NN_NEAR] = 6, [NN_NEAR_SIGN] = 8, [NN_EXACT] = 10};
+
+static int8_t nn_trio_output(nn_near_form_t form, const int32_t *numbers, int32_t sum)
+{
+    if (form == NN_EXACT) {
+        return nn_exact_output(sum, numbers[0], (const nn_exact_t *)(const void *)(numbers + 1));
+    }
+    return nn_near_output(sum, (const nn_near_t *)(const void *)numbers, form == NN_NEAR_SIGN);
+}
+
 void nn_trio_s8(const nn_trio_t *trio, const uint8_t *x, int8_t **outputs)
 {
     const int32_t *stream = trio->stream;
@@ -45,12 +55,11 @@ void nn_trio_s8(const nn_trio_t *trio, const uint8_t *x, int8_t **outputs)
         }
         const int32_t count = nn_min(trio->channels - first, CHANNELS);
         for (int32_t channel = 0; channel < count; channel++) {
-            const nn_split_t *split = (const nn_split_t *)(const void *)stream;
             for (int32_t i = 0; i < NN_TRIO_PIXELS; i++) {
-                *outputs[i] = nn_split_output(sums[i][channel], split, trio->by_sign);
+                *outputs[i] = nn_trio_output(trio->form, stream, sums[i][channel]);
                 outputs[i]++;
             }
-            stream += trio->by_sign ? 8 : 6;
+            stream += NUMBERS[trio->form];
         }
     }
 }
