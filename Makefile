@@ -1,7 +1,8 @@
 # tinyproof: from a dataset or an int8 .tflite to firmware, and proof that the board computes the same.
 #
 # Variables: RECIPE (default motion), BOARD (or board-kernels, as in qemu_m4-ref; -selftest behind it: with
-# the reference model), EMULATOR, PORT, LINK_PORT, FRAMEWORK, MODEL, MODELS_DIR, CASES, INPUTS, CV
+# the reference model), EMULATOR, PORT, LINK_PORT, FRAMEWORK, MODEL, MODELS_DIR, CASES, INPUTS, CV,
+# FLASH (bytes that the model's constants may take)
 
 RECIPE ?= motion
 BOARD ?= qemu_m4
@@ -48,7 +49,7 @@ help: ## print the targets
 	@echo "tinyproof: TinyML firmware with proof. The main job: make demo. Targets:"
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | \
 		awk -F '\t' '{ printf "  %-12s %s\n", $$1, $$2 }'
-	@echo "Variables: RECIPE=$(RECIPE) BOARD=$(BOARD) EMULATOR= PORT= FRAMEWORK= MODEL= MODELS_DIR= CASES= INPUTS="
+	@echo "Variables: RECIPE=$(RECIPE) BOARD=$(BOARD) EMULATOR= PORT= FRAMEWORK= MODEL= MODELS_DIR= CASES= INPUTS= FLASH="
 	@echo "Boards: $(ALL_BOARDS)"
 
 setup: ## install everything into this folder (SKIP_SYSTEM=1: print missing system packages)
@@ -73,7 +74,6 @@ $(OUT)/golden.npz: $(OUT)/train.json quantize/ptq.py quantize/qat.py quantize/ch
 	$(PY) -m quantize run $(RECIPE)
 else
 # What the random cases depend on; the file changes only when these do.
-.PHONY: always
 $(OUT)/cases: always
 	@mkdir -p $(OUT); echo "$(CASES_FOR_MODEL) $(INPUTS)" | cmp -s - $@ || \
 		echo "$(CASES_FOR_MODEL) $(INPUTS)" >$@
@@ -83,8 +83,12 @@ $(OUT)/golden.npz: $(MODEL) $(OUT)/cases $(INPUTS) | .venv/ready
 		$(if $(INPUTS),--inputs $(INPUTS))
 endif
 
-$(OUT)/gen/ref/manifest.json: $(OUT)/golden.npz $(QUANT_CODE)
-	$(PY) -m quantize emit $(NAME)
+.PHONY: always
+$(OUT)/budget: always
+	@mkdir -p $(OUT); echo "$(FLASH)" | cmp -s - $@ || echo "$(FLASH)" >$@
+
+$(OUT)/gen/ref/manifest.json: $(OUT)/golden.npz $(OUT)/budget $(QUANT_CODE)
+	$(PY) -m quantize emit $(NAME) $(if $(FLASH),--flash $(FLASH))
 
 check: | .venv/ready ## check the data of RECIPE
 	$(PY) -m model check $(RECIPE)

@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     golden.add_argument("--inputs", type=Path, help=".npz with one array a model input, in order")
     emit = commands.add_parser("emit", help="write C, the TFLite Micro array and the manifest")
     emit.add_argument("name", help="recipe or model name: the folder in build/")
+    emit.add_argument("--flash", type=int, metavar="BYTES", help="what the constants may take")
     return parser
 
 
@@ -94,7 +95,7 @@ def golden(path: Path, name: str | None, cases: int, inputs: Path | None) -> Non
     save_golden(out_dir / "golden.npz", result)
 
 
-def emit(name: str) -> None:
+def emit(name: str, flash_bytes: int | None) -> None:
     """Compile build/<name>/model.tflite into build/<name>/gen/<set>, for every set of kernels."""
     out_dir = BUILD / name
     path = out_dir / "model.tflite"
@@ -113,6 +114,7 @@ def emit(name: str) -> None:
         name=name,
         settings=recipe.as_dict() if recipe else {},
         labels=labels,
+        flash_bytes=flash_bytes,
     )
     for kernels, manifest in manifests.items():
         print(
@@ -133,7 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
         elif args.command == "golden":
             golden(args.model, args.name, args.cases, args.inputs)
         else:
-            emit(args.name)
+            emit(args.name, args.flash)
         return 0
     except (QuantizeError, ModelSideError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -66,9 +66,11 @@ def compile_sets(
     name: str,
     settings: Mapping[str, object],
     labels: Sequence[str] = (),
+    flash_bytes: int | None = None,
 ) -> dict[str, dict[str, object]]:
     """Fill a folder for each set of kernels, a key of KERNEL_SETS; returns their manifests.
 
+    `flash_bytes` bounds the constants (quantize.lowering.lower).
     Raises ModelError or UnsupportedOperator before anything is written.
     """
     digest = hashlib.sha256(model).hexdigest()
@@ -93,13 +95,14 @@ def compile_sets(
         "labels": list(labels),
         "settings": dict(settings),
         "tflm_arena_bytes": tflm_arena,
+        "flash_bytes": flash_bytes,
         "folded": _folded(folding),
         "tools": tool_versions(),
         "reference": {"cases": len(golden), "equal": len(golden)},
     }
     manifests = {}
     for kernels, folder in folders.items():
-        lowered = lower(graph, steps, kernels)
+        lowered = lower(graph, steps, kernels, flash_bytes if kernels != "ref" else None)
         plan = plan_arena(graph, lowered)
         files = array | emit_model(
             graph,
@@ -175,6 +178,8 @@ def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> di
                 "step": None if step.alias else position,
                 "kernels": [call.function for call in lowered.calls],
                 "scratch_bytes": lowered.scratch_bytes,
+                "requantisation": lowered.requantisation,
+                "cost": lowered.cost,
                 "rounding": _rounding(step, graph.output(step.op).dtype).value,
                 "macs": step.spec.macs(step.params),
                 "constant_bytes": sum(size for _, size in own),

@@ -96,7 +96,11 @@ typedef struct {
  * four first 0 and 2, then 1 and 3. */
 void nn_dense_s8(const nn_dense_t *p, const void *x, int8_t *output, int32_t groups);
 
-/* The same for all output channels. */
+/* The same with weights of 16 bits and 16-bit inputs. A group in the stream, in words: first values
+ * of A, B, C and D; then for each step two weights of each. */
+void nn_dense_halves_s8(const nn_dense_t *p, const void *x, int8_t *output, int32_t groups);
+
+/* nn_dense_s8 for all output channels. */
 void nn_dense_outputs_s8(const nn_dense_t *p, const void *x, int8_t *output);
 
 void nn_fully_connected_packed_s8(const nn_dense_t *p, const int8_t *input, int8_t *output);
@@ -104,6 +108,8 @@ void nn_fully_connected_packed_s8(const nn_dense_t *p, const int8_t *input, int8
 /* scratch: 4 * steps bytes. */
 void nn_fully_connected_wide_s8(const nn_dense_t *p, const int8_t *input, int8_t *output,
                                 int8_t *scratch);
+void nn_fully_connected_halves_s8(const nn_dense_t *p, const int8_t *input, int8_t *output,
+                                  int8_t *scratch);
 
 typedef struct nn_depthwise_packed nn_depthwise_packed_t;
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
+from quantize.errors import QuantizeError
 from quantize.lowering.base import LoweredStep
 from quantize.lowering.bytes import lower_dense_bytes
 from quantize.lowering.conv import lower_conv
-from quantize.lowering.dense import lower_dense
+from quantize.lowering.dense import lower_dense, lower_dense_halves
 from quantize.lowering.depthwise import lower_depthwise
 from quantize.lowering.elementwise import (
     lower_product,
@@ -58,13 +60,64 @@ KERNEL_SETS: dict[str, Mapping[str, Lowering]] = {
         "SUB": lower_sum_terms,
     },
 }
+
+
+# packings that take more flash and fewer instructions: only where a budget has room for them
+LARGER: dict[str, Mapping[str, Lowering]] = {
+    "armv7em": {"FULLY_CONNECTED": lower_dense_halves},
+}
+REFERENCE_COST = 7  # instructions a MAC, about
+
+
 __all__ = ["KERNEL_SETS", "LoweredStep", "lower"]
 
 
-def lower(graph: Graph, steps: Sequence[Step], kernels: str = "ref") -> tuple[LoweredStep, ...]:
-    """The kernel calls of all steps with the kernel set `kernels`, a key of KERNEL_SETS."""
+def lower(
+    graph: Graph, steps: Sequence[Step], kernels: str = "ref", flash_bytes: int | None = None
+) -> tuple[LoweredStep, ...]:
+    """The kernel calls of all steps with the kernel set `kernels`, a key of KERNEL_SETS.
+
+    With `flash_bytes`, the packings whose constants fit into them and cost the fewest instructions:
+    larger ones than usual, or the reference kernels'. Raises QuantizeError when none fits.
+    """
     room = _room(graph)
-    return tuple(_lower(graph, step, KERNEL_SETS[kernels], room[step.op.index]) for step in steps)
+    usual = [_lower(graph, step, KERNEL_SETS[kernels], room[step.op.index]) for step in steps]
+    if flash_bytes is None:
+        return tuple(usual)
+    choices = []
+    for lowered in usual:
+        step = lowered.step
+        larger = _lower(graph, step, LARGER.get(kernels, {}), room[step.op.index])
+        small = replace(_reference(step), cost=REFERENCE_COST * step.spec.macs(step.params))
+        known = lowered.cost is not None
+        choices.append([small, lowered, larger] if known else [lowered])
+    return _choose(choices, flash_bytes)
+
+
+def _choose(choices: Sequence[Sequence[LoweredStep]], budget: int) -> tuple[LoweredStep, ...]:
+    """Begin with the smallest of each step, then take what saves most for a byte, while it fits."""
+    picked = [min(steps, key=lambda s: s.constant_bytes) for steps in choices]
+    free = budget - sum(s.constant_bytes for s in picked)
+    if free < 0:
+        raise QuantizeError(
+            f"a flash budget of {budget} bytes: the model's constants take at least "
+            f"{budget - free}; allow that much, or make the model smaller"
+        )
+    while True:
+        better = [
+            ((now.cost - s.cost) / max(s.constant_bytes - now.constant_bytes, 1), i, s)
+            for i, now in enumerate(picked)
+            for s in choices[i]
+            if s.cost is not None
+            and now.cost is not None
+            and s.cost < now.cost
+            and s.constant_bytes - now.constant_bytes <= free
+        ]
+        if not better:
+            return tuple(picked)
+        _, i, best = max(better, key=lambda item: item[0])
+        free -= best.constant_bytes - picked[i].constant_bytes
+        picked[i] = best
 
 
 def _room(graph: Graph) -> list[int]:
@@ -84,6 +137,10 @@ def _lower(graph: Graph, step: Step, lowerings: Mapping[str, Lowering], room: in
     int8 = graph.output(step.op).dtype == "int8"  # the faster kernels know no other activations
     lowering = lowerings.get(step.spec.name) if int8 else None
     lowered = lowering(graph, step, room) if lowering else None
-    return lowered or LoweredStep(
+    return lowered or _reference(step)
+
+
+def _reference(step: Step) -> LoweredStep:
+    return LoweredStep(
         step=step, calls=step.spec.calls(step.params), in_place=step.spec.in_place(step.params)
     )

@@ -19,6 +19,14 @@ class LoweredStep:
     step: Step
     calls: tuple[CCall, ...]
     in_place: tuple[int, ...]
+    # what stands for the reference's rounding, proven equal for all that can occur
+    requantisation: str = "reference"
+    cost: int | None = None  # instructions by the lowering's own model; None: not estimated
+
+    @property
+    def constant_bytes(self) -> int:
+        """What its kernels hold in flash, besides constant operands."""
+        return sum(constant.bytes for call in self.calls for constant in call.constants)
 
     @property
     def scratch_bytes(self) -> int:

@@ -50,7 +50,13 @@ def lower_dense_bytes(_graph: Graph, step: Step, _scratch: int) -> LoweredStep |
         ),
         scratch_bytes=STEP * steps,
     )
-    return LoweredStep(step=step, calls=(call,), in_place=())
+    return LoweredStep(
+        step=step,
+        calls=(call,),
+        in_place=(),
+        requantisation="exact",
+        cost=round(3.4 * step.spec.macs(p)),
+    )
 
 
 def _stream(weights: IntArray, steps: int, firsts: IntArray) -> IntArray:

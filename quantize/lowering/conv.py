@@ -44,7 +44,15 @@ def convolution(step: Step, p: ConvParams) -> LoweredStep | None:
     if kernel is None:
         return None
     call, in_place = kernel
-    return LoweredStep(step=step, calls=(call,), in_place=(0,) if in_place else ())
+    quads = -(-int(np.prod(p.output_shape[:3])) // QUAD)
+    cost = round(quads * (_rows_cost(p) if by_rows else _windows_cost(p)))
+    return LoweredStep(
+        step=step,
+        calls=(call,),
+        in_place=(0,) if in_place else (),
+        requantisation=requants[0].form,
+        cost=cost,
+    )
 
 
 def _quad(

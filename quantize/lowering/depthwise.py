@@ -76,7 +76,13 @@ def _packed(step: Step, p: ConvParams) -> LoweredStep | None:
         ),
         scratch_bytes=GROUP * CHANNEL_BYTES + columns * COLUMN_BYTES,
     )
-    return LoweredStep(step=step, calls=(call,), in_place=(0,) if _works_in_place(p) else ())
+    return LoweredStep(
+        step=step,
+        calls=(call,),
+        in_place=(0,) if _works_in_place(p) else (),
+        requantisation=requants[0].form,
+        cost=2 * step.spec.macs(p),
+    )
 
 
 def _three_by_three(p: ConvParams) -> IntArray | None:

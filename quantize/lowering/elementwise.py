@@ -73,7 +73,9 @@ def lower_product(graph: Graph, step: Step, room: int) -> LoweredStep | None:
         },
         inputs=(0, 1),
     )
-    return LoweredStep(step=step, calls=(call,), in_place=step.spec.in_place(p))
+    return LoweredStep(
+        step=step, calls=(call,), in_place=step.spec.in_place(p), requantisation=proven[0].form
+    )
 
 
 def lower_table(graph: Graph, step: Step, _room: int) -> LoweredStep | None:
@@ -87,7 +89,7 @@ def lower_table(graph: Graph, step: Step, _room: int) -> LoweredStep | None:
     table = np.asarray(step.spec.reference(step.params, pairs))
     other = single.index(False)
     call = replace(UnaryParams(shape=operands[other].shape, table=table).call(), inputs=(other,))
-    return LoweredStep(step=step, calls=(call,), in_place=(other,))
+    return LoweredStep(step=step, calls=(call,), in_place=(other,), requantisation="table")
 
 
 def _linear(step: Step, form: LinearForm, rows: str, inputs: tuple[int, int]) -> LoweredStep:
@@ -102,7 +104,12 @@ def _linear(step: Step, form: LinearForm, rows: str, inputs: tuple[int, int]) ->
         },
         inputs=inputs,
     )
-    return LoweredStep(step=step, calls=(call,), in_place=step.spec.in_place(step.params))
+    return LoweredStep(
+        step=step,
+        calls=(call,),
+        in_place=step.spec.in_place(step.params),
+        requantisation="weighted sum",
+    )
 
 
 def weighted_sum(step: Step) -> tuple[LinearForm, str] | None:

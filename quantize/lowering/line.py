@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,7 +81,13 @@ def lower_depthwise_line(graph: Graph, step: Step, room: int) -> LoweredStep | N
     images, height, width, _ = p.input_shape
     shrinks = p.output_shape[1] * p.output_shape[2] <= height * width
     in_place = images == 1 and p.depth_multiplier == 1 and shrinks
-    return LoweredStep(step=step, calls=(call,), in_place=(0,) if in_place else ())
+    return LoweredStep(
+        step=step,
+        calls=(call,),
+        in_place=(0,) if in_place else (),
+        requantisation="exact",
+        cost=40 * math.prod(p.output_shape) + 4 * math.prod(p.input_shape),
+    )
 
 
 def _axes(p: ConvParams) -> tuple[_Axis, _Axis]:

@@ -38,7 +38,12 @@ def lower_sum_terms(graph: Graph, step: Step, room: int) -> LoweredStep | None:
         ),
         inputs=(0, 1),
     )
-    return LoweredStep(step=step, calls=(call,), in_place=step.spec.in_place(step.params))
+    return LoweredStep(
+        step=step,
+        calls=(call,),
+        in_place=step.spec.in_place(step.params),
+        requantisation="weighted sum",
+    )
 
 
 def lower_rescale_table(_graph: Graph, step: Step, _room: int) -> LoweredStep | None:
@@ -49,4 +54,4 @@ def lower_rescale_table(_graph: Graph, step: Step, _room: int) -> LoweredStep | 
     codes = np.arange(-128, 128).astype(np.int8)
     table = np.asarray(step.spec.reference(p, [codes]))
     call = UnaryParams(shape=p.shape, table=table).call()
-    return LoweredStep(step=step, calls=(call,), in_place=(0,))
+    return LoweredStep(step=step, calls=(call,), in_place=(0,), requantisation="table")

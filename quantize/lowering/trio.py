@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,7 @@ def lower_conv_trio(graph: Graph, step: Step, room: int) -> LoweredStep | None:
     stream = trio_stream(p, p.weights.reshape(len(p.weights), -1))
     if stream is None:
         return None
+    pixels = math.prod(p.output_shape[:3])
     call = CCall(
         function="nn_conv_2d_trio_s8",
         params_type="nn_conv_trio_t",
@@ -53,7 +55,14 @@ def lower_conv_trio(graph: Graph, step: Step, room: int) -> LoweredStep | None:
         constants=(stream.constant,),
         scratch_bytes=PIXELS * STEP * stream.chunks * stream.steps,
     )
-    return LoweredStep(step=step, calls=(call,), in_place=(0,) if _works_in_place(p) else ())
+    taps = p.weights[0].size
+    return LoweredStep(
+        step=step,
+        calls=(call,),
+        in_place=(0,) if _works_in_place(p) else (),
+        requantisation=stream.form.removeprefix("NN_").lower(),
+        cost=round(math.prod(p.output_shape) * (1.88 * taps + 15) + pixels * 4 * taps),
+    )
 
 
 def _works_in_place(p: ConvParams) -> bool:

@@ -1,8 +1,8 @@
 """Link the reference model of TINYPROOF_REFERENCE, with the reference kernels, beside the model.
 
 The folder holds the same model as TINYPROOF_GEN, generated for the reference kernels. All its
-objects become one, in which only `check_reference` stays global: the names of both models and of both
-sets of kernels may be the same.
+objects become one, in which only `check_reference` stays global: the names of both models and of
+both sets of kernels may be the same.
 """
 
 import os

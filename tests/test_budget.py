@@ -1,0 +1,68 @@
+"""A flash budget chooses each layer's packing: fewer instructions where bytes are free for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quantize.errors import QuantizeError
+from quantize.golden import make_golden, random_inputs
+from quantize.lowering import lower
+from quantize.manifest import compile_sets
+from quantize.reference import compile_graph
+from quantize.tflite.reader import parse_model
+from tests.factory import ModelBuilder
+from tests.host_c import HostModel
+
+HALVES = "nn_fully_connected_halves_s8"
+
+
+def _two_layers(weight: int = 127) -> bytes:
+    """640 to 24 to 30 channels; both layers can be packed in every way."""
+    b, rng = ModelBuilder(), np.random.default_rng(0)
+    x = b.tensor([1, 640], scale=[0.05], zero_point=[3])
+    h = b.tensor([1, 24], scale=[0.4], zero_point=[-128])
+    y = b.tensor([1, 30], scale=[0.3], zero_point=[5])
+    for source, target, depth in ((x, h, 640), (h, y, 24)):
+        channels = b.tensors[target].shape[1]
+        data = rng.integers(-weight, weight + 1, (channels, depth)).astype(np.int8)
+        w = b.tensor([channels, depth], scale=[0.01], data=data)
+        bias = rng.integers(-2000, 2000, channels).astype(np.int32)
+        c = b.tensor([channels], dtype="int32", scale=[0.0005], data=bias)
+        b.operator("FULLY_CONNECTED", [source, w, c], [target], "FullyConnectedOptions", 4,
+                   fusedActivationFunction=int(target == h))  # fmt: skip
+    return b.pack([x], [y])
+
+
+def _functions(budget: int | None) -> list[str]:
+    graph = parse_model(_two_layers())
+    lowered = lower(graph, compile_graph(graph), "armv7em", budget)
+    assert budget is None or sum(s.constant_bytes for s in lowered) <= budget
+    return [call.function for s in lowered for call in s.calls]
+
+
+def test_more_flash_buys_fewer_instructions() -> None:
+    usual = _functions(None)
+    assert all(f.endswith(("wide_s8", "packed_s8")) for f in usual)
+    assert _functions(16_500) == usual
+    assert sorted(f == HALVES for f in _functions(18_500)) == [False, True]
+    assert _functions(40_000) == [HALVES, HALVES]
+
+
+def test_what_fits_nowhere_says_how_much_it_needs() -> None:
+    with pytest.raises(QuantizeError, match=r"a flash budget of 1000 bytes: .* at least 16\d\d\d"):
+        _functions(1000)
+
+
+@pytest.mark.parametrize("budget", [None, 18_500, 40_000])
+def test_every_choice_computes_the_same(budget: int | None, tmp_path: Path) -> None:
+    model = _two_layers()
+    golden = make_golden(model, random_inputs(parse_model(model), 8, 1))
+    folders = {"armv7em": tmp_path}
+    sets = compile_sets(model, golden, folders, name="b", settings={}, flash_bytes=budget)
+    host = HostModel(tmp_path, sets["armv7em"])
+    for case in range(len(golden)):
+        expected = golden.case_outputs(case)[0]
+        assert np.array_equal(host.run(golden.case_inputs(case))[0], expected)
