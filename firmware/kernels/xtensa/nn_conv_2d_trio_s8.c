@@ -9,77 +9,115 @@
 #include "nn_taps.h"
 #include "nn_trio.h"
 
-/* Bytes of one pixel, plus 128. */
+#define SIGNS 0x80808080U /* of four int8; a byte plus 128 is the byte with its sign turned */
+
+/* Inputs of one pixel, plus 128: whole words where they are aligned. */
 static void nn_put_run(uint8_t *x, const int8_t *from, int32_t count)
 {
-    const int8_t *const end4 = from + (count & ~3);
-    const int8_t *const end = from + count;
-    for (; from != end4; from += 4, x += 4 * NN_TRIO_PIXELS) {
-        x[0 * NN_TRIO_PIXELS] = (uint8_t)(from[0] + 128);
-        x[1 * NN_TRIO_PIXELS] = (uint8_t)(from[1] + 128);
-        x[2 * NN_TRIO_PIXELS] = (uint8_t)(from[2] + 128);
-        x[3 * NN_TRIO_PIXELS] = (uint8_t)(from[3] + 128);
+    if (((uintptr_t)from & 3U) == 0) {
+        for (; count >= 4; count -= 4, from += 4, x += 4 * NN_TRIO_PIXELS) {
+            const uint32_t four = *(const uint32_t *)(const void *)from ^ SIGNS;
+            x[0 * NN_TRIO_PIXELS] = (uint8_t)four;
+            x[1 * NN_TRIO_PIXELS] = (uint8_t)(four >> 8);
+            x[2 * NN_TRIO_PIXELS] = (uint8_t)(four >> 16);
+            x[3 * NN_TRIO_PIXELS] = (uint8_t)(four >> 24);
+        }
     }
-    for (; from != end; from++, x += NN_TRIO_PIXELS) {
+    for (const int8_t *const end = from + count; from != end; from++, x += NN_TRIO_PIXELS) {
         *x = (uint8_t)(*from + 128);
     }
 }
 
-/* The window of the pixel at y, x of the output. */
-static void nn_put_window(const nn_conv_trio_t *p, uint8_t *to, const int8_t *image, int32_t y,
+/* The taps of a window that has all of them; of others, those inside the input. */
+static void nn_put_taps(const nn_taps_t *taps, uint8_t *to, const int8_t *image)
+{
+    const nn_taps_t t = *taps; /* bytes are stored: nothing behind a pointer stays known */
+    const int8_t *in_row = image + t.input;
+    uint8_t *row_to = to + NN_TRIO_PIXELS * t.weight;
+    for (int32_t row = 0; row < t.rows; row++) {
+        const int8_t *in = in_row;
+        uint8_t *run_to = row_to;
+        for (int32_t run = 0; run < t.runs; run++) {
+            nn_put_run(run_to, in, t.length);
+            in += t.input_run;
+            run_to += NN_TRIO_PIXELS * t.weight_run;
+        }
+        in_row += t.input_row;
+        row_to += NN_TRIO_PIXELS * t.weight_row;
+    }
+}
+
+static void nn_join_row(const nn_window_t *win, nn_taps_t *taps)
+{
+    if (win->dilation_w == 1 && taps->runs > 0) {
+        taps->length *= taps->runs; /* a row of taps is one run */
+        taps->runs = 1;
+    }
+}
+
+/* A window that begins at y, x, beyond the border of the input. */
+static void nn_put_border(const nn_conv_trio_t *p, uint8_t *to, const int8_t *image, int32_t y,
                           int32_t x)
 {
     const nn_window_t *win = &p->window;
-    const int32_t depth = p->input.c;
-    nn_taps_t taps = nn_window_taps(&p->input, win, depth, y * win->stride_h - win->pad_h,
-                                    x * win->stride_w - win->pad_w);
-    if (taps.rows < win->kernel_h || taps.runs < win->kernel_w) {
-        uint8_t *const end = to + NN_TRIO_PIXELS * win->kernel_h * win->kernel_w * depth;
-        for (uint8_t *fill = to; fill != end; fill += NN_TRIO_PIXELS) {
-            *fill = (uint8_t)(p->pad_value + 128);
-        }
+    const uint8_t outside = (uint8_t)(p->pad_value + 128);
+    uint8_t *const end = to + NN_TRIO_PIXELS * win->kernel_h * win->kernel_w * p->input.c;
+    for (uint8_t *fill = to; fill != end; fill += NN_TRIO_PIXELS) {
+        *fill = outside;
     }
-    if (win->dilation_w == 1 && taps.runs > 0) {
-        taps.length *= taps.runs; /* a row of taps is one run */
-        taps.runs = 1;
-    }
-    const int8_t *in_row = image + taps.input;
-    uint8_t *row_to = to + NN_TRIO_PIXELS * taps.weight;
-    for (int32_t row = 0; row < taps.rows; row++) {
-        const int8_t *in = in_row;
-        uint8_t *run_to = row_to;
-        for (int32_t run = 0; run < taps.runs; run++) {
-            nn_put_run(run_to, in, taps.length);
-            in += taps.input_run;
-            run_to += NN_TRIO_PIXELS * taps.weight_run;
+    nn_taps_t taps = nn_window_taps(&p->input, win, p->input.c, y, x);
+    nn_join_row(win, &taps);
+    nn_put_taps(&taps, to, image);
+}
+
+/* Windows of an image, four pixels at a time. */
+static void nn_conv_image(const nn_conv_trio_t *p, const int8_t *input, int8_t *output, uint8_t *x)
+{
+    const nn_window_t win = p->window;
+    const int32_t pixels = p->output.h * p->output.w;
+    const int32_t width = p->input.w * p->input.c;
+    const int32_t last_y = p->input.h - 1 - (win.kernel_h - 1) * win.dilation_h;
+    const int32_t last_x = p->input.w - 1 - (win.kernel_w - 1) * win.dilation_w;
+    nn_taps_t taps = {.rows = win.kernel_h,
+                      .runs = win.kernel_w,
+                      .length = p->input.c,
+                      .input_row = win.dilation_h * width,
+                      .input_run = win.dilation_w * p->input.c,
+                      .weight_row = win.kernel_w * p->input.c,
+                      .weight_run = p->input.c};
+    nn_join_row(&win, &taps);
+    int32_t row = -win.pad_h;
+    int32_t column = -win.pad_w;
+    const int32_t end = p->output.w * win.stride_w - win.pad_w;
+    for (int32_t pixel = 0; pixel < pixels; pixel += NN_TRIO_PIXELS) {
+        int8_t *outputs[NN_TRIO_PIXELS];
+        for (int32_t i = 0; i < NN_TRIO_PIXELS; i++) {
+            const int32_t this = nn_min(pixel + i, pixels - 1); /* the last one fills up */
+            outputs[i] = output + this * p->output.c;
+            if (row >= 0 && row <= last_y && column >= 0 && column <= last_x) {
+                taps.input = row * width + column * p->input.c;
+                nn_put_taps(&taps, x + i, input);
+            } else {
+                nn_put_border(p, x + i, input, row, column);
+            }
+            if (this < pixels - 1) {
+                column += win.stride_w;
+                if (column == end) {
+                    column = -win.pad_w;
+                    row += win.stride_h;
+                }
+            }
         }
-        in_row += taps.input_row;
-        row_to += NN_TRIO_PIXELS * taps.weight_row;
+        nn_trio_s8(&p->trio, x, outputs);
     }
 }
 
 void nn_conv_2d_trio_s8(const nn_conv_trio_t *p, const int8_t *input, int8_t *output,
                         int8_t *scratch)
 {
-    uint8_t *const x = (uint8_t *)scratch;
-    const int32_t pixels = p->output.h * p->output.w;
     for (int32_t n = 0; n < p->output.n; n++) {
-        int32_t row = 0;
-        int32_t column = 0;
-        for (int32_t pixel = 0; pixel < pixels; pixel += NN_TRIO_PIXELS) {
-            int8_t *outputs[NN_TRIO_PIXELS];
-            for (int32_t i = 0; i < NN_TRIO_PIXELS; i++) {
-                const int32_t this = nn_min(pixel + i, pixels - 1); /* the last one fills up */
-                outputs[i] = output + this * p->output.c;
-                nn_put_window(p, x + i, input, row, column);
-                if (this < pixels - 1 && ++column == p->output.w) {
-                    column = 0;
-                    row++;
-                }
-            }
-            nn_trio_s8(&p->trio, x, outputs);
-        }
+        nn_conv_image(p, input, output, (uint8_t *)scratch);
         input += p->input.h * p->input.w * p->input.c;
-        output += pixels * p->output.c;
+        output += p->output.h * p->output.w * p->output.c;
     }
 }
