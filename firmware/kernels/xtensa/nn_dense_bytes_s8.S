@@ -1,5 +1,5 @@
 /* nn_dense_bytes_s8 (nn_trio.h): one vector times all channels, four at a time; 3.4 instructions a
- * MAC, a byte of flash each.
+ * MAC, a byte of flash each. Rounding: double, in an exact form.
  *
  * a8 to a11: sums, a2: stream, a3: inputs, a4: output, a5: channels left. */
 #include "nn_xtensa.h"

@@ -1,5 +1,5 @@
 /* nn_line_s8 (nn_trio.h): one channel of a depthwise convolution along one line of outputs, four at
- * a time; an input that several of the four need is loaded once.
+ * a time; an input that several of the four need is loaded once. Rounding: double, in an exact form.
  *
  * a8 to a11: the four sums; a2: segments; a3: inputs; a13, a14, a15: of the requantisation. */
 #include "nn_xtensa.h"

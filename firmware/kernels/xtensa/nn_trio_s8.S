@@ -4,6 +4,7 @@
  * A + 2^11 B, the other C + 2^21 B, both modulo 2^32. With every sum between -2^20 and 2^20 the
  * second gives C and the lowest 11 bits of B, the first B to within half of 2^11, and then A.
  *
+ * Rounding: double, in an exact form.
  * A register an accumulator: a9 to a12 the first sums of the pixels, a13, a14, a15, a0 the second. */
 #include "nn_xtensa.h"
 
