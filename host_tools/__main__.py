@@ -204,7 +204,7 @@ def _selftest(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
 
     target = choose_target(board, args.emulator, args.port)
     equal, told = compare_kernels(out_dir, board, target)
-    print(f"{board.id} on {target.name}, {board.kernels} against the reference {told}")
+    print(f"{board.id} on {target.name}, {board.kernels} against ref: {told}")
     return 0 if equal else 1
 
 

@@ -1,4 +1,4 @@
-/* `selftest kernels`: the board's model and the reference model on the same inputs, step by step. */
+/* `selftest kernels`: the board's model and the reference model on the same inputs, by steps. */
 #include <string.h>
 
 #include "app.h"
@@ -129,9 +129,8 @@ const char *app_check_kernels(app_t *app, const char *argument)
         equal = run_round(&app->text, arena);
     }
     const uint32_t values[] = {MODEL_STEP_COUNT, round};
-    app_text_values(&app->text,
-                    equal ? "kernels PASS: all # steps equal in # rounds" : " (of # steps, round #)",
-                    values);
+    const char *all = "kernels PASS: all # steps equal in # rounds";
+    app_text_values(&app->text, equal ? all : " (of # steps, round #)", values);
     app_text_end(&app->text);
     const bool intact = app_model_canary_intact(&app->model);
     app_model_reset(&app->model);
