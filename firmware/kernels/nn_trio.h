@@ -95,7 +95,7 @@ typedef struct {
 } nn_depthwise_line_t;
 
 /* Four pixels times all channels. x holds input k of pixel i, plus 128, at 4 * k + i; outputs[i] is
- * where pixel i goes, and moves on behind it. Pixels may go to the same place. */
+ * where pixel i goes, and changes. Pixels may go to the same place. */
 void nn_trio_s8(const nn_trio_t *trio, const uint8_t *x, int8_t **outputs);
 
 /* scratch: 16 * chunks * steps bytes. The output may lie on the input where quantize/lowering says

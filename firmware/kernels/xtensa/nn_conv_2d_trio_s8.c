@@ -5,6 +5,8 @@
  * multiplied by all channels (nn_trio_s8). MACs: n*h*w*out_c*kh*kw*in_c. Rounding: double, in a
  * short form.
  */
+#include <string.h>
+
 #include "nn_math.h"
 #include "nn_taps.h"
 #include "nn_trio.h"
@@ -16,7 +18,9 @@ static void nn_put_run(uint8_t *x, const int8_t *from, int32_t count)
 {
     if (((uintptr_t)from & 3U) == 0) {
         for (; count >= 4; count -= 4, from += 4, x += 4 * NN_TRIO_PIXELS) {
-            const uint32_t four = *(const uint32_t *)(const void *)from ^ SIGNS;
+            uint32_t four;
+            memcpy(&four, __builtin_assume_aligned(from, 4), 4);
+            four ^= SIGNS;
             x[0 * NN_TRIO_PIXELS] = (uint8_t)four;
             x[1 * NN_TRIO_PIXELS] = (uint8_t)(four >> 8);
             x[2 * NN_TRIO_PIXELS] = (uint8_t)(four >> 16);

@@ -215,43 +215,68 @@ nn_trio_loop:
     l32i.n a12, a3, 8
     l32i.n a13, a3, 12
     mov.n a9, a1
-.Lchannel:
+    l32i a3, a1, LEFT
+    movi.n a4, 3
+    smaller a4, a4, a3 /* channels of this trio */
+    sub a3, a3, a4
+    s32i a3, a1, LEFT
+    l32i a8, a1, FORM
+    beqz a8, .Lnear
+    beqi a8, 1, .Lnear_sign
+    j .Lexact
+
+    .align 4
+    .begin no-transform
+.Lnear:
+    mov.n a4, a4
+    loop a4, nn_trio_near_loop, .Lnear_end
+nn_trio_near_loop:
     l32i.n a14, a2, 0
     l32i.n a15, a2, 4
     l32i.n a5, a2, 8
     l32i.n a6, a2, 12
     l32i.n a8, a2, 16
     l32i.n a7, a2, 20
-    l32i a4, a1, FORM
-    bnez a4, .Lnot_plain
-    ssr a8
     addi a2, a2, 24
+    ssr a8
     four store_near
-.Ldone:
     addi a9, a9, 16
-    l32i a3, a1, LEFT
-    addi.n a3, a3, -1
-    beqz a3, .Lend
-    s32i a3, a1, LEFT
-    addi a4, a1, 48 /* the end of the sums */
-    bne a9, a4, .Lchannel
-    l32i a3, a1, OUTPUTS
+.Lnear_end:
+.Lnext_trio:
+    l32i.n a3, a1, OUTPUTS
+    l32i a4, a1, LEFT
+    beqz a4, .Lend
     s32i.n a10, a3, 0
     s32i.n a11, a3, 4
     s32i.n a12, a3, 8
     s32i.n a13, a3, 12
     j .Ltrio
 
-.Lnot_plain:
-    bnei a4, 1, .Lexact
-    ssr a8
+    .align 4
+.Lnear_sign:
+    mov.n a4, a4
+    loop a4, nn_trio_near_sign_loop, .Lnear_sign_end
+nn_trio_near_sign_loop:
+    l32i.n a14, a2, 0
+    l32i.n a15, a2, 4
+    l32i.n a5, a2, 8
+    l32i.n a6, a2, 12
+    l32i.n a8, a2, 16
+    l32i.n a7, a2, 20
     l32i.n a0, a2, 24
     l32i.n a3, a2, 28
     addi a2, a2, 32
+    ssr a8
     four store_near_sign
-    j .Ldone
+    addi a9, a9, 16
+.Lnear_sign_end:
+    j .Lnext_trio
 
-.Lexact: /* one word first: the others are one further */
+    .align 4
+.Lexact:
+    mov.n a4, a4
+    loop a4, nn_trio_exact_loop, .Lexact_end
+nn_trio_exact_loop:
     l32i.n a0, a2, 0
     l32i.n a14, a2, 4
     l32i.n a15, a2, 8
@@ -262,7 +287,10 @@ nn_trio_loop:
     ssr a8
     four store_exact
     addi a2, a2, 40
-    j .Ldone
+    addi a9, a9, 16
+.Lexact_end:
+    j .Lnext_trio
+    .end no-transform
 
 .Lend:
     l32i a0, a1, SAVED
