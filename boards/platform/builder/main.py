@@ -29,6 +29,10 @@ IMAGES = {
 }
 
 env = DefaultEnvironment()
+scripts = Path(env.PioPlatform().get_dir(), "builder")
+sys.path.insert(0, str(scripts))
+from needed import generated_folder, needed_files  # noqa: E402
+
 board = env.BoardConfig()
 facts = board.get("tinyproof")
 prefix = facts["toolchain"]
@@ -41,10 +45,11 @@ if shutil.which(prefix + "gcc", path=env["ENV"].get("PATH")) is None:
 # A file of the board's kernels replaces the one of the same name in the reference kernels. This
 # computer's compiler takes the twins in C of what is written in assembly language.
 kernels = os.environ.get("TINYPROOF_KERNELS", facts["kernels"])
-own = {path.stem for path in Path(firmware, "kernels", kernels).glob("*.[cS]")}
-reference = [path.name for path in sorted(Path(firmware, "kernels", "ref").glob("*.c"))]
-SOURCES += [f"kernels/ref/{name}" for name in reference if Path(name).stem not in own]
-SOURCES += [f"kernels/{kernels}/*.c", f"kernels/{kernels}/{'*.S' if prefix else 'twin/*.c'}"]
+folders = [Path(firmware, "kernels", name) for name in (kernels, "ref")]
+model = generated_folder(env.subst("$PROJECT_DIR")) / "model.c"
+if model.is_file():  # generated.py says what to do otherwise
+    files = needed_files(model, folders, assembly=bool(prefix))
+    SOURCES += [str(path.relative_to(firmware)) for path in files]
 
 # The device command `selftest kernels`, linked on request only.
 checked = "TINYPROOF_REFERENCE" in os.environ
@@ -94,7 +99,6 @@ def optimise(env, node):
 
 
 env.AddBuildMiddleware(optimise)
-scripts = Path(env.PioPlatform().get_dir(), "builder")
 if checked:
     env.SConscript(str(scripts / "reference.py"), exports="env")
 env.SConscript(str(scripts / "generated.py"), exports="env")

@@ -6,10 +6,18 @@ both sets of kernels may be the same.
 """
 
 import os
+from pathlib import Path
+
+from needed import needed_files
 
 Import("env")  # noqa: F821  # given by SCons
 
 folder = os.environ["TINYPROOF_REFERENCE"]
+kernels = needed_files(
+    Path(folder, "model.c"),
+    [Path(env.subst("$PROJECT_SRC_DIR"), "kernels", "ref")],
+    False,  # noqa: F821
+)
 reference = env.Clone()  # noqa: F821
 reference.Append(CPPPATH=[folder])
 nodes = reference.CollectBuildFiles(
@@ -17,7 +25,7 @@ nodes = reference.CollectBuildFiles(
 ) + reference.CollectBuildFiles(
     "$BUILD_DIR/reference/src",
     "$PROJECT_SRC_DIR",
-    ["+<kernels/ref/*.c>", "+<check/check_reference.c>"],
+    [f"+<kernels/ref/{path.name}>" for path in kernels] + ["+<check/check_reference.c>"],
 )
 whole = reference.Command(
     "$BUILD_DIR/reference.o",
