@@ -98,7 +98,9 @@ def _run(args: argparse.Namespace) -> int:
 
         print_summary(out_dir)
         return 0
-    return _board_command(args, out_dir, load_board(args.board))
+    # a framework's compiler and calling convention are its own: the kernels in C suit all
+    bare = getattr(args, "framework", "bare") == "bare"
+    return _board_command(args, out_dir, load_board(args.board if bare else f"{args.board}-ref"))
 
 
 def _baud(board: Board) -> int:

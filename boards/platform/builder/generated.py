@@ -4,16 +4,16 @@ Every environment runs this script: the bare-metal ones from main.py beside it, 
 through `extra_scripts` in platformio.ini.
 """
 
-import os
 import sys
 from pathlib import Path
 
 Import("env")  # noqa: F821  # given by SCons
 
-DEFAULT_FOLDER = "build/motion/gen/ref"
-
 root = Path(env.subst("$PROJECT_DIR"))  # noqa: F821
-folder = root / os.environ.get("TINYPROOF_GEN", DEFAULT_FOLDER)
+sys.path.insert(0, str(root / "boards" / "platform" / "builder"))
+from needed import generated_folder  # noqa: E402
+
+folder = generated_folder(root)
 if not (folder / "model.c").is_file():
     sys.stderr.write(
         f"Error: {folder} holds no generated model (model.c is missing).\n"

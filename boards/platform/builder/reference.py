@@ -15,8 +15,8 @@ Import("env")  # noqa: F821  # given by SCons
 folder = os.environ["TINYPROOF_REFERENCE"]
 kernels = needed_files(
     Path(folder, "model.c"),
-    [Path(env.subst("$PROJECT_SRC_DIR"), "kernels", "ref")],
-    False,  # noqa: F821
+    [Path(env.subst("$PROJECT_SRC_DIR"), "kernels", "ref")],  # noqa: F821
+    assembly=False,
 )
 reference = env.Clone()  # noqa: F821
 reference.Append(CPPPATH=[folder])
