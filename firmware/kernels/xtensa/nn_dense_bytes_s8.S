@@ -2,7 +2,7 @@
  * MAC, a byte of flash each. Rounding: double, in an exact form.
  *
  * a8 to a11: sums, a2: stream, a3: inputs, a4: output, a5: channels left. */
-#include "nn_xtensa.h"
+#include "nn_xtensa.inc"
 
     .equ X, 0
     .equ STEPS, 4

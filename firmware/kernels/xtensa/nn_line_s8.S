@@ -2,7 +2,7 @@
  * a time; an input that several of the four need is loaded once. Rounding: double, in an exact form.
  *
  * a8 to a11: the four sums; a2: segments; a3: inputs; a13, a14, a15: of the requantisation. */
-#include "nn_xtensa.h"
+#include "nn_xtensa.inc"
 
     .equ FIRST, 0 /* value of a sum */
     .equ SEGMENTS, 4

@@ -1,7 +1,7 @@
 /* nn_linear_terms_s8 (nn_trio.h): 10 instructions an element, and 3 for each four. Rounding: half up.
  *
  * a3, a4: operands, a5: output, a6, a7: their terms, a2: parameters, a10: rows left. */
-#include "nn_xtensa.h"
+#include "nn_xtensa.inc"
 
     .macro element place
     l8ui a8, a3, \place

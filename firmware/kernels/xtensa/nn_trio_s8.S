@@ -6,7 +6,7 @@
  *
  * Rounding: double, in an exact form.
  * A register an accumulator: a9 to a12 the first sums of the pixels, a13, a14, a15, a0 the second. */
-#include "nn_xtensa.h"
+#include "nn_xtensa.inc"
 
     .equ SUMS, 0 /* [3][4]: of a channel, of a pixel */
     .equ X, 48
