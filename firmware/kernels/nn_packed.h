@@ -158,6 +158,15 @@ void nn_depthwise_group_by_2_s8(const nn_depthwise_packed_t *p, const nn_depthwi
 void nn_depthwise_conv_2d_packed_s8(const nn_depthwise_packed_t *p, const int8_t *input,
                                     int8_t *output, int8_t *scratch);
 
+/* Places in a tensor, in elements from one to the next. */
+typedef struct {
+    int32_t rows, run;   /* places in each of the rows; both at least 1 */
+    int32_t stride, row; /* from a place to the next, from a row to the next */
+} nn_places_t;
+
+/* Add the four elements at each place to four sums. */
+void nn_sum_quad_s8(const nn_places_t *places, const int8_t *in, int32_t *sums);
+
 /* Four channels at a time; c, or the innermost kept axis, which has stride 1, is at least 4. Depth
  * multiplier 1. */
 void nn_depthwise_conv_2d_quads_s8(const nn_conv_t *p, const int8_t *input, int8_t *output);

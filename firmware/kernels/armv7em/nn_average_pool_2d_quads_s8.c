@@ -3,9 +3,11 @@
  * Input and output share scale and zero point. Four channels at a time; the last four overlap the
  * ones before. Scratch: none. Rounding: divide, half away from 0.
  */
+#include "nn_dsp.h"
 #include "nn_packed.h"
-#include "nn_sums.h"
 #include "nn_window.h"
+
+#define LANES 4
 
 static uint32_t nn_mean_byte(int32_t sum, int32_t count)
 {
@@ -16,24 +18,19 @@ static uint32_t nn_mean_byte(int32_t sum, int32_t count)
 static void nn_average_pixel(const nn_pool_t *p, const nn_inside_t *inside, int8_t *output)
 {
     const int32_t depth = p->input.c;
-    const int32_t count = inside->rows * inside->run;
+    const int32_t count = inside->pixels.rows * inside->pixels.run;
     const uint32_t least = nn_four_bytes(p->act_min);
     const uint32_t most = nn_four_bytes(p->act_max);
-    for (int32_t c = 0; c < depth; c += NN_LANES) {
-        const int32_t from = nn_min(c, depth - NN_LANES);
-        const int8_t *in = inside->input + from;
-        nn_sums_t sums = nn_no_sums();
-        for (int32_t row = 0; row < inside->rows; row++) {
-            nn_add_run(&sums, in, depth, inside->run);
-            in += inside->row;
-        }
-        nn_total_sums(&sums);
-        uint32_t means = nn_mean_byte(sums.sum[0], count);
-        means |= nn_mean_byte(sums.sum[1], count) << 8;
-        means |= nn_mean_byte(sums.sum[2], count) << 16;
-        means |= nn_mean_byte(sums.sum[3], count) << 24;
+    for (int32_t c = 0; c < depth; c += LANES) {
+        const int32_t from = nn_min(c, depth - LANES);
+        int32_t sums[LANES] = {0};
+        nn_sum_quad_s8(&inside->pixels, inside->input + from, sums);
+        uint32_t means = nn_mean_byte(sums[0], count);
+        means |= nn_mean_byte(sums[1], count) << 8;
+        means |= nn_mean_byte(sums[2], count) << 16;
+        means |= nn_mean_byte(sums[3], count) << 24;
         means = nn_min_bytes(nn_max_bytes(means, least), most);
-        memcpy(output + from, &means, NN_LANES);
+        memcpy(output + from, &means, LANES);
     }
 }
 

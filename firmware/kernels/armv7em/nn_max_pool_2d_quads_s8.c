@@ -17,13 +17,13 @@ static void nn_max_pixel(const nn_pool_t *p, const nn_inside_t *inside, int8_t *
         const int32_t from = nn_min(c, depth - LANES);
         const int8_t *row = inside->input + from;
         uint32_t largest = nn_four_bytes(p->act_min);
-        for (int32_t y = 0; y < inside->rows; y++) {
+        for (int32_t y = 0; y < inside->pixels.rows; y++) {
             const int8_t *in = row;
-            for (int32_t x = inside->run; x > 0; x--) {
+            for (int32_t x = inside->pixels.run; x > 0; x--) {
                 largest = nn_max_bytes(largest, nn_load_word(in));
                 in += depth;
             }
-            row += inside->row;
+            row += inside->pixels.row;
         }
         largest = nn_min_bytes(largest, most);
         memcpy(output + from, &largest, LANES);

@@ -3,12 +3,11 @@
 #define NN_WINDOW_H
 
 #include "nn_math.h"
-#include "nn_types.h"
+#include "nn_packed.h"
 
 typedef struct {
     const int8_t *input; /* first channel of the first pixel */
-    int32_t rows, run;   /* pixels in each of the rows; one long row where there are no gaps */
-    int32_t row;         /* elements from one row to the next */
+    nn_places_t pixels;  /* one long row where there are no gaps */
 } nn_inside_t;
 
 static inline nn_inside_t nn_find_inside(const nn_pool_t *p, const int8_t *image, int32_t y,
@@ -19,12 +18,13 @@ static inline nn_inside_t nn_find_inside(const nn_pool_t *p, const int8_t *image
     const int32_t y1 = nn_max(y0, 0);
     const int32_t x1 = nn_max(x0, 0);
     nn_inside_t inside = {.input = image + (y1 * p->input.w + x1) * p->input.c,
-                          .rows = nn_min(y0 + p->window.kernel_h, p->input.h) - y1,
-                          .run = nn_min(x0 + p->window.kernel_w, p->input.w) - x1,
-                          .row = p->input.w * p->input.c};
-    if (inside.run == p->input.w) {
-        inside.run *= inside.rows;
-        inside.rows = 1;
+                          .pixels = {.rows = nn_min(y0 + p->window.kernel_h, p->input.h) - y1,
+                                     .run = nn_min(x0 + p->window.kernel_w, p->input.w) - x1,
+                                     .stride = p->input.c,
+                                     .row = p->input.w * p->input.c}};
+    if (inside.pixels.run == p->input.w) {
+        inside.pixels.run *= inside.pixels.rows;
+        inside.pixels.rows = 1;
     }
     return inside;
 }
