@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from host_tools.errors import UsageError
+from host_tools.history import Entry, load_history
 from host_tools.report import collect
 from host_tools.summary import WIDTH, show_summary
 from model.files import write_json, write_text
@@ -21,6 +22,7 @@ RESULTS = ROOT / "docs" / "results.json"
 PICTURE = ROOT / "docs" / "demo.svg"
 README = ROOT / "README.md"
 NUMBERS = ("<!-- numbers: begin (make readme) -->", "<!-- numbers: end -->")
+BENCHMARKS = ("<!-- benchmarks: begin (make readme) -->", "<!-- benchmarks: end -->")
 OPERATORS = ("<!-- operators: begin (make readme) -->", "<!-- operators: end -->")
 TFLM_OPERATORS = ROOT / "tests" / "vectors" / "tflm_operators.json"
 
@@ -82,7 +84,13 @@ def results(content: dict[str, Any]) -> dict[str, Any]:
 
 def with_numbers(text: str, numbers: dict[str, Any]) -> str:
     """README's text with the parts between the marks made anew."""
-    return _fill(_fill(text, NUMBERS, _section(numbers)), OPERATORS, _operators())
+    for marks, body in (
+        (NUMBERS, _section(numbers)),
+        (OPERATORS, _operators()),
+        (BENCHMARKS, _benchmarks()),
+    ):
+        text = _fill(text, marks, body)
+    return text
 
 
 def _fill(text: str, marks: tuple[str, str], body: str) -> str:
@@ -93,6 +101,23 @@ def _fill(text: str, marks: tuple[str, str], body: str) -> str:
     return before + begin + "\n" + body + end + rest.split(end)[1]
 
 
+def _benchmarks() -> str:
+    """The last recorded benchmark of every model and board."""
+    newest: dict[tuple[str, str], Entry] = {}
+    for record in load_history():
+        newest |= {(entry.model, entry.board): entry for entry in record.entries}
+    rows = [
+        "| model | board | instructions | code B | constants B | arena B |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for (model, board), entry in sorted(newest.items()):
+        rows.append(
+            f"| {model} | {board} | {entry.instructions:,} | {entry.code_bytes:,} | "
+            f"{entry.weight_bytes:,} | {entry.arena_bytes:,} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
 def _operators() -> str:
     """Which of TFLite Micro's operators we compile, and which we refuse."""
     theirs = set(json.loads(TFLM_OPERATORS.read_text("utf-8"))["operators"])
@@ -100,7 +125,7 @@ def _operators() -> str:
     ours, refused = sorted(known & theirs), sorted(theirs - known)
     return (
         f"TFLite Micro's interpreter knows {len(theirs)} builtin operators. "
-        f"{len(ours)} of them compile here, in int8: {', '.join(ours)}.\n\n"
+        f"{len(ours)} of them compile here: {', '.join(ours)}.\n\n"
         f"Refused by name, index and version before anything is built: {', '.join(refused)}.\n"
     )
 
