@@ -213,13 +213,14 @@ ESP32, NANO33 = load_board("esp32"), load_board("nano33")
 @pytest.fixture
 def out_dir(tmp_path: Path) -> Path:
     """A folder as build/<name>, with what flash reads of it."""
-    (tmp_path / "build" / "gen" / "ref").mkdir(parents=True)
     return write_manifest(tmp_path / "build", STUB_SHA256)
 
 
 def write_manifest(out_dir: Path, model_sha256: str) -> Path:
     content = json.dumps({"name": "stub", "model_sha256": model_sha256})
-    (out_dir / "gen" / "ref" / "manifest.json").write_text(content)
+    for board in (ESP32, NANO33):
+        board.gen_dir(out_dir).mkdir(parents=True, exist_ok=True)
+        (board.gen_dir(out_dir) / "manifest.json").write_text(content)
     return out_dir
 
 
