@@ -18,7 +18,7 @@ SOURCES = ["app/*.c", "link/*.c"]
 INCLUDES = ["app", "board", "check", "kernels", "link"]
 # An inference runs in kernels and generated code; the rest waits for the line.
 SMALL, FAST = "-Os", "-O2"
-SMALL_FOLDERS = ["app", "link", "board", "kernels/armv7em"]
+SMALL_FOLDERS = ["app", "link", "board", "check", "kernels/armv7em"]
 # How the file that an upload tool writes to the board is made from the linked program.
 IMAGES = {
     "bossac": "$OBJCOPY -O binary $SOURCE $TARGET",
