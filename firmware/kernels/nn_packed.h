@@ -7,6 +7,7 @@
 #ifndef NN_PACKED_H
 #define NN_PACKED_H
 
+#include "nn_taps.h"
 #include "nn_types.h"
 
 /* How a sum becomes an output; quantize/proofs.py has proven it equal to double rounding for every
@@ -166,6 +167,11 @@ typedef struct {
 
 /* Add the four elements at each place to four sums. */
 void nn_sum_quad_s8(const nn_places_t *places, const int8_t *in, int32_t *sums);
+
+/* Add the products of four adjacent inputs, each plus `offset`, and their weights, over all taps.
+ * in, w: of the first tap; the offset stands in both halfwords. */
+void nn_tap_sums_s8(const nn_taps_t *taps, const int8_t *in, const int8_t *w, uint32_t offset,
+                    int32_t *sums);
 
 /* Four channels at a time; c, or the innermost kept axis, which has stride 1, is at least 4. Depth
  * multiplier 1. */
