@@ -98,9 +98,19 @@ def _run(args: argparse.Namespace) -> int:
 
         print_summary(out_dir)
         return 0
-    # a framework's compiler and calling convention are its own: the kernels in C suit all
-    bare = getattr(args, "framework", "bare") == "bare"
-    return _board_command(args, out_dir, load_board(args.board if bare else f"{args.board}-ref"))
+    return _board_command(args, out_dir, _board(args))
+
+
+def _board(args: argparse.Namespace) -> Board:
+    """The board that a command names, with the kernels for what is to be done."""
+    if getattr(args, "framework", "bare") != "bare":
+        # a framework's compiler and calling convention are its own: the kernels in C suit all
+        return load_board(f"{args.board}-ref")
+    board = load_board(args.board)
+    if args.command != "flash" or board.upload is None or board.folder != board.id:
+        return board
+    chips = board.upload.kernels
+    return board if chips == board.kernels else load_board(f"{board.id}-{chips}")
 
 
 def _baud(board: Board) -> int:

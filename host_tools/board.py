@@ -44,10 +44,14 @@ class Uart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """How firmware reaches the board: a tool of host_tools.flash, and a sentence about it."""
+    """How firmware reaches the board: a tool of host_tools.flash, and a sentence about it.
+
+    `kernels` are for the chip; the board's emulator may lack their instructions.
+    """
 
     tool: str
     how: str
+    kernels: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,8 +246,12 @@ def _uart(ours: _Reader) -> Uart | None:
 def _upload(ours: _Reader) -> Upload | None:
     if ours.content["upload"] is None:
         return None
-    reader = ours.section("upload", ("tool", "how"))
-    return Upload(tool=reader.value("tool", str), how=reader.value("how", str))
+    reader = ours.section("upload", ("tool", "how", "kernels"))
+    return Upload(
+        tool=reader.value("tool", str),
+        how=reader.value("how", str),
+        kernels=reader.value("kernels", str),
+    )
 
 
 def _provenance(ours: _Reader) -> Mapping[str, str]:

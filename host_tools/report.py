@@ -21,7 +21,7 @@ from quantize.golden import load_golden
 
 JsonObject = dict[str, Any]
 
-MAIN_BOARD = "nano33"  # whose kernels the generated part of the report describes
+MAIN_BOARD = "qemu_m4"  # whose kernels the generated part of the report describes
 BOARD_FILES = ("size", "parity", "bench")
 EQUAL, DIFFERS, STALE, NOT_RUN = "equal", "differs", "stale", "not run"  # a board's parity
 # A rung's state, besides DIFFERS and NOT_RUN.
