@@ -195,6 +195,18 @@ def test_where_the_output_lies_on_the_input() -> None:
     assert found == [True, False, False, True, True, True, False, False]
 
 
+def test_what_lines_do_not_fit_is_left_to_the_reference_kernel() -> None:
+    layers = [
+        Layer(size=(2, 40_000), channels=1, depthwise=1, kernel=(3, 3)),  # too far to the next line
+        Layer(size=(8, 8), channels=2, depthwise=1, kernel=(3, 3), stride=(3, 3)),
+        Layer(size=(9, 9), channels=2, depthwise=1, kernel=(3, 3), dilation=(2, 2)),
+        Layer(size=(200, 200), channels=1, depthwise=2, kernel=(3, 3)),  # too large a plane
+    ]
+    for layer in layers:
+        model = convolutions(np.random.default_rng(6), [layer])
+        assert _kernels(model) == ["nn_depthwise_conv_2d_s8"], layer
+
+
 # --- the short requantisation --------------------------------------------------------------------
 
 ACTS = [(-128, 127), (-128, 100), (-100, 127), (5, 5), (20, 90)]

@@ -19,6 +19,7 @@ from quantize.tflite.graph import Graph
 GROUP = 4  # outputs at a time
 SEGMENT = 3  # weights side by side
 STRIDES = (1, 2)  # along a line
+INT16_MAX = (1 << 15) - 1  # inputs from one segment to the next
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,8 @@ class _Axis:
 
 
 def lower_depthwise_line(graph: Graph, step: Step, room: int) -> LoweredStep | None:
-    """The kernel by lines; None where no line fits it, or its requantisation is not exact.
+    """The kernel by lines; None where no line fits it, its requantisation is not exact, or the
+    plane of a channel would make the arena much larger.
 
     Costs about 40 instructions an output of a 3x3 window, 4 more an input.
     """
@@ -54,8 +56,10 @@ def lower_depthwise_line(graph: Graph, step: Step, room: int) -> LoweredStep | N
     segments = -(-line.kernel // SEGMENT)
     width = (max(line.output, GROUP) - 1) * line.stride + SEGMENT * segments
     height = (across.output - 1) * across.stride + (across.kernel - 1) * across.dilation + 1
+    plane_bytes, in_place = width * height, _works_in_place(p)
+    if width * across.dilation > INT16_MAX or (plane_bytes > room and not in_place):
+        return None
     words = _stream(p, taps, width * across.dilation, rows)
-    plane_bytes = width * height
     call = CCall(
         function="nn_depthwise_conv_2d_line_s8",
         params_type="nn_depthwise_line_t",
@@ -78,9 +82,6 @@ def lower_depthwise_line(graph: Graph, step: Step, room: int) -> LoweredStep | N
         constants=(words_constant("stream", words),),
         scratch_bytes=plane_bytes,
     )
-    images, height, width, _ = p.input_shape
-    shrinks = p.output_shape[1] * p.output_shape[2] <= height * width
-    in_place = images == 1 and p.depth_multiplier == 1 and shrinks
     return LoweredStep(
         step=step,
         calls=(call,),
@@ -88,6 +89,13 @@ def lower_depthwise_line(graph: Graph, step: Step, room: int) -> LoweredStep | N
         requantisation="exact",
         cost=40 * math.prod(p.output_shape) + 4 * math.prod(p.input_shape),
     )
+
+
+def _works_in_place(p: ConvParams) -> bool:
+    """Whether the outputs of a channel lie on the inputs of that channel only."""
+    images, height, width, _ = p.input_shape
+    shrinks = p.output_shape[1] * p.output_shape[2] <= height * width
+    return images == 1 and p.depth_multiplier == 1 and shrinks
 
 
 def _axes(p: ConvParams) -> tuple[_Axis, _Axis]:

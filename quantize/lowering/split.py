@@ -19,9 +19,10 @@ from quantize.scheme import INT32_MAX, INT32_MIN, IntArray, Requant
 
 MID_BITS = 12  # of the factor, behind its high part
 LOW_BITS = 11  # behind those
-NEAR_LIMIT = 1 << 20  # of a sum: its products fit 32 bits
-EXACT_LIMIT = NEAR_LIMIT - (1 << 10)  # with a carry from the low part
+NEAR_LIMIT = (1 << 20) - 1  # of a sum: its product with the middle part fits 32 bits
+EXACT_LIMIT = (1 << 20) - (1 << 10)  # with a carry from the low part
 LARGEST_SHIFT = 23  # 8-bit codes above it leave no room in 32 bits
+TRIES = 3  # shifts: each one less has one bit less of the factor
 _CODES: IntArray = np.concatenate([[-128], CODES[0], [128]])  # the first is always reached
 
 
@@ -169,10 +170,12 @@ class _Piece:
 
 def _near(piece: _Piece, r: Requant, zero: int | None) -> SplitRequant | None:
     """With the largest shift that works."""
+    tries = 0
     for shift in range(LARGEST_SHIFT, -1, -1):
         places = shift + MID_BITS - 31 + r.shift
         factor = r.multiplier << places if places >= 0 else _rounded(r.multiplier, -places)
-        if piece.largest * (factor >> MID_BITS) <= INT32_MAX - 2 * piece.largest:
+        if piece.largest * (factor >> MID_BITS) <= INT32_MAX - 2 * piece.largest and tries < TRIES:
+            tries += 1
             found = _constants(piece, factor, MID_BITS, shift, zero)
             if found is not None:
                 return _requant(piece, factor << LOW_BITS, shift, found)

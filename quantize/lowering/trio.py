@@ -150,7 +150,7 @@ def _largest(weights: IntArray) -> IntArray:
 def _chunks(weights: IntArray) -> tuple[int, int]:
     """The fewest equal chunks of weights [channels, inputs] with small sums, and their steps."""
     total = -(-weights.shape[1] // STEP)
-    chunks = 1
+    chunks = max(1, -(-int(_largest(weights).max()) // LARGEST_SUM))
     while True:
         steps = -(-total // chunks)
         padded = np.pad(weights, ((0, 0), (0, chunks * steps * STEP - weights.shape[1])))
