@@ -78,7 +78,7 @@ def check(recipe: Recipe, out_dir: Path) -> None:
             "splits": {
                 name: {
                     "windows": len(w.x),
-                    "groups": sorted(set(w.group.tolist())),
+                    "groups": [dataset.group_title(g) for g in sorted(set(w.group.tolist()))],
                     "per_class": np.bincount(w.y, minlength=classes).tolist(),
                 }
                 for name, w in splits.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import sys
 import types
 import typing
@@ -23,13 +24,69 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CsvFolderConfig:
+    """A folder of CSV files; see model.datasets.csv_folder."""
+
+    folder: str  # from the project's folder, or $VARIABLE/below
+    pattern: (
+        str  # of the path in the folder, with (?P<group>...), and (?P<label>...) or label_column
+    )
+    label_column: str  # '': the pattern has the label
+    labels: tuple[str, ...]  # the classes, in the order of the network's outputs
+    channels: tuple[str, ...]  # columns
+    time_column: str
+    time_unit_s: float  # one unit of the time column in seconds
+    sample_rate_hz: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WavFolderConfig:
+    """A folder of 16-bit mono WAV files; see model.datasets.wav_folder."""
+
+    folder: str  # from the project's folder, or $VARIABLE/below
+    pattern: str  # of the path in the folder, with (?P<label>...) and (?P<group>...)
+    labels: tuple[str, ...]  # the classes, in the order of the network's outputs
+    sample_rate_hz: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeImpulseConfig:
+    """A folder of Edge Impulse's JSON files; see model.datasets.edge_impulse."""
+
+    folder: str  # from the project's folder, or $VARIABLE/below
+    pattern: str  # of the path in the folder, with (?P<label>...); no (?P<group>...): device_name
+    labels: tuple[str, ...]  # the classes, in the order of the network's outputs
+    channels: tuple[str, ...]  # names of sensors
+    units: tuple[str, ...]  # of the channels, as in the files
+    sample_rate_hz: float
+    hmac_key_variable: str  # environment variable with the key; '': signatures are not checked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumpyFileConfig:
+    """One .npz file; see model.datasets.numpy_file."""
+
+    file: str  # from the project's folder, or $VARIABLE/below
+    labels: tuple[str, ...]  # the classes, in the order of the network's outputs
+    channels: tuple[str, ...]
+    sample_rate_hz: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetConfig:
-    """Where the recordings come from and who is held out."""
+    """Where the recordings come from and who is held out.
+
+    A source that needs more has a table of its own name, [dataset.csv_folder] for one.
+    """
 
     source: str  # a key of model.datasets.SOURCES
-    sha256: str  # of the source's data file
-    val_groups: tuple[int, ...]  # groups (subjects) for every choice
-    test_groups: tuple[int, ...]  # groups that nothing is chosen by
+    sha256: str  # of the source's data file, or of all files of its folder
+    val_groups: tuple[int | str, ...]  # groups (subjects) for every choice
+    test_groups: tuple[int | str, ...]  # groups that nothing is chosen by
+    csv_folder: CsvFolderConfig | None = None
+    wav_folder: WavFolderConfig | None = None
+    edge_impulse: EdgeImpulseConfig | None = None
+    numpy_file: NumpyFileConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,12 +230,39 @@ def _check(recipe: Recipe, where: str) -> None:
         raise ConfigError(f"{where}: features: expected 1 <= hop <= window")
     if any(s <= 0 for s in recipe.features.scale):
         raise ConfigError(f"{where}: features.scale: every value must be above 0")
+    _check_source(recipe.dataset, where)
     both = set(recipe.dataset.val_groups) & set(recipe.dataset.test_groups)
     if both:
         raise ConfigError(
-            f"{where}: dataset: groups {sorted(both)} are in val_groups and in test_groups; "
-            "a group belongs to one split"
+            f"{where}: dataset: groups {sorted(both, key=str)} are in val_groups and in "
+            "test_groups; a group belongs to one split"
         )
+
+
+def _check_source(dataset: DatasetConfig, where: str) -> None:
+    """The table of the source, where it needs one, and no other source's."""
+    own = {f.name for f in dataclasses.fields(dataset) if f.default is None}
+    for name in sorted(own):
+        table = getattr(dataset, name)
+        if table is None and name == dataset.source:
+            raise ConfigError(f"{where}: dataset: missing table [dataset.{name}] of the source")
+        if table is not None and name != dataset.source:
+            raise ConfigError(
+                f"{where}: [dataset.{name}] belongs to the source {name!r}, dataset.source is "
+                f"{dataset.source!r}; remove the table or change the source"
+            )
+        if table is None:
+            continue
+        if len(table.labels) < 2 or len(set(table.labels)) < len(table.labels):
+            raise ConfigError(
+                f"{where}: dataset.{name}.labels: expected at least two different labels, got "
+                f"{list(table.labels)}"
+            )
+        if not 0 < table.sample_rate_hz < math.inf:
+            raise ConfigError(
+                f"{where}: dataset.{name}.sample_rate_hz: expected a rate above 0, got "
+                f"{table.sample_rate_hz:g}"
+            )
 
 
 def _build(kind: type[T], values: dict[str, Any], where: str) -> T:
@@ -190,7 +274,12 @@ def _build(kind: type[T], values: dict[str, Any], where: str) -> T:
                 f"{where}: unknown key {key!r}{_closest(key, list(hints))}; "
                 f"known keys: {', '.join(hints)}"
             )
-    missing = [key for key in hints if key not in values]
+    optional = {
+        f.name
+        for f in dataclasses.fields(typing.cast(Any, kind))
+        if f.default is not dataclasses.MISSING
+    }
+    missing = [key for key in hints if key not in values and key not in optional]
     if missing:
         raise ConfigError(f"{where}: missing key {missing[0]!r}")
     return kind(**{k: _convert(hints[k], v, f"{where}: {k}") for k, v in values.items()})
@@ -205,6 +294,12 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, list):
             raise ConfigError(f"{where}: expected a list, got {value!r}")
         return tuple(_convert(hint.__args__[0], v, where) for v in value)
+    if isinstance(hint, types.UnionType):
+        choices = [kind for kind in hint.__args__ if kind is not types.NoneType]
+        if len(choices) > 1 and type(value) not in choices:
+            names = " or ".join(kind.__name__ for kind in choices)
+            raise ConfigError(f"{where}: expected {names}, got {value!r}")
+        return value if len(choices) > 1 else _convert(choices[0], value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not hint:

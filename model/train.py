@@ -36,7 +36,7 @@ class History:
 class Score:
     """One network of a cross-validation."""
 
-    test_groups: tuple[int, ...]
+    test_groups: tuple[int | str, ...]
     seed: int
     network: Metrics
     random_forest: Metrics
@@ -208,7 +208,7 @@ def cross_validate(recipe: Recipe, folds: int, repeats: int, progress: Progress)
             network, _ = train_network(recipe, dataset, train_groups, seed, progress)
             results.append(
                 Score(
-                    test_groups=tuple(sorted(test_groups)),
+                    test_groups=tuple(map(dataset.group_title, sorted(test_groups))),
                     seed=seed,
                     network=evaluate(test_windows.y, predict(network, test_windows), classes),
                     random_forest=forest["random forest"],

@@ -75,7 +75,7 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
         "candidates": candidates,
         "calibration": {
             "windows": len(calibration),
-            "groups": sorted(set(splits.train.group.tolist())),
+            "groups": [dataset.group_title(g) for g in sorted(set(splits.train.group.tolist()))],
             "tensors": report,
         },
         "fidelity": _fidelity(fidelity, recipe, len(splits.val.x)),

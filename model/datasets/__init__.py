@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from model.datasets import seglearn_watch
+from model.datasets import csv_folder, edge_impulse, numpy_file, seglearn_watch, wav_folder
 from model.datasets.base import Dataset
 from model.errors import ConfigError
 from model.recipe import DatasetConfig
 
-SOURCES: dict[str, Callable[[str], Dataset]] = {
+SOURCES: dict[str, Callable[[DatasetConfig], Dataset]] = {
+    "csv_folder": csv_folder.load,
+    "edge_impulse": edge_impulse.load,
+    "numpy_file": numpy_file.load,
     "seglearn_watch": seglearn_watch.load,
+    "wav_folder": wav_folder.load,
 }
 
 
 def load_dataset(config: DatasetConfig) -> Dataset:
-    """All recordings of a source, whose file must have the recipe's SHA-256."""
+    """All recordings of a source, whose files must have the recipe's SHA-256."""
     if config.source not in SOURCES:
         raise ConfigError(
             f"dataset.source: unknown source {config.source!r}; known: {', '.join(SOURCES)}"
         )
-    return SOURCES[config.source](config.sha256)
+    return SOURCES[config.source](config)

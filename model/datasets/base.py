@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import DataError
+from model.errors import ConfigError, DataError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,11 @@ class Dataset:
     channels: tuple[str, ...]
     sample_rate_hz: float
     sha256: str
+    group_names: tuple[str, ...] = ()  # of group i; empty where groups are numbers only
+
+    def group_title(self, group: int) -> int | str:
+        """A group as recipes and reports call it."""
+        return self.group_names[group] if self.group_names else group
 
 
 def verified_bytes(path: Path, sha256: str) -> bytes:
@@ -47,3 +55,10 @@ def verified_bytes(path: Path, sha256: str) -> bytes:
             "reinstall it with `make setup`, or put the new hash into the recipe if you mean it"
         )
     return data
+
+
+def table_of(table: T | None, name: str) -> T:
+    """The source's own table of the recipe; ConfigError when it is missing."""
+    if table is None:
+        raise ConfigError(f"dataset: missing table [dataset.{name}] of the source {name!r}")
+    return table

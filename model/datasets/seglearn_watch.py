@@ -16,6 +16,7 @@ import numpy as np
 
 from model.datasets.base import Dataset, Recording, verified_bytes
 from model.errors import DataError
+from model.recipe import DatasetConfig
 
 SAMPLE_RATE_HZ = 50.0  # stated by the authors; the file holds no time stamps
 _ALLOWED = {
@@ -58,9 +59,9 @@ def data_path() -> Path:
     return Path(spec.origin).parent / "data" / "watch_dataset.npy"
 
 
-def load(sha256: str) -> Dataset:
+def load(config: DatasetConfig) -> Dataset:
     """All 140 recordings; the file's SHA-256 is verified before it is opened."""
-    data = verified_bytes(data_path(), sha256)
+    data = verified_bytes(data_path(), config.sha256)
     content = load_object_array(data)
     recordings = tuple(
         Recording(values=np.asarray(values, np.float32), label=int(label), group=int(subject))
@@ -73,5 +74,5 @@ def load(sha256: str) -> Dataset:
         labels=tuple(str(name) for name in content["y_labels"]),
         channels=tuple(str(name) for name in content["X_labels"]),
         sample_rate_hz=SAMPLE_RATE_HZ,
-        sha256=sha256,
+        sha256=config.sha256,
     )

@@ -58,12 +58,15 @@ def make_windows(dataset: Dataset, config: FeatureConfig, groups: set[int]) -> W
 
 def split_windows(dataset: Dataset, split: DatasetConfig, config: FeatureConfig) -> Splits:
     """Windows of the training, validation and test groups."""
-    everyone = {r.group for r in dataset.recordings}
-    val, test = set(split.val_groups), set(split.test_groups)
-    if unknown := (val | test) - everyone:
+    numbers = {dataset.group_title(group): group for group in {r.group for r in dataset.recordings}}
+    everyone = set(numbers.values())
+    if unknown := {*split.val_groups, *split.test_groups} - set(numbers):
         raise ConfigError(
-            f"dataset: groups {sorted(unknown)} are not in the data; it has {sorted(everyone)}"
+            f"dataset: groups {sorted(unknown, key=str)} are not in the data; it has "
+            f"{[dataset.group_title(group) for group in sorted(everyone)]}"
         )
+    val = {numbers[group] for group in split.val_groups}
+    test = {numbers[group] for group in split.test_groups}
     return Splits(
         train=make_windows(dataset, config, everyone - val - test),
         val=make_windows(dataset, config, val),

@@ -1,0 +1,232 @@
+"""A folder of JSON files in Edge Impulse's data acquisition format, version 1.
+
+A file is {"protected": {"ver", "alg"}, "signature", "payload": {"device_type", "interval_ms",
+"sensors": [{"name", "units"}], "values": [[a number a sensor], ...]}}. The signature is the HMAC
+with SHA-256 over the file's bytes with 64 zeros in the signature's place, as hexadecimal digits.
+The format's CBOR form is not read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from model.datasets.base import Dataset, table_of
+from model.datasets.folder import (
+    Labelled,
+    SourceFile,
+    build_dataset,
+    close_rate,
+    compile_pattern,
+    fits_float32,
+    match_name,
+    read_folder,
+    resolve,
+    samples,
+)
+from model.errors import ConfigError, DataError
+from model.recipe import DatasetConfig, EdgeImpulseConfig
+
+RATE_TOLERANCE = 0.001  # for intervals that were rounded, such as 16.67 ms
+_UNSIGNED = "0" * 64
+_HEX = frozenset("0123456789abcdef")
+_TYPES: dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
+
+
+def load(config: DatasetConfig) -> Dataset:
+    """All JSON files below [dataset.edge_impulse].folder; the label is a part of their names.
+
+    Raises DataError with the file and the place in it for what is not the format, another rate,
+    sensors or units than the recipe's, and, with a key, for a signature that is not the file's.
+    """
+    table = table_of(config.edge_impulse, "edge_impulse")
+    if len(table.units) != len(table.channels):
+        raise ConfigError(
+            f"dataset.edge_impulse.units: expected {len(table.channels)} values, one for each of "
+            f"channels; got {len(table.units)}"
+        )
+    pattern = compile_pattern(table.pattern, ("label",), "dataset.edge_impulse.pattern")
+    key = _key(table)
+    folder = resolve(table.folder, "dataset.edge_impulse.folder")
+    _refuse_cbor([p.name for p in folder.rglob("*") if p.suffix.lower() == ".cbor"])
+    found = []
+    for file in read_folder(folder, ".json", config.sha256):
+        parts = match_name(pattern, file.name)
+        content = _parse(file)
+        _check_header(file, content, key)
+        payload = _member(content, "payload", dict, file.name)
+        found.append(
+            Labelled(
+                values=samples(_values(file.name, payload, table), len(table.channels)),
+                label=parts["label"],
+                group=parts["group"]
+                if "group" in parts
+                else _member(payload, "device_name", str, f"{file.name}: payload"),
+                where=file.name,
+            )
+        )
+    return build_dataset(found, table.labels, table.channels, table.sample_rate_hz, config.sha256)
+
+
+def _key(table: EdgeImpulseConfig) -> bytes | None:
+    if not table.hmac_key_variable:
+        return None
+    key = os.environ.get(table.hmac_key_variable, "")
+    if not key:
+        raise ConfigError(
+            f"dataset.edge_impulse.hmac_key_variable: the environment variable "
+            f"{table.hmac_key_variable} is not set; export it with the project's HMAC key, or "
+            "write '' to leave signatures unchecked"
+        )
+    return key.encode()
+
+
+def _refuse_cbor(names: Sequence[str]) -> None:
+    if names:
+        raise DataError(
+            f"{min(names)}: expected JSON, got CBOR, which is not read here; export the samples "
+            "as JSON"
+        )
+
+
+def _parse(file: SourceFile) -> dict[str, Any]:
+    if file.data[:1] >= b"\x80" and not file.data.startswith(b"\xef\xbb\xbf"):
+        _refuse_cbor([file.name])
+    try:
+        content = json.loads(
+            file.data.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_once
+        )
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{file.name}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}; the "
+            "file may be truncated, download it again"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file.name}: not JSON: {error}; download the file again") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{file.name}: expected an object, got {_shown(content)}; not this format")
+    return content
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(f"expected numbers, got {text}")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        raise ValueError(f"one of the keys {sorted(result)[:20]} is there twice")
+    return result
+
+
+def _shown(value: Any) -> str:
+    text = repr(value) if not isinstance(value, (dict, list)) else _TYPES[type(value)]
+    return text if len(text) <= 60 else text[:60] + "..."
+
+
+def _member(table: dict[str, Any], key: str, kind: type, where: str) -> Any:
+    value = table.get(key)
+    if not isinstance(value, kind):
+        got = _shown(value) if key in table else "nothing"
+        raise DataError(
+            f"{where}: {key}: expected {_TYPES[kind]}, got {got}; export the sample again"
+        )
+    return value
+
+
+def _check_header(file: SourceFile, content: dict[str, Any], key: bytes | None) -> None:
+    """Version and algorithm, and the signature where there is a key."""
+    protected = _member(content, "protected", dict, file.name)
+    for name, known in (("ver", ("v1",)), ("alg", ("HS256", "none"))):
+        if protected.get(name) not in known:
+            raise DataError(
+                f"{file.name}: protected.{name}: expected {' or '.join(known)}, got "
+                f"{_shown(protected.get(name))}; this reader knows version 1 only"
+            )
+    signature = _member(content, "signature", str, file.name)
+    if protected["alg"] == "HS256" and not (len(signature) == 64 and set(signature) <= _HEX):
+        raise DataError(
+            f"{file.name}: signature: expected 64 hexadecimal digits, got {_shown(signature)}; "
+            "export the sample again"
+        )
+    if key is None:
+        return
+    if protected["alg"] != "HS256":
+        raise DataError(
+            f"{file.name}: protected.alg: expected HS256 because a key is given, got 'none'; sign "
+            "the file, or write hmac_key_variable = '' in the recipe"
+        )
+    text = signature.encode()
+    if file.data.count(text) != 1:
+        raise DataError(f"{file.name}: signature: expected it once in the file; sign it again")
+    unsigned = file.data.replace(text, _UNSIGNED.encode())
+    expected = hmac.new(key, unsigned, hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(expected, signature):
+        raise DataError(
+            f"{file.name}: signature: expected the file's HMAC under the given key, got "
+            f"{signature[:12]}...; the file was changed or signed with another key"
+        )
+
+
+def _sensor_columns(name: str, payload: dict[str, Any], table: EdgeImpulseConfig) -> list[int]:
+    """The place of each of the recipe's channels among the file's sensors; units are equal."""
+    sensors = _member(payload, "sensors", list, f"{name}: payload")
+    units: dict[str, str] = {}
+    for i, sensor in enumerate(sensors):
+        where = f"{name}: payload.sensors[{i}]"
+        if not isinstance(sensor, dict):
+            raise DataError(f"{where}: expected an object, got {_shown(sensor)}; export again")
+        title = _member(sensor, "name", str, where)
+        if title in units:
+            raise DataError(f"{where}: the name {title!r} is there twice; rename one sensor")
+        units[title] = _member(sensor, "units", str, where)
+    for channel, unit in zip(table.channels, table.units, strict=True):
+        if units.get(channel) != unit:
+            got = repr(units[channel]) if channel in units else f"no such one in {list(units)}"
+            raise DataError(
+                f"{name}: payload.sensors: expected {channel!r} in {unit!r}, got {got}; correct "
+                "channels and units in the recipe"
+            )
+    return [list(units).index(channel) for channel in table.channels]
+
+
+def _values(name: str, payload: dict[str, Any], table: EdgeImpulseConfig) -> list[list[float]]:
+    """One list of numbers a sample, in the order of the recipe's channels."""
+    _member(payload, "device_type", str, f"{name}: payload")
+    interval = payload.get("interval_ms")
+    if not isinstance(interval, (int, float)) or not 1e-6 <= interval <= 1e9:
+        raise DataError(
+            f"{name}: payload.interval_ms: expected milliseconds above 0, got {_shown(interval)}; "
+            "export the sample again"
+        )
+    if not close_rate(1000 / interval, table.sample_rate_hz, RATE_TOLERANCE):
+        raise DataError(
+            f"{name}: payload.interval_ms: expected {1000 / table.sample_rate_hz:g} ms "
+            f"({table.sample_rate_hz:g} Hz), got {interval:g} ms ({1000 / interval:.4g} Hz); "
+            "change sample_rate_hz in the recipe or resample the file"
+        )
+    columns = _sensor_columns(name, payload, table)
+    rows = _member(payload, "values", list, f"{name}: payload")
+    if not rows:
+        raise DataError(f"{name}: payload.values: expected samples, got none; record it again")
+    count = len(payload["sensors"])
+    result = []
+    for i, row in enumerate(rows):
+        cells = [row] if count == 1 and not isinstance(row, list) else row
+        if not isinstance(cells, list) or len(cells) != count:
+            raise DataError(
+                f"{name}: payload.values[{i}]: expected {count} numbers, one a sensor, got "
+                f"{_shown(row) if not isinstance(row, list) else len(row)}; export again"
+            )
+        for cell in cells:
+            if type(cell) not in (int, float) or not fits_float32(cell):
+                raise DataError(
+                    f"{name}: payload.values[{i}]: expected a number, got {_shown(cell)}; correct "
+                    "or remove the file"
+                )
+        result.append([float(cells[column]) for column in columns])
+    return result

@@ -1,0 +1,87 @@
+"""A folder of WAV files: 16-bit PCM, one channel, one recording a file; samples from -1 to 1."""
+
+from __future__ import annotations
+
+import io
+import wave
+
+import numpy as np
+import numpy.typing as npt
+
+from model.datasets.base import Dataset, table_of
+from model.datasets.folder import (
+    Labelled,
+    SourceFile,
+    build_dataset,
+    compile_pattern,
+    match_name,
+    read_folder,
+    resolve,
+)
+from model.errors import DataError
+from model.recipe import DatasetConfig, WavFolderConfig
+
+CHANNELS = ("audio",)
+
+
+def load(config: DatasetConfig) -> Dataset:
+    """All WAV files below [dataset.wav_folder].folder; label and group are parts of their names.
+
+    Raises DataError for a file that is no WAV file, is truncated or empty, or has another rate,
+    width or number of channels than the recipe's; no file is resampled or mixed.
+    """
+    table = table_of(config.wav_folder, "wav_folder")
+    pattern = compile_pattern(table.pattern, ("label", "group"), "dataset.wav_folder.pattern")
+    folder = resolve(table.folder, "dataset.wav_folder.folder")
+    found = []
+    for file in read_folder(folder, ".wav", config.sha256):
+        parts = match_name(pattern, file.name)
+        found.append(
+            Labelled(
+                values=_decode(file, table),
+                label=parts["label"],
+                group=parts["group"],
+                where=file.name,
+            )
+        )
+    return build_dataset(found, table.labels, CHANNELS, table.sample_rate_hz, config.sha256)
+
+
+def _decode(file: SourceFile, table: WavFolderConfig) -> npt.NDArray[np.float32]:
+    """[samples, 1] of one file."""
+    try:
+        with wave.open(io.BytesIO(file.data), "rb") as sound:
+            got = sound.getparams()
+            _check_format(file.name, got.nchannels, got.sampwidth, got.framerate, table)
+            data = sound.readframes(got.nframes)
+    except (wave.Error, EOFError, RuntimeError, OverflowError, MemoryError) as error:
+        raise DataError(
+            f"{file.name}: not a whole WAV file of 16-bit PCM: {error or 'it ends too early'}; "
+            "convert it again: sox in.wav -b 16 -c 1 out.wav"
+        ) from error
+    if not got.nframes or len(data) != 2 * got.nframes:
+        raise DataError(
+            f"{file.name}: expected {got.nframes} samples as its header says, got "
+            f"{len(data) // 2}; the file is {'truncated' if got.nframes else 'empty'}, copy or "
+            "record it again"
+        )
+    return (np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768))[:, None]
+
+
+def _check_format(name: str, channels: int, width: int, rate: int, table: WavFolderConfig) -> None:
+    if channels != 1:
+        raise DataError(
+            f"{name}: expected one channel (mono), got {channels}; mix or pick one: "
+            "sox in.wav out.wav remix 1"
+        )
+    if width != 2:
+        raise DataError(
+            f"{name}: expected 16-bit samples, got {8 * width}-bit; convert: "
+            "sox in.wav -b 16 out.wav"
+        )
+    if rate != table.sample_rate_hz:
+        raise DataError(
+            f"{name}: expected {table.sample_rate_hz:g} Hz, got {rate}; convert: "
+            f"sox in.wav -r {table.sample_rate_hz:g} out.wav, or change sample_rate_hz in the "
+            "recipe"
+        )
