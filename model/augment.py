@@ -1,6 +1,7 @@
-"""Random variations of inertial windows: what another wearer, wrist or strap would have recorded.
+"""Random variations of training windows.
 
-Channels are accelerometer x, y, z and gyroscope x, y, z.
+Kind 'inertial' gives what another wearer, wrist or strap would have recorded; its channels are
+accelerometer x, y, z and gyroscope x, y, z. Kind 'signal' is for any channels: speed, gain, noise.
 """
 
 from __future__ import annotations
@@ -41,19 +42,28 @@ class WindowSampler:
         self._rng = np.random.default_rng(seed)
 
     def batch(self, size: int) -> tuple[Float, npt.NDArray[np.int64]]:
-        """(windows [size, window, 6], labels [size]) at random places of random recordings."""
+        """(windows [size, window, channels], labels [size]) at random places of recordings."""
         which = self._rng.integers(len(self._lengths), size=size)
         windows, speed = self._cut(which)
+        if self._config.kind == "inertial":
+            varied = self._vary_inertial(windows, speed)
+        else:
+            gain = self._rng.standard_normal((size, 1, 1)) * self._config.gain
+            varied = windows * np.exp(gain).astype(np.float32)
+        noise = self._config.noise * self._rng.random((size, 1, 1))
+        noisy = varied + noise * self._rng.standard_normal(varied.shape)
+        return noisy.astype(np.float32), self._labels[which].astype(np.int64)
+
+    def _vary_inertial(self, windows: Float, speed: Float) -> Float:
+        """Mirrored, rotated and scaled windows [size, window, 6]."""
+        size = len(windows)
         windows[..., 3:] *= speed[:, None, None]  # angular rates follow the playing speed
         if self._config.mirror:
             flipped = self._rng.random(size) < 0.5
             windows[flipped] *= _MIRROR
         rotation = self._rotations(size)
         turned = np.concatenate([windows[..., :3] @ rotation, windows[..., 3:] @ rotation], 2)
-        varied = self._vary_gain(turned)
-        noise = self._config.noise * self._rng.random((size, 1, 1))
-        noisy = varied + noise * self._rng.standard_normal(varied.shape)
-        return noisy.astype(np.float32), self._labels[which].astype(np.int64)
+        return self._vary_gain(turned)
 
     def _cut(self, which: npt.NDArray[np.int64]) -> tuple[Float, Float]:
         """Windows at random offsets, resampled to a random speed by linear interpolation."""
@@ -63,8 +73,9 @@ class WindowSampler:
         room = np.maximum(self._lengths[which] - 2 - speed * (self._window - 1), 0)
         first = self._rng.random(size) * room
         at = first[:, None] + speed[:, None] * np.arange(self._window)
-        at = np.minimum(at, self._lengths[which][:, None] - 2)
-        floor = at.astype(np.int64)
+        last = self._lengths[which][:, None] - 1
+        at = np.minimum(at, last)
+        floor = np.minimum(at.astype(np.int64), np.maximum(last - 1, 0))
         part = (at - floor).astype(np.float32)[..., None]
         index = self._starts[which][:, None] + floor
         return self._samples[index] * (1 - part) + self._samples[index + 1] * part, speed

@@ -32,7 +32,7 @@ def run_checks(dataset: Dataset, splits: Splits, config: CheckConfig) -> list[Ch
         ("ranges", lambda: _ranges(dataset, config)),
         ("gaps", lambda: _gaps(dataset, config)),
         ("duplicates", lambda: _duplicates(dataset, splits)),
-        ("leaks between splits", lambda: _leaks(splits)),
+        ("leaks between splits", lambda: _leaks(dataset, splits)),
         ("class balance", lambda: _balance(dataset, splits, config)),
     ]
     results = []
@@ -136,19 +136,22 @@ def _duplicates(dataset: Dataset, splits: Splits) -> tuple[str, Iterator[str]]:
     return "no recording or window twice", problems()
 
 
-def _leaks(splits: Splits) -> tuple[str, Iterator[str]]:
+def _leaks(dataset: Dataset, splits: Splits) -> tuple[str, Iterator[str]]:
+    def titles(groups: set[int]) -> list[int | str]:
+        return [dataset.group_title(group) for group in sorted(groups)]
+
     def problems() -> Iterator[str]:
         items = splits.items()
         for i, (name, windows) in enumerate(items):
             for other_name, other in items[i + 1 :]:
                 groups = set(windows.group.tolist()) & set(other.group.tolist())
                 if groups:
-                    yield f"groups {sorted(groups)} are in {name} and in {other_name}"
+                    yield f"groups {titles(groups)} are in {name} and in {other_name}"
                 shared = set(_hashes(windows.x)) & set(_hashes(other.x))
                 if shared:
                     yield f"{len(shared)} windows are in {name} and in {other_name}"
 
-    groups = (f"{name} {sorted(set(w.group.tolist()))}" for name, w in splits.items())
+    groups = (f"{name} {titles(set(w.group.tolist()))}" for name, w in splits.items())
     return "groups " + ", ".join(groups), problems()
 
 

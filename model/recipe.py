@@ -133,6 +133,7 @@ class NetworkConfig:
 class AugmentConfig:
     """How training windows are varied; see model.augment."""
 
+    kind: str  # 'inertial': accelerometer and gyroscope; 'signal': any channels
     speed: float  # windows are played 1/speed to speed times as fast
     mirror: bool  # exchange left and right wrists at random
     rotation_degrees: float  # standard deviation of a rotation about a random axis
@@ -231,12 +232,33 @@ def _check(recipe: Recipe, where: str) -> None:
     if any(s <= 0 for s in recipe.features.scale):
         raise ConfigError(f"{where}: features.scale: every value must be above 0")
     _check_source(recipe.dataset, where)
+    _check_augment(recipe.augment, channels, where)
     both = set(recipe.dataset.val_groups) & set(recipe.dataset.test_groups)
     if both:
         raise ConfigError(
             f"{where}: dataset: groups {sorted(both, key=str)} are in val_groups and in "
             "test_groups; a group belongs to one split"
         )
+
+
+def _check_augment(augment: AugmentConfig, channels: int, where: str) -> None:
+    """What does not fit the channels is refused, not ignored."""
+    if augment.kind not in ("inertial", "signal"):
+        raise ConfigError(
+            f"{where}: augment.kind: unknown kind {augment.kind!r}; known: inertial, signal"
+        )
+    if augment.kind == "inertial" and channels != 6:
+        raise ConfigError(
+            f"{where}: augment.kind: 'inertial' needs 6 channels, accelerometer x, y, z and "
+            f"gyroscope x, y, z; got {channels}; use 'signal'"
+        )
+    if augment.kind == "signal" and (augment.mirror or augment.rotation_degrees):
+        raise ConfigError(
+            f"{where}: augment: mirror and rotation_degrees are for the kind 'inertial'; set "
+            "mirror = false and rotation_degrees = 0.0"
+        )
+    if augment.speed < 1:
+        raise ConfigError(f"{where}: augment.speed: expected at least 1, got {augment.speed:g}")
 
 
 def _check_source(dataset: DatasetConfig, where: str) -> None:
