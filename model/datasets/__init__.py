@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from model.datasets import csv_folder, edge_impulse, numpy_file, seglearn_watch, wav_folder
+from model.datasets import (
+    csv_folder,
+    edge_impulse,
+    numpy_file,
+    seglearn_watch,
+    sklearn_digits,
+    wav_folder,
+)
 from model.datasets.base import Dataset
 from model.errors import ConfigError
 from model.recipe import DatasetConfig
@@ -14,6 +21,7 @@ SOURCES: dict[str, Callable[[DatasetConfig], Dataset]] = {
     "edge_impulse": edge_impulse.load,
     "numpy_file": numpy_file.load,
     "seglearn_watch": seglearn_watch.load,
+    "sklearn_digits": sklearn_digits.load,
     "wav_folder": wav_folder.load,
 }
 
