@@ -20,13 +20,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from model.augment import WindowSampler
+from model.datasets import SOURCES, load_dataset
 from model.datasets import folder as folder_module
-from model.datasets import load_dataset
-from model.datasets.base import Dataset
+from model.datasets.base import Dataset, Recording
 from model.errors import ConfigError, DataError
 from model.features import split_windows
 from model.recipe import (
     RECIPES,
+    AugmentConfig,
     CsvFolderConfig,
     DatasetConfig,
     EdgeImpulseConfig,
@@ -36,6 +38,7 @@ from model.recipe import (
     load_recipe,
 )
 
+ROOT = Path(__file__).parents[1]
 KEY = b"a key for tests"
 
 
@@ -578,3 +581,57 @@ def test_a_recipe_names_a_source_with_its_table(tmp_path: Path) -> None:
 def test_a_wrong_table_says_what_and_where(old: str, new: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=words):
         _recipe(tmp_path, (old, new))
+
+
+def _examples() -> dict[str, str]:
+    """Source -> its example in the README of the sources."""
+    text = (ROOT / "model/datasets/README.md").read_text()
+    blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    return {re.findall(r'source = "(\w+)"', block)[0]: block for block in blocks}
+
+
+@pytest.mark.parametrize("source", [s for s in SOURCES if s in DatasetConfig.__dataclass_fields__])
+def test_the_examples_of_the_readme_are_recipes(source: str, tmp_path: Path) -> None:
+    text = (RECIPES / "motion.toml").read_text()
+    start, end = text.index("[dataset]"), text.index("[checks]")
+    (tmp_path / "own.toml").write_text(text[:start] + _examples()[source] + text[end:])
+    dataset = load_recipe(str(tmp_path / "own.toml")).dataset
+    assert dataset.source == source
+    assert getattr(dataset, source) is not None
+
+
+# --- digits ------------------------------------------------------------------------------------
+
+
+def test_digits_are_read_and_split_at_random() -> None:
+    recipe = load_recipe("digits")
+    dataset = load_dataset(recipe.dataset)
+    assert len(dataset.recordings) == 1797
+    first = dataset.recordings[0]  # a zero
+    assert first.label == 0
+    assert first.values[0].tolist() == [0, 0, 5, 13, 9, 1, 0, 0]
+    assert {r.group for r in dataset.recordings} == set(range(10))
+    assert load_dataset(recipe.dataset).recordings[7].group == dataset.recordings[7].group
+
+
+def test_augmentation_of_any_channels_keeps_whole_recordings() -> None:
+    values = np.arange(24, dtype=np.float32).reshape(8, 3)
+    recording = Recording(values=values, label=1, group=0)
+    config = AugmentConfig(
+        kind="signal", speed=1.0, mirror=False, rotation_degrees=0.0, gain=0.0, noise=0.0
+    )
+    x, y = WindowSampler([recording], [0.0] * 3, [2.0] * 3, 8, config, 1).batch(4)
+    assert np.array_equal(x, np.broadcast_to(values / 2, (4, 8, 3)))
+    assert y.tolist() == [1] * 4
+    louder = dataclasses.replace(config, gain=0.3)
+    x, _ = WindowSampler([recording], [0.0] * 3, [1.0] * 3, 8, louder, 1).batch(4)
+    ratio = x[:, 1:] / values[1:]
+    assert np.allclose(ratio, ratio[:, :1, :1])
+    assert len(np.unique(ratio[:, 0, 0].round(4))) == 4
+
+
+def test_augmentation_of_inertial_data_needs_six_channels(tmp_path: Path) -> None:
+    text = (RECIPES / "digits.toml").read_text()
+    (tmp_path / "own.toml").write_text(text.replace('kind = "signal"', 'kind = "inertial"'))
+    with pytest.raises(ConfigError, match="'inertial' needs 6 channels.*got 8; use 'signal'"):
+        load_recipe(str(tmp_path / "own.toml"))
