@@ -13,7 +13,12 @@ from host_tools.readme import PICTURE, README, stored_results, with_numbers
 
 ROOT = Path(__file__).parents[1]
 TEXT = README.read_text("utf-8")
-DOCUMENTS = [README, ROOT / "DESIGN.md", ROOT / "boards/README.md"]
+DOCUMENTS = [
+    README,
+    ROOT / "DESIGN.md",
+    ROOT / "boards/README.md",
+    ROOT / "model/datasets/README.md",
+]
 
 
 def test_numbers_are_the_recorded_ones() -> None:

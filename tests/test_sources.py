@@ -615,7 +615,7 @@ def test_digits_are_read_and_split_at_random() -> None:
 
 
 def test_augmentation_of_any_channels_keeps_whole_recordings() -> None:
-    values = np.arange(24, dtype=np.float32).reshape(8, 3)
+    values = np.arange(24, dtype=np.float32).reshape(8, 3) ** 2
     recording = Recording(values=values, label=1, group=0)
     config = AugmentConfig(
         kind="signal", speed=1.0, mirror=False, rotation_degrees=0.0, gain=0.0, noise=0.0
