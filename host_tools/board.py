@@ -102,11 +102,13 @@ def load_board(board_id: str) -> Board:
 
 
 def _with_kernels(board: Board, kernels: str) -> Board:
-    known = sorted(path.name for path in KERNELS_DIR.iterdir() if path.is_dir())
+    known = {path.name for path in KERNELS_DIR.iterdir() if path.is_dir()}
+    if board.toolchain:  # this computer's compiler takes the twins in C of any set
+        known &= {"ref", board.kernels, board.upload.kernels if board.upload else board.kernels}
     if kernels not in known:
         raise UsageError(
             f"board '{board.id}-{kernels}': no kernels '{kernels}'{_closest(kernels, known)}; "
-            f"known kernels: {', '.join(known)}"
+            f"it takes {', '.join(sorted(known))}"
         )
     return replace(board, kernels=kernels)
 
