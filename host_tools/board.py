@@ -107,7 +107,7 @@ def _with_kernels(board: Board, kernels: str) -> Board:
         known &= {"ref", board.kernels, board.upload.kernels if board.upload else board.kernels}
     if kernels not in known:
         raise UsageError(
-            f"board '{board.id}-{kernels}': no kernels '{kernels}'{_closest(kernels, known)}; "
+            f"board '{board.id}-{kernels}': no kernels '{kernels}'{_closest(kernels, sorted(known))}; "
             f"it takes {', '.join(sorted(known))}"
         )
     return replace(board, kernels=kernels)
