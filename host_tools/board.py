@@ -107,8 +107,8 @@ def _with_kernels(board: Board, kernels: str) -> Board:
         known &= {"ref", board.kernels, board.upload.kernels if board.upload else board.kernels}
     if kernels not in known:
         raise UsageError(
-            f"board '{board.id}-{kernels}': no kernels '{kernels}'{_closest(kernels, sorted(known))}; "
-            f"it takes {', '.join(sorted(known))}"
+            f"board '{board.id}-{kernels}': no kernels '{kernels}'"
+            f"{_closest(kernels, sorted(known))}; it takes {', '.join(sorted(known))}"
         )
     return replace(board, kernels=kernels)
 
