@@ -141,6 +141,60 @@ def test_machine_code_equals_tflite_micro(
     assert report["equal"] == report["cases"] == 2
 
 
+def _with_sum(rng: np.random.Generator, weights: IntArray, target: int) -> IntArray:
+    """int8 inputs whose weighted sum is `target`."""
+    inputs = rng.integers(-128, 128, len(weights))
+    missing = target - int(inputs @ weights)
+    for tap in np.argsort(-np.abs(weights)):
+        if weights[tap]:
+            step = int(missing / int(weights[tap]))
+            step = min(max(step, -128 - int(inputs[tap])), 127 - int(inputs[tap]))
+            inputs[tap] += step
+            missing -= step * int(weights[tap])
+    assert missing == 0
+    return inputs
+
+
+@pytest.mark.parametrize("kind", ["convolution", "dense"])
+def test_sums_at_the_steps_of_the_output(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a product that is short by a bit would show, as random inputs seldom do."""
+    monkeypatch.setattr(command, "BUILD", tmp_path)
+    rng, depth, count = np.random.default_rng(3), 700, 20
+    if kind == "dense":
+        model = dense_layers(rng, [(64, depth, count)])
+    else:
+        layer = Layer(size=(8, 8), channels=depth, outputs=count, largest=127)
+        model = convolutions(rng, [layer])
+    graph = parse_model(model)
+    p = compile_graph(graph)[0].params
+    weights = p.weights.reshape(count, depth).astype(np.int64)
+    changes = find_changes(p, weights)
+    assert changes is not None
+    zero = p.bias + p.input_offset * weights.sum(axis=1)
+    cases = []
+    for case in range(CASES):
+        channel = case % count
+        steps = changes.starts[channel][:256:4] - case % 2  # at a step, and just before one
+        steps = np.clip(steps, changes.least[channel], changes.most[channel]) - zero[channel]
+        cases.append([_with_sum(rng, weights[channel], int(s)) for s in steps])
+    shape = graph.tensors[graph.inputs[0]].shape
+    golden = make_golden(model, [np.array(cases, np.int8).reshape(CASES, *shape)])
+    out_dir = tmp_path / kind
+    write_bytes(out_dir / "model.tflite", model)
+    save_golden(out_dir / "golden.npz", golden)
+    gen = out_dir / "gen" / "xtensa"
+    manifest = compile_model(model, golden, gen, name=kind, settings={}, kernels="xtensa")
+    assert kind == "dense" or "NN_EXACT" in (gen / "model.c").read_text()
+    host = HostModel(gen, manifest)
+    for case in range(CASES):
+        got = host.run(golden.case_inputs(case))
+        assert np.array_equal(got[0], golden.case_outputs(case)[0]), case
+    assert command.main(["build", kind, "qemu_xtensa"]) == 0
+    assert command.main(["parity", kind, "qemu_xtensa"]) == 0
+
+
 def test_loops_begin_within_an_aligned_word(tmp_path: Path) -> None:
     """As the processor wants it of LOOP; the emulators do not mind."""
     sources = sorted((KERNELS / "xtensa").glob("*.S"))
