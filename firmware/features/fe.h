@@ -48,17 +48,19 @@ typedef struct {
 
 /* Analysis window, real FFT and filter bank. */
 typedef struct {
-    int32_t length;            /* samples in a frame, at most points; zeros fill the rest */
+    int32_t length;            /* samples in a frame, even, at most points; zeros fill the rest */
     int32_t points;            /* of the FFT: a power of two, 16 .. 4096 */
     int32_t filters;           /* columns that come from the bank */
     const int16_t *window;     /* [length] Q15 */
     const int16_t *twiddles;   /* [points / 2][2] Q15: cos and -sin of 2 pi k / points */
     const fe_filter_t *bank;   /* [filters] */
     const uint16_t *weights;   /* of all filters, one after the other, 2^15 is 1 */
-    const uint16_t *logarithm; /* [65] log2(1 + i / 64) in Q16, the last one saturated */
+    const uint16_t *logarithm; /* [65] log2(1 + i / 64) in Q15 */
 } fe_spectrum_t;
 
 typedef struct fe_config fe_config_t;
+
+#define FE_STATISTICS 5 /* columns of `spectral` before its bands */
 
 /* A kind of front end is its function: fe_push_raw, fe_push_spectral or fe_push_logmel. */
 typedef bool fe_push_t(const fe_config_t *fe, void *state, const int16_t *sample,
@@ -70,11 +72,13 @@ struct fe_config {
     int32_t window;           /* sample instants in one network input */
     int32_t hop;              /* sample instants from one network input to the next, <= window */
     int32_t rows, columns;    /* of the feature frame; the network input is [rows, columns] */
-    int32_t frame_hop;        /* samples from one frame of the spectrum to the next; 0: raw */
+    int32_t frame;            /* logmel: sample instants in a frame; else window */
+    int32_t frame_hop;        /* logmel: from one frame to the next; else hop */
+    int32_t rows_hop;         /* logmel: frames from one network input to the next */
+    int32_t segment_hop;      /* spectral: sample instants from one FFT to the next */
     int32_t remove_mean;      /* spectral: 1 takes a channel's mean away first */
     int32_t reciprocal;       /* spectral: 2^30 / window, rounded */
-    int32_t log_window;       /* spectral: log2(window) in Q8, rounded */
-    const fe_scale_t *scales; /* [columns] */
+    const fe_scale_t *scales; /* [columns]; spectral: [rows * columns] */
     const fe_spectrum_t *spectrum; /* NULL: raw */
 };
 
@@ -85,14 +89,16 @@ typedef struct {
     int32_t next;      /* where the ring of samples goes on */
     int32_t rows_due;  /* logmel: frames until the next network input */
     int32_t row;       /* logmel: where the ring of rows goes on */
+    int32_t unused;    /* what follows is aligned to 8 */
 } fe_state_t;
 
 #define FE_ROUND_UP(bytes) (((bytes) + 7u) / 8u * 8u)
 #define FE_BINS_BYTES(points) (8u * ((points) / 2u + 1u))
 #define FE_RAW_STATE_BYTES(channels, window)                                                       \
     (sizeof(fe_state_t) + FE_ROUND_UP(2u * (channels) * (window)))
-#define FE_SPECTRAL_STATE_BYTES(channels, window, points)                                          \
-    (sizeof(fe_state_t) + 2u * FE_BINS_BYTES(points) + FE_ROUND_UP(2u * (channels) * (window)))
+#define FE_SPECTRAL_STATE_BYTES(channels, window, points, filters)                                 \
+    (sizeof(fe_state_t) + FE_BINS_BYTES(points) + 8u * (filters) +                                 \
+     FE_ROUND_UP(2u * (channels) * (window)))
 #define FE_LOGMEL_STATE_BYTES(length, points, rows, columns)                                       \
     (sizeof(fe_state_t) + FE_BINS_BYTES(points) +                                                  \
      FE_ROUND_UP(2u * (length) + 2u * (rows) * (columns)))
@@ -115,7 +121,8 @@ void fe_trace(void *state, fe_trace_t *trace);
 /* Add bytes to a stage's hash; for FE_STAGE_INPUT. */
 void fe_trace_add(fe_trace_t *trace, fe_stage_t stage, const void *data, size_t bytes);
 
-/* Kinds. */
+/* Kinds: raw scales samples; spectral has a row of statistics and band energies for each channel;
+ * logmel has a row of log2 of mel energies for each frame. Their files say more. */
 fe_push_t fe_push_raw, fe_push_spectral, fe_push_logmel;
 
 #endif
