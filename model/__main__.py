@@ -18,8 +18,11 @@ from rich.table import Table
 
 from model.checks import CheckResult, run_checks
 from model.datasets import load_dataset
+from model.datasets.base import Dataset
 from model.errors import DataError, ModelSideError
-from model.features import Splits, Windows, split_windows
+from model.features import Splits, Windows, device_samples, split_groups, split_windows
+from model.features.design import recipe_front_end
+from model.features.library import Extractor
 from model.files import write_arrays, write_json
 from model.recipe import Recipe, load_recipe, recipe_names
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from model.train import Progress
 
 BUILD = Path("build")
+FIELDS = ("features", "feature_scale", "y", "group")  # of a split in features.npz
 console = Console()
 
 
@@ -48,10 +52,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def check(recipe: Recipe, out_dir: Path) -> None:
-    """Run the data checks; write dataset.json and features.npz when all pass."""
+    """Run the data checks; write dataset.json, features.npz and samples.npz when all pass."""
     dataset = load_dataset(recipe.dataset)
-    splits = split_windows(dataset, recipe.dataset, recipe.features)
-    results = run_checks(dataset, splits, recipe.checks)
+    extractor = Extractor(recipe_front_end(recipe))
+    _check_channels(dataset, recipe)
+    splits = split_windows(dataset, recipe.dataset, extractor)
+    results = run_checks(dataset, splits, recipe.checks, recipe.features.lsb)
     _print_checks(results)
     if failed := [r for r in results if r.problems]:
         raise DataError(
@@ -59,11 +65,13 @@ def check(recipe: Recipe, out_dir: Path) -> None:
             + "; ".join(f"{r.name}: {r.problems[0]}" for r in failed)
         )
     arrays = {
-        f"{name}_{field}": getattr(windows, field)
+        f"{name}_{field}": np.asarray(getattr(windows, field))
         for name, windows in splits.items()
-        for field in ("x", "y", "group")
+        for field in FIELDS
     }
     write_arrays(out_dir / "features.npz", arrays)
+    test = split_groups(dataset, recipe.dataset)["test"]
+    write_arrays(out_dir / "samples.npz", device_samples(dataset, extractor, test))
     classes = len(dataset.labels)
     write_json(
         out_dir / "dataset.json",
@@ -88,13 +96,27 @@ def check(recipe: Recipe, out_dir: Path) -> None:
     )
 
 
+def _check_channels(dataset: Dataset, recipe: Recipe) -> None:
+    """The front end needs the channels before any check can say more."""
+    if (got := len(dataset.channels)) != (expected := len(recipe.checks.channels)):
+        raise DataError(
+            f"{recipe.name}: the source has {got} channels {list(dataset.channels)}, expected "
+            f"{expected} (checks.channels)"
+        )
+
+
 def load_splits(out_dir: Path) -> Splits:
     """The windows that `check` wrote."""
     path = out_dir / "features.npz"
     try:
         with np.load(path, allow_pickle=False) as stored:
             parts = {
-                name: Windows(**{f: stored[f"{name}_{f}"] for f in ("x", "y", "group")})
+                name: Windows(
+                    features=stored[f"{name}_features"],
+                    feature_scale=float(stored[f"{name}_feature_scale"]),
+                    y=stored[f"{name}_y"],
+                    group=stored[f"{name}_group"],
+                )
                 for name in ("train", "val", "test")
             }
     except (OSError, KeyError, ValueError) as error:

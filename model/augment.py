@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.datasets.base import Recording
+from model.features.library import Extractor
 from model.recipe import AugmentConfig
 
 Float = npt.NDArray[np.float32]
@@ -25,24 +26,24 @@ class WindowSampler:
     def __init__(
         self,
         recordings: Sequence[Recording],
-        offset: Sequence[float],
-        scale: Sequence[float],
-        window: int,
+        extractor: Extractor,
         config: AugmentConfig,
         seed: int,
     ) -> None:
-        shift, factor = np.array(offset, np.float32), np.array(scale, np.float32)
-        scaled = [(r.values - shift) / factor for r in recordings]
-        self._lengths = np.array([len(v) for v in scaled])
+        self._lengths = np.array([len(r.values) for r in recordings])
         self._starts = np.concatenate([[0], np.cumsum(self._lengths)[:-1]])
-        self._samples = np.concatenate(scaled).astype(np.float32)
+        self._samples = np.concatenate([r.values for r in recordings]).astype(np.float32)
         self._labels = np.array([r.label for r in recordings])
-        self._window = window
+        self._extractor = extractor
+        self._window = extractor.front_end.window
         self._config = config
         self._rng = np.random.default_rng(seed)
 
     def batch(self, size: int) -> tuple[Float, npt.NDArray[np.int64]]:
-        """(windows [size, window, channels], labels [size]) at random places of recordings."""
+        """(network inputs [size, rows, columns], labels [size]) of random places of recordings.
+
+        Samples are varied in their units; then the front end sees what a sensor would give.
+        """
         which = self._rng.integers(len(self._lengths), size=size)
         windows, speed = self._cut(which)
         if self._config.kind == "inertial":
@@ -50,9 +51,9 @@ class WindowSampler:
         else:
             gain = self._rng.standard_normal((size, 1, 1)) * self._config.gain
             varied = windows * np.exp(gain).astype(np.float32)
-        noise = self._config.noise * self._rng.random((size, 1, 1))
+        noise = np.asarray(self._config.noise) * self._rng.random((size, 1, 1))
         noisy = varied + noise * self._rng.standard_normal(varied.shape)
-        return noisy.astype(np.float32), self._labels[which].astype(np.int64)
+        return self._extractor.real(noisy), self._labels[which].astype(np.int64)
 
     def _vary_inertial(self, windows: Float, speed: Float) -> Float:
         """Mirrored, rotated and scaled windows [size, window, 6]."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,12 +24,18 @@ class CheckResult:
     problems: tuple[str, ...]
 
 
-def run_checks(dataset: Dataset, splits: Splits, config: CheckConfig) -> list[CheckResult]:
-    """All checks, in the order in which their failures are most useful to read."""
+def run_checks(
+    dataset: Dataset, splits: Splits, config: CheckConfig, lsb: Sequence[float]
+) -> list[CheckResult]:
+    """All checks, in the order in which their failures are most useful to read.
+
+    `lsb` is features.lsb, a step of the sensor for each channel.
+    """
     checks: list[tuple[str, Callable[[], tuple[str, Iterator[str]]]]] = [
         ("rate and channels", lambda: _rate(dataset, config)),
         ("non-finite values", lambda: _non_finite(dataset)),
         ("ranges", lambda: _ranges(dataset, config)),
+        ("sensor range", lambda: _sensor_range(dataset, lsb)),
         ("gaps", lambda: _gaps(dataset, config)),
         ("duplicates", lambda: _duplicates(dataset, splits)),
         ("leaks between splits", lambda: _leaks(dataset, splits)),
@@ -88,6 +94,24 @@ def _ranges(dataset: Dataset, config: CheckConfig) -> tuple[str, Iterator[str]]:
         for n, a, b, u in zip(dataset.channels, low, high, config.units, strict=True)
     )
     return ", ".join(spans), problems()
+
+
+def _sensor_range(dataset: Dataset, lsb: Sequence[float]) -> tuple[str, Iterator[str]]:
+    """Whether int16 holds every sample; rounding is half a step, so is the tolerance."""
+    high = np.asarray(lsb) * 32767.5
+    outside = [np.abs(r.values) >= high for r in dataset.recordings]
+    counts = np.array([o.sum(axis=0) for o in outside]).sum(axis=0)
+
+    def problems() -> Iterator[str]:
+        for c, name in enumerate(dataset.channels):
+            if counts[c]:
+                yield (
+                    f"channel {name}: {counts[c]} samples are beyond {high[c]:.3g}, where a sensor "
+                    f"with steps of {lsb[c]:g} saturates; set a larger features.lsb"
+                )
+
+    samples = sum(len(r.values) for r in dataset.recordings)
+    return f"{counts.sum()} of {samples * len(lsb)} values saturate", problems()
 
 
 def _gaps(dataset: Dataset, config: CheckConfig) -> tuple[str, Iterator[str]]:

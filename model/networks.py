@@ -22,20 +22,20 @@ layers = keras.layers
 __all__ = ["NETWORKS", "build_network", "keras", "tf"]
 
 
-def build_network(config: NetworkConfig, window: int, channels: int, classes: int) -> Any:
-    """A Keras model: [1, window, 1, channels] scaled samples -> [1, classes] probabilities."""
+def build_network(config: NetworkConfig, rows: int, columns: int, classes: int) -> Any:
+    """A Keras model: [1, rows, 1, columns] features -> [1, classes] probabilities."""
     if config.kind not in NETWORKS:
         raise ConfigError(
             f"network.kind: unknown network {config.kind!r}; known: {', '.join(NETWORKS)}"
         )
     if not len(config.filters) == len(config.kernels) == len(config.strides):
         raise ConfigError("network: filters, kernels and strides need one entry a convolution")
-    source = layers.Input((window, 1, channels), name="window")
+    source = layers.Input((rows, 1, columns), name="window")
     features = NETWORKS[config.kind](config, source)
-    rows = features.shape[1]
-    if rows % config.segments:
-        raise ConfigError(f"network.segments: {config.segments} does not divide {rows} rows")
-    pooled = layers.AveragePooling2D((rows // config.segments, 1), name="segments")(features)
+    left = features.shape[1]
+    if left % config.segments:
+        raise ConfigError(f"network.segments: {config.segments} does not divide {left} rows")
+    pooled = layers.AveragePooling2D((left // config.segments, 1), name="segments")(features)
     flat = layers.Dropout(config.dropout)(layers.Flatten()(pooled))
     logits = layers.Dense(classes, name="logits")(flat)
     return keras.Model(source, layers.Softmax(name="probabilities")(logits))

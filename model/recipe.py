@@ -105,14 +105,38 @@ class CheckConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FeatureConfig:
-    """How recordings become network inputs."""
+class SpectralConfig:
+    """Statistics and band energies of each channel; see firmware/features/fe_push_spectral.c."""
 
-    kind: str  # 'raw': windows of samples, each channel scaled
+    points: int  # of the FFT; segments of so many samples overlap by half
+    remove_mean: bool  # of each channel, before all but the column `mean`
+    band_edges_hz: tuple[float, ...]  # a band between each two
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogmelConfig:
+    """Mel energies of frames of one channel; see firmware/features/fe_push_logmel.c."""
+
+    frame_ms: float
+    hop_ms: float  # from one frame to the next
+    points: int  # of the FFT
+    low_hz: float
+    high_hz: float
+    mels: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureConfig:
+    """How recordings become network inputs; a kind but 'raw' has a table of its own name."""
+
+    kind: str  # 'raw': windows of samples, each channel scaled; 'spectral'; 'logmel'
     window: int  # samples
     hop: int  # samples
-    offset: tuple[float, ...]  # per channel: input = (sample - offset) / scale
+    lsb: tuple[float, ...]  # per channel: its unit for each step of the sensor's int16
+    offset: tuple[float, ...]  # per column, or one for all: input = (value - offset) / scale
     scale: tuple[float, ...]
+    spectral: SpectralConfig | None = None
+    logmel: LogmelConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +162,7 @@ class AugmentConfig:
     mirror: bool  # exchange left and right wrists at random
     rotation_degrees: float  # standard deviation of a rotation about a random axis
     gain: float  # standard deviation of the log of the amplitude
-    noise: float  # largest standard deviation of added noise, in scaled units
+    noise: tuple[float, ...]  # per channel, in its unit: largest standard deviation of added noise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,8 +242,8 @@ def _check(recipe: Recipe, where: str) -> None:
         ("checks", "minimum"),
         ("checks", "maximum"),
         ("checks", "max_step"),
-        ("features", "offset"),
-        ("features", "scale"),
+        ("features", "lsb"),
+        ("augment", "noise"),
     ):
         got = len(getattr(getattr(recipe, section), field))
         if got != channels:
@@ -229,8 +253,11 @@ def _check(recipe: Recipe, where: str) -> None:
             )
     if recipe.features.window < 1 or not 1 <= recipe.features.hop <= recipe.features.window:
         raise ConfigError(f"{where}: features: expected 1 <= hop <= window")
-    if any(s <= 0 for s in recipe.features.scale):
-        raise ConfigError(f"{where}: features.scale: every value must be above 0")
+    for key in ("lsb", "scale"):
+        if not all(0 < s < math.inf for s in getattr(recipe.features, key)):
+            raise ConfigError(f"{where}: features.{key}: every value must be above 0")
+    if not all(map(math.isfinite, recipe.features.offset)):
+        raise ConfigError(f"{where}: features.offset: every value must be finite")
     _check_source(recipe.dataset, where)
     _check_augment(recipe.augment, channels, where)
     both = set(recipe.dataset.val_groups) & set(recipe.dataset.test_groups)

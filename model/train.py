@@ -19,6 +19,8 @@ from model.datasets.base import Dataset
 from model.errors import ConfigError, ModelSideError
 from model.evaluate import Metrics, evaluate
 from model.features import Windows, make_windows
+from model.features.design import recipe_front_end
+from model.features.library import Extractor
 from model.networks import build_network, keras, tf
 from model.recipe import Recipe
 
@@ -53,7 +55,7 @@ def make_deterministic(seed: int) -> None:
 
 
 def images(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """[n, window, channels] -> [n, window, 1, channels], the network's input."""
+    """[n, rows, columns] -> [n, rows, 1, columns], the network's input."""
     return x[:, :, None, :]
 
 
@@ -114,9 +116,7 @@ def make_sampler(recipe: Recipe, dataset: Dataset, groups: set[int], seed: int) 
     """Augmented batches from the recordings of some groups."""
     return WindowSampler(
         [r for r in dataset.recordings if r.group in groups],
-        recipe.features.offset,
-        recipe.features.scale,
-        recipe.features.window,
+        Extractor(recipe_front_end(recipe)),
         recipe.augment,
         seed,
     )
@@ -124,9 +124,8 @@ def make_sampler(recipe: Recipe, dataset: Dataset, groups: set[int], seed: int) 
 
 def new_network(recipe: Recipe, dataset: Dataset) -> Any:
     """An untrained network of the recipe."""
-    return build_network(
-        recipe.network, recipe.features.window, len(dataset.channels), len(dataset.labels)
-    )
+    front_end = recipe_front_end(recipe)
+    return build_network(recipe.network, front_end.rows, front_end.columns, len(dataset.labels))
 
 
 def train_network(
@@ -195,12 +194,13 @@ def cross_validate(recipe: Recipe, folds: int, repeats: int, progress: Progress)
     if not 2 <= folds <= len(groups):
         raise ConfigError(f"CV={folds}: expected 2 to {len(groups)}, the number of groups")
     classes = len(dataset.labels)
+    extractor = Extractor(recipe_front_end(recipe))
     results = []
     for part in np.array_split(np.random.RandomState(0).permutation(groups), folds):
         test_groups = {int(g) for g in part}
         train_groups = {int(g) for g in groups} - test_groups
         train_windows, test_windows = (
-            make_windows(dataset, recipe.features, side) for side in (train_groups, test_groups)
+            make_windows(dataset, extractor, side) for side in (train_groups, test_groups)
         )
         forest = evaluate_baselines(train_windows, test_windows, classes, recipe.train.seed)
         for seed in range(recipe.train.seed, recipe.train.seed + repeats):

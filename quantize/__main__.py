@@ -115,6 +115,7 @@ def emit(name: str, flash_bytes: int | None) -> None:
         settings=recipe.as_dict() if recipe else {},
         labels=labels,
         flash_bytes=flash_bytes,
+        recipe=recipe,
     )
     for kernels, manifest in manifests.items():
         print(

@@ -16,12 +16,14 @@ from model.__main__ import load_splits, training_progress
 from model.datasets import load_dataset
 from model.evaluate import Metrics, evaluate
 from model.features import Windows
+from model.features.design import feature_text
+from model.features.library import quantise_features
 from model.files import write_arrays, write_bytes, write_json
 from model.recipe import Recipe
+from quantize.emit_features import input_requant
 from quantize.errors import QuantizeError
 from quantize.golden import Golden, make_golden, save_golden
 from quantize.ops.base import Int8Array
-from quantize.scheme import quantize
 from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
 
@@ -43,7 +45,8 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
     calibration = ptq.representative_windows(
         splits.train, recipe.quantisation.calibration_windows, recipe.train.seed
     )
-    models = {"ptq": ptq.convert_int8(network, calibration)}
+    features = feature_text(recipe)
+    models = {"ptq": ptq.convert_int8(network, calibration, features)}
     _check_weights(recipe, models["ptq"])
     report = ptq.calibration_report(network, calibration, parse_model(models["ptq"]))
     sampler = training.make_sampler(
@@ -51,7 +54,7 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
     )
     with training_progress("QAT", recipe.quantisation.qat_steps) as progress:
         quantised = qat.train_quantised(network, calibration, sampler, splits.val, recipe, progress)
-    models["qat"] = ptq.convert_int8(quantised, calibration)
+    models["qat"] = ptq.convert_int8(quantised, calibration, features)
     fidelity = qat.measure_fidelity(quantised, parse_model(models["qat"]), splits.val)
     qat.check_fidelity(fidelity, recipe)
 
@@ -89,12 +92,11 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
 
 
 def quantised_inputs(model: bytes, windows: Windows) -> Int8Array:
-    """Windows as the model's int8 input [n, *shape without batch ... with batch 1]."""
+    """Windows as the model's int8 input [n, *shape with batch 1], as firmware computes it."""
     graph = parse_model(model)
-    tensor = graph.tensors[graph.inputs[0]]
-    if tensor.quant is None:
-        raise QuantizeError("the model's input is not quantised")
-    return quantize(windows.x, tensor.quant).reshape(len(windows.x), *tensor.shape)
+    requant = input_requant(graph, windows.feature_scale)
+    rows = quantise_features(windows.features, **asdict(requant))
+    return rows.reshape(len(rows), *graph.tensors[graph.inputs[0]].shape)
 
 
 def _golden(model: bytes, windows: Windows) -> Golden:

@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from model import __version__
+from model.features.design import recipe_front_end
 from model.files import write_json, write_text
+from model.recipe import Recipe
 from quantize.emit_array import emit_array
 from quantize.emit_c import (
     GoldenCases,
@@ -23,6 +25,7 @@ from quantize.emit_c import (
     safe_name,
     step_constants,
 )
+from quantize.emit_features import check_features, describe_features, emit_features
 from quantize.errors import ModelError, QuantizeError
 from quantize.fold import Folding, fold_channels
 from quantize.golden import Golden
@@ -67,10 +70,12 @@ def compile_sets(
     settings: Mapping[str, object],
     labels: Sequence[str] = (),
     flash_bytes: int | None = None,
+    recipe: Recipe | None = None,
 ) -> dict[str, dict[str, object]]:
     """Fill a folder for each set of kernels, a key of KERNEL_SETS; returns their manifests.
 
-    `flash_bytes` bounds the constants (quantize.lowering.lower).
+    `flash_bytes` bounds the constants (quantize.lowering.lower). With the recipe that the model was
+    made of, its front end is written as well.
     Raises ModelError or UnsupportedOperator before anything is written.
     """
     digest = hashlib.sha256(model).hexdigest()
@@ -86,7 +91,13 @@ def compile_sets(
     run_id = _run_id(digest, settings)
     inputs, outputs = golden.rows(range(min(GOLDEN_IN_FIRMWARE, len(golden))))
     array = emit_array(model, name=name, sha256=digest, tflm_arena_bytes=tflm_arena)
+    front_end = recipe_front_end(recipe) if recipe else None
+    if recipe is not None:
+        check_features(model, recipe)
+    rate = recipe.checks.sample_rate_hz if recipe else 0.0
+    front = emit_features(front_end, graph, name=name, sample_rate_hz=rate)
     common = {
+        "features": describe_features(front_end, graph) if front_end else None,
         "name": safe_name(name),
         "model_sha256": digest,
         "model_bytes": len(model),
@@ -104,14 +115,18 @@ def compile_sets(
     for kernels, folder in folders.items():
         lowered = lower(graph, steps, kernels, flash_bytes if kernels != "ref" else None)
         plan = plan_arena(graph, lowered)
-        files = array | emit_model(
-            graph,
-            lowered,
-            plan,
-            GoldenCases(inputs=inputs, outputs=outputs),
-            name=name,
-            sha256=digest,
-            run_id=run_id,
+        files = (
+            array
+            | front
+            | emit_model(
+                graph,
+                lowered,
+                plan,
+                GoldenCases(inputs=inputs, outputs=outputs),
+                name=name,
+                sha256=digest,
+                run_id=run_id,
+            )
         )
         manifests[kernels] = _manifest(graph, lowered, plan) | common | {"kernels": kernels}
         for file, text in files.items():

@@ -13,6 +13,9 @@ from model.networks import keras, tf
 from model.quiet import captured_stderr
 from model.train import images
 from quantize.tflite.graph import Graph
+from quantize.tflite.reader import FEATURES_ENTRY
+
+from tensorflow.lite.tools import flatbuffer_utils  # isort: skip
 
 
 def representative_windows(train: Windows, count: int, seed: int) -> npt.NDArray[np.float32]:
@@ -24,8 +27,11 @@ def representative_windows(train: Windows, count: int, seed: int) -> npt.NDArray
     return images(train.x[np.concatenate(chosen)])
 
 
-def convert_int8(network: Any, windows: npt.NDArray[np.float32]) -> bytes:
-    """A Keras network, plain or quantisation-aware, to .tflite with int8 input and output."""
+def convert_int8(network: Any, windows: npt.NDArray[np.float32], features: str) -> bytes:
+    """A Keras network, plain or quantisation-aware, to .tflite with int8 input and output.
+
+    `features` goes into the file's metadata, so that its hash stands for the front end as well.
+    """
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [_single(network).get_concrete_function()], network
     )
@@ -34,8 +40,20 @@ def convert_int8(network: Any, windows: npt.NDArray[np.float32]) -> bytes:
     converter.inference_input_type = converter.inference_output_type = tf.int8
     converter.representative_dataset = lambda: _samples(windows)
     with captured_stderr():
-        model: bytes = converter.convert()
-    return model
+        model = converter.convert()
+    return _with_metadata(model, FEATURES_ENTRY, features)
+
+
+def _with_metadata(model: bytes, name: str, text: str) -> bytes:
+    """The same model with one more entry, which interpreters ignore."""
+    tree = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
+    buffer = flatbuffer_utils.schema_fb.BufferT()
+    buffer.data = np.frombuffer(text.encode("utf-8"), np.uint8)
+    tree.buffers.append(buffer)
+    entry = flatbuffer_utils.schema_fb.MetadataT()
+    entry.name, entry.buffer = name, len(tree.buffers) - 1
+    tree.metadata = [*(tree.metadata or []), entry]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(tree))
 
 
 def _single(network: Any) -> Any:

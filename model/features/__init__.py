@@ -1,4 +1,4 @@
-"""Front ends: from recordings to network inputs."""
+"""Front ends: from recordings to network inputs, by the C of firmware/features."""
 
 from __future__ import annotations
 
@@ -9,16 +9,25 @@ import numpy.typing as npt
 
 from model.datasets.base import Dataset
 from model.errors import ConfigError
-from model.recipe import DatasetConfig, FeatureConfig
+from model.features.library import Extractor
+from model.recipe import DatasetConfig
+
+MAX_STREAM_INPUTS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Windows:
-    """Labelled windows of one split."""
+    """Labelled windows of one split, in the order of the recordings."""
 
-    x: npt.NDArray[np.float32]  # [windows, samples, channels], scaled
+    features: npt.NDArray[np.int16]  # [windows, rows, columns]
+    feature_scale: float
     y: npt.NDArray[np.int64]  # [windows]
     group: npt.NDArray[np.int64]  # [windows]
+
+    @property
+    def x(self) -> npt.NDArray[np.float32]:
+        """[windows, rows, columns], what the network is trained on."""
+        return self.features.astype(np.float32) * np.float32(self.feature_scale)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,30 +43,54 @@ class Splits:
         return [("train", self.train), ("val", self.val), ("test", self.test)]
 
 
-def make_windows(dataset: Dataset, config: FeatureConfig, groups: set[int]) -> Windows:
-    """Windows of every recording of some groups, `hop` samples apart, scaled channel by channel."""
-    if config.kind != "raw":
-        raise ConfigError(f"features.kind: unknown front end {config.kind!r}; known: raw")
-    x, y, group = [], [], []
-    offset, scale = np.array(config.offset, np.float32), np.array(config.scale, np.float32)
+def make_windows(dataset: Dataset, extractor: Extractor, groups: set[int]) -> Windows:
+    """Network inputs of every recording of some groups, `hop` samples apart."""
+    front_end = extractor.front_end
+    parts = [np.zeros((0, front_end.rows, front_end.columns), np.int16)]
+    y, group = [], []
     for recording in dataset.recordings:
-        if recording.group not in groups:
-            continue
-        last = len(recording.values) - config.window
-        for start in range(0, last + 1, config.hop):
-            x.append((recording.values[start : start + config.window] - offset) / scale)
-            y.append(recording.label)
-            group.append(recording.group)
-    shape = (len(x), config.window, len(dataset.channels))
+        if recording.group in groups:
+            extractor.reset()
+            parts.append(extractor.push(front_end.to_lsb(recording.values)))
+            y += [recording.label] * len(parts[-1])
+            group += [recording.group] * len(parts[-1])
     return Windows(
-        x=np.asarray(x, np.float32).reshape(shape),
+        features=np.concatenate(parts),
+        feature_scale=front_end.feature_scale,
         y=np.asarray(y, np.int64),
         group=np.asarray(group, np.int64),
     )
 
 
-def split_windows(dataset: Dataset, split: DatasetConfig, config: FeatureConfig) -> Splits:
-    """Windows of the training, validation and test groups."""
+def device_samples(
+    dataset: Dataset, extractor: Extractor, groups: set[int]
+) -> dict[str, npt.NDArray[np.int16]]:
+    """What a sensor would have given for make_windows, as a device can be fed with it.
+
+    samples [windows, window, channels] in the order of make_windows; stream [t, channels] of the
+    first recording, at most 20 inputs of it: they are the first windows of `samples`.
+    """
+    fe = extractor.front_end
+    recordings = [
+        fe.to_lsb(r.values)
+        for r in dataset.recordings
+        if r.group in groups and len(r.values) >= fe.window
+    ]
+    samples = [
+        values[start : start + fe.window]
+        for values in recordings
+        for start in range(0, len(values) - fe.window + 1, fe.hop)
+    ]
+    shape = (len(samples), fe.window, fe.channels)
+    stream = recordings[0] if recordings else np.zeros((0, fe.channels), np.int16)
+    return {
+        "samples": np.asarray(samples, np.int16).reshape(shape),
+        "stream": stream[: fe.window + (MAX_STREAM_INPUTS - 1) * fe.hop],
+    }
+
+
+def split_groups(dataset: Dataset, split: DatasetConfig) -> dict[str, set[int]]:
+    """The numbers of the training, validation and test groups."""
     numbers = {dataset.group_title(group): group for group in {r.group for r in dataset.recordings}}
     everyone = set(numbers.values())
     if unknown := {*split.val_groups, *split.test_groups} - set(numbers):
@@ -67,8 +100,10 @@ def split_windows(dataset: Dataset, split: DatasetConfig, config: FeatureConfig)
         )
     val = {numbers[group] for group in split.val_groups}
     test = {numbers[group] for group in split.test_groups}
-    return Splits(
-        train=make_windows(dataset, config, everyone - val - test),
-        val=make_windows(dataset, config, val),
-        test=make_windows(dataset, config, test),
-    )
+    return {"train": everyone - val - test, "val": val, "test": test}
+
+
+def split_windows(dataset: Dataset, split: DatasetConfig, extractor: Extractor) -> Splits:
+    """Windows of the training, validation and test groups."""
+    groups = split_groups(dataset, split)
+    return Splits(**{name: make_windows(dataset, extractor, side) for name, side in groups.items()})

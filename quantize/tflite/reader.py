@@ -26,6 +26,8 @@ MAX_ELEMENTS = 1 << 26
 MAX_SCALE = 2.0**64
 MAX_SCALES = 1 << 17  # of all tensors together
 MAX_INT4 = 1 << 23  # elements of all tensors together, because each is unpacked on its own
+FEATURES_ENTRY = "tinyproof.features"  # of the metadata
+MAX_FEATURES_BYTES = 1 << 16
 UNUSED = (0,)  # shape of what the converter writes for an LSTM's intermediate tensors
 _ZERO_POINTS = {
     "int4": (-8, 7),
@@ -91,6 +93,20 @@ def _read_subgraph(table: Table, file: _File) -> Graph:
         inputs=_indices(table, 1, "inputs", len(tensors)),
         outputs=_indices(table, 2, "outputs", len(tensors)),
     )
+
+
+def read_features(data: bytes, path: str = "model") -> str | None:
+    """The front end that the model was trained with, as the quantise step wrote it; else None."""
+    model = root_table(data, b"TFL3", path)
+    buffers = model.tables(4, "buffers", 2 * MAX_TENSORS)
+    for table in model.tables(6, "metadata", 64):
+        if table.string(0, "name") == FEATURES_ENTRY:
+            number = table.integer(1, "u32")
+            if number >= len(buffers):
+                raise ModelError(f"{table.path}: buffer {number}; the file has {len(buffers)}")
+            text = buffers[number].array(0, "u8", "data", MAX_FEATURES_BYTES).tobytes()
+            return text.decode("utf-8", "replace")
+    return None
 
 
 def _check_metadata(model: Table) -> None:

@@ -14,8 +14,8 @@ from SCons.Script import AlwaysBuild, Default, DefaultEnvironment
 WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror"]
 C_WARNINGS = ["-Wstrict-prototypes", "-Wmissing-prototypes"]
 # One application for every board; the port's own folders come from its JSON file.
-SOURCES = ["app/*.c", "link/*.c"]
-INCLUDES = ["app", "board", "check", "kernels", "link"]
+SOURCES = ["app/*.c", "features/*.c", "link/*.c"]
+INCLUDES = ["app", "board", "check", "features", "kernels", "link"]
 # An inference runs in kernels and generated code; the rest waits for the line.
 SMALL, FAST = "-Os", "-O2"
 SMALL_FOLDERS = ["app", "link", "board", "check", "kernels/armv7em"]

@@ -1,0 +1,129 @@
+"""The recipe's front end as C, and how its features become the model's input."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+from model import __version__
+from model.features.design import FrontEnd, feature_text, state_bytes
+from model.recipe import Recipe
+from quantize.emit_c import c_rows, render, safe_name
+from quantize.errors import ModelError
+from quantize.tflite.graph import Graph
+from quantize.tflite.reader import read_features
+
+
+def check_features(model: bytes, recipe: Recipe) -> None:
+    """ModelError unless the model was trained with the recipe's front end."""
+    if read_features(model) != feature_text(recipe):
+        raise ModelError(
+            f"{recipe.name}: the model was made with another front end than the recipe's "
+            "[features]; run the quantise step again"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputRequant:
+    """The arguments of fe_quantise."""
+
+    multiplier: int  # 2**14 .. 2**15 - 1
+    shift: int  # 1 .. 30
+    zero_point: int
+
+
+def input_requant(graph: Graph, feature_scale: float) -> InputRequant:
+    """How int16 features with a step of `feature_scale` become the model's first input.
+
+    Raises ModelError for a model whose first input is not int8, or whose scale is too far off.
+    """
+    tensor = graph.tensors[graph.inputs[0]]
+    if tensor.dtype != "int8" or tensor.quant is None or len(graph.inputs) != 1:
+        raise ModelError(
+            f"the model has {len(graph.inputs)} inputs, the first of type {tensor.dtype}; a front "
+            "end fills one int8 input"
+        )
+    mantissa, exponent = math.frexp(feature_scale / tensor.quant.scale[0])
+    multiplier, shift = math.floor(mantissa * 2**15 + 0.5), 15 - exponent
+    if multiplier == 2**15:
+        multiplier, shift = 2**14, shift - 1
+    if not 1 <= shift <= 30:
+        raise ModelError(
+            f"a feature's step {feature_scale:g} and the input's {tensor.quant.scale[0]:g} do not "
+            "fit together; change features.scale so that features are about as large as 1"
+        )
+    return InputRequant(multiplier=multiplier, shift=shift, zero_point=tensor.quant.zero_point[0])
+
+
+def emit_features(
+    front_end: FrontEnd | None, graph: Graph, *, name: str, sample_rate_hz: float
+) -> dict[str, str]:
+    """File name -> text of model_features.h and, with a front end, model_features.c.
+
+    Raises ModelError as input_requant does, and for a model whose input is not the feature frame.
+    """
+    values: dict[str, object] = {"name": safe_name(name), "version": __version__, "fe": front_end}
+    if front_end is None:
+        return {"model_features.h": render("model_features.h", **values)}
+    tensor = graph.tensors[graph.inputs[0]]
+    if tensor.elements != front_end.rows * front_end.columns:
+        raise ModelError(
+            f"the model's input has shape {list(tensor.shape)}, the front end makes "
+            f"{front_end.rows} x {front_end.columns} features; run the quantise step again"
+        )
+    requant = input_requant(graph, front_end.feature_scale)
+    assert tensor.quant is not None
+    values |= {
+        "requant": requant,
+        "state_bytes": _state_bytes(front_end),
+        "sample_rate_mhz": round(sample_rate_hz * 1000),
+        "feature_scale": f"{front_end.feature_scale:g}",
+        "input_scale": f"{tensor.quant.scale[0]:.9g}",
+        "arrays": _arrays(front_end),
+    }
+    return {file: render(file, **values) for file in ("model_features.h", "model_features.c")}
+
+
+def _state_bytes(fe: FrontEnd) -> str:
+    """The macro of fe.h: pointers have another size on this computer."""
+    if fe.spectrum is None:
+        return f"FE_RAW_STATE_BYTES({fe.channels}u, {fe.window}u)"
+    points, filters = fe.spectrum.points, fe.spectrum.filters
+    if fe.kind == "spectral":
+        return f"FE_SPECTRAL_STATE_BYTES({fe.channels}u, {fe.window}u, {points}u, {filters}u)"
+    return f"FE_LOGMEL_STATE_BYTES({fe.frame}u, {points}u, {fe.rows}u, {fe.columns}u)"
+
+
+def _arrays(fe: FrontEnd) -> list[dict[str, object]]:
+    if fe.spectrum is None:
+        return []
+    tables = (
+        ("window", "int16_t", fe.spectrum.window),
+        ("twiddles", "int16_t", fe.spectrum.twiddles),
+        ("weights", "uint16_t", fe.spectrum.weights),
+        ("logarithm", "uint16_t", fe.spectrum.logarithm),
+    )
+    return [
+        {
+            "symbol": symbol,
+            "ctype": ctype,
+            "count": table.size,
+            "text": c_rows([str(v) for v in table.reshape(-1).tolist()]),
+        }
+        for symbol, ctype, table in tables
+    ]
+
+
+def describe_features(front_end: FrontEnd, graph: Graph) -> dict[str, object]:
+    """What the manifest says of the front end."""
+    return {
+        "kind": front_end.kind,
+        "window": front_end.window,
+        "hop": front_end.hop,
+        "rows": front_end.rows,
+        "columns": front_end.columns,
+        "lsb": list(front_end.lsb),
+        "feature_scale": front_end.feature_scale,
+        "state_bytes": state_bytes(front_end),
+        "input": asdict(input_requant(graph, front_end.feature_scale)),
+    }
