@@ -17,13 +17,11 @@ from model.datasets import load_dataset
 from model.evaluate import Metrics, evaluate
 from model.features import Windows
 from model.features.design import feature_text
-from model.features.library import quantise_features
 from model.files import write_arrays, write_bytes, write_json
 from model.recipe import Recipe
-from quantize.emit_features import input_requant
 from quantize.errors import QuantizeError
+from quantize.features import quantised_inputs
 from quantize.golden import Golden, make_golden, save_golden
-from quantize.ops.base import Int8Array
 from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
 
@@ -91,16 +89,8 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
     return result
 
 
-def quantised_inputs(model: bytes, windows: Windows) -> Int8Array:
-    """Windows as the model's int8 input [n, *shape with batch 1], as firmware computes it."""
-    graph = parse_model(model)
-    requant = input_requant(graph, windows.feature_scale)
-    rows = quantise_features(windows.features, **asdict(requant))
-    return rows.reshape(len(rows), *graph.tensors[graph.inputs[0]].shape)
-
-
 def _golden(model: bytes, windows: Windows) -> Golden:
-    return make_golden(model, [quantised_inputs(model, windows)])
+    return make_golden(model, [quantised_inputs(parse_model(model), windows)])
 
 
 def _score(golden: Golden, windows: Windows, classes: int) -> Metrics:
@@ -148,7 +138,7 @@ def _latency(network: Any, model: bytes, windows: Windows) -> dict[str, Any]:
     from model.train import images
 
     interpreter = TfliteMicro(model)
-    rows = quantised_inputs(model, windows)
+    rows = quantised_inputs(parse_model(model), windows)
     floats = images(windows.x)
     return {
         "float": _median_ms(lambda i: network(floats[i : i + 1], training=False)),

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from model import __version__
-from model.features.design import recipe_front_end
 from model.files import write_json, write_text
 from model.recipe import Recipe
 from quantize.emit_array import emit_array
@@ -25,8 +24,8 @@ from quantize.emit_c import (
     safe_name,
     step_constants,
 )
-from quantize.emit_features import check_features, describe_features, emit_features
 from quantize.errors import ModelError, QuantizeError
+from quantize.features import compile_features
 from quantize.fold import Folding, fold_channels
 from quantize.golden import Golden
 from quantize.lowering import LoweredStep, lower
@@ -91,13 +90,9 @@ def compile_sets(
     run_id = _run_id(digest, settings)
     inputs, outputs = golden.rows(range(min(GOLDEN_IN_FIRMWARE, len(golden))))
     array = emit_array(model, name=name, sha256=digest, tflm_arena_bytes=tflm_arena)
-    front_end = recipe_front_end(recipe) if recipe else None
-    if recipe is not None:
-        check_features(model, recipe)
-    rate = recipe.checks.sample_rate_hz if recipe else 0.0
-    front = emit_features(front_end, graph, name=name, sample_rate_hz=rate)
+    front, features = compile_features(model, graph, recipe, name)
     common = {
-        "features": describe_features(front_end, graph) if front_end else None,
+        "features": features,
         "name": safe_name(name),
         "model_sha256": digest,
         "model_bytes": len(model),

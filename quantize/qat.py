@@ -13,6 +13,7 @@ from model.features import Windows
 from model.recipe import Recipe
 from model.train import Progress, fit, images
 from quantize.errors import QuantizeError
+from quantize.features import quantised_inputs
 from quantize.ptq import kernel_operators, layer_outputs, output_layers
 from quantize.reference import Reference
 from quantize.scheme import quantize
@@ -115,10 +116,7 @@ def measure_fidelity(quantised: Any, graph: Graph, windows: Windows) -> list[Lay
     batch = images(windows.x)
     expected = layer_outputs(quantised, batch)
     reference = Reference(graph)
-    source = graph.tensors[graph.inputs[0]]
-    assert source.quant is not None
-    inputs = quantize(batch, source.quant)
-    computed = [reference.run_all([x[None]]) for x in inputs]
+    computed = [reference.run_all([x]) for x in quantised_inputs(graph, windows)]
     result = []
     layers = output_layers(quantised)
     for op, layer, floats in zip(kernel_operators(graph), layers, expected, strict=True):

@@ -16,10 +16,13 @@ from model.datasets import load_dataset, seglearn_watch
 from model.datasets.base import Dataset, Recording
 from model.errors import ConfigError, DataError
 from model.evaluate import evaluate
-from model.features import make_windows, split_windows
+from model.features import device_samples, make_windows, split_windows
+from model.features.design import recipe_front_end
+from model.features.library import Extractor
 from model.recipe import DatasetConfig, load_recipe
 
 RECIPE = load_recipe("motion")
+EXTRACTOR = Extractor(recipe_front_end(RECIPE))
 
 
 def _dataset() -> Dataset:
@@ -43,8 +46,9 @@ SPLIT = dataclasses.replace(RECIPE.dataset, val_groups=(0, 1), test_groups=(2, 3
 
 
 def _problems(dataset: Dataset, split: DatasetConfig = SPLIT) -> dict[str, tuple[str, ...]]:
-    splits = split_windows(dataset, split, RECIPE.features)
-    return {r.name: r.problems for r in run_checks(dataset, splits, RECIPE.checks) if r.problems}
+    splits = split_windows(dataset, split, EXTRACTOR)
+    results = run_checks(dataset, splits, RECIPE.checks, RECIPE.features.lsb)
+    return {r.name: r.problems for r in results if r.problems}
 
 
 def _with(index: int, **changes: object) -> Dataset:
@@ -104,7 +108,7 @@ def test_a_class_without_test_windows_is_found() -> None:
 
 
 def test_no_group_is_in_two_splits() -> None:
-    splits = split_windows(_dataset(), SPLIT, RECIPE.features)
+    splits = split_windows(_dataset(), SPLIT, EXTRACTOR)
     groups = [set(w.group.tolist()) for _, w in splits.items()]
     assert groups == [{4, 5, 6, 7, 8}, {0, 1}, {2, 3}]
 
@@ -112,15 +116,40 @@ def test_no_group_is_in_two_splits() -> None:
 def test_a_group_that_does_not_exist_is_refused() -> None:
     wrong = dataclasses.replace(SPLIT, test_groups=(99,))
     with pytest.raises(ConfigError, match=r"\[99\] are not in the data"):
-        split_windows(_dataset(), wrong, RECIPE.features)
+        split_windows(_dataset(), wrong, EXTRACTOR)
 
 
 def test_windows_are_scaled_and_hop() -> None:
     dataset = _dataset()
-    windows = make_windows(dataset, RECIPE.features, {0})
+    windows = make_windows(dataset, EXTRACTOR, {0})
     first = dataset.recordings[0].values
     assert windows.x.shape == (3 * ((700 - 128) // 64 + 1), 128, 6)
-    assert np.allclose(windows.x[1, :, 3], first[64:192, 3] / 3.0)
+    error = np.abs(windows.x[1, :, 3] - first[64:192, 3] / 3.0)
+    assert 0 < error.max() < RECIPE.features.lsb[3] / 6 + windows.feature_scale
+
+
+def test_what_a_device_is_fed_with_gives_the_windows() -> None:
+    dataset = _dataset()
+    windows = make_windows(dataset, EXTRACTOR, {2, 3})
+    fed = device_samples(dataset, EXTRACTOR, {2, 3})
+    assert np.array_equal(EXTRACTOR.batch(fed["samples"]), windows.features)
+    EXTRACTOR.reset()
+    streamed = EXTRACTOR.push(fed["stream"])
+    assert len(streamed) == (700 - 128) // 64 + 1
+    assert np.array_equal(streamed, windows.features[: len(streamed)])
+    long = dataclasses.replace(dataset.recordings[6], values=np.zeros((5000, 6), np.float32))
+    fed = device_samples(dataclasses.replace(dataset, recordings=(long,)), EXTRACTOR, {2})
+    EXTRACTOR.reset()
+    assert len(EXTRACTOR.push(fed["stream"])) == 20
+
+
+def test_a_sensor_that_saturates_is_found() -> None:
+    values = _dataset().recordings[4].values.copy()
+    values[5:7, 1] = 24.0
+    found = _problems(_with(4, values=values))["sensor range"]
+    assert found[0].startswith("channel ay: 2 samples are beyond 24")
+    values[5:7, 1] = 23.9
+    assert "sensor range" not in _problems(_with(4, values=values))
 
 
 def test_the_real_dataset_passes_and_its_hash_is_checked() -> None:
@@ -154,6 +183,18 @@ def test_a_pickle_that_wants_to_run_code_is_refused(capsys: pytest.CaptureFixtur
     with pytest.raises(DataError, match="is not data; refused"):
         seglearn_watch.load_object_array(stream.getvalue())
     assert "must not run" not in capsys.readouterr().out
+
+
+def test_other_channels_are_refused_before_the_front_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recordings = tuple(
+        dataclasses.replace(r, values=r.values[:, :5]) for r in _dataset().recordings
+    )
+    other = dataclasses.replace(_dataset(), recordings=recordings, channels=tuple("abcde"))
+    monkeypatch.setattr(command, "load_dataset", lambda _: other)
+    with pytest.raises(DataError, match=r"the source has 5 channels .* expected 6"):
+        command.check(dataclasses.replace(RECIPE, dataset=SPLIT), tmp_path / "out")
 
 
 def test_a_failed_check_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

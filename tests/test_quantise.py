@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,16 @@ import pytest
 from model import __main__ as command
 from model.datasets import load_dataset
 from model.errors import ModelSideError
+from model.features.design import feature_text, recipe_front_end
+from model.features.library import Extractor, quantise_features
 from model.recipe import Recipe, load_recipe
 from quantize.choose import quantise_recipe
-from quantize.errors import QuantizeError
+from quantize.errors import ModelError, QuantizeError
+from quantize.features import input_requant
 from quantize.golden import load_golden
-from quantize.manifest import compile_model
+from quantize.manifest import compile_model, compile_sets
 from quantize.reference import Reference
-from quantize.tflite.reader import read_model
+from quantize.tflite.reader import read_features, read_model
 
 MOTION = load_recipe("motion")
 QUICK = dataclasses.replace(
@@ -85,6 +89,35 @@ def test_the_whole_test_split_is_equal_in_the_reference(quantised: Path) -> None
     for case in range(len(golden)):
         got = reference.run(golden.case_inputs(case))[0]
         assert np.array_equal(got, golden.case_outputs(case)[0]), f"case {case}"
+
+
+def test_golden_inputs_are_what_a_device_makes_of_the_samples(quantised: Path) -> None:
+    graph = read_model(quantised / "model.tflite")
+    extractor = Extractor(recipe_front_end(QUICK))
+    requant = asdict(input_requant(graph, extractor.front_end.feature_scale))
+    golden = load_golden(quantised / "golden.npz").inputs[0].reshape(-1, 128, 6)
+    with np.load(quantised / "samples.npz") as stored:
+        inputs = quantise_features(extractor.batch(stored["samples"]), **requant)
+        streamed = quantise_features(extractor.push(stored["stream"]), **requant)
+    assert np.array_equal(inputs, golden)
+    assert len(streamed) > 1
+    assert np.array_equal(streamed, golden[: len(streamed)])
+
+
+def test_the_model_file_stands_for_its_front_end(quantised: Path, tmp_path: Path) -> None:
+    model = (quantised / "model.tflite").read_bytes()
+    golden = load_golden(quantised / "golden.npz")
+    assert read_features(model) == feature_text(QUICK)
+    folders = {"ref": tmp_path / "gen"}
+    other = dataclasses.replace(QUICK, features=dataclasses.replace(QUICK.features, hop=32))
+    with pytest.raises(ModelError, match="made with another front end than the recipe's"):
+        compile_sets(model, golden, folders, name="motion", settings={}, recipe=other)
+    assert not folders["ref"].exists()
+    compile_sets(model, golden, folders, name="motion", settings={}, recipe=QUICK)
+    manifest = json.loads((folders["ref"] / "manifest.json").read_text())
+    assert manifest["features"]["kind"] == "raw"
+    assert "fe_push_raw" in (folders["ref"] / "model_features.c").read_text()
+    assert read_features(model.replace(b"tinyproof.features", b"tinyproof.feature_")) is None
 
 
 def test_the_operators_are_plain_ones(quantised: Path, tmp_path: Path) -> None:

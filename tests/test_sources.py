@@ -26,6 +26,8 @@ from model.datasets import folder as folder_module
 from model.datasets.base import Dataset, Recording
 from model.errors import ConfigError, DataError
 from model.features import split_windows
+from model.features.design import design
+from model.features.library import Extractor
 from model.recipe import (
     RECIPES,
     AugmentConfig,
@@ -220,13 +222,16 @@ def test_groups_are_held_out_by_name(tmp_path: Path) -> None:
     (tmp_path / "rest_eve.csv").write_text(_csv(start=5))
     config = _csv_config(tmp_path)
     dataset = _load(config)
-    features = FeatureConfig(kind="raw", window=2, hop=2, offset=(0.0, 0.0), scale=(1.0, 1.0))
-    splits = split_windows(dataset, config, features)
+    features = FeatureConfig(
+        kind="raw", window=2, hop=2, lsb=(0.1, 0.1), offset=(0.0,), scale=(1.0,)
+    )
+    extractor = Extractor(design(features, 50.0, 2))
+    splits = split_windows(dataset, config, extractor)
     groups = {name: {dataset.group_title(g) for g in w.group} for name, w in splits.items()}
     assert groups == {"train": {"eve"}, "val": {"ann"}, "test": {"bob"}}
     wrong = dataclasses.replace(config, val_groups=("anna", 3))
     with pytest.raises(ConfigError, match=r"\[3, 'anna'\] are not in the data; it has \['ann'"):
-        split_windows(dataset, wrong, features)
+        split_windows(dataset, wrong, extractor)
 
 
 # --- WAV ---------------------------------------------------------------------------------------
@@ -618,16 +623,29 @@ def test_augmentation_of_any_channels_keeps_whole_recordings() -> None:
     values = np.arange(24, dtype=np.float32).reshape(8, 3) ** 2
     recording = Recording(values=values, label=1, group=0)
     config = AugmentConfig(
-        kind="signal", speed=1.0, mirror=False, rotation_degrees=0.0, gain=0.0, noise=0.0
+        kind="signal",
+        speed=1.0,
+        mirror=False,
+        rotation_degrees=0.0,
+        gain=0.0,
+        noise=(0.0, 0.0, 0.0),
     )
-    x, y = WindowSampler([recording], [0.0] * 3, [2.0] * 3, 8, config, 1).batch(4)
+    features = FeatureConfig(
+        kind="raw", window=8, hop=8, lsb=(1 / 32,) * 3, offset=(0.0,), scale=(2.0,)
+    )
+    extractor = Extractor(design(features, 1.0, 3))
+    x, y = WindowSampler([recording], extractor, config, 1).batch(4)
     assert np.array_equal(x, np.broadcast_to(values / 2, (4, 8, 3)))
     assert y.tolist() == [1] * 4
     louder = dataclasses.replace(config, gain=0.3)
-    x, _ = WindowSampler([recording], [0.0] * 3, [1.0] * 3, 8, louder, 1).batch(4)
+    x, _ = WindowSampler([recording], extractor, louder, 1).batch(4)
     ratio = x[:, 1:] / values[1:]
-    assert np.allclose(ratio, ratio[:, :1, :1])
-    assert len(np.unique(ratio[:, 0, 0].round(4))) == 4
+    assert np.allclose(ratio, ratio[:, -1:, -1:], atol=1 / 32)  # rounded to steps of the sensor
+    assert len(np.unique(ratio[:, -1, -1].round(4))) == 4
+    noisy = dataclasses.replace(config, noise=(0.0, 0.0, 8.0))
+    x, _ = WindowSampler([recording], extractor, noisy, 1).batch(4)
+    assert np.array_equal(x[..., :2], np.broadcast_to(values[:, :2] / 2, (4, 8, 2)))
+    assert 0.1 < np.abs(x[..., 2] - values[:, 2] / 2).mean() < 4
 
 
 def test_augmentation_of_inertial_data_needs_six_channels(tmp_path: Path) -> None:

@@ -6,21 +6,15 @@ import math
 from dataclasses import asdict, dataclass
 
 from model import __version__
-from model.features.design import FrontEnd, feature_text, state_bytes
+from model.features import Windows
+from model.features.design import FrontEnd, feature_text, recipe_front_end, state_bytes
+from model.features.library import quantise_features
 from model.recipe import Recipe
 from quantize.emit_c import c_rows, render, safe_name
 from quantize.errors import ModelError
+from quantize.ops.base import Int8Array
 from quantize.tflite.graph import Graph
 from quantize.tflite.reader import read_features
-
-
-def check_features(model: bytes, recipe: Recipe) -> None:
-    """ModelError unless the model was trained with the recipe's front end."""
-    if read_features(model) != feature_text(recipe):
-        raise ModelError(
-            f"{recipe.name}: the model was made with another front end than the recipe's "
-            "[features]; run the quantise step again"
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +47,13 @@ def input_requant(graph: Graph, feature_scale: float) -> InputRequant:
             "fit together; change features.scale so that features are about as large as 1"
         )
     return InputRequant(multiplier=multiplier, shift=shift, zero_point=tensor.quant.zero_point[0])
+
+
+def quantised_inputs(graph: Graph, windows: Windows) -> Int8Array:
+    """Windows as the model's int8 input [n, *shape with batch 1], as firmware computes it."""
+    requant = input_requant(graph, windows.feature_scale)
+    rows = quantise_features(windows.features, **asdict(requant))
+    return rows.reshape(len(rows), *graph.tensors[graph.inputs[0]].shape)
 
 
 def emit_features(
@@ -114,8 +115,28 @@ def _arrays(fe: FrontEnd) -> list[dict[str, object]]:
     ]
 
 
-def describe_features(front_end: FrontEnd, graph: Graph) -> dict[str, object]:
-    """What the manifest says of the front end."""
+def compile_features(
+    model: bytes, graph: Graph, recipe: Recipe | None, name: str
+) -> tuple[dict[str, str], dict[str, object] | None]:
+    """(emit_features of the recipe's front end, what the manifest says of it).
+
+    Raises ModelError as emit_features does, and for a model that was trained with another front
+    end than the recipe's.
+    """
+    if recipe is None:
+        return emit_features(None, graph, name=name, sample_rate_hz=0.0), None
+    if read_features(model) != feature_text(recipe):
+        raise ModelError(
+            f"{recipe.name}: the model was made with another front end than the recipe's "
+            "[features]; run the quantise step again"
+        )
+    front_end = recipe_front_end(recipe)
+    rate = recipe.checks.sample_rate_hz
+    files = emit_features(front_end, graph, name=name, sample_rate_hz=rate)
+    return files, _describe(front_end, graph)
+
+
+def _describe(front_end: FrontEnd, graph: Graph) -> dict[str, object]:
     return {
         "kind": front_end.kind,
         "window": front_end.window,
