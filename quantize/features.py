@@ -118,14 +118,15 @@ def _arrays(fe: FrontEnd) -> list[dict[str, object]]:
 def compile_features(
     model: bytes, graph: Graph, recipe: Recipe | None, name: str
 ) -> tuple[dict[str, str], dict[str, object] | None]:
-    """(emit_features of the recipe's front end, what the manifest says of it).
+    """(emit_features of the model's front end, what the manifest says of it).
 
-    Raises ModelError as emit_features does, and for a model that was trained with another front
-    end than the recipe's.
+    A model that does not say which front end it was trained with was made elsewhere and has none.
+    Raises ModelError as emit_features does, and when it says another one than the recipe's.
     """
-    if recipe is None:
+    text = read_features(model) if recipe is not None else None
+    if recipe is None or text is None:
         return emit_features(None, graph, name=name, sample_rate_hz=0.0), None
-    if read_features(model) != feature_text(recipe):
+    if text != feature_text(recipe):
         raise ModelError(
             f"{recipe.name}: the model was made with another front end than the recipe's "
             "[features]; run the quantise step again"

@@ -73,24 +73,21 @@ def compile_sets(
 ) -> dict[str, dict[str, object]]:
     """Fill a folder for each set of kernels, a key of KERNEL_SETS; returns their manifests.
 
-    `flash_bytes` bounds the constants (quantize.lowering.lower). With the recipe that the model was
-    made of, its front end is written as well.
+    `flash_bytes` bounds the constants (quantize.lowering.lower). A model that was made of `recipe`
+    has a front end, which is written as well.
     Raises ModelError or UnsupportedOperator before anything is written.
     """
     digest = hashlib.sha256(model).hexdigest()
-    if golden.model_sha256 != digest:
-        raise ModelError(
-            f"golden cases are of model {golden.model_sha256[:16]}, the model is {digest[:16]}; "
-            "make the golden cases again"
-        )
+    _check_hash(golden, digest)
     folding = fold_channels(parse_model(model))
     graph, steps = folding.graph, folding.steps
     _check_reference(graph, golden)
     tflm_arena = TfliteMicro(model).arena_bytes()
     run_id = _run_id(digest, settings)
     inputs, outputs = golden.rows(range(min(GOLDEN_IN_FIRMWARE, len(golden))))
-    array = emit_array(model, name=name, sha256=digest, tflm_arena_bytes=tflm_arena)
-    front, features = compile_features(model, graph, recipe, name)
+    cases = GoldenCases(inputs=inputs, outputs=outputs)
+    files, features = compile_features(model, graph, recipe, name)
+    files |= emit_array(model, name=name, sha256=digest, tflm_arena_bytes=tflm_arena)
     common = {
         "features": features,
         "name": safe_name(name),
@@ -110,24 +107,22 @@ def compile_sets(
     for kernels, folder in folders.items():
         lowered = lower(graph, steps, kernels, flash_bytes if kernels != "ref" else None)
         plan = plan_arena(graph, lowered)
-        files = (
-            array
-            | front
-            | emit_model(
-                graph,
-                lowered,
-                plan,
-                GoldenCases(inputs=inputs, outputs=outputs),
-                name=name,
-                sha256=digest,
-                run_id=run_id,
-            )
-        )
+        own = emit_model(graph, lowered, plan, cases, name=name, sha256=digest, run_id=run_id)
         manifests[kernels] = _manifest(graph, lowered, plan) | common | {"kernels": kernels}
-        for file, text in files.items():
+        for file, text in (files | own).items():
             write_text(folder / file, text)
+        if features is None:
+            (folder / "model_features.c").unlink(missing_ok=True)
         write_json(folder / "manifest.json", manifests[kernels])
     return manifests
+
+
+def _check_hash(golden: Golden, digest: str) -> None:
+    if golden.model_sha256 != digest:
+        raise ModelError(
+            f"golden cases are of model {golden.model_sha256[:16]}, the model is {digest[:16]}; "
+            "make the golden cases again"
+        )
 
 
 def _check_reference(graph: Graph, golden: Golden) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -117,7 +118,12 @@ def test_the_model_file_stands_for_its_front_end(quantised: Path, tmp_path: Path
     manifest = json.loads((folders["ref"] / "manifest.json").read_text())
     assert manifest["features"]["kind"] == "raw"
     assert "fe_push_raw" in (folders["ref"] / "model_features.c").read_text()
-    assert read_features(model.replace(b"tinyproof.features", b"tinyproof.feature_")) is None
+    elsewhere = model.replace(b"tinyproof.features", b"tinyproof.feature_")
+    assert read_features(elsewhere) is None
+    golden = dataclasses.replace(golden, model_sha256=hashlib.sha256(elsewhere).hexdigest())
+    compile_sets(elsewhere, golden, folders, name="motion", settings={}, recipe=QUICK)
+    assert not (folders["ref"] / "model_features.c").exists()
+    assert "MODEL_FEATURES 0" in (folders["ref"] / "model_features.h").read_text()
 
 
 def test_the_operators_are_plain_ones(quantised: Path, tmp_path: Path) -> None:
