@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -118,6 +119,13 @@ def test_the_model_file_stands_for_its_front_end(quantised: Path, tmp_path: Path
     manifest = json.loads((folders["ref"] / "manifest.json").read_text())
     assert manifest["features"]["kind"] == "raw"
     assert "fe_push_raw" in (folders["ref"] / "model_features.c").read_text()
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(model[: rng.integers(8, len(model))] if rng.random() < 0.3 else model)
+        for at in rng.integers(0, len(damaged), 40):
+            damaged[at] ^= 1 << rng.integers(8)
+        with contextlib.suppress(ModelError):
+            read_features(bytes(damaged))
     elsewhere = model.replace(b"tinyproof.features", b"tinyproof.feature_")
     assert read_features(elsewhere) is None
     golden = dataclasses.replace(golden, model_sha256=hashlib.sha256(elsewhere).hexdigest())

@@ -50,6 +50,7 @@ def test_every_path_named_exists() -> None:
             found = [ROOT / path, document.parent / path, *ROOT.glob(f"*/{path}")]
             found += list(ROOT.glob(f"*/*/{path}"))
             generated = {"model.c", "model.h", "manifest.json", "parity.json", "report.html"}
+            generated |= {"model_features.c", "model_features.h"}
             generated |= {"quantize.json", "train.json", "cross_validation.json", "bench.json"}
             assert any(p.exists() for p in found) or Path(path).name in generated, path
 
