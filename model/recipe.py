@@ -51,7 +51,7 @@ class WavFolderConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeImpulseConfig:
-    """A folder of Edge Impulse's JSON files; see model.datasets.edge_impulse."""
+    """A folder of Edge Impulse's JSON and CBOR files; see model.datasets.edge_impulse."""
 
     folder: str  # from the project's folder, or $VARIABLE/below
     pattern: str  # of the path in the folder, with (?P<label>...); no (?P<group>...): device_name
@@ -102,6 +102,12 @@ class CheckConfig:
     max_frozen_samples: int  # longest run of one and the same sample
     min_seconds: float  # shortest recording
     max_class_ratio: float  # windows of the largest class over those of the smallest
+    max_rate_error: float = 0.02  # of a recording's mean rate by its time stamps
+    max_jitter: float = 0.25  # standard deviation of the time between samples, in periods
+    max_stuck_share: float = 0.2  # of a recording in which one channel rests and others move
+    max_clipped_share: float = 0.005  # of a recording's samples in flat tops
+    near_duplicate: float = 0.98  # correlation from which windows of two splits are almost equal
+    max_label_doubt: float = 0.7  # mean probability of another class minus that of the label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

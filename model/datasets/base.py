@@ -22,6 +22,8 @@ class Recording:
     values: npt.NDArray[np.float32]  # [samples, channels]
     label: int
     group: int
+    name: str = ""  # of its file, with the line where a file has several
+    times_s: npt.NDArray[np.float64] | None = None  # [samples], where the source has time stamps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class Dataset:
     sample_rate_hz: float
     sha256: str
     group_names: tuple[str, ...] = ()  # of group i; empty where groups are numbers only
+    units: tuple[str, ...] = ()  # of the channels; empty where the source does not know them
 
     def group_title(self, group: int) -> int | str:
         """A group as recipes and reports call it."""

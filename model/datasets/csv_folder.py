@@ -12,6 +12,8 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from model.datasets.base import Dataset, table_of
 from model.datasets.folder import (
     Labelled,
@@ -65,7 +67,7 @@ def load(config: DatasetConfig) -> Dataset:
         )
     folder = resolve(table.folder, "dataset.csv_folder.folder")
     found: list[Labelled] = []
-    for file in read_folder(folder, ".csv", config.sha256):
+    for file in read_folder(folder, (".csv",), config.sha256):
         parts = match_name(pattern, file.name)
         rows = list(_rows(file, table, parts.get("label", "")))
         if not rows:
@@ -165,6 +167,7 @@ def _recordings(
             label=part[0].label,
             group=group,
             where=f"{name}, line {part[0].line}",
+            times_s=np.array([row.time_s for row in part]),
         )
         first = end
 

@@ -1,19 +1,23 @@
-"""A folder of JSON files in Edge Impulse's data acquisition format, version 1.
+"""A folder of JSON and CBOR files in Edge Impulse's data acquisition format, version 1.
 
 A file is {"protected": {"ver", "alg"}, "signature", "payload": {"device_type", "interval_ms",
 "sensors": [{"name", "units"}], "values": [[a number a sensor], ...]}}. The signature is the HMAC
-with SHA-256 over the file's bytes with 64 zeros in the signature's place, as hexadecimal digits.
-The format's CBOR form is not read.
+with SHA-256 over the file's bytes with 64 zeros (the digit) in the signature's place, as
+hexadecimal digits. A .cbor file is the same object in CBOR (RFC 8949), where `values` may be of
+indefinite length; tags, which the format does not use, are refused.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
+
+import cbor2
 
 from model.datasets.base import Dataset, table_of
 from model.datasets.folder import (
@@ -31,6 +35,8 @@ from model.datasets.folder import (
 from model.errors import ConfigError, DataError
 from model.recipe import DatasetConfig, EdgeImpulseConfig
 
+MAX_CBOR_BYTES = 16 << 20  # a byte can become a list of 64
+MAX_CBOR_DEPTH = 8  # maps and lists; the format has 4
 RATE_TOLERANCE = 0.001  # for intervals that were rounded, such as 16.67 ms
 _UNSIGNED = "0" * 64
 _HEX = frozenset("0123456789abcdef")
@@ -38,7 +44,7 @@ _TYPES: dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
 
 
 def load(config: DatasetConfig) -> Dataset:
-    """All JSON files below [dataset.edge_impulse].folder; the label is a part of their names.
+    """All .json and .cbor files below [dataset.edge_impulse].folder; labels stand in their names.
 
     Raises DataError with the file and the place in it for what is not the format, another rate,
     sensors or units than the recipe's, and, with a key, for a signature that is not the file's.
@@ -52,11 +58,10 @@ def load(config: DatasetConfig) -> Dataset:
     pattern = compile_pattern(table.pattern, ("label",), "dataset.edge_impulse.pattern")
     key = _key(table)
     folder = resolve(table.folder, "dataset.edge_impulse.folder")
-    _refuse_cbor([p.name for p in folder.rglob("*") if p.suffix.lower() == ".cbor"])
     found = []
-    for file in read_folder(folder, ".json", config.sha256):
+    for file in read_folder(folder, (".json", ".cbor"), config.sha256):
         parts = match_name(pattern, file.name)
-        content = _parse(file)
+        content = _parse_cbor(file) if file.name.lower().endswith(".cbor") else _parse_json(file)
         _check_header(file, content, key)
         payload = _member(content, "payload", dict, file.name)
         found.append(
@@ -69,7 +74,9 @@ def load(config: DatasetConfig) -> Dataset:
                 where=file.name,
             )
         )
-    return build_dataset(found, table.labels, table.channels, table.sample_rate_hz, config.sha256)
+    return build_dataset(
+        found, table.labels, table.channels, table.sample_rate_hz, config.sha256, table.units
+    )
 
 
 def _key(table: EdgeImpulseConfig) -> bytes | None:
@@ -85,17 +92,58 @@ def _key(table: EdgeImpulseConfig) -> bytes | None:
     return key.encode()
 
 
-def _refuse_cbor(names: Sequence[str]) -> None:
-    if names:
+class _NoTags(Mapping[int, Any]):
+    """Decoders of every tag: all of them refuse."""
+
+    def __getitem__(self, tag: int) -> NoReturn:
+        raise ValueError(f"tag {tag}, which the format does not use")
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def _parse_cbor(file: SourceFile) -> dict[str, Any]:
+    if len(file.data) > MAX_CBOR_BYTES:
         raise DataError(
-            f"{min(names)}: expected JSON, got CBOR, which is not read here; export the samples "
-            "as JSON"
+            f"{file.name}: expected at most {MAX_CBOR_BYTES:,} bytes of CBOR, got "
+            f"{len(file.data):,}; split the recording"
         )
+    if not b"\xa0" <= file.data[:1] <= b"\xbf":
+        raise DataError(
+            f"{file.name}, byte 0: expected a CBOR map, got {file.data[:1]!r}; if it is JSON, name "
+            "it .json"
+        )
+    stream = io.BytesIO(file.data)
+    decoder = cbor2.CBORDecoder(
+        stream,
+        semantic_decoders=_NoTags(),
+        read_size=1,  # so that the stream's place is the decoder's
+        max_depth=MAX_CBOR_DEPTH,
+        allow_duplicate_keys=False,
+        strict_hashable_types=True,
+    )
+    try:
+        content = decoder.decode()
+    except (cbor2.CBORError, ValueError, OverflowError, MemoryError, RecursionError) as error:
+        reason = f"{error}: {error.__cause__}" if error.__cause__ else str(error)
+        raise DataError(
+            f"{file.name}, byte {stream.tell()}: not whole CBOR: {reason}; the file may be "
+            "truncated, download it again"
+        ) from error
+    if stream.tell() != len(file.data):
+        raise DataError(
+            f"{file.name}, byte {stream.tell()}: expected the end of the file, got "
+            f"{len(file.data) - stream.tell()} bytes more; download it again"
+        )
+    return dict(content)
 
 
-def _parse(file: SourceFile) -> dict[str, Any]:
-    if file.data[:1] >= b"\x80" and not file.data.startswith(b"\xef\xbb\xbf"):
-        _refuse_cbor([file.name])
+def _parse_json(file: SourceFile) -> dict[str, Any]:
+    if b"\xa0" <= file.data[:1] <= b"\xbf":
+        raise DataError(f"{file.name}, byte 0: expected JSON, got a CBOR map; name it .cbor")
     try:
         content = json.loads(
             file.data.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_once
@@ -198,7 +246,11 @@ def _values(name: str, payload: dict[str, Any], table: EdgeImpulseConfig) -> lis
     """One list of numbers a sample, in the order of the recipe's channels."""
     _member(payload, "device_type", str, f"{name}: payload")
     interval = payload.get("interval_ms")
-    if not isinstance(interval, (int, float)) or not 1e-6 <= interval <= 1e9:
+    if (
+        isinstance(interval, bool)
+        or not isinstance(interval, (int, float))
+        or not 1e-6 <= interval <= 1e9
+    ):
         raise DataError(
             f"{name}: payload.interval_ms: expected milliseconds above 0, got {_shown(interval)}; "
             "export the sample again"

@@ -37,6 +37,7 @@ class Labelled:
     label: str
     group: str
     where: str  # for messages
+    times_s: npt.NDArray[np.float64] | None = None  # [samples]
 
 
 def resolve(text: str, where: str) -> Path:
@@ -82,19 +83,19 @@ def _check_hash(path: Path, expected: str, got: str) -> None:
         )
 
 
-def read_folder(folder: Path, suffix: str, sha256: str) -> list[SourceFile]:
-    """All files below a folder whose names end in `suffix`, sorted by name.
+def read_folder(folder: Path, suffixes: tuple[str, ...], sha256: str) -> list[SourceFile]:
+    """All files below a folder whose names end in one of `suffixes`, sorted by name.
 
     Raises DataError for none, too many or too large ones, for two files of the same content, and
     when the SHA-256 over all names and contents is not `sha256`.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; put the data there or correct the recipe")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() == suffix and p.is_file())
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
     if not 1 <= len(paths) <= MAX_FILES:
         raise DataError(
-            f"{folder}: expected 1 to {MAX_FILES:,} files *{suffix}, got {len(paths):,}; "
-            "correct the folder in the recipe"
+            f"{folder}: expected 1 to {MAX_FILES:,} files *{' or *'.join(suffixes)}, got "
+            f"{len(paths):,}; correct the folder in the recipe"
         )
     files, seen, total = [], dict[bytes, str](), 0
     whole = hashlib.sha256()
@@ -166,6 +167,7 @@ def build_dataset(
     channels: tuple[str, ...],
     sample_rate_hz: float,
     sha256: str,
+    units: tuple[str, ...] = (),
 ) -> Dataset:
     """Numbers for labels (the recipe's order) and groups (sorted by name).
 
@@ -187,7 +189,11 @@ def build_dataset(
     return Dataset(
         recordings=tuple(
             Recording(
-                values=item.values, label=labels.index(item.label), group=groups.index(item.group)
+                values=item.values,
+                label=labels.index(item.label),
+                group=groups.index(item.group),
+                name="".join(c if c.isprintable() else "?" for c in item.where),
+                times_s=item.times_s,
             )
             for item in found
         ),
@@ -196,4 +202,5 @@ def build_dataset(
         sample_rate_hz=sample_rate_hz,
         sha256=sha256,
         group_names=tuple(groups),
+        units=units,
     )

@@ -34,7 +34,7 @@ def load(config: DatasetConfig) -> Dataset:
     pattern = compile_pattern(table.pattern, ("label", "group"), "dataset.wav_folder.pattern")
     folder = resolve(table.folder, "dataset.wav_folder.folder")
     found = []
-    for file in read_folder(folder, ".wav", config.sha256):
+    for file in read_folder(folder, (".wav",), config.sha256):
         parts = match_name(pattern, file.name)
         found.append(
             Labelled(

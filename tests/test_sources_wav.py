@@ -1,0 +1,90 @@
+"""WAV: what is good is read exactly, what is wrong is named with its file."""
+
+from __future__ import annotations
+
+import os
+import wave
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from model.errors import DataError
+from model.recipe import (
+    DatasetConfig,
+    WavFolderConfig,
+)
+from tests.sources import load, source_config
+
+
+def _wav(
+    path: Path, values: list[int], channels: int = 1, width: int = 2, rate: int = 8000
+) -> None:
+    with wave.open(str(path), "wb") as sound:
+        sound.setnchannels(channels)
+        sound.setsampwidth(width)
+        sound.setframerate(rate)
+        sound.writeframes(b"".join(v.to_bytes(width, "little", signed=True) for v in values))
+
+
+def _wav_config(path: Path) -> DatasetConfig:
+    table = WavFolderConfig(
+        folder=str(path),
+        pattern=r"(?P<group>\w+)/(?P<label>\d)\.wav",
+        labels=("0", "1"),
+        sample_rate_hz=8000.0,
+    )
+    return source_config("wav_folder", table)
+
+
+def _write_wav(path: Path) -> Path:
+    for group in ("ann", "bob"):
+        (path / group).mkdir()
+        for digit in range(2):
+            _wav(
+                path / group / f"{digit}.wav", [0, 16384, -32768, digit, len(group) + ord(group[0])]
+            )
+    return path / "bob" / "1.wav"
+
+
+def test_wav_samples_labels_and_groups(tmp_path: Path) -> None:
+    _write_wav(tmp_path)
+    dataset = load(_wav_config(tmp_path))
+    assert [(r.label, r.group) for r in dataset.recordings] == [(0, 0), (1, 0), (0, 1), (1, 1)]
+    assert dataset.recordings[0].values[:3].tolist() == [[0.0], [0.5], [-1.0]]
+    assert dataset.channels == ("audio",)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda p: _wav(p, [1] * 8, rate=16000), "expected 8000 Hz, got 16000; convert"),
+        (lambda p: _wav(p, [1] * 8, width=3), "expected 16-bit samples, got 24-bit; convert"),
+        (lambda p: _wav(p, [1] * 8, channels=2), r"expected one channel \(mono\), got 2; mix"),
+        (lambda p: _wav(p, []), "the file is empty"),
+        (lambda p: p.write_bytes(p.read_bytes()[:-4]), "got 3; the file is truncated"),
+        (lambda p: p.write_bytes(p.read_bytes()[:30]), "not a whole WAV file"),
+        (lambda p: p.write_bytes(b""), "not a whole WAV file"),
+        (lambda p: p.write_bytes(b"ID3\x04" + bytes(99)), "not a whole WAV file"),
+    ],
+)
+def test_bad_wav_says_what_and_where(
+    spoil: Callable[[Path], None], words: str, tmp_path: Path
+) -> None:
+    spoil(_write_wav(tmp_path))
+    with pytest.raises(DataError, match=rf"bob/1\.wav: .*{words}"):
+        load(_wav_config(tmp_path))
+
+
+def test_spoken_digits_where_they_are() -> None:
+    if not os.environ.get("FSDD"):
+        pytest.skip("FSDD is not set to the folder of the Free Spoken Digit Dataset")
+    table = WavFolderConfig(
+        folder="$FSDD/recordings",
+        pattern=r"(?P<label>\d)_(?P<group>[a-z]+)_\d+\.wav",
+        labels=tuple("0123456789"),
+        sample_rate_hz=8000.0,
+    )
+    dataset = load(source_config("wav_folder", table))
+    assert len(dataset.recordings) == 3000
+    assert len(dataset.group_names) == 6
