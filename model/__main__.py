@@ -15,10 +15,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.table import Table
+from rich.text import Text
 
-from model.checks import CheckResult, run_checks
+from model.checks import check_recordings, check_schema, usable
+from model.checks.base import FAILED, PASSED, WARNED, CheckResult
 from model.datasets import load_dataset
-from model.datasets.base import Dataset
 from model.errors import DataError, ModelSideError
 from model.features import Splits, Windows, device_samples, split_groups, split_windows
 from model.features.design import recipe_front_end
@@ -52,17 +53,25 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def check(recipe: Recipe, out_dir: Path) -> None:
-    """Run the data checks; write dataset.json, features.npz and samples.npz when all pass."""
-    dataset = load_dataset(recipe.dataset)
+    """Run the data checks; write data.html and, without errors, what training reads."""
+    from model.data_page import write_page  # lazy: draws
+
+    dataset, splits = load_dataset(recipe.dataset), None
     extractor = Extractor(recipe_front_end(recipe))
-    _check_channels(dataset, recipe)
-    splits = split_windows(dataset, recipe.dataset, extractor)
-    results = run_checks(dataset, splits, recipe.checks, recipe.features.lsb)
+    results = check_schema(dataset, recipe.checks)
+    if usable(results):
+        splits = split_windows(dataset, recipe.dataset, extractor)
+        results += check_recordings(dataset, splits, recipe)
     _print_checks(results)
-    if failed := [r for r in results if r.problems]:
+    page = out_dir / "data.html"
+    write_page(page, recipe, dataset, splits, results)
+    console.print(f"details and plots: {page}", soft_wrap=True)
+    failed = [r for r in results if r.state == FAILED]
+    if failed or splits is None:
         raise DataError(
             f"{recipe.name}: {len(failed)} of {len(results)} data checks failed: "
             + "; ".join(f"{r.name}: {r.problems[0]}" for r in failed)
+            + f"; see {page}"
         )
     arrays = {
         f"{name}_{field}": np.asarray(getattr(windows, field))
@@ -96,15 +105,6 @@ def check(recipe: Recipe, out_dir: Path) -> None:
     )
 
 
-def _check_channels(dataset: Dataset, recipe: Recipe) -> None:
-    """The front end needs the channels before any check can say more."""
-    if (got := len(dataset.channels)) != (expected := len(recipe.checks.channels)):
-        raise DataError(
-            f"{recipe.name}: the source has {got} channels {list(dataset.channels)}, expected "
-            f"{expected} (checks.channels)"
-        )
-
-
 def load_splits(out_dir: Path) -> Splits:
     """The windows that `check` wrote."""
     path = out_dir / "features.npz"
@@ -126,9 +126,10 @@ def load_splits(out_dir: Path) -> Splits:
 
 def _print_checks(results: list[CheckResult]) -> None:
     table = Table("data check", "result", "", title_justify="left")
+    colours = {FAILED: "[red]failed[/]", WARNED: "[yellow]warning[/]", PASSED: "ok"}
     for result in results:
-        state = "[red]failed[/]" if result.problems else "ok"
-        table.add_row(result.name, state, "\n".join(result.problems) or result.summary)
+        found = Text("\n".join(result.problems) or result.summary)  # no markup: has file names
+        table.add_row(result.name, colours[result.state], found)
     console.print(table)
 
 

@@ -1,0 +1,126 @@
+"""The schema that a recipe declares: channels, units, type and ranges of every value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pandera.pandas as pa
+from pandera.errors import SchemaErrors
+
+from model.checks.base import Finding, recording_title
+from model.datasets.base import Dataset
+from model.recipe import CheckConfig
+
+_CASES = 100  # failures of one column that are kept
+
+
+def declared_schema(config: CheckConfig) -> pa.DataFrameSchema:
+    """The recipe's [checks] as a schema of one row a sample, one column a channel."""
+    columns = {
+        name: pa.Column(
+            "float32",
+            pa.Check.in_range(low, high, n_failure_cases=_CASES, ignore_na=True),
+            nullable=False,
+            metadata={"unit": unit},
+        )
+        for name, unit, low, high in zip(
+            config.channels, config.units, config.minimum, config.maximum, strict=True
+        )
+    }
+    return pa.DataFrameSchema(columns, strict=True, ordered=True, unique_column_names=True)
+
+
+def channels(dataset: Dataset, config: CheckConfig) -> Finding:
+    """Names and order of the channels, their units where the source knows them, and the type."""
+
+    def problems() -> Iterator[str]:
+        if dataset.channels != config.channels:
+            yield (
+                f"expected the channels {list(config.channels)}, the source has "
+                f"{list(dataset.channels)}; correct channels in [checks] or in the source's table"
+            )
+        if dataset.units and dataset.units != config.units:
+            yield (
+                f"expected the units {list(config.units)}, the source has {list(dataset.units)}; "
+                "correct units, minimum and maximum in [checks]"
+            )
+        for i, recording in enumerate(dataset.recordings):
+            if recording.values.dtype != np.float32:
+                yield (
+                    f"{recording_title(dataset, i)}: expected float32, got "
+                    f"{recording.values.dtype}; the source has to convert it"
+                )
+
+    pairs = (f"{n} in {u}" for n, u in zip(config.channels, config.units, strict=True))
+    return Finding(summary=", ".join(pairs), problems=tuple(problems()))
+
+
+def values(dataset: Dataset, config: CheckConfig) -> tuple[Finding, Finding]:
+    """(non-finite values, ranges): each value against the schema.
+
+    The channels have to be the recipe's.
+    """
+    everything = np.concatenate([r.values for r in dataset.recordings])
+    ends = np.cumsum([len(r.values) for r in dataset.recordings])
+    failed = _failed_rows(everything, config)
+
+    def place(row: int) -> str:
+        i = int(np.searchsorted(ends, row, "right"))
+        return f"{recording_title(dataset, i)}, sample {row - (ends[i - 1] if i else 0)}"
+
+    def ranges() -> Iterator[str]:
+        for c, name in enumerate(config.channels):
+            rows = [row for row in failed.get(name, []) if np.isfinite(everything[row, c])]
+            if rows:
+                column = everything[np.isfinite(everything[:, c]), c]
+                yield (
+                    f"channel {name}: {column.min():.3g} to {column.max():.3g} {config.units[c]}, "
+                    f"expected {config.minimum[c]:g} to {config.maximum[c]:g}, the first other "
+                    f"value in {place(rows[0])}; check the units"
+                )
+
+    spans = (
+        f"{n} {a:.3g}..{b:.3g} {u}"
+        for n, a, b, u in zip(
+            config.channels,
+            everything.min(axis=0),
+            everything.max(axis=0),
+            config.units,
+            strict=True,
+        )
+    )
+    return (
+        Finding(summary="none", problems=tuple(_non_finite(dataset, failed))),
+        Finding(summary=", ".join(spans), problems=tuple(ranges())),
+    )
+
+
+def _failed_rows(everything: npt.NDArray[np.float32], config: CheckConfig) -> dict[str, list[int]]:
+    """Channel -> rows that the schema refuses, the first _CASES of each rule, in order."""
+    try:
+        declared_schema(config).validate(
+            pd.DataFrame(everything, columns=list(config.channels), copy=False), lazy=True
+        )
+    except SchemaErrors as error:
+        cases = error.failure_cases
+        return {
+            str(name): sorted({int(row) for row in rows})
+            for name, rows in cases.groupby("column")["index"]
+        }
+    return {}
+
+
+def _non_finite(dataset: Dataset, failed: dict[str, list[int]]) -> Iterator[str]:
+    if not failed:
+        return
+    for i, recording in enumerate(dataset.recordings):
+        bad = np.argwhere(~np.isfinite(recording.values))
+        if len(bad):
+            row, column = bad[0]
+            yield (
+                f"{recording_title(dataset, i)}: {len(bad)} values are not finite, the first at "
+                f"sample {row}, channel {dataset.channels[column]}; remove or repair the recording"
+            )

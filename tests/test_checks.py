@@ -1,0 +1,282 @@
+"""Data made to have one defect: its check finds it, and good data pass all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model import __main__ as command
+from model.checks import SEVERITIES, labels, similar
+from model.checks.base import ERROR, PASSED, WARNED, WARNING
+from model.datasets import load_dataset
+from model.datasets.base import Dataset
+from model.errors import DataError
+from model.features import Splits, make_windows
+from model.features.design import recipe_front_end
+from model.features.library import Extractor
+from model.recipe import load_recipe
+from tests.checked_data import (
+    RECIPE,
+    good_dataset,
+    problems,
+    run_checks,
+    values_of,
+    with_recording,
+)
+
+
+@pytest.fixture(autouse=True)
+def _small_forest(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "name" not in request.fixturenames:  # not for the real data
+        monkeypatch.setattr(labels, "TREES", 20)
+
+
+def test_good_data_pass_every_check() -> None:
+    results = run_checks(good_dataset())
+    assert [r.name for r in results] == list(SEVERITIES)
+    assert {r.name: r.problems for r in results if r.state != PASSED} == {}
+
+
+@pytest.mark.parametrize("name", ["motion", "digits"])
+def test_real_data_pass_every_check(name: str) -> None:
+    recipe = load_recipe(name)
+    results = run_checks(load_dataset(recipe.dataset), recipe.dataset, recipe)
+    assert {r.name: r.problems for r in results if r.state != PASSED} == {}
+
+
+# --- the schema --------------------------------------------------------------------------------
+
+
+def test_other_channels_units_and_types_are_found() -> None:
+    swapped = dataclasses.replace(good_dataset(), channels=("ay", "ax", "az", "wx", "wy", "wz"))
+    found = problems(swapped)
+    assert list(found) == ["channels and units"]
+    assert "the source has ['ay', 'ax'," in found["channels and units"][0]
+    other = dataclasses.replace(good_dataset(), units=("m/s2",) * 3 + ("rad/s",) * 3)
+    assert "the source has ['m/s2'," in problems(other)["channels and units"][0]
+    wide = with_recording(4, values=values_of(4).astype(np.float64))
+    assert problems(wide)["channels and units"] == (
+        "recording 4: expected float32, got float64; the source has to convert it",
+    )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_found_with_its_place(value: float) -> None:
+    values = values_of(4)
+    values[17, 2] = value
+    found = problems(with_recording(4, values=values, name="wave.csv"))
+    assert list(found) == ["non-finite values"]
+    assert found["non-finite values"][0].startswith(
+        "recording 4 (wave.csv): 1 values are not finite, the first at sample 17, channel az"
+    )
+
+
+def test_values_in_other_units_are_found_with_their_place() -> None:
+    values = values_of(4)
+    values[600:, 3] += 90
+    found = problems(with_recording(4, values=values), max_step=(1e9,) * 6)
+    assert list(found) == ["ranges"]
+    assert found["ranges"][0].startswith("channel wx: ")
+    assert "the first other value in recording 4, sample 600; check the units" in found["ranges"][0]
+
+
+# --- time series -------------------------------------------------------------------------------
+
+
+def _times(rate_hz: float, jitter: float = 0.0) -> Any:
+    noise = np.random.default_rng(1).normal(0, jitter / np.sqrt(2), 700)
+    return (np.arange(700) + noise) / rate_hz
+
+
+def test_another_rate_and_short_recordings_are_found() -> None:
+    found = problems(dataclasses.replace(good_dataset(), sample_rate_hz=100.0))
+    assert "expected 50 Hz, the source has 100 Hz" in found["rate and length"][0]
+    short = problems(with_recording(4, values=values_of(4)[:200]))
+    assert "recording 4: 4.0 s, expected at least 10 s" in short["rate and length"][0]
+    fast = problems(with_recording(4, times_s=_times(52.0)))
+    assert "recording 4: expected 50 Hz, its time stamps say 52 Hz" in fast["rate and length"][0]
+    assert problems(with_recording(4, times_s=_times(50.5))) == {}
+    assert list(problems(with_recording(4, times_s=_times(50.5)), max_rate_error=0.005))
+
+
+def test_jitter_is_found() -> None:
+    found = problems(with_recording(4, times_s=_times(50.0, 0.4)))
+    assert list(found) == ["jitter"]
+    assert "recording 4: the time between samples varies by" in found["jitter"][0]
+    assert problems(with_recording(4, times_s=_times(50.0, 0.1))) == {}
+
+
+def test_a_sensor_that_saturates_is_found() -> None:
+    values = values_of(4)
+    values[5:7, 1] = 24.0
+    wide = {"maximum": (30.0,) * 6, "max_step": (1e9,) * 6}
+    found = problems(with_recording(4, values=values), **wide)["sensor range"]
+    assert found[0].startswith("channel ay: 2 samples are beyond 24")
+    values[5:7, 1] = 23.9
+    assert problems(with_recording(4, values=values), **wide) == {}
+
+
+def test_a_gap_is_found() -> None:
+    values = values_of(4)
+    values[300:, 1] += 14.0
+    found = problems(with_recording(4, values=values))
+    assert list(found) == ["gaps"]
+    assert "recording 4: channel ay jumps by" in found["gaps"][0]
+    assert "after sample 299" in found["gaps"][0]
+
+
+def test_a_stuck_sensor_and_a_stuck_channel_are_found() -> None:
+    values = values_of(4)
+    values[100:120] = values[100]
+    found = problems(with_recording(4, values=values))
+    assert found == {
+        "stuck channels": (
+            "recording 4: 19 identical samples in a row from sample 100; the sensor was stuck, so "
+            "cut that part",
+        )
+    }
+    values = values_of(4)
+    values[300:500, 5] = values[300, 5]
+    found = problems(with_recording(4, values=values))
+    assert "recording 4: channel wz stays at" in found["stuck channels"][0]
+    assert "for 28% of it from sample 300 while others move" in found["stuck channels"][0]
+    values[:, 5] = 0.0
+    assert "for 100% of it" in problems(with_recording(4, values=values))["stuck channels"][0]
+
+
+def test_clipping_is_found() -> None:
+    values = values_of(4)
+    top = np.quantile(values[:, 0], 0.95)
+    values[:, 0] = np.minimum(values[:, 0], top)
+    found = problems(with_recording(4, values=values))
+    assert list(found) == ["clipping"]
+    assert "recording 4: channel ax is clipped at" in found["clipping"][0]
+    assert problems(with_recording(4, values=values), max_clipped_share=0.1) == {}
+
+
+# --- between recordings and splits -------------------------------------------------------------
+
+
+def test_duplicates_and_leaks_are_found() -> None:
+    twin = with_recording(26, values=values_of(6), label=0)  # subject 8 gets subject 2's (test)
+    found = problems(twin)
+    assert "recordings 6 and 26 are the same; remove one" in found["duplicates"]
+    assert "9 windows are in train and in test" in found["leaks between splits"]
+
+
+def test_a_group_in_two_splits_is_found() -> None:
+    dataset, extractor = good_dataset(), Extractor(recipe_front_end(RECIPE))
+    parts = [make_windows(dataset, extractor, g) for g in ({4, 5}, {0, 1}, {5, 2})]
+    found = similar.leaks(dataset, Splits(train=parts[0], val=parts[1], test=parts[2]))
+    assert found.problems[0] == "groups [5] are in train and in test"
+
+
+def test_near_duplicates_are_found_under_noise_gain_offset_and_shift() -> None:
+    copied = values_of(6)  # subject 2, test
+    rng = np.random.default_rng(2)
+    noisy = 1.2 * copied + 0.3 + rng.normal(0, 0.01, copied.shape)
+    shifted = np.concatenate([values_of(26)[:21], noisy])[:700].astype(np.float32)
+    step = (1e9,) * 6
+    found = problems(with_recording(24, values=shifted), max_step=step)  # subject 8, train
+    assert list(found) == ["near-duplicates"]
+    assert "recording 24 (train) at" in found["near-duplicates"][0]
+    assert "recording 6 (test) at" in found["near-duplicates"][0]
+    assert problems(with_recording(24, values=shifted), max_step=step, near_duplicate=1.0) == {}
+
+
+def test_the_correlation_ignores_a_shift_but_not_another_signal() -> None:
+    signal = np.random.default_rng(3).normal(size=(3, 80, 2)).astype(np.float32)
+    windows = [signal[:, start : start + 64] for start in (0, 5)]
+    a, b = (w / np.sqrt((w**2).sum(axis=(1, 2), keepdims=True)) for w in windows)
+    assert similar.correlation(a, b, 8).min() > 0.999
+    assert similar.correlation(b, a, 8).min() > 0.999
+    assert similar.correlation(a, b, 4).max() < 0.6
+    assert similar.correlation(a, b[::-1].copy(), 8)[0] < 0.6
+
+
+def test_a_class_without_windows_and_imbalance_are_found() -> None:
+    recordings = tuple(
+        r for r in good_dataset().recordings if not (r.group in (2, 3) and r.label == 1)
+    )
+    found = problems(dataclasses.replace(good_dataset(), recordings=recordings))
+    assert found["classes"] == ("class b has no test windows; change the groups of the split",)
+    long = np.concatenate([values_of(0)] * 4 + [values_of(3)]) + np.linspace(0, 1, 3500)[:, None]
+    found = problems(with_recording(0, values=long.astype(np.float32)), max_step=(1e9,) * 6)
+    assert "val: the largest class has" in found["class balance"][0]
+
+
+def test_a_wrong_label_is_a_candidate_with_time_and_guess() -> None:
+    found = problems(with_recording(14, label=0))  # subject 4's fastest
+    assert list(found) == ["label doubts"]
+    assert found["label doubts"][0].startswith("recording 14 at ")
+    assert "labelled a, looks like c" in found["label doubts"][0]
+    table = next(r for r in run_checks(with_recording(14, label=0)) if r.name == "label doubts")
+    assert len(table.rows[0]) == len(table.columns)
+
+
+# --- what is written ---------------------------------------------------------------------------
+
+
+class _Page(HTMLParser):
+    """The page's text, and its tags' names."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.text, self.tags = "", set[str]()
+        self.feed(page)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            assert name not in ("src", "onclick"), f"{name}={value}: the page needs nothing else"
+
+
+def _check(dataset: Dataset, out: Path, monkeypatch: pytest.MonkeyPatch) -> _Page:
+    monkeypatch.setattr(command, "load_dataset", lambda _: dataset)
+    try:
+        command.check(RECIPE, out)
+    finally:
+        page = _Page((out / "data.html").read_text("utf-8"))
+    return page
+
+
+def test_an_error_stops_and_the_page_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = values_of(4)
+    values[3, 3] = np.inf
+    with pytest.raises(DataError, match=r"1 of 3 data checks failed: .*see .*data\.html"):
+        _check(with_recording(4, values=values), tmp_path, monkeypatch)
+    assert [p.name for p in tmp_path.iterdir()] == ["data.html"]
+    page = _Page((tmp_path / "data.html").read_text("utf-8"))
+    assert "recording 4: 1 values are not finite" in page.text
+    assert "1 of 3 checks failed" in page.text
+    assert "have not run" in page.text
+
+
+def test_a_warning_is_shown_and_does_not_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = with_recording(4, times_s=_times(50.0, 0.4), name="<script>[/red]$x$\x1b[31m.csv")
+    page = _check(odd, tmp_path, monkeypatch)
+    assert {p.name for p in tmp_path.iterdir()} == {
+        *("data.html", "dataset.json", "features.npz", "samples.npz")
+    }
+    assert "recording 4 (<script>[/red]$x$" in page.text
+    assert "script" not in page.tags
+    assert page.tags >= {"svg", "table", "figure"}
+    assert "warning" in capsys.readouterr().out
+    results = json.loads((tmp_path / "dataset.json").read_text())["checks"]
+    assert {r["state"] for r in results if r["name"] != "jitter"} == {PASSED}
+    assert {r["severity"] for r in results} == {ERROR, WARNING}
+    assert [r["state"] for r in results if r["name"] == "jitter"] == [WARNED]
+    assert "No check failed. 1 warned." in " ".join(page.text.split())
