@@ -32,6 +32,11 @@ def load(config: DatasetConfig) -> Dataset:
     return load_dataset(dataclasses.replace(config, sha256=match[1]))
 
 
+def assert_complete(message: str) -> None:
+    """The message says what was expected, what was found and what to do."""
+    assert re.search(r"expected .+ got .+[;,] [a-z]+.+", message), message
+
+
 HEADER = "t_ms,ax,ay"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from model.datasets import load_dataset
 from model.errors import ConfigError, DataError
-from tests.sources import HEADER, csv_config, csv_text, load, write_csv
+from tests.sources import HEADER, assert_complete, csv_config, csv_text, load, write_csv
 
 
 def test_csv_columns_labels_and_groups(tmp_path: Path) -> None:
@@ -51,16 +51,17 @@ def test_csv_labels_from_a_column_split_a_file(tmp_path: Path) -> None:
         (csv_text().replace("80,", "180,"), r"line 6, .*got 0.12 s after .*samples are missing"),
         (HEADER + "\n0,1,2\n10,2,3\n20,3,4\n", "lines? 2 to 4, .*expected 50 Hz, got 100 Hz"),
         (HEADER + "\n0,1,2\n40,2,3\n80,3,4\n", "expected 50 Hz, got 25 Hz"),
-        (HEADER + "\n", "no rows under the header"),
+        (HEADER + "\n", "line 2: expected rows under the header, got none; remove"),
         ("", "line 1: expected one column 't_ms', got 0"),
-        (csv_text() + '"', "line 7: not CSV"),
+        (csv_text() + '"', "line 7: expected CSV, got "),
     ],
 )
 def test_bad_csv_says_what_and_where(text: str, words: str, tmp_path: Path) -> None:
     write_csv(tmp_path)
     (tmp_path / "wave_bob.csv").write_text(text, "utf-8")
-    with pytest.raises(DataError, match=rf"wave_bob\.csv.*{words}"):
+    with pytest.raises(DataError, match=rf"wave_bob\.csv.*{words}") as error:
         load(csv_config(tmp_path))
+    assert_complete(str(error.value))
 
 
 def test_csv_in_other_encodings_is_refused(tmp_path: Path) -> None:

@@ -149,6 +149,12 @@ def test_without_a_key_signatures_are_not_checked(ei: Path) -> None:
         load_dataset(_ei_config(ei, hmac_key_variable="NO_KEY_HERE"))
 
 
+def test_a_class_without_files_is_found(ei: Path) -> None:
+    (ei / "wave.2.json").unlink()
+    with pytest.raises(DataError, match="class 'wave' has no recordings, expected .*add recordi"):
+        load(_ei_config(ei))
+
+
 def _cbor(value: Any) -> bytes:
     """RFC 8949 of what the format needs, with lists of indefinite length as devices write them."""
 

@@ -14,7 +14,7 @@ from model.recipe import (
     DatasetConfig,
     WavFolderConfig,
 )
-from tests.sources import load, source_config
+from tests.sources import assert_complete, load, source_config
 
 
 def _wav(
@@ -62,17 +62,34 @@ def test_wav_samples_labels_and_groups(tmp_path: Path) -> None:
         (lambda p: _wav(p, [1] * 8, width=3), "expected 16-bit samples, got 24-bit; convert"),
         (lambda p: _wav(p, [1] * 8, channels=2), r"expected one channel \(mono\), got 2; mix"),
         (lambda p: _wav(p, []), "the file is empty"),
-        (lambda p: p.write_bytes(p.read_bytes()[:-4]), "got 3; the file is truncated"),
-        (lambda p: p.write_bytes(p.read_bytes()[:30]), "not a whole WAV file"),
-        (lambda p: p.write_bytes(b""), "not a whole WAV file"),
-        (lambda p: p.write_bytes(b"ID3\x04" + bytes(99)), "not a whole WAV file"),
+        (
+            lambda p: p.write_bytes(p.read_bytes()[:-4]),
+            "50 bytes: expected 5 samples, got 3; .*trunc",
+        ),
+        (
+            lambda p: p.write_bytes(p.read_bytes()[:30]),
+            "bytes: expected a whole WAV file .*, got ",
+        ),
+        (lambda p: p.write_bytes(b""), "bytes: expected a whole WAV file .*, got "),
+        (
+            lambda p: p.write_bytes(b"ID3\x04" + bytes(99)),
+            "bytes: expected a whole WAV file .*, got ",
+        ),
     ],
 )
 def test_bad_wav_says_what_and_where(
     spoil: Callable[[Path], None], words: str, tmp_path: Path
 ) -> None:
     spoil(_write_wav(tmp_path))
-    with pytest.raises(DataError, match=rf"bob/1\.wav: .*{words}"):
+    with pytest.raises(DataError, match=rf"bob/1\.wav.*{words}") as error:
+        load(_wav_config(tmp_path))
+    assert_complete(str(error.value))
+
+
+def test_a_class_without_sounds_is_found(tmp_path: Path) -> None:
+    for path in (_write_wav(tmp_path), tmp_path / "ann" / "1.wav"):
+        path.unlink()
+    with pytest.raises(DataError, match="class '1' has no recordings, expected .*add recordings"):
         load(_wav_config(tmp_path))
 
 

@@ -71,7 +71,10 @@ def load(config: DatasetConfig) -> Dataset:
         parts = match_name(pattern, file.name)
         rows = list(_rows(file, table, parts.get("label", "")))
         if not rows:
-            raise DataError(f"{file.name}: no rows under the header; remove or record it again")
+            raise DataError(
+                f"{file.name}, line 2: expected rows under the header, got none; remove it or "
+                "record it again"
+            )
         found.extend(_recordings(file.name, rows, table, parts["group"]))
     return build_dataset(found, table.labels, table.channels, table.sample_rate_hz, config.sha256)
 
@@ -135,7 +138,7 @@ def _rows(file: SourceFile, table: CsvFolderConfig, label: str) -> Iterator[_Row
             )
     except csv.Error as error:
         raise DataError(
-            f"{file.name}, line {reader.line_num}: not CSV: {error}; export the file again"
+            f"{file.name}, line {reader.line_num}: expected CSV, got {error}; export the file again"
         ) from error
 
 

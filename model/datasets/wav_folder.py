@@ -56,12 +56,12 @@ def _decode(file: SourceFile, table: WavFolderConfig) -> npt.NDArray[np.float32]
             data = sound.readframes(got.nframes)
     except (wave.Error, EOFError, RuntimeError, OverflowError, MemoryError) as error:
         raise DataError(
-            f"{file.name}: not a whole WAV file of 16-bit PCM: {error or 'it ends too early'}; "
-            "convert it again: sox in.wav -b 16 -c 1 out.wav"
+            f"{file.name}, {len(file.data)} bytes: expected a whole WAV file of 16-bit PCM, got "
+            f"{str(error) or 'an early end'}; convert it again: sox in.wav -b 16 -c 1 out.wav"
         ) from error
     if not got.nframes or len(data) != 2 * got.nframes:
         raise DataError(
-            f"{file.name}: expected {got.nframes} samples as its header says, got "
+            f"{file.name}, {len(file.data)} bytes: expected {got.nframes or 'some'} samples, got "
             f"{len(data) // 2}; the file is {'truncated' if got.nframes else 'empty'}, copy or "
             "record it again"
         )
