@@ -42,7 +42,7 @@ FIRMWARE_CODE := $(shell find firmware boards -type f -not -name '*.md' -not -pa
 	platformio.ini host_tools/build.py host_tools/board.py host_tools/elf.py
 LINK_CODE := $(wildcard host_tools/*.py host_tools/emulators/*.py)
 
-.PHONY: help setup doctor check train quantise emit inspect build parity bench selftest report readme demo bench-all bench-record bench-models emulate flash monitor \
+.PHONY: help setup doctor check train quantise emit inspect build parity bench selftest classical report readme demo bench-all bench-record bench-models emulate flash monitor \
 	test test-all lint format clean lock
 
 help: ## print the targets
@@ -128,6 +128,19 @@ bench: $(OUT)/$(BOARD)/firmware.elf ## count instructions, per layer, and sizes 
 SELFTEST_BOARD := $(BOARD:%-selftest=%)-selftest
 selftest: $(OUT)/$(SELFTEST_BOARD)/firmware.elf ## compare BOARD's kernels with the reference kernels, on the device (PORT=)
 	$(PY) -m host_tools selftest $(NAME) $(SELFTEST_BOARD) $(RUN_OPTIONS)
+
+# Without BOARD on two emulated boards.
+KIND ?= forest logistic svm
+CLASSICAL_BOARDS := $(if $(filter command environment,$(firstword $(origin BOARD))),$(BOARD),qemu_m4 qemu_xtensa)
+classical: $(foreach b,$(CLASSICAL_BOARDS),$(OUT)/$(b)/parity.ok $(OUT)/$(b)/bench.json) ## is a network needed? KIND=forest|logistic|svm beside it: train, prove, measure
+	@set -e; $(if $(MODEL),echo 'MODEL=$(MODEL): make classical takes a RECIPE, whose data it trains on' >&2; exit 2;) \
+	for kind in $(KIND); do \
+		$(PY) -m quantize classical $(RECIPE) $$kind; \
+		for board in $(CLASSICAL_BOARDS); do for step in build parity bench; do \
+			$(PY) -m host_tools $$step $(NAME)-$$kind $$board; \
+		done; done; \
+	done
+	@$(PY) -m host_tools classical $(NAME)
 
 # The tests' models, those of MODELS_DIR, and RECIPE where it is built, on all emulated boards.
 BENCH_BOARDS ?= qemu_m4 qemu_xtensa nano33 esp32

@@ -26,6 +26,7 @@ def _parser() -> argparse.ArgumentParser:
         ("report", "write report.html"),
         ("summary", "print the closing table"),
         ("readme", "put a run's numbers into README.md"),
+        ("classical", "put the classical models beside the network"),
     ):
         commands.add_parser(name, help=text).add_argument("name")
     for name, text in (
@@ -93,6 +94,8 @@ def _run(args: argparse.Namespace) -> int:
 
         print(update_readme(out_dir))
         return 0
+    if args.command == "classical":
+        return _classical(out_dir)
     if args.command == "summary":
         from host_tools.summary import print_summary
 
@@ -207,6 +210,17 @@ def _bench_all(args: argparse.Namespace) -> int:
     print(f"All of it: {BUILD / 'bench' / 'bench.json'}")
     if args.record:
         print(f"recorded for commit {record(entries(rows), args.reason).commit}")
+    return 0
+
+
+def _classical(out_dir: Path) -> int:
+    from rich.console import Console
+
+    from host_tools.classical import compare, table
+
+    console = Console()
+    found = table(compare(out_dir))
+    (console if console.is_terminal else Console(width=200)).print(found)
     return 0
 
 

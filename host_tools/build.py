@@ -44,6 +44,7 @@ class ModelSizes:
     constants: tuple[tuple[str, int], ...]
     weight_bytes: int  # of all constants
     arenas: tuple[tuple[str, int], ...]
+    advice: str = "Take a smaller model or a board with more memory."  # when it does not fit
 
     @property
     def arena_bytes(self) -> int:
@@ -121,7 +122,9 @@ def read_model_sizes(gen_dir: Path) -> ModelSizes:
     path = gen_dir / "manifest.json"
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
+        advice = {"advice": str(manifest["advice"])} if "advice" in manifest else {}
         return ModelSizes(
+            **advice,
             weight_bytes=int(manifest["weight_bytes"]),
             arenas=(("arena", int(manifest["arena_bytes"])),),
             constants=tuple((str(c["name"]), int(c["bytes"])) for c in manifest["constants"]),
@@ -172,15 +175,15 @@ def _too_large(board: Board, memory: Memory, needed: int, model: ModelSizes) -> 
     if "data" in memory.holds:
         parts += model.arenas
     parts.sort(key=lambda part: -part[1])
-    largest = ", ".join(f"{name} {size:,}" for name, size in parts[:LARGEST])
-    both, fix = ("", "Take a smaller model or a board with more memory.")
+    listed = ", ".join(f"{name} {size:,}" for name, size in parts[:LARGEST])
+    largest = f" Largest parts in bytes: {listed}." if listed else ""
+    both, fix = "", model.advice
     if board.selftest:
         both = " together with its reference for `selftest kernels`"
         fix = f"Without it: BOARD={board.folder.removesuffix(SELFTEST)}."
     return (
         f"the model{both} does not fit {board.id}: {memory.name} needs {needed:,} bytes or more, "
-        f"available are {memory.bytes:,}. Largest parts in bytes: {largest}. "
-        f"{fix}"
+        f"available are {memory.bytes:,}.{largest} {fix}"
     )
 
 

@@ -196,7 +196,7 @@ def _report(
         cases=len(chosen),
         equal=len(chosen) - len(differences),
         first_difference=differences[0] if differences else None,
-        reference=f"tflite_micro {version('tflite-micro')}",
+        reference=manifest["reference"].get("name") or f"tflite_micro {version('tflite-micro')}",
         model_sha256=manifest["model_sha256"],
         run_id=manifest["run_id"],
         board=board.id,

@@ -20,6 +20,8 @@ else:
     import tomli as tomllib
 
 RECIPES = Path(__file__).parent / "recipes"
+MAX_DEPTH = 40  # of a tree: its C is nested as deep
+MAX_TREES = 1000
 T = TypeVar("T")
 
 
@@ -197,6 +199,16 @@ class QuantConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClassicalConfig:
+    """The classical models that a network has to beat on the same board; see model.classical."""
+
+    features: str = "statistics"  # of each channel; 'input': the network's int8 inputs themselves
+    trees: int = 20
+    max_depth: int = MAX_DEPTH
+    regularisation: float = 1.0  # scikit-learn's C of the linear models: larger fits closer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """One task file."""
 
@@ -209,10 +221,11 @@ class Recipe:
     augment: AugmentConfig
     train: TrainConfig
     quantisation: QuantConfig
+    classical: ClassicalConfig | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """All settings, for records."""
-        return dataclasses.asdict(self)
+        """All settings, for records, without the tables that a recipe leaves out."""
+        return {key: v for key, v in dataclasses.asdict(self).items() if v is not None}
 
 
 def recipe_names() -> list[str]:
@@ -266,6 +279,7 @@ def _check(recipe: Recipe, where: str) -> None:
         raise ConfigError(f"{where}: features.offset: every value must be finite")
     _check_source(recipe.dataset, where)
     _check_augment(recipe.augment, channels, where)
+    _check_classical(recipe.classical or ClassicalConfig(), where)
     both = set(recipe.dataset.val_groups) & set(recipe.dataset.test_groups)
     if both:
         raise ConfigError(
@@ -292,6 +306,23 @@ def _check_augment(augment: AugmentConfig, channels: int, where: str) -> None:
         )
     if augment.speed < 1:
         raise ConfigError(f"{where}: augment.speed: expected at least 1, got {augment.speed:g}")
+
+
+def _check_classical(classical: ClassicalConfig, where: str) -> None:
+    if classical.features not in ("statistics", "input"):
+        raise ConfigError(
+            f"{where}: classical.features: unknown kind {classical.features!r}; known: "
+            "statistics, input"
+        )
+    for key, most in (("trees", MAX_TREES), ("max_depth", MAX_DEPTH)):
+        got = getattr(classical, key)
+        if not 1 <= got <= most:
+            raise ConfigError(f"{where}: classical.{key}: expected 1 to {most}, got {got}")
+    if not 0 < classical.regularisation < math.inf:
+        raise ConfigError(
+            f"{where}: classical.regularisation: expected a number above 0, got "
+            f"{classical.regularisation:g}"
+        )
 
 
 def _check_source(dataset: DatasetConfig, where: str) -> None:

@@ -1,4 +1,4 @@
-"""python -m quantize inspect|run|golden|emit"""
+"""python -m quantize inspect|run|golden|emit|classical"""
 
 from __future__ import annotations
 
@@ -40,6 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     emit = commands.add_parser("emit", help="write C, the TFLite Micro array and the manifest")
     emit.add_argument("name", help="recipe or model name: the folder in build/")
     emit.add_argument("--flash", type=int, metavar="BYTES", help="what the constants may take")
+    classical = commands.add_parser("classical", help="a model without a network, for its firmware")
+    classical.add_argument("recipe")
+    classical.add_argument("kind", help="forest, logistic or svm")
     return parser
 
 
@@ -125,6 +128,26 @@ def emit(name: str, flash_bytes: int | None) -> None:
         )
 
 
+def classical(recipe_name: str, kind: str) -> None:
+    """Train a classical model of a quantised recipe and write its C into build/<recipe>-<kind>."""
+    from quantize.classical import compile_classical
+
+    recipe = load_recipe(recipe_name)
+    name = f"{recipe.name}-{kind}"
+    result = compile_classical(recipe, kind, BUILD / recipe.name, BUILD / name)
+    same = result["scikit_learn"]
+    size = f", {result['trees']} trees of {result['nodes']:,} decisions" if result["trees"] else ""
+    print(
+        f"{name}: {result['features']} features{size}; balanced accuracy "
+        f"{result['val']['balanced_accuracy']:.1%} on validation groups, "
+        f"{result['test']['balanced_accuracy']:.1%} on test groups"
+    )
+    print(
+        f"{name}: the C on this computer is equal to scikit-learn {same['version']}: "
+        f"{same['equal']} of {same['cases']} test cases"
+    )
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; errors become one message and an exit code."""
     args = _parser().parse_args(arguments)
@@ -135,6 +158,8 @@ def main(arguments: list[str] | None = None) -> int:
             run(args.recipe)
         elif args.command == "golden":
             golden(args.model, args.name, args.cases, args.inputs)
+        elif args.command == "classical":
+            classical(args.recipe, args.kind)
         else:
             emit(args.name, args.flash)
         return 0

@@ -83,7 +83,7 @@ def compile_sets(
     graph, steps = folding.graph, folding.steps
     _check_reference(graph, golden)
     tflm_arena = TfliteMicro(model).arena_bytes()
-    run_id = _run_id(digest, settings)
+    run_id = run_id_of(digest, settings)
     inputs, outputs = golden.rows(range(min(GOLDEN_IN_FIRMWARE, len(golden))))
     cases = GoldenCases(inputs=inputs, outputs=outputs)
     files, features = compile_features(model, graph, recipe, name)
@@ -141,10 +141,10 @@ def _check_reference(graph: Graph, golden: Golden) -> None:
                 )
 
 
-def tool_versions() -> dict[str, str]:
-    """Versions of what made the model; 'absent' for what is not installed."""
+def tool_versions(*others: str) -> dict[str, str]:
+    """Versions of what made a model, with `others`; 'absent' for what is not installed."""
     versions = {"python": platform.python_version()}
-    for tool in _TOOLS:
+    for tool in (*_TOOLS, *others):
         try:
             versions[tool] = version(tool)
         except PackageNotFoundError:
@@ -152,7 +152,7 @@ def tool_versions() -> dict[str, str]:
     return versions
 
 
-def _run_id(digest: str, settings: Mapping[str, object]) -> str:
+def run_id_of(digest: str, settings: Mapping[str, object]) -> str:
     """12 hex digits that stand for this model, these settings and this version of tinyproof."""
     text = json.dumps([digest, __version__, settings], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,304 @@
+"""Train a classical model on the network's own inputs and write it as firmware's model.
+
+build/<recipe>-<kind>/ then holds what build/<recipe>/ holds for the network, so that the same
+firmware, link, parity check and benchmark take it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model import __version__
+from model.__main__ import load_splits
+from model.classical import KINDS, linear_model, train_classifier, tree_votes
+from model.evaluate import evaluate
+from model.features import Splits
+from model.files import write_arrays, write_json, write_text
+from model.recipe import ClassicalConfig, Recipe
+from quantize.classical_c import (
+    FeatureShape,
+    HostC,
+    export_forest,
+    export_linear,
+    feature_files,
+    forest_nodes,
+)
+from quantize.emit_c import byte_rows, render, safe_name
+from quantize.errors import ModelError, QuantizeError
+from quantize.golden import Golden, load_golden, save_golden
+from quantize.lowering import KERNEL_SETS
+from quantize.manifest import GOLDEN_IN_FIRMWARE, run_id_of, tool_versions
+from quantize.ops.base import Int8Array
+from quantize.scheme import quantize
+from quantize.tflite.graph import Tensor
+from quantize.tflite.reader import read_model
+
+REFERENCE = "the exported C on this computer"
+Int64s = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """A trained model with its C and where its tensors lie in the arena."""
+
+    kind: str
+    shape: FeatureShape
+    classes: int
+    dtype: str  # of the output: votes are int16, scores int32
+    files: Mapping[str, str]  # of model_features and model_export
+    classifier: Any  # scikit-learn's
+    trees: int  # 0: a linear model
+
+    @property
+    def sha256(self) -> str:
+        """Of all that decides an answer."""
+        text = self.files["model_features.c"] + self.files["model_export.h"]
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def places(self) -> dict[str, tuple[int, int]]:
+        """Name -> (offset, bytes) in the arena."""
+        sizes = {
+            "input": self.shape.samples * self.shape.channels,
+            "features": 2 * self.shape.features,
+            "counts": 512 if self.shape.kind == "statistics" else 0,
+            "output": self.classes * np.dtype(self.dtype).itemsize,
+        }
+        found, offset = {}, 0
+        for name, size in sizes.items():
+            found[name] = (offset, size)
+            offset += -(-size // 16) * 16
+        return found
+
+    @property
+    def arena_bytes(self) -> int:
+        """Of all tensors."""
+        offset, size = self.places["output"]
+        return -(-(offset + size) // 16) * 16
+
+
+def compile_classical(
+    recipe: Recipe, kind: str, network_dir: Path, out_dir: Path
+) -> dict[str, Any]:
+    """Fill `out_dir` with gen/<set>, golden.npz, labels.npz and classical.json; returns the last.
+
+    `network_dir` holds the quantised network, whose int8 inputs the model takes. Raises ModelError
+    without it and for a model that is too large, QuantizeError when the exported C decides another
+    class than scikit-learn in any test case; nothing is written then.
+    """
+    splits, golden = load_splits(network_dir), load_golden(network_dir / "golden.npz")
+    tensor = _network_input(network_dir)
+    inputs = _inputs(splits, tensor, golden)
+    labels = list(json.loads((network_dir / "dataset.json").read_text("utf-8"))["labels"])
+    config = recipe.classical or ClassicalConfig()
+    name = f"{recipe.name}-{kind}"
+    shape = FeatureShape(
+        kind=config.features,
+        samples=tensor.shape[1],
+        channels=int(np.prod(tensor.shape[2:])),
+    )
+    exported = export(name, kind, config, shape, inputs["train"], splits.train.y, recipe.train.seed)
+    answers, equal = answer(exported, name, inputs["test"])
+    predicted = answers.argmax(axis=1)
+    if equal < len(predicted):
+        raise QuantizeError(
+            f"{name}: the exported C decides as scikit-learn in {equal} of {len(predicted)} test "
+            "cases, expected all; no firmware is built from it, please report the recipe"
+        )
+    settings = {"kind": kind, "seed": recipe.train.seed, **asdict(config)}
+    result = {
+        "kind": kind,
+        "title": KINDS[kind],
+        "network_sha256": golden.model_sha256,
+        "model_sha256": exported.sha256,
+        "features": shape.features,
+        "trees": exported.trees,
+        "nodes": forest_nodes(exported.classifier) if exported.trees else 0,
+        "scikit_learn": {
+            "version": version("scikit-learn"),
+            "cases": len(predicted),
+            "equal": equal,
+        },
+        "test": asdict(evaluate(splits.test.y, predicted, len(labels))),
+        "val": asdict(
+            evaluate(splits.val.y, answer(exported, name, inputs["val"])[0].argmax(1), len(labels))
+        ),
+    }
+    new = Golden(inputs=golden.inputs, outputs=(answers[:, None],), model_sha256=exported.sha256)
+    files = _files(exported, name, run_id_of(exported.sha256, settings), new)
+    manifest = _manifest(exported, name, settings, labels, tensor, len(new))
+    for kernels in KERNEL_SETS:
+        folder = out_dir / "gen" / kernels
+        for file, text in files.items():
+            write_text(folder / file, text)
+        write_json(folder / "manifest.json", manifest | {"kernels": kernels})
+    save_golden(out_dir / "golden.npz", new)
+    write_arrays(out_dir / "labels.npz", {"y": splits.test.y})
+    write_json(out_dir / "classical.json", result)
+    return result
+
+
+def export(
+    name: str,
+    kind: str,
+    config: ClassicalConfig,
+    shape: FeatureShape,
+    inputs: Int8Array,
+    y: Int64s,
+    seed: int,
+) -> Exported:
+    """Train on `inputs` [n, samples, channels] and write the model as C."""
+    files = feature_files(shape, name)
+    with tempfile.TemporaryDirectory(prefix="tinyproof-classical-") as folder:
+        features = _compiled(Path(folder), files, "model_features.c").features(inputs, shape)
+    classifier = train_classifier(kind, config, features, y, seed)
+    forest = kind == "forest"
+    model = (
+        export_forest(classifier)
+        if forest
+        else export_linear(linear_model(classifier), shape, name)
+    )
+    return Exported(
+        kind=kind,
+        shape=shape,
+        classes=int(y.max()) + 1,
+        dtype="int16" if forest else "int32",
+        files=files | {"model_export.h": model},
+        classifier=classifier,
+        trees=config.trees if forest else 0,
+    )
+
+
+def answer(exported: Exported, name: str, inputs: Int8Array) -> tuple[npt.NDArray[Any], int]:
+    """Votes or scores [n, classes] of the C on this computer, and how often scikit-learn agrees.
+
+    Agreement is the same class, for a forest also the same vote of every tree.
+    """
+    files = _files(exported, name, "", None)
+    with tempfile.TemporaryDirectory(prefix="tinyproof-classical-") as folder:
+        library = _compiled(Path(folder), files, "model.c", "model_features.c")
+        features = library.features(inputs, exported.shape)
+        raw = library.invoke(inputs, exported.arena_bytes, exported.places["output"])
+    answers = raw.view(exported.dtype)
+    same = answers.argmax(axis=1) == exported.classifier.predict(features)
+    if exported.trees:
+        same &= (answers == tree_votes(exported.classifier, features)).all(axis=1)
+    return answers, int(same.sum())
+
+
+def _compiled(folder: Path, files: Mapping[str, str], *sources: str) -> HostC:
+    for file, text in files.items():
+        write_text(folder / file, text)
+    return HostC(folder, sources)
+
+
+def _network_input(network_dir: Path) -> Tensor:
+    graph = read_model(network_dir / "model.tflite")
+    tensor = graph.tensors[graph.inputs[0]]
+    if len(graph.inputs) != 1 or tensor.quant is None or tensor.dtype != "int8":
+        raise ModelError(
+            f"{network_dir.name}: classical models take the network's input when it is one int8 "
+            f"tensor; the network has {len(graph.inputs)} of {tensor.dtype}"
+        )
+    return tensor
+
+
+def _inputs(splits: Splits, tensor: Tensor, golden: Golden) -> dict[str, Int8Array]:
+    """Split -> the network's int8 inputs; those of `test` are the golden cases."""
+    if tensor.quant is None:
+        raise ModelError("the network's input is not quantised")
+    found = {name: quantize(windows.x, tensor.quant) for name, windows in splits.items()}
+    if not np.array_equal(found["test"].ravel(), golden.inputs[0].ravel()):
+        raise ModelError(
+            "golden.npz has other inputs than the test split; run `make quantise` again"
+        )
+    return found
+
+
+def _files(exported: Exported, name: str, run_id: str, golden: Golden | None) -> dict[str, str]:
+    """File name -> text of the generated folder; without cases of the self-test where None."""
+    places = exported.places
+    count = min(GOLDEN_IN_FIRMWARE, len(golden)) if golden else 0
+    rows = golden.rows(range(count)) if golden else (np.zeros((0, 0), np.uint8),) * 2
+    values: dict[str, object] = {
+        "name": safe_name(name),
+        "version": __version__,
+        "sha256": exported.sha256,
+        "sha256_bytes": ", ".join(str(b) for b in bytes.fromhex(exported.sha256)),
+        "run_id": run_id,
+        "arena_bytes": exported.arena_bytes,
+        "inputs": ["{{{}, {}}}".format(*places["input"])],
+        "outputs": ["{{{}, {}}}".format(*places["output"])],
+        "steps": [0, 1],
+        "input_bytes": places["input"][1],
+        "output_bytes": places["output"][1],
+        "golden_count": count,
+        "golden_inputs": [byte_rows(row.tobytes()) for row in rows[0]],
+        "golden_outputs": [byte_rows(row.tobytes()) for row in rows[1]],
+        "trees": exported.trees,
+        "classes": exported.classes,
+        "statistics": exported.shape.kind == "statistics",
+        "features_offset": places["features"][0],
+        "counts_offset": places["counts"][0],
+        "output_offset": places["output"][0],
+    }
+    texts = {file: render(file, **values) for file in ("model.h", "model_golden.c")}
+    return dict(exported.files) | texts | {"model.c": render("classical.c", **values)}
+
+
+def _manifest(
+    exported: Exported,
+    name: str,
+    settings: Mapping[str, object],
+    labels: list[str],
+    tensor: Tensor,
+    cases: int,
+) -> dict[str, Any]:
+    shape, linear = exported.shape, 0 if exported.trees else exported.classes
+    constants = [
+        {"name": "model_w_linear", "bytes": 4 * linear * shape.features},
+        {"name": "model_w_bias", "bytes": 4 * linear},
+    ]
+    steps = [(f"FEATURES ({shape.kind})", 0), (exported.kind.upper(), linear * shape.features)]
+    quant = tensor.quant
+    advice = "Set fewer classical.trees or a lower classical.max_depth in the recipe."
+    return {
+        "name": safe_name(name),
+        "model_sha256": exported.sha256,
+        "run_id": run_id_of(exported.sha256, settings),
+        "version": __version__,
+        "labels": labels,
+        "settings": dict(settings),
+        "tools": tool_versions("emlearn", "scikit-learn"),
+        "reference": {"cases": cases, "equal": cases, "name": REFERENCE},
+        "advice": f"{advice[:-1]}, which have {settings['trees']} and {settings['max_depth']}."
+        if exported.trees
+        else "Take fewer channels, or a board with more memory.",
+        "constants": constants if linear else [],
+        "weight_bytes": sum(int(str(c["bytes"])) for c in constants),
+        "arena_bytes": exported.arena_bytes,
+        "macs": linear * shape.features,
+        "operators": [
+            {"index": i, "op": op, "step": i, "macs": macs} for i, (op, macs) in enumerate(steps)
+        ],
+        "inputs": [
+            _place(exported, "input", "int8", list(tensor.shape))
+            | ({"scale": quant.scale[0], "zero_point": quant.zero_point[0]} if quant else {})
+        ],
+        "outputs": [_place(exported, "output", exported.dtype, [1, exported.classes])],
+    }
+
+
+def _place(exported: Exported, name: str, dtype: str, shape: list[int]) -> dict[str, Any]:
+    offset, size = exported.places[name]
+    return {"dtype": dtype, "shape": shape, "offset": offset, "bytes": size}

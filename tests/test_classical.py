@@ -1,0 +1,278 @@
+"""Classical models: the C equals scikit-learn, on this computer and in emulated firmware."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from host_tools.__main__ import main as host_tools
+from host_tools.board import load_board
+from host_tools.build import build_firmware
+from host_tools.classical import compare, table
+from host_tools.errors import HostToolsError, UsageError
+from host_tools.parity import choose_target, run_parity
+from model.__main__ import check, load_splits
+from model.classical import KINDS
+from model.errors import ConfigError
+from model.files import write_bytes, write_json
+from model.recipe import ClassicalConfig, load_recipe
+from quantize import classical
+from quantize.classical_c import FeatureShape, HostC, export_forest, feature_files
+from quantize.errors import ModelError, QuantizeError
+from quantize.golden import load_golden, make_golden, save_golden
+from quantize.scheme import QuantParams, quantize
+from tests.factory import ModelBuilder
+
+Windows = npt.NDArray[np.int8]
+DIGITS = load_recipe("digits")
+SAMPLES, CHANNELS, CLASSES = 20, 3, 4
+
+
+def windows(count: int, seed: int) -> tuple[Windows, npt.NDArray[np.int64]]:
+    """Noise whose level and size depend on the class, with values at both ends of int8."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(count) % CLASSES
+    noise = rng.normal(0, 1, (count, SAMPLES, CHANNELS)) * (20 + 15 * y[:, None, None])
+    x = np.clip(noise + 25 * y[:, None, None] - 40, -128, 127).astype(np.int8)
+    return x, y.astype(np.int64)
+
+
+def exported(kind: str, config: ClassicalConfig, classes: int = CLASSES) -> classical.Exported:
+    x, y = windows(240, 1)
+    shape = FeatureShape(kind=config.features, samples=SAMPLES, channels=CHANNELS)
+    return classical.export("test", kind, config, shape, x, y % classes, 1)
+
+
+def everywhere(count: int) -> Windows:
+    """Windows that training has not seen: all int8 values, constants, the training's kind."""
+    rng = np.random.default_rng(7)
+    drawn = rng.integers(-128, 128, (count, SAMPLES, CHANNELS)).astype(np.int8)
+    drawn[0], drawn[1], drawn[2] = -128, 127, 0
+    return np.concatenate([drawn, windows(count, 8)[0]])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "config",
+    [
+        ClassicalConfig(),
+        ClassicalConfig(trees=7, max_depth=3),  # mixed leaves
+        ClassicalConfig(features="input", trees=5, regularisation=0.01),
+    ],
+    ids=["statistics", "shallow", "input"],
+)
+@pytest.mark.parametrize("classes", [2, CLASSES])
+def test_the_c_decides_as_scikit_learn(kind: str, config: ClassicalConfig, classes: int) -> None:
+    x = everywhere(500)
+    answers, equal = classical.answer(exported(kind, config, classes), "test", x)
+    assert equal == len(x) == len(answers)
+    assert len(set(answers.argmax(axis=1))) == classes, "every class is decided for"
+
+
+def _statistics(x: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+    """The nine numbers a channel, written as in a textbook."""
+    n = len(x)
+    towards_zero = np.vectorize(lambda a, b: int(a / b), otypes=[np.int64])
+    mean = towards_zero(16 * x.sum(axis=0), n)
+    spread = np.abs(16 * x - mean).sum(axis=0) // n
+    step = 16 * np.abs(np.diff(x, axis=0)).sum(axis=0) // (n - 1)
+    crossings = np.diff(16 * x > mean, axis=0).sum(axis=0)
+    rows = np.sort(x, axis=0)
+    return [mean, spread, step, crossings, *(rows[i * (n - 1) // 4] for i in range(5))]
+
+
+@pytest.mark.parametrize("samples", [4, 5, 8, 20, 127])
+def test_the_features_are_the_statistics(samples: int, tmp_path: Path) -> None:
+    shape = FeatureShape(kind="statistics", samples=samples, channels=CHANNELS)
+    for file, text in feature_files(shape, "test").items():
+        (tmp_path / file).write_text(text)
+    rng = np.random.default_rng(samples)
+    x = rng.integers(-128, 128, (50, samples, CHANNELS)).astype(np.int8)
+    x[0], x[1], x[2, ::2], x[2, 1::2] = -128, 127, -128, 127
+    found = HostC(tmp_path, ("model_features.c",)).features(x, shape)
+    expected = [np.concatenate(_statistics(window.astype(np.int64))) for window in x]
+    assert np.array_equal(found, expected)
+    assert (np.abs(found) <= shape.bounds).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_c_twice(kind: str) -> None:
+    first, second = (exported(kind, ClassicalConfig()) for _ in range(2))
+    assert first.files == second.files
+    assert first.sha256 == second.sha256
+
+
+def test_sums_of_a_linear_model_use_32_bits_and_no_more() -> None:
+    model = exported("logistic", ClassicalConfig())
+    text = model.files["model_export.h"]
+    weights, bias = (
+        np.array([int(w) for w in re.findall(r"-?\d+", part)], np.int64)
+        for part in re.findall(r"= \{(.*?)\};", text, re.S)
+    )
+    reach = np.abs(weights.reshape(CLASSES, -1)) @ model.shape.bounds + np.abs(bias)
+    assert 2**29 < reach.max() < 2**31
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """build/digits with the data of the recipe and a network that only has its input."""
+    out_dir = tmp_path_factory.mktemp("build") / "digits"
+    check(DIGITS, out_dir)
+    builder = ModelBuilder()
+    ends = [builder.tensor((1, 8, 1, 8), scale=[1 / 64], zero_point=[-3]) for _ in range(2)]
+    builder.operator("RELU", ends[:1], ends[1:])
+    model = builder.pack(ends[:1], ends[1:])
+    test = load_splits(out_dir).test.x
+    inputs = quantize(test, QuantParams(scale=(1 / 64,), zero_point=(-3,)))
+    write_bytes(out_dir / "model.tflite", model)
+    save_golden(out_dir / "golden.npz", make_golden(model, [inputs.reshape(-1, 1, 8, 1, 8)]))
+    sha256 = load_golden(out_dir / "golden.npz").model_sha256
+    write_json(out_dir / "gen" / "ref" / "manifest.json", {"model_sha256": sha256})
+    scores = {"val": {"balanced_accuracy": 0.97}, "test": {"balanced_accuracy": 0.96}}
+    write_json(out_dir / "quantize.json", {"chosen": "ptq", "candidates": {"ptq": scores}})
+    return out_dir
+
+
+@pytest.fixture(scope="module")
+def forest(network: Path) -> Path:
+    """build/digits-forest, with class names that are C."""
+    path = network / "dataset.json"
+    dataset = json.loads(path.read_text())
+    write_json(path, dataset | {"labels": [f'"); abort(); //{i}' for i in range(10)]})
+    out_dir = network.with_name("digits-forest")
+    classical.compile_classical(DIGITS, "forest", network, out_dir)
+    return out_dir
+
+
+def test_names_of_classes_do_not_reach_c(forest: Path) -> None:
+    assert "abort" in (forest / "gen/ref/manifest.json").read_text()
+    for path in (forest / "gen").glob("*/*.[ch]"):
+        assert "abort" not in path.read_text(), path
+
+
+def test_a_forest_runs_in_the_firmware_and_stands_beside_the_network(
+    forest: Path, network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("host_tools.__main__.BUILD", forest.parent)
+    for step in (["build"], ["parity", "--cases", "60"], ["bench"]):
+        assert host_tools([step[0], forest.name, "qemu_m4", *step[1:]]) == 0
+    found = compare(network)
+    assert [row["name"] for row in found["rows"]] == ["network, int8", "random forest, 20 trees"]
+    row = found["rows"][1]
+    assert row["scikit_learn"]["equal"] == row["scikit_learn"]["cases"] > 300
+    measured = row["boards"]["qemu_m4"]
+    assert measured["equal"] == measured["cases"] == 60
+    assert measured["reference"] == classical.REFERENCE
+    assert 0 < measured["counts"] < 20_000
+    assert table(found).row_count == 2
+
+
+def test_a_classical_model_of_another_network_is_left_out(forest: Path, network: Path) -> None:
+    path = forest / "classical.json"
+    result = path.read_text()
+    try:
+        write_json(path, json.loads(result) | {"network_sha256": "0" * 64})
+        with pytest.raises(UsageError, match="make classical RECIPE=digits"):
+            compare(network)
+    finally:
+        path.write_text(result)
+
+
+def _broken(text: str) -> str:
+    """The first tree's first question with another threshold."""
+    return re.sub(
+        r"(features\[\d+\] < )(-?\d+)", lambda m: m[1] + str(int(m[2]) + 40), text, count=1
+    )
+
+
+def test_a_wrong_threshold_is_caught_before_anything_is_built(
+    network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classical, "export_forest", lambda forest: _broken(export_forest(forest)))
+    with pytest.raises(QuantizeError, match=r"decides as scikit-learn in \d+ of \d+ test cases"):
+        classical.compile_classical(DIGITS, "forest", network, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_wrong_threshold_in_the_firmware_is_caught(forest: Path, tmp_path: Path) -> None:
+    out_dir, board = tmp_path / "digits-forest", load_board("native")
+    shutil.copytree(forest, out_dir, ignore=shutil.ignore_patterns("qemu_m4"))
+    path = board.gen_dir(out_dir) / "model_export.h"
+    path.write_text(_broken(path.read_text()))
+    build_firmware(board, board.gen_dir(out_dir), out_dir / board.folder)
+    report = run_parity(out_dir, board, choose_target(board, None, None), None)
+    assert report.equal < report.cases
+    assert report.first_difference is not None
+
+
+def test_the_network_s_inputs_must_be_the_recipe_s(network: Path, tmp_path: Path) -> None:
+    out_dir = tmp_path / "digits"
+    shutil.copytree(network, out_dir)
+    golden = load_golden(out_dir / "golden.npz")
+    other = dataclasses.replace(golden, inputs=(np.flip(golden.inputs[0]),))
+    save_golden(out_dir / "golden.npz", other)
+    with pytest.raises(ModelError, match="make quantise"):
+        classical.compile_classical(DIGITS, "svm", out_dir, tmp_path / "out")
+
+
+def test_an_unknown_kind_names_the_known_ones(network: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="known kinds: forest, logistic, svm"):
+        classical.compile_classical(DIGITS, "jungle", network, tmp_path / "out")
+
+
+def noisy_forest(trees: int) -> Any:
+    """A forest of labels without a reason: some hundred decisions a tree."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    rng = np.random.default_rng(1)
+    x, y = rng.integers(-999, 999, (1500, 54)), rng.integers(0, 7, 1500)
+    return RandomForestClassifier(trees, random_state=1).fit(x, y)
+
+
+def test_too_large_a_forest_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"decisions in 80 trees.*lower classical.trees or"):
+        export_forest(noisy_forest(80))
+
+
+def test_a_forest_that_does_not_fit_the_board_is_refused(forest: Path, tmp_path: Path) -> None:
+    gen = tmp_path / "gen"
+    shutil.copytree(forest / "gen" / "xtensa", gen)
+    (gen / "model_export.h").write_text(export_forest(noisy_forest(30)))
+    model = gen / "model.c"
+    calls = "".join(
+        f"    votes[forest_tree_{i}(features, MODEL_FEATURE_COUNT)]++;\n" for i in range(20, 30)
+    )
+    model.write_text(
+        model.read_text().replace("}\n\nvoid model_reset", f"{calls}}}\n\nvoid model_reset")
+    )
+    with pytest.raises(HostToolsError) as caught:
+        build_firmware(load_board("esp32"), gen, tmp_path / "esp32")
+    assert "does not fit esp32: CODE needs" in str(caught.value)
+    assert "classical.trees" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("trees = 0", "classical.trees: expected 1 to 1000, got 0"),
+        ("trees = 1001", "classical.trees: expected 1 to 1000"),
+        ("max_depth = 99", "classical.max_depth: expected 1 to 40"),
+        ('features = "mfcc"', "classical.features: unknown kind 'mfcc'"),
+        ("regularisation = -1.0", "classical.regularisation: expected a number above 0"),
+        ("tree = 3", r"unknown key 'tree' \(did you mean 'trees'"),
+    ],
+)
+def test_a_wrong_table_is_refused(line: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "changed.toml"
+    text = Path("model/recipes/motion.toml").read_text()
+    path.write_text(f"{text}\n[classical]\n{line}\n")
+    with pytest.raises(ConfigError, match=words):
+        load_recipe(str(path))
