@@ -130,11 +130,13 @@ selftest: $(OUT)/$(SELFTEST_BOARD)/firmware.elf ## compare BOARD's kernels with 
 	$(PY) -m host_tools selftest $(NAME) $(SELFTEST_BOARD) $(RUN_OPTIONS)
 
 # Without BOARD on two emulated boards.
+ifneq ($(and $(MODEL),$(filter classical,$(MAKECMDGOALS))),)
+$(error MODEL=$(MODEL): make classical takes RECIPE=, whose data it trains on)
+endif
 KIND ?= forest logistic svm
 CLASSICAL_BOARDS := $(if $(filter command environment,$(firstword $(origin BOARD))),$(BOARD),qemu_m4 qemu_xtensa)
 classical: $(foreach b,$(CLASSICAL_BOARDS),$(OUT)/$(b)/parity.ok $(OUT)/$(b)/bench.json) ## is a network needed? KIND=forest|logistic|svm beside it: train, prove, measure
-	@set -e; $(if $(MODEL),echo 'MODEL=$(MODEL): make classical takes a RECIPE, whose data it trains on' >&2; exit 2;) \
-	for kind in $(KIND); do \
+	@set -e; for kind in $(KIND); do \
 		$(PY) -m quantize classical $(RECIPE) $$kind; \
 		for board in $(CLASSICAL_BOARDS); do for step in build parity bench; do \
 			$(PY) -m host_tools $$step $(NAME)-$$kind $$board; \

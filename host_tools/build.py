@@ -35,6 +35,7 @@ REGISTRY = "api.registry.platformio.org"
 REGISTRY_S = 5.0
 FRAMEWORKS = {"arduino": {"nano33": "nordicnrf52", "esp32": "espressif32"}}
 OVERFLOW = re.compile(r"region `(?P<memory>\w+)' overflowed by (?P<bytes>\d+) bytes")
+BEYOND = re.compile(r"address (?P<end>0x[0-9a-f]+) of .* is not within region `(?P<memory>\w+)'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,10 +236,16 @@ def _run(command: Sequence[str], variables: Mapping[str, str], log_path: Path) -
 
 
 def _failure(board: Board, model: ModelSizes, output: str, log_path: Path) -> HostToolsError:
-    for found in OVERFLOW.finditer(output):
-        memory = next((m for m in board.memories if m.name == found["memory"]), None)
+    memories = {memory.name: memory for memory in board.memories}
+    for found in (*OVERFLOW.finditer(output), *BEYOND.finditer(output)):
+        memory = memories.get(found["memory"])
         if memory is not None:
-            needed = memory.bytes + int(found["bytes"])
+            parts = found.groupdict()
+            needed = (
+                memory.bytes + int(parts["bytes"])
+                if "bytes" in parts
+                else int(parts["end"], 16) - memory.origin
+            )
             return HostToolsError(_too_large(board, memory, needed, model))
     lines = output.splitlines()
     errors = [line for line in lines if "error" in line.lower()]

@@ -65,27 +65,29 @@ def compare(out_dir: Path) -> JsonObject:
 
 
 def table(content: JsonObject) -> Table:
-    """For the terminal."""
-    found = Table("model", "validation", "test, balanced", "equal to scikit-learn")
-    for board in content["boards"]:
-        for column in (board, "flash B", "RAM B"):
-            found.add_column(column, justify="right")
+    """For the terminal: a line for each model and board."""
+    found = Table("model", "validation", "test, balanced", "equal to scikit-learn", "board")
+    for column in ("bytes compared", "an inference", "flash B", "RAM B"):
+        found.add_column(column, justify="right")
     for row in content["rows"]:
         same = row["scikit_learn"]
         cells = [row["name"], f"{row['val']:.1%}", f"{row['test']:.1%}"]
         cells.append(f"{same['equal']} of {same['cases']}" if same else "")
-        for board in content["boards"]:
-            cells += _cells(row["boards"].get(board))
-        found.add_row(*cells)
+        for board, measured in row["boards"].items() or [("not run", None)]:
+            found.add_row(*cells, board, *_cells(measured))
+            cells = [""] * len(cells)
     return found
 
 
 def _cells(measured: JsonObject | None) -> list[str]:
     if measured is None:
-        return ["", "", ""]
-    differs = "" if measured["equal"] == measured["cases"] else " DIFFERS"
-    cost = f"{measured['counts']:,} {measured['unit']}{differs}"
-    return [cost, f"{measured['flash_bytes']:,}", f"{measured['ram_bytes']:,}"]
+        return []
+    return [
+        f"{measured['equal']} of {measured['cases']} equal",
+        f"{measured['counts']:,} {measured['unit']}",
+        f"{measured['flash_bytes']:,}",
+        f"{measured['ram_bytes']:,}",
+    ]
 
 
 def _boards(folder: Path, model_sha256: str) -> JsonObject:

@@ -19,6 +19,7 @@ from host_tools.build import build_firmware
 from host_tools.classical import compare, table
 from host_tools.errors import HostToolsError, UsageError
 from host_tools.parity import choose_target, run_parity
+from host_tools.report import write_report
 from model.__main__ import check, load_splits
 from model.classical import KINDS
 from model.errors import ConfigError
@@ -30,6 +31,7 @@ from quantize.errors import ModelError, QuantizeError
 from quantize.golden import load_golden, make_golden, save_golden
 from quantize.scheme import QuantParams, quantize
 from tests.factory import ModelBuilder
+from tests.result_files import SHA, write_run
 
 Windows = npt.NDArray[np.int8]
 DIGITS = load_recipe("digits")
@@ -186,6 +188,25 @@ def test_a_classical_model_of_another_network_is_left_out(forest: Path, network:
         path.write_text(result)
 
 
+def test_the_report_asks_whether_a_network_is_needed(
+    forest: Path, network: Path, tmp_path: Path
+) -> None:
+    out_dir = write_run(tmp_path / "run")
+    assert "Is a network needed?" not in write_report(out_dir).read_text("utf-8")
+    content = compare(network) | {"network_sha256": SHA}
+    board = {"counts": 34191, "unit": "instructions", "flash_bytes": 36120, "ram_bytes": 5208}
+    board |= {"cases": 12, "equal": 12, "reference": "<b>"}
+    for row in content["rows"]:
+        row["boards"] = {"qemu_m4": board}
+    write_json(out_dir / "classical.json", content | {"boards": ["qemu_m4"]})
+    page = write_report(out_dir).read_text("utf-8")
+    assert "Is a network needed?" in page
+    assert "random forest, 20 trees" in page
+    assert page.count("36,120") == 2
+    write_json(out_dir / "classical.json", content | {"network_sha256": "0" * 64})
+    assert "Is a network needed?" not in write_report(out_dir).read_text("utf-8")
+
+
 def _broken(text: str) -> str:
     """The first tree's first question with another threshold."""
     return re.sub(
@@ -229,34 +250,32 @@ def test_an_unknown_kind_names_the_known_ones(network: Path, tmp_path: Path) -> 
 
 
 def noisy_forest(trees: int) -> Any:
-    """A forest of labels without a reason: some hundred decisions a tree."""
+    """A forest of labels without a reason: more than 500 decisions a tree."""
     from sklearn.ensemble import RandomForestClassifier
 
     rng = np.random.default_rng(1)
-    x, y = rng.integers(-999, 999, (1500, 54)), rng.integers(0, 7, 1500)
+    x, y = rng.integers(-999, 999, (1800, 54)), rng.integers(0, 7, 1800)
     return RandomForestClassifier(trees, random_state=1).fit(x, y)
 
 
 def test_too_large_a_forest_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"decisions in 80 trees.*lower classical.trees or"):
-        export_forest(noisy_forest(80))
+    with pytest.raises(ModelError, match=r"decisions in 60 trees.*lower classical.trees or"):
+        export_forest(noisy_forest(60))
 
 
 def test_a_forest_that_does_not_fit_the_board_is_refused(forest: Path, tmp_path: Path) -> None:
+    board = load_board("esp32")  # code runs from 128 KB of RAM
     gen = tmp_path / "gen"
-    shutil.copytree(forest / "gen" / "xtensa", gen)
-    (gen / "model_export.h").write_text(export_forest(noisy_forest(30)))
-    model = gen / "model.c"
-    calls = "".join(
-        f"    votes[forest_tree_{i}(features, MODEL_FEATURE_COUNT)]++;\n" for i in range(20, 30)
-    )
-    model.write_text(
-        model.read_text().replace("}\n\nvoid model_reset", f"{calls}}}\n\nvoid model_reset")
-    )
+    shutil.copytree(board.gen_dir(forest), gen)
+    (gen / "model_export.h").write_text(export_forest(noisy_forest(20)))
     with pytest.raises(HostToolsError) as caught:
-        build_firmware(load_board("esp32"), gen, tmp_path / "esp32")
-    assert "does not fit esp32: CODE needs" in str(caught.value)
-    assert "classical.trees" in str(caught.value)
+        build_firmware(board, gen, tmp_path / "esp32")
+    found = re.search(
+        r"CODE needs ([\d,]+) bytes or more, available are 131,072", str(caught.value)
+    )
+    assert found is not None
+    assert 131_072 < int(found[1].replace(",", "")) < 200_000
+    assert "Set fewer classical.trees or a lower classical.max_depth" in str(caught.value)
 
 
 @pytest.mark.parametrize(
