@@ -220,7 +220,7 @@ def _classical(out_dir: Path) -> int:
 
     console = Console()
     found = table(compare(out_dir))
-    (console if console.is_terminal else Console(width=140)).print(found)
+    (console if console.is_terminal else Console(width=160)).print(found)
     return 0
 
 

@@ -68,7 +68,7 @@ def table(content: JsonObject) -> Table:
     """For the terminal: a line for each model and board."""
     found = Table("model", "validation", "test, balanced", "equal to scikit-learn", "board")
     for column in ("bytes compared", "an inference", "flash B", "RAM B"):
-        found.add_column(column, justify="right")
+        found.add_column(column, justify="right", no_wrap=True)
     for row in content["rows"]:
         same = row["scikit_learn"]
         cells = [row["name"], f"{row['val']:.1%}", f"{row['test']:.1%}"]

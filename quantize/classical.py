@@ -99,7 +99,7 @@ def compile_classical(
     splits, golden = load_splits(network_dir), load_golden(network_dir / "golden.npz")
     tensor = _network_input(network_dir)
     inputs = _inputs(splits, tensor, golden)
-    labels = list(json.loads((network_dir / "dataset.json").read_text("utf-8"))["labels"])
+    labels = _labels(network_dir / "dataset.json", splits)
     config = recipe.classical or ClassicalConfig()
     name = f"{recipe.name}-{kind}"
     shape = FeatureShape(
@@ -107,7 +107,8 @@ def compile_classical(
         samples=tensor.shape[1],
         channels=int(np.prod(tensor.shape[2:])),
     )
-    exported = export(name, kind, config, shape, inputs["train"], splits.train.y, recipe.train.seed)
+    seed = recipe.train.seed
+    exported = export(name, kind, config, shape, inputs["train"], splits.train.y, seed)
     answers, equal = answer(exported, name, inputs["test"])
     predicted = answers.argmax(axis=1)
     if equal < len(predicted):
@@ -115,7 +116,7 @@ def compile_classical(
             f"{name}: the exported C decides as scikit-learn in {equal} of {len(predicted)} test "
             "cases, expected all; no firmware is built from it, please report the recipe"
         )
-    settings = {"kind": kind, "seed": recipe.train.seed, **asdict(config)}
+    settings = {"kind": kind, "seed": seed, **asdict(config)}
     result = {
         "kind": kind,
         "title": KINDS[kind],
@@ -211,6 +212,21 @@ def _network_input(network_dir: Path) -> Tensor:
             f"tensor; the network has {len(graph.inputs)} of {tensor.dtype}"
         )
     return tensor
+
+
+def _labels(path: Path, splits: Splits) -> list[str]:
+    """The classes; ModelError where the file or an example of a class is missing."""
+    try:
+        labels = [str(label) for label in json.loads(path.read_text("utf-8"))["labels"]]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path}: not the dataset's file: {error!r}; run `make check`") from error
+    found = sorted(set(splits.train.y.tolist()))
+    if found != list(range(len(labels))):
+        raise ModelError(
+            f"{path}: {len(labels)} classes, of which the training windows have {found}; every "
+            "class needs some, so move groups to the training split or leave the class out"
+        )
+    return labels
 
 
 def _inputs(splits: Splits, tensor: Tensor, golden: Golden) -> dict[str, Int8Array]:

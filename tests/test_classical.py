@@ -244,6 +244,15 @@ def test_the_network_s_inputs_must_be_the_recipe_s(network: Path, tmp_path: Path
         classical.compile_classical(DIGITS, "svm", out_dir, tmp_path / "out")
 
 
+def test_a_class_without_an_example_is_refused(network: Path, tmp_path: Path) -> None:
+    out_dir = tmp_path / "digits"
+    shutil.copytree(network, out_dir)
+    dataset = json.loads((out_dir / "dataset.json").read_text())
+    write_json(out_dir / "dataset.json", dataset | {"labels": [*dataset["labels"], "ten"]})
+    with pytest.raises(ModelError, match="11 classes, of which the training windows have"):
+        classical.compile_classical(DIGITS, "svm", out_dir, tmp_path / "out")
+
+
 def test_an_unknown_kind_names_the_known_ones(network: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="known kinds: forest, logistic, svm"):
         classical.compile_classical(DIGITS, "jungle", network, tmp_path / "out")
