@@ -35,12 +35,12 @@ from quantize.classical_c import (
 )
 from quantize.emit_c import byte_rows, render, safe_name
 from quantize.errors import ModelError, QuantizeError
+from quantize.features import compile_features, quantised_inputs
 from quantize.golden import Golden, load_golden, save_golden
 from quantize.lowering import KERNEL_SETS
 from quantize.manifest import GOLDEN_IN_FIRMWARE, run_id_of, tool_versions
 from quantize.ops.base import Int8Array
-from quantize.scheme import quantize
-from quantize.tflite.graph import Tensor
+from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import read_model
 
 REFERENCE = "the exported C on this computer"
@@ -55,14 +55,14 @@ class Exported:
     shape: FeatureShape
     classes: int
     dtype: str  # of the output: votes are int16, scores int32
-    files: Mapping[str, str]  # of model_features and model_export
+    files: Mapping[str, str]  # of model_statistics and model_export
     classifier: Any  # scikit-learn's
     trees: int  # 0: a linear model
 
     @property
     def sha256(self) -> str:
         """Of all that decides an answer."""
-        text = self.files["model_features.c"] + self.files["model_export.h"]
+        text = self.files["model_statistics.c"] + self.files["model_export.h"]
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
@@ -97,8 +97,10 @@ def compile_classical(
     class than scikit-learn in any test case; nothing is written then.
     """
     splits, golden = load_splits(network_dir), load_golden(network_dir / "golden.npz")
-    tensor = _network_input(network_dir)
-    inputs = _inputs(splits, tensor, golden)
+    path = network_dir / "model.tflite"
+    graph = read_model(path)
+    tensor = graph.tensors[graph.inputs[0]]
+    inputs = _inputs(splits, graph, golden)
     labels = _labels(network_dir / "dataset.json", splits)
     config = recipe.classical or ClassicalConfig()
     name = f"{recipe.name}-{kind}"
@@ -136,8 +138,10 @@ def compile_classical(
         ),
     }
     new = Golden(inputs=golden.inputs, outputs=(answers[:, None],), model_sha256=exported.sha256)
-    files = _files(exported, name, run_id_of(exported.sha256, settings), new)
+    front, features = compile_features(path.read_bytes(), graph, recipe, name)
+    files = front | _files(exported, name, run_id_of(exported.sha256, settings), new)
     manifest = _manifest(exported, name, settings, labels, tensor, len(new))
+    manifest["features"] = features
     for kernels in KERNEL_SETS:
         folder = out_dir / "gen" / kernels
         for file, text in files.items():
@@ -161,7 +165,7 @@ def export(
     """Train on `inputs` [n, samples, channels] and write the model as C."""
     files = feature_files(shape, name)
     with tempfile.TemporaryDirectory(prefix="tinyproof-classical-") as folder:
-        features = _compiled(Path(folder), files, "model_features.c").features(inputs, shape)
+        features = _compiled(Path(folder), files, "model_statistics.c").features(inputs, shape)
     classifier = train_classifier(kind, config, features, y, seed)
     forest = kind == "forest"
     model = (
@@ -187,7 +191,7 @@ def answer(exported: Exported, name: str, inputs: Int8Array) -> tuple[npt.NDArra
     """
     files = _files(exported, name, "", None)
     with tempfile.TemporaryDirectory(prefix="tinyproof-classical-") as folder:
-        library = _compiled(Path(folder), files, "model.c", "model_features.c")
+        library = _compiled(Path(folder), files, "model.c", "model_statistics.c")
         features = library.features(inputs, exported.shape)
         raw = library.invoke(inputs, exported.arena_bytes, exported.places["output"])
     answers = raw.view(exported.dtype)
@@ -201,17 +205,6 @@ def _compiled(folder: Path, files: Mapping[str, str], *sources: str) -> HostC:
     for file, text in files.items():
         write_text(folder / file, text)
     return HostC(folder, sources)
-
-
-def _network_input(network_dir: Path) -> Tensor:
-    graph = read_model(network_dir / "model.tflite")
-    tensor = graph.tensors[graph.inputs[0]]
-    if len(graph.inputs) != 1 or tensor.quant is None or tensor.dtype != "int8":
-        raise ModelError(
-            f"{network_dir.name}: classical models take the network's input when it is one int8 "
-            f"tensor; the network has {len(graph.inputs)} of {tensor.dtype}"
-        )
-    return tensor
 
 
 def _labels(path: Path, splits: Splits) -> list[str]:
@@ -229,11 +222,9 @@ def _labels(path: Path, splits: Splits) -> list[str]:
     return labels
 
 
-def _inputs(splits: Splits, tensor: Tensor, golden: Golden) -> dict[str, Int8Array]:
+def _inputs(splits: Splits, graph: Graph, golden: Golden) -> dict[str, Int8Array]:
     """Split -> the network's int8 inputs; those of `test` are the golden cases."""
-    if tensor.quant is None:
-        raise ModelError("the network's input is not quantised")
-    found = {name: quantize(windows.x, tensor.quant) for name, windows in splits.items()}
+    found = {name: quantised_inputs(graph, windows) for name, windows in splits.items()}
     if not np.array_equal(found["test"].ravel(), golden.inputs[0].ravel()):
         raise ModelError(
             "golden.npz has other inputs than the test split; run `make quantise` again"

@@ -66,7 +66,7 @@ class FeatureShape:
 
 
 def feature_files(shape: FeatureShape, name: str) -> dict[str, str]:
-    """model_features.c and .h."""
+    """model_statistics.c and .h."""
     values = {
         "name": safe_name(name),
         "version": __version__,
@@ -75,7 +75,7 @@ def feature_files(shape: FeatureShape, name: str) -> dict[str, str]:
         "channels": shape.channels,
         "features": shape.features,
     }
-    return {file: render(file, **values) for file in ("model_features.h", "model_features.c")}
+    return {file: render(file, **values) for file in ("model_statistics.h", "model_statistics.c")}
 
 
 def export_forest(forest: Any) -> str:
@@ -163,13 +163,13 @@ class HostC:
         self._library = ctypes.CDLL(str(library))
 
     def features(self, inputs: Int8Array, shape: FeatureShape) -> npt.NDArray[np.int16]:
-        """model_features of each of `inputs` [n, samples * channels]: [n, features]."""
+        """model_statistics of each of `inputs` [n, samples * channels]: [n, features]."""
         rows = np.ascontiguousarray(inputs, np.int8).reshape(len(inputs), -1)
         counts = (ctypes.c_uint16 * 256)()
         found = np.zeros((len(rows), shape.features), np.int16)
         scratch = (counts,) if shape.kind == "statistics" else ()
         for row, out in zip(rows, found, strict=True):
-            self._library.model_features(_pointer(row), _pointer(out), *scratch)
+            self._library.model_statistics(_pointer(row), _pointer(out), *scratch)
         return found
 
     def invoke(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from host_tools.__main__ import main as host_tools
 from host_tools.board import load_board
@@ -23,14 +24,17 @@ from host_tools.report import write_report
 from model.__main__ import check, load_splits
 from model.classical import KINDS
 from model.errors import ConfigError
+from model.features.design import feature_text
 from model.files import write_bytes, write_json
 from model.recipe import ClassicalConfig, load_recipe
 from quantize import classical
 from quantize.classical_c import FeatureShape, HostC, export_forest, feature_files
 from quantize.errors import ModelError, QuantizeError
+from quantize.features import quantised_inputs
 from quantize.golden import load_golden, make_golden, save_golden
-from quantize.scheme import QuantParams, quantize
+from quantize.tflite.reader import FEATURES_ENTRY, parse_model
 from tests.factory import ModelBuilder
+from tests.hostile import pack, unpack
 from tests.result_files import SHA, write_run
 
 Windows = npt.NDArray[np.int8]
@@ -99,7 +103,7 @@ def test_the_features_are_the_statistics(samples: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(samples)
     x = rng.integers(-128, 128, (50, samples, CHANNELS)).astype(np.int8)
     x[0], x[1], x[2, ::2], x[2, 1::2] = -128, 127, -128, 127
-    found = HostC(tmp_path, ("model_features.c",)).features(x, shape)
+    found = HostC(tmp_path, ("model_statistics.c",)).features(x, shape)
     expected = [np.concatenate(_statistics(window.astype(np.int64))) for window in x]
     assert np.array_equal(found, expected)
     assert (np.abs(found) <= shape.bounds).all()
@@ -123,6 +127,17 @@ def test_sums_of_a_linear_model_use_32_bits_and_no_more() -> None:
     assert 2**29 < reach.max() < 2**31
 
 
+def _of_the_recipe(model: bytes) -> bytes:
+    """With the mark that the network was trained with the recipe's front end."""
+    tree = unpack(model)
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = np.frombuffer(feature_text(DIGITS).encode(), np.uint8)
+    tree.buffers.append(buffer)
+    entry.name, entry.buffer = FEATURES_ENTRY.encode(), len(tree.buffers) - 1
+    tree.metadata = [entry]
+    return pack(tree)
+
+
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """build/digits with the data of the recipe and a network that only has its input."""
@@ -131,11 +146,10 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     builder = ModelBuilder()
     ends = [builder.tensor((1, 8, 1, 8), scale=[1 / 64], zero_point=[-3]) for _ in range(2)]
     builder.operator("RELU", ends[:1], ends[1:])
-    model = builder.pack(ends[:1], ends[1:])
-    test = load_splits(out_dir).test.x
-    inputs = quantize(test, QuantParams(scale=(1 / 64,), zero_point=(-3,)))
+    model = _of_the_recipe(builder.pack(ends[:1], ends[1:]))
+    inputs = quantised_inputs(parse_model(model), load_splits(out_dir).test)
     write_bytes(out_dir / "model.tflite", model)
-    save_golden(out_dir / "golden.npz", make_golden(model, [inputs.reshape(-1, 1, 8, 1, 8)]))
+    save_golden(out_dir / "golden.npz", make_golden(model, [inputs]))
     sha256 = load_golden(out_dir / "golden.npz").model_sha256
     write_json(out_dir / "gen" / "ref" / "manifest.json", {"model_sha256": sha256})
     scores = {"val": {"balanced_accuracy": 0.97}, "test": {"balanced_accuracy": 0.96}}
