@@ -54,7 +54,7 @@ class Exported:
     kind: str
     shape: FeatureShape
     classes: int
-    dtype: str  # of the output: votes are int16, scores int32
+    dtype: str  # of the output: votes are int16, scores int64
     files: Mapping[str, str]  # of model_statistics and model_export
     classifier: Any  # scikit-learn's
     trees: int  # 0: a linear model
@@ -177,7 +177,7 @@ def export(
         kind=kind,
         shape=shape,
         classes=int(y.max()) + 1,
-        dtype="int16" if forest else "int32",
+        dtype="int16" if forest else "int64",
         files=files | {"model_export.h": model},
         classifier=classifier,
         trees=config.trees if forest else 0,
@@ -274,7 +274,7 @@ def _manifest(
     shape, linear = exported.shape, 0 if exported.trees else exported.classes
     constants = [
         {"name": "model_w_linear", "bytes": 4 * linear * shape.features},
-        {"name": "model_w_bias", "bytes": 4 * linear},
+        {"name": "model_w_bias", "bytes": 8 * linear},
     ]
     steps = [(f"FEATURES ({shape.kind})", 0), (exported.kind.upper(), linear * shape.features)]
     quant = tensor.quant

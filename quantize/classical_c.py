@@ -7,6 +7,7 @@ computer, so training sees what the board computes.
 from __future__ import annotations
 
 import ctypes
+import math
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -55,14 +56,6 @@ class FeatureShape:
     def features(self) -> int:
         """How many."""
         return self.channels * (STATISTICS if self.kind == "statistics" else self.samples)
-
-    @property
-    def bounds(self) -> npt.NDArray[np.int64]:
-        """The largest magnitude of each feature, whatever the input."""
-        if self.kind == "input":
-            return np.full(self.features, 128)
-        each = [16 * 128, 16 * 255, 16 * 255, self.samples - 1, 128, 128, 128, 128, 128]
-        return np.repeat(each, self.channels)
 
 
 def feature_files(shape: FeatureShape, name: str) -> dict[str, str]:
@@ -124,15 +117,10 @@ def forest_nodes(forest: Any) -> int:
 
 
 def export_linear(linear: Linear, shape: FeatureShape, name: str) -> str:
-    """Weights of 32 bits, as fine as the sums of all possible features allow."""
+    """Weights of 32 bits, sums of 64: near ties need more than sums of 32 bits can hold."""
     both = np.column_stack([linear.weights, linear.bias])
-    most = np.append(shape.bounds, 1)
-    shift = 0
-    reach = float((np.abs(both) @ most).max())
-    while reach and reach * 2.0 ** (shift + 1) + most.sum() < 2**31:
-        shift += 1
-    while reach * 2.0**shift + most.sum() >= 2**31:
-        shift -= 1
+    largest = max(float(np.abs(linear.weights).max()), float(np.abs(linear.bias).max()) / 2**28)
+    shift = 30 - math.frexp(largest)[1]  # |weights| < 2**30, |bias| < 2**58, |sums| < 2**60
     fixed = np.rint(both * 2.0**shift).astype(np.int64)
     return render(
         "model_linear.h",
