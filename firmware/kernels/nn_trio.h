@@ -17,19 +17,21 @@ typedef struct {
     int32_t least, most, high, mid, low, shift, constant, or_more, below;
 } nn_exact_t;
 
-/* The same without x * low, where that is equal too. */
+/* Without x * low, and without least and most:
+ *
+ *   value  = sum * high + (sum * mid >> NN_MID_BITS) + (sum < 0 ? below : or_more)
+ *   output = value >> shift, kept within -128..127 */
 typedef struct {
-    int32_t least, most, high, mid, shift, constant, or_more, below;
-} nn_near_t;
+    int32_t high, mid, shift, or_more, below;
+} nn_short_t;
 
 #define NN_MID_BITS 12
 #define NN_LOW_BITS 11
 
 typedef enum {
-    NN_NEAR,      /* nn_near_t without its last two words: nothing more is added */
-    NN_NEAR_SIGN, /* nn_near_t */
-    NN_EXACT      /* a word that is added to x, then nn_exact_t */
-} nn_near_form_t;
+    NN_SHORT, /* nn_short_t; of one chunk, whose sums are the accumulators */
+    NN_EXACT  /* a word that is added to x, then nn_exact_t */
+} nn_trio_form_t;
 
 #define NN_TRIO_PIXELS 4
 
@@ -37,18 +39,19 @@ typedef enum {
  * for each three
  *
  *   chunks times
- *     2            first values of A + 2^11 B and of C + 2^21 B
- *     8 * steps    a + 2^11 b and c + 2^21 b of the four inputs of each step
+ *     2            first values of B + 2^11 C and of A + 2^21 C
+ *     8 * steps    b + 2^11 c and a + 2^21 c of the four inputs of each step
  *   for each channel that exists
- *     6 to 10      as the form says
+ *     5 or 10      as the form says
  *
- * Each chunk's sums lie between -2^20 and 2^20; a channel's chunks are added up. */
+ * A last channel that is alone has only A's words. Each chunk's sums lie between -2^20 and 2^20; a
+ * channel's chunks are added up. */
 typedef struct {
     const int32_t *stream;
     int32_t channels;
     int32_t chunks;
     int32_t steps; /* of four inputs, in each chunk */
-    nn_near_form_t form;
+    nn_trio_form_t form;
 } nn_trio_t;
 
 typedef struct {
@@ -95,11 +98,11 @@ typedef struct {
 } nn_depthwise_line_t;
 
 /* Four pixels times all channels. x holds input k of pixel i, plus 128, at 4 * k + i; outputs[i] is
- * where pixel i goes, and changes. Pixels may go to the same place. */
-void nn_trio_s8(const nn_trio_t *trio, const uint8_t *x, int8_t **outputs);
+ * where pixel i goes. Pixels may go to the same place. */
+void nn_trio_s8(const nn_trio_t *trio, const uint8_t *x, int8_t *const *outputs);
 
-/* scratch: 16 * chunks * steps bytes. The output may lie on the input where quantize/lowering says
- * so. */
+/* scratch: 16 * chunks * steps bytes and one an input channel. The output may lie on the input
+ * where quantize/lowering says so. */
 void nn_conv_2d_trio_s8(const nn_conv_trio_t *p, const int8_t *input, int8_t *output,
                         int8_t *scratch);
 

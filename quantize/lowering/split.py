@@ -2,8 +2,9 @@
 
 A product of 64 bits costs a core without its high half a dozen instructions. Here the sum is first
 kept between the accumulators where the output changes, so that it is small, and the factor is
-split into parts whose products fit 32 bits. Three parts are all of the factor (nn_exact_t), two are
-near enough where the proof says so (nn_near_t); nn_trio.h states the formula.
+split into parts whose products fit 32 bits. Three parts are all of the factor (nn_exact_t). Two are
+near enough where the proof says so, and then the sum is often small enough as it is (nn_short_t);
+nn_trio.h states the formulas.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from quantize.scheme import INT32_MAX, INT32_MIN, IntArray, Requant
 
 MID_BITS = 12  # of the factor, behind its high part
 LOW_BITS = 11  # behind those
-NEAR_LIMIT = (1 << 20) - 1  # of a sum: its product with the middle part fits 32 bits
+SHORT_LIMIT = (1 << 20) - 1  # of a sum: its product with the middle part fits 32 bits
 EXACT_LIMIT = (1 << 20) - (1 << 10)  # with a carry from the low part
 LARGEST_SHIFT = 23  # 8-bit codes above it leave no room in 32 bits
 TRIES = 3  # shifts: each one less has one bit less of the factor
+ASIDE = (0, 1, -1, 2, -2, 3, -3)  # from the nearest factor in two parts
 _CODES: IntArray = np.concatenate([[-128], CODES[0], [128]])  # the first is always reached
 
 
@@ -34,15 +36,15 @@ class SplitRequant:
     most: int
     high: int
     mid: int
-    low: int  # 0 in a near form
+    low: int  # 0 in a short form
     shift: int
     constant: int
     signs: tuple[int, int] | None  # what is added to a value of 0 or more, and to one below
 
-    def near(self) -> list[int]:
-        """As an nn_near_t, without its last two words when they are not used."""
-        numbers = [self.least, self.most, self.high, self.mid, self.shift, self.constant]
-        return numbers + list(self.signs or ())
+    def short(self) -> list[int]:
+        """As an nn_short_t."""
+        below, or_more = (self.constant + sign for sign in (self.signs or (0, 0))[::-1])
+        return [self.high, self.mid, self.shift, or_more, below]
 
     def exact(self) -> list[int]:
         """As an nn_exact_t."""
@@ -57,21 +59,18 @@ class Changes:
     starts: IntArray  # [channels, codes]: the first that reaches a code
     least: IntArray  # [channels]: the outputs below are the one here
     most: IntArray  # [channels]: the outputs above are the one here
+    low: IntArray  # [channels]: the smallest accumulator
+    high: IntArray  # [channels]: the largest
 
-    @property
-    def middle(self) -> IntArray:
-        """[channels]: between least and most."""
-        middle: IntArray = (self.least + self.most) >> 1
-        return middle
-
-    def pieces(self, centre: IntArray) -> list[_Piece]:
-        """What matters of each channel, as accumulators less `centre` [channels]."""
-        columns = (self.starts, self.least, self.most, centre)
+    def pieces(self, *, clamped: bool) -> list[_Piece]:
+        """What matters of each channel: all its accumulators, with an output that is clamped, or
+        those from least to most.
+        """
+        codes = slice(1, -1) if clamped else slice(None)
+        ends = (self.low, self.high) if clamped else (self.least, self.most)
         return [
-            _Piece(starts=starts - c, low=int(least - c), high=int(most - c)).part(
-                int(least - c), int(most - c)
-            )
-            for starts, least, most, c in zip(*columns, strict=True)
+            _Piece(codes=_CODES[codes], starts=starts[codes], low=low, high=high).part(low, high)
+            for starts, low, high in zip(self.starts, *(e.tolist() for e in ends), strict=True)
         ]
 
 
@@ -100,50 +99,44 @@ def find_changes(p: OutputStage, weights: IntArray, *, shared: bool = False) -> 
     least = np.where(changes, starts - 1, high[:, None]).min(axis=1)
     most = np.where(changes, starts, low[:, None]).max(axis=1)
     return Changes(
-        starts=starts, least=np.where(steady, low, least), most=np.where(steady, low, most)
+        starts=starts,
+        least=np.where(steady, low, least),
+        most=np.where(steady, low, most),
+        low=low,
+        high=high,
     )
 
 
 Rows = tuple[SplitRequant, ...]
 
 
-def near_requants(
-    requants: Sequence[Requant], changes: Changes, centre: IntArray, *, by_sign: bool
-) -> Rows | None:
-    """Numbers in two parts of every channel whose kernel sums are accumulators less `centre`.
-
-    None when a channel's are not proven equal; by sign, more are.
-    """
-
-    def row(piece: _Piece, r: Requant, zero: int) -> SplitRequant | None:
-        return _near(piece, r, zero if by_sign else None)
-
-    return _rows(requants, changes, centre, NEAR_LIMIT, row)
+def short_requants(requants: Sequence[Requant], changes: Changes) -> Rows | None:
+    """Numbers in two parts of every channel; None when a channel's are not proven equal."""
+    return _rows(requants, changes.pieces(clamped=True), SHORT_LIMIT, _short)
 
 
 def exact_requants(requants: Sequence[Requant], changes: Changes, *, by_sign: bool) -> Rows | None:
-    """Numbers in three parts of every channel whose kernel sums are its accumulators.
+    """Numbers in three parts of every channel.
 
     By sign, None means that the output changes at too large accumulators, or by more than one code
     from one accumulator to the next.
     """
 
-    def row(piece: _Piece, r: Requant, zero: int) -> SplitRequant | None:
-        return _exact(piece, r, zero if by_sign else None)
+    def row(piece: _Piece, r: Requant) -> SplitRequant | None:
+        return _exact(piece, r, by_sign=by_sign)
 
-    return _rows(requants, changes, np.zeros(len(requants), np.int64), EXACT_LIMIT, row)
+    return _rows(requants, changes.pieces(clamped=False), EXACT_LIMIT, row)
 
 
 def _rows(
     requants: Sequence[Requant],
-    changes: Changes,
-    centre: IntArray,
+    pieces: Sequence[_Piece],
     limit: int,
-    row: Callable[[_Piece, Requant, int], SplitRequant | None],
+    row: Callable[[_Piece, Requant], SplitRequant | None],
 ) -> Rows | None:
     rows = []
-    for piece, requant, zero in zip(changes.pieces(centre), requants, -centre, strict=True):
-        found = row(piece, requant, int(zero)) if piece.largest <= limit else None
+    for piece, requant in zip(pieces, requants, strict=True):
+        found = row(piece, requant) if piece.largest <= limit else None
         if found is None:
             return None
         rows.append(found)
@@ -152,8 +145,9 @@ def _rows(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Piece:
-    """A channel's sums from `low` to `high`, and the first sum that reaches each code."""
+    """A channel's sums from `low` to `high`, and the first sum that reaches each of `codes`."""
 
+    codes: IntArray
     starts: IntArray  # low where all sums reach it, high + 1 where none does
     low: int
     high: int
@@ -165,30 +159,34 @@ class _Piece:
     def part(self, low: int, high: int) -> _Piece:
         """The sums of this piece from `low` to `high`."""
         low, high = max(low, self.low), min(high, self.high)
-        return _Piece(starts=np.clip(self.starts, low, high + 1), low=low, high=high)
+        starts = np.clip(self.starts, low, high + 1)
+        return _Piece(codes=self.codes, starts=starts, low=low, high=high)
 
 
-def _near(piece: _Piece, r: Requant, zero: int | None) -> SplitRequant | None:
-    """With the largest shift that works."""
+def _short(piece: _Piece, r: Requant) -> SplitRequant | None:
+    """With the largest shift that works, and a factor near the real one."""
     tries = 0
     for shift in range(LARGEST_SHIFT, -1, -1):
         places = shift + MID_BITS - 31 + r.shift
-        factor = r.multiplier << places if places >= 0 else _rounded(r.multiplier, -places)
-        if piece.largest * (factor >> MID_BITS) <= INT32_MAX - 2 * piece.largest and tries < TRIES:
+        nearest = r.multiplier << places if places >= 0 else _rounded(r.multiplier, -places)
+        limit = (INT32_MAX // piece.largest - 3) << MID_BITS
+        if nearest + max(ASIDE) < limit and tries < TRIES:
             tries += 1
-            found = _constants(piece, factor, MID_BITS, shift, zero)
-            if found is not None:
-                return _requant(piece, factor << LOW_BITS, shift, found)
+            for factor in (nearest + aside for aside in ASIDE if nearest + aside >= 0):
+                signs = _constants_by_sign(piece, factor, MID_BITS, shift)
+                if signs is not None:
+                    return _requant(piece, factor << LOW_BITS, shift, (0, signs))
     return None
 
 
-def _exact(piece: _Piece, r: Requant, zero: int | None) -> SplitRequant | None:
+def _exact(piece: _Piece, r: Requant, *, by_sign: bool) -> SplitRequant | None:
     """A channel with one output for all needs no factor."""
     steady = piece.low == piece.high
     factor, shift = (0, 0) if steady else (r.multiplier, 31 - MID_BITS - LOW_BITS - r.shift)
     if not 0 <= shift <= LARGEST_SHIFT:
         return None
-    found = _constants(piece, factor, MID_BITS + LOW_BITS, shift, None if steady else zero)
+    bits = MID_BITS + LOW_BITS
+    found = _constants(piece, factor, bits, shift, by_sign=by_sign and not steady)
     return None if found is None else _requant(piece, factor, shift, found)
 
 
@@ -215,33 +213,42 @@ def _requant(
 
 
 def _constants(
-    piece: _Piece, factor: int, bits: int, shift: int, zero: int | None
+    piece: _Piece, factor: int, bits: int, shift: int, *, by_sign: bool
 ) -> tuple[int, tuple[int, int] | None] | None:
-    """The constant, and by sign what is added; `zero` is the sum where signs meet."""
-    if zero is None:
+    """The constant, and by sign what is added to a value of 0 or more, and to one below."""
+    if not by_sign:
         constant = _constant(piece, factor, bits, shift)
         return None if constant is None else (constant, None)
-    zero = min(max(zero, piece.low), piece.high + 1)
+    zero = min(max(0, piece.low), piece.high + 1)
     base = -(zero * factor >> bits)
-    signs = []
-    for part in (piece.part(zero, piece.high), piece.part(piece.low, zero - 1)):
-        constant = _constant(part, factor, bits, shift) if part.low <= part.high else base
-        if constant is None or not INT32_MIN <= constant - base <= INT32_MAX:
-            return None
-        signs.append(constant - base)
+    parts = _constants_by_sign(piece, factor, bits, shift)
+    if parts is None:
+        return None
+    signs = (parts[0] - base, parts[1] - base)
     apart = ((zero - 1) * factor >> bits) + base < 0
     ends = [(end * factor >> bits) + base for end in (piece.low, piece.high)]
-    fits = min(ends) >= INT32_MIN and max(ends) <= INT32_MAX
-    return (base, (signs[0], signs[1])) if apart and fits else None
+    fits = min(*ends, *signs) >= INT32_MIN and max(*ends, *signs) <= INT32_MAX
+    return (base, signs) if apart and fits else None
+
+
+def _constants_by_sign(piece: _Piece, factor: int, bits: int, shift: int) -> tuple[int, int] | None:
+    """The constants for sums of 0 or more, and for those below."""
+    both = []
+    for part in (piece.part(0, piece.high), piece.part(piece.low, -1)):
+        constant = _constant(part, factor, bits, shift) if part.low <= part.high else 0
+        if constant is None:
+            return None
+        both.append(constant)
+    return both[0], both[1]
 
 
 def _constant(piece: _Piece, factor: int, bits: int, shift: int) -> int | None:
     """What must be added to sum * factor >> bits to reach each code at its first sum."""
-    wanted = _CODES << shift
+    wanted = piece.codes << shift
     least = wanted - (piece.starts * factor >> bits)
     most = wanted - ((piece.starts - 1) * factor >> bits) - 1
-    low = int(least[piece.starts <= piece.high].max())
-    high = int(most[piece.starts > piece.low].min())
+    low = int(least[piece.starts <= piece.high].max(initial=INT32_MIN))
+    high = int(most[piece.starts > piece.low].min(initial=INT32_MAX))
     low = max(low, INT32_MIN - (piece.low * factor >> bits), INT32_MIN)
     high = min(high, INT32_MAX - (piece.high * factor >> bits), INT32_MAX)
     return (low + high) >> 1 if low <= high else None

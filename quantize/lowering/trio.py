@@ -13,9 +13,10 @@ from quantize.lowering.base import LoweredStep
 from quantize.lowering.packing import words_constant
 from quantize.lowering.split import (
     Changes,
+    Rows,
     exact_requants,
     find_changes,
-    near_requants,
+    short_requants,
 )
 from quantize.ops.base import CCall, CConstant, c_shape
 from quantize.ops.conv_2d import ConvParams
@@ -53,7 +54,7 @@ def lower_conv_trio(graph: Graph, step: Step, room: int) -> LoweredStep | None:
         }
         | stream.fields("trio"),
         constants=(stream.constant,),
-        scratch_bytes=PIXELS * STEP * stream.chunks * stream.steps,
+        scratch_bytes=PIXELS * STEP * stream.chunks * stream.steps + p.input_shape[3],
     )
     taps = p.weights[0].size
     return LoweredStep(
@@ -99,46 +100,38 @@ def trio_stream(p: OutputStage, weights: npt.NDArray[Any]) -> TrioStream | None:
     changes = find_changes(p, wide)
     if changes is None:
         return None
-    chunks, steps = _chunks(wide)
-    inputs = chunks * steps * STEP
-    wide = np.pad(wide, ((0, -len(wide) % CHANNELS), (0, inputs - wide.shape[1])))
-    parts = wide.reshape(len(wide), chunks, steps * STEP)
+    rows = short_requants(p.requants, changes)
+    if rows is not None and _fit(changes):
+        return _short_stream(p, wide, rows)
+    rows = exact_requants(p.requants, changes, by_sign=True)
+    return None if rows is None else _exact_stream(p, wide, rows)
+
+
+def _fit(changes: Changes) -> bool:
+    """Whether the accumulators of three channels can be told apart."""
+    return max(-int(changes.low.min()), int(changes.high.max())) <= LARGEST_SUM
+
+
+def _short_stream(p: OutputStage, weights: IntArray, rows: Rows) -> TrioStream:
+    steps = -(-weights.shape[1] // STEP)
+    firsts = p.bias + (p.input_offset - 128) * weights.sum(axis=1)
+    numbers = [row.short() for row in rows]
+    parts = np.pad(weights, ((0, 0), (0, steps * STEP - weights.shape[1])))[:, None]
+    return _trio_stream(parts, firsts[:, None], numbers, "NN_SHORT")
+
+
+def _exact_stream(p: OutputStage, weights: IntArray, rows: Rows) -> TrioStream:
+    """Each chunk's sums begin so that 0 is in the middle of their range."""
+    chunks, steps = _chunks(weights)
+    padded = np.pad(weights, ((0, 0), (0, chunks * steps * STEP - weights.shape[1])))
+    parts = padded.reshape(len(weights), chunks, steps * STEP)
     middles = (INPUT_MAX * parts.sum(axis=2)) >> 1
-    count = len(weights)
-    centre = p.bias + (p.input_offset - 128) * wide.sum(axis=1)[:count]
-    centre += middles.sum(axis=1)[:count]
-    spare = LARGEST_SUM - _largest(parts[:count, 0])
-    move = np.clip(changes.middle - centre, -spare, spare)
-    middles[:count, 0] += move
-    found = _numbers(p, changes, centre + move)
-    if found is None:
-        return None
-    form, numbers = found
-    return TrioStream(
-        constant=words_constant("stream", _words(parts, middles, numbers)),
-        channels=count,
-        chunks=chunks,
-        steps=steps,
-        form=form,
-    )
-
-
-def _numbers(
-    p: OutputStage, changes: Changes, centre: IntArray
-) -> tuple[str, list[list[int]]] | None:
-    """The form that costs least of those that are proven, and the words of each channel."""
-    for form, by_sign in (("NN_NEAR", False), ("NN_NEAR_SIGN", True)):
-        rows = near_requants(p.requants, changes, centre, by_sign=by_sign)
-        if rows is not None:
-            return form, [row.near() for row in rows]
-    exact = exact_requants(p.requants, changes, by_sign=True)
-    if exact is None:
-        return None
-    words = []
-    for row, c in zip(exact, centre.tolist(), strict=True):
+    centre = p.bias + (p.input_offset - 128) * weights.sum(axis=1) + middles.sum(axis=1)
+    numbers = []
+    for row, c in zip(rows, centre.tolist(), strict=True):
         least, most, *others = row.exact()
-        words.append([c, least - c, most - c, *others])
-    return "NN_EXACT", words
+        numbers.append([c, least - c, most - c, *others])
+    return _trio_stream(parts, -middles, numbers, "NN_EXACT")
 
 
 def _largest(weights: IntArray) -> IntArray:
@@ -159,20 +152,28 @@ def _chunks(weights: IntArray) -> tuple[int, int]:
         chunks += 1
 
 
-def _words(parts: IntArray, middles: IntArray, numbers: list[list[int]]) -> IntArray:
-    """All words of the stream; parts [channels, chunks, inputs], middles [channels, chunks]."""
-    weights = _packed(parts.transpose(0, 2, 1))  # [trios, inputs, chunks, 2]
-    first = -_packed(middles[:, None, :])  # [trios, 1, chunks, 2]
-    body = np.concatenate([first, weights], axis=1).transpose(0, 2, 1, 3)
+def _trio_stream(
+    parts: IntArray, firsts: IntArray, numbers: list[list[int]], form: str
+) -> TrioStream:
+    """All words; parts [channels, chunks, inputs], firsts [channels, chunks]."""
+    inputs = np.concatenate([firsts[:, :, None], parts], axis=2)
     words: list[int] = []
-    for trio, block in enumerate(body):
-        words += block.reshape(-1).tolist()
-        for row in numbers[CHANNELS * trio : CHANNELS * (trio + 1)]:
+    for channel in range(0, len(parts), CHANNELS):
+        trio = inputs[channel : channel + CHANNELS]
+        words += (_packed(trio) if len(trio) > 1 else trio).reshape(-1).tolist()
+        for row in numbers[channel : channel + CHANNELS]:
             words += row
-    return np.array(words, np.int64)
+    return TrioStream(
+        constant=words_constant("stream", np.array(words, np.int64)),
+        channels=len(parts),
+        chunks=parts.shape[1],
+        steps=parts.shape[2] // STEP,
+        form=form,
+    )
 
 
-def _packed(values: IntArray) -> IntArray:
-    """values [channels, ...] as a + 2**11 b and c + 2**21 b on a new last axis."""
-    a, b, c = (values[k::CHANNELS] for k in range(CHANNELS))
-    return np.stack([a + (b << 11), c + (b << 21)], axis=-1)
+def _packed(trio: IntArray) -> IntArray:
+    """[channels, ...] as b + 2**11 c and a + 2**21 c on a new last axis."""
+    a, b, *others = trio
+    c = others[0] if others else np.zeros_like(a)
+    return np.stack([b + (c << 11), a + (c << 21)], axis=-1)

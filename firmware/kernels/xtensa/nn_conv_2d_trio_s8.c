@@ -8,109 +8,144 @@
 #include <string.h>
 
 #include "nn_math.h"
-#include "nn_taps.h"
 #include "nn_trio.h"
 
 #define SIGNS 0x80808080U /* of four int8; a byte plus 128 is the byte with its sign turned */
 
-/* Inputs of one pixel, plus 128: whole words where they are aligned. */
-static void nn_put_run(uint8_t *x, const int8_t *from, int32_t count)
+static void nn_put_word(uint8_t *to, const int8_t *from)
 {
-    if (((uintptr_t)from & 3U) == 0) {
-        for (; count >= 4; count -= 4, from += 4, x += 4 * NN_TRIO_PIXELS) {
-            uint32_t four;
-            memcpy(&four, __builtin_assume_aligned(from, 4), 4);
-            four ^= SIGNS;
-            x[0 * NN_TRIO_PIXELS] = (uint8_t)four;
-            x[1 * NN_TRIO_PIXELS] = (uint8_t)(four >> 8);
-            x[2 * NN_TRIO_PIXELS] = (uint8_t)(four >> 16);
-            x[3 * NN_TRIO_PIXELS] = (uint8_t)(four >> 24);
+    uint32_t four;
+    memcpy(&four, __builtin_assume_aligned(from, 4), 4);
+    four ^= SIGNS;
+    to[0 * NN_TRIO_PIXELS] = (uint8_t)four;
+    to[1 * NN_TRIO_PIXELS] = (uint8_t)(four >> 8);
+    to[2 * NN_TRIO_PIXELS] = (uint8_t)(four >> 16);
+    to[3 * NN_TRIO_PIXELS] = (uint8_t)(four >> 24);
+}
+
+static void nn_put_bytes(uint8_t *to, const int8_t *from)
+{
+    to[0 * NN_TRIO_PIXELS] = (uint8_t)(from[0] + 128);
+    to[1 * NN_TRIO_PIXELS] = (uint8_t)(from[1] + 128);
+    to[2 * NN_TRIO_PIXELS] = (uint8_t)(from[2] + 128);
+    to[3 * NN_TRIO_PIXELS] = (uint8_t)(from[3] + 128);
+}
+
+/* Inputs of the four pixels, plus 128: whole words where they are aligned. Returns what follows. */
+static uint8_t *nn_put_run(uint8_t *to, const int8_t *const *from, int32_t count)
+{
+    const int8_t *a = from[0], *b = from[1], *c = from[2], *d = from[3];
+    uint8_t *const end = to + NN_TRIO_PIXELS * count;
+    if ((((uintptr_t)a | (uintptr_t)b | (uintptr_t)c | (uintptr_t)d) & 3U) == 0) {
+        for (; end - to >= 4 * NN_TRIO_PIXELS; to += 4 * NN_TRIO_PIXELS) {
+            nn_put_word(to, a);
+            nn_put_word(to + 1, b);
+            nn_put_word(to + 2, c);
+            nn_put_word(to + 3, d);
+            a += 4, b += 4, c += 4, d += 4;
         }
     }
-    for (const int8_t *const end = from + count; from != end; from++, x += NN_TRIO_PIXELS) {
-        *x = (uint8_t)(*from + 128);
+    for (; end - to >= 4 * NN_TRIO_PIXELS; to += 4 * NN_TRIO_PIXELS) {
+        nn_put_bytes(to, a);
+        nn_put_bytes(to + 1, b);
+        nn_put_bytes(to + 2, c);
+        nn_put_bytes(to + 3, d);
+        a += 4, b += 4, c += 4, d += 4;
     }
+    for (; to != end; to += NN_TRIO_PIXELS) {
+        to[0] = (uint8_t)(*a++ + 128);
+        to[1] = (uint8_t)(*b++ + 128);
+        to[2] = (uint8_t)(*c++ + 128);
+        to[3] = (uint8_t)(*d++ + 128);
+    }
+    return to;
 }
 
-/* The taps of a window that has all of them; of others, those inside the input. */
-static void nn_put_taps(const nn_taps_t *taps, uint8_t *to, const int8_t *image)
-{
-    const nn_taps_t t = *taps; /* bytes are stored: nothing behind a pointer stays known */
-    const int8_t *in_row = image + t.input;
-    uint8_t *row_to = to + NN_TRIO_PIXELS * t.weight;
-    for (int32_t row = 0; row < t.rows; row++) {
-        const int8_t *in = in_row;
-        uint8_t *run_to = row_to;
-        for (int32_t run = 0; run < t.runs; run++) {
-            nn_put_run(run_to, in, t.length);
-            in += t.input_run;
-            run_to += NN_TRIO_PIXELS * t.weight_run;
-        }
-        in_row += t.input_row;
-        row_to += NN_TRIO_PIXELS * t.weight_row;
-    }
-}
+/* Where windows begin: row and column of the input, and which element of the image that is. */
+typedef struct {
+    int32_t row, column, at;
+} nn_place_t;
 
-static void nn_join_row(const nn_window_t *win, nn_taps_t *taps)
-{
-    if (win->dilation_w == 1 && taps->runs > 0) {
-        taps->length *= taps->runs; /* a row of taps is one run */
-        taps->runs = 1;
-    }
-}
-
-/* A window that begins at y, x, beyond the border of the input. */
-static void nn_put_border(const nn_conv_trio_t *p, uint8_t *to, const int8_t *image, int32_t y,
-                          int32_t x)
+/* From the window of one pixel to the next one's. */
+static inline void nn_next_place(const nn_conv_trio_t *p, nn_place_t *place)
 {
     const nn_window_t *win = &p->window;
-    const uint8_t outside = (uint8_t)(p->pad_value + 128);
-    uint8_t *const end = to + NN_TRIO_PIXELS * win->kernel_h * win->kernel_w * p->input.c;
-    for (uint8_t *fill = to; fill != end; fill += NN_TRIO_PIXELS) {
-        *fill = outside;
+    place->column += win->stride_w;
+    place->at += win->stride_w * p->input.c;
+    if (place->column == p->output.w * win->stride_w - win->pad_w) {
+        place->column = -win->pad_w;
+        place->row += win->stride_h;
+        place->at = (place->row * p->input.w + place->column) * p->input.c;
     }
-    nn_taps_t taps = nn_window_taps(&p->input, win, p->input.c, y, x);
-    nn_join_row(win, &taps);
-    nn_put_taps(&taps, to, image);
 }
 
-/* Windows of an image, four pixels at a time. */
-static void nn_conv_image(const nn_conv_trio_t *p, const int8_t *input, int8_t *output, uint8_t *x)
+/* Windows that lie inside the input, their rows without gaps; at: their first elements. */
+static void nn_put_inside(const nn_conv_trio_t *p, const int8_t *image, const int32_t *at,
+                          uint8_t *x)
 {
-    const nn_window_t win = p->window;
-    const int32_t pixels = p->output.h * p->output.w;
-    const int32_t width = p->input.w * p->input.c;
-    const int32_t last_y = p->input.h - 1 - (win.kernel_h - 1) * win.dilation_h;
-    const int32_t last_x = p->input.w - 1 - (win.kernel_w - 1) * win.dilation_w;
-    nn_taps_t taps = {.rows = win.kernel_h,
-                      .runs = win.kernel_w,
-                      .length = p->input.c,
-                      .input_row = win.dilation_h * width,
-                      .input_run = win.dilation_w * p->input.c,
-                      .weight_row = win.kernel_w * p->input.c,
-                      .weight_run = p->input.c};
-    nn_join_row(&win, &taps);
-    int32_t row = -win.pad_h;
-    int32_t column = -win.pad_w;
-    const int32_t end = p->output.w * win.stride_w - win.pad_w;
-    for (int32_t pixel = 0; pixel < pixels; pixel += NN_TRIO_PIXELS) {
+    const int32_t length = p->window.kernel_w * p->input.c;
+    const int32_t line = p->window.dilation_h * p->input.w * p->input.c;
+    for (int32_t row = 0; row < p->window.kernel_h; row++, image += line) {
+        const int8_t *const from[] = {image + at[0], image + at[1], image + at[2], image + at[3]};
+        x = nn_put_run(x, from, length);
+    }
+}
+
+/* Any windows of `count` pixels, tap by tap; `outside` stands for the inputs of a tap beyond the
+ * border. */
+static void nn_put_taps(const nn_conv_trio_t *p, const int8_t *image, nn_place_t place,
+                        int32_t count, uint8_t *x, const int8_t *outside)
+{
+    const nn_window_t *win = &p->window;
+    nn_place_t places[NN_TRIO_PIXELS];
+    for (int32_t i = 0; i < NN_TRIO_PIXELS; i++) {
+        places[i] = place;
+        if (i + 1 < count) {
+            nn_next_place(p, &place);
+        }
+    }
+    for (int32_t dy = 0; dy < win->kernel_h * win->dilation_h; dy += win->dilation_h) {
+        for (int32_t dx = 0; dx < win->kernel_w * win->dilation_w; dx += win->dilation_w) {
+            const int32_t step = (dy * p->input.w + dx) * p->input.c;
+            const int8_t *from[NN_TRIO_PIXELS];
+            for (int32_t i = 0; i < NN_TRIO_PIXELS; i++) {
+                const bool inside = (uint32_t)(places[i].row + dy) < (uint32_t)p->input.h &&
+                                    (uint32_t)(places[i].column + dx) < (uint32_t)p->input.w;
+                from[i] = inside ? image + places[i].at + step : outside;
+            }
+            x = nn_put_run(x, from, p->input.c);
+        }
+    }
+}
+
+/* Windows of an image, four pixels at a time; at the end fewer, of which the last fills up. */
+static void nn_conv_image(const nn_conv_trio_t *p, const int8_t *input, int8_t *output, uint8_t *x,
+                          const int8_t *outside)
+{
+    const nn_window_t *win = &p->window;
+    const int32_t rows = nn_max(p->input.h - (win->kernel_h - 1) * win->dilation_h, 0);
+    const int32_t columns = nn_max(p->input.w - (win->kernel_w - 1) * win->dilation_w, 0);
+    nn_place_t place = {.row = -win->pad_h, .column = -win->pad_w};
+    place.at = (place.row * p->input.w + place.column) * p->input.c;
+    for (int32_t left = p->output.h * p->output.w; left > 0; left -= NN_TRIO_PIXELS) {
         int8_t *outputs[NN_TRIO_PIXELS];
+        int32_t at[NN_TRIO_PIXELS];
+        const nn_place_t first = place;
+        bool inside = win->dilation_w == 1;
         for (int32_t i = 0; i < NN_TRIO_PIXELS; i++) {
-            const int32_t this = nn_min(pixel + i, pixels - 1); /* the last one fills up */
-            outputs[i] = output + this * p->output.c;
-            if (row >= 0 && row <= last_y && column >= 0 && column <= last_x) {
-                taps.input = row * width + column * p->input.c;
-                nn_put_taps(&taps, x + i, input);
-            } else {
-                nn_put_border(p, x + i, input, row, column);
+            at[i] = place.at;
+            outputs[i] = output;
+            inside = inside && (uint32_t)place.row < (uint32_t)rows &&
+                     (uint32_t)place.column < (uint32_t)columns;
+            if (i + 1 < left) {
+                output += p->output.c;
+                nn_next_place(p, &place);
             }
-            if (this < pixels - 1) {
-                column += win.stride_w;
-                if (column == end) {
-                    column = -win.pad_w;
-                    row += win.stride_h;
-                }
-            }
+        }
+        if (inside) {
+            nn_put_inside(p, input, at, x);
+        } else {
+            nn_put_taps(p, input, first, left, x, outside);
         }
         nn_trio_s8(&p->trio, x, outputs);
     }
@@ -119,8 +154,10 @@ static void nn_conv_image(const nn_conv_trio_t *p, const int8_t *input, int8_t *
 void nn_conv_2d_trio_s8(const nn_conv_trio_t *p, const int8_t *input, int8_t *output,
                         int8_t *scratch)
 {
+    int8_t *const outside = scratch + 4 * NN_TRIO_PIXELS * p->trio.chunks * p->trio.steps;
+    memset(outside, p->pad_value, (size_t)p->input.c);
     for (int32_t n = 0; n < p->output.n; n++) {
-        nn_conv_image(p, input, output, (uint8_t *)scratch);
+        nn_conv_image(p, input, output, (uint8_t *)scratch, outside);
         input += p->input.h * p->input.w * p->input.c;
         output += p->output.h * p->output.w * p->output.c;
     }

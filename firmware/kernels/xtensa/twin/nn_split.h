@@ -15,14 +15,11 @@ static inline int8_t nn_exact_output(int32_t sum, int32_t offset, const nn_exact
     return (int8_t)(value >> e->shift);
 }
 
-static inline int8_t nn_near_output(int32_t sum, const nn_near_t *n, bool by_sign)
+static inline int8_t nn_short_output(int32_t sum, const nn_short_t *n)
 {
-    const int32_t x = nn_min(nn_max(sum, n->least), n->most);
-    int32_t value = x * n->high + (x * n->mid >> NN_MID_BITS) + n->constant;
-    if (by_sign) {
-        value += value < 0 ? n->below : n->or_more;
-    }
-    return (int8_t)(value >> n->shift);
+    const int32_t added = sum < 0 ? n->below : n->or_more;
+    const int32_t value = sum * n->high + (sum * n->mid >> NN_MID_BITS) + added;
+    return (int8_t)nn_clamp(value >> n->shift, -128, 127);
 }
 
 #endif
