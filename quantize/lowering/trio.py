@@ -43,12 +43,15 @@ def lower_conv_trio(graph: Graph, step: Step, room: int) -> LoweredStep | None:
     if stream is None:
         return None
     pixels = math.prod(p.output_shape[:3])
+    shapes = p.input_shape, p.output_shape
+    if _is_plain(p):
+        shapes = (1, 1, pixels, p.input_shape[3]), (1, 1, pixels, p.output_shape[3])
     call = CCall(
         function="nn_conv_2d_trio_s8",
         params_type="nn_conv_trio_t",
         params={
-            "input": c_shape(p.input_shape),
-            "output": c_shape(p.output_shape),
+            "input": c_shape(shapes[0]),
+            "output": c_shape(shapes[1]),
             "window": p.window.c_initialiser(),
             "pad_value": str(-p.input_offset),
         }
@@ -60,17 +63,19 @@ def lower_conv_trio(graph: Graph, step: Step, room: int) -> LoweredStep | None:
     return LoweredStep(
         step=step,
         calls=(call,),
-        in_place=(0,) if _works_in_place(p) else (),
+        in_place=(0,) if _is_plain(p) and p.input_shape[3] >= p.output_shape[3] else (),
         requantisation=stream.form.removeprefix("NN_").lower(),
         cost=round(math.prod(p.output_shape) * (1.88 * taps + 15) + pixels * 4 * taps),
     )
 
 
-def _works_in_place(p: ConvParams) -> bool:
-    """Whether the inputs of four pixels lie at or behind their outputs, and nowhere else."""
+def _is_plain(p: ConvParams) -> bool:
+    """Whether all pixels are a row of their own, and output pixels lie where input pixels do.
+
+    Outputs that are no longer then lie at or before the inputs of their four pixels.
+    """
     w = p.window
-    plain = w.kernel == (1, 1) and w.stride == (1, 1) and w.pad == (0, 0)
-    return plain and p.input_shape[3] >= p.output_shape[3]
+    return w.kernel == (1, 1) and w.stride == (1, 1) and w.pad == (0, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,12 +66,12 @@ typedef struct {
     int32_t row, column, at;
 } nn_place_t;
 
-/* From the window of one pixel to the next one's. */
-static inline void nn_next_place(const nn_conv_trio_t *p, nn_place_t *place)
+/* To the window of a pixel behind, in the same row or first in the next one. */
+static inline void nn_move_place(const nn_conv_trio_t *p, nn_place_t *place, int32_t pixels)
 {
     const nn_window_t *win = &p->window;
-    place->column += win->stride_w;
-    place->at += win->stride_w * p->input.c;
+    place->column += pixels * win->stride_w;
+    place->at += pixels * win->stride_w * p->input.c;
     if (place->column == p->output.w * win->stride_w - win->pad_w) {
         place->column = -win->pad_w;
         place->row += win->stride_h;
@@ -79,29 +79,35 @@ static inline void nn_next_place(const nn_conv_trio_t *p, nn_place_t *place)
     }
 }
 
-/* Windows that lie inside the input, their rows without gaps; at: their first elements. */
-static void nn_put_inside(const nn_conv_trio_t *p, const int8_t *image, const int32_t *at,
-                          uint8_t *x)
+/* Windows that lie inside the input, their rows without gaps, from pixels side by side. */
+static void nn_put_inside(const nn_conv_trio_t *p, const int8_t *image, uint8_t *x)
 {
     const int32_t length = p->window.kernel_w * p->input.c;
     const int32_t line = p->window.dilation_h * p->input.w * p->input.c;
-    for (int32_t row = 0; row < p->window.kernel_h; row++, image += line) {
-        const int8_t *const from[] = {image + at[0], image + at[1], image + at[2], image + at[3]};
+    const int32_t step = p->window.stride_w * p->input.c;
+    for (int32_t row = 0; row < p->window.kernel_h; row++) {
+        const int8_t *from[NN_TRIO_PIXELS];
+        int32_t at = row * line;
+        for (int32_t i = 0; i < NN_TRIO_PIXELS; i++, at += step) {
+            from[i] = image + at;
+        }
         x = nn_put_run(x, from, length);
     }
 }
 
 /* Any windows of `count` pixels, tap by tap; `outside` stands for the inputs of a tap beyond the
- * border. */
-static void nn_put_taps(const nn_conv_trio_t *p, const int8_t *image, nn_place_t place,
+ * border. Moves the place behind them. */
+static void nn_put_taps(const nn_conv_trio_t *p, const int8_t *image, nn_place_t *place,
                         int32_t count, uint8_t *x, const int8_t *outside)
 {
     const nn_window_t *win = &p->window;
     nn_place_t places[NN_TRIO_PIXELS];
     for (int32_t i = 0; i < NN_TRIO_PIXELS; i++) {
-        places[i] = place;
-        if (i + 1 < count) {
-            nn_next_place(p, &place);
+        if (i < count) {
+            places[i] = *place;
+            nn_move_place(p, place, 1);
+        } else {
+            places[i] = places[i - 1];
         }
     }
     for (int32_t dy = 0; dy < win->kernel_h * win->dilation_h; dy += win->dilation_h) {
@@ -123,29 +129,22 @@ static void nn_conv_image(const nn_conv_trio_t *p, const int8_t *input, int8_t *
                           const int8_t *outside)
 {
     const nn_window_t *win = &p->window;
-    const int32_t rows = nn_max(p->input.h - (win->kernel_h - 1) * win->dilation_h, 0);
-    const int32_t columns = nn_max(p->input.w - (win->kernel_w - 1) * win->dilation_w, 0);
+    const int32_t last_row = p->input.h - 1 - (win->kernel_h - 1) * win->dilation_h;
+    const int32_t last_column = p->input.w - win->kernel_w - (NN_TRIO_PIXELS - 1) * win->stride_w;
     nn_place_t place = {.row = -win->pad_h, .column = -win->pad_w};
     place.at = (place.row * p->input.w + place.column) * p->input.c;
     for (int32_t left = p->output.h * p->output.w; left > 0; left -= NN_TRIO_PIXELS) {
         int8_t *outputs[NN_TRIO_PIXELS];
-        int32_t at[NN_TRIO_PIXELS];
-        const nn_place_t first = place;
-        bool inside = win->dilation_w == 1;
         for (int32_t i = 0; i < NN_TRIO_PIXELS; i++) {
-            at[i] = place.at;
             outputs[i] = output;
-            inside = inside && (uint32_t)place.row < (uint32_t)rows &&
-                     (uint32_t)place.column < (uint32_t)columns;
-            if (i + 1 < left) {
-                output += p->output.c;
-                nn_next_place(p, &place);
-            }
+            output += i + 1 < left ? p->output.c : 0;
         }
-        if (inside) {
-            nn_put_inside(p, input, at, x);
+        if (win->dilation_w == 1 && left >= NN_TRIO_PIXELS && place.row >= 0 &&
+            place.row <= last_row && place.column >= 0 && place.column <= last_column) {
+            nn_put_inside(p, input + place.at, x);
+            nn_move_place(p, &place, NN_TRIO_PIXELS);
         } else {
-            nn_put_taps(p, input, first, left, x, outside);
+            nn_put_taps(p, input, &place, left, x, outside);
         }
         nn_trio_s8(&p->trio, x, outputs);
     }

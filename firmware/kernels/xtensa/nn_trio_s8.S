@@ -155,9 +155,9 @@ nn_trio_s8:
     l32i.n a5, a4, \place
     s32i.n a5, a1, OUTPUTS + \place
     .endr
-    l32i.n a5, a2, 4
-    addi.n a5, a5, -1
-    s32i.n a5, a1, OTHERS
+    l32i.n a4, a2, 4
+    addi.n a4, a4, -1
+    s32i.n a4, a1, OTHERS
     l32i.n a5, a2, 8
     s32i.n a5, a1, CHUNKS
     l32i.n a5, a2, 12
@@ -192,11 +192,10 @@ nn_trio_alone_loop:
     .align 4
 .Ltrio:
     l32i.n a3, a1, X
-    l32i.n a4, a1, OTHERS
 .Lchunk:
     beqz a4, .Lalone
-    l32i.n a9, a2, 0
-    l32i.n a13, a2, 4
+    l32i a9, a2, 0
+    l32i a13, a2, 4
     addi a2, a2, 8
     l32i a4, a1, STEPS
     mov.n a10, a9
@@ -227,10 +226,10 @@ nn_trio_loop:
     outputs last_output, unpack_c, 2
     addi a2, a2, 60
 .Lnext_trio:
-    l32i.n a3, a1, OTHERS
-    addi a3, a3, -3
-    s32i.n a3, a1, OTHERS
-    bgez a3, .Ltrio
+    l32i.n a4, a1, OTHERS
+    addi a4, a4, -3
+    s32i.n a4, a1, OTHERS
+    bgez a4, .Ltrio
     j .Lend
 
 .Lunpack:
