@@ -22,16 +22,11 @@ typedef struct {
  *   value  = sum * high + (sum * mid >> NN_MID_BITS) + (sum < 0 ? below : or_more)
  *   output = value >> shift, kept within -128..127 */
 typedef struct {
-    int32_t high, mid, shift, or_more, below;
+    int32_t high, mid, or_more, below;
 } nn_short_t;
 
 #define NN_MID_BITS 12
 #define NN_LOW_BITS 11
-
-typedef enum {
-    NN_SHORT, /* nn_short_t; of one chunk, whose sums are the accumulators */
-    NN_EXACT  /* a word that is added to x, then nn_exact_t */
-} nn_trio_form_t;
 
 #define NN_TRIO_PIXELS 4
 
@@ -41,8 +36,9 @@ typedef enum {
  *   chunks times
  *     2            first values of B + 2^11 C and of A + 2^21 C
  *     8 * steps    b + 2^11 c and a + 2^21 c of the four inputs of each step
+ *     1            the shift of nn_short_t, when sums are accumulators; else -1
  *   for each channel that exists
- *     5 or 10      as the form says
+ *     4 or 10      nn_short_t; or a word that is added to x, and nn_exact_t
  *
  * A last channel that is alone has only A's words. Each chunk's sums lie between -2^20 and 2^20; a
  * channel's chunks are added up. */
@@ -51,7 +47,6 @@ typedef struct {
     int32_t channels;
     int32_t chunks;
     int32_t steps; /* of four inputs, in each chunk */
-    nn_trio_form_t form;
 } nn_trio_t;
 
 typedef struct {

@@ -43,8 +43,7 @@ class SplitRequant:
 
     def short(self) -> list[int]:
         """As an nn_short_t."""
-        below, or_more = (self.constant + sign for sign in (self.signs or (0, 0))[::-1])
-        return [self.high, self.mid, self.shift, or_more, below]
+        return [self.high, self.mid, *(self.signs or (0, 0))]
 
     def exact(self) -> list[int]:
         """As an nn_exact_t."""
@@ -110,9 +109,21 @@ def find_changes(p: OutputStage, weights: IntArray, *, shared: bool = False) -> 
 Rows = tuple[SplitRequant, ...]
 
 
-def short_requants(requants: Sequence[Requant], changes: Changes) -> Rows | None:
-    """Numbers in two parts of every channel; None when a channel's are not proven equal."""
-    return _rows(requants, changes.pieces(clamped=True), SHORT_LIMIT, _short)
+def short_requants(requants: Sequence[Requant], changes: Changes, group: int) -> Rows | None:
+    """Numbers in two parts of every channel, with one shift for each `group` of channels.
+
+    None when a channel's are not proven equal.
+    """
+    pieces = changes.pieces(clamped=True)
+    if max(piece.largest for piece in pieces) > SHORT_LIMIT:
+        return None
+    rows: Rows = ()
+    for k in range(0, len(pieces), group):
+        found = _short_group(pieces[k : k + group], requants[k : k + group])
+        if found is None:
+            return None
+        rows += found
+    return rows
 
 
 def exact_requants(requants: Sequence[Requant], changes: Changes, *, by_sign: bool) -> Rows | None:
@@ -163,19 +174,37 @@ class _Piece:
         return _Piece(codes=self.codes, starts=starts, low=low, high=high)
 
 
-def _short(piece: _Piece, r: Requant) -> SplitRequant | None:
-    """With the largest shift that works, and a factor near the real one."""
+def _short_group(pieces: Sequence[_Piece], requants: Sequence[Requant]) -> Rows | None:
+    """With the largest shift that works for all."""
     tries = 0
     for shift in range(LARGEST_SHIFT, -1, -1):
-        places = shift + MID_BITS - 31 + r.shift
-        nearest = r.multiplier << places if places >= 0 else _rounded(r.multiplier, -places)
-        limit = (INT32_MAX // piece.largest - 3) << MID_BITS
-        if nearest + max(ASIDE) < limit and tries < TRIES:
+        factors = [_factor(r, shift) for r in requants]
+        if tries < TRIES and all(map(_is_small, pieces, factors)):
             tries += 1
-            for factor in (nearest + aside for aside in ASIDE if nearest + aside >= 0):
-                signs = _constants_by_sign(piece, factor, MID_BITS, shift)
-                if signs is not None:
-                    return _requant(piece, factor << LOW_BITS, shift, (0, signs))
+            rows = [_short(*one, shift) for one in zip(pieces, factors, strict=True)]
+            found = tuple(row for row in rows if row is not None)
+            if len(found) == len(rows):
+                return found
+    return None
+
+
+def _factor(r: Requant, shift: int) -> int:
+    """The nearest to what a sum is multiplied with, MID_BITS of it behind those of the value."""
+    places = shift + MID_BITS - 31 + r.shift
+    return r.multiplier << places if places >= 0 else _rounded(r.multiplier, -places)
+
+
+def _is_small(piece: _Piece, factor: int) -> bool:
+    """Whether all products fit 32 bits."""
+    return factor + max(ASIDE) < (INT32_MAX // piece.largest - 3) << MID_BITS
+
+
+def _short(piece: _Piece, nearest: int, shift: int) -> SplitRequant | None:
+    """With the factor or one near it."""
+    for factor in (nearest + aside for aside in ASIDE if nearest + aside >= 0):
+        signs = _constants_by_sign(piece, factor, MID_BITS, shift)
+        if signs is not None:
+            return _requant(piece, factor << LOW_BITS, shift, (0, signs))
     return None
 
 

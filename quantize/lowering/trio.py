@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +65,7 @@ def lower_conv_trio(graph: Graph, step: Step, room: int) -> LoweredStep | None:
         step=step,
         calls=(call,),
         in_place=(0,) if _is_plain(p) and p.input_shape[3] >= p.output_shape[3] else (),
-        requantisation=stream.form.removeprefix("NN_").lower(),
+        requantisation=stream.requantisation,
         cost=round(math.prod(p.output_shape) * (1.88 * taps + 15) + pixels * 4 * taps),
     )
 
@@ -86,7 +87,7 @@ class TrioStream:
     channels: int
     chunks: int
     steps: int  # of STEP inputs in each chunk
-    form: str
+    requantisation: str
 
     def fields(self, name: str) -> dict[str, str]:
         """The initialisers of the nn_trio_t `name`."""
@@ -95,7 +96,6 @@ class TrioStream:
             f"{name}.channels": str(self.channels),
             f"{name}.chunks": str(self.chunks),
             f"{name}.steps": str(self.steps),
-            f"{name}.form": self.form,
         }
 
 
@@ -105,7 +105,7 @@ def trio_stream(p: OutputStage, weights: npt.NDArray[Any]) -> TrioStream | None:
     changes = find_changes(p, wide)
     if changes is None:
         return None
-    rows = short_requants(p.requants, changes)
+    rows = short_requants(p.requants, changes, CHANNELS)
     if rows is not None and _fit(changes):
         return _short_stream(p, wide, rows)
     rows = exact_requants(p.requants, changes, by_sign=True)
@@ -121,8 +121,9 @@ def _short_stream(p: OutputStage, weights: IntArray, rows: Rows) -> TrioStream:
     steps = -(-weights.shape[1] // STEP)
     firsts = p.bias + (p.input_offset - 128) * weights.sum(axis=1)
     numbers = [row.short() for row in rows]
+    shifts = [row.shift for row in rows[::CHANNELS]]
     parts = np.pad(weights, ((0, 0), (0, steps * STEP - weights.shape[1])))[:, None]
-    return _trio_stream(parts, firsts[:, None], numbers, "NN_SHORT")
+    return _trio_stream(parts, firsts[:, None], numbers, shifts)
 
 
 def _exact_stream(p: OutputStage, weights: IntArray, rows: Rows) -> TrioStream:
@@ -136,7 +137,7 @@ def _exact_stream(p: OutputStage, weights: IntArray, rows: Rows) -> TrioStream:
     for row, c in zip(rows, centre.tolist(), strict=True):
         least, most, *others = row.exact()
         numbers.append([c, least - c, most - c, *others])
-    return _trio_stream(parts, -middles, numbers, "NN_EXACT")
+    return _trio_stream(parts, -middles, numbers, [])
 
 
 def _largest(weights: IntArray) -> IntArray:
@@ -158,22 +159,27 @@ def _chunks(weights: IntArray) -> tuple[int, int]:
 
 
 def _trio_stream(
-    parts: IntArray, firsts: IntArray, numbers: list[list[int]], form: str
+    parts: IntArray, firsts: IntArray, numbers: list[list[int]], shifts: Sequence[int]
 ) -> TrioStream:
-    """All words; parts [channels, chunks, inputs], firsts [channels, chunks]."""
+    """All words; parts [channels, chunks, inputs], firsts [channels, chunks].
+
+    `shifts` of each three channels; none in the exact form.
+    """
     inputs = np.concatenate([firsts[:, :, None], parts], axis=2)
     words: list[int] = []
-    for channel in range(0, len(parts), CHANNELS):
-        trio = inputs[channel : channel + CHANNELS]
-        words += (_packed(trio) if len(trio) > 1 else trio).reshape(-1).tolist()
-        for row in numbers[channel : channel + CHANNELS]:
+    for k in range(0, len(parts), CHANNELS):
+        trio = inputs[k : k + CHANNELS]
+        packed = (_packed(trio) if len(trio) > 1 else trio).reshape(parts.shape[1], -1)
+        shift = shifts[k // CHANNELS] if shifts else -1
+        words += np.pad(packed, ((0, 0), (0, 1)), constant_values=shift).reshape(-1).tolist()
+        for row in numbers[k : k + CHANNELS]:
             words += row
     return TrioStream(
         constant=words_constant("stream", np.array(words, np.int64)),
         channels=len(parts),
         chunks=parts.shape[1],
         steps=parts.shape[2] // STEP,
-        form=form,
+        requantisation="short" if shifts else "exact",
     )
 
 

@@ -13,11 +13,10 @@
     .equ X, 16
     .equ STEPS, 20
     .equ OTHERS, 24 /* channels left, but for one */
-    .equ CHUNK, 28
+    .equ CHUNKS_LEFT, 28
     .equ CHUNKS, 32
-    .equ FORM, 36
-    .equ SUMS, 40 /* [3][4]: of a channel, of a pixel */
-    .equ SAVED, 88
+    .equ SUMS, 36 /* [3][4]: of a channel, of a pixel */
+    .equ SAVED, 84
     .equ FRAME, 112
 
     .macro pixel first, second, place
@@ -29,8 +28,8 @@
     .endm
 
     .macro input number
-    l32i.n a5, a2, 8 * \number
-    l32i.n a6, a2, 8 * \number + 4
+    l32i.n a5, a2, 8 * \number + 8
+    l32i.n a6, a2, 8 * \number + 12
     pixel a9, a13, 4 * \number
     pixel a10, a14, 4 * \number + 1
     pixel a11, a15, 4 * \number + 2
@@ -44,7 +43,7 @@
     .endm
 
     .macro input_alone number
-    l32i.n a6, a2, 4 * \number
+    l32i.n a6, a2, 4 * \number + 4
     pixel_alone a13, 4 * \number
     pixel_alone a14, 4 * \number + 1
     pixel_alone a15, 4 * \number + 2
@@ -85,7 +84,7 @@
     .macro output unpack_it, channel, first, second, place
     \unpack_it a3, \first, \second
     mull a7, a3, a5
-    l32i.n a8, a2, 20 * \channel + 12 /* or_more */
+    l32i.n a8, a2, 16 * \channel + 20 /* or_more */
     srai a7, a7, MID_BITS
     movltz a8, a6, a3
     mull a3, a3, a4
@@ -104,11 +103,9 @@
     .endm
 
     .macro outputs kind, unpack_it, channel
-    l32i.n a8, a2, 20 * \channel + 8
-    l32i.n a4, a2, 20 * \channel
-    ssr a8
-    l32i.n a5, a2, 20 * \channel + 4
-    l32i.n a6, a2, 20 * \channel + 16
+    l32i.n a4, a2, 16 * \channel + 12
+    l32i.n a5, a2, 16 * \channel + 16
+    l32i.n a6, a2, 16 * \channel + 24
     \kind \unpack_it, \channel, a9, a13, 0
     \kind \unpack_it, \channel, a10, a14, 4
     \kind \unpack_it, \channel, a11, a15, 8
@@ -160,22 +157,18 @@ nn_trio_s8:
     s32i.n a4, a1, OTHERS
     l32i.n a5, a2, 8
     s32i.n a5, a1, CHUNKS
+    s32i.n a5, a1, CHUNKS_LEFT
     l32i.n a5, a2, 12
     s32i.n a5, a1, STEPS
-    l32i.n a5, a2, 16
-    s32i.n a5, a1, FORM
     l32i.n a2, a2, 0
-    movi.n a5, 0
-    s32i.n a5, a1, CHUNK
     j .Ltrio
 
     .align 4
     .begin no-transform
 .Lalone:
-    l32i.n a13, a2, 0
-    addi.n a2, a2, 4
+    l32i a13, a2, 0
     l32i a4, a1, STEPS
-    mov.n a14, a13
+    mov a14, a13
     mov.n a15, a13
     mov.n a0, a13
     loop a4, nn_trio_alone_loop, .Lafter_alone
@@ -187,6 +180,7 @@ nn_trio_alone_loop:
     addi a2, a2, 16
     addi a3, a3, 16
 .Lafter_alone:
+    addi a2, a2, -4
     j .Lafter
 
     .align 4
@@ -196,8 +190,7 @@ nn_trio_alone_loop:
     beqz a4, .Lalone
     l32i a9, a2, 0
     l32i a13, a2, 4
-    addi a2, a2, 8
-    l32i a4, a1, STEPS
+    l32i.n a4, a1, STEPS
     mov.n a10, a9
     mov.n a11, a9
     mov.n a12, a9
@@ -215,8 +208,9 @@ nn_trio_loop:
 .Lafter:
     .end no-transform
 
-    l32i.n a4, a1, FORM
-    bnez a4, .Lunpack
+    l32i.n a8, a2, 8 /* the shift */
+    bltz a8, .Lunpack
+    ssr a8
     outputs output, unpack_a, 0
     l32i.n a3, a1, OTHERS
     beqz a3, .Lend
@@ -233,8 +227,11 @@ nn_trio_loop:
     j .Lend
 
 .Lunpack:
-    l32i.n a4, a1, CHUNK
-    bnez a4, .Lmore
+    addi a2, a2, 12
+    l32i.n a4, a1, CHUNKS
+    l32i.n a5, a1, CHUNKS_LEFT
+    bne a4, a5, .Lmore
+    movi.n a4, 0
     .irp place, 0, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44
     s32i a4, a1, SUMS + \place
     .endr
@@ -243,13 +240,14 @@ nn_trio_loop:
     add_to 4, a10, a14
     add_to 8, a11, a15
     add_to 12, a12, a0
-    l32i.n a5, a1, CHUNK
-    l32i.n a6, a1, CHUNKS
-    addi.n a5, a5, 1
-    s32i.n a5, a1, CHUNK
+    l32i.n a5, a1, CHUNKS_LEFT
     l32i.n a4, a1, OTHERS
-    bne a5, a6, .Lchunk
+    addi.n a5, a5, -1
+    s32i.n a5, a1, CHUNKS_LEFT
+    bnez a5, .Lchunk
 
+    l32i.n a5, a1, CHUNKS
+    s32i.n a5, a1, CHUNKS_LEFT
     l32i.n a10, a1, OUTPUTS
     l32i.n a11, a1, OUTPUTS + 4
     l32i.n a12, a1, OUTPUTS + 8
@@ -282,8 +280,6 @@ nn_trio_exact_loop:
     addi a9, a9, 16
 .Lexact_end:
     .end no-transform
-    movi.n a4, 0
-    s32i.n a4, a1, CHUNK
     s32i.n a10, a1, OUTPUTS
     s32i.n a11, a1, OUTPUTS + 4
     s32i.n a12, a1, OUTPUTS + 8

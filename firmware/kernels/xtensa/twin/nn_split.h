@@ -15,11 +15,11 @@ static inline int8_t nn_exact_output(int32_t sum, int32_t offset, const nn_exact
     return (int8_t)(value >> e->shift);
 }
 
-static inline int8_t nn_short_output(int32_t sum, const nn_short_t *n)
+static inline int8_t nn_short_output(int32_t sum, const nn_short_t *n, int32_t shift)
 {
     const int32_t added = sum < 0 ? n->below : n->or_more;
     const int32_t value = sum * n->high + (sum * n->mid >> NN_MID_BITS) + added;
-    return (int8_t)nn_clamp(value >> n->shift, -128, 127);
+    return (int8_t)nn_clamp(value >> shift, -128, 127);
 }
 
 #endif

@@ -39,14 +39,12 @@ static void nn_add_chunk(const int32_t *stream, int32_t words, int32_t inputs, c
     nn_unpack_trio(both[0], both[1], sums);
 }
 
-static const int32_t NUMBERS[] = {[NN_SHORT] = 5, [NN_EXACT] = 10};
-
-static int8_t nn_trio_output(nn_trio_form_t form, const int32_t *numbers, int32_t sum)
+static int8_t nn_trio_output(const int32_t *numbers, int32_t shift, int32_t sum)
 {
-    if (form == NN_EXACT) {
+    if (shift < 0) {
         return nn_exact_output(sum, numbers[0], (const nn_exact_t *)(const void *)(numbers + 1));
     }
-    return nn_short_output(sum, (const nn_short_t *)(const void *)numbers);
+    return nn_short_output(sum, (const nn_short_t *)(const void *)numbers, shift);
 }
 
 void nn_trio_s8(const nn_trio_t *trio, const uint8_t *x, int8_t *const *outputs)
@@ -62,13 +60,14 @@ void nn_trio_s8(const nn_trio_t *trio, const uint8_t *x, int8_t *const *outputs)
                 const uint8_t *const in = x + NN_TRIO_PIXELS * inputs * chunk + i;
                 nn_add_chunk(stream, words, inputs, in, sums[i]);
             }
-            stream += words * (1 + inputs);
+            stream += words * (1 + inputs) + 1;
         }
+        const int32_t shift = stream[-1];
         for (int32_t channel = 0; channel < count; channel++) {
             for (int32_t i = 0; i < NN_TRIO_PIXELS; i++) {
-                outputs[i][first + channel] = nn_trio_output(trio->form, stream, sums[i][channel]);
+                outputs[i][first + channel] = nn_trio_output(stream, shift, sums[i][channel]);
             }
-            stream += NUMBERS[trio->form];
+            stream += shift < 0 ? 10 : 4;
         }
     }
 }
