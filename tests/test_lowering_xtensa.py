@@ -26,12 +26,12 @@ from quantize.lowering.split import (
     EXACT_LIMIT,
     LOW_BITS,
     MID_BITS,
-    NEAR_LIMIT,
+    SHORT_LIMIT,
     Changes,
     SplitRequant,
     exact_requants,
     find_changes,
-    near_requants,
+    short_requants,
 )
 from quantize.lowering.trio import LARGEST_SUM, trio_stream
 from quantize.manifest import compile_model
@@ -186,7 +186,7 @@ def test_sums_at_the_steps_of_the_output(
     save_golden(out_dir / "golden.npz", golden)
     gen = out_dir / "gen" / "xtensa"
     manifest = compile_model(model, golden, gen, name=kind, settings={}, kernels="xtensa")
-    assert kind == "dense" or "NN_EXACT" in (gen / "model.c").read_text()
+    assert [step.requantisation for step in _lowered(model)] == ["exact"]
     host = HostModel(gen, manifest)
     for case in range(CASES):
         got = host.run(golden.case_inputs(case))
@@ -222,9 +222,10 @@ def test_loops_begin_within_an_aligned_word(tmp_path: Path) -> None:
 
 
 def test_the_layers_above_take_every_path() -> None:
-    trios = [step.calls[0].params for step in _lowered(_models("convolutions")[0])]
-    assert {trio["trio.form"] for trio in trios} == {"NN_NEAR", "NN_NEAR_SIGN", "NN_EXACT"}
-    chunks = [int(trio["trio.chunks"]) for trio in trios]
+    steps = _lowered(_models("convolutions")[0])
+    taken = {(s.requantisation, int(s.calls[0].params["trio.channels"]) % 3) for s in steps}
+    assert taken == {(form, rest) for form in ("short", "exact") for rest in range(3)}
+    chunks = [int(step.calls[0].params["trio.chunks"]) for step in steps]
     assert chunks[0] == 1 and min(chunks[-4:]) > 1
     lines = [step.calls[0].params for step in _lowered(_models("depthwise")[0])]
     for field in ("line.stride", "line.by_sign"):
@@ -264,7 +265,7 @@ def test_what_lines_do_not_fit_is_left_to_the_reference_kernel() -> None:
 # --- the short requantisation --------------------------------------------------------------------
 
 ACTS = [(-128, 127), (-128, 100), (-100, 127), (5, 5), (20, 90)]
-FORMS = ["near", "near sign", "exact", "exact sign"]
+FORMS = ["short", "exact", "exact sign"]
 
 
 def _stage(requants: list[Requant], zero: int, act: tuple[int, int], **more: Any) -> Any:
@@ -282,32 +283,32 @@ def _changes(r: Requant, zero: int, act: tuple[int, int], low: int, high: int) -
     return changes
 
 
-def _kernel(r: SplitRequant, values: IntArray) -> IntArray:
+def _kernel(form: str, r: SplitRequant, values: IntArray) -> IntArray:
     """What the kernels compute, with a check that nothing leaves 32 bits."""
-    x = np.clip(values, r.least, r.most)
+    x = values if form == "short" else np.clip(values, r.least, r.most)
     low, mid, high = x * r.low, x * r.mid, x * r.high
     behind = mid + (low >> LOW_BITS)
     front = high + (behind >> MID_BITS)
     value = front + r.constant
-    added = value + (0 if r.signs is None else np.where(value < 0, r.signs[1], r.signs[0]))
+    side = x if form == "short" else value
+    added = value + (0 if r.signs is None else np.where(side < 0, r.signs[1], r.signs[0]))
     for step in (low, mid, high, behind, front, value, added, np.array(r.exact())):
         assert step.min() >= INT32_MIN and step.max() <= INT32_MAX, r
     result: IntArray = added >> r.shift
-    return result
+    return np.clip(result, -128, 127) if form == "short" else result
 
 
 def _reference(r: Requant, acc: IntArray, zero: int, act: tuple[int, int]) -> IntArray:
     return np.clip(multiply_by_quantized_multiplier(acc, r.multiplier, r.shift) + zero, *act)
 
 
-def _prove(form: str, r: Requant, changes: Changes | None, centre: int = 0) -> SplitRequant | None:
+def _prove(form: str, r: Requant, changes: Changes | None) -> SplitRequant | None:
     if changes is None:
         return None
-    by_sign = form.endswith("sign")
-    if form.startswith("exact"):
-        rows = exact_requants([r], changes, by_sign=by_sign)
+    if form == "short":
+        rows = short_requants([r], changes, 1)
     else:
-        rows = near_requants([r], changes, np.array([centre], np.int64), by_sign=by_sign)
+        rows = exact_requants([r], changes, by_sign=form.endswith("sign"))
     return rows[0] if rows else None
 
 
@@ -329,18 +330,16 @@ def _telling(r: Requant, zero: int, low: int, high: int) -> IntArray:
     st.sampled_from(ACTS),
     st.integers(-(2**21), 2**21),
     st.integers(1, 2**14),
-    st.floats(0, 1),
 )
 def test_what_is_proven_is_equal(
-    form: str, log: float, zero: int, act: tuple[int, int], low: int, width: int, part: float
+    form: str, log: float, zero: int, act: tuple[int, int], low: int, width: int
 ) -> None:
     requant, high = quantize_multiplier(2.0**log), low + 255 * width
-    centre = low + int(255 * width * part) if form.startswith("near") else 0
-    split = _prove(form, requant, _changes(requant, zero, act, low, high), centre)
+    split = _prove(form, requant, _changes(requant, zero, act, low, high))
     if split is not None:
         some = low + np.arange(min(255 * width, 9999))
         acc = np.concatenate([_telling(requant, zero, low, high), some])
-        assert np.array_equal(_kernel(split, acc - centre), _reference(requant, acc, zero, act))
+        assert np.array_equal(_kernel(form, split, acc), _reference(requant, acc, zero, act))
 
 
 @pytest.mark.parametrize("act", ACTS)
@@ -357,24 +356,24 @@ def test_three_parts_are_always_enough(zero: int, act: tuple[int, int]) -> None:
             split = _prove("exact sign", requant, changes)
             assert split is not None, (requant, zero, most)
             acc = np.append(_telling(requant, zero, -most, most), rng.integers(-most, most, 5000))
-            assert np.array_equal(_kernel(split, acc), _reference(requant, acc, zero, act))
+            assert np.array_equal(
+                _kernel("exact sign", split, acc), _reference(requant, acc, zero, act)
+            )
 
 
 @pytest.mark.parametrize("zero", [-128, 11])
 def test_two_parts_are_enough_for_typical_channels(zero: int) -> None:
     rng, proven = np.random.default_rng(zero + 128), 0
-    form = "near" if zero == -128 else "near sign"
     for _ in range(100):
         requant = quantize_multiplier(2.0 ** rng.uniform(-9, -5))
         most = 255 * int(rng.integers(500, 1 << 12))
         changes = _changes(requant, zero, (-128, 127), -most, most)
         assert changes is not None
-        centre = int(changes.middle[0])
-        split = _prove(form, requant, changes, centre)
+        split = _prove("short", requant, changes)
         if split is not None:
             acc = rng.integers(-most, most, 20_000)
             expected = _reference(requant, acc, zero, (-128, 127))
-            assert np.array_equal(_kernel(split, acc - centre), expected)
+            assert np.array_equal(_kernel("short", split, acc), expected)
             proven += 1
     assert proven >= 95
 
@@ -382,27 +381,30 @@ def test_two_parts_are_enough_for_typical_channels(zero: int) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_a_planted_wrong_number_differs(form: str) -> None:
     """The comparison above sees every number that is off by one accumulator or so."""
-    zero = 11 if form.endswith("sign") else -128
+    zero = -128 if form == "exact" else 11
     requant, acc = quantize_multiplier(2.0**-9 * 1.3), np.arange(-204_000, 204_001)
     split = _prove(form, requant, _changes(requant, zero, (-128, 127), -204_000, 204_000))
     assert split is not None
     expected = _reference(requant, acc, zero, (-128, 127))
-    assert np.array_equal(_kernel(split, acc), expected)
+    assert np.array_equal(_kernel(form, split, acc), expected)
     step = 2 * (split.high + 1)
     wrong = [
-        dataclasses.replace(split, least=split.least + 1),
-        dataclasses.replace(split, most=split.most - 1),
         dataclasses.replace(split, constant=split.constant + step),
         dataclasses.replace(split, mid=split.mid + (1 << (MID_BITS - 5))),
         dataclasses.replace(split, high=split.high + 1),
     ]
+    if form != "short":
+        wrong += [
+            dataclasses.replace(split, least=split.least + 1),
+            dataclasses.replace(split, most=split.most - 1),
+        ]
     if split.signs is not None:
         wrong += [
             dataclasses.replace(split, signs=(split.signs[0] - step, split.signs[1])),
             dataclasses.replace(split, signs=(split.signs[0], split.signs[1] + step)),
         ]
     for planted in wrong:
-        assert not np.array_equal(_kernel(planted, acc), expected), planted
+        assert not np.array_equal(_kernel(form, planted, acc), expected), planted
 
 
 def test_signs_are_needed_where_results_have_both() -> None:
@@ -415,9 +417,9 @@ def test_signs_are_needed_where_results_have_both() -> None:
         (0, (-128, 127), 1, True),
     ]:
         changes = _changes(requant, zero, act, low, 20_400)
-        for form in ("near", "exact"):
-            assert (_prove(form, requant, changes) is not None) == plain, (form, zero, low)
-            assert _prove(form + " sign", requant, changes) is not None
+        assert (_prove("exact", requant, changes) is not None) == plain, (zero, low)
+        assert _prove("exact sign", requant, changes) is not None
+        assert (_prove("short", requant, changes) is not None) == (act[0] == -128)
 
 
 def test_a_range_without_room_is_not_proven() -> None:
@@ -427,9 +429,11 @@ def test_a_range_without_room_is_not_proven() -> None:
     for form in FORMS:
         assert _prove(form, requant, wide) is None, form
     fits = 255 * 4100
-    assert fits < NEAR_LIMIT
-    assert _prove("near sign", requant, _changes(requant, 0, act, -fits, fits)) is not None
-    assert _prove("near sign", requant, _changes(requant, 0, act, -fits, fits), fits) is None
+    assert fits < SHORT_LIMIT < 255 * 8200
+    assert _prove("short", requant, _changes(requant, 0, act, -fits, fits)) is not None
+    narrow = _changes(requant, 0, (-128, 20), -fits, fits)  # saturation clamps at 127
+    assert _prove("short", requant, narrow) is None
+    assert _prove("exact sign", requant, narrow) is not None
     assert _changes(Requant(multiplier=2**30, shift=20), 0, act, -(2**12), 2**12) is None
     steep = quantize_multiplier(3.0)  # a step beyond the last code, which saturation would cut
     assert _prove("exact sign", steep, _changes(steep, 0, act, -1020, 1020)) is None
@@ -440,11 +444,11 @@ def test_dead_channels_are_proven(shift: int) -> None:
     requant, act = Requant(multiplier=1518500250, shift=shift), (-128, 127)
     for low, most in [(0, 0), (-3, -3), (255, 255)]:
         changes = _changes(requant, 7, act, low, most)
-        for form in ("near", "exact sign"):
+        for form in ("short", "exact sign"):
             split = _prove(form, requant, changes)
             assert split is not None
             acc = np.array([low], np.int64)
-            assert np.array_equal(_kernel(split, acc), _reference(requant, acc, 7, act))
+            assert np.array_equal(_kernel(form, split, acc), _reference(requant, acc, 7, act))
 
 
 @pytest.mark.parametrize("depth", [1, 4, 63, 500])
@@ -460,14 +464,14 @@ def test_packed_sums_can_be_told_apart(depth: int, channels: int) -> None:
     inputs = 4 * stream.steps
     assert stream.chunks * inputs >= depth
     words = np.array([int(v) for v in stream.constant.values], np.int64)
-    per_trio = stream.chunks * (2 + 2 * inputs)
+    each = 1 if channels == 1 else 2  # words of an input
+    chunks = words[: stream.chunks * (each * (1 + inputs) + 1)].reshape(stream.chunks, -1)
+    assert set(chunks[:, -1] >= 0) == {stream.requantisation == "short"}
     for extreme in (0, 1):
-        block = words[:per_trio].reshape(stream.chunks, -1, 2)
-        for chunk in block:
-            pairs = chunk[1:] & 0xFFFFFFFF
-            # channel C alone decides the lowest 21 bits of the second word
-            c = ((pairs[:, 1] & 0x1FFFFF) ^ 0x100000) - 0x100000
-            total = int(chunk[0, 1]) + int(np.where(c > 0, c, 0).sum() * 255 * extreme)
-            total += int(np.where(c < 0, c, 0).sum() * 255 * (1 - extreme))
+        for chunk in chunks[:, :-1].reshape(stream.chunks, -1, each)[:, :, -1]:
+            # channel A alone decides the lowest 21 bits of the last word of an input
+            a = ((chunk[1:] & 0x1FFFFF) ^ 0x100000) - 0x100000
+            total = int(chunk[0]) + int(np.where(a > 0, a, 0).sum() * 255 * extreme)
+            total += int(np.where(a < 0, a, 0).sum() * 255 * (1 - extreme))
             low = ((total & 0x1FFFFF) ^ 0x100000) - 0x100000
             assert abs(low) <= LARGEST_SUM

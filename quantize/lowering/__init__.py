@@ -24,6 +24,8 @@ from quantize.lowering.trio import lower_conv_trio
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
 
+__all__ = ["KERNEL_SETS", "LoweredStep", "lower"]
+
 # operator -> the lowering that knows faster kernels; None from it: take the reference kernel
 # its last argument: the bytes of scratch that do not make the arena much larger
 Lowering = Callable[[Graph, Step, int], LoweredStep | None]
@@ -61,15 +63,11 @@ KERNEL_SETS: dict[str, Mapping[str, Lowering]] = {
     },
 }
 
-
 # packings that take more flash and fewer instructions: only where a budget has room for them
 LARGER: dict[str, Mapping[str, Lowering]] = {
     "armv7em": {"FULLY_CONNECTED": lower_dense_halves},
 }
 REFERENCE_COST = 7  # instructions a MAC, about
-
-
-__all__ = ["KERNEL_SETS", "LoweredStep", "lower"]
 
 
 def lower(
@@ -87,10 +85,12 @@ def lower(
     choices = []
     for lowered in usual:
         step = lowered.step
-        larger = _lower(graph, step, LARGER.get(kernels, {}), room[step.op.index])
+        if lowered.cost is None:
+            choices.append([lowered])
+            continue
         small = replace(_reference(step), cost=REFERENCE_COST * step.spec.macs(step.params))
-        known = lowered.cost is not None
-        choices.append([small, lowered, larger] if known else [lowered])
+        larger = _faster(graph, step, LARGER.get(kernels, {}), room[step.op.index])
+        choices.append([small, lowered, *([larger] if larger else [])])
     return _choose(choices, flash_bytes)
 
 
@@ -134,10 +134,15 @@ def _room(graph: Graph) -> list[int]:
 
 
 def _lower(graph: Graph, step: Step, lowerings: Mapping[str, Lowering], room: int) -> LoweredStep:
+    return _faster(graph, step, lowerings, room) or _reference(step)
+
+
+def _faster(
+    graph: Graph, step: Step, lowerings: Mapping[str, Lowering], room: int
+) -> LoweredStep | None:
     int8 = graph.output(step.op).dtype == "int8"  # the faster kernels know no other activations
     lowering = lowerings.get(step.spec.name) if int8 else None
-    lowered = lowering(graph, step, room) if lowering else None
-    return lowered or _reference(step)
+    return lowering(graph, step, room) if lowering else None
 
 
 def _reference(step: Step) -> LoweredStep:

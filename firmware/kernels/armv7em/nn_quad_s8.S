@@ -9,7 +9,7 @@
  *
  *   a step of 2 inputs x 2 channels x 4 pixels = 16 MACs: VMOV, LDM, SXTB16, 8 SMLAD = 11
  *   each 16 steps: 6 to refill the stream and test the end; each pair and four pixels: 63
- *   (77 with the sign form), which are 0.69 per MAC in the limit and 0.83 for 64 inputs.
+ *   (76 with the sign form), which are 0.69 per MAC in the limit and 0.83 for 64 inputs.
  *
  * Weights arrive 16 words at a time in s0-s15 (one VLDM), which frees the register that a pointer
  * to them would need: r4-r7 gather 256 * A + B, r8-r11 gather B, r0-r3 hold the inputs, r12 the

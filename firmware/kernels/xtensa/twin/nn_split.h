@@ -19,7 +19,7 @@ static inline int8_t nn_short_output(int32_t sum, const nn_short_t *n, int32_t s
 {
     const int32_t added = sum < 0 ? n->below : n->or_more;
     const int32_t value = sum * n->high + (sum * n->mid >> NN_MID_BITS) + added;
-    return (int8_t)nn_clamp(value >> shift, -128, 127);
+    return (int8_t)nn_min(nn_max(value >> shift, -128), 127);
 }
 
 #endif
