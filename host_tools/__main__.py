@@ -178,7 +178,7 @@ def _parity(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
 
 
 def _bench(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
-    from host_tools.benchmark import run_benchmark
+    from host_tools.benchmark import describe_footprint, run_benchmark
     from host_tools.estimate import describe
     from host_tools.parity import choose_target
 
@@ -189,6 +189,7 @@ def _bench(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
         f"{result.arena_used:,} of {result.arena_bytes:,} bytes, stack {result.stack_bytes:,} of "
         f"{result.stack_reserved:,}; per layer in {out_dir / board.folder / 'bench.json'}"
     )
+    print(f"  {describe_footprint(result.footprint)}")
     if result.mix is not None:
         kinds = asdict(result.mix)
         kinds.pop("instructions")

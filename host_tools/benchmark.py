@@ -35,7 +35,8 @@ class BenchmarkResult:
     estimates: list[Estimate]
     macs: int
     code_bytes: int
-    weight_bytes: int
+    weight_bytes: int  # of all constants
+    footprint: dict[str, int]  # what they are for, as the manifest says
     flash_bytes: int
     ram_bytes: int
     arena_bytes: int
@@ -83,6 +84,7 @@ def run_benchmark(out_dir: Path, board: Board, target: Target) -> BenchmarkResul
         macs=manifest["macs"],
         code_bytes=size["code_bytes"],
         weight_bytes=size["weight_bytes"],
+        footprint=manifest["footprint"],
         flash_bytes=size["flash_bytes"],
         ram_bytes=size["ram_bytes"],
         arena_bytes=run.info.arena_bytes,
@@ -104,6 +106,15 @@ def run_benchmark(out_dir: Path, board: Board, target: Target) -> BenchmarkResul
     )
     write_json(board_dir / "bench.json", asdict(result))
     return result
+
+
+def describe_footprint(f: dict[str, int]) -> str:
+    """What constants are for, in a line."""
+    share = f", {f['weights'] / f['raw_weights']:.1%} of their {f['raw_weights']:,}"
+    return (
+        f"constants: weights {f['weights']:,}{share if f['raw_weights'] else ''}; biases "
+        f"{f['biases']:,}, requantisation {f['requantisation']:,}, other {f['other']:,}"
+    )
 
 
 def _operators(manifest: dict[str, Any]) -> list[dict[str, Any]]:

@@ -34,6 +34,7 @@ class Entry:
     code_bytes: int
     weight_bytes: int
     arena_bytes: int
+    footprint: dict[str, int] | None = None  # what the constants are for; None in older records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from host_tools.benchmark import BenchmarkResult, run_benchmark
+from host_tools.benchmark import BenchmarkResult, describe_footprint, run_benchmark
 from host_tools.board import Board, load_board
 from host_tools.build import build_firmware
 from host_tools.errors import HostToolsError, UsageError
@@ -113,6 +113,7 @@ def _entry(model: str, board: Board, result: BenchmarkResult) -> Entry | None:
         code_bytes=result.code_bytes,
         weight_bytes=result.weight_bytes,
         arena_bytes=result.arena_bytes,
+        footprint=result.footprint,
     )
 
 
@@ -150,6 +151,10 @@ def show_suite(console: Console, rows: Sequence[Row], history: Sequence[Record])
         if row.problem is not None:
             first = row.problem.splitlines()[0]
             console.print(Text(f"{row.model} on {row.board}: not measured: {first}"))
+    for row in rows:
+        if row.result is not None:
+            line = describe_footprint(row.result.footprint)
+            console.print(Text(f"{row.model} on {row.board}: {line}"))
     for row in rows:
         if row.result is not None and len(row.result.per_layer) > 1:
             console.print(_layers(row, row.result))

@@ -27,6 +27,7 @@ from quantize.emit_c import (
 from quantize.errors import ModelError, QuantizeError
 from quantize.features import compile_features
 from quantize.fold import Folding, fold_channels
+from quantize.footprint import find_footprint
 from quantize.golden import Golden
 from quantize.lowering import LoweredStep, lower
 from quantize.planner import ArenaPlan, plan_arena
@@ -196,13 +197,15 @@ def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> di
         if (initial := initial_constant(tensor)) is not None:
             name = constant_symbol(initial.suffix, tensor.index)
             constants.append({"name": name, "bytes": initial.bytes})
+    total = sum(int(str(c["bytes"])) for c in constants)
     return {
         "inputs": [_tensor(graph.tensors[i], plan) for i in graph.inputs],
         "outputs": [_tensor(graph.tensors[i], plan) for i in graph.outputs],
         "variables": [_tensor(t, plan) for t in graph.variables],
         "operators": operators,
         "constants": constants,
-        "weight_bytes": sum(int(str(c["bytes"])) for c in constants),
+        "weight_bytes": total,
+        "footprint": asdict(find_footprint(steps, total)),
         "macs": sum(s.step.spec.macs(s.step.params) for s in steps),
         "arena_bytes": plan.bytes,
         "arena_lower_bound": plan.lower_bound,

@@ -32,6 +32,7 @@ def lower_dense_bytes(_graph: Graph, step: Step, _scratch: int) -> LoweredStep |
         return None
     firsts = p.bias + (p.input_offset - 128) * weights.sum(axis=1)
     steps = -(-weights.shape[1] // STEP)
+    stream = _stream(weights, steps, firsts)
     call = CCall(
         function="nn_fully_connected_bytes_s8",
         params_type="nn_dense_bytes_t",
@@ -45,7 +46,9 @@ def lower_dense_bytes(_graph: Graph, step: Step, _scratch: int) -> LoweredStep |
             "input_depth": str(weights.shape[1]),
         },
         constants=(
-            words_constant("stream", _stream(weights, steps, firsts)),
+            words_constant(
+                "stream", stream, weights=stream[:, GROUP:].size, biases=stream[:, :GROUP].size
+            ),
             _exact_constant(rows),
         ),
         scratch_bytes=STEP * steps,

@@ -64,7 +64,13 @@ def _quad(
     if words is None:
         return None
     shifts, scales = scale_rows(requants, 2)
-    stream = words_constant("stream", np.concatenate([words, scales, shifts], axis=1))
+    firsts = 2 * len(words)
+    stream = words_constant(
+        "stream",
+        np.concatenate([words, scales, shifts], axis=1),
+        weights=words.size - firsts,
+        biases=firsts,
+    )
     fields = {
         "quad.stream": "@stream",
         "quad.steps": str(weights.shape[1] // 2),

@@ -64,7 +64,7 @@ def _lowered(
     per_mac: float,
 ) -> LoweredStep:
     p: FullyConnectedParams = step.params
-    scales = _scales(requants)
+    scales, firsts = _scales(requants), len(p.weights) + -len(p.weights) % GROUP
     wide = function != "nn_fully_connected_packed_s8"
     batches = int(np.prod(p.output_shape)) // len(p.weights)
     call = CCall(
@@ -80,7 +80,10 @@ def _lowered(
             "input_depth": str(p.weights.shape[1]),
             "output_depth": str(len(p.weights)),
         },
-        constants=(words_constant("stream", stream), words_constant("requant", scales)),
+        constants=(
+            words_constant("stream", stream, weights=stream.size - firsts, biases=firsts),
+            words_constant("requant", scales),
+        ),
         scratch_bytes=2 * weights.shape[1] if wide else 0,
     )
     cost = round(batches * len(weights) * (per_mac * weights.shape[1] + 13))

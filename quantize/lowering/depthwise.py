@@ -71,8 +71,11 @@ def _packed(step: Step, p: ConvParams) -> LoweredStep | None:
             "group": GROUP_KERNELS[stride],
         },
         constants=(
-            words_constant("values", np.array(values)),
-            int_constant_array("taps", "int8_t", taps.astype(np.int8)),
+            words_constant("values", np.array(values), biases=len(values)),
+            replace(
+                int_constant_array("taps", "int8_t", taps.astype(np.int8)),
+                weight_bytes=weights.size,
+            ),
         ),
         scratch_bytes=GROUP * CHANNEL_BYTES + columns * COLUMN_BYTES,
     )

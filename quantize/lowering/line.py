@@ -60,6 +60,7 @@ def lower_depthwise_line(graph: Graph, step: Step, room: int) -> LoweredStep | N
     if width * across.dilation > INT16_MAX or (plane_bytes > room and not in_place):
         return None
     words = _stream(p, taps, width * across.dilation, rows)
+    taps_words = 2 * segments * across.kernel * len(words)
     call = CCall(
         function="nn_depthwise_conv_2d_line_s8",
         params_type="nn_depthwise_line_t",
@@ -79,7 +80,7 @@ def lower_depthwise_line(graph: Graph, step: Step, room: int) -> LoweredStep | N
             "channel_words": str(words.shape[1]),
         }
         | _line_fields(line, segments * across.kernel, any(row.signs is not None for row in rows)),
-        constants=(words_constant("stream", words),),
+        constants=(words_constant("stream", words, weights=taps_words, biases=len(words)),),
         scratch_bytes=plane_bytes,
     )
     return LoweredStep(

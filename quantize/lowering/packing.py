@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,7 @@ def scale_rows(requants: Sequence[ShortRequant], group: int) -> tuple[IntArray, 
     return shifts, numbers[..., :2].reshape(len(numbers), -1)
 
 
-def words_constant(suffix: str, words: IntArray) -> CConstant:
-    """32-bit words, signed or not, as a C array of int32_t."""
-    return int_constant_array(suffix, "int32_t", wrap32(words.reshape(-1)).astype(np.int32))
+def words_constant(suffix: str, words: IntArray, *, weights: int = 0, biases: int = 0) -> CConstant:
+    """32-bit words, signed or not, as a C array of int32_t; `weights` and `biases` of them are."""
+    constant = int_constant_array(suffix, "int32_t", wrap32(words.reshape(-1)).astype(np.int32))
+    return replace(constant, weight_bytes=4 * weights, bias_bytes=4 * biases)

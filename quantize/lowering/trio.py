@@ -167,15 +167,22 @@ def _trio_stream(
     """
     inputs = np.concatenate([firsts[:, :, None], parts], axis=2)
     words: list[int] = []
+    biases = 0
     for k in range(0, len(parts), CHANNELS):
         trio = inputs[k : k + CHANNELS]
         packed = (_packed(trio) if len(trio) > 1 else trio).reshape(parts.shape[1], -1)
         shift = shifts[k // CHANNELS] if shifts else -1
         words += np.pad(packed, ((0, 0), (0, 1)), constant_values=shift).reshape(-1).tolist()
+        biases += packed.size // inputs.shape[2]
         for row in numbers[k : k + CHANNELS]:
             words += row
     return TrioStream(
-        constant=words_constant("stream", np.array(words, np.int64)),
+        constant=words_constant(
+            "stream",
+            np.array(words, np.int64),
+            weights=biases * (inputs.shape[2] - 1),
+            biases=biases,
+        ),
         channels=len(parts),
         chunks=parts.shape[1],
         steps=parts.shape[2] // STEP,

@@ -40,6 +40,8 @@ class CConstant:
     ctype: str  # 'int8_t', 'int32_t', 'nn_requant_t'
     values: tuple[str, ...]  # C initialisers
     bytes: int
+    weight_bytes: int = 0  # of these, packed weights
+    bias_bytes: int = 0  # and what sums begin with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
