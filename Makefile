@@ -2,7 +2,7 @@
 #
 # Variables: RECIPE (default motion), BOARD (or board-kernels, as in qemu_m4-ref; -selftest behind it: with
 # the reference model), EMULATOR, PORT, LINK_PORT, FRAMEWORK, MODEL, MODELS_DIR, CASES, INPUTS, CV,
-# FLASH (bytes that the model's constants may take)
+# FLASH (bytes that the model's constants may take), SHOW, DIFF and RUN (experiments), TRACKING (off: none)
 
 RECIPE ?= motion
 BOARD ?= qemu_m4
@@ -31,6 +31,9 @@ endif
 NAME := $(if $(MODEL),$(shell basename '$(MODEL)' .tflite | tr -c 'A-Za-z0-9._\n-' _),$(RECIPE))
 OUT := build/$(NAME)
 RECIPE_FILE := $(wildcard model/recipes/$(RECIPE).toml)
+# Files below are made without recording each; what the user asked for is recorded at its end.
+UNTRACKED := TRACKING=off
+RECORD = @$(PY) -m model.tracking $(OUT)
 RUN_OPTIONS := $(if $(EMULATOR),--emulator $(EMULATOR)) $(if $(PORT),--port $(PORT))
 CASES_FOR_MODEL := $(or $(CASES),100)
 
@@ -43,6 +46,7 @@ FIRMWARE_CODE := $(shell find firmware boards -type f -not -name '*.md' -not -pa
 LINK_CODE := $(wildcard host_tools/*.py host_tools/emulators/*.py)
 
 .PHONY: help setup doctor check train quantise emit inspect build parity bench selftest classical report readme demo bench-all bench-record bench-models emulate flash monitor \
+	runs runs-ui whois reproduce \
 	test test-all lint format clean lock
 
 help: ## print the targets
@@ -71,7 +75,7 @@ $(OUT)/train.json: $(OUT)/dataset.json $(TRAIN_CODE)
 	$(PY) -m model train $(RECIPE)
 
 $(OUT)/golden.npz: $(OUT)/train.json quantize/ptq.py quantize/qat.py quantize/choose.py quantize/features.py
-	$(PY) -m quantize run $(RECIPE)
+	$(UNTRACKED) $(PY) -m quantize run $(RECIPE)
 else
 # What the random cases depend on; the file changes only when these do.
 $(OUT)/cases: always
@@ -88,7 +92,7 @@ $(OUT)/budget: always
 	@mkdir -p $(OUT); echo "$(FLASH)" | cmp -s - $@ || echo "$(FLASH)" >$@
 
 $(OUT)/gen/ref/manifest.json: $(OUT)/golden.npz $(OUT)/budget $(QUANT_CODE)
-	$(PY) -m quantize emit $(NAME) $(if $(FLASH),--flash $(FLASH))
+	$(UNTRACKED) $(PY) -m quantize emit $(NAME) $(if $(FLASH),--flash $(FLASH))
 
 check: | .venv/ready ## check the data of RECIPE
 	$(PY) -m model check $(RECIPE)
@@ -97,8 +101,10 @@ train: $(OUT)/train.json ## train the float network of RECIPE (CV=5: cross-valid
 	$(if $(CV),$(PY) -m model cross-validate $(RECIPE) --folds $(CV))
 
 quantise: $(OUT)/golden.npz ## post-training and quantisation-aware int8, choose by validation
+	$(RECORD)
 
 emit: $(OUT)/gen/ref/manifest.json ## write model.c, the TFLite Micro array and the manifest
+	$(RECORD)
 
 # --- firmware, one folder a board -------------------------------------------------------------
 
@@ -106,14 +112,15 @@ $(OUT)/%/firmware.elf: $(OUT)/gen/ref/manifest.json $(FIRMWARE_CODE)
 	$(PY) -m host_tools build $(NAME) $*
 
 $(OUT)/%/parity.ok: $(OUT)/%/firmware.elf $(LINK_CODE)
-	$(PY) -m host_tools parity $(NAME) $*
+	$(UNTRACKED) $(PY) -m host_tools parity $(NAME) $* || { $(PY) -m model.tracking $(OUT); false; }
 	@touch $@
 
 $(OUT)/%/bench.json: $(OUT)/%/firmware.elf $(LINK_CODE)
-	$(PY) -m host_tools bench $(NAME) $*
+	$(UNTRACKED) $(PY) -m host_tools bench $(NAME) $*
 
 build: $(if $(FRAMEWORK),$(OUT)/gen/ref/manifest.json,$(OUT)/$(BOARD)/firmware.elf) ## build the firmware of RECIPE or MODEL for BOARD
 	$(if $(FRAMEWORK),$(PY) -m host_tools build $(NAME) $(BOARD) --framework $(FRAMEWORK))
+	$(RECORD)
 
 inspect: | .venv/ready ## layers, costs, problems and fit of MODEL=file.tflite
 	@$(PY) -m quantize inspect $(or $(MODEL),$(OUT)/model.tflite)
@@ -182,9 +189,25 @@ emulate: $(OUT)/$(BOARD)/firmware.elf ## run BOARD's firmware in its emulator, w
 flash: port-present $(OUT)/gen/ref/manifest.json ## upload to BOARD=nano33|esp32 at PORT, then hello and self-test
 	$(PY) -m host_tools flash $(NAME) $(BOARD) $(if $(PORT),--port $(PORT)) \
 		$(if $(LINK_PORT),--link-port $(LINK_PORT)) $(if $(FRAMEWORK),--framework $(FRAMEWORK))
+	$(RECORD)
 
 monitor: | .venv/ready ## open pio device monitor on PORT at the right speed
 	@$(PY) -m host_tools monitor $(BOARD) $(if $(PORT),--port $(PORT))
+
+# --- experiments ------------------------------------------------------------------------------
+
+runs: | .venv/ready ## list the recorded experiments (SHOW=last or an id: its settings; DIFF=a,b: what differs)
+	@$(PY) -m host_tools runs $(if $(SHOW),--show '$(SHOW)') $(if $(DIFF),--diff '$(DIFF)')
+
+runs-ui: | .venv/ready ## MLflow's pages of the experiments, at http://127.0.0.1:5000
+	$(PY) -m host_tools runs-ui
+
+whois: $(if $(PORT),,$(OUT)/$(BOARD)/firmware.elf) | .venv/ready ## ask the firmware of BOARD or at PORT which experiment it is from
+	@$(PY) -m host_tools whois $(if $(PORT),--port $(PORT),$(NAME) --board $(BOARD)) \
+		$(if $(EMULATOR),--emulator $(EMULATOR))
+
+reproduce: | .venv/ready ## make the experiment RUN=id again in a folder of its own, compare all files
+	$(PY) -m host_tools reproduce $(or $(RUN),last)
 
 # --- the project itself -----------------------------------------------------------------------
 

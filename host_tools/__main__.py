@@ -11,6 +11,7 @@ from pathlib import Path
 from host_tools.board import Board, load_board
 from host_tools.errors import HostToolsError
 from model.errors import ModelSideError
+from model.tracking import record
 from quantize.errors import QuantizeError
 
 BUILD = Path("build")
@@ -51,6 +52,15 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--link-port", help="serial port of the link, where it is another one")
         if name in {"build", "flash"}:
             sub.add_argument("--framework", default="bare", help="bare (default) or arduino")
+    runs = commands.add_parser("runs", help="list the recorded experiments")
+    runs.add_argument("--show", metavar="ID", help="'last', or the beginning of an id")
+    runs.add_argument("--diff", metavar="A,B", help="what differs between two")
+    commands.add_parser("runs-ui", help="MLflow's pages").add_argument("--port", type=int)
+    commands.add_parser("reproduce", help="make an experiment again").add_argument("id")
+    whois = commands.add_parser("whois", help="the experiment that a firmware comes from")
+    whois.add_argument("name", nargs="?", help="with --board: the folder in build/")
+    for option in ("--board", "--emulator", "--port"):
+        whois.add_argument(option)
     suite = commands.add_parser("bench-all", help="benchmark many models on many boards")
     suite.add_argument("folders", nargs="*", type=Path, help="folders with .tflite files")
     suite.add_argument("--built", action="append", default=[], help="a folder in build/")
@@ -83,11 +93,14 @@ def _run(args: argparse.Namespace) -> int:
         return 0
     if args.command == "bench-all":
         return _bench_all(args)
+    if args.command in {"runs", "runs-ui", "reproduce", "whois"}:
+        return _experiments(args)
     out_dir = BUILD / args.name
     if args.command == "report":
         from host_tools.report import write_report
 
         print(write_report(out_dir))
+        record(out_dir)
         return 0
     if args.command == "readme":
         from host_tools.readme import update_readme
@@ -157,6 +170,7 @@ def _parity(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
 
     target = choose_target(board, args.emulator, args.port)
     report = run_parity(out_dir, board, target, args.cases, tap=args.tap)
+    record(out_dir)
     print(
         f"{board.id} on {target.name}: {report.equal} of {report.cases} cases equal "
         f"{report.reference}, every byte; self-test {report.selftest['failures']} failures"
@@ -183,6 +197,7 @@ def _bench(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
     from host_tools.parity import choose_target
 
     result = run_benchmark(out_dir, board, choose_target(board, args.emulator, args.port))
+    record(out_dir)
     per_mac = f", {result.counts / result.macs:.2f} per MAC" if result.macs else ""
     print(
         f"{board.id}: {result.counts:,} {result.unit} an inference{per_mac}; arena "
@@ -222,6 +237,24 @@ def _classical(out_dir: Path) -> int:
     console = Console()
     found = table(compare(out_dir))
     (console if console.is_terminal else Console(width=160)).print(found)
+    return 0
+
+
+def _experiments(args: argparse.Namespace) -> int:
+    from host_tools import experiments, reproduce
+
+    if args.command == "runs-ui":
+        experiments.serve(args.port)
+    if args.command == "reproduce":
+        return reproduce.reproduce(args.id, BUILD)
+    if args.command == "whois":
+        return experiments.whois(args.name, args.board, args.emulator, args.port, BUILD)
+    if args.show:
+        experiments.show(args.show)
+    elif args.diff is not None:
+        experiments.print_differences(args.diff)
+    else:
+        experiments.print_runs()
     return 0
 
 

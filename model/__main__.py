@@ -17,6 +17,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
+from model import tracking
 from model.checks import check_recordings, check_schema, usable
 from model.checks.base import FAILED, PASSED, WARNED, CheckResult
 from model.datasets import load_dataset
@@ -46,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         sub = commands.add_parser(name, help=text)
         sub.add_argument("recipe", help="a recipe's name, or the path of a .toml file")
+        sub.add_argument("--build", type=Path, help=f"folder of results; default: {BUILD}")
         if name == "cross-validate":
             sub.add_argument("--folds", type=int, default=5)
             sub.add_argument("--repeats", type=int, default=3, help="seeds a fold; default 3")
@@ -156,6 +158,7 @@ def train(recipe: Recipe, out_dir: Path) -> None:
     from model.baselines import evaluate_baselines
     from model.evaluate import evaluate
 
+    begun = tracking.begin(recipe.name, recipe.as_dict())
     dataset, splits = load_dataset(recipe.dataset), load_splits(out_dir)
     with training_progress("training", recipe.train.steps) as progress:
         started = time.monotonic()
@@ -182,6 +185,7 @@ def train(recipe: Recipe, out_dir: Path) -> None:
         "baselines": {name: dataclasses.asdict(m) for name, m in baselines.items()},
     }
     write_json(out_dir / "train.json", result)
+    tracking.start(out_dir, begun)
     rows = {"network, float": scores["test"], **baselines}
     table = Table("held-out test groups", "balanced accuracy", "accuracy", "G-mean")
     for name, m in rows.items():
@@ -231,13 +235,15 @@ def _run(args: argparse.Namespace) -> int:
             print(f"{name}: {load_recipe(name).title}")
         return 0
     recipe = load_recipe(args.recipe)
-    out_dir = BUILD / recipe.name
+    out_dir = (args.build or BUILD) / recipe.name
     if args.command == "check":
         check(recipe, out_dir)
-    elif args.command == "train":
+        return 0
+    if args.command == "train":
         train(recipe, out_dir)
     else:
         cross_validate(recipe, out_dir, args.folds, args.repeats)
+    tracking.record(out_dir)
     return 0
 
 

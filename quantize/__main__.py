@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from model import tracking
 from model.errors import ModelSideError
 from model.files import write_bytes
 from model.recipe import load_recipe, recipe_names
@@ -31,15 +32,17 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("model", type=Path)
     inspect.add_argument("--json", action="store_true")
     run = commands.add_parser("run", help="quantise a trained recipe, both ways")
-    run.add_argument("recipe")
+    run.add_argument("recipe", help="a recipe's name, or the path of a .toml file")
     golden = commands.add_parser("golden", help="take over a .tflite made elsewhere")
     golden.add_argument("model", type=Path)
     golden.add_argument("--name", help="folder in build/; default: the file's name")
     golden.add_argument("--cases", type=int, default=100, help="random cases; default 100")
     golden.add_argument("--inputs", type=Path, help=".npz with one array a model input, in order")
     emit = commands.add_parser("emit", help="write C, the TFLite Micro array and the manifest")
-    emit.add_argument("name", help="recipe or model name: the folder in build/")
+    emit.add_argument("name", help="recipe (or path of a .toml file) or model name")
     emit.add_argument("--flash", type=int, metavar="BYTES", help="what the constants may take")
+    for sub in (run, emit):
+        sub.add_argument("--build", type=Path, help=f"folder of results; default: {BUILD}")
     classical = commands.add_parser("classical", help="a model without a network, for its firmware")
     classical.add_argument("recipe")
     classical.add_argument("kind", help="forest, logistic or svm")
@@ -60,12 +63,12 @@ def inspect(path: Path, *, json: bool) -> int:
     return 0 if found.supported else 1
 
 
-def run(recipe_name: str) -> None:
+def run(recipe_name: str, build: Path) -> None:
     """Quantise a trained recipe and print how the two ways compare."""
     from quantize.choose import quantise_recipe
 
     recipe = load_recipe(recipe_name)
-    result = quantise_recipe(recipe, BUILD / recipe.name)
+    result = quantise_recipe(recipe, build / recipe.name)
     table = Table("int8", "validation", "test groups", "bytes", "")
     for name, candidate in result["candidates"].items():
         scores = [f"{candidate[s]['balanced_accuracy']:.3f}" for s in ("val", "test")]
@@ -78,6 +81,7 @@ def run(recipe_name: str) -> None:
         f"QAT export against the trained graph: {fidelity['equal_share']:.1%} of outputs equal, "
         f"largest difference {fidelity['max_lsb']} LSB, mean {fidelity['mean_lsb']:.3f}"
     )
+    tracking.record(build / recipe.name)
 
 
 def golden(path: Path, name: str | None, cases: int, inputs: Path | None) -> None:
@@ -86,6 +90,7 @@ def golden(path: Path, name: str | None, cases: int, inputs: Path | None) -> Non
     The inputs are the user's own, [cases, *shape] for each model input, or edge cases and random
     ones.
     """
+    begun = tracking.begin(name or path.stem, {})
     if cases < 1:
         raise ModelError(f"CASES={cases}: expected at least 1")
     graph = read_model(path)
@@ -96,15 +101,17 @@ def golden(path: Path, name: str | None, cases: int, inputs: Path | None) -> Non
     result = make_golden(model, values)
     write_bytes(out_dir / "model.tflite", model)
     save_golden(out_dir / "golden.npz", result)
+    tracking.start(out_dir, begun)
 
 
-def emit(name: str, flash_bytes: int | None) -> None:
+def emit(name: str, build: Path, flash_bytes: int | None) -> None:
     """Compile build/<name>/model.tflite into build/<name>/gen/<set>, for every set of kernels."""
-    out_dir = BUILD / name
+    recipe = load_recipe(name) if name in recipe_names() or name.endswith(".toml") else None
+    name = recipe.name if recipe else name
+    out_dir = build / name
     path = out_dir / "model.tflite"
     if not path.exists():
         raise ModelError(f"{path}: no model; run `make quantise RECIPE={name}` first")
-    recipe = load_recipe(name) if name in recipe_names() else None
     labels: list[str] = []
     if recipe is not None:
         from model.datasets import load_dataset
@@ -126,6 +133,7 @@ def emit(name: str, flash_bytes: int | None) -> None:
             f"of constants, arena {manifest['arena_bytes']} bytes (no plan is below "
             f"{manifest['arena_lower_bound']}), run {manifest['run_id']}"
         )
+    tracking.record(out_dir)
 
 
 def classical(recipe_name: str, kind: str) -> None:
@@ -155,13 +163,13 @@ def main(arguments: list[str] | None = None) -> int:
         if args.command == "inspect":
             return inspect(args.model, json=args.json)
         if args.command == "run":
-            run(args.recipe)
+            run(args.recipe, args.build or BUILD)
         elif args.command == "golden":
             golden(args.model, args.name, args.cases, args.inputs)
         elif args.command == "classical":
             classical(args.recipe, args.kind)
         else:
-            emit(args.name, args.flash)
+            emit(args.name, args.build or BUILD, args.flash)
         return 0
     except (QuantizeError, ModelSideError) as error:
         print(f"error: {error}", file=sys.stderr)
