@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from host_tools.board import load_board
@@ -142,7 +142,7 @@ def print_experiment(experiment: Experiment) -> None:
         ("result", {k: _number(v) for k, v in experiment.metrics.items()}),
     ):
         if values:
-            table = Table(title, "value")
+            table = Table(title, Column("value", overflow="fold"))
             for key in sorted(values):
                 table.add_row(Text(key), Text(values[key]))
             console.print(table)
@@ -162,7 +162,8 @@ def print_differences(wanted: str) -> None:
     found = experiments()
     first, second = (find(name, found) for name in names)
     console = _console()
-    table = Table("", *(f"{e.id[:SHORT]} {_date(e)}" for e in (first, second)))
+    titles = [f"{e.id[:SHORT]} {_date(e)}" for e in (first, second)]
+    table = Table(Column(overflow="fold"), *(Column(t, overflow="fold") for t in titles))
     for key, a, b in differences(first, second):
         table.add_row(*map(Text, (key, a, b)))
     if table.row_count:

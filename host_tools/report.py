@@ -39,15 +39,17 @@ def write_report(out_dir: Path) -> Path:
     Raises UsageError when there is nothing to report, or when a file is damaged or has another
     shape than this version of tinyproof writes.
     """
-    from host_tools.report_page import render  # lazy: draws, and the summary does not
+    from host_tools.report_page import plot_files, render  # lazy: draws, and the summary does not
 
     content = collect(out_dir)
     try:
-        page = render(content)
+        page, drawn = render(content), plot_files(content)
     except (KeyError, IndexError, TypeError, ValueError, UndefinedError) as error:
         raise _wrong_shape(out_dir, error) from error
     write_json(out_dir / "report.json", content)
     write_text(out_dir / "report.html", page)
+    for name, text in drawn.items():
+        write_text(out_dir / "plots" / f"{name}.svg", text)
     return out_dir / "report.html"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,18 @@ def render(content: JsonObject) -> str:
         plots=_plots(content),
         runs_on=runs_on,
     )
+
+
+def plot_files(content: JsonObject) -> dict[str, str]:
+    """The page's plots as SVG files by name, with the colours of the page's light theme."""
+    root = re.search(r":root\s*\{[^}]*\}", (TEMPLATES / "report.css").read_text("utf-8"))
+    style = f"<style>{root[0] if root else ''}</style>"
+    files = {}
+    for name, plot in _plots(content).items():
+        opening, rest = str(plot.svg).split(">", 1)
+        attributes = f"xmlns='http://www.w3.org/2000/svg' width='{plot.width}'"
+        files[name] = f"{opening.replace('<svg', f'<svg {attributes}', 1)}>{style}{rest}"
+    return files
 
 
 def format_bytes(value: int | None) -> str:

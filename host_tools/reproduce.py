@@ -43,6 +43,7 @@ COMMANDS = {
     "emit": ("quantize", "emit"),
 }
 MANIFEST = "gen/ref/manifest.json"
+DATA = "dataset.json"  # whose row compares the hash of the data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +84,13 @@ def reproduce(wanted: str, build: Path) -> int:
         if any(matches(name, FINGERPRINTED[stage]) for name in recorded):
             _run(stage, command, folder, options if stage == "emit" else [])
     out_dir = folder / name
-    rows = compare(recorded, fingerprints(out_dir, modified(out_dir)))
+    now = fingerprints(out_dir, modified(out_dir))
+    for prints, digest in (
+        (recorded, experiment.tags.get("data_sha256", "")),
+        (now, _data(out_dir)),
+    ):
+        prints[DATA] = digest
+    rows = compare(recorded, now)
     _print(experiment, rows)
     if different := [row for row in rows if row.recorded != row.now]:
         first = different[0]
@@ -105,13 +112,18 @@ def _run(stage: str, command: tuple[str, str], folder: Path, options: list[str])
         raise HostToolsError(f"{folder}: the stage {stage!r} failed; its message stands above")
 
 
+def _data(out_dir: Path) -> str:
+    """SHA-256 of the data, as the data check found it."""
+    return str(json.loads((out_dir / DATA).read_text("utf-8"))["sha256"])
+
+
 def compare(recorded: dict[str, str], now: dict[str, str]) -> list[Comparison]:
     """A row for each file of either side, in the order of the stages."""
     return [
         Comparison(stage=stage, name=name, recorded=recorded.get(name, ""), now=now.get(name, ""))
         for stage, patterns in FINGERPRINTED.items()
         for name in sorted({*recorded, *now})
-        if matches(name, patterns)
+        if matches(name, patterns) or (name == DATA and stage == "check")
     ]
 
 
@@ -123,5 +135,4 @@ def _print(experiment: Experiment, rows: list[Comparison]) -> None:
         table.add_row(*map(Text, cells), "equal" if row.recorded == row.now else "DIFFERS")
     console.print(table)
     code = describe_code(code_version(), __version__)
-    if code != experiment.tags.get("code"):
-        console.print(Text(f"code: recorded {experiment.tags.get('code')}, now {code}"))
+    console.print(Text(f"code: recorded {experiment.tags.get('code')}, now {code}"))
