@@ -322,7 +322,7 @@ def _store() -> Iterator[Any]:
     try:
         yield MlflowClient(tracking_uri=uri)
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
-        why = str(error).strip().splitlines()[0][:300]
+        why = shown(str(error).strip()).splitlines()[0][:300]
         raise StoreError(
             f"{shown(uri)}: {why}; start the server or set MLFLOW_TRACKING_URI to another store"
         ) from error

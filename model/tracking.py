@@ -36,7 +36,7 @@ FINGERPRINTED = {
     "emit": ("gen/*/*.c", "gen/*/*.h", "gen/*/*.cc"),
 }
 SWITCH = "TRACKING"  # environment variable; 'off': nothing is recorded
-LIMIT_S = 60.0  # for one recording
+LIMIT_S = 120.0  # for one recording
 INPUTS = ("dataset.json", "features.npz", "cross_validation.json")  # older than the training
 CLOCK_MS = 100  # a file's time may lie that much before the clock's
 _TOOLS = ("tensorflow", "tf_keras", "tensorflow-model-optimization", "tflite-micro", "numpy")

@@ -1,0 +1,45 @@
+"""For all tests: no experiment gets into the user's store."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from model import store, tracking
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_store() -> Iterator[Path]:
+    """An address of our own, and recording off but where a test turns it on."""
+    folder = Path(tempfile.mkdtemp(prefix="tinyproof-store-"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+        patch.setenv(tracking.SWITCH, "off")
+        yield folder / "mlflow.db"
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def _empty_store(_own_store: Path) -> Path:
+    """A store with MLflow's tables, which take seconds to make."""
+    assert store.experiments() == []
+    with store._store() as client:
+        client.get_experiment_by_name(store.GROUP)
+    return _own_store
+
+
+@pytest.fixture
+def local_store(_empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty store of the test's own, with recording on."""
+    file = tmp_path / "store" / "mlflow.db"
+    file.parent.mkdir()
+    shutil.copy(_empty_store, file)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{file}")
+    monkeypatch.delenv(tracking.SWITCH)
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    return file
