@@ -40,6 +40,7 @@ from model.tracking import (
 
 FOLDER = Path(".experiments")  # beside build/, which `make clean` removes
 GROUP = "tinyproof"  # MLflow's experiment; each of ours is a run of it
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # which of its pages MLflow opens
 RECIPE, FINGERPRINTS = "recipe.toml", "fingerprints.json"  # artifacts
 NO_METRICS = {"settings", "tools", "history"}  # of a result file
 BUSY_S, REQUEST_S = 5.0, 5  # how long a locked file, or one request to a server, is waited for
@@ -182,7 +183,7 @@ def _create(client: Any, experiment: Mapping[str, Any]) -> str:
     group = client.get_experiment_by_name(GROUP)
     local = _sqlite_file(address())
     artifacts = (local.parent / "artifacts").as_uri() if local else None
-    id = group.experiment_id if group else client.create_experiment(GROUP, artifacts)
+    id = group.experiment_id if group else client.create_experiment(GROUP, artifacts, KIND)
     run = client.create_run(id, start_time=experiment["started_ms"], run_name=experiment["name"])
     run_id = str(run.info.run_id)
     settings = [Param(k, v[:MAX_SETTING]) for k, v in flatten(experiment["settings"])]

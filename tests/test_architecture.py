@@ -44,6 +44,8 @@ def test_layers(path: Path) -> None:
     assert not roots & (forbidden.get(package, set()) | {"tests"})
     if roots & TRAINING:
         assert _name(path) in MAY_TRAIN
+    if roots & {"mlflow", "sqlalchemy"}:
+        assert _name(path) == "model/store.py"
     if "serial" in roots:
         assert _name(path) == "host_tools/transport.py"
 
