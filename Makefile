@@ -45,7 +45,7 @@ FIRMWARE_CODE := $(shell find firmware boards -type f -not -name '*.md' -not -pa
 	platformio.ini host_tools/build.py host_tools/board.py host_tools/elf.py
 LINK_CODE := $(wildcard host_tools/*.py host_tools/emulators/*.py)
 
-.PHONY: help setup doctor check train quantise emit inspect build parity bench selftest classical report readme demo bench-all bench-record bench-models emulate flash monitor \
+.PHONY: help setup doctor check train quantise emit inspect build parity bench selftest classical report readme demo search bench-all bench-record bench-models emulate flash monitor \
 	runs runs-ui whois reproduce \
 	test test-all lint format clean lock
 
@@ -165,6 +165,10 @@ bench-all: bench-models $(BENCH_BUILT) ## one table of all models (MODELS_DIR=fo
 
 bench-record: bench-models $(BENCH_BUILT) ## the same, appended to docs/bench_history.json (REASON= why something grew)
 	$(BENCH_ALL) --record $(if $(REASON),--reason '$(REASON)')
+
+search: $(OUT)/dataset.json ## find a smaller network under BUDGET=flash=50%,instructions=50% of BOARD (TRIALS=, STEPS=)
+	$(PY) -m host_tools search $(RECIPE) $(BOARD) --budget '$(BUDGET)' \
+		$(if $(TRIALS),--trials $(TRIALS)) $(if $(STEPS),--steps $(STEPS))
 
 REPORT_BOARDS := $(DEMO_BOARDS) qemu_m4 qemu_xtensa native
 $(OUT)/report.html: $(foreach b,$(REPORT_BOARDS),$(OUT)/$(b)/parity.ok $(OUT)/$(b)/bench.json)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from host_tools.board import Board, load_board
-from host_tools.errors import HostToolsError
+from host_tools.errors import HostToolsError, UsageError
 from model.errors import ModelSideError
 from model.tracking import record
 from quantize.errors import QuantizeError
@@ -67,6 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     suite.add_argument("--boards", nargs="+", required=True)
     suite.add_argument("--record", action="store_true", help="append to docs/bench_history.json")
     suite.add_argument("--reason", help="why something has grown since the last record")
+    search = commands.add_parser("search", help="find a smaller network under a board's budget")
+    search.add_argument("name", help="recipe")
+    search.add_argument("board")
+    search.add_argument("--budget", required=True, help="as in flash=50%%,instructions=200000")
+    search.add_argument("--trials", type=int, default=20)
+    search.add_argument("--steps", type=int, help="of a trial's training; default: a third")
     for name, text in (
         ("check-port", "end with what to plug in when the port is not there"),
         ("monitor", "pio device monitor at the right speed"),
@@ -142,6 +148,8 @@ def _board_command(args: argparse.Namespace, out_dir: Path, board: Board) -> int
         return _bench(args, out_dir, board)
     if args.command == "selftest":
         return _selftest(args, out_dir, board)
+    if args.command == "search":
+        return _search(args, out_dir, board)
     if args.command == "run":
         from host_tools.parity import choose_target
         from host_tools.run import run
@@ -213,6 +221,20 @@ def _bench(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
         print(f"  loads, stores, branches: not measured: {result.mix_missing}")
     for line in result.estimates:
         print(f"  {describe(line)}")
+    return 0
+
+
+def _search(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
+    from host_tools.search import Search, run_search
+    from host_tools.search_table import describe, print_search
+    from model.recipe import load_recipe
+
+    if args.trials < 1 or (args.steps is not None and args.steps < 1):
+        raise UsageError("TRIALS and STEPS: expected at least 1")
+    recipe = load_recipe(args.name)
+    search = Search(recipe, board, out_dir, args.steps or max(recipe.train.steps // 3, 1))
+    print_search(run_search(search, args.budget, args.trials, lambda c: print(describe(c))))
+    print(f"All of it: {search.folder / 'search.json'}, the chosen recipe: best.toml beside it")
     return 0
 
 

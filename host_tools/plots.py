@@ -231,6 +231,44 @@ def training(steps: Sequence[int], loss: Sequence[float], score: Sequence[float]
         return _plot(figure, "training", alt)
 
 
+def search(found: dict[str, Any]) -> Plot:
+    """Validation score over instructions of a search's trained candidates, and the best of them."""
+    trained = [t for t in found["trials"] if t["val"] is not None]
+    front = sorted(
+        (t for t in trained if t["trial"] in found["pareto"]),
+        key=lambda t: int(t["cost"]["instructions"]),
+    )
+    chosen = [found["best"]] if "best" in found else []
+    with matplotlib.rc_context(_STYLE):
+        figure, (axes,) = _figure(5.8, 3.0)
+        for candidates, marker, colour, name in (
+            (trained, "o", SOFT, "candidate"),
+            (front, "o-", ACCENT, "no other is better"),
+            ([found["default"]], "s", MUTED, "the recipe, trained in full"),
+            (chosen, "D", OK, "chosen, trained in full"),
+        ):
+            axes.plot(
+                [c["cost"]["instructions"] for c in candidates],
+                [c["val"] for c in candidates],
+                marker,
+                color=colour,
+                label=name,
+                markersize=5,
+                linewidth=1.2,
+            )
+        limit = found["budget"]["instructions"]
+        if limit:
+            axes.axvline(limit, color=LINE, linewidth=1.4, linestyle=(0, (4, 3)))
+        axes.grid(True, axis="y")
+        axes.tick_params(axis="y", labelcolor=MUTED)
+        axes.set_xlabel("instructions an inference")
+        axes.set_title("validation balanced accuracy")
+        axes.xaxis.set_major_formatter(lambda value, _: compact(int(value)))
+        axes.legend(frameon=False, labelcolor=FG, loc="lower right")
+        alt = f"Search: {len(trained)} trained candidates, {len(front)} that no other beats."
+        return _plot(figure, "search", alt)
+
+
 def compact(count: int) -> str:
     """1234 -> '1.23 k': three digits and a unit."""
     for limit, unit in ((10**9, " G"), (10**6, " M"), (10**3, " k")):

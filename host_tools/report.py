@@ -68,6 +68,11 @@ def collect(out_dir: Path) -> JsonObject:
         "manifest": _read(load_board(MAIN_BOARD).gen_dir(out_dir) / "manifest.json"),
         "golden_cases": _golden_cases(out_dir / "golden.npz"),
         "boards": _boards(out_dir),
+        "searches": [
+            found
+            for path in sorted(out_dir.glob("search/*/search.json"))
+            if (found := _read(path)) is not None
+        ],
         "generated_from": {
             "tinyproof": __version__,
             "matplotlib": version("matplotlib"),

@@ -35,6 +35,7 @@ def render(content: JsonObject) -> str:
     environment.filters["percent"] = format_percent
     environment.filters["count"] = format_count
     environment.filters["code"] = code_parts
+    environment.filters["network"] = network_text
     return environment.get_template("report.html.jinja").render(
         **content,
         title=page_title(content),
@@ -281,6 +282,19 @@ def _layer_table(content: JsonObject) -> JsonObject | None:
     }
 
 
+def network_text(candidate: JsonObject) -> str:
+    """A search's network in a few words: filters x kernel / stride of each layer."""
+    network, compression = candidate["settings"]["network"], candidate["settings"]["compression"]
+    layers = zip(network["filters"], network["kernels"], network["strides"], strict=True)
+    text = " ".join(f"{f}x{k}/{s}" for f, k, s in layers)
+    kind = "separable, " if network["kind"] == "depthwise_separable" else ""
+    extra = ""
+    if compression:
+        extra += f", {compression['sparsity']:.0%} zeros" if compression["sparsity"] else ""
+        extra += f", {compression['clusters']} values" if compression["clusters"] else ""
+    return f"{kind}pool {network['input_pool']}, {text}, {network['segments']} segments{extra}"
+
+
 def _plots(content: JsonObject) -> dict[str, Plot]:
     """What can be drawn of this run."""
     drawn: dict[str, Plot] = {}
@@ -318,6 +332,9 @@ def _plots(content: JsonObject) -> dict[str, Plot]:
             for board in table["boards"]
         ]
         drawn["layers"] = plots.layers(table["names"], panels)
+    for search in content["searches"]:
+        if any(trial["val"] is not None for trial in search["trials"]):
+            drawn[f"search {search['board']}"] = plots.search(search)
     manifest = content["manifest"]
     if manifest and manifest["arena"]:
         drawn["arena"] = _arena_plot(manifest)

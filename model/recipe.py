@@ -187,6 +187,16 @@ class TrainConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CompressionConfig:
+    """Pruning, then clustering, of the trained weights; see quantize.compress."""
+
+    sparsity: float  # share of each kernel's weights that become zero; 0 = no pruning
+    clusters: int  # different values that a kernel may have; 0 = no clustering
+    steps: int  # of fine-tuning, for each of the two
+    learning_rate: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuantConfig:
     """How the network becomes int8."""
 
@@ -222,6 +232,7 @@ class Recipe:
     train: TrainConfig
     quantisation: QuantConfig
     classical: ClassicalConfig | None = None
+    compression: CompressionConfig | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """All settings, for records, without the tables that a recipe leaves out."""
@@ -278,6 +289,8 @@ def _check(recipe: Recipe, where: str) -> None:
     if not all(map(math.isfinite, recipe.features.offset)):
         raise ConfigError(f"{where}: features.offset: every value must be finite")
     _check_source(recipe.dataset, where)
+    if recipe.compression is not None:
+        _check_compression(recipe.compression, where)
     _check_augment(recipe.augment, channels, where)
     _check_classical(recipe.classical or ClassicalConfig(), where)
     both = set(recipe.dataset.val_groups) & set(recipe.dataset.test_groups)
@@ -323,6 +336,19 @@ def _check_classical(classical: ClassicalConfig, where: str) -> None:
             f"{where}: classical.regularisation: expected a number above 0, got "
             f"{classical.regularisation:g}"
         )
+
+
+def _check_compression(compression: CompressionConfig, where: str) -> None:
+    if not 0 <= compression.sparsity < 1:
+        raise ConfigError(
+            f"{where}: compression.sparsity: expected 0 up to below 1, got {compression.sparsity:g}"
+        )
+    if compression.clusters and not 2 <= compression.clusters <= 128:
+        raise ConfigError(
+            f"{where}: compression.clusters: expected 0 or 2 to 128, got {compression.clusters}"
+        )
+    if compression.steps < 1 or compression.learning_rate <= 0:
+        raise ConfigError(f"{where}: compression: expected steps >= 1 and learning_rate > 0")
 
 
 def _check_source(dataset: DatasetConfig, where: str) -> None:

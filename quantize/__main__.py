@@ -1,4 +1,4 @@
-"""python -m quantize inspect|run|golden|emit|classical"""
+"""python -m quantize inspect|run|golden|emit|classical|candidates"""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from model import tracking
 from model.errors import ModelSideError
 from model.files import write_bytes
 from model.recipe import load_recipe, recipe_names
+from quantize.candidate import serve
 from quantize.errors import ModelError, QuantizeError
 from quantize.golden import load_golden, load_inputs, make_golden, random_inputs, save_golden
 from quantize.lowering import KERNEL_SETS
@@ -46,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     classical = commands.add_parser("classical", help="a model without a network, for its firmware")
     classical.add_argument("recipe")
     classical.add_argument("kind", help="forest, logistic or svm")
+    commands.add_parser("candidates", help="train what a search asks for, a line of JSON each")
     return parser
 
 
@@ -164,6 +166,8 @@ def main(arguments: list[str] | None = None) -> int:
             return inspect(args.model, json=args.json)
         if args.command == "run":
             run(args.recipe, args.build or BUILD)
+        elif args.command == "candidates":
+            serve(sys.stdin, sys.stdout)
         elif args.command == "golden":
             golden(args.model, args.name, args.cases, args.inputs)
         elif args.command == "classical":

@@ -36,10 +36,17 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
     """
     from model import train as training
     from quantize import ptq, qat
+    from quantize.compress import compress
 
     dataset, splits = load_dataset(recipe.dataset), load_splits(out_dir)
     training.make_deterministic(recipe.train.seed)
     network = training.load_network(recipe, dataset, out_dir / "float.weights.h5")
+    sampler = training.make_sampler(
+        recipe, dataset, set(splits.train.group.tolist()), recipe.train.seed + 1
+    )
+    if recipe.compression is not None:
+        with training_progress("compression", recipe.compression.steps) as progress:
+            network = compress(network, sampler, splits.val, recipe, progress)
     calibration = ptq.representative_windows(
         splits.train, recipe.quantisation.calibration_windows, recipe.train.seed
     )
@@ -47,9 +54,6 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
     models = {"ptq": ptq.convert_int8(network, calibration, features)}
     _check_weights(recipe, models["ptq"])
     report = ptq.calibration_report(network, calibration, parse_model(models["ptq"]))
-    sampler = training.make_sampler(
-        recipe, dataset, set(splits.train.group.tolist()), recipe.train.seed + 1
-    )
     with training_progress("QAT", recipe.quantisation.qat_steps) as progress:
         quantised = qat.train_quantised(network, calibration, sampler, splits.val, recipe, progress)
     models["qat"] = ptq.convert_int8(quantised, calibration, features)
@@ -57,10 +61,10 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
     qat.check_fidelity(fidelity, recipe)
 
     classes = len(dataset.labels)
-    goldens = {name: _golden(model, splits.test) for name, model in models.items()}
+    goldens = {name: golden_of(model, splits.test) for name, model in models.items()}
     candidates: dict[str, dict[str, Any]] = {}
     for name, model in models.items():
-        val = _golden(model, splits.val)
+        val = golden_of(model, splits.val)
         scores = {"val": _score(val, splits.val, classes)}
         scores["test"] = _score(goldens[name], splits.test, classes)
         candidates[name] = {k: asdict(v) for k, v in scores.items()} | {
@@ -89,7 +93,8 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
     return result
 
 
-def _golden(model: bytes, windows: Windows) -> Golden:
+def golden_of(model: bytes, windows: Windows) -> Golden:
+    """The cases of some windows, as TFLite Micro answers them."""
     return make_golden(model, [quantised_inputs(parse_model(model), windows)])
 
 

@@ -12,6 +12,7 @@ from model.augment import WindowSampler
 from model.features import Windows
 from model.recipe import Recipe
 from model.train import Progress, fit, images
+from quantize.compress import preserving_scheme
 from quantize.errors import QuantizeError
 from quantize.features import quantised_inputs
 from quantize.ptq import kernel_operators, layer_outputs, output_layers
@@ -45,7 +46,13 @@ def train_quantised(
     Activation ranges start from `calibration` [n, window, 1, channels], because the toolkit's own
     start of -6 to 6 takes thousands of steps to forget.
     """
-    quantised = tfmot.quantization.keras.quantize_model(network)
+    if recipe.compression is None:
+        quantised = tfmot.quantization.keras.quantize_model(network)
+    else:
+        quantised = tfmot.quantization.keras.quantize_apply(
+            tfmot.quantization.keras.quantize_annotate_model(network),
+            preserving_scheme(recipe.compression),
+        )
     _start_ranges(quantised, network, calibration)
     fit(
         quantised,

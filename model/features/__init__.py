@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,12 @@ class Windows:
     def x(self) -> npt.NDArray[np.float32]:
         """[windows, rows, columns], what the network is trained on."""
         return self.features.astype(np.float32) * np.float32(self.feature_scale)
+
+    def first(self, count: int) -> Windows:
+        """The first `count` windows."""
+        return dataclasses.replace(
+            self, features=self.features[:count], y=self.y[:count], group=self.group[:count]
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,75 @@
+"""Candidates of a search: train and quantise one recipe after another in one process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import IO
+
+from model.__main__ import load_splits
+from model.datasets import load_dataset
+from model.errors import ModelSideError
+from model.features.design import feature_text
+from model.files import write_bytes, write_json
+from model.recipe import Recipe, load_recipe
+from quantize.errors import QuantizeError
+from quantize.golden import save_golden
+
+UNTRAINED_WINDOWS = 32  # to calibrate a network whose accuracy does not matter yet
+
+
+def serve(requests: IO[str], answers: IO[str]) -> None:
+    """Answer each line {"recipe": path, "out": folder, "trained": bool} by one line of JSON.
+
+    `out` holds the features.npz of the data check and gets model.tflite and golden.npz, and
+    quantize.json where it is trained. The answer is {} or {"error": why the recipe cannot be used}.
+    """
+    for line in requests:
+        request = json.loads(line)
+        answer = {}
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                recipe = load_recipe(request["recipe"])
+                make = train_candidate if request["trained"] else untrained_candidate
+                make(recipe, Path(request["out"]))
+        except (ModelSideError, QuantizeError) as error:
+            answer = {"error": str(error)}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def untrained_candidate(recipe: Recipe, out_dir: Path) -> None:
+    """The int8 model of an untrained network, whose cost on a board is that of a trained one."""
+    from model import train as training
+    from quantize import ptq
+    from quantize.choose import golden_of
+
+    training.make_deterministic(recipe.train.seed)
+    splits = load_splits(out_dir)
+    network = training.new_network(recipe, load_dataset(recipe.dataset))
+    windows = ptq.representative_windows(splits.train, UNTRAINED_WINDOWS, recipe.train.seed)
+    model = ptq.convert_int8(network, windows, feature_text(recipe))
+    write_bytes(out_dir / "model.tflite", model)
+    save_golden(out_dir / "golden.npz", golden_of(model, splits.val.first(2)))
+
+
+def train_candidate(recipe: Recipe, out_dir: Path) -> None:
+    """Train and quantise; the stages' files without the baselines' comparison."""
+    from model import train as training
+    from quantize.choose import quantise_recipe
+
+    splits = load_splits(out_dir)
+    network, history = training.train_network(
+        recipe,
+        load_dataset(recipe.dataset),
+        set(splits.train.group.tolist()),
+        recipe.train.seed,
+        lambda step, loss, score: None,
+        splits.val,
+    )
+    training.save_network(network, out_dir / "float.weights.h5")
+    score = history.val_balanced_accuracy[-1]
+    write_json(out_dir / "train.json", {"val_balanced_accuracy": score})
+    training.check_floor(recipe, score)
+    quantise_recipe(recipe, out_dir)

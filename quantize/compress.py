@@ -1,0 +1,133 @@
+"""Pruning and clustering of a trained network's weights, before quantisation.
+
+Both come from the tensorflow-model-optimization toolkit. They leave the operators as they are, so a
+firmware takes neither less flash nor fewer instructions for them; what shrinks is the file that is
+sent over the air, because zeros and repeated values compress.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from model.augment import WindowSampler
+from model.features import Windows
+from model.networks import keras
+from model.recipe import CompressionConfig, Recipe
+from model.train import Progress, fit
+from quantize.errors import QuantizeError
+
+import tensorflow_model_optimization as tfmot  # isort: skip
+
+
+def compress(
+    network: Any, sampler: WindowSampler, val: Windows, recipe: Recipe, progress: Progress
+) -> Any:
+    """`network` pruned, then clustered, each fine-tuned for compression.steps; itself left alone.
+
+    Raises QuantizeError when the result has more weights or values than was asked for.
+    """
+    config = recipe.compression
+    assert config is not None
+    if config.sparsity:
+        network = _pruned(network, sampler, val, recipe, progress)
+    if config.clusters:
+        network = _clustered(network, sampler, val, recipe, progress)
+    _check(network, config, recipe.name)
+    return network
+
+
+def preserving_scheme(config: CompressionConfig) -> Any:
+    """The quantisation scheme under which fine-tuning keeps zeros and shared values."""
+    if config.clusters:
+        return tfmot.experimental.combine.Default8BitClusterPreserveQuantizeScheme(
+            preserve_sparsity=config.sparsity > 0
+        )
+    return tfmot.experimental.combine.Default8BitPrunePreserveQuantizeScheme()
+
+
+def _pruned(
+    network: Any, sampler: WindowSampler, val: Windows, recipe: Recipe, progress: Progress
+) -> Any:
+    config = recipe.compression
+    assert config is not None
+    wrapped = tfmot.sparsity.keras.prune_low_magnitude(
+        _copy(network),
+        tfmot.sparsity.keras.PolynomialDecay(
+            0.0, config.sparsity, 0, max(config.steps // 2, 1), frequency=1
+        ),
+    )
+    steps = [layer.pruning_step for layer in wrapped.layers if hasattr(layer, "pruning_step")]
+
+    def advance(step: int, loss: float, score: float | None) -> None:
+        for counter in steps:
+            counter.assign(step)
+        progress(step, loss, score)
+
+    advance(0, 0.0, None)
+    _tune(wrapped, sampler, val, recipe, advance)
+    for layer in wrapped.layers:
+        if hasattr(layer, "pruning_obj"):
+            layer.pruning_obj.weight_mask_op()
+    return _with_weights(network, tfmot.sparsity.keras.strip_pruning(wrapped))
+
+
+def _clustered(
+    network: Any, sampler: WindowSampler, val: Windows, recipe: Recipe, progress: Progress
+) -> Any:
+    config = recipe.compression
+    assert config is not None
+    wrapped = tfmot.clustering.keras.cluster_weights(
+        _copy(network),
+        number_of_clusters=config.clusters,
+        cluster_centroids_init=tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS,
+        preserve_sparsity=config.sparsity > 0,
+    )
+    _tune(wrapped, sampler, val, recipe, progress)
+    return _with_weights(network, tfmot.clustering.keras.strip_clustering(wrapped))
+
+
+def _tune(
+    network: Any, sampler: WindowSampler, val: Windows, recipe: Recipe, progress: Progress
+) -> None:
+    assert recipe.compression is not None
+    fit(
+        network,
+        sampler,
+        val,
+        recipe,
+        steps=recipe.compression.steps,
+        learning_rate=recipe.compression.learning_rate,
+        progress=progress,
+    )
+
+
+def _copy(network: Any) -> Any:
+    return _with_weights(network, network)
+
+
+def _with_weights(network: Any, source: Any) -> Any:
+    """A new network like `network` with the weights of `source`, which the toolkit has rebuilt."""
+    copy = keras.models.clone_model(network)
+    for layer, other in zip(copy.layers, source.layers, strict=True):
+        layer.set_weights(other.get_weights())
+    return copy
+
+
+def _check(network: Any, config: CompressionConfig, name: str) -> None:
+    layers = [x for x in network.layers if isinstance(x, keras.layers.Conv2D | keras.layers.Dense)]
+    for index, layer in enumerate(layers):
+        kernel = layer.get_weights()[0]
+        zeros = float((kernel == 0).mean())
+        values = len(np.unique(kernel))
+        if config.sparsity and zeros < config.sparsity - 0.05:
+            raise QuantizeError(
+                f"{name}: compression left {zeros:.0%} of kernel {index} zero, expected "
+                f"{config.sparsity:.0%}; raise compression.steps"
+            )
+        if config.clusters and values > config.clusters + 1:
+            raise QuantizeError(
+                f"{name}: compression left {values} values in kernel {index}, expected at most "
+                f"{config.clusters}; raise compression.steps"
+            )
