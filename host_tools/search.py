@@ -55,7 +55,7 @@ class Candidate:
     """One trial: what it costs on the board, and how good it is when it was trained."""
 
     trial: int  # -1: the recipe itself
-    settings: dict[str, Any]  # network and compression
+    settings: dict[str, Any]  # network, compression, qat_steps
     cost: Cost | None = None
     val: float | None = None  # balanced accuracy of the int8 model
     test: float | None = None
@@ -94,7 +94,8 @@ class Trainer:
     def close(self) -> None:
         """End the process."""
         assert self._process.stdin
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.wait()
         self._log.close()
 
@@ -132,14 +133,25 @@ def propose(trial: optuna.Trial, recipe: Recipe) -> Recipe:
             steps=max(recipe.train.steps // 4, 1),
             learning_rate=recipe.train.learning_rate / 10,
         )
-    return dataclasses.replace(recipe, network=network, compression=compression)
+    quantisation = recipe.quantisation
+    if not trial.suggest_categorical("qat", (False, True)):
+        quantisation = dataclasses.replace(quantisation, qat_steps=0)
+    return dataclasses.replace(
+        recipe, network=network, compression=compression, quantisation=quantisation
+    )
 
 
 class Search:
     """One study in `out_dir`/search: candidates of `recipe` on the emulated `board`."""
 
     def __init__(self, recipe: Recipe, board: Board, out_dir: Path, steps: int) -> None:
-        self.recipe, self.board, self.out_dir = recipe, board, out_dir
+        emulator = choose_target(board, None, None).emulator
+        if emulator is None or emulator.unit != "instructions":
+            raise UsageError(
+                f"board {board.id}: nothing counts its instructions; "
+                "search on qemu_m4 or qemu_xtensa"
+            )
+        self.recipe, self.board, self.emulator = recipe, board, emulator.name
         self.folder = out_dir / "search" / board.folder
         self.short = dataclasses.replace(
             recipe, train=dataclasses.replace(recipe.train, steps=steps)
@@ -150,8 +162,8 @@ class Search:
                 f"{self.features}: no windows to train on; run `make check RECIPE={recipe.name}`"
             )
 
-    def measure(self, folder: Path) -> Cost:
-        """Build the model in `folder` for the board, run it, and count."""
+    def measure(self, recipe: Recipe, folder: Path) -> Cost:
+        """Build the model in `folder` with its front end for the board, run it, and count."""
         model = folder / "model.tflite"
         compile_sets(
             model.read_bytes(),
@@ -159,8 +171,7 @@ class Search:
             {self.board.kernels: self.board.gen_dir(folder)},
             name=self.recipe.name,
             settings={},
-            labels=[],
-            flash_bytes=None,
+            recipe=recipe,
         )
         build_firmware(self.board, self.board.gen_dir(folder), folder / self.board.folder)
         result = run_benchmark(folder, self.board, choose_target(self.board, None, None))
@@ -187,13 +198,13 @@ class Search:
         try:
             if problem := process.make(path, folder, trained=False):
                 return dataclasses.replace(found, problem=problem)
-            found = dataclasses.replace(found, cost=self.measure(folder))
+            found = dataclasses.replace(found, cost=self.measure(recipe, folder))
             assert found.cost is not None
             if budget is not None and budget.excess(found.cost) > 1:
                 return dataclasses.replace(found, problem=NOT_TRAINED)
             if problem := process.make(path, folder, trained=True):
                 return dataclasses.replace(found, problem=problem)
-            found = dataclasses.replace(found, cost=self.measure(folder))
+            found = dataclasses.replace(found, cost=self.measure(recipe, folder))
         except (HostToolsError, QuantizeError) as error:
             return dataclasses.replace(found, problem=str(error))
         quantised = json.loads((folder / "quantize.json").read_text("utf-8"))
@@ -212,6 +223,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
     return {
         "network": dataclasses.asdict(recipe.network),
         "compression": dataclasses.asdict(compression) if compression else None,
+        "qat_steps": recipe.quantisation.qat_steps,
     }
 
 
@@ -265,7 +277,7 @@ def run_search(search: Search, budget_text: str, trials: int, progress: Progress
         result = {
             "recipe": search.recipe.name,
             "board": search.board.id,
-            "emulator": choose_target(search.board, None, None).name,
+            "emulator": search.emulator,
             "study": study.study_name,
             "rule": RULE,
             "steps": search.short.train.steps,
@@ -386,4 +398,5 @@ def _with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
         recipe,
         network=NetworkConfig(**network),
         compression=CompressionConfig(**compression) if compression else None,
+        quantisation=dataclasses.replace(recipe.quantisation, qat_steps=settings["qat_steps"]),
     )

@@ -31,7 +31,13 @@ def build_network(config: NetworkConfig, rows: int, columns: int, classes: int) 
     if not len(config.filters) == len(config.kernels) == len(config.strides):
         raise ConfigError("network: filters, kernels and strides need one entry a convolution")
     source = layers.Input((rows, 1, columns), name="window")
-    features = NETWORKS[config.kind](config, source)
+    try:
+        features = NETWORKS[config.kind](config, source)
+    except ValueError as error:
+        raise ConfigError(
+            f"network: input_pool {config.input_pool} and strides {list(config.strides)} leave "
+            f"nothing of an input of {rows} rows; use smaller ones"
+        ) from error
     left = features.shape[1]
     if left % config.segments:
         raise ConfigError(f"network.segments: {config.segments} does not divide {left} rows")

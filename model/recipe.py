@@ -201,7 +201,7 @@ class QuantConfig:
     """How the network becomes int8."""
 
     calibration_windows: int
-    qat_steps: int
+    qat_steps: int  # 0: post-training quantisation only
     qat_learning_rate: float
     max_drop: float  # of balanced accuracy against float
     min_equal_outputs: float  # share of the QAT export's outputs equal to the trained graph's

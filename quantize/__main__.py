@@ -78,11 +78,11 @@ def run(recipe_name: str, build: Path) -> None:
         table.add_row(name, *scores, str(candidate["bytes"]), mark)
     console = Console()
     console.print(table)
-    fidelity = result["fidelity"]
-    console.print(
-        f"QAT export against the trained graph: {fidelity['equal_share']:.1%} of outputs equal, "
-        f"largest difference {fidelity['max_lsb']} LSB, mean {fidelity['mean_lsb']:.3f}"
-    )
+    if fidelity := result["fidelity"]:
+        console.print(
+            f"QAT export against the trained graph: {fidelity['equal_share']:.1%} of outputs "
+            f"equal, largest difference {fidelity['max_lsb']} LSB, mean {fidelity['mean_lsb']:.3f}"
+        )
     tracking.record(build / recipe.name)
 
 

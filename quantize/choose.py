@@ -54,11 +54,16 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
     models = {"ptq": ptq.convert_int8(network, calibration, features)}
     _check_weights(recipe, models["ptq"])
     report = ptq.calibration_report(network, calibration, parse_model(models["ptq"]))
-    with training_progress("QAT", recipe.quantisation.qat_steps) as progress:
-        quantised = qat.train_quantised(network, calibration, sampler, splits.val, recipe, progress)
-    models["qat"] = ptq.convert_int8(quantised, calibration, features)
-    fidelity = qat.measure_fidelity(quantised, parse_model(models["qat"]), splits.val)
-    qat.check_fidelity(fidelity, recipe)
+    fidelity = None
+    if steps := recipe.quantisation.qat_steps:
+        with training_progress("QAT", steps) as progress:
+            quantised = qat.train_quantised(
+                network, calibration, sampler, splits.val, recipe, progress
+            )
+        models["qat"] = ptq.convert_int8(quantised, calibration, features)
+        layers = qat.measure_fidelity(quantised, parse_model(models["qat"]), splits.val)
+        qat.check_fidelity(layers, recipe)
+        fidelity = _fidelity(layers, recipe, len(splits.val.x))
 
     classes = len(dataset.labels)
     goldens = {name: golden_of(model, splits.test) for name, model in models.items()}
@@ -83,7 +88,7 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
             "groups": [dataset.group_title(g) for g in sorted(set(splits.train.group.tolist()))],
             "tensors": report,
         },
-        "fidelity": _fidelity(fidelity, recipe, len(splits.val.x)),
+        "fidelity": fidelity,
         "host_latency_ms": _latency(network, models[chosen], splits.test),
     }
     write_bytes(out_dir / "model.tflite", models[chosen])

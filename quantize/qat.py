@@ -156,5 +156,6 @@ def check_fidelity(layers: list[LayerFidelity], recipe: Recipe) -> None:
             f"{output.equal_share:.1%} of its outputs are equal (expected at least "
             f"{bound.min_equal_outputs:.1%}), the largest differs by {output.max_lsb} LSB "
             f"(expected at most {bound.max_lsb}); the worst layer is {worst.layer} with "
-            f"{worst.max_lsb} LSB; train with more qat_steps, or choose post-training quantisation"
+            f"{worst.max_lsb} LSB; train with more qat_steps, or set qat_steps = 0 for "
+            "post-training quantisation only"
         )
