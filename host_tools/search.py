@@ -297,9 +297,7 @@ def run_search(search: Search, budget_text: str, trials: int, progress: Progress
     result["finalists"] = [dataclasses.asdict(c) for c in finalists]
     result["best"] = dataclasses.asdict(best)
     write_json(search.folder / "search.json", result)
-    write_text(
-        search.folder / "best.toml", _toml(_with_settings(search.recipe, best.settings))
-    )
+    write_text(search.folder / "best.toml", _toml(_with_settings(search.recipe, best.settings)))
     return result
 
 

@@ -89,20 +89,10 @@ def compile_sets(
     cases = GoldenCases(inputs=inputs, outputs=outputs)
     files, features = compile_features(model, graph, recipe, name)
     files |= emit_array(model, name=name, sha256=digest, tflm_arena_bytes=tflm_arena)
-    common = {
+    common = _common(golden, folding, name, run_id, labels, settings, flash_bytes) | {
         "features": features,
-        "name": safe_name(name),
-        "model_sha256": digest,
         "model_bytes": len(model),
-        "run_id": run_id,
-        "version": __version__,
-        "labels": list(labels),
-        "settings": dict(settings),
         "tflm_arena_bytes": tflm_arena,
-        "flash_bytes": flash_bytes,
-        "folded": _folded(folding),
-        "tools": tool_versions(),
-        "reference": {"cases": len(golden), "equal": len(golden)},
     }
     manifests = {}
     for kernels, folder in folders.items():
@@ -116,6 +106,30 @@ def compile_sets(
             (folder / "model_features.c").unlink(missing_ok=True)
         write_json(folder / "manifest.json", manifests[kernels])
     return manifests
+
+
+def _common(
+    golden: Golden,
+    folding: Folding,
+    name: str,
+    run_id: str,
+    labels: Sequence[str],
+    settings: Mapping[str, object],
+    flash_bytes: int | None,
+) -> dict[str, object]:
+    """What the manifests of all sets of kernels say."""
+    return {
+        "name": safe_name(name),
+        "model_sha256": golden.model_sha256,
+        "run_id": run_id,
+        "version": __version__,
+        "labels": list(labels),
+        "settings": dict(settings),
+        "flash_bytes": flash_bytes,
+        "folded": _folded(folding),
+        "tools": tool_versions(),
+        "reference": {"cases": len(golden), "equal": len(golden)},
+    }
 
 
 def _check_hash(golden: Golden, digest: str) -> None:
