@@ -49,6 +49,7 @@ class WavFolderConfig:
     pattern: str  # of the path in the folder, with (?P<label>...) and (?P<group>...)
     labels: tuple[str, ...]  # the classes, in the order of the network's outputs
     sample_rate_hz: float
+    clip_seconds: float  # cut or padded with silence to so long, same at both ends; 0: as they are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,7 @@ class LogmelConfig:
     low_hz: float
     high_hz: float
     mels: int
+    floor: float  # log2 of a power in the channel's unit squared: what is below counts as this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -369,6 +371,11 @@ def _check_source(dataset: DatasetConfig, where: str) -> None:
             raise ConfigError(
                 f"{where}: dataset.{name}.labels: expected at least two different labels, got "
                 f"{list(table.labels)}"
+            )
+        if name == "wav_folder" and not 0 <= table.clip_seconds < math.inf:
+            raise ConfigError(
+                f"{where}: dataset.wav_folder.clip_seconds: expected 0 or a length, got "
+                f"{table.clip_seconds:g}"
             )
         if not 0 < table.sample_rate_hz < math.inf:
             raise ConfigError(

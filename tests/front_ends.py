@@ -39,7 +39,13 @@ LOGMEL = FeatureConfig(
     offset=(-10.0,),
     scale=(2.0,),
     logmel=LogmelConfig(
-        frame_ms=30.0, hop_ms=10.0, points=512, low_hz=125.0, high_hz=7500.0, mels=40
+        frame_ms=30.0,
+        hop_ms=10.0,
+        points=512,
+        low_hz=125.0,
+        high_hz=7500.0,
+        mels=40,
+        floor=-40.0,
     ),
 )
 CONFIGS = {"raw": (RAW, 100.0), "spectral": (SPECTRAL, 100.0), "logmel": (LOGMEL, 16000.0)}
@@ -131,7 +137,8 @@ def _logmel(samples: Int16) -> tuple[Float, Float]:
         np.interp(bins, ends[m : m + 3], [0, 1, 0], left=0, right=0) for m in range(table.mels)
     ]
     bands = power @ np.array(weights).T
-    return np.log2(bands + 1e-30) + 2 * np.log2(LOGMEL.lsb[0]), bands
+    levels = np.log2(bands + 1e-30) + 2 * np.log2(LOGMEL.lsb[0])
+    return np.maximum(levels, table.floor), bands
 
 
 _REFERENCES: dict[str, Callable[[Int16], tuple[Float, Float]]] = {

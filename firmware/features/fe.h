@@ -78,6 +78,7 @@ struct fe_config {
     int32_t segment_hop;      /* spectral: sample instants from one FFT to the next */
     int32_t remove_mean;      /* spectral: 1 takes a channel's mean away first */
     int32_t reciprocal;       /* spectral: 2^30 / window, rounded */
+    int32_t floor;            /* logmel: columns are at least this before they are scaled */
     const fe_scale_t *scales; /* [columns]; spectral: [rows * columns] */
     const fe_spectrum_t *spectrum; /* NULL: raw */
 };

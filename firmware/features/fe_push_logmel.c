@@ -1,5 +1,6 @@
 /* Log-mel: frames of one channel, each transformed once; rows of log2 of the bank's powers.
  *
+ * Silence is held at a floor, so that a recording's digital zeros look like a quiet room.
  * State behind fe_state_t: bins[points / 2 + 1], int16 rows[rows][columns], int16 ring[length].
  */
 #include "fe_parts.h"
@@ -16,7 +17,8 @@ static void make_row(const fe_config_t *fe, const fe_state_t *s, fe_bin_t *bins,
     fe_trace_add(s->trace, FE_STAGE_SPECTRUM, bins, (count + 1) * sizeof(*bins));
     const uint16_t *weight = spectrum->weights;
     for (int32_t f = 0; f < spectrum->filters; f++) {
-        row[f] = (int16_t)fe_log2(spectrum, fe_filter(bins, &spectrum->bank[f], &weight));
+        const int32_t level = fe_log2(spectrum, fe_filter(bins, &spectrum->bank[f], &weight));
+        row[f] = (int16_t)(level < fe->floor ? fe->floor : level);
     }
     fe_trace_add(s->trace, FE_STAGE_BANDS, row, (size_t)fe->columns * sizeof(*row));
     for (int32_t f = 0; f < fe->columns; f++) {

@@ -68,8 +68,9 @@ def jitter(dataset: Dataset, config: CheckConfig) -> Finding:
 
 def sensor_range(dataset: Dataset, lsb: Sequence[float]) -> Finding:
     """Whether int16 holds every sample in steps of `lsb` (a channel); half a step is rounding."""
-    high = np.asarray(lsb) * 32767.5
-    counts = np.sum([(np.abs(r.values) >= high).sum(axis=0) for r in dataset.recordings], axis=0)
+    low, high = np.asarray(lsb) * -32768.5, np.asarray(lsb) * 32767.5
+    beyond = ((r.values <= low) | (r.values >= high) for r in dataset.recordings)
+    counts = np.sum([flags.sum(axis=0) for flags in beyond], axis=0)
     samples = sum(len(r.values) for r in dataset.recordings)
     return Finding(
         summary=f"{counts.sum()} of {samples * len(lsb)} values saturate",

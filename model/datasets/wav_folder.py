@@ -38,13 +38,24 @@ def load(config: DatasetConfig) -> Dataset:
         parts = match_name(pattern, file.name)
         found.append(
             Labelled(
-                values=_decode(file, table),
+                values=_clip(_decode(file, table), table),
                 label=parts["label"],
                 group=parts["group"],
                 where=file.name,
             )
         )
     return build_dataset(found, table.labels, CHANNELS, table.sample_rate_hz, config.sha256)
+
+
+def _clip(values: npt.NDArray[np.float32], table: WavFolderConfig) -> npt.NDArray[np.float32]:
+    """The middle of a recording, or the whole of it in the middle of silence."""
+    if not table.clip_seconds:
+        return values
+    length = round(table.clip_seconds * table.sample_rate_hz)
+    missing = length - len(values)
+    if missing > 0:
+        return np.pad(values, ((missing // 2, missing - missing // 2), (0, 0)))
+    return values[-missing // 2 :][:length]
 
 
 def _decode(file: SourceFile, table: WavFolderConfig) -> npt.NDArray[np.float32]:

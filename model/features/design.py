@@ -36,7 +36,7 @@ class FrontEnd:
 
     INTEGERS: ClassVar = (
         "channels", "window", "hop", "rows", "columns", "frame", "frame_hop", "rows_hop",
-        "segment_hop", "remove_mean", "reciprocal",
+        "segment_hop", "remove_mean", "reciprocal", "floor",
     )  # fmt: skip
 
     kind: str
@@ -51,6 +51,7 @@ class FrontEnd:
     segment_hop: int
     remove_mean: int
     reciprocal: int
+    floor: int
     scales: npt.NDArray[np.int32]  # [columns or rows * columns, 3]: multiplier, bias, shift
     spectrum: Spectrum | None
     lsb: tuple[float, ...]  # per channel, in its unit
@@ -149,6 +150,7 @@ def _raw(config: FeatureConfig, sample_rate_hz: float, channels: int) -> FrontEn
         segment_hop=0,
         remove_mean=0,
         reciprocal=0,
+        floor=0,
         scales=scales,
         spectrum=None,
         lsb=config.lsb,
@@ -184,6 +186,7 @@ def _spectral(config: FeatureConfig, sample_rate_hz: float, channels: int) -> Fr
         segment_hop=segment_hop,
         remove_mean=int(table.remove_mean),
         reciprocal=round(2**30 / config.window),
+        floor=0,
         scales=scales,
         spectrum=spectrum,
         lsb=config.lsb,
@@ -237,7 +240,14 @@ def _logmel(config: FeatureConfig, sample_rate_hz: float, channels: int) -> Fron
     bank = mel_bank(table.low_hz, table.high_hz, table.mels, table.points, sample_rate_hz)
     spectrum = make_spectrum(frame, table.points, bank, "features.logmel")
     origin = LOG2_ORIGIN + 2 * math.log2(config.lsb[0])
-    column = _Column(unit=LOG2_UNIT, origin=origin, low=0, high=64 * 256)
+    highest = 64 * 256
+    floor = round((table.floor - origin) / LOG2_UNIT)
+    if not 0 <= floor < highest:
+        raise ConfigError(
+            f"features.logmel.floor: expected {origin:g} to {origin + 64:g}, log2 of a power for "
+            f"features.lsb {config.lsb[0]:g}; got {table.floor:g}"
+        )
+    column = _Column(unit=LOG2_UNIT, origin=origin, low=floor, high=highest)
     scales, feature_scale = _scales([[column] * table.mels], config)
     return FrontEnd(
         kind="logmel",
@@ -252,6 +262,7 @@ def _logmel(config: FeatureConfig, sample_rate_hz: float, channels: int) -> Fron
         segment_hop=0,
         remove_mean=0,
         reciprocal=0,
+        floor=floor,
         scales=scales,
         spectrum=spectrum,
         lsb=config.lsb,
