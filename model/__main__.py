@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from model.train import Progress
 
 BUILD = Path("build")
+MAX_PROBLEMS = 5  # of a check, on the terminal
 FIELDS = ("features", "feature_scale", "y", "group")  # of a split in features.npz
 console = Console()
 
@@ -130,7 +131,10 @@ def _print_checks(results: list[CheckResult]) -> None:
     table = Table("data check", "result", "", title_justify="left")
     colours = {FAILED: "[red]failed[/]", WARNED: "[yellow]warning[/]", PASSED: "ok"}
     for result in results:
-        found = Text("\n".join(result.problems) or result.summary)  # no markup: has file names
+        shown = list(result.problems[:MAX_PROBLEMS])
+        if more := len(result.problems) - len(shown):
+            shown.append(f"and {more} more, all in data.html")
+        found = Text("\n".join(shown) or result.summary)  # no markup: has file names
         table.add_row(result.name, colours[result.state], found)
     console.print(table)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import wave
 from collections.abc import Callable
@@ -33,6 +34,7 @@ def _wav_config(path: Path) -> DatasetConfig:
         pattern=r"(?P<group>\w+)/(?P<label>\d)\.wav",
         labels=("0", "1"),
         sample_rate_hz=8000.0,
+        clip_seconds=0.0,
     )
     return source_config("wav_folder", table)
 
@@ -45,6 +47,26 @@ def _write_wav(path: Path) -> Path:
                 path / group / f"{digit}.wav", [0, 16384, -32768, digit, len(group) + ord(group[0])]
             )
     return path / "bob" / "1.wav"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (5 / 8000, [0, 0.5, -1, 3 / 32768, 0.25]),
+        (3 / 8000, [0.5, -1, 3 / 32768]),
+        (2 / 8000, [0.5, -1]),
+        (8 / 8000, [0, 0, 0.5, -1, 3 / 32768, 0.25, 0, 0]),
+    ],
+)
+def test_wav_clips_have_one_length(tmp_path: Path, seconds: float, expected: list[float]) -> None:
+    _write_wav(tmp_path)
+    _wav(tmp_path / "ann" / "0.wav", [0, 16384, -32768, 3, 8192])
+    config = _wav_config(tmp_path)
+    assert config.wav_folder is not None
+    table = dataclasses.replace(config.wav_folder, clip_seconds=seconds)
+    dataset = load(source_config("wav_folder", table))
+    first = next(r for r in dataset.recordings if r.name == "ann/0.wav")
+    assert first.values[:, 0].tolist() == expected
 
 
 def test_wav_samples_labels_and_groups(tmp_path: Path) -> None:
@@ -101,6 +123,7 @@ def test_spoken_digits_where_they_are() -> None:
         pattern=r"(?P<label>\d)_(?P<group>[a-z]+)_\d+\.wav",
         labels=tuple("0123456789"),
         sample_rate_hz=8000.0,
+        clip_seconds=0.0,
     )
     dataset = load(source_config("wav_folder", table))
     assert len(dataset.recordings) == 3000
