@@ -151,6 +151,10 @@ classical: $(foreach b,$(CLASSICAL_BOARDS),$(OUT)/$(b)/parity.ok $(OUT)/$(b)/ben
 	done
 	@$(PY) -m host_tools classical $(NAME)
 
+record: | .venv/ready ## record LABEL=word for SECONDS=n from BOARD's sensor (PORT=, WHO=, OUT_DIR=; REPLAY=file.npz where emulated)
+	$(PY) -m host_tools record $(NAME) $(BOARD) $(RUN_OPTIONS) --label '$(LABEL)' --seconds '$(SECONDS)' \
+		$(if $(WHO),--who '$(WHO)') $(if $(OUT_DIR),--out '$(OUT_DIR)') $(if $(REPLAY),--replay '$(REPLAY)')
+
 # The tests' models, those of MODELS_DIR, and RECIPE where it is built, on all emulated boards.
 BENCH_BOARDS ?= qemu_m4 qemu_xtensa nano33 esp32
 BENCH_BUILT := $(if $(wildcard $(OUT)/golden.npz),$(OUT)/gen/ref/manifest.json)

@@ -36,18 +36,25 @@ def _parser() -> argparse.ArgumentParser:
         ("bench", "count a board's work and memory"),
         ("selftest", "compare a board's kernels with the reference kernels, on the board"),
         ("run", "run a board's firmware in its emulator, from this terminal"),
+        ("record", "record labelled samples from a board's sensor"),
         ("flash", "upload, then hello and self-test"),
     ):
         sub = commands.add_parser(name, help=text)
         sub.add_argument("name", help="recipe or model name: the folder in build/")
         sub.add_argument("board")
-        if name in {"parity", "bench", "selftest", "run"}:
+        if name in {"parity", "bench", "selftest", "run", "record"}:
             sub.add_argument("--emulator")
         if name != "build":
             sub.add_argument("--port")
         if name == "parity":
             sub.add_argument("--cases", type=int, help="how many golden cases; default: all")
             sub.add_argument("--tap", action="store_true", help="name the first layer that differs")
+        if name == "record":
+            sub.add_argument("--label", required=True)
+            sub.add_argument("--seconds", type=float, required=True)
+            sub.add_argument("--who", help="who or what is recorded; default: the board")
+            sub.add_argument("--out", type=Path, help="default: build/recordings/<label>")
+            sub.add_argument("--replay", type=Path, help=".npz that an emulator replays")
         if name == "flash":
             sub.add_argument("--link-port", help="serial port of the link, where it is another one")
         if name in {"build", "flash"}:
@@ -148,8 +155,8 @@ def _board_command(args: argparse.Namespace, out_dir: Path, board: Board) -> int
         return _bench(args, out_dir, board)
     if args.command == "selftest":
         return _selftest(args, out_dir, board)
-    if args.command == "search":
-        return _search(args, out_dir, board)
+    if args.command == "record":
+        return _record(args, out_dir, board)
     if args.command == "run":
         from host_tools.parity import choose_target
         from host_tools.run import run
@@ -288,6 +295,24 @@ def _selftest(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
     equal, told = compare_kernels(out_dir, board, target)
     print(f"{board.id} on {target.name}, {board.kernels} against ref: {told}")
     return 0 if equal else 1
+
+
+def _record(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
+    from host_tools.parity import choose_target
+    from host_tools.record import record_take, with_replay
+
+    target = choose_target(board, args.emulator, args.port)
+    path = record_take(
+        board,
+        with_replay(target, args.replay) if args.replay else target,
+        out_dir / board.folder,
+        label=args.label,
+        who=args.who or board.id,
+        seconds=args.seconds,
+        folder=args.out or BUILD / "recordings" / args.label,
+    )
+    print(f"{board.id} on {target.name}: {args.seconds:g} s of {args.label}: {path}")
+    return 0
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -16,14 +16,31 @@ from typing import Protocol, TypeVar
 
 from host_tools import protocol
 from host_tools.errors import DeviceError, UsageError
-from host_tools.protocol import Damage, Event, Frame, Hello, MessageType, Selftest, Status, TextLine
+from host_tools.protocol import (
+    Damage,
+    Event,
+    Frame,
+    Hello,
+    MessageType,
+    Selftest,
+    Sensor,
+    Status,
+    Take,
+    TextLine,
+)
 from host_tools.transport import Transport
 
 ATTEMPTS = 5  # for each frame, and for each run with its inputs
 HELLO_S = 1.0  # between two HELLOs to a board that may still be starting
 
 _RUNS = frozenset(
-    {MessageType.INVOKE, MessageType.SELFTEST, MessageType.PROFILE, MessageType.RUN_TO}
+    {
+        MessageType.INVOKE,
+        MessageType.SELFTEST,
+        MessageType.PROFILE,
+        MessageType.RUN_TO,
+        MessageType.SAMPLES,
+    }
 )
 _ADVICE: dict[int, str] = {
     Status.BAD_STATE: "Inputs are incomplete or used up, or no output yet: write and invoke.",
@@ -48,8 +65,8 @@ class _Lost(Exception):
     """A request or its reply did not arrive whole; the text says how."""
 
 
-class _Refused(DeviceError):
-    """The firmware understood a request and did not carry it out."""
+class Refused(DeviceError):
+    """The firmware understood a request and did not carry it out; `status` says why."""
 
     def __init__(self, name: str, request: Frame, status: int) -> None:
         known = status in Status.__members__.values()
@@ -188,7 +205,7 @@ class _Line:
 
     def _accept(self, request: Frame, reply: Frame) -> Frame:
         if reply.status != Status.OK:
-            raise _Refused(self.name, request, reply.status)
+            raise Refused(self.name, request, reply.status)
         return reply
 
     def _event(self, timeout_s: float) -> Event | None:
@@ -319,6 +336,16 @@ class Device:
         data = b"".join(reply.payload for reply in self._run_case(requests)[1:])
         return self._sized(data, count)
 
+    def record_start(self) -> Sensor:
+        """Begin to record from the board's sensor; Refused when there is none."""
+        reply = self._line.exchange([_record(1, 0)])[0]
+        return self._parse(protocol.parse_sensor, reply)
+
+    def record_read(self, following: int, channels: int) -> Take:
+        """What has been measured from sample `following` on; those before it are forgotten."""
+        reply = self._line.exchange([_record(0, following)])[0]
+        return self._parse(lambda payload: protocol.parse_take(payload, channels), reply)
+
     def command(self, text: str) -> list[str]:
         """Send a line of text and return the lines it prints; UsageError when it is refused."""
         if not (text.isascii() and text.isprintable()):
@@ -345,7 +372,7 @@ class Device:
                 replies = self._line.exchange([*writes, *requests])
             except _Lost as loss:
                 why = loss
-            except _Refused as refusal:
+            except Refused as refusal:
                 if refusal.status != Status.BAD_STATE:
                     raise
                 why = refusal
@@ -430,6 +457,10 @@ class Device:
             f"{wait}; {self._line.received} bytes arrived, but no good frame{said}. "
             "Is the speed right, and is it tinyproof's firmware (make flash)?"
         )
+
+
+def _record(start: int, following: int) -> _Request:
+    return _Request(type=MessageType.RECORD, payload=protocol.pair_payload(start, following))
 
 
 def _parts(total: int, most: int) -> list[tuple[int, int]]:

@@ -38,6 +38,8 @@ class MessageType(enum.IntEnum):
     RUN_TO = 0x07
     READ_ARENA = 0x08
     RESET = 0x09
+    SAMPLES = 0x0A
+    RECORD = 0x0C
     ERROR = 0xFF  # a reply only: something arrived that cannot be attributed to a request
 
 
@@ -54,6 +56,22 @@ class Status(enum.IntEnum):
     BAD_ARGUMENT = 7
     BAD_STATE = 8
     ARENA_OVERRUN = 9
+
+
+class Mode(enum.IntFlag):
+    """What SAMPLES does besides computing features."""
+
+    INVOKE = 0
+    HOLD = 1
+    TRACE = 2
+
+
+class TakeState(enum.IntFlag):
+    """What happened to a recording so far."""
+
+    OVERRUN = 1  # samples were lost
+    ENDED = 2  # no more will follow
+    FAILED = 4  # the sensor does not answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +138,43 @@ class Selftest:
     got: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inference:
+    """What completed one network input of a stream of samples."""
+
+    index: int
+    feature_ticks: int
+    invoke_ticks: int  # 0 when it was held
+    hashes: tuple[int, ...]  # of the front end's stages, when they were traced
+    outputs: bytes  # of all outputs, in order; empty when it was held
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """A quantity that a sensor measures: `lsb_nano` 1e-9 units a step of an int16."""
+
+    name: str
+    unit: str
+    lsb_nano: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sensor:
+    """What a board measures."""
+
+    rate_millihertz: int
+    channels: tuple[Channel, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take:
+    """A part of a recording: int16 samples of all channels, the first of which is `first`."""
+
+    first: int
+    state: TakeState
+    samples: bytes
+
+
 Event = Frame | TextLine | Damage
 
 _HELLO = struct.Struct("<12I32s32s32s16s16s")
@@ -130,6 +185,10 @@ _PAIR = struct.Struct("<II")
 _U32 = struct.Struct("<I")
 MAX_DATA = MAX_PAYLOAD - _OFFSET.size  # input bytes in one WRITE_INPUT
 MAX_TICKS = MAX_PAYLOAD // _U32.size  # steps in one PROFILE
+_INFERENCE = struct.Struct("<3I")
+_CHANNEL = struct.Struct("<12s12sI")
+MAX_SAMPLES = (MAX_PAYLOAD - _PAIR.size) // 2  # int16 values in one SAMPLES, and in one RECORD
+MAX_CHANNELS = (MAX_PAYLOAD - _PAIR.size) // _CHANNEL.size
 
 
 def write_input_payload(tensor: int, offset: int, data: bytes) -> bytes:
@@ -143,8 +202,13 @@ def read_output_payload(tensor: int, offset: int, count: int) -> bytes:
 
 
 def pair_payload(first: int, second: int) -> bytes:
-    """PROFILE (first step, count) and READ_ARENA (offset, count)."""
+    """PROFILE (first step, count), READ_ARENA (offset, count) and RECORD (start, next sample)."""
     return _PAIR.pack(first, second)
+
+
+def samples_payload(first: int, mode: Mode, samples: bytes) -> bytes:
+    """SAMPLES: int16 samples [n, channels], before which the stream had `first` of them."""
+    return _PAIR.pack(first, mode) + samples
 
 
 def u32_payload(value: int) -> bytes:
@@ -174,6 +238,77 @@ def parse_selftest(payload: bytes) -> Selftest:
     )
 
 
+def parse_inferences(payload: bytes, output_bytes: int) -> list[Inference]:
+    """Return a SAMPLES reply as values; ValueError when its length is wrong.
+
+    `output_bytes` are those of all outputs, 0 when the inferences were held.
+    """
+    count, stages = _PAIR.unpack_from(payload) if len(payload) >= _PAIR.size else (0, 0)
+    size = _INFERENCE.size + stages * _U32.size + output_bytes
+    if len(payload) != _PAIR.size + count * size:
+        raise ValueError(f"{len(payload)} bytes are no SAMPLES reply of {count} x {size}")
+    found = []
+    for at in range(_PAIR.size, len(payload), size):
+        index, feature_ticks, invoke_ticks = _INFERENCE.unpack_from(payload, at)
+        outputs = at + size - output_bytes
+        found.append(
+            Inference(
+                index=index,
+                feature_ticks=feature_ticks,
+                invoke_ticks=invoke_ticks,
+                hashes=parse_u32s(payload[at + _INFERENCE.size : outputs]),
+                outputs=payload[outputs : at + size],
+            )
+        )
+    return found
+
+
+def pack_sensor(sensor: Sensor) -> bytes:
+    """The bytes that describe a sensor; ValueError when something does not fit."""
+    if not 0 < len(sensor.channels) <= MAX_CHANNELS:
+        raise ValueError(f"{len(sensor.channels)} channels; a sensor has 1 to {MAX_CHANNELS}")
+    packed = _pack(_PAIR, sensor.rate_millihertz, len(sensor.channels))
+    for channel in sensor.channels:
+        texts = [text.encode("ascii") for text in (channel.name, channel.unit)]
+        if max(map(len, texts)) > 12:
+            raise ValueError(f"{channel.name!r} in {channel.unit!r}: names have up to 12 letters")
+        packed += _pack(_CHANNEL, *texts, channel.lsb_nano)
+    return packed
+
+
+def parse_sensor(payload: bytes) -> Sensor:
+    """Return what RECORD replied to a start; ValueError when it cannot be right."""
+    size = len(payload) - _PAIR.size
+    rate, count = _PAIR.unpack_from(payload) if size >= 0 else (0, 0)
+    if rate == 0 or count == 0 or size != count * _CHANNEL.size:
+        raise ValueError(f"{len(payload)} bytes do not describe {count} channels at {rate} mHz")
+    channels = [
+        Channel(name=_text(name), unit=_text(unit), lsb_nano=lsb)
+        for name, unit, lsb in _CHANNEL.iter_unpack(payload[_PAIR.size :])
+    ]
+    return Sensor(rate_millihertz=rate, channels=tuple(channels))
+
+
+def parse_take(payload: bytes, channels: int) -> Take:
+    """Return what RECORD replied; ValueError when it is not of whole samples of all channels."""
+    size = len(payload) - _PAIR.size
+    if size < 0 or size % (2 * channels):
+        raise ValueError(f"{len(payload)} bytes are no samples of {channels} channels")
+    first, state = _PAIR.unpack_from(payload)
+    return Take(first=first, state=TakeState(state & 7), samples=payload[_PAIR.size :])
+
+
+def _pack(form: struct.Struct, *values: bytes | int) -> bytes:
+    try:
+        return form.pack(*values)
+    except struct.error as error:
+        raise ValueError(f"{values}: {error}") from error
+
+
+def _text(field: bytes) -> str:
+    return field.rstrip(b"\x00").decode("ascii", "backslashreplace")
+
+
 def parse_hello(payload: bytes) -> Hello:
     """Return a HELLO reply as values; ValueError when its length or a field cannot be right."""
     if len(payload) < _HELLO.size:
@@ -188,7 +323,7 @@ def parse_hello(payload: bytes) -> Hello:
         )
     if num == 0 or den == 0:
         raise ValueError(f"HELLO gives the counter scale {num} / {den}")
-    texts = [field.rstrip(b"\x00").decode("ascii", "backslashreplace") for field in numbers[13:]]
+    texts = [_text(field) for field in numbers[13:]]
     return Hello(
         protocol_version=version,
         max_payload=max_payload,

@@ -46,6 +46,13 @@ void app_selftest(app_t *app);
  * returns NULL, or why not. Firmware without firmware/check/ has a weak one that refuses. */
 const char *app_check_kernels(app_t *app, const char *argument);
 
+/* Carry out `request`; `reply` has the payload app->payload and no length yet. Of these two and the
+ * command, only firmware with firmware/stream/ has real ones. */
+typedef link_status_t app_handler_t(app_t *app, const link_frame_t *request, link_frame_t *reply);
+app_handler_t app_on_samples;
+app_handler_t app_on_record;
+const char *app_live(app_t *app, const char *argument);
+
 /* Run `count` inferences on the golden inputs and print their cost. */
 void app_bench(app_t *app, uint32_t count);
 

@@ -122,6 +122,9 @@ static const char *do_bench(app_t *app, const char *argument)
     return NULL;
 }
 
+/* NULL where firmware/stream/ is not linked */
+__attribute__((weak)) const char *app_live(app_t *app, const char *argument);
+
 static const char *do_help(app_t *app, const char *argument)
 {
     (void)argument;
@@ -138,15 +141,13 @@ void app_command(app_t *app, const char *line)
         char name[NAME_BYTES]; /* filled up with zeros */
         command_t *run;
     } entries[] = {
-        {"help", do_help},
-        {"info", do_info},
-        {"selftest", do_selftest},
-        {"bench", do_bench},
+        {"help", do_help},   {"info", do_info},  {"selftest", do_selftest},
+        {"bench", do_bench}, {"live", app_live},
     };
     line = skip_spaces(line);
     for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
         const char *argument = after_word(line, entries[i].name);
-        if (argument != NULL) {
+        if (argument != NULL && entries[i].run != NULL) {
             const char *problem = entries[i].run(app, argument);
             app_text(&app->text, problem == NULL ? "ok" : "error: ");
             app_text_line(&app->text, problem == NULL ? "" : problem);

@@ -4,9 +4,6 @@
 #include "app.h"
 #include "board.h"
 
-/* Carry out `request`; `reply` has the payload app->payload and no length yet. */
-typedef link_status_t handler_t(app_t *app, const link_frame_t *request, link_frame_t *reply);
-
 /* Copy a text or as much of it as fits; the rest of the field stays as it is. */
 static void copy_text(char *field, size_t capacity, const char *text)
 {
@@ -153,11 +150,22 @@ static link_status_t on_reset(app_t *app, const link_frame_t *request, link_fram
     return LINK_STATUS_OK;
 }
 
+/* Messages of parts that not every firmware has, see firmware/stream/. */
+static link_status_t not_linked(app_t *app, const link_frame_t *request, link_frame_t *reply)
+{
+    (void)app;
+    (void)request;
+    (void)reply;
+    return LINK_STATUS_BAD_TYPE;
+}
+__attribute__((weak, alias("not_linked"))) app_handler_t app_on_samples;
+__attribute__((weak, alias("not_linked"))) app_handler_t app_on_record;
+
 typedef struct {
     uint8_t type;
     uint8_t min_length; /* of the request's payload */
     uint16_t max_length;
-    handler_t *handler;
+    app_handler_t *handler;
 } message_t;
 
 static link_status_t serve(app_t *app, const link_frame_t *request, link_frame_t *reply)
@@ -172,6 +180,8 @@ static link_status_t serve(app_t *app, const link_frame_t *request, link_frame_t
         {LINK_RUN_TO, sizeof(uint32_t), sizeof(uint32_t), on_run_to},
         {LINK_READ_ARENA, sizeof(link_pair_t), sizeof(link_pair_t), on_read_arena},
         {LINK_RESET, 0, 0, on_reset},
+        {LINK_SAMPLES, sizeof(link_samples_t) + 2, LINK_MAX_PAYLOAD, app_on_samples},
+        {LINK_RECORD, sizeof(link_record_t), sizeof(link_record_t), app_on_record},
     };
     for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
         const message_t *message = &messages[i];

@@ -38,4 +38,29 @@ uint32_t board_counter(void);
 size_t board_stack_bytes(void);
 size_t board_stack_used(void);
 
+/* A sensor, on boards that have one; the application's weak function says that there is none. */
+typedef struct {
+    char name[12]; /* filled up with zeros */
+    char unit[12];
+    uint32_t lsb_nano; /* 1e-9 units a step of the sample */
+} board_sensor_channel_t;
+
+typedef struct {
+    uint32_t rate_millihertz;
+    uint32_t channels; /* 1 .. BOARD_SENSOR_CHANNELS */
+    const board_sensor_channel_t *channel;
+} board_sensor_t;
+
+#define BOARD_SENSOR_CHANNELS 16
+
+/* Begin to measure, with nothing waiting; returns what is measured, or NULL without a sensor. */
+const board_sensor_t *board_sensor_start(void);
+
+/* Take at most `capacity` waiting samples of all channels; returns how many, at once. What happened
+ * since the start is added to `state`: samples were lost, none will follow, no answer. */
+#define BOARD_SENSOR_OVERRUN 1u
+#define BOARD_SENSOR_ENDED 2u
+#define BOARD_SENSOR_FAILED 4u
+size_t board_sensor_read(int16_t *samples, size_t capacity, uint32_t *state);
+
 #endif

@@ -33,6 +33,8 @@ typedef enum {
     LINK_RUN_TO = 0x07,      /* u32 step */
     LINK_READ_ARENA = 0x08,  /* link_pair_t: offset, count */
     LINK_RESET = 0x09,       /* nothing */
+    LINK_SAMPLES = 0x0A,     /* link_samples_t, then int16 samples [n, channels] */
+    LINK_RECORD = 0x0C,      /* link_record_t */
     LINK_ERROR = 0xFF,       /* a reply only: what arrived belongs to no request */
 } link_type_t;
 
@@ -72,6 +74,20 @@ typedef struct {
 } link_pair_t;
 _Static_assert(sizeof(link_pair_t) == 8, "wire struct");
 
+typedef struct {
+    uint32_t first; /* samples sent before these; 0 begins a new stream */
+    uint32_t mode;  /* LINK_HOLD, LINK_TRACE */
+} link_samples_t;
+#define LINK_HOLD 1u  /* leave a completed input in the arena, run nothing */
+#define LINK_TRACE 2u /* hash the stages of the front end; from the stream's first request on */
+_Static_assert(sizeof(link_samples_t) == 8, "wire struct");
+
+typedef struct {
+    uint32_t start; /* 1: begin a take, 0: read on */
+    uint32_t next;  /* the first sample that the host does not have */
+} link_record_t;
+_Static_assert(sizeof(link_record_t) == 8, "wire struct");
+
 #define LINK_MAX_DATA (LINK_MAX_PAYLOAD - 8)  /* input bytes in one WRITE_INPUT */
 #define LINK_MAX_TICKS (LINK_MAX_PAYLOAD / 4) /* steps in one PROFILE */
 
@@ -107,5 +123,41 @@ typedef struct {
     uint32_t got;
 } link_selftest_t;
 _Static_assert(sizeof(link_selftest_t) == 24, "wire struct");
+
+/* SAMPLES: link_inferences_t, then for each inference link_inference_t, `stages` hashes of 4 bytes
+ * (since the stream's start) and, unless held, all output bytes. */
+typedef struct {
+    uint32_t count;
+    uint32_t stages; /* hashes of each: the front end's with LINK_TRACE, else 0 */
+} link_inferences_t;
+_Static_assert(sizeof(link_inferences_t) == 8, "wire struct");
+
+typedef struct {
+    uint32_t index;         /* inputs that the stream has completed before this one */
+    uint32_t feature_ticks; /* for all samples since the input before */
+    uint32_t invoke_ticks;  /* 0 when held */
+} link_inference_t;
+_Static_assert(sizeof(link_inference_t) == 12, "wire struct");
+
+/* RECORD, start = 1: link_sensor_t, then link_channel_t for each channel. */
+typedef struct {
+    uint32_t rate_millihertz;
+    uint32_t channels;
+} link_sensor_t;
+_Static_assert(sizeof(link_sensor_t) == 8, "wire struct");
+
+typedef struct {
+    char name[12];
+    char unit[12];
+    uint32_t lsb_nano; /* 1e-9 units a step */
+} link_channel_t;
+_Static_assert(sizeof(link_channel_t) == 28, "wire struct");
+
+/* RECORD, start = 0: link_take_t, then int16 samples [n, channels]. */
+typedef struct {
+    uint32_t first; /* number of the first sample that follows */
+    uint32_t state; /* bits: 1 overrun, 2 ended, 4 failed */
+} link_take_t;
+_Static_assert(sizeof(link_take_t) == 8, "wire struct");
 
 #endif

@@ -46,6 +46,14 @@ class Pluggable(Protocol):
         """The same with a plugin loaded: a shared object and its arguments, with commas between."""
 
 
+@runtime_checkable
+class Replaying(Protocol):
+    """An emulator that takes a recording in the sensor's place."""
+
+    def with_replay(self, recording: bytes) -> Emulator:
+        """The same with a recording: protocol.pack_sensor, then int16 samples [n, channels]."""
+
+
 EMULATORS: dict[str, Emulator] = {
     "labwired_esp32": LabwiredEsp32(),
     "labwired_nrf52840": LabwiredNrf52840(),

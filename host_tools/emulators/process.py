@@ -17,6 +17,7 @@ from pathlib import Path
 from host_tools.errors import DeviceError, ToolMissing
 from host_tools.transport import PipeTransport
 
+SENSOR_FILE = "sensor"  # as in firmware/board/replay/replay.h
 START_S = 10.0  # until the firmware has opened its named pipes
 END_S = 2.0  # how long a process may take to end after its input has closed
 POLL_S = 0.005
@@ -56,9 +57,14 @@ def firmware_path(name: str, elf: Path, machine: int) -> str:
     return str(elf.absolute())
 
 
-def start_on_pipes(name: str, missing: str | None, command: Sequence[str]) -> PipeTransport:
-    """Start `command` with its link on standard input and output; close() ends it."""
-    child = _Child.start(name, missing, command, piped=True)
+def start_on_pipes(
+    name: str, missing: str | None, command: Sequence[str], sensor: bytes | None = None
+) -> PipeTransport:
+    """Start `command` with its link on standard input and output; close() ends it.
+
+    `sensor` is what the firmware finds in its working folder as a recording to replay.
+    """
+    child = _Child.start(name, missing, command, sensor, piped=True)
     assert child.process.stdin is not None
     assert child.process.stdout is not None
     transport = child.transport(
@@ -69,9 +75,11 @@ def start_on_pipes(name: str, missing: str | None, command: Sequence[str]) -> Pi
     return transport
 
 
-def start_on_fifos(name: str, missing: str | None, command: Sequence[str]) -> PipeTransport:
-    """Start `command` in a folder with the named pipes `in` and `out`; close() ends it."""
-    child = _Child.start(name, missing, command, piped=False)
+def start_on_fifos(
+    name: str, missing: str | None, command: Sequence[str], sensor: bytes | None = None
+) -> PipeTransport:
+    """As start_on_pipes, with the link on named pipes `in` and `out` in the working folder."""
+    child = _Child.start(name, missing, command, sensor, piped=False)
     read_fd = os.open(child.folder / "out", os.O_RDONLY | os.O_NONBLOCK)
     try:
         write_fd = child.open_input()
@@ -90,7 +98,13 @@ class _Child:
 
     @classmethod
     def start(
-        cls, name: str, missing: str | None, command: Sequence[str], *, piped: bool
+        cls,
+        name: str,
+        missing: str | None,
+        command: Sequence[str],
+        sensor: bytes | None,
+        *,
+        piped: bool,
     ) -> _Child:
         if missing is not None:
             raise ToolMissing(missing)
@@ -99,6 +113,8 @@ class _Child:
         if not piped:
             os.mkfifo(folder / "in")
             os.mkfifo(folder / "out")
+        if sensor is not None:
+            (folder / SENSOR_FILE).write_bytes(sensor)
         try:
             with (folder / OUTPUT).open("wb") as output:
                 process = subprocess.Popen(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,6 +25,7 @@ class QemuM4:
     unit: ClassVar[str] = "instructions"
     case_limit: ClassVar[int | None] = None
     plugin: str | None = None  # as -plugin takes it
+    replay: bytes | None = None
 
     def missing(self) -> str | None:
         """Return None, or what to install."""
@@ -32,10 +33,14 @@ class QemuM4:
 
     def with_plugin(self, plugin: str) -> QemuM4:
         """The same with a plugin loaded: a shared object and its arguments, with commas between."""
-        return QemuM4(plugin=plugin)
+        return replace(self, plugin=plugin)
+
+    def with_replay(self, recording: bytes) -> QemuM4:
+        """The same with a recording in the sensor's place."""
+        return replace(self, replay=recording)
 
     def start(self, elf: Path) -> Transport:
         """Start `elf`; close() ends the emulator."""
         plugin = ["-plugin", self.plugin] if self.plugin else []
         command = [PROGRAM, *plugin, *OPTIONS.split(), firmware_path(self.name, elf, ARM)]
-        return start_on_fifos(self.name, self.missing(), command)
+        return start_on_fifos(self.name, self.missing(), command, self.replay)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,6 +25,7 @@ class QemuXtensa:
     unit: ClassVar[str] = "instructions"
     case_limit: ClassVar[int | None] = None
     plugin: str | None = None  # as -plugin takes it
+    replay: bytes | None = None
 
     def missing(self) -> str | None:
         """Return None, or what to install."""
@@ -32,10 +33,14 @@ class QemuXtensa:
 
     def with_plugin(self, plugin: str) -> QemuXtensa:
         """The same with a plugin loaded: a shared object and its arguments, with commas between."""
-        return QemuXtensa(plugin=plugin)
+        return replace(self, plugin=plugin)
+
+    def with_replay(self, recording: bytes) -> QemuXtensa:
+        """The same with a recording in the sensor's place."""
+        return replace(self, replay=recording)
 
     def start(self, elf: Path) -> Transport:
         """Start `elf`; close() ends the emulator."""
         plugin = ["-plugin", self.plugin] if self.plugin else []
         command = [PROGRAM, *plugin, *OPTIONS.split(), firmware_path(self.name, elf, XTENSA)]
-        return start_on_pipes(self.name, self.missing(), command)
+        return start_on_pipes(self.name, self.missing(), command, self.replay)

@@ -18,7 +18,7 @@ SOURCES = ["app/*.c", "features/*.c", "link/*.c"]
 INCLUDES = ["app", "board", "check", "features", "kernels", "link"]
 # An inference runs in kernels and generated code; the rest waits for the line.
 SMALL, FAST = "-Os", "-O2"
-SMALL_FOLDERS = ["app", "link", "board", "check", "kernels/armv7em"]
+SMALL_FOLDERS = ["app", "link", "board", "check", "stream", "kernels/armv7em"]
 # How the file that an upload tool writes to the board is made from the linked program.
 IMAGES = {
     "bossac": "$OBJCOPY -O binary $SOURCE $TARGET",
@@ -50,6 +50,9 @@ model = generated_folder(env.subst("$PROJECT_DIR")) / "model.c"
 if model.is_file():  # generated.py says what to do otherwise
     files = needed_files(model, folders, assembly=bool(prefix))
     SOURCES += [str(path.relative_to(firmware)) for path in files]
+
+# Recording and streaming inference, with a front end only.
+SOURCES += ["stream/*.c"] if model.with_name("features.c").is_file() else []
 
 # The device command `selftest kernels`, linked on request only.
 checked = "TINYPROOF_REFERENCE" in os.environ

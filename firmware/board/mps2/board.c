@@ -4,11 +4,13 @@
  * instruction, which makes counts exact. */
 #include "board.h"
 #include "common/fault.h"
+#include "replay/replay.h"
 
 #define SYS_OPEN 0x01u
 #define SYS_WRITE0 0x04u
 #define SYS_WRITE 0x05u
 #define SYS_READ 0x06u
+#define SYS_SEEK 0x0Au
 #define SYS_EXIT_EXTENDED 0x20u
 #define OPEN_READ_BINARY 1u
 #define OPEN_WRITE_BINARY 5u
@@ -29,6 +31,7 @@ const board_info_t board_info = {.id = "qemu_m4", .counter_num = 5, .counter_den
 
 static uint32_t in_file;
 static uint32_t out_file;
+static uint32_t replay_file = NO_FILE;
 
 static uint32_t semihost(uint32_t operation, const void *argument)
 {
@@ -41,7 +44,12 @@ static uint32_t semihost(uint32_t operation, const void *argument)
 static uint32_t semihost_open(const char *path, uint32_t length, uint32_t mode)
 {
     const uint32_t block[3] = {(uint32_t)(uintptr_t)path, mode, length};
-    uint32_t file = semihost(SYS_OPEN, block);
+    return semihost(SYS_OPEN, block);
+}
+
+static uint32_t open_pipe(const char *path, uint32_t length, uint32_t mode)
+{
+    uint32_t file = semihost_open(path, length, mode);
     if (file == NO_FILE) {
         board_fault_text("fault: no named pipe ");
         board_fault_text(path);
@@ -56,14 +64,20 @@ void board_init(void)
     reg_timer0.reload = 0xFFFFFFFFu;
     reg_timer0.value = 0xFFFFFFFFu;
     reg_timer0.ctrl = TIMER_ENABLE;
-    in_file = semihost_open("in", 2, OPEN_READ_BINARY);
-    out_file = semihost_open("out", 3, OPEN_WRITE_BINARY);
+    in_file = open_pipe("in", 2, OPEN_READ_BINARY);
+    out_file = open_pipe("out", 3, OPEN_WRITE_BINARY);
+}
+
+/* SYS_READ tells how many are missing */
+static size_t semihost_read(uint32_t file, void *data, size_t capacity)
+{
+    const uint32_t block[3] = {file, (uint32_t)(uintptr_t)data, (uint32_t)capacity};
+    return capacity - semihost(SYS_READ, block);
 }
 
 size_t board_read(uint8_t *data, size_t capacity)
 {
-    const uint32_t block[3] = {in_file, (uint32_t)(uintptr_t)data, (uint32_t)capacity};
-    size_t count = capacity - semihost(SYS_READ, block); /* SYS_READ tells how many are missing */
+    size_t count = semihost_read(in_file, data, capacity);
     if (count == 0) {
         board_fault_stop(0); /* end of file: the host has gone */
     }
@@ -86,6 +100,21 @@ void board_write(const uint8_t *data, size_t length)
 uint32_t board_counter(void)
 {
     return ~reg_timer0.value; /* it counts down */
+}
+
+bool replay_open(void)
+{
+    if (replay_file == NO_FILE) {
+        replay_file = semihost_open(REPLAY_FILE, sizeof(REPLAY_FILE) - 1, OPEN_READ_BINARY);
+        return replay_file != NO_FILE;
+    }
+    const uint32_t block[2] = {replay_file, 0};
+    return semihost(SYS_SEEK, block) == 0;
+}
+
+size_t replay_read(void *data, size_t capacity)
+{
+    return semihost_read(replay_file, data, capacity);
 }
 
 void board_fault_text(const char *text)

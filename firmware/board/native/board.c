@@ -7,11 +7,16 @@
 #include "board.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "replay/replay.h"
+
 const board_info_t board_info = {.id = "native", .counter_num = 1, .counter_den = 1};
+
+static int replay_file = -1;
 
 void board_init(void)
 {
@@ -58,4 +63,20 @@ size_t board_stack_bytes(void)
 size_t board_stack_used(void)
 {
     return 0;
+}
+
+bool replay_open(void)
+{
+    if (replay_file < 0) {
+        replay_file = open(REPLAY_FILE, O_RDONLY);
+        return replay_file >= 0;
+    }
+    return lseek(replay_file, 0, SEEK_SET) == 0;
+}
+
+size_t replay_read(void *data, size_t capacity)
+{
+    const ssize_t count =
+        read(replay_file, data, capacity); /* a regular file: whole or at its end */
+    return count > 0 ? (size_t)count : 0;
 }

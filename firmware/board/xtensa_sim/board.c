@@ -4,16 +4,22 @@
  * an instruction, which makes counts exact. */
 #include "board.h"
 #include "common/fault.h"
+#include "replay/replay.h"
 #include "xtensa/xtensa.h"
 
 #define SIMCALL_EXIT 1
 #define SIMCALL_READ 3
 #define SIMCALL_WRITE 4
+#define SIMCALL_OPEN 5
+#define SIMCALL_LSEEK 19
 #define STANDARD_INPUT 0u
 #define STANDARD_OUTPUT 1u
 #define STANDARD_ERROR 2u
+#define NO_FILE (-1)
 
 const board_info_t board_info = {.id = "qemu_xtensa", .counter_num = 25, .counter_den = 128};
+
+static int32_t replay_file = NO_FILE;
 
 static int32_t simcall(int32_t operation, uint32_t a, uint32_t b, uint32_t c)
 {
@@ -55,6 +61,22 @@ void board_write(const uint8_t *data, size_t length)
 uint32_t board_counter(void)
 {
     return board_ccount();
+}
+
+bool replay_open(void)
+{
+    if (replay_file == NO_FILE) {
+        replay_file = simcall(SIMCALL_OPEN, (uint32_t)(uintptr_t)REPLAY_FILE, 0, 0);
+        return replay_file != NO_FILE;
+    }
+    return simcall(SIMCALL_LSEEK, (uint32_t)replay_file, 0, 0) == 0;
+}
+
+size_t replay_read(void *data, size_t capacity)
+{
+    const int32_t count =
+        simcall(SIMCALL_READ, (uint32_t)replay_file, (uint32_t)(uintptr_t)data, (uint32_t)capacity);
+    return count > 0 ? (size_t)count : 0;
 }
 
 void board_fault_text(const char *text)
