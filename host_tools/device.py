@@ -45,7 +45,7 @@ _RUNS = frozenset(
 _ADVICE: dict[int, str] = {
     Status.BAD_STATE: "Inputs are incomplete or used up, or no output yet: write and invoke.",
     Status.BAD_ARGUMENT: "There is no such tensor or step, or the range lies outside of it.",
-    Status.BAD_TYPE: "The firmware is older than these tools: flash it again.",
+    Status.BAD_TYPE: "The firmware is older than these tools or lacks this part: flash it again.",
     Status.ARENA_OVERRUN: "The model wrote past its arena: trust no result of this firmware.",
 }
 
@@ -362,23 +362,38 @@ class Device:
             raise UsageError(f"{self._line.name}: {lines[-1].removeprefix('error: ')}")
         return lines[:-1]
 
+    def exchange(self, requests: Sequence[tuple[MessageType, bytes]]) -> list[bytes]:
+        """Send (type, payload) requests that begin from nothing; returns each reply's payload.
+
+        They are sent again, from the first one on, when one gets lost.
+        """
+        self._written = False
+        whole = [_Request(type=type_, payload=payload) for type_, payload in requests]
+        return [reply.payload for reply in self._repeat(lambda: whole)]
+
     def _run_case(self, requests: Sequence[_Request]) -> list[Frame]:
         """Exchange `requests`, behind the case's inputs when the device does not hold them."""
-        why: Exception | None = None
-        for _ in range(ATTEMPTS):
+
+        def case() -> list[_Request]:
             writes = [] if self._written else self._input_requests()
             self._written = False  # a run uses the inputs up, even one whose reply gets lost
+            return [*writes, *requests]
+
+        replies = self._repeat(case)
+        self._written = not requests
+        return replies[len(replies) - len(requests) :]
+
+    def _repeat(self, requests: Callable[[], Sequence[_Request]]) -> list[Frame]:
+        why: Exception | None = None
+        for _ in range(ATTEMPTS):
             try:
-                replies = self._line.exchange([*writes, *requests])
+                return self._line.exchange(requests())
             except _Lost as loss:
                 why = loss
             except Refused as refusal:
                 if refusal.status != Status.BAD_STATE:
                     raise
                 why = refusal
-            else:
-                self._written = not requests
-                return replies[len(writes) :]
         raise DeviceError(
             f"{self._line.name}: gave up on a run after {ATTEMPTS} attempts: {why}. "
             "Check the cable and the speed, then reset the board."

@@ -13,7 +13,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from host_tools import protocol
-from host_tools.protocol import Damage, Event, Frame, FrameDecoder, MessageType, Status, TextLine
+from host_tools.protocol import (
+    Channel,
+    Damage,
+    Event,
+    Frame,
+    FrameDecoder,
+    Inference,
+    MessageType,
+    Mode,
+    Sensor,
+    Status,
+    Take,
+    TakeState,
+    TextLine,
+)
 
 LINK = Path(__file__).resolve().parent.parent / "firmware" / "link"
 FRAMES = st.builds(
@@ -138,6 +152,14 @@ def test_what_does_not_fit_is_not_encoded(frame: Frame) -> None:
         protocol.encode(frame)
 
 
+SENSOR = Sensor(
+    rate_millihertz=119000,
+    channels=(
+        Channel(name="ax", unit="g", lsb_nano=122_000),
+        Channel(name="gx", unit="dps", lsb_nano=70_000_000),
+    ),
+)
+
 # What each example in PROTOCOL.md says: heading -> (type, sequence, status, payload).
 EXAMPLES: dict[str, tuple[int, int, int, bytes]] = {
     "request: sequence 1": (1, 1, 0, b""),
@@ -170,6 +192,27 @@ EXAMPLES: dict[str, tuple[int, int, int, bytes]] = {
     "request: sequence 8, offset 768, count 4": (8, 8, 0, protocol.pair_payload(768, 4)),
     "reply: 02 04 06 08": (0x88, 8, 0, b"\x02\x04\x06\x08"),
     "request: sequence 9": (9, 9, 0, b""),
+    "request: sequence 10, a new stream, two samples of two channels, traced": (
+        10,
+        10,
+        0,
+        protocol.samples_payload(0, Mode.TRACE, struct.pack("<4h", 1, -2, 3, -4)),
+    ),
+    "reply: one inference, of 900 and 123456 ticks, two stages, output 02 04": (
+        0x8A,
+        10,
+        0,
+        struct.pack("<7I", 1, 2, 0, 900, 123456, 0x11223344, 0x55667788) + b"\x02\x04",
+    ),
+    "request: sequence 12, begin a take": (12, 12, 0, protocol.pair_payload(1, 0)),
+    "reply: 119 Hz, ax in g, gx in dps": (0x8C, 12, 0, protocol.pack_sensor(SENSOR)),
+    "request: sequence 13, read on from sample 5": (12, 13, 0, protocol.pair_payload(0, 5)),
+    "reply: sample 5 is 1, -2; no more will follow": (
+        0x8C,
+        13,
+        0,
+        struct.pack("<2I2h", 5, TakeState.ENDED, 1, -2),
+    ),
     "reply: BAD_CRC": (0xFF, 0, 2, b""),
 }
 
@@ -212,6 +255,69 @@ def test_document_hello_parses() -> None:
     assert (hello.input_bytes, hello.output_bytes) == ((768,), (7,))
     assert hello.model_sha256 == bytes(range(32)).hex()
     assert hello.counts(16) == 10
+
+
+def example(title: str) -> bytes:
+    (payload,) = (payload for name, (_, _, _, payload) in EXAMPLES.items() if title in name)
+    return payload
+
+
+def test_document_sensor_take_and_inference_parse() -> None:
+    assert protocol.parse_sensor(example("119 Hz")) == SENSOR
+    assert protocol.parse_take(example("no more"), 2) == Take(
+        first=5, state=TakeState.ENDED, samples=struct.pack("<2h", 1, -2)
+    )
+    (inference,) = protocol.parse_inferences(example("one inference"), 2)
+    assert inference == Inference(
+        index=0,
+        feature_ticks=900,
+        invoke_ticks=123456,
+        hashes=(0x11223344, 0x55667788),
+        outputs=b"\x02\x04",
+    )
+
+
+@given(data=st.binary(max_size=120), width=st.integers(1, 4))
+def test_any_bytes_are_a_reply_or_refused(data: bytes, width: int) -> None:
+    for parse in (
+        lambda: protocol.pack_sensor(protocol.parse_sensor(data)),
+        lambda: protocol.parse_take(data, width).samples,
+        lambda: protocol.parse_inferences(data, width),
+    ):
+        try:
+            parse()
+        except ValueError as error:
+            assert str(error)
+
+
+@pytest.mark.parametrize("title", ["119 Hz", "no more", "one inference"])
+def test_a_reply_with_a_byte_more_or_less_is_refused(title: str) -> None:
+    payload = example(title)
+    parse = {
+        "119 Hz": protocol.parse_sensor,
+        "no more": lambda data: protocol.parse_take(data, 2),
+        "one inference": lambda data: protocol.parse_inferences(data, 2),
+    }[title]
+    parse(payload)
+    for wrong in (payload[:-1], payload + b"\x00", payload[:7], b""):
+        with pytest.raises(ValueError, match="bytes"):
+            parse(wrong)
+
+
+@pytest.mark.parametrize(
+    "sensor",
+    [
+        Sensor(rate_millihertz=1, channels=()),
+        Sensor(rate_millihertz=1, channels=SENSOR.channels * 19),
+        Sensor(rate_millihertz=1 << 32, channels=SENSOR.channels),
+        Sensor(rate_millihertz=1, channels=(Channel(name="x" * 13, unit="", lsb_nano=1),)),
+        Sensor(rate_millihertz=1, channels=(Channel(name="x", unit="\u00b0", lsb_nano=1),)),
+        Sensor(rate_millihertz=1, channels=(Channel(name="x", unit="g", lsb_nano=-1),)),
+    ],
+)
+def test_a_sensor_that_does_not_fit_is_refused(sensor: Sensor) -> None:
+    with pytest.raises(ValueError, match=r"channels|letters|ascii|format|range"):
+        protocol.pack_sensor(sensor)
 
 
 @pytest.mark.parametrize("size", [0, 175, 176, 177, 183, 185, 188])

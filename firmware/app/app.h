@@ -52,6 +52,7 @@ typedef link_status_t app_handler_t(app_t *app, const link_frame_t *request, lin
 app_handler_t app_on_samples;
 app_handler_t app_on_record;
 const char *app_live(app_t *app, const char *argument);
+extern const char app_live_help[];
 
 /* Run `count` inferences on the golden inputs and print their cost. */
 void app_bench(app_t *app, uint32_t count);

@@ -122,12 +122,14 @@ static const char *do_bench(app_t *app, const char *argument)
     return NULL;
 }
 
-/* NULL where firmware/stream/ is not linked */
+/* NULL and empty where firmware/stream/ is not linked */
 __attribute__((weak)) const char *app_live(app_t *app, const char *argument);
+__attribute__((weak)) const char app_live_help[] = "";
 
 static const char *do_help(app_t *app, const char *argument)
 {
     (void)argument;
+    app_text(&app->text, app_live_help);
     app_text_line(&app->text, "help      this list\r\n"
                               "info      board, model, memory, self-test\r\n"
                               "selftest  run the golden vectors\r\n"

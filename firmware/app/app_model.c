@@ -66,6 +66,13 @@ static void forget_case(app_model_t *model)
     model->has_outputs = false;
 }
 
+int8_t *app_model_fill(app_model_t *model)
+{
+    forget_case(model);
+    model->written[0] = model_inputs[0].bytes;
+    return (int8_t *)&model->arena[model_inputs[0].offset];
+}
+
 void app_model_reset(app_model_t *model)
 {
     forget_case(model);

@@ -24,6 +24,9 @@ void app_model_init(app_model_t *model);
 link_status_t app_model_write(app_model_t *model, const link_offset_t *where, const uint8_t *data,
                               uint32_t count);
 
+/* Begin a new case with a whole input 0, which the caller puts to where this points. */
+int8_t *app_model_fill(app_model_t *model);
+
 /* Point `data` to part of an output; BAD_STATE when there is no finished run. */
 link_status_t app_model_output(const app_model_t *model, const link_range_t *where,
                                const uint8_t **data);

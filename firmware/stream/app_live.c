@@ -1,0 +1,73 @@
+/* The command `live`: inferences on what the board's sensor measures, as text, until a key. */
+#include "app_stream.h"
+
+#include "board.h"
+
+#define BATCH 8 /* samples at a time */
+
+const char app_live_help[] = "live      inferences on the sensor's samples, until a key\r\n";
+
+static void print_score(app_text_t *text, int32_t score)
+{
+    const uint32_t size = (uint32_t)(score < 0 ? -score : score);
+    app_text_values(text, score < 0 ? " -#" : " #", &size);
+}
+
+/* The class with the highest score of the first output, and all scores. */
+static void print_inference(app_t *app)
+{
+    const int8_t *scores = (const int8_t *)&app->model.arena[model_outputs[0].offset];
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < model_outputs[0].bytes; i++) {
+        best = scores[i] > scores[best] ? i : best;
+    }
+    app_text_values(&app->text, "class #, scores", &best);
+    for (uint32_t i = 0; i < model_outputs[0].bytes; i++) {
+        print_score(&app->text, scores[i]);
+    }
+    app_text_end(&app->text);
+}
+
+/* Enter may still be on its way from the command itself. */
+static bool is_key(void)
+{
+    uint8_t key;
+    return board_read(&key, 1) == 1 && key != '\r' && key != '\n';
+}
+
+const char *app_live(app_t *app, const char *argument)
+{
+    int16_t samples[BATCH * MODEL_FE_CHANNELS];
+    uint32_t state = 0;
+    uint32_t ticks;
+    app_stream_t *stream = app_stream();
+    const board_sensor_t *sensor = board_sensor_start();
+    (void)argument;
+    if (sensor == NULL) {
+        return "this board has no sensor";
+    }
+    if (sensor->channels != MODEL_FE_CHANNELS) {
+        return "the sensor has other channels than the model";
+    }
+    app_text_values(&app->text, "live at # mHz; a key ends it", &sensor->rate_millihertz);
+    app_text_end(&app->text);
+    app_stream_begin(stream, app, 0);
+    while ((state & BOARD_SENSOR_FAILED) == 0) {
+        const size_t count = board_sensor_read(samples, BATCH, &state);
+        for (size_t i = 0; i < count; i++) {
+            if (app_stream_push(stream, app, &samples[i * MODEL_FE_CHANNELS])) {
+                (void)app_model_invoke(&app->model, &ticks);
+                print_inference(app);
+            }
+        }
+        if (count == 0 && ((state & BOARD_SENSOR_ENDED) != 0 || is_key())) {
+            break;
+        }
+        if ((state & BOARD_SENSOR_OVERRUN) != 0) {
+            state = 0;
+            app_text_line(&app->text, "samples were lost");
+        }
+    }
+    app_model_reset(&app->model);
+    return (state & BOARD_SENSOR_FAILED) == 0 ? NULL : "the sensor does not answer";
+}
