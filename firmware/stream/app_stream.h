@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "app.h"
-#include "features.h"
+#include "model_features.h"
 
 typedef struct {
     uint32_t mode;          /* of the stream: LINK_TRACE or 0 */
