@@ -45,7 +45,7 @@ FIRMWARE_CODE := $(shell find firmware boards -type f -not -name '*.md' -not -pa
 	platformio.ini host_tools/build.py host_tools/board.py host_tools/elf.py
 LINK_CODE := $(wildcard host_tools/*.py host_tools/emulators/*.py)
 
-.PHONY: help setup doctor check train quantise emit inspect build parity bench selftest classical report readme demo search bench-all bench-record bench-models emulate flash monitor \
+.PHONY: help setup doctor check train quantise emit inspect build parity features bench selftest record classical report readme demo bench-all bench-record bench-models emulate flash monitor \
 	runs runs-ui whois reproduce \
 	test test-all lint format clean lock
 
@@ -115,6 +115,10 @@ $(OUT)/%/parity.ok: $(OUT)/%/firmware.elf $(LINK_CODE)
 	$(UNTRACKED) $(PY) -m host_tools parity $(NAME) $* || { $(PY) -m model.tracking $(OUT); false; }
 	@touch $@
 
+$(OUT)/%/features.ok: $(OUT)/%/firmware.elf $(LINK_CODE)
+	$(PY) -m host_tools features $(NAME) $*
+	@touch $@
+
 $(OUT)/%/bench.json: $(OUT)/%/firmware.elf $(LINK_CODE)
 	$(UNTRACKED) $(PY) -m host_tools bench $(NAME) $*
 
@@ -128,6 +132,9 @@ inspect: | .venv/ready ## layers, costs, problems and fit of MODEL=file.tflite
 parity: $(OUT)/$(BOARD)/firmware.elf ## compare every output byte of BOARD with TFLite Micro (PORT=, TAP=all: every layer)
 	$(PY) -m host_tools parity $(NAME) $(BOARD) $(RUN_OPTIONS) $(if $(CASES),--cases $(CASES)) \
 		$(if $(TAP),--tap)
+
+features: $(OUT)/$(BOARD)/firmware.elf ## compare BOARD's front end with the host's, stage by stage (PORT=, CASES=)
+	$(PY) -m host_tools features $(NAME) $(BOARD) $(RUN_OPTIONS) $(if $(CASES),--cases $(CASES))
 
 bench: $(OUT)/$(BOARD)/firmware.elf ## count instructions, per layer, and sizes on BOARD
 	$(PY) -m host_tools bench $(NAME) $(BOARD) $(RUN_OPTIONS)
@@ -151,7 +158,7 @@ classical: $(foreach b,$(CLASSICAL_BOARDS),$(OUT)/$(b)/parity.ok $(OUT)/$(b)/ben
 	done
 	@$(PY) -m host_tools classical $(NAME)
 
-record: | .venv/ready ## record LABEL=word for SECONDS=n from BOARD's sensor (PORT=, WHO=, OUT_DIR=; REPLAY=file.npz where emulated)
+record: $(if $(PORT),.venv/ready,$(OUT)/$(BOARD)/firmware.elf) ## record LABEL=word for SECONDS=n from BOARD's sensor (PORT=, WHO=, OUT_DIR=; REPLAY=file.npz where emulated)
 	$(PY) -m host_tools record $(NAME) $(BOARD) $(RUN_OPTIONS) --label '$(LABEL)' --seconds '$(SECONDS)' \
 		$(if $(WHO),--who '$(WHO)') $(if $(OUT_DIR),--out '$(OUT_DIR)') $(if $(REPLAY),--replay '$(REPLAY)')
 
@@ -175,7 +182,8 @@ search: $(OUT)/dataset.json ## find a smaller network under BUDGET=flash=50%,ins
 		$(if $(TRIALS),--trials $(TRIALS)) $(if $(STEPS),--steps $(STEPS))
 
 REPORT_BOARDS := $(DEMO_BOARDS) qemu_m4 qemu_xtensa native
-$(OUT)/report.html: $(foreach b,$(REPORT_BOARDS),$(OUT)/$(b)/parity.ok $(OUT)/$(b)/bench.json)
+$(OUT)/report.html: $(foreach b,$(REPORT_BOARDS),$(OUT)/$(b)/parity.ok $(OUT)/$(b)/bench.json \
+		$(if $(MODEL),,$(OUT)/$(b)/features.ok))
 	$(PY) -m host_tools report $(NAME)
 
 report: $(OUT)/gen/ref/manifest.json ## write report.html and report.json from what has been run

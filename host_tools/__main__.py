@@ -36,18 +36,20 @@ def _parser() -> argparse.ArgumentParser:
         ("bench", "count a board's work and memory"),
         ("selftest", "compare a board's kernels with the reference kernels, on the board"),
         ("run", "run a board's firmware in its emulator, from this terminal"),
+        ("features", "compare a board's front end with the host's, stage by stage"),
         ("record", "record labelled samples from a board's sensor"),
         ("flash", "upload, then hello and self-test"),
     ):
         sub = commands.add_parser(name, help=text)
         sub.add_argument("name", help="recipe or model name: the folder in build/")
         sub.add_argument("board")
-        if name in {"parity", "bench", "selftest", "run", "record"}:
+        if name in {"parity", "bench", "selftest", "run", "features", "record"}:
             sub.add_argument("--emulator")
         if name != "build":
             sub.add_argument("--port")
-        if name == "parity":
+        if name in {"parity", "features"}:
             sub.add_argument("--cases", type=int, help="how many golden cases; default: all")
+        if name == "parity":
             sub.add_argument("--tap", action="store_true", help="name the first layer that differs")
         if name == "record":
             sub.add_argument("--label", required=True)
@@ -155,6 +157,8 @@ def _board_command(args: argparse.Namespace, out_dir: Path, board: Board) -> int
         return _bench(args, out_dir, board)
     if args.command == "selftest":
         return _selftest(args, out_dir, board)
+    if args.command == "features":
+        return _features(args, out_dir, board)
     if args.command == "record":
         return _record(args, out_dir, board)
     if args.command == "run":
@@ -295,6 +299,16 @@ def _selftest(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
     equal, told = compare_kernels(out_dir, board, target)
     print(f"{board.id} on {target.name}, {board.kernels} against ref: {told}")
     return 0 if equal else 1
+
+
+def _features(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
+    from host_tools.features import describe, run_features
+    from host_tools.parity import choose_target
+
+    target = choose_target(board, args.emulator, args.port)
+    report = run_features(out_dir, board, target, args.cases)
+    print("\n".join(describe(report)))
+    return 0 if report.first_difference is None else 1
 
 
 def _record(args: argparse.Namespace, out_dir: Path, board: Board) -> int:

@@ -321,7 +321,7 @@ class Device:
     def profile(self) -> list[int]:
         """Run the model on the written inputs; returns the cost of each step in counts."""
         counts: list[int] = []
-        for first, count in _parts(self.info.step_count, protocol.MAX_TICKS):
+        for first, count in protocol.parts(self.info.step_count, protocol.MAX_TICKS):
             payload = protocol.pair_payload(first, count)
             reply = self._run_case([_Request(type=MessageType.PROFILE, payload=payload)])[0]
             counts += [self.info.counts(ticks) for ticks in self._u32s(reply, count)]
@@ -330,7 +330,7 @@ class Device:
     def tap(self, step: int, offset: int, count: int) -> bytes:
         """Run steps 0 to `step` on the written inputs; returns arena bytes from `offset` on."""
         requests = [_Request(type=MessageType.RUN_TO, payload=protocol.u32_payload(step))]
-        for part, size in _parts(count, protocol.MAX_PAYLOAD):
+        for part, size in protocol.parts(count, protocol.MAX_PAYLOAD):
             payload = protocol.pair_payload(offset + part, size)
             requests.append(_Request(type=MessageType.READ_ARENA, payload=payload))
         data = b"".join(reply.payload for reply in self._run_case(requests)[1:])
@@ -421,7 +421,7 @@ class Device:
                 payload=protocol.write_input_payload(tensor, part, data[part : part + size]),
             )
             for tensor, data in enumerate(self._case)
-            for part, size in _parts(len(data), protocol.MAX_DATA)
+            for part, size in protocol.parts(len(data), protocol.MAX_DATA)
         ]
         return [_Request(type=MessageType.RESET), *writes]
 
@@ -432,7 +432,7 @@ class Device:
                 payload=protocol.read_output_payload(tensor, part, size),
             )
             for tensor, total in enumerate(self.info.output_bytes)
-            for part, size in _parts(total, protocol.MAX_PAYLOAD)
+            for part, size in protocol.parts(total, protocol.MAX_PAYLOAD)
         ]
 
     def _join_outputs(self, replies: Sequence[Frame]) -> list[bytes]:
@@ -476,8 +476,3 @@ class Device:
 
 def _record(start: int, following: int) -> _Request:
     return _Request(type=MessageType.RECORD, payload=protocol.pair_payload(start, following))
-
-
-def _parts(total: int, most: int) -> list[tuple[int, int]]:
-    """Cut `total` into (start, size) pieces of at most `most`."""
-    return [(start, min(most, total - start)) for start in range(0, total, most)]

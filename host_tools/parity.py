@@ -138,7 +138,7 @@ def run_parity(
     if golden.model_sha256 != manifest["model_sha256"]:
         raise HostToolsError(f"{out_dir}: golden.npz and the manifest disagree; run `make emit`")
     limit = cases or (target.emulator.case_limit if target.emulator else None)
-    chosen = _spread(len(golden), limit)
+    chosen = spread(len(golden), limit)
     started = time.monotonic()
     with open_device(target, board, board_dir) as device:
         check_identity(device, manifest, board)
@@ -164,7 +164,7 @@ def run_parity(
     return report
 
 
-def _spread(total: int, limit: int | None) -> list[int]:
+def spread(total: int, limit: int | None) -> list[int]:
     """All cases, or `limit` of them spread evenly, so that every class is among them."""
     if limit is None or limit >= total:
         return list(range(total))

@@ -191,6 +191,11 @@ MAX_SAMPLES = (MAX_PAYLOAD - _PAIR.size) // 2  # int16 values in one SAMPLES, an
 MAX_CHANNELS = (MAX_PAYLOAD - _PAIR.size) // _CHANNEL.size
 
 
+def parts(total: int, most: int) -> list[tuple[int, int]]:
+    """Cut `total` into (start, size) pieces of at most `most`."""
+    return [(start, min(most, total - start)) for start in range(0, total, most)]
+
+
 def write_input_payload(tensor: int, offset: int, data: bytes) -> bytes:
     """WRITE_INPUT: `data` goes to `offset` of input `tensor`."""
     return _OFFSET.pack(tensor, offset) + data

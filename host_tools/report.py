@@ -22,7 +22,7 @@ from quantize.golden import load_golden
 JsonObject = dict[str, Any]
 
 MAIN_BOARD = "qemu_m4"  # whose kernels the generated part of the report describes
-BOARD_FILES = ("size", "parity", "bench")
+BOARD_FILES = ("size", "parity", "bench", "features")
 EQUAL, DIFFERS, STALE, NOT_RUN = "equal", "differs", "stale", "not run"  # a board's parity
 # A rung's state, besides DIFFERS and NOT_RUN.
 PROVEN, MEASURED, REFERENCE, HARDWARE = (
@@ -87,6 +87,8 @@ def collect(out_dir: Path) -> JsonObject:
     try:
         for board in content["boards"].values():
             board["state"] = _parity_state(board["parity"], content["manifest"])
+            if board["features"] and _is_of_another(board["features"], content["manifest"]):
+                board["features"] = None
         folds, manifest = content["cross_validation"], content["manifest"]
         if folds and (manifest is None or folds["settings"] != manifest["settings"]):
             content["cross_validation"] = None  # of other settings than this run's
@@ -162,13 +164,16 @@ def _budget(board: Board) -> JsonObject:
     return {"flash": sum(stored.values()) or None, "ram": sum(data) or None}
 
 
+def _is_of_another(result: JsonObject, manifest: JsonObject | None) -> bool:
+    """Whether a result belongs to another model than the manifest's."""
+    keys = ("model_sha256", "run_id")
+    return manifest is not None and any(result[key] != manifest[key] for key in keys)
+
+
 def _parity_state(parity: JsonObject | None, manifest: JsonObject | None) -> str:
     if parity is None:
         return NOT_RUN
-    if manifest is not None and (parity["model_sha256"], parity["run_id"]) != (
-        manifest["model_sha256"],
-        manifest["run_id"],
-    ):
+    if _is_of_another(parity, manifest):
         return STALE
     whole = parity["cases"] == parity["equal"] > 0 and parity["first_difference"] is None
     return EQUAL if whole and not parity["selftest"]["failures"] else DIFFERS
@@ -198,6 +203,12 @@ def _verdict(boards: JsonObject) -> JsonObject:
         )
     if state != NOT_RUN:
         details += [f"{name}: parity has not been run." for name in by_state[NOT_RUN]]
+    places = {n: b["features"]["first_difference"] for n, b in boards.items() if b["features"]}
+    broken = {name: place for name, place in places.items() if place}
+    for name, place in broken.items():
+        details.insert(0, f"{name}: features differ first in {place['where']}, {place['stage']}.")
+    if broken:
+        state, headline = DIFFERS, f"The front end differs on {join_words(list(broken))}"
     return {"state": state, "headline": headline, "details": details}
 
 

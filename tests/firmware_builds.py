@@ -17,6 +17,7 @@ from host_tools.build import build_firmware
 from host_tools.elf import SizeReport
 
 STUB = Path(__file__).resolve().parent / "stub_gen"
+STUB_FEATURES = Path(__file__).resolve().parent / "stub_features"
 STUB_ARENA_BYTES = 1024
 STUB_GOLDEN_BYTES = 2 * (768 + 7)
 
@@ -52,6 +53,19 @@ def built(board_id: str) -> tuple[Path, SizeReport]:
     """Return the folder with the board's stub firmware, and its sizes."""
     out_dir = _folder() / board_id
     return out_dir, build_firmware(load_board(board_id), _stub_gen(), out_dir)
+
+
+@functools.cache
+def built_with_features(board_id: str) -> Path:
+    """The folder with the board's stub firmware that has a front end, streams and records."""
+    gen = _folder() / "gen-features"
+    if not gen.exists():
+        write_gen(gen)
+        for source in STUB_FEATURES.glob("*"):
+            shutil.copy(source, gen)
+    out_dir = _folder() / f"{board_id}-features"
+    build_firmware(load_board(board_id), gen, out_dir)
+    return out_dir
 
 
 def break_model(elf: Path, code: bytes, broken: Path) -> Path:

@@ -13,6 +13,7 @@ from tests.host_c import KERNELS, kernel_sources
 ROOT = Path(__file__).resolve().parent.parent
 FIRMWARE = ROOT / "firmware"
 STUB = ROOT / "tests" / "stub_gen"
+STUB_FEATURES = ROOT / "tests" / "stub_features"
 WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror"]
 C_WARNINGS = ["-Wstrict-prototypes", "-Wmissing-prototypes"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -33,20 +34,41 @@ def compile_c(output: Path, sources: list[Path], flags: list[str]) -> Path:
 
 
 def compile_app(
-    folder: Path, gen: Path = STUB, *, board_id: str = "native", kernels: str | None = None
+    folder: Path,
+    gen: Path = STUB,
+    *,
+    board_id: str = "native",
+    kernels: str | None = None,
+    replay: str | None = None,
 ) -> Path:
     """Build the native firmware around the model in `gen`; `board_id` is whom it claims to be.
 
     A generated model needs the set of kernels that it was made for, the stub does without.
+    `replay` is the text of another sensor port than firmware/board/replay/sensor.c.
     """
     parts = [FIRMWARE / "app", FIRMWARE / "link", gen]
+    if (gen / "model_features.c").is_file():
+        parts += [FIRMWARE / "features", FIRMWARE / "stream", FIRMWARE / "board" / "replay"]
     sources = [source for part in parts for source in sorted(part.glob("*.c"))]
     sources += kernel_sources(kernels) if kernels else []
+    if replay is not None:
+        sources = [source for source in sources if source.name != "sensor.c"]
+        sources.append(folder / "sensor.c")
+        sources[-1].write_text(replay)
     includes = [f"-I{part}" for part in [*parts, KERNELS, FIRMWARE / "board"]]
     port = folder / "board.c"
     text = (FIRMWARE / "board" / "native" / "board.c").read_text()
     port.write_text(text.replace('.id = "native"', f'.id = "{board_id}"'))
     return compile_c(folder / "firmware.elf", [*sources, port], [*SANITIZERS, *includes])
+
+
+def stub_with_features(folder: Path) -> Path:
+    """A folder with the stub model and a front end for it."""
+    gen = folder / "gen-features"
+    gen.mkdir()
+    for source in (*STUB.glob("model*"), *STUB_FEATURES.glob("*")):
+        (gen / source.name).write_text(source.read_text())
+    return gen
 
 
 def start(elf: Path) -> Transport:

@@ -52,8 +52,8 @@
 #define FIFO_SRC 0x2Fu
 #define SOFT_RESET 0x05u    /* and increment of addresses */
 #define WHOLE_SAMPLES 0x44u /* no half-updated sample, increment of addresses */
-#define RATE_59_2000 0x78u  /* 119 Hz, 2000 degrees a second */
-#define RATE_59_16G 0x70u   /* 119 Hz, 4 g */
+#define RATE_59_2000 0x58u  /* 59.5 Hz, 2000 degrees a second */
+#define RATE_59_16G 0x48u   /* 59.5 Hz, 16 g */
 #define FIFO_ON 0x02u       /* in CTRL_REG9 */
 #define FIFO_BYPASS 0x00u   /* empties it */
 #define FIFO_CONTINUOUS 0xC0u

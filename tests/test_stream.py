@@ -1,0 +1,251 @@
+"""SAMPLES and `live`: a stream of raw samples through the stub's front end and model."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from host_tools import protocol
+from host_tools.board import load_board
+from host_tools.device import Device, Refused
+from host_tools.emulators import Replaying
+from host_tools.errors import DeviceError, UsageError
+from host_tools.parity import choose_target
+from host_tools.protocol import Channel, Inference, MessageType, Mode, Sensor, Status, pack_sensor
+from host_tools.record import with_replay
+from host_tools.transport import Fault, FaultKind, FaultyTransport
+from tests.firmware_builds import built_with_features
+from tests.native_app import compile_app, start, start_device, stub_with_features
+
+CHANNELS, WINDOW, HOP, OUTPUT_BYTES = 6, 128, 64, 7
+BOARDS = ("native", "qemu_m4", "qemu_xtensa")
+SAMPLES = np.random.default_rng(5).integers(-32768, 32768, (400, CHANNELS)).astype(np.int16)
+INPUT_PLACE = 0  # of the stub's input in its arena
+Request = tuple[MessageType, bytes]
+
+
+def expected_inputs(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.int8]:
+    """[inputs, 768]: tests/stub_features in numpy, from the formulas of fe.h."""
+    multiplier = np.array([16384] * 3 + [8192] * 3)
+    features = np.clip((samples.astype(int) * multiplier + 8192) >> 14, -32768, 32767)
+    product = features * 16384
+    rounded = np.where(product < 0, -((-product + 2**21) >> 22), (product + 2**21) >> 22)
+    values = np.clip(rounded + 3, -128, 127).astype(np.int8)
+    starts = range(0, len(samples) - WINDOW + 1, HOP)
+    return np.array([values[s : s + WINDOW].reshape(-1) for s in starts])
+
+
+def expected_outputs(samples: npt.NDArray[np.int16]) -> list[bytes]:
+    """The stub's answer is twice its first bytes."""
+    return [
+        bytes(2 * int(byte) % 256 for byte in row[:OUTPUT_BYTES])
+        for row in expected_inputs(samples)
+    ]
+
+
+def pushes(cuts: list[int], mode: Mode = Mode.INVOKE) -> list[Request]:
+    """SAMPLES requests that cut the stream at `cuts`."""
+    edges = [0, *cuts, len(SAMPLES)]
+    return [
+        (MessageType.SAMPLES, protocol.samples_payload(a, mode, SAMPLES[a:b].tobytes()))
+        for a, b in pairwise(edges)
+    ]
+
+
+def inferences(replies: list[bytes], output_bytes: int = OUTPUT_BYTES) -> list[Inference]:
+    return [i for reply in replies for i in protocol.parse_inferences(reply, output_bytes)]
+
+
+@pytest.fixture(scope="module")
+def elf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The native firmware with the front end, watched by the sanitizers."""
+    folder = tmp_path_factory.mktemp("stream")
+    return compile_app(folder, stub_with_features(folder))
+
+
+@pytest.fixture(scope="module")
+def device(elf: Path) -> Iterator[Device]:
+    with start_device(elf) as started:
+        yield started
+
+
+@pytest.mark.parametrize("board_id", BOARDS)
+def test_every_board_infers_as_the_host_computes(board_id: str) -> None:
+    target = choose_target(load_board(board_id), None, None)
+    assert target.emulator is not None
+    transport = target.emulator.start(built_with_features(board_id) / "firmware.elf")
+    with Device(transport) as started:
+        found = inferences(started.exchange(pushes(list(range(HOP, len(SAMPLES), HOP)))))
+    assert [i.outputs for i in found] == expected_outputs(SAMPLES)
+    assert [i.index for i in found] == list(range(len(found)))
+    assert all(i.feature_ticks > 0 and i.hashes == () for i in found)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(st.integers(1, 84), min_size=5, max_size=60), traced=st.booleans())
+def test_the_answers_do_not_depend_on_how_a_stream_is_cut(
+    device: Device, steps: list[int], traced: bool
+) -> None:
+    cuts = [int(c) for c in np.cumsum(steps) if c < len(SAMPLES)]
+    cuts += range(cuts[-1] + 84, len(SAMPLES), 84)
+    found = inferences(device.exchange(pushes(cuts, Mode.TRACE if traced else Mode.INVOKE)))
+    assert [i.outputs for i in found] == expected_outputs(SAMPLES)
+    assert {len(i.hashes) for i in found} == {5 if traced else 0}
+
+
+def test_a_held_input_lies_in_the_arena_and_runs_by_invoke(device: Device) -> None:
+    samples = SAMPLES[:WINDOW]
+    expected = expected_inputs(samples)[0].tobytes()
+    halves = [
+        (MessageType.SAMPLES, protocol.samples_payload(at, Mode.HOLD, samples[at:][:HOP].tobytes()))
+        for at in (0, HOP)
+    ]
+    read = (MessageType.READ_ARENA, protocol.pair_payload(INPUT_PLACE, len(expected)))
+    output = (MessageType.READ_OUTPUT, protocol.read_output_payload(0, 0, OUTPUT_BYTES))
+    replies = device.exchange([*halves, read, (MessageType.INVOKE, b""), output])
+    (held,) = inferences(replies[:2], 0)
+    assert (held.index, held.invoke_ticks, held.outputs) == (0, 0, b"")
+    assert replies[2] == expected
+    assert [replies[4]] == expected_outputs(samples)
+
+
+def refusal(device: Device, request: Request) -> int:
+    with pytest.raises(DeviceError) as failed:
+        device.exchange([request])
+    error = failed.value.__cause__ or failed.value  # BAD_STATE is tried again first
+    assert isinstance(error, Refused)
+    return error.status
+
+
+def samples_request(first: int, mode: int, count: int, more: bytes = b"") -> Request:
+    data = SAMPLES[first : first + count].tobytes() + more
+    return MessageType.SAMPLES, struct.pack("<II", first, mode) + data
+
+
+REFUSED = [
+    (samples_request(0, 0, 3, b"\x00"), Status.BAD_ARGUMENT),  # half a value
+    (samples_request(0, 0, 3, b"\x00\x00"), Status.BAD_ARGUMENT),  # not all channels
+    (samples_request(0, 4, 3), Status.BAD_ARGUMENT),  # no such mode
+    (samples_request(0, Mode.HOLD, HOP + 1), Status.BAD_ARGUMENT),  # might complete two
+    (samples_request(5, 0, 1), Status.BAD_STATE),  # the stream has had another number
+    ((MessageType.SAMPLES, bytes(8)), Status.BAD_LENGTH),
+    ((MessageType.SAMPLES, bytes(9)), Status.BAD_LENGTH),
+]
+
+
+@pytest.mark.parametrize(("request_", "status"), REFUSED)
+def test_a_wrong_request_is_refused_and_changes_nothing(
+    device: Device, request_: Request, status: Status
+) -> None:
+    device.exchange([samples_request(0, 0, 10)])
+    assert refusal(device, request_) == status
+    device.exchange([samples_request(0, 0, 10), samples_request(10, 0, 10)])
+
+
+def test_a_trace_begins_with_its_stream(device: Device) -> None:
+    device.exchange([samples_request(0, 0, 10)])
+    assert refusal(device, samples_request(10, Mode.TRACE, 10)) == Status.BAD_STATE
+    device.exchange([samples_request(0, Mode.TRACE, 10), samples_request(10, Mode.TRACE, 10)])
+    assert refusal(device, samples_request(20, 0, 10)) == Status.BAD_STATE
+
+
+FAULTS = [
+    {"on_write": [Fault(kind=FaultKind.FLIP, at=900, count=1, mask=0x10)]},
+    {"on_write": [Fault(kind=FaultKind.DROP, at=1500, count=40)]},
+    {"on_read": [Fault(kind=FaultKind.FLIP, at=700, count=1, mask=0x04)]},
+    {"on_read": [Fault(kind=FaultKind.DROP, at=650, count=200)]},
+    {"on_read": [Fault(kind=FaultKind.DUPLICATE, at=640, count=120)]},
+]
+
+
+@pytest.mark.parametrize("faults", FAULTS)
+def test_a_damaged_line_neither_skips_nor_repeats_samples(
+    elf: Path, faults: dict[str, list[Fault]]
+) -> None:
+    with Device(FaultyTransport(start(elf), **faults), timeout_s=0.5) as faulty:
+        found = inferences(faulty.exchange(pushes(list(range(HOP, len(SAMPLES), HOP)))))
+    assert [i.outputs for i in found] == expected_outputs(SAMPLES)
+
+
+def test_other_messages_between_do_not_disturb_a_stream(device: Device) -> None:
+    first, *rest = pushes(list(range(HOP, len(SAMPLES), HOP)))
+    replies = device.exchange([first])
+    device.hello()
+    replies += device.exchange(rest[:1])
+    device.run([bytes(768)])
+    replies += device.exchange(rest[1:])
+    assert [i.outputs for i in inferences(replies)] == expected_outputs(SAMPLES)
+
+
+def test_firmware_without_a_front_end_says_so(tmp_path: Path) -> None:
+    with start_device(compile_app(tmp_path)) as plain:
+        assert refusal(plain, samples_request(0, 0, 1)) == Status.BAD_TYPE
+        with pytest.raises(UsageError, match="unknown command 'live'"):
+            plain.command("live")
+        assert not [line for line in plain.command("help") if line.startswith("live")]
+
+
+def recorded(folder: Path, channels: int = CHANNELS, rate: int = 50000) -> Path:
+    path = folder / "recording.npz"
+    np.savez(
+        path,
+        samples=SAMPLES[:, :channels],
+        rate_hz=rate / 1000,
+        channels=np.array([f"c{i}" for i in range(channels)]),
+        units=np.array(["g"] * channels),
+        lsb=np.array([0.001] * channels),
+    )
+    return path
+
+
+@pytest.mark.parametrize("board_id", BOARDS)
+def test_live_prints_class_and_scores_until_the_recording_ends(
+    board_id: str, tmp_path: Path
+) -> None:
+    target = with_replay(choose_target(load_board(board_id), None, None), recorded(tmp_path))
+    assert target.emulator is not None
+    transport = target.emulator.start(built_with_features(board_id) / "firmware.elf")
+    with Device(transport) as started:
+        head, *lines = started.command("live")
+        assert [line for line in started.command("help") if line.startswith("live")]
+    assert head == "live at 50000 mHz; a key ends it"
+    scores = [np.frombuffer(output, np.int8) for output in expected_outputs(SAMPLES)]
+    assert lines == [
+        f"class {int(row.argmax())}, scores " + " ".join(map(str, row)) for row in scores
+    ]
+
+
+@pytest.mark.parametrize(
+    ("channels", "message"), [(None, "has no sensor"), (5, "other channels than the model")]
+)
+def test_live_says_why_it_cannot(channels: int | None, message: str, tmp_path: Path) -> None:
+    target = choose_target(load_board("native"), None, None)
+    if channels:
+        target = with_replay(target, recorded(tmp_path, channels))
+    assert target.emulator is not None
+    transport = target.emulator.start(built_with_features("native") / "firmware.elf")
+    with Device(transport) as started, pytest.raises(UsageError, match=message):
+        started.command("live")
+
+
+def test_a_replay_with_a_wrong_header_is_no_sensor(tmp_path: Path) -> None:
+    """The firmware reads the file's header with bounds."""
+    sensor = Sensor(
+        rate_millihertz=1000, channels=(Channel(name="a", unit="g", lsb_nano=1),) * CHANNELS
+    )
+    good = pack_sensor(sensor)
+    elf = built_with_features("native") / "firmware.elf"
+    for content in (b"", good[:7], good[:-1], struct.pack("<II", 1, 17) + bytes(2000), bytes(8)):
+        target = choose_target(load_board("native"), None, None)
+        assert isinstance(target.emulator, Replaying)
+        emulator = target.emulator.with_replay(content)
+        with Device(emulator.start(elf)) as started, pytest.raises(UsageError, match="no sensor"):
+            started.command("live")
