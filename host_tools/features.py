@@ -37,8 +37,8 @@ from quantize.tflm import TfliteMicro
 Int16 = npt.NDArray[np.int16]
 Int8 = npt.NDArray[np.int8]
 
-SLOW_CASES = 3  # a third of parity's on an emulator that is slow
-SLOW_INPUTS = 3  # of the stream there
+SLOW_CASES = 6  # a sixth of parity's on an emulator that is slow
+SLOW_INPUTS = 2  # of the stream there
 FNV_START, FNV_PRIME = 2166136261, 16777619
 
 
