@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,7 @@ class _Host:
         step = self.front_end.hop
         # the first input may come in the middle of a hop: cut there
         cuts = [0, *range(self.front_end.window, len(samples) + 1, step)]
-        for start, end in zip(cuts, cuts[1:], strict=False):
+        for start, end in pairwise(cuts):
             features = self._extractor.push(samples[start:end])
             hashes = self._extractor.hashes()
             values = quantise_features(features.reshape(-1), **self._requant)
@@ -268,10 +269,9 @@ def run_features(
         )
     host = _Host(out_dir, manifest)
     limit = target.emulator.case_limit if target.emulator else None
-    slow = limit is not None
     chosen = spread(len(host.samples), cases or (max(1, limit // SLOW_CASES) if limit else None))
     stream = host.stream
-    if slow:
+    if limit is not None:
         stream = stream[: host.front_end.window + (SLOW_INPUTS - 1) * host.front_end.hop]
     started = time.monotonic()
     with open_device(target, board, out_dir / board.folder) as device:
@@ -286,20 +286,8 @@ def run_features(
                 disable=not sys.stdout.isatty(),
             )
         ]
-        traced = runner.stream(stream, Mode.TRACE)
-        timed = runner.stream(stream, Mode.INVOKE)
+        streamed, last = _run_stream(host, runner, stream)
         counts = device.info.counts
-    expected = host.stream_of(stream)
-    if not len(expected) == len(traced) == len(timed):
-        raise HostToolsError(
-            f"{board.id}: the stream completed {len(traced)} and {len(timed)} inputs; expected "
-            f"{len(expected)}"
-        )
-    streamed = [
-        (want, _Got(inference=with_trace, input=None, outputs=without.outputs))
-        for want, with_trace, without in zip(expected, traced, timed, strict=True)
-    ]
-    last = timed[-1]
     report = FeatureReport(
         **_compared(pairs, streamed),
         kind=host.front_end.kind,
@@ -317,6 +305,25 @@ def run_features(
     )
     write_json(out_dir / board.folder / "features.json", asdict(report))
     return report
+
+
+def _run_stream(
+    host: _Host, runner: _Board, samples: Int16
+) -> tuple[list[tuple[_Expected, _Got]], Inference]:
+    """What was expected and got for each input of a stream, and the last one's cost untraced."""
+    traced = runner.stream(samples, Mode.TRACE)
+    timed = runner.stream(samples, Mode.INVOKE)
+    expected = host.stream_of(samples)
+    if not len(expected) == len(traced) == len(timed):
+        raise HostToolsError(
+            f"the stream completed {len(traced)} inputs with a trace and {len(timed)} without; "
+            f"expected {len(expected)}: a front end that was generated for another window or hop"
+        )
+    streamed = [
+        (want, _Got(inference=hashes, input=None, outputs=plain.outputs))
+        for want, hashes, plain in zip(expected, traced, timed, strict=True)
+    ]
+    return streamed, timed[-1]
 
 
 def _compared(

@@ -216,7 +216,7 @@ def test_live_prints_class_and_scores_until_the_recording_ends(
     with Device(transport) as started:
         head, *lines = started.command("live")
         assert [line for line in started.command("help") if line.startswith("live")]
-    assert head == "live at 50000 mHz; a key ends it"
+    assert head == "live at 50000 mHz, the model is for 40000 mHz; a key ends it"
     scores = [np.frombuffer(output, np.int8) for output in expected_outputs(SAMPLES)]
     assert lines == [
         f"class {int(row.argmax())}, scores " + " ".join(map(str, row)) for row in scores

@@ -49,7 +49,8 @@ const char *app_live(app_t *app, const char *argument)
     if (sensor->channels != MODEL_FE_CHANNELS) {
         return "the sensor has other channels than the model";
     }
-    app_text_values(&app->text, "live at # mHz; a key ends it", &sensor->rate_millihertz);
+    const uint32_t rates[] = {sensor->rate_millihertz, MODEL_FE_SAMPLE_RATE_MHZ};
+    app_text_values(&app->text, "live at # mHz, the model is for # mHz; a key ends it", rates);
     app_text_end(&app->text);
     app_stream_begin(stream, app, 0);
     while ((state & BOARD_SENSOR_FAILED) == 0) {

@@ -5,6 +5,11 @@
 
 #include "board.h"
 
+_Static_assert(sizeof(link_inferences_t) + sizeof(link_inference_t) + sizeof(fe_trace_t) +
+                       MODEL_GOLDEN_OUTPUT_BYTES <=
+                   LINK_MAX_PAYLOAD,
+               "one inference fits a reply");
+
 #define SAMPLE_BYTES (MODEL_FE_CHANNELS * sizeof(int16_t))
 
 app_stream_t *app_stream(void)
@@ -31,24 +36,15 @@ bool app_stream_push(app_stream_t *stream, app_t *app, const int16_t *sample)
     stream->pushed++;
     if (complete) {
         int8_t *input = app_model_fill(&app->model);
-        fe_quantise(stream->features, model_inputs[0].bytes, MODEL_FE_MULTIPLIER, MODEL_FE_SHIFT,
+        fe_quantise(stream->features, MODEL_FE_COUNT, MODEL_FE_MULTIPLIER, MODEL_FE_SHIFT,
                     MODEL_FE_ZERO_POINT, input);
         if (stream->mode == LINK_TRACE) {
-            fe_trace_add(&stream->trace, FE_STAGE_INPUT, input, model_inputs[0].bytes);
+            fe_trace_add(&stream->trace, FE_STAGE_INPUT, input, MODEL_FE_COUNT);
         }
         stream->inputs++;
     }
     stream->feature_ticks += board_counter() - start;
     return complete;
-}
-
-static uint32_t output_bytes(void)
-{
-    uint32_t bytes = 0;
-    for (uint32_t i = 0; i < MODEL_OUTPUT_COUNT; i++) {
-        bytes += model_outputs[i].bytes;
-    }
-    return bytes;
 }
 
 static void put(app_t *app, link_frame_t *reply, const void *data, size_t bytes)
@@ -86,7 +82,7 @@ static bool fits(uint32_t count, uint32_t mode)
     if ((mode & LINK_HOLD) != 0) {
         return most <= 1;
     }
-    return most * (sizeof(link_inference_t) + sizeof(fe_trace_t) + output_bytes()) <=
+    return most * (sizeof(link_inference_t) + sizeof(fe_trace_t) + MODEL_GOLDEN_OUTPUT_BYTES) <=
            LINK_MAX_PAYLOAD - sizeof(link_inferences_t);
 }
 

@@ -14,11 +14,12 @@ typedef struct {
     uint32_t inputs;        /* completed so far */
     uint32_t feature_ticks; /* for the samples since the last completed input */
     fe_trace_t trace;
-    int16_t features[MODEL_GOLDEN_INPUT_BYTES];
+    int16_t features[MODEL_FE_COUNT];
     _Alignas(8) uint8_t state[MODEL_FE_STATE_BYTES];
 } app_stream_t;
 
-_Static_assert(MODEL_INPUT_COUNT == 1, "a front end makes one input");
+_Static_assert(MODEL_INPUT_COUNT == 1 && MODEL_FE_COUNT == MODEL_GOLDEN_INPUT_BYTES,
+               "a front end makes one int8 input");
 
 /* Front end and model start from nothing. */
 void app_stream_begin(app_stream_t *stream, app_t *app, uint32_t mode);
