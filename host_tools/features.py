@@ -219,7 +219,7 @@ class _Board:
     def stream(self, samples: Int16, mode: Mode) -> list[Inference]:
         """All inferences of a stream from its start."""
         replies = self._exchange(self._pushes(samples, mode))
-        return self._inferences(replies, sum(self._sizes))
+        return self._inferences(replies, min(sum(self._sizes), protocol.MAX_STREAM_OUTPUT))
 
     def _pushes(self, samples: Int16, mode: Mode) -> list[tuple[MessageType, bytes]]:
         return [

@@ -146,7 +146,7 @@ class Inference:
     feature_ticks: int
     invoke_ticks: int  # 0 when it was held
     hashes: tuple[int, ...]  # of the front end's stages, when they were traced
-    outputs: bytes  # of all outputs, in order; empty when it was held
+    outputs: bytes  # the first MAX_STREAM_OUTPUT of all outputs; empty when it was held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +187,7 @@ MAX_DATA = MAX_PAYLOAD - _OFFSET.size  # input bytes in one WRITE_INPUT
 MAX_TICKS = MAX_PAYLOAD // _U32.size  # steps in one PROFILE
 _INFERENCE = struct.Struct("<3I")
 _CHANNEL = struct.Struct("<12s12sI")
+MAX_STREAM_OUTPUT = 960  # output bytes of an inference in a SAMPLES reply
 MAX_SAMPLES = (MAX_PAYLOAD - _PAIR.size) // 2  # int16 values in one SAMPLES, and in one RECORD
 MAX_CHANNELS = (MAX_PAYLOAD - _PAIR.size) // _CHANNEL.size
 
@@ -246,7 +247,7 @@ def parse_selftest(payload: bytes) -> Selftest:
 def parse_inferences(payload: bytes, output_bytes: int) -> list[Inference]:
     """Return a SAMPLES reply as values; ValueError when its length is wrong.
 
-    `output_bytes` are those of all outputs, 0 when the inferences were held.
+    `output_bytes` are those that an inference carries, 0 when it was held.
     """
     count, stages = _PAIR.unpack_from(payload) if len(payload) >= _PAIR.size else (0, 0)
     size = _INFERENCE.size + stages * _U32.size + output_bytes

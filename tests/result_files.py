@@ -155,6 +155,29 @@ def counted(board: str, counts: int) -> dict[str, Any]:
     }
 
 
+def features(board: str, **changes: Any) -> dict[str, Any]:
+    """features.json of a board whose front end is the host's, but for `changes`."""
+    where = {key: parity(board)[key] for key in ("board", "emulator", "port", "model_sha256")}
+    return {
+        **where,
+        "run_id": "0123456789ab",
+        "kind": "logmel",
+        "cases": 40,
+        "equal": 40,
+        "stream_samples": 16_000,
+        "stream_inputs": 19,
+        "stream_equal": 19,
+        "max_difference": 0,
+        "stages": [{"stage": "spectrum", "compared": 59, "equal": 59}],
+        "first_difference": None,
+        "feature_counts": 123_457,
+        "invoke_counts": 765_432,
+        "hop": 320,
+        "unit": "instructions",
+        "seconds": 3.21,
+    } | changes
+
+
 def write_board(out_dir: Path, board: str, **changes: Any) -> None:
     """parity.json, bench.json and size.json of one board."""
     per_mac = PER_MAC.get(board, 5.0)

@@ -36,7 +36,7 @@ CASES = 6
 INPUTS = 4  # of the stream
 
 
-def network(rows: int, columns: int, outputs: int = 5) -> bytes:
+def network(rows: int, columns: int, outputs: int) -> bytes:
     """FULLY_CONNECTED on a frame of features."""
     b, rng = ModelBuilder(), np.random.default_rng(1)
     x = b.tensor([1, rows * columns], scale=[0.03], zero_point=[4])
@@ -69,7 +69,7 @@ def recipe_of(kind: str) -> Recipe:
     return dataclasses.replace(motion, features=config, checks=checks)
 
 
-def make_build(root: Path, kind: str) -> Path:
+def make_build(root: Path, kind: str, outputs: int = 5) -> Path:
     """build/m of a front end as `check`, `quantise` and `emit` leave it."""
     out_dir = root / "build" / NAME
     fe = front_end(kind)
@@ -82,7 +82,7 @@ def make_build(root: Path, kind: str) -> Path:
     zeros = np.zeros(CASES, np.int64)
     windows = Windows(features=frames, feature_scale=fe.feature_scale, y=zeros, group=zeros)
     recipe = recipe_of(kind)
-    data = with_features(network(fe.rows, fe.columns), feature_text(recipe))
+    data = with_features(network(fe.rows, fe.columns, outputs), feature_text(recipe))
     golden = make_golden(data, [quantised_inputs(parse_model(data), windows)])
     write_bytes(out_dir / "model.tflite", data)
     write_arrays(out_dir / "samples.npz", {"samples": samples, "stream": stream})
@@ -134,6 +134,17 @@ def test_a_slow_emulator_runs_a_few_cases(tmp_path: Path, monkeypatch: pytest.Mo
     report = run(out_dir, "nano33")
     assert (report.cases, report.equal, report.stream_inputs) == (2, 2, 2)
     assert report.first_difference is None
+
+
+def test_outputs_that_do_not_fit_a_reply_are_compared_in_the_cases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "load_recipe", lambda name: recipe_of("raw"))
+    monkeypatch.setattr(command, "BUILD", tmp_path / "build")
+    out_dir = make_build(tmp_path, "raw", outputs=1100)
+    assert command.main(["build", NAME, "native"]) == 0
+    report = run(out_dir, "native")
+    assert (report.equal, report.stream_equal) == (CASES, INPUTS)
 
 
 BREAKS = [  # front end, file, text before the number that is changed, the stage that is named

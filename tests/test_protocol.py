@@ -357,6 +357,13 @@ def test_c_and_python_have_the_same_numbers() -> None:
     assert numbers["CRC_BYTES"] == protocol.CRC.size
     assert numbers["FRAME_START"] == protocol.FRAME_START[0]
     assert numbers["REPLY"] == protocol.REPLY
+    assert numbers["MAX_STREAM_OUTPUT"] == protocol.MAX_STREAM_OUTPUT
+    assert (numbers["HOLD"], numbers["TRACE"]) == (Mode.HOLD, Mode.TRACE)
+    board = (LINK.parent / "board" / "board.h").read_text()
+    states = re.findall(r"^#define BOARD_SENSOR_(\w+) (\d)u$", board, re.MULTILINE)
+    assert {name: int(value) for name, value in states} == {
+        state.name: state.value for state in TakeState
+    }
 
 
 def test_document_lists_the_same_statuses_and_messages() -> None:

@@ -15,7 +15,15 @@ from host_tools.errors import UsageError
 from host_tools.report import collect, write_report
 from host_tools.summary import print_summary
 from model.files import write_json
-from tests.result_files import LABELS, parity, write_board, write_model, write_run, write_training
+from tests.result_files import (
+    LABELS,
+    features,
+    parity,
+    write_board,
+    write_model,
+    write_run,
+    write_training,
+)
 
 
 class _Page(HTMLParser):
@@ -279,3 +287,22 @@ def test_summary_shows_a_difference(tmp_path: Path) -> None:
     assert "[red]b" in text
     assert "Not equal on [red]b" in text
     assert "expected -12, got -11" in re.sub(r"\s+", " ", text)
+
+
+def test_front_ends_have_a_section_where_they_were_compared(tmp_path: Path) -> None:
+    out_dir = write_run(tmp_path / "motion")
+    assert "Front end" not in read_page(out_dir).text
+    write_json(out_dir / "qemu_m4" / "features.json", features("qemu_m4"))
+    write_json(out_dir / "nano33" / "features.json", features("nano33", run_id="another"))
+    text = read_page(out_dir).text
+    section = text[text.index("Front end") : text.index("Memory")]
+    for expected in ("logmel", "40 of 40", "19 of 19", "0 LSB", "spectrum 59/59", "123,457", "320"):
+        assert expected in section, expected
+    assert "nano33" not in section
+    place = {"where": "stream input 7", "stage": "spectrum"}
+    broken = features("qemu_m4", stream_equal=18, first_difference=place)
+    write_json(out_dir / "qemu_m4" / "features.json", broken)
+    page = read_page(out_dir).text
+    assert "The front end differs on qemu_m4" in page
+    assert "qemu_m4: features differ first in stream input 7, spectrum." in page
+    assert "18 of 19" in page

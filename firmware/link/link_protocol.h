@@ -125,7 +125,7 @@ typedef struct {
 _Static_assert(sizeof(link_selftest_t) == 24, "wire struct");
 
 /* SAMPLES: link_inferences_t, then for each inference link_inference_t, `stages` hashes of 4 bytes
- * (since the stream's start) and, unless held, all output bytes. */
+ * (since the stream's start) and, unless held, output bytes. */
 typedef struct {
     uint32_t count;
     uint32_t stages; /* hashes of each: the front end's with LINK_TRACE, else 0 */
@@ -138,6 +138,7 @@ typedef struct {
     uint32_t invoke_ticks;  /* 0 when held */
 } link_inference_t;
 _Static_assert(sizeof(link_inference_t) == 12, "wire struct");
+#define LINK_MAX_STREAM_OUTPUT 960 /* output bytes of an inference; READ_OUTPUT has all of them */
 
 /* RECORD, start = 1: link_sensor_t, then link_channel_t for each channel. */
 typedef struct {

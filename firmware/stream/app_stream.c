@@ -5,12 +5,13 @@
 
 #include "board.h"
 
-_Static_assert(sizeof(link_inferences_t) + sizeof(link_inference_t) + sizeof(fe_trace_t) +
-                       MODEL_GOLDEN_OUTPUT_BYTES <=
-                   LINK_MAX_PAYLOAD,
-               "one inference fits a reply");
-
 #define SAMPLE_BYTES (MODEL_FE_CHANNELS * sizeof(int16_t))
+#define OUTPUT_BYTES                                                                               \
+    (MODEL_GOLDEN_OUTPUT_BYTES < LINK_MAX_STREAM_OUTPUT ? MODEL_GOLDEN_OUTPUT_BYTES                \
+                                                        : LINK_MAX_STREAM_OUTPUT)
+#define INFERENCE_BYTES (sizeof(link_inference_t) + sizeof(fe_trace_t) + OUTPUT_BYTES)
+
+_Static_assert(sizeof(link_inferences_t) + INFERENCE_BYTES <= LINK_MAX_PAYLOAD, "one always fits");
 
 app_stream_t *app_stream(void)
 {
@@ -68,8 +69,11 @@ static link_status_t add_inference(app_stream_t *stream, app_t *app, uint32_t mo
     }
     put(app, reply, &done, sizeof(done));
     put(app, reply, stream->trace.hash, (mode & LINK_TRACE) != 0 ? sizeof(fe_trace_t) : 0);
-    for (uint32_t i = 0; i < MODEL_OUTPUT_COUNT && (mode & LINK_HOLD) == 0; i++) {
-        put(app, reply, &app->model.arena[model_outputs[i].offset], model_outputs[i].bytes);
+    size_t left = (mode & LINK_HOLD) != 0 ? 0 : OUTPUT_BYTES;
+    for (uint32_t i = 0; i < MODEL_OUTPUT_COUNT; i++) {
+        const size_t bytes = model_outputs[i].bytes < left ? model_outputs[i].bytes : left;
+        put(app, reply, &app->model.arena[model_outputs[i].offset], bytes);
+        left -= bytes;
     }
     return status;
 }
@@ -82,8 +86,7 @@ static bool fits(uint32_t count, uint32_t mode)
     if ((mode & LINK_HOLD) != 0) {
         return most <= 1;
     }
-    return most * (sizeof(link_inference_t) + sizeof(fe_trace_t) + MODEL_GOLDEN_OUTPUT_BYTES) <=
-           LINK_MAX_PAYLOAD - sizeof(link_inferences_t);
+    return most * INFERENCE_BYTES <= LINK_MAX_PAYLOAD - sizeof(link_inferences_t);
 }
 
 link_status_t app_on_samples(app_t *app, const link_frame_t *request, link_frame_t *reply)
