@@ -13,7 +13,7 @@ static board_sensor_channel_t channel[BOARD_SENSOR_CHANNELS];
 
 const board_sensor_t *board_sensor_start(void)
 {
-    header_t header;
+    header_t header = {0};
     if (!replay_open() || replay_read(&header, sizeof(header)) != sizeof(header) ||
         header.channels == 0 || header.channels > BOARD_SENSOR_CHANNELS) {
         return NULL;
