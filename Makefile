@@ -45,7 +45,7 @@ FIRMWARE_CODE := $(shell find firmware boards -type f -not -name '*.md' -not -pa
 	platformio.ini host_tools/build.py host_tools/board.py host_tools/elf.py
 LINK_CODE := $(wildcard host_tools/*.py host_tools/emulators/*.py)
 
-.PHONY: help setup doctor check train quantise emit inspect build parity features bench selftest record classical report readme demo bench-all bench-record bench-models emulate flash monitor \
+.PHONY: help setup doctor check train quantise emit inspect build parity features bench selftest record classical report readme demo search bench-all bench-record bench-models emulate flash monitor \
 	runs runs-ui whois reproduce \
 	test test-all lint format clean lock
 

@@ -17,6 +17,28 @@ from quantize.errors import QuantizeError
 BUILD = Path("build")
 
 
+def _add_take(sub: argparse.ArgumentParser) -> None:
+    """What `record` wants to know of a take."""
+    sub.add_argument("--label", required=True)
+    sub.add_argument("--seconds", type=float, required=True)
+    sub.add_argument("--who", help="who or what is recorded; default: the board")
+    sub.add_argument("--out", type=Path, help="default: build/recordings/<label>")
+    sub.add_argument("--replay", type=Path, help=".npz that an emulator replays")
+
+
+def _add_experiments(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The commands about recorded experiments."""
+    runs = commands.add_parser("runs", help="list the recorded experiments")
+    runs.add_argument("--show", metavar="ID", help="'last', or the beginning of an id")
+    runs.add_argument("--diff", metavar="A,B", help="what differs between two")
+    commands.add_parser("runs-ui", help="MLflow's pages").add_argument("--port", type=int)
+    commands.add_parser("reproduce", help="make an experiment again").add_argument("id")
+    whois = commands.add_parser("whois", help="the experiment that a firmware comes from")
+    whois.add_argument("name", nargs="?", help="with --board: the folder in build/")
+    for option in ("--board", "--emulator", "--port"):
+        whois.add_argument(option)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m host_tools", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -52,24 +74,12 @@ def _parser() -> argparse.ArgumentParser:
         if name == "parity":
             sub.add_argument("--tap", action="store_true", help="name the first layer that differs")
         if name == "record":
-            sub.add_argument("--label", required=True)
-            sub.add_argument("--seconds", type=float, required=True)
-            sub.add_argument("--who", help="who or what is recorded; default: the board")
-            sub.add_argument("--out", type=Path, help="default: build/recordings/<label>")
-            sub.add_argument("--replay", type=Path, help=".npz that an emulator replays")
+            _add_take(sub)
         if name == "flash":
             sub.add_argument("--link-port", help="serial port of the link, where it is another one")
         if name in {"build", "flash"}:
             sub.add_argument("--framework", default="bare", help="bare (default) or arduino")
-    runs = commands.add_parser("runs", help="list the recorded experiments")
-    runs.add_argument("--show", metavar="ID", help="'last', or the beginning of an id")
-    runs.add_argument("--diff", metavar="A,B", help="what differs between two")
-    commands.add_parser("runs-ui", help="MLflow's pages").add_argument("--port", type=int)
-    commands.add_parser("reproduce", help="make an experiment again").add_argument("id")
-    whois = commands.add_parser("whois", help="the experiment that a firmware comes from")
-    whois.add_argument("name", nargs="?", help="with --board: the folder in build/")
-    for option in ("--board", "--emulator", "--port"):
-        whois.add_argument(option)
+    _add_experiments(commands)
     suite = commands.add_parser("bench-all", help="benchmark many models on many boards")
     suite.add_argument("folders", nargs="*", type=Path, help="folders with .tflite files")
     suite.add_argument("--built", action="append", default=[], help="a folder in build/")
@@ -161,6 +171,8 @@ def _board_command(args: argparse.Namespace, out_dir: Path, board: Board) -> int
         return _features(args, out_dir, board)
     if args.command == "record":
         return _record(args, out_dir, board)
+    if args.command == "search":
+        return _search(args, out_dir, board)
     if args.command == "run":
         from host_tools.parity import choose_target
         from host_tools.run import run
