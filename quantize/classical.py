@@ -120,13 +120,7 @@ def compile_classical(
         )
     settings = {"kind": kind, "seed": seed, **asdict(config)}
     result = {
-        "kind": kind,
-        "title": KINDS[kind],
         "network_sha256": golden.model_sha256,
-        "model_sha256": exported.sha256,
-        "features": shape.features,
-        "trees": exported.trees,
-        "nodes": forest_nodes(exported.classifier) if exported.trees else 0,
         "scikit_learn": {
             "version": version("scikit-learn"),
             "cases": len(predicted),
@@ -136,7 +130,7 @@ def compile_classical(
         "val": asdict(
             evaluate(splits.val.y, answer(exported, name, inputs["val"])[0].argmax(1), len(labels))
         ),
-    }
+    } | _description(exported)
     new = Golden(inputs=golden.inputs, outputs=(answers[:, None],), model_sha256=exported.sha256)
     front, features = compile_features(path.read_bytes(), graph, recipe, name)
     files = front | _files(exported, name, run_id_of(exported.sha256, settings), new)
@@ -151,6 +145,18 @@ def compile_classical(
     write_arrays(out_dir / "labels.npz", {"y": splits.test.y})
     write_json(out_dir / "classical.json", result)
     return result
+
+
+def _description(exported: Exported) -> dict[str, Any]:
+    """The part of classical.json that the model alone decides."""
+    return {
+        "kind": exported.kind,
+        "title": KINDS[exported.kind],
+        "model_sha256": exported.sha256,
+        "features": exported.shape.features,
+        "trees": exported.trees,
+        "nodes": forest_nodes(exported.classifier) if exported.trees else 0,
+    }
 
 
 def export(
