@@ -110,9 +110,10 @@ def run_benchmark(out_dir: Path, board: Board, target: Target) -> BenchmarkResul
 
 def describe_footprint(f: dict[str, int]) -> str:
     """What constants are for, in a line."""
-    share = f", {f['weights'] / f['raw_weights']:.1%} of their {f['raw_weights']:,}"
+    raw = f["raw_weights"]
+    share = f", {f['weights'] / raw:.1%} of their {raw:,}" if raw else ""
     return (
-        f"constants: weights {f['weights']:,}{share if f['raw_weights'] else ''}; biases "
+        f"constants: weights {f['weights']:,}{share}; biases "
         f"{f['biases']:,}, requantisation {f['requantisation']:,}, other {f['other']:,}"
     )
 

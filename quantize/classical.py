@@ -36,6 +36,7 @@ from quantize.classical_c import (
 from quantize.emit_c import byte_rows, render, safe_name
 from quantize.errors import ModelError, QuantizeError
 from quantize.features import compile_features, quantised_inputs
+from quantize.footprint import Footprint
 from quantize.golden import Golden, load_golden, save_golden
 from quantize.lowering import KERNEL_SETS
 from quantize.manifest import GOLDEN_IN_FIRMWARE, run_id_of, tool_versions
@@ -278,10 +279,12 @@ def _manifest(
     cases: int,
 ) -> dict[str, Any]:
     shape, linear = exported.shape, 0 if exported.trees else exported.classes
+    weights, biases = 4 * linear * shape.features, 8 * linear
     constants = [
-        {"name": "model_w_linear", "bytes": 4 * linear * shape.features},
-        {"name": "model_w_bias", "bytes": 8 * linear},
+        {"name": "model_w_linear", "bytes": weights},
+        {"name": "model_w_bias", "bytes": biases},
     ]
+    footprint = Footprint(raw_weights=0, weights=weights, biases=biases, requantisation=0, other=0)
     steps = [(f"FEATURES ({shape.kind})", 0), (exported.kind.upper(), linear * shape.features)]
     quant = tensor.quant
     advice = "Set fewer classical.trees or a lower classical.max_depth in the recipe."
@@ -298,7 +301,8 @@ def _manifest(
         if exported.trees
         else "Take fewer channels, or a board with more memory.",
         "constants": constants if linear else [],
-        "weight_bytes": sum(int(str(c["bytes"])) for c in constants),
+        "weight_bytes": weights + biases,
+        "footprint": asdict(footprint),
         "arena_bytes": exported.arena_bytes,
         "macs": linear * shape.features,
         "operators": [
