@@ -151,9 +151,9 @@ KIND ?= forest logistic svm
 CLASSICAL_BOARDS := $(if $(filter command environment,$(firstword $(origin BOARD))),$(BOARD),qemu_m4 qemu_xtensa)
 classical: $(foreach b,$(CLASSICAL_BOARDS),$(OUT)/$(b)/parity.ok $(OUT)/$(b)/bench.json) ## is a network needed? KIND=forest|logistic|svm beside it: train, prove, measure
 	@set -e; for kind in $(KIND); do \
-		$(PY) -m quantize classical $(RECIPE) $$kind; \
+		$(UNTRACKED) $(PY) -m quantize classical $(RECIPE) $$kind; \
 		for board in $(CLASSICAL_BOARDS); do for step in build parity bench; do \
-			$(PY) -m host_tools $$step $(NAME)-$$kind $$board; \
+			$(UNTRACKED) $(PY) -m host_tools $$step $(NAME)-$$kind $$board; \
 		done; done; \
 	done
 	@$(PY) -m host_tools classical $(NAME)
