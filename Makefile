@@ -39,7 +39,7 @@ CASES_FOR_MODEL := $(or $(CASES),100)
 
 # What each stage depends on besides the stage before it.
 DATA_CODE := $(wildcard model/datasets/*.py model/features/* firmware/features/*.[ch] model/checks/*.py) model/recipe.py
-TRAIN_CODE := model/networks.py model/augment.py model/train.py model/baselines.py model/evaluate.py
+TRAIN_CODE := model/networks.py model/augment.py model/train.py model/baselines.py model/evaluate.py model/tasks.py
 QUANT_CODE := $(wildcard quantize/*.py quantize/tflite/*.py quantize/ops/*.py quantize/lowering/*.py quantize/templates/*)
 FIRMWARE_CODE := $(shell find firmware boards -type f -not -name '*.md' -not -path '*/__pycache__/*') \
 	platformio.ini host_tools/build.py host_tools/board.py host_tools/elf.py

@@ -22,8 +22,8 @@ from host_tools.errors import DeviceError, HostToolsError, ToolMissing, UsageErr
 from host_tools.protocol import Selftest
 from host_tools.tap import Tap, TapReport
 from host_tools.transport import SerialTransport
-from model.evaluate import evaluate
 from model.files import write_json, write_text
+from model.tasks import load_judge
 from quantize.golden import Golden, load_golden
 
 
@@ -191,7 +191,7 @@ def _report(
         for case, got in zip(chosen, arrays, strict=True)
         if (found := _difference(case, golden, got)) is not None
     ]
-    accuracy, metrics = _accuracy(out_dir, manifest, chosen, arrays)
+    accuracy, metrics = _accuracy(out_dir, manifest, golden, chosen, arrays)
     return ParityReport(
         cases=len(chosen),
         equal=len(chosen) - len(differences),
@@ -227,7 +227,11 @@ def _difference(case: int, golden: Golden, got: list[Any]) -> Difference | None:
 
 
 def _accuracy(
-    out_dir: Path, manifest: dict[str, Any], chosen: list[int], arrays: list[list[Any]]
+    out_dir: Path,
+    manifest: dict[str, Any],
+    golden: Golden,
+    chosen: list[int],
+    arrays: list[list[Any]],
 ) -> tuple[dict[str, int] | None, dict[str, Any] | None]:
     """(counts, metrics) of the device's own answers; None where there are no labels."""
     path = out_dir / "labels.npz"
@@ -235,8 +239,11 @@ def _accuracy(
         return None, None
     with np.load(path, allow_pickle=False) as stored:
         truth = stored["y"]
-    predicted = np.array([int(case[0].argmax()) for case in arrays])
-    counts = {"cases": len(chosen), "correct": int((predicted == truth[chosen]).sum())}
+    judge = load_judge(out_dir, manifest["settings"], len(manifest["labels"]))
+    inputs = golden.inputs[0][chosen]
+    outputs = np.stack([case[0] for case in arrays])
+    right = judge.right(inputs, outputs, truth[chosen])
+    counts = {"cases": len(chosen), "correct": int(right.sum())}
     if len(chosen) < len(truth):
         return counts, None
-    return counts, asdict(evaluate(truth, predicted, len(manifest["labels"])))
+    return counts, asdict(judge.metrics(inputs, outputs, truth))

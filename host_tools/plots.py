@@ -269,6 +269,47 @@ def search(found: dict[str, Any]) -> Plot:
         return _plot(figure, "search", alt)
 
 
+def anomaly(found: dict[str, Any]) -> Plot:
+    """Scores of normal windows and of anomalies with the threshold, and the ROC curve."""
+    judge, histogram, roc = found["judge"], found["histogram"], found["roc"]
+    step = judge["error"]["step"]
+    edges = [edge * step for edge in histogram["edges"]]
+    limit = judge["threshold"] * step
+    with matplotlib.rc_context(_STYLE):
+        figure, (left, right) = _figure(6.6, 2.6, columns=2, shared=False)
+        for kind, colour in (("anomaly", SECOND), ("normal", ACCENT)):
+            counts = histogram[kind]
+            left.stairs(
+                [n / max(sum(counts), 1) for n in counts], edges, fill=True, alpha=0.55,
+                color=colour,
+            )  # fmt: skip
+        left.set_xscale("log")
+        left.axvline(limit, color=FG, linewidth=1.2, linestyle=(0, (4, 3)))
+        left.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        left.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+        left.set_xlabel("score: mean squared error, input units")
+        left.set_yticks([])
+        left.text(0, 1.04, "■ normal", transform=left.transAxes, color=ACCENT)
+        left.text(0.3, 1.04, "■ anomaly", transform=left.transAxes, color=SECOND)
+        right.plot([x for x, _ in roc], [y for _, y in roc], color=ACCENT, linewidth=1.8)
+        right.plot([0, 1], [0, 1], color=LINE, linewidth=1)
+        right.set_title("detection by false alarms", color=MUTED)
+        right.set_xlabel("false alarm rate")
+        for axis in (right.xaxis, right.yaxis):
+            axis.set_major_formatter(lambda value, _: f"{value * 100:.0f} %")
+        right.tick_params(axis="y", labelcolor=MUTED)
+        above = {
+            kind: sum(n for n, edge in zip(histogram[kind], edges, strict=False) if edge >= limit)
+            for kind in ("normal", "anomaly")
+        }
+        alt = (
+            f"Scores and ROC curve; threshold {limit:.3g}: {above['anomaly']:,} of "
+            f"{sum(histogram['anomaly']):,} anomalies and {above['normal']:,} of "
+            f"{sum(histogram['normal']):,} normal windows in bins above it."
+        )
+        return _plot(figure, "anomaly", alt)
+
+
 def compact(count: int) -> str:
     """1234 -> '1.23 k': three digits and a unit."""
     for limit, unit in ((10**9, " G"), (10**6, " M"), (10**3, " k")):

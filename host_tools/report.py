@@ -65,6 +65,7 @@ def collect(out_dir: Path) -> JsonObject:
         "cross_validation": _read(out_dir / "cross_validation.json"),
         "quantize": _read(out_dir / "quantize.json"),
         "classical": _read(out_dir / "classical.json"),
+        "anomaly": _read(out_dir / "anomaly.json"),
         "manifest": _read(load_board(MAIN_BOARD).gen_dir(out_dir) / "manifest.json"),
         "golden_cases": _golden_cases(out_dir / "golden.npz"),
         "boards": _boards(out_dir),

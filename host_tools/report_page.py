@@ -44,6 +44,7 @@ def render(content: JsonObject) -> str:
         missing=list(_missing(content)),
         score_rows=score_rows(content),
         confusions=_confusions(content),
+        anomaly_table=_anomaly_table(content),
         memory=[_memory(name, b) for name, b in content["boards"].items() if b["size"]],
         layer_table=_layer_table(content),
         settings=list(_flatten("", (content["manifest"] or {}).get("settings", {}))),
@@ -203,6 +204,38 @@ def _confusions(content: JsonObject) -> list[JsonObject]:
     ]
 
 
+def _anomaly_table(content: JsonObject) -> JsonObject | None:
+    """How often each label gives an alarm: the network on a device or int8, float, baselines."""
+    found, int8 = content["anomaly"], _int8_metrics(content)
+    if found is None or int8 is None or content["train"] is None or content["dataset"] is None:
+        return None
+    counts = content["dataset"]["splits"]["test"]["per_class"]
+    detectors = [int8, ("float", content["train"]["metrics"]["test"])]
+    detectors += sorted(content["train"]["baselines"].items(), key=lambda item: -item[1]["auc"])
+    judge = found["judge"]
+    normal = judge["labels"][judge["normal"]]
+    return {
+        "detectors": detectors,
+        "int8": int8[1],
+        "quantile": content["manifest"]["settings"]["anomaly"]["quantile"]
+        if content["manifest"]
+        else None,
+        "labels": [
+            {
+                "name": label,
+                "windows": counts[index],
+                "auc": int8[1]["auc_by_label"].get(label),
+                "alarms": [
+                    m["false_alarm_rate"] if label == normal else m["detection"][label]
+                    for _, m in detectors
+                ],
+            }
+            for index, label in enumerate(judge["labels"])
+            if counts[index]
+        ],
+    }
+
+
 def _int8_metrics(content: JsonObject) -> tuple[str, JsonObject] | None:
     for row in score_rows(content):
         if row["kind"] == "device" and row["test"]:
@@ -316,12 +349,15 @@ def _plots(content: JsonObject) -> dict[str, Plot]:
     labels, int8 = _labels(content), _int8_metrics(content)
     if content["train"] and labels:
         first = content["train"]["metrics"]["test"]["recall"]
-        drawn["recall"] = plots.recall(labels, first, int8[1]["recall"] if int8 else None)
+        if len(first) == len(labels):
+            drawn["recall"] = plots.recall(labels, first, int8[1]["recall"] if int8 else None)
         history = content["train"]["history"]
         if history["step"]:
             drawn["training"] = plots.training(
                 history["step"], history["loss"], history["val_balanced_accuracy"]
             )
+    if found := content["anomaly"]:
+        drawn["anomaly"] = plots.anomaly(found)
     if table := _layer_table(content):
         panels = [
             Panel(

@@ -27,6 +27,7 @@ from model.features.design import recipe_front_end
 from model.features.library import Extractor
 from model.files import write_arrays, write_json
 from model.recipe import Recipe, load_recipe, recipe_names
+from model.tasks import task_of, trained_part
 
 if TYPE_CHECKING:
     from model.train import Progress
@@ -60,11 +61,13 @@ def check(recipe: Recipe, out_dir: Path) -> None:
     from model.data_page import write_page  # lazy: draws
 
     dataset, splits = load_dataset(recipe.dataset), None
+    task = task_of(recipe, dataset.labels)
     extractor = Extractor(recipe_front_end(recipe))
     results = check_schema(dataset, recipe.checks)
     if usable(results):
         splits = split_windows(dataset, recipe.dataset, extractor)
-        results += check_recordings(dataset, splits, recipe)
+        splits = dataclasses.replace(splits, train=trained_part(splits.train, task))
+        results += check_recordings(dataset, splits, recipe, task)
     _print_checks(results)
     page = out_dir / "data.html"
     write_page(page, recipe, dataset, splits, results)
@@ -159,25 +162,24 @@ def training_progress(title: str, steps: int) -> Iterator[Progress]:
 def train(recipe: Recipe, out_dir: Path) -> None:
     """Train the network and the baselines; write float.weights.h5 and train.json."""
     from model import train as training
-    from model.baselines import evaluate_baselines
-    from model.evaluate import evaluate
 
     begun = tracking.begin(recipe.name, recipe.as_dict())
     dataset, splits = load_dataset(recipe.dataset), load_splits(out_dir)
+    task = task_of(recipe, dataset.labels)
     with training_progress("training", recipe.train.steps) as progress:
         started = time.monotonic()
         groups = set(splits.train.group.tolist())
         network, history = training.train_network(
-            recipe, dataset, groups, recipe.train.seed, progress, splits.val
+            recipe, dataset, task, groups, recipe.train.seed, progress, splits.val
         )
         seconds = time.monotonic() - started
-    classes = len(dataset.labels)
+    judge = task.judge(splits.val, splits.val.x, training.respond(network, splits.val), None)
     scores = {
-        name: evaluate(w.y, training.predict(network, w), classes)
+        name: judge.metrics(w.x, training.respond(network, w), w.y)
         for name, w in (("val", splits.val), ("test", splits.test))
     }
-    training.check_floor(recipe, scores["val"].balanced_accuracy)
-    baselines = evaluate_baselines(splits.train, splits.test, classes, recipe.train.seed)
+    training.check_floor(recipe, task, scores["val"])
+    baselines = task.baselines(splits)
     training.save_network(network, out_dir / "float.weights.h5")
     result: dict[str, Any] = {
         "seed": recipe.train.seed,

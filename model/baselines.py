@@ -8,11 +8,18 @@ import numpy as np
 import numpy.typing as npt
 
 from model.evaluate import Metrics, evaluate
-from model.features import Windows
+from model.features import Splits, Windows
+
+MIN_ROWS = 8
 
 
 def window_statistics(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """[n, samples, channels] -> [n, 10 * channels]: moments, extremes, quartiles, roughness."""
+    """[n, samples, channels] -> [n, 10 * channels]: moments, extremes, quartiles, roughness.
+
+    Fewer than MIN_ROWS rows are no course of time but features already: they come back flat.
+    """
+    if x.shape[1] < MIN_ROWS:
+        return x.reshape(len(x), -1)
     step = np.diff(x, axis=1)
     centred = x - x.mean(axis=1, keepdims=True)
     spread = x.std(axis=1)
@@ -44,4 +51,35 @@ def evaluate_baselines(
     return {
         name: evaluate(test.y, model.fit(features, train.y).predict(held_out), classes)
         for name, model in models.items()
+    }
+
+
+def anomaly_baselines(
+    splits: Splits, components: int, seed: int
+) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+    """Name -> scores of the validation and the test windows; higher is stranger.
+
+    All are fitted on the training windows, which are normal: what principal components (as many as
+    the network's narrowest layer has units) leave of a window, and on window_statistics the
+    Mahalanobis distance with a shrunk covariance and the isolation forest.
+    """
+    from sklearn.covariance import LedoitWolf
+    from sklearn.decomposition import PCA
+    from sklearn.ensemble import IsolationForest
+    from sklearn.preprocessing import StandardScaler
+
+    raw = [w.x.reshape(len(w.x), -1) for _, w in splits.items()]
+    scaler = StandardScaler().fit(window_statistics(splits.train.x))
+    told = [scaler.transform(window_statistics(w.x)) for _, w in splits.items()]
+    pca = PCA(min(components, *raw[0].shape)).fit(raw[0])
+    forest = IsolationForest(n_estimators=200, random_state=seed, n_jobs=2).fit(told[0])
+    distance = LedoitWolf().fit(told[0])
+
+    def residual(x: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        return np.asarray(((x - pca.inverse_transform(pca.transform(x))) ** 2).mean(axis=1))
+
+    return {
+        "PCA reconstruction": (residual(raw[1]), residual(raw[2])),
+        "Mahalanobis distance": (distance.mahalanobis(told[1]), distance.mahalanobis(told[2])),
+        "isolation forest": (-forest.score_samples(told[1]), -forest.score_samples(told[2])),
     }

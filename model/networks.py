@@ -19,32 +19,44 @@ with captured_stderr():
     tf.config.list_logical_devices()  # says here what it thinks of missing GPUs
 
 layers = keras.layers
+Network = Callable[[NetworkConfig, Any, int], Any]  # settings, input, classes -> output
 __all__ = ["NETWORKS", "build_network", "keras", "tf"]
 
 
 def build_network(config: NetworkConfig, rows: int, columns: int, classes: int) -> Any:
-    """A Keras model: [1, rows, 1, columns] features -> [1, classes] probabilities."""
+    """A Keras model: [1, rows, 1, columns] features -> [1, classes] probabilities.
+
+    An autoencoder answers with [1, rows * columns], its own input as far as it can.
+    """
     if config.kind not in NETWORKS:
         raise ConfigError(
             f"network.kind: unknown network {config.kind!r}; known: {', '.join(NETWORKS)}"
         )
-    if not len(config.filters) == len(config.kernels) == len(config.strides):
-        raise ConfigError("network: filters, kernels and strides need one entry a convolution")
     source = layers.Input((rows, 1, columns), name="window")
-    try:
-        features = NETWORKS[config.kind](config, source)
-    except ValueError as error:
-        raise ConfigError(
-            f"network: input_pool {config.input_pool} and strides {list(config.strides)} leave "
-            f"nothing of an input of {rows} rows; use smaller ones"
-        ) from error
-    left = features.shape[1]
-    if left % config.segments:
-        raise ConfigError(f"network.segments: {config.segments} does not divide {left} rows")
-    pooled = layers.AveragePooling2D((left // config.segments, 1), name="segments")(features)
-    flat = layers.Dropout(config.dropout)(layers.Flatten()(pooled))
-    logits = layers.Dense(classes, name="logits")(flat)
-    return keras.Model(source, layers.Softmax(name="probabilities")(logits))
+    return keras.Model(source, NETWORKS[config.kind](config, source, classes))
+
+
+def _classifier(body: Callable[[NetworkConfig, Any], Any]) -> Network:
+    """`body`, pooled in segments, with a dense layer and softmax behind it."""
+
+    def build(config: NetworkConfig, source: Any, classes: int) -> Any:
+        if not len(config.filters) == len(config.kernels) == len(config.strides):
+            raise ConfigError("network: filters, kernels and strides need one entry a convolution")
+        try:
+            features = body(config, source)
+        except ValueError as error:
+            raise ConfigError(
+                f"network: input_pool {config.input_pool} and strides {list(config.strides)} leave "
+                f"nothing of an input of {source.shape[1]} rows; use smaller ones"
+            ) from error
+        left = features.shape[1]
+        if left % config.segments:
+            raise ConfigError(f"network.segments: {config.segments} does not divide {left} rows")
+        pooled = layers.AveragePooling2D((left // config.segments, 1), name="segments")(features)
+        flat = layers.Dropout(config.dropout)(layers.Flatten()(pooled))
+        return layers.Softmax(name="probabilities")(layers.Dense(classes, name="logits")(flat))
+
+    return build
 
 
 def _convolution(x: Any, filters: int, kernel: int, stride: int) -> Any:
@@ -77,7 +89,27 @@ def _depthwise_separable(config: NetworkConfig, x: Any) -> Any:
     return x
 
 
-NETWORKS: dict[str, Callable[[NetworkConfig, Any], Any]] = {
-    "convolutions": _convolutions,
-    "depthwise_separable": _depthwise_separable,
+def _autoencoder(config: NetworkConfig, source: Any, classes: int) -> Any:
+    """Dense layers down to the narrowest, which has no ReLU, and up again."""
+    if not config.filters or (config.kernels, config.strides) != ((), ()) or (
+        config.input_pool, config.segments, config.dropout) != (1, 1, 0):  # fmt: skip
+        raise ConfigError(
+            "network: an autoencoder needs units in filters, kernels = [], strides = [], "
+            "input_pool = 1, segments = 1 and dropout = 0.0"
+        )
+    x = layers.Flatten()(source)
+    elements = x.shape[-1]
+    *outer, narrowest = config.filters
+    for units in outer:
+        x = layers.Dense(units, activation="relu", kernel_initializer="he_normal")(x)
+    x = layers.Dense(narrowest, name="code")(x)
+    for units in reversed(outer):
+        x = layers.Dense(units, activation="relu", kernel_initializer="he_normal")(x)
+    return layers.Dense(elements, name="reconstruction")(x)
+
+
+NETWORKS: dict[str, Network] = {
+    "autoencoder": _autoencoder,
+    "convolutions": _classifier(_convolutions),
+    "depthwise_separable": _classifier(_depthwise_separable),
 }

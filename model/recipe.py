@@ -76,6 +76,28 @@ class NumpyFileConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AeonSeriesConfig:
+    """A problem of the .ts files that the package aeon brings; see model.datasets.aeon_series."""
+
+    problem: str  # BasicMotions, GunPoint, ...
+    labels: tuple[str, ...]  # the classes, in the order of the network's outputs
+    channels: tuple[str, ...]
+    sample_rate_hz: float
+    parts: int  # groups that each of the two files is dealt to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VibrationConfig:
+    """Generated machines; see model.datasets.vibration."""
+
+    seed: int
+    machines: int
+    seconds: float  # of a recording
+    normal_recordings: int  # of each machine; every fault and severity has one
+    severities: tuple[float, ...]  # above 0, up to 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetConfig:
     """Where the recordings come from and who is held out.
 
@@ -90,6 +112,8 @@ class DatasetConfig:
     wav_folder: WavFolderConfig | None = None
     edge_impulse: EdgeImpulseConfig | None = None
     numpy_file: NumpyFileConfig | None = None
+    aeon_series: AeonSeriesConfig | None = None
+    vibration: VibrationConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +175,11 @@ class FeatureConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConfig:
-    """The network's architecture; one entry of the lists for each convolution."""
+    """The network's architecture; one entry of the lists for each convolution.
+
+    An 'autoencoder' is fully connected: `filters` are the units of the layers up to the narrowest,
+    mirrored behind it; kernels and strides are empty, input_pool and segments are 1.
+    """
 
     kind: str  # a key of model.networks.NETWORKS
     input_pool: int  # samples averaged into one before the first convolution
@@ -185,7 +213,7 @@ class TrainConfig:
     learning_rate: float
     weight_decay: float
     label_smoothing: float
-    min_balanced_accuracy: float  # on the validation groups; less stops the run
+    min_balanced_accuracy: float | None = None  # of a classifier on the validation groups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +233,7 @@ class QuantConfig:
     calibration_windows: int
     qat_steps: int  # 0: post-training quantisation only
     qat_learning_rate: float
-    max_drop: float  # of balanced accuracy against float
+    max_drop: float  # of balanced accuracy (anomaly: of AUC) against float
     min_equal_outputs: float  # share of the QAT export's outputs equal to the trained graph's
     max_lsb: int  # largest difference of an output to the trained graph's
 
@@ -221,11 +249,22 @@ class ClassicalConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnomalyConfig:
+    """For the task 'anomaly': what is normal, when there is an alarm; see model.tasks."""
+
+    normal: str  # the one label that the network is trained on
+    quantile: float  # share of normal validation windows that gives no alarm
+    headroom: float  # int8 ranges cover so many times what normal windows have; 1: no more
+    min_auc: float  # on the validation groups; less stops the run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """One task file."""
 
     name: str
     title: str
+    task: str = "classification"  # or 'anomaly'
     dataset: DatasetConfig
     checks: CheckConfig
     features: FeatureConfig
@@ -235,6 +274,7 @@ class Recipe:
     quantisation: QuantConfig
     classical: ClassicalConfig | None = None
     compression: CompressionConfig | None = None
+    anomaly: AnomalyConfig | None = None  # of the task 'anomaly', which needs it
 
     def as_dict(self) -> dict[str, Any]:
         """All settings, for records, without the tables that a recipe leaves out."""
@@ -290,6 +330,7 @@ def _check(recipe: Recipe, where: str) -> None:
             raise ConfigError(f"{where}: features.{key}: every value must be above 0")
     if not all(map(math.isfinite, recipe.features.offset)):
         raise ConfigError(f"{where}: features.offset: every value must be finite")
+    _check_task(recipe, where)
     _check_source(recipe.dataset, where)
     if recipe.compression is not None:
         _check_compression(recipe.compression, where)
@@ -300,6 +341,35 @@ def _check(recipe: Recipe, where: str) -> None:
         raise ConfigError(
             f"{where}: dataset: groups {sorted(both, key=str)} are in val_groups and in "
             "test_groups; a group belongs to one split"
+        )
+
+
+def _check_task(recipe: Recipe, where: str) -> None:
+    """Each task has its own network and its own floor, and no other task's."""
+    if recipe.task not in ("classification", "anomaly"):
+        raise ConfigError(
+            f"{where}: task: unknown task {recipe.task!r}; known: classification, anomaly"
+        )
+    anomaly, floor = recipe.task == "anomaly", recipe.train.min_balanced_accuracy
+    for wrong, expected in (
+        (anomaly != (recipe.network.kind == "autoencoder"), "network.kind 'autoencoder' and task "
+         "'anomaly' belong together"),
+        (anomaly != (recipe.anomaly is not None), "a table [anomaly] for the task 'anomaly' only"),
+        (anomaly == (floor is not None), "train.min_balanced_accuracy for the task "
+         "'classification' only; the floor of 'anomaly' is anomaly.min_auc"),
+        (anomaly and recipe.train.label_smoothing, "train.label_smoothing = 0.0: a reconstruction "
+         "has no labels"),
+    ):  # fmt: skip
+        if wrong:
+            raise ConfigError(f"{where}: task {recipe.task!r}: expected {expected}")
+    if recipe.anomaly and not 1 <= recipe.anomaly.headroom <= 64:
+        raise ConfigError(
+            f"{where}: anomaly.headroom: expected 1 to 64, got {recipe.anomaly.headroom:g}"
+        )
+    if recipe.anomaly and not 0.5 <= recipe.anomaly.quantile < 1:
+        raise ConfigError(
+            f"{where}: anomaly.quantile: expected 0.5 to below 1, got {recipe.anomaly.quantile:g}; "
+            "0.99 lets one normal window in a hundred give an alarm"
         )
 
 
@@ -365,7 +435,7 @@ def _check_source(dataset: DatasetConfig, where: str) -> None:
                 f"{where}: [dataset.{name}] belongs to the source {name!r}, dataset.source is "
                 f"{dataset.source!r}; remove the table or change the source"
             )
-        if table is None:
+        if table is None or name == "vibration":  # checks its own numbers
             continue
         if len(table.labels) < 2 or len(set(table.labels)) < len(table.labels):
             raise ConfigError(

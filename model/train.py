@@ -23,6 +23,7 @@ from model.features.design import recipe_front_end
 from model.features.library import Extractor
 from model.networks import build_network, keras, tf
 from model.recipe import Recipe
+from model.tasks import Task, task_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +60,23 @@ def images(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return x[:, :, None, :]
 
 
-def predict(network: Any, windows: Windows) -> npt.NDArray[np.int64]:
-    """The class of each window."""
-    scores = network(images(windows.x), training=False)
-    result: npt.NDArray[np.int64] = np.asarray(scores).argmax(axis=1)
-    return result
+def respond(network: Any, windows: Windows) -> npt.NDArray[np.float32]:
+    """The network's output for each window, [n, outputs]."""
+    return np.asarray(network(images(windows.x), training=False))
+
+
+def validate(network: Any, val: Windows, task: Task) -> Metrics:
+    """The network's scores on the windows that also gave its judge."""
+    outputs = respond(network, val)
+    return task.judge(val, val.x, outputs, None).metrics(val.x, outputs, val.y)
+
+
+def _loss_function(recipe: Recipe, outputs: int) -> Callable[[Any, Any, Any], Any]:
+    """What training makes small: a function of inputs, labels and outputs [n, outputs]."""
+    if recipe.task == "anomaly":
+        return lambda x, y, out: tf.reduce_mean(tf.square(out - tf.reshape(x, (-1, outputs))))
+    entropy = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.train.label_smoothing)
+    return lambda x, y, out: entropy(tf.one_hot(y, outputs), out)
 
 
 def fit(
@@ -71,6 +84,7 @@ def fit(
     sampler: WindowSampler,
     val: Windows | None,
     recipe: Recipe,
+    task: Task,
     *,
     steps: int,
     learning_rate: float,
@@ -78,16 +92,15 @@ def fit(
 ) -> History:
     """Train `network` in place with AdamW, warm-up and a cosine decay."""
     config = recipe.train
-    classes = network.output_shape[-1]
     optimiser = keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay)
     optimiser.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "min", "max"])
     optimiser.build(network.trainable_variables)
-    loss_function = keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)
+    loss_function = _loss_function(recipe, network.output_shape[-1])
 
     @tf.function  # type: ignore[untyped-decorator]
     def train_step(x: Any, y: Any) -> Any:
         with tf.GradientTape() as tape:
-            loss = loss_function(tf.one_hot(y, classes), network(x, training=True))
+            loss = loss_function(x, y, network(x, training=True))
         gradients = tape.gradient(loss, network.trainable_variables)
         optimiser.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
         return loss
@@ -106,16 +119,18 @@ def fit(
             history.loss.append(float(np.mean(losses)))
             losses.clear()
             if val is not None:
-                score = evaluate(val.y, predict(network, val), classes).balanced_accuracy
+                score = validate(network, val, task).balanced_accuracy
                 history.val_balanced_accuracy.append(score)
         progress(step, losses[-1] if losses else history.loss[-1], score)
     return history
 
 
-def make_sampler(recipe: Recipe, dataset: Dataset, groups: set[int], seed: int) -> WindowSampler:
-    """Augmented batches from the recordings of some groups."""
+def make_sampler(
+    recipe: Recipe, dataset: Dataset, task: Task, groups: set[int], seed: int
+) -> WindowSampler:
+    """Augmented batches from the recordings of some groups that the task trains on."""
     return WindowSampler(
-        [r for r in dataset.recordings if r.group in groups],
+        [r for r in dataset.recordings if r.group in groups and task.trains_on(r.label)],
         Extractor(recipe_front_end(recipe)),
         recipe.augment,
         seed,
@@ -131,6 +146,7 @@ def new_network(recipe: Recipe, dataset: Dataset) -> Any:
 def train_network(
     recipe: Recipe,
     dataset: Dataset,
+    task: Task,
     groups: set[int],
     seed: int,
     progress: Progress,
@@ -141,9 +157,10 @@ def train_network(
     network = new_network(recipe, dataset)
     history = fit(
         network,
-        make_sampler(recipe, dataset, groups, seed),
+        make_sampler(recipe, dataset, task, groups, seed),
         val,
         recipe,
+        task,
         steps=recipe.train.steps,
         learning_rate=recipe.train.learning_rate,
         progress=progress,
@@ -151,13 +168,13 @@ def train_network(
     return network, history
 
 
-def check_floor(recipe: Recipe, score: float) -> None:
+def check_floor(recipe: Recipe, task: Task, metrics: Metrics) -> None:
     """ModelSideError when the validation score is below the recipe's floor."""
-    floor = recipe.train.min_balanced_accuracy
+    (floor, key), score = task.floor(), task.measured(metrics)
     if score < floor:
         raise ModelSideError(
-            f"{recipe.name}: balanced accuracy {score:.3f} on the validation groups, expected at "
-            f"least {floor:.3f} (train.min_balanced_accuracy); train longer or change the network"
+            f"{recipe.name}: {task.measure} {score:.3f} on the validation groups, expected at "
+            f"least {floor:.3f} ({key}); train longer or change the network"
         )
 
 
@@ -190,6 +207,12 @@ def cross_validate(recipe: Recipe, folds: int, repeats: int, progress: Progress)
     by validation inside the training groups; a fold's test groups are used for its score only.
     """
     dataset = load_dataset(recipe.dataset)
+    task = task_of(recipe, dataset.labels)
+    if recipe.task != "classification":
+        raise ConfigError(
+            f"{recipe.name}: cross-validation is for the task 'classification', got "
+            f"{recipe.task!r}, which needs validation groups in every fold; use `make train`"
+        )
     groups = np.array(sorted({r.group for r in dataset.recordings}))
     if not 2 <= folds <= len(groups):
         raise ConfigError(f"CV={folds}: expected 2 to {len(groups)}, the number of groups")
@@ -205,12 +228,13 @@ def cross_validate(recipe: Recipe, folds: int, repeats: int, progress: Progress)
         forest = evaluate_baselines(train_windows, test_windows, classes, recipe.train.seed)
         for seed in range(recipe.train.seed, recipe.train.seed + repeats):
             started = time.monotonic()
-            network, _ = train_network(recipe, dataset, train_groups, seed, progress)
+            network, _ = train_network(recipe, dataset, task, train_groups, seed, progress)
+            outputs = respond(network, test_windows)
             results.append(
                 Score(
                     test_groups=tuple(map(dataset.group_title, sorted(test_groups))),
                     seed=seed,
-                    network=evaluate(test_windows.y, predict(network, test_windows), classes),
+                    network=evaluate(test_windows.y, outputs.argmax(axis=1), classes),
                     random_forest=forest["random forest"],
                     seconds=round(time.monotonic() - started, 1),
                 )

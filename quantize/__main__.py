@@ -117,8 +117,9 @@ def emit(name: str, build: Path, flash_bytes: int | None) -> None:
     labels: list[str] = []
     if recipe is not None:
         from model.datasets import load_dataset
+        from model.tasks import task_of
 
-        labels = list(load_dataset(recipe.dataset).labels)
+        labels = list(task_of(recipe, load_dataset(recipe.dataset).labels).answers)
     manifests = compile_sets(
         path.read_bytes(),
         load_golden(out_dir / "golden.npz"),

@@ -14,6 +14,7 @@ from model.errors import ModelSideError
 from model.features.design import feature_text
 from model.files import write_bytes
 from model.recipe import Recipe, load_recipe
+from model.tasks import task_of
 from quantize.errors import QuantizeError
 from quantize.golden import save_golden
 
@@ -59,10 +60,11 @@ def train_candidate(recipe: Recipe, out_dir: Path) -> None:
     from model import train as training
     from quantize.choose import quantise_recipe
 
-    splits = load_splits(out_dir)
+    splits, dataset = load_splits(out_dir), load_dataset(recipe.dataset)
     network, _ = training.train_network(
         recipe,
-        load_dataset(recipe.dataset),
+        dataset,
+        task_of(recipe, dataset.labels),
         set(splits.train.group.tolist()),
         recipe.train.seed,
         lambda step, loss, score: None,

@@ -14,22 +14,23 @@ import numpy.typing as npt
 
 from model.__main__ import load_splits, training_progress
 from model.datasets import load_dataset
-from model.evaluate import Metrics, evaluate
+from model.evaluate import Metrics
 from model.features import Windows
 from model.features.design import feature_text
 from model.files import write_arrays, write_bytes, write_json
 from model.recipe import Recipe
+from model.tasks import Grid, Judge, Task, task_of
 from quantize.errors import QuantizeError
 from quantize.features import quantised_inputs
 from quantize.golden import Golden, make_golden, save_golden
 from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
 
-RULE = "the higher balanced accuracy on the validation groups; post-training on a tie"
-
 
 def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
     """Write model.tflite, golden.npz, labels.npz and quantize.json; returns the last.
+
+    The task may add a file of its own (model.tasks.Judge.files).
 
     Raises QuantizeError when int8 costs more accuracy than the recipe allows, when the QAT export
     is not the graph that was trained, or when the weights are too large; nothing is written then.
@@ -39,18 +40,20 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
     from quantize.compress import compress
 
     dataset, splits = load_dataset(recipe.dataset), load_splits(out_dir)
+    task = task_of(recipe, dataset.labels)
     training.make_deterministic(recipe.train.seed)
     network = training.load_network(recipe, dataset, out_dir / "float.weights.h5")
     sampler = training.make_sampler(
-        recipe, dataset, set(splits.train.group.tolist()), recipe.train.seed + 1
+        recipe, dataset, task, set(splits.train.group.tolist()), recipe.train.seed + 1
     )
     if recipe.compression is not None:
         with training_progress("compression", recipe.compression.steps) as progress:
-            network = compress(network, sampler, splits.val, recipe, progress)
+            network = compress(network, sampler, splits.val, recipe, task, progress)
     calibration = ptq.representative_windows(
         splits.train, recipe.quantisation.calibration_windows, recipe.train.seed
     )
     features = feature_text(recipe)
+    used, calibration = len(calibration), task.calibration(calibration)
     models = {"ptq": ptq.convert_int8(network, calibration, features)}
     _check_weights(recipe, models["ptq"])
     report = ptq.calibration_report(network, calibration, parse_model(models["ptq"]))
@@ -58,33 +61,38 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
     if steps := recipe.quantisation.qat_steps:
         with training_progress("QAT", steps) as progress:
             quantised = qat.train_quantised(
-                network, calibration, sampler, splits.val, recipe, progress
+                network, calibration, sampler, splits.val, recipe, task, progress
             )
         models["qat"] = ptq.convert_int8(quantised, calibration, features)
         layers = qat.measure_fidelity(quantised, parse_model(models["qat"]), splits.val)
         qat.check_fidelity(layers, recipe)
         fidelity = _fidelity(layers, recipe, len(splits.val.x))
 
-    classes = len(dataset.labels)
-    goldens = {name: golden_of(model, splits.test) for name, model in models.items()}
-    candidates: dict[str, dict[str, Any]] = {}
-    for name, model in models.items():
-        val = golden_of(model, splits.val)
-        scores = {"val": _score(val, splits.val, classes)}
-        scores["test"] = _score(goldens[name], splits.test, classes)
-        candidates[name] = {k: asdict(v) for k, v in scores.items()} | {
-            "sha256": hashlib.sha256(model).hexdigest(),
-            "bytes": len(model),
-        }
-    chosen = max(candidates, key=lambda name: candidates[name]["val"]["balanced_accuracy"])
-    floats = evaluate(splits.val.y, training.predict(network, splits.val), classes)
-    _check_drop(recipe, candidates[chosen]["val"]["balanced_accuracy"], floats)
+    answers = {
+        name: {split: golden_of(model, w) for split, w in splits.items() if split != "train"}
+        for name, model in models.items()
+    }
+    judges = {n: _judge(task, models[n], answers[n]["val"], splits.val) for n in models}
+    scores = {
+        n: {split: _score(judges[n], answers[n][split], w) for split, w in splits.items()
+            if split != "train"}
+        for n in models
+    }  # fmt: skip
+    candidates = {
+        n: {k: asdict(v) for k, v in scores[n].items()}
+        | {"sha256": hashlib.sha256(model).hexdigest(), "bytes": len(model)}
+        for n, model in models.items()
+    }
+    chosen = max(scores, key=lambda name: task.preference(scores[name]["val"]))
+    floats = training.validate(network, splits.val, task)
+    _check_drop(recipe, task, scores[chosen]["val"], floats)
+    golden = answers[chosen]["test"]
     result = {
         "chosen": chosen,
-        "rule": RULE,
+        "rule": task.rule,
         "candidates": candidates,
         "calibration": {
-            "windows": len(calibration),
+            "windows": used,
             "groups": [dataset.group_title(g) for g in sorted(set(splits.train.group.tolist()))],
             "tensors": report,
         },
@@ -93,8 +101,11 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
     }
     write_bytes(out_dir / "model.tflite", models[chosen])
     write_arrays(out_dir / "labels.npz", {"y": splits.test.y})
+    kept = judges[chosen].files(golden.inputs[0], golden.outputs[0], splits.test.y)
+    for name, content in kept.items():
+        write_json(out_dir / name, content)
     write_json(out_dir / "quantize.json", result)
-    save_golden(out_dir / "golden.npz", goldens[chosen])
+    save_golden(out_dir / "golden.npz", golden)
     return result
 
 
@@ -103,17 +114,30 @@ def golden_of(model: bytes, windows: Windows) -> Golden:
     return make_golden(model, [quantised_inputs(parse_model(model), windows)])
 
 
-def _score(golden: Golden, windows: Windows, classes: int) -> Metrics:
-    predicted = golden.outputs[0].reshape(len(golden), -1).argmax(axis=1)
-    return evaluate(windows.y, predicted, classes)
+def _judge(task: Task, model: bytes, golden: Golden, windows: Windows) -> Judge:
+    graph = parse_model(model)
+    source, sink = (graph.tensors[i].quant for i in (graph.inputs[0], graph.outputs[0]))
+    if source is None or sink is None:
+        raise QuantizeError("the model's input or output is not quantised")
+    grid = Grid(
+        scale_in=source.scale[0],
+        zero_in=source.zero_point[0],
+        scale_out=sink.scale[0],
+        zero_out=sink.zero_point[0],
+    )
+    return task.judge(windows, golden.inputs[0], golden.outputs[0], grid)
 
 
-def _check_drop(recipe: Recipe, score: float, floats: Metrics) -> None:
-    drop = floats.balanced_accuracy - score
-    if drop > recipe.quantisation.max_drop:
+def _score(judge: Judge, golden: Golden, windows: Windows) -> Metrics:
+    return judge.metrics(golden.inputs[0], golden.outputs[0], windows.y)
+
+
+def _check_drop(recipe: Recipe, task: Task, metrics: Metrics, floats: Metrics) -> None:
+    score, reference = task.measured(metrics), task.measured(floats)
+    if reference - score > recipe.quantisation.max_drop:
         raise QuantizeError(
-            f"{recipe.name}: int8 has {score:.3f} balanced accuracy on the validation groups, "
-            f"float {floats.balanced_accuracy:.3f}; expected a drop of at most "
+            f"{recipe.name}: int8 has {score:.3f} {task.measure} on the validation groups, "
+            f"float {reference:.3f}; expected a drop of at most "
             f"{recipe.quantisation.max_drop:g}; calibrate on more windows or train QAT longer"
         )
 

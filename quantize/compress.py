@@ -15,6 +15,7 @@ from model.augment import WindowSampler
 from model.features import Windows
 from model.networks import keras
 from model.recipe import CompressionConfig, Recipe
+from model.tasks import Task
 from model.train import Progress, fit
 from quantize.errors import QuantizeError
 
@@ -22,7 +23,12 @@ import tensorflow_model_optimization as tfmot  # isort: skip
 
 
 def compress(
-    network: Any, sampler: WindowSampler, val: Windows, recipe: Recipe, progress: Progress
+    network: Any,
+    sampler: WindowSampler,
+    val: Windows,
+    recipe: Recipe,
+    task: Task,
+    progress: Progress,
 ) -> Any:
     """`network` pruned, then clustered, each fine-tuned for compression.steps; itself left alone.
 
@@ -31,9 +37,9 @@ def compress(
     config = recipe.compression
     assert config is not None
     if config.sparsity:
-        network = _pruned(network, sampler, val, recipe, progress)
+        network = _pruned(network, sampler, val, recipe, task, progress)
     if config.clusters:
-        network = _clustered(network, sampler, val, recipe, progress)
+        network = _clustered(network, sampler, val, recipe, task, progress)
     _check(network, config, recipe.name)
     return network
 
@@ -48,7 +54,12 @@ def preserving_scheme(config: CompressionConfig) -> Any:
 
 
 def _pruned(
-    network: Any, sampler: WindowSampler, val: Windows, recipe: Recipe, progress: Progress
+    network: Any,
+    sampler: WindowSampler,
+    val: Windows,
+    recipe: Recipe,
+    task: Task,
+    progress: Progress,
 ) -> Any:
     config = recipe.compression
     assert config is not None
@@ -66,7 +77,7 @@ def _pruned(
         progress(step, loss, score)
 
     advance(0, 0.0, None)
-    _tune(wrapped, sampler, val, recipe, advance)
+    _tune(wrapped, sampler, val, recipe, task, advance)
     for layer in wrapped.layers:
         if hasattr(layer, "pruning_obj"):
             layer.pruning_obj.weight_mask_op()
@@ -74,7 +85,12 @@ def _pruned(
 
 
 def _clustered(
-    network: Any, sampler: WindowSampler, val: Windows, recipe: Recipe, progress: Progress
+    network: Any,
+    sampler: WindowSampler,
+    val: Windows,
+    recipe: Recipe,
+    task: Task,
+    progress: Progress,
 ) -> Any:
     config = recipe.compression
     assert config is not None
@@ -84,12 +100,17 @@ def _clustered(
         cluster_centroids_init=tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS,
         preserve_sparsity=config.sparsity > 0,
     )
-    _tune(wrapped, sampler, val, recipe, progress)
+    _tune(wrapped, sampler, val, recipe, task, progress)
     return _with_weights(network, tfmot.clustering.keras.strip_clustering(wrapped))
 
 
 def _tune(
-    network: Any, sampler: WindowSampler, val: Windows, recipe: Recipe, progress: Progress
+    network: Any,
+    sampler: WindowSampler,
+    val: Windows,
+    recipe: Recipe,
+    task: Task,
+    progress: Progress,
 ) -> None:
     assert recipe.compression is not None
     fit(
@@ -97,6 +118,7 @@ def _tune(
         sampler,
         val,
         recipe,
+        task,
         steps=recipe.compression.steps,
         learning_rate=recipe.compression.learning_rate,
         progress=progress,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from model.augment import WindowSampler
 from model.features import Windows
 from model.recipe import Recipe
+from model.tasks import Task
 from model.train import Progress, fit, images
 from quantize.compress import preserving_scheme
 from quantize.errors import QuantizeError
@@ -39,6 +40,7 @@ def train_quantised(
     sampler: WindowSampler,
     val: Windows,
     recipe: Recipe,
+    task: Task,
     progress: Progress,
 ) -> Any:
     """A fake-quantised copy of `network`, fine-tuned; `network` itself is left alone.
@@ -59,6 +61,7 @@ def train_quantised(
         sampler,
         val,
         recipe,
+        task,
         steps=recipe.quantisation.qat_steps,
         learning_rate=recipe.quantisation.qat_learning_rate,
         progress=progress,

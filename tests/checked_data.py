@@ -15,6 +15,7 @@ from model.features import split_windows
 from model.features.design import recipe_front_end
 from model.features.library import Extractor
 from model.recipe import DatasetConfig, Recipe, load_recipe
+from model.tasks import task_of
 
 MOTION = load_recipe("motion")
 SPLIT = dataclasses.replace(MOTION.dataset, val_groups=(0, 1), test_groups=(2, 3))
@@ -58,7 +59,7 @@ def run_checks(
     results = check_schema(dataset, recipe.checks)
     if usable(results):
         splits = split_windows(dataset, split, Extractor(recipe_front_end(recipe)))
-        results += check_recordings(dataset, splits, recipe)
+        results += check_recordings(dataset, splits, recipe, task_of(recipe, dataset.labels))
     return results
 
 

@@ -36,6 +36,7 @@ QUICK = dataclasses.replace(
         calibration_windows=70,
         max_drop=0.05,
         min_equal_outputs=0.5,
+        max_lsb=24,
     ),
 )
 

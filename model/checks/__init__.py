@@ -21,6 +21,7 @@ from model.checks.base import (
 from model.datasets.base import Dataset
 from model.features import Splits
 from model.recipe import CheckConfig, Recipe
+from model.tasks import Task
 
 SEVERITIES = {
     "channels and units": ERROR,
@@ -58,7 +59,9 @@ def usable(results: list[CheckResult]) -> bool:
     return len(results) > 1 and not results[1].problems
 
 
-def check_recordings(dataset: Dataset, splits: Splits, recipe: Recipe) -> list[CheckResult]:
+def check_recordings(
+    dataset: Dataset, splits: Splits, recipe: Recipe, task: Task
+) -> list[CheckResult]:
     """All other checks, in the order in which their failures are most useful to read."""
     config = recipe.checks
     checks: dict[str, Callable[[], Finding]] = {
@@ -71,7 +74,7 @@ def check_recordings(dataset: Dataset, splits: Splits, recipe: Recipe) -> list[C
         "duplicates": lambda: similar.duplicates(dataset, splits),
         "leaks between splits": lambda: similar.leaks(dataset, splits),
         "near-duplicates": lambda: similar.near_duplicates(dataset, splits, recipe),
-        "classes": lambda: similar.classes(dataset, splits),
+        "classes": lambda: similar.classes(dataset, splits, task),
         "class balance": lambda: similar.balance(splits, config),
         "label doubts": lambda: labels.label_doubts(dataset, recipe),
     }

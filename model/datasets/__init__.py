@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from model.datasets import (
+    aeon_series,
     csv_folder,
     edge_impulse,
     numpy_file,
     seglearn_watch,
     sklearn_digits,
+    vibration,
     wav_folder,
 )
 from model.datasets.base import Dataset
@@ -17,11 +19,13 @@ from model.errors import ConfigError
 from model.recipe import DatasetConfig
 
 SOURCES: dict[str, Callable[[DatasetConfig], Dataset]] = {
+    "aeon_series": aeon_series.load,
     "csv_folder": csv_folder.load,
     "edge_impulse": edge_impulse.load,
     "numpy_file": numpy_file.load,
     "seglearn_watch": seglearn_watch.load,
     "sklearn_digits": sklearn_digits.load,
+    "vibration": vibration.load,
     "wav_folder": wav_folder.load,
 }
 
