@@ -362,14 +362,10 @@ def _check_task(recipe: Recipe, where: str) -> None:
     ):  # fmt: skip
         if wrong:
             raise ConfigError(f"{where}: task {recipe.task!r}: expected {expected}")
-    if recipe.anomaly and not 1 <= recipe.anomaly.headroom <= 64:
+    if (own := recipe.anomaly) and not (0.5 <= own.quantile < 1 <= own.headroom <= 64):
         raise ConfigError(
-            f"{where}: anomaly.headroom: expected 1 to 64, got {recipe.anomaly.headroom:g}"
-        )
-    if recipe.anomaly and not 0.5 <= recipe.anomaly.quantile < 1:
-        raise ConfigError(
-            f"{where}: anomaly.quantile: expected 0.5 to below 1, got {recipe.anomaly.quantile:g}; "
-            "0.99 lets one normal window in a hundred give an alarm"
+            f"{where}: anomaly: expected a quantile of 0.5 to below 1 and headroom of 1 to 64, got "
+            f"{own.quantile:g} and {own.headroom:g}"
         )
 
 
