@@ -18,6 +18,7 @@ from host_tools import protocol
 from host_tools.errors import DeviceError, UsageError
 from host_tools.protocol import (
     Damage,
+    DriftCounts,
     Event,
     Frame,
     Hello,
@@ -317,6 +318,11 @@ class Device:
         self._written = False
         reply = self._line.exchange([_Request(type=MessageType.SELFTEST)])[0]
         return self._parse(protocol.parse_selftest, reply)
+
+    def drift(self, *, reset: bool = False) -> DriftCounts:
+        """Read what the firmware has counted of its inputs; with `reset` forget it, then read."""
+        request = _Request(type=MessageType.DRIFT, payload=protocol.u32_payload(int(reset)))
+        return self._parse(protocol.parse_drift, self._line.exchange([request])[0])
 
     def profile(self) -> list[int]:
         """Run the model on the written inputs; returns the cost of each step in counts."""

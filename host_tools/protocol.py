@@ -40,6 +40,7 @@ class MessageType(enum.IntEnum):
     RESET = 0x09
     SAMPLES = 0x0A
     RECORD = 0x0C
+    DRIFT = 0x0D
     ERROR = 0xFF  # a reply only: something arrived that cannot be attributed to a request
 
 
@@ -139,6 +140,16 @@ class Selftest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DriftCounts:
+    """Windows that the device has counted since its start or the last reset of the counts."""
+
+    profile: int  # stands for what the bins mean
+    windows: int
+    bins: tuple[tuple[int, ...], ...]  # [tests][bins]
+    classes: tuple[int, ...]  # windows by the class that the model named
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inference:
     """What completed one network input of a stream of samples."""
 
@@ -179,6 +190,7 @@ Event = Frame | TextLine | Damage
 
 _HELLO = struct.Struct("<12I32s32s32s16s16s")
 _SELFTEST = struct.Struct("<6I")
+_DRIFT = struct.Struct("<I4H")
 _RANGE = struct.Struct("<B3xII")
 _OFFSET = struct.Struct("<B3xI")
 _PAIR = struct.Struct("<II")
@@ -218,7 +230,7 @@ def samples_payload(first: int, mode: Mode, samples: bytes) -> bytes:
 
 
 def u32_payload(value: int) -> bytes:
-    """RUN_TO (step)."""
+    """RUN_TO (step) and DRIFT (1 to forget the counts first, else 0)."""
     return _U32.pack(value)
 
 
@@ -242,6 +254,25 @@ def parse_selftest(payload: bytes) -> Selftest:
         expected=expected,
         got=got,
     )
+
+
+def parse_drift(payload: bytes) -> DriftCounts:
+    """Return a DRIFT reply as values; ValueError when its length or its sums are wrong."""
+    if len(payload) < _DRIFT.size:
+        raise ValueError(f"a DRIFT reply has at least {_DRIFT.size} bytes, this one {len(payload)}")
+    profile, windows, tests, bins, classes = _DRIFT.unpack_from(payload)
+    expected = _DRIFT.size + 2 * (tests * bins + classes)
+    if len(payload) != expected:
+        raise ValueError(
+            f"DRIFT announces {tests} tests of {bins} bins and {classes} classes, which takes "
+            f"{expected} bytes; it has {len(payload)}"
+        )
+    counts = struct.unpack_from(f"<{tests * bins + classes}H", payload, _DRIFT.size)
+    rows = tuple(counts[test * bins : (test + 1) * bins] for test in range(tests))
+    seen = counts[tests * bins :]
+    if any(sum(row) != windows for row in (*rows, seen)):
+        raise ValueError(f"DRIFT counts {windows} windows, which its bins do not add up to")
+    return DriftCounts(profile=profile, windows=windows, bins=rows, classes=seen)
 
 
 def parse_inferences(payload: bytes, output_bytes: int) -> list[Inference]:

@@ -1,4 +1,4 @@
-"""python -m quantize inspect|run|golden|emit|classical|candidates"""
+"""python -m quantize inspect|run|profile|golden|emit|classical|candidates"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.table import Table
 
 from model import tracking
 from model.errors import ModelSideError
-from model.files import write_bytes
+from model.files import write_bytes, write_text
 from model.recipe import load_recipe, recipe_names
 from quantize.candidate import serve
 from quantize.errors import ModelError, QuantizeError
@@ -34,6 +34,8 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--json", action="store_true")
     run = commands.add_parser("run", help="quantise a trained recipe, both ways")
     run.add_argument("recipe", help="a recipe's name, or the path of a .toml file")
+    profile = commands.add_parser("profile", help="what the network sees on the recipe's data")
+    profile.add_argument("recipe", help="a recipe's name, or the path of a .toml file")
     golden = commands.add_parser("golden", help="take over a .tflite made elsewhere")
     golden.add_argument("model", type=Path)
     golden.add_argument("--name", help="folder in build/; default: the file's name")
@@ -42,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     emit = commands.add_parser("emit", help="write C, the TFLite Micro array and the manifest")
     emit.add_argument("name", help="recipe (or path of a .toml file) or model name")
     emit.add_argument("--flash", type=int, metavar="BYTES", help="what the constants may take")
-    for sub in (run, emit):
+    for sub in (run, profile, emit):
         sub.add_argument("--build", type=Path, help=f"folder of results; default: {BUILD}")
     classical = commands.add_parser("classical", help="a model without a network, for its firmware")
     classical.add_argument("recipe")
@@ -86,6 +88,20 @@ def run(recipe_name: str, build: Path) -> None:
     tracking.record(build / recipe.name)
 
 
+def profile(recipe_name: str, build: Path) -> None:
+    """Write the profile that drift is measured against."""
+    from quantize.drift import make_profile
+
+    recipe = load_recipe(recipe_name)
+    made = make_profile(recipe, build / recipe.name)
+    windows = sum(len(recording.codes) for recording in made.recordings)
+    groups = len({recording.group for recording in made.recordings})
+    print(
+        f"{recipe.name}: profile of {windows} windows of {groups} groups, {len(made.plan.tests)} "
+        f"tests: {', '.join(made.plan.tests)}"
+    )
+
+
 def golden(path: Path, name: str | None, cases: int, inputs: Path | None) -> None:
     """Check a model made elsewhere, and ask TFLite Micro for its answers.
 
@@ -115,11 +131,14 @@ def emit(name: str, build: Path, flash_bytes: int | None) -> None:
     if not path.exists():
         raise ModelError(f"{path}: no model; run `make quantise RECIPE={name}` first")
     labels: list[str] = []
+    drift: dict[str, str] = {}
     if recipe is not None:
         from model.datasets import load_dataset
         from model.tasks import task_of
+        from quantize.drift import emit_drift, load_profile
 
         labels = list(task_of(recipe, load_dataset(recipe.dataset).labels).answers)
+        drift = emit_drift(load_profile(out_dir / "profile.json"), name)
     manifests = compile_sets(
         path.read_bytes(),
         load_golden(out_dir / "golden.npz"),
@@ -131,6 +150,8 @@ def emit(name: str, build: Path, flash_bytes: int | None) -> None:
         recipe=recipe,
     )
     for kernels, manifest in manifests.items():
+        for file, text in drift.items():
+            write_text(out_dir / "gen" / kernels / file, text)
         print(
             f"{name}, kernels {kernels}: {manifest['macs']} MACs, {manifest['weight_bytes']} bytes "
             f"of constants, arena {manifest['arena_bytes']} bytes (no plan is below "
@@ -169,6 +190,8 @@ def main(arguments: list[str] | None = None) -> int:
             run(args.recipe, args.build or BUILD)
         elif args.command == "candidates":
             serve(sys.stdin, sys.stdout)
+        elif args.command == "profile":
+            profile(args.recipe, args.build or BUILD)
         elif args.command == "golden":
             golden(args.model, args.name, args.cases, args.inputs)
         elif args.command == "classical":

@@ -152,6 +152,7 @@ def test_what_does_not_fit_is_not_encoded(frame: Frame) -> None:
         protocol.encode(frame)
 
 
+DRIFT_REPLY = struct.pack("<I4H6H", 0x12345678, 3, 1, 4, 2, 0, 2, 1, 0, 1, 2)
 SENSOR = Sensor(
     rate_millihertz=119000,
     channels=(
@@ -213,6 +214,8 @@ EXAMPLES: dict[str, tuple[int, int, int, bytes]] = {
         0,
         struct.pack("<2I2h", 5, TakeState.ENDED, 1, -2),
     ),
+    "request: sequence 10, keep the counts": (0x0D, 10, 0, protocol.u32_payload(0)),
+    "reply: 3 windows, bins 0 2 1 0, classes 1 2": (0x8D, 10, 0, DRIFT_REPLY),
     "reply: BAD_CRC": (0xFF, 0, 2, b""),
 }
 
@@ -334,6 +337,26 @@ def test_hello_with_a_zero_counter_scale_is_refused() -> None:
     payload[40:44] = bytes(4)
     with pytest.raises(ValueError, match="counter"):
         protocol.parse_hello(bytes(payload))
+
+
+def test_drift_counts_parse() -> None:
+    counts = protocol.parse_drift(DRIFT_REPLY)
+    assert (counts.profile, counts.windows) == (0x12345678, 3)
+    assert (counts.bins, counts.classes) == (((0, 2, 1, 0),), (1, 2))
+
+
+@pytest.mark.parametrize("size", [0, 11, 12, len(DRIFT_REPLY) - 2, len(DRIFT_REPLY) + 2])
+def test_drift_counts_of_a_wrong_length_are_refused(size: int) -> None:
+    with pytest.raises(ValueError, match="DRIFT"):
+        protocol.parse_drift((DRIFT_REPLY + bytes(2))[:size])
+
+
+@pytest.mark.parametrize("at", range(12, len(DRIFT_REPLY), 2))
+def test_drift_counts_that_do_not_add_up_are_refused(at: int) -> None:
+    damaged = bytearray(DRIFT_REPLY)
+    damaged[at] += 1
+    with pytest.raises(ValueError, match="add up"):
+        protocol.parse_drift(bytes(damaged))
 
 
 def header_numbers(prefix: str) -> dict[str, int]:

@@ -6,6 +6,14 @@
 #include "app_text.h"
 #include "link_frame.h"
 
+/* The code of a recipe brings a profile of what its model sees, and what counts against it. */
+#if __has_include("drift.h")
+#include "drift.h"
+#define APP_DRIFT 1
+#else
+#define APP_DRIFT 0
+#endif
+
 /* The large parts come last: compilers reach what is near the start with shorter instructions. */
 typedef struct {
     link_selftest_t selftest;      /* the last result */
@@ -19,6 +27,9 @@ typedef struct {
     } payload;                   /* of the reply being made */
     uint8_t wire[LINK_MAX_WIRE]; /* the reply as it is sent */
     uint8_t input[512];          /* as it came from the board */
+#if APP_DRIFT
+    drift_t drift; /* counts since the start or the last reset of them */
+#endif
     app_model_t model;
 } app_t;
 
@@ -38,6 +49,10 @@ void app_command(app_t *app, const char *line);
 /* Who we are, in two parts: known before, and only after a self-test. */
 void app_print_identity(app_t *app);
 void app_print_results(app_t *app);
+
+/* Run on the written inputs, as app_model_invoke does, and count what the model saw. Self-tests and
+ * benchmarks go past this. */
+link_status_t app_infer(app_t *app, uint32_t *ticks);
 
 /* Run all golden vectors and keep the result in app->selftest. */
 void app_selftest(app_t *app);

@@ -73,11 +73,25 @@ static link_status_t on_write_input(app_t *app, const link_frame_t *request, lin
                            request->length - (uint32_t)sizeof(where));
 }
 
+link_status_t app_infer(app_t *app, uint32_t *ticks)
+{
+#if APP_DRIFT
+    drift_look(&app->drift, (const int8_t *)&app->model.arena[model_inputs[0].offset]);
+#endif
+    const link_status_t status = app_model_invoke(&app->model, ticks);
+#if APP_DRIFT
+    if (status == LINK_STATUS_OK) {
+        drift_count(&app->drift, (const int8_t *)&app->model.arena[model_outputs[0].offset]);
+    }
+#endif
+    return status;
+}
+
 static link_status_t on_invoke(app_t *app, const link_frame_t *request, link_frame_t *reply)
 {
     (void)request;
     reply->length = sizeof(uint32_t);
-    return app_model_invoke(&app->model, app->payload.words);
+    return app_infer(app, app->payload.words);
 }
 
 static link_status_t on_read_output(app_t *app, const link_frame_t *request, link_frame_t *reply)
@@ -160,6 +174,33 @@ static link_status_t not_linked(app_t *app, const link_frame_t *request, link_fr
 }
 __attribute__((weak, alias("not_linked"))) app_handler_t app_on_samples;
 __attribute__((weak, alias("not_linked"))) app_handler_t app_on_record;
+#if APP_DRIFT
+_Static_assert(sizeof(link_drift_t) + sizeof(((app_t *)0)->drift.counts) <= LINK_MAX_PAYLOAD,
+               "too many tests for one DRIFT");
+
+static link_status_t on_drift(app_t *app, const link_frame_t *request, link_frame_t *reply)
+{
+    uint32_t reset;
+    memcpy(&reset, request->payload, sizeof(reset));
+    if (reset > 1) {
+        return LINK_STATUS_BAD_ARGUMENT;
+    }
+    if (reset == 1) {
+        memset(&app->drift, 0, sizeof(app->drift));
+    }
+    const link_drift_t head = {
+        .profile = DRIFT_PROFILE,
+        .windows = app->drift.windows,
+        .tests = DRIFT_TESTS,
+        .bins = DRIFT_BINS,
+        .classes = DRIFT_CLASSES,
+    };
+    memcpy(app->payload.bytes, &head, sizeof(head));
+    memcpy(&app->payload.bytes[sizeof(head)], app->drift.counts, sizeof(app->drift.counts));
+    reply->length = sizeof(head) + sizeof(app->drift.counts);
+    return LINK_STATUS_OK;
+}
+#endif
 
 typedef struct {
     uint8_t type;
@@ -182,6 +223,9 @@ static link_status_t serve(app_t *app, const link_frame_t *request, link_frame_t
         {LINK_RESET, 0, 0, on_reset},
         {LINK_SAMPLES, sizeof(link_samples_t) + 2, LINK_MAX_PAYLOAD, app_on_samples},
         {LINK_RECORD, sizeof(link_record_t), sizeof(link_record_t), app_on_record},
+#if APP_DRIFT
+        {LINK_DRIFT, sizeof(uint32_t), sizeof(uint32_t), on_drift},
+#endif
     };
     for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
         const message_t *message = &messages[i];

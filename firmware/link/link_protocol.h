@@ -35,6 +35,7 @@ typedef enum {
     LINK_RESET = 0x09,       /* nothing */
     LINK_SAMPLES = 0x0A,     /* link_samples_t, then int16 samples [n, channels] */
     LINK_RECORD = 0x0C,      /* link_record_t */
+    LINK_DRIFT = 0x0D,       /* u32: 1 to forget the counts first, else 0 */
     LINK_ERROR = 0xFF,       /* a reply only: what arrived belongs to no request */
 } link_type_t;
 
@@ -160,5 +161,14 @@ typedef struct {
     uint32_t state; /* bits: 1 overrun, 2 ended, 4 failed */
 } link_take_t;
 _Static_assert(sizeof(link_take_t) == 8, "wire struct");
+/* DRIFT: followed by u16 counts [tests][bins], then u16 counts [classes]. */
+typedef struct {
+    uint32_t profile; /* stands for what the bins mean */
+    uint16_t windows; /* counted; 65535 = counting has stopped */
+    uint16_t tests;
+    uint16_t bins;
+    uint16_t classes;
+} link_drift_t;
+_Static_assert(sizeof(link_drift_t) == 12, "wire struct");
 
 #endif
