@@ -45,7 +45,7 @@ FIRMWARE_CODE := $(shell find firmware boards -type f -not -name '*.md' -not -pa
 	platformio.ini host_tools/build.py host_tools/board.py host_tools/elf.py
 LINK_CODE := $(wildcard host_tools/*.py host_tools/emulators/*.py)
 
-.PHONY: help setup doctor check train quantise emit inspect build parity features bench selftest record classical report readme demo search bench-all bench-record bench-models emulate flash monitor \
+.PHONY: help setup doctor check train quantise emit inspect build parity features bench selftest drift record classical report readme demo search bench-all bench-record bench-models emulate flash monitor \
 	runs runs-ui whois reproduce \
 	test test-all lint format clean lock
 
@@ -91,7 +91,10 @@ endif
 $(OUT)/budget: always
 	@mkdir -p $(OUT); echo "$(FLASH)" | cmp -s - $@ || echo "$(FLASH)" >$@
 
-$(OUT)/gen/ref/manifest.json: $(OUT)/golden.npz $(OUT)/budget $(QUANT_CODE)
+$(OUT)/profile.json: $(OUT)/golden.npz quantize/drift.py
+	$(PY) -m quantize profile $(RECIPE)
+
+$(OUT)/gen/ref/manifest.json: $(OUT)/golden.npz $(if $(MODEL),,$(OUT)/profile.json) $(OUT)/budget $(QUANT_CODE)
 	$(UNTRACKED) $(PY) -m quantize emit $(NAME) $(if $(FLASH),--flash $(FLASH))
 
 check: | .venv/ready ## check the data of RECIPE
@@ -142,6 +145,10 @@ bench: $(OUT)/$(BOARD)/firmware.elf ## count instructions, per layer, and sizes 
 SELFTEST_BOARD := $(BOARD:%-selftest=%)-selftest
 selftest: $(OUT)/$(SELFTEST_BOARD)/firmware.elf ## compare BOARD's kernels with the reference kernels, on the device (PORT=)
 	$(PY) -m host_tools selftest $(NAME) $(SELFTEST_BOARD) $(RUN_OPTIONS)
+
+drift: $(OUT)/$(BOARD)/firmware.elf ## compare what BOARD has counted of its inputs with RECIPE's profile (PORT=, CASES=, CHANGE=, RESET=1)
+	$(PY) -m host_tools drift $(NAME) $(BOARD) $(RUN_OPTIONS) $(if $(CASES),--cases $(CASES)) \
+		$(if $(CHANGE),--change '$(CHANGE)') $(if $(RESET),--reset)
 
 # Without BOARD on two emulated boards.
 ifneq ($(and $(MODEL),$(filter classical,$(MAKECMDGOALS))),)

@@ -1,4 +1,4 @@
-"""python -m host_tools doctor|build|run|parity|bench|bench-all|selftest|flash|monitor|report|..."""
+"""python -m host_tools doctor|build|run|parity|bench|bench-all|selftest|drift|flash|report|..."""
 
 from __future__ import annotations
 
@@ -57,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
         ("parity", "compare a board's outputs with TFLite Micro"),
         ("bench", "count a board's work and memory"),
         ("selftest", "compare a board's kernels with the reference kernels, on the board"),
+        ("drift", "compare what a board has counted of its inputs with the recipe's profile"),
+        ("drift-study", "measure false alarms, and after how many windows changes are caught"),
         ("run", "run a board's firmware in its emulator, from this terminal"),
         ("features", "compare a board's front end with the host's, stage by stage"),
         ("record", "record labelled samples from a board's sensor"),
@@ -64,21 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         sub = commands.add_parser(name, help=text)
         sub.add_argument("name", help="recipe or model name: the folder in build/")
-        sub.add_argument("board")
-        if name in {"parity", "bench", "selftest", "run", "features", "record"}:
-            sub.add_argument("--emulator")
-        if name != "build":
-            sub.add_argument("--port")
-        if name in {"parity", "features"}:
-            sub.add_argument("--cases", type=int, help="how many golden cases; default: all")
-        if name == "parity":
-            sub.add_argument("--tap", action="store_true", help="name the first layer that differs")
-        if name == "record":
-            _add_take(sub)
-        if name == "flash":
-            sub.add_argument("--link-port", help="serial port of the link, where it is another one")
-        if name in {"build", "flash"}:
-            sub.add_argument("--framework", default="bare", help="bare (default) or arduino")
+        _board_options(sub, name)
     _add_experiments(commands)
     suite = commands.add_parser("bench-all", help="benchmark many models on many boards")
     suite.add_argument("folders", nargs="*", type=Path, help="folders with .tflite files")
@@ -100,6 +88,35 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("board")
         sub.add_argument("--port")
     return parser
+
+
+def _board_options(sub: argparse.ArgumentParser, name: str) -> None:
+    if name == "drift-study":
+        sub.add_argument("board", nargs="?", default="native", help="default: native")
+    else:
+        sub.add_argument("board")
+    if name in {"parity", "bench", "selftest", "run", "features", "record", "drift", "drift-study"}:
+        sub.add_argument("--emulator")
+    if name not in {"build", "drift-study"}:
+        sub.add_argument("--port")
+    if name == "drift":
+        _drift_options(sub)
+    if name in {"parity", "features"}:
+        sub.add_argument("--cases", type=int, help="how many golden cases; default: all")
+    if name == "record":
+        _add_take(sub)
+    if name == "parity":
+        sub.add_argument("--tap", action="store_true", help="name the first layer that differs")
+    if name == "flash":
+        sub.add_argument("--link-port", help="serial port of the link, where it is another one")
+    if name in {"build", "flash"}:
+        sub.add_argument("--framework", default="bare", help="bare (default) or arduino")
+
+
+def _drift_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cases", type=int, help="windows fed to an emulated board; default 256")
+    parser.add_argument("--change", help="made to these windows, such as 'rotation 90 z'")
+    parser.add_argument("--reset", action="store_true", help="forget the counts after reading")
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -171,6 +188,10 @@ def _board_command(args: argparse.Namespace, out_dir: Path, board: Board) -> int
         return _features(args, out_dir, board)
     if args.command == "record":
         return _record(args, out_dir, board)
+    if args.command == "drift":
+        return _drift(args, out_dir, board)
+    if args.command == "drift-study":
+        return _drift_study(args, out_dir, board)
     if args.command == "search":
         return _search(args, out_dir, board)
     if args.command == "run":
@@ -311,6 +332,27 @@ def _selftest(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
     equal, told = compare_kernels(out_dir, board, target)
     print(f"{board.id} on {target.name}, {board.kernels} against ref: {told}")
     return 0 if equal else 1
+
+
+def _drift(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
+    from host_tools.drift import DEFAULT_WINDOWS, print_verdict, run_drift
+    from host_tools.drift_data import NONE
+    from host_tools.parity import choose_target
+
+    target = choose_target(board, args.emulator, args.port)
+    windows = DEFAULT_WINDOWS if args.cases is None else args.cases
+    change = args.change or NONE
+    verdict = run_drift(out_dir, board, target, windows=windows, change=change, reset=args.reset)
+    print_verdict(verdict, f"{board.id} on {target.name}")
+    return 1 if verdict.alarm else 0
+
+
+def _drift_study(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
+    from host_tools.drift_study import print_study, run_study
+    from host_tools.parity import choose_target
+
+    print_study(run_study(out_dir, board, choose_target(board, args.emulator, None)))
+    return 0
 
 
 def _features(args: argparse.Namespace, out_dir: Path, board: Board) -> int:

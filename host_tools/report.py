@@ -66,6 +66,8 @@ def collect(out_dir: Path) -> JsonObject:
         "quantize": _read(out_dir / "quantize.json"),
         "classical": _read(out_dir / "classical.json"),
         "anomaly": _read(out_dir / "anomaly.json"),
+        "drift": _read(out_dir / "drift.json"),
+        "drift_study": _read(out_dir / "drift_study.json"),
         "manifest": _read(load_board(MAIN_BOARD).gen_dir(out_dir) / "manifest.json"),
         "golden_cases": _golden_cases(out_dir / "golden.npz"),
         "boards": _boards(out_dir),
@@ -93,6 +95,10 @@ def collect(out_dir: Path) -> JsonObject:
         folds, manifest = content["cross_validation"], content["manifest"]
         if folds and (manifest is None or folds["settings"] != manifest["settings"]):
             content["cross_validation"] = None  # of other settings than this run's
+        for part in ("drift", "drift_study"):
+            told = content[part]
+            if told and (manifest is None or told["model_sha256"] != manifest["model_sha256"]):
+                content[part] = None  # of another model
         content["verdict"] = _verdict(content["boards"])
         content["ladder"] = _ladder(content)
     except (KeyError, IndexError, TypeError) as error:

@@ -135,10 +135,12 @@ def emit(name: str, build: Path, flash_bytes: int | None) -> None:
     if recipe is not None:
         from model.datasets import load_dataset
         from model.tasks import task_of
-        from quantize.drift import emit_drift, load_profile
 
         labels = list(task_of(recipe, load_dataset(recipe.dataset).labels).answers)
-        drift = emit_drift(load_profile(out_dir / "profile.json"), name)
+    if recipe is not None and (out_dir / "dataset.json").exists():
+        from quantize.drift import emit_drift, load_profile
+
+        drift = emit_drift(load_profile(out_dir / "profile.json"), path.read_bytes(), name)
     manifests = compile_sets(
         path.read_bytes(),
         load_golden(out_dir / "golden.npz"),

@@ -25,11 +25,13 @@ from model import __version__
 from model.datasets import load_dataset
 from model.datasets.base import Dataset, Recording
 from model.features import make_windows
+from model.features.design import recipe_front_end
+from model.features.library import Extractor
 from model.files import write_json
 from model.recipe import Recipe
-from quantize.choose import quantised_inputs
 from quantize.emit_c import render, safe_name
 from quantize.errors import ModelError
+from quantize.features import quantised_inputs
 from quantize.tflite.graph import Graph
 from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
@@ -129,7 +131,7 @@ def make_plan(
     offsets = tuple(k * stride // count for k in range(count))
     titled = len(dataset.channels) == stride
     channels = tuple(dataset.channels[k] if titled else f"input {k}" for k in offsets)
-    inertial = recipe.augment.kind == "inertial" and stride == 6
+    inertial = recipe.augment.kind == "inertial" and recipe.features.kind == "raw" and stride == 6
     scored = output.elements == len(dataset.labels) <= MAX_CLASSES
     plan = DriftPlan(
         samples=min(tensor.elements // stride, MAX_SAMPLES),
@@ -153,8 +155,8 @@ def make_plan(
 def recording_inputs(dataset: Dataset, recipe: Recipe, model: bytes, recording: Recording) -> Bytes:
     """The network's inputs [windows, bytes] of one recording."""
     alone = dataclasses.replace(dataset, recordings=(recording,))
-    windows = make_windows(alone, recipe.features, {recording.group})
-    return quantised_inputs(model, windows).reshape(len(windows.x), -1)
+    windows = make_windows(alone, Extractor(recipe_front_end(recipe)), {recording.group})
+    return quantised_inputs(parse_model(model), windows).reshape(len(windows.y), -1)
 
 
 def answers(model: bytes, inputs: Bytes) -> Bytes:
@@ -276,8 +278,16 @@ def _recording(content: dict[str, Any], tests: int, classes: int) -> CountedReco
     return CountedRecording(group=str(content["group"]), codes=codes, classes=seen)
 
 
-def emit_drift(profile: Profile, name: str) -> dict[str, str]:
-    """File name -> text of FILES: the counting rule and the edges in C. Only integers go in."""
+def emit_drift(profile: Profile, model: bytes, name: str) -> dict[str, str]:
+    """File name -> text of FILES: the counting rule and the edges in C. Only integers go in.
+
+    Raises ModelError when the profile is of another model.
+    """
+    if profile.model_sha256 != (digest := hashlib.sha256(model).hexdigest()):
+        raise ModelError(
+            f"profile.json is of model {profile.model_sha256[:16]}, the model is {digest[:16]}; "
+            f"run `python -m quantize profile {name}`"
+        )
     plan = profile.plan
     values: dict[str, object] = {
         "name": safe_name(name),

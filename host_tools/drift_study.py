@@ -1,0 +1,247 @@
+"""How often a reading alarms without a reason, and after how many windows with one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from host_tools.board import Board
+from host_tools.drift import counts_of, feed
+from host_tools.drift_data import changes, held_out_inputs
+from host_tools.drift_statistics import (
+    ALPHA,
+    Counts,
+    Usual,
+    count_recordings,
+    draw_streams,
+    judge,
+    learn_usual,
+    psi_of,
+    row_names,
+)
+from host_tools.errors import HostToolsError
+from host_tools.parity import Target, check_identity, open_device
+from model.datasets import load_dataset
+from model.files import write_json
+from model.recipe import Recipe, load_recipe
+from quantize.drift import (
+    Bytes,
+    CountedRecording,
+    Profile,
+    answers,
+    load_profile,
+    make_plan,
+    recording_inputs,
+)
+from quantize.tflite.reader import parse_model
+
+LENGTHS = (16, 32, 64, 96, 128, 192, 256, 384, 512)  # windows of a reading
+STARTS = 200  # streams of each group, length and change
+NAIVE_STARTS = 20
+ON_BOARD = 64  # windows of each change that run on the board
+SEED = 3
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Windows:
+    """The windows of one recording."""
+
+    group: str
+    label: int
+    inputs: Bytes
+    outputs: Bytes
+
+
+def run_study(out_dir: Path, board: Board, target: Target) -> dict[str, Any]:
+    """Measure both, write build/<name>/drift_study.json; returns what it holds.
+
+    False alarms are counted on each group of the data in turn, with a profile (edges, counts and
+    what is usual) of the others. Changes are made to the held-out groups. Some windows of each run
+    on the board, whose counts must be the host's: HostToolsError when they are not.
+    """
+    recipe = load_recipe(out_dir.name)
+    model = (out_dir / "model.tflite").read_bytes()
+    profile = load_profile(out_dir / "profile.json")
+    usual = {length: learn_usual(profile, length) for length in LENGTHS}
+    changed = {
+        name: [
+            _Windows(group=group, label=label, inputs=inputs, outputs=answers(model, inputs))
+            for group, label, inputs in held_out_inputs(recipe, model, name)
+        ]
+        for name in changes(recipe)
+    }
+    result = {
+        "model_sha256": profile.model_sha256,
+        "alpha": ALPHA,
+        "lengths": list(LENGTHS),
+        "starts": STARTS,
+        "groups": len({r.group for r in profile.recordings}),
+        "tests": list(row_names(profile.plan)),
+        "false_alarms": _false_alarms(recipe, model),
+        "changes": [_detection(n, profile, usual, windows) for n, windows in changed.items()],
+        "board": _on_board(out_dir, board, target, profile, changed),
+    }
+    write_json(out_dir / "drift_study.json", result)
+    return result
+
+
+def print_study(study: dict[str, Any]) -> None:
+    """Both tables; a share is one of readings that alarm."""
+    lengths = [str(length) for length in study["lengths"]]
+    table = Table("change", "accuracy", "caught after", "most often by", *lengths)
+    for row in study["changes"]:
+        accuracy = "" if row["accuracy"] is None else f"{row['accuracy']:.0%}"
+        caught = "" if row["caught"] is None else str(row["caught"])
+        shares = [f"{share:.0%}" for share in row["shares"]]
+        table.add_row(row["change"], accuracy, caught, row["most_often"] or "", *shares)
+    for title, key in (("false alarms", "share"), ("if independent", "naive_share")):
+        table.add_row(title, "", "", "", *(f"{row[key]:.1%}" for row in study["false_alarms"]))
+    console = Console()
+    Console(width=console.width if console.is_terminal else 150).print(table)
+    board = study["board"]
+    print(
+        f"Columns: windows of a reading, {study['starts']} starts for each group. False alarms: "
+        f"every group against a profile of the others, wanted {study['alpha']:.0%}. "
+        f"{board['board']}: counts of {board['windows']} windows equal the host's."
+    )
+
+
+def _count(profile: Profile, windows: Sequence[_Windows]) -> list[CountedRecording]:
+    found = []
+    for w in windows:
+        codes, classes = profile.plan.count(w.inputs, w.outputs)
+        found.append(CountedRecording(group=w.group, codes=codes, classes=classes))
+    return found
+
+
+def _alarms(
+    profile: Profile,
+    usual: Usual,
+    recordings: Sequence[CountedRecording],
+    length: int,
+    rng: np.random.Generator,
+) -> tuple[float, Counts, list[int]]:
+    """(share of streams with an alarm, the streams, how often each test alarms)."""
+    drawn = draw_streams(profile.plan, recordings, length, STARTS, rng)
+    psi = psi_of(drawn, count_recordings(profile.plan, profile.recordings))
+    alarms = usual.p_values(psi) <= ALPHA
+    return float(alarms.any(axis=1).mean()), drawn, alarms.sum(axis=0).tolist()
+
+
+def _false_alarms(recipe: Recipe, model: bytes) -> list[dict[str, Any]]:
+    """A row for each length, over all groups, each against a profile of the others."""
+    dataset, graph = load_dataset(recipe.dataset), parse_model(model)
+    windows = [
+        _Windows(
+            group=str(dataset.group_title(recording.group)),
+            label=recording.label,
+            inputs=inputs,
+            outputs=answers(model, inputs),
+        )
+        for recording in dataset.recordings
+        if len(inputs := recording_inputs(dataset, recipe, model, recording))
+    ]
+    groups = sorted({w.group for w in windows})
+    rng = np.random.default_rng(SEED)
+    shares: dict[int, list[float]] = {length: [] for length in LENGTHS}
+    naive: dict[int, list[float]] = {length: [] for length in LENGTHS}
+    for group in groups:
+        others = [w for w in windows if w.group != group]
+        sides = (
+            np.concatenate([w.inputs for w in others]),
+            np.concatenate([w.outputs for w in others]),
+        )
+        plan = make_plan(recipe, dataset, graph, *sides)
+        blank = Profile(plan=plan, model_sha256="", labels=tuple(dataset.labels), recordings=())
+        profile = dataclasses.replace(blank, recordings=tuple(_count(blank, others)))
+        own = _count(profile, [w for w in windows if w.group == group])
+        for length in LENGTHS:
+            usual = learn_usual(profile, length)
+            share, drawn, _ = _alarms(profile, usual, own, length, rng)
+            shares[length].append(share)
+            naive[length].append(_naive(profile, usual, drawn))
+    return [
+        {
+            "windows": length,
+            "share": float(np.mean(shares[length])),
+            "by_group": dict(zip(groups, shares[length], strict=True)),
+            "naive_share": float(np.mean(naive[length])),
+        }
+        for length in LENGTHS
+    ]
+
+
+def _naive(profile: Profile, usual: Usual, drawn: Counts) -> float:
+    """False alarms of G-tests for independent windows, corrected by the number of tests."""
+    alarms = 0
+    for k in range(NAIVE_STARTS):
+        counts = Counts(bins=drawn.bins[k], classes=drawn.classes[k])
+        rows = judge(profile, counts, usual).rows
+        alarms += min(row.naive_p for row in rows) * len(rows) <= ALPHA
+    return alarms / NAIVE_STARTS
+
+
+def _detection(
+    name: str, profile: Profile, usual: dict[int, Usual], windows: Sequence[_Windows]
+) -> dict[str, Any]:
+    """How often readings of each length alarm; `caught` is the first at which half of them do."""
+    rng = np.random.default_rng(SEED)
+    recordings = _count(profile, windows)
+    groups = sorted({w.group for w in windows})
+    shares, names = [], row_names(profile.plan)
+    for length in LENGTHS:
+        found = [
+            _alarms(profile, usual[length], [r for r in recordings if r.group == g], length, rng)
+            for g in groups
+        ]
+        shares.append(float(np.mean([share for share, _, _ in found])))
+        often = np.sum([by_test for _, _, by_test in found], axis=0)
+    right = [r.classes == w.label for r, w in zip(recordings, windows, strict=True)]
+    caught = [length for length, share in zip(LENGTHS, shares, strict=True) if share >= 0.5]
+    return {
+        "change": name,
+        "accuracy": float(np.concatenate(right).mean()) if profile.plan.classes > 1 else None,
+        "shares": shares,
+        "caught": caught[0] if caught else None,
+        "most_often": names[int(np.argmax(often))] if often.any() else None,
+    }
+
+
+def _on_board(
+    out_dir: Path,
+    board: Board,
+    target: Target,
+    profile: Profile,
+    changed: dict[str, list[_Windows]],
+) -> dict[str, Any]:
+    """Run windows of each change on the board; its counts are the host's, or HostToolsError."""
+    manifest = json.loads((board.gen_dir(out_dir) / "manifest.json").read_text("utf-8"))
+    total = 0
+    with open_device(target, board, out_dir / board.folder) as device:
+        check_identity(device, manifest, board)
+        for name, windows in changed.items():
+            rows = np.concatenate([w.inputs for w in windows])[:ON_BOARD]
+            outputs = np.concatenate([w.outputs for w in windows])[:ON_BOARD]
+            codes, classes = profile.plan.count(rows, outputs)
+            alone = CountedRecording(group="", codes=codes, classes=classes)
+            expected = count_recordings(profile.plan, [alone])
+            device.drift(reset=True)
+            feed(device, rows)
+            got = counts_of(device.drift(), profile)
+            if not (
+                np.array_equal(got.bins, expected.sum(axis=0))
+                and np.array_equal(got.classes, expected[:, 0].sum(axis=1))
+            ):
+                raise HostToolsError(
+                    f"board {board.id}, change {name!r}: its counts of {len(rows)} windows differ "
+                    "from the host's; build it again, and if that does not help report the model"
+                )
+            total += len(rows)
+    return {"board": board.id, "target": target.name, "windows": total}
