@@ -20,6 +20,7 @@ from tests.result_files import (
     features,
     parity,
     write_board,
+    write_drift,
     write_model,
     write_run,
     write_training,
@@ -252,6 +253,17 @@ def test_damaged_files(tmp_path: Path, name: str, text: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         write_report(out_dir)
     assert (out_dir / "report.html").read_text() == "the one before"
+
+
+def test_drift_is_told_when_it_is_of_this_model(tmp_path: Path) -> None:
+    out_dir = write_run(tmp_path / "motion")
+    assert "<h2>Drift</h2>" not in write_report(out_dir).read_text("utf-8")
+    write_drift(out_dir)
+    text = write_report(out_dir).read_text("utf-8")
+    for expected in ("<h2>Drift</h2>", "rotation 90 z", "0.0123", "wx mean", "gain 1.3", "7.6"):
+        assert expected in text, expected
+    write_drift(out_dir, sha256="00" * 32)
+    assert "<h2>Drift</h2>" not in write_report(out_dir).read_text("utf-8")
 
 
 def test_nothing_to_report(tmp_path: Path) -> None:

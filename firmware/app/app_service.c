@@ -73,19 +73,17 @@ static link_status_t on_write_input(app_t *app, const link_frame_t *request, lin
                            request->length - (uint32_t)sizeof(where));
 }
 
+#if APP_DRIFT
 link_status_t app_infer(app_t *app, uint32_t *ticks)
 {
-#if APP_DRIFT
     drift_look(&app->drift, (const int8_t *)&app->model.arena[model_inputs[0].offset]);
-#endif
     const link_status_t status = app_model_invoke(&app->model, ticks);
-#if APP_DRIFT
     if (status == LINK_STATUS_OK) {
         drift_count(&app->drift, (const int8_t *)&app->model.arena[model_outputs[0].offset]);
     }
-#endif
     return status;
 }
+#endif
 
 static link_status_t on_invoke(app_t *app, const link_frame_t *request, link_frame_t *reply)
 {

@@ -57,7 +57,7 @@ const char *app_live(app_t *app, const char *argument)
         const size_t count = board_sensor_read(samples, BATCH, &state);
         for (size_t i = 0; i < count; i++) {
             if (app_stream_push(stream, app, &samples[i * MODEL_FE_CHANNELS])) {
-                (void)app_model_invoke(&app->model, &ticks);
+                (void)app_infer(app, &ticks);
                 print_inference(app);
             }
         }

@@ -65,7 +65,7 @@ static link_status_t add_inference(app_stream_t *stream, app_t *app, uint32_t mo
     link_status_t status = LINK_STATUS_OK;
     stream->feature_ticks = 0;
     if ((mode & LINK_HOLD) == 0) {
-        status = app_model_invoke(&app->model, &done.invoke_ticks);
+        status = app_infer(app, &done.invoke_ticks);
     }
     put(app, reply, &done, sizeof(done));
     put(app, reply, stream->trace.hash, (mode & LINK_TRACE) != 0 ? sizeof(fe_trace_t) : 0);
