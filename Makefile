@@ -92,7 +92,7 @@ $(OUT)/budget: always
 	@mkdir -p $(OUT); echo "$(FLASH)" | cmp -s - $@ || echo "$(FLASH)" >$@
 
 $(OUT)/profile.json: $(OUT)/golden.npz quantize/drift.py
-	$(PY) -m quantize profile $(RECIPE)
+	$(UNTRACKED) $(PY) -m quantize profile $(RECIPE)
 
 $(OUT)/gen/ref/manifest.json: $(OUT)/golden.npz $(if $(MODEL),,$(OUT)/profile.json) $(OUT)/budget $(QUANT_CODE)
 	$(UNTRACKED) $(PY) -m quantize emit $(NAME) $(if $(FLASH),--flash $(FLASH))

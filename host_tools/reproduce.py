@@ -40,6 +40,7 @@ COMMANDS = {
     "check": ("model", "check"),
     "train": ("model", "train"),
     "quantise": ("quantize", "run"),
+    "profile": ("quantize", "profile"),
     "emit": ("quantize", "emit"),
 }
 MANIFEST = "gen/ref/manifest.json"

@@ -33,6 +33,7 @@ FINGERPRINTED = {
     "check": ("features.npz",),
     "train": ("float.weights.h5",),
     "quantise": ("model.tflite", "golden.npz"),
+    "profile": ("profile.json",),
     "emit": ("gen/*/*.c", "gen/*/*.h", "gen/*/*.cc"),
 }
 SWITCH = "TRACKING"  # environment variable; 'off': nothing is recorded

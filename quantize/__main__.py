@@ -137,7 +137,7 @@ def emit(name: str, build: Path, flash_bytes: int | None) -> None:
         from model.tasks import task_of
 
         labels = list(task_of(recipe, load_dataset(recipe.dataset).labels).answers)
-    if recipe is not None and (out_dir / "dataset.json").exists():
+    if recipe is not None and (out_dir / "profile.json").exists():
         from quantize.drift import emit_drift, load_profile
 
         drift = emit_drift(load_profile(out_dir / "profile.json"), path.read_bytes(), name)
