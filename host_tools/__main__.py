@@ -39,6 +39,22 @@ def _add_experiments(commands: argparse._SubParsersAction[argparse.ArgumentParse
         whois.add_argument(option)
 
 
+def _add_suite(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The benchmark of many models."""
+    suite = commands.add_parser("bench-all", help="benchmark many models on many boards")
+    suite.add_argument("folders", nargs="*", type=Path, help="folders with .tflite files")
+    suite.add_argument("--built", action="append", default=[], help="a folder in build/")
+    suite.add_argument("--boards", nargs="+", required=True)
+    suite.add_argument("--record", action="store_true", help="append to docs/bench_history.json")
+    suite.add_argument("--reason", help="why something has grown since the last record")
+    search = commands.add_parser("search", help="find a smaller network under a board's budget")
+    search.add_argument("name", help="recipe")
+    search.add_argument("board")
+    search.add_argument("--budget", required=True, help="as in flash=50%%,instructions=200000")
+    search.add_argument("--trials", type=int, default=20)
+    search.add_argument("--steps", type=int, help="of a trial's training; default: a third")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m host_tools", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -68,18 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("name", help="recipe or model name: the folder in build/")
         _board_options(sub, name)
     _add_experiments(commands)
-    suite = commands.add_parser("bench-all", help="benchmark many models on many boards")
-    suite.add_argument("folders", nargs="*", type=Path, help="folders with .tflite files")
-    suite.add_argument("--built", action="append", default=[], help="a folder in build/")
-    suite.add_argument("--boards", nargs="+", required=True)
-    suite.add_argument("--record", action="store_true", help="append to docs/bench_history.json")
-    suite.add_argument("--reason", help="why something has grown since the last record")
-    search = commands.add_parser("search", help="find a smaller network under a board's budget")
-    search.add_argument("name", help="recipe")
-    search.add_argument("board")
-    search.add_argument("--budget", required=True, help="as in flash=50%%,instructions=200000")
-    search.add_argument("--trials", type=int, default=20)
-    search.add_argument("--steps", type=int, help="of a trial's training; default: a third")
+    _add_suite(commands)
     for name, text in (
         ("check-port", "end with what to plug in when the port is not there"),
         ("monitor", "pio device monitor at the right speed"),
