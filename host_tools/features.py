@@ -12,7 +12,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -130,26 +130,23 @@ class _Host:
 
     def case(self, case: int) -> _Expected:
         """One golden case; the input that it was made with is the one that is expected."""
-        outputs = b"".join(values.tobytes() for values in self.golden.case_outputs(case))
         (found,) = self._run(self.samples[case], f"case {case}")
-        golden = np.asarray(self.golden.case_inputs(case)[0]).reshape(-1)
-        return _Expected(where=found.where, hashes=found.hashes, input=golden, outputs=outputs)
+        return replace(
+            found,
+            input=np.asarray(self.golden.case_inputs(case)[0]).reshape(-1),
+            outputs=b"".join(values.tobytes() for values in self.golden.case_outputs(case)),
+        )
 
     def stream_of(self, samples: Int16) -> list[_Expected]:
         """Every input of a continuous stream, with the interpreter's outputs."""
         interpreter = TfliteMicro(self._model)
         shape = self.golden.inputs[0].shape[1:]
-        return [
-            _Expected(
-                where=found.where,
-                hashes=found.hashes,
-                input=found.input,
-                outputs=b"".join(
-                    o.tobytes() for o in interpreter.run([found.input.reshape(shape)])
-                ),
-            )
-            for found in self._run(samples, "stream input {}")
-        ]
+        expected = []
+        for found in self._run(samples, "stream input {}"):
+            outputs = interpreter.run([found.input.reshape(shape)])
+            sent = b"".join(values.tobytes() for values in outputs)[: protocol.MAX_STREAM_OUTPUT]
+            expected.append(replace(found, outputs=sent))
+        return expected
 
     def _run(self, samples: Int16, where: str) -> list[_Expected]:
         """The inputs that samples [n, channels] complete, from a new start on, without outputs."""
