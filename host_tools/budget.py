@@ -15,6 +15,7 @@ class Cost:
     """What one candidate takes on a board."""
 
     flash: int  # bytes of the whole firmware
+    constants: int  # bytes of the model's constants, which are the part of it that a search changes
     instructions: int  # of one inference (an emulator's count)
     arena: int  # bytes
 
@@ -24,6 +25,7 @@ class Budget:
     """Limits; None = no limit."""
 
     flash: int | None = None
+    constants: int | None = None
     instructions: int | None = None
     arena: int | None = None
 

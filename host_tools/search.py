@@ -41,7 +41,7 @@ RULE = (
 )
 FINALISTS = 3
 TIE = 0.005  # of balanced accuracy
-FILTERS = (8, 12, 16, 20, 24, 32, 48)
+FILTERS = (8, 12, 16, 20, 24, 32)
 KERNELS = (3, 5, 7, 9)
 SEED = 1
 DEFAULT = -1  # the number of the recipe itself
@@ -113,7 +113,7 @@ def trainer(log: Path) -> Iterator[Trainer]:
 def propose(trial: optuna.Trial, recipe: Recipe) -> Recipe:
     """A recipe with another network and compression, of the same task and data."""
     kind = trial.suggest_categorical("kind", ("convolutions", "depthwise_separable"))
-    depth = trial.suggest_int("layers", 2, 4)
+    depth = trial.suggest_int("layers", 2, 3)
     network = dataclasses.replace(
         recipe.network,
         kind=kind,
@@ -130,8 +130,8 @@ def propose(trial: optuna.Trial, recipe: Recipe) -> Recipe:
         compression = CompressionConfig(
             sparsity=sparsity,
             clusters=clusters,
-            steps=max(recipe.train.steps // 4, 1),
-            learning_rate=recipe.train.learning_rate / 10,
+            steps=max(recipe.train.steps // 2, 1),
+            learning_rate=recipe.train.learning_rate / 3,
         )
     quantisation = recipe.quantisation
     if not trial.suggest_categorical("qat", (False, True)):
@@ -176,7 +176,12 @@ class Search:
         build_firmware(self.board, self.board.gen_dir(folder), folder / self.board.folder)
         result = run_benchmark(folder, self.board, choose_target(self.board, None, None))
         shutil.rmtree(folder / self.board.folder / ".pio", ignore_errors=True)
-        return Cost(flash=result.flash_bytes, instructions=result.counts, arena=result.arena_bytes)
+        return Cost(
+            flash=result.flash_bytes,
+            constants=result.weight_bytes,
+            instructions=result.counts,
+            arena=result.arena_bytes,
+        )
 
     def prepare(self, recipe: Recipe, name: str) -> Path:
         """A folder with the recipe as a file and the windows of the data check."""

@@ -22,7 +22,17 @@ def describe(candidate: Candidate) -> str:
 
 def print_search(result: dict[str, Any]) -> None:
     """The recipe, the trials that no other beats, and the finalists."""
-    table = Table("", "network", "validation", "test", "instructions", "flash", "arena", "deflated")
+    table = Table(
+        "",
+        "network",
+        "validation",
+        "test",
+        "instructions",
+        "constants",
+        "flash",
+        "arena",
+        "deflated",
+    )
     pareto = [t for t in result["trials"] if t["trial"] in result["pareto"]]
     for title, candidates in (
         ("recipe", [result["default"]]),
@@ -40,11 +50,11 @@ def print_search(result: dict[str, Any]) -> None:
 def _row(candidate: dict[str, Any]) -> list[str]:
     cost = candidate["cost"]
     if candidate["val"] is None:
-        return [network_text(candidate), candidate["problem"] or "", *[""] * 5]
+        return [network_text(candidate), candidate["problem"] or "", *[""] * 6]
     return [
         network_text(candidate),
         f"{candidate['val']:.3f}",
         f"{candidate['test']:.3f}",
-        *(f"{cost[name]:,}" for name in ("instructions", "flash", "arena")),
+        *(f"{cost[name]:,}" for name in ("instructions", "constants", "flash", "arena")),
         f"{candidate['deflated']:,}",
     ]

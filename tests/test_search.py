@@ -27,7 +27,7 @@ from host_tools.search import (
 from model.recipe import load_recipe
 from model.toml_writer import to_toml
 
-DEFAULT_COST = Cost(flash=30_000, instructions=400_000, arena=4_000)
+DEFAULT_COST = Cost(flash=30_000, constants=20_000, instructions=400_000, arena=4_000)
 SETTINGS: dict[str, Any] = {"network": {}, "compression": None}
 
 
@@ -35,7 +35,7 @@ def _candidate(trial: int, val: float | None, instructions: int, flash: int = 10
     return Candidate(
         trial=trial,
         settings=SETTINGS,
-        cost=Cost(flash=flash, instructions=instructions, arena=1_000),
+        cost=Cost(flash=flash, constants=5_000, instructions=instructions, arena=1_000),
         val=val,
         problem=None if val is not None else NOT_TRAINED,
     )
@@ -44,8 +44,8 @@ def _candidate(trial: int, val: float | None, instructions: int, flash: int = 10
 def test_a_budget_is_read() -> None:
     budget = parse_budget("flash=50%, instructions=123456", DEFAULT_COST)
     assert budget == Budget(flash=15_000, instructions=123_456)
-    assert budget.excess(Cost(flash=15_000, instructions=1, arena=10**9)) == 1
-    assert budget.excess(Cost(flash=1, instructions=246_912, arena=1)) == 2
+    assert budget.excess(Cost(flash=15_000, constants=1, instructions=1, arena=10**9)) == 1
+    assert budget.excess(Cost(flash=1, constants=1, instructions=246_912, arena=1)) == 2
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_search_measures_trains_and_chooses(tmp_path: Path) -> None:
     seen: list[Candidate] = []
     result = run_search(search, "flash=110%,instructions=200%", 5, seen.append)
     stored = json.loads((search.folder / "search.json").read_text())
-    assert stored["best"] == result["best"]
+    assert stored["best"] == json.loads(json.dumps(result["best"]))
     best = result["best"]
     assert best["cost"]["flash"] <= 1.1 * result["default"]["cost"]["flash"]
     chosen = load_recipe(str(search.folder / "best.toml"))
