@@ -5,6 +5,7 @@
 #include "app_model.h"
 #include "app_text.h"
 #include "link_frame.h"
+#include "model_features.h"
 
 /* The code of a recipe brings a profile of what its model sees, and what counts against it. */
 #if __has_include("drift.h")
@@ -68,13 +69,12 @@ void app_selftest(app_t *app);
  * returns NULL, or why not. Firmware without firmware/check/ has a weak one that refuses. */
 const char *app_check_kernels(app_t *app, const char *argument);
 
-/* Carry out `request`; `reply` has the payload app->payload and no length yet. Of these two and the
- * command, only firmware with firmware/stream/ has real ones. */
+/* Carry out `request`; `reply` has the payload app->payload and no length yet. These and the
+ * command belong to firmware with a front end, see firmware/stream/. */
 typedef link_status_t app_handler_t(app_t *app, const link_frame_t *request, link_frame_t *reply);
 app_handler_t app_on_samples;
 app_handler_t app_on_record;
 const char *app_live(app_t *app, const char *argument);
-extern const char app_live_help[];
 
 /* Run `count` inferences on the golden inputs and print their cost. */
 void app_bench(app_t *app, uint32_t count);

@@ -122,18 +122,16 @@ static const char *do_bench(app_t *app, const char *argument)
     return NULL;
 }
 
-/* NULL and empty where firmware/stream/ is not linked */
-__attribute__((weak)) const char *app_live(app_t *app, const char *argument);
-__attribute__((weak)) const char app_live_help[] = "";
-
 static const char *do_help(app_t *app, const char *argument)
 {
     (void)argument;
-    app_text(&app->text, app_live_help);
     app_text_line(&app->text, "help      this list\r\n"
                               "info      board, model, memory, self-test\r\n"
                               "selftest  run the golden vectors\r\n"
                               "bench 10  counts of 10 inferences, by step");
+#if MODEL_FEATURES
+    app_text_line(&app->text, "live      inferences on the sensor's samples, until a key");
+#endif
     return NULL;
 }
 
@@ -143,13 +141,18 @@ void app_command(app_t *app, const char *line)
         char name[NAME_BYTES]; /* filled up with zeros */
         command_t *run;
     } entries[] = {
-        {"help", do_help},   {"info", do_info},  {"selftest", do_selftest},
-        {"bench", do_bench}, {"live", app_live},
+        {"help", do_help},
+        {"info", do_info},
+        {"selftest", do_selftest},
+        {"bench", do_bench},
+#if MODEL_FEATURES
+        {"live", app_live},
+#endif
     };
     line = skip_spaces(line);
     for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
         const char *argument = after_word(line, entries[i].name);
-        if (argument != NULL && entries[i].run != NULL) {
+        if (argument != NULL) {
             const char *problem = entries[i].run(app, argument);
             app_text(&app->text, problem == NULL ? "ok" : "error: ");
             app_text_line(&app->text, problem == NULL ? "" : problem);

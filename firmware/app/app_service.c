@@ -162,16 +162,6 @@ static link_status_t on_reset(app_t *app, const link_frame_t *request, link_fram
     return LINK_STATUS_OK;
 }
 
-/* Messages of parts that not every firmware has, see firmware/stream/. */
-static link_status_t not_linked(app_t *app, const link_frame_t *request, link_frame_t *reply)
-{
-    (void)app;
-    (void)request;
-    (void)reply;
-    return LINK_STATUS_BAD_TYPE;
-}
-__attribute__((weak, alias("not_linked"))) app_handler_t app_on_samples;
-__attribute__((weak, alias("not_linked"))) app_handler_t app_on_record;
 #if APP_DRIFT
 _Static_assert(sizeof(link_drift_t) + sizeof(((app_t *)0)->drift.counts) <= LINK_MAX_PAYLOAD,
                "too many tests for one DRIFT");
@@ -219,8 +209,10 @@ static link_status_t serve(app_t *app, const link_frame_t *request, link_frame_t
         {LINK_RUN_TO, sizeof(uint32_t), sizeof(uint32_t), on_run_to},
         {LINK_READ_ARENA, sizeof(link_pair_t), sizeof(link_pair_t), on_read_arena},
         {LINK_RESET, 0, 0, on_reset},
+#if MODEL_FEATURES
         {LINK_SAMPLES, sizeof(link_samples_t) + 2, LINK_MAX_PAYLOAD, app_on_samples},
         {LINK_RECORD, sizeof(link_record_t), sizeof(link_record_t), app_on_record},
+#endif
 #if APP_DRIFT
         {LINK_DRIFT, sizeof(uint32_t), sizeof(uint32_t), on_drift},
 #endif

@@ -5,8 +5,6 @@
 
 #define BATCH 8 /* samples at a time */
 
-const char app_live_help[] = "live      inferences on the sensor's samples, until a key\r\n";
-
 static void print_score(app_text_t *text, int32_t score)
 {
     const uint32_t size = (uint32_t)(score < 0 ? -score : score);

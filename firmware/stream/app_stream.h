@@ -6,7 +6,6 @@
 #include <stdint.h>
 
 #include "app.h"
-#include "model_features.h"
 
 typedef struct {
     uint32_t mode;          /* of the stream: LINK_TRACE or 0 */

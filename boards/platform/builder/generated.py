@@ -1,4 +1,5 @@
-"""Add the generated model to a build: every .c of the folder named by TINYPROOF_GEN.
+"""Add the generated model to a build: every .c of the folder named by TINYPROOF_GEN. With a front
+end among them, recording and streaming inference too.
 
 Every environment runs this script: the bare-metal ones from main.py beside it, the Arduino ones
 through `extra_scripts` in platformio.ini.
@@ -23,3 +24,5 @@ if not (folder / "model.c").is_file():
     env.Exit(1)  # noqa: F821
 env.Append(CPPPATH=[str(folder)])  # noqa: F821
 env.BuildSources("$BUILD_DIR/gen", str(folder), "+<*.c>")  # noqa: F821
+if (folder / "model_features.c").is_file():
+    env.BuildSources("$BUILD_DIR/stream", "$PROJECT_SRC_DIR/stream", "+<*.c>")  # noqa: F821

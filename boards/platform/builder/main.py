@@ -51,9 +51,6 @@ if model.is_file():  # generated.py says what to do otherwise
     files = needed_files(model, folders, assembly=bool(prefix))
     SOURCES += [str(path.relative_to(firmware)) for path in files]
 
-# Recording and streaming inference, where the model has a front end.
-SOURCES += ["stream/*.c"] if model.with_name("model_features.c").is_file() else []
-
 # The device command `selftest kernels`, linked on request only.
 checked = "TINYPROOF_REFERENCE" in os.environ
 SOURCES += ["check/check_kernels.c"] if checked else []
