@@ -94,13 +94,17 @@ def _pin_ranges(quantised: Any, calibration: npt.NDArray[np.float32]) -> None:
 
 
 def _range_variables(layer: Any) -> list[Any]:
-    """[minimum, maximum] of a layer's activation quantiser; empty when it has none."""
+    """[minimum, maximum] of a layer's activation quantiser; empty when it has none.
+
+    The input's quantiser puts its own name there: quantize_layer, quantize_layer_1 in the next
+    network of the process, ...
+    """
     return [
         weight
         for end in ("_min", "_max")
         for weight in layer.weights
         if weight.name.split("/")[-1].split(":")[0]
-        in {f"output{end}", f"post_activation{end}", f"quantize_layer{end}"}
+        in {f"output{end}", f"post_activation{end}", f"{layer.name}{end}"}
     ]
 
 

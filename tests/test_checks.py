@@ -81,7 +81,7 @@ def test_values_in_other_units_are_found_with_their_place() -> None:
     values = values_of(4)
     values[600:, 3] += 90
     found = problems(with_recording(4, values=values), max_step=(1e9,) * 6)
-    assert list(found) == ["ranges"]
+    assert list(found) == ["ranges", "sensor range"]
     assert found["ranges"][0].startswith("channel wx: ")
     assert "the first other value in recording 4, sample 600; check the units" in found["ranges"][0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from host_tools.device import Device
 from host_tools.errors import DeviceError, UsageError
 from host_tools.protocol import Frame, FrameDecoder, MessageType, Status, TextLine
 from host_tools.transport import Transport
-from tests.native_app import changed_stub, compile_app, start, start_device
+from tests.native_app import STUB, changed_stub, compile_app, start, start_device
 
 GOLDEN = "model_golden.c"
 # Two inputs and two outputs that each need more than one frame, and 300 steps.
@@ -82,6 +83,7 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
     gen = tmp_path_factory.mktemp("gen")
     (gen / "model.h").write_text(BIG_HEADER)
     (gen / "model.c").write_text(BIG_SOURCE)
+    shutil.copy(STUB / "model_features.h", gen)
     return compile_app(tmp_path_factory.mktemp("big"), gen)
 
 

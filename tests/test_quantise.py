@@ -169,3 +169,17 @@ def test_a_network_below_the_floor_is_not_kept(trained: Path, tmp_path: Path) ->
     with pytest.raises(ModelSideError, match="expected at least 0.990"):
         command.train(dataclasses.replace(QUICK, train=proud), tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["features.npz"]
+
+
+def test_every_network_of_a_process_gets_its_ranges() -> None:
+    """The toolkit numbers the names of its layers on, and with them those of their ranges."""
+    import tensorflow_model_optimization as tfmot
+
+    from model.networks import build_network
+    from quantize import qat
+
+    for _ in range(3):
+        network = build_network(QUICK.network, 128, 6, 7)
+        quantised = tfmot.quantization.keras.quantize_model(network)
+        qat._set_range(quantised.layers[1], -3.0, 5.0)
+        assert qat._range(quantised.layers[1]) == (-3.0, 5.0)

@@ -102,6 +102,7 @@ folder = "$FSDD/recordings"
 pattern = '(?P<label>\\d)_(?P<group>[a-z]+)_\\d+\\.wav'
 labels = ["0", "1"]
 sample_rate_hz = 8000
+clip_seconds = 0
 
 [checks]
 """
@@ -136,6 +137,7 @@ def test_a_recipe_names_a_source_with_its_table(tmp_path: Path) -> None:
         ('"theo"', "0.5", "val_groups: expected int or str, got 0.5"),
         ('= "wav_folder"', '= "csv_folder"', r"missing table \[dataset.csv_folder\]"),
         ('= "wav_folder"', '= "seglearn_watch"', r"\[dataset.wav_folder\] belongs to the source"),
+        ("clip_seconds = 0", "clip_seconds = -1", "clip_seconds: expected 0 or a length"),
         ("[dataset.wav_folder]\n", "[[dataset.wav_folder]]\n", "wav_folder: expected a table"),
     ],
 )
