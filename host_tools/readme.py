@@ -11,7 +11,7 @@ from rich.console import Console
 
 from host_tools.errors import UsageError
 from host_tools.history import Entry, load_history
-from host_tools.report import collect
+from host_tools.report import MAIN_BOARD, collect
 from host_tools.summary import WIDTH, show_summary
 from model.files import write_json, write_text
 from quantize.ops import OPS
@@ -23,20 +23,79 @@ PICTURE = ROOT / "docs" / "demo.svg"
 README = ROOT / "README.md"
 NUMBERS = ("<!-- numbers: begin (make readme) -->", "<!-- numbers: end -->")
 BENCHMARKS = ("<!-- benchmarks: begin (make readme) -->", "<!-- benchmarks: end -->")
+RECIPES = ROOT / "docs" / "recipes.json"
+MAIN_RECIPE = "motion"  # whose run README shows in full
+RECIPE_ROWS = ("<!-- recipes: begin (make readme) -->", "<!-- recipes: end -->")
 OPERATORS = ("<!-- operators: begin (make readme) -->", "<!-- operators: end -->")
 TFLM_OPERATORS = ROOT / "tests" / "vectors" / "tflm_operators.json"
 
 
 def update_readme(out_dir: Path) -> Path:
-    """Write docs/results.json, docs/demo.svg and README's marked part from build/<name>."""
+    """Put a run into README's table of recipes and docs/recipes.json.
+
+    The main recipe's run is shown in full as well: docs/results.json, docs/demo.svg, README.
+    """
     content = collect(out_dir)
+    if (row := recipe_row(content)) is None:
+        raise UsageError(
+            f"{out_dir}: nothing to quote: no training, quantisation or {MAIN_BOARD}'s parity and "
+            f"benchmark; run `make demo RECIPE={out_dir.name}`"
+        )
+    write_json(RECIPES, stored_recipes() | {out_dir.name: row})
+    if out_dir.name == MAIN_RECIPE:
+        _show_in_full(out_dir, content)
+    write_text(README, with_numbers(README.read_text("utf-8"), stored_results()))
+    return README
+
+
+def _show_in_full(out_dir: Path, content: dict[str, Any]) -> None:
     write_json(RESULTS, results(content))
     console = Console(record=True, width=WIDTH, file=io.StringIO(), highlight=False)
     console.print("$ make demo")
     show_summary(console, out_dir)
     write_text(PICTURE, console.export_svg(title="make demo"))
-    write_text(README, with_numbers(README.read_text("utf-8"), results(content)))
-    return README
+
+
+def recipe_row(content: dict[str, Any]) -> dict[str, Any] | None:
+    """The numbers of one recipe; None when a stage or the main board has not been run."""
+    train, quantised = content["train"], content["quantize"]
+    board = content["boards"].get(MAIN_BOARD, {})
+    if not (train and quantised and board.get("parity") and board.get("bench")):
+        return None
+    chosen = quantised["candidates"][quantised["chosen"]]["test"]
+    return {
+        "title": content["dataset"]["title"],
+        "front_end": content["manifest"]["features"]["kind"],
+        "float": train["metrics"]["test"]["balanced_accuracy"],
+        "int8": chosen["balanced_accuracy"],
+        "auc": chosen.get("auc"),
+        "macs": content["manifest"]["macs"],
+        "weight_bytes": board["size"]["weight_bytes"],
+        "instructions": board["bench"]["counts"],
+        "equal": board["parity"]["equal"],
+        "cases": board["parity"]["cases"],
+    }
+
+
+def _recipes() -> str:
+    rows = [
+        "| recipe | front end | float | int8 | MACs | constants B | instructions | cases equal |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name, r in sorted(stored_recipes().items()):
+        auc = f", AUC {r['auc']:.3f}" if r["auc"] is not None else ""
+        rows.append(
+            f"| `{name}`: {r['title']} | {r['front_end']} | {r['float']:.1%} | "
+            f"{r['int8']:.1%}{auc} | {r['macs']:,} | {r['weight_bytes']:,} | "
+            f"{r['instructions']:,} | {r['equal']:,} of {r['cases']:,} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def stored_recipes() -> dict[str, Any]:
+    """The rows that `make readme` recorded, by recipe."""
+    loaded: dict[str, Any] = json.loads(RECIPES.read_text("utf-8")) if RECIPES.exists() else {}
+    return loaded
 
 
 def results(content: dict[str, Any]) -> dict[str, Any]:
@@ -86,6 +145,7 @@ def with_numbers(text: str, numbers: dict[str, Any]) -> str:
     """README's text with the parts between the marks made anew."""
     for marks, body in (
         (NUMBERS, _section(numbers)),
+        (RECIPE_ROWS, _recipes()),
         (OPERATORS, _operators()),
         (BENCHMARKS, _benchmarks()),
     ):
