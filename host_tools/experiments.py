@@ -32,6 +32,13 @@ UI_PORT = 5000
 BAUD = 115200  # of a port of no named board
 # Figures that differ between equal experiments.
 TIMES = re.compile(r"(^|/)seconds$|/host_latency_ms/")
+# The results that answer "how good, how large, how fast"; the others are for comparisons.
+SHOWN = re.compile(
+    r"dataset/splits/\w+/windows|train/(metrics/\w+/balanced_accuracy|seconds)"
+    r"|quantize/candidates/\w+/\w+/(balanced_accuracy|auc)"
+    r"|[\w-]+/(parity/(cases|equal)|bench/(counts|arena_bytes)|size/(flash|ram)_bytes"
+    r"|features/max_difference)"
+)
 HEAD = {
     "code": "code",
     "data_sha256": "dataset",
@@ -137,15 +144,15 @@ def print_experiment(experiment: Experiment) -> None:
             console.print(Text(f"  {title}: {experiment.tags[tag]}"))
     tools = {k[5:]: v for k, v in experiment.tags.items() if k.startswith("tool.")}
     console.print(Text("  tools: " + ", ".join(f"{k} {v}" for k, v in sorted(tools.items()))))
-    for title, values in (
-        ("setting", experiment.settings),
-        ("result", {k: _number(v) for k, v in experiment.metrics.items()}),
-    ):
+    results = {k: _number(v) for k, v in experiment.metrics.items() if SHOWN.fullmatch(k)}
+    for title, values in (("setting", experiment.settings), ("result", results)):
         if values:
             table = Table(title, Column("value", overflow="fold"))
             for key in sorted(values):
                 table.add_row(Text(key), Text(values[key]))
             console.print(table)
+    if more := len(experiment.metrics) - len(results):
+        console.print(f"{more} more numbers are recorded: make runs DIFF=a,b, make runs-ui")
 
 
 def _number(value: float | None) -> str:
