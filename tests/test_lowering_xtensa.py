@@ -45,6 +45,7 @@ from quantize.scheme import (
     quantize_multiplier,
 )
 from quantize.tflite.reader import parse_model
+from tests.bench_models import residual
 from tests.host_c import KERNELS, HostModel
 from tests.layers import Layer, convolutions, dense_layers, sums
 
@@ -139,6 +140,20 @@ def test_machine_code_equals_tflite_micro(
     assert command.main(["parity", name, board, "--cases", "2"]) == 0
     report = json.loads((out_dir / board / "parity.json").read_text())
     assert report["equal"] == report["cases"] == 2
+
+
+def test_large_sums_of_one_sign_keep_their_kernel(tmp_path: Path) -> None:
+    """A channel of the second convolution changes its output above the sums that fit."""
+    model = residual()
+    golden = _golden(model, 5)
+    manifest = compile_model(model, golden, tmp_path, name="r", settings={}, kernels="xtensa")
+    assert [k for k in _kernels(model) if "conv" in k] == ["nn_conv_2d_trio_s8"] * 3
+    host = HostModel(tmp_path, manifest)
+    for case in range(len(golden)):
+        host.reset()
+        got = host.run(golden.case_inputs(case))
+        for a, b in zip(got, golden.case_outputs(case), strict=True):
+            assert np.array_equal(a, b)
 
 
 def _with_sum(rng: np.random.Generator, weights: IntArray, target: int) -> IntArray:

@@ -9,10 +9,11 @@ nn_trio.h states the formulas.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from quantize.ops.window import OutputStage
 from quantize.proofs import CODES, acc_bounds, first_accumulators
@@ -60,6 +61,21 @@ class Changes:
     most: IntArray  # [channels]: the outputs above are the one here
     low: IntArray  # [channels]: the smallest accumulator
     high: IntArray  # [channels]: the largest
+
+    @property
+    def middle(self) -> IntArray:
+        """[channels]: halfway between the outermost changes."""
+        return (self.least + self.most) >> 1
+
+    def less(self, origin: IntArray) -> Changes:
+        """The same of the accumulators less `origin`, a number for each channel."""
+        return Changes(
+            starts=self.starts - origin[:, None],
+            least=self.least - origin,
+            most=self.most - origin,
+            low=self.low - origin,
+            high=self.high - origin,
+        )
 
     def pieces(self, *, clamped: bool) -> list[_Piece]:
         """What matters of each channel: all its accumulators, with an output that is clamped, or
@@ -126,28 +142,19 @@ def short_requants(requants: Sequence[Requant], changes: Changes, group: int) ->
     return rows
 
 
-def exact_requants(requants: Sequence[Requant], changes: Changes, *, by_sign: bool) -> Rows | None:
-    """Numbers in three parts of every channel.
+def exact_requants(
+    requants: Sequence[Requant], changes: Changes, *, by_sign: bool | npt.NDArray[np.bool_]
+) -> Rows | None:
+    """Numbers in three parts of every channel; `by_sign` is for all or [channels].
 
     By sign, None means that the output changes at too large accumulators, or by more than one code
     from one accumulator to the next.
     """
-
-    def row(piece: _Piece, r: Requant) -> SplitRequant | None:
-        return _exact(piece, r, by_sign=by_sign)
-
-    return _rows(requants, changes.pieces(clamped=False), EXACT_LIMIT, row)
-
-
-def _rows(
-    requants: Sequence[Requant],
-    pieces: Sequence[_Piece],
-    limit: int,
-    row: Callable[[_Piece, Requant], SplitRequant | None],
-) -> Rows | None:
+    signs = np.broadcast_to(by_sign, len(requants)).tolist()
     rows = []
-    for piece, requant in zip(pieces, requants, strict=True):
-        found = row(piece, requant) if piece.largest <= limit else None
+    for piece, requant, sign in zip(changes.pieces(clamped=False), requants, signs, strict=True):
+        fits = piece.largest <= EXACT_LIMIT
+        found = _exact(piece, requant, by_sign=sign) if fits else None
         if found is None:
             return None
         rows.append(found)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from quantize.lowering.base import LoweredStep
 from quantize.lowering.packing import words_constant
 from quantize.lowering.split import (
+    EXACT_LIMIT,
     Changes,
     Rows,
     exact_requants,
@@ -108,8 +109,11 @@ def trio_stream(p: OutputStage, weights: npt.NDArray[Any]) -> TrioStream | None:
     rows = short_requants(p.requants, changes, CHANNELS)
     if rows is not None and _fit(changes):
         return _short_stream(p, wide, rows)
-    rows = exact_requants(p.requants, changes, by_sign=True)
-    return None if rows is None else _exact_stream(p, wide, rows)
+    # Sums that are too large may all be of one sign, behind a ReLU: their middle is as good a 0.
+    large = np.maximum(-changes.least, changes.most) > EXACT_LIMIT
+    origin = np.where(large, changes.middle, 0)
+    rows = exact_requants(p.requants, changes.less(origin), by_sign=~large)
+    return None if rows is None else _exact_stream(p, wide, rows, origin)
 
 
 def _fit(changes: Changes) -> bool:
@@ -126,15 +130,18 @@ def _short_stream(p: OutputStage, weights: IntArray, rows: Rows) -> TrioStream:
     return _trio_stream(parts, firsts[:, None], numbers, shifts)
 
 
-def _exact_stream(p: OutputStage, weights: IntArray, rows: Rows) -> TrioStream:
-    """Each chunk's sums begin so that 0 is in the middle of their range."""
+def _exact_stream(p: OutputStage, weights: IntArray, rows: Rows, origin: IntArray) -> TrioStream:
+    """Each chunk's sums begin so that 0 is in the middle of their range.
+
+    `rows` take accumulators less `origin` [channels], which is 0 but where they are too large.
+    """
     chunks, steps = _chunks(weights)
     padded = np.pad(weights, ((0, 0), (0, chunks * steps * STEP - weights.shape[1])))
     parts = padded.reshape(len(weights), chunks, steps * STEP)
     middles = (INPUT_MAX * parts.sum(axis=2)) >> 1
     centre = p.bias + (p.input_offset - 128) * weights.sum(axis=1) + middles.sum(axis=1)
     numbers = []
-    for row, c in zip(rows, centre.tolist(), strict=True):
+    for row, c in zip(rows, (centre - origin).tolist(), strict=True):
         least, most, *others = row.exact()
         numbers.append([c, least - c, most - c, *others])
     return _trio_stream(parts, -middles, numbers, [])
