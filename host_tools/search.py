@@ -65,11 +65,14 @@ class Candidate:
 
 
 class Trainer:
-    """A process that trains and quantises one candidate after another."""
+    """A process that trains and quantises one candidate after another; a dead one is replaced."""
 
     def __init__(self, log: Path) -> None:
         self._log = log.open("ab")
-        self._process = subprocess.Popen(
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             [sys.executable, "-m", "quantize", "candidates"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -79,6 +82,8 @@ class Trainer:
 
     def make(self, recipe: Path, out_dir: Path, *, trained: bool) -> str | None:
         """Write the stages' files into `out_dir`; returns why the recipe cannot be used, if so."""
+        if self._process.poll() is not None:
+            self._process = self._start()
         assert self._process.stdin and self._process.stdout
         request = {"recipe": str(recipe), "out": str(out_dir), "trained": trained}
         with contextlib.suppress(BrokenPipeError):  # then there is no answer either

@@ -13,7 +13,7 @@ import numpy as np
 
 from model.augment import WindowSampler
 from model.features import Windows
-from model.networks import keras
+from model.networks import keras, tf
 from model.recipe import CompressionConfig, Recipe
 from model.tasks import Task
 from model.train import Progress, fit
@@ -94,12 +94,18 @@ def _clustered(
 ) -> Any:
     config = recipe.compression
     assert config is not None
-    wrapped = tfmot.clustering.keras.cluster_weights(
-        _copy(network),
-        number_of_clusters=config.clusters,
-        cluster_centroids_init=tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS,
-        preserve_sparsity=config.sparsity > 0,
-    )
+    try:
+        wrapped = tfmot.clustering.keras.cluster_weights(
+            _copy(network),
+            number_of_clusters=config.clusters,
+            cluster_centroids_init=tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS,
+            preserve_sparsity=config.sparsity > 0,
+        )
+    except (ValueError, tf.errors.InvalidArgumentError) as error:
+        raise QuantizeError(
+            f"{recipe.name}: compression.clusters: {config.clusters} values are more than a kernel "
+            f"has weights that are not zero ({str(error).splitlines()[0]}); use fewer"
+        ) from error
     _tune(wrapped, sampler, val, recipe, task, progress)
     return _with_weights(network, tfmot.clustering.keras.strip_clustering(wrapped))
 

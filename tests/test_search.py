@@ -22,6 +22,7 @@ from host_tools.search import (
     pareto,
     propose,
     run_search,
+    trainer,
     within,
 )
 from model.recipe import load_recipe
@@ -112,6 +113,14 @@ def test_a_network_that_pools_its_window_away_is_refused() -> None:
     )
     with pytest.raises(ConfigError, match="input_pool 4 and strides .* leave nothing of an input"):
         build_network(changed, 8, 8, 10)
+
+
+def test_a_training_process_that_dies_is_replaced(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.toml"
+    with trainer(tmp_path / "log") as process:
+        process._process.kill()
+        process._process.wait()
+        assert "no such recipe" in (process.make(missing, tmp_path, trained=False) or "")
 
 
 def _search(tmp_path: Path) -> Search:
