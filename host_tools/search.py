@@ -36,13 +36,14 @@ from quantize.golden import load_golden
 from quantize.manifest import compile_sets
 
 RULE = (
-    "of the finalists trained in full: the highest balanced accuracy on the validation groups; "
-    "fewer instructions within half a point"
+    "of the finalists trained in full: the highest mean balanced accuracy of the float network "
+    "over folds of all groups but the test groups; fewer instructions within half a point"
 )
 FINALISTS = 3
 TIE = 0.005  # of balanced accuracy
 FILTERS = (8, 12, 16, 20, 24, 32)
 KERNELS = (3, 5, 7, 9)
+SMALLER = ((2, 0.75), (2, 0.6), (2, 0.5), (1, 0.5))  # of the recipe: input pooling, filters
 SEED = 1
 DEFAULT = -1  # the number of the recipe itself
 NOT_TRAINED = "over the budget, not trained"
@@ -61,6 +62,7 @@ class Candidate:
     test: float | None = None
     quantisation: str | None = None  # ptq or qat, chosen by validation
     deflated: int | None = None  # bytes of the .tflite after compression for transport
+    folds: float | None = None  # mean over folds of all groups but the test groups; finalists only
     problem: str | None = None
 
 
@@ -80,12 +82,12 @@ class Trainer:
             text=True,
         )
 
-    def make(self, recipe: Path, out_dir: Path, *, trained: bool) -> str | None:
+    def make(self, recipe: Path, out_dir: Path, step: str) -> str | None:
         """Write the stages' files into `out_dir`; returns why the recipe cannot be used, if so."""
         if self._process.poll() is not None:
             self._process = self._start()
         assert self._process.stdin and self._process.stdout
-        request = {"recipe": str(recipe), "out": str(out_dir), "trained": trained}
+        request = {"recipe": str(recipe), "out": str(out_dir), "step": step}
         with contextlib.suppress(BrokenPipeError):  # then there is no answer either
             print(json.dumps(request), file=self._process.stdin, flush=True)
         answer = self._process.stdout.readline()
@@ -146,6 +148,34 @@ def propose(trial: optuna.Trial, recipe: Recipe) -> Recipe:
     )
 
 
+def smaller_networks(network: NetworkConfig) -> list[dict[str, Any]]:
+    """The recipe's own network with fewer filters and samples, as parameters of `propose`."""
+    found = []
+    for pool, share in SMALLER:
+        filters = [_nearest(share * count) for count in network.filters]
+        parameters: dict[str, Any] = {
+            "kind": network.kind,
+            "layers": len(filters),
+            "input_pool": min(pool * network.input_pool, 4),
+            "segments": network.segments,
+            "sparsity": 0.0,
+            "clusters": 0,
+            "qat": True,
+        }
+        for name, values in (
+            ("filters", filters),
+            ("kernel", network.kernels),
+            ("stride", network.strides),
+        ):
+            parameters |= {f"{name}_{i}": value for i, value in enumerate(values)}
+        found.append(parameters)
+    return found
+
+
+def _nearest(count: float) -> int:
+    return min(FILTERS, key=lambda filters: abs(filters - count))
+
+
 class Search:
     """One study in `out_dir`/search: candidates of `recipe` on the emulated `board`."""
 
@@ -188,6 +218,17 @@ class Search:
             arena=result.arena_bytes,
         )
 
+    def cross_validate(self, process: Trainer, candidate: Candidate, name: str) -> Candidate:
+        """`candidate`, which has been run in the folder `name`, with its score over folds."""
+        folder = self.folder / name
+        if candidate.val is None:
+            return candidate
+        problem = process.make(folder / f"{self.recipe.name}.toml", folder, "cross-validate")
+        if problem:
+            return dataclasses.replace(candidate, problem=problem, val=None)
+        mean = json.loads((folder / "folds.json").read_text("utf-8"))["mean"]
+        return dataclasses.replace(candidate, folds=mean)
+
     def prepare(self, recipe: Recipe, name: str) -> Path:
         """A folder with the recipe as a file and the windows of the data check."""
         folder = self.folder / name
@@ -206,13 +247,13 @@ class Search:
         path = folder / f"{self.recipe.name}.toml"
         found = Candidate(trial=trial, settings=_settings(recipe))
         try:
-            if problem := process.make(path, folder, trained=False):
+            if problem := process.make(path, folder, "measure"):
                 return dataclasses.replace(found, problem=problem)
             found = dataclasses.replace(found, cost=self.measure(recipe, folder))
             assert found.cost is not None
             if budget is not None and budget.excess(found.cost) > 1:
                 return dataclasses.replace(found, problem=NOT_TRAINED)
-            if problem := process.make(path, folder, trained=True):
+            if problem := process.make(path, folder, "train"):
                 return dataclasses.replace(found, problem=problem)
             found = dataclasses.replace(found, cost=self.measure(recipe, folder))
         except (HostToolsError, QuantizeError) as error:
@@ -276,6 +317,8 @@ def run_search(search: Search, budget_text: str, trials: int, progress: Progress
                 f"{search.recipe.name}: the recipe itself fails: {default.problem}"
             )
         progress(default)
+        for parameters in smaller_networks(search.recipe.network):
+            study.enqueue_trial(parameters, skip_if_exists=True)
         budget = parse_budget(budget_text, default.cost)
 
         _run_trials(search, study, process, budget, trials, progress)
@@ -301,8 +344,11 @@ def run_search(search: Search, budget_text: str, trials: int, progress: Progress
         for candidate in within(found, budget)[:FINALISTS]:
             recipe = _with_settings(search.recipe, candidate.settings)
             name = f"finalist_{candidate.trial:04}"
-            finalists.append(search.run(process, recipe, candidate.trial, name, budget))
+            trained = search.run(process, recipe, candidate.trial, name, budget)
+            finalists.append(search.cross_validate(process, trained, name))
             progress(finalists[-1])
+        default = search.cross_validate(process, default, "default")
+    result["default"] = dataclasses.asdict(default)
     best = choose(within(finalists, budget))
     result["finalists"] = [dataclasses.asdict(c) for c in finalists]
     result["best"] = dataclasses.asdict(best)
@@ -381,9 +427,9 @@ def pareto(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def choose(candidates: Sequence[Candidate]) -> Candidate:
-    """The best by RULE of candidates sorted by validation score."""
-    highest = candidates[0].val or 0.0
-    tied = [c for c in candidates if (c.val or 0.0) >= highest - TIE]
+    """The best by RULE."""
+    highest = max(c.folds or 0.0 for c in candidates)
+    tied = [c for c in candidates if (c.folds or 0.0) >= highest - TIE]
     return min(tied, key=lambda c: c.cost.instructions if c.cost else 0)
 
 

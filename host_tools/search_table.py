@@ -43,16 +43,17 @@ def print_search(result: dict[str, Any]) -> None:
         for candidate in candidates:
             table.add_row(title, *_row(candidate))
     console = Console()
-    console.print(table)
+    (console if console.is_terminal else Console(width=180)).print(table)
     console.print(f"Chosen {result['rule']}; test groups were not looked at.")
 
 
 def _row(candidate: dict[str, Any]) -> list[str]:
     cost = candidate["cost"]
     if candidate["val"] is None:
-        return [network_text(candidate), candidate["problem"] or "", *[""] * 6]
+        return [network_text(candidate), candidate["problem"] or "", *[""] * 7]
     return [
         network_text(candidate),
+        f"{candidate['folds']:.3f}" if candidate["folds"] is not None else "",
         f"{candidate['val']:.3f}",
         f"{candidate['test']:.3f}",
         *(f"{cost[name]:,}" for name in ("instructions", "constants", "flash", "arena")),

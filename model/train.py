@@ -18,7 +18,7 @@ from model.datasets import load_dataset
 from model.datasets.base import Dataset
 from model.errors import ConfigError, ModelSideError
 from model.evaluate import Metrics, evaluate
-from model.features import Windows, make_windows
+from model.features import Windows, make_windows, split_groups
 from model.features.design import recipe_front_end
 from model.features.library import Extractor
 from model.networks import build_network, keras, tf
@@ -200,8 +200,12 @@ def load_network(recipe: Recipe, dataset: Dataset, path: Path) -> Any:
     return network
 
 
-def cross_validate(recipe: Recipe, folds: int, repeats: int, progress: Progress) -> list[Score]:
+def cross_validate(
+    recipe: Recipe, folds: int, repeats: int, progress: Progress, *, held_out: bool = False
+) -> list[Score]:
     """Train on all groups but a fold's and test on that fold's; once for each fold and seed.
+
+    `held_out`: the recipe's test groups are in no fold, so that a choice can be made by the result.
 
     Groups are dealt to folds by a seeded permutation. The settings are the recipe's, chosen before
     by validation inside the training groups; a fold's test groups are used for its score only.
@@ -213,7 +217,10 @@ def cross_validate(recipe: Recipe, folds: int, repeats: int, progress: Progress)
             f"{recipe.name}: cross-validation is for the task 'classification', got "
             f"{recipe.task!r}, which needs validation groups in every fold; use `make train`"
         )
-    groups = np.array(sorted({r.group for r in dataset.recordings}))
+    everyone = {r.group for r in dataset.recordings}
+    if held_out:
+        everyone -= split_groups(dataset, recipe.dataset)["test"]
+    groups = np.array(sorted(everyone))
     if not 2 <= folds <= len(groups):
         raise ConfigError(f"CV={folds}: expected 2 to {len(groups)}, the number of groups")
     classes = len(dataset.labels)

@@ -12,20 +12,21 @@ from model.__main__ import load_splits
 from model.datasets import load_dataset
 from model.errors import ModelSideError
 from model.features.design import feature_text
-from model.files import write_bytes
+from model.files import write_bytes, write_json
 from model.recipe import Recipe, load_recipe
 from model.tasks import task_of
 from quantize.errors import QuantizeError
 from quantize.golden import save_golden
 
+FOLDS = 4
 UNTRAINED_WINDOWS = 32  # to calibrate a network whose accuracy does not matter yet
 
 
 def serve(requests: IO[str], answers: IO[str]) -> None:
-    """Answer each line {"recipe": path, "out": folder, "trained": bool} by one line of JSON.
+    """Answer each line {"recipe": path, "out": folder, "step": a key of STEPS} by one of JSON.
 
-    `out` holds the features.npz of the data check and gets model.tflite and golden.npz, and
-    quantize.json where it is trained. The answer is {} or {"error": why the recipe cannot be used}.
+    `out` holds the features.npz of the data check and gets what the step writes. The answer is {}
+    or {"error": why the recipe cannot be used}.
     """
     for line in requests:
         request = json.loads(line)
@@ -33,8 +34,7 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
         try:
             with contextlib.redirect_stdout(sys.stderr):
                 recipe = load_recipe(request["recipe"])
-                make = train_candidate if request["trained"] else untrained_candidate
-                make(recipe, Path(request["out"]))
+                STEPS[request["step"]](recipe, Path(request["out"]))
         except (ModelSideError, QuantizeError) as error:
             answer = {"error": str(error)}
         print(json.dumps(answer), file=answers, flush=True)
@@ -71,3 +71,24 @@ def train_candidate(recipe: Recipe, out_dir: Path) -> None:
     )
     training.save_network(network, out_dir / "float.weights.h5")
     quantise_recipe(recipe, out_dir)
+
+
+def cross_validate_candidate(recipe: Recipe, out_dir: Path) -> None:
+    """folds.json: how the float network does on groups it was not trained on, without test groups.
+
+    Two validation groups tell little about a third; this takes every group in turn.
+    """
+    from model import train as training
+
+    scores = training.cross_validate(
+        recipe, FOLDS, 1, lambda step, loss, score: None, held_out=True
+    )
+    found = [score.network.balanced_accuracy for score in scores]
+    write_json(out_dir / "folds.json", {"balanced_accuracy": found, "mean": sum(found) / FOLDS})
+
+
+STEPS = {
+    "measure": untrained_candidate,  # model.tflite and golden.npz of an untrained network
+    "train": train_candidate,  # the same of a trained one, quantize.json
+    "cross-validate": cross_validate_candidate,
+}

@@ -22,6 +22,7 @@ from host_tools.search import (
     pareto,
     propose,
     run_search,
+    smaller_networks,
     trainer,
     within,
 )
@@ -38,6 +39,7 @@ def _candidate(trial: int, val: float | None, instructions: int, flash: int = 10
         settings=SETTINGS,
         cost=Cost(flash=flash, constants=5_000, instructions=instructions, arena=1_000),
         val=val,
+        folds=val,
         problem=None if val is not None else NOT_TRAINED,
     )
 
@@ -93,6 +95,16 @@ def test_a_proposal_is_a_recipe_that_reads_back(tmp_path: Path) -> None:
         assert (proposed.dataset, proposed.features) == (recipe.dataset, recipe.features)
 
 
+def test_a_search_begins_with_smaller_versions_of_the_recipe() -> None:
+    recipe = load_recipe("motion")
+    study = optuna.create_study()
+    for parameters in smaller_networks(recipe.network):
+        study.enqueue_trial(parameters, skip_if_exists=True)
+    first = propose(study.ask(), recipe).network
+    assert (first.filters, first.input_pool) == ((16, 24, 32), 4)
+    assert (first.kernels, first.strides) == (recipe.network.kernels, recipe.network.strides)
+
+
 def test_a_search_needs_the_windows(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"features\.npz.*make check RECIPE=digits"):
         Search(load_recipe("digits"), load_board("qemu_m4"), tmp_path, 10)
@@ -120,7 +132,7 @@ def test_a_training_process_that_dies_is_replaced(tmp_path: Path) -> None:
     with trainer(tmp_path / "log") as process:
         process._process.kill()
         process._process.wait()
-        assert "no such recipe" in (process.make(missing, tmp_path, trained=False) or "")
+        assert "no such recipe" in (process.make(missing, tmp_path, "measure") or "")
 
 
 def _search(tmp_path: Path) -> Search:
