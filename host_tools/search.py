@@ -45,6 +45,7 @@ FILTERS = (8, 12, 16, 20, 24, 32)
 KERNELS = (3, 5, 7, 9)
 SMALLER = ((2, 0.75), (2, 0.6), (2, 0.5), (1, 0.5))  # of the recipe: input pooling, filters
 SEED = 1
+ANY_COST = Cost(flash=1000, constants=1000, instructions=1000, arena=1000)
 DEFAULT = -1  # the number of the recipe itself
 NOT_TRAINED = "over the budget, not trained"
 
@@ -309,6 +310,7 @@ def run_search(search: Search, budget_text: str, trials: int, progress: Progress
     Raises UsageError for a budget or a storage that cannot be used, HostToolsError when no
     candidate is within the budget: it names the closest. search.json has all trials even then.
     """
+    parse_budget(budget_text, ANY_COST)  # refused before anything is trained
     study = open_study(search)
     with trainer(search.folder / "training.log") as process:
         default = search.run(process, search.recipe, DEFAULT, "default", None)

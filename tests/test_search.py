@@ -143,6 +143,13 @@ def _search(tmp_path: Path) -> Search:
     return Search(recipe, load_board("qemu_m4"), tmp_path, 20)
 
 
+def test_a_wrong_budget_is_refused_before_training(tmp_path: Path) -> None:
+    search = _search(tmp_path)
+    with pytest.raises(UsageError, match="BUDGET=ram=5"):
+        run_search(search, "ram=5", 1, lambda candidate: None)
+    assert not (search.folder / "default").exists()
+
+
 def test_a_damaged_storage_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     damaged = tmp_path / "study.db"
     damaged.write_bytes(b"not a database" * 100)
