@@ -243,7 +243,7 @@ def search(found: dict[str, Any]) -> Plot:
         figure, (axes,) = _figure(5.8, 3.0)
         for candidates, marker, colour, name in (
             (trained, "o", SOFT, "candidate"),
-            (front, "o-", ACCENT, "no other is better"),
+            (front, "o", ACCENT, "none beats it in accuracy, work and flash"),
             ([found["default"]], "s", MUTED, "the recipe, trained in full"),
             (chosen, "D", OK, "chosen, trained in full"),
         ):
@@ -254,7 +254,7 @@ def search(found: dict[str, Any]) -> Plot:
                 color=colour,
                 label=name,
                 markersize=5,
-                linewidth=1.2,
+                linestyle="none",
             )
         limit = found["budget"]["instructions"]
         if limit:
