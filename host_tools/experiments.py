@@ -193,6 +193,11 @@ def differences(first: Experiment, second: Experiment) -> list[tuple[str, str, s
 def serve(port: int | None) -> NoReturn:
     """Become MLflow's server for the store's pages; Ctrl+C ends it."""
     command = serve_command(port or UI_PORT)
+    print(
+        f"http://127.0.0.1:{port or UI_PORT}: choose 'Model training' at the top left, then "
+        "tinyproof",
+        flush=True,
+    )
     os.execv(command[0], command)
 
 
