@@ -7,6 +7,7 @@ sent over the air, because zeros and repeated values compress.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from model.train import Progress, fit
 from quantize.errors import QuantizeError
 
 import tensorflow_model_optimization as tfmot  # isort: skip
+
+Tune = Callable[[Any, Progress], None]  # fine-tune a wrapped network in place
 
 
 def compress(
@@ -36,10 +39,15 @@ def compress(
     """
     config = recipe.compression
     assert config is not None
+
+    def tune(wrapped: Any, advance: Progress) -> None:
+        steps, rate = config.steps, config.learning_rate
+        fit(wrapped, sampler, val, recipe, task, steps=steps, learning_rate=rate, progress=advance)
+
     if config.sparsity:
-        network = _pruned(network, sampler, val, recipe, task, progress)
+        network = _pruned(network, config, tune, progress)
     if config.clusters:
-        network = _clustered(network, sampler, val, recipe, task, progress)
+        network = _clustered(network, config, tune, progress)
     _check(network, config, recipe.name)
     return network
 
@@ -53,16 +61,7 @@ def preserving_scheme(config: CompressionConfig) -> Any:
     return tfmot.experimental.combine.Default8BitPrunePreserveQuantizeScheme()
 
 
-def _pruned(
-    network: Any,
-    sampler: WindowSampler,
-    val: Windows,
-    recipe: Recipe,
-    task: Task,
-    progress: Progress,
-) -> Any:
-    config = recipe.compression
-    assert config is not None
+def _pruned(network: Any, config: CompressionConfig, tune: Tune, progress: Progress) -> Any:
     wrapped = tfmot.sparsity.keras.prune_low_magnitude(
         _copy(network),
         tfmot.sparsity.keras.PolynomialDecay(
@@ -77,23 +76,14 @@ def _pruned(
         progress(step, loss, score)
 
     advance(0, 0.0, None)
-    _tune(wrapped, sampler, val, recipe, task, advance)
+    tune(wrapped, advance)
     for layer in wrapped.layers:
         if hasattr(layer, "pruning_obj"):
             layer.pruning_obj.weight_mask_op()
     return _with_weights(network, tfmot.sparsity.keras.strip_pruning(wrapped))
 
 
-def _clustered(
-    network: Any,
-    sampler: WindowSampler,
-    val: Windows,
-    recipe: Recipe,
-    task: Task,
-    progress: Progress,
-) -> Any:
-    config = recipe.compression
-    assert config is not None
+def _clustered(network: Any, config: CompressionConfig, tune: Tune, progress: Progress) -> Any:
     try:
         wrapped = tfmot.clustering.keras.cluster_weights(
             _copy(network),
@@ -103,32 +93,11 @@ def _clustered(
         )
     except (ValueError, tf.errors.InvalidArgumentError) as error:
         raise QuantizeError(
-            f"{recipe.name}: compression.clusters: {config.clusters} values are more than a kernel "
+            f"compression.clusters: {config.clusters} values are more than a kernel "
             f"has weights that are not zero ({str(error).splitlines()[0]}); use fewer"
         ) from error
-    _tune(wrapped, sampler, val, recipe, task, progress)
+    tune(wrapped, progress)
     return _with_weights(network, tfmot.clustering.keras.strip_clustering(wrapped))
-
-
-def _tune(
-    network: Any,
-    sampler: WindowSampler,
-    val: Windows,
-    recipe: Recipe,
-    task: Task,
-    progress: Progress,
-) -> None:
-    assert recipe.compression is not None
-    fit(
-        network,
-        sampler,
-        val,
-        recipe,
-        task,
-        steps=recipe.compression.steps,
-        learning_rate=recipe.compression.learning_rate,
-        progress=progress,
-    )
 
 
 def _copy(network: Any) -> Any:
