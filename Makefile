@@ -238,7 +238,7 @@ test: | .venv/ready ## all tests but the slow sweeps
 	$(PY) -m pytest -n 2 -m "not slow"
 
 test-all: | .venv/ready ## all tests, with the slow sweeps
-	ROWS=500 $(PY) -m pytest -n 2
+	ROWS=500 EXAMPLES=new $(PY) -m pytest -n 2
 
 C_FILES = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h')
 lint: | .venv/ready ## ruff, mypy --strict, clang-format and cppcheck

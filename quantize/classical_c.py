@@ -78,7 +78,8 @@ def export_forest(forest: Any) -> str:
     floor(threshold) + 1, which is the same for every integer x.
     Raises ModelError for a forest of more than MAX_NODES decisions.
     """
-    import emlearn
+    with np.errstate():  # emlearn makes numpy raise on every underflow, for the whole process
+        import emlearn
 
     nodes = forest_nodes(forest)
     if nodes > MAX_NODES:

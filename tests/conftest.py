@@ -1,4 +1,4 @@
-"""For all tests: no experiment gets into the user's store."""
+"""For all tests: fixed examples, no experiment in the user's store, no state left in numpy."""
 
 from __future__ import annotations
 
@@ -8,9 +8,24 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import settings
 
 from model import store, tracking
+
+# `make test` says the same of the same code; `make test-all` looks for new examples
+settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
+settings.register_profile("new", database=None, deadline=None)
+settings.load_profile(os.environ.get("EXAMPLES", "fixed"))
+
+
+@pytest.fixture(autouse=True)
+def _numpy_as_it_was() -> Iterator[None]:
+    """A library that changes how numpy treats floating-point errors does so for all of us."""
+    before = np.geterr()
+    yield
+    assert np.geterr() == before
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -127,7 +127,7 @@ def test_banner_is_readable(device: Device) -> None:
     ]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(min_size=768, max_size=768))
 def test_run_gives_the_models_output(device: Device, data: bytes) -> None:
     assert device.run([data]) == stub_output(data)

@@ -50,7 +50,7 @@ FAULTS = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(on_write=st.lists(FAULTS, max_size=2), on_read=st.lists(FAULTS, max_size=2))
 def test_faults_never_change_a_result(
     stub: Path, on_write: list[Fault], on_read: list[Fault]

@@ -378,7 +378,7 @@ def test_too_little_is_refused() -> None:
         learn_usual(few, 64)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(counts=st.lists(st.integers(0, 65535), min_size=BINS, max_size=BINS).filter(any))
 def test_any_counts_give_finite_numbers(counts: list[int]) -> None:
     profile = simulated_profile(np.random.default_rng(14))

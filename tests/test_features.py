@@ -68,7 +68,7 @@ def test_a_stream_gives_the_windows_of_a_batch(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(cuts=st.lists(st.integers(0, 2500), max_size=6), seed=st.integers(0, 9))
 def test_any_pieces_give_the_same(kind: str, cuts: list[int], seed: int) -> None:
     fe = front_end(kind)
@@ -104,7 +104,7 @@ def test_stages_are_hashed(kind: str) -> None:
     assert {s for s in STAGES if extractor.hashes()[s] != hashes[s]} == used
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(2**14, 2**15 - 1), st.integers(1, 30), st.integers(-128, 127))
 def test_quantising_rounds_halves_away_from_zero(multiplier: int, shift: int, zero: int) -> None:
     edges = np.arange(-32768, 32768, 17)

@@ -96,7 +96,7 @@ def test_typical_parameters_are_proven(seed: int) -> None:
     assert proven >= 190
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.floats(-6, 6), min_size=2, max_size=2),
     st.lists(st.integers(-128, 127), min_size=3, max_size=3),

@@ -337,7 +337,7 @@ def _telling(r: Requant, zero: int, low: int, high: int) -> IntArray:
     return result
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.sampled_from(FORMS),
     st.floats(-16, 3),

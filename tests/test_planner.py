@@ -54,7 +54,7 @@ def _check(graph: Graph, plan: ArenaPlan) -> None:
         assert plan.offset(index) >= 0
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 10**6), st.integers(1, 12))
 def test_live_tensors_never_overlap(seed: int, length: int) -> None:
     graph = _random_chain(seed, length)

@@ -81,7 +81,7 @@ def _telling(r: Requant, zero: int, low: int, high: int) -> IntArray:
     return result
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.sampled_from(FORMS),
     st.floats(-34, 3),

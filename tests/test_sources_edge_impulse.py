@@ -246,7 +246,7 @@ def test_cbor_has_its_name_and_a_bounded_size(ei: Path, monkeypatch: pytest.Monk
         load(_cbor_config(ei))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_damaged_cbor_raises_our_error_only(data: st.DataObject, ei: Path) -> None:
     content = bytearray(_signed_cbor(_sample(7)))
@@ -258,7 +258,7 @@ def test_damaged_cbor_raises_our_error_only(data: st.DataObject, ei: Path) -> No
         load(_cbor_config(ei, hmac_key_variable=""))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_damaged_json_raises_our_error_only(data: st.DataObject, ei: Path) -> None:
     text = bytearray(_signed(_sample(7)).encode())

@@ -88,7 +88,7 @@ def test_an_npz_that_lies_about_sizes_is_refused(tmp_path: Path) -> None:
         load(_npz_config(path))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_damaged_npz_raises_our_error_only(data: st.DataObject, tmp_path: Path) -> None:
     path = tmp_path / "data.npz"
