@@ -405,7 +405,7 @@ def decode(raw: bytes) -> Frame | Damage:
         data = cobs.decode(raw)
     except cobs.DecodeError:
         return Damage(status=Status.BAD_FRAME, raw=raw)
-    if len(data) < HEADER.size + CRC.size:
+    if not 0 <= len(data) - HEADER.size - CRC.size <= MAX_PAYLOAD:
         return Damage(status=Status.BAD_FRAME, raw=raw)
     body, crc = data[: -CRC.size], data[-CRC.size :]
     if CRC.unpack(crc)[0] != zlib.crc32(body):

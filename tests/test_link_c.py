@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cobs import cobs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -121,6 +122,16 @@ def test_sizes_around_the_stuffing_blocks(link: CLink, size: int, fill: bytes) -
     wire = link.encode(frame)
     assert wire == protocol.encode(frame)
     assert link.receive(wire) == [frame]
+
+
+@pytest.mark.parametrize("size", [1025, 1028])
+def test_a_payload_beyond_the_limit_is_no_frame(link: CLink, size: int) -> None:
+    """Zeros stuff so well that it still fits what a receiver keeps."""
+    body = protocol.HEADER.pack(protocol.PROTOCOL_VERSION, 0, 2, 0, 1, size) + bytes(size)
+    raw = cobs.encode(body + protocol.CRC.pack(zlib.crc32(body)))
+    assert len(raw) <= protocol.MAX_COBS
+    data = b"\x00" + raw + b"\x00"
+    assert link.receive(data) == host_events(data) == [Damage(status=Status.BAD_FRAME, raw=b"")]
 
 
 @given(

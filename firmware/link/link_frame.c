@@ -104,7 +104,8 @@ static link_status_t parse(link_receiver_t *receiver)
     const uint8_t *data = receiver->bytes;
     link_frame_t *frame = &receiver->frame;
     const size_t length = unstuff(receiver->bytes, receiver->length);
-    if (length < LINK_HEADER_BYTES + LINK_CRC_BYTES) {
+    const size_t payload = length - LINK_HEADER_BYTES - LINK_CRC_BYTES; /* wraps when too short */
+    if (payload > LINK_MAX_PAYLOAD) {
         return LINK_STATUS_BAD_FRAME;
     }
     if (link_crc32(data, length) != CRC_OF_ALL) {
@@ -115,8 +116,7 @@ static link_status_t parse(link_receiver_t *receiver)
     }
     memcpy(frame, &data[VERSION_BYTES], FIELD_BYTES);
     frame->payload = &data[LINK_HEADER_BYTES];
-    return frame->length == length - LINK_HEADER_BYTES - LINK_CRC_BYTES ? LINK_STATUS_OK
-                                                                        : LINK_STATUS_BAD_LENGTH;
+    return frame->length == payload ? LINK_STATUS_OK : LINK_STATUS_BAD_LENGTH;
 }
 
 static bool is_printable(const uint8_t *data, size_t length)
