@@ -15,11 +15,12 @@ typedef struct {
     int8_t *ring;
     const int8_t *base;
     int32_t count, bytes, loaded;
+    int32_t end; /* of the ring in bytes: what lies there is at 0 again */
 } nn_rows_t;
 
+/* Where a row of the windows of four pixels begins, in bytes from the rows' base. */
 typedef struct {
-    int32_t row[NN_QUAD];    /* of the padded image */
-    int32_t column[NN_QUAD]; /* bytes into the row */
+    int32_t at[NN_QUAD];
 } nn_starts_t;
 
 /* Copy words, then what is left: rows are short and seldom a multiple of more than four. */
@@ -70,15 +71,22 @@ static void nn_copy_run(int8_t *to, const int8_t *from, int32_t bytes)
 }
 
 /* Where four windows start: of four pixels, or of one pixel four times. */
-static nn_starts_t nn_find_starts(const nn_conv_packed_t *p, int32_t pixel, int32_t step)
+static nn_starts_t nn_find_starts(const nn_conv_packed_t *p, const nn_rows_t *rows, int32_t pixel,
+                                  int32_t step)
 {
     nn_starts_t starts;
     for (int32_t i = 0; i < NN_QUAD; i++, pixel += step) {
         const int32_t y = pixel / p->output.w;
-        starts.row[i] = y * p->window.stride_h;
-        starts.column[i] = (pixel - y * p->output.w) * p->window.stride_w * p->input.c;
+        const int32_t column = (pixel - y * p->output.w) * p->window.stride_w * p->input.c;
+        starts.at[i] = y * p->window.stride_h % rows->count * rows->bytes + column;
     }
     return starts;
+}
+
+static int32_t nn_next_row(const nn_conv_packed_t *p, const nn_rows_t *rows, int32_t at)
+{
+    at += p->window.dilation_h * rows->bytes;
+    return at < rows->end ? at : at - rows->end;
 }
 
 /* Widen the windows of four pixels run by run: each is a multiple of four inputs. */
@@ -88,11 +96,14 @@ static void nn_gather_runs(const nn_conv_packed_t *p, const nn_rows_t *rows, nn_
     for (int32_t ky = 0; ky < p->window.kernel_h; ky++) {
         const int8_t *in[NN_QUAD];
         for (int32_t i = 0; i < NN_QUAD; i++) {
-            in[i] = rows->base + starts.row[i] % rows->count * rows->bytes + starts.column[i];
-            starts.row[i] += p->window.dilation_h;
+            in[i] = rows->base + starts.at[i];
+            starts.at[i] = nn_next_row(p, rows, starts.at[i]);
         }
-        for (int32_t run = 0; run < p->runs; run++) {
+        for (int32_t run = p->runs;;) {
             x = nn_widen_quad_s8(x, in, p->run_bytes / 4);
+            if (--run == 0) {
+                break;
+            }
             for (int32_t i = 0; i < NN_QUAD; i++) {
                 in[i] += p->window.dilation_w * p->input.c;
             }
@@ -106,15 +117,16 @@ static void nn_gather_joined(const nn_conv_packed_t *p, const nn_rows_t *rows, n
 {
     const int8_t *windows[NN_QUAD];
     for (int32_t i = 0; i < NN_QUAD; i++) {
+        int32_t at = starts.at[i];
         windows[i] = joined;
         for (int32_t ky = 0; ky < p->window.kernel_h; ky++) {
-            const int32_t row = starts.row[i] + ky * p->window.dilation_h;
-            const int8_t *in = rows->base + row % rows->count * rows->bytes + starts.column[i];
+            const int8_t *in = rows->base + at;
             for (int32_t run = 0; run < p->runs; run++) {
                 nn_copy_run(joined, in, p->run_bytes);
                 joined += p->run_bytes;
                 in += p->window.dilation_w * p->input.c;
             }
+            at = nn_next_row(p, rows, at);
         }
         joined += 4;
     }
@@ -134,14 +146,14 @@ void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t
                           .base = p->ring_rows > 0 ? ring : input,
                           .count = p->ring_rows > 0 ? p->ring_rows : INT32_MAX,
                           .bytes = p->row_bytes,
-                          .loaded = 0};
+                          .end = p->ring_rows > 0 ? p->ring_rows * p->row_bytes : INT32_MAX};
         for (int32_t pixel = 0; pixel < pixels;) {
             const int32_t step = pixels - pixel >= NN_QUAD ? 1 : 0;
             const int32_t last = (pixel + step * (NN_QUAD - 1)) / p->output.w;
             while (p->ring_rows > 0 && rows.loaded < last * p->window.stride_h + reach) {
                 nn_load_row(p, input, &rows);
             }
-            const nn_starts_t starts = nn_find_starts(p, pixel, step);
+            const nn_starts_t starts = nn_find_starts(p, &rows, pixel, step);
             if (p->run_bytes % 4 == 0) {
                 nn_gather_runs(p, &rows, starts, x);
             } else {
