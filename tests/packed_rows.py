@@ -94,6 +94,15 @@ def convolution(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
 
 
+def column(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+    """A CONV_2D along a signal: the images have one column."""
+    kernel = (_pick(rng, 3, 5, 7), 1)
+    size, out, options = _window(rng, kernel, (_pick(rng, 1, 2), 1))
+    inputs, outputs = _pick(rng, 1, 3, 6, 8), _pick(rng, *range(1, 10))
+    shapes = ([1, size[0], 1, inputs], [outputs, *kernel, inputs], [1, out[0], 1, outputs])
+    return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
+
+
 def depthwise(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     """A DEPTHWISE_CONV_2D."""
     kernel = (3, 3) if rng.random() < 0.6 else (_pick(rng, 1, 2, 3, 5), _pick(rng, 1, 2, 3, 5))
@@ -158,6 +167,7 @@ def mean(name: str) -> Row:
 ROWS: dict[str, Row] = {
     "AVERAGE_POOL_2D": pool("AVERAGE_POOL_2D"),
     "CONV_2D": convolution,
+    "CONV_2D_COLUMN": column,
     "DEPTHWISE_CONV_2D": depthwise,
     "FULLY_CONNECTED": dense,
     "MAX_POOL_2D": pool("MAX_POOL_2D"),

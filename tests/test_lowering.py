@@ -12,6 +12,7 @@ from host_tools import __main__ as command
 from model.files import write_bytes
 from quantize.golden import Golden, make_golden, random_inputs, save_golden
 from quantize.lowering import LoweredStep, lower
+from quantize.lowering.conv import lower_conv
 from quantize.manifest import compile_model
 from quantize.reference import compile_graph
 from quantize.tflite.reader import parse_model
@@ -75,6 +76,24 @@ def test_assembly_equals_tflite_micro(tmp_path: Path, monkeypatch: pytest.Monkey
     assert command.main(["parity", "rows", "qemu_m4"]) == 0
     report = json.loads((out_dir / "qemu_m4" / "parity.json").read_text())
     assert report["equal"] == report["cases"] == CASES
+
+
+def test_a_column_is_a_row_where_scratch_has_room() -> None:
+    """Windows lie in one piece there, but the whole image is copied first."""
+    graph = parse_model(rows_model([ROWS["CONV_2D_COLUMN"]] * 100, 0))
+    rows = 0
+    for step in compile_graph(graph):
+        n, height, _, channels = step.params.input_shape
+        shapes = [f"{{{n}, {height}, 1, {channels}}}", f"{{{n}, 1, {height}, {channels}}}"]
+        for room in (0, 1 << 20):
+            lowered = lower_conv(graph, step, room)
+            if lowered is not None and height > 1:
+                call = lowered.calls[0]
+                row = call.params["input"] == shapes[1]
+                assert row or call.params["input"] == shapes[0]
+                assert not row or call.scratch_bytes <= room
+                rows += row
+    assert rows > 50
 
 
 def test_a_depthwise_layer_writes_over_its_input() -> None:

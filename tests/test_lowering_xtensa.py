@@ -55,6 +55,7 @@ CONVOLUTIONS = (
     *(Layer(size=(1, n), channels=n, outputs=n + 1) for n in (1, 2, 3, 4, 5)),
     Layer(size=(6, 5), channels=3, outputs=16, kernel=(3, 3)),
     Layer(size=(7, 6), channels=5, outputs=4, kernel=(3, 3), stride=(2, 2), images=2),
+    Layer(size=(21, 1), channels=6, outputs=4, kernel=(7, 1), stride=(2, 2), images=2),
     Layer(size=(8, 7), channels=4, outputs=7, kernel=(3, 2), dilation=(2, 3)),
     Layer(size=(9, 8), channels=2, outputs=3, kernel=(4, 5), same=False),
     Layer(size=(12, 6), channels=1, outputs=8, kernel=(10, 4), stride=(2, 2)),

@@ -9,6 +9,7 @@ import numpy as np
 
 from quantize.lowering.base import LoweredStep
 from quantize.lowering.packing import (
+    as_row,
     pad_words,
     pair_words,
     scale_rows,
@@ -28,30 +29,35 @@ SPARE_ROWS = 4  # of nn_conv_2d_rows_s8: more cost scratch, fewer cost moves
 C_FORMS: dict[Form, str] = {"floor": "NN_FLOOR", "sign": "NN_SIGN"}  # the shorter first
 
 
-def lower_conv(graph: Graph, step: Step, room: int) -> LoweredStep | None:
+def lower_conv(_graph: Graph, step: Step, room: int) -> LoweredStep | None:
     """A packed kernel; None where its short requantisation or its packing is not exact."""
-    return convolution(step, step.params)
+    return convolution(step, step.params, room)
 
 
-def convolution(step: Step, p: ConvParams) -> LoweredStep | None:
-    """A step that is the convolution `p`, with weights [out_c, kh, kw, in_c]; None as above."""
-    p = _flattened(p)
+def convolution(step: Step, p: ConvParams, room: int) -> LoweredStep | None:
+    """A step that is the convolution `p`, with weights [out_c, kh, kw, in_c]; None as above.
+
+    A column is a row where that is cheaper and its scratch, a copy of the whole image, fits `room`.
+    """
+    flat, row = _flattened(p), as_row(p)
+    along = _lowered(step, row) if _cost(row) < _cost(flat) else None
+    return along if along and along.scratch_bytes <= room else _lowered(step, flat)
+
+
+def _lowered(step: Step, p: ConvParams) -> LoweredStep | None:
     requants = short_requants(p, p.weights.reshape(len(p.weights), -1), tuple(C_FORMS))
     if requants is None:
         return None
-    by_rows = _rows_fit(p) and _rows_cost(p) < _windows_cost(p)
-    kernel = _by_rows(p, requants) if by_rows else _by_windows(p, requants)
+    kernel = _by_rows(p, requants) if _is_by_rows(p) else _by_windows(p, requants)
     if kernel is None:
         return None
     call, in_place = kernel
-    quads = -(-int(np.prod(p.output_shape[:3])) // QUAD)
-    cost = round(quads * (_rows_cost(p) if by_rows else _windows_cost(p)))
     return LoweredStep(
         step=step,
         calls=(call,),
         in_place=(0,) if in_place else (),
         requantisation=requants[0].form,
-        cost=cost,
+        cost=_cost(p),
     )
 
 
@@ -150,15 +156,22 @@ def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall,
     return call, in_place
 
 
-def _rows_fit(p: ConvParams) -> bool:
-    """Whether nn_conv_2d_rows_s8 can take it."""
+def _is_by_rows(p: ConvParams) -> bool:
+    """Whether nn_conv_2d_rows_s8 can take it and is the faster one."""
     w = p.window
     return (
         p.output_shape[2] % QUAD == 0
         and w.dilation == (1, 1)
         and w.stride[0] <= w.kernel[0]
         and w.kernel != (1, 1)
+        and _rows_cost(p) < _windows_cost(p)
     )
+
+
+def _cost(p: ConvParams) -> int:
+    """Instructions of all pixels with the kernel that is chosen."""
+    quads = -(-int(np.prod(p.output_shape[:3])) // QUAD)
+    return round(quads * (_rows_cost(p) if _is_by_rows(p) else _windows_cost(p)))
 
 
 def _row_columns(p: ConvParams) -> int:

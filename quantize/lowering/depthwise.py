@@ -25,12 +25,12 @@ CHANNEL_BYTES = 40  # of a channel's expanded weights
 COLUMN_BYTES = 48  # of a column of the ring: three pairs of rows of four channels
 
 
-def lower_depthwise(_graph: Graph, step: Step, _room: int) -> LoweredStep | None:
+def lower_depthwise(_graph: Graph, step: Step, room: int) -> LoweredStep | None:
     """The fastest kernel that is exact; None with a depth multiplier and for 2 or 3 channels."""
     p: ConvParams = step.params
     if p.input_shape[3] == 1:
         full = replace(p, weights=np.ascontiguousarray(p.weights.transpose(3, 1, 2, 0)))
-        return convolution(step, full)
+        return convolution(step, full, room)
     if p.depth_multiplier != 1 or p.input_shape[3] < GROUP:
         return None
     return _packed(step, p) or with_kernel(step, "nn_depthwise_conv_2d_quads_s8")

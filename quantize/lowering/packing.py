@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from quantize.ops.base import CConstant, int_constant_array
-from quantize.ops.window import OutputStage
+from quantize.ops.conv_2d import ConvParams
+from quantize.ops.window import OutputStage, Window
 from quantize.proofs import Form, ShortRequant, acc_bounds, prove_short
 from quantize.scheme import IntArray, wrap32
 
@@ -40,6 +41,23 @@ def short_requants(
         if proven is not None:
             return proven
     return None
+
+
+def as_row(p: ConvParams) -> ConvParams:
+    """An image of one column as one of one row, which is the same memory: windows lie in one piece
+    there. Other images as they are."""
+    if p.input_shape[2] != 1 or p.output_shape[2] != 1:
+        return p
+    (n, height, _, channels), w = p.input_shape, p.window
+    return replace(
+        p,
+        input_shape=(n, 1, height, channels),
+        output_shape=(n, 1, p.output_shape[1], p.output_shape[3]),
+        window=Window(
+            kernel=w.kernel[::-1], stride=w.stride[::-1], dilation=w.dilation[::-1], pad=w.pad[::-1]
+        ),
+        weights=np.ascontiguousarray(p.weights.transpose(0, 2, 1, 3)),
+    )
 
 
 def pad_words(weights: npt.NDArray[Any]) -> IntArray:

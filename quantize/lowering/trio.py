@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantize.lowering.base import LoweredStep
-from quantize.lowering.packing import words_constant
+from quantize.lowering.packing import as_row, words_constant
 from quantize.lowering.split import (
     EXACT_LIMIT,
     Changes,
@@ -40,7 +40,7 @@ def lower_conv_trio(graph: Graph, step: Step, room: int) -> LoweredStep | None:
     Costs a MAC: 1.88 instructions, and for each four pixels about 60 a channel and 16 an input of
     their windows.
     """
-    p: ConvParams = step.params
+    p: ConvParams = as_row(step.params)
     stream = trio_stream(p, p.weights.reshape(len(p.weights), -1))
     if stream is None:
         return None
