@@ -1,12 +1,6 @@
 /* What nn_dense_halves_s8.S computes, for machines without its instructions. Rounding: double. */
 #include "nn_packed.h"
-
-static int8_t nn_sign_output(int32_t sum, const int32_t *requant, int32_t shift)
-{
-    const int64_t product = (int64_t)sum * 2 * requant[0] + (INT64_C(1) << 31);
-    const int32_t value = ((int32_t)(product >> 32) + (sum < 0 ? -1 : 0) + requant[1]) >> shift;
-    return (int8_t)(value < -128 ? -128 : value > 127 ? 127 : value);
-}
+#include "nn_sign.h"
 
 void nn_dense_halves_s8(const nn_dense_t *p, const void *x, int8_t *output, int32_t groups)
 {
@@ -21,7 +15,8 @@ void nn_dense_halves_s8(const nn_dense_t *p, const void *x, int8_t *output, int3
                 sum += (int16_t)(word & 0xFFFFU) * in[2 * step];
                 sum += (int16_t)(word >> 16) * in[2 * step + 1];
             }
-            *output++ = nn_sign_output(sum, requant + 1 + 2 * i, requant[0] >> (8 * i) & 0xFF);
+            const int32_t shift = requant[0] >> (8 * i) & 0xFF;
+            *output++ = nn_sign_output(sum, requant[1 + 2 * i], requant[2 + 2 * i], shift);
         }
         stream += NN_GROUP + NN_GROUP * p->steps;
         requant += p->requant_bytes / 4;

@@ -1,5 +1,6 @@
 /* What nn_dense_s8.S computes, for machines without its instructions. Rounding: double. */
 #include "nn_packed.h"
+#include "nn_sign.h"
 
 /* Input i of the stream's order. */
 static int32_t nn_in(const nn_dense_t *p, const void *x, int32_t i)
@@ -9,13 +10,6 @@ static int32_t nn_in(const nn_dense_t *p, const void *x, int32_t i)
         return ((const int16_t *)x)[i];
     }
     return ((const int8_t *)x)[(i & ~3) + order[i & 3]];
-}
-
-static int8_t nn_sign_output(int32_t sum, const int32_t *requant, int32_t shift)
-{
-    const int64_t product = (int64_t)sum * 2 * requant[0] + (INT64_C(1) << 31);
-    const int32_t value = ((int32_t)(product >> 32) + (sum < 0 ? -1 : 0) + requant[1]) >> shift;
-    return (int8_t)(value < -128 ? -128 : value > 127 ? 127 : value);
 }
 
 /* The sums of two channels, whose words are every other one of `weights`. */
@@ -42,7 +36,7 @@ void nn_dense_s8(const nn_dense_t *p, const void *x, int8_t *output, int32_t gro
         nn_two_sums(p, stream + 5, x, (uint32_t)stream[1], stream[3], sums + 2);
         for (int32_t i = 0; i < NN_GROUP; i++) {
             const int32_t shift = requant[0] >> (8 * i) & 0xFF;
-            *output++ = nn_sign_output(sums[i], requant + 1 + 2 * i, shift);
+            *output++ = nn_sign_output(sums[i], requant[1 + 2 * i], requant[2 + 2 * i], shift);
         }
         stream += NN_GROUP + 2 * p->steps;
         requant += p->requant_bytes / 4;

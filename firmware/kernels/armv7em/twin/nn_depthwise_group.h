@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "nn_packed.h"
+#include "nn_sign.h"
 
 static int32_t nn_half(uint32_t word, int32_t high)
 {
@@ -22,14 +23,15 @@ static uint32_t nn_products(uint32_t a, uint32_t b)
     return nn_product(a, 0, b, 0) + nn_product(a, 1, b, 1);
 }
 
-static int8_t nn_short_value(uint32_t sum, nn_form_t form, const int32_t *requant)
+/* Of a sum that is shifted left already; in NN_SIGN by one. */
+static int8_t nn_short_value(int32_t sum, nn_form_t form, const int32_t *requant)
 {
-    const int32_t scaled = (int32_t)sum;
-    const int64_t product = (int64_t)scaled * requant[0] + (form == NN_SIGN ? INT64_C(1) << 31 : 0);
-    const int32_t sign = form == NN_SIGN && scaled < 0 ? -1 : 0;
-    const int32_t shift = form == NN_SIGN ? requant[2] : 12;
-    const int32_t value = ((int32_t)(product >> 32) + sign + requant[1]) >> shift;
-    return (int8_t)(value < -128 ? -128 : value > 127 ? 127 : value);
+    if (form == NN_SIGN) {
+        return nn_sign_output(sum / 2, requant[0], requant[1], requant[2]);
+    }
+    const int64_t product = (int64_t)sum * requant[0];
+    const int32_t value = ((int32_t)(product >> 32) + requant[1]) >> 12;
+    return (int8_t)nn_min(nn_max(value, -128), 127);
 }
 
 static void nn_expand_channel(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *g,
@@ -93,7 +95,7 @@ static int8_t nn_depthwise_value(const nn_depthwise_packed_t *p, const nn_depthw
         sum += first_row % 2 ? nn_product(w01, 0, pairs[0], 1) + nn_products(w12, pairs[1])
                              : nn_products(w01, pairs[0]) + nn_product(w12, 1, pairs[1], 0);
     }
-    return nn_short_value(sum, p->form, words + 7);
+    return nn_short_value((int32_t)sum, p->form, words + 7);
 }
 
 static inline void nn_depthwise_group(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *g,

@@ -1,5 +1,6 @@
 /* What nn_linear_s8.S computes, for machines without its instructions. Rounding: double. */
 #include "nn_elementwise.h"
+#include "nn_math.h"
 
 static int32_t nn_term(int32_t factor, int32_t value)
 {
@@ -12,8 +13,7 @@ void nn_linear_s8(const nn_linear_t *p, const int8_t *a, const int8_t *b, int8_t
         for (int32_t i = 0; i < p->rows.count; i++) {
             const uint32_t sum = (uint32_t)nn_term(p->a_factor, *a++) +
                                  (uint32_t)nn_term(p->b_factor, *b++) + (uint32_t)p->constant;
-            const int32_t value = (int32_t)sum >> NN_LINEAR_SHIFT;
-            *output++ = (int8_t)(value < -128 ? -128 : value > 127 ? 127 : value);
+            *output++ = (int8_t)nn_min(nn_max((int32_t)sum >> NN_LINEAR_SHIFT, -128), 127);
         }
         a += p->rows.a_step;
         b += p->rows.b_step;

@@ -1,5 +1,6 @@
 /* What nn_product_s8.S computes, for machines without its instructions. Rounding: double. */
 #include "nn_elementwise.h"
+#include "nn_sign.h"
 
 static int32_t nn_low_half(int32_t word)
 {
@@ -12,10 +13,7 @@ void nn_product_s8(const nn_product_t *p, const int8_t *a, const int8_t *b, int8
         for (int32_t i = 0; i < p->rows.count; i++) {
             const int32_t product =
                 (*a++ + nn_low_half(p->a_offsets)) * (*b++ + nn_low_half(p->b_offsets));
-            const int64_t scaled = (int64_t)2 * product * p->multiplier + (INT64_C(1) << 31);
-            const int32_t sum = (int32_t)(scaled >> 32) + p->constant - (product < 0 ? 1 : 0);
-            const int32_t value = sum >> p->shift;
-            *output++ = (int8_t)(value < -128 ? -128 : value > 127 ? 127 : value);
+            *output++ = nn_sign_output(product, p->multiplier, p->constant, p->shift);
         }
         a += p->rows.a_step;
         b += p->rows.b_step;

@@ -1,5 +1,6 @@
 /* What nn_quad_s8.S computes, for machines without its instructions. Rounding: double. */
 #include "nn_packed.h"
+#include "nn_sign.h"
 
 static int32_t nn_low_half(uint32_t word)
 {
@@ -18,12 +19,12 @@ static int32_t nn_low_byte(int32_t half)
 
 static int8_t nn_short_output(int32_t sum, nn_form_t form, const int32_t *requant, int32_t shift)
 {
-    const int32_t doubled = form == NN_FLOOR ? 256 : 2;
-    const int64_t rounding = form == NN_FLOOR ? 0 : INT64_C(1) << 31;
-    const int64_t product = (int64_t)sum * doubled * requant[0] + rounding;
-    const int32_t sign = form == NN_SIGN && sum < 0 ? -1 : 0;
-    const int32_t value = ((int32_t)(product >> 32) + sign + requant[1]) >> shift;
-    return (int8_t)(value < -128 ? -128 : value > 127 ? 127 : value);
+    if (form == NN_SIGN) {
+        return nn_sign_output(sum, requant[0], requant[1], shift);
+    }
+    const int64_t product = (int64_t)256 * sum * requant[0];
+    const int32_t value = ((int32_t)(product >> 32) + requant[1]) >> shift;
+    return (int8_t)nn_min(nn_max(value, -128), 127);
 }
 
 void nn_quad_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_t stride)
