@@ -26,8 +26,8 @@ from quantize.tflite.graph import Graph
 
 __all__ = ["KERNEL_SETS", "LoweredStep", "lower"]
 
-# operator -> the lowering that knows faster kernels; None from it: take the reference kernel
-# its last argument: the bytes of scratch that do not make the arena much larger
+# Knows faster kernels of an operator; None from it: take the reference kernel. Its last argument,
+# `room`, are the bytes of scratch that do not make the arena much larger.
 Lowering = Callable[[Graph, Step, int], LoweredStep | None]
 KERNEL_SETS: dict[str, Mapping[str, Lowering]] = {
     "ref": {},

@@ -34,7 +34,7 @@ LARGEST_SUM = (1 << 20) - (1 << 10)  # of a chunk; the sums of three channels ca
 INPUT_MAX = 255  # the kernel's inputs are int8 plus 128
 
 
-def lower_conv_trio(graph: Graph, step: Step, room: int) -> LoweredStep | None:
+def lower_conv_trio(_graph: Graph, step: Step, _room: int) -> LoweredStep | None:
     """nn_conv_2d_trio_s8; None where its short requantisation is not exact.
 
     Costs a MAC: 1.88 instructions, and for each four pixels about 60 a channel and 16 an input of
