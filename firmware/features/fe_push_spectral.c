@@ -1,12 +1,12 @@
 /* Spectral: a row for each channel. With x the samples of the window, minus their mean rounded to
  * an LSB where remove_mean is set, the columns are
  *
- *   0 mean         of the samples, before it is taken away
- *   1 energy       log2 of the sum of x^2, Q8
- *   2 range        log2 of the largest minus the smallest x, Q8
- *   3 form         log2(sum of x^2) - 2 log2(sum of |x|), Q8: 0 is one spike, -log2(window) a
- * square 4 crossings    how often x changes its sign; 0 counts as positive 5 ... bands    log2 of
- * the power in each filter, summed over segments that overlap, Q8
+ *   0 mean        of the samples, before it is taken away
+ *   1 energy      log2 of the sum of x^2, Q8
+ *   2 range       log2 of the largest minus the smallest x, Q8
+ *   3 form        energy - 2 log2(sum of |x|), Q8: 0 is one spike, -log2(window) a square
+ *   4 crossings   how often x changes its sign; 0 counts as positive
+ *   5 ... bands   log2 of the power in each filter, summed over segments that overlap, Q8
  *
  * log2 of 0 is 0. State behind fe_state_t: bins[points / 2 + 1], uint64 sums[filters], int16
  * ring[channels][window].

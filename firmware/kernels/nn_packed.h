@@ -112,14 +112,12 @@ void nn_fully_connected_wide_s8(const nn_dense_t *p, const int8_t *input, int8_t
 void nn_fully_connected_halves_s8(const nn_dense_t *p, const int8_t *input, int8_t *output,
                                   int8_t *scratch);
 
-typedef struct nn_depthwise_packed nn_depthwise_packed_t;
-
 /* Up to four channels that lie side by side. Scratch, in words:
  *
- *   10 a channel     halfwords (w0, w1) and (w1, w2) of each column of the window, shifted left by
- * p (by 1 in NN_SIGN); its values; its last tap. Filled in by the kernel 12 a column      the ring:
- * places for pairs of rows 2k and 2k + 1 of the padded image, even, odd, even again, a word a
- * channel. Its borders hold the zero point
+ *   10 a channel   filled in by the kernel: halfwords (w0, w1) and (w1, w2) of each column of the
+ *                  window, shifted left by p (by 1 in NN_SIGN); its values; its last tap
+ *   12 a column    the ring: places for pairs of rows 2k and 2k + 1 of the padded image, even, odd,
+ *                  even again, a word a channel; its borders hold the zero point
  */
 typedef struct {
     const int8_t *taps; /* of the first channel that is computed, as is `values` */
@@ -134,6 +132,7 @@ typedef struct {
 #define NN_COLUMN_WORDS 12
 
 /* Depthwise, windows of 3 x 3, dilation 1, one output for each input channel. */
+typedef struct nn_depthwise_packed nn_depthwise_packed_t;
 struct nn_depthwise_packed {
     nn_shape_t input, output;
     int32_t pad_h, pad_w;

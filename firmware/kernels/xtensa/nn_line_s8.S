@@ -1,5 +1,8 @@
 /* nn_line_s8 (nn_trio.h): one channel of a depthwise convolution along one line of outputs, four at
- * a time; an input that several of the four need is loaded once. Rounding: double, in an exact form.
+ * a time; an input that several of the four need is loaded once. A segment is 12 MACs in 36
+ * instructions, 39 with stride 2; four outputs take 88 more, 102 by sign. With 3 x 3 these are 49 to
+ * 55 an output.
+ * Stack: 64 bytes. Rounding: double, in the exact form.
  *
  * a8 to a11: the four sums; a2: segments; a3: inputs; a13, a14, a15: of the requantisation. */
 #include "nn_xtensa.inc"

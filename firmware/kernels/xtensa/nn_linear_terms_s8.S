@@ -1,4 +1,5 @@
-/* nn_linear_terms_s8 (nn_trio.h): 10 instructions an element, and 3 for each four. Rounding: half up.
+/* nn_linear_terms_s8 (nn_trio.h): 10 instructions an element, and 3 for each four.
+ * Stack: none. Rounding: half up.
  *
  * a3, a4: operands, a5: output, a6, a7: their terms, a2: parameters, a10: rows left. */
 #include "nn_xtensa.inc"

@@ -5,7 +5,12 @@
  * second gives A and the lowest 11 bits of C, these and the first give B, and then C. The last
  * channel, when it is alone, has a stream of its own.
  *
- * Rounding: double, in an exact form.
+ * A step is 4 inputs x 3 channels x 4 pixels = 48 MACs: for each input 2 loads of weights and for
+ * each pixel a load, 2 MULL and 2 additions, with the pointers 90, which are 1.88 a MAC; with a
+ * lone channel 54 for 16 MACs. Three channels of four pixels take about 200 more in the short form,
+ * 13 to 16 an output; in the exact form about 90 for each chunk and 91 a channel.
+ *
+ * Stack: 112 bytes. Rounding: double, in the short or the exact form.
  * A register an accumulator: a9 to a12 the first sums of the pixels, a13, a14, a15, a0 the second. */
 #include "nn_xtensa.inc"
 
