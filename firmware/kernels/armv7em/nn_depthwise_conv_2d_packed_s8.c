@@ -6,7 +6,14 @@
  * channels are left alone.
  * MACs: n*h*w*c*9. Rounding: double, in a short form.
  */
+#include <stddef.h>
+
 #include "nn_packed.h"
+
+_Static_assert(offsetof(nn_depthwise_packed_t, pad_h) == 32 &&
+                   offsetof(nn_depthwise_packed_t, form) == 56 &&
+                   offsetof(nn_depthwise_group_t, scratch) == 4 * sizeof(void *),
+               "nn_depthwise_setup.inc counts on this");
 
 void nn_depthwise_conv_2d_packed_s8(const nn_depthwise_packed_t *p, const int8_t *input,
                                     int8_t *output, int8_t *scratch)
