@@ -19,9 +19,19 @@ from host_tools.device import Device, Refused
 from host_tools.emulators import Replaying
 from host_tools.errors import DeviceError, UsageError
 from host_tools.parity import choose_target
-from host_tools.protocol import Channel, Inference, MessageType, Mode, Sensor, Status, pack_sensor
+from host_tools.protocol import (
+    Channel,
+    Frame,
+    FrameDecoder,
+    Inference,
+    MessageType,
+    Mode,
+    Sensor,
+    Status,
+    pack_sensor,
+)
 from host_tools.record import with_replay
-from host_tools.transport import Fault, FaultKind, FaultyTransport
+from host_tools.transport import Fault, FaultKind, FaultyTransport, Transport
 from tests.firmware_builds import built_with_features
 from tests.native_app import compile_app, start, start_device, stub_with_features
 
@@ -75,6 +85,13 @@ def elf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def device(elf: Path) -> Iterator[Device]:
     with start_device(elf) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def wire(elf: Path) -> Iterator[Transport]:
+    transport = start(elf)
+    yield transport
+    transport.close()
 
 
 @pytest.mark.parametrize("board_id", BOARDS)
@@ -183,6 +200,50 @@ def test_other_messages_between_do_not_disturb_a_stream(device: Device) -> None:
     device.run([bytes(768)])
     replies += device.exchange(rest[1:])
     assert [i.outputs for i in inferences(replies)] == expected_outputs(SAMPLES)
+
+
+WORDS = st.sampled_from([0, 1, 2, 3, 7, 8, 768, 1023, 1024, 1025, 1 << 31, (1 << 32) - 1])
+WORD_COUNTS = {  # of a request's payload; data follows in the first two
+    MessageType.WRITE_INPUT: 2,
+    MessageType.SAMPLES: 2,
+    MessageType.READ_OUTPUT: 3,
+    MessageType.PROFILE: 2,
+    MessageType.RUN_TO: 1,
+    MessageType.READ_ARENA: 2,
+    MessageType.RECORD: 2,
+    MessageType.INVOKE: 0,
+    MessageType.RESET: 0,
+}
+DATA = st.sampled_from([0, 1, 12, 24, 760, 768, 1008, 1012, 1016]).map(bytes)
+
+
+@st.composite
+def any_request(draw: st.DrawFn) -> tuple[int, bytes]:
+    """(type, payload): the right number of words, or anything at all."""
+    kind = draw(st.sampled_from([*WORD_COUNTS]))
+    words = draw(st.lists(WORDS, min_size=WORD_COUNTS[kind], max_size=WORD_COUNTS[kind]))
+    head = struct.pack(f"<{len(words)}I", *words)
+    data = draw(DATA) if kind in (MessageType.WRITE_INPUT, MessageType.SAMPLES) else b""
+    anything = st.tuples(st.integers(0, 0x7E), st.binary(max_size=16))
+    return draw(st.one_of(st.just((int(kind), head + data)), anything))
+
+
+@settings(max_examples=200)
+@given(requests=st.lists(any_request(), min_size=10, max_size=30))
+def test_every_request_is_answered_whatever_it_says(
+    wire: Transport, requests: list[tuple[int, bytes]]
+) -> None:
+    """The sanitizers end the firmware where one makes it leave its memory."""
+    decoder = FrameDecoder()
+    for sequence, (kind, payload) in enumerate(requests):
+        frame = Frame(type=kind, sequence=sequence, payload=payload)
+        wire.write(protocol.encode(frame))
+        replies: list[Frame] = []
+        while not replies:
+            received = wire.read(5.0)
+            assert received, f"no answer to {frame}"
+            replies = [event for event in decoder.feed(received) if isinstance(event, Frame)]
+        assert [(r.type, r.sequence) for r in replies] == [(kind | protocol.REPLY, sequence)]
 
 
 def test_firmware_without_a_front_end_says_so(tmp_path: Path) -> None:
