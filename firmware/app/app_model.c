@@ -18,17 +18,11 @@ void app_model_init(app_model_t *model)
     app_model_reset(model);
 }
 
-/* Whether [offset, offset + count) lies in `bytes`, without overflow. */
-static bool in_range(uint32_t offset, uint32_t count, uint32_t bytes)
-{
-    return offset <= bytes && count <= bytes - offset;
-}
-
 link_status_t app_model_write(app_model_t *model, const link_offset_t *where, const uint8_t *data,
                               uint32_t count)
 {
     if (where->tensor >= MODEL_INPUT_COUNT ||
-        !in_range(where->offset, count, model_inputs[where->tensor].bytes)) {
+        !app_in_range(where->offset, count, model_inputs[where->tensor].bytes)) {
         return LINK_STATUS_BAD_ARGUMENT;
     }
     if (where->tensor == 0 && where->offset == 0) {
@@ -50,7 +44,7 @@ link_status_t app_model_output(const app_model_t *model, const link_range_t *whe
                                const uint8_t **data)
 {
     if (where->tensor >= MODEL_OUTPUT_COUNT ||
-        !in_range(where->offset, where->count, model_outputs[where->tensor].bytes)) {
+        !app_in_range(where->offset, where->count, model_outputs[where->tensor].bytes)) {
         return LINK_STATUS_BAD_ARGUMENT;
     }
     if (!model->has_outputs) {

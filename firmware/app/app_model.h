@@ -17,6 +17,12 @@ typedef struct {
     uint8_t canary[APP_CANARY_BYTES]; /* directly behind the arena */
 } app_model_t;
 
+/* Whether [first, first + count) lies in `total`, without overflow. */
+static inline bool app_in_range(uint32_t first, uint32_t count, uint32_t total)
+{
+    return first <= total && count <= total - first;
+}
+
 void app_model_init(app_model_t *model);
 
 /* Write part of an input. Input 0 at offset 0 begins a new case and forgets the

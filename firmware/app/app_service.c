@@ -58,12 +58,6 @@ static bool is_payload(uint32_t count)
     return count > 0 && count <= LINK_MAX_PAYLOAD;
 }
 
-/* Whether a range of at least one lies in `total`, without overflow. */
-static bool is_part(const link_pair_t *range, uint32_t total)
-{
-    return range->count > 0 && range->first <= total && range->count <= total - range->first;
-}
-
 static link_status_t on_write_input(app_t *app, const link_frame_t *request, link_frame_t *reply)
 {
     link_offset_t where;
@@ -128,7 +122,9 @@ static link_status_t on_profile(app_t *app, const link_frame_t *request, link_fr
 {
     profile_t profile = {.app = app, .reply = reply};
     memcpy(&profile.steps, request->payload, sizeof(profile.steps));
-    if (profile.steps.count > LINK_MAX_TICKS || !is_part(&profile.steps, MODEL_STEP_COUNT)) {
+    const link_pair_t *const steps = &profile.steps;
+    if (steps->count == 0 || steps->count > LINK_MAX_TICKS ||
+        !app_in_range(steps->first, steps->count, MODEL_STEP_COUNT)) {
         return LINK_STATUS_BAD_ARGUMENT;
     }
     return app_model_run_to(&app->model, MODEL_STEP_COUNT - 1, keep_ticks, &profile);
@@ -146,7 +142,7 @@ static link_status_t on_read_arena(app_t *app, const link_frame_t *request, link
 {
     link_pair_t where;
     memcpy(&where, request->payload, sizeof(where));
-    if (!is_payload(where.count) || !is_part(&where, MODEL_ARENA_BYTES)) {
+    if (!is_payload(where.count) || !app_in_range(where.first, where.count, MODEL_ARENA_BYTES)) {
         return LINK_STATUS_BAD_ARGUMENT;
     }
     reply->payload = &app->model.arena[where.first];

@@ -158,6 +158,8 @@ void nn_depthwise_group_by_2_s8(const nn_depthwise_packed_t *p, const nn_depthwi
 void nn_depthwise_conv_2d_packed_s8(const nn_depthwise_packed_t *p, const int8_t *input,
                                     int8_t *output, int8_t *scratch);
 
+#define NN_LANES 4 /* elements side by side that these kernels take at a time */
+
 /* Places in a tensor, in elements from one to the next. */
 typedef struct {
     int32_t rows, run;   /* places in each of the rows; both at least 1 */

@@ -161,6 +161,7 @@ typedef struct {
     uint32_t state; /* bits: 1 overrun, 2 ended, 4 failed */
 } link_take_t;
 _Static_assert(sizeof(link_take_t) == 8, "wire struct");
+
 /* DRIFT: followed by u16 counts [tests][bins], then u16 counts [classes]. */
 typedef struct {
     uint32_t profile; /* stands for what the bins mean */

@@ -7,8 +7,6 @@
 #include "nn_packed.h"
 #include "nn_window.h"
 
-#define LANES 4
-
 static uint32_t nn_mean_byte(int32_t sum, int32_t count)
 {
     const int32_t half = count / 2;
@@ -21,16 +19,16 @@ static void nn_average_pixel(const nn_pool_t *p, const nn_inside_t *inside, int8
     const int32_t count = inside->pixels.rows * inside->pixels.run;
     const uint32_t least = nn_four_bytes(p->act_min);
     const uint32_t most = nn_four_bytes(p->act_max);
-    for (int32_t c = 0; c < depth; c += LANES) {
-        const int32_t from = nn_min(c, depth - LANES);
-        int32_t sums[LANES] = {0};
+    for (int32_t c = 0; c < depth; c += NN_LANES) {
+        const int32_t from = nn_min(c, depth - NN_LANES);
+        int32_t sums[NN_LANES] = {0};
         nn_sum_quad_s8(&inside->pixels, inside->input + from, sums);
         uint32_t means = nn_mean_byte(sums[0], count);
         means |= nn_mean_byte(sums[1], count) << 8;
         means |= nn_mean_byte(sums[2], count) << 16;
         means |= nn_mean_byte(sums[3], count) << 24;
         means = nn_min_bytes(nn_max_bytes(means, least), most);
-        memcpy(output + from, &means, LANES);
+        memcpy(output + from, &means, NN_LANES);
     }
 }
 

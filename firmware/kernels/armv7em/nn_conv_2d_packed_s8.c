@@ -4,6 +4,8 @@
  * Four pixels at a time: their windows are gathered and widened once, then multiplied by all
  * channels (nn_quad_s8). Rows of the input are kept in a ring with their borders filled in, so no
  * window meets a border, and a row may be overwritten by the output as soon as it is in the ring.
+ * Beside the products, four pixels take about 100 instructions, 100 more for each run and 17 for
+ * each four inputs; runs that are no multiple of four bytes are copied first.
  * MACs: n*h*w*out_c*kh*kw*in_c. Rounding: double, in a short form.
  */
 #include <string.h>

@@ -8,7 +8,8 @@
  * Scratch holds, for each column of such a row, kernel_h slots of one row each; row r of column c
  * lies in slot c * kernel_h + r - origin. A new row takes the slot of the next column's oldest row,
  * which no window needs any more, so windows move on by one slot a row and nothing is shifted
- * until the spare slots at the end are used up.
+ * until the spare slots at the end are used up. Beside the products, four pixels take about 100
+ * instructions, and a column of a row about 120 and 17 for each four channels.
  *
  * MACs: n*h*w*out_c*kh*kw*in_c. Rounding: double, in a short form.
  */

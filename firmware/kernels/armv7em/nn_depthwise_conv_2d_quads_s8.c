@@ -11,17 +11,15 @@
 #include "nn_packed.h"
 #include "nn_taps.h"
 
-#define LANES 4
-
 /* Channels c to c + 3 of one pixel. */
 static void nn_depthwise_quad(const nn_conv_t *p, const nn_taps_t *taps, const int8_t *image,
                               int32_t c, int8_t *output)
 {
     const uint32_t offset = ((uint32_t)p->input_offset & 0xFFFFU) * 0x10001U;
-    int32_t sums[LANES];
+    int32_t sums[NN_LANES];
     memcpy(sums, p->bias + c, sizeof(sums));
     nn_tap_sums_s8(taps, image + taps->input + c, p->weights + taps->weight + c, offset, sums);
-    for (int32_t i = 0; i < LANES; i++) {
+    for (int32_t i = 0; i < NN_LANES; i++) {
         output[c + i] =
             nn_output_s8(sums[i], p->requant[c + i], p->output_offset, p->act_min, p->act_max);
     }
@@ -36,8 +34,8 @@ void nn_depthwise_conv_2d_quads_s8(const nn_conv_t *p, const int8_t *input, int8
             for (int32_t x = 0; x < p->output.w; x++) {
                 const nn_taps_t taps = nn_find_taps(p, depth, y * win->stride_h - win->pad_h,
                                                     x * win->stride_w - win->pad_w);
-                for (int32_t c = 0; c < depth; c += LANES) {
-                    nn_depthwise_quad(p, &taps, input, nn_min(c, depth - LANES), output);
+                for (int32_t c = 0; c < depth; c += NN_LANES) {
+                    nn_depthwise_quad(p, &taps, input, nn_min(c, depth - NN_LANES), output);
                 }
                 output += depth;
             }

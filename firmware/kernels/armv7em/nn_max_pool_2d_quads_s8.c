@@ -7,14 +7,12 @@
 #include "nn_packed.h"
 #include "nn_window.h"
 
-#define LANES 4
-
 static void nn_max_pixel(const nn_pool_t *p, const nn_inside_t *inside, int8_t *output)
 {
     const int32_t depth = p->input.c;
     const uint32_t most = nn_four_bytes(p->act_max);
-    for (int32_t c = 0; c < depth; c += LANES) {
-        const int32_t from = nn_min(c, depth - LANES);
+    for (int32_t c = 0; c < depth; c += NN_LANES) {
+        const int32_t from = nn_min(c, depth - NN_LANES);
         const int8_t *row = inside->input + from;
         uint32_t largest = nn_four_bytes(p->act_min);
         for (int32_t y = 0; y < inside->pixels.rows; y++) {
@@ -26,7 +24,7 @@ static void nn_max_pixel(const nn_pool_t *p, const nn_inside_t *inside, int8_t *
             row += inside->pixels.row;
         }
         largest = nn_min_bytes(largest, most);
-        memcpy(output + from, &largest, LANES);
+        memcpy(output + from, &largest, NN_LANES);
     }
 }
 

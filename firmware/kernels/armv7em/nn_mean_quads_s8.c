@@ -7,20 +7,18 @@
 #include "nn_packed.h"
 #include "nn_walk.h"
 
-#define LANES 4
-
 static void nn_mean_quad(const nn_mean_t *p, const int8_t *input, int8_t *output)
 {
     const nn_axis_t outer = p->reduced[NN_REDUCE_AXES - 2];
     const nn_axis_t inner = p->reduced[NN_REDUCE_AXES - 1];
     const nn_places_t places = {
         .rows = outer.count, .run = inner.count, .stride = inner.stride, .row = outer.stride};
-    int32_t sums[LANES] = {0};
+    int32_t sums[NN_LANES] = {0};
     nn_run_t run = {0};
     do {
         nn_sum_quad_s8(&places, input + run.offset, sums);
     } while (nn_next_run(p->reduced, NN_REDUCE_AXES - 2, &run));
-    for (int32_t i = 0; i < LANES; i++) {
+    for (int32_t i = 0; i < NN_LANES; i++) {
         output[i] = nn_output_s8(nn_wrapping_add(sums[i], p->input_offset_sum), p->requant,
                                  p->output_offset, INT8_MIN, INT8_MAX);
     }
@@ -31,8 +29,8 @@ void nn_mean_quads_s8(const nn_mean_t *p, const int8_t *input, int8_t *output)
     const int32_t count = p->kept[NN_REDUCE_AXES - 1].count;
     nn_run_t run = {0};
     do {
-        for (int32_t i = 0; i < count; i += LANES) {
-            const int32_t from = nn_min(i, count - LANES);
+        for (int32_t i = 0; i < count; i += NN_LANES) {
+            const int32_t from = nn_min(i, count - NN_LANES);
             nn_mean_quad(p, input + run.offset + from, output + from);
         }
         output += count;
