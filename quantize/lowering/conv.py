@@ -10,10 +10,10 @@ import numpy as np
 from quantize.lowering.base import LoweredStep
 from quantize.lowering.packing import (
     as_row,
+    first_short_form,
     pad_words,
     pair_words,
     scale_rows,
-    short_requants,
     words_constant,
 )
 from quantize.ops.base import CCall, CConstant, c_shape
@@ -45,7 +45,7 @@ def convolution(step: Step, p: ConvParams, room: int) -> LoweredStep | None:
 
 
 def _lowered(step: Step, p: ConvParams) -> LoweredStep | None:
-    requants = short_requants(p, p.weights.reshape(len(p.weights), -1), tuple(C_FORMS))
+    requants = first_short_form(p, p.weights.reshape(len(p.weights), -1), tuple(C_FORMS))
     if requants is None:
         return None
     kernel = _by_rows(p, requants) if _is_by_rows(p) else _by_windows(p, requants)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from quantize.lowering.base import LoweredStep
-from quantize.lowering.packing import pair_words, scale_rows, short_requants, words_constant
+from quantize.lowering.packing import first_short_form, pair_words, scale_rows, words_constant
 from quantize.ops.base import CCall
 from quantize.ops.fully_connected import FullyConnectedParams
 from quantize.proofs import ShortRequant
@@ -25,7 +25,7 @@ def lower_dense(graph: Graph, step: Step, room: int) -> LoweredStep | None:
     Costs a MAC: 1.06 instructions without scratch, 0.84 with two bytes of it an input.
     """
     p: FullyConnectedParams = step.params
-    requants = short_requants(p, p.weights, ("sign",))
+    requants = first_short_form(p, p.weights, ("sign",))
     weights = _padded(p)
     stream = _group_stream(weights, p) if requants else None
     if requants is None or stream is None:
@@ -38,7 +38,7 @@ def lower_dense(graph: Graph, step: Step, room: int) -> LoweredStep | None:
 def lower_dense_halves(_graph: Graph, step: Step, _room: int) -> LoweredStep | None:
     """The kernel on 16-bit weights: 0.66 instructions a MAC for twice the flash."""
     p: FullyConnectedParams = step.params
-    requants = short_requants(p, p.weights, ("sign",), limit=1 << 30)
+    requants = first_short_form(p, p.weights, ("sign",), limit=1 << 30)
     if requants is None:
         return None
     weights = _padded(p)

@@ -8,7 +8,7 @@ import numpy as np
 
 from quantize.lowering.base import LoweredStep, with_kernel
 from quantize.lowering.conv import convolution
-from quantize.lowering.packing import short_requants, words_constant
+from quantize.lowering.packing import first_short_form, words_constant
 from quantize.ops.base import CCall, c_int, c_shape, int_constant_array
 from quantize.ops.conv_2d import ConvParams
 from quantize.proofs import Form
@@ -41,7 +41,7 @@ def _packed(step: Step, p: ConvParams) -> LoweredStep | None:
     weights = _three_by_three(p)
     if weights is None:
         return None
-    requants = short_requants(p, weights, tuple(C_FORMS), limit=1 << 31)
+    requants = first_short_form(p, weights, tuple(C_FORMS), limit=1 << 31)
     if requants is None:
         return None
     stride = p.window.stride[0]

@@ -18,7 +18,7 @@ from quantize.scheme import IntArray, wrap32
 PAIR_LIMIT = 1 << 23  # 256 times a sum of channel A must fit 32 bits
 
 
-def short_requants(
+def first_short_form(
     p: OutputStage, weights: npt.NDArray[Any], forms: Sequence[Form], limit: int = PAIR_LIMIT
 ) -> tuple[ShortRequant, ...] | None:
     """The first short form that is proven for all of weights [channels, taps], None without.
