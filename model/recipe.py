@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import math
-import sys
-import types
-import typing
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any
 
 from model.errors import ConfigError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from model.toml_reader import Bounds, build, closest, read_toml
 
 RECIPES = Path(__file__).parent / "recipes"
-MAX_DEPTH = 40  # of a tree: its C is nested as deep
-MAX_TREES = 1000
-T = TypeVar("T")
+Positive = Annotated[float, Bounds(1e-12, 1e12)]
+NotNegative = Annotated[float, Bounds(0.0, 1e12)]
+Share = Annotated[float, Bounds(0.0, 1.0)]
+Rate = Annotated[float, Bounds(1e-9, 10.0)]  # of learning
+Count = Annotated[int, Bounds(1, 1_000_000)]
+Samples = Annotated[int, Bounds(1, 1 << 20)]
+Rows = Annotated[int, Bounds(1, 1024)]
+Seed = Annotated[int, Bounds(0, 2**31 - 1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,15 +27,14 @@ class CsvFolderConfig:
     """A folder of CSV files; see model.datasets.csv_folder."""
 
     folder: str  # from the project's folder, or $VARIABLE/below
-    pattern: (
-        str  # of the path in the folder, with (?P<group>...), and (?P<label>...) or label_column
-    )
+    # of the path in the folder, with (?P<group>...), and (?P<label>...) or label_column
+    pattern: str
     label_column: str  # '': the pattern has the label
     labels: tuple[str, ...]  # the classes, in the order of the network's outputs
     channels: tuple[str, ...]  # columns
     time_column: str
-    time_unit_s: float  # one unit of the time column in seconds
-    sample_rate_hz: float
+    time_unit_s: Positive  # one unit of the time column in seconds
+    sample_rate_hz: Positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +44,9 @@ class WavFolderConfig:
     folder: str  # from the project's folder, or $VARIABLE/below
     pattern: str  # of the path in the folder, with (?P<label>...) and (?P<group>...)
     labels: tuple[str, ...]  # the classes, in the order of the network's outputs
-    sample_rate_hz: float
-    clip_seconds: float  # cut or padded with silence to so long, same at both ends; 0: as they are
+    sample_rate_hz: Positive
+    # cut or padded with silence to so long, same at both ends; 0: as they are
+    clip_seconds: Annotated[float, Bounds(0.0, 3600.0)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +58,7 @@ class EdgeImpulseConfig:
     labels: tuple[str, ...]  # the classes, in the order of the network's outputs
     channels: tuple[str, ...]  # names of sensors
     units: tuple[str, ...]  # of the channels, as in the files
-    sample_rate_hz: float
+    sample_rate_hz: Positive
     hmac_key_variable: str  # environment variable with the key; '': signatures are not checked
 
 
@@ -72,7 +69,7 @@ class NumpyFileConfig:
     file: str  # from the project's folder, or $VARIABLE/below
     labels: tuple[str, ...]  # the classes, in the order of the network's outputs
     channels: tuple[str, ...]
-    sample_rate_hz: float
+    sample_rate_hz: Positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,19 +79,19 @@ class AeonSeriesConfig:
     problem: str  # BasicMotions, GunPoint, ...
     labels: tuple[str, ...]  # the classes, in the order of the network's outputs
     channels: tuple[str, ...]
-    sample_rate_hz: float
-    parts: int  # groups that each of the two files is dealt to
+    sample_rate_hz: Positive
+    parts: Annotated[int, Bounds(1, 1000)]  # groups that each of the two files is dealt to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VibrationConfig:
     """Generated machines; see model.datasets.vibration."""
 
-    seed: int
-    machines: int
-    seconds: float  # of a recording
-    normal_recordings: int  # of each machine; every fault and severity has one
-    severities: tuple[float, ...]  # above 0, up to 1
+    seed: Seed
+    machines: Count
+    seconds: Positive  # of a recording
+    normal_recordings: Count  # of each machine; every fault and severity has one
+    severities: tuple[Share, ...]  # above 0, up to 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,21 +117,22 @@ class DatasetConfig:
 class CheckConfig:
     """What the recordings must be like."""
 
-    sample_rate_hz: float
+    sample_rate_hz: Positive
     channels: tuple[str, ...]
     units: tuple[str, ...]
     minimum: tuple[float, ...]  # per channel, in its unit
     maximum: tuple[float, ...]
-    max_step: tuple[float, ...]  # largest jump between two samples
-    max_frozen_samples: int  # longest run of one and the same sample
-    min_seconds: float  # shortest recording
-    max_class_ratio: float  # windows of the largest class over those of the smallest
-    max_rate_error: float = 0.02  # of a recording's mean rate by its time stamps
-    max_jitter: float = 0.25  # standard deviation of the time between samples, in periods
-    max_stuck_share: float = 0.2  # of a recording in which one channel rests and others move
-    max_clipped_share: float = 0.005  # of a recording's samples in flat tops
-    near_duplicate: float = 0.98  # correlation from which windows of two splits are almost equal
-    max_label_doubt: float = 0.7  # mean probability of another class minus that of the label
+    max_step: tuple[NotNegative, ...]  # largest jump between two samples
+    max_frozen_samples: Annotated[int, Bounds(0, 1 << 30)]  # longest run of one and the same sample
+    min_seconds: NotNegative  # shortest recording
+    # windows of the largest class over those of the smallest
+    max_class_ratio: Annotated[float, Bounds(1.0, 1e12)]
+    max_rate_error: Share = 0.02  # of a recording's mean rate by its time stamps
+    max_jitter: NotNegative = 0.25  # standard deviation of the time between samples, in periods
+    max_stuck_share: Share = 0.2  # of a recording in which one channel rests and others move
+    max_clipped_share: Share = 0.005  # of a recording's samples in flat tops
+    near_duplicate: NotNegative = 0.98  # correlation: windows of two splits are almost equal
+    max_label_doubt: Share = 0.7  # mean probability of another class minus that of the label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +148,8 @@ class SpectralConfig:
 class LogmelConfig:
     """Mel energies of frames of one channel; see firmware/features/fe_push_logmel.c."""
 
-    frame_ms: float
-    hop_ms: float  # from one frame to the next
+    frame_ms: Positive
+    hop_ms: Positive  # from one frame to the next
     points: int  # of the FFT
     low_hz: float
     high_hz: float
@@ -164,11 +162,11 @@ class FeatureConfig:
     """How recordings become network inputs; a kind but 'raw' has a table of its own name."""
 
     kind: str  # 'raw': windows of samples, each channel scaled; 'spectral'; 'logmel'
-    window: int  # samples
-    hop: int  # samples
-    lsb: tuple[float, ...]  # per channel: its unit for each step of the sensor's int16
+    window: Samples  # samples
+    hop: Samples  # samples
+    lsb: tuple[Positive, ...]  # per channel: its unit for each step of the sensor's int16
     offset: tuple[float, ...]  # per column, or one for all: input = (value - offset) / scale
-    scale: tuple[float, ...]
+    scale: tuple[Positive, ...]
     spectral: SpectralConfig | None = None
     logmel: LogmelConfig | None = None
 
@@ -182,13 +180,13 @@ class NetworkConfig:
     """
 
     kind: str  # a key of model.networks.NETWORKS
-    input_pool: int  # samples averaged into one before the first convolution
-    filters: tuple[int, ...]
-    kernels: tuple[int, ...]  # samples
-    strides: tuple[int, ...]
-    segments: int  # parts of the window that the last pooling keeps apart
-    dropout: float
-    max_weight_bytes: int  # of the int8 model
+    input_pool: Rows  # samples averaged into one before the first convolution
+    filters: tuple[Rows, ...]
+    kernels: tuple[Rows, ...]  # samples
+    strides: tuple[Rows, ...]
+    segments: Rows  # parts of the window that the last pooling keeps apart
+    dropout: Annotated[float, Bounds(0.0, 0.99)]
+    max_weight_bytes: Annotated[int, Bounds(1, 1 << 23)]  # of the int8 model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,46 +194,51 @@ class AugmentConfig:
     """How training windows are varied; see model.augment."""
 
     kind: str  # 'inertial': accelerometer and gyroscope; 'signal': any channels
-    speed: float  # windows are played 1/speed to speed times as fast
+    speed: Annotated[float, Bounds(1.0, 16.0)]  # windows are played 1/speed to speed times as fast
     mirror: bool  # exchange left and right wrists at random
-    rotation_degrees: float  # standard deviation of a rotation about a random axis
-    gain: float  # standard deviation of the log of the amplitude
-    noise: tuple[float, ...]  # per channel, in its unit: largest standard deviation of added noise
+    # standard deviation of a rotation about a random axis
+    rotation_degrees: Annotated[float, Bounds(0.0, 360.0)]
+    gain: Annotated[float, Bounds(0.0, 4.0)]  # standard deviation of the log of the amplitude
+    # per channel, in its unit: largest standard deviation of added noise
+    noise: tuple[NotNegative, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
     """How the float network is trained."""
 
-    seed: int
-    steps: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    label_smoothing: float
-    min_balanced_accuracy: float | None = None  # of a classifier on the validation groups
+    seed: Seed
+    steps: Count
+    batch_size: Annotated[int, Bounds(1, 1 << 16)]
+    learning_rate: Rate
+    weight_decay: Annotated[float, Bounds(0.0, 10.0)]
+    label_smoothing: Annotated[float, Bounds(0.0, 0.9)]
+    min_balanced_accuracy: Share | None = None  # of a classifier on the validation groups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompressionConfig:
     """Pruning, then clustering, of the trained weights; see quantize.compress."""
 
-    sparsity: float  # share of each kernel's weights that become zero; 0 = no pruning
-    clusters: int  # different values that a kernel may have; 0 = no clustering
-    steps: int  # of fine-tuning, for each of the two
-    learning_rate: float
+    # share of each kernel's weights that become zero; 0 = no pruning
+    sparsity: Annotated[float, Bounds(0.0, 0.99)]
+    # different values that a kernel may have; 0 = no clustering
+    clusters: Annotated[int, Bounds(0, 128)]
+    steps: Count  # of fine-tuning, for each of the two
+    learning_rate: Rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantConfig:
     """How the network becomes int8."""
 
-    calibration_windows: int
-    qat_steps: int  # 0: post-training quantisation only
-    qat_learning_rate: float
-    max_drop: float  # of balanced accuracy (anomaly: of AUC) against float
-    min_equal_outputs: float  # share of the QAT export's outputs equal to the trained graph's
-    max_lsb: int  # largest difference of an output to the trained graph's
+    calibration_windows: Count
+    qat_steps: Annotated[int, Bounds(0, 1_000_000)]  # 0: post-training quantisation only
+    qat_learning_rate: Rate
+    max_drop: Share  # of balanced accuracy (anomaly: of AUC) against float
+    min_equal_outputs: Share  # share of the QAT export's outputs equal to the trained graph's
+    # largest difference of an output to the trained graph's
+    max_lsb: Annotated[int, Bounds(0, 255)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,9 +246,9 @@ class ClassicalConfig:
     """The classical models that a network has to beat on the same board; see model.classical."""
 
     features: str = "statistics"  # of each channel; 'input': the network's int8 inputs themselves
-    trees: int = 20
-    max_depth: int = MAX_DEPTH
-    regularisation: float = 1.0  # scikit-learn's C of the linear models: larger fits closer
+    trees: Annotated[int, Bounds(1, 1000)] = 20
+    max_depth: Annotated[int, Bounds(1, 40)] = 40  # the C of a tree is nested as deep
+    regularisation: Positive = 1.0  # scikit-learn's C of the linear models: larger fits closer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,9 +256,11 @@ class AnomalyConfig:
     """For the task 'anomaly': what is normal, when there is an alarm; see model.tasks."""
 
     normal: str  # the one label that the network is trained on
-    quantile: float  # share of normal validation windows that gives no alarm
-    headroom: float  # int8 ranges cover so many times what normal windows have; 1: no more
-    min_auc: float  # on the validation groups; less stops the run
+    # share of normal validation windows that gives no alarm
+    quantile: Annotated[float, Bounds(0.5, 0.9999)]
+    # int8 ranges cover so many times what normal windows have; 1: no more
+    headroom: Annotated[float, Bounds(1.0, 64.0)]
+    min_auc: Share  # on the validation groups; less stops the run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,25 +295,32 @@ def load_recipe(name: str) -> Recipe:
     """The recipe `name`, or the file that `name` is the path of.
 
     Raises ConfigError for a recipe that does not exist, is not TOML, or has an unknown key, a
-    missing key or a value of the wrong type.
+    missing key, a value of the wrong type or out of its bounds, or values that do not fit together.
     """
     path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
+        values = read_toml(path)
     except FileNotFoundError:
         raise ConfigError(
-            f"recipe {name!r}: no such recipe{_closest(name, recipe_names())}; "
+            f"recipe {name!r}: no such recipe{closest(name, recipe_names())}; "
             f"the recipes are: {', '.join(recipe_names())}"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
-    recipe = _build(Recipe, {"name": path.stem, **values}, path.name)
+    recipe = build(Recipe, {"name": path.stem, **values}, path.name)
     _check(recipe, path.name)
     return recipe
 
 
 def _check(recipe: Recipe, where: str) -> None:
-    channels = len(recipe.checks.channels)
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", recipe.name):
+        raise ConfigError(
+            f"{where}: name: expected up to 64 letters, digits, '_', '.' and '-', because results "
+            f"go to build/<name>; got {recipe.name[:80]!r}; name the file so"
+        )
+    checks = recipe.checks
+    if not checks.channels or len(set(checks.channels)) < len(checks.channels):
+        raise ConfigError(
+            f"{where}: checks.channels: expected names, each once, got {list(checks.channels)}"
+        )
     for section, field in (
         ("checks", "units"),
         ("checks", "minimum"),
@@ -317,27 +329,42 @@ def _check(recipe: Recipe, where: str) -> None:
         ("features", "lsb"),
         ("augment", "noise"),
     ):
-        got = len(getattr(getattr(recipe, section), field))
+        got, channels = len(getattr(getattr(recipe, section), field)), len(checks.channels)
         if got != channels:
             raise ConfigError(
                 f"{where}: {section}.{field}: expected {channels} values, one for each of "
                 f"checks.channels; got {got}"
             )
-    if recipe.features.window < 1 or not 1 <= recipe.features.hop <= recipe.features.window:
-        raise ConfigError(f"{where}: features: expected 1 <= hop <= window")
-    for key in ("lsb", "scale"):
-        if not all(0 < s < math.inf for s in getattr(recipe.features, key)):
-            raise ConfigError(f"{where}: features.{key}: every value must be above 0")
-    if not all(map(math.isfinite, recipe.features.offset)):
-        raise ConfigError(f"{where}: features.offset: every value must be finite")
+    for channel, low, high in zip(checks.channels, checks.minimum, checks.maximum, strict=True):
+        if low >= high:
+            raise ConfigError(
+                f"{where}: checks: channel {channel!r}: expected a minimum below the maximum, got "
+                f"{low:g} and {high:g}"
+            )
+    if recipe.features.hop > recipe.features.window:
+        raise ConfigError(
+            f"{where}: features.hop: expected at most the window, {recipe.features.window}, got "
+            f"{recipe.features.hop}"
+        )
     _check_task(recipe, where)
     _check_source(recipe.dataset, where)
-    if recipe.compression is not None:
-        _check_compression(recipe.compression, where)
-    _check_augment(recipe.augment, channels, where)
-    _check_classical(recipe.classical or ClassicalConfig(), where)
-    both = set(recipe.dataset.val_groups) & set(recipe.dataset.test_groups)
-    if both:
+    _check_augment(recipe.augment, len(checks.channels), where)
+    _check_groups(recipe.dataset, where)
+    if recipe.compression is not None and recipe.compression.clusters == 1:
+        raise ConfigError(f"{where}: compression.clusters: expected 0 or 2 to 128, got 1")
+    if recipe.classical is not None and recipe.classical.features not in ("statistics", "input"):
+        raise ConfigError(
+            f"{where}: classical.features: unknown kind {recipe.classical.features!r}; known: "
+            "statistics, input"
+        )
+
+
+def _check_groups(dataset: DatasetConfig, where: str) -> None:
+    """Both splits have groups, and none has another's."""
+    for key in ("val_groups", "test_groups"):
+        if not getattr(dataset, key):
+            raise ConfigError(f"{where}: dataset.{key}: expected at least one group, got none")
+    if both := set(dataset.val_groups) & set(dataset.test_groups):
         raise ConfigError(
             f"{where}: dataset: groups {sorted(both, key=str)} are in val_groups and in "
             "test_groups; a group belongs to one split"
@@ -362,11 +389,6 @@ def _check_task(recipe: Recipe, where: str) -> None:
     ):  # fmt: skip
         if wrong:
             raise ConfigError(f"{where}: task {recipe.task!r}: expected {expected}")
-    if (own := recipe.anomaly) and not (0.5 <= own.quantile < 1 <= own.headroom <= 64):
-        raise ConfigError(
-            f"{where}: anomaly: expected a quantile of 0.5 to below 1 and headroom of 1 to 64, got "
-            f"{own.quantile:g} and {own.headroom:g}"
-        )
 
 
 def _check_augment(augment: AugmentConfig, channels: int, where: str) -> None:
@@ -385,38 +407,6 @@ def _check_augment(augment: AugmentConfig, channels: int, where: str) -> None:
             f"{where}: augment: mirror and rotation_degrees are for the kind 'inertial'; set "
             "mirror = false and rotation_degrees = 0.0"
         )
-    if augment.speed < 1:
-        raise ConfigError(f"{where}: augment.speed: expected at least 1, got {augment.speed:g}")
-
-
-def _check_classical(classical: ClassicalConfig, where: str) -> None:
-    if classical.features not in ("statistics", "input"):
-        raise ConfigError(
-            f"{where}: classical.features: unknown kind {classical.features!r}; known: "
-            "statistics, input"
-        )
-    for key, most in (("trees", MAX_TREES), ("max_depth", MAX_DEPTH)):
-        got = getattr(classical, key)
-        if not 1 <= got <= most:
-            raise ConfigError(f"{where}: classical.{key}: expected 1 to {most}, got {got}")
-    if not 0 < classical.regularisation < math.inf:
-        raise ConfigError(
-            f"{where}: classical.regularisation: expected a number above 0, got "
-            f"{classical.regularisation:g}"
-        )
-
-
-def _check_compression(compression: CompressionConfig, where: str) -> None:
-    if not 0 <= compression.sparsity < 1:
-        raise ConfigError(
-            f"{where}: compression.sparsity: expected 0 up to below 1, got {compression.sparsity:g}"
-        )
-    if compression.clusters and not 2 <= compression.clusters <= 128:
-        raise ConfigError(
-            f"{where}: compression.clusters: expected 0 or 2 to 128, got {compression.clusters}"
-        )
-    if compression.steps < 1 or compression.learning_rate <= 0:
-        raise ConfigError(f"{where}: compression: expected steps >= 1 and learning_rate > 0")
 
 
 def _check_source(dataset: DatasetConfig, where: str) -> None:
@@ -438,60 +428,3 @@ def _check_source(dataset: DatasetConfig, where: str) -> None:
                 f"{where}: dataset.{name}.labels: expected at least two different labels, got "
                 f"{list(table.labels)}"
             )
-        if name == "wav_folder" and not 0 <= table.clip_seconds < math.inf:
-            raise ConfigError(
-                f"{where}: dataset.wav_folder.clip_seconds: expected 0 or a length, got "
-                f"{table.clip_seconds:g}"
-            )
-        if not 0 < table.sample_rate_hz < math.inf:
-            raise ConfigError(
-                f"{where}: dataset.{name}.sample_rate_hz: expected a rate above 0, got "
-                f"{table.sample_rate_hz:g}"
-            )
-
-
-def _build(kind: type[T], values: dict[str, Any], where: str) -> T:
-    """An instance of a frozen dataclass from a TOML table; every key must fit."""
-    hints = typing.get_type_hints(kind)
-    for key in values:
-        if key not in hints:
-            raise ConfigError(
-                f"{where}: unknown key {key!r}{_closest(key, list(hints))}; "
-                f"known keys: {', '.join(hints)}"
-            )
-    optional = {
-        f.name
-        for f in dataclasses.fields(typing.cast(Any, kind))
-        if f.default is not dataclasses.MISSING
-    }
-    missing = [key for key in hints if key not in values and key not in optional]
-    if missing:
-        raise ConfigError(f"{where}: missing key {missing[0]!r}")
-    return kind(**{k: _convert(hints[k], v, f"{where}: {k}") for k, v in values.items()})
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(hint):
-        if not isinstance(value, dict):
-            raise ConfigError(f"{where}: expected a table, got {value!r}")
-        return _build(typing.cast(type, hint), value, where)
-    if isinstance(hint, types.GenericAlias):
-        if not isinstance(value, list):
-            raise ConfigError(f"{where}: expected a list, got {value!r}")
-        return tuple(_convert(hint.__args__[0], v, where) for v in value)
-    if isinstance(hint, types.UnionType):
-        choices = [kind for kind in hint.__args__ if kind is not types.NoneType]
-        if len(choices) > 1 and type(value) not in choices:
-            names = " or ".join(kind.__name__ for kind in choices)
-            raise ConfigError(f"{where}: expected {names}, got {value!r}")
-        return value if len(choices) > 1 else _convert(choices[0], value, where)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not hint:
-        raise ConfigError(f"{where}: expected {hint.__name__}, got {value!r}")
-    return value
-
-
-def _closest(word: str, known: list[str]) -> str:
-    match = difflib.get_close_matches(word, known, 1)
-    return f" (did you mean {match[0]!r}?)" if match else ""

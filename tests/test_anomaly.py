@@ -159,8 +159,8 @@ def test_no_anomaly_moves_the_threshold() -> None:
         ("[anomaly]\n", "[anomalie]\n", "did you mean 'anomaly'"),
         ("seed = 1\nsteps", "min_balanced_accuracy = 0.5\nseed = 1\nsteps", "anomaly.min_auc"),
         ("label_smoothing = 0.0", "label_smoothing = 0.1", "label_smoothing = 0.0"),
-        ("quantile = 0.99", "quantile = 1.0", "got 1 and 4"),
-        ("headroom = 4.0", "headroom = 0.5", "got 0.99 and 0.5"),
+        ("quantile = 0.99", "quantile = 1.0", r"anomaly\.quantile: expected 0.5 to 0.9999, got 1.0"),
+        ("headroom = 4.0", "headroom = 0.5", r"anomaly\.headroom: expected 1 to 64, got 0.5"),
     ],
 )
 def test_a_recipe_of_two_tasks_is_refused(tmp_path: Path, old: str, new: str, words: str) -> None:

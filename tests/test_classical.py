@@ -307,7 +307,7 @@ def test_a_forest_that_does_not_fit_the_board_is_refused(forest: Path, tmp_path:
         ("trees = 1001", "classical.trees: expected 1 to 1000"),
         ("max_depth = 99", "classical.max_depth: expected 1 to 40"),
         ('features = "mfcc"', "classical.features: unknown kind 'mfcc'"),
-        ("regularisation = -1.0", "classical.regularisation: expected a number above 0"),
+        ("regularisation = -1.0", "classical.regularisation: expected 1e-12 to"),
         ("tree = 3", r"unknown key 'tree' \(did you mean 'trees'"),
     ],
 )

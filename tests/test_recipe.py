@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import math
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from model.errors import ConfigError
 from model.recipe import RECIPES, load_recipe, recipe_names
+from model.toml_reader import tomllib
+from model.toml_writer import to_toml
 
 MOTION = (RECIPES / "motion.toml").read_text()
 
@@ -32,20 +39,42 @@ def _load(tmp_path: Path, old: str, new: str) -> None:
         ("batch_size =", "batchsize =", r"unknown key 'batchsize' \(did you mean 'batch_size'"),
         ("[augment]", "[augmentation]", "unknown key 'augmentation'"),
         ("seed = 1\n", "", "train: missing key 'seed'"),
-        ("seed = 1\n", 'seed = "one"\n', "train: seed: expected int, got 'one'"),
-        ("seed = 1\n", "seed = true\n", "train: seed: expected int, got True"),
-        ("mirror = true", "mirror = 1", "augment: mirror: expected bool, got 1"),
+        ("seed = 1\n", 'seed = "one"\n', r"train\.seed: expected int, got 'one'"),
+        ("seed = 1\n", "seed = true\n", r"train\.seed: expected int, got True"),
+        ("mirror = true", "mirror = 1", r"augment\.mirror: expected bool, got 1"),
         ('kind = "inertial"', 'kind = "sound"', "augment.kind: unknown kind 'sound'"),
         ('kind = "inertial"', 'kind = "signal"', "are for the kind 'inertial'"),
-        ("speed = 1.2", "speed = 0.9", "augment.speed: expected at least 1"),
-        ("hop = 64", "hop = 0", "1 <= hop <= window"),
+        ("speed = 1.2", "speed = 0.9", r"augment\.speed: expected 1 to 16, got 0.9"),
+        ("hop = 64", "hop = 0", r"features\.hop: expected 1 to 1048576, got 0"),
         ("test_groups = [", "test_groups = [6, ", "are in val_groups and in test_groups"),
         ('channels = ["ax", ', "channels = [", "expected 5 values"),
-        ("scale = [1.0", "scale = [0.0", "features.scale: every value must be above 0"),
-        ("lsb = [0.000732", "lsb = [0.0", "features.lsb: every value must be above 0"),
+        (
+            "scale = [1.0",
+            "scale = [0.0",
+            r"features\.scale\[0\]: expected 1e-12 to 1e\+12, got 0.0",
+        ),
+        ("lsb = [0.000732", "lsb = [0.0", r"features\.lsb\[0\]: expected 1e-12 to 1e\+12, got 0.0"),
         ("lsb = [0.000732, ", "lsb = [", "features.lsb: expected 6 values"),
-        ("offset = [0.0", "offset = [inf", "features.offset: every value must be finite"),
+        (
+            "offset = [0.0",
+            "offset = [inf",
+            r"features\.offset\[0\]: expected -1e\+12 to 1e\+12, got inf",
+        ),
         ("noise = [0.05, ", "noise = [", "augment.noise: expected 6 values"),
+        ("minimum = [-16.0", "minimum = [16.0", "'ax': expected a minimum below the maximum"),
+        (
+            'channels = ["ax", ',
+            'channels = ["ay", ',
+            r"expected names, each once, got \['ay', 'ay'",
+        ),
+        ("test_groups = [3, 9]", "test_groups = []", "dataset.test_groups: expected at least one"),
+        ('title = "', 'name = "../x"\ntitle = "', "changed.toml: name: .*got '../x'"),
+        ('title = "', 'title = "\\u001b[2J', "title: expected printable text"),
+        ("seed = 1\n", f"seed = 0x{'f' * 5000}\n", "seed: expected 0 to 2147483647, got a huge"),
+        ("seed = 1\n", f"seed = 1{'0' * 5000}\n", "not TOML"),
+        ("title = ", f"title = {'[' * 5000}", "not TOML"),
+        ("title = ", f"# {'x' * (1 << 20)}\ntitle = ", "expected at most 1048576 bytes"),
+        ("noise = [", f"noise = [{'0.0, ' * 1001}", "noise: expected a list of at most 1000"),
         ("[network]", "[network", "not TOML"),
         ("[features]\nkind", "[features]\nfrobnicate = 3\nkind", "unknown key 'frobnicate'"),
     ],
@@ -53,6 +82,39 @@ def _load(tmp_path: Path, old: str, new: str) -> None:
 def test_a_wrong_recipe_says_what_and_where(old: str, new: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=words):
         _load(tmp_path, old, new)
+
+
+def _numbers(table: dict[str, Any], path: str = "") -> Iterator[tuple[str, float]]:
+    """The dotted keys of all numbers, and of the first element of lists of numbers."""
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _numbers(value, f"{path}{key}.")
+        else:
+            first = value[0] if isinstance(value, list) and value else value
+            if type(first) in (int, float) and not key.endswith("_groups"):
+                yield path + key, first
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_number_has_bounds(name: str, tmp_path: Path) -> None:
+    """A number that no recipe can mean is refused here, not by a traceback of a later stage."""
+    recipe = tomllib.loads((RECIPES / f"{name}.toml").read_text())
+    path = tmp_path / "changed.toml"
+    for key, number in _numbers(recipe):
+        for wrong in (-(10**30), 10**30, *(() if isinstance(number, int) else (math.nan,))):
+            changed = copy.deepcopy(recipe)
+            *tables, field = key.split(".")
+            table = functools.reduce(dict.__getitem__, tables, changed)
+            table[field] = [wrong, *table[field][1:]] if isinstance(table[field], list) else wrong
+            path.write_text(to_toml(changed))
+            with pytest.raises(ConfigError, match=rf"{key}(\[0\])?: expected .* to .*, got"):
+                load_recipe(str(path))
+
+
+def test_a_recipe_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "folder.toml").mkdir()
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory; check the path"):
+        load_recipe(str(tmp_path / "folder.toml"))
 
 
 def test_an_unknown_recipe_suggests_the_nearest() -> None:
