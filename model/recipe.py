@@ -91,7 +91,7 @@ class VibrationConfig:
     machines: Count
     seconds: Positive  # of a recording
     normal_recordings: Count  # of each machine; every fault and severity has one
-    severities: tuple[Share, ...]  # above 0, up to 1
+    severities: tuple[Annotated[float, Bounds(0.001, 1.0)], ...]  # rising
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

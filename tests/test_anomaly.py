@@ -159,7 +159,11 @@ def test_no_anomaly_moves_the_threshold() -> None:
         ("[anomaly]\n", "[anomalie]\n", "did you mean 'anomaly'"),
         ("seed = 1\nsteps", "min_balanced_accuracy = 0.5\nseed = 1\nsteps", "anomaly.min_auc"),
         ("label_smoothing = 0.0", "label_smoothing = 0.1", "label_smoothing = 0.0"),
-        ("quantile = 0.99", "quantile = 1.0", r"anomaly\.quantile: expected 0.5 to 0.9999, got 1.0"),
+        (
+            "quantile = 0.99",
+            "quantile = 1.0",
+            r"anomaly\.quantile: expected 0.5 to 0.9999, got 1.0",
+        ),
         ("headroom = 4.0", "headroom = 0.5", r"anomaly\.headroom: expected 1 to 64, got 0.5"),
     ],
 )

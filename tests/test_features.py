@@ -178,7 +178,6 @@ def _logmel(**changes: object) -> FeatureConfig:
         (dataclasses.replace(RAW, kind="mfcc"), "features.kind: unknown front end 'mfcc'"),
         (dataclasses.replace(RAW, kind="logmel"), r"\[features.logmel\] is missing"),
         (dataclasses.replace(RAW, logmel=LOGMEL.logmel), "belongs to another kind"),
-        (dataclasses.replace(RAW, lsb=(0.1,)), "features.lsb: expected 3 values"),
         (dataclasses.replace(RAW, offset=(0.0, 1.0)), "features.offset: expected one value, or 3"),
         (dataclasses.replace(RAW, offset=(0.0, 0.0, 9e9)), "features.scale: column"),
         (dataclasses.replace(RAW, scale=(1e-4, 1.0, 1.0)), "features.scale: column 1 would have"),

@@ -80,7 +80,6 @@ def test_csv_in_other_encodings_is_refused(tmp_path: Path) -> None:
         ({"pattern": "("}, "not a regular expression"),
         ({"pattern": r"(?P<label>\w+)\.csv"}, r"expected a part \(\?P<group>"),
         ({"label_column": "ax"}, "the label is in pattern and in label_column"),
-        ({"time_unit_s": 0.0}, "time_unit_s: expected seconds above 0"),
         ({"folder": "$NO_SUCH_FOLDER_SET/data"}, "variable NO_SUCH_FOLDER_SET is not set"),
     ],
 )

@@ -51,10 +51,10 @@ def load(config: DatasetConfig) -> Dataset:
     too large, damaged or others than the recipe's (SHA-256 over TRAIN, then TEST).
     """
     table = table_of(config.aeon_series, "aeon_series")
-    if not re.fullmatch(r"\w{1,64}", table.problem, re.ASCII) or not 1 <= table.parts <= 1000:
+    if not re.fullmatch(r"\w{1,64}", table.problem, re.ASCII):
         raise ConfigError(
-            "dataset.aeon_series: expected a problem's name of letters and digits and 1 to 1000 "
-            f"parts, got {table.problem!r} and {table.parts}"
+            "dataset.aeon_series.problem: expected a name of letters and digits, got "
+            f"{table.problem!r}"
         )
     folder = data_folder() / table.problem
     content = {n: _read(folder / f"{table.problem}_{n.upper()}.ts") for n in ("train", "test")}

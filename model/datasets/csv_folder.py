@@ -61,10 +61,6 @@ def load(config: DatasetConfig) -> Dataset:
             "dataset.csv_folder: the label is in pattern and in label_column; remove "
             "(?P<label>...) or set label_column = ''"
         )
-    if not table.time_unit_s > 0:
-        raise ConfigError(
-            f"dataset.csv_folder.time_unit_s: expected seconds above 0, got {table.time_unit_s:g}"
-        )
     folder = resolve(table.folder, "dataset.csv_folder.folder")
     found: list[Labelled] = []
     for file in read_folder(folder, (".csv",), config.sha256):

@@ -25,7 +25,6 @@ from model.recipe import FeatureConfig, Recipe
 
 MAX_STATE_BYTES = 64 << 10  # of the smallest board's RAM a quarter
 MAX_WINDOW = 8192  # samples; sums of squares stay inside their bounds (fe_push_spectral.c)
-MAX_AUDIO_WINDOW = 1 << 20
 STATISTICS = 5  # FE_STATISTICS
 STEPS = 64  # that the range of every column has at least
 
@@ -106,11 +105,6 @@ def design(config: FeatureConfig, sample_rate_hz: float, channels: int) -> Front
         if (getattr(config, name) is not None) != (config.kind == name):
             verb = "is missing" if config.kind == name else "belongs to another kind; remove it"
             raise ConfigError(f"features.kind is {config.kind!r}: table [features.{name}] {verb}")
-    if len(config.lsb) != channels:
-        raise ConfigError(
-            f"features.lsb: expected {channels} values, one for each of checks.channels; got "
-            f"{len(config.lsb)}"
-        )
     front_end = KINDS[config.kind](config, sample_rate_hz, channels)
     if (used := state_bytes(front_end)) > MAX_STATE_BYTES:
         raise ConfigError(
@@ -136,7 +130,6 @@ def _aligned(size: int) -> int:
 def _raw(config: FeatureConfig, sample_rate_hz: float, channels: int) -> FrontEnd:
     columns = [_Column(unit=lsb, origin=0.0, low=-32768, high=32767) for lsb in config.lsb]
     scales, feature_scale = _scales([columns], config)
-    _limit_window(config, MAX_AUDIO_WINDOW)
     return FrontEnd(
         kind="raw",
         channels=channels,
@@ -161,7 +154,8 @@ def _raw(config: FeatureConfig, sample_rate_hz: float, channels: int) -> FrontEn
 def _spectral(config: FeatureConfig, sample_rate_hz: float, channels: int) -> FrontEnd:
     table = config.spectral
     assert table is not None
-    _limit_window(config, MAX_WINDOW)
+    if config.window > MAX_WINDOW:
+        raise ConfigError(f"features.window: expected at most {MAX_WINDOW}, got {config.window}")
     bank = band_bank(table.band_edges_hz, table.points, sample_rate_hz)
     spectrum = make_spectrum(table.points, table.points, bank, "features.spectral")
     segment_hop = table.points // 2
@@ -217,7 +211,6 @@ def _logmel(config: FeatureConfig, sample_rate_hz: float, channels: int) -> Fron
     assert table is not None
     if channels != 1:
         raise ConfigError(f"features.kind: 'logmel' takes one channel, the recipe has {channels}")
-    _limit_window(config, MAX_AUDIO_WINDOW)
     frame = _samples(table.frame_ms, sample_rate_hz, "features.logmel.frame_ms")
     frame_hop = _samples(table.hop_ms, sample_rate_hz, "features.logmel.hop_ms")
     if frame_hop > frame:
@@ -271,11 +264,6 @@ def _logmel(config: FeatureConfig, sample_rate_hz: float, channels: int) -> Fron
 
 
 KINDS = {"raw": _raw, "spectral": _spectral, "logmel": _logmel}
-
-
-def _limit_window(config: FeatureConfig, limit: int) -> None:
-    if config.window > limit:
-        raise ConfigError(f"features.window: expected at most {limit}, got {config.window}")
 
 
 def _samples(milliseconds: float, sample_rate_hz: float, key: str) -> int:
