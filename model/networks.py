@@ -27,21 +27,32 @@ def build_network(config: NetworkConfig, rows: int, columns: int, classes: int) 
     """A Keras model: [1, rows, 1, columns] features -> [1, classes] probabilities.
 
     An autoencoder answers with [1, rows * columns], its own input as far as it can.
+    Raises ConfigError for settings that do not fit together, and for too many weights.
     """
     if config.kind not in NETWORKS:
         raise ConfigError(
             f"network.kind: unknown network {config.kind!r}; known: {', '.join(NETWORKS)}"
         )
     source = layers.Input((rows, 1, columns), name="window")
-    return keras.Model(source, NETWORKS[config.kind](config, source, classes))
+    network = keras.Model(source, NETWORKS[config.kind](config, source, classes))
+    weights = sum(w.shape.num_elements() for w in network.weights if "kernel" in w.name)
+    if weights > config.max_weight_bytes:
+        raise ConfigError(
+            f"network: {weights} bytes of int8 weights, expected at most "
+            f"{config.max_weight_bytes} (network.max_weight_bytes); use fewer filters"
+        )
+    return network
 
 
 def _classifier(body: Callable[[NetworkConfig, Any], Any]) -> Network:
     """`body`, pooled in segments, with a dense layer and softmax behind it."""
 
     def build(config: NetworkConfig, source: Any, classes: int) -> Any:
-        if not len(config.filters) == len(config.kernels) == len(config.strides):
-            raise ConfigError("network: filters, kernels and strides need one entry a convolution")
+        if not 1 <= len(config.filters) == len(config.kernels) == len(config.strides):
+            raise ConfigError(
+                "network: filters, kernels and strides need one entry a convolution, and at least "
+                f"one; got {len(config.filters)}, {len(config.kernels)} and {len(config.strides)}"
+            )
         try:
             features = body(config, source)
         except ValueError as error:

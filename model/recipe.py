@@ -182,7 +182,7 @@ class NetworkConfig:
     kind: str  # a key of model.networks.NETWORKS
     input_pool: Rows  # samples averaged into one before the first convolution
     filters: tuple[Rows, ...]
-    kernels: tuple[Rows, ...]  # samples
+    kernels: tuple[Annotated[int, Bounds(1, 128)], ...]  # samples
     strides: tuple[Rows, ...]
     segments: Rows  # parts of the window that the last pooling keeps apart
     dropout: Annotated[float, Bounds(0.0, 0.99)]

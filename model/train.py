@@ -90,7 +90,10 @@ def fit(
     learning_rate: float,
     progress: Progress,
 ) -> History:
-    """Train `network` in place with AdamW, warm-up and a cosine decay."""
+    """Train `network` in place with AdamW, warm-up and a cosine decay.
+
+    Raises ModelSideError when the loss leaves the finite numbers.
+    """
     config = recipe.train
     optimiser = keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay)
     optimiser.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "min", "max"])
@@ -117,6 +120,11 @@ def fit(
         if step % max(steps // 20, 1) == 0 or step == steps:
             history.step.append(step)
             history.loss.append(float(np.mean(losses)))
+            if not np.isfinite(history.loss[-1]):
+                raise ModelSideError(
+                    f"{recipe.name}: the loss is {history.loss[-1]} at step {step}; expected a "
+                    f"number: lower the learning rate, {learning_rate:g}"
+                )
             losses.clear()
             if val is not None:
                 score = validate(network, val, task).balanced_accuracy

@@ -32,8 +32,8 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
 
     The task may add a file of its own (model.tasks.Judge.files).
 
-    Raises QuantizeError when int8 costs more accuracy than the recipe allows, when the QAT export
-    is not the graph that was trained, or when the weights are too large; nothing is written then.
+    Raises QuantizeError when int8 costs more accuracy than the recipe allows, or when the QAT
+    export is not the graph that was trained; nothing is written then.
     """
     from model import train as training
     from quantize import ptq, qat
@@ -55,7 +55,6 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
     features = feature_text(recipe)
     used, calibration = len(calibration), task.calibration(calibration)
     models = {"ptq": ptq.convert_int8(network, calibration, features)}
-    _check_weights(recipe, models["ptq"])
     report = ptq.calibration_report(network, calibration, parse_model(models["ptq"]))
     fidelity = None
     if steps := recipe.quantisation.qat_steps:
@@ -139,16 +138,6 @@ def _check_drop(recipe: Recipe, task: Task, metrics: Metrics, floats: Metrics) -
             f"{recipe.name}: int8 has {score:.3f} {task.measure} on the validation groups, "
             f"float {reference:.3f}; expected a drop of at most "
             f"{recipe.quantisation.max_drop:g}; calibrate on more windows or train QAT longer"
-        )
-
-
-def _check_weights(recipe: Recipe, model: bytes) -> None:
-    graph = parse_model(model)
-    weights = sum(t.bytes for t in graph.tensors if t.data is not None and t.dtype == "int8")
-    if weights > recipe.network.max_weight_bytes:
-        raise QuantizeError(
-            f"{recipe.name}: {weights} bytes of int8 weights, expected at most "
-            f"{recipe.network.max_weight_bytes} (network.max_weight_bytes); use fewer filters"
         )
 
 
