@@ -31,6 +31,7 @@ from model.errors import DataError
 from model.features.design import FrontEnd, recipe_front_end
 from model.features.library import STAGES, Extractor, quantise_features
 from model.files import write_json
+from model.npz import read_arrays
 from model.recipe import load_recipe
 from quantize.golden import Golden, load_golden
 from quantize.tflm import TfliteMicro
@@ -115,10 +116,10 @@ class _Host:
         self._model = (out_dir / "model.tflite").read_bytes()
         self._extractor = Extractor(self.front_end)
         try:
-            with np.load(out_dir / "samples.npz", allow_pickle=False) as stored:
-                self.samples: Int16 = stored["samples"]
-                self.stream: Int16 = stored["stream"]
-        except (KeyError, ValueError) as error:
+            stored = read_arrays(out_dir / "samples.npz", ("samples", "stream"))
+            self.samples: Int16 = stored["samples"]
+            self.stream: Int16 = stored["stream"]
+        except (OSError, ValueError) as error:
             raise DataError(
                 f"{out_dir / 'samples.npz'}: expected samples and stream: {error}; run `make check`"
             ) from error

@@ -13,7 +13,6 @@ import os
 import re
 import sys
 import time
-import zipfile
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -30,6 +29,7 @@ from host_tools.errors import DeviceError, HostToolsError, UsageError
 from host_tools.parity import Target, open_device
 from host_tools.protocol import Channel, Sensor, Status, TakeState, pack_sensor
 from model.files import write_text
+from model.npz import read_arrays
 
 KEY_VARIABLE = "EI_HMAC_KEY"
 MAX_SECONDS = 3600.0
@@ -39,7 +39,6 @@ MAX_REPLAY_BYTES = 64 << 20
 REPLAY_ARRAYS = ("samples", "rate_hz", "channels", "units", "lsb")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _UNSIGNED = "0" * 64
-_DAMAGED = (OSError, KeyError, TypeError, ValueError, OverflowError, EOFError, zipfile.BadZipFile)
 _NANO = Decimal("1e-9")
 
 
@@ -121,12 +120,10 @@ def read_replay(path: Path) -> bytes:
     [channels] units a step. Raises UsageError for anything else.
     """
     try:
-        if path.stat().st_size > MAX_REPLAY_BYTES:
-            raise ValueError(f"more than {MAX_REPLAY_BYTES:,} bytes")
-        with np.load(path, allow_pickle=False) as stored:
-            samples, rate, names, units, lsb = (stored[name] for name in REPLAY_ARRAYS)
+        stored = read_arrays(path, REPLAY_ARRAYS, kinds="iufU", limit=MAX_REPLAY_BYTES)
+        samples, rate, names, units, lsb = (stored[name] for name in REPLAY_ARRAYS)
         return _replay_bytes(samples, rate, names, units, lsb)
-    except _DAMAGED as error:
+    except (OSError, TypeError, ValueError, OverflowError) as error:
         raise UsageError(
             f"{path}: not a recording to replay: {error}; expected an .npz with samples [n, "
             "channels] int16, rate_hz, channels, units and lsb"

@@ -26,6 +26,7 @@ from model.features import Splits, Windows, device_samples, split_groups, split_
 from model.features.design import recipe_front_end
 from model.features.library import Extractor
 from model.files import write_arrays, write_json
+from model.npz import read_arrays
 from model.recipe import Recipe, load_recipe, recipe_names
 from model.tasks import task_of, trained_part
 
@@ -112,19 +113,19 @@ def check(recipe: Recipe, out_dir: Path) -> None:
 
 
 def load_splits(out_dir: Path) -> Splits:
-    """The windows that `check` wrote."""
+    """The windows that `check` wrote; DataError when they are missing or something else."""
     path = out_dir / "features.npz"
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            parts = {
-                name: Windows(
-                    features=stored[f"{name}_features"],
-                    feature_scale=float(stored[f"{name}_feature_scale"]),
-                    y=stored[f"{name}_y"],
-                    group=stored[f"{name}_group"],
-                )
-                for name in ("train", "val", "test")
-            }
+        stored = read_arrays(path)
+        parts = {
+            name: Windows(
+                features=stored[f"{name}_features"],
+                feature_scale=float(stored[f"{name}_feature_scale"]),
+                y=stored[f"{name}_y"],
+                group=stored[f"{name}_group"],
+            )
+            for name in ("train", "val", "test")
+        }
     except (OSError, KeyError, ValueError) as error:
         raise DataError(f"{path}: not the features file: {error}; run `make check`") from error
     return Splits(**parts)

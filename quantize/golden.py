@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.files import write_arrays
+from model.npz import read_arrays
 from quantize.errors import ModelError
 from quantize.ops.base import Array
 from quantize.tflite.graph import Graph, Tensor
@@ -97,11 +97,14 @@ def make_golden(model: bytes, inputs: Sequence[Array]) -> Golden:
 
 
 def load_inputs(path: Path) -> tuple[Array, ...]:
-    """A user's own inputs: the arrays of an .npz in the order of their names."""
+    """A user's own inputs: the arrays of an .npz in the order of their names.
+
+    Raises ModelError for a file that is missing or something else.
+    """
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return tuple(stored[key] for key in sorted(stored.files))
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        stored = read_arrays(path)
+        return tuple(stored[key] for key in sorted(stored))
+    except (OSError, ValueError) as error:
         raise ModelError(
             f"{path}: not an .npz of plain arrays: {error}; write it with numpy.savez, one array "
             "[cases, *shape] for each model input"
@@ -122,13 +125,12 @@ def save_golden(path: Path, golden: Golden) -> None:
 def load_golden(path: Path) -> Golden:
     """Read golden.npz; ModelError when it is missing or not ours."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {key: stored[key] for key in stored.files}
+        arrays = read_arrays(path)
         sides = [
             tuple(arrays[f"{side}_{i}"] for i in range(sum(k.startswith(side) for k in arrays)))
             for side in ("input", "output")
         ]
         digest = arrays["model_sha256"].tobytes().decode()
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"{path}: not a golden file: {error}; run the quantise step") from error
     return Golden(inputs=sides[0], outputs=sides[1], model_sha256=digest)

@@ -279,7 +279,7 @@ WRONG_FILES: list[tuple[dict[str, Any], str]] = [
     ({"rate_hz": np.array(np.nan)}, "NaN"),
     ({"rate_hz": np.array([1.0, 2.0])}, "only"),
     ({"units": np.array(["m/s2 or so too long"] * 6)}, "names have up to 12 letters"),
-    ({"channels": np.array([object()] * 6)}, "allow_pickle"),
+    ({"channels": np.array([object()] * 6)}, "objects are pickles"),
 ]
 
 

@@ -1,0 +1,79 @@
+"""Read .npz files that may be anything: numbers only, no pickles, sizes before memory."""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+MAX_BYTES = 2 << 30  # of a file, and of all its arrays
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_READ_HEADER = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+def read_arrays(
+    path: Path, names: Sequence[str] | None = None, *, kinds: str = "iuf", limit: int = MAX_BYTES
+) -> dict[str, npt.NDArray[Any]]:
+    """parse_arrays of a file; OSError when it cannot be read."""
+    with path.open("rb") as stream:
+        data = stream.read(limit + 1)
+    return parse_arrays(data, names, kinds=kinds, limit=limit)
+
+
+def parse_arrays(
+    data: bytes, names: Sequence[str] | None = None, *, kinds: str = "iuf", limit: int = MAX_BYTES
+) -> dict[str, npt.NDArray[Any]]:
+    """The arrays `names` of a .npz file's bytes, or all; read-only, their dtypes of some `kinds`.
+
+    Raises ValueError, which says what and in which array, for a damaged file, a missing array,
+    another kind (objects are pickles) and more than `limit` bytes.
+    """
+    try:
+        if len(data) > limit:
+            raise ValueError(f"expected at most {limit:,} bytes, got more")
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+            if any(e.compress_type not in _METHODS for e in archive.infolist()):
+                raise ValueError("compressed by another method than np.savez_compressed's")
+            chosen = [n.removesuffix(".npy") for n in sizes] if names is None else names
+            if missing := [name for name in chosen if f"{name}.npy" not in sizes]:
+                raise ValueError(f"no array {missing[0]!r}, but {', '.join(sorted(sizes)[:20])}")
+            if (total := sum(sizes[f"{name}.npy"] for name in chosen)) > limit:
+                raise ValueError(f"expected at most {limit:,} bytes of arrays, got {total:,}")
+            return {name: _array(name, archive.read(f"{name}.npy"), kinds) for name in chosen}
+    except (
+        *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, NotImplementedError),
+        *(EOFError, MemoryError, OSError, OverflowError, RuntimeError, SyntaxError, TypeError),
+    ) as error:
+        raise ValueError(f"not a whole .npz file: {error}") from error
+
+
+def _array(name: str, data: bytes, kinds: str) -> npt.NDArray[Any]:
+    """The values of a .npy file's bytes, which must be exactly as long as its header says."""
+    stream = io.BytesIO(data)
+    version = np.lib.format.read_magic(stream)
+    if version not in _READ_HEADER:
+        raise ValueError(f"{name}: .npy of version {version}, expected (1, 0) or (2, 0)")
+    shape, fortran, dtype = _READ_HEADER[version](stream)
+    if dtype.kind not in kinds:
+        raise ValueError(
+            f"{name}: expected numbers, got the type {dtype}; objects are pickles and are refused, "
+            "so convert it with astype(np.float32) or astype(np.int64)"
+        )
+    rest = len(data) - stream.tell()
+    if any(type(n) is not int or n < 0 for n in shape) or math.prod(shape) * dtype.itemsize != rest:
+        raise ValueError(f"{name}: shape {shape} of {dtype} does not fit {rest:,} bytes; damaged")
+    flat = np.frombuffer(data, dtype, offset=stream.tell())
+    return flat.reshape(shape, order="F" if fortran else "C")
