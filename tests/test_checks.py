@@ -86,6 +86,12 @@ def test_values_in_other_units_are_found_with_their_place() -> None:
     assert "the first other value in recording 4, sample 600; check the units" in found["ranges"][0]
 
 
+def test_values_that_float32_hardly_holds_end_no_check() -> None:
+    found = problems(with_recording(4, values=values_of(4) * np.float32(1e36)))
+    assert next(iter(found)) == "ranges"
+    assert found["ranges"][0].startswith("channel ax: ")
+
+
 # --- time series -------------------------------------------------------------------------------
 
 
@@ -103,6 +109,15 @@ def test_another_rate_and_short_recordings_are_found() -> None:
     assert "recording 4: expected 50 Hz, its time stamps say 52 Hz" in fast["rate and length"][0]
     assert problems(with_recording(4, times_s=_times(50.5))) == {}
     assert list(problems(with_recording(4, times_s=_times(50.5)), max_rate_error=0.005))
+
+
+def test_recordings_shorter_than_a_window_are_found() -> None:
+    base = good_dataset()
+    recordings = [dataclasses.replace(r, values=r.values[:100]) for r in base.recordings]
+    found = problems(dataclasses.replace(base, recordings=tuple(recordings)))
+    assert found["classes"][0].startswith(
+        "the longest recording has 100 samples, features.window 128; "
+    )
 
 
 def test_jitter_is_found() -> None:

@@ -200,6 +200,18 @@ def test_a_network_below_the_floor_is_not_kept(trained: Path, tmp_path: Path) ->
     assert [p.name for p in tmp_path.iterdir()] == ["features.npz"]
 
 
+def test_a_few_test_windows_are_enough_for_a_latency(trained: Path) -> None:
+    from model.train import load_network
+    from quantize import ptq
+    from quantize.choose import _latency
+
+    network = load_network(QUICK, load_dataset(QUICK.dataset), trained / "float.weights.h5")
+    windows = command.load_splits(trained).val.first(3)
+    model = ptq.convert_int8(network, windows.x[:, :, None], feature_text(QUICK))
+    found = _latency(network, model, windows)
+    assert found["float"] > 0 and found["int8"] > 0
+
+
 def test_every_network_of_a_process_gets_its_ranges() -> None:
     """The toolkit numbers the names of its layers on, and with them those of their ranges."""
     import tensorflow_model_optimization as tfmot

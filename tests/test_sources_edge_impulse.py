@@ -92,6 +92,8 @@ def test_one_sensor_may_have_plain_numbers(ei: Path) -> None:
         ({"interval_ms": "16"}, "interval_ms: expected milliseconds above 0, got '16'"),
         ({"interval_ms": 0}, "interval_ms: expected milliseconds above 0, got 0"),
         ({"device_name": 3}, "device_name: expected a string, got 3"),
+        ({"device_name": ""}, "group '', expected a name of printable letters"),
+        ({"device_name": "\ud800"}, r"group '.ud800', expected a name of printable letters"),
         ({"device_type": None}, "device_type: expected a string, got None"),
         ({"sensors": {}}, "sensors: expected a list, got an object"),
         ({"sensors": ["accX"]}, r"sensors\[0\]: expected an object, got 'accX'"),

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from model.errors import DataError
+from model.datasets import wav_folder
+from model.errors import ConfigError, DataError
 from model.recipe import (
     DatasetConfig,
     WavFolderConfig,
@@ -67,6 +68,17 @@ def test_wav_clips_have_one_length(tmp_path: Path, seconds: float, expected: lis
     dataset = load(source_config("wav_folder", table))
     first = next(r for r in dataset.recordings if r.name == "ann/0.wav")
     assert first.values[:, 0].tolist() == expected
+
+
+@pytest.mark.parametrize("seconds", [1e-5, 3600.0])
+def test_a_clip_of_no_samples_or_of_all_memory_is_refused(
+    tmp_path: Path, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wav_folder, "MAX_TOTAL_BYTES", 1 << 20)
+    _write_wav(tmp_path)
+    table = dataclasses.replace(_wav_config(tmp_path).wav_folder, clip_seconds=seconds)  # type: ignore[type-var]
+    with pytest.raises(ConfigError, match="clip_seconds: expected 0, or 1 to 131072 samples for"):
+        load(source_config("wav_folder", table))
 
 
 def test_wav_samples_labels_and_groups(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def check_recordings(
         "duplicates": lambda: similar.duplicates(dataset, splits),
         "leaks between splits": lambda: similar.leaks(dataset, splits),
         "near-duplicates": lambda: similar.near_duplicates(dataset, splits, recipe),
-        "classes": lambda: similar.classes(dataset, splits, task),
+        "classes": lambda: similar.classes(dataset, splits, task, recipe.features.window),
         "class balance": lambda: similar.balance(splits, config),
         "label doubts": lambda: labels.label_doubts(dataset, recipe),
     }

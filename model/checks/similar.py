@@ -62,8 +62,12 @@ def leaks(dataset: Dataset, splits: Splits) -> Finding:
     return Finding(summary="groups " + ", ".join(groups), problems=tuple(problems()))
 
 
-def classes(dataset: Dataset, splits: Splits, task: Task) -> Finding:
+def classes(dataset: Dataset, splits: Splits, task: Task, window: int) -> Finding:
     """Every class has windows in every split; in training, every class that the task trains on."""
+    longest = max(len(recording.values) for recording in dataset.recordings)
+    if longest < window:
+        short = f"the longest recording has {longest} samples, features.window {window}"
+        return Finding(summary="", problems=(f"{short}; take a shorter window or record longer",))
     problems = tuple(
         f"class {title} has no {name} windows; change the groups of the split"
         for name, windows in splits.items()

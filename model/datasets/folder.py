@@ -171,9 +171,15 @@ def build_dataset(
 ) -> Dataset:
     """Numbers for labels (the recipe's order) and groups (sorted by name).
 
-    Raises DataError for a label that is not the recipe's and for a label without recordings.
+    Raises DataError for a label that is not the recipe's, for a label without recordings, and for
+    a group that cannot be written into a recipe.
     """
     for item in found:
+        if not item.group or not item.group.isprintable():
+            raise DataError(
+                f"{item.where}: group {item.group!r}, expected a name of printable letters; a "
+                "split needs to know whose recording it is, so name it"
+            )
         if item.label not in labels:
             raise DataError(
                 f"{item.where}: label {item.label!r}, expected one of {list(labels)}; correct the "

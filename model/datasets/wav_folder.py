@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from model.datasets.base import Dataset, table_of
 from model.datasets.folder import (
+    MAX_TOTAL_BYTES,
     Labelled,
     SourceFile,
     build_dataset,
@@ -18,7 +19,7 @@ from model.datasets.folder import (
     read_folder,
     resolve,
 )
-from model.errors import DataError
+from model.errors import ConfigError, DataError
 from model.recipe import DatasetConfig, WavFolderConfig
 
 CHANNELS = ("audio",)
@@ -33,12 +34,20 @@ def load(config: DatasetConfig) -> Dataset:
     table = table_of(config.wav_folder, "wav_folder")
     pattern = compile_pattern(table.pattern, ("label", "group"), "dataset.wav_folder.pattern")
     folder = resolve(table.folder, "dataset.wav_folder.folder")
+    files = read_folder(folder, (".wav",), config.sha256)
+    length = round(table.clip_seconds * table.sample_rate_hz)
+    if table.clip_seconds and not 1 <= length <= MAX_TOTAL_BYTES // 2 // len(files):
+        raise ConfigError(
+            f"dataset.wav_folder.clip_seconds: expected 0, or 1 to "
+            f"{MAX_TOTAL_BYTES // 2 // len(files)} samples for each of {len(files)} files, got "
+            f"{table.clip_seconds:g} s, which are {length} samples"
+        )
     found = []
-    for file in read_folder(folder, (".wav",), config.sha256):
+    for file in files:
         parts = match_name(pattern, file.name)
         found.append(
             Labelled(
-                values=_clip(_decode(file, table), table),
+                values=_clip(_decode(file, table), length),
                 label=parts["label"],
                 group=parts["group"],
                 where=file.name,
@@ -47,11 +56,10 @@ def load(config: DatasetConfig) -> Dataset:
     return build_dataset(found, table.labels, CHANNELS, table.sample_rate_hz, config.sha256)
 
 
-def _clip(values: npt.NDArray[np.float32], table: WavFolderConfig) -> npt.NDArray[np.float32]:
-    """The middle of a recording, or the whole of it in the middle of silence."""
-    if not table.clip_seconds:
+def _clip(values: npt.NDArray[np.float32], length: int) -> npt.NDArray[np.float32]:
+    """The middle `length` samples of a recording, or all of it amid silence; 0: as it is."""
+    if not length:
         return values
-    length = round(table.clip_seconds * table.sample_rate_hz)
     missing = length - len(values)
     if missing > 0:
         return np.pad(values, ((missing // 2, missing - missing // 2), (0, 0)))
