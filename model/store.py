@@ -264,12 +264,20 @@ def _exists(client: Any, run: str) -> bool:
 
 
 def _sqlite_file(uri: str) -> Path | None:
-    return Path(unquote(uri.removeprefix("sqlite:///"))) if uri.startswith("sqlite:///") else None
+    """The absolute path of a local store; sqlite:///here.db starts at the current folder."""
+    name = uri.removeprefix("sqlite:///")
+    return Path(unquote(name)).resolve() if name != uri else None
 
 
 def _check_file(file: Path) -> None:
     """StoreError within seconds when the file is no database, or is locked or read-only."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"{file}: its folder cannot be made: {error.strerror}; set MLFLOW_TRACKING_URI to "
+            "another store"
+        ) from error
     if not file.exists():
         return
     try:
@@ -296,7 +304,7 @@ def _quiet() -> None:
         "DO_NOT_TRACK": "true",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(REQUEST_S),
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-        "MLFLOW_LOGGING_LEVEL": "ERROR",
+        "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # its errors are raised as well
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     }.items():

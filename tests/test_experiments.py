@@ -193,6 +193,26 @@ def test_a_damaged_store_costs_no_training(
     assert len(store.experiments()) == 1
 
 
+def test_a_store_may_be_named_from_the_current_folder(
+    local_store: Path, out_dir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    train(out_dir)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mine/runs.db")
+    assert store.record(out_dir)
+    assert (tmp_path / "mine" / "artifacts").is_dir()
+
+
+def test_a_store_without_a_folder_is_told(
+    local_store: Path, out_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(out_dir)
+    file = out_dir / "train.json" / "runs.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{file}")
+    with pytest.raises(StoreError, match="its folder cannot be made: .*; set MLFLOW_TRACKING_URI"):
+        store.record(out_dir)
+
+
 def test_a_locked_store_is_told_in_time(
     local_store: Path, out_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
