@@ -51,7 +51,7 @@ def begin(name: str, settings: Mapping[str, object]) -> dict[str, Any]:
         "started_ms": round(time.time() * 1000),
         "version": __version__,
         "code": code_version(),
-        "tools": {"python": platform.python_version(), **{t: _version(t) for t in _TOOLS}},
+        "tools": tool_versions(),
         "stale": {},
         "logged": {},
         "store": None,
@@ -150,11 +150,15 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def _version(tool: str) -> str:
-    try:
-        return version(tool)
-    except PackageNotFoundError:
-        return "absent"
+def tool_versions(*others: str) -> dict[str, str]:
+    """Versions of what made a model, with `others`; 'absent' for what is not installed."""
+    versions = {"python": platform.python_version()}
+    for tool in (*_TOOLS, *others):
+        try:
+            versions[tool] = version(tool)
+        except PackageNotFoundError:
+            versions[tool] = "absent"
+    return versions
 
 
 def _last_line(text: str) -> str:

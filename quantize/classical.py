@@ -25,6 +25,7 @@ from model.evaluate import evaluate
 from model.features import Splits
 from model.files import write_arrays, write_json, write_text
 from model.recipe import ClassicalConfig, Recipe
+from model.tracking import tool_versions
 from quantize.classical_c import (
     FeatureShape,
     HostC,
@@ -39,7 +40,7 @@ from quantize.features import compile_features, quantised_inputs
 from quantize.footprint import Footprint
 from quantize.golden import Golden, load_golden, save_golden
 from quantize.lowering import KERNEL_SETS
-from quantize.manifest import GOLDEN_IN_FIRMWARE, run_id_of, tool_versions
+from quantize.manifest import GOLDEN_IN_FIRMWARE, run_id_of
 from quantize.ops.base import Int8Array
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import read_model

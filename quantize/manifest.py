@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ import numpy as np
 from model import __version__
 from model.files import write_json, write_text
 from model.recipe import Recipe
+from model.tracking import tool_versions
 from quantize.emit_array import emit_array
 from quantize.emit_c import (
     GoldenCases,
@@ -38,7 +37,6 @@ from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
 
 GOLDEN_IN_FIRMWARE = 2  # cases that the self-test at boot runs
-_TOOLS = ("tensorflow", "tf_keras", "tensorflow-model-optimization", "tflite-micro", "numpy")
 
 
 def compile_model(
@@ -154,17 +152,6 @@ def _check_reference(graph: Graph, golden: Golden) -> None:
                     f"{tensor}, index {index}: expected {b.reshape(-1)[index]}, got "
                     f"{a.reshape(-1)[index]}; no firmware is built from it, please report the model"
                 )
-
-
-def tool_versions(*others: str) -> dict[str, str]:
-    """Versions of what made a model, with `others`; 'absent' for what is not installed."""
-    versions = {"python": platform.python_version()}
-    for tool in (*_TOOLS, *others):
-        try:
-            versions[tool] = version(tool)
-        except PackageNotFoundError:
-            versions[tool] = "absent"
-    return versions
 
 
 def run_id_of(digest: str, settings: Mapping[str, object]) -> str:

@@ -61,12 +61,6 @@ def quantize(values: npt.NDArray[np.floating], params: QuantParams) -> npt.NDArr
     return result
 
 
-def dequantize(values: npt.NDArray[np.int8], params: QuantParams) -> npt.NDArray[np.float32]:
-    """The real numbers that int8 `values` stand for; same shape."""
-    shifted = values.astype(np.float32) - np.float32(params.zero_point[0])
-    return (shifted * np.float32(params.scale[0])).astype(np.float32)
-
-
 def quantize_multiplier(real: float) -> Requant:
     """The nearest 31-bit fixed-point form of a non-negative `real` factor.
 

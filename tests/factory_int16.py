@@ -9,7 +9,7 @@ import numpy as np
 
 from quantize.ops.quantize import PAIRS
 from tests.factory import ModelBuilder, _activation
-from tests.factory_elementwise import _alpha, _shape, _sides, convert
+from tests.factory_elementwise import _alpha, _shape, _sides, _unary, convert
 
 Generator = Callable[[np.random.Generator], bytes]
 Q15 = 1 / 32768
@@ -31,24 +31,6 @@ def near(rng: np.random.Generator, scale: float) -> dict[str, Any]:
         return quant(rng, scale / 8, scale * 8)
     ratio = np.float32(rng.integers(1, 9)) / np.float32(rng.integers(1, 9))
     return _with(float(np.float32(scale) * ratio))
-
-
-def _unary(
-    name: str,
-    build: Callable[[np.random.Generator], tuple[Any, Any]],
-    options: str = "",
-    version: int = 3,
-    **values: Callable[[np.random.Generator], float],
-) -> Generator:
-    def generate(rng: np.random.Generator) -> bytes:
-        b, shape = ModelBuilder(), _shape(rng)
-        source, target = build(rng)
-        x, y = b.tensor(shape, **source), b.tensor(shape, **target)
-        drawn = {key: draw(rng) for key, draw in values.items()}
-        b.operator(name, [x], [y], options, version, **drawn)
-        return b.pack([x], [y])
-
-    return generate
 
 
 def _rescaled(rng: np.random.Generator) -> tuple[Any, Any]:
@@ -128,11 +110,11 @@ def _beta(rng: np.random.Generator) -> float:
 
 UNARY = ("ABS", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "TANH")
 GENERATORS: dict[str, Generator] = {
-    "ABS_INT16": _unary("ABS", _rescaled),
+    "ABS_INT16": _unary("ABS", _rescaled, version=3),
     "ADD_INT16": _binary("ADD", "AddOptions", 3, activation=True),
     "DEQUANTIZE_INT16": convert("DEQUANTIZE", "DequantizeOptions", [("int16", "float32")]),
     "LEAKY_RELU_INT16": _unary("LEAKY_RELU", _rescaled, "LeakyReluOptions", 2, alpha=_alpha),
-    "LOGISTIC_INT16": _unary("LOGISTIC", _sigmoid),
+    "LOGISTIC_INT16": _unary("LOGISTIC", _sigmoid, version=3),
     "MAXIMUM_INT16": _binary("MAXIMUM", "MaximumMinimumOptions", 4, same=True),
     "MINIMUM_INT16": _binary("MINIMUM", "MaximumMinimumOptions", 4, same=True),
     "MUL_INT16": _binary("MUL", "MulOptions", 4, product=5e4, activation=True),
@@ -142,10 +124,10 @@ GENERATORS: dict[str, Generator] = {
         "QuantizeOptions",
         [*[("float32", "int16")] * 3, *(p for p in sorted(PAIRS) if "int16" in p)],
     ),
-    "RELU6_INT16": _unary("RELU6", _same),
-    "RELU_INT16": _unary("RELU", _rescaled),
-    "SOFTMAX_INT16": _unary("SOFTMAX", _softmax, "SoftmaxOptions", beta=_beta),
+    "RELU6_INT16": _unary("RELU6", _same, version=3),
+    "RELU_INT16": _unary("RELU", _rescaled, version=3),
+    "SOFTMAX_INT16": _unary("SOFTMAX", _softmax, "SoftmaxOptions", 3, beta=_beta),
     "SQUARED_DIFFERENCE_INT16": _binary("SQUARED_DIFFERENCE", product=5e4),
     "SUB_INT16": _binary("SUB", "SubOptions", 5, activation=True),
-    "TANH_INT16": _unary("TANH", _sigmoid),
+    "TANH_INT16": _unary("TANH", _sigmoid, version=3),
 }
