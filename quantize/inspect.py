@@ -24,9 +24,8 @@ from quantize.emit_c import step_constants
 from quantize.errors import ModelError
 from quantize.fold import Folding, fold_channels
 from quantize.lowering import lower
-from quantize.ops import find_op
 from quantize.planner import plan_arena
-from quantize.reference import Reference, Step, compile_graph
+from quantize.reference import Reference, Step, compile_graph, prepare_step
 from quantize.tflite.graph import Graph, Operator
 from quantize.tflite.reader import read_model
 from quantize.tflm import TfliteMicro
@@ -134,8 +133,7 @@ def _prepare_all(graph: Graph) -> tuple[dict[int, Step], dict[int, str]]:
     problems: dict[int, str] = {}
     for op in graph.operators:
         try:
-            spec = find_op(op)
-            steps[op.index] = Step(op=op, spec=spec, params=spec.prepare(graph, op))
+            steps[op.index] = prepare_step(graph, op)
         except ModelError as error:
             problems[op.index] = str(error)
     return steps, problems

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from quantize.errors import ModelError
 from quantize.ops import find_op
 from quantize.ops.base import Array, OpSpec, malformed, refuse
 from quantize.tflite.graph import Graph, Operator
@@ -43,9 +44,8 @@ def compile_graph(graph: Graph) -> tuple[Step, ...]:
     steps = []
     used: set[int] = set()  # variable tensors
     for op in graph.operators:
-        spec = find_op(op)
-        used |= _check_state(graph, op, spec, used)
-        steps.append(Step(op=op, spec=spec, params=spec.prepare(graph, op)))
+        used |= _check_state(graph, op, find_op(op), used)
+        steps.append(prepare_step(graph, op))
     for index in (*graph.inputs, *graph.outputs):
         dtype = graph.tensors[index].dtype
         if dtype not in IO_TYPES:
@@ -53,6 +53,17 @@ def compile_graph(graph: Graph) -> tuple[Step, ...]:
             raise refuse(graph.operators[0], what, f"expected one of {', '.join(IO_TYPES)}")
     _check_sizes(graph, steps)
     return tuple(steps)
+
+
+def prepare_step(graph: Graph, op: Operator) -> Step:
+    """One operator, checked by itself; UnsupportedOperator or ModelError name it."""
+    spec, where = find_op(op), f"operator {op.index} {op.name}"
+    try:
+        return Step(op=op, spec=spec, params=spec.prepare(graph, op))
+    except ModelError as error:  # quantize.scheme knows scales, not whose they are
+        if where in str(error):
+            raise
+        raise ModelError(f"{where}: {error}") from error
 
 
 def _check_sizes(graph: Graph, steps: Sequence[Step]) -> None:

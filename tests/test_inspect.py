@@ -167,3 +167,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["inspect", str(broken)]) == 2
     assert "damaged" in capsys.readouterr().err
     assert main(["inspect", str(tmp_path / "absent.tflite")]) == 2
+
+
+def test_a_factor_that_is_too_large_names_its_operator(tmp_path: Path) -> None:
+    found = inspected(tmp_path, dense(RANDOM, scale=1e-30))
+    assert found.problems[0].startswith("operator 0 FULLY_CONNECTED: requantisation factor")
+    assert found.layers[0].problem == found.problems[0]
