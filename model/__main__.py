@@ -21,7 +21,7 @@ from model import tracking
 from model.checks import check_recordings, check_schema, usable
 from model.checks.base import FAILED, PASSED, WARNED, CheckResult
 from model.datasets import load_dataset
-from model.errors import DataError, ModelSideError
+from model.errors import ConfigError, DataError, ModelSideError
 from model.features import Splits, Windows, device_samples, split_groups, split_windows
 from model.features.design import recipe_front_end
 from model.features.library import Extractor
@@ -202,9 +202,14 @@ def train(recipe: Recipe, out_dir: Path) -> None:
 
 
 def cross_validate(recipe: Recipe, out_dir: Path, folds: int, repeats: int) -> None:
-    """Train once for each fold and seed; write cross_validation.json."""
+    """Train once for each fold and seed; write cross_validation.json.
+
+    Raises ConfigError for fewer than two folds, more folds than groups, or no repeats.
+    """
     from model import train as training
 
+    if repeats < 1:
+        raise ConfigError(f"--repeats {repeats}: expected at least 1")
     with training_progress("fold", recipe.train.steps) as progress:
         results = training.cross_validate(recipe, folds, repeats, progress)
     table = Table("test groups", "seed", "network", "accuracy", "random forest")
@@ -262,6 +267,9 @@ def main(arguments: list[str] | None = None) -> int:
     except ModelSideError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"error: {error}; check the folder, its permissions and its space", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
 

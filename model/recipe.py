@@ -12,6 +12,7 @@ from model.errors import ConfigError
 from model.toml_reader import Bounds, build, closest, read_toml
 
 RECIPES = Path(__file__).parent / "recipes"
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")  # of a folder in build/
 Positive = Annotated[float, Bounds(1e-12, 1e12)]
 NotNegative = Annotated[float, Bounds(0.0, 1e12)]
 Share = Annotated[float, Bounds(0.0, 1.0)]
@@ -311,7 +312,7 @@ def load_recipe(name: str) -> Recipe:
 
 
 def _check(recipe: Recipe, where: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", recipe.name):
+    if not NAME.fullmatch(recipe.name):
         raise ConfigError(
             f"{where}: name: expected up to 64 letters, digits, '_', '.' and '-', because results "
             f"go to build/<name>; got {recipe.name[:80]!r}; name the file so"

@@ -13,7 +13,7 @@ from rich.table import Table
 from model import tracking
 from model.errors import ModelSideError
 from model.files import write_bytes, write_text
-from model.recipe import load_recipe, recipe_names
+from model.recipe import NAME, load_recipe, recipe_names
 from quantize.candidate import serve
 from quantize.errors import ModelError, QuantizeError
 from quantize.golden import load_golden, load_inputs, make_golden, random_inputs, save_golden
@@ -23,6 +23,7 @@ from quantize.reference import compile_graph
 from quantize.tflite.reader import read_model
 
 BUILD = Path("build")
+MAX_CASE_BYTES = 512 << 20  # of all random inputs and their outputs
 SEED = 1  # of the random inputs for a model made elsewhere
 
 
@@ -106,14 +107,21 @@ def golden(path: Path, name: str | None, cases: int, inputs: Path | None) -> Non
     """Check a model made elsewhere, and ask TFLite Micro for its answers.
 
     The inputs are the user's own, [cases, *shape] for each model input, or edge cases and random
-    ones.
+    ones. Raises ModelError for a model that does not compile, and for inputs that are not its own.
     """
-    begun = tracking.begin(name or path.stem, {})
-    if cases < 1:
-        raise ModelError(f"CASES={cases}: expected at least 1")
+    name = name or re.sub(r"[^A-Za-z0-9._-]", "_", path.stem)
+    if not NAME.fullmatch(name):
+        raise ModelError(
+            f"NAME={name[:80]}: expected up to 64 letters, digits, '_', '.' and '-', because "
+            "results go to build/<name>"
+        )
+    begun = tracking.begin(name, {})
     graph = read_model(path)
     compile_graph(graph)  # refuse before anything is written
-    out_dir = BUILD / (name or re.sub(r"[^A-Za-z0-9._-]", "_", path.stem))
+    most = MAX_CASE_BYTES // sum(graph.tensors[i].bytes for i in (*graph.inputs, *graph.outputs))
+    if not 1 <= cases <= most:
+        raise ModelError(f"CASES={cases}: expected 1 to {most}")
+    out_dir = BUILD / name
     model = path.read_bytes()
     values = load_inputs(inputs) if inputs else random_inputs(graph, cases, SEED)
     result = make_golden(model, values)
@@ -204,6 +212,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (QuantizeError, ModelSideError) as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"error: {error}; check the folder, its permissions and its space", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
 

@@ -112,3 +112,16 @@ def test_metrics_hold_for_imbalance() -> None:
     assert metrics.confusion == ((90, 0), (10, 0))
     with pytest.raises(ValueError, match=r"classes \[1\] have no true label"):
         evaluate(np.zeros(3, np.int64), np.zeros(3, np.int64), 2)
+
+
+def test_no_repeats_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["cross-validate", "digits", "--repeats", "0"]) == 2
+    assert "--repeats 0: expected at least 1" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "build").write_text("a file")
+    assert command.main(["check", "digits", "--build", str(tmp_path / "build")]) == 2
+    assert "check the folder, its permissions and its space" in capsys.readouterr().err

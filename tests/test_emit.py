@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from elftools.elf.elffile import ELFFile
 
+from quantize import __main__ as command
 from quantize.errors import ModelError
 from quantize.golden import Golden, load_golden, make_golden, random_inputs, save_golden
 from quantize.manifest import compile_model
@@ -91,3 +92,42 @@ def test_the_manifest_is_complete_json(tmp_path: Path) -> None:
     assert manifest["model_sha256"] == hashlib.sha256(MODEL).hexdigest()
     assert {op["rounding"] for op in manifest["operators"]} == {"double"}
     assert manifest["weight_bytes"] == sum(c["bytes"] for c in manifest["constants"])
+
+
+@pytest.mark.parametrize(
+    ("file", "arguments", "words"),
+    [
+        ("m.tflite", ["--name", "../m"], "NAME=../m: expected up to 64 letters"),
+        ("m.tflite", ["--name", "/m"], "NAME=/m: expected up to 64 letters"),
+        ("...tflite", [], "NAME=..: expected up to 64 letters"),
+        ("m.tflite", ["--cases", "0"], "CASES=0: expected 1 to "),
+        ("m.tflite", ["--cases", "1000000000000"], "CASES=1000000000000: expected 1 to "),
+        ("m.tflite", ["--inputs", "/dev/null"], "not an .npz of plain arrays"),
+        ("absent.tflite", [], "cannot be read: No such file"),
+        ("/dev/zero", [], "more than the 67108864 bytes that are accepted"),
+    ],
+)
+def test_a_model_that_is_not_taken_over_leaves_nothing(
+    file: str,
+    arguments: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("m.tflite", "...tflite"):
+        (tmp_path / name).write_bytes(GENERATORS["ADD"](np.random.default_rng(0)))
+    assert command.main(["golden", file, *arguments]) == 2
+    assert words in capsys.readouterr().err
+    assert {p.name for p in tmp_path.iterdir()} == {"m.tflite", "...tflite"}
+
+
+def test_a_folder_that_cannot_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.tflite").write_bytes(GENERATORS["ADD"](np.random.default_rng(0)))
+    (tmp_path / "build").write_text("a file")
+    assert command.main(["golden", "m.tflite"]) == 2
+    assert "check the folder, its permissions and its space" in capsys.readouterr().err

@@ -55,12 +55,12 @@ def read_model(path: Path) -> Graph:
     UnsupportedOperator for an operator code that TFLite does not define.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise ModelError(f"{path}: {size} bytes; at most {MAX_FILE_BYTES} are accepted")
-        data = path.read_bytes()
+        with path.open("rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}; check the path") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise ModelError(f"{path}: more than the {MAX_FILE_BYTES} bytes that are accepted")
     return parse_model(data, str(path))
 
 
