@@ -9,12 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from host_tools.board import Board, load_board
-from host_tools.errors import HostToolsError, UsageError
-from model.errors import ModelSideError
+from model.command import at_least, end, folder_name
 from model.tracking import record
-from quantize.errors import QuantizeError
 
 BUILD = Path("build")
+FOLDER = "recipe or model name: the folder in build/"
 
 
 def _add_take(sub: argparse.ArgumentParser) -> None:
@@ -34,7 +33,7 @@ def _add_experiments(commands: argparse._SubParsersAction[argparse.ArgumentParse
     commands.add_parser("runs-ui", help="MLflow's pages").add_argument("--port", type=int)
     commands.add_parser("reproduce", help="make an experiment again").add_argument("id")
     whois = commands.add_parser("whois", help="the experiment that a firmware comes from")
-    whois.add_argument("name", nargs="?", help="with --board: the folder in build/")
+    whois.add_argument("name", nargs="?", type=folder_name, help=f"with --board: {FOLDER}")
     for option in ("--board", "--emulator", "--port"):
         whois.add_argument(option)
 
@@ -43,16 +42,16 @@ def _add_suite(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """The benchmark of many models."""
     suite = commands.add_parser("bench-all", help="benchmark many models on many boards")
     suite.add_argument("folders", nargs="*", type=Path, help="folders with .tflite files")
-    suite.add_argument("--built", action="append", default=[], help="a folder in build/")
+    suite.add_argument("--built", action="append", type=folder_name, default=[], help=FOLDER)
     suite.add_argument("--boards", nargs="+", required=True)
     suite.add_argument("--record", action="store_true", help="append to docs/bench_history.json")
     suite.add_argument("--reason", help="why something has grown since the last record")
     search = commands.add_parser("search", help="find a smaller network under a board's budget")
-    search.add_argument("name", help="recipe")
+    search.add_argument("name", type=folder_name, help="recipe")
     search.add_argument("board")
     search.add_argument("--budget", required=True, help="as in flash=50%%,instructions=200000")
-    search.add_argument("--trials", type=int, default=20)
-    search.add_argument("--steps", type=int, help="of a trial's training; default: a third")
+    search.add_argument("--trials", type=at_least(1), default=20)
+    search.add_argument("--steps", type=at_least(1), help="of a trial's training; default: a third")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         ("readme", "put a run's numbers into README.md"),
         ("classical", "put the classical models beside the network"),
     ):
-        commands.add_parser(name, help=text).add_argument("name")
+        commands.add_parser(name, help=text).add_argument("name", type=folder_name, help=FOLDER)
     for name, text in (
         ("build", "build a board's firmware"),
         ("parity", "compare a board's outputs with TFLite Micro"),
@@ -81,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         ("flash", "upload, then hello and self-test"),
     ):
         sub = commands.add_parser(name, help=text)
-        sub.add_argument("name", help="recipe or model name: the folder in build/")
+        sub.add_argument("name", type=folder_name, help=FOLDER)
         _board_options(sub, name)
     _add_experiments(commands)
     _add_suite(commands)
@@ -102,12 +101,12 @@ def _board_options(sub: argparse.ArgumentParser, name: str) -> None:
         sub.add_argument("board")
     if name in {"parity", "bench", "selftest", "run", "features", "record", "drift", "drift-study"}:
         sub.add_argument("--emulator")
-    if name not in {"build", "drift-study"}:
+    if name not in {"build", "run", "drift-study"}:
         sub.add_argument("--port")
     if name == "drift":
         _drift_options(sub)
     if name in {"parity", "features"}:
-        sub.add_argument("--cases", type=int, help="how many golden cases; default: all")
+        sub.add_argument("--cases", type=at_least(1), help="how many golden cases; default: all")
     if name == "record":
         _add_take(sub)
     if name == "parity":
@@ -278,8 +277,6 @@ def _search(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
     from host_tools.search_table import describe, print_search
     from model.recipe import load_recipe
 
-    if args.trials < 1 or (args.steps is not None and args.steps < 1):
-        raise UsageError("TRIALS and STEPS: expected at least 1")
     recipe = load_recipe(args.name)
     search = Search(recipe, board, out_dir, args.steps or max(recipe.train.steps // 3, 1))
     print_search(run_search(search, args.budget, args.trials, lambda c: print(describe(c))))
@@ -392,16 +389,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; errors become one message and an exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     args = _parser().parse_args(arguments)
-    try:
-        return _run(args)
-    except (HostToolsError, QuantizeError, ModelSideError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except FileNotFoundError as error:
-        print(f"error: {error.filename}: not there yet; run the step before it", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return end(lambda: _run(args))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from model.errors import TinyproofError
 
-class HostToolsError(Exception):
+
+class HostToolsError(TinyproofError):
     """A check failed."""
-
-    exit_code = 1
 
 
 class UsageError(HostToolsError):

@@ -20,8 +20,9 @@ from rich.text import Text
 from model import tracking
 from model.checks import check_recordings, check_schema, usable
 from model.checks.base import FAILED, PASSED, WARNED, CheckResult
+from model.command import at_least, end
 from model.datasets import load_dataset
-from model.errors import ConfigError, DataError, ModelSideError
+from model.errors import ConfigError, DataError
 from model.features import Splits, Windows, device_samples, split_groups, split_windows
 from model.features.design import recipe_front_end
 from model.features.library import Extractor
@@ -52,8 +53,8 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("recipe", help="a recipe's name, or the path of a .toml file")
         sub.add_argument("--build", type=Path, help=f"folder of results; default: {BUILD}")
         if name == "cross-validate":
-            sub.add_argument("--folds", type=int, default=5)
-            sub.add_argument("--repeats", type=int, default=3, help="seeds a fold; default 3")
+            sub.add_argument("--folds", type=at_least(2), default=5)
+            sub.add_argument("--repeats", type=at_least(1), default=3, help="seeds a fold")
     return parser
 
 
@@ -262,16 +263,7 @@ def _run(args: argparse.Namespace) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; errors become one message and an exit code."""
     args = _parser().parse_args(arguments)
-    try:
-        return _run(args)
-    except ModelSideError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except OSError as error:
-        print(f"error: {error}; check the folder, its permissions and its space", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return end(lambda: _run(args))
 
 
 if __name__ == "__main__":

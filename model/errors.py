@@ -1,12 +1,19 @@
-"""The errors of model, each with the exit code it ends a command with."""
+"""The errors of model, and the one that those of all packages are kinds of.
+
+Each has the exit code that it ends a command with (model.command).
+"""
 
 from __future__ import annotations
 
 
-class ModelSideError(Exception):
+class TinyproofError(Exception):
     """A check failed."""
 
     exit_code = 1
+
+
+class ModelSideError(TinyproofError):
+    """A check of data, of a recipe or of a training failed."""
 
 
 class ConfigError(ModelSideError):

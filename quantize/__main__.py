@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from model import tracking
-from model.errors import ModelSideError
+from model.command import at_least, end
 from model.files import write_bytes, write_text
 from model.recipe import NAME, load_recipe, recipe_names
 from quantize.candidate import serve
-from quantize.errors import ModelError, QuantizeError
+from quantize.errors import ModelError
 from quantize.golden import load_golden, load_inputs, make_golden, random_inputs, save_golden
 from quantize.lowering import KERNEL_SETS
 from quantize.manifest import compile_sets
@@ -39,12 +39,12 @@ def _parser() -> argparse.ArgumentParser:
     profile.add_argument("recipe", help="a recipe's name, or the path of a .toml file")
     golden = commands.add_parser("golden", help="take over a .tflite made elsewhere")
     golden.add_argument("model", type=Path)
-    golden.add_argument("--name", help="folder in build/; default: the file's name")
+    golden.add_argument("--name", help="in build/; default: the file's name")
     golden.add_argument("--cases", type=int, default=100, help="random cases; default 100")
     golden.add_argument("--inputs", type=Path, help=".npz with one array a model input, in order")
     emit = commands.add_parser("emit", help="write C, the TFLite Micro array and the manifest")
     emit.add_argument("name", help="recipe (or path of a .toml file) or model name")
-    emit.add_argument("--flash", type=int, metavar="BYTES", help="what the constants may take")
+    emit.add_argument("--flash", type=at_least(1), metavar="BYTES", help="for the constants")
     for sub in (run, profile, emit):
         sub.add_argument("--build", type=Path, help=f"folder of results; default: {BUILD}")
     classical = commands.add_parser("classical", help="a model without a network, for its firmware")
@@ -193,30 +193,25 @@ def classical(recipe_name: str, kind: str) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; errors become one message and an exit code."""
     args = _parser().parse_args(arguments)
-    try:
-        if args.command == "inspect":
-            return inspect(args.model, json=args.json)
-        if args.command == "run":
-            run(args.recipe, args.build or BUILD)
-        elif args.command == "candidates":
-            serve(sys.stdin, sys.stdout)
-        elif args.command == "profile":
-            profile(args.recipe, args.build or BUILD)
-        elif args.command == "golden":
-            golden(args.model, args.name, args.cases, args.inputs)
-        elif args.command == "classical":
-            classical(args.recipe, args.kind)
-        else:
-            emit(args.name, args.build or BUILD, args.flash)
-        return 0
-    except (QuantizeError, ModelSideError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except OSError as error:
-        print(f"error: {error}; check the folder, its permissions and its space", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return end(lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.command == "inspect":
+        return inspect(args.model, json=args.json)
+    if args.command == "run":
+        run(args.recipe, args.build or BUILD)
+    elif args.command == "candidates":
+        serve(sys.stdin, sys.stdout)
+    elif args.command == "profile":
+        profile(args.recipe, args.build or BUILD)
+    elif args.command == "golden":
+        golden(args.model, args.name, args.cases, args.inputs)
+    elif args.command == "classical":
+        classical(args.recipe, args.kind)
+    else:
+        emit(args.name, args.build or BUILD, args.flash)
+    return 0
 
 
 if __name__ == "__main__":

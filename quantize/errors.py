@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from model.errors import TinyproofError
 
-class QuantizeError(Exception):
+
+class QuantizeError(TinyproofError):
     """A check on the quantised model failed."""
-
-    exit_code = 1
 
 
 class ModelError(QuantizeError):
