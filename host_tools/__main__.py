@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from host_tools.board import Board, load_board
+from host_tools.errors import UsageError
 from model.command import at_least, end, folder_name
 from model.tracking import record
 
@@ -30,7 +31,9 @@ def _add_experiments(commands: argparse._SubParsersAction[argparse.ArgumentParse
     runs = commands.add_parser("runs", help="list the recorded experiments")
     runs.add_argument("--show", metavar="ID", help="'last', or the beginning of an id")
     runs.add_argument("--diff", metavar="A,B", help="what differs between two")
-    commands.add_parser("runs-ui", help="MLflow's pages").add_argument("--port", type=int)
+    commands.add_parser("runs-ui", help="MLflow's pages").add_argument(
+        "--port", type=at_least(1), help="of this computer; default: 5000"
+    )
     commands.add_parser("reproduce", help="make an experiment again").add_argument("id")
     whois = commands.add_parser("whois", help="the experiment that a firmware comes from")
     whois.add_argument("name", nargs="?", type=folder_name, help=f"with --board: {FOLDER}")
@@ -289,12 +292,14 @@ def _bench_all(args: argparse.Namespace) -> int:
     from host_tools.suite import entries, find_models, run_suite, write_suite
 
     models = find_models(args.folders)
+    if not models and not args.built:
+        raise UsageError("nothing to measure: give folders with .tflite files, or --built NAME")
     rows = run_suite([BUILD / name for name in args.built], models, BUILD / "bench", args.boards)
     print(write_suite(BUILD / "bench", rows, load_history()))
     print(f"All of it: {BUILD / 'bench' / 'bench.json'}")
     if args.record:
         print(f"recorded for commit {record(entries(rows), args.reason).commit}")
-    return 0
+    return 0 if any(row.result for row in rows) else 1
 
 
 def _classical(out_dir: Path) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from host_tools.estimate import Estimate, estimate
 from host_tools.instructions import Mix, mix
 from host_tools.parity import Target, check_identity, open_device
 from host_tools.protocol import Hello
+from host_tools.results import SIZE_KEYS, read_manifest, read_result
 from model.files import write_json
 from quantize.golden import Golden, load_golden
 
@@ -65,8 +65,8 @@ def run_benchmark(out_dir: Path, board: Board, target: Target) -> BenchmarkResul
     counting disagree.
     """
     board_dir = out_dir / board.folder
-    manifest = json.loads((board.gen_dir(out_dir) / "manifest.json").read_text("utf-8"))
-    size = json.loads((board_dir / "size.json").read_text("utf-8"))
+    manifest = read_manifest(board, out_dir)
+    size = read_result(board_dir / "size.json", *SIZE_KEYS)
     golden = load_golden(out_dir / "golden.npz")
     run = _run(target, board, board_dir, manifest, golden)
     unit = target.emulator.unit if target.emulator else "cycles"

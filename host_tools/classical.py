@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from host_tools.errors import UsageError
+from host_tools.results import SIZE_KEYS, read_result
 from model.classical import KINDS
 from model.files import write_json
 
 JsonObject = dict[str, Any]
+
+# What is taken from the files of a classical model and of a board.
+CLASSICAL_KEYS = ("network_sha256", "model_sha256", "trees", "val", "test", "scikit_learn")
+BENCH_KEYS = ("counts", "unit", *SIZE_KEYS)
+PARITY_KEYS = ("cases", "equal", "reference")
 
 
 def compare(out_dir: Path) -> JsonObject:
@@ -21,8 +26,8 @@ def compare(out_dir: Path) -> JsonObject:
     It holds the network and every classical model made for it, with the boards on which both
     parity and benchmark of just that model have run. Raises UsageError where there is none.
     """
-    quantised = _read(out_dir / "quantize.json")
-    network = _read(out_dir / "gen/ref/manifest.json")["model_sha256"]
+    quantised = read_result(out_dir / "quantize.json", "candidates", "chosen")
+    network = read_result(out_dir / "gen/ref/manifest.json", "model_sha256")["model_sha256"]
     chosen = quantised["candidates"][quantised["chosen"]]
     rows = [
         {
@@ -37,7 +42,7 @@ def compare(out_dir: Path) -> JsonObject:
         folder = out_dir.with_name(f"{out_dir.name}-{kind}")
         if not (folder / "classical.json").is_file():
             continue
-        result = _read(folder / "classical.json")
+        result = read_result(folder / "classical.json", *CLASSICAL_KEYS)
         if result["network_sha256"] != network:
             continue  # made beside another network
         detail = f", {result['trees']} trees" if result["trees"] else ""
@@ -94,21 +99,13 @@ def _boards(folder: Path, model_sha256: str) -> JsonObject:
     """Board -> what it measured with this very model."""
     found: JsonObject = {}
     for path in sorted(folder.glob("*/bench.json")):
-        bench, parity = _read(path), path.with_name("parity.json")
+        parity = path.with_name("parity.json")
+        bench = read_result(path, "model_sha256", *BENCH_KEYS)
         if bench["model_sha256"] != model_sha256 or not parity.is_file():
             continue
-        compared = _read(parity)
+        compared = read_result(parity, "model_sha256", *PARITY_KEYS)
         if compared["model_sha256"] == model_sha256:
-            keys = ("counts", "unit", "code_bytes", "weight_bytes", "flash_bytes", "ram_bytes")
-            found[path.parent.name] = {key: bench[key] for key in keys} | {
-                key: compared[key] for key in ("cases", "equal", "reference")
+            found[path.parent.name] = {key: bench[key] for key in BENCH_KEYS} | {
+                key: compared[key] for key in PARITY_KEYS
             }
     return found
-
-
-def _read(path: Path) -> JsonObject:
-    try:
-        content: JsonObject = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{path}: not a readable JSON file: {error}; delete it") from error
-    return content

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import socket
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -191,11 +192,23 @@ def differences(first: Experiment, second: Experiment) -> list[tuple[str, str, s
 
 
 def serve(port: int | None) -> NoReturn:
-    """Become MLflow's server for the store's pages; Ctrl+C ends it."""
-    command = serve_command(port or UI_PORT)
+    """Become MLflow's server for the store's pages; Ctrl+C ends it.
+
+    Raises UsageError for a port that is in use or does not exist.
+    """
+    port = port or UI_PORT
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"port {port} of this computer cannot be used: {error}; give another one: "
+            "`.venv/bin/python -m host_tools runs-ui --port 5001`"
+        ) from error
+    command = serve_command(port)
     print(
-        f"http://127.0.0.1:{port or UI_PORT}: choose 'Model training' at the top left, then "
-        "tinyproof",
+        f"http://127.0.0.1:{port}: choose 'Model training' at the top left, then tinyproof",
         flush=True,
     )
     os.execv(command[0], command)

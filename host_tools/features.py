@@ -27,6 +27,7 @@ from host_tools.device import Device, Refused
 from host_tools.errors import DeviceError, HostToolsError, UsageError
 from host_tools.parity import Target, check_identity, open_device, spread
 from host_tools.protocol import Inference, MessageType, Mode, Status
+from host_tools.results import read_manifest
 from model.errors import DataError
 from model.features.design import FrontEnd, recipe_front_end
 from model.features.library import STAGES, Extractor, quantise_features
@@ -259,7 +260,7 @@ def run_features(
     `cases` bounds how many golden cases run; None means all, or a few on a slow emulator. Raises
     UsageError for a model without a front end, DeviceError for another firmware or a silent one.
     """
-    manifest = json.loads((board.gen_dir(out_dir) / "manifest.json").read_text("utf-8"))
+    manifest = read_manifest(board, out_dir)
     if not manifest.get("features"):
         raise UsageError(
             f"{out_dir}: this model has no front end, because it was not made from a recipe here; "

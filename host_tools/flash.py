@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import logging
 import os
 import shutil
@@ -35,6 +34,7 @@ from host_tools.board import Board
 from host_tools.build import model_variables, pio_environment
 from host_tools.device import Device
 from host_tools.errors import DeviceError, HostToolsError, ToolMissing, UsageError
+from host_tools.results import read_manifest
 from host_tools.transport import SerialTransport, require_port, serial_ports, touch_port
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def flash(
     if link_port:
         require_port(link_port, f"make flash BOARD={board.id} PORT={port} LINK_PORT={{port}}")
     assert port is not None and board.uart is not None
-    manifest = json.loads((board.gen_dir(out_dir) / "manifest.json").read_text("utf-8"))
+    manifest = read_manifest(board, out_dir)
     variables = {
         "PLATFORMIO_WORKSPACE_DIR": str((out_dir / board.folder / ".pio").absolute()),
         "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from host_tools.device import Device
 from host_tools.emulators import EMULATORS, Emulator
 from host_tools.errors import DeviceError, HostToolsError, ToolMissing, UsageError
 from host_tools.protocol import Selftest
+from host_tools.results import read_manifest
 from host_tools.tap import Tap, TapReport
 from host_tools.transport import SerialTransport
 from model.files import write_json, write_text
@@ -133,7 +133,7 @@ def run_parity(
     the first case when none does. Raises DeviceError when the firmware is another one or silent.
     """
     board_dir = out_dir / board.folder
-    manifest = json.loads((board.gen_dir(out_dir) / "manifest.json").read_text("utf-8"))
+    manifest = read_manifest(board, out_dir)
     golden = load_golden(out_dir / "golden.npz")
     if golden.model_sha256 != manifest["model_sha256"]:
         raise HostToolsError(f"{out_dir}: golden.npz and the manifest disagree; run `make emit`")

@@ -6,15 +6,16 @@ part that was not run is missing from the report.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from jinja2 import UndefinedError
 
 from host_tools.board import BOARDS, SELFTEST, Board, load_board
 from host_tools.errors import UsageError
+from host_tools.results import read_result
 from model import __version__
 from model.files import write_json, write_text
 from quantize.golden import load_golden
@@ -88,22 +89,35 @@ def collect(out_dir: Path) -> JsonObject:
             "(RECIPE= or MODEL= name what to run)"
         )
     try:
-        for board in content["boards"].values():
-            board["state"] = _parity_state(board["parity"], content["manifest"])
-            if board["features"] and _is_of_another(board["features"], content["manifest"]):
-                board["features"] = None
-        folds, manifest = content["cross_validation"], content["manifest"]
-        if folds and (manifest is None or folds["settings"] != manifest["settings"]):
-            content["cross_validation"] = None  # of other settings than this run's
-        for part in ("drift", "drift_study"):
-            told = content[part]
-            if told and (manifest is None or told["model_sha256"] != manifest["model_sha256"]):
-                content[part] = None  # of another model
-        content["verdict"] = _verdict(content["boards"])
+        content["left_out"] = list(_leave_out(content))
+        content["verdict"] = _verdict(content["boards"], make_variable(content))
         content["ladder"] = _ladder(content)
     except (KeyError, IndexError, TypeError) as error:
         raise _wrong_shape(out_dir, error) from error
     return content
+
+
+def _leave_out(content: JsonObject) -> Iterator[str]:
+    """Remove what is of another model or of other settings; yields the names of these parts."""
+    manifest = content["manifest"]
+    for board in content["boards"].values():
+        board["state"] = _parity_state(board["parity"], manifest)
+        if board["features"] and _is_of_another(board["features"], manifest):
+            board["features"] = None
+    for part, key in (
+        ("cross_validation", "settings"),
+        ("drift", "model_sha256"),
+        ("drift_study", "model_sha256"),
+    ):
+        told = content[part]
+        if told and (manifest is None or told[key] != manifest[key]):
+            content[part] = None
+            yield part
+
+
+def make_variable(content: JsonObject) -> str:
+    """What chooses this run in a `make` command."""
+    return f"RECIPE={content['name']}" if content["dataset"] else "MODEL=<file>"
 
 
 def join_words(words: list[str]) -> str:
@@ -125,22 +139,11 @@ def _wrong_shape(out_dir: Path, error: Exception) -> UsageError:
     )
 
 
-def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(f"the number {text} is not JSON")
-
-
 def _read(path: Path) -> JsonObject | None:
     try:
-        content = json.loads(path.read_text("utf-8"), parse_constant=_refuse_constant)
+        return read_result(path)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{path}: not a readable JSON file: {error}; delete it and run the step that writes it"
-        ) from error
-    if not isinstance(content, dict):
-        raise UsageError(f"{path}: expected a JSON object, got a {type(content).__name__}")
-    return content
 
 
 def _golden_cases(path: Path) -> int | None:
@@ -157,7 +160,11 @@ def _boards(out_dir: Path) -> JsonObject:
         if any(results.values()):
             known = load_board(folder.name) if folder.name in BOARDS else None
             results["title"] = known.title if known else None
-            results["real"] = known is not None and known.upload is not None
+            upload = known.upload if known else None
+            results["real"] = upload is not None
+            results["own_link"] = bool(known and known.uart and known.uart.wiring)
+            results["kernels"] = known.kernels if known else None
+            results["chip_kernels"] = upload.kernels if upload else None
             results["budget"] = _budget(known) if known else {"flash": None, "ram": None}
             found[folder.name] = results
     order = sorted(found.items(), key=lambda i: (not i[1]["real"], i[1]["budget"]["flash"] is None))
@@ -186,8 +193,11 @@ def _parity_state(parity: JsonObject | None, manifest: JsonObject | None) -> str
     return EQUAL if whole and not parity["selftest"]["failures"] else DIFFERS
 
 
-def _verdict(boards: JsonObject) -> JsonObject:
-    """One headline, and a sentence for each board that is not simply equal."""
+def _verdict(boards: JsonObject, which: str) -> JsonObject:
+    """One headline, and a sentence for each board that is not simply equal.
+
+    `which` is the variable of the `make` commands in the sentences.
+    """
     by_state: dict[str, list[str]] = {EQUAL: [], DIFFERS: [], STALE: [], NOT_RUN: []}
     for name, board in boards.items():
         by_state[board["state"]].append(name)
@@ -202,14 +212,17 @@ def _verdict(boards: JsonObject) -> JsonObject:
         details.append(_scope({name: boards[name]["parity"] for name in by_state[EQUAL]}))
     else:
         state, headline = NOT_RUN, "Parity has not been checked on any board"
-        details.append("Run `make parity BOARD=<board>`.")
+        details.append(f"Run `make parity {which} BOARD=<board>`.")
     for name in by_state[STALE]:
         details.append(
             f"{name}: its result belongs to another model and does not count; run "
-            f"`make parity BOARD={name}` again."
+            f"`make parity {which} BOARD={name}` again."
         )
     if state != NOT_RUN:
-        details += [f"{name}: parity has not been run." for name in by_state[NOT_RUN]]
+        details += [
+            f"{name}: parity has not been run: `make parity {which} BOARD={name}`."
+            for name in by_state[NOT_RUN]
+        ]
     places = {n: b["features"]["first_difference"] for n, b in boards.items() if b["features"]}
     broken = {name: place for name, place in places.items() if place}
     for name, place in broken.items():
@@ -257,7 +270,7 @@ def _ladder(content: JsonObject) -> list[JsonObject]:
     for name, board in content["boards"].items():
         if board["parity"]:
             targets[_target(board["parity"])][name] = board
-    which = f"RECIPE={content['name']}" if content["dataset"] else "MODEL=<file>"
+    which = make_variable(content)
     rungs = [
         ("float Keras model", *_float_evidence(content["train"])),
         ("int8 .tflite against the trained graph", *_fidelity_evidence(content["quantize"])),

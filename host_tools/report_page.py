@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from host_tools import plots
 from host_tools.plots import ACCENT, MUTED, SECOND, Bar, Panel, Plot
-from host_tools.report import EQUAL, STALE, join_words, runs_on
+from host_tools.report import EQUAL, MAIN_BOARD, STALE, make_variable, runs_on
+from model.page import STYLE, environment
 
 JsonObject = dict[str, Any]
 
@@ -24,19 +24,13 @@ NBSP = "\u00a0"  # keeps a number and its unit on one line
 
 def render(content: JsonObject) -> str:
     """The page. Everything that is text is escaped; only our own plots are markup."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["bytes"] = format_bytes
-    environment.filters["percent"] = format_percent
-    environment.filters["count"] = format_count
-    environment.filters["code"] = code_parts
-    environment.filters["network"] = network_text
-    return environment.get_template("report.html.jinja").render(
+    templates = environment(TEMPLATES)
+    templates.filters["bytes"] = format_bytes
+    templates.filters["percent"] = format_percent
+    templates.filters["count"] = format_count
+    templates.filters["code"] = code_parts
+    templates.filters["network"] = network_text
+    page = templates.get_template("report.html.jinja").render(
         **content,
         title=page_title(content),
         labels=_labels(content),
@@ -50,12 +44,23 @@ def render(content: JsonObject) -> str:
         settings=list(_flatten("", (content["manifest"] or {}).get("settings", {}))),
         plots=_plots(content),
         runs_on=runs_on,
+        main_board=MAIN_BOARD,
     )
+    return _with_contents(page)
+
+
+def _with_contents(page: str) -> str:
+    """Number the page's sections and list them, as links, where it has <nav></nav>."""
+    titles = re.findall(r"<h2>(.*?)</h2>", page)
+    links = [f'<a href="#s{i}">{title}</a>' for i, title in enumerate(titles)]
+    numbers = itertools.count()
+    page = re.sub(r"<h2>", lambda _: f'<h2 id="s{next(numbers)}">', page)
+    return page.replace("<nav></nav>", f"<nav>{''.join(links)}</nav>", 1)
 
 
 def plot_files(content: JsonObject) -> dict[str, str]:
     """The page's plots as SVG files by name, with the colours of the page's light theme."""
-    root = re.search(r":root\s*\{[^}]*\}", (TEMPLATES / "report.css").read_text("utf-8"))
+    root = re.search(r":root\s*\{[^}]*\}", STYLE.read_text("utf-8"))
     style = f"<style>{root[0] if root else ''}</style>"
     files = {}
     for name, plot in _plots(content).items():
@@ -157,32 +162,54 @@ def _balanced(row: JsonObject | None) -> float | None:
 
 
 def _missing(content: JsonObject) -> Iterator[str]:
-    """A sentence for every part that this report has no results of."""
+    """A sentence for every part that this report has no results of, with what to type for it."""
+    which = make_variable(content)
     elsewhere = content["manifest"] is not None and not content["manifest"]["settings"]
     if elsewhere and not content["dataset"]:
         yield "The model was made elsewhere: no data, training or quantisation to report."
     else:
-        for part, text in (
-            ("dataset", "The data have not been checked."),
-            ("train", "No training is recorded."),
-            ("quantize", "No quantisation is recorded."),
+        for part, text, target in (
+            ("dataset", "The data have not been checked", "check"),
+            ("train", "No training is recorded", "train"),
+            ("quantize", "No quantisation is recorded", "quantise"),
         ):
             if not content[part]:
-                yield text
-    if content["train"] and not content["cross_validation"]:
-        yield "Cross-validation has not been run (make train CV=5)."
+                yield f"{text}: `make {target} RECIPE={content['name']}`"
+    if content["train"]:
+        yield from _optional(content, which)
     if not content["manifest"]:
-        yield "No C code has been generated yet (make emit)."
+        yield f"No C code has been generated yet: `make emit {which}`"
     if not content["boards"]:
-        yield "No board has been built or run yet (make parity BOARD=nano33)."
+        yield f"No board has been built or run yet: `make parity {which} BOARD=nano33`"
     for name, board in content["boards"].items():
-        absent = [
-            text
-            for part, text in (("size", "sizes"), ("parity", "parity"), ("bench", "layer counts"))
-            if not board[part]
-        ]
-        if absent:
-            yield f"{name}: without {join_words(absent)}."
+        for part, text, target in (
+            ("size", "sizes", "build"),
+            ("parity", "parity", "parity"),
+            ("bench", "layer counts", "bench"),
+        ):
+            if not board[part]:
+                yield f"{name}: without {text}: `make {target} {which} BOARD={name}`"
+        if board["real"] and board["parity"] and board["parity"]["emulator"]:
+            link = "<serial adapter>" if board["own_link"] else "<port>"
+            more = f" LINK_PORT={link}" if board["own_link"] else ""
+            yield (
+                f"{name} has run in an emulator only. With the board plugged in: "
+                f"`make flash {which} BOARD={name} PORT=<port>{more}`, then "
+                f"`make parity {which} BOARD={name} PORT={link}`"
+            )
+
+
+def _optional(content: JsonObject, which: str) -> Iterator[str]:
+    """What a recipe's run need not have, but may want."""
+    old = content["left_out"]
+    of_another = " of these settings" if "cross_validation" in old else ""
+    if not content["cross_validation"]:
+        yield f"Cross-validation{of_another} has not been run: `make train {which} CV=5`"
+    if not content["classical"] and not content["anomaly"]:
+        yield f"No smaller kind of model has been tried: `make classical {which}`"
+    if not content["drift"]:
+        of_another = " for this model" if "drift" in old else ""
+        yield f"Drift has not been looked for{of_another}: `make drift {which} BOARD={MAIN_BOARD}`"
 
 
 def _confusions(content: JsonObject) -> list[JsonObject]:
@@ -318,14 +345,16 @@ def _layer_table(content: JsonObject) -> JsonObject | None:
 def network_text(candidate: JsonObject) -> str:
     """A search's network in a few words: filters x kernel / stride of each layer."""
     network, compression = candidate["settings"]["network"], candidate["settings"]["compression"]
+    segments = network["segments"]
     layers = zip(network["filters"], network["kernels"], network["strides"], strict=True)
-    text = " ".join(f"{f}x{k}/{s}" for f, k, s in layers)
+    text = " ".join(f"{f}×{k}/{s}" for f, k, s in layers)
     kind = "separable, " if network["kind"] == "depthwise_separable" else ""
     extra = ""
     if compression:
         extra += f", {compression['sparsity']:.0%} zeros" if compression["sparsity"] else ""
         extra += f", {compression['clusters']} values" if compression["clusters"] else ""
-    return f"{kind}pool {network['input_pool']}, {text}, {network['segments']} segments{extra}"
+    parts = f"{segments} segment{'s' if segments != 1 else ''}"
+    return f"{kind}pool {network['input_pool']}, {text}, {parts}{extra}"
 
 
 def _plots(content: JsonObject) -> dict[str, Plot]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from host_tools.board import SELFTEST, Board
 from host_tools.errors import DeviceError
 from host_tools.parity import Target, check_identity, open_device
+from host_tools.results import read_manifest
 
 COMMAND = "selftest kernels"
 EQUAL, DIFFERENT = "kernels PASS: ", "kernels FAIL: "
@@ -19,7 +19,7 @@ def compare_kernels(out_dir: Path, board: Board, target: Target) -> tuple[bool, 
     `out_dir` is build/<name>; `board` is a variant whose firmware holds the reference model. Raises
     DeviceError when the firmware is another one or silent, UsageError when it refuses.
     """
-    manifest = json.loads((board.gen_dir(out_dir) / "manifest.json").read_text("utf-8"))
+    manifest = read_manifest(board, out_dir)
     with open_device(target, board, out_dir / board.folder) as device:
         check_identity(device, manifest, board)
         lines = device.command(COMMAND)

@@ -35,7 +35,7 @@ def end(command: Callable[[], int]) -> int:
             io.BufferedWriter(_Patient(out.fileno(), "w", closefd=False)),
             encoding=out.encoding,
             errors="replace",
-            line_buffering=out.line_buffering,
+            line_buffering=out.line_buffering or out.write_through,
         )
     try:
         return command()

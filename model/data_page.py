@@ -14,16 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from model.checks.base import FAILED, WARNED, CheckResult
 from model.datasets.base import Dataset, Recording
 from model.features import Splits
 from model.files import write_text
+from model.page import environment
 from model.recipe import Recipe
 
-TEMPLATES = Path(__file__).parent / "templates"
 MAX_CLASSES, MAX_CHANNELS = 24, 12  # that are drawn
 MAX_POINTS = 400  # of a line
 MAX_HISTOGRAM = 1_000_000  # values that are counted, evenly spread
@@ -39,6 +38,10 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": "#999999",
+    "xtick.color": "#999999",
+    "xtick.labelcolor": "black",  # text: the page's own colour
+    "ytick.color": "#999999",
+    "ytick.labelcolor": "black",
     "figure.facecolor": "none",
     "axes.facecolor": "none",
 }
@@ -52,17 +55,12 @@ def write_page(
     results: Sequence[CheckResult],
 ) -> None:
     """Write the page; `splits` is None when the schema failed and no other check ran."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     states = [result.state for result in results]
     write_text(
         path,
-        environment.get_template("data.html.jinja").render(
+        environment()
+        .get_template("data.html.jinja")
+        .render(
             recipe=recipe,
             dataset=dataset,
             results=results,
