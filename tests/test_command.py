@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -88,3 +89,17 @@ def test_what_errors_say_and_end_with(capsys: pytest.CaptureFixture[str]) -> Non
 def test_arguments_are_refused_before_anything_runs(arguments: str, told: str) -> None:
     done = run(*arguments.split())
     assert done.returncode == 2 and told in done.stderr, done.stderr
+
+
+def test_a_port_of_this_computer_that_is_in_use_is_told() -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        for port in (busy.getsockname()[1], 99_999_999):
+            done = run("host_tools", "runs-ui", "--port", str(port))
+            assert done.returncode == 2 and f"port {port} of this computer" in done.stderr
+
+
+def test_a_benchmark_of_nothing_is_refused() -> None:
+    done = run("host_tools", "bench-all", "--boards", "native")
+    assert done.returncode == 2 and "nothing to measure" in done.stderr
