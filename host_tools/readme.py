@@ -11,7 +11,7 @@ from rich.console import Console
 
 from host_tools.errors import UsageError
 from host_tools.history import Entry, load_history
-from host_tools.report import MAIN_BOARD, collect
+from host_tools.report import MAIN_BOARD, collect, wrong_shape
 from host_tools.summary import WIDTH, show_summary
 from model.files import write_json, write_text
 from quantize.ops import OPS
@@ -34,22 +34,28 @@ def update_readme(out_dir: Path) -> Path:
     """Put a run into README's table of recipes and docs/recipes.json.
 
     The main recipe's run is shown in full as well: docs/results.json, docs/demo.svg, README.
+    Raises UsageError, before anything is written, as write_report does.
     """
     content = collect(out_dir)
-    if (row := recipe_row(content)) is None:
+    try:
+        row = recipe_row(content)
+        full = results(content) if row and out_dir.name == MAIN_RECIPE else None
+    except (KeyError, IndexError, TypeError) as error:
+        raise wrong_shape(out_dir, error) from error
+    if row is None:
         raise UsageError(
             f"{out_dir}: nothing to quote: no training, quantisation or {MAIN_BOARD}'s parity and "
             f"benchmark; run `make demo RECIPE={out_dir.name}`"
         )
     write_json(RECIPES, stored_recipes() | {out_dir.name: row})
-    if out_dir.name == MAIN_RECIPE:
-        _show_in_full(out_dir, content)
+    if full:
+        _show_in_full(out_dir, full)
     write_text(README, with_numbers(README.read_text("utf-8"), stored_results()))
     return README
 
 
-def _show_in_full(out_dir: Path, content: dict[str, Any]) -> None:
-    write_json(RESULTS, results(content))
+def _show_in_full(out_dir: Path, numbers: dict[str, Any]) -> None:
+    write_json(RESULTS, numbers)
     console = Console(record=True, width=WIDTH, file=io.StringIO(), highlight=False)
     console.print("$ make demo")
     show_summary(console, out_dir)

@@ -46,7 +46,7 @@ def write_report(out_dir: Path) -> Path:
     try:
         page, drawn = render(content), plot_files(content)
     except (KeyError, IndexError, TypeError, ValueError, UndefinedError) as error:
-        raise _wrong_shape(out_dir, error) from error
+        raise wrong_shape(out_dir, error) from error
     write_json(out_dir / "report.json", content)
     write_text(out_dir / "report.html", page)
     for name, text in drawn.items():
@@ -93,7 +93,7 @@ def collect(out_dir: Path) -> JsonObject:
         content["verdict"] = _verdict(content["boards"], make_variable(content))
         content["ladder"] = _ladder(content)
     except (KeyError, IndexError, TypeError) as error:
-        raise _wrong_shape(out_dir, error) from error
+        raise wrong_shape(out_dir, error) from error
     return content
 
 
@@ -132,7 +132,8 @@ def runs_on(result: JsonObject) -> str:
     return str(result["emulator"] or result.get("port") or "real board")
 
 
-def _wrong_shape(out_dir: Path, error: Exception) -> UsageError:
+def wrong_shape(out_dir: Path, error: Exception) -> UsageError:
+    """What a result file of `out_dir` without an expected number means."""
     return UsageError(
         f"{out_dir}: a result file has another shape than this version writes: {error!r}; "
         f"delete {out_dir} and run `make demo` again"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from host_tools import readme
 from host_tools.benchmark import run_benchmark
 from host_tools.board import load_board
 from host_tools.classical import compare
@@ -65,3 +66,15 @@ def test_a_damaged_choice_stops_the_comparison(tmp_path: Path, text: str) -> Non
     (out_dir / "quantize.json").write_text(text)
     with pytest.raises(UsageError, match="quantize.json"):
         compare(out_dir)
+
+
+def test_the_readme_is_untouched_by_a_damaged_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out_dir = write_run(tmp_path / "motion")
+    for name in ("RECIPES", "RESULTS", "PICTURE", "README"):
+        monkeypatch.setattr(readme, name, tmp_path / name)
+    (out_dir / "qemu_m4/size.json").write_text("{}")
+    with pytest.raises(UsageError, match="another shape"):
+        readme.update_readme(out_dir)
+    assert [path.name for path in tmp_path.iterdir()] == ["motion"]
