@@ -61,7 +61,11 @@ def test_what_errors_say_and_end_with(capsys: pytest.CaptureFixture[str]) -> Non
         (TinyproofError("no"), 1, "error: no"),
         (ConfigError("no"), 2, "error: no"),
         (FileNotFoundError(2, "No such file", "build/x/a"), 2, "error: build/x/a: no such file"),
-        (PermissionError(13, "Permission denied", "b"), 2, "Permission denied: 'b'; check the folder"),
+        (
+            PermissionError(13, "Permission denied", "b"),
+            2,
+            "Permission denied: 'b'; check the folder",
+        ),
         (OSError(28, "No space left on device"), 2, "No space left on device; check"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ):
@@ -80,7 +84,6 @@ def test_what_errors_say_and_end_with(capsys: pytest.CaptureFixture[str]) -> Non
         ("host_tools report ../motion", "expected the name of a recipe"),
         ("host_tools build .. native", "expected the name of a recipe"),
         ("host_tools search motion qemu_m4 --budget flash=1 --trials 0", "integer from 1"),
-        
         ("quantize golden x.tflite --name ../x", "NAME=../x"),
         ("quantize emit motion --flash -1", "expected an integer from 1"),
         ("model cross-validate motion --folds 1", "expected an integer from 2"),
