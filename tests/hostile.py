@@ -163,8 +163,9 @@ def _op(number: int, change: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def _lists(number: int, op: Any, tensors: int) -> Iterator[Mutant]:
-    for side in ("inputs", "outputs"):
-        old = [int(v) for v in getattr(op, side)]
+    for side in ("inputs", "outputs", "intermediates"):
+        values = getattr(op, side)
+        old = [0] if values is None else [int(v) for v in values]  # few have intermediates
         more = [*old, old[-1] if old else 0]
         lists = {"none": [], "one more": more, "reversed": old[::-1], "800": more * 800}
         for p in range(len(old)):

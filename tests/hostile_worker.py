@@ -43,10 +43,15 @@ def judge(path: Path) -> tuple[str, str]:
     return "accepted", ""
 
 
-def _limit() -> None:
+def limit_memory() -> None:
+    """Let this process have MAX_BYTES more of address space; what wants more is a MemoryError."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     space = pages * resource.getpagesize() + MAX_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (space, space))
+
+
+def _limit() -> None:
+    limit_memory()
     resource.setrlimit(resource.RLIMIT_CPU, (MAX_SECONDS, MAX_SECONDS + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

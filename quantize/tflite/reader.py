@@ -266,7 +266,7 @@ def _read_operator(table: Table, index: int, file: _File, tensor_count: int) -> 
     if name == "VAR_HANDLE":
         options["variable"] = _variable_number(table, holder, file)
     table.array(5, "u8", "custom_options", MAX_FILE_BYTES)
-    table.array(8, "i32", "intermediates", 1024)
+    _indices(table, 8, "intermediates", tensor_count)
     op = Operator(
         index=index,
         name=name,
