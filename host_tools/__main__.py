@@ -100,6 +100,9 @@ def _parser() -> argparse.ArgumentParser:
 def _board_options(sub: argparse.ArgumentParser, name: str) -> None:
     if name == "drift-study":
         sub.add_argument("board", nargs="?", default="native", help="default: native")
+        sub.add_argument(
+            "--new-classes", action="store_true", help="train without each class as well: minutes"
+        )
     else:
         sub.add_argument("board")
     if name in {"parity", "bench", "selftest", "run", "features", "record", "drift", "drift-study"}:
@@ -358,7 +361,8 @@ def _drift_study(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
     from host_tools.drift_study import print_study, run_study
     from host_tools.parity import choose_target
 
-    print_study(run_study(out_dir, board, choose_target(board, args.emulator, None)))
+    target = choose_target(board, args.emulator, None)
+    print_study(run_study(out_dir, board, target, new_classes=args.new_classes))
     return 0
 
 

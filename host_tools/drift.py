@@ -75,8 +75,10 @@ def print_verdict(verdict: Verdict, where: str) -> None:
     alarms = [row.test for row in verdict.rows if row.alarm]
     print(
         f"{where}: {f'drift in {len(alarms)} of' if alarms else 'no drift in'} "
-        f"{len(verdict.rows)} tests over {verdict.windows} windows; false alarms of a reading "
-        f"{verdict.alpha:.0%}, all tests together, by the differences of {verdict.groups} groups"
+        f"{len(verdict.rows)} tests over {verdict.windows} windows\n"
+        f"false alarms of such a reading, all tests together: asked for {verdict.alpha:.0%}, "
+        f"measured {verdict.measured:.1%} on {verdict.groups} groups, each judged by the others; "
+        f"on new ones at most {verdict.at_most:.0%}, {verdict.confidence:.0%} sure"
     )
 
 

@@ -8,10 +8,14 @@ A stream's distance is its largest PSI, each in units of its test's mean over th
 there is one distance for all tests together. Log distances are taken as a group's own part plus a
 part that varies in a group: the first has a t prediction interval over the groups (few groups are
 known, and the next one may lie outside of them), the second is what the bootstrap gave.
+
+What was asked for is not what a few groups can promise. So each group of the profile is judged by
+the others alone as well: the share of its streams that alarm is the rate that was measured.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,7 +26,8 @@ from scipy import stats
 from host_tools.errors import UsageError
 from quantize.drift import BINS, CountedRecording, DriftPlan, Profile
 
-ALPHA = 0.05  # false alarms of one reading, all tests together
+ALPHA = 0.05  # false alarms of one reading that are asked for, all tests together
+CONFIDENCE = 0.95  # of the bound for the measured rate
 MIN_WINDOWS = 16
 MAX_WINDOWS = 1024  # what is usual of so many is taken for longer readings too, which vary less
 MIN_GROUPS = 4
@@ -50,6 +55,12 @@ class Usual:
     mean_psi: Floats  # [tests]
     distances: Floats  # [draws], ascending: logarithms of the largest PSI over its test's mean
     groups: int
+    measured: float  # share of streams that alarm, each group judged by what the others show
+
+    @property
+    def at_most(self) -> float:
+        """The rate of new groups, with CONFIDENCE; see rate_bound."""
+        return rate_bound(self.measured, self.groups)
 
     def log_ratios(self, psi: Floats) -> Floats:
         """[..., tests] -> logarithms of PSI over its mean."""
@@ -83,6 +94,9 @@ class Verdict:
     windows: int
     groups: int
     alpha: float
+    measured: float  # false alarms of readings so long, see Usual
+    at_most: float  # of new groups, with this confidence
+    confidence: float
     rows: tuple[DriftRow, ...]
 
     @property
@@ -165,6 +179,28 @@ def draw_streams(
     )
 
 
+def draw_mixed(
+    plan: DriftPlan,
+    first: Sequence[CountedRecording],
+    rest: Sequence[CountedRecording],
+    share: float,
+    windows: int,
+    streams: int,
+    rng: np.random.Generator,
+) -> Counts:
+    """Streams with `share` of their windows from `first`, the others from `rest`."""
+    count = round(share * windows)
+    parts = [
+        draw_streams(plan, side, number, streams, rng)
+        for side, number in ((first, count), (rest, windows - count))
+        if number
+    ]
+    return Counts(
+        bins=np.sum([part.bins for part in parts], axis=0),
+        classes=np.sum([part.classes for part in parts], axis=0),
+    )
+
+
 def learn_usual(profile: Profile, windows: int, streams: int = STREAMS) -> Usual:
     """What is usual of readings of `windows` windows.
 
@@ -187,15 +223,35 @@ def learn_usual(profile: Profile, windows: int, streams: int = STREAMS) -> Usual
         others = [r for r in profile.recordings if r.group != name]
         drawn = draw_streams(profile.plan, own, min(windows, MAX_WINDOWS), streams, rng)
         found.append(psi_of(drawn, count_recordings(profile.plan, others)))
-    psi = np.stack(found)  # [groups, streams, tests]
+    psi = np.stack(found)
+    usual = _usual(psi, rng)
+    alarms = []
+    for k in range(len(psi)):
+        without = _usual(np.delete(psi, k, axis=0), rng)
+        alarms.append((without.p_values(psi[k]) <= ALPHA).any(axis=1).mean())
+    return dataclasses.replace(usual, measured=float(np.mean(alarms)))
+
+
+def _usual(psi: Floats, rng: np.random.Generator) -> Usual:
+    """Of [groups, streams, tests]; the rate is for learn_usual to measure."""
     totals = psi.sum(axis=(0, 1)) - psi.sum(axis=1)  # of the other groups, [groups, tests]
-    means = totals / (psi.shape[1] * (len(names) - 1))
+    means = totals / (psi.shape[1] * (len(psi) - 1))
     distances = np.log((psi / means[:, None]).max(axis=2))
     return Usual(
         mean_psi=psi.mean(axis=(0, 1)),
         distances=np.sort(_predict(distances, rng)),
-        groups=len(names),
+        groups=len(psi),
+        measured=0.0,
     )
+
+
+def rate_bound(rate: float, groups: int) -> float:
+    """What a rate measured on so many groups may be on others, at most, with CONFIDENCE.
+
+    Clopper and Pearson's limit for the worst case, a group whose readings all alarm or none do.
+    """
+    hits = rate * groups
+    return 1.0 if hits >= groups else float(stats.beta.ppf(CONFIDENCE, hits + 1, groups - hits))
 
 
 def _predict(distances: Floats, rng: np.random.Generator) -> Floats:
@@ -229,7 +285,13 @@ def judge(profile: Profile, counts: Counts, usual: Usual) -> Verdict:
             )
         )
     return Verdict(
-        windows=int(counts.classes.sum()), groups=usual.groups, alpha=ALPHA, rows=tuple(rows)
+        windows=int(counts.classes.sum()),
+        groups=usual.groups,
+        alpha=ALPHA,
+        measured=round(usual.measured, 4),
+        at_most=round(usual.at_most, 4),
+        confidence=CONFIDENCE,
+        rows=tuple(rows),
     )
 
 

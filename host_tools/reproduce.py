@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def reproduce(wanted: str, build: Path) -> int:
         raise UsageError(f"{folder / RECIPE}: name: expected the name of a folder, got {name!r}")
     for stage, command in COMMANDS.items():
         if any(matches(name, FINGERPRINTED[stage]) for name in recorded):
-            _run(stage, command, folder, options if stage == "emit" else [])
+            run_stage(stage, command, folder, options if stage == "emit" else [])
     out_dir = folder / name
     now = fingerprints(out_dir, modified(out_dir))
     for prints, digest in (
@@ -105,7 +106,10 @@ def reproduce(wanted: str, build: Path) -> int:
     return 0
 
 
-def _run(stage: str, command: tuple[str, str], folder: Path, options: list[str]) -> None:
+def run_stage(
+    stage: str, command: tuple[str, str], folder: Path, options: Sequence[str] = ()
+) -> None:
+    """Run a stage of the recipe in `folder`, untracked; HostToolsError when it fails."""
     module, name = command
     line = [sys.executable, "-m", module, name, str(folder / RECIPE), "--build", str(folder)]
     done = subprocess.run([*line, *options], env=os.environ | {SWITCH: "off"}, check=False)

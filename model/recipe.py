@@ -106,6 +106,7 @@ class DatasetConfig:
     sha256: str  # of the source's data file, or of all files of its folder
     val_groups: tuple[int | str, ...]  # groups (subjects) for every choice
     test_groups: tuple[int | str, ...]  # groups that nothing is chosen by
+    leave_out: tuple[str, ...] = ()  # classes that the network is not to know
     csv_folder: CsvFolderConfig | None = None
     wav_folder: WavFolderConfig | None = None
     edge_impulse: EdgeImpulseConfig | None = None

@@ -34,6 +34,25 @@ def test_a_group_that_does_not_exist_is_refused() -> None:
         split_windows(good_dataset(), wrong, EXTRACTOR)
 
 
+def test_a_class_that_is_left_out_is_gone() -> None:
+    whole = load_dataset(RECIPE.dataset)
+    left = load_dataset(dataclasses.replace(RECIPE.dataset, leave_out=("FEL", "PEN")))
+    assert left.labels == ("ABD", "IR", "ER", "TRAP", "ROW")
+    kept = [r for r in whole.recordings if whole.labels[r.label] in left.labels]
+    assert len(left.recordings) == len(kept) < len(whole.recordings)
+    for a, b in zip(left.recordings, kept, strict=True):
+        assert left.labels[a.label] == whole.labels[b.label]
+        assert np.array_equal(a.values, b.values)
+
+
+@pytest.mark.parametrize(
+    "labels", [("pen",), ("PEN", "PEN"), ("PEN", "ABD", "FEL", "IR", "ER", "TRAP")]
+)
+def test_a_class_that_cannot_be_left_out_is_refused(labels: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match=r"leave_out: expected different classes .*'PEN', 'ABD'"):
+        load_dataset(dataclasses.replace(RECIPE.dataset, leave_out=labels))
+
+
 def test_windows_are_scaled_and_hop() -> None:
     dataset = good_dataset()
     windows = make_windows(dataset, EXTRACTOR, {0})

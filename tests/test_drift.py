@@ -15,22 +15,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host_tools.drift import counts_of
+from host_tools import drift_classes
+from host_tools.board import load_board
+from host_tools.drift import counts_of, print_verdict
+from host_tools.drift_classes import firmware_without
 from host_tools.drift_data import changes, held_out_inputs
 from host_tools.drift_statistics import (
     ALPHA,
     MIN_WINDOWS,
     Counts,
     count_recordings,
+    draw_mixed,
     draw_streams,
     judge,
     learn_usual,
     population_stability,
     psi_of,
+    rate_bound,
     row_names,
     two_sample_g,
 )
+from host_tools.drift_study import run_study
 from host_tools.errors import DeviceError, UsageError
+from host_tools.parity import Target
 from host_tools.protocol import DriftCounts
 from model.files import write_json
 from model.recipe import load_recipe
@@ -310,15 +317,19 @@ def simulated_profile(rng: np.random.Generator, spread: float = 0.4) -> Profile:
 
 @pytest.mark.parametrize("windows", [32, 128])
 def test_false_alarms_on_new_groups_of_the_same_kind(windows: int) -> None:
-    """80 fresh groups, each against a profile of 8 others; independent tests alarm on all."""
+    """80 fresh groups, five against each profile of 8 others; independent tests alarm on all.
+
+    What the profiles measure on their own groups is that rate as well.
+    """
     rng = np.random.default_rng(11)
-    alarms, naive = [], []
-    for _ in range(8):
+    alarms, measured, naive = [], [], []
+    for _ in range(16):
         profile = simulated_profile(rng)
         usual = learn_usual(profile, windows, streams=60)
+        measured.append(usual.measured)
         reference = count_recordings(profile.plan, profile.recordings)
-        fresh = simulate(rng, 10, 0.4, first=100)
-        for name in {r.group for r in fresh}:
+        fresh = simulate(rng, 5, 0.4, first=100)
+        for name in sorted({r.group for r in fresh}):
             own = [r for r in fresh if r.group == name]
             drawn = draw_streams(profile.plan, own, windows, 20, rng)
             alarms.append((usual.p_values(psi_of(drawn, reference)) <= ALPHA).any(axis=1).mean())
@@ -326,6 +337,7 @@ def test_false_alarms_on_new_groups_of_the_same_kind(windows: int) -> None:
         rows = judge(profile, one, usual).rows
         naive.append(min(row.naive_p for row in rows) * len(rows) <= ALPHA)
     assert float(np.mean(alarms)) <= ALPHA + 0.04  # 80 groups: a standard error of 0.024
+    assert float(np.mean(measured)) == pytest.approx(float(np.mean(alarms)), abs=0.04)
     assert all(naive)
 
 
@@ -346,6 +358,43 @@ def test_a_shift_is_caught_and_named() -> None:
         assert verdict.windows == 128
         alarmed = [row.test for row in verdict.rows if row.alarm]
         assert alarmed == ([row_names(profile.plan)[3]] if expected else [])
+
+
+def test_a_group_unlike_the_others_shows_in_the_measured_rate(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One of eight whose readings all alarm: an eighth, and the reading says so."""
+    profile = simulated_profile(np.random.default_rng(18))
+    odd = [
+        dataclasses.replace(r, codes=np.full_like(r.codes, BINS - 1)) if r.group == "5" else r
+        for r in profile.recordings
+    ]
+    usual = learn_usual(dataclasses.replace(profile, recordings=tuple(odd)), 128, streams=40)
+    assert learn_usual(profile, 128, streams=40).measured < 0.125 <= usual.measured < 0.2
+    drawn = draw_streams(profile.plan, profile.recordings, 128, 1, np.random.default_rng(1))
+    verdict = judge(profile, Counts(bins=drawn.bins[0], classes=drawn.classes[0]), usual)
+    print_verdict(verdict, "board")
+    told = capsys.readouterr().out
+    assert f"asked for 5%, measured {usual.measured:.1%} on 8 groups" in told
+    assert f"at most {rate_bound(usual.measured, 8):.0%}, 95% sure" in told
+
+
+def test_bounds_of_a_rate() -> None:
+    # no success in 10 trials: 1 - 0.05 ** (1 / 10); one in 8: of Clopper and Pearson's tables
+    assert rate_bound(0.0, 10) == pytest.approx(1 - 0.05**0.1)
+    assert rate_bound(1 / 8, 8) == pytest.approx(0.4707, abs=1e-4)
+    assert rate_bound(1.0, 8) == 1
+
+
+@pytest.mark.parametrize(("share", "expected"), [(1.0, 64), (0.25, 16), (0.0, 0)])
+def test_a_mixed_reading_has_its_share(share: float, expected: int) -> None:
+    recordings = simulate(np.random.default_rng(19), 1, 0.4)
+    first = [r for r in recordings if r.classes[0] == 3]
+    rest = [r for r in recordings if r.classes[0] != 3]
+    rng = np.random.default_rng(1)
+    drawn = draw_mixed(stub_profile().plan, first, rest, share, 64, 5, rng)
+    assert drawn.classes[:, 3].tolist() == [expected] * 5
+    assert (drawn.classes.sum(axis=1) == 64).all() and (drawn.bins.sum(axis=2) == 64).all()
 
 
 def test_another_mix_of_classes_moves_the_classes_only() -> None:
@@ -434,6 +483,42 @@ def test_a_damaged_profile_is_refused(
 def test_a_profile_of_another_model_is_not_compiled() -> None:
     with pytest.raises(ModelError, match="the model is"):
         emit_drift(stub_profile(), b"another", "any")
+
+
+# --- a class that the network does not know ---------------------------------------------------
+
+
+def test_a_network_without_a_class_is_trained_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages: list[str] = []
+
+    def run_stage(stage: str, command: tuple[str, str], folder: Path) -> None:
+        stages.append(stage)
+        if stage == "quantise":
+            (folder / "motion").mkdir()
+            (folder / "motion" / "golden.npz").touch()
+
+    monkeypatch.setattr(drift_classes, "run_stage", run_stage)
+    monkeypatch.setattr(drift_classes, "build_firmware", lambda *_: stages.append("build"))
+    recipe, board = load_recipe("motion"), load_board("native")
+    again = ["profile", "emit", "build"]
+    everything = ["check", "train", "quantise", *again]
+    for label, expected in (("PEN", everything), ("PEN", again), ("ROW", everything)):
+        stages.clear()
+        out_dir = firmware_without(recipe, label, tmp_path / "new", board)
+        assert (out_dir, stages) == (tmp_path / "new" / "motion", expected)
+        made = load_recipe(str(tmp_path / "new" / "recipe.toml"))
+        assert made.dataset.leave_out == (label,)
+        assert dataclasses.replace(made, dataset=recipe.dataset) == recipe
+
+
+@pytest.mark.parametrize("name", ["anomaly", "anomaly_motions"])
+def test_a_recipe_without_classes_to_leave_out_is_refused(name: str, tmp_path: Path) -> None:
+    board = load_board("native")
+    target = Target(emulator=None, port="none")
+    with pytest.raises(UsageError, match=r"--new-classes: expected a classification of at least"):
+        run_study(tmp_path / name, board, target, new_classes=True)
 
 
 # --- changes ----------------------------------------------------------------------------------

@@ -352,7 +352,7 @@ def test_a_reproduction_names_the_first_stage_that_differs(
         if stage == "quantise":
             quantise(folder / recipe.name, models[0])
 
-    monkeypatch.setattr(reproduce, "_run", repeat)
+    monkeypatch.setattr(reproduce, "run_stage", repeat)
     assert reproduce.reproduce("last", tmp_path) == 0
     assert "all 4 files equal" in capsys.readouterr().out
     models.pop(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 from model.datasets import (
@@ -36,4 +37,19 @@ def load_dataset(config: DatasetConfig) -> Dataset:
         raise ConfigError(
             f"dataset.source: unknown source {config.source!r}; known: {', '.join(SOURCES)}"
         )
-    return SOURCES[config.source](config)
+    return _without(SOURCES[config.source](config), config.leave_out)
+
+
+def _without(dataset: Dataset, left_out: tuple[str, ...]) -> Dataset:
+    labels = [label for label in dataset.labels if label not in left_out]
+    if len(labels) != len(dataset.labels) - len(left_out) or len(labels) < 2:
+        raise ConfigError(
+            f"dataset.leave_out: expected different classes that leave two of "
+            f"{list(dataset.labels)}, got {list(left_out)}"
+        )
+    recordings = tuple(
+        dataclasses.replace(recording, label=labels.index(dataset.labels[recording.label]))
+        for recording in dataset.recordings
+        if dataset.labels[recording.label] in labels
+    )
+    return dataclasses.replace(dataset, recordings=recordings, labels=tuple(labels))
