@@ -157,6 +157,7 @@ class LogmelConfig:
     high_hz: float
     mels: int
     floor: float  # log2 of a power in the channel's unit squared: what is below counts as this
+    range: float = 0.0  # log2: columns count from the input's largest, at most so far below it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

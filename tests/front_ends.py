@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable
 
@@ -48,7 +49,16 @@ LOGMEL = FeatureConfig(
         floor=-40.0,
     ),
 )
-CONFIGS = {"raw": (RAW, 100.0), "spectral": (SPECTRAL, 100.0), "logmel": (LOGMEL, 16000.0)}
+assert LOGMEL.logmel is not None
+RELATIVE = dataclasses.replace(
+    LOGMEL, offset=(-6.0,), logmel=dataclasses.replace(LOGMEL.logmel, range=12.0)
+)
+CONFIGS = {
+    "raw": (RAW, 100.0),
+    "spectral": (SPECTRAL, 100.0),
+    "logmel": (LOGMEL, 16000.0),
+    "relative logmel": (RELATIVE, 16000.0),
+}
 
 
 def front_end(kind: str) -> FrontEnd:
@@ -141,10 +151,17 @@ def _logmel(samples: Int16) -> tuple[Float, Float]:
     return np.maximum(levels, table.floor), bands
 
 
+def _relative_logmel(samples: Int16) -> tuple[Float, Float]:
+    assert RELATIVE.logmel is not None
+    levels, bands = _logmel(samples)
+    return np.maximum(levels - levels.max(), -RELATIVE.logmel.range), bands
+
+
 _REFERENCES: dict[str, Callable[[Int16], tuple[Float, Float]]] = {
     "raw": _raw,
     "spectral": _spectral,
     "logmel": _logmel,
+    "relative logmel": _relative_logmel,
 }
 
 

@@ -198,6 +198,7 @@ def _logmel(**changes: object) -> FeatureConfig:
         (_logmel(mels=100, high_hz=4000.0), r"features.logmel.mels: filter \d+ of 100 has no bin"),
         (_logmel(mels=0), "features.logmel.mels: expected 1 to"),
         (_logmel(floor=-50.0), r"features.logmel.floor: expected -44 to 20.* got -50"),
+        (_logmel(range=0.5), r"features.logmel.range: expected 0 or 1 to 64.* got 0.5"),
         (_logmel(floor=20.0), r"features.logmel.floor: expected -44 to 20.* got 20"),
         (_logmel(frame_ms=30.01), "features.logmel.frame_ms: expected a whole number of samples"),
         (_logmel(hop_ms=31.0), "features.logmel.hop_ms: expected at most frame_ms"),

@@ -79,6 +79,8 @@ struct fe_config {
     int32_t remove_mean;      /* spectral: 1 takes a channel's mean away first */
     int32_t reciprocal;       /* spectral: 2^30 / window, rounded */
     int32_t floor;            /* logmel: columns are at least this before they are scaled */
+    int32_t range;            /* logmel: columns count from the input's largest, at most so far
+                               * below it; 0: they are absolute */
     const fe_scale_t *scales; /* [columns]; spectral: [rows * columns] */
     const fe_spectrum_t *spectrum; /* NULL: raw */
 };

@@ -35,7 +35,7 @@ class FrontEnd:
 
     INTEGERS: ClassVar = (
         "channels", "window", "hop", "rows", "columns", "frame", "frame_hop", "rows_hop",
-        "segment_hop", "remove_mean", "reciprocal", "floor",
+        "segment_hop", "remove_mean", "reciprocal", "floor", "range",
     )  # fmt: skip
 
     kind: str
@@ -51,6 +51,7 @@ class FrontEnd:
     remove_mean: int
     reciprocal: int
     floor: int
+    range: int
     scales: npt.NDArray[np.int32]  # [columns or rows * columns, 3]: multiplier, bias, shift
     spectrum: Spectrum | None
     lsb: tuple[float, ...]  # per channel, in its unit
@@ -144,6 +145,7 @@ def _raw(config: FeatureConfig, sample_rate_hz: float, channels: int) -> FrontEn
         remove_mean=0,
         reciprocal=0,
         floor=0,
+        range=0,
         scales=scales,
         spectrum=None,
         lsb=config.lsb,
@@ -181,6 +183,7 @@ def _spectral(config: FeatureConfig, sample_rate_hz: float, channels: int) -> Fr
         remove_mean=int(table.remove_mean),
         reciprocal=round(2**30 / config.window),
         floor=0,
+        range=0,
         scales=scales,
         spectrum=spectrum,
         lsb=config.lsb,
@@ -240,7 +243,14 @@ def _logmel(config: FeatureConfig, sample_rate_hz: float, channels: int) -> Fron
             f"features.logmel.floor: expected {origin:g} to {origin + 64:g}, log2 of a power for "
             f"features.lsb {config.lsb[0]:g}; got {table.floor:g}"
         )
+    if table.range and not 1 <= table.range <= 64:
+        raise ConfigError(
+            f"features.logmel.range: expected 0 or 1 to 64, log2 of a power; got {table.range:g}"
+        )
+    reach = round(table.range / LOG2_UNIT)
     column = _Column(unit=LOG2_UNIT, origin=origin, low=floor, high=highest)
+    if reach:
+        column = _Column(unit=LOG2_UNIT, origin=0.0, low=-reach, high=0)
     scales, feature_scale = _scales([[column] * table.mels], config)
     return FrontEnd(
         kind="logmel",
@@ -256,6 +266,7 @@ def _logmel(config: FeatureConfig, sample_rate_hz: float, channels: int) -> Fron
         remove_mean=0,
         reciprocal=0,
         floor=floor,
+        range=reach,
         scales=scales,
         spectrum=spectrum,
         lsb=config.lsb,
