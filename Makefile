@@ -2,7 +2,8 @@
 #
 # Variables: RECIPE (default motion), BOARD (or board-kernels, as in qemu_m4-ref; -selftest behind it: with
 # the reference model), EMULATOR, PORT, LINK_PORT, FRAMEWORK, MODEL, MODELS_DIR, CASES, INPUTS, CV,
-# FLASH (bytes that the model's constants may take), SHOW, DIFF and RUN (experiments), TRACKING (off: none)
+# HELD_OUT (1: CV without the test groups), FLASH (bytes that the model's constants may take), SHOW, DIFF
+# and RUN (experiments), TRACKING (off: none)
 
 RECIPE ?= motion
 BOARD ?= qemu_m4
@@ -101,7 +102,7 @@ check: | .venv/ready ## check the data of RECIPE
 	$(PY) -m model check $(RECIPE)
 
 train: $(OUT)/train.json ## train the float network of RECIPE (CV=5: cross-validate by subject instead)
-	$(if $(CV),$(PY) -m model cross-validate $(RECIPE) --folds $(CV))
+	$(if $(CV),$(PY) -m model cross-validate $(RECIPE) --folds $(CV) $(if $(HELD_OUT),--held-out))
 
 quantise: $(OUT)/golden.npz ## post-training and quantisation-aware int8, choose by validation
 	$(RECORD)

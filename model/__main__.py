@@ -55,6 +55,11 @@ def _parser() -> argparse.ArgumentParser:
         if name == "cross-validate":
             sub.add_argument("--folds", type=at_least(2), default=5)
             sub.add_argument("--repeats", type=at_least(1), default=3, help="seeds a fold")
+            sub.add_argument(
+                "--held-out",
+                action="store_true",
+                help="without the recipe's test groups, so that settings may be chosen by it",
+            )
     return parser
 
 
@@ -202,7 +207,9 @@ def train(recipe: Recipe, out_dir: Path) -> None:
     console.print(table)
 
 
-def cross_validate(recipe: Recipe, out_dir: Path, folds: int, repeats: int) -> None:
+def cross_validate(
+    recipe: Recipe, out_dir: Path, folds: int, repeats: int, *, held_out: bool
+) -> None:
     """Train once for each fold and seed; write cross_validation.json.
 
     Raises ConfigError for fewer than two folds, more folds than groups, or no repeats.
@@ -212,7 +219,7 @@ def cross_validate(recipe: Recipe, out_dir: Path, folds: int, repeats: int) -> N
     if repeats < 1:
         raise ConfigError(f"--repeats {repeats}: expected at least 1")
     with training_progress("fold", recipe.train.steps) as progress:
-        results = training.cross_validate(recipe, folds, repeats, progress)
+        results = training.cross_validate(recipe, folds, repeats, progress, held_out=held_out)
     table = Table("test groups", "seed", "network", "accuracy", "random forest")
     for r in results:
         scores = (
@@ -229,6 +236,7 @@ def cross_validate(recipe: Recipe, out_dir: Path, folds: int, repeats: int) -> N
         out_dir / "cross_validation.json",
         {
             "settings": recipe.as_dict(),
+            "held_out": held_out,
             "folds": [dataclasses.asdict(r) for r in results],
             "mean_balanced_accuracy": float(network.mean()),
             "std": float(network.std()),
@@ -255,7 +263,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.command == "train":
         train(recipe, out_dir)
     else:
-        cross_validate(recipe, out_dir, args.folds, args.repeats)
+        cross_validate(recipe, out_dir, args.folds, args.repeats, held_out=args.held_out)
     tracking.record(out_dir)
     return 0
 

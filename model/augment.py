@@ -1,7 +1,8 @@
 """Random variations of training windows.
 
 Kind 'inertial' gives what another wearer, wrist or strap would have recorded; its channels are
-accelerometer x, y, z and gyroscope x, y, z. Kind 'signal' is for any channels: speed, gain, noise.
+accelerometer x, y, z and gyroscope x, y, z. Kind 'signal' is for any channels: speed, gain, tilt
+of the spectrum, noise.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class WindowSampler:
             varied = self._vary_inertial(windows, speed)
         else:
             gain = self._rng.standard_normal((size, 1, 1)) * self._config.gain
-            varied = windows * np.exp(gain).astype(np.float32)
+            varied = self._tilt(windows * np.exp(gain).astype(np.float32))
         noise = np.asarray(self._config.noise) * self._rng.random((size, 1, 1))
         noisy = varied + noise * self._rng.standard_normal(varied.shape)
         return self._extractor.real(noisy), self._labels[which].astype(np.int64)
@@ -80,6 +81,18 @@ class WindowSampler:
         part = (at - floor).astype(np.float32)[..., None]
         index = self._starts[which][:, None] + floor
         return self._samples[index] * (1 - part) + self._samples[index + 1] * part, speed
+
+    def _tilt(self, windows: Float) -> Float:
+        """Each window with a tilted spectrum, as of another microphone; nothing gets larger.
+
+        y[t] = (x[t] + a x[t-1]) / (1 + |a|), a between -tilt and tilt.
+        """
+        if not (largest := self._config.tilt):
+            return windows
+        a = self._rng.uniform(-largest, largest, (len(windows), 1, 1)).astype(np.float32)
+        filtered = windows / (1 + np.abs(a))
+        filtered[:, 1:] += a / (1 + np.abs(a)) * windows[:, :-1]
+        return filtered
 
     def _rotations(self, size: int) -> Float:
         """[size, 3, 3] rotations by a normal angle about uniform axes (Rodrigues' formula)."""

@@ -204,6 +204,8 @@ class AugmentConfig:
     gain: Annotated[float, Bounds(0.0, 4.0)]  # standard deviation of the log of the amplitude
     # per channel, in its unit: largest standard deviation of added noise
     noise: tuple[NotNegative, ...]
+    # x[t] + a x[t-1] with |a| up to this, as of another microphone
+    tilt: Annotated[float, Bounds(0.0, 0.999)] = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -409,6 +411,11 @@ def _check_augment(augment: AugmentConfig, channels: int, where: str) -> None:
         raise ConfigError(
             f"{where}: augment: mirror and rotation_degrees are for the kind 'inertial'; set "
             "mirror = false and rotation_degrees = 0.0"
+        )
+    if augment.kind == "inertial" and augment.tilt:
+        raise ConfigError(
+            f"{where}: augment.tilt: expected 0 for the kind 'inertial', got {augment.tilt:g}; "
+            "use 'signal'"
         )
 
 

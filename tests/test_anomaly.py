@@ -279,4 +279,4 @@ def test_a_network_below_the_floor_is_not_kept(run: tuple[Recipe, Path], tmp_pat
 
 def test_cross_validation_is_for_classes(run: tuple[Recipe, Path], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cross-validation is for the task 'classification'"):
-        command.cross_validate(run[0], tmp_path, 2, 1)
+        command.cross_validate(run[0], tmp_path, 2, 1, held_out=True)

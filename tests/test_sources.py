@@ -203,6 +203,35 @@ def test_augmentation_of_any_channels_keeps_whole_recordings() -> None:
     assert 0.1 < np.abs(x[..., 2] - values[:, 2] / 2).mean() < 4
 
 
+def test_a_tilt_changes_the_spectrum_and_makes_nothing_larger(tmp_path: Path) -> None:
+    impulse = np.zeros((40, 1), np.float32)
+    impulse[20] = 1.0
+    config = AugmentConfig(
+        kind="signal", speed=1.0, mirror=False, rotation_degrees=0.0, gain=0.0, noise=(0.0,),
+        tilt=0.5,
+    )  # fmt: skip
+    features = FeatureConfig(
+        kind="raw", window=40, hop=40, lsb=(1 / 32768,), offset=(0.0,), scale=(1.0,)
+    )
+    sampler = WindowSampler(
+        [Recording(values=impulse, label=0, group=0)],
+        Extractor(design(features, 1.0, 1)),
+        config,
+        1,
+    )
+    x = sampler.batch(200)[0][..., 0]
+    assert not x[:, :20].any()
+    assert not x[:, 22:].any()
+    assert np.allclose(np.abs(x).sum(axis=1), 1, atol=1e-3)
+    a = x[:, 21] / x[:, 20]
+    assert -0.501 < a.min() < -0.45
+    assert 0.45 < a.max() < 0.501
+    text = (RECIPES / "motion.toml").read_text().replace("[augment]", "[augment]\ntilt = 0.1")
+    (tmp_path / "own.toml").write_text(text)
+    with pytest.raises(ConfigError, match="augment.tilt: expected 0 for the kind 'inertial', got 0.1"):
+        load_recipe(str(tmp_path / "own.toml"))
+
+
 def test_augmentation_of_inertial_data_needs_six_channels(tmp_path: Path) -> None:
     text = (RECIPES / "digits.toml").read_text()
     (tmp_path / "own.toml").write_text(text.replace('kind = "signal"', 'kind = "inertial"'))
