@@ -90,7 +90,7 @@ class WindowSampler:
         if not (largest := self._config.tilt):
             return windows
         a = self._rng.uniform(-largest, largest, (len(windows), 1, 1)).astype(np.float32)
-        filtered = windows / (1 + np.abs(a))
+        filtered: Float = windows / (1 + np.abs(a))
         filtered[:, 1:] += a / (1 + np.abs(a)) * windows[:, :-1]
         return filtered
 
