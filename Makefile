@@ -101,7 +101,7 @@ $(OUT)/gen/ref/manifest.json: $(OUT)/golden.npz $(if $(MODEL),,$(OUT)/profile.js
 check: | .venv/ready ## check the data of RECIPE
 	$(PY) -m model check $(RECIPE)
 
-train: $(OUT)/train.json ## train the float network of RECIPE (CV=5: cross-validate by subject instead)
+train: $(OUT)/train.json ## train the float network of RECIPE (CV=5: cross-validate by subject, HELD_OUT=1: not the test groups)
 	$(if $(CV),$(PY) -m model cross-validate $(RECIPE) --folds $(CV) $(if $(HELD_OUT),--held-out))
 
 quantise: $(OUT)/golden.npz ## post-training and quantisation-aware int8, choose by validation

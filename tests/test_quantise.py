@@ -224,3 +224,15 @@ def test_every_network_of_a_process_gets_its_ranges() -> None:
         quantised = tfmot.quantization.keras.quantize_model(network)
         qat._set_range(quantised.layers[1], -3.0, 5.0)
         assert qat._range(quantised.layers[1]) == (-3.0, 5.0)
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+def test_folds_to_choose_by_have_no_test_groups(held_out: bool, tmp_path: Path) -> None:
+    digits = load_recipe("digits")
+    short = dataclasses.replace(digits, train=dataclasses.replace(digits.train, steps=2))
+    command.cross_validate(short, tmp_path, 2, 1, held_out=held_out)
+    result = json.loads((tmp_path / "cross_validation.json").read_text())
+    tested = {group for fold in result["folds"] for group in fold["test_groups"]}
+    assert len(tested) == 10 - (held_out and len(digits.dataset.test_groups))
+    assert tested.isdisjoint(digits.dataset.test_groups) == held_out
+    assert result["held_out"] == held_out
