@@ -21,7 +21,7 @@ from model.features.spectrum import (
     make_spectrum,
     mel_bank,
 )
-from model.recipe import FeatureConfig, Recipe
+from model.recipe import FeatureConfig, LogmelConfig, Recipe
 
 MAX_STATE_BYTES = 64 << 10  # of the smallest board's RAM a quarter
 MAX_WINDOW = 8192  # samples; sums of squares stay inside their bounds (fe_push_spectral.c)
@@ -235,22 +235,7 @@ def _logmel(config: FeatureConfig, sample_rate_hz: float, channels: int) -> Fron
         )
     bank = mel_bank(table.low_hz, table.high_hz, table.mels, table.points, sample_rate_hz)
     spectrum = make_spectrum(frame, table.points, bank, "features.logmel")
-    origin = LOG2_ORIGIN + 2 * math.log2(config.lsb[0])
-    highest = 64 * 256
-    floor = round((table.floor - origin) / LOG2_UNIT)
-    if not 0 <= floor < highest:
-        raise ConfigError(
-            f"features.logmel.floor: expected {origin:g} to {origin + 64:g}, log2 of a power for "
-            f"features.lsb {config.lsb[0]:g}; got {table.floor:g}"
-        )
-    if table.range and not 1 <= table.range <= 64:
-        raise ConfigError(
-            f"features.logmel.range: expected 0 or 1 to 64, log2 of a power; got {table.range:g}"
-        )
-    reach = round(table.range / LOG2_UNIT)
-    column = _Column(unit=LOG2_UNIT, origin=origin, low=floor, high=highest)
-    if reach:
-        column = _Column(unit=LOG2_UNIT, origin=0.0, low=-reach, high=0)
+    floor, reach, column = _levels(table, config.lsb[0])
     scales, feature_scale = _scales([[column] * table.mels], config)
     return FrontEnd(
         kind="logmel",
@@ -272,6 +257,25 @@ def _logmel(config: FeatureConfig, sample_rate_hz: float, channels: int) -> Fron
         lsb=config.lsb,
         feature_scale=feature_scale,
     )
+
+
+def _levels(table: LogmelConfig, lsb: float) -> tuple[int, int, _Column]:
+    """fe_config_t's floor and range, and what the columns are that these leave."""
+    origin = LOG2_ORIGIN + 2 * math.log2(lsb)
+    highest = 64 * 256
+    floor, reach = round((table.floor - origin) / LOG2_UNIT), round(table.range / LOG2_UNIT)
+    if not 0 <= floor < highest:
+        raise ConfigError(
+            f"features.logmel.floor: expected {origin:g} to {origin + 64:g}, log2 of a power for "
+            f"features.lsb {lsb:g}; got {table.floor:g}"
+        )
+    if table.range and not 1 <= table.range <= 64:
+        raise ConfigError(
+            f"features.logmel.range: expected 0 or 1 to 64, log2 of a power; got {table.range:g}"
+        )
+    if reach:
+        return floor, reach, _Column(unit=LOG2_UNIT, origin=0.0, low=-reach, high=0)
+    return floor, 0, _Column(unit=LOG2_UNIT, origin=origin, low=floor, high=highest)
 
 
 KINDS = {"raw": _raw, "spectral": _spectral, "logmel": _logmel}
