@@ -246,6 +246,7 @@ def write_training(out_dir: Path, *, title: str, labels: tuple[str, ...] = LABEL
         "std": 0.021,
         "mean_accuracy": 0.934,
         "mean_random_forest": 0.85,
+        "held_out": True,
         "settings": SETTINGS,
     }
     write_json(out_dir / "dataset.json", dataset(title, labels))
