@@ -228,7 +228,9 @@ def test_a_tilt_changes_the_spectrum_and_makes_nothing_larger(tmp_path: Path) ->
     assert 0.45 < a.max() < 0.501
     text = (RECIPES / "motion.toml").read_text().replace("[augment]", "[augment]\ntilt = 0.1")
     (tmp_path / "own.toml").write_text(text)
-    with pytest.raises(ConfigError, match="augment.tilt: expected 0 for the kind 'inertial', got 0.1"):
+    with pytest.raises(
+        ConfigError, match="augment.tilt: expected 0 for the kind 'inertial', got 0.1"
+    ):
         load_recipe(str(tmp_path / "own.toml"))
 
 
