@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +17,7 @@ from host_tools.drift_statistics import MIN_WINDOWS, Counts, Verdict, judge, lea
 from host_tools.errors import DeviceError, UsageError
 from host_tools.parity import Target, check_identity, open_device
 from host_tools.protocol import DriftCounts
+from host_tools.results import read_manifest
 from model.files import write_json
 from model.recipe import load_recipe
 from quantize.drift import BINS, Bytes, Profile, load_profile
@@ -36,7 +36,7 @@ def run_drift(
     another one or silent.
     """
     profile = load_profile(out_dir / "profile.json")
-    manifest = json.loads((board.gen_dir(out_dir) / "manifest.json").read_text("utf-8"))
+    manifest = read_manifest(board, out_dir)
     stream: list[Bytes] = []
     if target.port is None:
         if windows < MIN_WINDOWS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from host_tools.drift_statistics import (
 )
 from host_tools.errors import HostToolsError, UsageError
 from host_tools.parity import Target, check_identity, open_device
+from host_tools.results import read_manifest
 from model.datasets import load_dataset
 from model.files import write_json
 from model.recipe import Recipe, load_recipe
@@ -317,7 +317,7 @@ def _on_board(
     changed: dict[str, list[_Windows]],
 ) -> int:
     """Run windows of each change on the board, whose counts must be the host's; how many."""
-    manifest = json.loads((board.gen_dir(out_dir) / "manifest.json").read_text("utf-8"))
+    manifest = read_manifest(board, out_dir)
     total = 0
     with open_device(target, board, out_dir / board.folder) as device:
         check_identity(device, manifest, board)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -70,18 +71,18 @@ def reproduce(wanted: str, build: Path) -> int:
             f"experiment {experiment.id[:SHORT]}: no recipe is recorded, the model "
             f"{experiment.name} was made elsewhere; there is nothing to repeat"
         )
-    recorded = json.loads(artifact(experiment.id, FINGERPRINTS))
+    recorded = _recorded(experiment, FINGERPRINTS)
     folder = build / f"reproduce-{experiment.id[:SHORT]}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / RECIPE).write_bytes(artifact(experiment.id, RECIPE))
     options: list[str] = []
     if MANIFEST in names:
-        budget = json.loads(artifact(experiment.id, MANIFEST))["flash_bytes"]
+        budget = _recorded(experiment, MANIFEST).get("flash_bytes")
         options = [] if budget is None else ["--flash", str(int(budget))]
     name = load_recipe(str(folder / RECIPE)).name
-    if Path(name).name != name or name in {"", "..", RECIPE}:
-        raise UsageError(f"{folder / RECIPE}: name: expected the name of a folder, got {name!r}")
+    if name == RECIPE:
+        raise UsageError(f"{folder / RECIPE}: name: expected another than {RECIPE}")
     for stage, command in COMMANDS.items():
         if any(matches(name, FINGERPRINTED[stage]) for name in recorded):
             run_stage(stage, command, folder, options if stage == "emit" else [])
@@ -115,6 +116,21 @@ def run_stage(
     done = subprocess.run([*line, *options], env=os.environ | {SWITCH: "off"}, check=False)
     if done.returncode:
         raise HostToolsError(f"{folder}: the stage {stage!r} failed; its message stands above")
+
+
+def _recorded(experiment: Experiment, name: str) -> dict[str, Any]:
+    """The JSON object that an experiment has recorded; UsageError when it is damaged."""
+    try:
+        content = json.loads(artifact(experiment.id, name))
+        if isinstance(content, dict):
+            return content
+        what = f"a {type(content).__name__}, not an object"
+    except ValueError as error:
+        what = str(error)
+    raise UsageError(
+        f"experiment {experiment.id[:SHORT]}: its {name} is damaged ({what}); "
+        "take another experiment (`make runs`)"
+    )
 
 
 def _data(out_dir: Path) -> str:

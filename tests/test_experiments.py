@@ -358,6 +358,10 @@ def test_a_reproduction_names_the_first_stage_that_differs(
     models.pop(0)
     assert reproduce.reproduce(run[:8], tmp_path) == 1
     assert "1 of 4 files differ, first in the stage 'quantise'" in capsys.readouterr().err
+    for damaged in (b"{", b"[]", b"\xff"):
+        monkeypatch.setattr(reproduce, "artifact", lambda *_, damaged=damaged: damaged)
+        with pytest.raises(UsageError, match="its fingerprints.json is damaged"):
+            reproduce.reproduce("last", tmp_path)
 
 
 @pytest.mark.slow
