@@ -22,7 +22,7 @@ from model.checks import check_recordings, check_schema, usable
 from model.checks.base import FAILED, PASSED, WARNED, CheckResult
 from model.command import at_least, end
 from model.datasets import load_dataset
-from model.errors import ConfigError, DataError
+from model.errors import DataError
 from model.features import Splits, Windows, device_samples, split_groups, split_windows
 from model.features.design import recipe_front_end
 from model.features.library import Extractor
@@ -212,12 +212,10 @@ def cross_validate(
 ) -> None:
     """Train once for each fold and seed; write cross_validation.json.
 
-    Raises ConfigError for fewer than two folds, more folds than groups, or no repeats.
+    Raises ConfigError for more folds than groups and for another task than classification.
     """
     from model import train as training
 
-    if repeats < 1:
-        raise ConfigError(f"--repeats {repeats}: expected at least 1")
     with training_progress("fold", recipe.train.steps) as progress:
         results = training.cross_validate(recipe, folds, repeats, progress, held_out=held_out)
     table = Table("test groups", "seed", "network", "accuracy", "random forest")

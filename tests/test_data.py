@@ -134,8 +134,9 @@ def test_metrics_hold_for_imbalance() -> None:
 
 
 def test_no_repeats_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["cross-validate", "digits", "--repeats", "0"]) == 2
-    assert "--repeats 0: expected at least 1" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["cross-validate", "digits", "--repeats", "0"])
+    assert "--repeats: expected an integer from 1, got '0'" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_is_told(

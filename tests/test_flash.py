@@ -20,6 +20,7 @@ from host_tools import flash as flash_module
 from host_tools.board import load_board
 from host_tools.errors import DeviceError, HostToolsError, UsageError
 from host_tools.flash import enter_boot_loader, flash, main
+from host_tools.results import MANIFEST_KEYS
 from tests.native_app import ROOT, changed_stub, compile_app
 from tests.pty_board import PtyBoard
 
@@ -217,7 +218,7 @@ def out_dir(tmp_path: Path) -> Path:
 
 
 def write_manifest(out_dir: Path, model_sha256: str) -> Path:
-    content = json.dumps({"name": "stub", "model_sha256": model_sha256})
+    content = json.dumps(dict.fromkeys(MANIFEST_KEYS) | {"model_sha256": model_sha256})
     for board in (ESP32, NANO33):
         board.gen_dir(out_dir).mkdir(parents=True, exist_ok=True)
         (board.gen_dir(out_dir) / "manifest.json").write_text(content)

@@ -141,7 +141,7 @@ def test_wrong_use_is_told_apart(root: Path, capsys: pytest.CaptureFixture[str])
     assert command.main(["parity", NAME, "nano33", "--port", "/dev/ttyNONE"]) == 3
     assert "/dev/ttyNONE" in capsys.readouterr().err
     assert command.main(["parity", "absent", "native"]) == 2
-    assert "run the step before it" in capsys.readouterr().err
+    assert "run the step that writes it" in capsys.readouterr().err
 
 
 def test_a_missing_emulator_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
