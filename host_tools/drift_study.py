@@ -83,7 +83,7 @@ def run_study(out_dir: Path, board: Board, target: Target, *, new_classes: bool)
     if new_classes and (recipe.task != "classification" or len(labels) < 3):
         raise UsageError(
             f"{recipe.name}: --new-classes: expected a classification of at least three classes, "
-            f"got the task {recipe.task!r} with {len(labels)}"
+            f"got the task {recipe.task!r} with {len(labels)} classes"
         )
     model = (out_dir / "model.tflite").read_bytes()
     profile = load_profile(out_dir / "profile.json")
