@@ -15,11 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host_tools import drift_classes
-from host_tools.board import load_board
 from host_tools.drift import counts_of, print_verdict
-from host_tools.drift_classes import firmware_without
-from host_tools.drift_data import changes, held_out_inputs
 from host_tools.drift_statistics import (
     ALPHA,
     MIN_WINDOWS,
@@ -35,12 +31,9 @@ from host_tools.drift_statistics import (
     row_names,
     two_sample_g,
 )
-from host_tools.drift_study import run_study
 from host_tools.errors import DeviceError, UsageError
-from host_tools.parity import Target
 from host_tools.protocol import DriftCounts
 from model.files import write_json
-from model.recipe import load_recipe
 from quantize.drift import (
     BINS,
     Bytes,
@@ -483,60 +476,3 @@ def test_a_damaged_profile_is_refused(
 def test_a_profile_of_another_model_is_not_compiled() -> None:
     with pytest.raises(ModelError, match="the model is"):
         emit_drift(stub_profile(), b"another", "any")
-
-
-# --- a class that the network does not know ---------------------------------------------------
-
-
-def test_a_network_without_a_class_is_trained_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stages: list[str] = []
-
-    def run_stage(stage: str, command: tuple[str, str], folder: Path) -> None:
-        stages.append(stage)
-        if stage == "quantise":
-            (folder / "motion").mkdir()
-            (folder / "motion" / "golden.npz").touch()
-
-    monkeypatch.setattr(drift_classes, "run_stage", run_stage)
-    monkeypatch.setattr(drift_classes, "build_firmware", lambda *_: stages.append("build"))
-    recipe, board = load_recipe("motion"), load_board("native")
-    again = ["profile", "emit", "build"]
-    everything = ["check", "train", "quantise", *again]
-    for label, expected in (("PEN", everything), ("PEN", again), ("ROW", everything)):
-        stages.clear()
-        out_dir = firmware_without(recipe, label, tmp_path / "new", board)
-        assert (out_dir, stages) == (tmp_path / "new" / "motion", expected)
-        made = load_recipe(str(tmp_path / "new" / "recipe.toml"))
-        assert made.dataset.leave_out == (label,)
-        assert dataclasses.replace(made, dataset=recipe.dataset) == recipe
-
-
-@pytest.mark.parametrize("name", ["anomaly", "anomaly_motions"])
-def test_a_recipe_without_classes_to_leave_out_is_refused(name: str, tmp_path: Path) -> None:
-    board = load_board("native")
-    target = Target(emulator=None, port="none")
-    with pytest.raises(UsageError, match=r"--new-classes: expected a classification of at least"):
-        run_study(tmp_path / name, board, target, new_classes=True)
-
-
-# --- changes ----------------------------------------------------------------------------------
-
-
-def test_an_unknown_change_names_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"none, rotation 30 x.*random walk"):
-        next(held_out_inputs(load_recipe("motion"), b"", "upside down"))
-    assert not any("rotation" in name for name in changes(load_recipe("digits")))
-
-
-def test_a_rotation_keeps_lengths_and_turns() -> None:
-    turn = changes(load_recipe("motion"))["rotation 90 z"]
-    assert turn is not None
-    values = np.arange(12.0).reshape(2, 6)
-    turned = turn(values, np.ones(6), np.random.default_rng(1))
-    for part in (slice(0, 3), slice(3, 6)):
-        before, after = values[:, part], turned[:, part]
-        assert np.allclose(np.linalg.norm(before, axis=1), np.linalg.norm(after, axis=1))
-        assert np.allclose(after[:, 2], before[:, 2])
-        assert np.allclose(after[:, 0], -before[:, 1])
