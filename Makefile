@@ -43,8 +43,8 @@ DATA_CODE := $(wildcard model/datasets/*.py model/features/* firmware/features/*
 TRAIN_CODE := model/networks.py model/augment.py model/train.py model/baselines.py model/evaluate.py model/tasks.py
 QUANT_CODE := $(wildcard quantize/*.py quantize/tflite/*.py quantize/ops/*.py quantize/lowering/*.py quantize/templates/*)
 FIRMWARE_CODE := $(shell find firmware boards -type f -not -name '*.md' -not -path '*/__pycache__/*') \
-	platformio.ini host_tools/build.py host_tools/board.py host_tools/elf.py
-LINK_CODE := $(wildcard host_tools/*.py host_tools/emulators/*.py)
+	platformio.ini $(wildcard host_tools/build/*.py host_tools/boards/*.py)
+LINK_CODE := $(wildcard host_tools/*/*.py)
 
 .PHONY: help setup doctor check train quantise emit inspect build parity features bench selftest drift record classical report readme demo search bench-all bench-record bench-models emulate flash monitor \
 	runs runs-ui whois reproduce \
@@ -60,7 +60,7 @@ help: ## print the targets
 setup: ## install everything into this folder (SKIP_SYSTEM=1: print missing system packages)
 	@PYTHON="$(PYTHON)" host_tools/setup.sh
 
-.venv/ready: requirements.lock system-packages.txt host_tools/setup.sh host_tools/provision.py
+.venv/ready: requirements.lock system-packages.txt host_tools/setup.sh host_tools/build/provision.py
 	@PYTHON="$(PYTHON)" host_tools/setup.sh
 
 doctor: | .venv/ready ## a table of every prerequisite and how to fix what is missing

@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from host_tools.board import Board, load_board
+from host_tools.boards.board import Board, load_board
 from host_tools.errors import UsageError
 from model.command import at_least, end, folder_name
 from model.tracking import record
@@ -76,7 +76,6 @@ def _parser() -> argparse.ArgumentParser:
         ("bench", "count a board's work and memory"),
         ("selftest", "compare a board's kernels with the reference kernels, on the board"),
         ("drift", "compare what a board has counted of its inputs with the recipe's profile"),
-        ("drift-study", "measure false alarms, and after how many windows changes are caught"),
         ("run", "run a board's firmware in its emulator, from this terminal"),
         ("features", "compare a board's front end with the host's, stage by stage"),
         ("record", "record labelled samples from a board's sensor"),
@@ -98,16 +97,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _board_options(sub: argparse.ArgumentParser, name: str) -> None:
-    if name == "drift-study":
-        sub.add_argument("board", nargs="?", default="native", help="default: native")
-        sub.add_argument(
-            "--new-classes", action="store_true", help="train without each class as well: minutes"
-        )
-    else:
-        sub.add_argument("board")
-    if name in {"parity", "bench", "selftest", "run", "features", "record", "drift", "drift-study"}:
+    sub.add_argument("board")
+    if name in {"parity", "bench", "selftest", "run", "features", "record", "drift"}:
         sub.add_argument("--emulator")
-    if name not in {"build", "run", "drift-study"}:
+    if name not in {"build", "run"}:
         sub.add_argument("--port")
     if name == "drift":
         _drift_options(sub)
@@ -135,11 +128,11 @@ def _run(args: argparse.Namespace) -> int:
 
         return run_doctor(as_json=args.json)
     if args.command == "monitor":
-        from host_tools.monitor import monitor
+        from host_tools.link.monitor import monitor
 
         return monitor(args.port, _baud(load_board(args.board)))
     if args.command == "check-port":
-        from host_tools.flash import check_port
+        from host_tools.boards.flash import check_port
 
         check_port(load_board(args.board), args.port)
         return 0
@@ -149,20 +142,20 @@ def _run(args: argparse.Namespace) -> int:
         return _experiments(args)
     out_dir = BUILD / args.name
     if args.command == "report":
-        from host_tools.report import write_report
+        from host_tools.report.write import write_report
 
         print(write_report(out_dir))
         record(out_dir)
         return 0
     if args.command == "readme":
-        from host_tools.readme import update_readme
+        from host_tools.report.readme import update_readme
 
         print(update_readme(out_dir))
         return 0
     if args.command == "classical":
         return _classical(out_dir)
     if args.command == "summary":
-        from host_tools.summary import print_summary
+        from host_tools.report.summary import print_summary
 
         print_summary(out_dir)
         return 0
@@ -200,22 +193,20 @@ def _board_command(args: argparse.Namespace, out_dir: Path, board: Board) -> int
         return _record(args, out_dir, board)
     if args.command == "drift":
         return _drift(args, out_dir, board)
-    if args.command == "drift-study":
-        return _drift_study(args, out_dir, board)
     if args.command == "search":
         return _search(args, out_dir, board)
     if args.command == "run":
-        from host_tools.parity import choose_target
-        from host_tools.run import run
+        from host_tools.link.emulate import run
+        from host_tools.link.target import choose_target
 
         return run(board, choose_target(board, args.emulator, None), out_dir / board.folder)
-    from host_tools.flash import flash
+    from host_tools.boards.flash import flash
 
     return flash(out_dir, board, port=args.port, link_port=args.link_port, framework=args.framework)
 
 
 def _build(out_dir: Path, board: Board, framework: str) -> int:
-    from host_tools.build import build_firmware
+    from host_tools.build.firmware import build_firmware
 
     folder = board.folder if framework == "bare" else f"{board.folder}-{framework}"
     size = build_firmware(board, board.gen_dir(out_dir), out_dir / folder, framework)
@@ -227,8 +218,9 @@ def _build(out_dir: Path, board: Board, framework: str) -> int:
 
 
 def _parity(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
-    from host_tools.parity import choose_target, run_parity
-    from host_tools.tap import describe
+    from host_tools.link.target import choose_target
+    from host_tools.parity.outputs import run_parity
+    from host_tools.parity.tap import describe
 
     target = choose_target(board, args.emulator, args.port)
     report = run_parity(out_dir, board, target, args.cases, tap=args.tap)
@@ -254,9 +246,9 @@ def _parity(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
 
 
 def _bench(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
-    from host_tools.benchmark import describe_footprint, run_benchmark
-    from host_tools.estimate import describe
-    from host_tools.parity import choose_target
+    from host_tools.bench.benchmark import describe_footprint, run_benchmark
+    from host_tools.bench.estimate import describe
+    from host_tools.link.target import choose_target
 
     result = run_benchmark(out_dir, board, choose_target(board, args.emulator, args.port))
     record(out_dir)
@@ -279,8 +271,8 @@ def _bench(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
 
 
 def _search(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
-    from host_tools.search import Search, run_search
-    from host_tools.search_table import describe, print_search
+    from host_tools.search.search import Search, run_search
+    from host_tools.search.table import describe, print_search
     from model.recipe import load_recipe
 
     recipe = load_recipe(args.name)
@@ -291,8 +283,8 @@ def _search(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
 
 
 def _bench_all(args: argparse.Namespace) -> int:
-    from host_tools.history import load_history, record
-    from host_tools.suite import entries, find_models, run_suite, write_suite
+    from host_tools.bench.history import load_history, record
+    from host_tools.bench.suite import entries, find_models, run_suite, write_suite
 
     models = find_models(args.folders)
     if not models and not args.built:
@@ -308,7 +300,7 @@ def _bench_all(args: argparse.Namespace) -> int:
 def _classical(out_dir: Path) -> int:
     from rich.console import Console
 
-    from host_tools.classical import compare, table
+    from host_tools.report.classical import compare, table
 
     console = Console()
     found = table(compare(out_dir))
@@ -317,7 +309,8 @@ def _classical(out_dir: Path) -> int:
 
 
 def _experiments(args: argparse.Namespace) -> int:
-    from host_tools import experiments, reproduce
+    from host_tools.experiments import listing as experiments
+    from host_tools.experiments import reproduce
 
     if args.command == "runs-ui":
         experiments.serve(args.port)
@@ -335,8 +328,8 @@ def _experiments(args: argparse.Namespace) -> int:
 
 
 def _selftest(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
-    from host_tools.parity import choose_target
-    from host_tools.selftest import compare_kernels
+    from host_tools.link.target import choose_target
+    from host_tools.parity.selftest import compare_kernels
 
     target = choose_target(board, args.emulator, args.port)
     equal, told = compare_kernels(out_dir, board, target)
@@ -345,9 +338,9 @@ def _selftest(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
 
 
 def _drift(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
-    from host_tools.drift import DEFAULT_WINDOWS, print_verdict, run_drift
-    from host_tools.drift_data import NONE
-    from host_tools.parity import choose_target
+    from host_tools.drift.compare import DEFAULT_WINDOWS, print_verdict, run_drift
+    from host_tools.drift.data import NONE
+    from host_tools.link.target import choose_target
 
     target = choose_target(board, args.emulator, args.port)
     windows = DEFAULT_WINDOWS if args.cases is None else args.cases
@@ -357,18 +350,9 @@ def _drift(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
     return 1 if verdict.alarm else 0
 
 
-def _drift_study(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
-    from host_tools.drift_study import print_study, run_study
-    from host_tools.parity import choose_target
-
-    target = choose_target(board, args.emulator, None)
-    print_study(run_study(out_dir, board, target, new_classes=args.new_classes))
-    return 0
-
-
 def _features(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
-    from host_tools.features import describe, run_features
-    from host_tools.parity import choose_target
+    from host_tools.link.target import choose_target
+    from host_tools.parity.certificate import describe, run_features
 
     target = choose_target(board, args.emulator, args.port)
     report = run_features(out_dir, board, target, args.cases)
@@ -377,8 +361,8 @@ def _features(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
 
 
 def _record(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
-    from host_tools.parity import choose_target
-    from host_tools.record import record_take, with_replay
+    from host_tools.link.record import record_take, with_replay
+    from host_tools.link.target import choose_target
 
     target = choose_target(board, args.emulator, args.port)
     path = record_take(

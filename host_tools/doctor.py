@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from model.paths import ROOT
+
 SETUP = "make setup"
 QUERY_S = 10.0  # for dpkg-query
 PACKAGES: dict[str, str] = {  # in the lock, and what they are for
@@ -145,7 +146,7 @@ def _scons(root: Path) -> Finding:
         purpose="PlatformIO builds without its registry",
         found=found,
         expected="",
-        fix="" if found else f"{sys.executable} -m host_tools.provision",
+        fix="" if found else f"{sys.executable} -m host_tools.build.provision",
     )
 
 

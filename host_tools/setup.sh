@@ -63,6 +63,6 @@ if [ ! -x .venv/bin/python ] || [ "$(cat .venv/lock.sha256 2>/dev/null)" != "$lo
         --no-deps -r requirements.lock
     echo "$lock_hash" >.venv/lock.sha256
 fi
-.venv/bin/python -m host_tools.provision
+.venv/bin/python -m host_tools.build.provision
 touch .venv/ready
 echo "setup: done" >&2

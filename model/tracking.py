@@ -22,8 +22,8 @@ from typing import Any
 
 from model import __version__
 from model.files import write_json
+from model.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 FILE = "experiment.json"
 RESULTS = ("*.json", "*/*.json", "gen/*/manifest.json")
 NO_RESULTS = {FILE, "report.json"}

@@ -4,7 +4,7 @@ For each window the rule takes a few integers: of each channel the sum and the r
 the absolute second differences), of each group of channels the energy (the sum of the squared
 distances from the zero point), and the highest score. Each has edges that cut the profile's own
 windows into BINS bins, narrow ones at the ends. The firmware counts windows in bins (the template
-drift.c is this rule in C); host_tools.drift compares the counts with the profile.
+drift.c is this rule in C); host_tools.drift.compare compares the counts with the profile.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from model.paths import ROOT
 from quantize.advice import (
     constant_warnings,
     saturation_warnings,
@@ -30,7 +31,7 @@ from quantize.tflite.graph import Graph, Operator
 from quantize.tflite.reader import read_model
 from quantize.tflm import TfliteMicro
 
-BOARDS_DIR = Path(__file__).resolve().parent.parent / "boards"
+BOARDS_DIR = ROOT / "boards"
 CODE_BYTES = 24 << 10  # what application, link and kernels need at most
 DATA_BYTES = 16 << 10  # stack, link and application
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
-from host_tools.board import load_board
-from host_tools.build import build_firmware
-from host_tools.elf import SizeReport
+from host_tools.boards.board import load_board
+from host_tools.build.elf import SizeReport
+from host_tools.build.firmware import build_firmware
 
 STUB = Path(__file__).resolve().parent / "stub_gen"
 STUB_FEATURES = Path(__file__).resolve().parent / "stub_features"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from host_tools.device import Device
 from host_tools.emulators.native import Native
-from host_tools.transport import Transport
+from host_tools.link.device import Device
+from host_tools.link.transport import Transport
 from tests.host_c import KERNELS, kernel_sources
 
 ROOT = Path(__file__).resolve().parent.parent

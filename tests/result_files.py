@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from host_tools.board import load_board
-from host_tools.estimate import estimate
-from host_tools.instructions import Executed, mix
-from host_tools.report import MAIN_BOARD
+from host_tools.bench.estimate import estimate
+from host_tools.bench.instructions import Executed, mix
+from host_tools.boards.board import load_board
+from host_tools.report.collect import MAIN_BOARD
 from model.files import write_json
 from quantize.golden import Golden, save_golden
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from host_tools.report import write_report
+from host_tools.report.write import write_report
 from model import __main__ as command
 from model.datasets import load_dataset
 from model.errors import ConfigError, DataError, ModelSideError

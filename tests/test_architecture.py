@@ -48,7 +48,7 @@ def test_layers(path: Path) -> None:
     if roots & {"mlflow", "sqlalchemy"}:
         assert _name(path) == "model/store.py"
     if "serial" in roots:
-        assert _name(path) == "host_tools/transport.py"
+        assert _name(path) == "host_tools/link/transport.py"
 
 
 def test_host_tools_do_not_reach_training() -> None:
@@ -60,7 +60,7 @@ def test_host_tools_do_not_reach_training() -> None:
 
 def test_the_protocol_is_pure() -> None:
     allowed = {"__future__", "enum", "re", "struct", "zlib", "dataclasses", "cobs"}
-    assert _roots(ROOT / "host_tools/protocol.py") <= allowed
+    assert _roots(ROOT / "host_tools/link/protocol.py") <= allowed
 
 
 @pytest.mark.parametrize("path", C_FILES, ids=_name)

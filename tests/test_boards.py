@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from host_tools.board import BOARDS, BOARDS_DIR, load_board, read_board
+from host_tools.boards.board import BOARDS, BOARDS_DIR, load_board, read_board
+from host_tools.boards.flash import UPLOADERS
 from host_tools.emulators import EMULATORS
 from host_tools.errors import UsageError
-from host_tools.flash import UPLOADERS
 
 ROOT = BOARDS_DIR.parent
 MEMORY = re.compile(r"(\w+) \(\w+\)\s*: ORIGIN = (0x[0-9A-F]+), LENGTH = (\d+)([KM]?)")

@@ -16,13 +16,14 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from host_tools import build as build_module
-from host_tools import provision as provisioning
-from host_tools.board import BOARDS, load_board
-from host_tools.build import build_firmware, check_fits, pio_environment, read_model_sizes
-from host_tools.elf import size_report, symbol_address
+from host_tools.boards.board import BOARDS, load_board
+from host_tools.build import firmware as build_module
+from host_tools.build import provision as provisioning
+from host_tools.build.elf import size_report, symbol_address
+from host_tools.build.firmware import build_firmware, check_fits, pio_environment, read_model_sizes
+from host_tools.build.provision import CORE_DIR, provision
 from host_tools.errors import HostToolsError, ToolMissing, UsageError
-from host_tools.provision import CORE_DIR, ROOT, provision
+from model.paths import ROOT
 from tests.firmware_builds import STUB_ARENA_BYTES, STUB_GOLDEN_BYTES, built, write_gen
 
 MEGABYTE = 1024 * 1024

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from host_tools import __main__ as command
-from host_tools import features as module
-from host_tools.board import load_board
+from host_tools.boards.board import load_board
 from host_tools.errors import HostToolsError, UsageError
-from host_tools.features import FeatureReport, fnv1a, run_features
-from host_tools.parity import choose_target
-from host_tools.report import collect
+from host_tools.link.target import choose_target
+from host_tools.parity import certificate as module
+from host_tools.parity.certificate import FeatureReport, fnv1a, run_features
+from host_tools.report.collect import collect
 from model.features import Windows
 from model.features.design import feature_text
 from model.features.library import Extractor

@@ -15,12 +15,13 @@ import pytest
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from host_tools.__main__ import main as host_tools
-from host_tools.board import load_board
-from host_tools.build import build_firmware
-from host_tools.classical import compare, table
+from host_tools.boards.board import load_board
+from host_tools.build.firmware import build_firmware
 from host_tools.errors import HostToolsError, UsageError
-from host_tools.parity import choose_target, run_parity
-from host_tools.report import write_report
+from host_tools.link.target import choose_target
+from host_tools.parity.outputs import run_parity
+from host_tools.report.classical import compare, table
+from host_tools.report.write import write_report
 from model.__main__ import check, load_splits
 from model.classical import KINDS, Linear
 from model.errors import ConfigError

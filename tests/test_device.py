@@ -13,11 +13,11 @@ from cobs import cobs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from host_tools import protocol
-from host_tools.device import Device
 from host_tools.errors import DeviceError, UsageError
-from host_tools.protocol import Frame, FrameDecoder, MessageType, Status, TextLine
-from host_tools.transport import Transport
+from host_tools.link import protocol
+from host_tools.link.device import Device
+from host_tools.link.protocol import Frame, FrameDecoder, MessageType, Status, TextLine
+from host_tools.link.transport import Transport
 from tests.native_app import STUB, changed_stub, compile_app, start, start_device
 
 GOLDEN = "model_golden.c"

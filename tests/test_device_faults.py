@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host_tools import protocol
-from host_tools.device import Device
 from host_tools.emulators.native import Native
 from host_tools.emulators.process import start_on_pipes
 from host_tools.errors import DeviceError
-from host_tools.protocol import Frame, MessageType
-from host_tools.transport import Fault, FaultKind, FaultyTransport, PipeTransport, Transport
+from host_tools.link import protocol
+from host_tools.link.device import Device
+from host_tools.link.protocol import Frame, MessageType
+from host_tools.link.transport import Fault, FaultKind, FaultyTransport, PipeTransport, Transport
 from tests.native_app import changed_stub, compile_app, start
 
 WRITE = MessageType.WRITE_INPUT

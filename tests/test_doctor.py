@@ -77,7 +77,11 @@ def test_a_lock_may_hold_one_package_twice(project: Path) -> None:
     [
         ("bin/sometool", "some-tool", "sudo apt-get install some-tool"),
         (".venv/lock.sha256", ".venv", "make setup"),
-        (".platformio/packages/tool-scons/package.json", "tool-scons", "host_tools.provision"),
+        (
+            ".platformio/packages/tool-scons/package.json",
+            "tool-scons",
+            "host_tools.build.provision",
+        ),
         ("system-packages.txt", "system-packages.txt", "restore"),
     ],
 )

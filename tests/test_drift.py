@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host_tools.drift import counts_of, print_verdict
-from host_tools.drift_statistics import (
+from host_tools.drift.compare import counts_of, print_verdict
+from host_tools.drift.statistics import (
     ALPHA,
     MIN_WINDOWS,
     Counts,
@@ -32,7 +32,7 @@ from host_tools.drift_statistics import (
     two_sample_g,
 )
 from host_tools.errors import DeviceError, UsageError
-from host_tools.protocol import DriftCounts
+from host_tools.link.protocol import DriftCounts
 from model.files import write_json
 from quantize.drift import (
     BINS,
@@ -234,7 +234,7 @@ def test_a_board_counts_inferences_and_forgets_on_demand(firmware: Path) -> None
     [(b"", 4), (b"\x00", 4), (bytes(5), 4), (b"\x02\0\0\0", 7), (b"\0\0\0\x80", 7)],
 )
 def test_bad_requests_are_refused(firmware: Path, payload: bytes, status: int) -> None:
-    from host_tools.protocol import Frame, FrameDecoder, encode
+    from host_tools.link.protocol import Frame, FrameDecoder, encode
     from tests.native_app import start
 
     transport = start(firmware)

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from host_tools import drift_classes
-from host_tools.board import load_board
-from host_tools.drift_classes import firmware_without
-from host_tools.drift_data import changes, held_out_inputs
-from host_tools.drift_study import run_study
+from host_tools.boards.board import load_board
+from host_tools.drift.data import changes, held_out_inputs
 from host_tools.errors import UsageError
-from host_tools.parity import Target
+from host_tools.link.target import Target
 from model.recipe import load_recipe
+from tests.studies import drift_classes
+from tests.studies.drift_classes import firmware_without
+from tests.studies.drift_study import run_study
 
 # --- a class that the network does not know ---------------------------------------------------
 

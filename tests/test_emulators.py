@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.board import BOARDS, load_board
-from host_tools.device import Device
+from host_tools.boards.board import BOARDS, load_board
 from host_tools.emulators import EMULATORS
 from host_tools.emulators.process import missing_module, missing_program, start_on_pipes
 from host_tools.errors import DeviceError, ToolMissing
-from host_tools.transport import Transport
+from host_tools.link.device import Device
+from host_tools.link.transport import Transport
 from tests.firmware_builds import break_model, built, overwrite
 
 READY = b"ready: type help"

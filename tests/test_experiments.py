@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host_tools import __main__ as command
-from host_tools import experiments, reproduce
 from host_tools.errors import HostToolsError, UsageError
+from host_tools.experiments import listing as experiments
+from host_tools.experiments import reproduce
 from model import store, tracking
 from model.files import write_bytes, write_json
 from model.recipe import load_recipe, recipe_names

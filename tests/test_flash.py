@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from host_tools import build as build_module
-from host_tools import flash as flash_module
-from host_tools.board import load_board
+from host_tools.boards import flash as flash_module
+from host_tools.boards.board import load_board
+from host_tools.boards.flash import enter_boot_loader, flash, main
+from host_tools.build import firmware as build_module
 from host_tools.errors import DeviceError, HostToolsError, UsageError
-from host_tools.flash import enter_boot_loader, flash, main
-from host_tools.results import MANIFEST_KEYS
+from host_tools.report.results import MANIFEST_KEYS
 from tests.native_app import ROOT, changed_stub, compile_app
 from tests.pty_board import PtyBoard
 
@@ -75,7 +75,7 @@ def run_tool(tool: str, port: str, image: Path) -> subprocess.CompletedProcess[s
         [
             sys.executable,
             "-m",
-            "host_tools.flash",
+            "host_tools.boards.flash",
             "--tool",
             tool,
             "--port",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from host_tools.counting import read_calls
-from host_tools.estimate import ESP32, NRF52840, Case, cortex_m4_cycles, estimate, lx6_cycles
-from host_tools.instructions import Executed, Kind, decode, mix
+from host_tools.bench.counting import read_calls
+from host_tools.bench.estimate import ESP32, NRF52840, Case, cortex_m4_cycles, estimate, lx6_cycles
+from host_tools.bench.instructions import Executed, Kind, decode, mix
 
 CASE = Case(jump=2, divide=7, flash=3, load_use=1, multiply_use=1, current_ma=1.0)
 

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_tools import protocol
 from host_tools.errors import DeviceError, UsageError
-from host_tools.monitor import monitor, monitor_command
+from host_tools.link import protocol
+from host_tools.link.monitor import monitor, monitor_command
 from tests.native_app import ROOT, compile_app
 from tests.pty_board import PtyBoard
 from tests.test_protocol import FRAMES, LINES
@@ -81,9 +81,8 @@ def test_a_missing_port_or_terminal_is_refused(
 )
 def test_the_real_monitor_shows_text_and_takes_commands(tmp_path: Path) -> None:
     master, slave = pty.openpty()
-    script = (
-        f"from host_tools.monitor import monitor; monitor({str(tmp_path / 'ttyUSB0')!r}, 115200)"
-    )
+    link = str(tmp_path / "ttyUSB0")
+    script = f"from host_tools.link.monitor import monitor; monitor({link!r}, 115200)"
     with PtyBoard(compile_app(tmp_path), tmp_path / "ttyUSB0"):
         process = subprocess.Popen(
             [sys.executable, "-c", script], stdin=slave, stdout=slave, stderr=slave, cwd=ROOT

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from host_tools import __main__ as command
-from host_tools.board import BOARDS, load_board
+from host_tools.boards.board import BOARDS, load_board
 from host_tools.errors import DeviceError, ToolMissing, UsageError
-from host_tools.parity import choose_target, run_parity
+from host_tools.link.target import choose_target
+from host_tools.parity.outputs import run_parity
 from model.files import write_bytes
 from quantize.golden import load_golden, make_golden, random_inputs, save_golden
 from quantize.lowering import KERNEL_SETS

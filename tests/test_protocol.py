@@ -12,8 +12,8 @@ from cobs import cobs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host_tools import protocol
-from host_tools.protocol import (
+from host_tools.link import protocol
+from host_tools.link.protocol import (
     Channel,
     Damage,
     Event,

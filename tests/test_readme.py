@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from host_tools.errors import UsageError
-from host_tools.readme import PICTURE, README, stored_results, with_numbers
+from host_tools.report.readme import PICTURE, README, stored_results, with_numbers
 
 ROOT = Path(__file__).parents[1]
 TEXT = README.read_text("utf-8")

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 from host_tools import __main__ as command
-from host_tools import record
-from host_tools.board import BOARDS_DIR, load_board
-from host_tools.device import Device
+from host_tools.boards.board import BOARDS_DIR, load_board
 from host_tools.emulators import EMULATORS
 from host_tools.emulators.native import Native
 from host_tools.errors import DeviceError, UsageError
-from host_tools.parity import Target, choose_target
-from host_tools.protocol import Channel, Sensor, Take
-from host_tools.transport import Fault, FaultKind, FaultyTransport, Transport
+from host_tools.link import record
+from host_tools.link.device import Device
+from host_tools.link.protocol import Channel, Sensor, Take
+from host_tools.link.target import Target, choose_target
+from host_tools.link.transport import Fault, FaultKind, FaultyTransport, Transport
 from model.datasets.edge_impulse import load
 from model.errors import DataError
 from model.recipe import DatasetConfig, EdgeImpulseConfig

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from host_tools.errors import UsageError
-from host_tools.report import collect, write_report
-from host_tools.summary import print_summary
+from host_tools.report.collect import collect
+from host_tools.report.summary import print_summary
+from host_tools.report.write import write_report
 from model.files import write_json
 from tests.result_files import (
     LABELS,

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from host_tools import readme
-from host_tools.benchmark import run_benchmark
-from host_tools.board import load_board
-from host_tools.classical import compare
+from host_tools.bench.benchmark import run_benchmark
+from host_tools.boards.board import load_board
 from host_tools.errors import UsageError
-from host_tools.features import run_features
-from host_tools.parity import choose_target, run_parity
-from host_tools.results import read_result
-from host_tools.selftest import compare_kernels
+from host_tools.link.target import choose_target
+from host_tools.parity.certificate import run_features
+from host_tools.parity.outputs import run_parity
+from host_tools.parity.selftest import compare_kernels
+from host_tools.report import readme
+from host_tools.report.classical import compare
+from host_tools.report.results import read_result
 from tests.result_files import write_run
 
 DAMAGES = [

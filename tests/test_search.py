@@ -10,10 +10,10 @@ from typing import Any
 import optuna
 import pytest
 
-from host_tools.board import load_board
-from host_tools.budget import Budget, Cost, parse_budget
+from host_tools.boards.board import load_board
 from host_tools.errors import HostToolsError, UsageError
-from host_tools.search import (
+from host_tools.search.budget import Budget, Cost, parse_budget
+from host_tools.search.search import (
     NOT_TRAINED,
     Candidate,
     Search,

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from host_tools import __main__ as command
-from host_tools.board import load_board
-from host_tools.build import build_firmware, check_fits, pio_environment, read_model_sizes
+from host_tools.boards.board import load_board
+from host_tools.build.firmware import build_firmware, check_fits, pio_environment, read_model_sizes
 from host_tools.errors import HostToolsError, UsageError
-from host_tools.parity import choose_target, open_device
+from host_tools.link.target import choose_target, open_device
 from model.files import write_bytes
 from quantize.golden import make_golden, random_inputs, save_golden
 from quantize.lowering import KERNEL_SETS

@@ -13,13 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from host_tools import protocol
-from host_tools.board import load_board
-from host_tools.device import Device, Refused
+from host_tools.boards.board import load_board
 from host_tools.emulators import Replaying
 from host_tools.errors import DeviceError, UsageError
-from host_tools.parity import choose_target
-from host_tools.protocol import (
+from host_tools.link import protocol
+from host_tools.link.device import Device, Refused
+from host_tools.link.protocol import (
     Channel,
     Frame,
     FrameDecoder,
@@ -30,8 +29,9 @@ from host_tools.protocol import (
     Status,
     pack_sensor,
 )
-from host_tools.record import with_replay
-from host_tools.transport import Fault, FaultKind, FaultyTransport, Transport
+from host_tools.link.record import with_replay
+from host_tools.link.target import choose_target
+from host_tools.link.transport import Fault, FaultKind, FaultyTransport, Transport
 from tests.firmware_builds import built_with_features
 from tests.native_app import compile_app, start, start_device, stub_with_features
 

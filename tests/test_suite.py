@@ -10,13 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from host_tools import counting, history
-from host_tools.benchmark import run_benchmark
-from host_tools.board import load_board
+from host_tools.bench import counting, history
+from host_tools.bench.benchmark import run_benchmark
+from host_tools.bench.history import (
+    HISTORY,
+    Entry,
+    Record,
+    growths,
+    last_entry,
+    load_history,
+    record,
+)
+from host_tools.bench.suite import entries, find_models, run_suite, write_suite
+from host_tools.boards.board import load_board
 from host_tools.errors import UsageError
-from host_tools.history import HISTORY, Entry, Record, growths, last_entry, load_history, record
-from host_tools.parity import choose_target
-from host_tools.suite import entries, find_models, run_suite, write_suite
+from host_tools.link.target import choose_target
 from tests.bench_models import MODELS, write_models
 
 ROOT = HISTORY.parent.parent

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from host_tools import __main__ as command
-from host_tools.device import Device
-from host_tools.tap import Tap, TapReport, describe
+from host_tools.link.device import Device
+from host_tools.parity.tap import Tap, TapReport, describe
 from model.files import write_bytes
 from quantize.fold import fold_channels
 from quantize.golden import load_golden, make_golden, random_inputs, save_golden

@@ -1,6 +1,6 @@
 /* The link's messages as numbers and wire structs; PROTOCOL.md describes them.
  *
- * host_tools/protocol.py holds the same numbers and a test compares the two.
+ * host_tools/link/protocol.py holds the same numbers and a test compares the two.
  * Every number on the wire is little endian, as every supported core is.
  */
 #ifndef LINK_PROTOCOL_H

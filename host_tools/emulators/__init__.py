@@ -10,7 +10,7 @@ from host_tools.emulators.labwired_nrf52840 import LabwiredNrf52840
 from host_tools.emulators.native import Native
 from host_tools.emulators.qemu_m4 import QemuM4
 from host_tools.emulators.qemu_xtensa import QemuXtensa
-from host_tools.transport import Transport
+from host_tools.link.transport import Transport
 
 
 class Emulator(Protocol):

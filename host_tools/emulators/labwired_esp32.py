@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from host_tools.emulators.process import XTENSA, firmware_path, missing_module, start_on_pipes
-from host_tools.transport import Transport
+from host_tools.link.transport import Transport
 
 WORKER = Path(__file__).with_name("labwired_worker.py")
 

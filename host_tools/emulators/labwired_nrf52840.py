@@ -6,9 +6,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from host_tools.board import BOARDS_DIR
+from host_tools.boards.board import BOARDS_DIR
 from host_tools.emulators.process import ARM, firmware_path, missing_module, start_on_pipes
-from host_tools.transport import Transport
+from host_tools.link.transport import Transport
 
 WORKER = Path(__file__).with_name("labwired_worker.py")
 SYSTEM = BOARDS_DIR / "labwired" / "nano33_system.yaml"

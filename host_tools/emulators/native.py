@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from host_tools.emulators.process import start_on_pipes
 from host_tools.errors import DeviceError
-from host_tools.transport import Transport
+from host_tools.link.transport import Transport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

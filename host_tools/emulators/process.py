@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host_tools.errors import DeviceError, ToolMissing
-from host_tools.transport import PipeTransport
+from host_tools.link.transport import PipeTransport
 
 SENSOR_FILE = "sensor"  # as in firmware/board/replay/replay.h
 START_S = 10.0  # until the firmware has opened its named pipes

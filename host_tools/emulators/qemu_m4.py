@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from host_tools.emulators.process import ARM, firmware_path, missing_program, start_on_fifos
-from host_tools.transport import Transport
+from host_tools.link.transport import Transport
 
 PROGRAM = "qemu-system-arm"
 # -icount shift=7: one instruction takes 128 ns of the timers' time, the same in every run.

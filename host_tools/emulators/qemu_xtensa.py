@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from host_tools.emulators.process import XTENSA, firmware_path, missing_program, start_on_pipes
-from host_tools.transport import Transport
+from host_tools.link.transport import Transport
 
 PROGRAM = "qemu-system-xtensa"
 # -icount shift=7: one instruction takes 128 ns of the cycle counter's time, the same in every run.

@@ -9,10 +9,9 @@ import subprocess
 from pathlib import Path
 
 from model.errors import ModelSideError
+from model.paths import PACKAGES, ROOT, cache_dir
 
-ROOT = Path(__file__).parents[2]
-HEADERS = (ROOT / "firmware/features/fe.h", ROOT / "model/features/fe_host.h")
-FOLDER = ROOT / "build/.features"
+HEADERS = (ROOT / "firmware/features/fe.h", PACKAGES / "model/features/fe_host.h")
 FLAGS = ("-std=c11", "-O2", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror")
 
 
@@ -28,11 +27,11 @@ def build_library() -> tuple[Path, str]:
     hasher = hashlib.sha256(repr(FLAGS).encode())
     for path in (*sources, *headers):
         hasher.update(path.read_bytes())
-    library = FOLDER / f"fe-{hasher.hexdigest()[:16]}.so"
+    library = cache_dir() / f"fe-{hasher.hexdigest()[:16]}.so"
     if not library.exists():
         folders = [f"-I{path.parent}" for path in HEADERS]
         temporary = library.with_name(f".{library.name}.{os.getpid()}.tmp")
-        FOLDER.mkdir(parents=True, exist_ok=True)
+        library.parent.mkdir(parents=True, exist_ok=True)
         try:
             _gcc([*FLAGS, *folders, *map(str, sources), "-o", str(temporary)])
             temporary.replace(library)

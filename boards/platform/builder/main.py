@@ -114,7 +114,7 @@ else:
     )
     env.Depends(image, "checkprogsize")
     upload = [
-        f'"$PYTHONEXE" -m host_tools.flash --tool {facts["upload"]["tool"]}'
+        f'"$PYTHONEXE" -m host_tools.boards.flash --tool {facts["upload"]["tool"]}'
         ' --port "$UPLOAD_PORT" --image "$SOURCE"'
     ]
     env.PrependENVPath("PYTHONPATH", env.subst("$PROJECT_DIR"))

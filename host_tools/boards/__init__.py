@@ -1,0 +1,1 @@
+"""Boards as data, and how firmware reaches one."""

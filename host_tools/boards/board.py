@@ -1,0 +1,268 @@
+"""Boards are data: boards/<id>.json, read strictly into Board.
+
+The same file is PlatformIO's board manifest; what is ours stands under its key "tinyproof". The
+addresses in it are those of the linker script beside it, each with the document it comes from.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from host_tools.errors import UsageError
+from model.paths import ROOT
+
+BOARDS_DIR = ROOT / "boards"
+KERNELS_DIR = BOARDS_DIR.parent / "firmware" / "kernels"
+BOARDS: dict[str, Path] = {path.stem: path for path in sorted(BOARDS_DIR.glob("*.json"))}
+SELFTEST = "-selftest"  # behind a board's name: firmware that can compare its kernels
+CONTENTS = ("code", "constants", "data")  # what a memory may hold; the stack belongs to data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """A region of the linker script: `bytes` from address `origin` on; `holds` is of CONTENTS."""
+
+    name: str
+    origin: int
+    bytes: int
+    holds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uart:
+    """The serial line of the link; `wiring` is empty when it shares the connector of the upload."""
+
+    tx: str
+    rx: str
+    baud: int
+    wiring: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """How firmware reaches the board: a tool of host_tools.boards.flash, and a sentence about it.
+
+    `kernels` are for the chip; the board's emulator may lack their instructions.
+    """
+
+    tool: str
+    how: str
+    kernels: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """One board; `emulators` names entries of host_tools.emulators, the first is the default."""
+
+    id: str
+    title: str
+    soc: str
+    toolchain: str
+    flags: tuple[str, ...]
+    env: str
+    port: tuple[str, ...]
+    kernels: str  # folder of firmware/kernels; what it does not hold comes from "ref"
+    memories: tuple[Memory, ...]
+    uart: Uart | None
+    emulators: tuple[str, ...]
+    upload: Upload | None
+    provenance: Mapping[str, str]
+    folder: str  # of its results in build/<name>
+    selftest: bool  # the reference model is linked too, for `selftest kernels`
+
+    def gen_dir(self, out_dir: Path) -> Path:
+        """The generated model for its kernels in `out_dir`, which is build/<name>."""
+        return out_dir / "gen" / self.kernels
+
+    def memory_for(self, content: str) -> Memory | None:
+        """Return the memory that holds `content` (one of CONTENTS); None: without a limit."""
+        return next((memory for memory in self.memories if content in memory.holds), None)
+
+
+def load_board(board_id: str) -> Board:
+    """Return the board `board_id`; UsageError names the boards that exist.
+
+    `<board>-<kernels>` is the board with another set of kernels; `-selftest` behind either is
+    firmware with the reference model as well. Each has a folder of its own.
+    """
+    folder = board_id
+    selftest = board_id.endswith(SELFTEST)
+    board_id, _, kernels = board_id.removesuffix(SELFTEST).partition("-")
+    if board_id not in BOARDS:
+        raise UsageError(
+            f"no board '{board_id}'{_closest(board_id, BOARDS)}; known boards: {', '.join(BOARDS)}"
+        )
+    board = read_board(BOARDS[board_id])
+    board = _with_kernels(board, kernels) if kernels else board
+    return replace(board, selftest=selftest, folder=folder)
+
+
+def _with_kernels(board: Board, kernels: str) -> Board:
+    known = {path.name for path in KERNELS_DIR.iterdir() if path.is_dir()}
+    if board.toolchain:  # this computer's compiler takes the twins in C of any set
+        known &= {"ref", board.kernels, board.upload.kernels if board.upload else board.kernels}
+    if kernels not in known:
+        raise UsageError(
+            f"board '{board.id}-{kernels}': no kernels '{kernels}'"
+            f"{_closest(kernels, sorted(known))}; it takes {', '.join(sorted(known))}"
+        )
+    return replace(board, kernels=kernels)
+
+
+def read_board(path: Path) -> Board:
+    """Read one board file; UsageError tells file, key, what was expected and what was found."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: not a readable JSON file: {error}") from error
+    top = _Reader(path.name, "", content, ("name", "url", "vendor", "build", "tinyproof"))
+    _Reader(path.name, "build", top.value("build", dict), ("mcu", "f_cpu"), ("ldscript",))
+    ours = top.section("tinyproof", tuple(_FIELDS))
+    return Board(
+        id=path.stem,
+        title=top.value("name", str),
+        soc=ours.value("soc", str),
+        toolchain=ours.value("toolchain", str),
+        flags=ours.strings("flags"),
+        env=ours.value("env", str),
+        port=ours.strings("port"),
+        kernels=ours.value("kernels", str),
+        memories=tuple(_memory(reader) for reader in ours.sections("memories", _MEMORY_KEYS)),
+        uart=_uart(ours),
+        emulators=ours.strings("emulators"),
+        upload=_upload(ours),
+        provenance=_provenance(ours),
+        folder=path.stem,
+        selftest=False,
+    )
+
+
+_FIELDS = (
+    "soc",
+    "toolchain",
+    "flags",
+    "env",
+    "port",
+    "kernels",
+    "memories",
+    "uart",
+    "emulators",
+    "upload",
+    "provenance",
+)
+_MEMORY_KEYS = ("name", "origin", "bytes", "holds")
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """One JSON object with its place in the file; its keys are checked when it is made."""
+
+    file: str
+    where: str
+    content: Any
+    known: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.content, dict):
+            raise UsageError(f"{self.file}: {self.where or 'the file'}: expected an object")
+        for key in self.content:
+            if key not in self.known and key not in self.optional:
+                known = (*self.known, *self.optional)
+                raise UsageError(
+                    f"{self.file}: unknown key '{self._path(key)}'{_closest(key, known)}; "
+                    f"known keys: {', '.join(known)}"
+                )
+        for key in self.known:
+            if key not in self.content:
+                raise UsageError(f"{self.file}: the key '{self._path(key)}' is missing; add it")
+
+    def value(self, key: str, kind: type) -> Any:
+        found = self.content[key]
+        if not isinstance(found, kind) or isinstance(found, bool):
+            raise self._wrong(key, kind.__name__, found)
+        return found
+
+    def strings(self, key: str) -> tuple[str, ...]:
+        found = self.value(key, list)
+        if not all(isinstance(item, str) for item in found):
+            raise self._wrong(key, "a list of strings", found)
+        return tuple(found)
+
+    def section(self, key: str, known: tuple[str, ...]) -> _Reader:
+        return _Reader(self.file, self._path(key), self.content[key], known)
+
+    def sections(self, key: str, known: tuple[str, ...]) -> tuple[_Reader, ...]:
+        return tuple(
+            _Reader(self.file, f"{self._path(key)}[{index}]", item, known)
+            for index, item in enumerate(self.value(key, list))
+        )
+
+    def _path(self, key: str) -> str:
+        return f"{self.where}.{key}" if self.where else key
+
+    def _wrong(self, key: str, expected: str, found: object) -> UsageError:
+        return UsageError(f"{self.file}: {self._path(key)}: expected {expected}, got {found!r}")
+
+
+def _memory(reader: _Reader) -> Memory:
+    holds = reader.strings("holds")
+    unknown = next((content for content in holds if content not in CONTENTS), None)
+    if unknown is not None:
+        raise UsageError(
+            f"{reader.file}: {reader.where}.holds: expected some of {', '.join(CONTENTS)}, "
+            f"got '{unknown}'"
+        )
+    origin = reader.value("origin", str)
+    try:
+        address = int(origin, 16)
+    except ValueError:
+        raise UsageError(
+            f"{reader.file}: {reader.where}.origin: expected a hexadecimal address such as "
+            f"'0x20000000', got '{origin}'"
+        ) from None
+    return Memory(
+        name=reader.value("name", str),
+        origin=address,
+        bytes=reader.value("bytes", int),
+        holds=holds,
+    )
+
+
+def _uart(ours: _Reader) -> Uart | None:
+    if ours.content["uart"] is None:
+        return None
+    reader = ours.section("uart", ("tx", "rx", "baud", "wiring"))
+    return Uart(
+        tx=reader.value("tx", str),
+        rx=reader.value("rx", str),
+        baud=reader.value("baud", int),
+        wiring=reader.value("wiring", str),
+    )
+
+
+def _upload(ours: _Reader) -> Upload | None:
+    if ours.content["upload"] is None:
+        return None
+    reader = ours.section("upload", ("tool", "how", "kernels"))
+    return Upload(
+        tool=reader.value("tool", str),
+        how=reader.value("how", str),
+        kernels=reader.value("kernels", str),
+    )
+
+
+def _provenance(ours: _Reader) -> Mapping[str, str]:
+    found = ours.value("provenance", dict)
+    reader = _Reader(ours.file, "tinyproof.provenance", found, tuple(found))
+    return {key: reader.value(key, str) for key in found}
+
+
+def _closest(word: str, known: Sequence[str] | Mapping[str, object]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean '{close[0]}'?)" if close else ""

@@ -1,0 +1,275 @@
+"""Put firmware on a board and prove that it runs.
+
+Two entrances:
+
+* ``flash(...)`` builds and uploads through PlatformIO's upload target, then asks the board over
+  its link.
+* ``python -m host_tools.boards.flash --tool bossac|esptool --port PORT --image FILE`` is what that
+  upload target calls (boards/platform/builder/main.py, with PYTHONPATH at the folder). FILE is
+
+  - for ``bossac``: the raw binary of the application (objcopy -O binary), which the boot loader of
+    the Nano 33 BLE places behind itself;
+  - for ``esptool``: an image made by ``esptool --chip esp32 elf2image`` that the ROM loader starts
+    by itself; it is written at 0x1000.
+
+  An empty PORT ends at once with what to plug in and what to type. Exit codes: 0 uploaded, 2 wrong
+  use or a tool that is not installed, 3 no such port or the upload failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from host_tools.boards.board import Board
+from host_tools.build.firmware import model_variables, pio_environment
+from host_tools.errors import DeviceError, HostToolsError, ToolMissing, UsageError
+from host_tools.link.device import Device
+from host_tools.link.transport import SerialTransport, require_port, serial_ports, touch_port
+from host_tools.report.results import read_manifest
+from model.paths import ROOT
+
+log = logging.getLogger(__name__)
+
+TOUCH_BAUD = 1200  # opening and closing a port at this speed asks for the boot loader
+LEAVE_S = 3.0  # a port that has not vanished by then belongs to the boot loader already
+RETURN_S = 10.0
+POLL_S = 0.05
+SETTLE_S = 0.5  # for the system to set the access rights of a port that has just appeared
+TOOL_S = 300.0
+BUILD_S = 600.0
+STDERR = 2  # file descriptor; standard output is for results
+START_S = 15.0  # from the end of the upload to the first answer
+IMAGE_OFFSET = "0x1000"  # where the ESP32's ROM loader looks for what it starts
+PORT_HINTS = {
+    "bossac": "Press the board's reset button twice, quickly, until its orange light pulses: "
+    "the boot loader brings its own port.",
+    "esptool": "An ESP32 board shows up by its USB-serial chip (CP210x or CH340).",
+}
+
+
+def flash(
+    out_dir: Path,
+    board: Board,
+    *,
+    port: str | None,
+    link_port: str | None,
+    framework: str = "bare",
+) -> int:
+    """Build, upload, and run the self-test over the link; prints what was proved, returns 0.
+
+    `out_dir` is build/<name>, whose gen/ holds the model. `link_port` is where the link is, when
+    its connector is not the one of the upload. `framework` is "bare" or "arduino".
+
+    Raises UsageError or DeviceError within seconds when a port is missing, HostToolsError when the
+    build or the self-test fails, DeviceError when the upload fails, the board stays silent or runs
+    another model.
+    """
+    again = check_port(board, port)
+    if link_port:
+        require_port(link_port, f"make flash BOARD={board.id} PORT={port} LINK_PORT={{port}}")
+    assert port is not None and board.uart is not None
+    manifest = read_manifest(board, out_dir)
+    variables = {
+        "PLATFORMIO_WORKSPACE_DIR": str((out_dir / board.folder / ".pio").absolute()),
+        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
+        **model_variables(board, board.gen_dir(out_dir)),
+    }
+    env = pio_environment(board, framework)
+    run = [sys.executable, "-m", "platformio", "run", "--project-dir", str(ROOT)]
+    run += ["--environment", env]
+    before = _ports_near(port)
+    _run(run, BUILD_S, HostToolsError, variables)
+    upload = [*run, "--target", "upload", "--upload-port", port]
+    try:
+        _run(upload, BUILD_S, DeviceError, variables)
+    except DeviceError as error:
+        raise DeviceError(
+            f"the upload to {port} failed; its reason stands above. To repeat it, type: "
+            f"{again.format(port=port)}"
+        ) from error
+    wiring = board.uart.wiring if framework == "bare" else ""
+    if link_port is None and wiring:
+        sys.stdout.write(_unlinked(board, wiring, again.format(port=port)))
+        return 0
+    device = Device(
+        SerialTransport(link_port or _come_back(port, before), board.uart.baud), start_s=START_S
+    )
+    with device:
+        sys.stdout.write(_prove(board, device, manifest))
+    return 0
+
+
+def check_port(board: Board, port: str | None) -> str:
+    """Return the command to repeat, with {port} in it; raise when there is nothing to upload to."""
+    if board.upload is None or board.uart is None:
+        raise UsageError(f"{board.id} is no board to upload to: make parity BOARD={board.id}")
+    again = f"make flash BOARD={board.id} PORT={{port}}"
+    require_port(port or "", again, PORT_HINTS[board.upload.tool])
+    return again
+
+
+def _unlinked(board: Board, wiring: str, again: str) -> str:
+    return (
+        f"uploaded to {board.id}; self-test not run, because its link is not connected.\n{wiring}\n"
+        f"Then type: {again} LINK_PORT=<the adapter's port>\n"
+        f"or watch the board itself: make monitor BOARD={board.id} PORT=<the adapter's port>\n"
+    )
+
+
+def _prove(board: Board, device: Device, manifest: dict[str, Any]) -> str:
+    from host_tools.link.target import check_identity
+
+    check_identity(device, manifest, board)
+    selftest = device.selftest()
+    if selftest.failures:
+        raise HostToolsError(
+            f"{board.id} computes wrong results: {selftest.failures} of {selftest.cases} golden "
+            f"vectors differ, the first at case {selftest.first_case}, byte {selftest.first_byte}: "
+            f"expected {selftest.expected}, got {selftest.got}. "
+            f"To see all differences, type: make parity BOARD={board.id} PORT=<the link's port>"
+        )
+    return (
+        f"uploaded to {board.id}; it runs model {device.info.model_name} "
+        f"{device.info.model_sha256[:16]}, self-test PASS: {selftest.cases} of {selftest.cases} "
+        "golden vectors equal\n"
+    )
+
+
+def _run(
+    command: Sequence[str],
+    limit_s: float,
+    failure: type[HostToolsError],
+    variables: Mapping[str, str] | None = None,
+) -> None:
+    log.info("%s", " ".join(command))
+    try:
+        code = subprocess.run(
+            command,
+            env={**os.environ, **(variables or {})},
+            timeout=limit_s,
+            check=False,
+            stdout=STDERR,
+        ).returncode
+    except subprocess.TimeoutExpired as error:
+        raise failure(f"{command[0]} did not end in {limit_s:.0f} s and was stopped") from error
+    if code != 0:
+        raise failure(f"`{' '.join(command)}` ended with code {code}")
+
+
+def upload_with_bossac(port: str, image: Path) -> None:
+    """Write `image` through the boot loader of a Nano 33 BLE; `port` may come back renamed."""
+    if shutil.which("bossac") is None:
+        raise ToolMissing("bossac is not installed; type: sudo apt-get install bossa-cli")
+    loader = enter_boot_loader(port)
+    name = Path(loader).name if Path(loader).parent == Path("/dev") else loader
+    try:
+        _run(
+            ["bossac", "--port", name, "--write", "--erase", "-U", "--reset", str(image)],
+            TOOL_S,
+            DeviceError,
+        )
+    except DeviceError as error:
+        raise DeviceError(
+            f"{error}\n{PORT_HINTS['bossac']} Then repeat. If bossac calls the device "
+            "unsupported, it was built without the nRF52840: "
+            "put Arduino's bossac (1.9.1-arduino2) first on PATH."
+        ) from error
+
+
+def enter_boot_loader(port: str) -> str:
+    """Ask the board for its boot loader and return the port this appears as.
+
+    A port that does not vanish belongs to the boot loader already.
+    """
+    before = _ports_near(port)
+    touch_port(port, TOUCH_BAUD)
+    if not _wait(lambda: port not in _ports_near(port), LEAVE_S):
+        return port
+    return _come_back(port, before)
+
+
+def _come_back(port: str, before: set[str]) -> str:
+    """Return the port that a board which has left `port` comes back as: a new name or the same."""
+    if "://" in port:
+        return port
+    if not _wait(lambda: bool(_candidates(port, before)), RETURN_S):
+        raise DeviceError(
+            f"{port} vanished and no port came back in {RETURN_S:.0f} s. Press the board's reset "
+            "button twice, quickly, look which port appears, and repeat with that."
+        )
+    time.sleep(SETTLE_S)
+    return min(_candidates(port, before))
+
+
+def _candidates(port: str, before: set[str]) -> set[str]:
+    now = _ports_near(port)
+    return now - before or now & {port}
+
+
+def _ports_near(port: str) -> set[str]:
+    """The system's serial ports, and those whose names differ from `port` in the number only."""
+    path = Path(port)
+    stem = path.name.rstrip("0123456789")
+    return set(serial_ports()) | {str(near) for near in path.parent.glob(f"{stem}*") if stem}
+
+
+def _wait(condition: Callable[[], bool], limit_s: float) -> bool:
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL_S)
+    return True
+
+
+def upload_with_esptool(port: str, image: Path) -> None:
+    """Write `image` where the ESP32's ROM loader finds it."""
+    if importlib.util.find_spec("esptool") is None:
+        raise ToolMissing("esptool is not installed; type: pip install esptool")
+    tool = [sys.executable, "-m", "esptool", "--chip", "esp32", "--port", port]
+    try:
+        _run([*tool, "write-flash", IMAGE_OFFSET, str(image)], TOOL_S, DeviceError)
+    except DeviceError as error:
+        raise DeviceError(
+            f"{error}\nHold the board's BOOT button while the upload starts, and repeat."
+        ) from error
+
+
+UPLOADERS = {"bossac": upload_with_bossac, "esptool": upload_with_esptool}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Upload one image; the upload target of PlatformIO calls this."""
+    parser = argparse.ArgumentParser(
+        prog="python -m host_tools.boards.flash", description=main.__doc__
+    )
+    parser.add_argument("--tool", choices=sorted(UPLOADERS), required=True)
+    parser.add_argument("--port", default="", help="serial port of the board")
+    parser.add_argument("--image", type=Path, required=True, help="file to write")
+    options = parser.parse_args(arguments)
+    try:
+        if not options.image.is_file():
+            raise UsageError(f"no image at {options.image}; build it first: make build")
+        again = "pio run --target upload --upload-port {port}"
+        require_port(options.port, again, PORT_HINTS[options.tool])
+        UPLOADERS[options.tool](options.port, options.image)
+    except HostToolsError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""From a generated model to a firmware image."""

@@ -1,0 +1,254 @@
+"""Build the firmware of one board around one generated model, through PlatformIO."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from host_tools.boards.board import SELFTEST, Board, Memory
+from host_tools.build.elf import SizeReport, size_report
+from host_tools.build.provision import CORE_DIR, provision
+from host_tools.errors import HostToolsError, ToolMissing, UsageError
+from model.files import write_json
+from model.paths import ROOT
+
+log = logging.getLogger(__name__)
+
+BUILD_S = 600.0
+LARGEST = 5
+LOG_LINES = 15
+ARTEFACTS = ("firmware.elf", "firmware.bin", "firmware.map")
+PACKAGES = {
+    "": "gcc",
+    "arm-none-eabi-": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
+    "xtensa-lx106-elf-": "gcc-xtensa-lx106 picolibc-xtensa-lx106-elf",
+}
+REGISTRY = "api.registry.platformio.org"
+REGISTRY_S = 5.0
+FRAMEWORKS = {"arduino": {"nano33": "nordicnrf52", "esp32": "espressif32"}}
+OVERFLOW = re.compile(r"region `(?P<memory>\w+)' overflowed by (?P<bytes>\d+) bytes")
+BEYOND = re.compile(r"address (?P<end>0x[0-9a-f]+) of .* is not within region `(?P<memory>\w+)'")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSizes:
+    """What the generated models need, from manifest.json; the tuples hold (name, bytes) pairs."""
+
+    constants: tuple[tuple[str, int], ...]
+    weight_bytes: int  # of all constants
+    arenas: tuple[tuple[str, int], ...]
+    advice: str = "Take a smaller model or a board with more memory."  # when it does not fit
+
+    @property
+    def arena_bytes(self) -> int:
+        """Bytes of all arenas."""
+        return sum(size for _, size in self.arenas)
+
+
+def build_firmware(
+    board: Board, gen_dir: Path, out_dir: Path, framework: str = "bare"
+) -> SizeReport:
+    """Build `board` with the model in `gen_dir` into `out_dir`: firmware.elf and .map, size.json.
+
+    Boards with an upload tool get firmware.bin as well. Builds into different folders do not meet.
+    `framework` is "bare", or "arduino", which needs PlatformIO's registry once. For the board's
+    `selftest` the folder `ref` beside gen_dir holds the same model for the reference kernels.
+    Raises ToolMissing without the compiler, UsageError when gen_dir holds no generated model,
+    HostToolsError when the model does not fit the board or does not compile.
+    """
+    model = read_model_sizes(gen_dir)
+    if board.selftest:
+        model = _with_reference(model, read_model_sizes(reference_dir(gen_dir)))
+    check_fits(board, model)
+    env = pio_environment(board, framework)
+    if framework == "bare" and shutil.which(board.toolchain + "gcc") is None:
+        raise ToolMissing(
+            f"{board.toolchain}gcc is not on PATH; board {board.id} needs it. "
+            f"Type: sudo apt-get install {PACKAGES.get(board.toolchain, 'gcc')}"
+        )
+    provision()
+    out_dir.mkdir(parents=True, exist_ok=True)
+    output = _run_platformio(env, model_variables(board, gen_dir), out_dir)
+    if output is not None:
+        raise _failure(board, model, output, out_dir / "build.log")
+    for name in ARTEFACTS:
+        built = out_dir / ".pio" / "build" / env / name
+        if built.is_file():
+            shutil.copy(built, out_dir / name)
+    report = size_report(out_dir / "firmware.elf", arena_bytes=model.arena_bytes)
+    write_json(out_dir / "size.json", {"board": board.id, **asdict(report)})
+    return report
+
+
+def pio_environment(board: Board, framework: str) -> str:
+    """The environment of platformio.ini for a board and framework.
+
+    Raises UsageError for a pair that does not exist, ToolMissing when the framework's PlatformIO
+    platform is not installed and its registry does not answer.
+    """
+    if framework == "bare":
+        return board.env
+    if board.selftest:
+        raise UsageError(
+            f"BOARD={board.folder}: only bare firmware compares its kernels; leave out FRAMEWORK"
+        )
+    if framework not in FRAMEWORKS or board.id not in FRAMEWORKS[framework]:
+        known = ", ".join(f"{f} for {' and '.join(b)}" for f, b in FRAMEWORKS.items())
+        raise UsageError(
+            f"no framework {framework!r} for board {board.id}; expected bare for any, {known}"
+        )
+    if not (CORE_DIR / "platforms" / FRAMEWORKS[framework][board.id]).is_dir():
+        try:
+            socket.create_connection((REGISTRY, 443), REGISTRY_S).close()
+        except OSError as error:
+            raise ToolMissing(
+                f"FRAMEWORK={framework} needs PlatformIO's platform "
+                f"{FRAMEWORKS[framework][board.id]} from {REGISTRY}, which does not answer "
+                f"({error}); connect to the internet once, or build without FRAMEWORK: the "
+                "bare-metal firmware needs nothing from there"
+            ) from error
+    return f"{board.env}_{framework}"
+
+
+def read_model_sizes(gen_dir: Path) -> ModelSizes:
+    """Read what the build needs to know from manifest.json; UsageError when it is not there."""
+    path = gen_dir / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        advice = {"advice": str(manifest["advice"])} if "advice" in manifest else {}
+        return ModelSizes(
+            **advice,
+            weight_bytes=int(manifest["weight_bytes"]),
+            arenas=(("arena", int(manifest["arena_bytes"])),),
+            constants=tuple((str(c["name"]), int(c["bytes"])) for c in manifest["constants"]),
+        )
+    except OSError as error:
+        raise UsageError(
+            f"{gen_dir} holds no generated model ({path.name}: {error.strerror}); generate it first"
+        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{path}: expected weight_bytes, arena_bytes and constants, got {error!r}; "
+            "generate the model again"
+        ) from error
+
+
+def reference_dir(gen_dir: Path) -> Path:
+    """The folder of the same model for the reference kernels."""
+    return gen_dir.parent / "ref"
+
+
+def _with_reference(model: ModelSizes, reference: ModelSizes) -> ModelSizes:
+    """The needs of firmware that holds both."""
+
+    def named(parts: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+        return tuple((f"reference {name}", size) for name, size in parts)
+
+    return ModelSizes(
+        constants=model.constants + named(reference.constants),
+        weight_bytes=model.weight_bytes + reference.weight_bytes,
+        arenas=model.arenas + named(reference.arenas),
+    )
+
+
+def check_fits(board: Board, model: ModelSizes) -> None:
+    """Refuse a model that cannot fit `board` whatever the code takes; HostToolsError says why."""
+    needs: dict[Memory, int] = {}
+    for content, size in (("constants", model.weight_bytes), ("data", model.arena_bytes)):
+        memory = board.memory_for(content)
+        if memory is not None:
+            needs[memory] = needs.get(memory, 0) + size
+    for memory, needed in needs.items():
+        if needed > memory.bytes:
+            raise HostToolsError(_too_large(board, memory, needed, model))
+
+
+def _too_large(board: Board, memory: Memory, needed: int, model: ModelSizes) -> str:
+    parts = [*model.constants] if "constants" in memory.holds else []
+    if "data" in memory.holds:
+        parts += model.arenas
+    parts.sort(key=lambda part: -part[1])
+    listed = ", ".join(f"{name} {size:,}" for name, size in parts[:LARGEST])
+    largest = f" Largest parts in bytes: {listed}." if listed else ""
+    both, fix = "", model.advice
+    if board.selftest:
+        both = " together with its reference for `selftest kernels`"
+        fix = f"Without it: BOARD={board.folder.removesuffix(SELFTEST)}."
+    return (
+        f"the model{both} does not fit {board.id}: {memory.name} needs {needed:,} bytes or more, "
+        f"available are {memory.bytes:,}.{largest} {fix}"
+    )
+
+
+def model_variables(board: Board, gen_dir: Path) -> dict[str, str]:
+    """What boards/platform/builder reads from the environment: models and kernels."""
+    variables = {
+        "TINYPROOF_GEN": str(gen_dir.absolute()),
+        "TINYPROOF_KERNELS": board.kernels,
+    }
+    if board.selftest:
+        variables["TINYPROOF_REFERENCE"] = str(reference_dir(gen_dir).absolute())
+    return variables
+
+
+def _run_platformio(env: str, variables: Mapping[str, str], out_dir: Path) -> str | None:
+    """Run one environment; return None, or the output when it failed."""
+    command = [sys.executable, "-m", "platformio", "run", "--project-dir", str(ROOT)]
+    settings = {
+        "PLATFORMIO_CORE_DIR": str(CORE_DIR),
+        "PLATFORMIO_WORKSPACE_DIR": str((out_dir / ".pio").absolute()),
+        "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
+        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
+        "PLATFORMIO_NO_ANSI": "true",
+        **variables,
+    }
+    return _run([*command, "--environment", env], settings, out_dir / "build.log")
+
+
+def _run(command: Sequence[str], variables: Mapping[str, str], log_path: Path) -> str | None:
+    log.debug("%s", " ".join(command))
+    with log_path.open("wb") as file:
+        try:
+            done = subprocess.run(
+                command,
+                env={**os.environ, **variables},
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                timeout=BUILD_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise HostToolsError(
+                f"the build did not end in {BUILD_S:.0f} s and was stopped; see {log_path}"
+            ) from error
+    if done.returncode == 0:
+        return None
+    return log_path.read_text(encoding="utf-8", errors="replace")
+
+
+def _failure(board: Board, model: ModelSizes, output: str, log_path: Path) -> HostToolsError:
+    memories = {memory.name: memory for memory in board.memories}
+    for found in (*OVERFLOW.finditer(output), *BEYOND.finditer(output)):
+        memory = memories.get(found["memory"])
+        if memory is not None:
+            parts = found.groupdict()
+            needed = (
+                memory.bytes + int(parts["bytes"])
+                if "bytes" in parts
+                else int(parts["end"], 16) - memory.origin
+            )
+            return HostToolsError(_too_large(board, memory, needed, model))
+    lines = output.splitlines()
+    errors = [line for line in lines if "error" in line.lower()]
+    told = "\n".join((errors or lines)[:LOG_LINES])
+    return HostToolsError(f"the build for {board.id} failed:\n{told}\nAll of it: {log_path}")

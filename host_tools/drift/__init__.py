@@ -1,0 +1,1 @@
+"""What a device has counted, against the profile of its training data."""

@@ -1,0 +1,111 @@
+"""Read what a board has counted of its inputs and compare it with the recipe's profile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from host_tools.boards.board import Board
+from host_tools.drift.data import held_out_inputs
+from host_tools.drift.statistics import MIN_WINDOWS, Counts, Verdict, judge, learn_usual
+from host_tools.errors import DeviceError, UsageError
+from host_tools.link.device import Device
+from host_tools.link.protocol import DriftCounts
+from host_tools.link.target import Target, check_identity, open_device
+from host_tools.report.results import read_manifest
+from model.files import write_json
+from model.recipe import load_recipe
+from quantize.drift import BINS, Bytes, Profile, load_profile
+
+DEFAULT_WINDOWS = 256  # that an emulated board is fed with
+
+
+def run_drift(
+    out_dir: Path, board: Board, target: Target, *, windows: int, change: str, reset: bool
+) -> Verdict:
+    """Read a board's counts, judge them, write build/<name>/drift.json.
+
+    A real board is read as it is, and forgets its counts afterwards with `reset`. An emulated one
+    is fed with `windows` windows of the first held-out group, with `change` (drift_data) made to
+    them. Raises UsageError when too few windows were counted, DeviceError when the firmware is
+    another one or silent.
+    """
+    profile = load_profile(out_dir / "profile.json")
+    manifest = read_manifest(board, out_dir)
+    stream: list[Bytes] = []
+    if target.port is None:
+        if windows < MIN_WINDOWS:
+            raise UsageError(f"CASES={windows}: expected at least {MIN_WINDOWS} windows")
+        stream = _stream(out_dir, windows, change)
+    with open_device(target, board, out_dir / board.folder) as device:
+        check_identity(device, manifest, board)
+        if target.port is None:
+            device.drift(reset=True)
+            feed(device, stream)
+        counts = counts_of(device.drift(), profile)
+        verdict = judge(profile, counts, learn_usual(profile, int(counts.classes.sum())))
+        if reset:
+            device.drift(reset=True)
+    source = None if target.port else change
+    report = {
+        **asdict(verdict),
+        "alarm": verdict.alarm,
+        "board": board.id,
+        "target": target.name,
+        "fed_with": source,
+        "model_sha256": profile.model_sha256,
+    }
+    write_json(out_dir / "drift.json", report)
+    return verdict
+
+
+def print_verdict(verdict: Verdict, where: str) -> None:
+    """The table and one line that sums it up."""
+    table = Table("test", "PSI", "usual PSI", "G", "p if independent", "p, all tests", "")
+    for row in verdict.rows:
+        values = (f"{row.psi:.3f}", f"{row.usual_psi:.3f}", f"{row.g:.1f}", f"{row.naive_p:.1e}")
+        table.add_row(row.test, *values, f"{row.p:.4f}", "ALARM" if row.alarm else "")
+    console = Console()
+    Console(width=console.width if console.is_terminal else 100).print(table)
+    alarms = [row.test for row in verdict.rows if row.alarm]
+    print(
+        f"{where}: {f'drift in {len(alarms)} of' if alarms else 'no drift in'} "
+        f"{len(verdict.rows)} tests over {verdict.windows} windows\n"
+        f"false alarms of such a reading, all tests together: asked for {verdict.alpha:.0%}, "
+        f"measured {verdict.measured:.1%} on {verdict.groups} groups, each judged by the others; "
+        f"on new ones at most {verdict.at_most:.0%}, {verdict.confidence:.0%} sure"
+    )
+
+
+def _stream(out_dir: Path, windows: int, change: str) -> list[Bytes]:
+    """The first `windows` windows of the first held-out group."""
+    model = (out_dir / "model.tflite").read_bytes()
+    found = list(held_out_inputs(load_recipe(out_dir.name), model, change))
+    rows = np.concatenate([inputs for group, _, inputs in found if group == found[0][0]])
+    if len(rows) < windows:
+        raise UsageError(f"CASES={windows}: the first held-out group has {len(rows)} windows")
+    return list(rows[:windows])
+
+
+def feed(device: Device, inputs: Iterable[Bytes]) -> None:
+    """Run the model once on each window."""
+    for row in inputs:
+        device.run([row])
+
+
+def counts_of(read: DriftCounts, profile: Profile) -> Counts:
+    """A device's counts as arrays; DeviceError when they are of another profile."""
+    plan = profile.plan
+    shape = (len(plan.tests), BINS, plan.classes)
+    told = (len(read.bins), len(read.bins[0]) if read.bins else 0, len(read.classes))
+    if (read.profile, told) != (profile.number, shape):
+        raise DeviceError(
+            f"the firmware counts against profile {read.profile:08x} with {told} tests, bins and "
+            f"classes; profile.json is {profile.number:08x} with {shape}: build and flash again"
+        )
+    return Counts(bins=np.array(read.bins, np.int64), classes=np.array(read.classes, np.int64))

@@ -1,0 +1,1 @@
+"""The recorded experiments: list, compare, make again."""

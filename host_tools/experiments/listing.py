@@ -1,0 +1,264 @@
+"""What is in the store of experiments: list them, show one, compare two, ask a board for its own.
+
+Names and values in a store may be anybody's: they are printed as plain text, never as markup.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from host_tools.boards.board import load_board
+from host_tools.errors import HostToolsError, UsageError
+from host_tools.link.device import Device
+from host_tools.link.protocol import Hello
+from host_tools.link.target import choose_target, open_device
+from host_tools.link.transport import SerialTransport, require_port
+from model.store import Experiment, address, experiments, serve_command, shown
+
+LISTED = 30  # experiments that a table has
+SHORT = 8  # digits of an id that a table shows
+NO_VALUE = "–"
+UI_PORT = 5000
+BAUD = 115200  # of a port of no named board
+# Figures that differ between equal experiments.
+TIMES = re.compile(r"(^|/)seconds$|/host_latency_ms/")
+# The results that answer "how good, how large, how fast"; the others are for comparisons.
+SHOWN = re.compile(
+    r"dataset/splits/\w+/windows|train/(metrics/\w+/balanced_accuracy|seconds)"
+    r"|quantize/candidates/\w+/\w+/(balanced_accuracy|auc)"
+    r"|[\w-]+/(parity/(cases|equal)|bench/(counts|arena_bytes)|size/(flash|ram)_bytes"
+    r"|features/max_difference)"
+)
+HEAD = {
+    "code": "code",
+    "data_sha256": "dataset",
+    "model_sha256": "model",
+    "firmware_run_id": "firmware run id",
+    "chosen": "quantisation chosen",
+}
+
+
+def print_runs() -> None:
+    """A table of the newest experiments; StoreError when the store cannot be read."""
+    found = experiments()
+    console = _console()
+    if not found:
+        console.print(f"no experiments in {shown(address())}; `make train` makes one", markup=False)
+        return
+    columns = "id,date,recipe,firmware run id,float,int8,model bytes,parity,code"
+    table = Table(*columns.split(","))
+    for experiment in found[:LISTED]:
+        table.add_row(*map(Text, _row(experiment)))
+    console.print(table)
+    console.print("float, int8: balanced accuracy on the test groups; parity: boards equal in full")
+    if len(found) > LISTED:
+        console.print(f"{len(found) - LISTED} older ones: make runs-ui")
+
+
+def _row(experiment: Experiment) -> list[str]:
+    metrics, tags = experiment.metrics, experiment.tags
+    chosen = f"quantize/candidates/{tags.get('chosen', '')}/test/balanced_accuracy"
+    scores = [metrics.get(k) for k in ("train/metrics/test/balanced_accuracy", chosen)]
+    size = metrics.get("gen/ref/manifest/model_bytes")
+    boards = _boards(metrics, "parity")
+    equal = [b for b in boards if metrics[f"{b}/parity/equal"] == metrics[f"{b}/parity/cases"]]
+    return [
+        experiment.id[:SHORT],
+        _date(experiment),
+        experiment.name,
+        tags.get("firmware_run_id", NO_VALUE),
+        *(NO_VALUE if score is None else f"{score:.1%}" for score in scores),
+        NO_VALUE if size is None else f"{size:,.0f}",
+        f"{len(equal)} of {len(boards)}" if boards else NO_VALUE,
+        tags.get("code", NO_VALUE),
+    ]
+
+
+def _boards(metrics: Mapping[str, float], result: str) -> list[str]:
+    return sorted({k.split("/")[0] for k in metrics if k.count("/") == 2 and f"/{result}/" in k})
+
+
+def _date(experiment: Experiment) -> str:
+    return datetime.fromtimestamp(experiment.started_ms / 1000).strftime("%Y-%m-%d %H:%M")
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=160)
+
+
+def find(wanted: str, among: Sequence[Experiment]) -> Experiment:
+    """The newest experiment for 'last', else the one whose id or firmware run id begins so.
+
+    Raises UsageError when there is none, with the closest, or when several ids begin so. Of several
+    experiments with one firmware run id (equal settings, equal model) the newest is taken.
+    """
+    if not among:
+        raise UsageError(f"no experiments in {shown(address())}; run `make train` first")
+    if wanted == "last":
+        return among[0]
+    by_id = {e.id: e for e in among if wanted and e.id.startswith(wanted)}
+    oldest_first = reversed(among)
+    by_run = {_firmware(e): e for e in oldest_first if wanted and _firmware(e).startswith(wanted)}
+    matching = by_id or by_run
+    if len(matching) > 1:
+        listed = ", ".join(sorted(matching)[:5])
+        raise UsageError(f"experiment {wanted!r}: {len(matching)} begin so: {listed}; type more")
+    if not matching:
+        known = sorted({*(e.id[:SHORT] for e in among), *filter(None, map(_firmware, among))})
+        closest = difflib.get_close_matches(wanted, known, 1, 0.0)
+        raise UsageError(
+            f"experiment {wanted!r}: not in {shown(address())}; the closest of {len(among)} is "
+            f"{closest[0]}; `make runs` lists them, `make runs SHOW=last` shows the newest"
+        )
+    return next(iter(matching.values()))
+
+
+def _firmware(experiment: Experiment) -> str:
+    return experiment.tags.get("firmware_run_id", "")
+
+
+def show(wanted: str) -> None:
+    """Settings, results and versions of one experiment."""
+    print_experiment(find(wanted, experiments()))
+
+
+def print_experiment(experiment: Experiment) -> None:
+    """The same, of one that has been found."""
+    console = _console()
+    console.print(
+        Text(f"experiment {experiment.id}: {experiment.name}, {_date(experiment)}", style="bold")
+    )
+    for tag, title in HEAD.items():
+        if tag in experiment.tags:
+            console.print(Text(f"  {title}: {experiment.tags[tag]}"))
+    tools = {k[5:]: v for k, v in experiment.tags.items() if k.startswith("tool.")}
+    console.print(Text("  tools: " + ", ".join(f"{k} {v}" for k, v in sorted(tools.items()))))
+    results = {k: _number(v) for k, v in experiment.metrics.items() if SHOWN.fullmatch(k)}
+    for title, values in (("setting", experiment.settings), ("result", results)):
+        if values:
+            table = Table(title, Column("value", overflow="fold"))
+            for key in sorted(values):
+                table.add_row(Text(key), Text(values[key]))
+            console.print(table)
+    if more := len(experiment.metrics) - len(results):
+        console.print(f"{more} more numbers are recorded: make runs DIFF=a,b, make runs-ui")
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return NO_VALUE
+    return f"{value:,.0f}" if value == int(value) else f"{value:.6g}"
+
+
+def print_differences(wanted: str) -> None:
+    """What differs between the experiments 'a,b': settings, versions and results."""
+    names = [name.strip() for name in wanted.split(",")]
+    if len(names) != 2 or not all(names):
+        raise UsageError(f"DIFF={wanted}: expected two experiments, as in DIFF=last,1a2b3c4d")
+    found = experiments()
+    first, second = (find(name, found) for name in names)
+    console = _console()
+    titles = [f"{e.id[:SHORT]} {_date(e)}" for e in (first, second)]
+    table = Table(Column(overflow="fold"), *(Column(t, overflow="fold") for t in titles))
+    for key, a, b in differences(first, second):
+        table.add_row(*map(Text, (key, a, b)))
+    if table.row_count:
+        console.print(table)
+    else:
+        console.print("no setting, no version and no result differs")
+
+
+def differences(first: Experiment, second: Experiment) -> list[tuple[str, str, str]]:
+    """(name, value of the first, value of the second): settings, then versions, then results."""
+    rows: list[tuple[str, str, str]] = []
+    for a, b in ((first.settings, second.settings), (first.tags, second.tags)):
+        keys = sorted(k for k in {*a, *b} if a.get(k) != b.get(k))
+        rows += [(k, a.get(k, NO_VALUE), b.get(k, NO_VALUE)) for k in keys]
+    x, y = first.metrics, second.metrics
+    keys = sorted(k for k in {*x, *y} if x.get(k) != y.get(k) and not TIMES.search(k))
+    return rows + [(k, _number(x.get(k)), _number(y.get(k))) for k in keys]
+
+
+def serve(port: int | None) -> NoReturn:
+    """Become MLflow's server for the store's pages; Ctrl+C ends it.
+
+    Raises UsageError for a port that is in use or does not exist.
+    """
+    port = port or UI_PORT
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"port {port} of this computer cannot be used: {error}; give another one: "
+            "`.venv/bin/python -m host_tools runs-ui --port 5001`"
+        ) from error
+    command = serve_command(port)
+    print(
+        f"http://127.0.0.1:{port}: choose 'Model training' at the top left, then tinyproof",
+        flush=True,
+    )
+    os.execv(command[0], command)
+
+
+def whois(
+    name: str | None, board_id: str | None, emulator: str | None, port: str | None, build: Path
+) -> int:
+    """Ask a firmware what it is, print the experiment behind it; 1 when the store has none.
+
+    With `port` the board there is asked; else the firmware of build/<name> for `board_id` in its
+    emulator. Raises UsageError or DeviceError.
+    """
+    info = _hello(name, board_id, emulator, port, build)
+    _console().print(
+        Text(
+            f"{info.board_id}: model {info.model_name}, tinyproof {info.version}\n"
+            f"  firmware run id {info.run_id}, model {info.model_sha256}"
+        )
+    )
+    found = experiments()
+    same_run = [e for e in found if _firmware(e) == info.run_id]
+    same_model = [e for e in found if e.tags.get("model_sha256") == info.model_sha256]
+    if not same_run and not same_model:
+        raise HostToolsError(
+            f"this firmware is from no experiment in {shown(address())}: none has its run id or "
+            "its model; MLFLOW_TRACKING_URI names another store"
+        )
+    if not same_run:
+        print("same model, other settings or another release of tinyproof:")
+    print_experiment((same_run or same_model)[0])
+    if len(same_run) > 1:
+        print(f"{len(same_run) - 1} older ones have the same settings and the same model")
+    return 0
+
+
+def _hello(
+    name: str | None, board_id: str | None, emulator: str | None, port: str | None, build: Path
+) -> Hello:
+    board = load_board(board_id) if board_id else None
+    if port:
+        require_port(port, "make whois PORT={port}")
+        baud = board.uart.baud if board and board.uart else BAUD
+        with Device(SerialTransport(port, baud)) as device:
+            return device.info
+    if board is None or name is None:
+        raise UsageError(
+            "whois: which firmware? give --port PORT, or --board BOARD and a name in build/"
+        )
+    with open_device(
+        choose_target(board, emulator, None), board, build / name / board.folder
+    ) as device:
+        return device.info

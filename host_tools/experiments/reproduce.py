@@ -1,0 +1,159 @@
+"""Make a recorded experiment again from its settings, and compare what comes out byte for byte."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from host_tools.errors import HostToolsError, UsageError
+from host_tools.experiments.listing import SHORT, find
+from model import __version__
+from model.recipe import load_recipe
+from model.store import (
+    FINGERPRINTS,
+    RECIPE,
+    Experiment,
+    artifact,
+    artifact_names,
+    experiments,
+)
+from model.tracking import (
+    FINGERPRINTED,
+    SWITCH,
+    code_version,
+    describe_code,
+    fingerprints,
+    matches,
+    modified,
+)
+
+COMMANDS = {
+    "check": ("model", "check"),
+    "train": ("model", "train"),
+    "quantise": ("quantize", "run"),
+    "profile": ("quantize", "profile"),
+    "emit": ("quantize", "emit"),
+}
+MANIFEST = "gen/ref/manifest.json"
+DATA = "dataset.json"  # whose row compares the hash of the data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One file, or the data: what was recorded and what came out now; '' for nothing."""
+
+    stage: str
+    name: str
+    recorded: str
+    now: str
+
+
+def reproduce(wanted: str, build: Path) -> int:
+    """Make the experiment again in build/reproduce-<id>; 0 when every file is equal, else 1.
+
+    Raises UsageError for an experiment without a recipe, HostToolsError when a stage fails.
+    """
+    experiment = find(wanted, experiments())
+    names = artifact_names(experiment.id)
+    if RECIPE not in names:
+        raise UsageError(
+            f"experiment {experiment.id[:SHORT]}: no recipe is recorded, the model "
+            f"{experiment.name} was made elsewhere; there is nothing to repeat"
+        )
+    recorded = _recorded(experiment, FINGERPRINTS)
+    folder = build / f"reproduce-{experiment.id[:SHORT]}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / RECIPE).write_bytes(artifact(experiment.id, RECIPE))
+    options: list[str] = []
+    if MANIFEST in names:
+        budget = _recorded(experiment, MANIFEST).get("flash_bytes")
+        options = [] if budget is None else ["--flash", str(int(budget))]
+    name = load_recipe(str(folder / RECIPE)).name
+    if name == RECIPE:
+        raise UsageError(f"{folder / RECIPE}: name: expected another than {RECIPE}")
+    for stage, command in COMMANDS.items():
+        if any(matches(name, FINGERPRINTED[stage]) for name in recorded):
+            run_stage(stage, command, folder, options if stage == "emit" else [])
+    out_dir = folder / name
+    now = fingerprints(out_dir, modified(out_dir))
+    for prints, digest in (
+        (recorded, experiment.tags.get("data_sha256", "")),
+        (now, _data(out_dir)),
+    ):
+        prints[DATA] = digest
+    rows = compare(recorded, now)
+    _print(experiment, rows)
+    if different := [row for row in rows if row.recorded != row.now]:
+        first = different[0]
+        print(
+            f"error: {len(different)} of {len(rows)} files differ, first in the stage "
+            f"{first.stage!r}: {first.name}; compare {folder}",
+            file=sys.stderr,
+        )
+        return 1
+    print(f"all {len(rows)} files equal those of experiment {experiment.id[:SHORT]}: {folder}")
+    return 0
+
+
+def run_stage(
+    stage: str, command: tuple[str, str], folder: Path, options: Sequence[str] = ()
+) -> None:
+    """Run a stage of the recipe in `folder`, untracked; HostToolsError when it fails."""
+    module, name = command
+    line = [sys.executable, "-m", module, name, str(folder / RECIPE), "--build", str(folder)]
+    done = subprocess.run([*line, *options], env=os.environ | {SWITCH: "off"}, check=False)
+    if done.returncode:
+        raise HostToolsError(f"{folder}: the stage {stage!r} failed; its message stands above")
+
+
+def _recorded(experiment: Experiment, name: str) -> dict[str, Any]:
+    """The JSON object that an experiment has recorded; UsageError when it is damaged."""
+    try:
+        content = json.loads(artifact(experiment.id, name))
+        if isinstance(content, dict):
+            return content
+        what = f"a {type(content).__name__}, not an object"
+    except ValueError as error:
+        what = str(error)
+    raise UsageError(
+        f"experiment {experiment.id[:SHORT]}: its {name} is damaged ({what}); "
+        "take another experiment (`make runs`)"
+    )
+
+
+def _data(out_dir: Path) -> str:
+    """SHA-256 of the data, as the data check found it."""
+    return str(json.loads((out_dir / DATA).read_text("utf-8"))["sha256"])
+
+
+def compare(recorded: dict[str, str], now: dict[str, str]) -> list[Comparison]:
+    """A row for each file of either side, in the order of the stages."""
+    return [
+        Comparison(stage=stage, name=name, recorded=recorded.get(name, ""), now=now.get(name, ""))
+        for stage, patterns in FINGERPRINTED.items()
+        for name in sorted({*recorded, *now})
+        if matches(name, patterns) or (name == DATA and stage == "check")
+    ]
+
+
+def _print(experiment: Experiment, rows: list[Comparison]) -> None:
+    console = Console()
+    table = Table("stage", "file", "recorded", "now", "")
+    for row in rows:
+        cells = (row.stage, row.name, row.recorded[:12] or "none", row.now[:12] or "none")
+        table.add_row(*map(Text, cells), "equal" if row.recorded == row.now else "DIFFERS")
+    console.print(table)
+    code = describe_code(code_version(), __version__)
+    console.print(Text(f"code: recorded {experiment.tags.get('code')}, now {code}"))

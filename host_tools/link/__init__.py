@@ -1,0 +1,1 @@
+"""The way to a running firmware: frames, ports, the device, what runs it."""

@@ -1,0 +1,81 @@
+"""What runs a firmware, an emulator or a board at a port, and the opened device there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from host_tools.boards.board import Board
+from host_tools.emulators import EMULATORS, Emulator
+from host_tools.errors import DeviceError, ToolMissing, UsageError
+from host_tools.link.device import Device
+from host_tools.link.transport import SerialTransport
+from model.files import write_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where the firmware runs: an emulator or a real port."""
+
+    emulator: Emulator | None
+    port: str | None
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return self.port or (self.emulator.name if self.emulator else "")
+
+
+def choose_target(board: Board, emulator: str | None, port: str | None) -> Target:
+    """The port if one is given, else the named emulator, else the board's first one."""
+    if port:
+        return Target(emulator=None, port=port)
+    name = emulator or board.emulators[0]
+    if name not in board.emulators:
+        raise UsageError(
+            f"board {board.id}: emulator {name!r} does not run it; "
+            f"its emulators: {', '.join(board.emulators)}"
+        )
+    chosen = EMULATORS[name]
+    if missing := chosen.missing():
+        raise ToolMissing(f"emulator {name}: {missing}")
+    return Target(emulator=chosen, port=None)
+
+
+@contextmanager
+def open_device(target: Target, board: Board, board_dir: Path) -> Iterator[Device]:
+    """The firmware of `board_dir`, running at `target`; the device's text goes to link.log."""
+    elf = board_dir / "firmware.elf"
+    if target.emulator is not None:
+        if not elf.exists():
+            raise UsageError(f"{elf}: no firmware; run `make build BOARD={board.folder}` first")
+        transport = target.emulator.start(elf)
+    else:
+        transport = SerialTransport(target.port or "", board.uart.baud if board.uart else 115200)
+    # A slow emulator runs the self-test at boot for minutes; its death is noticed at once.
+    start_s = 10.0 if target.emulator is None else 300.0
+    device = Device(transport, start_s=start_s, run_timeout_s=600.0)
+    try:
+        yield device
+    finally:
+        device.close()
+        write_text(board_dir / "link.log", "".join(line + "\n" for line in device.log))
+
+
+def check_identity(device: Device, manifest: dict[str, Any], board: Board) -> None:
+    """DeviceError when the firmware is of another model or another board."""
+    info = device.info
+    if info.model_sha256 != manifest["model_sha256"]:
+        raise DeviceError(
+            f"board {board.id}: the firmware holds model {info.model_name} with hash "
+            f"{info.model_sha256[:16]}, the manifest says {manifest['name']} with "
+            f"{manifest['model_sha256'][:16]}; build and flash again: make flash BOARD={board.id}"
+        )
+    if info.board_id != board.id:
+        raise DeviceError(
+            f"the firmware was built for {info.board_id}, not for {board.id}; "
+            f"name the right board: BOARD={info.board_id}"
+        )

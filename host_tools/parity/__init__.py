@@ -1,0 +1,1 @@
+"""Outputs, layers, features and kernels of a device against the references."""

@@ -1,0 +1,32 @@
+"""Compare a board's kernels with the reference kernels, on the board itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from host_tools.boards.board import SELFTEST, Board
+from host_tools.errors import DeviceError
+from host_tools.link.target import Target, check_identity, open_device
+from host_tools.report.results import read_manifest
+
+COMMAND = "selftest kernels"
+EQUAL, DIFFERENT = "kernels PASS: ", "kernels FAIL: "
+
+
+def compare_kernels(out_dir: Path, board: Board, target: Target) -> tuple[bool, str]:
+    """Whether every step of the model gave the same bytes, and what the device says about it.
+
+    `out_dir` is build/<name>; `board` is a variant whose firmware holds the reference model. Raises
+    DeviceError when the firmware is another one or silent, UsageError when it refuses.
+    """
+    manifest = read_manifest(board, out_dir)
+    with open_device(target, board, out_dir / board.folder) as device:
+        check_identity(device, manifest, board)
+        lines = device.command(COMMAND)
+    told = lines[-1] if lines else ""
+    if not told.startswith((EQUAL, DIFFERENT)):
+        raise DeviceError(
+            f"board {board.id}: expected '{EQUAL}' or '{DIFFERENT}' from `{COMMAND}`, got {lines}; "
+            f"build and flash again: make flash BOARD={board.id}{SELFTEST}"
+        )
+    return told.startswith(EQUAL), told

@@ -1,0 +1,335 @@
+"""Collect what a run left in build/<name>/ into report.json and report.html.
+
+Nothing is measured or typed in here: every number comes from a file that another step wrote, and a
+part that was not run is missing from the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from host_tools.boards.board import BOARDS, SELFTEST, Board, load_board
+from host_tools.errors import UsageError
+from host_tools.report.results import read_result
+from model import __version__
+from quantize.golden import load_golden
+
+JsonObject = dict[str, Any]
+
+MAIN_BOARD = "qemu_m4"  # whose kernels the generated part of the report describes
+BOARD_FILES = ("size", "parity", "bench", "features")
+EQUAL, DIFFERS, STALE, NOT_RUN = "equal", "differs", "stale", "not run"  # a board's parity
+# A rung's state, besides DIFFERS and NOT_RUN.
+PROVEN, MEASURED, REFERENCE, HARDWARE = (
+    "proven here",
+    "measured here",
+    "reference",
+    "needs hardware",
+)
+
+
+def collect(out_dir: Path) -> JsonObject:
+    """All results in `out_dir`, with each board's parity state, the verdict and the ladder.
+
+    A part whose file does not exist is None. Raises UsageError as write_report does.
+    """
+    content: JsonObject = {
+        "name": out_dir.name,
+        "dataset": _read(out_dir / "dataset.json"),
+        "train": _read(out_dir / "train.json"),
+        "cross_validation": _read(out_dir / "cross_validation.json"),
+        "quantize": _read(out_dir / "quantize.json"),
+        "classical": _read(out_dir / "classical.json"),
+        "anomaly": _read(out_dir / "anomaly.json"),
+        "drift": _read(out_dir / "drift.json"),
+        "drift_study": _read(out_dir / "drift_study.json"),
+        "manifest": _read(load_board(MAIN_BOARD).gen_dir(out_dir) / "manifest.json"),
+        "golden_cases": _golden_cases(out_dir / "golden.npz"),
+        "boards": _boards(out_dir),
+        "searches": [
+            found
+            for path in sorted(out_dir.glob("search/*/search.json"))
+            if (found := _read(path)) is not None
+        ],
+        "generated_from": {
+            "tinyproof": __version__,
+            "matplotlib": version("matplotlib"),
+            "jinja2": version("jinja2"),
+        },
+    }
+    if not any(content[part] for part in ("dataset", "train", "quantize", "manifest", "boards")):
+        raise UsageError(
+            f"{out_dir}: nothing to report: no results of any step; run `make demo` first "
+            "(RECIPE= or MODEL= name what to run)"
+        )
+    try:
+        content["left_out"] = list(_leave_out(content))
+        content["verdict"] = _verdict(content["boards"], make_variable(content))
+        content["ladder"] = _ladder(content)
+    except (KeyError, IndexError, TypeError) as error:
+        raise wrong_shape(out_dir, error) from error
+    return content
+
+
+def _leave_out(content: JsonObject) -> Iterator[str]:
+    """Remove what is of another model or of other settings; yields the names of these parts."""
+    manifest = content["manifest"]
+    for board in content["boards"].values():
+        board["state"] = _parity_state(board["parity"], manifest)
+        if board["features"] and _is_of_another(board["features"], manifest):
+            board["features"] = None
+    for part, key in (
+        ("cross_validation", "settings"),
+        ("drift", "model_sha256"),
+        ("drift_study", "model_sha256"),
+    ):
+        told = content[part]
+        if told and (manifest is None or told[key] != manifest[key]):
+            content[part] = None
+            yield part
+
+
+def make_variable(content: JsonObject) -> str:
+    """What chooses this run in a `make` command."""
+    return f"RECIPE={content['name']}" if content["dataset"] else "MODEL=<file>"
+
+
+def join_words(words: list[str]) -> str:
+    """'a', 'a and b', 'a, b and c'."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def runs_on(result: JsonObject) -> str:
+    """Where a parity or bench result was obtained: an emulator, this computer or a real port."""
+    if result["emulator"] == "native":
+        return "this computer"
+    return str(result["emulator"] or result.get("port") or "real board")
+
+
+def wrong_shape(out_dir: Path, error: Exception) -> UsageError:
+    """What a result file of `out_dir` without an expected number means."""
+    return UsageError(
+        f"{out_dir}: a result file has another shape than this version writes: {error!r}; "
+        f"delete {out_dir} and run `make demo` again"
+    )
+
+
+def _read(path: Path) -> JsonObject | None:
+    try:
+        return read_result(path)
+    except FileNotFoundError:
+        return None
+
+
+def _golden_cases(path: Path) -> int | None:
+    return len(load_golden(path)) if path.exists() else None
+
+
+def _boards(out_dir: Path) -> JsonObject:
+    """Each folder with a board's results; real boards first, this computer last."""
+    found: JsonObject = {}
+    for folder in sorted(path for path in out_dir.glob("*") if path.is_dir()):
+        if folder.name.endswith(SELFTEST):
+            continue
+        results: JsonObject = {name: _read(folder / f"{name}.json") for name in BOARD_FILES}
+        if any(results.values()):
+            known = load_board(folder.name) if folder.name in BOARDS else None
+            results["title"] = known.title if known else None
+            upload = known.upload if known else None
+            results["real"] = upload is not None
+            results["own_link"] = bool(known and known.uart and known.uart.wiring)
+            results["kernels"] = known.kernels if known else None
+            results["chip_kernels"] = upload.kernels if upload else None
+            results["budget"] = _budget(known) if known else {"flash": None, "ram": None}
+            found[folder.name] = results
+    order = sorted(found.items(), key=lambda i: (not i[1]["real"], i[1]["budget"]["flash"] is None))
+    return dict(order)
+
+
+def _budget(board: Board) -> JsonObject:
+    """Bytes of flash (what holds code or constants) and of RAM; None without a limit."""
+    stored = {m.name: m.bytes for m in board.memories if {"code", "constants"} & {*m.holds}}
+    data = [m.bytes for m in board.memories if "data" in m.holds]
+    return {"flash": sum(stored.values()) or None, "ram": sum(data) or None}
+
+
+def _is_of_another(result: JsonObject, manifest: JsonObject | None) -> bool:
+    """Whether a result belongs to another model than the manifest's."""
+    keys = ("model_sha256", "run_id")
+    return manifest is not None and any(result[key] != manifest[key] for key in keys)
+
+
+def _parity_state(parity: JsonObject | None, manifest: JsonObject | None) -> str:
+    if parity is None:
+        return NOT_RUN
+    if _is_of_another(parity, manifest):
+        return STALE
+    whole = parity["cases"] == parity["equal"] > 0 and parity["first_difference"] is None
+    return EQUAL if whole and not parity["selftest"]["failures"] else DIFFERS
+
+
+def _verdict(boards: JsonObject, which: str) -> JsonObject:
+    """One headline, and a sentence for each board that is not simply equal.
+
+    `which` is the variable of the `make` commands in the sentences.
+    """
+    by_state: dict[str, list[str]] = {EQUAL: [], DIFFERS: [], STALE: [], NOT_RUN: []}
+    for name, board in boards.items():
+        by_state[board["state"]].append(name)
+    details = [line for name in by_state[DIFFERS] for line in _failures(name, boards[name])]
+    if by_state[DIFFERS]:
+        state = DIFFERS
+        headline = f"Not equal on {join_words(by_state[DIFFERS])}"
+        if by_state[EQUAL]:
+            details.append(f"Every output byte is equal on {join_words(by_state[EQUAL])}.")
+    elif by_state[EQUAL]:
+        state, headline = EQUAL, f"Every output byte is equal on {join_words(by_state[EQUAL])}"
+        details.append(_scope({name: boards[name]["parity"] for name in by_state[EQUAL]}))
+    else:
+        state, headline = NOT_RUN, "Parity has not been checked on any board"
+        details.append(f"Run `make parity {which} BOARD=<board>`.")
+    for name in by_state[STALE]:
+        details.append(
+            f"{name}: its result belongs to another model and does not count; run "
+            f"`make parity {which} BOARD={name}` again."
+        )
+    if state != NOT_RUN:
+        details += [
+            f"{name}: parity has not been run: `make parity {which} BOARD={name}`."
+            for name in by_state[NOT_RUN]
+        ]
+    places = {n: b["features"]["first_difference"] for n, b in boards.items() if b["features"]}
+    broken = {name: place for name, place in places.items() if place}
+    for name, place in broken.items():
+        details.insert(0, f"{name}: features differ first in {place['where']}, {place['stage']}.")
+    if broken:
+        state, headline = DIFFERS, f"The front end differs on {join_words(list(broken))}"
+    return {"state": state, "headline": headline, "details": details}
+
+
+def _failures(name: str, board: JsonObject) -> list[str]:
+    parity, lines = board["parity"], []
+    if difference := parity["first_difference"]:
+        lines.append(
+            f"{name} on {runs_on(parity)}: {parity['equal']:,} of {parity['cases']:,} cases equal; "
+            f"first difference in case {difference['case']}, output tensor {difference['tensor']}, "
+            f"index {difference['index']}: expected {difference['expected']}, "
+            f"got {difference['got']}."
+        )
+    elif parity["cases"] != parity["equal"] or not parity["cases"]:
+        lines.append(f"{name}: {parity['equal']:,} of {parity['cases']:,} cases equal.")
+    if failures := parity["selftest"]["failures"]:
+        lines.append(
+            f"{name}: the firmware's own self-test fails in {failures} of "
+            f"{parity['selftest']['cases']} cases."
+        )
+    return lines
+
+
+def _scope(parities: JsonObject) -> str:
+    """What the equality covers: cases, reference and where it was obtained."""
+    references = join_words(sorted({p["reference"] for p in parities.values()}))
+    total = sum(p["cases"] for p in parities.values())
+    targets = {name: _target(parity) for name, parity in parities.items()}
+    real = [name for name, target in targets.items() if target == "port"]
+    places = [f"on the real {join_words(real)}"] if real else []
+    places += ["in emulation"] if "emulator" in targets.values() else []
+    places += ["on this computer"] if "native" in targets.values() else []
+    connected = "" if real else "; no real board was connected"
+    return f"{total:,} inferences compared with {references}, {join_words(places)}{connected}."
+
+
+def _ladder(content: JsonObject) -> list[JsonObject]:
+    """The seven rungs: what was compared with what, and the evidence that this run left."""
+    targets: dict[str, JsonObject] = {"native": {}, "emulator": {}, "port": {}}
+    for name, board in content["boards"].items():
+        if board["parity"]:
+            targets[_target(board["parity"])][name] = board
+    which = make_variable(content)
+    rungs = [
+        ("float Keras model", *_float_evidence(content["train"])),
+        ("int8 .tflite against the trained graph", *_fidelity_evidence(content["quantize"])),
+        ("TFLite Micro interpreter, the reference of record", *_golden_evidence(content)),
+        ("integer reference in Python, equal to 3", *_reference_evidence(content["manifest"])),
+        (
+            "C kernels on this computer, equal to 3",
+            *_board_evidence(
+                targets["native"],
+                (NOT_RUN, f"`make parity {which} BOARD=native`"),
+            ),
+        ),
+        (
+            "the firmware in emulators, equal to 3",
+            *_board_evidence(
+                targets["emulator"],
+                (NOT_RUN, f"`make parity {which} BOARD=nano33`"),
+            ),
+        ),
+        (
+            "the firmware on the real board, equal to 3",
+            *_board_evidence(
+                targets["port"],
+                (HARDWARE, f"`make parity {which} BOARD=nano33 PORT=<port>`"),
+            ),
+        ),
+    ]
+    return [
+        {"rung": number, "title": title, "state": state, "evidence": evidence}
+        for number, (title, state, evidence) in enumerate(rungs, 1)
+    ]
+
+
+def _target(parity: JsonObject) -> str:
+    """'port' (a real board), 'native' (this computer) or 'emulator'."""
+    if parity["emulator"] is None:
+        return "port"
+    return "native" if parity["emulator"] == "native" else "emulator"
+
+
+def _float_evidence(train: JsonObject | None) -> tuple[str, list[str]]:
+    if train is None:
+        return NOT_RUN, ["no training in this run"]
+    score = train["metrics"]["test"]["balanced_accuracy"]
+    return MEASURED, [f"balanced accuracy {score * 100:.1f} % on the test split"]
+
+
+def _fidelity_evidence(quantised: JsonObject | None) -> tuple[str, list[str]]:
+    if quantised is None or not (fidelity := quantised.get("fidelity")):
+        return NOT_RUN, ["no trained graph to compare with in this run"]
+    return MEASURED, [
+        f"{fidelity['equal_share'] * 100:.2f} % of the outputs equal, at most "
+        f"{fidelity['max_lsb']} LSB apart, in {fidelity['windows']:,} windows"
+    ]
+
+
+def _golden_evidence(content: JsonObject) -> tuple[str, list[str]]:
+    if not content["golden_cases"]:
+        return NOT_RUN, ["no golden cases in this run"]
+    return REFERENCE, [f"{content['golden_cases']:,} golden cases, every output byte kept"]
+
+
+def _reference_evidence(manifest: JsonObject | None) -> tuple[str, list[str]]:
+    if manifest is None:
+        return NOT_RUN, ["the model has not been compiled: `make emit`"]
+    checked = manifest["reference"]
+    return PROVEN, [f"{checked['equal']:,} of {checked['cases']:,} golden cases equal"]
+
+
+def _board_evidence(boards: JsonObject, hint: tuple[str, str]) -> tuple[str, list[str]]:
+    evidence = []
+    for name, board in boards.items():
+        parity = board["parity"]
+        old = "; of another model, does not count" if board["state"] == STALE else ""
+        evidence.append(
+            f"{name} ({runs_on(parity)}): {parity['equal']:,} of {parity['cases']:,} cases equal"
+            + old
+        )
+    states = {board["state"] for board in boards.values()}
+    if DIFFERS in states:
+        return DIFFERS, evidence
+    if EQUAL in states:
+        return PROVEN, evidence
+    return hint[0], [*evidence, hint[1]]

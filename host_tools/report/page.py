@@ -1,0 +1,427 @@
+"""Turn what host_tools.report.collect collected into one HTML page that needs no other file."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from host_tools.report import plots
+from host_tools.report.collect import EQUAL, MAIN_BOARD, STALE, make_variable, runs_on
+from host_tools.report.plots import ACCENT, MUTED, SECOND, Bar, Panel, Plot
+from model.page import STYLE, environment
+
+JsonObject = dict[str, Any]
+
+TEMPLATES = Path(__file__).parent / "templates"
+MAX_CLASSES = 20  # a larger confusion matrix is told as its most frequent mistakes
+MISTAKES = 12
+NO_VALUE = "–"
+NBSP = "\u00a0"  # keeps a number and its unit on one line
+
+
+def render(content: JsonObject) -> str:
+    """The page. Everything that is text is escaped; only our own plots are markup."""
+    templates = environment(TEMPLATES)
+    templates.filters["bytes"] = format_bytes
+    templates.filters["percent"] = format_percent
+    templates.filters["count"] = format_count
+    templates.filters["code"] = code_parts
+    templates.filters["network"] = network_text
+    page = templates.get_template("report.html.jinja").render(
+        **content,
+        title=page_title(content),
+        labels=_labels(content),
+        tiles=list(_tiles(content)),
+        missing=list(_missing(content)),
+        score_rows=score_rows(content),
+        confusions=_confusions(content),
+        anomaly_table=_anomaly_table(content),
+        memory=[_memory(name, b) for name, b in content["boards"].items() if b["size"]],
+        layer_table=_layer_table(content),
+        settings=list(_flatten("", (content["manifest"] or {}).get("settings", {}))),
+        plots=_plots(content),
+        runs_on=runs_on,
+        main_board=MAIN_BOARD,
+    )
+    return _with_contents(page)
+
+
+def _with_contents(page: str) -> str:
+    """Number the page's sections and list them, as links, where it has <nav></nav>."""
+    titles = re.findall(r"<h2>(.*?)</h2>", page)
+    links = [f'<a href="#s{i}">{title}</a>' for i, title in enumerate(titles)]
+    numbers = itertools.count()
+    page = re.sub(r"<h2>", lambda _: f'<h2 id="s{next(numbers)}">', page)
+    return page.replace("<nav></nav>", f"<nav>{''.join(links)}</nav>", 1)
+
+
+def plot_files(content: JsonObject) -> dict[str, str]:
+    """The page's plots as SVG files by name, with the colours of the page's light theme."""
+    root = re.search(r":root\s*\{[^}]*\}", STYLE.read_text("utf-8"))
+    style = f"<style>{root[0] if root else ''}</style>"
+    files = {}
+    for name, plot in _plots(content).items():
+        opening, rest = str(plot.svg).split(">", 1)
+        attributes = f"xmlns='http://www.w3.org/2000/svg' width='{plot.width}'"
+        files[name] = f"{opening.replace('<svg', f'<svg {attributes}', 1)}>{style}{rest}"
+    return files
+
+
+def format_bytes(value: int | None) -> str:
+    """Bytes up to 9,999, then KiB, then MiB."""
+    if value is None:
+        return NO_VALUE
+    if value < 10_000:
+        return f"{value:,}{NBSP}B"
+    if value < 10 * 2**20:
+        return f"{value / 1024:,.1f}{NBSP}KiB"
+    return f"{value / 2**20:,.1f}{NBSP}MiB"
+
+
+def format_count(value: int | None) -> str:
+    """1234567 -> '1,234,567'."""
+    return NO_VALUE if value is None else f"{int(value):,}"
+
+
+def format_percent(value: float | None, digits: int = 1) -> str:
+    """0.9637 -> '96.4 %'."""
+    return NO_VALUE if value is None else f"{value * 100:.{digits}f}{NBSP}%"
+
+
+def code_parts(text: str) -> list[tuple[bool, str]]:
+    """Split at backquotes: (is code, text) pairs."""
+    return [(i % 2 == 1, part) for i, part in enumerate(text.split("`")) if part]
+
+
+def page_title(content: JsonObject) -> str:
+    """The recipe's title, or the name of the model."""
+    return str((content["dataset"] or {}).get("title") or content["name"])
+
+
+def score_rows(content: JsonObject) -> list[JsonObject]:
+    """Float, int8, every device and the baselines, all on the test split."""
+    train, quantised = content["train"], content["quantize"]
+    rows: list[JsonObject] = []
+
+    def add(kind: str, name: str, metrics: JsonObject | None, **more: Any) -> None:
+        rows.append({"kind": kind, "name": name, "test": metrics, "val": None, "note": ""} | more)
+
+    if train:
+        metrics = train["metrics"]
+        add("model", "float", metrics["test"], val=metrics["val"])
+    for key, title in (("ptq", "int8 PTQ"), ("qat", "int8 QAT")):
+        candidate = (quantised or {"candidates": {}})["candidates"].get(key)
+        if quantised and candidate:
+            note = "chosen" if quantised["chosen"] == key else ""
+            add("model", title, candidate["test"], val=candidate["val"], note=note)
+    for name, board in content["boards"].items():
+        parity = board["parity"]
+        answers = parity["accuracy"] if parity and board["state"] != STALE else None
+        if answers and answers["cases"]:
+            correct, cases = answers["correct"], answers["cases"]
+            note = f"{correct:,} of {cases:,} windows right, on {runs_on(parity)}"
+            add("device", name, parity["metrics"], note=note, accuracy=correct / cases)
+    baselines = train["baselines"] if train else {}
+    for name in sorted(baselines, key=lambda name: -baselines[name]["balanced_accuracy"]):
+        add("baseline", name, baselines[name])
+    return rows
+
+
+def _labels(content: JsonObject) -> list[str]:
+    manifest, dataset = content["manifest"] or {}, content["dataset"] or {}
+    return [str(label) for label in manifest.get("labels") or dataset.get("labels") or []]
+
+
+def _tiles(content: JsonObject) -> Iterator[tuple[str, str, str]]:
+    """(value, what it is, detail) of the few numbers to see first."""
+    rows = [row for row in score_rows(content) if row["kind"] == "model" and row["test"]]
+    chosen = next((row for row in rows if row["note"]), None)
+    reference = next((row for row in rows if row["name"] == "float"), None)
+    if chosen:
+        detail = f"float {format_percent(_balanced(reference))}" if reference else ""
+        yield format_percent(_balanced(chosen)), "balanced accuracy, int8", detail
+    equal = [b["parity"] for b in content["boards"].values() if b["state"] == EQUAL]
+    if equal:
+        cases = sum(parity["cases"] for parity in equal)
+        yield (
+            f"{cases:,}",
+            "inferences equal in every byte",
+            f"{len(equal)} target{'s' if len(equal) > 1 else ''}",
+        )
+    if manifest := content["manifest"]:
+        yield format_bytes(manifest["weight_bytes"]), "weights", f"{manifest['macs']:,} MACs"
+        bound = format_bytes(manifest["arena_lower_bound"])
+        yield format_bytes(manifest["arena_bytes"]), "arena", f"lower bound {bound}"
+
+
+def _balanced(row: JsonObject | None) -> float | None:
+    return row["test"]["balanced_accuracy"] if row and row["test"] else None
+
+
+def _missing(content: JsonObject) -> Iterator[str]:
+    """A sentence for every part that this report has no results of, with what to type for it."""
+    which = make_variable(content)
+    elsewhere = content["manifest"] is not None and not content["manifest"]["settings"]
+    if elsewhere and not content["dataset"]:
+        yield "The model was made elsewhere: no data, training or quantisation to report."
+    else:
+        for part, text, target in (
+            ("dataset", "The data have not been checked", "check"),
+            ("train", "No training is recorded", "train"),
+            ("quantize", "No quantisation is recorded", "quantise"),
+        ):
+            if not content[part]:
+                yield f"{text}: `make {target} RECIPE={content['name']}`"
+    if content["train"]:
+        yield from _optional(content, which)
+    if not content["manifest"]:
+        yield f"No C code has been generated yet: `make emit {which}`"
+    if not content["boards"]:
+        yield f"No board has been built or run yet: `make parity {which} BOARD=nano33`"
+    for name, board in content["boards"].items():
+        for part, text, target in (
+            ("size", "sizes", "build"),
+            ("parity", "parity", "parity"),
+            ("bench", "layer counts", "bench"),
+        ):
+            if not board[part]:
+                yield f"{name}: without {text}: `make {target} {which} BOARD={name}`"
+        if board["real"] and board["parity"] and board["parity"]["emulator"]:
+            link = "<serial adapter>" if board["own_link"] else "<port>"
+            more = f" LINK_PORT={link}" if board["own_link"] else ""
+            yield (
+                f"{name} has run in an emulator only. With the board plugged in: "
+                f"`make flash {which} BOARD={name} PORT=<port>{more}`, then "
+                f"`make parity {which} BOARD={name} PORT={link}`"
+            )
+
+
+def _optional(content: JsonObject, which: str) -> Iterator[str]:
+    """What a recipe's run need not have, but may want."""
+    old = content["left_out"]
+    of_another = " of these settings" if "cross_validation" in old else ""
+    if not content["cross_validation"]:
+        yield f"Cross-validation{of_another} has not been run: `make train {which} CV=5`"
+    if not content["classical"] and not content["anomaly"]:
+        yield f"No smaller kind of model has been tried: `make classical {which}`"
+    if not content["drift"]:
+        of_another = " for this model" if "drift" in old else ""
+        yield f"Drift has not been looked for{of_another}: `make drift {which} BOARD={MAIN_BOARD}`"
+
+
+def _confusions(content: JsonObject) -> list[JsonObject]:
+    """Float beside int8: the int8 of a device that ran every test case, else the chosen model's."""
+    labels = _labels(content)
+    chosen: list[tuple[str, JsonObject]] = []
+    if content["train"]:
+        chosen.append(("float", content["train"]["metrics"]["test"]))
+    if device := _int8_metrics(content):
+        chosen.append(device)
+    return [
+        {
+            "title": title,
+            "matrix": metrics["confusion"] if len(labels) <= MAX_CLASSES else None,
+            "mistakes": _mistakes(metrics["confusion"], labels),
+        }
+        for title, metrics in chosen
+        if len(labels) == len(metrics["confusion"])
+    ]
+
+
+def _anomaly_table(content: JsonObject) -> JsonObject | None:
+    """How often each label gives an alarm: the network on a device or int8, float, baselines."""
+    found, int8 = content["anomaly"], _int8_metrics(content)
+    if found is None or int8 is None or content["train"] is None or content["dataset"] is None:
+        return None
+    counts = content["dataset"]["splits"]["test"]["per_class"]
+    detectors = [int8, ("float", content["train"]["metrics"]["test"])]
+    detectors += sorted(content["train"]["baselines"].items(), key=lambda item: -item[1]["auc"])
+    judge = found["judge"]
+    normal = judge["labels"][judge["normal"]]
+    return {
+        "detectors": detectors,
+        "int8": int8[1],
+        "quantile": content["manifest"]["settings"]["anomaly"]["quantile"]
+        if content["manifest"]
+        else None,
+        "labels": [
+            {
+                "name": label,
+                "windows": counts[index],
+                "auc": int8[1]["auc_by_label"].get(label),
+                "alarms": [
+                    m["false_alarm_rate"] if label == normal else m["detection"][label]
+                    for _, m in detectors
+                ],
+            }
+            for index, label in enumerate(judge["labels"])
+            if counts[index]
+        ],
+    }
+
+
+def _int8_metrics(content: JsonObject) -> tuple[str, JsonObject] | None:
+    for row in score_rows(content):
+        if row["kind"] == "device" and row["test"]:
+            return f"int8 on {row['name']}", row["test"]
+    for row in score_rows(content):
+        if row["kind"] == "model" and row["note"]:
+            return row["name"], row["test"]
+    return None
+
+
+def _mistakes(confusion: list[list[int]], labels: list[str]) -> list[tuple[str, str, int]]:
+    pairs = [
+        (labels[t], labels[p], n)
+        for t, row in enumerate(confusion)
+        for p, n in enumerate(row)
+        if n and t != p
+    ]
+    return sorted(pairs, key=lambda pair: -pair[2])[:MISTAKES]
+
+
+def _memory(name: str, board: JsonObject) -> JsonObject:
+    """One board's flash and RAM: parts that add up, and the budget."""
+    size, bench, budget = board["size"], board["bench"], board["budget"]
+    variables = size["ram_bytes"] - size["arena_bytes"]
+    parts = {
+        "flash": [
+            ("code", size["code_bytes"]),
+            ("weights", size["weight_bytes"]),
+            ("golden cases", size["golden_bytes"]),
+        ],
+        "RAM": [
+            ("arena", size["arena_bytes"]),
+            ("other variables", variables),
+            ("stack reserved", size["stack_bytes"]),
+        ],
+    }
+    bars = []
+    for kind, pieces in parts.items():
+        used, limit = sum(n for _, n in pieces), budget[kind.lower()]
+        scale = max(limit or used, used, 1)
+        bars.append(
+            {
+                "kind": kind,
+                "used": used,
+                "budget": limit,
+                "share": used / limit if limit else None,
+                "parts": [(text, n, n / scale) for text, n in pieces],
+            }
+        )
+    return {"name": name, "bars": bars, "size": size, "bench": bench, "budget": budget}
+
+
+def _layer_table(content: JsonObject) -> JsonObject | None:
+    """Counts of every step, one column a board; boards whose steps differ are left out."""
+    benches = [
+        (name, board["bench"])
+        for name, board in content["boards"].items()
+        if board["bench"] and board["bench"]["per_layer"]
+    ]
+    if not benches:
+        return None
+    steps = benches[0][1]["per_layer"]
+    operators = [layer["operator"] for layer in steps]
+    benches = [b for b in benches if [s["operator"] for s in b[1]["per_layer"]] == operators]
+    return {
+        "names": [f"{layer['operator']} {layer['op']}" for layer in steps],
+        "macs": [layer["macs"] for layer in steps],
+        "boards": [
+            {
+                "name": name,
+                "unit": bench["unit"],
+                "total": bench["counts"],
+                "counts": [layer["counts"] for layer in bench["per_layer"]],
+            }
+            for name, bench in benches
+        ],
+    }
+
+
+def network_text(candidate: JsonObject) -> str:
+    """A search's network in a few words: filters x kernel / stride of each layer."""
+    network, compression = candidate["settings"]["network"], candidate["settings"]["compression"]
+    segments = network["segments"]
+    layers = zip(network["filters"], network["kernels"], network["strides"], strict=True)
+    text = " ".join(f"{f}×{k}/{s}" for f, k, s in layers)
+    kind = "separable, " if network["kind"] == "depthwise_separable" else ""
+    extra = ""
+    if compression:
+        extra += f", {compression['sparsity']:.0%} zeros" if compression["sparsity"] else ""
+        extra += f", {compression['clusters']} values" if compression["clusters"] else ""
+    parts = f"{segments} segment{'s' if segments != 1 else ''}"
+    return f"{kind}pool {network['input_pool']}, {text}, {parts}{extra}"
+
+
+def _plots(content: JsonObject) -> dict[str, Plot]:
+    """What can be drawn of this run."""
+    drawn: dict[str, Plot] = {}
+    bars = [
+        Bar(
+            name=row["name"] + (" (chosen)" if row["note"] == "chosen" else ""),
+            share=row["test"]["balanced_accuracy"],
+            colour=MUTED
+            if row["kind"] == "baseline"
+            else SECOND
+            if row["name"] == "float"
+            else ACCENT,
+        )
+        for row in score_rows(content)
+        if row["test"]
+    ]
+    if bars:
+        drawn["scores"] = plots.scores(bars)
+    labels, int8 = _labels(content), _int8_metrics(content)
+    if content["train"] and labels:
+        first = content["train"]["metrics"]["test"]["recall"]
+        if len(first) == len(labels):
+            drawn["recall"] = plots.recall(labels, first, int8[1]["recall"] if int8 else None)
+        history = content["train"]["history"]
+        if history["step"]:
+            drawn["training"] = plots.training(
+                history["step"], history["loss"], history["val_balanced_accuracy"]
+            )
+    if found := content["anomaly"]:
+        drawn["anomaly"] = plots.anomaly(found)
+    if table := _layer_table(content):
+        panels = [
+            Panel(
+                title=board["name"],
+                unit=f"{plots.compact(board['total'])} {board['unit']}",
+                counts=tuple(board["counts"]),
+            )
+            for board in table["boards"]
+        ]
+        drawn["layers"] = plots.layers(table["names"], panels)
+    for search in content["searches"]:
+        if any(trial["val"] is not None for trial in search["trials"]):
+            drawn[f"search {search['board']}"] = plots.search(search)
+    manifest = content["manifest"]
+    if manifest and manifest["arena"]:
+        drawn["arena"] = _arena_plot(manifest)
+    return drawn
+
+
+def _arena_plot(manifest: JsonObject) -> Plot:
+    makers = {op["output"]["tensor"]: op["op"] for op in manifest["operators"]}
+    plan = [
+        a | {"label": next((makers[t] for t in a["tensors"] if t in makers), "input")}
+        for a in manifest["arena"]
+    ]
+    steps = [f"{op['index']} {op['op']}" for op in manifest["operators"]]
+    return plots.arena(steps, plan, manifest["arena_lower_bound"])
+
+
+def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Nested settings as ('section.key', 'value') pairs."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flatten(f"{prefix}.{key}" if prefix else str(key), inner)
+    elif isinstance(value, list):
+        yield prefix, ", ".join(str(item) for item in value)
+    else:
+        yield prefix, str(value)

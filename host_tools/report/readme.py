@@ -1,0 +1,242 @@
+"""Put the numbers of a finished run into README.md between its marks, and draw its picture."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from host_tools.bench.history import Entry, load_history
+from host_tools.errors import UsageError
+from host_tools.report.collect import MAIN_BOARD, collect, wrong_shape
+from host_tools.report.summary import WIDTH, show_summary
+from model.files import write_json, write_text
+from model.paths import ROOT
+from quantize.ops import OPS
+from quantize.tflite.variables import FOLDED
+
+RESULTS = ROOT / "docs" / "results.json"
+PICTURE = ROOT / "docs" / "demo.svg"
+README = ROOT / "README.md"
+NUMBERS = ("<!-- numbers: begin (make readme) -->", "<!-- numbers: end -->")
+BENCHMARKS = ("<!-- benchmarks: begin (make readme) -->", "<!-- benchmarks: end -->")
+RECIPES = ROOT / "docs" / "recipes.json"
+MAIN_RECIPE = "motion"  # whose run README shows in full
+RECIPE_ROWS = ("<!-- recipes: begin (make readme) -->", "<!-- recipes: end -->")
+OPERATORS = ("<!-- operators: begin (make readme) -->", "<!-- operators: end -->")
+TFLM_OPERATORS = ROOT / "tests" / "vectors" / "tflm_operators.json"
+
+
+def update_readme(out_dir: Path) -> Path:
+    """Put a run into README's table of recipes and docs/recipes.json.
+
+    The main recipe's run is shown in full as well: docs/results.json, docs/demo.svg, README.
+    Raises UsageError, before anything is written, as write_report does.
+    """
+    content = collect(out_dir)
+    try:
+        row = recipe_row(content)
+        full = results(content) if row and out_dir.name == MAIN_RECIPE else None
+    except (KeyError, IndexError, TypeError) as error:
+        raise wrong_shape(out_dir, error) from error
+    if row is None:
+        raise UsageError(
+            f"{out_dir}: nothing to quote: no training, quantisation or {MAIN_BOARD}'s parity and "
+            f"benchmark; run `make demo RECIPE={out_dir.name}`"
+        )
+    write_json(RECIPES, stored_recipes() | {out_dir.name: row})
+    if full:
+        _show_in_full(out_dir, full)
+    write_text(README, with_numbers(README.read_text("utf-8"), stored_results()))
+    return README
+
+
+def _show_in_full(out_dir: Path, numbers: dict[str, Any]) -> None:
+    write_json(RESULTS, numbers)
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), highlight=False)
+    console.print("$ make demo")
+    show_summary(console, out_dir)
+    write_text(PICTURE, console.export_svg(title="make demo"))
+
+
+def recipe_row(content: dict[str, Any]) -> dict[str, Any] | None:
+    """The numbers of one recipe; None when a stage or the main board has not been run."""
+    train, quantised = content["train"], content["quantize"]
+    board = content["boards"].get(MAIN_BOARD, {})
+    if not (train and quantised and board.get("parity") and board.get("bench")):
+        return None
+    chosen = quantised["candidates"][quantised["chosen"]]["test"]
+    return {
+        "title": content["dataset"]["title"],
+        "front_end": content["manifest"]["features"]["kind"],
+        "float": train["metrics"]["test"]["balanced_accuracy"],
+        "int8": chosen["balanced_accuracy"],
+        "auc": chosen.get("auc"),
+        "macs": content["manifest"]["macs"],
+        "weight_bytes": board["size"]["weight_bytes"],
+        "instructions": board["bench"]["counts"],
+        "equal": board["parity"]["equal"],
+        "cases": board["parity"]["cases"],
+    }
+
+
+def _recipes() -> str:
+    rows = [
+        "| recipe | front end | float | int8 | MACs | constants B | instructions | cases equal |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name, r in sorted(stored_recipes().items()):
+        auc = f", AUC {r['auc']:.3f}" if r["auc"] is not None else ""
+        rows.append(
+            f"| `{name}`: {r['title']} | {r['front_end']} | {r['float']:.1%} | "
+            f"{r['int8']:.1%}{auc} | {r['macs']:,} | {r['weight_bytes']:,} | "
+            f"{r['instructions']:,} | {r['equal']:,} of {r['cases']:,} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def stored_recipes() -> dict[str, Any]:
+    """The rows that `make readme` recorded, by recipe."""
+    loaded: dict[str, Any] = json.loads(RECIPES.read_text("utf-8")) if RECIPES.exists() else {}
+    return loaded
+
+
+def results(content: dict[str, Any]) -> dict[str, Any]:
+    """The few numbers of a report that documents quote."""
+    folds = content["cross_validation"]
+    quantised, manifest = content["quantize"], content["manifest"]
+    return {
+        "name": content["name"],
+        "float": content["train"]["metrics"]["test"]["balanced_accuracy"],
+        "baselines": {
+            name: m["balanced_accuracy"] for name, m in content["train"]["baselines"].items()
+        },
+        "int8": {
+            name: c["test"]["balanced_accuracy"] for name, c in quantised["candidates"].items()
+        },
+        "chosen": quantised["chosen"],
+        "fidelity": {k: quantised["fidelity"][k] for k in ("equal_share", "max_lsb", "mean_lsb")},
+        "cross_validation": folds
+        and {
+            "folds": len({tuple(f["test_groups"]) for f in folds["folds"]}),
+            "seeds": len({f["seed"] for f in folds["folds"]}),
+            "mean": folds["mean_balanced_accuracy"],
+            "std": folds["std"],
+            "random_forest": folds["mean_random_forest"],
+        },
+        "macs": manifest["macs"],
+        "weight_bytes": manifest["weight_bytes"],
+        "arena_bytes": manifest["arena_bytes"],
+        "tflm_arena_bytes": manifest["tflm_arena_bytes"],
+        "boards": {
+            name: {
+                "emulator": board["parity"]["emulator"],
+                "cases": board["parity"]["cases"],
+                "equal": board["parity"]["equal"],
+                "counts": board["bench"]["counts"],
+                "unit": board["bench"]["unit"],
+                **{k: board["size"][k] for k in ("code_bytes", "flash_bytes", "ram_bytes")},
+                "stack_bytes": board["bench"]["stack_bytes"],
+            }
+            for name, board in content["boards"].items()
+            if board["parity"] and board["bench"]
+        },
+    }
+
+
+def with_numbers(text: str, numbers: dict[str, Any]) -> str:
+    """README's text with the parts between the marks made anew."""
+    for marks, body in (
+        (NUMBERS, _section(numbers)),
+        (RECIPE_ROWS, _recipes()),
+        (OPERATORS, _operators()),
+        (BENCHMARKS, _benchmarks()),
+    ):
+        text = _fill(text, marks, body)
+    return text
+
+
+def _fill(text: str, marks: tuple[str, str], body: str) -> str:
+    begin, end = marks
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise UsageError(f"{README}: expected the lines {begin!r} and {end!r} once each")
+    before, rest = text.split(begin)
+    return before + begin + "\n" + body + end + rest.split(end)[1]
+
+
+def _benchmarks() -> str:
+    """The last recorded benchmark of every model and board."""
+    newest: dict[tuple[str, str], Entry] = {}
+    for record in load_history():
+        newest |= {(entry.model, entry.board): entry for entry in record.entries}
+    rows = [
+        "| model | board | instructions | code B | constants B | arena B |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for (model, board), entry in sorted(newest.items()):
+        rows.append(
+            f"| {model} | {board} | {entry.instructions:,} | {entry.code_bytes:,} | "
+            f"{entry.weight_bytes:,} | {entry.arena_bytes:,} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def _operators() -> str:
+    """Which of TFLite Micro's operators we compile, and which we refuse."""
+    theirs = set(json.loads(TFLM_OPERATORS.read_text("utf-8"))["operators"])
+    known = {*OPS, *FOLDED}
+    ours, refused = sorted(known & theirs), sorted(theirs - known)
+    return (
+        f"TFLite Micro's interpreter knows {len(theirs)} builtin operators. "
+        f"{len(ours)} of them compile here: {', '.join(ours)}.\n\n"
+        f"Refused by name, index and version before anything is built: {', '.join(refused)}.\n"
+    )
+
+
+def stored_results() -> dict[str, Any]:
+    """What the last `make readme` recorded."""
+    loaded: dict[str, Any] = json.loads(RESULTS.read_text("utf-8"))
+    return loaded
+
+
+def _section(n: dict[str, Any]) -> str:
+    rows = [
+        "| classifier, balanced accuracy on the held-out subjects | |",
+        "|---|--:|",
+        f"| network, float | {n['float']:.1%} |",
+        *(
+            f"| network, int8 {name}{' (chosen)' if name == n['chosen'] else ''} | {score:.1%} |"
+            for name, score in n["int8"].items()
+        ),
+        *(f"| {name} | {score:.1%} |" for name, score in n["baselines"].items()),
+        "",
+        f"The network has {n['macs']:,} MACs, {n['weight_bytes']:,} bytes of constants and an "
+        f"arena of {n['arena_bytes']:,} bytes (the TFLite Micro interpreter uses "
+        f"{n['tflm_arena_bytes']:,}). {n['fidelity']['equal_share']:.1%} of the outputs of the "
+        "quantisation-aware export equal those of the graph that was trained; the largest "
+        f"difference is {n['fidelity']['max_lsb']} LSB.",
+    ]
+    if folds := n["cross_validation"]:
+        rows += [
+            "",
+            f"Cross-validation by subject (`make train CV={folds['folds']}`): {folds['folds']} "
+            f"folds with {folds['seeds']} seeds each, mean balanced accuracy "
+            f"{folds['mean']:.1%}, standard deviation {folds['std']:.1%}; a random forest in the "
+            "same folds reaches "
+            f"{folds['random_forest']:.1%}.",
+        ]
+    rows += [
+        "",
+        "| board | runs on | cases equal | an inference | code B | flash B | RAM B | stack B |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name, b in sorted(n["boards"].items()):
+        rows.append(
+            f"| {name} | {b['emulator'] or 'board'} | {b['equal']} of {b['cases']} | "
+            f"{b['counts']:,} {b['unit']} | {b['code_bytes']:,} | {b['flash_bytes']:,} | "
+            f"{b['ram_bytes']:,} | {b['stack_bytes'] or '-'} |"
+        )
+    return "\n".join(rows) + "\n"

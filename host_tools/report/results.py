@@ -1,0 +1,54 @@
+"""Read the files of results that other steps wrote into build/<name>/."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NoReturn
+
+from host_tools.boards.board import Board
+from host_tools.errors import UsageError
+
+JsonObject = dict[str, Any]
+
+# What steps that run firmware ask of its manifest, and of what the build wrote.
+MANIFEST_KEYS = ("name", "model_sha256", "run_id", "settings", "macs", "footprint", "operators")
+SIZE_KEYS = ("code_bytes", "weight_bytes", "flash_bytes", "ram_bytes")
+
+
+def read_result(path: Path, *keys: str) -> JsonObject:
+    """The JSON object of `path`, which has `keys`.
+
+    Raises FileNotFoundError when its step has not been run, and UsageError for a file that is
+    damaged or of another shape.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"), parse_constant=_refuse_constant)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{path}: not a readable JSON file: {error}; delete it and run the step that writes it"
+        ) from error
+    if not isinstance(content, dict):
+        raise UsageError(
+            f"{path}: expected a JSON object, got a {type(content).__name__}; delete it and run "
+            "the step that writes it"
+        )
+    if absent := [key for key in keys if key not in content]:
+        raise UsageError(
+            f"{path}: has no {', '.join(absent)}; delete it and run the step that writes it"
+        )
+    return content
+
+
+def read_manifest(board: Board, out_dir: Path) -> JsonObject:
+    """manifest.json of the model that was generated for the board's kernels.
+
+    Raises FileNotFoundError or UsageError as read_result does.
+    """
+    return read_result(board.gen_dir(out_dir) / "manifest.json", *MANIFEST_KEYS)
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"the number {text} is not JSON")

@@ -1,0 +1,125 @@
+"""The closing table of a run, on the terminal."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from host_tools.report.collect import DIFFERS, EQUAL, collect, runs_on
+
+JsonObject = dict[str, Any]
+
+WIDTH = 100
+STYLES = {EQUAL: "bold green", DIFFERS: "bold red"}
+COLUMNS = ("board", "runs on", "equal", "right", "inference", "flash", "RAM", "arena", "stack")
+
+
+def print_summary(out_dir: Path, stream: IO[str] | None = None) -> None:
+    """Print verdict, one row a board, the accuracies and where the report is.
+
+    `stream` is standard output unless given; without a terminal the text is plain. Sizes are KiB
+    used of KiB there are. Raises UsageError as host_tools.report.collect.collect does.
+    """
+    console = Console(file=stream or sys.stdout, highlight=False, soft_wrap=False)
+    console.width = min(WIDTH, console.width) if console.is_terminal else WIDTH
+    show_summary(console, out_dir)
+
+
+def show_summary(console: Console, out_dir: Path) -> None:
+    """As print_summary, on any console."""
+    content = collect(out_dir)
+    verdict = content["verdict"]
+    console.print()
+    console.print(Text(verdict["headline"], style=STYLES.get(verdict["state"], "bold")))
+    for line in verdict["details"]:
+        console.print(Text(line))
+    if content["boards"]:
+        console.print(_table(content["boards"], console.width))
+        console.print(Text(_counted(content["boards"])))
+    if accuracies := _accuracies(content):
+        console.print(Text(accuracies))
+    if (out_dir / "report.html").exists():
+        console.print(Text(f"Report: {out_dir / 'report.html'}"), soft_wrap=True)
+
+
+def _table(boards: JsonObject, width: int) -> Table:
+    """One row a board; a narrow terminal does without the column of emulators."""
+    shown = [column for column in COLUMNS if width >= WIDTH or column != "runs on"]
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in shown:
+        left = column in {"board", "runs on"}
+        table.add_column(
+            column, justify="left" if left else "right", no_wrap=not left, overflow="fold"
+        )
+    for name, board in boards.items():
+        cells = dict(zip(COLUMNS, _cells(name, board), strict=True))
+        styles = {"equal": STYLES.get(board["state"], "")}
+        table.add_row(*(Text(cells[c], style=styles.get(c, "")) for c in shown))
+    return table
+
+
+def _cells(name: str, board: JsonObject) -> list[str]:
+    parity, bench, size = board["parity"], board["bench"], board["size"]
+    result, budget = parity or bench, board["budget"]
+    cells = [name, runs_on(result) if result else "-"]
+    if parity:
+        equal = f"{parity['equal']:,}/{parity['cases']:,}"
+        cells.append(equal if board["state"] in STYLES else board["state"])
+        accuracy = parity["accuracy"]
+        right = accuracy["correct"] / accuracy["cases"] if accuracy and accuracy["cases"] else None
+        cells.append("-" if right is None else f"{right * 100:.1f} %")
+    else:
+        cells += [board["state"], "-"]
+    cells.append(f"{bench['counts']:,}" if bench else "-")
+    if not size:
+        return [*cells, "-", "-", "-", "-"]
+    ram = size["ram_bytes"] + size["stack_bytes"]
+    used = bench["stack_bytes"] or None if bench else None  # 0: the system's stack
+    return [
+        *cells,
+        _of(size["flash_bytes"], budget["flash"]),
+        _of(ram, budget["ram"]),
+        _of(size["arena_bytes"], None),
+        _of(used, size["stack_bytes"] or None),
+    ]
+
+
+def _of(used: int | None, limit: int | None) -> str:
+    """'24.4/1,008' KiB; without a limit only what is used."""
+    text = "-" if used is None else f"{used / 1024:.1f}"
+    return text if limit is None else f"{text}/{limit / 1024:,.0f}"
+
+
+def _counted(boards: JsonObject) -> str:
+    """What the columns count."""
+    units = sorted({board["bench"]["unit"] for board in boards.values() if board["bench"]})
+    told = {
+        "instructions": "instructions of the emulated processor (not board milliseconds)",
+        "cycles": "clock cycles of the board",
+        "nanoseconds": "nanoseconds on this computer",
+    }
+    counted = ", ".join(told.get(unit, unit) for unit in units)
+    sizes = "Memory: KiB used/available; RAM includes the reserved stack."
+    return f"Inference: {counted}. {sizes}" if counted else sizes
+
+
+def _accuracies(content: JsonObject) -> str | None:
+    train, quantised = content["train"], content["quantize"]
+    scores = []
+    if train:
+        scores.append(("float", train["metrics"]["test"]))
+    if quantised:
+        chosen = quantised["chosen"]
+        scores.append(("int8", quantised["candidates"][chosen]["test"]))
+    if train and "random forest" in train["baselines"]:
+        scores.append(("random forest", train["baselines"]["random forest"]))
+    if not scores:
+        return None
+    return "Balanced accuracy (test): " + ", ".join(
+        f"{name} {metrics['balanced_accuracy'] * 100:.1f} %" for name, metrics in scores
+    )

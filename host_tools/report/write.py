@@ -1,0 +1,29 @@
+"""Write report.json, report.html and the pictures of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import UndefinedError
+
+from host_tools.report.collect import collect, wrong_shape
+from host_tools.report.page import plot_files, render
+from model.files import write_json, write_text
+
+
+def write_report(out_dir: Path) -> Path:
+    """Write report.json and report.html into `out_dir`; returns the path of report.html.
+
+    Raises UsageError when there is nothing to report, or when a file is damaged or has another
+    shape than this version of tinyproof writes.
+    """
+    content = collect(out_dir)
+    try:
+        page, drawn = render(content), plot_files(content)
+    except (KeyError, IndexError, TypeError, ValueError, UndefinedError) as error:
+        raise wrong_shape(out_dir, error) from error
+    write_json(out_dir / "report.json", content)
+    write_text(out_dir / "report.html", page)
+    for name, text in drawn.items():
+        write_text(out_dir / "plots" / f"{name}.svg", text)
+    return out_dir / "report.html"

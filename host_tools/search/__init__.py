@@ -1,0 +1,1 @@
+"""A smaller network under the budget of a board."""

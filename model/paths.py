@@ -1,0 +1,29 @@
+"""Where the files lie that come with tinyproof, and where it may keep what it can make again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+PACKAGES = Path(__file__).resolve().parents[1]  # holds model, quantize and host_tools
+_INSTALLED = PACKAGES / "tinyproof_data"  # a wheel keeps there what a checkout has at its top
+CHECKOUT = not _INSTALLED.is_dir()
+ROOT = PACKAGES if CHECKOUT else _INSTALLED  # firmware, boards, monitor, platformio.ini
+CACHE_VARIABLE = "TINYPROOF_CACHE"
+
+
+def cache_dir() -> Path:
+    """The folder of compiled helpers and of PlatformIO's packages; each installation has its own.
+
+    A checkout keeps it in its own build/. An installed tinyproof, whose folder may be read-only,
+    takes $TINYPROOF_CACHE or the user's cache folder.
+    """
+    if chosen := os.environ.get(CACHE_VARIABLE):
+        return Path(chosen).absolute()
+    if CHECKOUT:
+        return ROOT / "build" / ".cache"
+    import platformdirs  # lazy: the doctor runs without any package
+
+    own = hashlib.sha256(str(ROOT).encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return Path(platformdirs.user_cache_path("tinyproof")) / own

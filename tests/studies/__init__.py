@@ -1,0 +1,1 @@
+"""Studies whose numbers stand in DESIGN.md; no part of the product."""
