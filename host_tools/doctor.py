@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import re
 import shutil
@@ -17,9 +18,10 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from model.paths import ROOT
+from host_tools.errors import ToolMissing
+from model.paths import CHECKOUT, ROOT, core_dir
 
-SETUP = "make setup"
+SETUP = "make setup" if CHECKOUT else "pipx reinstall tinyproof"
 QUERY_S = 10.0  # for dpkg-query
 PACKAGES: dict[str, str] = {  # in the lock, and what they are for
     "tensorflow": "training and conversion",
@@ -67,10 +69,26 @@ def run_doctor(*, as_json: bool = False, root: Path = ROOT) -> int:
     return 0 if all(finding.ok for finding in findings) else 1
 
 
+def install(root: Path = ROOT) -> None:
+    """Get the missing system packages with apt-get; ToolMissing says what to type without it."""
+    missing = [f.name for f in _system(root / "system-packages.txt") if not f.ok]
+    if not missing:
+        return
+    command = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
+    sudo = [] if os.geteuid() == 0 else ["sudo"]
+    if shutil.which("apt-get") is None or (sudo and shutil.which("sudo") is None):
+        raise ToolMissing(f"install these by hand, as root: {' '.join(missing)}")
+    for step in (["apt-get", "update", "-qq"], command):
+        done = subprocess.run([*sudo, *step], check=False)
+        if done.returncode:
+            raise ToolMissing(f"`{' '.join([*sudo, *step])}` ended with code {done.returncode}")
+
+
 def examine(root: Path) -> Iterator[Finding]:
     """All prerequisites of the project in folder `root`."""
     yield _python()
-    yield _environment(root)
+    if CHECKOUT:
+        yield _environment(root)
     locked = locked_versions(root / "requirements.lock")
     for name, purpose in PACKAGES.items():
         yield _package(name, purpose, locked.get(name, set()))
@@ -136,7 +154,7 @@ def _package(name: str, purpose: str, locked: set[str]) -> Finding:
 
 def _scons(root: Path) -> Finding:
     """PlatformIO's tool-scons in the project's own core folder."""
-    manifest = root / ".platformio" / "packages" / "tool-scons" / "package.json"
+    manifest = core_dir(root) / "packages" / "tool-scons" / "package.json"
     try:
         found = str(json.loads(manifest.read_text("utf-8"))["version"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -146,7 +164,7 @@ def _scons(root: Path) -> Finding:
         purpose="PlatformIO builds without its registry",
         found=found,
         expected="",
-        fix="" if found else f"{sys.executable} -m host_tools.build.provision",
+        fix="" if found else "nothing: the first build makes it",
     )
 
 
@@ -182,7 +200,7 @@ def _system_package(package: str, command: str, installed: dict[str, str] | None
         purpose=f"command {command}" if command != "-" else "files",
         found=found or "",
         expected="",
-        fix="" if found else f"sudo apt-get install {package}",
+        fix="" if found else f"tinyproof doctor --install, or sudo apt-get install {package}",
     )
 
 

@@ -3,6 +3,17 @@
 # Safe to run again. SKIP_SYSTEM=1 prints missing system packages instead of installing them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+SKIP_SYSTEM=${TINYPROOF_SKIP_SYSTEM:-${SKIP_SYSTEM:-}} # the first is make's variable
+PYTHON=${TINYPROOF_PYTHON:-${PYTHON:-}}
+for name in ${TINYPROOF_GIVEN:-}; do
+    case "${TINYPROOF_GOALS:-}:$name" in
+    setup:SKIP_SYSTEM | setup:PYTHON) ;;
+    setup:*)
+        echo "error: $name=: make setup knows SKIP_SYSTEM and PYTHON" >&2
+        exit 2
+        ;;
+    esac
+done
 
 missing_packages() {
     grep -v '^#' system-packages.txt | while read -r package tool; do
@@ -62,6 +73,12 @@ if [ ! -x .venv/bin/python ] || [ "$(cat .venv/lock.sha256 2>/dev/null)" != "$lo
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
         --no-deps -r requirements.lock
     echo "$lock_hash" >.venv/lock.sha256
+fi
+# The project itself, so that .venv/bin/tinyproof runs the files of this folder.
+if [ "$(cat .venv/project.sha256 2>/dev/null)" != "$(sha256sum pyproject.toml)" ]; then
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+        --no-build-isolation --no-index --editable .
+    sha256sum pyproject.toml >.venv/project.sha256
 fi
 .venv/bin/python -m host_tools.build.provision
 touch .venv/ready

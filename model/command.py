@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import io
-import re
 import sys
 from collections.abc import Callable
 
@@ -23,7 +21,7 @@ class _Patient(io.FileIO):
             return len(data)
 
 
-def end(command: Callable[[], int]) -> int:
+def run_and_exit_code(command: Callable[[], int]) -> int:
     """Run a command; returns its exit code. An error is one message on standard error.
 
     Exit codes: the command's own, the error's, 2 for a file that cannot be read or written,
@@ -50,28 +48,3 @@ def end(command: Callable[[], int]) -> int:
         told, code = "interrupted; what was finished before is kept", INTERRUPTED
     print(f"error: {told}" if code != INTERRUPTED else told, file=sys.stderr)
     return code
-
-
-def at_least(least: int) -> Callable[[str], int]:
-    """For argparse: an integer that is not below `least`."""
-
-    def number(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
-        if value < least:
-            raise argparse.ArgumentTypeError(f"expected an integer from {least}, got {text!r}")
-        return value
-
-    return number
-
-
-def folder_name(text: str) -> str:
-    """For argparse: the name of a recipe or model, which names its folder in build/."""
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", text):
-        raise argparse.ArgumentTypeError(
-            f"expected the name of a recipe or of a folder in build/ (letters, digits, . _ -), "
-            f"got {text!r}"
-        )
-    return text

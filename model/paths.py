@@ -27,3 +27,9 @@ def cache_dir() -> Path:
 
     own = hashlib.sha256(str(ROOT).encode("utf-8", "surrogateescape")).hexdigest()[:8]
     return Path(platformdirs.user_cache_path("tinyproof")) / own
+
+
+def core_dir(root: Path = ROOT) -> Path:
+    """The folder of PlatformIO's packages, tinyproof's own, so that a user's stays as it is."""
+    own = CHECKOUT and CACHE_VARIABLE not in os.environ
+    return root / ".platformio" if own else cache_dir() / "platformio"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -291,28 +292,61 @@ class Recipe:
         return {key: v for key, v in dataclasses.asdict(self).items() if v is not None}
 
 
-def recipe_names() -> list[str]:
-    """The recipes that come with the project."""
-    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+def recipe_names(folder: Path = RECIPES) -> list[str]:
+    """The recipes of a folder, or those that come with the project: files with a [dataset]."""
+    return sorted(path.stem for path in folder.glob("*.toml") if _is_recipe(path))
+
+
+def _is_recipe(path: Path) -> bool:
+    try:
+        return "dataset" in read_toml(path)
+    except (ConfigError, FileNotFoundError):
+        return False
+
+
+def find_recipe(name: str) -> Path:
+    """The file of the recipe `name`: a path that ends in .toml, the project's own, an example.
+
+    The project is the current folder. Raises ConfigError with the closest name.
+    """
+    places = [Path(name)] if name.endswith(".toml") else [Path(f"{name}.toml"), *_example(name)]
+    for path in places:
+        if path.is_file():
+            return path
+    known = sorted({*recipe_names(Path()), *recipe_names()})
+    raise ConfigError(
+        f"recipe {name!r}: no such recipe{closest(name, known)}; the recipes are: "
+        f"{', '.join(known)}; or give the path of a .toml file"
+    )
+
+
+def _example(name: str) -> list[Path]:
+    return [RECIPES / f"{name}.toml"] if NAME.fullmatch(name) else []
 
 
 def load_recipe(name: str) -> Recipe:
-    """The recipe `name`, or the file that `name` is the path of.
+    """The recipe `name`, as find_recipe finds its file.
 
     Raises ConfigError for a recipe that does not exist, is not TOML, or has an unknown key, a
     missing key, a value of the wrong type or out of its bounds, or values that do not fit together.
     """
-    path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
-    try:
-        values = read_toml(path)
-    except FileNotFoundError:
-        raise ConfigError(
-            f"recipe {name!r}: no such recipe{closest(name, recipe_names())}; "
-            f"the recipes are: {', '.join(recipe_names())}"
-        ) from None
-    recipe = build(Recipe, {"name": path.stem, **values}, path.name)
+    path = find_recipe(name)
+    recipe = build(Recipe, {"name": path.stem, **read_toml(path)}, path.name)
     _check(recipe, path.name)
     return recipe
+
+
+def recipe_of(settings: Mapping[str, Any], where: str) -> Recipe:
+    """The recipe whose as_dict() is in a record; ConfigError, naming `where`, for anything else."""
+    recipe = build(Recipe, _given(settings), where)
+    _check(recipe, where)
+    return recipe
+
+
+def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the tables and keys that a recipe leaves out."""
+    given = {key: value for key, value in settings.items() if value is not None}
+    return {k: _given(v) if isinstance(v, Mapping) else v for k, v in given.items()}
 
 
 def _check(recipe: Recipe, where: str) -> None:

@@ -1,4 +1,7 @@
-"""Candidates of a search: train and quantise one recipe after another in one process."""
+"""Candidates of a search: train and quantise one recipe after another in one process.
+
+`python -m quantize.candidate` takes requests on standard input (host_tools.search).
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,13 @@ import sys
 from pathlib import Path
 from typing import IO
 
-from model.__main__ import load_splits
+from model.command import run_and_exit_code
 from model.datasets import load_dataset
 from model.errors import ModelSideError
 from model.features.design import feature_text
 from model.files import write_bytes, write_json
 from model.recipe import Recipe, load_recipe
+from model.stages.splits import load_splits
 from model.tasks import task_of
 from quantize.errors import QuantizeError
 from quantize.golden import save_golden
@@ -22,7 +26,7 @@ FOLDS = 4
 UNTRAINED_WINDOWS = 32  # to calibrate a network whose accuracy does not matter yet
 
 
-def serve(requests: IO[str], answers: IO[str]) -> None:
+def serve(requests: IO[str], answers: IO[str]) -> int:
     """Answer each line {"recipe": path, "out": folder, "step": a key of STEPS} by one of JSON.
 
     `out` holds the features.npz of the data check and gets what the step writes. The answer is {}
@@ -38,13 +42,14 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
         except (ModelSideError, QuantizeError) as error:
             answer = {"error": str(error)}
         print(json.dumps(answer), file=answers, flush=True)
+    return 0
 
 
 def untrained_candidate(recipe: Recipe, out_dir: Path) -> None:
     """The int8 model of an untrained network, whose cost on a board is that of a trained one."""
     from model import train as training
     from quantize import ptq
-    from quantize.choose import golden_of
+    from quantize.pipeline import golden_of
 
     training.make_deterministic(recipe.train.seed)
     splits = load_splits(out_dir)
@@ -58,7 +63,7 @@ def untrained_candidate(recipe: Recipe, out_dir: Path) -> None:
 def train_candidate(recipe: Recipe, out_dir: Path) -> None:
     """Train and quantise; the recipe's floor is for its own network and length of training."""
     from model import train as training
-    from quantize.choose import quantise_recipe
+    from quantize.pipeline import quantise_recipe
 
     splits, dataset = load_splits(out_dir), load_dataset(recipe.dataset)
     network, _ = training.train_network(
@@ -92,3 +97,7 @@ STEPS = {
     "train": train_candidate,  # the same of a trained one, quantize.json
     "cross-validate": cross_validate_candidate,
 }
+
+
+if __name__ == "__main__":
+    sys.exit(run_and_exit_code(lambda: serve(sys.stdin, sys.stdout)))

@@ -19,12 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from model import __version__
-from model.__main__ import load_splits
 from model.classical import KINDS, linear_model, train_classifier, tree_votes
 from model.evaluate import evaluate
 from model.features import Splits
 from model.files import write_arrays, write_json, write_text
 from model.recipe import ClassicalConfig, Recipe
+from model.stages.splits import load_splits
 from model.tracking import tool_versions
 from quantize.classical_c import (
     FeatureShape,
@@ -135,7 +135,7 @@ def compile_classical(
     } | _description(exported)
     new = Golden(inputs=golden.inputs, outputs=(answers[:, None],), model_sha256=exported.sha256)
     front, features = compile_features(path.read_bytes(), graph, recipe, name)
-    files = front | _files(exported, name, run_id_of(exported.sha256, settings), new)
+    files = front | _files(exported, name, run_id_of(exported.sha256, settings, "any"), new)
     manifest = _manifest(exported, name, settings, labels, tensor, len(new))
     manifest["features"] = features
     for kernels in KERNEL_SETS:
@@ -292,7 +292,7 @@ def _manifest(
     return {
         "name": safe_name(name),
         "model_sha256": exported.sha256,
-        "run_id": run_id_of(exported.sha256, settings),
+        "run_id": run_id_of(exported.sha256, settings, "any"),
         "version": __version__,
         "labels": labels,
         "settings": dict(settings),

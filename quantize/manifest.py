@@ -67,13 +67,13 @@ def compile_sets(
     name: str,
     settings: Mapping[str, object],
     labels: Sequence[str] = (),
-    flash_bytes: int | None = None,
+    constants_bytes: int | None = None,
     recipe: Recipe | None = None,
 ) -> dict[str, dict[str, object]]:
     """Fill a folder for each set of kernels, a key of KERNEL_SETS; returns their manifests.
 
-    `flash_bytes` bounds the constants (quantize.lowering.lower). A model that was made of `recipe`
-    has a front end, which is written as well.
+    `constants_bytes` bounds the constants (quantize.lowering.lower). A model that was made of
+    `recipe` has a front end, which is written as well.
     Raises ModelError or UnsupportedOperator before anything is written.
     """
     digest = hashlib.sha256(model).hexdigest()
@@ -82,22 +82,23 @@ def compile_sets(
     graph, steps = folding.graph, folding.steps
     _check_reference(graph, golden)
     tflm_arena = TfliteMicro(model).arena_bytes()
-    run_id = run_id_of(digest, settings)
     inputs, outputs = golden.rows(range(min(GOLDEN_IN_FIRMWARE, len(golden))))
     cases = GoldenCases(inputs=inputs, outputs=outputs)
     files, features = compile_features(model, graph, recipe, name)
     files |= emit_array(model, name=name, sha256=digest, tflm_arena_bytes=tflm_arena)
-    common = _common(golden, folding, name, run_id, labels, settings, flash_bytes) | {
+    common = _common(golden, folding, name, labels, settings, constants_bytes) | {
         "features": features,
         "model_bytes": len(model),
         "tflm_arena_bytes": tflm_arena,
     }
     manifests = {}
     for kernels, folder in folders.items():
-        lowered = lower(graph, steps, kernels, flash_bytes if kernels != "ref" else None)
+        run_id = run_id_of(digest, settings, kernels, constants_bytes)
+        lowered = lower(graph, steps, kernels, constants_bytes if kernels != "ref" else None)
         plan = plan_arena(graph, lowered)
         own = emit_model(graph, lowered, plan, cases, name=name, sha256=digest, run_id=run_id)
-        manifests[kernels] = _manifest(graph, lowered, plan) | common | {"kernels": kernels}
+        manifests[kernels] = _manifest(graph, lowered, plan) | common
+        manifests[kernels] |= {"kernels": kernels, "run_id": run_id}
         for file, text in (files | own).items():
             write_text(folder / file, text)
         if features is None:
@@ -110,20 +111,18 @@ def _common(
     golden: Golden,
     folding: Folding,
     name: str,
-    run_id: str,
     labels: Sequence[str],
     settings: Mapping[str, object],
-    flash_bytes: int | None,
+    constants_bytes: int | None,
 ) -> dict[str, object]:
     """What the manifests of all sets of kernels say."""
     return {
         "name": safe_name(name),
         "model_sha256": golden.model_sha256,
-        "run_id": run_id,
         "version": __version__,
         "labels": list(labels),
         "settings": dict(settings),
-        "flash_bytes": flash_bytes,
+        "constants_budget_bytes": constants_bytes,
         "folded": _folded(folding),
         "tools": tool_versions(),
         "reference": {"cases": len(golden), "equal": len(golden)},
@@ -154,9 +153,11 @@ def _check_reference(graph: Graph, golden: Golden) -> None:
                 )
 
 
-def run_id_of(digest: str, settings: Mapping[str, object]) -> str:
-    """12 hex digits that stand for this model, these settings and this version of tinyproof."""
-    text = json.dumps([digest, __version__, settings], sort_keys=True)
+def run_id_of(
+    digest: str, settings: Mapping[str, object], kernels: str, constants_bytes: int | None = None
+) -> str:
+    """12 hex digits for this model, these settings, kernels and budget, and this version."""
+    text = json.dumps([digest, __version__, settings, kernels, constants_bytes], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

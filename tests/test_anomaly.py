@@ -10,15 +10,18 @@ import numpy as np
 import pytest
 
 from host_tools.report.write import write_report
-from model import __main__ as command
 from model.datasets import load_dataset
 from model.errors import ConfigError, DataError, ModelSideError
 from model.evaluate import evaluate_anomalies
 from model.features import Windows
 from model.recipe import RECIPES, Recipe, load_recipe
+from model.stages.check import check
+from model.stages.cross_validate import cross_validate
+from model.stages.splits import load_splits
+from model.stages.train import train
 from model.tasks import AnomalyJudge, ClassJudge, Grid, IntegerError, load_judge, task_of, threshold
-from quantize.choose import quantise_recipe
 from quantize.golden import load_golden
+from quantize.pipeline import quantise_recipe
 
 ANOMALY = load_recipe("anomaly")
 assert ANOMALY.dataset.vibration and ANOMALY.anomaly
@@ -197,14 +200,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, Path]:
     """A small recipe after check, train and quantise."""
     recipe = with_hash(SMALL)
     out_dir = tmp_path_factory.mktemp("build") / "anomaly"
-    command.check(recipe, out_dir)
-    command.train(recipe, out_dir)
+    check(recipe, out_dir)
+    train(recipe, out_dir, recipe.as_dict())
     quantise_recipe(recipe, out_dir)
     return recipe, out_dir
 
 
 def test_training_sees_normal_windows_only(run: tuple[Recipe, Path]) -> None:
-    splits = command.load_splits(run[1])
+    splits = load_splits(run[1])
     assert set(splits.train.y) == {0}
     assert set(splits.val.y) == set(splits.test.y) == set(range(6))
 
@@ -231,7 +234,7 @@ def test_a_device_is_judged_by_the_same_integers(run: tuple[Recipe, Path]) -> No
     recipe, out_dir = run
     judge = load_judge(out_dir, recipe.as_dict(), 2)
     assert isinstance(judge, AnomalyJudge)
-    golden, splits = load_golden(out_dir / "golden.npz"), command.load_splits(out_dir)
+    golden, splits = load_golden(out_dir / "golden.npz"), load_splits(out_dir)
     chosen = json.loads((out_dir / "quantize.json").read_text())
     metrics = judge.metrics(golden.inputs[0], golden.outputs[0], splits.test.y)
     assert dataclasses.asdict(metrics) == {
@@ -273,10 +276,10 @@ def test_a_network_below_the_floor_is_not_kept(run: tuple[Recipe, Path], tmp_pat
         train=dataclasses.replace(recipe.train, steps=2),
     )
     with pytest.raises(ModelSideError, match=r"AUC .* at least 1.100 \(anomaly.min_auc\)"):
-        command.train(proud, tmp_path)
+        train(proud, tmp_path, {})
     assert [p.name for p in tmp_path.iterdir()] == ["features.npz"]
 
 
 def test_cross_validation_is_for_classes(run: tuple[Recipe, Path], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cross-validation is for the task 'classification'"):
-        command.cross_validate(run[0], tmp_path, 2, 1, held_out=True)
+        cross_validate(run[0], tmp_path, 2, 1, held_out=True)

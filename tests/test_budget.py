@@ -61,7 +61,7 @@ def test_every_choice_computes_the_same(budget: int | None, tmp_path: Path) -> N
     model = _two_layers()
     golden = make_golden(model, random_inputs(parse_model(model), 8, 1))
     folders = {"armv7em": tmp_path}
-    sets = compile_sets(model, golden, folders, name="b", settings={}, flash_bytes=budget)
+    sets = compile_sets(model, golden, folders, name="b", settings={}, constants_bytes=budget)
     host = HostModel(tmp_path, sets["armv7em"])
     for case in range(len(golden)):
         expected = golden.case_outputs(case)[0]

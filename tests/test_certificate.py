@@ -11,7 +11,6 @@ import flatbuffers
 import numpy as np
 import pytest
 
-from host_tools import __main__ as command
 from host_tools.boards.board import load_board
 from host_tools.errors import HostToolsError, UsageError
 from host_tools.link.target import choose_target
@@ -28,6 +27,7 @@ from quantize.golden import make_golden, random_inputs, save_golden
 from quantize.lowering import KERNEL_SETS
 from quantize.manifest import compile_sets
 from quantize.tflite.reader import FEATURES_ENTRY, parse_model
+from tests import steps as command
 from tests.factory import ModelBuilder, schema
 from tests.front_ends import CONFIGS, front_end
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model import __main__ as command
 from model.checks import SEVERITIES, labels, similar
 from model.checks.base import ERROR, PASSED, WARNED, WARNING
 from model.datasets import load_dataset
@@ -21,6 +20,7 @@ from model.features import Splits, make_windows
 from model.features.design import recipe_front_end
 from model.features.library import Extractor
 from model.recipe import load_recipe
+from model.stages import check as command
 from tests.checked_data import (
     RECIPE,
     good_dataset,

@@ -14,7 +14,6 @@ import numpy.typing as npt
 import pytest
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-from host_tools.__main__ import main as host_tools
 from host_tools.boards.board import load_board
 from host_tools.build.firmware import build_firmware
 from host_tools.errors import HostToolsError, UsageError
@@ -22,12 +21,13 @@ from host_tools.link.target import choose_target
 from host_tools.parity.outputs import run_parity
 from host_tools.report.classical import compare, table
 from host_tools.report.write import write_report
-from model.__main__ import check, load_splits
 from model.classical import KINDS, Linear
 from model.errors import ConfigError
 from model.features.design import feature_text
 from model.files import write_bytes, write_json
 from model.recipe import ClassicalConfig, load_recipe
+from model.stages.check import check
+from model.stages.splits import load_splits
 from quantize import classical
 from quantize.classical_c import FeatureShape, HostC, export_forest, export_linear, feature_files
 from quantize.errors import ModelError, QuantizeError
@@ -37,6 +37,7 @@ from quantize.tflite.reader import FEATURES_ENTRY, parse_model
 from tests.factory import ModelBuilder
 from tests.hostile import pack, unpack
 from tests.result_files import SHA, write_run
+from tests.steps import main as host_tools
 
 Windows = npt.NDArray[np.int8]
 DIGITS = load_recipe("digits")
@@ -177,7 +178,7 @@ def test_names_of_classes_do_not_reach_c(forest: Path) -> None:
 def test_a_forest_runs_in_the_firmware_and_stands_beside_the_network(
     forest: Path, network: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("host_tools.__main__.BUILD", forest.parent)
+    monkeypatch.setattr("tests.steps.BUILD", forest.parent)
     for step in (["build"], ["parity", "--cases", "60"], ["bench"]):
         assert host_tools([step[0], forest.name, "qemu_m4", *step[1:]]) == 0
     found = compare(network)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from host_tools.cli import main
 from model import command
 from model.errors import ConfigError, TinyproofError
 from tests.result_files import write_run
@@ -17,12 +18,19 @@ from tests.result_files import write_run
 ROOT = Path(__file__).parents[1]
 
 
-def run(*arguments: str, cwd: Path = ROOT, **more: object) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str,
+    cwd: Path = ROOT,
+    environment: dict[str, str] | None = None,
+    **more: object,
+) -> subprocess.CompletedProcess[str]:
     """One command as a user starts it, with nothing recorded."""
     return subprocess.run(
-        [sys.executable, "-m", *arguments],
+        [sys.executable, "-m", "tests.tinyproof", *arguments],
         cwd=cwd,
-        env=os.environ | {"TRACKING": "off", "PYTHONPATH": str(ROOT)},
+        env=os.environ
+        | {"TINYPROOF_TRACKING": "off", "PYTHONPATH": str(ROOT)}
+        | (environment or {}),
         text=True,
         timeout=120,
         check=False,
@@ -32,22 +40,19 @@ def run(*arguments: str, cwd: Path = ROOT, **more: object) -> subprocess.Complet
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_has_gone_changes_nothing(tmp_path: Path, unbuffered: str) -> None:
-    write_run(tmp_path / "build/motion")
-    (tmp_path / "build/motion/report.html").unlink(missing_ok=True)
+    write_run(tmp_path / "build/recipes/motion")
+    (tmp_path / "build/recipes/motion/report.html").unlink(missing_ok=True)
     reader, writer = os.pipe()
     os.close(reader)
-    environment = os.environ | {
-        "TRACKING": "off", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered,
-    }  # fmt: skip
-    for name, code in (("report", 0), ("summary", 0), ("classical", 2)):
-        done = subprocess.run(
-            [sys.executable, "-m", "host_tools", name, "motion"], cwd=tmp_path, env=environment,
-            stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120, check=False,
+    for arguments, code in ((["report", "motion"], 0), (["runs"], 0), (["inspect", "absent"], 2)):
+        done = run(
+            *arguments, "--project", str(tmp_path), capture_output=False,
+            environment={"PYTHONUNBUFFERED": unbuffered}, stdout=writer, stderr=subprocess.PIPE,
         )  # fmt: skip
         assert done.returncode == code, done.stderr
         assert "BrokenPipe" not in done.stderr and "Traceback" not in done.stderr
     os.close(writer)
-    assert (tmp_path / "build/motion/report.html").exists()
+    assert (tmp_path / "build/recipes/motion/report.html").exists()
 
 
 def test_what_errors_say_and_end_with(capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,7 +60,7 @@ def test_what_errors_say_and_end_with(capsys: pytest.CaptureFixture[str]) -> Non
         def fail() -> int:
             raise error
 
-        return command.end(fail)
+        return command.run_and_exit_code(fail)
 
     for error, code, told in (
         (TinyproofError("no"), 1, "error: no"),
@@ -78,31 +83,41 @@ def test_what_errors_say_and_end_with(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ("host_tools parity motion qemu_m4 --cases -1", "expected an integer from 1, got '-1'"),
-        ("host_tools parity motion qemu_m4 --cases 0", "expected an integer from 1, got '0'"),
-        ("host_tools features motion qemu_m4 --cases many", "expected an integer from 1"),
-        ("host_tools report ../motion", "expected the name of a recipe"),
-        ("host_tools build .. native", "expected the name of a recipe"),
-        ("host_tools search motion qemu_m4 --budget flash=1 --trials 0", "integer from 1"),
-        ("quantize golden x.tflite --name ../x", "NAME=../x"),
-        ("quantize emit motion --flash -1", "expected an integer from 1"),
-        ("model cross-validate motion --folds 1", "expected an integer from 2"),
+        ("parity motion --cases -1", "-1 is not in the range x>=1"),
+        ("parity motion --cases many", "'many' is not a valid integer"),
+        ("report ../motion", "recipe '../motion': no such recipe"),
+        ("build .. --board native", "recipe '..': no such recipe"),
+        ("search motion --budget flash=1 --trials 0", "0 is not in the range x>=1"),
+        ("emit motion --constants-bytes -1", "-1 is not in the range x>=1"),
+        ("train motion --cv 1", "1 is not in the range x>=2"),
+        ("parity motion --recipe digits", "expected one of SOURCE, --recipe and --model"),
+        ("parrity motion", "no command 'parrity' (did you mean parity?)"),
+        ("parity --bord esp32", "No such option"),
+        ("parity motion --project /nowhere", "--project /nowhere: no such folder"),
+        ("check hello.tflite", "No such file or directory; give the path of an existing file"),
+        ("inspect", "Missing argument 'FILE'"),
     ],
 )
-def test_arguments_are_refused_before_anything_runs(arguments: str, told: str) -> None:
-    done = run(*arguments.split())
-    assert done.returncode == 2 and told in done.stderr, done.stderr
+def test_arguments_are_refused_before_anything_runs(
+    arguments: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments.split()) == 2
+    assert told in capsys.readouterr().err
 
 
-def test_a_port_of_this_computer_that_is_in_use_is_told() -> None:
+def test_a_port_of_this_computer_that_is_in_use_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
         busy.listen()
         for port in (busy.getsockname()[1], 99_999_999):
-            done = run("host_tools", "runs-ui", "--port", str(port))
-            assert done.returncode == 2 and f"port {port} of this computer" in done.stderr
+            assert main(["runs-ui", "--http-port", str(port), "--project", str(tmp_path)]) == 2
+            assert f"port {port} of this computer" in capsys.readouterr().err
 
 
-def test_a_benchmark_of_nothing_is_refused() -> None:
-    done = run("host_tools", "bench-all", "--boards", "native")
-    assert done.returncode == 2 and "nothing to measure" in done.stderr
+def test_a_benchmark_of_nothing_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench-all", "--boards", "native", "--project", str(tmp_path)]) == 2
+    assert "nothing to measure" in capsys.readouterr().err

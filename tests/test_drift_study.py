@@ -12,6 +12,7 @@ from host_tools.boards.board import load_board
 from host_tools.drift.data import changes, held_out_inputs
 from host_tools.errors import UsageError
 from host_tools.link.target import Target
+from host_tools.stages.engine import Stage
 from model.recipe import load_recipe
 from tests.studies import drift_classes
 from tests.studies.drift_classes import firmware_without
@@ -20,29 +21,18 @@ from tests.studies.drift_study import run_study
 # --- a class that the network does not know ---------------------------------------------------
 
 
-def test_a_network_without_a_class_is_trained_once(
+def test_a_network_without_a_class_is_another_recipe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stages: list[str] = []
-
-    def run_stage(stage: str, command: tuple[str, str], folder: Path) -> None:
-        stages.append(stage)
-        if stage == "quantise":
-            (folder / "motion").mkdir()
-            (folder / "motion" / "golden.npz").touch()
-
-    monkeypatch.setattr(drift_classes, "run_stage", run_stage)
-    monkeypatch.setattr(drift_classes, "build_firmware", lambda *_: stages.append("build"))
-    recipe, board = load_recipe("motion"), load_board("native")
-    again = ["profile", "emit", "build"]
-    everything = ["check", "train", "quantise", *again]
-    for label, expected in (("PEN", everything), ("PEN", again), ("ROW", everything)):
-        stages.clear()
-        out_dir = firmware_without(recipe, label, tmp_path / "new", board)
-        assert (out_dir, stages) == (tmp_path / "new" / "motion", expected)
-        made = load_recipe(str(tmp_path / "new" / "recipe.toml"))
-        assert made.dataset.leave_out == (label,)
-        assert dataclasses.replace(made, dataset=recipe.dataset) == recipe
+    made: list[Stage] = []
+    monkeypatch.setattr(drift_classes, "update", lambda stages, _: made.extend(stages))
+    recipe = load_recipe("motion")
+    firmware_without(recipe, "PEN", tmp_path / "new", load_board("native"))
+    names = ["check", "train", "quantise", "profile", "emit", "build-native"]
+    assert [(s.name, s.folder) for s in made] == [(name, tmp_path / "new") for name in names]
+    without = made[0].arguments["recipe"]
+    assert without.dataset.leave_out == ("PEN",)
+    assert dataclasses.replace(without.dataset, leave_out=()) == recipe.dataset
 
 
 @pytest.mark.parametrize("name", ["anomaly", "anomaly_motions"])
@@ -50,7 +40,7 @@ def test_a_recipe_without_classes_to_leave_out_is_refused(name: str, tmp_path: P
     board = load_board("native")
     target = Target(emulator=None, port="none")
     with pytest.raises(UsageError, match=r"--new-classes: expected a classification of at least"):
-        run_study(tmp_path / name, board, target, new_classes=True)
+        run_study(load_recipe(name), tmp_path / name, board, target, new_classes=True)
 
 
 # --- changes ----------------------------------------------------------------------------------

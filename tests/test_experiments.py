@@ -7,7 +7,6 @@ import hashlib
 import json
 import shutil
 import sqlite3
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_tools import __main__ as command
+from host_tools import cli as command
+from host_tools.boards.board import load_board
 from host_tools.errors import HostToolsError, UsageError
 from host_tools.experiments import listing as experiments
 from host_tools.experiments import reproduce
+from host_tools.link.target import choose_target, open_device
+from host_tools.stages.engine import Stage
 from model import store, tracking
 from model.files import write_bytes, write_json
 from model.recipe import load_recipe, recipe_names
@@ -317,20 +319,20 @@ def test_whois_names_the_experiment_behind_a_firmware(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(command, "BUILD", out_dir.parent)
+    board = load_board("native")
     shutil.copytree(built("native")[0], out_dir / "native")
     with pytest.raises(HostToolsError, match="from no experiment in sqlite"):
-        experiments.whois("motion", "native", None, None, out_dir.parent)
+        experiments.whois_firmware(out_dir / "native", board, None)
     capsys.readouterr()
-    info = experiments._hello("motion", "native", None, None, out_dir.parent)
+    with open_device(choose_target(board, None, None), board, out_dir / "native") as device:
+        info = device.info
     train(out_dir)
     write_json(out_dir / "gen/ref/manifest.json", {"run_id": info.run_id, "settings": SETTINGS})
     run = store.record(out_dir)
-    assert command.main(["whois", "motion", "--board", "native"]) == 0
+    assert experiments.whois_firmware(out_dir / "native", board, None) == 0
     told = capsys.readouterr().out
     for text in (info.run_id, info.model_sha256, run, "train.rates"):
         assert text in told
-    assert command.main(["whois"]) == 2
 
 
 def test_a_reproduction_names_the_first_stage_that_differs(
@@ -346,14 +348,14 @@ def test_a_reproduction_names_the_first_stage_that_differs(
     run = store.record(out_dir)
     models = [MODEL, b"another"]
 
-    def repeat(stage: str, command: tuple[str, str], folder: Path, options: list[str]) -> None:
-        assert (folder / store.RECIPE).exists()
-        if stage == "check":
-            train(folder / recipe.name)
-        if stage == "quantise":
-            quantise(folder / recipe.name, models[0])
+    def repeat(stage: Stage) -> None:
+        assert (stage.folder.parent / store.RECIPE).exists()
+        if stage.name == "check":
+            train(stage.folder)
+        if stage.name == "quantise":
+            quantise(stage.folder, models[0])
 
-    monkeypatch.setattr(reproduce, "run_stage", repeat)
+    monkeypatch.setattr(reproduce, "run", repeat)
     assert reproduce.reproduce("last", tmp_path) == 0
     assert "all 4 files equal" in capsys.readouterr().out
     models.pop(0)
@@ -367,11 +369,7 @@ def test_a_reproduction_names_the_first_stage_that_differs(
 
 @pytest.mark.slow
 def test_the_digits_are_reproduced(local_store: Path, tmp_path: Path) -> None:
-    build = ["--build", str(tmp_path / "build")]
-    # Each stage is a process, as make runs it: Keras numbers the networks of one on.
-    for package, stage in reproduce.COMMANDS.values():
-        command = [sys.executable, "-m", package, stage, "digits", *build]
-        subprocess.run(command, check=True, timeout=300)
+    assert command.main(["emit", "digits", "--project", str(tmp_path)]) == 0
     assert reproduce.reproduce("last", tmp_path) == 0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quantize.__main__ import main
+from host_tools.cli import main
 from quantize.golden import make_golden, random_inputs
 from quantize.inspect import Inspection, inspect_model
 from quantize.manifest import compile_model

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from host_tools import __main__ as command
 from model.files import write_bytes
 from quantize.golden import Golden, make_golden, random_inputs, save_golden
 from quantize.lowering import LoweredStep, lower
@@ -16,6 +15,7 @@ from quantize.lowering.conv import lower_conv
 from quantize.manifest import compile_model
 from quantize.reference import compile_graph
 from quantize.tflite.reader import parse_model
+from tests import steps as command
 from tests.host_c import KERNELS, HostModel
 from tests.native_app import compile_app, start_device
 from tests.packed_rows import ROWS, rows_model

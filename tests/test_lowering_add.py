@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host_tools import __main__ as command
 from model.files import write_bytes
 from quantize.golden import Golden, make_golden, random_inputs, save_golden
 from quantize.linear import FRACTION, SHIFT, LinearForm, prove_linear
@@ -24,6 +23,7 @@ from quantize.ops.add import ADD, AddParams
 from quantize.reference import compile_graph
 from quantize.scheme import INT32_MAX, INT32_MIN, IntArray, quantize_multiplier
 from quantize.tflite.reader import parse_model
+from tests import steps as command
 from tests.factory import ModelBuilder
 from tests.host_c import HostModel
 

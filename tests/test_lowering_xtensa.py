@@ -18,7 +18,6 @@ from elftools.elf.elffile import ELFFile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host_tools import __main__ as command
 from model.files import write_bytes
 from quantize.golden import Golden, make_golden, random_inputs, save_golden
 from quantize.lowering import LoweredStep, lower
@@ -45,6 +44,7 @@ from quantize.scheme import (
     quantize_multiplier,
 )
 from quantize.tflite.reader import parse_model
+from tests import steps as command
 from tests.bench_models import residual
 from tests.host_c import KERNELS, HostModel
 from tests.layers import Layer, convolutions, dense_layers, sums

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model.__main__ import load_splits
 from model.errors import DataError
 from model.npz import parse_arrays, read_arrays
+from model.stages.splits import load_splits
 from quantize.errors import ModelError
 from quantize.golden import load_golden, load_inputs
 

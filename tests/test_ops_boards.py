@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from host_tools import __main__ as command
+from tests import steps as command
 from tests.generators import GENERATORS
 from tests.test_parity import make_build
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from host_tools import __main__ as command
 from host_tools.boards.board import BOARDS, load_board
 from host_tools.errors import DeviceError, ToolMissing, UsageError
 from host_tools.link.target import choose_target
@@ -23,6 +22,7 @@ from quantize.golden import load_golden, make_golden, random_inputs, save_golden
 from quantize.lowering import KERNEL_SETS
 from quantize.manifest import compile_sets
 from quantize.tflite.reader import parse_model
+from tests import steps as command
 from tests.generators import GENERATORS
 
 NAME = "small"
@@ -159,8 +159,14 @@ def test_no_firmware_says_what_to_run(root: Path, tmp_path: Path) -> None:
 
 
 def test_a_firmware_runs_at_the_terminal(root: Path) -> None:
+    script = (
+        "from pathlib import Path; from host_tools.boards.board import load_board; "
+        "from host_tools.link.emulate import run; from host_tools.link.target import choose_target;"
+        "b = load_board('qemu_m4'); "
+        f"run(b, choose_target(b, None, None), Path('build/{NAME}/qemu_m4'))"
+    )
     done = subprocess.run(
-        [sys.executable, "-m", "host_tools", "run", NAME, "qemu_m4"],
+        [sys.executable, "-c", script],
         input="info\nbench 2\nnonsense\n",
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
         cwd=root,

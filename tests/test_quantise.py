@@ -13,17 +13,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model import __main__ as command
 from model.datasets import load_dataset
 from model.errors import ConfigError, ModelSideError
 from model.features.design import feature_text, recipe_front_end
 from model.features.library import Extractor, quantise_features
 from model.recipe import Recipe, load_recipe
-from quantize.choose import quantise_recipe
+from model.stages.check import check
+from model.stages.cross_validate import cross_validate
+from model.stages.splits import load_splits
+from model.stages.train import train
 from quantize.errors import ModelError, QuantizeError
 from quantize.features import input_requant
 from quantize.golden import load_golden
 from quantize.manifest import compile_model, compile_sets
+from quantize.pipeline import quantise_recipe
 from quantize.reference import Reference
 from quantize.tflite.reader import read_features, read_model
 
@@ -46,8 +49,8 @@ QUICK = dataclasses.replace(
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """build/motion after check and train with few steps."""
     out_dir = tmp_path_factory.mktemp("build") / "motion"
-    command.check(QUICK, out_dir)
-    command.train(QUICK, out_dir)
+    check(QUICK, out_dir)
+    train(QUICK, out_dir, QUICK.as_dict())
     return out_dir
 
 
@@ -188,7 +191,7 @@ def test_a_loss_that_is_no_number_stops_the_run(trained: Path, tmp_path: Path) -
     (tmp_path / "features.npz").write_bytes((trained / "features.npz").read_bytes())
     wild = dataclasses.replace(QUICK.train, steps=20, learning_rate=1e30)
     with pytest.raises(ModelSideError, match=r"the loss is (nan|inf) at step \d+"):
-        command.train(dataclasses.replace(QUICK, train=wild), tmp_path)
+        train(dataclasses.replace(QUICK, train=wild), tmp_path, {})
     assert [p.name for p in tmp_path.iterdir()] == ["features.npz"]
 
 
@@ -196,17 +199,17 @@ def test_a_network_below_the_floor_is_not_kept(trained: Path, tmp_path: Path) ->
     (tmp_path / "features.npz").write_bytes((trained / "features.npz").read_bytes())
     proud = dataclasses.replace(QUICK.train, steps=2, min_balanced_accuracy=0.99)
     with pytest.raises(ModelSideError, match="expected at least 0.990"):
-        command.train(dataclasses.replace(QUICK, train=proud), tmp_path)
+        train(dataclasses.replace(QUICK, train=proud), tmp_path, {})
     assert [p.name for p in tmp_path.iterdir()] == ["features.npz"]
 
 
 def test_a_few_test_windows_are_enough_for_a_latency(trained: Path) -> None:
     from model.train import load_network
     from quantize import ptq
-    from quantize.choose import _latency
+    from quantize.pipeline import _latency
 
     network = load_network(QUICK, load_dataset(QUICK.dataset), trained / "float.weights.h5")
-    windows = command.load_splits(trained).val.first(3)
+    windows = load_splits(trained).val.first(3)
     model = ptq.convert_int8(network, windows.x[:, :, None], feature_text(QUICK))
     found = _latency(network, model, windows)
     assert found["float"] > 0 and found["int8"] > 0
@@ -230,7 +233,7 @@ def test_every_network_of_a_process_gets_its_ranges() -> None:
 def test_folds_to_choose_by_have_no_test_groups(held_out: bool, tmp_path: Path) -> None:
     digits = load_recipe("digits")
     short = dataclasses.replace(digits, train=dataclasses.replace(digits.train, steps=2))
-    command.cross_validate(short, tmp_path, 2, 1, held_out=held_out)
+    cross_validate(short, tmp_path, 2, 1, held_out=held_out)
     result = json.loads((tmp_path / "cross_validation.json").read_text())
     tested = {group for fold in result["folds"] for group in fold["test_groups"]}
     assert len(tested) == 10 - (held_out and len(digits.dataset.test_groups))

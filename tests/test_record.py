@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from host_tools import __main__ as command
 from host_tools.boards.board import BOARDS_DIR, load_board
+from host_tools.cli import main
 from host_tools.emulators import EMULATORS
 from host_tools.emulators.native import Native
 from host_tools.errors import DeviceError, UsageError
@@ -21,6 +21,7 @@ from host_tools.link.device import Device
 from host_tools.link.protocol import Channel, Sensor, Take
 from host_tools.link.target import Target, choose_target
 from host_tools.link.transport import Fault, FaultKind, FaultyTransport, Transport
+from host_tools.stages import session
 from model.datasets.edge_impulse import load
 from model.errors import DataError
 from model.recipe import DatasetConfig, EdgeImpulseConfig
@@ -311,16 +312,19 @@ def test_the_command_writes_below_build(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(command, "BUILD", tmp_path / "build")
-    (tmp_path / "build" / "m").mkdir(parents=True)
-    (tmp_path / "build" / "m" / "native").symlink_to(built_with_features("native"))
-    line = ["record", "m", "native", "--label", "wave", "--seconds", "2", "--replay"]
-    assert command.main([*line, str(recording)]) == 0
-    path = tmp_path / "build" / "recordings" / "wave" / "wave.native.0001.json"
+    folder = tmp_path / "build" / "recipes" / "motion"
+    folder.mkdir(parents=True)
+    (folder / "native").symlink_to(built_with_features("native"))
+    monkeypatch.setattr(session, "update", lambda *_: False)  # the firmware is there
+    line = ["record", "motion", "--board", "native", "--project", str(tmp_path), "--label", "wave"]
+    line += ["--seconds", "2", "--replay"]
+    assert main([*line, str(recording)]) == 0
+    path = Path("build/recordings/wave/wave.native.0001.json")
     assert f"native on native: 2 s of wave: {path}" in capsys.readouterr().out
-    assert len(json.loads(path.read_text())["payload"]["values"]) == 119
-    assert command.main([*line, str(tmp_path / "absent.npz")]) == 2
-    assert command.main([*line[:6], "20", "--replay", str(recording)]) == 3
+    assert len(json.loads((tmp_path / path).read_text())["payload"]["values"]) == 119
+    assert main([*line, str(tmp_path / "absent.npz")]) == 2
+    line[line.index("2")] = "20"
+    assert main([*line, str(recording)]) == 3
 
 
 class _Simulated:

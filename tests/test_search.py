@@ -136,7 +136,7 @@ def test_a_training_process_that_dies_is_replaced(tmp_path: Path) -> None:
 
 
 def _search(tmp_path: Path, recipe: Recipe | None = None) -> Search:
-    from model.__main__ import check
+    from model.stages.check import check
 
     recipe = recipe or load_recipe("digits")
     check(recipe, tmp_path)

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from host_tools import __main__ as command
 from host_tools.boards.board import load_board
 from host_tools.build.firmware import build_firmware, check_fits, pio_environment, read_model_sizes
 from host_tools.errors import HostToolsError, UsageError
@@ -22,6 +21,7 @@ from quantize.manifest import compile_sets
 from quantize.ops.base import Array
 from quantize.reference import Reference
 from quantize.tflite.reader import parse_model
+from tests import steps as command
 from tests.firmware_builds import built, overwrite, write_gen
 from tests.generators import GENERATORS
 from tests.test_tap import model as layers

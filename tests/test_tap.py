@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from host_tools import __main__ as command
 from host_tools.link.device import Device
 from host_tools.parity.tap import Tap, TapReport, describe
 from model.files import write_bytes
@@ -23,6 +22,7 @@ from quantize.ops import OPS
 from quantize.reference import Reference
 from quantize.scheme import Requant
 from quantize.tflite.reader import parse_model
+from tests import steps as command
 from tests.factory import ModelBuilder
 
 CONV, RESHAPE, DENSE, SOFTMAX = range(4)  # operators of the model

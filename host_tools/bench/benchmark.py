@@ -104,7 +104,7 @@ def run_benchmark(out_dir: Path, board: Board, target: Target) -> BenchmarkResul
         ],
         model_sha256=manifest["model_sha256"],
     )
-    write_json(board_dir / "bench.json", asdict(result))
+    write_json(board_dir / target.file("bench"), asdict(result))
     return result
 
 

@@ -1,19 +1,16 @@
 """Put firmware on a board and prove that it runs.
 
-Two entrances:
+``python -m host_tools.boards.flash --tool bossac|esptool --port PORT --image FILE`` is what
+PlatformIO's upload target calls (boards/platform/builder/main.py, with PYTHONPATH at the folder of
+the packages). FILE is
 
-* ``flash(...)`` builds and uploads through PlatformIO's upload target, then asks the board over
-  its link.
-* ``python -m host_tools.boards.flash --tool bossac|esptool --port PORT --image FILE`` is what that
-  upload target calls (boards/platform/builder/main.py, with PYTHONPATH at the folder). FILE is
+- for ``bossac``: the raw binary of the application (objcopy -O binary), which the boot loader of
+  the Nano 33 BLE places behind itself;
+- for ``esptool``: an image made by ``esptool --chip esp32 elf2image`` that the ROM loader starts
+  by itself; it is written at 0x1000.
 
-  - for ``bossac``: the raw binary of the application (objcopy -O binary), which the boot loader of
-    the Nano 33 BLE places behind itself;
-  - for ``esptool``: an image made by ``esptool --chip esp32 elf2image`` that the ROM loader starts
-    by itself; it is written at 0x1000.
-
-  An empty PORT ends at once with what to plug in and what to type. Exit codes: 0 uploaded, 2 wrong
-  use or a tool that is not installed, 3 no such port or the upload failed.
+An empty PORT ends at once with what to plug in and what to type. Exit codes: 0 uploaded, 2 wrong
+use or a tool that is not installed, 3 no such port or the upload failed.
 """
 
 from __future__ import annotations
@@ -30,10 +27,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from host_tools.boards.board import Board
+from host_tools.boards.board import Board, load_board
 from host_tools.build.firmware import model_variables, pio_environment
+from host_tools.build.provision import CORE_DIR
 from host_tools.errors import DeviceError, HostToolsError, ToolMissing, UsageError
 from host_tools.link.device import Device
+from host_tools.link.target import check_identity
 from host_tools.link.transport import SerialTransport, require_port, serial_ports, touch_port
 from host_tools.report.results import read_manifest
 from model.paths import ROOT
@@ -57,6 +56,15 @@ PORT_HINTS = {
 }
 
 
+def chip_board(board: Board, framework: str = "bare") -> Board:
+    """The board with the kernels for its chip, which its emulator may lack the instructions of."""
+    if framework != "bare":  # its compiler and calling convention are its own: C suits all
+        return load_board(f"{board.id}-ref")
+    if board.upload is None or board.folder != board.id or board.upload.kernels == board.kernels:
+        return board
+    return load_board(f"{board.id}-{board.upload.kernels}")
+
+
 def flash(
     out_dir: Path,
     board: Board,
@@ -65,37 +73,32 @@ def flash(
     link_port: str | None,
     framework: str = "bare",
 ) -> int:
-    """Build, upload, and run the self-test over the link; prints what was proved, returns 0.
+    """Upload the firmware that lies in `out_dir`, and run its self-test over the link; returns 0.
 
-    `out_dir` is build/<name>, whose gen/ holds the model. `link_port` is where the link is, when
-    its connector is not the one of the upload. `framework` is "bare" or "arduino".
+    `out_dir` is a folder of results in which `board` has been built. `link_port` is where the link
+    is, when its connector is not the one of the upload. `framework` is "bare" or "arduino".
 
-    Raises UsageError or DeviceError within seconds when a port is missing, HostToolsError when the
-    build or the self-test fails, DeviceError when the upload fails, the board stays silent or runs
-    another model.
+    Raises UsageError or DeviceError within seconds when a port is missing, DeviceError when the
+    upload fails, the board stays silent or runs another model, HostToolsError when the self-test
+    fails.
     """
     again = check_port(board, port)
     if link_port:
         require_port(link_port, f"make flash BOARD={board.id} PORT={port} LINK_PORT={{port}}")
-    assert port is not None and board.uart is not None
+    assert port is not None and board.uart is not None and board.upload is not None
     manifest = read_manifest(board, out_dir)
-    variables = {
-        "PLATFORMIO_WORKSPACE_DIR": str((out_dir / board.folder / ".pio").absolute()),
-        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
-        **model_variables(board, board.gen_dir(out_dir)),
-    }
-    env = pio_environment(board, framework)
-    run = [sys.executable, "-m", "platformio", "run", "--project-dir", str(ROOT)]
-    run += ["--environment", env]
     before = _ports_near(port)
-    _run(run, BUILD_S, HostToolsError, variables)
-    upload = [*run, "--target", "upload", "--upload-port", port]
     try:
-        _run(upload, BUILD_S, DeviceError, variables)
+        if framework == "bare":
+            image = out_dir / board.folder / "firmware.bin"
+            if not image.is_file():
+                raise UsageError(f"{image}: no image; run `make build BOARD={board.folder}` first")
+            UPLOADERS[board.upload.tool](port, image)
+        else:
+            _upload_with_platformio(board, board.gen_dir(out_dir), out_dir, framework, port)
     except DeviceError as error:
         raise DeviceError(
-            f"the upload to {port} failed; its reason stands above. To repeat it, type: "
-            f"{again.format(port=port)}"
+            f"{error}\nThe upload to {port} failed. To repeat it, type: {again.format(port=port)}"
         ) from error
     wiring = board.uart.wiring if framework == "bare" else ""
     if link_port is None and wiring:
@@ -107,6 +110,23 @@ def flash(
     with device:
         sys.stdout.write(_prove(board, device, manifest))
     return 0
+
+
+def _upload_with_platformio(
+    board: Board, gen_dir: Path, out_dir: Path, framework: str, port: str
+) -> None:
+    """A framework's platform brings its own way to upload."""
+    variables = {
+        "PLATFORMIO_WORKSPACE_DIR": str(
+            (out_dir / f"{board.folder}-{framework}" / ".pio").absolute()
+        ),
+        "PLATFORMIO_CORE_DIR": str(CORE_DIR),
+        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
+        **model_variables(board, gen_dir),
+    }
+    run = [sys.executable, "-m", "platformio", "run", "--project-dir", str(ROOT)]
+    run += ["--environment", pio_environment(board, framework)]
+    _run([*run, "--target", "upload", "--upload-port", port], BUILD_S, DeviceError, variables)
 
 
 def check_port(board: Board, port: str | None) -> str:
@@ -127,8 +147,6 @@ def _unlinked(board: Board, wiring: str, again: str) -> str:
 
 
 def _prove(board: Board, device: Device, manifest: dict[str, Any]) -> str:
-    from host_tools.link.target import check_identity
-
     check_identity(device, manifest, board)
     selftest = device.selftest()
     if selftest.failures:

@@ -15,30 +15,32 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
+from filelock import FileLock
+
 from host_tools.errors import HostToolsError, ToolMissing, UsageError
-from model.paths import ROOT
+from model.paths import core_dir
 
 log = logging.getLogger(__name__)
 
-CORE_DIR = ROOT / ".platformio"
+CORE_DIR = core_dir()
 PACKAGE = "tool-scons"
 LAUNCHER = "import SCons.Script\n\nSCons.Script.main()\n"
 
 
-def provision(core_dir: Path = CORE_DIR) -> Path:
-    """Put SCons into `core_dir` as PlatformIO's tool-scons package and return the package's folder.
+def provision(folder: Path = CORE_DIR) -> Path:
+    """Put SCons into `folder` as PlatformIO's tool-scons package and return the package's folder.
 
     Raises ToolMissing when platformio or scons is not installed, UsageError when the installed
     scons is not the release that the installed platformio wants.
     """
     version = _package_version()
-    package_dir = core_dir / "packages" / PACKAGE
+    package_dir = folder / "packages" / PACKAGE
     if _is_complete(package_dir, version):
         log.debug("%s %s is in place", PACKAGE, version)
         return package_dir
     package_dir.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=core_dir) as folder:
-        staged = Path(folder) / PACKAGE
+    with FileLock(folder / ".lock"), tempfile.TemporaryDirectory(dir=folder) as new:
+        staged = Path(new) / PACKAGE
         _write_package(staged, version)
         if package_dir.exists():
             shutil.rmtree(package_dir)

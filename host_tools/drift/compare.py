@@ -19,7 +19,7 @@ from host_tools.link.protocol import DriftCounts
 from host_tools.link.target import Target, check_identity, open_device
 from host_tools.report.results import read_manifest
 from model.files import write_json
-from model.recipe import load_recipe
+from model.recipe import Recipe, recipe_of
 from quantize.drift import BINS, Bytes, Profile, load_profile
 
 DEFAULT_WINDOWS = 256  # that an emulated board is fed with
@@ -40,8 +40,9 @@ def run_drift(
     stream: list[Bytes] = []
     if target.port is None:
         if windows < MIN_WINDOWS:
-            raise UsageError(f"CASES={windows}: expected at least {MIN_WINDOWS} windows")
-        stream = _stream(out_dir, windows, change)
+            raise UsageError(f"--cases {windows} (CASES=): expected at least {MIN_WINDOWS} windows")
+        recipe = recipe_of(manifest["settings"], f"{out_dir}: the manifest's settings")
+        stream = _stream(out_dir, recipe, windows, change)
     with open_device(target, board, out_dir / board.folder) as device:
         check_identity(device, manifest, board)
         if target.port is None:
@@ -82,13 +83,15 @@ def print_verdict(verdict: Verdict, where: str) -> None:
     )
 
 
-def _stream(out_dir: Path, windows: int, change: str) -> list[Bytes]:
+def _stream(out_dir: Path, recipe: Recipe, windows: int, change: str) -> list[Bytes]:
     """The first `windows` windows of the first held-out group."""
     model = (out_dir / "model.tflite").read_bytes()
-    found = list(held_out_inputs(load_recipe(out_dir.name), model, change))
+    found = list(held_out_inputs(recipe, model, change))
     rows = np.concatenate([inputs for group, _, inputs in found if group == found[0][0]])
     if len(rows) < windows:
-        raise UsageError(f"CASES={windows}: the first held-out group has {len(rows)} windows")
+        raise UsageError(
+            f"--cases {windows} (CASES=): the first held-out group has {len(rows)} windows"
+        )
     return list(rows[:windows])
 
 

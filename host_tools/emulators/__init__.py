@@ -31,6 +31,9 @@ class Emulator(Protocol):
     def missing(self) -> str | None:
         """Return None, or what is not installed and the command that installs it."""
 
+    def version(self) -> str:
+        """What it says of itself; results depend on it."""
+
     def start(self, elf: Path) -> Transport:
         """Start `elf`; closing the transport ends the emulator.
 

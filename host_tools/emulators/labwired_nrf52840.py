@@ -7,7 +7,13 @@ import sys
 from pathlib import Path
 
 from host_tools.boards.board import BOARDS_DIR
-from host_tools.emulators.process import ARM, firmware_path, missing_module, start_on_pipes
+from host_tools.emulators.process import (
+    ARM,
+    firmware_path,
+    missing_module,
+    module_version,
+    start_on_pipes,
+)
 from host_tools.link.transport import Transport
 
 WORKER = Path(__file__).with_name("labwired_worker.py")
@@ -24,6 +30,10 @@ class LabwiredNrf52840:
     def missing(self) -> str | None:
         """Return None, or what to install."""
         return missing_module("labwired")
+
+    def version(self) -> str:
+        """The Python package's."""
+        return module_version("labwired")
 
     def start(self, elf: Path) -> Transport:
         """Start `elf`; close() ends the emulator."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -23,6 +24,10 @@ class Native:
     def missing(self) -> str | None:
         """Nothing to install: whoever built the program can run it."""
         return None
+
+    def version(self) -> str:
+        """The computer it is."""
+        return f"{platform.machine()} {platform.system()}"
 
     def with_replay(self, recording: bytes) -> Native:
         """The same with a recording in the sensor's place."""

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from host_tools.errors import DeviceError, ToolMissing
@@ -40,6 +41,14 @@ def missing_module(name: str) -> str | None:
     if importlib.util.find_spec(name) is not None:
         return None
     return f"the Python package {name} is not installed; type: pip install {name}"
+
+
+def module_version(name: str) -> str:
+    """The version of the Python package `name`."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def firmware_path(name: str, elf: Path, machine: int) -> str:

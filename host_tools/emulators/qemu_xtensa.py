@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
+from host_tools.build.tools import program_version
 from host_tools.emulators.process import XTENSA, firmware_path, missing_program, start_on_pipes
 from host_tools.link.transport import Transport
 
@@ -30,6 +31,10 @@ class QemuXtensa:
     def missing(self) -> str | None:
         """Return None, or what to install."""
         return missing_program(PROGRAM, "qemu-system-misc")
+
+    def version(self) -> str:
+        """QEMU's own."""
+        return program_version(PROGRAM)
 
     def with_plugin(self, plugin: str) -> QemuXtensa:
         """The same with a plugin loaded: a shared object and its arguments, with commas between."""

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from host_tools.boards.board import load_board
+from host_tools.boards.board import Board
 from host_tools.errors import HostToolsError, UsageError
 from host_tools.link.device import Device
 from host_tools.link.protocol import Hello
@@ -204,7 +204,7 @@ def serve(port: int | None) -> NoReturn:
     except (OSError, OverflowError) as error:
         raise UsageError(
             f"port {port} of this computer cannot be used: {error}; give another one: "
-            "`.venv/bin/python -m host_tools runs-ui --port 5001`"
+            "`tinyproof runs-ui --http-port 5001`"
         ) from error
     command = serve_command(port)
     print(
@@ -214,15 +214,24 @@ def serve(port: int | None) -> NoReturn:
     os.execv(command[0], command)
 
 
-def whois(
-    name: str | None, board_id: str | None, emulator: str | None, port: str | None, build: Path
-) -> int:
-    """Ask a firmware what it is, print the experiment behind it; 1 when the store has none.
+def whois_port(port: str, board: Board | None) -> int:
+    """Ask the board at a port what it runs, print the experiment behind it.
 
-    With `port` the board there is asked; else the firmware of build/<name> for `board_id` in its
-    emulator. Raises UsageError or DeviceError.
+    Raises UsageError or DeviceError, HostToolsError when the store has no such experiment.
     """
-    info = _hello(name, board_id, emulator, port, build)
+    require_port(port, "make whois PORT={port}")
+    baud = board.uart.baud if board and board.uart else BAUD
+    with Device(SerialTransport(port, baud)) as device:
+        return _print_origin(device.info)
+
+
+def whois_firmware(board_dir: Path, board: Board, emulator: str | None) -> int:
+    """The same of the firmware in `board_dir`, in an emulator."""
+    with open_device(choose_target(board, emulator, None), board, board_dir) as device:
+        return _print_origin(device.info)
+
+
+def _print_origin(info: Hello) -> int:
     _console().print(
         Text(
             f"{info.board_id}: model {info.model_name}, tinyproof {info.version}\n"
@@ -230,7 +239,7 @@ def whois(
         )
     )
     found = experiments()
-    same_run = [e for e in found if _firmware(e) == info.run_id]
+    same_run = [e for e in found if info.run_id in _firmware(e).split(",")]
     same_model = [e for e in found if e.tags.get("model_sha256") == info.model_sha256]
     if not same_run and not same_model:
         raise HostToolsError(
@@ -243,22 +252,3 @@ def whois(
     if len(same_run) > 1:
         print(f"{len(same_run) - 1} older ones have the same settings and the same model")
     return 0
-
-
-def _hello(
-    name: str | None, board_id: str | None, emulator: str | None, port: str | None, build: Path
-) -> Hello:
-    board = load_board(board_id) if board_id else None
-    if port:
-        require_port(port, "make whois PORT={port}")
-        baud = board.uart.baud if board and board.uart else BAUD
-        with Device(SerialTransport(port, baud)) as device:
-            return device.info
-    if board is None or name is None:
-        raise UsageError(
-            "whois: which firmware? give --port PORT, or --board BOARD and a name in build/"
-        )
-    with open_device(
-        choose_target(board, emulator, None), board, build / name / board.folder
-    ) as device:
-        return device.info

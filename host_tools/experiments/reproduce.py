@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from host_tools.errors import HostToolsError, UsageError
+from host_tools.errors import UsageError
 from host_tools.experiments.listing import SHORT, find
+from host_tools.stages.engine import run
+from host_tools.stages.graph import Source
 from model import __version__
 from model.recipe import load_recipe
 from model.store import (
@@ -30,7 +29,6 @@ from model.store import (
 )
 from model.tracking import (
     FINGERPRINTED,
-    SWITCH,
     code_version,
     describe_code,
     fingerprints,
@@ -38,13 +36,6 @@ from model.tracking import (
     modified,
 )
 
-COMMANDS = {
-    "check": ("model", "check"),
-    "train": ("model", "train"),
-    "quantise": ("quantize", "run"),
-    "profile": ("quantize", "profile"),
-    "emit": ("quantize", "emit"),
-}
 MANIFEST = "gen/ref/manifest.json"
 DATA = "dataset.json"  # whose row compares the hash of the data
 
@@ -62,7 +53,7 @@ class Comparison:
 def reproduce(wanted: str, build: Path) -> int:
     """Make the experiment again in build/reproduce-<id>; 0 when every file is equal, else 1.
 
-    Raises UsageError for an experiment without a recipe, HostToolsError when a stage fails.
+    Raises UsageError for an experiment without a recipe, and what a stage raises.
     """
     experiment = find(wanted, experiments())
     names = artifact_names(experiment.id)
@@ -76,17 +67,14 @@ def reproduce(wanted: str, build: Path) -> int:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / RECIPE).write_bytes(artifact(experiment.id, RECIPE))
-    options: list[str] = []
+    budget = None
     if MANIFEST in names:
-        budget = _recorded(experiment, MANIFEST).get("flash_bytes")
-        options = [] if budget is None else ["--flash", str(int(budget))]
-    name = load_recipe(str(folder / RECIPE)).name
-    if name == RECIPE:
-        raise UsageError(f"{folder / RECIPE}: name: expected another than {RECIPE}")
-    for stage, command in COMMANDS.items():
-        if any(matches(name, FINGERPRINTED[stage]) for name in recorded):
-            run_stage(stage, command, folder, options if stage == "emit" else [])
-    out_dir = folder / name
+        budget = _recorded(experiment, MANIFEST).get("constants_budget_bytes")
+    recipe, out_dir = load_recipe(str(folder / RECIPE)), folder / "again"
+    source = Source(folder=out_dir, name=recipe.name, recipe=recipe, constants_bytes=budget)
+    for stage in source.stages():
+        if any(matches(name, FINGERPRINTED[stage.name]) for name in recorded):
+            run(stage)
     now = fingerprints(out_dir, modified(out_dir))
     for prints, digest in (
         (recorded, experiment.tags.get("data_sha256", "")),
@@ -105,17 +93,6 @@ def reproduce(wanted: str, build: Path) -> int:
         return 1
     print(f"all {len(rows)} files equal those of experiment {experiment.id[:SHORT]}: {folder}")
     return 0
-
-
-def run_stage(
-    stage: str, command: tuple[str, str], folder: Path, options: Sequence[str] = ()
-) -> None:
-    """Run a stage of the recipe in `folder`, untracked; HostToolsError when it fails."""
-    module, name = command
-    line = [sys.executable, "-m", module, name, str(folder / RECIPE), "--build", str(folder)]
-    done = subprocess.run([*line, *options], env=os.environ | {SWITCH: "off"}, check=False)
-    if done.returncode:
-        raise HostToolsError(f"{folder}: the stage {stage!r} failed; its message stands above")
 
 
 def _recorded(experiment: Experiment, name: str) -> dict[str, Any]:

@@ -28,6 +28,10 @@ class Target:
         """For messages."""
         return self.port or (self.emulator.name if self.emulator else "")
 
+    def file(self, result: str) -> str:
+        """The name of a result's file: a real board's stands beside its emulator's."""
+        return f"{result}-port.json" if self.port else f"{result}.json"
+
 
 def choose_target(board: Board, emulator: str | None, port: str | None) -> Target:
     """The port if one is given, else the named emulator, else the board's first one."""
@@ -73,6 +77,12 @@ def check_identity(device: Device, manifest: dict[str, Any], board: Board) -> No
             f"board {board.id}: the firmware holds model {info.model_name} with hash "
             f"{info.model_sha256[:16]}, the manifest says {manifest['name']} with "
             f"{manifest['model_sha256'][:16]}; build and flash again: make flash BOARD={board.id}"
+        )
+    if info.run_id != manifest["run_id"]:
+        raise DeviceError(
+            f"board {board.id}: the firmware is of run {info.run_id}, the manifest for kernels "
+            f"{manifest['kernels']} of run {manifest['run_id']}: other settings, kernels or "
+            f"budget; build and flash again: make flash BOARD={board.id}"
         )
     if info.board_id != board.id:
         raise DeviceError(

@@ -8,7 +8,6 @@ application would.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -34,7 +33,7 @@ from model.features.design import FrontEnd, recipe_front_end
 from model.features.library import STAGES, Extractor, quantise_features
 from model.files import write_json
 from model.npz import read_arrays
-from model.recipe import load_recipe
+from model.recipe import recipe_of
 from quantize.golden import Golden, load_golden
 from quantize.tflm import TfliteMicro
 
@@ -109,9 +108,7 @@ class _Host:
     """The front end and the model on this computer."""
 
     def __init__(self, out_dir: Path, manifest: dict[str, Any]) -> None:
-        recipe = load_recipe(out_dir.name)
-        if json.loads(json.dumps(recipe.as_dict())) != manifest["settings"]:
-            raise UsageError(f"{out_dir}: the recipe has changed since; run `make emit` again")
+        recipe = recipe_of(manifest["settings"], f"{out_dir}: the manifest's settings")
         self.front_end: FrontEnd = recipe_front_end(recipe)
         self.golden: Golden = load_golden(out_dir / "golden.npz")
         self._requant = manifest["features"]["input"]
@@ -303,7 +300,7 @@ def run_features(
         port=target.port,
         seconds=round(time.monotonic() - started, 2),
     )
-    write_json(out_dir / board.folder / "features.json", asdict(report))
+    write_json(out_dir / board.folder / target.file("features"), asdict(report))
     return report
 
 

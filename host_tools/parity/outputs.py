@@ -91,7 +91,7 @@ def run_parity(
             case = report.first_difference.case if report.first_difference else chosen[0]
             layers = Tap(out_dir, manifest, golden, case).first_divergence(device)
             report = replace(report, layers=layers)
-    write_json(board_dir / "parity.json", asdict(report))
+    write_json(board_dir / target.file("parity"), asdict(report))
     return report
 
 

@@ -39,7 +39,7 @@ def compare(out_dir: Path) -> JsonObject:
         }
     ]
     for kind, title in KINDS.items():
-        folder = out_dir.with_name(f"{out_dir.name}-{kind}")
+        folder = out_dir / "classical" / kind
         if not (folder / "classical.json").is_file():
             continue
         result = read_result(folder / "classical.json", *CLASSICAL_KEYS)

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from host_tools.boards.board import BOARDS, SELFTEST, Board, load_board
+from host_tools.boards.board import SELFTEST, Board, load_board
 from host_tools.errors import UsageError
 from host_tools.report.results import read_result
 from model import __version__
@@ -20,7 +20,8 @@ from quantize.golden import load_golden
 JsonObject = dict[str, Any]
 
 MAIN_BOARD = "qemu_m4"  # whose kernels the generated part of the report describes
-BOARD_FILES = ("size", "parity", "bench", "features")
+BOARD_FILES = ("parity", "bench", "features")
+PORT = "-port"  # behind the name of a result that a real board gave
 EQUAL, DIFFERS, STALE, NOT_RUN = "equal", "differs", "stale", "not run"  # a board's parity
 # A rung's state, besides DIFFERS and NOT_RUN.
 PROVEN, MEASURED, REFERENCE, HARDWARE = (
@@ -78,8 +79,8 @@ def _leave_out(content: JsonObject) -> Iterator[str]:
     """Remove what is of another model or of other settings; yields the names of these parts."""
     manifest = content["manifest"]
     for board in content["boards"].values():
-        board["state"] = _parity_state(board["parity"], manifest)
-        if board["features"] and _is_of_another(board["features"], manifest):
+        board["state"] = _parity_state(board["parity"], board["generated"])
+        if board["features"] and _is_of_another(board["features"], board["generated"]):
             board["features"] = None
     for part, key in (
         ("cross_validation", "settings"),
@@ -134,19 +135,45 @@ def _boards(out_dir: Path) -> JsonObject:
     for folder in sorted(path for path in out_dir.glob("*") if path.is_dir()):
         if folder.name.endswith(SELFTEST):
             continue
-        results: JsonObject = {name: _read(folder / f"{name}.json") for name in BOARD_FILES}
-        if any(results.values()):
-            known = load_board(folder.name) if folder.name in BOARDS else None
-            results["title"] = known.title if known else None
-            upload = known.upload if known else None
-            results["real"] = upload is not None
-            results["own_link"] = bool(known and known.uart and known.uart.wiring)
-            results["kernels"] = known.kernels if known else None
-            results["chip_kernels"] = upload.kernels if upload else None
-            results["budget"] = _budget(known) if known else {"flash": None, "ram": None}
-            found[folder.name] = results
+        for suffix, title in (("", ""), (PORT, " (board)")):
+            if (results := _board(out_dir, folder, suffix)) is not None:
+                found[folder.name + title] = results
     order = sorted(found.items(), key=lambda i: (not i[1]["real"], i[1]["budget"]["flash"] is None))
     return dict(order)
+
+
+def _board(out_dir: Path, folder: Path, suffix: str) -> JsonObject | None:
+    """The results of a board's folder whose names end in `suffix`; None where there are none."""
+    results: JsonObject = {name: _read(folder / f"{name}{suffix}.json") for name in BOARD_FILES}
+    size = _read(folder / "size.json")
+    if not any(results.values()) and (suffix or size is None):
+        return None
+    known = _known(folder.name)
+    upload = known.upload if known else None
+    return results | {
+        "size": size,
+        "generated": _generated(out_dir, known) if known else None,
+        "title": known.title if known else None,
+        "real": upload is not None,
+        "own_link": bool(known and known.uart and known.uart.wiring),
+        "kernels": known.kernels if known else None,
+        "chip_kernels": upload.kernels if upload else None,
+        "budget": _budget(known) if known else {"flash": None, "ram": None},
+    }
+
+
+def _known(folder: str) -> Board | None:
+    """The board, with kernels, that a folder is named after."""
+    try:
+        return load_board(folder)
+    except UsageError:
+        return None
+
+
+def _generated(out_dir: Path, board: Board) -> JsonObject | None:
+    """Which model, settings and kernels the board's firmware is generated from now."""
+    manifest = _read(board.gen_dir(out_dir) / "manifest.json")
+    return manifest and {key: manifest[key] for key in ("model_sha256", "run_id")}
 
 
 def _budget(board: Board) -> JsonObject:

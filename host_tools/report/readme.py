@@ -50,6 +50,11 @@ def update_readme(out_dir: Path) -> Path:
     write_json(RECIPES, stored_recipes() | {out_dir.name: row})
     if full:
         _show_in_full(out_dir, full)
+    return refresh_lists()
+
+
+def refresh_lists() -> Path:
+    """Make README's parts anew from what is recorded; needs no run."""
     write_text(README, with_numbers(README.read_text("utf-8"), stored_results()))
     return README
 

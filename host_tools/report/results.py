@@ -12,7 +12,16 @@ from host_tools.errors import UsageError
 JsonObject = dict[str, Any]
 
 # What steps that run firmware ask of its manifest, and of what the build wrote.
-MANIFEST_KEYS = ("name", "model_sha256", "run_id", "settings", "macs", "footprint", "operators")
+MANIFEST_KEYS = (
+    "name",
+    "model_sha256",
+    "run_id",
+    "kernels",
+    "settings",
+    "macs",
+    "footprint",
+    "operators",
+)
 SIZE_KEYS = ("code_bytes", "weight_bytes", "flash_bytes", "ram_bytes")
 
 

@@ -27,3 +27,8 @@ def write_report(out_dir: Path) -> Path:
     for name, text in drawn.items():
         write_text(out_dir / "plots" / f"{name}.svg", text)
     return out_dir / "report.html"
+
+
+def report(out_dir: Path) -> None:
+    """The stage: as write_report."""
+    write_report(out_dir)

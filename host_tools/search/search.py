@@ -76,7 +76,7 @@ class Trainer:
 
     def _start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "quantize", "candidates"],
+            [sys.executable, "-m", "quantize.candidate"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

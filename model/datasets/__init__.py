@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 from model.datasets import (
     aeon_series,
@@ -29,6 +30,22 @@ SOURCES: dict[str, Callable[[DatasetConfig], Dataset]] = {
     "vibration": vibration.load,
     "wav_folder": wav_folder.load,
 }
+
+FILES: dict[str, Callable[[DatasetConfig], list[Path]]] = {
+    "aeon_series": aeon_series.data_files,
+    "csv_folder": csv_folder.data_files,
+    "edge_impulse": edge_impulse.data_files,
+    "numpy_file": numpy_file.data_files,
+    "seglearn_watch": seglearn_watch.data_files,
+    "sklearn_digits": sklearn_digits.data_files,
+    "wav_folder": wav_folder.data_files,
+}
+
+
+def data_files(config: DatasetConfig) -> list[Path]:
+    """The files that a source reads; none of one that generates its data or is not known."""
+    source = FILES.get(config.source)
+    return source(config) if source else []
 
 
 def load_dataset(config: DatasetConfig) -> Dataset:

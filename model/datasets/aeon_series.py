@@ -44,12 +44,8 @@ def data_folder() -> Path:
     return Path(spec.origin).parent / "datasets" / "data"
 
 
-def load(config: DatasetConfig) -> Dataset:
-    """All series of [dataset.aeon_series].problem.
-
-    Raises ConfigError for a name that is no problem's, and DataError for files that are missing,
-    too large, damaged or others than the recipe's (SHA-256 over TRAIN, then TEST).
-    """
+def data_files(config: DatasetConfig) -> list[Path]:
+    """The two files that `load` reads; ConfigError for a name that is no problem's."""
     table = table_of(config.aeon_series, "aeon_series")
     if not re.fullmatch(r"\w{1,64}", table.problem, re.ASCII):
         raise ConfigError(
@@ -57,7 +53,19 @@ def load(config: DatasetConfig) -> Dataset:
             f"{table.problem!r}"
         )
     folder = data_folder() / table.problem
-    content = {n: _read(folder / f"{table.problem}_{n.upper()}.ts") for n in ("train", "test")}
+    return [folder / f"{table.problem}_{name}.ts" for name in ("TRAIN", "TEST")]
+
+
+def load(config: DatasetConfig) -> Dataset:
+    """All series of [dataset.aeon_series].problem.
+
+    Raises ConfigError for a name that is no problem's, and DataError for files that are missing,
+    too large, damaged or others than the recipe's (SHA-256 over TRAIN, then TEST).
+    """
+    table = table_of(config.aeon_series, "aeon_series")
+    files = data_files(config)
+    folder = files[0].parent
+    content = {n: _read(path) for n, path in zip(("train", "test"), files, strict=True)}
     digest = hashlib.sha256(content["train"] + content["test"]).hexdigest()
     if digest != config.sha256:
         raise DataError(

@@ -11,6 +11,7 @@ import io
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from model.datasets.folder import (
     close_rate,
     compile_pattern,
     fits_float32,
+    list_files,
     match_name,
     read_folder,
     resolve,
@@ -38,6 +40,8 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "UTF-16",
 }
 
+SUFFIXES = (".csv",)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
@@ -45,6 +49,12 @@ class _Row:
     time_s: float
     label: str
     values: list[float]
+
+
+def data_files(config: DatasetConfig) -> list[Path]:
+    """The files that `load` reads."""
+    table = table_of(config.csv_folder, "csv_folder")
+    return list_files(resolve(table.folder, "dataset.csv_folder.folder"), SUFFIXES)
 
 
 def load(config: DatasetConfig) -> Dataset:
@@ -63,7 +73,7 @@ def load(config: DatasetConfig) -> Dataset:
         )
     folder = resolve(table.folder, "dataset.csv_folder.folder")
     found: list[Labelled] = []
-    for file in read_folder(folder, (".csv",), config.sha256):
+    for file in read_folder(folder, SUFFIXES, config.sha256):
         parts = match_name(pattern, file.name)
         rows = list(_rows(file, table, parts.get("label", "")))
         if not rows:

@@ -15,6 +15,7 @@ import io
 import json
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
 import cbor2
@@ -27,6 +28,7 @@ from model.datasets.folder import (
     close_rate,
     compile_pattern,
     fits_float32,
+    list_files,
     match_name,
     read_folder,
     resolve,
@@ -41,6 +43,14 @@ RATE_TOLERANCE = 0.001  # for intervals that were rounded, such as 16.67 ms
 _UNSIGNED = "0" * 64
 _HEX = frozenset("0123456789abcdef")
 _TYPES: dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
+
+SUFFIXES = (".json", ".cbor")
+
+
+def data_files(config: DatasetConfig) -> list[Path]:
+    """The files that `load` reads."""
+    table = table_of(config.edge_impulse, "edge_impulse")
+    return list_files(resolve(table.folder, "dataset.edge_impulse.folder"), SUFFIXES)
 
 
 def load(config: DatasetConfig) -> Dataset:
@@ -59,7 +69,7 @@ def load(config: DatasetConfig) -> Dataset:
     key = _key(table)
     folder = resolve(table.folder, "dataset.edge_impulse.folder")
     found = []
-    for file in read_folder(folder, (".json", ".cbor"), config.sha256):
+    for file in read_folder(folder, SUFFIXES, config.sha256):
         parts = match_name(pattern, file.name)
         content = _parse_cbor(file) if file.name.lower().endswith(".cbor") else _parse_json(file)
         _check_header(file, content, key)

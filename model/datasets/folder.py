@@ -83,6 +83,20 @@ def _check_hash(path: Path, expected: str, got: str) -> None:
         )
 
 
+def list_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """All files below a folder whose names end in one of `suffixes`, sorted by name."""
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
+
+
+def folder_digest(folder: Path, suffixes: tuple[str, ...]) -> str:
+    """SHA-256 over names and contents of a folder's files, as a recipe states it."""
+    whole = hashlib.sha256()
+    for path in list_files(folder, suffixes):
+        digest = hashlib.sha256(path.read_bytes()).digest()
+        whole.update(digest + os.fsencode(path.relative_to(folder).as_posix()) + b"\n")
+    return whole.hexdigest()
+
+
 def read_folder(folder: Path, suffixes: tuple[str, ...], sha256: str) -> list[SourceFile]:
     """All files below a folder whose names end in one of `suffixes`, sorted by name.
 
@@ -91,7 +105,7 @@ def read_folder(folder: Path, suffixes: tuple[str, ...], sha256: str) -> list[So
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; put the data there or correct the recipe")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
+    paths = list_files(folder, suffixes)
     if not 1 <= len(paths) <= MAX_FILES:
         raise DataError(
             f"{folder}: expected 1 to {MAX_FILES:,} files *{' or *'.join(suffixes)}, got "

@@ -21,6 +21,12 @@ from model.recipe import DatasetConfig, NumpyFileConfig
 MEMBERS = ("samples", "labels", "groups")
 
 
+def data_files(config: DatasetConfig) -> list[Path]:
+    """The file that `load` reads."""
+    table = table_of(config.numpy_file, "numpy_file")
+    return [resolve(table.file, "dataset.numpy_file.file")]
+
+
 def load(config: DatasetConfig) -> Dataset:
     """All recordings of [dataset.numpy_file].file.
 

@@ -59,6 +59,11 @@ def data_path() -> Path:
     return Path(spec.origin).parent / "data" / "watch_dataset.npy"
 
 
+def data_files(config: DatasetConfig) -> list[Path]:
+    """The file that `load` reads."""
+    return [data_path()]
+
+
 def load(config: DatasetConfig) -> Dataset:
     """All 140 recordings; the file's SHA-256 is verified before it is opened."""
     data = verified_bytes(data_path(), config.sha256)

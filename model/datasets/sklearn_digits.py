@@ -34,6 +34,11 @@ def data_path() -> Path:
     return Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"
 
 
+def data_files(config: DatasetConfig) -> list[Path]:
+    """The file that `load` reads."""
+    return [data_path()]
+
+
 def load(config: DatasetConfig) -> Dataset:
     """All images; the file's SHA-256 is verified before it is opened."""
     path = data_path()

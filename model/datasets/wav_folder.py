@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import wave
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from model.datasets.folder import (
     SourceFile,
     build_dataset,
     compile_pattern,
+    list_files,
     match_name,
     read_folder,
     resolve,
@@ -23,6 +25,14 @@ from model.errors import ConfigError, DataError
 from model.recipe import DatasetConfig, WavFolderConfig
 
 CHANNELS = ("audio",)
+
+SUFFIXES = (".wav",)
+
+
+def data_files(config: DatasetConfig) -> list[Path]:
+    """The files that `load` reads."""
+    table = table_of(config.wav_folder, "wav_folder")
+    return list_files(resolve(table.folder, "dataset.wav_folder.folder"), SUFFIXES)
 
 
 def load(config: DatasetConfig) -> Dataset:
@@ -34,7 +44,7 @@ def load(config: DatasetConfig) -> Dataset:
     table = table_of(config.wav_folder, "wav_folder")
     pattern = compile_pattern(table.pattern, ("label", "group"), "dataset.wav_folder.pattern")
     folder = resolve(table.folder, "dataset.wav_folder.folder")
-    files = read_folder(folder, (".wav",), config.sha256)
+    files = read_folder(folder, SUFFIXES, config.sha256)
     length = round(table.clip_seconds * table.sample_rate_hz)
     if table.clip_seconds and not 1 <= length <= MAX_TOTAL_BYTES // 2 // len(files):
         raise ConfigError(

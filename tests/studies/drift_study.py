@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from host_tools.boards.board import Board
+from host_tools.boards.board import Board, load_board
 from host_tools.drift.compare import counts_of, feed
 from host_tools.drift.data import NONE, changes, held_out_inputs
 from host_tools.drift.statistics import (
@@ -30,11 +31,11 @@ from host_tools.drift.statistics import (
     row_names,
 )
 from host_tools.errors import HostToolsError, UsageError
-from host_tools.link.target import Target, check_identity, open_device
+from host_tools.link.target import Target, check_identity, choose_target, open_device
 from host_tools.report.results import read_manifest
 from model.datasets import load_dataset
 from model.files import write_json
-from model.recipe import Recipe, load_recipe
+from model.recipe import Recipe, recipe_of
 from quantize.drift import (
     Bytes,
     CountedRecording,
@@ -69,8 +70,10 @@ Shares = npt.NDArray[np.float64]
 Draw = Callable[[str, int], Counts]  # group, windows of a reading -> STARTS readings
 
 
-def run_study(out_dir: Path, board: Board, target: Target, *, new_classes: bool) -> dict[str, Any]:
-    """Measure both, write build/<name>/drift_study.json; returns what it holds.
+def run_study(
+    recipe: Recipe, out_dir: Path, board: Board, target: Target, *, new_classes: bool
+) -> dict[str, Any]:
+    """Measure both for `recipe`, whose results are in `out_dir`, on a built board.
 
     False alarms are counted on each group of the data in turn, with a profile (edges, counts and
     what is usual) of the others. Changes are made to the held-out groups. With `new_classes` a
@@ -78,7 +81,6 @@ def run_study(out_dir: Path, board: Board, target: Target, *, new_classes: bool)
     run on the board, whose counts must be the host's: HostToolsError when they are not. UsageError
     for new classes of a recipe that has less than three or another task.
     """
-    recipe = load_recipe(out_dir.name)
     labels = load_dataset(recipe.dataset).labels
     if new_classes and (recipe.task != "classification" or len(labels) < 3):
         raise UsageError(
@@ -340,3 +342,17 @@ def _on_board(
                 )
             total += len(rows)
     return total
+
+
+def main() -> None:
+    """`python -m tests.studies.drift_study FOLDER BOARD [--new-classes]`, after tinyproof build."""
+    out_dir, board = Path(sys.argv[1]), load_board(sys.argv[2])
+    manifest = read_manifest(board, out_dir)
+    recipe = recipe_of(manifest["settings"], f"{out_dir}: the manifest's settings")
+    target = choose_target(board, None, None)
+    new_classes = "--new-classes" in sys.argv[3:]
+    print_study(run_study(recipe, out_dir, board, target, new_classes=new_classes))
+
+
+if __name__ == "__main__":
+    main()

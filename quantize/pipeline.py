@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.__main__ import load_splits, training_progress
 from model.datasets import load_dataset
 from model.evaluate import Metrics
 from model.features import Windows
 from model.features.design import feature_text
 from model.files import write_arrays, write_bytes, write_json
+from model.progress import training_progress
 from model.recipe import Recipe
+from model.stages.splits import load_splits
 from model.tasks import Grid, Judge, Task, task_of
 from quantize.errors import QuantizeError
 from quantize.features import quantised_inputs

@@ -1,0 +1,36 @@
+"""What an image is built from besides the generated model: sources, and the compiler."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+from pathlib import Path
+
+from host_tools.boards.board import Board
+from model.paths import ROOT
+
+VERSION_S = 10.0
+
+
+def build_files() -> dict[str, Path]:
+    """Firmware, boards and PlatformIO's project, by their names in the project."""
+    files = [path for top in ("firmware", "boards") for path in (ROOT / top).rglob("*")]
+    kept = [p for p in files if p.is_file() and p.suffix not in (".md", ".pyc")]
+    return {p.relative_to(ROOT).as_posix(): p for p in [*sorted(kept), ROOT / "platformio.ini"]}
+
+
+def compiler_version(board: Board) -> str:
+    """The first line that the board's compiler says of itself."""
+    return program_version(f"{board.toolchain}gcc")
+
+
+@functools.cache
+def program_version(program: str) -> str:
+    """The first line of `program --version`; 'not installed' without it."""
+    try:
+        done = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=VERSION_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "not installed"
+    return (done.stdout.splitlines() or ["says no version"])[0]

@@ -1,0 +1,1 @@
+"""The commands of tinyproof: a module each, which has the click command `command`."""

@@ -1,0 +1,42 @@
+"""tinyproof bench"""
+
+from __future__ import annotations
+
+import click
+
+from host_tools.bench.benchmark import run_benchmark
+from host_tools.bench.stage import print_benchmark
+from host_tools.commands_shared import on_target
+from host_tools.options import (
+    board_option,
+    cases_option,
+    plan_options,
+    source_options,
+    target_options,
+)
+from host_tools.stages.graph import Source
+
+
+@click.command(
+    help="Count what an inference costs on a board, layer by layer, and its memory.",
+    short_help="count instructions and memory on a board",
+)
+@board_option
+@target_options
+@source_options
+@cases_option
+@plan_options
+def command(
+    source: Source,
+    board: str | None,
+    emulator: str | None,
+    port: str | None,
+    cases: int | None,
+    dry_run: bool,
+    why: bool,
+) -> None:
+    """bench.json."""
+    with on_target(source, board, emulator, port, dry_run=dry_run, why=why) as found:
+        if found is not None:
+            print_benchmark(run_benchmark(source.folder, found.board, found.target))
+            print(f"  per layer: {source.folder / found.board.folder / found.target.file('bench')}")

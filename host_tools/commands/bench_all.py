@@ -1,0 +1,48 @@
+"""tinyproof bench-all"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from host_tools.bench.history import load_history, record
+from host_tools.bench.suite import entries, find_models, run_suite, write_suite
+from host_tools.errors import HostToolsError, UsageError
+from host_tools.options import File, RecipeName, in_project, option, switch
+from host_tools.project import BUILD, Import, open_source
+from host_tools.stages.session import up_to_date
+
+BOARDS = "qemu_m4 qemu_xtensa nano33 esp32"
+
+
+@click.command(
+    help="One table of all models on all emulated boards, and what has changed since the record.",
+    short_help="one table of all models on all emulated boards",
+)
+@option("--models-dir", type=File(), help="a folder with .tflite files")
+@option("--recipe", type=RecipeName(), help="a recipe whose int8 model is measured as well")
+@option("--boards", default=BOARDS, help=f"default: {BOARDS}")
+@switch("--record", "recorded", make="RECORD", help="append to docs/bench_history.json")
+@option("--reason", help="why something has grown since the last record")
+@in_project
+def command(
+    models_dir: Path | None, recipe: str | None, boards: str, recorded: bool, reason: str | None
+) -> None:
+    """build/bench/bench.json."""
+    own = BUILD / "bench" / "models"
+    models = find_models([*([own] if own.is_dir() else []), *([models_dir] if models_dir else [])])
+    folders = []
+    if recipe is not None:
+        source = open_source(recipe, None, Import())
+        with up_to_date(source, source.stages()):
+            folders.append(source.folder)
+    if not models and not folders:
+        raise UsageError("nothing to measure: give --models-dir (MODELS_DIR=) or --recipe")
+    rows = run_suite(folders, models, BUILD / "bench", boards.split())
+    print(write_suite(BUILD / "bench", rows, load_history()))
+    print(f"All of it: {BUILD / 'bench' / 'bench.json'}")
+    if recorded:
+        print(f"recorded for commit {record(entries(rows), reason).commit}")
+    if not any(row.result for row in rows):
+        raise HostToolsError("no model could be measured")

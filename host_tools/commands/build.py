@@ -1,0 +1,34 @@
+"""tinyproof build"""
+
+from __future__ import annotations
+
+import click
+
+from host_tools.boards.board import load_board
+from host_tools.options import board_option, cases_option, option, plan_options, source_options
+from host_tools.stages.graph import Source, build_stage
+from host_tools.stages.session import make
+
+FRAMEWORKS = click.Choice(["bare", "arduino"])
+
+
+@click.command(help="Build the firmware of a board.", short_help="build a board's firmware")
+@board_option
+@option("--framework", type=FRAMEWORKS, default="bare", help="default: bare")
+@source_options
+@cases_option
+@plan_options
+def command(
+    source: Source,
+    board: str | None,
+    framework: str,
+    cases: int | None,
+    dry_run: bool,
+    why: bool,
+) -> None:
+    """Everything up to the firmware."""
+    name = board or "qemu_m4"
+    # A framework's compiler and calling convention are its own: the kernels in C suit all.
+    chosen = load_board(name if framework == "bare" else f"{name}-ref")
+    stages = [*source.stages(), build_stage(source.folder, chosen, framework)]
+    make(source, stages, dry_run=dry_run, why=why)

@@ -1,0 +1,48 @@
+"""tinyproof classical"""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+
+from host_tools.boards.board import load_board
+from host_tools.options import board_option, option, plan_options, resolved, source_options
+from host_tools.report.classical import compare, table
+from host_tools.stages.graph import (
+    Source,
+    bench_stage,
+    build_stage,
+    classical_stages,
+    parity_stage,
+)
+from host_tools.stages.session import show_plan, up_to_date
+from model.classical import KINDS
+
+BOARDS = ("qemu_m4", "qemu_xtensa")
+
+
+@click.command(
+    help="Is a network needed? Forest, logistic regression and SVM in the same firmware: train, "
+    "prove, measure.",
+    short_help="is a network needed? forest, logistic regression, SVM beside it",
+)
+@board_option
+@option("--kind", type=click.Choice(sorted(KINDS)), help="default: all")
+@source_options
+@plan_options
+def command(source: Source, board: str | None, kind: str | None, dry_run: bool, why: bool) -> None:
+    """classical.json."""
+    boards = [load_board(name) for name in ([board] if board else BOARDS)]
+    stages = resolved(source).stages()
+    for chosen in boards:
+        make_one = (build_stage, parity_stage, bench_stage)
+        stages += [stage(source.folder, chosen) for stage in make_one]
+    for one in [kind] if kind else sorted(KINDS):
+        stages += classical_stages(source, one, boards)
+    if dry_run or why:
+        show_plan(stages, why=why)
+        return
+    with up_to_date(source, stages):
+        console = Console()
+        found = table(compare(source.folder))
+        (console if console.is_terminal else Console(width=160)).print(found)

@@ -1,0 +1,23 @@
+"""tinyproof doctor"""
+
+from __future__ import annotations
+
+import click
+
+from host_tools.doctor import install, run_doctor
+from host_tools.options import switch
+
+
+@click.command(
+    help="List every prerequisite, what is there of it, and how to get the rest.",
+    short_help="list prerequisites and how to get them",
+)
+@switch("--json", "as_json", make="JSON", help="for programs")
+@switch(
+    "--install", "install_", make="INSTALL", help="install missing system packages with apt-get"
+)
+def command(as_json: bool, install_: bool) -> int:
+    """0 when all is there."""
+    if install_:
+        install()
+    return run_doctor(as_json=as_json)

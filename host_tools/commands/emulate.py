@@ -1,0 +1,30 @@
+"""tinyproof emulate"""
+
+from __future__ import annotations
+
+import click
+
+from host_tools.boards.board import load_board
+from host_tools.commands_shared import DEFAULT_BOARD
+from host_tools.link.emulate import run
+from host_tools.link.target import choose_target
+from host_tools.options import board_option, cases_option, option, source_options
+from host_tools.stages.graph import Source, build_stage
+from host_tools.stages.session import up_to_date
+
+
+@click.command(
+    help="Run a board's firmware in its emulator, with this terminal as its monitor.",
+    short_help="run firmware in an emulator, at this terminal",
+)
+@board_option
+@option("--emulator", help="default: the board's first")
+@source_options
+@cases_option
+def command(source: Source, board: str | None, emulator: str | None, cases: int | None) -> int:
+    """Until Ctrl+D or Ctrl+C."""
+    chosen = load_board(board or DEFAULT_BOARD)
+    target = choose_target(chosen, emulator, None)
+    with up_to_date(source, [*source.stages(), build_stage(source.folder, chosen)]):
+        pass
+    return run(chosen, target, source.folder / chosen.folder)

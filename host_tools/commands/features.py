@@ -1,0 +1,42 @@
+"""tinyproof features"""
+
+from __future__ import annotations
+
+import click
+
+from host_tools.commands_shared import on_target
+from host_tools.options import (
+    board_option,
+    cases_option,
+    plan_options,
+    resolved,
+    source_options,
+    target_options,
+)
+from host_tools.parity.certificate import run_features
+from host_tools.parity.stage import print_features
+from host_tools.stages.graph import Source
+
+
+@click.command(
+    help="Compare a board's front end with the host's, stage by stage.",
+    short_help="compare a board's front end with the host's",
+)
+@board_option
+@target_options
+@source_options
+@cases_option
+@plan_options
+def command(
+    source: Source,
+    board: str | None,
+    emulator: str | None,
+    port: str | None,
+    cases: int | None,
+    dry_run: bool,
+    why: bool,
+) -> None:
+    """features.json."""
+    with on_target(resolved(source), board, emulator, port, dry_run=dry_run, why=why) as found:
+        if found is not None:
+            print_features(run_features(source.folder, found.board, found.target, cases))

@@ -1,0 +1,29 @@
+"""tinyproof inspect"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from host_tools.options import File, in_project, switch
+from quantize.inspect import as_json, inspect_model, print_inspection
+
+
+@click.command(
+    help="Layers, costs, problems and fit of FILE, a .tflite.",
+    short_help="layers, costs, problems and fit of a .tflite",
+)
+@click.argument("file", type=File(), envvar="TINYPROOF_MODEL")
+@switch("--json", "as_json_", make="JSON", help="for programs")
+@in_project
+def command(file: Path, as_json_: bool) -> int:
+    """0 when we compile it, 1 when not."""
+    found = inspect_model(file)
+    if as_json_:
+        print(as_json(found))
+    else:
+        console = Console()
+        print_inspection(found, Console(width=console.width if console.is_terminal else 140))
+    return 0 if found.supported else 1

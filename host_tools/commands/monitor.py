@@ -1,0 +1,21 @@
+"""tinyproof monitor"""
+
+from __future__ import annotations
+
+import click
+
+from host_tools.boards.board import load_board
+from host_tools.link.monitor import monitor
+from host_tools.options import board_option, option
+
+
+@click.command(
+    help="Open pio device monitor at PORT at the right speed, without the link's binary frames.",
+    short_help="watch and talk to a board at PORT",
+)
+@board_option
+@option("--port", help="serial port")
+def command(board: str | None, port: str | None) -> None:
+    """Until Ctrl+C."""
+    uart = load_board(board).uart if board else None
+    monitor(port, uart.baud if uart else 115200)

@@ -1,0 +1,57 @@
+"""tinyproof record"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from host_tools.boards.board import load_board
+from host_tools.commands_shared import DEFAULT_BOARD
+from host_tools.link.record import record_take, with_replay
+from host_tools.link.target import Target, choose_target
+from host_tools.options import File, board_option, option, source_options, target_options
+from host_tools.project import BUILD
+from host_tools.stages.graph import Source, build_stage
+from host_tools.stages.session import up_to_date
+
+
+@click.command(
+    help="Record labelled samples from a board's sensor.",
+    short_help="record labelled samples from a board's sensor",
+)
+@board_option
+@target_options
+@option("--label", required=True, help="what is done or said")
+@option("--seconds", type=float, required=True, help="how long")
+@option("--who", help="who or what is recorded; default: the board")
+@option("--out", make="OUT_DIR", type=File(), help="default: build/recordings/<label>")
+@option("--replay", type=File(), help=".npz that an emulator replays")
+@source_options
+def command(
+    source: Source,
+    board: str | None,
+    emulator: str | None,
+    port: str | None,
+    label: str,
+    seconds: float,
+    who: str | None,
+    out: Path | None,
+    replay: Path | None,
+) -> None:
+    """One take."""
+    chosen = load_board(board or DEFAULT_BOARD)
+    target: Target = choose_target(chosen, emulator, port)
+    if not port:
+        with up_to_date(source, [*source.stages(), build_stage(source.folder, chosen)]):
+            pass
+    path = record_take(
+        chosen,
+        with_replay(target, replay) if replay else target,
+        source.folder / chosen.folder,
+        label=label,
+        who=who or chosen.id,
+        seconds=seconds,
+        folder=out or BUILD / "recordings" / label,
+    )
+    print(f"{chosen.id} on {target.name}: {seconds:g} s of {label}: {path}")

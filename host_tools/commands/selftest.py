@@ -1,0 +1,47 @@
+"""tinyproof selftest"""
+
+from __future__ import annotations
+
+import click
+
+from host_tools.boards.board import SELFTEST
+from host_tools.commands_shared import DEFAULT_BOARD, on_target
+from host_tools.errors import HostToolsError
+from host_tools.options import (
+    board_option,
+    cases_option,
+    plan_options,
+    source_options,
+    target_options,
+)
+from host_tools.parity.selftest import compare_kernels
+from host_tools.stages.graph import Source
+
+
+@click.command(
+    help="Compare a board's fast kernels with the reference kernels, on the device.",
+    short_help="compare kernels with the reference, on the device",
+)
+@board_option
+@target_options
+@source_options
+@cases_option
+@plan_options
+def command(
+    source: Source,
+    board: str | None,
+    emulator: str | None,
+    port: str | None,
+    cases: int | None,
+    dry_run: bool,
+    why: bool,
+) -> None:
+    """The firmware with both models in it."""
+    name = (board or DEFAULT_BOARD).removesuffix(SELFTEST) + SELFTEST if board or not port else None
+    with on_target(source, name, emulator, port, dry_run=dry_run, why=why) as found:
+        if found is None:
+            return
+        equal, told = compare_kernels(source.folder, found.board, found.target)
+        print(f"{found.board.id} on {found.target.name}, {found.board.kernels} against ref: {told}")
+        if not equal:
+            raise HostToolsError(f"{found.board.id}: a kernel differs from the reference")

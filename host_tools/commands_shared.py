@@ -1,0 +1,99 @@
+"""Where the firmware of a command runs: built and emulated, or flashed and at a port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from host_tools.boards.board import SELFTEST, Board, load_board
+from host_tools.errors import DeviceError, UsageError
+from host_tools.link.device import Device
+from host_tools.link.target import Target, choose_target
+from host_tools.link.transport import SerialTransport, require_port
+from host_tools.report.results import read_result
+from host_tools.stages.graph import Source, build_stage
+from host_tools.stages.lock import locked
+from host_tools.stages.session import show_plan, up_to_date
+from model.tracking import record
+
+DEFAULT_BOARD = "qemu_m4"
+BAUD = 115200  # of a port of no named board
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A board, with the kernels of the firmware that runs, and where it runs."""
+
+    board: Board
+    target: Target
+
+
+@contextmanager
+def on_target(
+    source: Source,
+    board_name: str | None,
+    emulator: str | None,
+    port: str | None,
+    *,
+    dry_run: bool = False,
+    why: bool = False,
+) -> Iterator[Found | None]:
+    """Firmware to talk to, under the folder's lock; None when only the plan is printed.
+
+    Emulated firmware is brought up to date first. What a board at `port` runs is taken as it is:
+    the folder must hold the build that was flashed. Raises DeviceError when it does not.
+    """
+    if port:
+        require_port(port, "--port {port}")
+        with locked(source.folder):
+            board = flashed_board(source, board_name, port)
+            try:
+                yield Found(board=board, target=choose_target(board, None, port))
+            finally:
+                record(source.folder)
+        return
+    board = load_board(board_name or DEFAULT_BOARD)
+    target = choose_target(board, emulator, None)
+    stages = [*source.stages(), build_stage(source.folder, board)]
+    if dry_run or why:
+        show_plan(stages, why=why)
+        yield None
+        return
+    with up_to_date(source, stages):
+        yield Found(board=board, target=target)
+
+
+def flashed_board(source: Source, board_name: str | None, port: str) -> Board:
+    """The board at a port, with the kernels of the build that it runs.
+
+    Its run id must be that of one of the folder's manifests. Raises DeviceError otherwise, and
+    UsageError when nothing was generated here.
+    """
+    named = load_board(board_name) if board_name else None
+    with Device(SerialTransport(port, named.uart.baud if named and named.uart else BAUD)) as device:
+        info = device.info
+    if named is not None and named.id != info.board_id:
+        raise DeviceError(
+            f"{port}: the firmware was built for {info.board_id}, not for {named.id}; name the "
+            f"right board: --board {info.board_id}"
+        )
+    paths = sorted(source.folder.glob("gen/*/manifest.json"))
+    if not paths:
+        raise UsageError(
+            f"{source.folder}: no firmware was generated here; flash the board first: "
+            f"tinyproof flash {source.name} --board {info.board_id} --port {port}"
+        )
+    runs = {read_result(path, "run_id")["run_id"]: path.parent.name for path in paths}
+    if info.run_id not in runs:
+        listed = ", ".join(f"{run} (kernels {kernels})" for run, kernels in sorted(runs.items()))
+        raise DeviceError(
+            f"{port}: the firmware holds model {info.model_name} {info.model_sha256[:16]}, run "
+            f"{info.run_id}; {source.folder} has the runs {listed}. Name the recipe or model that "
+            f"was flashed, or flash again: tinyproof flash {source.name} --board {info.board_id} "
+            f"--port {port}"
+        )
+    suffix = SELFTEST if named is not None and named.selftest else ""
+    plain = load_board(info.board_id + suffix)
+    kernels = runs[info.run_id]
+    return plain if plain.kernels == kernels else load_board(f"{info.board_id}-{kernels}{suffix}")

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# ruff, mypy --strict, clang-format, cppcheck and actionlint; with --fix: format Python and C.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+mapfile -t c_files < <(git ls-files --cached --others --exclude-standard '*.c' '*.h')
+if [ "${1:-}" = --fix ]; then
+    .venv/bin/ruff check --fix-only --quiet .
+    .venv/bin/ruff format --quiet .
+    clang-format -i "${c_files[@]}"
+    exit
+fi
+.venv/bin/ruff check .
+.venv/bin/ruff format --check .
+.venv/bin/mypy
+clang-format --dry-run --Werror "${c_files[@]}"
+folders=(kernels link app board check features)
+cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 \
+    --inline-suppr --suppress=missingIncludeSystem "${folders[@]/#/-Ifirmware/}" \
+    "${folders[@]/#/firmware/}" firmware/stream model/features

@@ -1,0 +1,189 @@
+"""Options that commands share. Each is also a variable of make, as TINYPROOF_<NAME>."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from host_tools.boards.board import BOARDS
+from host_tools.project import Import, open_source, project_of
+from host_tools.stages.graph import Source
+from model.recipe import recipe_names
+
+F = TypeVar("F", bound=Callable[..., Any])
+COUNT = click.IntRange(min=1)
+
+
+def variable(name: str) -> str:
+    """Where make puts its variable `name`."""
+    return f"TINYPROOF_{name}"
+
+
+class File(click.ParamType[Path]):
+    """A path, made absolute before the command moves to the project's folder."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The absolute path; whether it exists is told where it is read."""
+        if "\0" in os.fspath(value):
+            self.fail("expected a path, got one with a zero byte", param, ctx)
+        return Path(value).absolute()
+
+
+class RecipeName(click.ParamType[str]):
+    """A recipe's name, or the path of its .toml."""
+
+    name = "recipe"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, or the absolute path."""
+        return str(Path(value).absolute()) if value.endswith(".toml") else str(value)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The project's recipes and the examples."""
+        known = sorted({*recipe_names(Path()), *recipe_names()})
+        return [CompletionItem(name) for name in known if name.startswith(incomplete)]
+
+
+class BoardName(click.ParamType[str]):
+    """A board, which may have -<kernels> and -selftest behind it."""
+
+    name = "board"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name; load_board refuses one that does not exist."""
+        return str(value)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The boards."""
+        return [CompletionItem(name) for name in BOARDS if name.startswith(incomplete)]
+
+
+def option(*names: str, make: str = "", **more: Any) -> Callable[[F], F]:
+    """An option whose variable of make is `make`, or its own name in capitals."""
+    own = make or names[-1].lstrip("-").split("/")[0].replace("-", "_").upper()
+    return click.option(*names, envvar=variable(own), show_envvar=False, **more)
+
+
+def switch(*names: str, make: str = "", help: str) -> Callable[[F], F]:
+    """An option that is on or off; 0, no, off and false of a variable mean off."""
+    return option(*names, make=make, is_flag=True, default=False, help=help)
+
+
+def in_project(function: F) -> F:
+    """Add --project, and run the command in that folder."""
+
+    @functools.wraps(function)
+    def run(*arguments: Any, project: Path | None, **options: Any) -> Any:
+        recipe = options.get("recipe") or options.get("source")
+        os.chdir(project_of(project, recipe if isinstance(recipe, str) else None))
+        return function(*arguments, **options)
+
+    added = option(
+        "--project", type=File(), help="folder of the project; default: the recipe's, or this one"
+    )
+    return added(run)  # type: ignore[return-value]
+
+
+def source_options(function: F) -> F:
+    """What a command is about: SOURCE, or --recipe or --model; gives it a Source as `source`."""
+
+    @functools.wraps(function)
+    def run(
+        *arguments: Any,
+        source: str | None,
+        recipe: str | None,
+        model: Path | None,
+        inputs: Path | None,
+        float_model: Path | None,
+        constants_bytes: int | None,
+        **options: Any,
+    ) -> Any:
+        given = [name for name in (source, recipe, model) if name]
+        if len(given) > 1:
+            raise click.UsageError("expected one of SOURCE, --recipe and --model, got several")
+        how = Import(
+            cases=options.get("cases"),
+            inputs=inputs,
+            float_model=float_model,
+            constants_bytes=constants_bytes,
+        )
+        opened = open_source(source or recipe, model, how)
+        return function(*arguments, source=opened, **options)
+
+    for added in (
+        option(
+            "--constants-bytes", type=COUNT, metavar="BYTES", help="budget of the model's constants"
+        ),
+        option(
+            "--float", "float_model", make="FLOAT", type=File(),
+            help="float original of a model: .tflite, .keras or .h5",
+        ),
+        option("--inputs", type=File(), help=".npz with one array for each input of a model"),
+        option("--model", type=File(), help="a .tflite file, or the name of an imported one"),
+        option("--recipe", type=RecipeName(), help="a recipe's name, or the path of its .toml"),
+        click.argument("source", type=SourceName(), required=False),
+    ):  # fmt: skip
+        run = added(run)
+    return in_project(run)  # type: ignore[return-value]
+
+
+class SourceName(RecipeName):
+    """A recipe's name, the path of a .toml or of a .tflite, or the name of an imported model."""
+
+    name = "source"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, or the absolute path of what is a file."""
+        is_file = value.endswith((".toml", ".tflite")) or Path(value).is_file()
+        return str(Path(value).absolute()) if is_file else str(value)
+
+
+def plan_options(function: F) -> F:
+    """Print what would run, or why, in place of running it."""
+    for added in (
+        switch("--why", help="only print which stages are not up to date, and what differs"),
+        switch("--dry-run", help="only print which stages would run"),
+    ):
+        function = added(function)
+    return function
+
+
+def board_option(function: F) -> F:
+    """Which board."""
+    return option("--board", type=BoardName(), help="default: qemu_m4")(function)
+
+
+def cases_option(function: F) -> F:
+    """How many cases."""
+    return option(
+        "--cases", type=COUNT, help="how many cases; of a model made elsewhere, random ones"
+    )(function)
+
+
+def target_options(function: F) -> F:
+    """Where firmware runs."""
+    for added in (
+        option("--port", help="serial port of a real board"),
+        option("--emulator", help="default: the board's first"),
+    ):
+        function = added(function)
+    return function
+
+
+def resolved(source: Source) -> Source:
+    """For commands that need a recipe; UsageError for a model made elsewhere."""
+    if source.recipe is None:
+        raise click.UsageError(f"{source.name}: expected a recipe; this command trains on its data")
+    return source

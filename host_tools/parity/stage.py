@@ -1,0 +1,59 @@
+"""Compare one board of a folder of results with its references; not equal is an error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from host_tools.boards.board import load_board
+from host_tools.errors import HostToolsError
+from host_tools.link.target import choose_target
+from host_tools.parity.certificate import FeatureReport, run_features
+from host_tools.parity.certificate import describe as describe_features
+from host_tools.parity.outputs import ParityReport, run_parity
+from host_tools.parity.tap import describe as describe_layers
+
+
+def parity(out_dir: Path, board_name: str) -> None:
+    """Write <board>/parity.json of the board's first emulator.
+
+    Raises HostToolsError when anything differs, and as run_parity does.
+    """
+    board = load_board(board_name)
+    print_parity(run_parity(out_dir, board, choose_target(board, None, None), None))
+
+
+def features(out_dir: Path, board_name: str) -> None:
+    """Write <board>/features.json; raises HostToolsError when a feature differs."""
+    board = load_board(board_name)
+    print_features(run_features(out_dir, board, choose_target(board, None, None)))
+
+
+def print_features(report: FeatureReport) -> None:
+    """The certificate in a few lines; raises HostToolsError when a feature differs."""
+    print("\n".join(describe_features(report)))
+    if report.first_difference is not None:
+        raise HostToolsError(f"{report.board}: the front end differs from the host's")
+
+
+def print_parity(report: ParityReport) -> None:
+    """The verdict in a line, and what it is about; raises HostToolsError when not all is equal."""
+    where = report.port or report.emulator or ""
+    equal = report.first_difference is None
+    verdict = f" {report.reference}, every byte" if equal else ""
+    print(
+        f"{report.board} on {where}: {report.equal} of {report.cases} cases equal{verdict}; "
+        f"self-test {report.selftest['failures']} failures\n"
+        f"  model {report.model_sha256[:16]}, run {report.run_id}"
+    )
+    if report.layers is not None:
+        print("\n".join(describe_layers(report.layers)))
+    if report.first_difference is not None:
+        d = report.first_difference
+        raise HostToolsError(
+            f"first difference: case {d.case}, output tensor {d.tensor}, index {d.index}: "
+            f"expected {d.expected}, got {d.got}"
+        )
+    if report.selftest["failures"]:
+        raise HostToolsError(f"{report.board}: the firmware's own self-test fails")
+    if report.layers is not None and report.layers.first is not None:
+        raise HostToolsError(f"{report.board}: an intermediate tensor differs")

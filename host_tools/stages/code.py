@@ -1,0 +1,101 @@
+"""Which of tinyproof's own files a stage's result depends on, and which packages."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from model.paths import PACKAGES, ROOT
+
+OURS = ("model", "quantize", "host_tools")
+# Files that are no Python, of the modules that read them; patterns below the place of packages, or
+# of firmware and boards.
+DATA = {
+    "model.features.build": ("model/features/*.[ch]", "firmware/features/*.[ch]"),
+    "model.page": ("model/templates/*",),
+    "quantize.emit_c": ("quantize/templates/*",),
+    "host_tools.emulators": ("host_tools/emulators/labwired_worker.py", "boards/labwired/*"),
+    "host_tools.report.page": ("host_tools/report/templates/*",),
+    "host_tools.bench.counting": ("host_tools/emulators/*.[ch]",),
+}
+DISTRIBUTIONS = {  # whose name is not the module's
+    "elftools": "pyelftools",
+    "serial": "pyserial",
+    "sklearn": "scikit-learn",
+    "tensorflow_model_optimization": "tensorflow-model-optimization",
+    "tflite_micro": "tflite-micro",
+}
+
+
+def module_file(module: str) -> Path | None:
+    """The file of one of our modules or packages; None when there is none of that name."""
+    path = PACKAGES.joinpath(*module.split("."))
+    for file in (path.with_suffix(".py"), path / "__init__.py"):
+        if file.is_file():
+            return file
+    return None
+
+
+@functools.cache
+def imports(file: Path) -> frozenset[str]:
+    """What a file imports, also inside functions: module names, and `module.name` for each name."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(found)
+
+
+@functools.cache
+def closure(module: str) -> frozenset[str]:
+    """`module` and all of ours that it reaches by imports, with the packages they lie in."""
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        file = None if name in found else module_file(name)
+        if file is None:
+            continue
+        found.add(name)
+        parts = name.split(".")
+        waiting += [".".join(parts[:i]) for i in range(1, len(parts))]
+        waiting += [other for other in imports(file) if other.split(".")[0] in OURS]
+    return frozenset(found)
+
+
+def code_files(module: str) -> dict[str, Path]:
+    """Every file of ours that `module` runs, reads or compiles, by its name in the project."""
+    modules = closure(module)
+    files = [file for name in modules if (file := module_file(name))]
+    for name in modules & set(DATA):
+        for pattern in DATA[name]:
+            base = PACKAGES if pattern.split("/")[0] in OURS else ROOT
+            files += [path for path in sorted(base.glob(pattern)) if path.is_file()]
+    return {_name(file): file for file in files}
+
+
+def _name(file: Path) -> str:
+    base = PACKAGES if file.is_relative_to(PACKAGES) else ROOT
+    return file.relative_to(base).as_posix()
+
+
+def versions(module: str) -> dict[str, str]:
+    """Python's version and those of the packages that `module` and all it reaches import."""
+    roots = {
+        name.split(".")[0]
+        for inner in closure(module)
+        if (file := module_file(inner))
+        for name in imports(file)
+    }
+    found = {"version of Python": ".".join(map(str, sys.version_info[:3]))}
+    for root in sorted(roots - set(OURS) - sys.stdlib_module_names):
+        try:
+            found[f"version of {root}"] = version(DISTRIBUTIONS.get(root, root))
+        except PackageNotFoundError:
+            found[f"version of {root}"] = "not installed"
+    return found

@@ -1,0 +1,278 @@
+"""The graph of stages: what each reads, which fields of a recipe it uses, what it writes.
+
+A recipe goes through check, train, quantise, profile and emit; a model made elsewhere through
+golden and emit. From there both have, for each board, build, parity, bench and (with a front end)
+features; the report reads what has been measured.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from host_tools.boards.board import Board, load_board
+from host_tools.build.tools import build_files, compiler_version
+from host_tools.emulators import EMULATORS
+from host_tools.stages.engine import Stage
+from model.datasets import data_files
+from model.fields import field_values, restrict
+from model.recipe import Recipe
+
+# What a stage uses of a recipe besides its name; anything else raises (model.fields).
+DATA = ("dataset", "checks", "features", "task", "anomaly.normal")
+TRAINING = (*DATA, "network", "augment", "train", "anomaly")
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "check": (*DATA, "title"),
+    "train": (*TRAINING,),
+    "quantise": (*TRAINING, "quantisation", "compression"),
+    "profile": (*DATA, "augment.kind"),
+}
+MANIFEST_READERS = ("golden.npz", "labels.npz", "anomaly.json", "float.npz")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What a folder of results is about: a recipe, or a model made elsewhere."""
+
+    folder: Path  # build/recipes/<name> or build/models/<name>-<hash8>
+    name: str
+    recipe: Recipe | None
+    cases: int = 0  # random ones, of a model made elsewhere
+    inputs: str | None = None  # a file of the folder with the user's own inputs
+    float_model: str | None = None  # a file of the folder: the float original
+    constants_bytes: int | None = None  # budget of the constants
+
+    def stages(self) -> list[Stage]:
+        """From the beginning to generated C."""
+        recipe = self.recipe
+        before = [self._golden()] if recipe is None else _recipe_stages(recipe, self.folder)
+        return [*before, self._emit()]
+
+    def stages_to(self, last: str) -> list[Stage]:
+        """Those up to the one of that name."""
+        names = [stage.name for stage in self.stages()]
+        return self.stages()[: names.index(last) + 1]
+
+    def _golden(self) -> Stage:
+        kept = [name for name in (self.inputs, self.float_model) if name]
+        return Stage(
+            name="golden",
+            folder=self.folder,
+            entry="quantize.stages.golden:golden",
+            arguments={
+                "out_dir": self.folder,
+                "name": self.name,
+                "cases": self.cases,
+                "inputs": self.inputs,
+            },
+            reads=("model.tflite", *kept),
+            facts={"cases": str(self.cases), "inputs": str(self.inputs)},
+            writes=("golden.npz",),
+        )
+
+    def _emit(self) -> Stage:
+        recipe = self.recipe
+        made = ("dataset.json", "profile.json") if recipe else ()
+        settings = field_values(recipe, [*recipe.as_dict()]) if recipe else {}
+        return Stage(
+            name="emit",
+            folder=self.folder,
+            entry="quantize.stages.emit:emit",
+            arguments={
+                "out_dir": self.folder,
+                "name": self.name,
+                "recipe": recipe,
+                "constants_bytes": self.constants_bytes,
+            },
+            reads=("model.tflite", "golden.npz", *made),
+            facts={"name": self.name, "constants budget": str(self.constants_bytes), **settings},
+            writes=("gen/*/*",),
+        )
+
+
+def _recipe_stages(recipe: Recipe, folder: Path) -> list[Stage]:
+    data = {f"data {_printable(path)}": path for path in data_files(recipe.dataset)}
+    parts = {
+        name: {"recipe": restrict(recipe, fields), "out_dir": folder}
+        for name, fields in FIELDS.items()
+    }
+    facts = {name: field_values(recipe, fields) for name, fields in FIELDS.items()}
+    return [
+        Stage(
+            name="check",
+            folder=folder,
+            entry="model.stages.check:check",
+            arguments=parts["check"],
+            outside=data,
+            facts=facts["check"],
+            writes=("dataset.json", "features.npz", "samples.npz", "data.html"),
+        ),
+        Stage(
+            name="train",
+            folder=folder,
+            entry="model.stages.train:train",
+            arguments={**parts["train"], "settings": recipe.as_dict()},
+            reads=("features.npz",),
+            outside=data,
+            facts=facts["train"],
+            writes=("float.weights.h5", "train.json"),
+            isolated=True,
+        ),
+        Stage(
+            name="quantise",
+            folder=folder,
+            entry="quantize.stages.quantise:quantise",
+            arguments=parts["quantise"],
+            reads=("features.npz", "float.weights.h5"),
+            outside=data,
+            facts=facts["quantise"],
+            writes=("model.tflite", "quantize.json", *MANIFEST_READERS),
+            isolated=True,
+        ),
+        Stage(
+            name="profile",
+            folder=folder,
+            entry="quantize.stages.profile:profile",
+            arguments=parts["profile"],
+            reads=("model.tflite",),
+            outside=data,
+            facts=facts["profile"],
+            writes=("profile.json",),
+            isolated=True,
+        ),
+    ]
+
+
+def _printable(path: Path) -> str:
+    return "".join(c if c.isprintable() else "?" for c in os.fspath(path))
+
+
+def build_stage(folder: Path, board: Board, framework: str = "bare") -> Stage:
+    """Firmware of one board from generated C, into <folder>/<board>."""
+    sets = {board.kernels, "ref"} if board.selftest else {board.kernels}
+    name = board_folder(board, framework)
+    return Stage(
+        name=f"build-{name}",
+        folder=folder,
+        entry="host_tools.build.stage:build",
+        arguments={"out_dir": folder, "board_name": board.folder, "framework": framework},
+        reads=tuple(f"gen/{kernels}/*" for kernels in sorted(sets)),
+        outside=build_files(),
+        facts={"framework": framework, "compiler": compiler_version(board)},
+        writes=tuple(f"{name}/{file}" for file in ("firmware.*", "size.json")),
+    )
+
+
+def board_folder(board: Board, framework: str) -> str:
+    """The folder of a board's firmware and results."""
+    return board.folder if framework == "bare" else f"{board.folder}-{framework}"
+
+
+def _measured(folder: Path, board: Board, what: str, entry: str, more: Iterable[str]) -> Stage:
+    """A stage that runs a board's firmware in its first emulator and writes <board>/<what>.json."""
+    emulator = EMULATORS[board.emulators[0]]
+    return Stage(
+        name=f"{what}-{board.folder}",
+        folder=folder,
+        entry=entry,
+        arguments={"out_dir": folder, "board_name": board.folder},
+        reads=(
+            f"{board.folder}/firmware.elf",
+            f"gen/{board.kernels}/manifest.json",
+            *more,
+        ),
+        facts={"emulator": emulator.name, "version of the emulator": emulator.version()},
+        writes=(f"{board.folder}/{what}.json",),
+    )
+
+
+def parity_stage(folder: Path, board: Board) -> Stage:
+    """Every output byte of the board in its emulator, against TFLite Micro."""
+    return _measured(folder, board, "parity", "host_tools.parity.stage:parity", MANIFEST_READERS)
+
+
+def features_stage(folder: Path, board: Board) -> Stage:
+    """The front end of the board against the host's."""
+    more = ("golden.npz", "samples.npz", "model.tflite")
+    return _measured(folder, board, "features", "host_tools.parity.stage:features", more)
+
+
+def bench_stage(folder: Path, board: Board) -> Stage:
+    """Instructions and memory of the board."""
+    more = (f"{board.folder}/size.json", "golden.npz")
+    return _measured(folder, board, "bench", "host_tools.bench.stage:bench", more)
+
+
+REPORTED = (
+    "dataset.json",
+    "train.json",
+    "cross_validation.json",
+    "quantize.json",
+    "classical.json",
+    "anomaly.json",
+    "drift.json",
+    "golden.npz",
+    "gen/*/manifest.json",
+    *(f"*/{name}*.json" for name in ("size", "parity", "bench", "features")),
+    "search/*/search.json",
+)
+
+
+def report_stage(folder: Path) -> Stage:
+    """report.html of whatever has been measured."""
+    return Stage(
+        name="report",
+        folder=folder,
+        entry="host_tools.report.write:report",
+        arguments={"out_dir": folder},
+        reads=REPORTED,
+        writes=("report.html", "report.json", "plots/*.svg"),
+    )
+
+
+def classical_stages(source: Source, kind: str, boards: Iterable[Board]) -> list[Stage]:
+    """A model without a network beside the recipe's, in classical/<kind>, on some boards."""
+    assert source.recipe is not None
+    folder = source.folder / "classical" / kind
+    fields = (*DATA, "train.seed", "classical")
+    made = ("features.npz", "golden.npz", "model.tflite", "dataset.json")
+    stages = [
+        Stage(
+            name="classical",
+            folder=folder,
+            entry="quantize.stages.classical:classical",
+            arguments={
+                "recipe": restrict(source.recipe, fields),
+                "kind": kind,
+                "network_dir": source.folder,
+                "out_dir": folder,
+            },
+            outside={name: source.folder / name for name in made},
+            facts={"kind": kind, **field_values(source.recipe, fields)},
+            writes=("gen/*/*", "golden.npz", "labels.npz", "classical.json"),
+        )
+    ]
+    for board in boards:
+        make_one = (build_stage, parity_stage, bench_stage)
+        stages += [make(folder, board) for make in make_one]
+    return stages
+
+
+def demo_stages(source: Source, boards: Iterable[str]) -> list[Stage]:
+    """Everything: to generated C, then every board, then the report."""
+    stages = source.stages()
+    for name in boards:
+        board = load_board(name)
+        stages += [build_stage(source.folder, board), parity_stage(source.folder, board)]
+        if source.recipe is not None:
+            stages.append(features_stage(source.folder, board))
+        stages.append(bench_stage(source.folder, board))
+    return [*stages, report_stage(source.folder)]
+
+
+def model_name(path: Path) -> str:
+    """The part of a folder's name that a model file gives: letters, digits, . _ -, at most 40."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", path.stem)[:40].strip("._-") or "model"

@@ -1,0 +1,32 @@
+"""How a training shows that it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import Progress as Bar
+
+if TYPE_CHECKING:
+    from model.train import Progress
+
+console = Console()
+
+
+@contextmanager
+def training_progress(title: str, steps: int) -> Iterator[Progress]:
+    """A progress bar on a terminal, a line at each validation elsewhere."""
+    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=steps)
+
+        def advance(step: int, loss: float, score: float | None) -> None:
+            bar.update(task, completed=step)
+            if score is not None:
+                text = f"{title} {step}/{steps}: loss {loss:.3f}, validation {score:.3f}"
+                bar.update(task, description=text)
+                if not console.is_terminal and step % (steps // 4 or 1) == 0:
+                    console.print(text)
+
+        yield advance

@@ -1,0 +1,92 @@
+"""Check the data of a recipe and cut it into windows."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from model.checks import check_recordings, check_schema, usable
+from model.checks.base import FAILED, PASSED, WARNED, CheckResult
+from model.data_page import write_page
+from model.datasets import load_dataset
+from model.errors import DataError
+from model.features import device_samples, split_groups, split_windows
+from model.features.design import recipe_front_end
+from model.features.library import Extractor
+from model.files import write_arrays, write_json
+from model.recipe import Recipe
+from model.stages.splits import FIELDS
+from model.tasks import task_of, trained_part
+
+MAX_PROBLEMS = 5  # of a check, on the terminal
+console = Console()
+
+
+def check(recipe: Recipe, out_dir: Path) -> None:
+    """Run the data checks; write data.html and, without errors, what training reads."""
+    dataset, splits = load_dataset(recipe.dataset), None
+    task = task_of(recipe, dataset.labels)
+    extractor = Extractor(recipe_front_end(recipe))
+    results = check_schema(dataset, recipe.checks)
+    if usable(results):
+        splits = split_windows(dataset, recipe.dataset, extractor)
+        splits = dataclasses.replace(splits, train=trained_part(splits.train, task))
+        results += check_recordings(dataset, splits, recipe, task)
+    _print_checks(results)
+    page = out_dir / "data.html"
+    write_page(page, recipe, dataset, splits, results)
+    console.print(f"details and plots: {page}", soft_wrap=True)
+    failed = [r for r in results if r.state == FAILED]
+    if failed or splits is None:
+        raise DataError(
+            f"{recipe.name}: {len(failed)} of {len(results)} data checks failed: "
+            + "; ".join(f"{r.name}: {r.problems[0]}" for r in failed)
+            + f"; see {page}"
+        )
+    arrays = {
+        f"{name}_{field}": np.asarray(getattr(windows, field))
+        for name, windows in splits.items()
+        for field in FIELDS
+    }
+    write_arrays(out_dir / "features.npz", arrays)
+    test = split_groups(dataset, recipe.dataset)["test"]
+    write_arrays(out_dir / "samples.npz", device_samples(dataset, extractor, test))
+    classes = len(dataset.labels)
+    write_json(
+        out_dir / "dataset.json",
+        {
+            "recipe": recipe.name,
+            "title": recipe.title,
+            "source": recipe.dataset.source,
+            "sha256": dataset.sha256,
+            "sample_rate_hz": dataset.sample_rate_hz,
+            "channels": list(dataset.channels),
+            "labels": list(dataset.labels),
+            "splits": {
+                name: {
+                    "windows": len(w.x),
+                    "groups": [dataset.group_title(g) for g in sorted(set(w.group.tolist()))],
+                    "per_class": np.bincount(w.y, minlength=classes).tolist(),
+                }
+                for name, w in splits.items()
+            },
+            "checks": [dataclasses.asdict(r) for r in results],
+        },
+    )
+
+
+def _print_checks(results: list[CheckResult]) -> None:
+    table = Table("data check", "result", "", title_justify="left")
+    colours = {FAILED: "[red]failed[/]", WARNED: "[yellow]warning[/]", PASSED: "ok"}
+    for result in results:
+        shown = list(result.problems[:MAX_PROBLEMS])
+        if more := len(result.problems) - len(shown):
+            shown.append(f"and {more} more, all in data.html")
+        found = Text("\n".join(shown) or result.summary)  # no markup: has file names
+        table.add_row(result.name, colours[result.state], found)
+    console.print(table)

@@ -1,0 +1,1 @@
+"""Stages from an int8 model to generated C; each reads and writes files of one folder."""

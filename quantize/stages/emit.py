@@ -1,0 +1,53 @@
+"""Compile the model of a folder into its gen/<set>, for every set of kernels."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+from model.files import write_text
+from model.recipe import Recipe
+from model.tasks import task_of
+from quantize.drift import emit_drift, load_profile
+from quantize.golden import load_golden
+from quantize.lowering import KERNEL_SETS
+from quantize.manifest import compile_sets
+
+
+def emit(out_dir: Path, name: str, recipe: Recipe | None, constants_bytes: int | None) -> None:
+    """Write C, the TFLite Micro array and the manifest of every set; all sets or none change.
+
+    `constants_bytes` bounds the constants. Raises ModelError for a model that does not compile.
+    """
+    model = (out_dir / "model.tflite").read_bytes()
+    labels: list[str] = []
+    drift: dict[str, str] = {}
+    if recipe is not None:
+        found = json.loads((out_dir / "dataset.json").read_text("utf-8"))["labels"]
+        labels = list(task_of(recipe, found).answers)
+        drift = emit_drift(load_profile(out_dir / "profile.json"), model, name)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".gen-", dir=out_dir) as folder:
+        manifests = compile_sets(
+            model,
+            load_golden(out_dir / "golden.npz"),
+            {kernels: Path(folder) / "gen" / kernels for kernels in KERNEL_SETS},
+            name=name,
+            settings=recipe.as_dict() if recipe else {},
+            labels=labels,
+            constants_bytes=constants_bytes,
+            recipe=recipe,
+        )
+        for kernels in manifests:
+            for file, text in drift.items():
+                write_text(Path(folder) / "gen" / kernels / file, text)
+        shutil.rmtree(out_dir / "gen", ignore_errors=True)
+        (Path(folder) / "gen").rename(out_dir / "gen")
+    for kernels, manifest in manifests.items():
+        print(
+            f"{name}, kernels {kernels}: {manifest['macs']} MACs, {manifest['weight_bytes']} bytes "
+            f"of constants, arena {manifest['arena_bytes']} bytes (no plan is below "
+            f"{manifest['arena_lower_bound']}), run {manifest['run_id']}"
+        )

@@ -1,0 +1,295 @@
+"""The console command and make in front of it, on models of a user's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from host_tools import cli
+from host_tools.cli import main
+from host_tools.stages import session
+from model.recipe import load_recipe
+from quantize.stages import emit as emit_stage
+from tests.factory import GENERATORS
+
+ROOT = Path(__file__).parents[1]
+NAMES = (
+    "f`{touch,PWN}`.tflite", "b';{touch,PWN};'.tflite", "e$(shell {touch,PWN}).tflite",
+    "a b.tflite", "-x.tflite", 'q"&;:%().tflite', "模型一.tflite", "模型二.tflite",
+    "e\u0301.tflite", "\u00e9.tflite", "🙂.tflite", "n" * 190 + ".tflite",
+)  # fmt: skip
+
+
+def model(seed: int) -> bytes:
+    """A small model."""
+    return GENERATORS["FULLY_CONNECTED"](np.random.default_rng(seed))
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to stand in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """make in the repository."""
+    return subprocess.run(
+        ["make", "--no-print-directory", *arguments], cwd=cwd, capture_output=True, text=True,
+        check=False, timeout=300, env=os.environ | {"TINYPROOF_TRACKING": "off"},
+    )  # fmt: skip
+
+
+def verdicts(folder: Path) -> dict[str, str]:
+    """Folder of results -> the hash that its verdict is about."""
+    found = folder.glob("build/models/*/native/parity.json")
+    return {p.parts[-3]: json.loads(p.read_text())["model_sha256"] for p in found}
+
+
+def test_two_models_of_one_name_are_two_proofs(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder, seed in (("a", 1), ("b", 2)):
+        (project / folder).mkdir()
+        (project / folder / "model.tflite").write_bytes(model(seed))
+    os.utime(project / "b" / "model.tflite", (1, 1))  # as cp -p, unzip and rsync leave it
+    told = []
+    for folder in ("a", "b", "a"):
+        assert main(["parity", f"{folder}/model.tflite", "--board", "native", "--cases", "5"]) == 0
+        told.append(capsys.readouterr().out)
+    assert len(verdicts(project)) == 2
+    for name, digest in verdicts(project).items():
+        assert name == f"model-{digest[:8]}"
+        assert any(f"model {digest[:16]}" in text for text in told)
+    assert told[0].splitlines()[-1] == told[2].splitlines()[-1] != told[1].splitlines()[-1]
+
+
+def test_a_model_does_not_meet_a_recipe_of_its_name(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "digits.tflite").write_bytes(model(1))
+    assert main(["import", "digits.tflite", "--cases", "5"]) == 0
+    assert not (project / "build/recipes").exists()
+    assert main(["check", "digits"]) == 0
+    assert (project / "build/recipes/digits/dataset.json").exists()
+    capsys.readouterr()
+    (imported,) = (project / "build/models").iterdir()
+    assert main(["build", imported.name, "--board", "native", "--dry-run"]) == 0
+    assert capsys.readouterr().out == "build-native: would run\n"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_file_name_works(name: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / name).write_bytes(model(3))
+    assert main(["parity", "--model", name, "--board", "native", "--cases", "3"]) == 0
+    assert "3 of 3 cases equal" in capsys.readouterr().out
+    done = make("emit", f"MODEL={project / name}", "CASES=3", f"PROJECT={project}", "DRY_RUN=1")
+    assert (done.returncode, done.stdout) == (0, "everything is up to date\n"), done.stderr
+    assert not (ROOT / "PWN").exists() and not (project / "PWN").exists()
+
+
+HOSTILE = "1;{touch,PWN};'\"`touch PWN`$(shell touch PWN)"
+
+
+@pytest.mark.parametrize("target", ["parity", "runs", "search", "drift", "record", "reproduce"])
+def test_no_value_reaches_a_shell(target: str, tmp_path: Path) -> None:
+    for name in (
+        "CASES", "RUN", "LABEL", "SHOW", "MODELS_DIR", "BUDGET", "PORT", "EMULATOR", "CHANGE",
+        "CONSTANTS_BYTES", "run", "python", "given", "SHELL", "checked",
+    ):  # fmt: skip
+        done = make(target, f"{name}={HOSTILE}", f"PROJECT={tmp_path}", "RECIPE=none")
+        assert done.returncode == 2 and not (ROOT / "PWN").exists(), name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["parity", "BORD=esp32"], "BORD=: no such variable (did you mean BOARD?)"),
+        (["parity", "LABEL=x"], "LABEL=: make parity does not use it; it knows BOARD, CASES"),
+        (["parity", "FLASH=5"], "FLASH=: no such variable"),
+        (["check", "train", "CASES=3"], "CASES=: make check train does not use it"),
+        (["test", "CASES=3"], "CASES=: make test does not use it; it knows no variables"),
+        (["setup", "FOO=1"], "FOO=: make setup knows SKIP_SYSTEM and PYTHON"),
+        (["parity", "CASES=x"], "CASES=: Invalid value for '--cases': 'x'"),
+        (["drift", "RESET=perhaps"], "RESET=: Invalid value for '--reset': 'perhaps'"),
+        (["parity", "RECIPE=digts"], "recipe 'digts': no such recipe (did you mean 'digits'?)"),
+    ],
+)
+def test_a_variable_that_nobody_knows_is_an_error(arguments: list[str], told: str) -> None:
+    done = make(*arguments)
+    assert done.returncode == 2 and told in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize(("value", "on"), [("0", False), ("no", False), ("", False), ("1", True)])
+def test_no_means_no(value: str, on: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TINYPROOF_RESET", value)
+    command = cli.group.get_command(cli.click.Context(cli.group), "drift")
+    assert command is not None
+    context = command.make_context("drift", [], resilient_parsing=False)
+    assert context.params["reset"] is on
+
+
+def test_make_n_prints_what_would_run(tmp_path: Path) -> None:
+    done = make("-n", "emit", "RECIPE=digits", f"PROJECT={tmp_path}")
+    assert "check: would run" in done.stdout and done.returncode == 0
+    assert not (tmp_path / "build").exists()
+    assert "tinyproof flash: would run" in make("-n", "flash", "PORT=/dev/ttyNONE").stdout
+
+
+def test_every_target_forwards_and_the_makefile_is_small() -> None:
+    text = (ROOT / "Makefile").read_text()
+    assert len(text.splitlines()) < 120
+    known = cli.group.list_commands(cli.click.Context(cli.group))
+    for line in text.splitlines():
+        if line.startswith("\t$(run) "):
+            assert line.removeprefix("\t$(run) ").split()[0] in known, line
+
+
+# --- projects ---------------------------------------------------------------------------------
+
+
+def test_a_new_project_runs(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", "my-gestures"]) == 0
+    folder = project / "my-gestures"
+    assert {p.name for p in folder.iterdir()} == {
+        "my-gestures.toml", "data", "README.md", ".gitignore",
+    }  # fmt: skip
+    assert len((folder / "README.md").read_text().splitlines()) <= 10
+    for arguments in (
+        ["check", "--project", str(folder)],
+        ["check", "my-gestures", "--project", str(folder)],
+        ["check", str(folder / "my-gestures.toml")],
+    ):
+        assert main(arguments) == 0
+    assert (folder / "build/recipes/my-gestures/dataset.json").exists()
+    assert not (project / "build").exists()
+    assert main(["new", "my-gestures"]) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["../x y", "a/.", "x" * 80, "ü"])
+def test_a_name_that_no_recipe_can_have_is_refused(
+    name: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["new", name]) == 2
+    assert "expected up to 64 letters" in capsys.readouterr().err
+    assert list(project.iterdir()) == []
+
+
+def test_an_example_is_a_recipe_of_ones_own(project: Path) -> None:
+    assert main(["new", "mine", "--example", "digits"]) == 0
+    own = load_recipe(str(project / "mine" / "mine.toml"))
+    assert own.name == "mine" and own.network == load_recipe("digits").network
+
+
+def test_a_folder_of_several_recipes_asks_which(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check"]) == 2
+    assert "`tinyproof new NAME` makes a project" in capsys.readouterr().err
+    for name in ("one", "two"):
+        shutil.copy(ROOT / "model/recipes/digits.toml", project / f"{name}.toml")
+    assert main(["check"]) == 2
+    assert "which recipe or model? Give one of: one, two" in capsys.readouterr().err
+    assert main(["check", "one", "--dry-run"]) == 0
+
+
+# --- killed between two writes ------------------------------------------------------------------
+
+
+class _Killed(BaseException):
+    pass
+
+
+def test_killed_between_any_two_writes_of_emit_the_next_run_repairs_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "m.tflite").write_bytes(model(1))
+    assert main(["import", "m.tflite", "--cases", "3"]) == 0
+    (folder,) = (project / "build/models").iterdir()
+    whole = {p: p.read_bytes() for p in folder.rglob("gen/*/*")}
+    original, writes = Path.replace, [0]
+
+    def replace(self: Path, target: Path) -> Path:
+        if writes[0] == 0:
+            raise _Killed
+        writes[0] -= 1
+        return original(self, target)
+
+    killed = 0
+    for count in range(100):
+        (folder / "gen/ref/manifest.json").write_text("{}")  # so that it is done again
+        monkeypatch.setattr(Path, "replace", replace)
+        writes[0] = count
+        try:
+            assert main(["emit", folder.name]) == 0
+        except _Killed:
+            killed += 1
+        else:
+            break
+        finally:
+            monkeypatch.setattr(Path, "replace", original)
+        assert main(["emit", folder.name]) == 0
+        assert {p: p.read_bytes() for p in folder.rglob("gen/*/*")} == whole
+    assert killed > 20
+    assert session.plan(emit_and_before(folder)) == []
+
+
+def emit_and_before(folder: Path) -> list[object]:
+    """The stages of an imported model."""
+    from host_tools.project import Import, open_source
+
+    return open_source(folder.name, None, Import()).stages()  # type: ignore[return-value]
+
+
+def test_a_missing_set_of_kernels_is_made_again(project: Path) -> None:
+    (project / "m.tflite").write_bytes(model(1))
+    assert main(["import", "m.tflite", "--cases", "3"]) == 0
+    (folder,) = (project / "build/models").iterdir()
+    whole = (folder / "gen/xtensa/model.c").read_bytes()
+    shutil.rmtree(folder / "gen/xtensa")
+    assert main(["emit", folder.name]) == 0
+    assert (folder / "gen/xtensa/model.c").read_bytes() == whole
+    (folder / "gen/stale").mkdir()
+    (folder / "gen/stale/model.c").write_text("old")
+    (folder / "gen/ref/model.c").write_text("changed")
+    assert main(["emit", folder.name]) == 0
+    assert not (folder / "gen/stale").exists()
+
+
+def test_two_at_once_both_succeed(project: Path) -> None:
+    (project / "m.tflite").write_bytes(model(1))
+    command = [sys.executable, "-m", "tests.tinyproof", "parity", "m.tflite", "--board", "native"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TINYPROOF_TRACKING": "off"}
+    both = [
+        subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    told = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert all("100 of 100 cases equal" in out for out, _ in told)
+    assert sum("waiting for it" in error for _, error in told) == 1
+
+
+def test_emit_is_whole_or_as_before(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails in the middle of a set leaves the old sets, which then are noticed as stale."""
+    (project / "m.tflite").write_bytes(model(1))
+    assert main(["import", "m.tflite", "--cases", "3"]) == 0
+    (folder,) = (project / "build/models").iterdir()
+    whole = {p: p.read_bytes() for p in folder.rglob("gen/*/*")}
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(emit_stage, "compile_sets", fail)
+    assert main(["emit", folder.name, "--constants-bytes", "100000"]) == 2
+    assert {p: p.read_bytes() for p in folder.rglob("gen/*/*")} == whole
