@@ -66,7 +66,7 @@ def weight_warnings(graph: Graph) -> Iterator[str]:
         weights, tensor = weights_of(op), graph.optional_input(op, 1)
         if weights is None or tensor is None or tensor.data is None:
             continue
-        if tensor.dtype not in ("int8", "int4"):
+        if tensor.dtype not in ("int8", "int4") or len(tensor.shape) <= weights.axis:
             continue
         rows = _rows(tensor, weights.axis)
         where = f"operator {op.index} {op.name}, weights {list(tensor.shape)}"
