@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from quantize.golden import random_inputs
+from quantize.ops import weights_of
 from quantize.ops.base import INT8_OR_INT16
+from quantize.ops.rules import Advice
 from quantize.ranges import find_ranges
 from quantize.reference import Reference, Step
 from quantize.tflite.graph import Graph, Tensor
@@ -24,8 +26,6 @@ OUTLIER = 12.0  # ratio of a channel's largest weight to its own root mean squar
 SATURATED = 0.5  # share of an output's elements at the end of its type
 CASES = 4  # random inputs for the search for saturation
 MAX_MACS = 50_000_000  # above this the search takes too long
-_CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}
-_RESCALING = {*_CHANNEL_AXIS, "ADD", "SUB", "MUL", "BATCH_MATMUL", "MEAN", "QUANTIZE"}
 
 
 def type_warnings(graph: Graph) -> Iterator[str]:
@@ -63,10 +63,12 @@ def _end_types(graph: Graph) -> set[str]:
 def weight_warnings(graph: Graph) -> Iterator[str]:
     """Weights whose int8 range is spent on a few values."""
     for op in graph.operators:
-        tensor = graph.optional_input(op, 1) if op.name in _CHANNEL_AXIS else None
-        if tensor is None or tensor.data is None or tensor.dtype not in ("int8", "int4"):
+        weights, tensor = weights_of(op), graph.optional_input(op, 1)
+        if weights is None or tensor is None or tensor.data is None:
             continue
-        rows = _rows(tensor, _CHANNEL_AXIS[op.name])
+        if tensor.dtype not in ("int8", "int4") or len(tensor.shape) <= weights.axis:
+            continue
+        rows = _rows(tensor, weights.axis)
         where = f"operator {op.index} {op.name}, weights {list(tensor.shape)}"
         if dead := np.flatnonzero(~rows.any(axis=1)).tolist():
             yield f"{where}: {_channels(dead, len(rows))} have no weight but 0"
@@ -127,7 +129,9 @@ def saturation_warnings(reference: Reference) -> Iterator[str]:
     runs = [reference.run_all([v[case] for v in inputs]) for case in range(edges, edges + CASES)]
     for step in reference.steps:
         tensor = graph.output(step.op)
-        if step.op.name not in _RESCALING or tensor.dtype not in INT8_OR_INT16:
+        advice = step.spec.advice
+        rescales = isinstance(advice, Advice) and advice.rescales
+        if not rescales or tensor.dtype not in INT8_OR_INT16:
             continue
         values = np.stack([run[tensor.index] for run in runs])
         low, high = _limits(tensor)

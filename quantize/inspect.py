@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from quantize.emit_c import step_constants
 from quantize.errors import ModelError
 from quantize.fold import Folding, fold_channels
 from quantize.lowering import lower
+from quantize.ops import weights_of
 from quantize.planner import plan_arena
 from quantize.reference import Reference, Step, compile_graph, prepare_step
 from quantize.tflite.graph import Graph, Operator
@@ -179,15 +179,10 @@ def _layer(graph: Graph, op: Operator, step: Step | None, problem: str | None) -
 
 def _macs(graph: Graph, op: Operator) -> int:
     """MACs of a layer that we do not compile, from its shapes."""
-    weights = graph.optional_input(op, 1)
-    if weights is None or not weights.shape or not op.outputs:
+    weights, tensor = weights_of(op), graph.optional_input(op, 1)
+    if weights is None or tensor is None or not tensor.shape or not op.outputs:
         return 0
-    per_output = {
-        "CONV_2D": math.prod(weights.shape[1:]),
-        "FULLY_CONNECTED": weights.shape[-1],
-        "DEPTHWISE_CONV_2D": math.prod(weights.shape[1:3]),
-    }
-    return graph.output(op).elements * per_output.get(op.name, 0)
+    return graph.output(op).elements * weights.products(tensor.shape)
 
 
 def _text(graph: Graph, index: int) -> str:
@@ -202,12 +197,12 @@ def _live_bytes(graph: Graph) -> int:
     """The largest sum of tensors that are needed at one operator."""
     last = {i: op.index for op in graph.operators for i in op.inputs}
     last |= dict.fromkeys(graph.outputs, len(graph.operators))
-    live, most = set(graph.inputs), 0
+    live, maximum = set(graph.inputs), 0
     for op in graph.operators:
         live |= set(op.outputs)
-        most = max(most, sum(graph.tensors[i].bytes for i in live))
+        maximum = max(maximum, sum(graph.tensors[i].bytes for i in live))
         live = {i for i in live if last.get(i, -1) > op.index}
-    return most
+    return maximum
 
 
 def _fit(constants: int, arena: int) -> list[Fit]:
@@ -270,8 +265,9 @@ def print_inspection(found: Inspection, console: Console) -> None:
     console.print(verdict, highlight=False)
 
 
-def _short(texts: Sequence[str], most: int = 3) -> str:
-    return "\n".join(texts[:most]) + (f"\n+{len(texts) - most}" if len(texts) > most else "")
+def _short(texts: Sequence[str], maximum: int = 3) -> str:
+    more = f"\n+{len(texts) - maximum}" if len(texts) > maximum else ""
+    return "\n".join(texts[:maximum]) + more
 
 
 def _fit_table(fits: Sequence[Fit]) -> Table:

@@ -21,7 +21,7 @@ from quantize.scheme import INT32_MAX, INT32_MIN, IntArray
 SHIFT = 20  # NN_LINEAR_SHIFT: sums reach 2048 codes, and tell 2**-20 of a code apart
 FRACTION = 8  # bits of a factor below those of the sum
 _MOVES = 20
-_ROOM = 16  # how far beyond a contradiction the factors move
+_MARGIN = 16  # how far beyond a contradiction the factors move
 _CODES: IntArray = np.arange(-128, 128, dtype=np.int64)
 
 
@@ -49,12 +49,14 @@ def prove_linear(
         if max(abs(a_factor), abs(b_factor)) > INT32_MAX:
             return None
         sums = _sums(a_factor, b_factor)
-        least = np.where(codes > -128, (codes << SHIFT) - sums, INT32_MIN - int(sums.min()))
-        most = np.where(codes < 127, ((codes + 1) << SHIFT) - 1 - sums, INT32_MAX - int(sums.max()))
-        low, high = np.argmax(least), np.argmin(most)
-        room = int(most.flat[high]) - int(least.flat[low])
-        if room >= 0:
-            constant = int(least.flat[low]) + room // 2
+        minimum = np.where(codes > -128, (codes << SHIFT) - sums, INT32_MIN - int(sums.min()))
+        maximum = np.where(
+            codes < 127, ((codes + 1) << SHIFT) - 1 - sums, INT32_MAX - int(sums.max())
+        )
+        low, high = np.argmax(minimum), np.argmin(maximum)
+        gap = int(maximum.flat[high]) - int(minimum.flat[low])
+        if gap >= 0:
+            constant = int(minimum.flat[low]) + gap // 2
             if not INT32_MIN <= constant <= INT32_MAX:
                 return None
             return LinearForm(a_factor=a_factor, b_factor=b_factor, constant=constant)
@@ -63,7 +65,7 @@ def prove_linear(
         length = move_a**2 + move_b**2
         if length == 0:
             return None
-        gain = (_ROOM - room) << FRACTION
+        gain = (_MARGIN - gap) << FRACTION
         a_factor += round(gain * move_a / length)
         b_factor += round(gain * move_b / length)
     return None

@@ -61,11 +61,11 @@ def acc_bounds(
     reached when the taps' inputs are independent.
     """
     wide = weights.astype(np.int64)
-    least = np.asarray(low, np.int64) + input_offset
-    most = np.asarray(high, np.int64) + input_offset
+    minimum = np.asarray(low, np.int64) + input_offset
+    maximum = np.asarray(high, np.int64) + input_offset
     if padded:
-        least, most = np.minimum(least, 0), np.maximum(most, 0)
-    ends = wide * least, wide * most
+        minimum, maximum = np.minimum(minimum, 0), np.maximum(maximum, 0)
+    ends = wide * minimum, wide * maximum
     start = bias.astype(np.int64)
     return start + np.minimum(*ends).sum(axis=1), start + np.maximum(*ends).sum(axis=1)
 
@@ -102,10 +102,10 @@ def prove_short(
     shift = right + pre_shift - 1
     factor = _shifted_down(multiplier, np.maximum(shift - limit, 0))
     steady = ((starts == low) | (starts > high)).all(axis=1, keepdims=True)  # one output for all
-    least = FIXED_SHIFT if form == "fixed" else 0
+    minimum = FIXED_SHIFT if form == "fixed" else 0
     factor = np.where(steady, 0, factor)
-    shift = np.where(steady, max(least, 1), np.minimum(shift, limit))
-    if int(shift.min()) < least:
+    shift = np.where(steady, max(minimum, 1), np.minimum(shift, limit))
+    if int(shift.min()) < minimum:
         return None
     exact = ((1 << pre_shift) >> 2) + (((2 * output_offset + 1) << shift) >> 1)
     constant = _constants(starts, low, high, pre_shift, factor, shift, form, exact)
@@ -210,8 +210,8 @@ def _constants(
         return product(acc) + (acc >> 31) if form == "sign" else product(acc)
 
     wanted = CODES << shift
-    least = np.where(starts <= high, wanted - term(starts), INT32_MIN).max(axis=1)
-    most = np.where(starts > low, wanted - term(starts - 1) - 1, INT32_MAX).min(axis=1)
-    least = np.maximum(least, INT32_MIN - np.minimum(term(low), 0)[:, 0])
-    most = np.minimum(most, INT32_MAX - np.maximum(product(high), 0)[:, 0])
-    return None if bool((least > most).any()) else np.clip(preferred[:, 0], least, most)
+    minimum = np.where(starts <= high, wanted - term(starts), INT32_MIN).max(axis=1)
+    maximum = np.where(starts > low, wanted - term(starts - 1) - 1, INT32_MAX).min(axis=1)
+    minimum = np.maximum(minimum, INT32_MIN - np.minimum(term(low), 0)[:, 0])
+    maximum = np.minimum(maximum, INT32_MAX - np.maximum(product(high), 0)[:, 0])
+    return None if bool((minimum > maximum).any()) else np.clip(preferred[:, 0], minimum, maximum)

@@ -18,7 +18,7 @@ from quantize.errors import QuantizeError
 from quantize.features import quantised_inputs
 from quantize.ptq import kernel_operators, layer_outputs, output_layers
 from quantize.reference import Reference
-from quantize.scheme import quantize
+from quantize.scheme import quantise
 from quantize.tflite.graph import Graph
 
 import tensorflow_model_optimization as tfmot  # isort: skip
@@ -137,7 +137,7 @@ def measure_fidelity(quantised: Any, graph: Graph, windows: Windows) -> list[Lay
         quant = graph.tensors[op.outputs[0]].quant
         assert quant is not None
         got = np.concatenate([values[op.outputs[0]] for values in computed])
-        result.append(_compare(f"{op.name} ({layer.name})", quantize(floats, quant), got))
+        result.append(_compare(f"{op.name} ({layer.name})", quantise(floats, quant), got))
     return result
 
 

@@ -34,6 +34,11 @@ class Step:
         """Whether the output is the first input's bytes, and nothing is computed."""
         return self.spec.alias(self.params)
 
+    def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        """The integer reference: values of all inputs -> of outputs, then of the state."""
+        result = self.spec.reference(self.params, inputs)
+        return result if isinstance(result, tuple) else (result,)
+
 
 def compile_graph(graph: Graph) -> tuple[Step, ...]:
     """Check every operator of a graph, in order.
@@ -127,8 +132,7 @@ class Reference:
         values |= {t.index: t.data for t in self.graph.tensors if t.data is not None}
         values |= dict(zip(self.graph.inputs, inputs, strict=True)) | self._state
         for step in self.steps:
-            result = step.spec.reference(step.params, [values[i] for i in step.op.inputs])
-            results = result if isinstance(result, tuple) else (result,)
+            results = step.run([values[i] for i in step.op.inputs])
             written = [*step.op.outputs, *(step.op.inputs[i] for i in step.spec.state)]
             values |= dict(zip(written, results, strict=True))
         self._state = {index: values[index] for index in self._state}

@@ -53,7 +53,7 @@ class Requant:
     shift: int  # -31 .. 31
 
 
-def quantize(values: npt.NDArray[np.floating], params: QuantParams) -> npt.NDArray[np.int8]:
+def quantise(values: npt.NDArray[np.floating], params: QuantParams) -> npt.NDArray[np.int8]:
     """Round half away from zero to int8, saturating; same shape as `values`."""
     scaled = np.asarray(values, np.float32) / np.float32(params.scale[0])
     rounded = np.trunc(scaled + np.copysign(np.float32(0.5), scaled)) + params.zero_point[0]

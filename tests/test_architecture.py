@@ -51,6 +51,68 @@ def test_layers(path: Path) -> None:
         assert _name(path) == "host_tools/link/transport.py"
 
 
+def _module(path: Path) -> str:
+    return _name(path.with_suffix("")).replace("/", ".").removesuffix(".__init__")
+
+
+MODULES = {_module(path): path for path in PYTHON}
+
+
+def _edges(path: Path) -> set[str]:
+    """Our modules that one imports, lazy imports included; a package where it takes a name of it.
+
+    Loading a module runs its package's __init__ too; that alone is no edge.
+    """
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else node.module or "" for name in inside}
+    return found & set(MODULES)
+
+
+def _circles(edges: dict[str, set[str]]) -> list[tuple[str, ...]]:
+    """The strongly connected components of more than one module, or of one that imports itself."""
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = [start]
+        while waiting:
+            waiting += (new := edges[waiting.pop()] - seen)
+            seen |= new
+        return seen
+
+    after = {module: reached(module) for module in edges}
+    return sorted(
+        {tuple(sorted(m for m in after[a] if a in after[m])) for a in edges if a in after[a]}
+    )
+
+
+def test_a_circle_is_found() -> None:
+    tree = {"a": {"b"}, "b": {"c"}, "c": set[str]()}
+    assert _circles(tree) == []
+    assert _circles(tree | {"c": {"a"}, "d": {"a"}}) == [("a", "b", "c")]
+    assert _circles(tree | {"b": {"b"}}) == [("b",)]
+
+
+def test_lazy_imports_and_modules_of_packages_are_edges(tmp_path: Path) -> None:
+    path = tmp_path / "lazy.py"
+    path.write_text(
+        "from quantize.ops import add, find_op\n"
+        "def later():\n"
+        "    import numpy, quantize.golden\n"
+        "    from quantize.scheme import Rounding\n"
+    )
+    own = {"quantize.ops", "quantize.ops.add", "quantize.golden", "quantize.scheme"}
+    assert _edges(path) == own
+
+
+def test_no_module_imports_itself_over_others() -> None:
+    assert _circles({module: _edges(path) for module, path in MODULES.items()}) == []
+
+
 def test_host_tools_do_not_reach_training() -> None:
     trained = {"model.train", "model.networks", "quantize.ptq", "quantize.qat", "quantize.pipeline"}
     for path in PYTHON:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from model import __version__
+from quantize.lowering import KERNEL_SETS, LARGER
 from quantize.ops import OPS
-from quantize.tflite.schema import OPTIONS
-from quantize.tflite.variables import FOLDED
+from quantize.ops.base import OpSpec
+from quantize.ops.rules import Advice, FoldRule, Kernels, RangeRule, SumRule, Weights, Without
+from quantize.tflite.signatures import Signature
 from tests.generators import GENERATORS, operator_of
 
 if sys.version_info >= (3, 11):
@@ -36,9 +42,71 @@ FASTER = {
 } - DECLARED
 
 
-def test_every_operator_has_a_table_and_options_are_known() -> None:
+def test_every_operator_has_a_table() -> None:
     assert set(OPS) == {operator_of(key) for key in GENERATORS}
-    assert set(OPTIONS) <= {*OPS, *FOLDED}
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """A value and all that dataclasses in it hold."""
+    yield value
+    if dataclasses.is_dataclass(value):
+        for entry in dataclasses.fields(value):
+            yield from _leaves(getattr(value, entry.name))
+
+
+STATED = (OpSpec, Signature, RangeRule, SumRule, FoldRule, Advice, Weights, Kernels, Without)
+
+
+@pytest.mark.parametrize("kind", STATED)
+def test_nothing_about_an_operator_has_a_default(kind: type[Any]) -> None:
+    """One that forgets a fact cannot be imported."""
+    fields = {entry.name for entry in dataclasses.fields(kind)}
+    for name in fields:
+        with pytest.raises(TypeError, match=name):
+            kind(**dict.fromkeys(fields - {name}))
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_what_an_operator_has_not_it_explains(name: str) -> None:
+    spec, reasons = OPS[name], [v.reason for v in _leaves(OPS[name]) if isinstance(v, Without)]
+    assert all(len(reason.split()) > 1 for reason in reasons), reasons
+    wanted = {
+        "ranges": (RangeRule, SumRule, Without),
+        "folding": (FoldRule, Without),
+        "advice": (Advice, Without),
+    }
+    for field, kinds in wanted.items():
+        assert isinstance(getattr(spec, field), kinds), field
+    if isinstance(spec.advice, Advice) and spec.advice.weights:
+        assert isinstance(spec.ranges, SumRule)  # weights_of and find_ranges see the same
+
+
+def test_every_set_of_kernels_is_asked_of_every_operator() -> None:
+    """A set that Kernels does not name, or a lowering that no operator takes, would be for none."""
+    assert {"ref", *(entry.name for entry in dataclasses.fields(Kernels))} == set(KERNEL_SETS)
+    for kernels, ways in KERNEL_SETS.items():
+        assert {spec.kernels.lowering(kernels) for spec in OPS.values()} - {None} == set(ways)
+        assert set(LARGER.get(kernels, {})) <= set(ways)
+
+
+def _strings(path: Path) -> set[str]:
+    """The whole string literals of a module."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+
+
+ENGINES = ("ranges", "fold", "advice", "inspect", "tflite/reader", "tflite/signatures")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_engines_know_no_operator_by_name(engine: str) -> None:
+    assert not _strings(ROOT / f"quantize/{engine}.py") & set(OPS)
+
+
+def test_lowerings_know_no_operator_by_name() -> None:
+    """But the sign of a difference."""
+    found = {n for p in (ROOT / "quantize/lowering").glob("*.py") for n in _strings(p) & set(OPS)}
+    assert found <= {"SUB"}
 
 
 @pytest.mark.parametrize("name", sorted(DECLARED))

@@ -102,6 +102,19 @@ def test_every_problem_is_listed_not_the_first_only(tmp_path: Path) -> None:
     assert [layer.problem for layer in found.layers] == found.problems
 
 
+@pytest.mark.parametrize("shape", [(2, 9), ()])
+def test_weights_with_too_few_dimensions_are_a_problem(
+    shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    b, q = ModelBuilder(), {"scale": [0.1], "zero_point": [0]}
+    x, y = (b.tensor([1, 4, 4, 2], **q) for _ in range(2))
+    w = b.tensor(shape, scale=[0.01], data=np.ones(shape, np.int8))
+    b.operator("DEPTHWISE_CONV_2D", [x, w, -1], [y], "DepthwiseConv2DOptions", 3, strideH=1,
+               strideW=1, depthMultiplier=1)  # fmt: skip
+    found = inspected(tmp_path, b.pack([x], [y]))
+    assert "weights need 4 dimensions" in found.problems[0]
+
+
 def test_what_only_the_whole_model_shows_is_a_problem_too(tmp_path: Path) -> None:
     b, q = ModelBuilder(), {"scale": [0.1], "zero_point": [0]}
     x, y = (b.tensor([1, 2048, 1024, 1], **q) for _ in range(2))

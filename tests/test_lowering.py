@@ -11,7 +11,7 @@ import pytest
 from model.files import write_bytes
 from quantize.golden import Golden, make_golden, random_inputs, save_golden
 from quantize.lowering import LoweredStep, lower
-from quantize.lowering.conv import lower_conv
+from quantize.lowering.conv_cortex_m import lower_conv
 from quantize.manifest import compile_model
 from quantize.reference import compile_graph
 from quantize.tflite.reader import parse_model
@@ -85,13 +85,13 @@ def test_a_column_is_a_row_where_scratch_has_room() -> None:
     for step in compile_graph(graph):
         n, height, _, channels = step.params.input_shape
         shapes = [f"{{{n}, {height}, 1, {channels}}}", f"{{{n}, 1, {height}, {channels}}}"]
-        for room in (0, 1 << 20):
-            lowered = lower_conv(graph, step, room)
+        for budget_bytes in (0, 1 << 20):
+            lowered = lower_conv(graph, step, budget_bytes)
             if lowered is not None and height > 1:
                 call = lowered.calls[0]
                 row = call.params["input"] == shapes[1]
                 assert row or call.params["input"] == shapes[0]
-                assert not row or call.scratch_bytes <= room
+                assert not row or call.scratch_bytes <= budget_bytes
                 rows += row
     assert rows > 50
 

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from model.files import write_bytes
 from quantize.golden import Golden, make_golden, random_inputs, save_golden
 from quantize.lowering import LoweredStep, lower
+from quantize.lowering.conv_xtensa import LARGEST_SUM, trio_stream
 from quantize.lowering.split import (
     EXACT_LIMIT,
     LOW_BITS,
@@ -32,7 +33,6 @@ from quantize.lowering.split import (
     find_changes,
     short_requants,
 )
-from quantize.lowering.trio import LARGEST_SUM, trio_stream
 from quantize.manifest import compile_model
 from quantize.reference import compile_graph
 from quantize.scheme import (
@@ -193,7 +193,7 @@ def test_sums_at_the_steps_of_the_output(
     for case in range(CASES):
         channel = case % count
         steps = changes.starts[channel][:256:4] - case % 2  # at a step, and just before one
-        steps = np.clip(steps, changes.least[channel], changes.most[channel]) - zero[channel]
+        steps = np.clip(steps, changes.minimum[channel], changes.maximum[channel]) - zero[channel]
         cases.append([_with_sum(rng, weights[channel], int(s)) for s in steps])
     shape = graph.tensors[graph.inputs[0]].shape
     golden = make_golden(model, [np.array(cases, np.int8).reshape(CASES, *shape)])
@@ -301,7 +301,7 @@ def _changes(r: Requant, zero: int, act: tuple[int, int], low: int, high: int) -
 
 def _kernel(form: str, r: SplitRequant, values: IntArray) -> IntArray:
     """What the kernels compute, with a check that nothing leaves 32 bits."""
-    x = values if form == "short" else np.clip(values, r.least, r.most)
+    x = values if form == "short" else np.clip(values, r.minimum, r.maximum)
     low, mid, high = x * r.low, x * r.mid, x * r.high
     behind = mid + (low >> LOW_BITS)
     front = high + (behind >> MID_BITS)
@@ -365,13 +365,15 @@ def test_three_parts_are_always_enough(zero: int, act: tuple[int, int]) -> None:
     rng = np.random.default_rng(zero + 128)
     for _ in range(60):
         requant = quantize_multiplier(2.0 ** rng.uniform(-11.9, -0.1))
-        most = 255 * int(rng.integers(10, 1 << 13))
-        changes = _changes(requant, zero, act, -most, most)
+        maximum = 255 * int(rng.integers(10, 1 << 13))
+        changes = _changes(requant, zero, act, -maximum, maximum)
         assert changes is not None
-        if max(-changes.least[0], changes.most[0]) <= EXACT_LIMIT:
+        if max(-changes.minimum[0], changes.maximum[0]) <= EXACT_LIMIT:
             split = _prove("exact sign", requant, changes)
-            assert split is not None, (requant, zero, most)
-            acc = np.append(_telling(requant, zero, -most, most), rng.integers(-most, most, 5000))
+            assert split is not None, (requant, zero, maximum)
+            acc = np.append(
+                _telling(requant, zero, -maximum, maximum), rng.integers(-maximum, maximum, 5000)
+            )
             assert np.array_equal(
                 _kernel("exact sign", split, acc), _reference(requant, acc, zero, act)
             )
@@ -382,12 +384,12 @@ def test_two_parts_are_enough_for_typical_channels(zero: int) -> None:
     rng, proven = np.random.default_rng(zero + 128), 0
     for _ in range(100):
         requant = quantize_multiplier(2.0 ** rng.uniform(-9, -5))
-        most = 255 * int(rng.integers(500, 1 << 12))
-        changes = _changes(requant, zero, (-128, 127), -most, most)
+        maximum = 255 * int(rng.integers(500, 1 << 12))
+        changes = _changes(requant, zero, (-128, 127), -maximum, maximum)
         assert changes is not None
         split = _prove("short", requant, changes)
         if split is not None:
-            acc = rng.integers(-most, most, 20_000)
+            acc = rng.integers(-maximum, maximum, 20_000)
             expected = _reference(requant, acc, zero, (-128, 127))
             assert np.array_equal(_kernel("short", split, acc), expected)
             proven += 1
@@ -411,8 +413,8 @@ def test_a_planted_wrong_number_differs(form: str) -> None:
     ]
     if form != "short":
         wrong += [
-            dataclasses.replace(split, least=split.least + 1),
-            dataclasses.replace(split, most=split.most - 1),
+            dataclasses.replace(split, minimum=split.minimum + 1),
+            dataclasses.replace(split, maximum=split.maximum - 1),
         ]
     if split.signs is not None:
         wrong += [
@@ -440,8 +442,8 @@ def test_signs_are_needed_where_results_have_both() -> None:
 
 def test_a_range_without_room_is_not_proven() -> None:
     requant, act = quantize_multiplier(2.0**-14), (-128, 127)
-    most = 255 * 8200
-    wide = _changes(requant, 0, act, -most, most)
+    maximum = 255 * 8200
+    wide = _changes(requant, 0, act, -maximum, maximum)
     for form in FORMS:
         assert _prove(form, requant, wide) is None, form
     fits = 255 * 4100
@@ -458,8 +460,8 @@ def test_a_range_without_room_is_not_proven() -> None:
 @pytest.mark.parametrize("shift", [-31, -24, 0])
 def test_dead_channels_are_proven(shift: int) -> None:
     requant, act = Requant(multiplier=1518500250, shift=shift), (-128, 127)
-    for low, most in [(0, 0), (-3, -3), (255, 255)]:
-        changes = _changes(requant, 7, act, low, most)
+    for low, maximum in [(0, 0), (-3, -3), (255, 255)]:
+        changes = _changes(requant, 7, act, low, maximum)
         for form in ("short", "exact sign"):
             split = _prove(form, requant, changes)
             assert split is not None

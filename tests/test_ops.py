@@ -12,6 +12,7 @@ import pytest
 from quantize.golden import Golden, make_golden, random_inputs
 from quantize.lowering import KERNEL_SETS
 from quantize.manifest import compile_model
+from quantize.ops import OPS
 from quantize.reference import Reference
 from quantize.tflite.reader import parse_model
 from tests.generators import GENERATORS, operator_of
@@ -22,9 +23,9 @@ CASES = 6  # inputs a model: four edge cases and two random ones
 # every operator with the reference kernels, and with each set that has others for it
 ROWS_IN_C = [
     (kernels, name)
-    for kernels, lowerings in KERNEL_SETS.items()
+    for kernels in KERNEL_SETS
     for name in sorted(GENERATORS)
-    if kernels == "ref" or operator_of(name) in lowerings
+    if kernels == "ref" or OPS[operator_of(name)].kernels.lowering(kernels)
 ]
 
 

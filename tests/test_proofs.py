@@ -126,8 +126,8 @@ def test_typical_layers_are_proven(form: Form, row: int) -> None:
     assert proven is not None
     acc = rng.integers(-high[0], high[0] + 1, RANDOM)
     assert _wrong(proven[0], requants[0], acc, zero, (-128, 127)) == 0
-    for requant, short, most in zip(requants[:40], proven[:40], high[:40], strict=True):
-        acc = _telling(requant, zero, -int(most), int(most))
+    for requant, short, maximum in zip(requants[:40], proven[:40], high[:40], strict=True):
+        acc = _telling(requant, zero, -int(maximum), int(maximum))
         assert _wrong(short, requant, acc, zero, (-128, 127)) == 0
 
 
@@ -170,9 +170,9 @@ def test_fixed_shifts_before_as_much_as_its_shift_behind_lacks() -> None:
     for right in range(3, 12):
         requant = Requant(multiplier=1518500250, shift=-right)
         short = _prove(requant, -128, (-128, 127), -20_000, 200_000, "fixed")
-        most = PRE_SHIFTS["fixed"][1]
+        maximum = PRE_SHIFTS["fixed"][1]
         wanted = FIXED_SHIFT + 1 - right
-        assert short.pre_shift == wanted if short else wanted > most
+        assert short.pre_shift == wanted if short else wanted > maximum
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -187,10 +187,10 @@ def test_a_clamp_that_saturation_does_not_do_must_be_out_of_reach(form: Form) ->
 @pytest.mark.parametrize("form", FORMS)
 def test_32_bits_are_enough_or_nothing_is_proven(form: Form) -> None:
     requant = quantize_multiplier(2.0**-12)
-    most = INT32_MAX >> PRE_SHIFTS[form][0]
-    assert _prove(requant, -128, (-128, 127), -most, most, form) is not None
-    assert _prove(requant, -128, (-128, 127), -most, most + 1, form) is None
-    assert _prove(requant, -128, (-128, 127), -most - 2, 0, form) is None
+    maximum = INT32_MAX >> PRE_SHIFTS[form][0]
+    assert _prove(requant, -128, (-128, 127), -maximum, maximum, form) is not None
+    assert _prove(requant, -128, (-128, 127), -maximum, maximum + 1, form) is None
+    assert _prove(requant, -128, (-128, 127), -maximum - 2, 0, form) is None
     assert _prove(requant, -128, (-128, 127), -(2**40), 0, form) is None
     wide = Requant(multiplier=2**30, shift=20)  # the reference itself wraps
     assert _prove(wide, 0, (-128, 127), -(2**12), 2**12, form) is None

@@ -15,7 +15,7 @@ from quantize.scheme import (
     QuantParams,
     activation_range,
     multiply_by_quantized_multiplier,
-    quantize,
+    quantise,
     quantize_multiplier,
     rounding_divide_by_pot,
     rounding_doubling_high_mul,
@@ -76,7 +76,7 @@ def test_requantise_is_monotonic(a: int, b: int, real: float) -> None:
 def test_quantisation_error_is_at_most_half_a_step(values: list[float], zero: int) -> None:
     params = QuantParams(scale=(0.03,), zero_point=(zero,))
     real = np.clip(np.array(values, np.float32), 0.03 * (-128 - zero), 0.03 * (127 - zero))
-    error = np.abs(0.03 * (quantize(real, params).astype(np.float64) - zero) - real)
+    error = np.abs(0.03 * (quantise(real, params).astype(np.float64) - zero) - real)
     assert error.max() <= 0.5 * 0.03 * (1 + 1e-4)
 
 

@@ -6,66 +6,56 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from quantize.errors import QuantizeError
-from quantize.lowering.base import LoweredStep
-from quantize.lowering.bytes import lower_dense_bytes
-from quantize.lowering.conv import lower_conv
-from quantize.lowering.dense import lower_dense, lower_dense_halves
-from quantize.lowering.depthwise import lower_depthwise
-from quantize.lowering.elementwise import (
-    lower_product,
-    lower_rescale,
-    lower_sum,
-    lower_table,
+from quantize.lowering import (
+    conv_cortex_m,
+    conv_xtensa,
+    dense_cortex_m,
+    dense_xtensa,
+    depthwise_cortex_m,
+    depthwise_xtensa,
+    elementwise_cortex_m,
+    elementwise_xtensa,
+    pairs,
+    pool_cortex_m,
 )
-from quantize.lowering.line import lower_depthwise_line
-from quantize.lowering.pool import lower_mean, lower_pool
-from quantize.lowering.terms import lower_rescale_table, lower_sum_terms
-from quantize.lowering.trio import lower_conv_trio
+from quantize.lowering.base import LoweredStep
+from quantize.ops.rules import Lowering
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
 
 __all__ = ["KERNEL_SETS", "LoweredStep", "lower"]
 
-# Knows faster kernels of an operator; None from it: take the reference kernel. Its last argument,
-# `room`, are the bytes of scratch that do not make the arena much larger.
-Lowering = Callable[[Graph, Step, int], LoweredStep | None]
-KERNEL_SETS: dict[str, Mapping[str, Lowering]] = {
+# Makes faster calls of a step; None from it: take the reference kernel. Its last argument are the
+# bytes of scratch that do not make the arena much larger.
+Lower = Callable[[Graph, Step, int], LoweredStep | None]
+# Which of them an operator takes, its OpSpec says.
+KERNEL_SETS: dict[str, Mapping[Lowering, Lower]] = {
     "ref": {},
     "armv7em": {
-        "ADD": lower_sum,
-        "AVERAGE_POOL_2D": lower_pool,
-        "CONV_2D": lower_conv,
-        "DEPTHWISE_CONV_2D": lower_depthwise,
-        "FULLY_CONNECTED": lower_dense,
-        "MAXIMUM": lower_table,
-        "MAX_POOL_2D": lower_pool,
-        "MEAN": lower_mean,
-        "MINIMUM": lower_table,
-        "MUL": lower_product,
-        "PRELU": lower_table,
-        "QUANTIZE": lower_rescale,
-        "SQUARED_DIFFERENCE": lower_table,
-        "SUB": lower_sum,
-        "SUM": lower_mean,
+        Lowering.AVERAGE_POOL: pool_cortex_m.lower_average_pool,
+        Lowering.CONVOLUTION: conv_cortex_m.lower_conv,
+        Lowering.DENSE: dense_cortex_m.lower_dense,
+        Lowering.DEPTHWISE: depthwise_cortex_m.lower_depthwise,
+        Lowering.MAX_POOL: pool_cortex_m.lower_max_pool,
+        Lowering.MEAN: pool_cortex_m.lower_mean,
+        Lowering.PAIR_TABLE: pairs.lower_table,
+        Lowering.PRODUCT: elementwise_cortex_m.lower_product,
+        Lowering.RESCALE: elementwise_cortex_m.lower_rescale,
+        Lowering.WEIGHTED_SUM: elementwise_cortex_m.lower_sum,
     },
     "xtensa": {
-        "ADD": lower_sum_terms,
-        "CONV_2D": lower_conv_trio,
-        "DEPTHWISE_CONV_2D": lower_depthwise_line,
-        "FULLY_CONNECTED": lower_dense_bytes,
-        "MAXIMUM": lower_table,
-        "MINIMUM": lower_table,
-        "MUL": lower_table,
-        "PRELU": lower_table,
-        "QUANTIZE": lower_rescale_table,
-        "SQUARED_DIFFERENCE": lower_table,
-        "SUB": lower_sum_terms,
+        Lowering.CONVOLUTION: conv_xtensa.lower_conv,
+        Lowering.DENSE: dense_xtensa.lower_dense,
+        Lowering.DEPTHWISE: depthwise_xtensa.lower_depthwise,
+        Lowering.PAIR_TABLE: pairs.lower_table,
+        Lowering.RESCALE: elementwise_xtensa.lower_rescale,
+        Lowering.WEIGHTED_SUM: elementwise_xtensa.lower_sum,
     },
 }
 
-# packings that take more flash and fewer instructions: only where a budget has room for them
-LARGER: dict[str, Mapping[str, Lowering]] = {
-    "armv7em": {"FULLY_CONNECTED": lower_dense_halves},
+# packings that take more flash and fewer instructions: only where the flash has bytes for them
+LARGER: dict[str, Mapping[Lowering, Lower]] = {
+    "armv7em": {Lowering.DENSE: dense_cortex_m.lower_dense_halves},
 }
 REFERENCE_COST = 7  # instructions a MAC, about
 
@@ -78,18 +68,24 @@ def lower(
     With `flash_bytes`, the packings whose constants fit into them and cost the fewest instructions:
     larger ones than usual, or the reference kernels'. Raises QuantizeError when none fits.
     """
-    room = _room(graph)
-    usual = [_lower(graph, step, KERNEL_SETS[kernels], room[step.op.index]) for step in steps]
+    budgets = _scratch_budgets_bytes(graph)
+    ways = [_lowering(graph, step, kernels) for step in steps]
+    usual = [
+        (KERNEL_SETS[kernels][way](graph, step, budgets[step.op.index]) if way else None)
+        or _reference(step)
+        for step, way in zip(steps, ways, strict=True)
+    ]
     if flash_bytes is None:
         return tuple(usual)
     choices = []
-    for lowered in usual:
+    for lowered, way in zip(usual, ways, strict=True):
         step = lowered.step
         if lowered.cost is None:
             choices.append([lowered])
             continue
         small = replace(_reference(step), cost=REFERENCE_COST * step.spec.macs(step.params))
-        larger = _faster(graph, step, LARGER.get(kernels, {}), room[step.op.index])
+        lower_larger = LARGER.get(kernels, {}).get(way) if way else None
+        larger = lower_larger(graph, step, budgets[step.op.index]) if lower_larger else None
         choices.append([small, lowered, *([larger] if larger else [])])
     return _choose(choices, flash_bytes)
 
@@ -120,7 +116,7 @@ def _choose(choices: Sequence[Sequence[LoweredStep]], budget: int) -> tuple[Lowe
         picked[i] = best
 
 
-def _room(graph: Graph) -> list[int]:
+def _scratch_budgets_bytes(graph: Graph) -> list[int]:
     """For each operator: a third more than the fullest one's tensors, less its own tensors."""
     last = {i: op.index for op in graph.operators for i in op.inputs}
     last |= dict.fromkeys(graph.outputs, len(graph.operators))
@@ -133,16 +129,10 @@ def _room(graph: Graph) -> list[int]:
     return [max(live) * 4 // 3 - size for size in live]
 
 
-def _lower(graph: Graph, step: Step, lowerings: Mapping[str, Lowering], room: int) -> LoweredStep:
-    return _faster(graph, step, lowerings, room) or _reference(step)
-
-
-def _faster(
-    graph: Graph, step: Step, lowerings: Mapping[str, Lowering], room: int
-) -> LoweredStep | None:
-    int8 = graph.output(step.op).dtype == "int8"  # the faster kernels know no other activations
-    lowering = lowerings.get(step.spec.name) if int8 else None
-    return lowering(graph, step, room) if lowering else None
+def _lowering(graph: Graph, step: Step, kernels: str) -> Lowering | None:
+    """How a step is made faster; the faster kernels know no other activations than int8."""
+    int8 = graph.output(step.op).dtype == "int8"
+    return step.spec.kernels.lowering(kernels) if int8 else None
 
 
 def _reference(step: Step) -> LoweredStep:

@@ -33,8 +33,8 @@ _CODES: IntArray = np.concatenate([[-128], CODES[0], [128]])  # the first is alw
 class SplitRequant:
     """One channel's numbers; all fit int32, and so does every value on the way."""
 
-    least: int
-    most: int
+    minimum: int
+    maximum: int
     high: int
     mid: int
     low: int  # 0 in a short form
@@ -48,7 +48,7 @@ class SplitRequant:
 
     def exact(self) -> list[int]:
         """As an nn_exact_t."""
-        factor = [self.least, self.most, self.high, self.mid, self.low]
+        factor = [self.minimum, self.maximum, self.high, self.mid, self.low]
         return [*factor, self.shift, self.constant, *(self.signs or (0, 0))]
 
 
@@ -57,32 +57,32 @@ class Changes:
     """Where the outputs of a step's channels change, as accumulators."""
 
     starts: IntArray  # [channels, codes]: the first that reaches a code
-    least: IntArray  # [channels]: the outputs below are the one here
-    most: IntArray  # [channels]: the outputs above are the one here
+    minimum: IntArray  # [channels]: the outputs below are the one here
+    maximum: IntArray  # [channels]: the outputs above are the one here
     low: IntArray  # [channels]: the smallest accumulator
     high: IntArray  # [channels]: the largest
 
     @property
     def middle(self) -> IntArray:
         """[channels]: halfway between the outermost changes."""
-        return (self.least + self.most) >> 1
+        return (self.minimum + self.maximum) >> 1
 
     def less(self, origin: IntArray) -> Changes:
         """The same of the accumulators less `origin`, a number for each channel."""
         return Changes(
             starts=self.starts - origin[:, None],
-            least=self.least - origin,
-            most=self.most - origin,
+            minimum=self.minimum - origin,
+            maximum=self.maximum - origin,
             low=self.low - origin,
             high=self.high - origin,
         )
 
     def pieces(self, *, clamped: bool) -> list[_Piece]:
         """What matters of each channel: all its accumulators, with an output that is clamped, or
-        those from least to most.
+        those from minimum to maximum.
         """
         codes = slice(1, -1) if clamped else slice(None)
-        ends = (self.low, self.high) if clamped else (self.least, self.most)
+        ends = (self.low, self.high) if clamped else (self.minimum, self.maximum)
         return [
             _Piece(codes=_CODES[codes], starts=starts[codes], low=low, high=high).part(low, high)
             for starts, low, high in zip(self.starts, *(e.tolist() for e in ends), strict=True)
@@ -111,12 +111,12 @@ def find_changes(p: OutputStage, weights: IntArray, *, shared: bool = False) -> 
     starts = np.concatenate([low[:, None], starts, high[:, None] + 1], axis=1)
     changes = (starts > low[:, None]) & (starts <= high[:, None])
     steady = ~changes.any(axis=1)
-    least = np.where(changes, starts - 1, high[:, None]).min(axis=1)
-    most = np.where(changes, starts, low[:, None]).max(axis=1)
+    minimum = np.where(changes, starts - 1, high[:, None]).min(axis=1)
+    maximum = np.where(changes, starts, low[:, None]).max(axis=1)
     return Changes(
         starts=starts,
-        least=np.where(steady, low, least),
-        most=np.where(steady, low, most),
+        minimum=np.where(steady, low, minimum),
+        maximum=np.where(steady, low, maximum),
         low=low,
         high=high,
     )
@@ -237,8 +237,8 @@ def _requant(
     front, low = factor >> LOW_BITS, factor & ((1 << LOW_BITS) - 1)
     high = (front + (1 << (MID_BITS - 1)) - 1) >> MID_BITS
     return SplitRequant(
-        least=piece.low,
-        most=piece.high,
+        minimum=piece.low,
+        maximum=piece.high,
         high=high,
         mid=front - (high << MID_BITS),
         low=low,
@@ -281,10 +281,10 @@ def _constants_by_sign(piece: _Piece, factor: int, bits: int, shift: int) -> tup
 def _constant(piece: _Piece, factor: int, bits: int, shift: int) -> int | None:
     """What must be added to sum * factor >> bits to reach each code at its first sum."""
     wanted = piece.codes << shift
-    least = wanted - (piece.starts * factor >> bits)
-    most = wanted - ((piece.starts - 1) * factor >> bits) - 1
-    low = int(least[piece.starts <= piece.high].max(initial=INT32_MIN))
-    high = int(most[piece.starts > piece.low].min(initial=INT32_MAX))
+    minimum = wanted - (piece.starts * factor >> bits)
+    maximum = wanted - ((piece.starts - 1) * factor >> bits) - 1
+    low = int(minimum[piece.starts <= piece.high].max(initial=INT32_MIN))
+    high = int(maximum[piece.starts > piece.low].min(initial=INT32_MAX))
     low = max(low, INT32_MIN - (piece.low * factor >> bits), INT32_MIN)
     high = min(high, INT32_MAX - (piece.high * factor >> bits), INT32_MAX)
     return (low + high) >> 1 if low <= high else None

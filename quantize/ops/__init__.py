@@ -34,6 +34,7 @@ from quantize.ops import (
     variable,
 )
 from quantize.ops.base import OpSpec
+from quantize.ops.rules import Advice, Weights
 from quantize.tflite.graph import Operator
 
 OPS: dict[str, OpSpec[Any]] = {
@@ -89,6 +90,13 @@ OPS: dict[str, OpSpec[Any]] = {
         *unary.SPECS,
     )
 }
+
+
+def weights_of(op: Operator) -> Weights | None:
+    """The weights of an operator that multiplies, whether it compiles or not."""
+    spec = OPS.get(op.name)
+    advice = spec.advice if spec else None
+    return advice.weights if isinstance(advice, Advice) else None
 
 
 def find_op(op: Operator) -> OpSpec[Any]:

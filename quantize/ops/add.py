@@ -15,9 +15,14 @@ from quantize.ops.base import (
     activation_output,
     check_shape,
     malformed,
+    no_alias,
+    no_macs,
     operand,
 )
 from quantize.ops.broadcast import broadcast_shape, c_broadcast, full_operands
+from quantize.ops.fold_rules import CHANNELWISE
+from quantize.ops.range_rules import DIFFERENCE, RISING_INT8
+from quantize.ops.rules import RESCALES, Kernels, Lowering, Without
 from quantize.scheme import (
     IntArray,
     Requant,
@@ -28,6 +33,7 @@ from quantize.scheme import (
     wrap32,
 )
 from quantize.tflite.graph import Graph, Operator
+from quantize.tflite.signatures import NO_OPTIONS, signature
 
 # bits of head room that TFLite gives operands before rescaling
 LEFT_SHIFT = {"int8": 20, "int16": 15}
@@ -134,29 +140,56 @@ def _c_call(p: AddParams, kernels: dict[str, str], b_sign: int) -> CCall:
 ADD = OpSpec(
     name="ADD",
     max_version=4,
-    rounding=Rounding.DOUBLE,
+    signature=signature(inputs=2, table=11, options={"activation": (0, "i8", 0)}),
     prepare=_prepare,
     reference=_add,
     calls=lambda p: (_c_call(p, _KERNELS, 1),),
+    rounding=Rounding.DOUBLE,
+    int16_rounding=None,
+    macs=no_macs,
     in_place=full_operands,
+    alias=no_alias,
+    state=(),
+    ranges=RISING_INT8,
+    folding=CHANNELWISE,
+    advice=RESCALES,
+    kernels=Kernels(armv7em=Lowering.WEIGHTED_SUM, xtensa=Lowering.WEIGHTED_SUM),
 )
 
 SUB = OpSpec(
     name="SUB",
     max_version=5,
-    rounding=Rounding.DOUBLE,
+    signature=signature(inputs=2, table=28, options={"activation": (0, "i8", 0)}),
     prepare=_prepare,
     reference=_subtract,
     calls=lambda p: (_c_call(p, _KERNELS, -1),),
+    rounding=Rounding.DOUBLE,
+    int16_rounding=None,
+    macs=no_macs,
     in_place=full_operands,
+    alias=no_alias,
+    state=(),
+    ranges=DIFFERENCE,
+    folding=CHANNELWISE,
+    advice=RESCALES,
+    kernels=Kernels(armv7em=Lowering.WEIGHTED_SUM, xtensa=Lowering.WEIGHTED_SUM),
 )
 
 SQUARED_DIFFERENCE = OpSpec(
     name="SQUARED_DIFFERENCE",
     max_version=2,
-    rounding=Rounding.DOUBLE,
+    signature=signature(inputs=2, table=76, options=NO_OPTIONS),
     prepare=lambda graph, op: _prepare(graph, op, square=True),
     reference=_square,
     calls=lambda p: (_c_call(p, _SQUARE_KERNELS, -1),),
+    rounding=Rounding.DOUBLE,
+    int16_rounding=None,
+    macs=no_macs,
     in_place=full_operands,
+    alias=no_alias,
+    state=(),
+    ranges=Without(reason="it falls, then rises, when an input grows"),
+    folding=CHANNELWISE,
+    advice=Without(reason="differences of random inputs are larger than those of real ones"),
+    kernels=Kernels(armv7em=Lowering.PAIR_TABLE, xtensa=Lowering.PAIR_TABLE),
 )

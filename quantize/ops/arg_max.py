@@ -17,10 +17,15 @@ from quantize.ops.base import (
     check_shape,
     int_constant,
     malformed,
+    no_alias,
+    no_macs,
+    not_in_place,
     refuse,
 )
+from quantize.ops.rules import Without, reference_kernels
 from quantize.scheme import Rounding
 from quantize.tflite.graph import Graph, Operator
+from quantize.tflite.signatures import NO_OPTIONS, signature
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +50,7 @@ def prepare(graph: Graph, op: Operator) -> ArgMaxParams:
     return ArgMaxParams(shape=source.shape, axis=axis)
 
 
-def _spec(name: str, sign: int) -> OpSpec[ArgMaxParams]:
+def _spec(name: str, sign: int, table: int) -> OpSpec[ArgMaxParams]:
     def reference(p: ArgMaxParams, inputs: Sequence[Int8Array]) -> npt.NDArray[np.int32]:
         signed = sign * inputs[0].astype(np.int32)
         return np.asarray(signed.argmax(axis=p.axis)).astype(np.int32)
@@ -65,12 +70,22 @@ def _spec(name: str, sign: int) -> OpSpec[ArgMaxParams]:
     return OpSpec(
         name=name,
         max_version=2,
-        rounding=Rounding.NONE,
+        signature=signature(inputs=2, table=table, options=NO_OPTIONS),
         prepare=prepare,
         reference=reference,
         calls=lambda p: (call(p),),
+        rounding=Rounding.NONE,
+        int16_rounding=None,
+        macs=no_macs,
+        in_place=not_in_place,
+        alias=no_alias,
+        state=(),
+        ranges=Without(reason="its outputs are indices"),
+        folding=Without(reason="an index along the last axis counts all channels"),
+        advice=Without(reason="it does not rescale"),
+        kernels=reference_kernels("it compares one value after another on every core"),
     )
 
 
-ARG_MAX = _spec("ARG_MAX", 1)
-ARG_MIN = _spec("ARG_MIN", -1)
+ARG_MAX = _spec("ARG_MAX", 1, 40)
+ARG_MIN = _spec("ARG_MIN", -1, 57)

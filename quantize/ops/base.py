@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from quantize.errors import ModelError, UnsupportedOperator
+from quantize.ops.rules import Advice, FoldRule, Kernels, RangeRule, SumRule, Without
 from quantize.scheme import (
     QuantParams,
     Requant,
@@ -19,6 +20,7 @@ from quantize.scheme import (
     quantize_multiplier,
 )
 from quantize.tflite.graph import Graph, Operator, Tensor
+from quantize.tflite.signatures import Signature
 
 MAX_BIAS = 1 << 46  # where sums have 64 bits: TFLite Micro's rescaling takes less than 2**47
 MAX_WINDOW = 1 << 14  # TFLite Micro keeps strides and padding in 16 bits
@@ -59,23 +61,46 @@ class CCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpSpec(Generic[P]):
-    """One operator: `prepare` checks it and computes the integers that both its reference and its
-    kernel use, so that the two cannot differ in a parameter."""
+    """All about one operator. No field has a default: what an operator has not, it says.
+
+    `prepare` checks it and computes the integers that both its reference and its kernel use, so
+    that the two cannot differ in a parameter.
+    """
 
     name: str
     max_version: int
-    rounding: Rounding
+    signature: Signature
     prepare: Callable[[Graph, Operator], P]
     reference: Callable[[P, Sequence[Array]], Array | tuple[Array, ...]]
-    calls: Callable[[P], tuple[CCall, ...]]  # () for an alias
-    macs: Callable[[P], int] = field(default=lambda _: 0)
+    calls: Callable[[P], tuple[CCall, ...]]  # of the reference kernels; () for an alias
+    rounding: Rounding
+    # None: as for int8, or int16 is refused; a function where it depends on more than the type
+    int16_rounding: Rounding | Callable[[P], Rounding] | None
+    macs: Callable[[P], int]
     # positions of inputs whose element i is read before output element i is written, and not after
-    in_place: Callable[[P], tuple[int, ...]] = field(default=lambda _: ())
+    in_place: Callable[[P], tuple[int, ...]]
     # the output is the first input's bytes: no kernel, the two share memory
-    alias: Callable[[P], bool] = field(default=lambda _: False)
-    # where it differs from `rounding`; a function where it depends on more than the type
-    int16_rounding: Rounding | Callable[[P], Rounding] | None = None
-    state: tuple[int, ...] = ()  # inputs that are variable; reference returns them after outputs
+    alias: Callable[[P], bool]
+    state: tuple[int, ...]  # inputs that are variable; reference returns them after outputs
+    ranges: RangeRule[P] | SumRule[P] | Without  # without: any value of the type may come out
+    folding: FoldRule[P] | Without  # without: all channels of inputs and outputs stay
+    advice: Advice | Without
+    kernels: Kernels
+
+
+def no_macs(_: object) -> int:
+    """Of an operator that does not multiply and add."""
+    return 0
+
+
+def not_in_place(_: object) -> tuple[int, ...]:
+    """Of an operator that reads inputs after it has written outputs."""
+    return ()
+
+
+def no_alias(_: object) -> bool:
+    """Of an operator that computes or moves its outputs."""
+    return False
 
 
 def refuse(op: Operator, what: str, fix: str) -> UnsupportedOperator:

@@ -16,9 +16,12 @@ from quantize.ops.base import (
     activation_output,
     check_shape,
     malformed,
+    no_alias,
+    not_in_place,
     operand,
     refuse,
 )
+from quantize.ops.rules import RESCALES, Without, reference_kernels
 from quantize.scheme import (
     QuantParams,
     Requant,
@@ -30,6 +33,7 @@ from quantize.scheme import (
     wrap32,
 )
 from quantize.tflite.graph import Graph, Operator, Tensor
+from quantize.tflite.signatures import signature
 
 KERNELS = {"int8": "nn_batch_matmul_s8", "int16": "nn_batch_matmul_s16"}
 MAX_INT16_DEPTH = (1 << 17) - 1  # sums of squares of 2**15 stay below 2**47
@@ -150,10 +154,20 @@ def _c_call(p: BatchMatmulParams) -> CCall:
 SPEC = OpSpec(
     name="BATCH_MATMUL",
     max_version=4,
-    rounding=Rounding.DOUBLE,
+    signature=signature(
+        inputs=2, table=101, options={"adj_x": (0, "bool", 0), "adj_y": (1, "bool", 0)}
+    ),
     prepare=prepare,
     reference=reference,
     calls=lambda p: (_c_call(p),),
-    macs=lambda p: math.prod(p.output_shape) * p.depth,
+    rounding=Rounding.DOUBLE,
     int16_rounding=Rounding.WIDE,
+    macs=lambda p: math.prod(p.output_shape) * p.depth,
+    in_place=not_in_place,
+    alias=no_alias,
+    state=(),
+    ranges=Without(reason="sums of products of two inputs are not followed yet"),
+    folding=Without(reason="a channel of one operand is a row of the other: not followed yet"),
+    advice=RESCALES,
+    kernels=reference_kernels("none is written yet"),
 )

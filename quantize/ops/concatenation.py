@@ -16,7 +16,10 @@ from quantize.ops.copy import (
     resolve_axis,
     single_output,
 )
+from quantize.ops.fold_rules import as_it_is, channelwise
+from quantize.ops.rules import Channels, FoldRule, Without
 from quantize.tflite.graph import Graph, Operator, Tensor
+from quantize.tflite.signatures import MANY, Options, Signature
 
 MAX_INPUTS = 10  # TFLite Micro's limit for CONCATENATION
 
@@ -89,5 +92,38 @@ def prepare_pack(graph: Graph, op: Operator) -> Rearrangement:
     return _join(op, sources, target, axis)
 
 
-CONCATENATION = copy_spec("CONCATENATION", 4, prepare_concatenation)
-PACK = copy_spec("PACK", 4, prepare_pack)
+def _demand(found: Channels, op: Operator, p: Rearrangement) -> bool:
+    """Along the last axis each input of a CONCATENATION has its piece, else all lose the same."""
+    shapes = [found.graph.tensors[i].shape for i in (*op.inputs, *op.outputs)]
+    if int(op.options["axis"]) % len(shapes[-1]) != len(shapes[-1]) - 1:
+        return all(i in found.gone for i in op.inputs) and channelwise(found, op, p)
+    start, output = 0, found.gone[op.outputs[0]]
+    for index, shape in zip(op.inputs, shapes, strict=False):
+        piece = output[start : start + shape[-1]]
+        start += shape[-1]
+        if index in found.gone:
+            found.gone[index] &= piece
+            piece &= found.gone[index]
+        else:
+            piece[:] = False  # a constant stays whole
+    return True
+
+
+def _signature(table: int, options: Options) -> Signature:
+    return Signature(inputs=(1, MANY), outputs=(1, 1), table=table, options=options)
+
+
+CONCATENATION = copy_spec(
+    "CONCATENATION",
+    4,
+    _signature(10, {"axis": (0, "i32", 0), "activation": (1, "i8", 0)}),
+    prepare_concatenation,
+    FoldRule(demand=_demand, shrink=as_it_is),
+)
+PACK = copy_spec(
+    "PACK",
+    4,
+    _signature(59, {"values_count": (0, "i32", 0), "axis": (1, "i32", 0)}),
+    prepare_pack,
+    Without(reason="the new axis may be the last one"),
+)

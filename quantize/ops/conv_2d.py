@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,20 +22,27 @@ from quantize.ops.base import (
     check_taps,
     int8_weights,
     malformed,
+    no_alias,
+    not_in_place,
     sum_bias,
     weight_types,
     window,
 )
+from quantize.ops.fold_rules import sum_rule
+from quantize.ops.range_rules import tap_sums
+from quantize.ops.rules import Advice, Interval, Kernels, Lowering, SumRule, Weights
 from quantize.ops.window import (
     Window,
     c_constants,
     c_fields,
+    inside_mask,
     int16_rounding,
     output_values,
     patches,
 )
 from quantize.scheme import Requant, Rounding, activation_range
 from quantize.tflite.graph import Graph, Operator
+from quantize.tflite.signatures import Signature
 
 KERNELS = {"int8": "nn_conv_2d_s8", "int16": "nn_conv_2d_s16"}
 
@@ -133,13 +141,47 @@ def reference(p: ConvParams, inputs: Sequence[Array]) -> Array:
     return output_values(sums.astype(np.int64), p).reshape(p.output_shape)
 
 
+WEIGHT_AXIS = 0  # of output channels
+WEIGHTS = Weights(axis=WEIGHT_AXIS, products=lambda shape: math.prod(shape[1:]))
+
+
+def is_padded(p: ConvParams) -> bool:
+    """Whether a tap of the window may lie outside the input."""
+    return not bool(inside_mask(p.input_shape, p.window, p.output_shape).all())
+
+
+def _sums(p: ConvParams, source: Interval, _: tuple[int, ...]) -> Interval:
+    rows = p.weights.reshape(len(p.weights), -1)
+    return tap_sums(p, rows, source, padded=is_padded(p))
+
+
 SPEC = OpSpec(
     name="CONV_2D",
     max_version=8,
-    rounding=Rounding.DOUBLE,
+    signature=Signature(
+        inputs=(2, 3),
+        outputs=(1, 1),
+        table=1,
+        options={
+            "padding": (0, "i8", 0),
+            "stride_w": (1, "i32", 0),
+            "stride_h": (2, "i32", 0),
+            "activation": (3, "i8", 0),
+            "dilation_w": (4, "i32", 1),
+            "dilation_h": (5, "i32", 1),
+        },
+    ),
     prepare=prepare,
     reference=reference,
     calls=lambda p: (conv_call(KERNELS, p),),
-    macs=lambda p: int(np.prod(p.output_shape)) * p.weights[0].size,
+    rounding=Rounding.DOUBLE,
     int16_rounding=int16_rounding,
+    macs=lambda p: int(np.prod(p.output_shape)) * p.weights[0].size,
+    in_place=not_in_place,
+    alias=no_alias,
+    state=(),
+    ranges=SumRule(source=0, sums=_sums),
+    folding=sum_rule(axis=WEIGHT_AXIS, is_padded=is_padded),
+    advice=Advice(weights=WEIGHTS, rescales=True),
+    kernels=Kernels(armv7em=Lowering.CONVOLUTION, xtensa=Lowering.CONVOLUTION),
 )

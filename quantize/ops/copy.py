@@ -9,13 +9,26 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from quantize.ops.base import Array, CCall, OpSpec, malformed, refuse
+from quantize.ops.base import (
+    Array,
+    CCall,
+    OpSpec,
+    malformed,
+    no_alias,
+    no_macs,
+    not_in_place,
+    refuse,
+)
+from quantize.ops.range_rules import RISING
+from quantize.ops.rules import FoldRule, Without, reference_kernels
 from quantize.scheme import Rounding
 from quantize.tflite.graph import Graph, Operator, Tensor
+from quantize.tflite.signatures import Signature
 
 AXES = 6  # NN_COPY_AXES
 MAX_MOVES = 128  # kernel calls of one operator
 MOVABLE = ("int8", "int16", "int32")
+MOVES_ONLY = Without(reason="no number changes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,16 +152,30 @@ def calls(p: Rearrangement) -> tuple[CCall, ...]:
 
 
 def copy_spec(
-    name: str, max_version: int, prepare: Callable[[Graph, Operator], Rearrangement]
+    name: str,
+    max_version: int,
+    signature: Signature,
+    prepare: Callable[[Graph, Operator], Rearrangement],
+    folding: FoldRule[Rearrangement] | Without,
 ) -> OpSpec[Rearrangement]:
     """The spec of an operator that only moves elements."""
     return OpSpec(
         name=name,
         max_version=max_version,
-        rounding=Rounding.NONE,
+        signature=signature,
         prepare=prepare,
         reference=reference,
         calls=calls,
+        rounding=Rounding.NONE,
+        int16_rounding=None,
+        macs=no_macs,
+        in_place=not_in_place,
+        alias=no_alias,
+        state=(),
+        ranges=RISING,
+        folding=folding,
+        advice=MOVES_ONLY,
+        kernels=reference_kernels("nn_copy moves whole runs of bytes on every core"),
     )
 
 

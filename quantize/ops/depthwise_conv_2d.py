@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,13 +15,29 @@ from quantize.ops.base import (
     activation_input,
     int8_weights,
     malformed,
+    no_alias,
+    not_in_place,
     refuse,
     weight_types,
 )
-from quantize.ops.conv_2d import ConvParams, conv_call, conv_params
+from quantize.ops.conv_2d import ConvParams, conv_call, conv_params, is_padded
+from quantize.ops.fold_rules import with_weights
+from quantize.ops.rules import (
+    Advice,
+    Channels,
+    FoldRule,
+    Interval,
+    Kernels,
+    Lowering,
+    Shrinking,
+    SumRule,
+    Weights,
+)
 from quantize.ops.window import int16_rounding, output_values, patches
+from quantize.proofs import acc_bounds
 from quantize.scheme import Rounding
 from quantize.tflite.graph import Graph, Operator
+from quantize.tflite.signatures import Signature
 
 KERNELS = {"int8": "nn_depthwise_conv_2d_s8", "int16": "nn_depthwise_conv_2d_s16"}
 
@@ -51,13 +69,65 @@ def reference(p: ConvParams, inputs: Sequence[Array]) -> Array:
     return output_values(sums.astype(np.int64), p)
 
 
+WEIGHT_AXIS = 3  # of output channels
+WEIGHTS = Weights(axis=WEIGHT_AXIS, products=lambda shape: math.prod(shape[1:3]))
+
+
+def _sums(p: ConvParams, source: Interval, _: tuple[int, ...]) -> Interval:
+    """A row of taps for each output channel, all of the same input channel."""
+    rows = p.weights.reshape(-1, p.weights.shape[-1]).T
+    repeats = len(rows) // len(source.low)
+    taps = [np.repeat(end, repeats)[:, None] for end in (source.low, source.high)]
+    low, high = acc_bounds(rows, p.bias, p.input_offset, *taps, padded=is_padded(p))
+    return Interval(low=low, high=high)
+
+
+def _demand(found: Channels, op: Operator, p: ConvParams) -> bool:
+    """Every input channel goes with all of its outputs; a single one stays, outputs are free."""
+    source, output = op.inputs[0], op.outputs[0]
+    if len(found.gone[source]) > 1:
+        outputs = found.gone[output].reshape(-1, p.depth_multiplier)
+        whole = outputs.all(axis=1) & found.gone[source]
+        found.keep(source, ~whole)
+        found.keep(output, ~np.repeat(whole, p.depth_multiplier))
+    return True
+
+
+def _shrink(s: Shrinking, op: Operator, p: ConvParams) -> Operator:
+    rows, columns = s.stays(op.outputs[0]), s.stays(op.inputs[0])
+    multiplier = {"depth_multiplier": int(rows.sum() // columns.sum())}
+    smaller = with_weights(s, op, p.weights[..., rows], p.bias[rows], WEIGHT_AXIS)
+    return replace(smaller, options=op.options | multiplier)
+
+
 SPEC = OpSpec(
     name="DEPTHWISE_CONV_2D",
     max_version=7,
-    rounding=Rounding.DOUBLE,
+    signature=Signature(
+        inputs=(2, 3),
+        outputs=(1, 1),
+        table=2,
+        options={
+            "padding": (0, "i8", 0),
+            "stride_w": (1, "i32", 0),
+            "stride_h": (2, "i32", 0),
+            "depth_multiplier": (3, "i32", 0),
+            "activation": (4, "i8", 0),
+            "dilation_w": (5, "i32", 1),
+            "dilation_h": (6, "i32", 1),
+        },
+    ),
     prepare=prepare,
     reference=reference,
     calls=lambda p: (conv_call(KERNELS, p),),
-    macs=lambda p: int(np.prod(p.output_shape)) * p.weights.shape[1] * p.weights.shape[2],
+    rounding=Rounding.DOUBLE,
     int16_rounding=int16_rounding,
+    macs=lambda p: int(np.prod(p.output_shape)) * p.weights.shape[1] * p.weights.shape[2],
+    in_place=not_in_place,
+    alias=no_alias,
+    state=(),
+    ranges=SumRule(source=0, sums=_sums),
+    folding=FoldRule(demand=_demand, shrink=_shrink),
+    advice=Advice(weights=WEIGHTS, rescales=True),
+    kernels=Kernels(armv7em=Lowering.DEPTHWISE, xtensa=Lowering.DEPTHWISE),
 )

@@ -18,13 +18,19 @@ from quantize.ops.base import (
     channel_requants,
     int8_weights,
     malformed,
+    no_alias,
+    not_in_place,
     refuse,
     sum_bias,
     weight_types,
 )
+from quantize.ops.fold_rules import sum_rule
+from quantize.ops.range_rules import gathered, spread, tap_sums
+from quantize.ops.rules import Advice, Interval, Kernels, Lowering, SumRule, Weights
 from quantize.ops.window import c_constants, c_fields, int16_rounding, output_values
 from quantize.scheme import Requant, Rounding, activation_range
 from quantize.tflite.graph import Graph, Operator
+from quantize.tflite.signatures import Signature
 
 KERNELS = {"int8": "nn_fully_connected_s8", "int16": "nn_fully_connected_s16"}
 
@@ -102,13 +108,40 @@ def _c_call(p: FullyConnectedParams) -> CCall:
     )
 
 
+WEIGHT_AXIS = 0  # of output channels
+WEIGHTS = Weights(axis=WEIGHT_AXIS, products=lambda shape: shape[-1])
+
+
+def _sums(p: FullyConnectedParams, source: Interval, shape: tuple[int, ...]) -> Interval:
+    """A row of inputs may hold several channels' worth of the source, or a part of it."""
+    low, high = (spread(end, p.dtype, shape) for end in (source.low, source.high))
+    return tap_sums(p, p.weights, gathered(low, high, p.weights.shape[1]), padded=False)
+
+
 SPEC = OpSpec(
     name="FULLY_CONNECTED",
     max_version=12,
-    rounding=Rounding.DOUBLE,
+    signature=Signature(
+        inputs=(2, 3),
+        outputs=(1, 1),
+        table=8,
+        options={
+            "activation": (0, "i8", 0),
+            "weights_format": (1, "i8", 0),
+            "keep_num_dims": (2, "bool", 0),
+        },
+    ),
     prepare=prepare,
     reference=reference,
     calls=lambda p: (_c_call(p),),
-    macs=lambda p: int(np.prod(p.output_shape)) * p.weights.shape[1],
+    rounding=Rounding.DOUBLE,
     int16_rounding=int16_rounding,
+    macs=lambda p: int(np.prod(p.output_shape)) * p.weights.shape[1],
+    in_place=not_in_place,
+    alias=no_alias,
+    state=(),
+    ranges=SumRule(source=0, sums=_sums),
+    folding=sum_rule(axis=WEIGHT_AXIS, is_padded=lambda _: False),
+    advice=Advice(weights=WEIGHTS, rescales=True),
+    kernels=Kernels(armv7em=Lowering.DENSE, xtensa=Lowering.DENSE),
 )

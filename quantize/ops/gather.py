@@ -17,11 +17,18 @@ from quantize.ops.base import (
     int_constant,
     int_constant_array,
     malformed,
+    no_alias,
+    no_macs,
+    not_in_place,
     refuse,
 )
-from quantize.ops.copy import dense_strides, moved_input, resolve_axis, single_output
+from quantize.ops.copy import MOVES_ONLY, dense_strides, moved_input, resolve_axis, single_output
+from quantize.ops.fold_rules import CHANNELWISE
+from quantize.ops.range_rules import RISING
+from quantize.ops.rules import Without, reference_kernels
 from quantize.scheme import Rounding
 from quantize.tflite.graph import Graph, Operator, Tensor
+from quantize.tflite.signatures import signature
 
 MAX_TABLE = 1 << 16  # entries
 
@@ -159,19 +166,47 @@ def _call(p: TableParams) -> CCall:
     )
 
 
+KERNELS = reference_kernels("nn_gather moves whole runs of bytes on every core")
+
 GATHER = OpSpec(
     name="GATHER",
     max_version=6,
-    rounding=Rounding.NONE,
+    signature=signature(
+        inputs=2, table=23, options={"axis": (0, "i32", 0), "batch_dims": (1, "i32", 0)}
+    ),
     prepare=prepare_gather,
     reference=reference,
     calls=lambda p: (_call(p),),
+    rounding=Rounding.NONE,
+    int16_rounding=None,
+    macs=no_macs,
+    in_place=not_in_place,
+    alias=no_alias,
+    state=(),
+    ranges=RISING,
+    folding=Without(reason="it may pick channels by number"),
+    advice=MOVES_ONLY,
+    kernels=KERNELS,
 )
 RESIZE = OpSpec(
     name="RESIZE_NEAREST_NEIGHBOR",
     max_version=4,
-    rounding=Rounding.NONE,
+    signature=signature(
+        inputs=2,
+        table=74,
+        options={"align_corners": (0, "bool", 0), "half_pixel_centers": (1, "bool", 0)},
+    ),
     prepare=prepare_resize,
     reference=reference,
     calls=lambda p: (_call(p),),
+    rounding=Rounding.NONE,
+    int16_rounding=None,
+    macs=no_macs,
+    in_place=not_in_place,
+    alias=no_alias,
+    state=(),
+    ranges=RISING,
+    folding=CHANNELWISE,
+    advice=MOVES_ONLY,
+    kernels=KERNELS,
 )

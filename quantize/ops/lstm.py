@@ -22,9 +22,12 @@ from quantize.ops.base import (
     int32_bias,
     int_constant_array,
     malformed,
+    no_alias,
+    not_in_place,
     quantised,
     refuse,
 )
+from quantize.ops.rules import Without, reference_kernels
 from quantize.ops.tables import UNIT, logistic_q15, sigmoid_table, tanh_q15
 from quantize.scheme import (
     IntArray,
@@ -36,6 +39,7 @@ from quantize.scheme import (
     wrap32,
 )
 from quantize.tflite.graph import Graph, Operator, Tensor
+from quantize.tflite.signatures import Signature
 
 INPUTS = 24
 GATES = ("input", "forget", "cell", "output")
@@ -321,10 +325,30 @@ def _c_call(p: LstmParams) -> CCall:
 SPEC = OpSpec(
     name="UNIDIRECTIONAL_SEQUENCE_LSTM",
     max_version=4,
-    rounding=Rounding.DOUBLE,
+    signature=Signature(
+        inputs=(20, 24),
+        outputs=(1, 1),
+        table=71,
+        options={
+            "activation": (0, "i8", 0),
+            "cell_clip": (1, "f32", 0.0),
+            "time_major": (3, "bool", 0),
+            "diagonal": (5, "bool", 0),
+        },
+    ),
     prepare=prepare,
     reference=reference,
     calls=lambda p: (_c_call(p),),
+    rounding=Rounding.DOUBLE,
+    int16_rounding=None,
     macs=lambda p: p.batches * p.steps * 4 * p.units * (p.depth + p.units),
+    in_place=not_in_place,
+    alias=no_alias,
     state=(HIDDEN, CELL),
+    ranges=Without(reason="its state feeds back"),
+    folding=Without(
+        reason="its state feeds back: a channel is read by every gate of the next step"
+    ),
+    advice=Without(reason="its eight matrices are not looked at yet"),
+    kernels=reference_kernels("none is written yet"),
 )

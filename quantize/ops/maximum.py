@@ -15,11 +15,17 @@ from quantize.ops.base import (
     activation_output,
     check_shape,
     malformed,
+    no_alias,
+    no_macs,
     operand,
 )
 from quantize.ops.broadcast import broadcast_fields, broadcast_shape, full_operands
+from quantize.ops.fold_rules import CHANNELWISE
+from quantize.ops.range_rules import RISING
+from quantize.ops.rules import Kernels, Lowering, Without
 from quantize.scheme import Rounding
 from quantize.tflite.graph import Graph, Operator
+from quantize.tflite.signatures import NO_OPTIONS, signature
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +65,20 @@ def _spec(
     return OpSpec(
         name=name,
         max_version=4,
-        rounding=Rounding.NONE,
+        signature=signature(inputs=2, table=39, options=NO_OPTIONS),
         prepare=prepare,
         reference=reference,
         calls=lambda p: (call(p),),
+        rounding=Rounding.NONE,
+        int16_rounding=None,
+        macs=no_macs,
         in_place=full_operands,
+        alias=no_alias,
+        state=(),
+        ranges=RISING,
+        folding=CHANNELWISE,
+        advice=Without(reason="it does not rescale"),
+        kernels=Kernels(armv7em=Lowering.PAIR_TABLE, xtensa=Lowering.PAIR_TABLE),
     )
 
 

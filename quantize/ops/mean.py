@@ -20,9 +20,25 @@ from quantize.ops.base import (
     check_shape,
     int_constant,
     malformed,
+    no_alias,
+    no_macs,
+    not_in_place,
 )
 from quantize.ops.broadcast import merge_axes
 from quantize.ops.copy import dense_strides
+from quantize.ops.fold_rules import as_it_is, channelwise
+from quantize.ops.range_rules import RISING, overflows, rising
+from quantize.ops.rules import (
+    NO_LANES,
+    RESCALES,
+    Channels,
+    FoldRule,
+    Kernels,
+    Lowering,
+    RangeRule,
+    Without,
+    reference_kernels,
+)
 from quantize.scheme import (
     Requant,
     Rounding,
@@ -31,6 +47,7 @@ from quantize.scheme import (
     wrap32,
 )
 from quantize.tflite.graph import Graph, Operator
+from quantize.tflite.signatures import Options, signature
 
 MEAN_KERNELS = {"int8": "nn_mean_s8", "int16": "nn_mean_s16"}
 C_AXES = 4  # NN_REDUCE_AXES: as many runs of kept or of reduced axes as 8 dimensions can have
@@ -158,29 +175,76 @@ def _c_max(p: ReduceParams) -> CCall:
     return CCall(function="nn_reduce_max_s8", params_type="nn_reduce_t", params=_c_axes(p))
 
 
+KEEP_DIMS: Options = {"keep_dims": (0, "bool", 0)}
+MEAN_RANGES: RangeRule[MeanParams] = RangeRule(
+    bounds=rising,
+    dtypes=INT8,
+    may_wrap=lambda p: overflows(255 * math.prod(p.reduce.input_shape), p.requant),
+)
+
+
+def _reduce_demand(found: Channels, op: Operator, p: ReduceParams) -> bool:
+    """Channels pass where the last axis is kept apart."""
+    return len(p.input_shape) - 1 not in p.axes and channelwise(found, op, p)
+
+
+def _mean_demand(found: Channels, op: Operator, p: MeanParams) -> bool:
+    return _reduce_demand(found, op, p.reduce)
+
+
 MEAN = OpSpec(
     name="MEAN",
     max_version=3,
-    rounding=Rounding.DOUBLE,
+    signature=signature(inputs=2, table=27, options=KEEP_DIMS),
     prepare=_prepare_mean,
     reference=_mean,
     calls=lambda p: (_c_mean(p),),
+    rounding=Rounding.DOUBLE,
+    int16_rounding=None,
+    macs=no_macs,
+    in_place=not_in_place,
+    alias=no_alias,
+    state=(),
+    ranges=MEAN_RANGES,
+    folding=FoldRule(demand=_mean_demand, shrink=as_it_is),
+    advice=RESCALES,
+    kernels=Kernels(armv7em=Lowering.MEAN, xtensa=NO_LANES),
 )
 
 SUM = OpSpec(
     name="SUM",
     max_version=2,
-    rounding=Rounding.DOUBLE,
+    signature=signature(inputs=2, table=27, options=KEEP_DIMS),
     prepare=_prepare_sum,
     reference=_mean,
     calls=lambda p: (_c_mean(p),),
+    rounding=Rounding.DOUBLE,
+    int16_rounding=None,
+    macs=no_macs,
+    in_place=not_in_place,
+    alias=no_alias,
+    state=(),
+    ranges=MEAN_RANGES,
+    folding=FoldRule(demand=_mean_demand, shrink=as_it_is),
+    advice=Without(reason="not looked at yet"),
+    kernels=Kernels(armv7em=Lowering.MEAN, xtensa=NO_LANES),
 )
 
 REDUCE_MAX = OpSpec(
     name="REDUCE_MAX",
     max_version=2,
-    rounding=Rounding.NONE,
+    signature=signature(inputs=2, table=27, options=KEEP_DIMS),
     prepare=_prepare_max,
     reference=_max,
     calls=lambda p: (_c_max(p),),
+    rounding=Rounding.NONE,
+    int16_rounding=None,
+    macs=no_macs,
+    in_place=not_in_place,
+    alias=no_alias,
+    state=(),
+    ranges=RISING,
+    folding=FoldRule(demand=_reduce_demand, shrink=as_it_is),
+    advice=Without(reason="it does not rescale"),
+    kernels=reference_kernels("none is written yet"),
 )

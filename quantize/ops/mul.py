@@ -17,9 +17,14 @@ from quantize.ops.base import (
     activation_output,
     check_shape,
     malformed,
+    no_alias,
+    no_macs,
     operand,
 )
 from quantize.ops.broadcast import broadcast_shape, c_broadcast, full_operands
+from quantize.ops.fold_rules import CHANNELWISE
+from quantize.ops.range_rules import overflows, product
+from quantize.ops.rules import RESCALES, Kernels, Lowering, RangeRule, Without
 from quantize.scheme import (
     IntArray,
     Requant,
@@ -30,6 +35,7 @@ from quantize.scheme import (
     wrap32,
 )
 from quantize.tflite.graph import Graph, Operator
+from quantize.tflite.signatures import NO_OPTIONS, signature
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,19 +146,39 @@ def _c_prelu(p: MulParams) -> CCall:
 MUL = OpSpec(
     name="MUL",
     max_version=5,
-    rounding=Rounding.DOUBLE,
+    signature=signature(inputs=2, table=21, options={"activation": (0, "i8", 0)}),
     prepare=_prepare,
     reference=_multiply,
     calls=lambda p: (_c_mul(p),),
+    rounding=Rounding.DOUBLE,
+    int16_rounding=None,
+    macs=no_macs,
     in_place=full_operands,
+    alias=no_alias,
+    state=(),
+    ranges=RangeRule(
+        bounds=product, dtypes=INT8, may_wrap=lambda p: overflows(255 * 255, p.requant)
+    ),
+    folding=CHANNELWISE,
+    advice=RESCALES,
+    kernels=Kernels(armv7em=Lowering.PRODUCT, xtensa=Lowering.PAIR_TABLE),
 )
 
 PRELU = OpSpec(
     name="PRELU",
     max_version=1,
-    rounding=Rounding.DOUBLE,
+    signature=signature(inputs=2, table=0, options=NO_OPTIONS),
     prepare=_prepare_prelu,
     reference=_prelu,
     calls=lambda p: (_c_prelu(p),),
+    rounding=Rounding.DOUBLE,
+    int16_rounding=None,
+    macs=no_macs,
     in_place=full_operands,
+    alias=no_alias,
+    state=(),
+    ranges=Without(reason="negative inputs rise or fall with the sign of alpha"),
+    folding=CHANNELWISE,
+    advice=Without(reason="not looked at yet"),
+    kernels=Kernels(armv7em=Lowering.PAIR_TABLE, xtensa=Lowering.PAIR_TABLE),
 )

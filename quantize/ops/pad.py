@@ -18,7 +18,10 @@ from quantize.ops.copy import (
     rearrangement,
     single_output,
 )
+from quantize.ops.fold_rules import as_it_is, channelwise
+from quantize.ops.rules import Channels, FoldRule
 from quantize.tflite.graph import Graph, Operator, Tensor
+from quantize.tflite.signatures import NO_OPTIONS, signature
 
 MAX_RANK = 5  # TFLite Micro's limit
 REFLECT, SYMMETRIC = 0, 1
@@ -115,6 +118,22 @@ def prepare_mirror_pad(graph: Graph, op: Operator) -> Rearrangement:
     return rearrangement(op, [target], moves)
 
 
-PAD = copy_spec("PAD", 4, prepare_pad)
-PADV2 = copy_spec("PADV2", 4, prepare_pad)
-MIRROR_PAD = copy_spec("MIRROR_PAD", 3, prepare_mirror_pad)
+def _demand(found: Channels, op: Operator, p: Rearrangement) -> bool:
+    """Channels pass where there is no border along them."""
+    source, target = found.gone[op.inputs[0]], found.gone[op.outputs[0]]
+    return len(source) == len(target) and channelwise(found, op, p)
+
+
+FOLDING = FoldRule(demand=_demand, shrink=as_it_is)
+
+PAD = copy_spec("PAD", 4, signature(inputs=2, table=22, options=NO_OPTIONS), prepare_pad, FOLDING)
+PADV2 = copy_spec(
+    "PADV2", 4, signature(inputs=3, table=43, options=NO_OPTIONS), prepare_pad, FOLDING
+)
+MIRROR_PAD = copy_spec(
+    "MIRROR_PAD",
+    3,
+    signature(inputs=2, table=77, options={"mode": (0, "i8", 0)}),
+    prepare_mirror_pad,
+    FOLDING,
+)

@@ -18,12 +18,19 @@ from quantize.ops.base import (
     check_shape,
     check_taps,
     malformed,
+    no_alias,
+    no_macs,
+    not_in_place,
     refuse,
     window,
 )
+from quantize.ops.fold_rules import CHANNELWISE
+from quantize.ops.range_rules import RISING
+from quantize.ops.rules import NO_LANES, Kernels, Lowering, Without
 from quantize.ops.window import Window, inside_mask, patches
 from quantize.scheme import Rounding, activation_range
 from quantize.tflite.graph import Graph, Operator
+from quantize.tflite.signatures import Options, signature
 
 AVERAGE_KERNELS = {"int8": "nn_average_pool_2d_s8", "int16": "nn_average_pool_2d_s16"}
 MAX_KERNELS = {"int8": "nn_max_pool_2d_s8", "int16": "nn_max_pool_2d_s16"}
@@ -112,19 +119,48 @@ def _calls(kernels: Mapping[str, str]) -> Callable[[PoolParams], tuple[CCall, ..
     )
 
 
+POOL_OPTIONS: Options = {
+    "padding": (0, "i8", 0),
+    "stride_w": (1, "i32", 0),
+    "stride_h": (2, "i32", 0),
+    "filter_w": (3, "i32", 0),
+    "filter_h": (4, "i32", 0),
+    "activation": (5, "i8", 0),
+}
+
 AVERAGE = OpSpec(
     name="AVERAGE_POOL_2D",
     max_version=3,
-    rounding=Rounding.DIVIDE,
+    signature=signature(inputs=1, table=5, options=POOL_OPTIONS),
     prepare=prepare,
     reference=average,
     calls=_calls(AVERAGE_KERNELS),
+    rounding=Rounding.DIVIDE,
+    int16_rounding=None,
+    macs=no_macs,
+    in_place=not_in_place,
+    alias=no_alias,
+    state=(),
+    ranges=RISING,
+    folding=CHANNELWISE,
+    advice=Without(reason="input and output share their scale"),
+    kernels=Kernels(armv7em=Lowering.AVERAGE_POOL, xtensa=NO_LANES),
 )
 MAX = OpSpec(
     name="MAX_POOL_2D",
     max_version=3,
-    rounding=Rounding.NONE,
+    signature=signature(inputs=1, table=5, options=POOL_OPTIONS),
     prepare=prepare,
     reference=maximum,
     calls=_calls(MAX_KERNELS),
+    rounding=Rounding.NONE,
+    int16_rounding=None,
+    macs=no_macs,
+    in_place=not_in_place,
+    alias=no_alias,
+    state=(),
+    ranges=RISING,
+    folding=CHANNELWISE,
+    advice=Without(reason="input and output share their scale"),
+    kernels=Kernels(armv7em=Lowering.MAX_POOL, xtensa=NO_LANES),
 )

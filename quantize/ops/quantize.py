@@ -21,8 +21,14 @@ from quantize.ops.base import (
     check_shape,
     int_constant_array,
     malformed,
+    no_alias,
+    no_macs,
+    not_in_place,
     refuse,
 )
+from quantize.ops.fold_rules import CHANNELWISE
+from quantize.ops.range_rules import TABLE
+from quantize.ops.rules import RESCALES, Kernels, Lowering, Without, reference_kernels
 from quantize.scheme import (
     IntArray,
     QuantParams,
@@ -33,6 +39,7 @@ from quantize.scheme import (
     wrap32,
 )
 from quantize.tflite.graph import Graph, Operator, Tensor
+from quantize.tflite.signatures import NO_OPTIONS, signature
 
 C_TYPES = {"int8": "NN_S8", "uint8": "NN_U8", "int16": "NN_S16", "int32": "NN_S32"}
 PAIRS = {
@@ -255,19 +262,37 @@ def _c_dequantize(p: DequantizeParams | EdgeParams) -> CCall:
 QUANTIZE = OpSpec(
     name="QUANTIZE",
     max_version=3,
-    rounding=Rounding.DOUBLE,
-    int16_rounding=lambda p: Rounding.FLOAT if isinstance(p, EdgeParams) else Rounding.DOUBLE,
+    signature=signature(inputs=1, table=89, options=NO_OPTIONS),
     prepare=_prepare,
     reference=_reference,
     calls=lambda p: (_c_call(p),),
+    rounding=Rounding.DOUBLE,
+    int16_rounding=lambda p: Rounding.FLOAT if isinstance(p, EdgeParams) else Rounding.DOUBLE,
+    macs=no_macs,
     in_place=lambda _: (0,),
+    alias=no_alias,
+    state=(),
+    ranges=TABLE,
+    folding=CHANNELWISE,
+    advice=RESCALES,
+    kernels=Kernels(armv7em=Lowering.RESCALE, xtensa=Lowering.RESCALE),
 )
 
 DEQUANTIZE = OpSpec(
     name="DEQUANTIZE",
     max_version=3,
-    rounding=Rounding.FLOAT,
+    signature=signature(inputs=1, table=38, options=NO_OPTIONS),
     prepare=_prepare_dequantize,
     reference=_dequantize,
     calls=lambda p: (_c_dequantize(p),),
+    rounding=Rounding.FLOAT,
+    int16_rounding=None,
+    macs=no_macs,
+    in_place=not_in_place,
+    alias=no_alias,
+    state=(),
+    ranges=Without(reason="its outputs are floats"),
+    folding=Without(reason="its outputs are floats, an end of the model"),
+    advice=Without(reason="floats do not saturate"),
+    kernels=reference_kernels("int8 is a table of 256 answers on every core"),
 )

@@ -7,10 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from quantize.ops.base import Array, OpSpec, int_constant, malformed, refuse
-from quantize.ops.copy import MOVABLE, moved_input
+import numpy as np
+
+from quantize.ops.base import Array, OpSpec, int_constant, malformed, no_macs, not_in_place, refuse
+from quantize.ops.copy import MOVABLE, MOVES_ONLY, moved_input
+from quantize.ops.fold_rules import as_it_is
+from quantize.ops.range_rules import RISING
+from quantize.ops.rules import Channels, FoldRule, reference_kernels
 from quantize.scheme import Rounding
 from quantize.tflite.graph import Graph, Operator, Tensor
+from quantize.tflite.signatures import NO_OPTIONS, VECTOR, Signature, signature
 
 
 def _ends(graph: Graph, op: Operator, types: Sequence[str] = MOVABLE) -> tuple[Tensor, Tensor]:
@@ -62,21 +68,55 @@ def reference(shape: tuple[int, ...], inputs: Sequence[Array]) -> Array:
     return inputs[0].reshape(shape)
 
 
+def _demand(found: Channels, op: Operator, _: tuple[int, ...]) -> bool:
+    """The last axis stays, or whole rows of channels become one."""
+    source, target = found.gone[op.inputs[0]], found.gone[op.outputs[0]]
+    if len(target) % len(source):
+        return False
+    source &= target.reshape(-1, len(source)).all(axis=0)
+    target &= np.tile(source, len(target) // len(source))
+    return True
+
+
 def _spec(
-    name: str, max_version: int, prepare: Callable[[Graph, Operator], tuple[int, ...]]
+    name: str,
+    max_version: int,
+    signature: Signature,
+    prepare: Callable[[Graph, Operator], tuple[int, ...]],
 ) -> OpSpec[tuple[int, ...]]:
     return OpSpec(
         name=name,
         max_version=max_version,
-        rounding=Rounding.NONE,
+        signature=signature,
         prepare=prepare,
         reference=reference,
         calls=lambda _: (),
+        rounding=Rounding.NONE,
+        int16_rounding=None,
+        macs=no_macs,
+        in_place=not_in_place,
         alias=lambda _: True,
+        state=(),
+        ranges=RISING,
+        folding=FoldRule(demand=_demand, shrink=as_it_is),
+        advice=MOVES_ONLY,
+        kernels=reference_kernels("nothing runs: input and output share memory"),
     )
 
 
-SPEC = _spec("RESHAPE", 1, prepare_reshape)
-SQUEEZE = _spec("SQUEEZE", 2, prepare_squeeze)
-EXPAND_DIMS = _spec("EXPAND_DIMS", 1, prepare_expand_dims)
+SPEC = _spec(
+    "RESHAPE",
+    1,
+    Signature(inputs=(1, 2), outputs=(1, 1), table=17, options={"new_shape": (0, VECTOR, 0)}),
+    prepare_reshape,
+)
+SQUEEZE = _spec(
+    "SQUEEZE",
+    2,
+    signature(inputs=1, table=30, options={"squeeze_dims": (0, VECTOR, 0)}),
+    prepare_squeeze,
+)
+EXPAND_DIMS = _spec(
+    "EXPAND_DIMS", 1, signature(inputs=2, table=52, options=NO_OPTIONS), prepare_expand_dims
+)
 NAMES = frozenset(spec.name for spec in (SPEC, SQUEEZE, EXPAND_DIMS))

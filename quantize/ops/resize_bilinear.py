@@ -19,10 +19,16 @@ from quantize.ops.base import (
     int8_output,
     int_constant,
     malformed,
+    no_alias,
+    not_in_place,
     refuse,
 )
+from quantize.ops.fold_rules import CHANNELWISE
+from quantize.ops.range_rules import RISING
+from quantize.ops.rules import Without, reference_kernels
 from quantize.scheme import Rounding
 from quantize.tflite.graph import Graph, Operator
+from quantize.tflite.signatures import signature
 
 BITS = 10  # of the fraction of a position
 ONE = 1 << BITS
@@ -130,9 +136,20 @@ def _c_call(p: ResizeParams) -> CCall:
 SPEC = OpSpec(
     name="RESIZE_BILINEAR",
     max_version=4,
-    rounding=Rounding.DIVIDE,
+    signature=signature(
+        inputs=2, table=15, options={"align_corners": (2, "bool", 0), "half_pixel": (3, "bool", 0)}
+    ),
     prepare=prepare,
     reference=reference,
     calls=lambda p: (_c_call(p),),
+    rounding=Rounding.DIVIDE,
+    int16_rounding=None,
     macs=lambda p: 4 * int(np.prod(p.output_shape)),
+    in_place=not_in_place,
+    alias=no_alias,
+    state=(),
+    ranges=RISING,
+    folding=CHANNELWISE,
+    advice=Without(reason="it does not rescale"),
+    kernels=reference_kernels("none is written yet"),
 )

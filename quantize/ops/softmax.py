@@ -16,9 +16,12 @@ from quantize.ops.base import (
     activation_output,
     check_shape,
     malformed,
+    no_alias,
+    no_macs,
     refuse,
 )
 from quantize.ops.fixed_point import exp_negative, reciprocal_one_plus
+from quantize.ops.rules import Without, reference_kernels
 from quantize.ops.softmax_int16 import WideSoftmaxParams, prepare_wide
 from quantize.scheme import (
     QuantParams,
@@ -27,6 +30,7 @@ from quantize.scheme import (
     rounding_doubling_high_mul,
 )
 from quantize.tflite.graph import Graph, Operator
+from quantize.tflite.signatures import signature
 
 INTEGER_BITS = 5  # of the scaled difference to the row's maximum, Q5.26
 ACCUMULATOR_BITS = 12  # integer bits of the sum of exponentials, Q12.19
@@ -112,10 +116,18 @@ def _prepare_int8(
 SPEC = OpSpec(
     name="SOFTMAX",
     max_version=3,
-    rounding=Rounding.FIXED_POINT,
-    int16_rounding=Rounding.TABLE,
+    signature=signature(inputs=1, table=9, options={"beta": (0, "f32", 0.0)}),
     prepare=prepare,
     reference=lambda p, inputs: p.reference(inputs[0]),
     calls=lambda p: (p.call(),),
+    rounding=Rounding.FIXED_POINT,
+    int16_rounding=Rounding.TABLE,
+    macs=no_macs,
     in_place=lambda _: (0,),
+    alias=no_alias,
+    state=(),
+    ranges=Without(reason="an output grows with its input, and falls with all others of the row"),
+    folding=Without(reason="every output depends on all channels"),
+    advice=Without(reason="its scale is fixed"),
+    kernels=reference_kernels("none is written yet"),
 )

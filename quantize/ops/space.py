@@ -15,7 +15,9 @@ from quantize.ops.copy import (
     rearrangement,
     single_output,
 )
+from quantize.ops.rules import Without
 from quantize.tflite.graph import Graph, Operator, Tensor
+from quantize.tflite.signatures import NO_OPTIONS, Options, signature
 
 TYPES = ("int8",)
 MAX_BLOCK = 256
@@ -178,7 +180,35 @@ def prepare_batch_to_space(graph: Graph, op: Operator) -> Rearrangement:
     return rearrangement(op, [target], [(0, 0, move) for move in moves])
 
 
-SPACE_TO_DEPTH = copy_spec("SPACE_TO_DEPTH", 2, prepare_space_to_depth)
-DEPTH_TO_SPACE = copy_spec("DEPTH_TO_SPACE", 2, prepare_depth_to_space)
-SPACE_TO_BATCH = copy_spec("SPACE_TO_BATCH_ND", 4, prepare_space_to_batch)
-BATCH_TO_SPACE = copy_spec("BATCH_TO_SPACE_ND", 4, prepare_batch_to_space)
+BLOCK_SIZE: Options = {"block_size": (0, "i32", 0)}
+MIXES = Without(reason="channels become places, or places channels")
+NOT_FOLLOWED = Without(reason="its channels stay channels, but no network has lost one here yet")
+
+SPACE_TO_DEPTH = copy_spec(
+    "SPACE_TO_DEPTH",
+    2,
+    signature(inputs=1, table=19, options=BLOCK_SIZE),
+    prepare_space_to_depth,
+    MIXES,
+)
+DEPTH_TO_SPACE = copy_spec(
+    "DEPTH_TO_SPACE",
+    2,
+    signature(inputs=1, table=94, options=BLOCK_SIZE),
+    prepare_depth_to_space,
+    MIXES,
+)
+SPACE_TO_BATCH = copy_spec(
+    "SPACE_TO_BATCH_ND",
+    4,
+    signature(inputs=3, table=25, options=NO_OPTIONS),
+    prepare_space_to_batch,
+    NOT_FOLLOWED,
+)
+BATCH_TO_SPACE = copy_spec(
+    "BATCH_TO_SPACE_ND",
+    4,
+    signature(inputs=3, table=24, options=NO_OPTIONS),
+    prepare_batch_to_space,
+    NOT_FOLLOWED,
+)

@@ -15,7 +15,9 @@ from quantize.ops.copy import (
     rearrangement,
     resolve_axis,
 )
+from quantize.ops.rules import Without
 from quantize.tflite.graph import Graph, Operator, Tensor
+from quantize.tflite.signatures import MANY, NO_OPTIONS, Options, Signature
 
 
 def _axis(graph: Graph, op: Operator, position: int, rank: int) -> int:
@@ -96,6 +98,21 @@ def prepare_unpack(graph: Graph, op: Operator) -> Rearrangement:
     return _cut(graph, op, 0, axis, [1] * count, shapes)
 
 
-SPLIT = copy_spec("SPLIT", 4, prepare_split)
-SPLIT_V = copy_spec("SPLIT_V", 2, prepare_split_v)
-UNPACK = copy_spec("UNPACK", 4, prepare_unpack)
+NO_FOLDING = Without(reason="channels may be cut: the sizes, which are constants, count them")
+
+
+def _signature(inputs: int, table: int, options: Options) -> Signature:
+    return Signature(inputs=(inputs, inputs), outputs=(1, MANY), table=table, options=options)
+
+
+SPLIT = copy_spec(
+    "SPLIT", 4, _signature(2, 35, {"num_splits": (0, "i32", 0)}), prepare_split, NO_FOLDING
+)
+SPLIT_V = copy_spec("SPLIT_V", 2, _signature(3, 79, NO_OPTIONS), prepare_split_v, NO_FOLDING)
+UNPACK = copy_spec(
+    "UNPACK",
+    4,
+    _signature(1, 64, {"num": (0, "i32", 0), "axis": (1, "i32", 0)}),
+    prepare_unpack,
+    NO_FOLDING,
+)

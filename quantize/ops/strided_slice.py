@@ -15,7 +15,9 @@ from quantize.ops.copy import (
     rearrangement,
     single_output,
 )
+from quantize.ops.rules import Without
 from quantize.tflite.graph import Graph, Operator, Tensor
+from quantize.tflite.signatures import NO_OPTIONS, signature
 
 SLICE_RANK = 5  # TFLite Micro's limits
 STRIDED_RANK = 4
@@ -116,5 +118,26 @@ def prepare_strided_slice(graph: Graph, op: Operator) -> Rearrangement:
     return _part(op, source, target, ranges)
 
 
-SLICE = copy_spec("SLICE", 6, prepare_slice)
-STRIDED_SLICE = copy_spec("STRIDED_SLICE", 8, prepare_strided_slice)
+NO_FOLDING = Without(reason="channels may be cut: the bounds, which are constants, count them")
+
+SLICE = copy_spec(
+    "SLICE", 6, signature(inputs=3, table=48, options=NO_OPTIONS), prepare_slice, NO_FOLDING
+)
+STRIDED_SLICE = copy_spec(
+    "STRIDED_SLICE",
+    8,
+    signature(
+        inputs=4,
+        table=32,
+        options={
+            "begin_mask": (0, "i32", 0),
+            "end_mask": (1, "i32", 0),
+            "ellipsis_mask": (2, "i32", 0),
+            "new_axis_mask": (3, "i32", 0),
+            "shrink_axis_mask": (4, "i32", 0),
+            "offset": (5, "bool", 0),
+        },
+    ),
+    prepare_strided_slice,
+    NO_FOLDING,
+)

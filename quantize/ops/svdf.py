@@ -21,8 +21,11 @@ from quantize.ops.base import (
     int32_bias,
     int_constant_array,
     malformed,
+    no_alias,
+    not_in_place,
     refuse,
 )
+from quantize.ops.rules import Without, reference_kernels
 from quantize.scheme import (
     IntArray,
     QuantParams,
@@ -34,6 +37,7 @@ from quantize.scheme import (
     wrap32,
 )
 from quantize.tflite.graph import Graph, Operator, Tensor
+from quantize.tflite.signatures import Signature
 
 FEATURES, TIME, BIAS, STATE = 1, 2, 3, 4  # positions of the inputs
 STATE_TYPES = ("int8", "int16")
@@ -188,10 +192,23 @@ def _c_call(p: SvdfParams) -> CCall:
 SPEC = OpSpec(
     name="SVDF",
     max_version=4,
-    rounding=Rounding.DOUBLE,
+    signature=Signature(
+        inputs=(4, 5),
+        outputs=(1, 1),
+        table=6,
+        options={"rank": (0, "i32", 0), "activation": (1, "i8", 0)},
+    ),
     prepare=prepare,
     reference=reference,
     calls=lambda p: (_c_call(p),),
+    rounding=Rounding.DOUBLE,
+    int16_rounding=None,
     macs=lambda p: p.batches * (p.feature_weights.size + p.time_weights.size),
+    in_place=not_in_place,
+    alias=no_alias,
     state=(STATE,),
+    ranges=Without(reason="its state holds what earlier runs left in it"),
+    folding=Without(reason="its state has a shape of its own that would have to follow"),
+    advice=Without(reason="its two matrices are not looked at yet"),
+    kernels=reference_kernels("none is written yet"),
 )

@@ -12,7 +12,9 @@ from quantize.ops.copy import (
     rearrangement,
     single_output,
 )
+from quantize.ops.rules import Without
 from quantize.tflite.graph import Graph, Operator
+from quantize.tflite.signatures import NO_OPTIONS, signature
 
 MAX_RANK = 5  # TFLite Micro's limit
 
@@ -37,4 +39,10 @@ def prepare(graph: Graph, op: Operator) -> Rearrangement:
     return rearrangement(op, [target], [(0, 0, move)])
 
 
-SPEC = copy_spec("TRANSPOSE", 6, prepare)
+SPEC = copy_spec(
+    "TRANSPOSE",
+    6,
+    signature(inputs=2, table=26, options=NO_OPTIONS),
+    prepare,
+    Without(reason="channels may become another axis"),
+)

@@ -21,13 +21,18 @@ from quantize.ops.base import (
     int8_weights,
     int_constant,
     malformed,
+    no_alias,
+    not_in_place,
     refuse,
     sum_bias,
     window,
 )
+from quantize.ops.range_rules import tap_sums
+from quantize.ops.rules import Advice, Interval, SumRule, Weights, Without, reference_kernels
 from quantize.ops.window import Window, c_constants, c_fields, int16_rounding, output_values
 from quantize.scheme import Requant, Rounding, activation_range
 from quantize.tflite.graph import Graph, Operator
+from quantize.tflite.signatures import Signature
 
 KERNELS = {"int8": "nn_transpose_conv_s8", "int16": "nn_transpose_conv_s16"}
 MAX_STRIDE = 1 << 16  # a kernel's position plus a stride stays within 32 bits
@@ -124,13 +129,40 @@ def _c_call(p: TransposeConvParams) -> CCall:
     )
 
 
+# Its products for one output depend on the stride: a layer that does not compile counts none.
+WEIGHTS = Weights(axis=0, products=lambda _: 0)
+
+
+def _sums(p: TransposeConvParams, source: Interval, _: tuple[int, ...]) -> Interval:
+    """An output is reached by some taps, or by none."""
+    return tap_sums(p, p.weights.reshape(len(p.weights), -1), source, padded=True)
+
+
 SPEC = OpSpec(
     name="TRANSPOSE_CONV",
     max_version=4,
-    rounding=Rounding.DOUBLE,
+    signature=Signature(
+        inputs=(3, 4),
+        outputs=(1, 1),
+        table=49,
+        options={
+            "padding": (0, "i8", 0),
+            "stride_w": (1, "i32", 0),
+            "stride_h": (2, "i32", 0),
+            "activation": (3, "i8", 0),
+        },
+    ),
     prepare=prepare,
     reference=reference,
     calls=lambda p: (_c_call(p),),
-    macs=lambda p: int(np.prod(p.input_shape[:3])) * p.weights.size,
+    rounding=Rounding.DOUBLE,
     int16_rounding=int16_rounding,
+    macs=lambda p: int(np.prod(p.input_shape[:3])) * p.weights.size,
+    in_place=not_in_place,
+    alias=no_alias,
+    state=(),
+    ranges=SumRule(source=2, sums=_sums),
+    folding=Without(reason="no network has lost a channel here yet"),
+    advice=Advice(weights=WEIGHTS, rescales=True),
+    kernels=reference_kernels("none is written yet"),
 )

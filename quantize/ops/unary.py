@@ -21,9 +21,14 @@ from quantize.ops.base import (
     check_shape,
     int_constant_array,
     malformed,
+    no_alias,
+    no_macs,
     refuse,
 )
 from quantize.ops.fixed_point import logistic, tanh
+from quantize.ops.fold_rules import CHANNELWISE
+from quantize.ops.range_rules import TABLE
+from quantize.ops.rules import Without, reference_kernels
 from quantize.scheme import (
     INT32_MAX,
     IntArray,
@@ -35,6 +40,7 @@ from quantize.scheme import (
     wrap32,
 )
 from quantize.tflite.graph import Graph, Operator
+from quantize.tflite.signatures import NO_OPTIONS, Signature, signature
 
 INTEGER_BITS = 4  # of the argument of LOGISTIC and TANH, Q4.27
 INT16_MIN, INT16_MAX = -(2**15), 2**15 - 1
@@ -69,6 +75,7 @@ class UnaryParams:
 def _spec(
     name: str,
     max_version: int,
+    signature: Signature,
     rounding: Rounding,
     function: Function,
     wide: WideFunction | None = None,
@@ -88,12 +95,20 @@ def _spec(
     return OpSpec(
         name=name,
         max_version=max_version,
-        rounding=rounding,
+        signature=signature,
         prepare=prepare,
-        int16_rounding=int16_rounding,
         reference=lambda p, inputs: p.reference(inputs[0]),
         calls=lambda p: (p.call(),),
+        rounding=rounding,
+        int16_rounding=int16_rounding,
+        macs=no_macs,
         in_place=lambda _: (0,),
+        alias=no_alias,
+        state=(),
+        ranges=TABLE,
+        folding=CHANNELWISE,
+        advice=Without(reason="its table may end at a limit on purpose, as that of RELU6 does"),
+        kernels=reference_kernels("int8 is a table of 256 answers on every core"),
     )
 
 
@@ -218,13 +233,40 @@ def _hard_swish(op: Operator, source: QuantParams, target: QuantParams) -> IntAr
     return rounding_divide_by_pot(truncated, -output[1]) + target.zero_point[0]
 
 
+def _signature(table: int) -> Signature:
+    return signature(inputs=1, table=table, options=NO_OPTIONS)
+
+
 SPECS = (
-    _spec("ABS", 3, Rounding.DOUBLE, _abs, unary_int16.absolute),
-    _spec("ELU", 1, Rounding.FLOAT, _elu),
-    _spec("HARD_SWISH", 1, Rounding.FIXED_POINT, _hard_swish),
-    _spec("LEAKY_RELU", 2, Rounding.DOUBLE, _leaky_relu, unary_int16.leaky_relu),
-    _spec("LOGISTIC", 3, Rounding.FIXED_POINT, _logistic, unary_int16.logistic, Rounding.TABLE),
-    _spec("RELU", 3, Rounding.DOUBLE, _relu, unary_int16.relu),
-    _spec("RELU6", 3, Rounding.NONE, _relu6, unary_int16.relu6),
-    _spec("TANH", 3, Rounding.FIXED_POINT, _tanh, unary_int16.tanh, Rounding.TABLE),
+    _spec("ABS", 3, _signature(78), Rounding.DOUBLE, _abs, unary_int16.absolute),
+    _spec("ELU", 1, _signature(0), Rounding.FLOAT, _elu),
+    _spec("HARD_SWISH", 1, _signature(91), Rounding.FIXED_POINT, _hard_swish),
+    _spec(
+        "LEAKY_RELU",
+        2,
+        signature(inputs=1, table=75, options={"alpha": (0, "f32", 0.0)}),
+        Rounding.DOUBLE,
+        _leaky_relu,
+        unary_int16.leaky_relu,
+    ),
+    _spec(
+        "LOGISTIC",
+        3,
+        _signature(0),
+        Rounding.FIXED_POINT,
+        _logistic,
+        unary_int16.logistic,
+        Rounding.TABLE,
+    ),
+    _spec("RELU", 3, _signature(0), Rounding.DOUBLE, _relu, unary_int16.relu),
+    _spec("RELU6", 3, _signature(0), Rounding.NONE, _relu6, unary_int16.relu6),
+    _spec(
+        "TANH",
+        3,
+        _signature(0),
+        Rounding.FIXED_POINT,
+        _tanh,
+        unary_int16.tanh,
+        Rounding.TABLE,
+    ),
 )

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from quantize.ops import reshape
-from quantize.ops.base import Array, CCall, OpSpec, malformed
-from quantize.ops.copy import MOVABLE, Move, check_same_numbers, moved_input
+from quantize.ops.base import Array, CCall, OpSpec, malformed, no_alias, no_macs, not_in_place
+from quantize.ops.copy import MOVABLE, MOVES_ONLY, Move, check_same_numbers, moved_input
+from quantize.ops.rules import Without, reference_kernels
 from quantize.scheme import Rounding
 from quantize.tflite.graph import Graph, Operator, Tensor
+from quantize.tflite.signatures import NO_OPTIONS, Signature, signature
 
 TYPES = (*MOVABLE, "float32")  # the converter keeps variables in float, between QUANTIZE operators
 VARIABLE, VALUE = 0, 1  # positions of the inputs
@@ -84,22 +86,42 @@ def _assign(_: VariableParams, inputs: Sequence[Array]) -> tuple[Array]:
     return (inputs[VALUE],)
 
 
+NO_FOLDING = Without(reason="a variable keeps its shape from one run to the next")
+COPIED = reference_kernels("nn_copy moves whole runs of bytes on every core")
+
 READ = OpSpec(
     name="READ_VARIABLE",
     max_version=1,
-    rounding=Rounding.NONE,
+    signature=signature(inputs=1, table=112, options=NO_OPTIONS),
     prepare=prepare_read,
     reference=_read,
     calls=lambda p: () if p.shared else (p.call(),),
+    rounding=Rounding.NONE,
+    int16_rounding=None,
+    macs=no_macs,
+    in_place=not_in_place,
     alias=lambda p: p.shared,
     state=(VARIABLE,),
+    ranges=Without(reason="the variable holds what earlier runs left in it"),
+    folding=NO_FOLDING,
+    advice=MOVES_ONLY,
+    kernels=COPIED,
 )
 ASSIGN = OpSpec(
     name="ASSIGN_VARIABLE",
     max_version=1,
-    rounding=Rounding.NONE,
+    signature=Signature(inputs=(2, 2), outputs=(0, 0), table=113, options=NO_OPTIONS),
     prepare=prepare_assign,
     reference=_assign,
     calls=lambda p: (replace(p.call(), inputs=(VALUE, VARIABLE), outputs=()),),
+    rounding=Rounding.NONE,
+    int16_rounding=None,
+    macs=no_macs,
+    in_place=not_in_place,
+    alias=no_alias,
     state=(VARIABLE,),
+    ranges=Without(reason="it has no outputs"),
+    folding=NO_FOLDING,
+    advice=MOVES_ONLY,
+    kernels=COPIED,
 )

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from quantize.errors import ModelError, UnsupportedOperator
+from quantize.ops import OPS
 from quantize.scheme import QuantParams
 from quantize.tflite.flatbuffer import Table, root_table
 from quantize.tflite.graph import Graph, Operator, Tensor
-from quantize.tflite.schema import OPERATOR_NAMES, OPTIONS, TENSOR_TYPES
-from quantize.tflite.signatures import OPTION_VECTORS, SIGNATURES
-from quantize.tflite.variables import fold_variables
+from quantize.tflite.schema import OPERATOR_NAMES, TENSOR_TYPES
+from quantize.tflite.signatures import VECTOR, Signature
+from quantize.tflite.variables import FOLDED, fold_variables
 
 MAX_FILE_BYTES = 64 << 20
 MAX_SUBGRAPHS = 16
@@ -154,7 +155,7 @@ def _read_tensor(table: Table, index: int, buffers: list[Table]) -> Tensor:
     data = _constant(table, shape, dtype_name, dtype, buffers)
     if variable and data is not None:
         raise ModelError(f"{table.path}: a variable tensor with a first value is not supported")
-    quant = _read_quantization(table, dtype_name, shape)
+    quant = _read_quantisation(table, dtype_name, shape)
     name = table.string(3, "name")
     return Tensor(
         index=index,
@@ -210,7 +211,7 @@ def _unpacked(raw: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     return np.stack([np.left_shift(raw, 4) >> 4, raw >> 4], axis=-1).reshape(-1)
 
 
-def _read_quantization(table: Table, dtype_name: str, shape: tuple[int, ...]) -> QuantParams | None:
+def _read_quantisation(table: Table, dtype_name: str, shape: tuple[int, ...]) -> QuantParams | None:
     quant = table.table(4, "quantization")
     if quant is None:
         return None
@@ -257,12 +258,9 @@ def _read_operator(table: Table, index: int, file: _File, tensor_count: int) -> 
     if number >= len(file.codes):
         raise ModelError(f"{table.path}: operator code {number}; the file has {len(file.codes)}")
     name, version = file.codes[number]
-    options: dict[str, int | float] = {}
-    fields = OPTIONS.get(name, {})
-    holder = _options_table(table, name)
-    for option, (slot, kind, default) in fields.items():
-        value = holder.scalar(slot, kind, default) if holder else default
-        options[option] = float(value) if kind == "f32" else int(value)
+    signature = _signature(name)
+    holder = _options_table(table, name, signature)
+    options = _read_options(holder, signature)
     if name == "VAR_HANDLE":
         options["variable"] = _variable_number(table, holder, file)
     table.array(5, "u8", "custom_options", MAX_FILE_BYTES)
@@ -275,8 +273,14 @@ def _read_operator(table: Table, index: int, file: _File, tensor_count: int) -> 
         outputs=_indices(table, 2, "outputs", tensor_count),
         options=options,
     )
-    _check_counts(op, table.path)
+    _check_counts(op, signature, table.path)
     return op
+
+
+def _signature(name: str) -> Signature | None:
+    """Of an operator that we compile or fold; None of one that is refused later."""
+    spec = OPS.get(name)
+    return spec.signature if spec else FOLDED.get(name)
 
 
 def _variable_number(table: Table, holder: Table | None, file: _File) -> int:
@@ -292,32 +296,39 @@ def _variable_number(table: Table, holder: Table | None, file: _File) -> int:
     return file.variables.setdefault((container, name), len(file.variables))
 
 
-def _options_table(table: Table, name: str) -> Table | None:
+def _options_table(table: Table, name: str, signature: Signature | None) -> Table | None:
     """The operator's table of options; None when the interpreter takes defaults."""
-    signature = SIGNATURES.get(name)
     holder = table.table(4, "builtin_options")
     kind = table.integer(3, "u8")
-    if holder is None or signature is None or signature.options == 0:
-        return holder
-    if kind != signature.options:
+    if holder is not None and signature and signature.table not in (0, kind):
         raise ModelError(
-            f"{table.path}: {name} has options of type {kind}, expected {signature.options}; "
+            f"{table.path}: {name} has options of type {kind}, expected {signature.table}; "
             "the file is damaged or hand-made"
         )
-    if name in OPTION_VECTORS:
-        holder.array(OPTION_VECTORS[name], "i32", "dimensions", MAX_RANK)
     return holder
 
 
-def _check_counts(op: Operator, where: str) -> None:
-    signature = SIGNATURES.get(op.name)
+def _read_options(holder: Table | None, signature: Signature | None) -> dict[str, int | float]:
+    """The values of an operator's options, or their defaults; vectors are only checked."""
+    options: dict[str, int | float] = {}
+    for name, (slot, kind, default) in (signature.options if signature else {}).items():
+        if kind == VECTOR:
+            if holder is not None:
+                holder.array(slot, "i32", name, MAX_RANK)
+            continue
+        value = holder.scalar(slot, kind, default) if holder is not None else default
+        options[name] = float(value) if kind == "f32" else int(value)
+    return options
+
+
+def _check_counts(op: Operator, signature: Signature | None, where: str) -> None:
     if signature is None:
         return
     lists = (("inputs", op.inputs, signature.inputs), ("outputs", op.outputs, signature.outputs))
-    for name, values, (fewest, most) in lists:
-        if not fewest <= len(values) <= most:
+    for name, values, (minimum, maximum) in lists:
+        if not minimum <= len(values) <= maximum:
             raise ModelError(
-                f"{where}: {op.name} has {len(values)} {name}, expected {fewest} to {most}; "
+                f"{where}: {op.name} has {len(values)} {name}, expected {minimum} to {maximum}; "
                 "the file is damaged or hand-made"
             )
 
@@ -353,7 +364,7 @@ def _check_order(graph: Graph, path: str) -> None:
     known |= set(graph.inputs)
     for op in graph.operators:
         where = f"{path}: operator {op.index} {op.name}"
-        if not op.outputs and op.name not in SIGNATURES:
+        if not op.outputs and _signature(op.name) is None:
             raise ModelError(f"{where}: no output")
         for i in op.inputs:
             if i >= 0 and i not in known:

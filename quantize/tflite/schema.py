@@ -1,6 +1,6 @@
-"""The part of TFLite's schema (version 3) that we read: names, field slots and defaults.
+"""The part of TFLite's schema (version 3) that we read: names and element types.
 
-Source: schema.fbs of the TensorFlow Lite project; slots count the fields of a table from 0.
+Source: schema.fbs of the TensorFlow Lite project.
 """
 
 from __future__ import annotations
@@ -55,83 +55,3 @@ _NAMES = """
     RIGHT_SHIFT
 """
 OPERATOR_NAMES: tuple[str, ...] = tuple(_NAMES.split())
-
-# Options of each operator: field -> (slot, kind, default).
-OPTIONS: dict[str, dict[str, tuple[int, str, float]]] = {
-    "CONV_2D": {
-        "padding": (0, "i8", 0),
-        "stride_w": (1, "i32", 0),
-        "stride_h": (2, "i32", 0),
-        "activation": (3, "i8", 0),
-        "dilation_w": (4, "i32", 1),
-        "dilation_h": (5, "i32", 1),
-    },
-    "DEPTHWISE_CONV_2D": {
-        "padding": (0, "i8", 0),
-        "stride_w": (1, "i32", 0),
-        "stride_h": (2, "i32", 0),
-        "depth_multiplier": (3, "i32", 0),
-        "activation": (4, "i8", 0),
-        "dilation_w": (5, "i32", 1),
-        "dilation_h": (6, "i32", 1),
-    },
-    "POOL_2D": {
-        "padding": (0, "i8", 0),
-        "stride_w": (1, "i32", 0),
-        "stride_h": (2, "i32", 0),
-        "filter_w": (3, "i32", 0),
-        "filter_h": (4, "i32", 0),
-        "activation": (5, "i8", 0),
-    },
-    "FULLY_CONNECTED": {
-        "activation": (0, "i8", 0),
-        "weights_format": (1, "i8", 0),
-        "keep_num_dims": (2, "bool", 0),
-    },
-    "SOFTMAX": {"beta": (0, "f32", 0.0)},
-    "ADD": {"activation": (0, "i8", 0)},
-    "SUB": {"activation": (0, "i8", 0)},
-    "MUL": {"activation": (0, "i8", 0)},
-    "LEAKY_RELU": {"alpha": (0, "f32", 0.0)},
-    "SUM": {"keep_dims": (0, "bool", 0)},
-    "REDUCE_MAX": {"keep_dims": (0, "bool", 0)},
-    "MEAN": {"keep_dims": (0, "bool", 0)},
-    "RESHAPE": {},
-    "MIRROR_PAD": {"mode": (0, "i8", 0)},
-    "CONCATENATION": {"axis": (0, "i32", 0), "activation": (1, "i8", 0)},
-    "PACK": {"values_count": (0, "i32", 0), "axis": (1, "i32", 0)},
-    "UNPACK": {"num": (0, "i32", 0), "axis": (1, "i32", 0)},
-    "SPLIT": {"num_splits": (0, "i32", 0)},
-    "GATHER": {"axis": (0, "i32", 0), "batch_dims": (1, "i32", 0)},
-    "SPACE_TO_DEPTH": {"block_size": (0, "i32", 0)},
-    "DEPTH_TO_SPACE": {"block_size": (0, "i32", 0)},
-    "RESIZE_NEAREST_NEIGHBOR": {
-        "align_corners": (0, "bool", 0),
-        "half_pixel_centers": (1, "bool", 0),
-    },
-    "STRIDED_SLICE": {
-        "begin_mask": (0, "i32", 0),
-        "end_mask": (1, "i32", 0),
-        "ellipsis_mask": (2, "i32", 0),
-        "new_axis_mask": (3, "i32", 0),
-        "shrink_axis_mask": (4, "i32", 0),
-        "offset": (5, "bool", 0),
-    },
-    "BATCH_MATMUL": {"adj_x": (0, "bool", 0), "adj_y": (1, "bool", 0)},
-    "RESIZE_BILINEAR": {"align_corners": (2, "bool", 0), "half_pixel": (3, "bool", 0)},
-    "SVDF": {"rank": (0, "i32", 0), "activation": (1, "i8", 0)},
-    "CALL_ONCE": {"subgraph": (0, "i32", 0)},
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": {
-        "activation": (0, "i8", 0),
-        "cell_clip": (1, "f32", 0.0),
-        "time_major": (3, "bool", 0),
-        "diagonal": (5, "bool", 0),
-    },
-    "TRANSPOSE_CONV": {
-        "padding": (0, "i8", 0),
-        "stride_w": (1, "i32", 0),
-        "stride_h": (2, "i32", 0),
-        "activation": (3, "i8", 0),
-    },
-}
-OPTIONS["AVERAGE_POOL_2D"] = OPTIONS["MAX_POOL_2D"] = OPTIONS.pop("POOL_2D")

@@ -12,8 +12,15 @@ from dataclasses import replace
 
 from quantize.errors import ModelError, UnsupportedOperator
 from quantize.tflite.graph import Graph, Operator, Tensor
+from quantize.tflite.signatures import NO_OPTIONS, Signature
 
-FOLDED = ("CALL_ONCE", "VAR_HANDLE")
+# the operators that are gone then
+FOLDED: dict[str, Signature] = {
+    "CALL_ONCE": Signature(
+        inputs=(0, 0), outputs=(0, 0), table=103, options={"subgraph": (0, "i32", 0)}
+    ),
+    "VAR_HANDLE": Signature(inputs=(0, 0), outputs=(1, 1), table=111, options=NO_OPTIONS),
+}
 USERS = ("READ_VARIABLE", "ASSIGN_VARIABLE")
 Numbers = dict[int, int]  # handle tensor -> variable, numbered by the reader
 

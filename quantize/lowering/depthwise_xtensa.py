@@ -36,7 +36,7 @@ class _Axis:
     output_bytes: int
 
 
-def lower_depthwise_line(_graph: Graph, step: Step, room: int) -> LoweredStep | None:
+def lower_depthwise(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
     """The kernel by lines; None where no line fits it, its requantisation is not exact, or the
     plane of a channel would make the arena much larger.
 
@@ -57,7 +57,7 @@ def lower_depthwise_line(_graph: Graph, step: Step, room: int) -> LoweredStep | 
     width = (max(line.output, GROUP) - 1) * line.stride + SEGMENT * segments
     height = (across.output - 1) * across.stride + (across.kernel - 1) * across.dilation + 1
     plane_bytes, in_place = width * height, _works_in_place(p)
-    if width * across.dilation > INT16_MAX or (plane_bytes > room and not in_place):
+    if width * across.dilation > INT16_MAX or (plane_bytes > scratch_budget_bytes and not in_place):
         return None
     fours = p.output_shape[0] * p.output_shape[3] * across.output * _groups(line)
     words = _stream(p, taps, width * across.dilation, rows)

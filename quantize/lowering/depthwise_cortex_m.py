@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from quantize.lowering.base import LoweredStep, with_kernel
-from quantize.lowering.conv import convolution
+from quantize.lowering.conv_cortex_m import convolution
 from quantize.lowering.packing import first_short_form, words_constant
 from quantize.ops.base import CCall, c_int, c_shape, int_constant_array
 from quantize.ops.conv_2d import ConvParams
@@ -25,12 +25,12 @@ CHANNEL_BYTES = 40  # of a channel's expanded weights
 COLUMN_BYTES = 48  # of a column of the ring: three pairs of rows of four channels
 
 
-def lower_depthwise(_graph: Graph, step: Step, room: int) -> LoweredStep | None:
+def lower_depthwise(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
     """The fastest kernel that is exact; None with a depth multiplier and for 2 or 3 channels."""
     p: ConvParams = step.params
     if p.input_shape[3] == 1:
         full = replace(p, weights=np.ascontiguousarray(p.weights.transpose(3, 1, 2, 0)))
-        return convolution(step, full, room)
+        return convolution(step, full, scratch_budget_bytes)
     if p.depth_multiplier != 1 or p.input_shape[3] < GROUP:
         return None
     return _packed(step, p) or with_kernel(step, "nn_depthwise_conv_2d_quads_s8")

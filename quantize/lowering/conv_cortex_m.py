@@ -29,19 +29,20 @@ SPARE_ROWS = 4  # of nn_conv_2d_rows_s8: more cost scratch, fewer cost moves
 C_FORMS: dict[Form, str] = {"floor": "NN_FLOOR", "sign": "NN_SIGN"}  # the shorter first
 
 
-def lower_conv(_graph: Graph, step: Step, room: int) -> LoweredStep | None:
+def lower_conv(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
     """A packed kernel; None where its short requantisation or its packing is not exact."""
-    return convolution(step, step.params, room)
+    return convolution(step, step.params, scratch_budget_bytes)
 
 
-def convolution(step: Step, p: ConvParams, room: int) -> LoweredStep | None:
+def convolution(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep | None:
     """A step that is the convolution `p`, with weights [out_c, kh, kw, in_c]; None as above.
 
-    A column is a row where that is cheaper and its scratch, a copy of the whole image, fits `room`.
+    A column is a row where that is cheaper and its scratch, a copy of the whole image, fits the
+    budget.
     """
     flat, row = _flattened(p), as_row(p)
     along = _lowered(step, row) if _cost(row) < _cost(flat) else None
-    return along if along and along.scratch_bytes <= room else _lowered(step, flat)
+    return along if along and along.scratch_bytes <= scratch_budget_bytes else _lowered(step, flat)
 
 
 def _lowered(step: Step, p: ConvParams) -> LoweredStep | None:

@@ -17,7 +17,7 @@ GROUP = 4  # channels at a time
 STEP = 4  # inputs at a time
 
 
-def lower_dense_bytes(_graph: Graph, step: Step, _room: int) -> LoweredStep | None:
+def lower_dense(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
     """The kernel on bytes; None where its requantisation is not exact.
 
     Costs a MAC: 3.4 instructions and one byte of flash, which a single vector reads just once.

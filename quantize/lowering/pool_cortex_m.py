@@ -12,19 +12,24 @@ from quantize.reference import Step
 from quantize.tflite.graph import Graph
 
 LANES = 4  # channels at a time
-POOLS = {
-    "AVERAGE_POOL_2D": "nn_average_pool_2d_quads_s8",
-    "MAX_POOL_2D": "nn_max_pool_2d_quads_s8",
-}
 
 
-def lower_pool(_graph: Graph, step: Step, _room: int) -> LoweredStep | None:
-    """A pooling operator; None with fewer channels than run at a time."""
+def lower_average_pool(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
+    """AVERAGE_POOL_2D; None with fewer channels than run at a time."""
+    return _pool(step, "nn_average_pool_2d_quads_s8")
+
+
+def lower_max_pool(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
+    """MAX_POOL_2D; None with fewer channels than run at a time."""
+    return _pool(step, "nn_max_pool_2d_quads_s8")
+
+
+def _pool(step: Step, function: str) -> LoweredStep | None:
     p: PoolParams = step.params
-    return with_kernel(step, POOLS[step.spec.name]) if p.input_shape[3] >= LANES else None
+    return with_kernel(step, function) if p.input_shape[3] >= LANES else None
 
 
-def lower_mean(_graph: Graph, step: Step, _room: int) -> LoweredStep | None:
+def lower_mean(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
     """MEAN or SUM; None where fewer neighbours than run at a time are kept apart."""
     p: MeanParams = step.params
     dims = list(enumerate(p.reduce.input_shape))

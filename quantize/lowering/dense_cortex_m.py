@@ -19,7 +19,7 @@ GROUP = 4  # channels at a time
 BLOCK = 8  # inputs at a time
 
 
-def lower_dense(graph: Graph, step: Step, room: int) -> LoweredStep | None:
+def lower_dense(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
     """A packed kernel; None where its short requantisation or its packing is not exact.
 
     Costs a MAC: 1.06 instructions without scratch, 0.84 with two bytes of it an input.
@@ -29,13 +29,13 @@ def lower_dense(graph: Graph, step: Step, room: int) -> LoweredStep | None:
     weights = _padded(p)
     stream = _group_stream(weights, p) if requants else None
     if requants is None or stream is None:
-        return lower_dense_halves(graph, step, room)
-    wide = 2 * weights.shape[1] <= room or p.weights.shape[1] % BLOCK != 0
+        return lower_dense_halves(graph, step, scratch_budget_bytes)
+    wide = 2 * weights.shape[1] <= scratch_budget_bytes or p.weights.shape[1] % BLOCK != 0
     function = "nn_fully_connected_wide_s8" if wide else "nn_fully_connected_packed_s8"
     return _lowered(step, function, weights, stream, requants, 0.87 if wide else 1.07)
 
 
-def lower_dense_halves(_graph: Graph, step: Step, _room: int) -> LoweredStep | None:
+def lower_dense_halves(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
     """The kernel on 16-bit weights: 0.66 instructions a MAC for twice the flash."""
     p: FullyConnectedParams = step.params
     requants = first_short_form(p, p.weights, ("sign",), limit=1 << 30)

@@ -1,4 +1,4 @@
-"""ADD and SUB as nn_linear_terms_s8: a weighted sum whose products are read from tables."""
+"""ADD and SUB as nn_linear_terms_s8, whose products are read from tables; QUANTIZE as a table."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 
 from quantize.linear import FRACTION
 from quantize.lowering.base import LoweredStep
-from quantize.lowering.elementwise import lower_table, weighted_sum
 from quantize.lowering.packing import words_constant
+from quantize.lowering.pairs import lower_table, weighted_sum
 from quantize.ops.base import CCall
 from quantize.ops.quantize import RescaleParams
 from quantize.ops.unary import UnaryParams
@@ -18,12 +18,12 @@ from quantize.tflite.graph import Graph
 _BYTES: IntArray = np.arange(256, dtype=np.int64).astype(np.uint8).view(np.int8).astype(np.int64)
 
 
-def lower_sum_terms(graph: Graph, step: Step, room: int) -> LoweredStep | None:
+def lower_sum(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
     """ADD or SUB in 2 KB of tables, or one table where an operand has one value.
 
     None where neither is equal, and for few elements.
     """
-    table = lower_table(graph, step, room)
+    table = lower_table(graph, step, scratch_budget_bytes)
     found = None if table else weighted_sum(step)
     if found is None or int(np.prod(step.params.output_shape)) < len(_BYTES):
         return table
@@ -46,7 +46,7 @@ def lower_sum_terms(graph: Graph, step: Step, room: int) -> LoweredStep | None:
     )
 
 
-def lower_rescale_table(_graph: Graph, step: Step, _room: int) -> LoweredStep | None:
+def lower_rescale(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
     """QUANTIZE from int8 to int8 as a table of its answers."""
     p = step.params
     if not isinstance(p, RescaleParams) or p.dtypes != ("int8", "int8"):

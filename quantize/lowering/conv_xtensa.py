@@ -1,4 +1,4 @@
-"""Weights as the stream that nn_trio_s8 reads, three output channels at a time (nn_trio.h)."""
+"""CONV_2D as nn_conv_2d_trio_s8: weights as a stream of three output channels (nn_trio.h)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LARGEST_SUM = (1 << 20) - (1 << 10)  # of a chunk; the sums of three channels ca
 INPUT_MAX = 255  # the kernel's inputs are int8 plus 128
 
 
-def lower_conv_trio(_graph: Graph, step: Step, _room: int) -> LoweredStep | None:
+def lower_conv(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
     """nn_conv_2d_trio_s8; None where its short requantisation is not exact.
 
     Costs a MAC: 1.88 instructions, and for each four pixels about 60 a channel and 16 an input of
@@ -110,7 +110,7 @@ def trio_stream(p: OutputStage, weights: npt.NDArray[Any]) -> TrioStream | None:
     if rows is not None and _fit(changes):
         return _short_stream(p, wide, rows)
     # Sums that are too large may all be of one sign, behind a ReLU: their middle is as good a 0.
-    large = np.maximum(-changes.least, changes.most) > EXACT_LIMIT
+    large = np.maximum(-changes.minimum, changes.maximum) > EXACT_LIMIT
     origin = np.where(large, changes.middle, 0)
     rows = exact_requants(p.requants, changes.less(origin), by_sign=~large)
     return None if rows is None else _exact_stream(p, wide, rows, origin)
@@ -142,8 +142,8 @@ def _exact_stream(p: OutputStage, weights: IntArray, rows: Rows, origin: IntArra
     centre = p.bias + (p.input_offset - 128) * weights.sum(axis=1) + middles.sum(axis=1)
     numbers = []
     for row, c in zip(rows, (centre - origin).tolist(), strict=True):
-        least, most, *others = row.exact()
-        numbers.append([c, least - c, most - c, *others])
+        minimum, maximum, *others = row.exact()
+        numbers.append([c, minimum - c, maximum - c, *others])
     return _trio_stream(parts, -middles, numbers, [])
 
 

@@ -1,0 +1,99 @@
+"""ADD, SUB, MUL and QUANTIZE as nn_linear_s8 and nn_product_s8, equal for every pair of values."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from quantize.linear import LinearForm, prove_linear
+from quantize.lowering.base import LoweredStep
+from quantize.lowering.pairs import CODES, lower_table, row_pairs, weighted_sum
+from quantize.ops.base import CCall, c_int
+from quantize.ops.mul import MulParams
+from quantize.ops.quantize import RescaleParams
+from quantize.proofs import prove_short
+from quantize.reference import Step
+from quantize.tflite.graph import Graph
+
+
+def lower_sum(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
+    """ADD or SUB: a weighted sum, or a table; None where neither is equal."""
+    if (found := weighted_sum(step)) is not None:
+        return _linear(step, *found, (0, 1))
+    return lower_table(graph, step, scratch_budget_bytes)
+
+
+def lower_rescale(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
+    """QUANTIZE from int8 to int8: a weighted sum of one operand; None where none is equal."""
+    p = step.params
+    if not isinstance(p, RescaleParams) or p.dtypes != ("int8", "int8"):
+        return None
+    outputs = np.asarray(step.spec.reference(p, [CODES]))
+    ratio = math.ldexp(p.requant.multiplier, p.requant.shift - 31)
+    form = prove_linear(np.broadcast_to(outputs[:, None], (256, 256)), ratio, 0.0)
+    rows = f"{{{math.prod(p.shape)}, 1, 0, 0}}"
+    return _linear(step, form, rows, (0, 0)) if form else None
+
+
+def lower_product(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
+    """MUL: a product in a short form, or a table; None where an operand repeats within a row, or
+    the form is not proven."""
+    p: MulParams = step.params
+    rows = row_pairs(p)
+    if p.dtype != "int8" or rows is None:
+        return lower_table(graph, step, scratch_budget_bytes)
+    corners = [(a + p.offsets[0]) * (b + p.offsets[1]) for a in (-128, 127) for b in (-128, 127)]
+    proven = prove_short(
+        [p.requant],
+        output_offset=p.output_offset,
+        act_min=p.act_min,
+        act_max=p.act_max,
+        low=np.array([min(corners)], np.int64),
+        high=np.array([max(corners)], np.int64),
+        form="sign",
+    )
+    if proven is None:
+        return None
+    call = CCall(
+        function="nn_product_s8",
+        params_type="nn_product_t",
+        params={
+            "a_offsets": _both_halves(p.offsets[0]),
+            "b_offsets": _both_halves(p.offsets[1]),
+            "multiplier": str(proven[0].multiplier),
+            "constant": c_int(proven[0].constant),
+            "shift": str(proven[0].shift),
+            "rows": rows,
+        },
+        inputs=(0, 1),
+    )
+    return LoweredStep(
+        step=step, calls=(call,), in_place=step.spec.in_place(p), requantisation=proven[0].form
+    )
+
+
+def _linear(step: Step, form: LinearForm, rows: str, inputs: tuple[int, int]) -> LoweredStep:
+    call = CCall(
+        function="nn_linear_s8",
+        params_type="nn_linear_t",
+        params={
+            "a_factor": c_int(form.a_factor),
+            "b_factor": c_int(form.b_factor),
+            "constant": c_int(form.constant),
+            "rows": rows,
+        },
+        inputs=inputs,
+    )
+    return LoweredStep(
+        step=step,
+        calls=(call,),
+        in_place=step.spec.in_place(step.params),
+        requantisation="weighted sum",
+    )
+
+
+def _both_halves(offset: int) -> str:
+    """An offset in each halfword, as a C initialiser."""
+    half = offset & 0xFFFF
+    return c_int(int(np.array([half | half << 16], np.uint32).view(np.int32)[0]))
