@@ -19,7 +19,7 @@ if not (folder / "model.c").is_file():
     sys.stderr.write(
         f"Error: {folder} holds no generated model (model.c is missing).\n"
         "Generate it with `make emit RECIPE=motion`, or set TINYPROOF_GEN to the absolute path\n"
-        "of a folder that holds model.c and model.h, for example build/<recipe>/gen/ref.\n"
+        "of a folder that holds model.c and model.h, for example build/recipes/<recipe>/gen/ref.\n"
     )
     env.Exit(1)  # noqa: F821
 env.Append(CPPPATH=[str(folder)])  # noqa: F821

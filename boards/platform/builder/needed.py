@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-DEFAULT_FOLDER = "build/motion/gen/ref"
+DEFAULT_FOLDER = "build/recipes/motion/gen/ref"
 
 NAME = re.compile(r"\bnn_\w+")
 INCLUDE = re.compile(r'#include "(\w+\.(?:h|inc))"')
