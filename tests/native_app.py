@@ -56,10 +56,9 @@ def compile_app(
         sources.append(folder / "sensor.c")
         sources[-1].write_text(replay)
     includes = [f"-I{part}" for part in [*parts, KERNELS, FIRMWARE / "board"]]
-    port = folder / "board.c"
-    text = (FIRMWARE / "board" / "native" / "board.c").read_text()
-    port.write_text(text.replace('.id = "native"', f'.id = "{board_id}"'))
-    return compile_c(folder / "firmware.elf", [*sources, port], [*SANITIZERS, *includes])
+    sources.append(FIRMWARE / "board" / "native" / "board.c")
+    flags = [*SANITIZERS, *includes, f'-DBOARD_ID="{board_id}"']
+    return compile_c(folder / "firmware.elf", sources, flags)
 
 
 def stub_with_features(folder: Path) -> Path:

@@ -31,12 +31,12 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.boards.board import Board
-from host_tools.build.firmware import model_variables, pio_environment
+from host_tools.build.firmware import pio_environment
+from host_tools.build.workspace import open_workspace
 from host_tools.errors import DeviceError, HostToolsError, ToolMissing, UsageError
 from host_tools.link.device import Device
 from host_tools.link.transport import SerialTransport, require_port, serial_ports, touch_port
 from host_tools.report.results import read_manifest
-from model.paths import ROOT
 
 log = logging.getLogger(__name__)
 
@@ -79,24 +79,18 @@ def flash(
         require_port(link_port, f"make flash BOARD={board.id} PORT={port} LINK_PORT={{port}}")
     assert port is not None and board.uart is not None
     manifest = read_manifest(board, out_dir)
-    variables = {
-        "PLATFORMIO_WORKSPACE_DIR": str((out_dir / board.folder / ".pio").absolute()),
-        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
-        **model_variables(board, board.gen_dir(out_dir)),
-    }
-    env = pio_environment(board, framework)
-    run = [sys.executable, "-m", "platformio", "run", "--project-dir", str(ROOT)]
-    run += ["--environment", env]
     before = _ports_near(port)
-    _run(run, BUILD_S, HostToolsError, variables)
-    upload = [*run, "--target", "upload", "--upload-port", port]
-    try:
-        _run(upload, BUILD_S, DeviceError, variables)
-    except DeviceError as error:
-        raise DeviceError(
-            f"the upload to {port} failed; its reason stands above. To repeat it, type: "
-            f"{again.format(port=port)}"
-        ) from error
+    env = pio_environment(board, framework)
+    with open_workspace(board, env, board.gen_dir(out_dir)) as workspace:
+        _run(workspace.command(), BUILD_S, HostToolsError, workspace.variables)
+        upload = workspace.command("--target", "upload", "--upload-port", port)
+        try:
+            _run(upload, BUILD_S, DeviceError, workspace.variables)
+        except DeviceError as error:
+            raise DeviceError(
+                f"the upload to {port} failed; its reason stands above. To repeat it, type: "
+                f"{again.format(port=port)}"
+            ) from error
     wiring = board.uart.wiring if framework == "bare" else ""
     if link_port is None and wiring:
         sys.stdout.write(_unlinked(board, wiring, again.format(port=port)))
