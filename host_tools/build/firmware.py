@@ -15,7 +15,7 @@ from pathlib import Path
 
 from host_tools.boards.board import SELFTEST, Board, Memory
 from host_tools.build.elf import SizeReport, size_report
-from host_tools.build.provision import CORE_DIR, provision
+from host_tools.build.provision import CORE_DIR
 from host_tools.build.workspace import Workspace, open_workspace, reference_dir
 from host_tools.errors import HostToolsError, ToolMissing, UsageError
 from model.files import write_bytes, write_json, write_text
@@ -76,7 +76,6 @@ def build_firmware(
             f"{board.toolchain}gcc is not on PATH; board {board.id} needs it. "
             f"Type: sudo apt-get install {PACKAGES.get(board.toolchain, 'gcc')}"
         )
-    provision()
     out_dir.mkdir(parents=True, exist_ok=True)
     with open_workspace(board, env, gen_dir) as workspace:
         output = _run(workspace, out_dir / "build.log")

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host_tools.boards.board import Board
-from host_tools.build.provision import CORE_DIR
+from host_tools.build.provision import CORE_DIR, provision
 from host_tools.errors import UsageError
 from model.paths import ROOT
 
@@ -63,6 +63,7 @@ def open_workspace(board: Board, env: str, gen_dir: Path) -> Iterator[Workspace]
             f"temporary folder {tempfile.gettempdir()}: builds need one whose path has only "
             "letters, digits and _ . + -; set TMPDIR=/tmp"
         )
+    provision()
     with tempfile.TemporaryDirectory(prefix="tinyproof-build-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         project = folder / "project"
