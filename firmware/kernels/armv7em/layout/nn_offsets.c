@@ -71,6 +71,7 @@ NN_FIELD(nn_depthwise_group_t, channels, NN_GROUP_AT_CHANNELS);
 
 _Static_assert(NN_FORM_FLOOR == NN_FLOOR, "NN_FLOOR");
 _Static_assert(NN_FORM_SIGN == NN_SIGN, "NN_SIGN");
+_Static_assert(NN_TAP_BYTES == 3 * 3 + 1, "nine weights and a shift");
 _Static_assert(NN_WEIGHT_BYTES == 4 * NN_GROUP * NN_CHANNEL_WORDS,
                "4 * NN_GROUP * NN_CHANNEL_WORDS");
 _Static_assert(NN_COLUMN_BYTES == 4 * NN_COLUMN_WORDS, "4 * NN_COLUMN_WORDS");

@@ -74,7 +74,7 @@
 
 #define NN_FORM_FLOOR 0
 #define NN_FORM_SIGN 1
-#define NN_TAP_BYTES 10     /* of a channel of nn_depthwise_packed_t: nine weights and a shift */
+#define NN_TAP_BYTES 10     /* of a channel of nn_depthwise_packed_t */
 #define NN_WEIGHT_BYTES 160 /* of scratch, before the ring */
 #define NN_COLUMN_BYTES 48  /* of the ring */
 #define NN_LINEAR_BITS 20
