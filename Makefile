@@ -250,7 +250,8 @@ lint: | .venv/ready ## ruff, mypy --strict, clang-format and cppcheck
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 \
 		--inline-suppr --suppress=missingIncludeSystem -Ifirmware/kernels -Ifirmware/link \
 		-Ifirmware/app -Ifirmware/board -Ifirmware/check -Ifirmware/features firmware/kernels firmware/link \
-		firmware/app firmware/board firmware/check firmware/features firmware/stream model/features
+		firmware/app firmware/board firmware/check firmware/classical firmware/drift firmware/features \
+		firmware/stream model/features
 
 format: | .venv/ready ## format Python and C
 	$(PY) -m ruff check --fix-only --quiet .

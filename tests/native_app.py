@@ -49,6 +49,8 @@ def compile_app(
     parts = [FIRMWARE / "app", FIRMWARE / "link", gen]
     if (gen / "model_features.c").is_file():
         parts += [FIRMWARE / "features", FIRMWARE / "stream", FIRMWARE / "board" / "replay"]
+    if (gen / "drift_plan.c").is_file():
+        parts.append(FIRMWARE / "drift")
     sources = [source for part in parts for source in sorted(part.glob("*.c"))]
     sources += kernel_sources(kernels) if kernels else []
     if replay is not None:

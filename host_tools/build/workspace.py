@@ -20,7 +20,7 @@ from pathlib import Path
 from host_tools.boards.board import Board
 from host_tools.build.provision import CORE_DIR, provision
 from host_tools.errors import UsageError
-from model.paths import ROOT
+from model.paths import PACKAGES, ROOT
 
 HARMLESS = re.compile(r"[A-Za-z0-9_./+-]+")
 LINKED = ("platformio.ini", "firmware")
@@ -96,7 +96,7 @@ def _variables(board: Board, folder: Path, *, bare: bool) -> dict[str, str]:
         "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
         "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
         "PLATFORMIO_NO_ANSI": "true",
-        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGES), os.environ.get("PYTHONPATH")])),
         "TINYPROOF_GEN": str(folder / "gen"),
         "TINYPROOF_KERNELS": board.kernels,
     }

@@ -18,7 +18,7 @@ WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werro
 C_WARNINGS = ["-Wstrict-prototypes", "-Wmissing-prototypes"]
 # One application for every board; the port's own folders come from its JSON file.
 SOURCES = ["app/*.c", "features/*.c", "link/*.c"]
-INCLUDES = ["app", "board", "check", "features", "kernels", "link"]
+INCLUDES = ["app", "board", "check", "classical", "drift", "features", "kernels", "link"]
 # An inference runs in kernels and generated code; the rest waits for the line.
 SMALL, FAST = "-Os", "-O2"
 SMALL_FOLDERS = ["app", "link", "board", "check", "stream", "kernels/armv7em"]
