@@ -27,12 +27,13 @@ from model.recipe import ClassicalConfig, Recipe
 from model.stages.splits import load_splits
 from model.tracking import tool_versions
 from quantize.classical_c import (
+    SOURCES,
     FeatureShape,
     HostC,
     export_forest,
     export_linear,
-    feature_files,
     forest_nodes,
+    plan_header,
 )
 from quantize.emit_c import byte_rows, render, safe_name
 from quantize.errors import ModelError, QuantizeError
@@ -57,15 +58,16 @@ class Exported:
     shape: FeatureShape
     classes: int
     dtype: str  # of the output: votes are int16, scores int64
-    files: Mapping[str, str]  # of model_statistics and model_export
+    files: Mapping[str, str]  # classical_plan.h and model_export.h
     classifier: Any  # scikit-learn's
     trees: int  # 0: a linear model
 
     @property
     def sha256(self) -> str:
         """Of all that decides an answer."""
-        text = self.files["model_statistics.c"] + self.files["model_export.h"]
-        return hashlib.sha256(text.encode()).hexdigest()
+        texts = [path.read_text("utf-8") for path in sorted(SOURCES.glob("*.[ch]"))]
+        texts += [self.files["classical_plan.h"], self.files["model_export.h"]]
+        return hashlib.sha256("".join(texts).encode()).hexdigest()
 
     @property
     def places(self) -> dict[str, tuple[int, int]]:
@@ -171,9 +173,10 @@ def export(
     seed: int,
 ) -> Exported:
     """Train on `inputs` [n, samples, channels] and write the model as C."""
-    files = feature_files(shape, name)
+    classes = int(y.max()) + 1
+    files = {"classical_plan.h": plan_header(shape, classes, name)}
     with tempfile.TemporaryDirectory(prefix="tinyproof-classical-") as folder:
-        features = _compiled(Path(folder), files, "model_statistics.c").features(inputs, shape)
+        features = _compiled(Path(folder), files).features(inputs, shape)
     classifier = train_classifier(kind, config, features, y, seed)
     forest = kind == "forest"
     model = (
@@ -184,7 +187,7 @@ def export(
     return Exported(
         kind=kind,
         shape=shape,
-        classes=int(y.max()) + 1,
+        classes=classes,
         dtype="int16" if forest else "int64",
         files=files | {"model_export.h": model},
         classifier=classifier,
@@ -197,9 +200,13 @@ def answer(exported: Exported, name: str, inputs: Int8Array) -> tuple[npt.NDArra
 
     Agreement is the same class, for a forest also the same vote of every tree.
     """
-    files = _files(exported, name, "", None)
+    files = {
+        file: text
+        for file, text in _files(exported, name, "", None).items()
+        if file != "model_golden.c"
+    }
     with tempfile.TemporaryDirectory(prefix="tinyproof-classical-") as folder:
-        library = _compiled(Path(folder), files, "model.c", "model_statistics.c")
+        library = _compiled(Path(folder), files)
         features = library.features(inputs, exported.shape)
         raw = library.invoke(inputs, exported.arena_bytes, exported.places["output"])
     answers = raw.view(exported.dtype)
@@ -209,10 +216,10 @@ def answer(exported: Exported, name: str, inputs: Int8Array) -> tuple[npt.NDArra
     return answers, int(same.sum())
 
 
-def _compiled(folder: Path, files: Mapping[str, str], *sources: str) -> HostC:
+def _compiled(folder: Path, files: Mapping[str, str]) -> HostC:
     for file, text in files.items():
         write_text(folder / file, text)
-    return HostC(folder, sources)
+    return HostC(folder)
 
 
 def _labels(path: Path, splits: Splits) -> list[str]:
@@ -262,7 +269,6 @@ def _files(exported: Exported, name: str, run_id: str, golden: Golden | None) ->
         "golden_outputs": [byte_rows(row.tobytes()) for row in rows[1]],
         "trees": exported.trees,
         "classes": exported.classes,
-        "statistics": exported.shape.kind == "statistics",
         "features_offset": places["features"][0],
         "counts_offset": places["counts"][0],
         "output_offset": places["output"][0],

@@ -1,6 +1,6 @@
 """Classical models as C: integer features, trees exported by emlearn, linear models.
 
-The features have one implementation, the C that this module generates. `HostC` compiles it for this
+The features have one implementation, the C of firmware/classical. `HostC` compiles it for this
 computer, so training sees what the board computes.
 """
 
@@ -20,10 +20,12 @@ import numpy.typing as npt
 
 from model import __version__
 from model.classical import Linear
+from model.paths import ROOT
 from quantize.emit_c import c_rows, render, safe_name
 from quantize.errors import ModelError, QuantizeError
 from quantize.ops.base import Int8Array
 
+SOURCES = ROOT / "firmware" / "classical"
 STATISTICS = 9  # numbers a channel
 MAX_NODES = 30_000  # of a forest; about 10 bytes of code each
 MAX_FEATURES = 4096
@@ -58,8 +60,8 @@ class FeatureShape:
         return self.channels * (STATISTICS if self.kind == "statistics" else self.samples)
 
 
-def feature_files(shape: FeatureShape, name: str) -> dict[str, str]:
-    """model_statistics.c and .h."""
+def plan_header(shape: FeatureShape, classes: int, name: str) -> str:
+    """classical_plan.h, with which the C of SOURCES computes the features."""
     values = {
         "name": safe_name(name),
         "version": __version__,
@@ -67,8 +69,9 @@ def feature_files(shape: FeatureShape, name: str) -> dict[str, str]:
         "samples": shape.samples,
         "channels": shape.channels,
         "features": shape.features,
+        "classes": classes,
     }
-    return {file: render(file, **values) for file in ("model_statistics.h", "model_statistics.c")}
+    return render("classical_plan.h", **values)
 
 
 def export_forest(forest: Any) -> str:
@@ -138,27 +141,30 @@ def export_linear(linear: Linear, shape: FeatureShape, name: str) -> str:
 class HostC:
     """Generated C as a shared library of this computer."""
 
-    def __init__(self, folder: Path, sources: tuple[str, ...]) -> None:
-        """Compile `sources` of `folder` there; QuantizeError without gcc or when it refuses."""
+    def __init__(self, folder: Path) -> None:
+        """Compile the generated C of `folder` there; QuantizeError without gcc or if it refuses."""
         if shutil.which(GCC[0]) is None:
             raise QuantizeError(f"{GCC[0]} is not on PATH; type: sudo apt-get install gcc")
-        library = folder / f"{Path(sources[0]).stem}.so"
-        command = [*GCC, f"-I{folder}", "-o", str(library), *(str(folder / s) for s in sources)]
+        library = folder / "classical.so"
+        sources = [*SOURCES.glob("*.c"), *folder.glob("*.c")]
+        command = [*GCC, f"-I{folder}", f"-I{SOURCES}", "-o", str(library)]
+        command += map(str, sorted(sources))
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=COMPILE_S, check=False
         )
         if done.returncode != 0:
-            raise QuantizeError(f"{sources[0]} does not compile here: {done.stderr[-500:]}")
+            raise QuantizeError(
+                f"{folder}: the exported C does not compile here: {done.stderr[-500:]}"
+            )
         self._library = ctypes.CDLL(str(library))
 
     def features(self, inputs: Int8Array, shape: FeatureShape) -> npt.NDArray[np.int16]:
-        """model_statistics of each of `inputs` [n, samples * channels]: [n, features]."""
+        """classical_features of each of `inputs` [n, samples * channels]: [n, features]."""
         rows = np.ascontiguousarray(inputs, np.int8).reshape(len(inputs), -1)
-        counts = (ctypes.c_uint16 * 256)()
+        counts = (ctypes.c_uint16 * 256)()  # CLASSICAL_COUNTS
         found = np.zeros((len(rows), shape.features), np.int16)
-        scratch = (counts,) if shape.kind == "statistics" else ()
         for row, out in zip(rows, found, strict=True):
-            self._library.model_statistics(_pointer(row), _pointer(out), *scratch)
+            self._library.classical_features(_pointer(row), _pointer(out), counts)
         return found
 
     def invoke(

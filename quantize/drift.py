@@ -3,8 +3,8 @@
 For each window the rule takes a few integers: of each channel the sum and the roughness (the sum of
 the absolute second differences), of each group of channels the energy (the sum of the squared
 distances from the zero point), and the highest score. Each has edges that cut the profile's own
-windows into BINS bins, narrow ones at the ends. The firmware counts windows in bins (the template
-drift.c is this rule in C); host_tools.drift.compare compares the counts with the profile.
+windows into BINS bins, narrow ones at the ends. The firmware counts windows in bins
+(firmware/drift is this rule in C); host_tools.drift.compare compares the counts with the profile.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SCORE_SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)  # scores crowd at the top
 MAX_CHANNELS = 16  # of more, as many spread evenly are watched
 MAX_SAMPLES = 8192  # of a channel, from its start: the sums fit 32 bits
 MAX_CLASSES = 64
-FILES = ("drift.c", "drift.h")
+FILES = ("drift_plan.c", "drift_plan.h")
 
 Codes = npt.NDArray[np.uint8]
 Bytes = npt.NDArray[np.int8]
@@ -279,7 +279,7 @@ def _recording(content: dict[str, Any], tests: int, classes: int) -> CountedReco
 
 
 def emit_drift(profile: Profile, model: bytes, name: str) -> dict[str, str]:
-    """File name -> text of FILES: the counting rule and the edges in C. Only integers go in.
+    """File name -> text of FILES, which firmware/drift counts by. Only integers go in.
 
     Raises ModelError when the profile is of another model.
     """

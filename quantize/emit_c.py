@@ -91,7 +91,7 @@ def emit_model(
         "inputs": [_tensor(graph, plan, i) for i in graph.inputs],
         "outputs": [_tensor(graph, plan, i) for i in graph.outputs],
         "steps": [_step(graph, plan, s) for s in run],
-        "fills": [_fill(graph.tensors[i]) for i in graph.inputs],
+        "edge_values": [_edge_values(graph.tensors[i]) for i in graph.inputs],
         "written": [w for k, s in enumerate(run) for w in _written(graph, plan, s.step, k)],
         "golden_count": len(golden.inputs),
         "input_bytes": sum(sizes[0]),
@@ -102,7 +102,7 @@ def emit_model(
     return {file: render(file, **values) for file in FILES}
 
 
-def _fill(tensor: Tensor) -> dict[str, object]:
+def _edge_values(tensor: Tensor) -> dict[str, object]:
     """The bits of an element that is the lowest, the highest, the zero point; floats: +-4, 0."""
     dtype = np.dtype(tensor.dtype)
     zero = tensor.quant.zero_point[0] if tensor.quant else 0

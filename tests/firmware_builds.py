@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from host_tools.boards.board import load_board
 from host_tools.build.elf import SizeReport
@@ -66,6 +67,13 @@ def built_with_features(board_id: str) -> Path:
     out_dir = _folder() / f"{board_id}-features"
     build_firmware(load_board(board_id), gen, out_dir)
     return out_dir
+
+
+def symbol_names(elf: Path) -> list[str]:
+    """The names of all symbols; static ones may be there twice."""
+    with elf.open("rb") as file:
+        tables = [s for s in ELFFile(file).iter_sections() if isinstance(s, SymbolTableSection)]
+        return [symbol.name for table in tables for symbol in table.iter_symbols()]
 
 
 def break_model(elf: Path, code: bytes, broken: Path) -> Path:

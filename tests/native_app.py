@@ -49,6 +49,8 @@ def compile_app(
     parts = [FIRMWARE / "app", FIRMWARE / "link", gen]
     if (gen / "model_features.c").is_file():
         parts += [FIRMWARE / "features", FIRMWARE / "stream", FIRMWARE / "board" / "replay"]
+    if (gen / "drift_plan.c").is_file():
+        parts.append(FIRMWARE / "drift")
     sources = [source for part in parts for source in sorted(part.glob("*.c"))]
     sources += kernel_sources(kernels) if kernels else []
     if replay is not None:
@@ -56,10 +58,9 @@ def compile_app(
         sources.append(folder / "sensor.c")
         sources[-1].write_text(replay)
     includes = [f"-I{part}" for part in [*parts, KERNELS, FIRMWARE / "board"]]
-    port = folder / "board.c"
-    text = (FIRMWARE / "board" / "native" / "board.c").read_text()
-    port.write_text(text.replace('.id = "native"', f'.id = "{board_id}"'))
-    return compile_c(folder / "firmware.elf", [*sources, port], [*SANITIZERS, *includes])
+    sources.append(FIRMWARE / "board" / "native" / "board.c")
+    flags = [*SANITIZERS, *includes, f'-DBOARD_ID="{board_id}"']
+    return compile_c(folder / "firmware.elf", sources, flags)
 
 
 def stub_with_features(folder: Path) -> Path:

@@ -130,7 +130,7 @@ def test_c_includes(path: Path) -> None:
     includes = set(re.findall(r'#include "([^"]+)"', path.read_text()))
     part = _name(path).split("/")[1]
     if part == "kernels":
-        assert all(i.startswith("nn_") for i in includes)
+        assert all(Path(i).name.startswith("nn_") for i in includes)
     elif part == "link":
         assert all(i.startswith("link_") for i in includes)
 
@@ -158,3 +158,16 @@ def test_c_sizes(path: Path) -> None:
 def test_generated_text_is_not_in_the_firmware_tree() -> None:
     for path in C_FILES:
         assert "do not edit" not in path.read_text(), _name(path)
+
+
+def test_cppcheck_sees_every_folder_of_the_firmware() -> None:
+    command = (ROOT / "Makefile").read_text().split("cppcheck --quiet")[1].split("\n\n")[0]
+    for folder in sorted({path.relative_to(ROOT).parts[1] for path in C_FILES}):
+        assert f" firmware/{folder} " in re.sub(r"\s+", " ", command) + " ", folder
+
+
+def test_templates_hold_tables_and_calls() -> None:
+    """Loops belong into C files; model.c has one over its steps and one over a variable's bytes."""
+    for path in sorted((ROOT / "quantize" / "templates").glob("*.jinja")):
+        loops = len(re.findall(r"^\s*(?:for|while|do)\b", path.read_text(), re.MULTILINE))
+        assert loops <= (2 if path.name == "model.c.jinja" else 0), path.name

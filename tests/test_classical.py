@@ -29,7 +29,7 @@ from model.recipe import ClassicalConfig, load_recipe
 from model.stages.check import check
 from model.stages.splits import load_splits
 from quantize import classical
-from quantize.classical_c import FeatureShape, HostC, export_forest, export_linear, feature_files
+from quantize.classical_c import FeatureShape, HostC, export_forest, export_linear, plan_header
 from quantize.errors import ModelError, QuantizeError
 from quantize.features import quantised_inputs
 from quantize.golden import load_golden, make_golden, save_golden
@@ -100,12 +100,11 @@ def _statistics(x: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
 @pytest.mark.parametrize("samples", [4, 5, 8, 20, 127])
 def test_the_features_are_the_statistics(samples: int, tmp_path: Path) -> None:
     shape = FeatureShape(kind="statistics", samples=samples, channels=CHANNELS)
-    for file, text in feature_files(shape, "test").items():
-        (tmp_path / file).write_text(text)
+    (tmp_path / "classical_plan.h").write_text(plan_header(shape, 2, "test"))
     rng = np.random.default_rng(samples)
     x = rng.integers(-128, 128, (50, samples, CHANNELS)).astype(np.int8)
     x[0], x[1], x[2, ::2], x[2, 1::2] = -128, 127, -128, 127
-    found = HostC(tmp_path, ("model_statistics.c",)).features(x, shape)
+    found = HostC(tmp_path).features(x, shape)
     expected = [np.concatenate(_statistics(window.astype(np.int64))) for window in x]
     assert np.array_equal(found, expected)
 

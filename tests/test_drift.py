@@ -45,7 +45,7 @@ from quantize.drift import (
     load_profile,
 )
 from quantize.errors import ModelError
-from tests.native_app import STUB, compile_app, compile_c, start_device
+from tests.native_app import FIRMWARE, STUB, compile_app, compile_c, start_device
 
 MODEL = b"any bytes"
 SHA = hashlib.sha256(MODEL).hexdigest()
@@ -95,8 +95,15 @@ class CDrift:
     def __init__(self, folder: Path, profile: Profile) -> None:
         for name, text in emit_drift(profile, MODEL, "any").items():
             (folder / name).write_text(text)
-        flags = ["-shared", "-fPIC", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]
-        library = compile_c(folder / "drift.so", [folder / "drift.c"], flags)
+        sources = [FIRMWARE / "drift" / "drift.c", folder / "drift_plan.c"]
+        flags = [
+            f"-I{folder}",
+            "-shared",
+            "-fPIC",
+            "-fsanitize=undefined",
+            "-fsanitize-undefined-trap-on-error",
+        ]
+        library = compile_c(folder / "drift.so", sources, flags)
         self._library = ctypes.CDLL(str(library))
         self._plan = profile.plan
         tests = len(profile.plan.tests)

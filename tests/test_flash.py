@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import termios
@@ -21,6 +22,7 @@ from host_tools.boards.flash import enter_boot_loader, flash, main
 from host_tools.build import firmware as build_module
 from host_tools.errors import DeviceError, HostToolsError, UsageError
 from host_tools.report.results import MANIFEST_KEYS
+from tests.firmware_builds import write_gen
 from tests.native_app import ROOT, changed_stub, compile_app
 from tests.pty_board import PtyBoard
 
@@ -239,11 +241,27 @@ def test_flash_builds_uploads_and_proves(
 ) -> None:
     with PtyBoard(esp32_firmware, tmp_path / "ttyUSB0") as board:
         assert flash(out_dir, ESP32, port=str(board.port), link_port=None) == 0
-    build = f"run --project-dir {ROOT} --environment esp32"
-    assert tools.calls() == [build, f"{build} --target upload --upload-port {board.port}"]
+    build, upload = tools.calls()
+    assert re.fullmatch(r"run --project-dir \S+/project --environment esp32", build)
+    assert upload == f"{build} --target upload --upload-port {board.port}"
     assert capsys.readouterr().out == (
         "uploaded to esp32; it runs model stub 0001020304050607, "
         "self-test PASS: 2 of 2 golden vectors equal\n"
+    )
+
+
+def test_platformio_builds_and_hands_the_image_to_the_tool(
+    stub: Path, tools: Tools, tmp_path: Path
+) -> None:
+    """The real PlatformIO; of the tools only bossac is a stand-in."""
+    (tools.folder / "platformio.py").unlink()
+    out_dir = tmp_path / "it's $HOME"
+    write_gen(NANO33.gen_dir(out_dir), **dict.fromkeys(MANIFEST_KEYS))
+    with PtyBoard(stub, tmp_path / "ttyACM0") as board:
+        assert flash(out_dir, NANO33, port=str(board.port), link_port=None) == 0
+    (call,) = tools.calls()
+    assert re.fullmatch(
+        rf"--port {board.port} --write --erase -U --reset \S+/nano33/firmware\.bin", call
     )
 
 

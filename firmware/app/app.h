@@ -8,7 +8,7 @@
 #include "model_features.h"
 
 /* The code of a recipe brings a profile of what its model sees, and what counts against it. */
-#if __has_include("drift.h")
+#if __has_include("drift_plan.h")
 #include "drift.h"
 #define APP_DRIFT 1
 #else

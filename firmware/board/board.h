@@ -2,7 +2,8 @@
  *
  * A port is one folder beside this file that implements these functions; the
  * build chooses the folder. Nothing above this header knows whether it runs on
- * a chip, in an emulator or as a process.
+ * a chip, in an emulator or as a process. From the board's JSON file the build
+ * defines BOARD_ID, a string, and BOARD_PIN_<name>, the chip's number of each pin.
  */
 #ifndef BOARD_H
 #define BOARD_H
@@ -11,7 +12,7 @@
 #include <stdint.h>
 
 typedef struct {
-    const char *id;       /* the board's file name in boards/, without .json */
+    const char *id;       /* BOARD_ID: the board's file name in boards/, without .json */
     uint32_t counter_num; /* counts = ticks * num / den, see board_counter */
     uint32_t counter_den;
 } board_info_t;

@@ -17,24 +17,24 @@ static uint32_t draw(uint32_t *random)
 }
 
 /* The bits of an element. A random float is 2^-6 or larger and less than 4, or the negative. */
-static uint32_t element(const model_fill_t *fill, uint32_t round, uint32_t *random)
+static uint32_t element(const model_edge_values_t *values, uint32_t round, uint32_t *random)
 {
     if (round < MODEL_EDGES) {
-        return fill->edges[round];
+        return values->edges[round];
     }
     const uint32_t bits = draw(random);
     const uint32_t exponent = 121u + ((bits >> 23) & 7u);
-    return fill->is_float ? (bits & 0x807FFFFFu) | exponent << 23 : bits;
+    return values->is_float ? (bits & 0x807FFFFFu) | exponent << 23 : bits;
 }
 
 static void write_inputs(uint8_t *arena, uint32_t round, uint32_t *random)
 {
     for (uint32_t i = 0; i < MODEL_INPUT_COUNT; i++) {
-        const model_fill_t *fill = &model_fills[i];
+        const model_edge_values_t *values = &model_edge_values[i];
         uint8_t *input = &arena[model_inputs[i].offset];
-        for (uint32_t at = 0; at < model_inputs[i].bytes; at += fill->element_bytes) {
-            const uint32_t bits = element(fill, round, random);
-            memcpy(&input[at], &bits, fill->element_bytes);
+        for (uint32_t at = 0; at < model_inputs[i].bytes; at += values->element_bytes) {
+            const uint32_t bits = element(values, round, random);
+            memcpy(&input[at], &bits, values->element_bytes);
         }
         memcpy(&check_reference.arena[check_reference.inputs[i].offset], input,
                model_inputs[i].bytes);

@@ -66,6 +66,7 @@ class Board:
     flags: tuple[str, ...]
     env: str
     port: tuple[str, ...]
+    pins: Mapping[str, str]  # the port's BOARD_PIN_<name> -> the chip's name of the pin
     kernels: str  # folder of firmware/kernels; what it does not hold comes from "ref"
     memories: tuple[Memory, ...]
     uart: Uart | None
@@ -131,12 +132,13 @@ def read_board(path: Path) -> Board:
         flags=ours.strings("flags"),
         env=ours.value("env", str),
         port=ours.strings("port"),
+        pins=ours.texts("pins"),
         kernels=ours.value("kernels", str),
         memories=tuple(_memory(reader) for reader in ours.sections("memories", _MEMORY_KEYS)),
         uart=_uart(ours),
         emulators=ours.strings("emulators"),
         upload=_upload(ours),
-        provenance=_provenance(ours),
+        provenance=ours.texts("provenance"),
         folder=path.stem,
         selftest=False,
     )
@@ -148,6 +150,7 @@ _FIELDS = (
     "flags",
     "env",
     "port",
+    "pins",
     "kernels",
     "memories",
     "uart",
@@ -193,6 +196,11 @@ class _Reader:
         if not all(isinstance(item, str) for item in found):
             raise self._wrong(key, "a list of strings", found)
         return tuple(found)
+
+    def texts(self, key: str) -> Mapping[str, str]:
+        found = self.value(key, dict)
+        reader = _Reader(self.file, self._path(key), found, tuple(found))
+        return {name: reader.value(name, str) for name in found}
 
     def section(self, key: str, known: tuple[str, ...]) -> _Reader:
         return _Reader(self.file, self._path(key), self.content[key], known)
@@ -255,12 +263,6 @@ def _upload(ours: _Reader) -> Upload | None:
         how=reader.value("how", str),
         kernels=reader.value("kernels", str),
     )
-
-
-def _provenance(ours: _Reader) -> Mapping[str, str]:
-    found = ours.value("provenance", dict)
-    reader = _Reader(ours.file, "tinyproof.provenance", found, tuple(found))
-    return {key: reader.value(key, str) for key in found}
 
 
 def _closest(word: str, known: Sequence[str] | Mapping[str, object]) -> str:

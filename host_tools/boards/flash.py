@@ -28,14 +28,13 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.boards.board import Board, load_board
-from host_tools.build.firmware import model_variables, pio_environment
-from host_tools.build.provision import CORE_DIR
+from host_tools.build.firmware import pio_environment
+from host_tools.build.workspace import open_workspace
 from host_tools.errors import DeviceError, HostToolsError, ToolMissing, UsageError
 from host_tools.link.device import Device
 from host_tools.link.target import check_identity
 from host_tools.link.transport import SerialTransport, require_port, serial_ports, touch_port
 from host_tools.report.results import read_manifest
-from model.paths import ROOT
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +94,7 @@ def flash(
                 raise UsageError(f"{image}: no image; run `make build BOARD={board.folder}` first")
             UPLOADERS[board.upload.tool](port, image)
         else:
-            _upload_with_platformio(board, board.gen_dir(out_dir), out_dir, framework, port)
+            _upload_with_platformio(board, board.gen_dir(out_dir), framework, port)
     except DeviceError as error:
         raise DeviceError(
             f"{error}\nThe upload to {port} failed. To repeat it, type: {again.format(port=port)}"
@@ -112,21 +111,11 @@ def flash(
     return 0
 
 
-def _upload_with_platformio(
-    board: Board, gen_dir: Path, out_dir: Path, framework: str, port: str
-) -> None:
+def _upload_with_platformio(board: Board, gen_dir: Path, framework: str, port: str) -> None:
     """A framework's platform brings its own way to upload."""
-    variables = {
-        "PLATFORMIO_WORKSPACE_DIR": str(
-            (out_dir / f"{board.folder}-{framework}" / ".pio").absolute()
-        ),
-        "PLATFORMIO_CORE_DIR": str(CORE_DIR),
-        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
-        **model_variables(board, gen_dir),
-    }
-    run = [sys.executable, "-m", "platformio", "run", "--project-dir", str(ROOT)]
-    run += ["--environment", pio_environment(board, framework)]
-    _run([*run, "--target", "upload", "--upload-port", port], BUILD_S, DeviceError, variables)
+    with open_workspace(board, pio_environment(board, framework), gen_dir) as workspace:
+        command = workspace.command("--target", "upload", "--upload-port", port)
+        _run(command, BUILD_S, DeviceError, workspace.variables)
 
 
 def check_port(board: Board, port: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -9,17 +10,15 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from host_tools.boards.board import SELFTEST, Board, Memory
 from host_tools.build.elf import SizeReport, size_report
-from host_tools.build.provision import CORE_DIR, provision
+from host_tools.build.provision import CORE_DIR
+from host_tools.build.workspace import Workspace, open_workspace, reference_dir
 from host_tools.errors import HostToolsError, ToolMissing, UsageError
-from model.files import write_json
-from model.paths import ROOT
+from model.files import write_bytes, write_json, write_text
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +58,9 @@ def build_firmware(
 ) -> SizeReport:
     """Build `board` with the model in `gen_dir` into `out_dir`: firmware.elf and .map, size.json.
 
-    Boards with an upload tool get firmware.bin as well. Builds into different folders do not meet.
+    Boards with an upload tool get firmware.bin as well. Each file is replaced as a whole; the last
+    is size.json, which states the SHA-256 of firmware.elf. The same model gives the same bytes in
+    any folder.
     `framework` is "bare", or "arduino", which needs PlatformIO's registry once. For the board's
     `selftest` the folder `ref` beside gen_dir holds the same model for the reference kernels.
     Raises ToolMissing without the compiler, UsageError when gen_dir holds no generated model,
@@ -75,18 +76,29 @@ def build_firmware(
             f"{board.toolchain}gcc is not on PATH; board {board.id} needs it. "
             f"Type: sudo apt-get install {PACKAGES.get(board.toolchain, 'gcc')}"
         )
-    provision()
     out_dir.mkdir(parents=True, exist_ok=True)
-    output = _run_platformio(env, model_variables(board, gen_dir), out_dir)
-    if output is not None:
-        raise _failure(board, model, output, out_dir / "build.log")
-    for name in ARTEFACTS:
-        built = out_dir / ".pio" / "build" / env / name
-        if built.is_file():
-            shutil.copy(built, out_dir / name)
-    report = size_report(out_dir / "firmware.elf", arena_bytes=model.arena_bytes)
-    write_json(out_dir / "size.json", {"board": board.id, **asdict(report)})
+    with open_workspace(board, env, gen_dir) as workspace:
+        output = _run(workspace, out_dir / "build.log")
+        if output is not None:
+            raise _failure(board, model, output, out_dir / "build.log")
+        for name in ARTEFACTS:
+            if workspace.built(name).is_file():
+                _put(workspace.built(name), out_dir / name)
+    image = out_dir / "firmware.elf"
+    report = size_report(image, arena_bytes=model.arena_bytes)
+    digest = hashlib.sha256(image.read_bytes()).hexdigest()
+    write_json(out_dir / "size.json", {"board": board.id, "image_sha256": digest, **asdict(report)})
     return report
+
+
+def _put(built: Path, path: Path) -> None:
+    """Copy under a temporary name, then rename: a firmware that runs keeps its own file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        shutil.copy(built, temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def pio_environment(board: Board, framework: str) -> str:
@@ -142,11 +154,6 @@ def read_model_sizes(gen_dir: Path) -> ModelSizes:
         ) from error
 
 
-def reference_dir(gen_dir: Path) -> Path:
-    """The folder of the same model for the reference kernels."""
-    return gen_dir.parent / "ref"
-
-
 def _with_reference(model: ModelSizes, reference: ModelSizes) -> ModelSizes:
     """The needs of firmware that holds both."""
 
@@ -189,51 +196,28 @@ def _too_large(board: Board, memory: Memory, needed: int, model: ModelSizes) -> 
     )
 
 
-def model_variables(board: Board, gen_dir: Path) -> dict[str, str]:
-    """What boards/platform/builder reads from the environment: models and kernels."""
-    variables = {
-        "TINYPROOF_GEN": str(gen_dir.absolute()),
-        "TINYPROOF_KERNELS": board.kernels,
-    }
-    if board.selftest:
-        variables["TINYPROOF_REFERENCE"] = str(reference_dir(gen_dir).absolute())
-    return variables
-
-
-def _run_platformio(env: str, variables: Mapping[str, str], out_dir: Path) -> str | None:
-    """Run one environment; return None, or the output when it failed."""
-    command = [sys.executable, "-m", "platformio", "run", "--project-dir", str(ROOT)]
-    settings = {
-        "PLATFORMIO_CORE_DIR": str(CORE_DIR),
-        "PLATFORMIO_WORKSPACE_DIR": str((out_dir / ".pio").absolute()),
-        "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
-        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
-        "PLATFORMIO_NO_ANSI": "true",
-        **variables,
-    }
-    return _run([*command, "--environment", env], settings, out_dir / "build.log")
-
-
-def _run(command: Sequence[str], variables: Mapping[str, str], log_path: Path) -> str | None:
+def _run(workspace: Workspace, log_path: Path) -> str | None:
+    """Run PlatformIO; return None, or the output when it failed."""
+    command = workspace.command()
     log.debug("%s", " ".join(command))
-    with log_path.open("wb") as file:
-        try:
-            done = subprocess.run(
-                command,
-                env={**os.environ, **variables},
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                timeout=BUILD_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise HostToolsError(
-                f"the build did not end in {BUILD_S:.0f} s and was stopped; see {log_path}"
-            ) from error
-    if done.returncode == 0:
-        return None
-    return log_path.read_text(encoding="utf-8", errors="replace")
+    try:
+        done = subprocess.run(
+            command,
+            env={**os.environ, **workspace.variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=BUILD_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        write_bytes(log_path, error.stdout or b"")
+        raise HostToolsError(
+            f"the build did not end in {BUILD_S:.0f} s and was stopped; see {log_path}"
+        ) from error
+    output = workspace.translate(done.stdout.decode("utf-8", errors="replace"))
+    write_text(log_path, output)
+    return output if done.returncode != 0 else None
 
 
 def _failure(board: Board, model: ModelSizes, output: str, log_path: Path) -> HostToolsError:

@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import shutil
 import subprocess
 import sys
 import zlib
@@ -211,7 +210,6 @@ class Search:
         )
         build_firmware(self.board, self.board.gen_dir(folder), folder / self.board.folder)
         result = run_benchmark(folder, self.board, choose_target(self.board, None, None))
-        shutil.rmtree(folder / self.board.folder / ".pio", ignore_errors=True)
         return Cost(
             flash=result.flash_bytes,
             constants=result.weight_bytes,

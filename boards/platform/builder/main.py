@@ -1,11 +1,14 @@
 """Build one firmware image with the compilers on PATH.
 
 What differs between boards stands in boards/<id>.json: the toolchain, its flags, the folders of
-firmware/board that make up the port, and the memories. This script turns that into a SCons build.
+firmware/board that make up the port, its pins, and the memories. This script turns that into a
+SCons build.
 """
 
 import os
+import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,41 +18,29 @@ WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werro
 C_WARNINGS = ["-Wstrict-prototypes", "-Wmissing-prototypes"]
 # One application for every board; the port's own folders come from its JSON file.
 SOURCES = ["app/*.c", "features/*.c", "link/*.c"]
-INCLUDES = ["app", "board", "check", "features", "kernels", "link"]
+INCLUDES = ["app", "board", "check", "classical", "drift", "features", "kernels", "link"]
 # An inference runs in kernels and generated code; the rest waits for the line.
 SMALL, FAST = "-Os", "-O2"
 SMALL_FOLDERS = ["app", "link", "board", "check", "stream", "kernels/armv7em"]
-# How the file that an upload tool writes to the board is made from the linked program.
-IMAGES = {
-    "bossac": "$OBJCOPY -O binary $SOURCE $TARGET",
-    "esptool": (
-        '"$PYTHONEXE" -m esptool --chip esp32 elf2image'
-        " --ram-only-header --flash-mode dio --flash-freq 40m --flash-size 4MB -o $TARGET $SOURCE"
-    ),
-}
+PIN = re.compile(r"P(?P<port>[01])\.(?P<pin>[0-9]{2})")  # as Nordic writes them
 
 env = DefaultEnvironment()
+project = Path(env.subst("$PROJECT_DIR"))
 scripts = Path(env.PioPlatform().get_dir(), "builder")
 sys.path.insert(0, str(scripts))
-from needed import generated_folder, needed_files  # noqa: E402
+from kernels import add_kernels, kernel_files  # noqa: E402
 
 board = env.BoardConfig()
 facts = board.get("tinyproof")
 prefix = facts["toolchain"]
-firmware = env.subst("$PROJECT_SRC_DIR")
+firmware = Path(env.subst("$PROJECT_SRC_DIR"))
 
 if shutil.which(prefix + "gcc", path=env["ENV"].get("PATH")) is None:
     sys.stderr.write(f"Error: {prefix}gcc is not on PATH; board {board.id} needs it.\n")
     env.Exit(1)
 
-# A file of the board's kernels replaces the one of the same name in the reference kernels. This
-# computer's compiler takes the twins in C of what is written in assembly language.
 kernels = os.environ.get("TINYPROOF_KERNELS", facts["kernels"])
-folders = [Path(firmware, "kernels", name) for name in (kernels, "ref")]
-model = generated_folder(env.subst("$PROJECT_DIR")) / "model.c"
-if model.is_file():  # generated.py says what to do otherwise
-    files = needed_files(model, folders, assembly=bool(prefix))
-    SOURCES += [str(path.relative_to(firmware)) for path in files]
+SOURCES += [f"kernels/{kernels}/layout/*.c"] if prefix else []  # what assembly language counts on
 
 # The device command `selftest kernels`, linked on request only.
 checked = "TINYPROOF_REFERENCE" in os.environ
@@ -59,12 +50,26 @@ memories = facts["memories"]
 board.update("upload.maximum_size", sum(m["bytes"] for m in memories if m["holds"] != ["data"]))
 board.update("upload.maximum_ram_size", sum(m["bytes"] for m in memories if "data" in m["holds"]))
 
+
+def pin_number(name, text):
+    """The chip's number of a pin such as P1.03, which is 35."""
+    found = PIN.fullmatch(text)
+    if found is None:
+        sys.stderr.write(
+            f"Error: boards/{board.id}.json: pins.{name}: expected a pin such as P1.03, "
+            f"got {text!r}.\n"
+        )
+        env.Exit(1)
+    return 32 * int(found["port"]) + int(found["pin"])
+
+
 env.Replace(
     AR=prefix + "ar",
     AS=prefix + "gcc",
     CC=prefix + "gcc",
     LD=prefix + "ld",
     LINK=prefix + "gcc",
+    NM=prefix + "nm",
     OBJCOPY=prefix + "objcopy",
     RANLIB=prefix + "ranlib",
     SIZETOOL=prefix + "size",
@@ -80,28 +85,67 @@ env.Append(
     CFLAGS=["-std=c11", *C_WARNINGS],
     CCFLAGS=facts["flags"]
     + ["-g", "-ffunction-sections", "-fdata-sections", "-fstack-usage"]
+    + [f"-ffile-prefix-map={project}=."]  # the same bytes wherever it is built
     + WARNINGS,
-    CPPPATH=[str(Path(firmware, folder)) for folder in INCLUDES],
-    LINKFLAGS=facts["flags"] + ["-Wl,--gc-sections", "-Wl,-Map=${BUILD_DIR}/firmware.map"],
+    CPPDEFINES=[("BOARD_ID", f'\\"{board.id}\\"')]
+    + [(f"BOARD_PIN_{name}", pin_number(name, pin)) for name, pin in facts["pins"].items()],
+    CPPPATH=[str(firmware / folder) for folder in INCLUDES],
+    LINKFLAGS=facts["flags"]
+    + ["-Wl,--gc-sections", "-Wl,-Map=" + env.subst("$BUILD_DIR/firmware.map")],
 )
 if "ldscript" in board.get("build"):
-    boards = env.subst("$PROJECT_DIR/boards")
-    env.Append(LINKFLAGS=["-nostartfiles", "-L" + boards])
-    env.Replace(LDSCRIPT_PATH=str(Path(boards, board.get("build.ldscript"))))
+    env.Append(LINKFLAGS=["-nostartfiles", f"-L{project / 'boards'}"])
+    env.Replace(LDSCRIPT_PATH=str(project / "boards" / board.get("build.ldscript")))
+
+
+def speed(path):
+    """How a file is compiled: for size or for speed, by the folder it lies in."""
+    return SMALL if any(firmware / folder in path.parents for folder in SMALL_FOLDERS) else FAST
 
 
 def optimise(env, node):
-    """Compile one source for size or for speed, by the folder it lies in."""
-    small = any(
-        Path(firmware, folder) in Path(node.srcnode().abspath).parents for folder in SMALL_FOLDERS
-    )
-    return env.Object(node, CCFLAGS=[*env["CCFLAGS"], SMALL if small else FAST])
+    """Compile one source as `speed` says."""
+    flag = speed(Path(node.srcnode().abspath))
+    return env.Object(node, CCFLAGS=[*env["CCFLAGS"], flag])
 
 
 env.AddBuildMiddleware(optimise)
-if checked:
-    env.SConscript(str(scripts / "reference.py"), exports="env")
+reference = env.Clone()  # without the model, whose headers have the same names
 env.SConscript(str(scripts / "generated.py"), exports="env")
+
+# A file of the board's kernels replaces the one of the same name in the reference kernels. This
+# computer's compiler takes the twins in C of what is written in assembly language.
+folders = [firmware / "kernels" / name for name in (kernels, "ref")]
+files = kernel_files(folders, assembly=bool(prefix))
+env.Append(
+    PIOBUILDFILES=add_kernels(env, "$BUILD_DIR/kernels.a", env["PIOBUILDFILES"], files, speed)
+)
+if checked:
+    env.SConscript(str(scripts / "reference.py"), exports=["env", "reference", "speed"])
+
+
+def make_binary(target, source, env):
+    """The file for bossac: what the boot loader writes behind itself."""
+    command = [env["OBJCOPY"], "-O", "binary", str(source[0]), str(target[0])]
+    return subprocess.run(command, check=False).returncode
+
+
+def make_esp32_image(target, source, env):
+    """The file for esptool: what the ROM starts by itself."""
+    command = [sys.executable, "-m", "esptool", "--chip", "esp32", "elf2image", "--ram-only-header"]
+    command += ["--flash-mode", "dio", "--flash-freq", "40m", "--flash-size", "4MB"]
+    command += ["-o", str(target[0]), str(source[0])]
+    return subprocess.run(command, check=False).returncode
+
+
+def upload(target, source, env):
+    """Write the image to the board at UPLOAD_PORT."""
+    command = [sys.executable, "-m", "host_tools.boards.flash", "--tool", facts["upload"]["tool"]]
+    command += ["--port", env.subst("$UPLOAD_PORT"), "--image", str(source[0])]
+    return subprocess.run(command, env=env["ENV"], check=False).returncode
+
+
+IMAGES = {"bossac": make_binary, "esptool": make_esp32_image}
 
 program = env.BuildProgram()
 if facts["upload"] is None:
@@ -113,10 +157,6 @@ else:
         env.VerboseAction(IMAGES[facts["upload"]["tool"]], "Building $TARGET"),
     )
     env.Depends(image, "checkprogsize")
-    upload = [
-        f'"$PYTHONEXE" -m host_tools.boards.flash --tool {facts["upload"]["tool"]}'
-        ' --port "$UPLOAD_PORT" --image "$SOURCE"'
-    ]
-    env.PrependENVPath("PYTHONPATH", env.subst("$PROJECT_DIR"))
+    env.PrependENVPath("PYTHONPATH", str(project))
     AlwaysBuild(env.Alias("upload", image, env.VerboseAction(upload, "Uploading $SOURCE")))
     Default(image)

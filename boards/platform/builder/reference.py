@@ -8,28 +8,22 @@ both sets of kernels may be the same.
 import os
 from pathlib import Path
 
-from needed import needed_files
+from kernels import add_kernels, kernel_files
 
-Import("env")  # noqa: F821  # given by SCons
+Import("env", "reference", "speed")  # noqa: F821  # given by main.py
 
+firmware = env.subst("$PROJECT_SRC_DIR")  # noqa: F821
 folder = os.environ["TINYPROOF_REFERENCE"]
-kernels = needed_files(
-    Path(folder, "model.c"),
-    [Path(env.subst("$PROJECT_SRC_DIR"), "kernels", "ref")],  # noqa: F821
-    assembly=False,
-)
-reference = env.Clone()  # noqa: F821
-reference.Append(CPPPATH=[folder])
-nodes = reference.CollectBuildFiles(
+own = reference.Clone()  # noqa: F821
+own.Append(CPPPATH=[folder], CCFLAGS=[f"-ffile-prefix-map={folder}=reference"])
+objects = own.CollectBuildFiles(
     "$BUILD_DIR/reference/gen", folder, ["+<model.c>", "+<model_check.c>"]
-) + reference.CollectBuildFiles(
-    "$BUILD_DIR/reference/src",
-    "$PROJECT_SRC_DIR",
-    [f"+<kernels/ref/{path.name}>" for path in kernels] + ["+<check/check_reference.c>"],
-)
-whole = reference.Command(
+) + own.CollectBuildFiles("$BUILD_DIR/reference/src", firmware, ["+<check/check_reference.c>"])
+files = kernel_files([Path(firmware, "kernels", "ref")], assembly=False)
+kernels = add_kernels(own, "$BUILD_DIR/reference/kernels.a", objects, files, speed)  # noqa: F821
+whole = own.Command(
     "$BUILD_DIR/reference.o",
-    nodes,
+    [*objects, kernels],
     ["$LD -r -o $TARGET $SOURCES", "$OBJCOPY --keep-global-symbol=check_reference $TARGET"],
 )
 env.Append(PIOBUILDFILES=whole)  # noqa: F821

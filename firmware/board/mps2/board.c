@@ -27,7 +27,7 @@ typedef struct {
 
 extern volatile cmsdk_timer_t reg_timer0; /* linker script */
 
-const board_info_t board_info = {.id = "qemu_m4", .counter_num = 5, .counter_den = 16};
+const board_info_t board_info = {.id = BOARD_ID, .counter_num = 5, .counter_den = 16};
 
 static uint32_t in_file;
 static uint32_t out_file;

@@ -1,18 +1,14 @@
-/* nRF52840 on the Arduino Nano 33 BLE, without SoftDevice and without interrupts. The link is the
- * UART on D1/TX and D0/RX, polled: its receiver holds 6 bytes, so the main loop has 0.5 ms between
+/* nRF52840, without SoftDevice and without interrupts. The link is the UART on the pins that the
+ * board's JSON file names, polled: its receiver holds 6 bytes, so the main loop has 0.5 ms between
  * two polls while the host sends, and the host must not send while an inference runs. The counter
  * is the core's own cycle counter. */
 #include "board.h"
 #include "common/fault.h"
-
-#define REG(block, offset) ((block)[(offset) / 4u])
+#include "gpio.h"
 
 #define CLOCK_HFCLKSTART 0x000u
 #define CLOCK_HFCLKSTARTED 0x100u
 #define NVMC_ICACHECNF 0x540u
-#define GPIO_OUTSET 0x508u
-#define GPIO_DIRSET 0x518u
-#define GPIO_PIN_CNF 0x700u
 #define UART_STARTRX 0x000u
 #define UART_STARTTX 0x008u
 #define UART_RXDRDY 0x108u
@@ -27,10 +23,6 @@
 #define DWT_CTRL 0x000u
 #define DWT_CYCCNT 0x004u
 
-#define PORT1 32u
-#define TX_PIN 3u
-#define RX_PIN 10u
-#define PIN_INPUT_PULLUP 0xCu
 #define ENABLE_LEGACY_UART 4u
 #define BAUD_115200 0x01D7E000u
 #define CONFIG_8N1 0u
@@ -43,20 +35,18 @@
 extern volatile uint32_t reg_clock[];
 extern volatile uint32_t reg_uart0[];
 extern volatile uint32_t reg_nvmc[];
-extern volatile uint32_t reg_gpio_p1[];
 extern volatile uint32_t reg_dwt[];
 extern volatile uint32_t reg_demcr;
 
-const board_info_t board_info = {.id = "nano33", .counter_num = 1, .counter_den = 1};
+const board_info_t board_info = {.id = BOARD_ID, .counter_num = 1, .counter_den = 1};
 
 static void uart_init(void)
 {
-    REG(reg_gpio_p1, GPIO_OUTSET) = 1u << TX_PIN; /* idle level, before it drives the pin */
-    REG(reg_gpio_p1, GPIO_DIRSET) = 1u << TX_PIN;
-    REG(reg_gpio_p1, GPIO_PIN_CNF + 4u * RX_PIN) = PIN_INPUT_PULLUP;
+    gpio_drive_high(BOARD_PIN_UART_TX); /* idle level */
+    gpio_configure(BOARD_PIN_UART_RX, GPIO_INPUT_PULLUP);
     REG(reg_uart0, UART_ENABLE) = 0; /* the boot loader may have left it on */
-    REG(reg_uart0, UART_PSELTXD) = PORT1 + TX_PIN;
-    REG(reg_uart0, UART_PSELRXD) = PORT1 + RX_PIN;
+    REG(reg_uart0, UART_PSELTXD) = BOARD_PIN_UART_TX;
+    REG(reg_uart0, UART_PSELRXD) = BOARD_PIN_UART_RX;
     REG(reg_uart0, UART_BAUDRATE) = BAUD_115200;
     REG(reg_uart0, UART_CONFIG) = CONFIG_8N1;
     REG(reg_uart0, UART_ENABLE) = ENABLE_LEGACY_UART;

@@ -17,7 +17,7 @@
 #define STANDARD_ERROR 2u
 #define NO_FILE (-1)
 
-const board_info_t board_info = {.id = "qemu_xtensa", .counter_num = 25, .counter_den = 128};
+const board_info_t board_info = {.id = BOARD_ID, .counter_num = 25, .counter_den = 128};
 
 static int32_t replay_file = NO_FILE;
 

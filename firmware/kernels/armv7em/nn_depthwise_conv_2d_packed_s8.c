@@ -6,14 +6,8 @@
  * channels are left alone.
  * MACs: n*h*w*c*9. Rounding: double, in a short form.
  */
-#include <stddef.h>
-
+#include "layout/nn_offsets.h"
 #include "nn_packed.h"
-
-_Static_assert(offsetof(nn_depthwise_packed_t, pad_h) == 32 &&
-                   offsetof(nn_depthwise_packed_t, form) == 56 &&
-                   offsetof(nn_depthwise_group_t, scratch) == 4 * sizeof(void *),
-               "nn_depthwise_setup.inc counts on this");
 
 void nn_depthwise_conv_2d_packed_s8(const nn_depthwise_packed_t *p, const int8_t *input,
                                     int8_t *output, int8_t *scratch)
@@ -29,7 +23,7 @@ void nn_depthwise_conv_2d_packed_s8(const nn_depthwise_packed_t *p, const int8_t
     for (int32_t n = 0; n < p->input.n; n++) {
         for (int32_t c = 0; c < depth; c += NN_GROUP) {
             const int32_t channels = depth - c < NN_GROUP ? depth - c : NN_GROUP;
-            const nn_depthwise_group_t group = {.taps = p->taps + 10 * c,
+            const nn_depthwise_group_t group = {.taps = p->taps + NN_TAP_BYTES * c,
                                                 .values = p->values + 3 * c,
                                                 .input = input + c + channels - NN_GROUP,
                                                 .output = output + c,

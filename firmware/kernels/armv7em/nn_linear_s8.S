@@ -9,6 +9,8 @@
  * up to three bytes behind its operands and drops what they gave.
  * Stack: 40 bytes. Rounding: double, in the form that quantize/linear.py has proven.
  */
+#include "layout/nn_offsets.h"
+
     .syntax unified
     .cpu cortex-m4
     .thumb
@@ -21,11 +23,11 @@
 nn_linear_s8:
     push {r4-r11, lr}
     ldm r0, {r4-r6}       /* a_factor, b_factor, constant */
-    ldr r7, [r0, #16]     /* rows */
+    ldr r7, [r0, #NN_LINEAR_AT_ROWS]
     push {r7}
     mov r8, #0xFF00FF00
 .Lrow:
-    ldr r7, [r0, #12]     /* elements left of the row */
+    ldr r7, [r0, #NN_LINEAR_AT_COUNT] /* elements left of the row */
 .Lword:
     ldr r9, [r1], #4
     ldr r10, [r2], #4
@@ -41,10 +43,10 @@ nn_linear_s8:
     smlawt r11, r4, r11, r6
     smlawb r10, r5, r12, r10
     smlawt r11, r5, r12, r11
-    ssat lr, #8, lr, asr #20
-    ssat r10, #8, r10, asr #20
-    ssat r9, #8, r9, asr #20
-    ssat r11, #8, r11, asr #20
+    ssat lr, #8, lr, asr #NN_LINEAR_BITS
+    ssat r10, #8, r10, asr #NN_LINEAR_BITS
+    ssat r9, #8, r9, asr #NN_LINEAR_BITS
+    ssat r11, #8, r11, asr #NN_LINEAR_BITS
     bfi lr, r10, #8, #8
     bfi lr, r9, #16, #8
     bfi lr, r11, #24, #8
@@ -53,7 +55,7 @@ nn_linear_s8:
     str lr, [r3], #4
     bne .Lword
 .Lnext:
-    ldrd r9, r10, [r0, #20] /* a_step, b_step */
+    ldrd r9, r10, [r0, #NN_LINEAR_AT_A_STEP] /* b_step */
     add r1, r1, r9
     add r2, r2, r10
     ldr r7, [sp]

@@ -9,6 +9,8 @@
  * up to three bytes behind its operands and drops what they gave.
  * Stack: 44 bytes. Rounding: double, in the form that quantize/proofs.py has proven.
  */
+#include "layout/nn_offsets.h"
+
     .syntax unified
     .cpu cortex-m4
     .thumb
@@ -20,12 +22,12 @@
     .type nn_product_s8, %function
 nn_product_s8:
     push {r4-r11, lr}
-    ldr r4, [r0, #24]     /* rows */
+    ldr r4, [r0, #NN_PRODUCT_AT_ROWS]
     push {r0, r4}
     ldm r0, {r5-r9}       /* a_offsets, b_offsets, multiplier, constant, shift */
 .Lrow:
     ldr r4, [sp]
-    ldr r4, [r4, #20]     /* elements left of the row */
+    ldr r4, [r4, #NN_PRODUCT_AT_COUNT] /* elements left of the row */
 .Lword:
     ldr r0, [r1], #4
     ldr r10, [r2], #4
@@ -54,7 +56,7 @@ nn_product_s8:
     bne .Lword
 .Lnext:
     ldrd r10, r4, [sp]
-    ldrd r11, r12, [r10, #28] /* a_step, b_step */
+    ldrd r11, r12, [r10, #NN_PRODUCT_AT_A_STEP] /* b_step */
     add r1, r1, r11
     add r2, r2, r12
     subs r4, r4, #1

@@ -17,6 +17,8 @@
  *
  * Stack: 80 bytes. Rounding: double, in the short forms that quantize/proofs.py has proven.
  */
+#include "layout/nn_offsets.h"
+
     .syntax unified
     .cpu cortex-m4
     .fpu fpv4-sp-d16
@@ -34,8 +36,8 @@ nn_quad_s8:
     push {r4-r11, lr}
     sub sp, sp, #4
     vpush {s16-s25}
-    ldrd r12, r5, [r0]    /* stream, channel pairs */
-    ldrd r6, r7, [r0, #8] /* steps, form */
+    ldrd r12, r5, [r0, #NN_QUAD_AT_STREAM] /* channel pairs */
+    ldrd r6, r7, [r0, #NN_QUAD_AT_STEPS] /* form */
     add r8, r1, r6, lsl #4
     vmov s18, r8          /* end of the inputs: a step has 4 words */
     vmov s20, s21, r2, r3 /* output of pixel 0, stride */
@@ -53,7 +55,7 @@ nn_quad_s8:
     vmov s24, s25, r1, r9 /* inputs; from a pair's start to where its first VLDM reads */
     adr r8, .Lfloor
     adr r9, .Lsign
-    cmp r7, #0
+    cmp r7, #NN_FORM_FLOOR
     it ne
     movne r8, r9
     orr r8, r8, #1

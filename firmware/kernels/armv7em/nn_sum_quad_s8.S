@@ -8,6 +8,8 @@
  *
  * Stack: 40 bytes. Rounding: none.
  */
+#include "layout/nn_offsets.h"
+
     .syntax unified
     .cpu cortex-m4
     .thumb

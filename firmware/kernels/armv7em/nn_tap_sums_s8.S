@@ -7,16 +7,13 @@
  *
  * Stack: 36 bytes. Rounding: none.
  */
+#include "layout/nn_offsets.h"
+
     .syntax unified
     .cpu cortex-m4
     .fpu fpv4-sp-d16
     .thumb
 
-#define ROWS 8 /* rows, runs of nn_taps_t */
-#define INPUT_ROW 20
-#define INPUT_RUN 24
-#define WEIGHT_ROW 28
-#define WEIGHT_RUN 32
 #define SUMS 36 /* the fifth argument, above the saved registers */
 
     .section .text.nn_tap_sums_s8, "ax", %progbits
@@ -26,7 +23,7 @@
     .type nn_tap_sums_s8, %function
 nn_tap_sums_s8:
     push {r4-r11, lr}
-    ldrd r4, r5, [r0, #ROWS]
+    ldrd r4, r5, [r0, #NN_TAPS_AT_ROWS] /* runs */
     cmp r4, #0
     it gt
     cmpgt r5, #0
@@ -34,12 +31,12 @@ nn_tap_sums_s8:
     ldr r6, [sp, #SUMS]
     ldm r6, {r8-r11}
     vmov s0, s1, r0, r4
-    ldr r5, [r0, #INPUT_RUN]
-    ldr r6, [r0, #WEIGHT_RUN]
+    ldr r5, [r0, #NN_TAPS_AT_INPUT_RUN]
+    ldr r6, [r0, #NN_TAPS_AT_WEIGHT_RUN]
 .Lrow:
     vmov s2, s3, r1, r2
     vmov r0, s0
-    ldr r4, [r0, #ROWS + 4]
+    ldr r4, [r0, #NN_TAPS_AT_RUNS]
 .Ltap:
     ldr r0, [r1]
     ldr r7, [r2]
@@ -57,8 +54,8 @@ nn_tap_sums_s8:
     bne .Ltap
     vmov r0, r4, s0, s1
     vmov r1, r2, s2, s3
-    ldr r7, [r0, #INPUT_ROW]
-    ldr r12, [r0, #WEIGHT_ROW]
+    ldr r7, [r0, #NN_TAPS_AT_INPUT_ROW]
+    ldr r12, [r0, #NN_TAPS_AT_WEIGHT_ROW]
     add r1, r1, r7
     add r2, r2, r12
     subs r4, r4, #1

@@ -3,6 +3,7 @@
  * about 30 more. Stack: 32 bytes. Rounding: double, in the exact form.
  *
  * a8 to a11: sums, a2: stream, a3: inputs, a4: output, a5: channels left. */
+#include "layout/nn_offsets.h"
 #include "nn_xtensa.inc"
 
     .equ X, 0
@@ -30,26 +31,26 @@
 
     /* a12: numbers, a13: bytes from one channel to the next */
     .macro scale sum
-    l32i.n a6, a12, 0
-    l32i.n a7, a12, 4
+    l32i.n a6, a12, NN_EXACT_AT_LEAST
+    l32i.n a7, a12, NN_EXACT_AT_MOST
     larger \sum, \sum, a6
     smaller \sum, \sum, a7
-    l32i.n a6, a12, 16
-    l32i.n a7, a12, 12
+    l32i.n a6, a12, NN_EXACT_AT_LOW
+    l32i.n a7, a12, NN_EXACT_AT_MID
     mull a6, \sum, a6
     mull a7, \sum, a7
-    srai a6, a6, LOW_BITS
+    srai a6, a6, NN_LOW_PLACES
     add.n a6, a6, a7
-    l32i.n a7, a12, 8
-    srai a6, a6, MID_BITS
+    l32i.n a7, a12, NN_EXACT_AT_HIGH
+    srai a6, a6, NN_MID_PLACES
     mull \sum, \sum, a7
-    l32i.n a7, a12, 24
+    l32i.n a7, a12, NN_EXACT_AT_CONSTANT
     add.n \sum, \sum, a6
     add.n \sum, \sum, a7
-    l32i.n a6, a12, 28
-    l32i.n a7, a12, 32
+    l32i.n a6, a12, NN_EXACT_AT_OR_MORE
+    l32i.n a7, a12, NN_EXACT_AT_BELOW
     movltz a6, a7, \sum
-    l32i.n a7, a12, 20
+    l32i.n a7, a12, NN_EXACT_AT_SHIFT
     add.n \sum, \sum, a6
     ssr a7
     sra \sum, \sum
@@ -70,12 +71,12 @@ nn_dense_bytes_s8:
     s32i a13, a1, SAVED + 4
     s32i a3, a1, X
     s32i a5, a1, BASE
-    l32i.n a12, a2, 4
-    l32i.n a13, a2, 8
-    l32i.n a5, a2, 12
-    l32i.n a6, a2, 16
+    l32i.n a12, a2, NN_BYTES_AT_EXACT
+    l32i.n a13, a2, NN_BYTES_AT_EXACT_BYTES
+    l32i.n a5, a2, NN_BYTES_AT_OUTPUT_DEPTH
+    l32i.n a6, a2, NN_BYTES_AT_STEPS
     s32i a6, a1, STEPS
-    l32i.n a2, a2, 0
+    l32i.n a2, a2, NN_BYTES_AT_STREAM
     j .Lgroup
 
     .align 4

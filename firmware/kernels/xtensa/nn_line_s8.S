@@ -5,6 +5,7 @@
  * Stack: 64 bytes. Rounding: double, in the exact form.
  *
  * a8 to a11: the four sums; a2: segments; a3: inputs; a13, a14, a15: of the requantisation. */
+#include "layout/nn_offsets.h"
 #include "nn_xtensa.inc"
 
     .equ FIRST, 0 /* value of a sum */
@@ -39,10 +40,10 @@
     smaller \sum, \sum, a5
     mull a12, \sum, a6
     mull a7, \sum, a14
-    srai a12, a12, LOW_BITS
+    srai a12, a12, NN_LOW_PLACES
     add.n a12, a12, a7
     mull \sum, \sum, a13
-    srai a12, a12, MID_BITS
+    srai a12, a12, NN_MID_PLACES
     add.n \sum, \sum, a15
     add.n \sum, \sum, a12
     .endm
@@ -71,18 +72,18 @@ nn_line_s8:
     s32i a3, a1, CHANNEL
     s32i a4, a1, X
     s32i a5, a1, OUTPUT
-    l32i.n a6, a2, 0 /* groups of four outputs */
+    l32i.n a6, a2, NN_LINE_AT_GROUPS
     s32i a6, a1, LEFT
-    l32i.n a6, a2, 4
+    l32i.n a6, a2, NN_LINE_AT_SEGMENTS
     s32i a6, a1, SEGMENTS
-    l32i.n a7, a3, 0
+    l32i.n a7, a3, NN_CHANNEL_AT_FIRST
     s32i a7, a1, FIRST
-    l32i.n a13, a3, 12
-    l32i.n a14, a3, 16
-    l32i.n a7, a3, 24
-    l32i.n a15, a3, 28
+    l32i.n a13, a3, NN_CHANNEL_AT_EXACT + NN_EXACT_AT_HIGH
+    l32i.n a14, a3, NN_CHANNEL_AT_EXACT + NN_EXACT_AT_MID
+    l32i.n a7, a3, NN_CHANNEL_AT_EXACT + NN_EXACT_AT_SHIFT
+    l32i.n a15, a3, NN_CHANNEL_AT_EXACT + NN_EXACT_AT_CONSTANT
     ssr a7
-    addi a3, a3, 40
+    addi a3, a3, NN_CHANNEL_BYTES
     s32i a3, a1, WEIGHTS
     j .Lgroup
 
@@ -94,7 +95,7 @@ nn_line_s8:
     l32i.n a2, a1, WEIGHTS
     l32i.n a3, a1, X
     l32i.n a7, a1, LINE
-    l32i.n a7, a7, 8 /* stride */
+    l32i.n a7, a7, NN_LINE_AT_STRIDE
     mov.n a9, a8
     mov.n a10, a8
     mov.n a11, a8
@@ -158,26 +159,26 @@ nn_line_stride_2_loop:
 .Lscale:
     l32i.n a3, a1, CHANNEL
     l32i.n a2, a1, LINE
-    l32i.n a4, a3, 4
-    l32i.n a5, a3, 8
-    l32i.n a6, a3, 20
+    l32i.n a4, a3, NN_CHANNEL_AT_EXACT + NN_EXACT_AT_LEAST
+    l32i.n a5, a3, NN_CHANNEL_AT_EXACT + NN_EXACT_AT_MOST
+    l32i.n a6, a3, NN_CHANNEL_AT_EXACT + NN_EXACT_AT_LOW
     scale a8
     scale a9
     scale a10
     scale a11
-    l32i.n a6, a2, 12
+    l32i.n a6, a2, NN_LINE_AT_BY_SIGN
     beqz a6, .Lstore
-    l32i.n a6, a3, 32
-    l32i.n a7, a3, 36
+    l32i.n a6, a3, NN_CHANNEL_AT_EXACT + NN_EXACT_AT_OR_MORE
+    l32i.n a7, a3, NN_CHANNEL_AT_EXACT + NN_EXACT_AT_BELOW
     by_sign a8
     by_sign a9
     by_sign a10
     by_sign a11
 .Lstore:
     l32i.n a3, a1, OUTPUT
-    l32i.n a5, a2, 16
-    l32i.n a6, a2, 20
-    l32i.n a7, a2, 24
+    l32i.n a5, a2, NN_LINE_AT_OUTPUTS_0
+    l32i.n a6, a2, NN_LINE_AT_OUTPUTS_1
+    l32i.n a7, a2, NN_LINE_AT_OUTPUTS_2
     add.n a5, a3, a5
     add.n a6, a5, a6
     add.n a7, a6, a7
@@ -190,11 +191,11 @@ nn_line_stride_2_loop:
     addi.n a6, a6, -1
     beqz a6, .Lend
     s32i a6, a1, LEFT
-    l32i.n a4, a2, 28 /* inputs and outputs to the next group */
-    l32i.n a5, a2, 32
+    l32i.n a4, a2, NN_LINE_AT_NEXT_0 /* inputs and outputs to the next group */
+    l32i.n a5, a2, NN_LINE_AT_NEXT_1
     bnei a6, 1, .Lmove
-    l32i.n a4, a2, 36 /* to the last one */
-    l32i.n a5, a2, 40
+    l32i.n a4, a2, NN_LINE_AT_LAST_0 /* to the last one */
+    l32i.n a5, a2, NN_LINE_AT_LAST_1
 .Lmove:
     add.n a3, a3, a5
     s32i a3, a1, OUTPUT

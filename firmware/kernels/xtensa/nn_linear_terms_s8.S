@@ -2,6 +2,7 @@
  * Stack: none. Rounding: half up.
  *
  * a3, a4: operands, a5: output, a6, a7: their terms, a2: parameters, a10: rows left. */
+#include "layout/nn_offsets.h"
 #include "nn_xtensa.inc"
 
     .macro element place
@@ -12,7 +13,7 @@
     l32i.n a8, a8, 0
     l32i.n a9, a9, 0
     add.n a8, a8, a9
-    srai a8, a8, 20 /* NN_LINEAR_SHIFT */
+    srai a8, a8, NN_LINEAR_BITS
     clamps7 a8, a8
     s8i a8, a5, \place
     .endm
@@ -22,15 +23,15 @@
     .global nn_linear_terms_s8
     .type nn_linear_terms_s8, @function
 nn_linear_terms_s8:
-    l32i.n a6, a2, 0
-    l32i.n a7, a2, 4
-    l32i.n a10, a2, 12 /* rows */
+    l32i.n a6, a2, NN_TERMS_AT_A_TERMS
+    l32i.n a7, a2, NN_TERMS_AT_B_TERMS
+    l32i.n a10, a2, NN_TERMS_AT_ROWS
     j .Lrow
 
     .align 4
     .begin no-transform
 .Lrow:
-    l32i.n a8, a2, 8 /* elements */
+    l32i.n a8, a2, NN_TERMS_AT_COUNT
     srli a8, a8, 2
     beqz a8, .Lrest
     mov.n a8, a8
@@ -48,7 +49,7 @@ nn_linear_four_loop:
 
     .align 4
 .Lrest:
-    l32i.n a8, a2, 8
+    l32i.n a8, a2, NN_TERMS_AT_COUNT
     extui a8, a8, 0, 2
     beqz a8, .Lnext
     mov.n a8, a8
@@ -60,8 +61,8 @@ nn_linear_one_loop:
     addi.n a5, a5, 1
 .Lone_end:
 .Lnext:
-    l32i.n a8, a2, 16
-    l32i.n a9, a2, 20
+    l32i.n a8, a2, NN_TERMS_AT_A_STEP
+    l32i.n a9, a2, NN_TERMS_AT_B_STEP
     add.n a3, a3, a8
     add.n a4, a4, a9
     addi.n a10, a10, -1

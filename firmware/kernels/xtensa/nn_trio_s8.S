@@ -12,6 +12,7 @@
  *
  * Stack: 112 bytes. Rounding: double, in the short or the exact form.
  * A register an accumulator: a9 to a12 the first sums of the pixels, a13, a14, a15, a0 the second. */
+#include "layout/nn_offsets.h"
 #include "nn_xtensa.inc"
 
     .equ OUTPUTS, 0 /* of each pixel */
@@ -23,6 +24,8 @@
     .equ SUMS, 36 /* [3][4]: of a channel, of a pixel */
     .equ SAVED, 84
     .equ FRAME, 112
+    .equ NUMBERS, 12 /* from the last step of a stream to its nn_short_t or word and nn_exact_t */
+    .equ ADDED, 4 /* that word */
 
     .macro pixel first, second, place
     l8ui a7, a3, \place
@@ -89,8 +92,8 @@
     .macro output unpack_it, channel, first, second, place
     \unpack_it a3, \first, \second
     mull a7, a3, a5
-    l32i.n a8, a2, 16 * \channel + 20 /* or_more */
-    srai a7, a7, MID_BITS
+    l32i.n a8, a2, NUMBERS + NN_SHORT_BYTES * \channel + NN_SHORT_AT_OR_MORE
+    srai a7, a7, NN_MID_PLACES
     movltz a8, a6, a3
     mull a3, a3, a4
     add.n a7, a7, a8
@@ -108,9 +111,9 @@
     .endm
 
     .macro outputs kind, unpack_it, channel
-    l32i.n a4, a2, 16 * \channel + 12
-    l32i.n a5, a2, 16 * \channel + 16
-    l32i.n a6, a2, 16 * \channel + 24
+    l32i.n a4, a2, NUMBERS + NN_SHORT_BYTES * \channel + NN_SHORT_AT_HIGH
+    l32i.n a5, a2, NUMBERS + NN_SHORT_BYTES * \channel + NN_SHORT_AT_MID
+    l32i.n a6, a2, NUMBERS + NN_SHORT_BYTES * \channel + NN_SHORT_AT_BELOW
     \kind \unpack_it, \channel, a9, a13, 0
     \kind \unpack_it, \channel, a10, a14, 4
     \kind \unpack_it, \channel, a11, a15, 8
@@ -124,16 +127,16 @@
     smaller a8, a8, a15
     add.n a8, a8, a0
     mull a4, a8, a7
-    srai a4, a4, LOW_BITS
+    srai a4, a4, NN_LOW_PLACES
     mull a3, a8, a6
     add.n a4, a4, a3
-    srai a4, a4, MID_BITS
+    srai a4, a4, NN_MID_PLACES
     mull a8, a8, a5
-    l32i.n a3, a2, 28
+    l32i.n a3, a2, ADDED + NN_EXACT_AT_CONSTANT
     add.n a8, a8, a4
     add.n a8, a8, a3
-    l32i.n a4, a2, 32
-    l32i.n a3, a2, 36
+    l32i.n a4, a2, ADDED + NN_EXACT_AT_OR_MORE
+    l32i.n a3, a2, ADDED + NN_EXACT_AT_BELOW
     movltz a4, a3, a8
     add.n a8, a8, a4
     sra a8, a8
@@ -157,15 +160,15 @@ nn_trio_s8:
     l32i.n a5, a4, \place
     s32i.n a5, a1, OUTPUTS + \place
     .endr
-    l32i.n a4, a2, 4
+    l32i.n a4, a2, NN_TRIO_AT_CHANNELS
     addi.n a4, a4, -1
     s32i.n a4, a1, OTHERS
-    l32i.n a5, a2, 8
+    l32i.n a5, a2, NN_TRIO_AT_CHUNKS
     s32i.n a5, a1, CHUNKS
     s32i.n a5, a1, CHUNKS_LEFT
-    l32i.n a5, a2, 12
+    l32i.n a5, a2, NN_TRIO_AT_STEPS
     s32i.n a5, a1, STEPS
-    l32i.n a2, a2, 0
+    l32i.n a2, a2, NN_TRIO_AT_STREAM
     j .Ltrio
 
     .align 4
@@ -213,7 +216,7 @@ nn_trio_loop:
 .Lafter:
     .end no-transform
 
-    l32i.n a8, a2, 8 /* the shift */
+    l32i.n a8, a2, NUMBERS - 4 /* the shift */
     bltz a8, .Lunpack
     ssr a8
     outputs output, unpack_a, 0
@@ -223,7 +226,7 @@ nn_trio_loop:
     l32i.n a3, a1, OTHERS
     beqi a3, 1, .Lend
     outputs last_output, unpack_c, 2
-    addi a2, a2, 60
+    addi a2, a2, NUMBERS + 3 * NN_SHORT_BYTES
 .Lnext_trio:
     l32i.n a4, a1, OTHERS
     addi a4, a4, -3
@@ -232,7 +235,7 @@ nn_trio_loop:
     j .Lend
 
 .Lunpack:
-    addi a2, a2, 12
+    addi a2, a2, NUMBERS
     l32i.n a4, a1, CHUNKS
     l32i.n a5, a1, CHUNKS_LEFT
     bne a4, a5, .Lmore
@@ -270,18 +273,18 @@ nn_trio_loop:
     loop a4, nn_trio_exact_loop, .Lexact_end
 nn_trio_exact_loop:
     l32i.n a0, a2, 0
-    l32i.n a14, a2, 4
-    l32i.n a15, a2, 8
-    l32i.n a5, a2, 12
-    l32i.n a6, a2, 16
-    l32i.n a7, a2, 20
-    l32i.n a8, a2, 24
+    l32i.n a14, a2, ADDED + NN_EXACT_AT_LEAST
+    l32i.n a15, a2, ADDED + NN_EXACT_AT_MOST
+    l32i.n a5, a2, ADDED + NN_EXACT_AT_HIGH
+    l32i.n a6, a2, ADDED + NN_EXACT_AT_MID
+    l32i.n a7, a2, ADDED + NN_EXACT_AT_LOW
+    l32i.n a8, a2, ADDED + NN_EXACT_AT_SHIFT
     ssr a8
     exact 0, a10
     exact 1, a11
     exact 2, a12
     exact 3, a13
-    addi a2, a2, 40
+    addi a2, a2, ADDED + NN_EXACT_BYTES
     addi a9, a9, 16
 .Lexact_end:
     .end no-transform

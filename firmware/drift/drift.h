@@ -1,16 +1,12 @@
-/* Generated from the profile of {{ name }} by tinyproof {{ version }}; do not edit.
+/* Counts of what the model sees and answers, to be compared with the profile on the host.
  *
- * Counts of what the model sees and answers, to be compared with the profile on the host.
+ * The generated drift_plan.h has the numbers of the profile, drift_plan.c its tables;
+ * quantize/drift.py holds the same rule, and tests compare the counts.
  */
 #ifndef DRIFT_H
 #define DRIFT_H
 
-#include <stdint.h>
-
-#define DRIFT_PROFILE {{ number }} /* stands for the edges and the model */
-#define DRIFT_TESTS {{ tests }}
-#define DRIFT_BINS {{ bins }}
-#define DRIFT_CLASSES {{ plan.classes }}
+#include "drift_plan.h"
 
 typedef struct {
     uint16_t windows; /* counted; at 65535 counting stops, so that the counts stay a sample */

@@ -4,13 +4,9 @@
 #include <stdbool.h>
 
 #include "board.h"
-
-#define REG(block, offset) ((block)[(offset) / 4u])
+#include "nrf52840/gpio.h"
 
 #define CLOCK_TRACECONFIG 0x55Cu
-#define GPIO_OUTSET 0x508u
-#define GPIO_DIRSET 0x518u
-#define GPIO_PIN_CNF 0x700u
 #define TWIM_STARTTX 0x008u
 #define TWIM_STOP 0x014u
 #define TWIM_STOPPED 0x104u
@@ -31,11 +27,6 @@
 #define LASTRX_STOP (1u << 12)
 #define ENABLE_TWIM 6u
 #define HZ_400K 0x06400000u
-#define OPEN_DRAIN 0x600u   /* input connected, drives low only; the board has pull-ups */
-#define SDA_PIN 14u         /* P0 */
-#define SCL_PIN 15u         /* P0 */
-#define POWER_PIN 22u       /* P0: supply of the sensors */
-#define PULLUP_PIN 0u       /* P1: supply of the pull-ups; also the trace output SWO */
 #define ANSWER_TICKS 640000 /* 10 ms at 64 MHz; the longest transfer takes 0.3 ms */
 #define START_TICKS 2560000 /* 40 ms: supply and reset */
 
@@ -65,8 +56,6 @@
 
 /* Given by the linker script. */
 extern volatile uint32_t reg_clock[];
-extern volatile uint32_t reg_gpio_p0[];
-extern volatile uint32_t reg_gpio_p1[];
 extern volatile uint32_t reg_twim0[];
 
 /* 0.732 mg and 70 mdps a step */
@@ -87,22 +76,16 @@ static void wait(uint32_t ticks)
     }
 }
 
-static void drive_high(volatile uint32_t *port, uint32_t pin)
-{
-    REG(port, GPIO_OUTSET) = 1u << pin;
-    REG(port, GPIO_DIRSET) = 1u << pin;
-}
-
 static void bus_init(void)
 {
-    REG(reg_clock, CLOCK_TRACECONFIG) = 0;
-    drive_high(reg_gpio_p0, POWER_PIN);
-    drive_high(reg_gpio_p1, PULLUP_PIN);
-    REG(reg_gpio_p0, GPIO_PIN_CNF + 4u * SDA_PIN) = OPEN_DRAIN;
-    REG(reg_gpio_p0, GPIO_PIN_CNF + 4u * SCL_PIN) = OPEN_DRAIN;
+    REG(reg_clock, CLOCK_TRACECONFIG) = 0; /* P1.00 is the trace output too */
+    gpio_drive_high(BOARD_PIN_SENSOR_POWER);
+    gpio_drive_high(BOARD_PIN_SENSOR_PULLUP); /* supply of the bus's pull-ups */
+    gpio_configure(BOARD_PIN_SENSOR_SDA, GPIO_OPEN_DRAIN);
+    gpio_configure(BOARD_PIN_SENSOR_SCL, GPIO_OPEN_DRAIN);
     REG(reg_twim0, TWIM_ENABLE) = 0;
-    REG(reg_twim0, TWIM_PSEL_SCL) = SCL_PIN;
-    REG(reg_twim0, TWIM_PSEL_SDA) = SDA_PIN;
+    REG(reg_twim0, TWIM_PSEL_SCL) = BOARD_PIN_SENSOR_SCL;
+    REG(reg_twim0, TWIM_PSEL_SDA) = BOARD_PIN_SENSOR_SDA;
     REG(reg_twim0, TWIM_FREQUENCY) = HZ_400K;
     REG(reg_twim0, TWIM_ADDRESS) = IMU_ADDRESS;
     REG(reg_twim0, TWIM_ENABLE) = ENABLE_TWIM;

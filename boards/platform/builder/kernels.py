@@ -1,0 +1,60 @@
+"""Compile the kernels that a model calls, and those that they call in turn.
+
+What objects leave undefined tells which; a kernel lies in the file of its name.
+"""
+
+import subprocess
+from pathlib import Path
+
+from SCons.Script import Action
+
+
+def kernel_files(folders, assembly):
+    """Name -> file; of files with the same name the first of `folders` has it.
+
+    Without `assembly` the C twins in folder/twin stand for .S files.
+    """
+    files = {}
+    for folder in reversed(folders):
+        parts = [folder.glob("*.c"), folder.glob("*.S") if assembly else folder.glob("twin/*.c")]
+        files |= {path.stem: path for part in parts for path in part}
+    return files
+
+
+def add_kernels(env, archive, objects, files, flag):
+    """The node of an archive with the kernels of `files` that `objects` need.
+
+    `flag` tells for a file how it is optimised.
+    """
+    node = env.Command(archive, objects, Action(_compile_called, None), FILES=files, FLAG=flag)
+    sources = Path(env.subst("$PROJECT_SRC_DIR"), "kernels").rglob("*.*")
+    env.Depends(node, [env.File(str(path)) for path in sorted(sources)])
+    return node
+
+
+def _compile_called(target, source, env):
+    """SCons action: compile until nothing that has a file is undefined; returns an exit status."""
+    files, compiled = env["FILES"], {}
+    new = list(source)
+    while new:
+        names = sorted((_undefined(env, new) & files.keys()) - compiled.keys())
+        new = [env.File(f"{target[0]}.d/{name}.o") for name in names]
+        for name, node in zip(names, new, strict=True):
+            status = _compile(env, files[name], node)
+            if status:
+                return status
+        compiled |= dict(zip(names, new, strict=True))
+    return Action("$ARCOM", "Archiving $TARGET")(target, list(compiled.values()), env)
+
+
+def _compile(env, file, node):
+    command = "$ASPPCOM" if file.suffix == ".S" else "$CCCOM"
+    own = env.Override({"CCFLAGS": [*env["CCFLAGS"], env["FLAG"](file)]})
+    Path(str(node)).parent.mkdir(parents=True, exist_ok=True)
+    return Action(command, "Compiling $TARGET")([node], [env.File(str(file))], own)
+
+
+def _undefined(env, nodes):
+    command = [env["NM"], "--undefined-only", *map(str, nodes)]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return {line.split()[-1] for line in lines if line.strip()}

@@ -1,0 +1,109 @@
+/* Compiled for the core itself: it fails where assembly language counts on something else. */
+#include "nn_offsets.h"
+
+#include <stddef.h>
+
+#include "nn_elementwise.h"
+#include "nn_packed.h"
+
+#define NN_FIELD(type, field, offset)                                                              \
+    _Static_assert(offsetof(type, field) == (offset), #type "." #field)
+
+NN_FIELD(nn_quad_t, stream, NN_QUAD_AT_STREAM);
+NN_FIELD(nn_quad_t, pairs, NN_QUAD_AT_PAIRS);
+NN_FIELD(nn_quad_t, steps, NN_QUAD_AT_STEPS);
+NN_FIELD(nn_quad_t, form, NN_QUAD_AT_FORM);
+
+NN_FIELD(nn_dense_t, stream, NN_DENSE_AT_STREAM);
+NN_FIELD(nn_dense_t, requant, NN_DENSE_AT_REQUANT);
+NN_FIELD(nn_dense_t, requant_bytes, NN_DENSE_AT_REQUANT_BYTES);
+NN_FIELD(nn_dense_t, steps, NN_DENSE_AT_STEPS);
+NN_FIELD(nn_dense_t, wide, NN_DENSE_AT_WIDE);
+
+NN_FIELD(nn_linear_t, a_factor, NN_LINEAR_AT_A_FACTOR);
+NN_FIELD(nn_linear_t, b_factor, NN_LINEAR_AT_B_FACTOR);
+NN_FIELD(nn_linear_t, constant, NN_LINEAR_AT_CONSTANT);
+NN_FIELD(nn_linear_t, rows.count, NN_LINEAR_AT_COUNT);
+NN_FIELD(nn_linear_t, rows.rows, NN_LINEAR_AT_ROWS);
+NN_FIELD(nn_linear_t, rows.a_step, NN_LINEAR_AT_A_STEP);
+NN_FIELD(nn_linear_t, rows.b_step, NN_LINEAR_AT_B_STEP);
+
+NN_FIELD(nn_product_t, a_offsets, NN_PRODUCT_AT_A_OFFSETS);
+NN_FIELD(nn_product_t, b_offsets, NN_PRODUCT_AT_B_OFFSETS);
+NN_FIELD(nn_product_t, multiplier, NN_PRODUCT_AT_MULTIPLIER);
+NN_FIELD(nn_product_t, constant, NN_PRODUCT_AT_CONSTANT);
+NN_FIELD(nn_product_t, shift, NN_PRODUCT_AT_SHIFT);
+NN_FIELD(nn_product_t, rows.count, NN_PRODUCT_AT_COUNT);
+NN_FIELD(nn_product_t, rows.rows, NN_PRODUCT_AT_ROWS);
+NN_FIELD(nn_product_t, rows.a_step, NN_PRODUCT_AT_A_STEP);
+NN_FIELD(nn_product_t, rows.b_step, NN_PRODUCT_AT_B_STEP);
+
+NN_FIELD(nn_places_t, rows, NN_PLACES_AT_ROWS);
+NN_FIELD(nn_places_t, run, NN_PLACES_AT_RUN);
+NN_FIELD(nn_places_t, stride, NN_PLACES_AT_STRIDE);
+NN_FIELD(nn_places_t, row, NN_PLACES_AT_ROW);
+
+NN_FIELD(nn_taps_t, rows, NN_TAPS_AT_ROWS);
+NN_FIELD(nn_taps_t, runs, NN_TAPS_AT_RUNS);
+NN_FIELD(nn_taps_t, input_row, NN_TAPS_AT_INPUT_ROW);
+NN_FIELD(nn_taps_t, input_run, NN_TAPS_AT_INPUT_RUN);
+NN_FIELD(nn_taps_t, weight_row, NN_TAPS_AT_WEIGHT_ROW);
+NN_FIELD(nn_taps_t, weight_run, NN_TAPS_AT_WEIGHT_RUN);
+
+NN_FIELD(nn_depthwise_packed_t, input.h, NN_DEPTHWISE_AT_INPUT_H);
+NN_FIELD(nn_depthwise_packed_t, input.w, NN_DEPTHWISE_AT_INPUT_W);
+NN_FIELD(nn_depthwise_packed_t, input.c, NN_DEPTHWISE_AT_INPUT_C);
+NN_FIELD(nn_depthwise_packed_t, output.h, NN_DEPTHWISE_AT_OUTPUT_H);
+NN_FIELD(nn_depthwise_packed_t, output.w, NN_DEPTHWISE_AT_OUTPUT_W);
+NN_FIELD(nn_depthwise_packed_t, pad_h, NN_DEPTHWISE_AT_PAD_H);
+NN_FIELD(nn_depthwise_packed_t, pad_w, NN_DEPTHWISE_AT_PAD_W);
+NN_FIELD(nn_depthwise_packed_t, pad_word, NN_DEPTHWISE_AT_PAD_WORD);
+NN_FIELD(nn_depthwise_packed_t, inside, NN_DEPTHWISE_AT_INSIDE);
+NN_FIELD(nn_depthwise_packed_t, block, NN_DEPTHWISE_AT_BLOCK);
+NN_FIELD(nn_depthwise_packed_t, form, NN_DEPTHWISE_AT_FORM);
+
+NN_FIELD(nn_depthwise_group_t, taps, NN_GROUP_AT_TAPS);
+NN_FIELD(nn_depthwise_group_t, values, NN_GROUP_AT_VALUES);
+NN_FIELD(nn_depthwise_group_t, input, NN_GROUP_AT_INPUT);
+NN_FIELD(nn_depthwise_group_t, output, NN_GROUP_AT_OUTPUT);
+NN_FIELD(nn_depthwise_group_t, scratch, NN_GROUP_AT_SCRATCH);
+NN_FIELD(nn_depthwise_group_t, channels, NN_GROUP_AT_CHANNELS);
+
+_Static_assert(NN_FORM_FLOOR == NN_FLOOR, "NN_FLOOR");
+_Static_assert(NN_FORM_SIGN == NN_SIGN, "NN_SIGN");
+_Static_assert(NN_TAP_BYTES == 3 * 3 + 1, "nine weights and a shift");
+_Static_assert(NN_WEIGHT_BYTES == 4 * NN_GROUP * NN_CHANNEL_WORDS,
+               "4 * NN_GROUP * NN_CHANNEL_WORDS");
+_Static_assert(NN_COLUMN_BYTES == 4 * NN_COLUMN_WORDS, "4 * NN_COLUMN_WORDS");
+_Static_assert(NN_LINEAR_BITS == NN_LINEAR_SHIFT, "NN_LINEAR_SHIFT");
+
+/* LDM takes all from the first on, LDRD two */
+#define NN_NEXT(first, second) _Static_assert((second) == (first) + 4, #second)
+_Static_assert(NN_DENSE_AT_STREAM == 0, "NN_DENSE_AT_STREAM");
+_Static_assert(NN_LINEAR_AT_A_FACTOR == 0, "NN_LINEAR_AT_A_FACTOR");
+_Static_assert(NN_PRODUCT_AT_A_OFFSETS == 0, "NN_PRODUCT_AT_A_OFFSETS");
+_Static_assert(NN_PLACES_AT_ROWS == 0, "NN_PLACES_AT_ROWS");
+NN_NEXT(NN_QUAD_AT_STREAM, NN_QUAD_AT_PAIRS);
+NN_NEXT(NN_QUAD_AT_STEPS, NN_QUAD_AT_FORM);
+NN_NEXT(NN_DENSE_AT_STREAM, NN_DENSE_AT_REQUANT);
+NN_NEXT(NN_DENSE_AT_REQUANT, NN_DENSE_AT_REQUANT_BYTES);
+NN_NEXT(NN_DENSE_AT_REQUANT_BYTES, NN_DENSE_AT_STEPS);
+NN_NEXT(NN_DENSE_AT_STEPS, NN_DENSE_AT_WIDE);
+NN_NEXT(NN_LINEAR_AT_A_FACTOR, NN_LINEAR_AT_B_FACTOR);
+NN_NEXT(NN_LINEAR_AT_B_FACTOR, NN_LINEAR_AT_CONSTANT);
+NN_NEXT(NN_LINEAR_AT_A_STEP, NN_LINEAR_AT_B_STEP);
+NN_NEXT(NN_PRODUCT_AT_A_OFFSETS, NN_PRODUCT_AT_B_OFFSETS);
+NN_NEXT(NN_PRODUCT_AT_B_OFFSETS, NN_PRODUCT_AT_MULTIPLIER);
+NN_NEXT(NN_PRODUCT_AT_MULTIPLIER, NN_PRODUCT_AT_CONSTANT);
+NN_NEXT(NN_PRODUCT_AT_CONSTANT, NN_PRODUCT_AT_SHIFT);
+NN_NEXT(NN_PRODUCT_AT_A_STEP, NN_PRODUCT_AT_B_STEP);
+NN_NEXT(NN_PLACES_AT_ROWS, NN_PLACES_AT_RUN);
+NN_NEXT(NN_PLACES_AT_RUN, NN_PLACES_AT_STRIDE);
+NN_NEXT(NN_PLACES_AT_STRIDE, NN_PLACES_AT_ROW);
+NN_NEXT(NN_TAPS_AT_ROWS, NN_TAPS_AT_RUNS);
+NN_NEXT(NN_DEPTHWISE_AT_INPUT_H, NN_DEPTHWISE_AT_INPUT_W);
+NN_NEXT(NN_DEPTHWISE_AT_OUTPUT_H, NN_DEPTHWISE_AT_OUTPUT_W);
+NN_NEXT(NN_DEPTHWISE_AT_PAD_H, NN_DEPTHWISE_AT_PAD_W);
+NN_NEXT(NN_GROUP_AT_TAPS, NN_GROUP_AT_VALUES);
+NN_NEXT(NN_GROUP_AT_INPUT, NN_GROUP_AT_OUTPUT);
+NN_NEXT(NN_GROUP_AT_SCRATCH, NN_GROUP_AT_CHANNELS);

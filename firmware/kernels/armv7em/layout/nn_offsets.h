@@ -1,0 +1,82 @@
+/* What the .S files of this folder count on, in bytes: where the fields of the C structs lie, and
+ * other numbers of the headers. LDM and LDRD take neighbours at once. For the assembler too, so
+ * only #defines; nn_offsets.c holds each against C. */
+#ifndef NN_OFFSETS_H
+#define NN_OFFSETS_H
+
+/* nn_quad_t */
+#define NN_QUAD_AT_STREAM 0
+#define NN_QUAD_AT_PAIRS 4
+#define NN_QUAD_AT_STEPS 8
+#define NN_QUAD_AT_FORM 12
+
+/* nn_dense_t */
+#define NN_DENSE_AT_STREAM 0
+#define NN_DENSE_AT_REQUANT 4
+#define NN_DENSE_AT_REQUANT_BYTES 8
+#define NN_DENSE_AT_STEPS 12
+#define NN_DENSE_AT_WIDE 16
+
+/* nn_linear_t */
+#define NN_LINEAR_AT_A_FACTOR 0
+#define NN_LINEAR_AT_B_FACTOR 4
+#define NN_LINEAR_AT_CONSTANT 8
+#define NN_LINEAR_AT_COUNT 12
+#define NN_LINEAR_AT_ROWS 16
+#define NN_LINEAR_AT_A_STEP 20
+#define NN_LINEAR_AT_B_STEP 24
+
+/* nn_product_t */
+#define NN_PRODUCT_AT_A_OFFSETS 0
+#define NN_PRODUCT_AT_B_OFFSETS 4
+#define NN_PRODUCT_AT_MULTIPLIER 8
+#define NN_PRODUCT_AT_CONSTANT 12
+#define NN_PRODUCT_AT_SHIFT 16
+#define NN_PRODUCT_AT_COUNT 20
+#define NN_PRODUCT_AT_ROWS 24
+#define NN_PRODUCT_AT_A_STEP 28
+#define NN_PRODUCT_AT_B_STEP 32
+
+/* nn_places_t */
+#define NN_PLACES_AT_ROWS 0
+#define NN_PLACES_AT_RUN 4
+#define NN_PLACES_AT_STRIDE 8
+#define NN_PLACES_AT_ROW 12
+
+/* nn_taps_t */
+#define NN_TAPS_AT_ROWS 8
+#define NN_TAPS_AT_RUNS 12
+#define NN_TAPS_AT_INPUT_ROW 20
+#define NN_TAPS_AT_INPUT_RUN 24
+#define NN_TAPS_AT_WEIGHT_ROW 28
+#define NN_TAPS_AT_WEIGHT_RUN 32
+
+/* nn_depthwise_packed_t */
+#define NN_DEPTHWISE_AT_INPUT_H 4
+#define NN_DEPTHWISE_AT_INPUT_W 8
+#define NN_DEPTHWISE_AT_INPUT_C 12
+#define NN_DEPTHWISE_AT_OUTPUT_H 20
+#define NN_DEPTHWISE_AT_OUTPUT_W 24
+#define NN_DEPTHWISE_AT_PAD_H 32
+#define NN_DEPTHWISE_AT_PAD_W 36
+#define NN_DEPTHWISE_AT_PAD_WORD 40
+#define NN_DEPTHWISE_AT_INSIDE 44
+#define NN_DEPTHWISE_AT_BLOCK 52
+#define NN_DEPTHWISE_AT_FORM 56
+
+/* nn_depthwise_group_t */
+#define NN_GROUP_AT_TAPS 0
+#define NN_GROUP_AT_VALUES 4
+#define NN_GROUP_AT_INPUT 8
+#define NN_GROUP_AT_OUTPUT 12
+#define NN_GROUP_AT_SCRATCH 16
+#define NN_GROUP_AT_CHANNELS 20
+
+#define NN_FORM_FLOOR 0
+#define NN_FORM_SIGN 1
+#define NN_TAP_BYTES 10     /* of a channel of nn_depthwise_packed_t */
+#define NN_WEIGHT_BYTES 160 /* of scratch, before the ring */
+#define NN_COLUMN_BYTES 48  /* of the ring */
+#define NN_LINEAR_BITS 20
+
+#endif

@@ -1,0 +1,107 @@
+"""A private folder in which PlatformIO builds.
+
+PlatformIO and SCons hand paths on unquoted (platformio-core issue 387). So no build sees the paths
+of the project, of the model and of the results: links to them stand in a temporary folder whose
+own path is harmless. Nothing that is built depends on where that is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from host_tools.boards.board import Board
+from host_tools.build.provision import CORE_DIR, provision
+from host_tools.errors import UsageError
+from model.paths import PACKAGES, ROOT
+
+HARMLESS = re.compile(r"[A-Za-z0-9_./+-]+")
+LINKED = ("platformio.ini", "firmware")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """`folder` is private; `shown` are links in it and what they stand for."""
+
+    folder: Path
+    env: str  # of platformio.ini
+    variables: dict[str, str]
+    shown: tuple[tuple[Path, Path], ...]
+
+    def command(self, *options: str) -> list[str]:
+        """PlatformIO's command line; run it with `variables`."""
+        run = [sys.executable, "-m", "platformio", "run", "--project-dir"]
+        return [*run, str(self.folder / "project"), "--environment", self.env, *options]
+
+    def built(self, name: str) -> Path:
+        """Where the build leaves the file `name`."""
+        return self.folder / "workspace" / "build" / self.env / name
+
+    def translate(self, text: str) -> str:
+        """`text` with the paths that the user knows in place of private ones."""
+        for link, target in self.shown:
+            text = text.replace(str(link), str(target))
+        return text
+
+
+@contextmanager
+def open_workspace(board: Board, env: str, gen_dir: Path) -> Iterator[Workspace]:
+    """Link the model in `gen_dir` and the project into a folder that is gone afterwards.
+
+    `env` is an environment of platformio.ini. Raises UsageError where the system's temporary folder
+    has a path that PlatformIO cannot take.
+    """
+    if not HARMLESS.fullmatch(tempfile.gettempdir()):
+        raise UsageError(
+            f"temporary folder {tempfile.gettempdir()}: builds need one whose path has only "
+            "letters, digits and _ . + -; set TMPDIR=/tmp"
+        )
+    provision()
+    with tempfile.TemporaryDirectory(prefix="tinyproof-build-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        project = folder / "project"
+        # PlatformIO resolves links on its way to its platform, so this one is a copy.
+        shutil.copytree(ROOT / "boards", project / "boards")
+        shown = [(project / name, ROOT / name) for name in LINKED]
+        shown.append((folder / "gen", gen_dir.absolute()))
+        if board.selftest:
+            shown.append((folder / "reference", reference_dir(gen_dir).absolute()))
+        for link, target in shown:
+            link.symlink_to(target)
+        yield Workspace(
+            folder=folder,
+            env=env,
+            variables=_variables(board, folder, bare=env == board.env),
+            shown=(*shown, (project, ROOT)),
+        )
+
+
+def reference_dir(gen_dir: Path) -> Path:
+    """The folder of the same model for the reference kernels."""
+    return gen_dir.parent / "ref"
+
+
+def _variables(board: Board, folder: Path, *, bare: bool) -> dict[str, str]:
+    """What PlatformIO and boards/platform/builder read from the environment."""
+    variables = {
+        "PLATFORMIO_CORE_DIR": str(CORE_DIR),
+        "PLATFORMIO_WORKSPACE_DIR": str(folder / "workspace"),
+        "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
+        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
+        "PLATFORMIO_NO_ANSI": "true",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGES), os.environ.get("PYTHONPATH")])),
+        "TINYPROOF_GEN": str(folder / "gen"),
+        "TINYPROOF_KERNELS": board.kernels,
+    }
+    if bare:  # our own platform; a framework's was installed into the core folder
+        variables["PLATFORMIO_PLATFORMS_DIR"] = str(folder / "platforms")
+    if board.selftest:
+        variables["TINYPROOF_REFERENCE"] = str(folder / "reference")
+    return variables

@@ -1,0 +1,253 @@
+"""What C, assembly language and the generator say about the same layouts agrees."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quantize import linear
+from quantize.golden import make_golden, random_inputs
+from quantize.lowering import bytes as dense_bytes
+from quantize.lowering import conv, dense, depthwise, line, packing, split, trio
+from quantize.manifest import compile_sets
+from quantize.ops.base import c_shape, requant_constant
+from quantize.ops.window import Window
+from quantize.proofs import ShortRequant
+from quantize.scheme import Requant
+from quantize.tflite.reader import parse_model
+from tests.host_c import KERNELS, kernel_sources
+from tests.layers import convolutions, dense_layers
+from tests.native_app import SANITIZERS, compile_c
+from tests.packed_rows import ROWS, rows_model
+from tests.test_lowering_xtensa import CONVOLUTIONS, DENSE, DEPTHWISE
+
+CORES = {
+    "armv7em": ["arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb"],
+    "xtensa": ["xtensa-lx106-elf-gcc"],
+}
+DEFINE = re.compile(r"^#define (NN_\w+) (\d+)", re.MULTILINE)
+OFFSETS = [
+    (kernels, name)
+    for kernels in CORES
+    for name, _ in DEFINE.findall((KERNELS / kernels / "layout" / "nn_offsets.h").read_text())
+]
+
+
+def accepts(kernels: str, folder: Path) -> bool:
+    """Whether the core's compiler takes nn_offsets.c in `folder`."""
+    command = [
+        *CORES[kernels],
+        "-std=c11",
+        "-fsyntax-only",
+        f"-I{KERNELS}",
+        folder / "nn_offsets.c",
+    ]
+    return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("kernels", "name"), OFFSETS)
+def test_a_wrong_offset_does_not_compile(kernels: str, name: str, tmp_path: Path) -> None:
+    for source in (KERNELS / kernels / "layout").iterdir():
+        (tmp_path / source.name).write_text(source.read_text())
+    assert accepts(kernels, tmp_path)
+    header = tmp_path / "nn_offsets.h"
+    changed = re.sub(
+        rf"(#define {name}) (\d+)", lambda m: f"{m[1]} {int(m[2]) + 4}", header.read_text()
+    )
+    header.write_text(changed)
+    assert not accepts(kernels, tmp_path)
+
+
+@pytest.mark.parametrize("kernels", CORES)
+def test_assembly_language_reads_fields_by_name(kernels: str) -> None:
+    """r0 and r1, or a2, point to parameters when a function begins."""
+    number = re.compile(r"\[r[01], #\d|^\s+l32i(?:\.n)? a\d+, a2, \d", re.MULTILINE)
+    begin = re.compile(r"^(?:nn_\w+_s8|FUNCTION):\n(.*?)^\.L", re.MULTILINE | re.DOTALL)
+    for path in sorted((KERNELS / kernels).glob("*.S")):
+        for body in begin.findall(path.read_text()):
+            assert not number.search(body), path.name
+
+
+def units(stride: int) -> int:
+    """UNITS of nn_depthwise_group.inc for a stride."""
+    text = (KERNELS / "armv7em" / "nn_depthwise_group.inc").read_text()
+    return int(re.findall(r"#define UNITS (\d+)", text)[stride - 1])
+
+
+def pair_words() -> int:
+    """Words of a pair in the stream of an nn_quad_t, besides its steps."""
+    weights = np.zeros((2, 4), np.int64)
+    words = packing.pair_words(weights, np.zeros(2, np.int64))
+    requant = ShortRequant(form="floor", pre_shift=0, multiplier=1, constant=2, shift=3)
+    shifts, scales = packing.scale_rows([requant] * len(weights), 2)
+    assert words is not None
+    return words.size - weights.shape[1] // 2 + shifts.size + scales.size
+
+
+ROW = split.SplitRequant(
+    least=1, most=2, high=3, mid=4, low=5, shift=6, constant=7, signs=(8, 9)
+)  # fmt: skip
+WINDOW = Window(kernel=(1, 2), stride=(3, 4), dilation=(5, 6), pad=(7, 8))
+# C -> what the generator takes for it
+NUMBERS: dict[str, int] = {
+    "NN_QUAD": conv.QUAD,
+    "NN_PAIR_WORDS": pair_words(),
+    "NN_GROUP": dense.GROUP,
+    "NN_GROUP + 0": depthwise.GROUP,
+    "4 * NN_CHANNEL_WORDS": depthwise.CHANNEL_BYTES,
+    "4 * NN_COLUMN_WORDS": depthwise.COLUMN_BYTES,
+    "NN_TAP_BYTES": depthwise.KERNEL**2 + 1,
+    "NN_TRIO_PIXELS": trio.PIXELS,
+    "NN_MID_BITS": split.MID_BITS,
+    "NN_LOW_BITS": split.LOW_BITS,
+    "NN_LINEAR_SHIFT": linear.SHIFT,
+    "sizeof(nn_short_t) / 4": len(ROW.short()),
+    "sizeof(nn_exact_t) / 4": len(ROW.exact()),
+    "sizeof(nn_exact_t)": dense_bytes._exact_constant((ROW,)).bytes,
+    "sizeof(nn_line_channel_t) / 4": 1 + len(ROW.exact()),
+    "sizeof(((nn_line_t *)0)->outputs) / 4 + 1": line.GROUP,
+    "sizeof(nn_requant_t)": requant_constant((Requant(multiplier=1, shift=2),)).bytes,
+}
+# an initialiser without names, and the fields in the order of its values 1, 2, 3, ...
+INITIALISERS = {
+    "nn_exact_t": (ROW.exact(), "least most high mid low shift constant or_more below"),
+    "nn_shape_t": (c_shape((1, 2, 3, 4)), "n h w c"),
+    "nn_window_t": (
+        WINDOW.c_initialiser(),
+        "kernel_h kernel_w stride_h stride_w dilation_h dilation_w pad_h pad_w",
+    ),
+    "nn_row_pairs_t": ("{1, 2, 3, 4}", "count rows a_step b_step"),
+    "nn_requant_t": (
+        requant_constant((Requant(multiplier=1, shift=2),)).values[0],
+        "multiplier shift",
+    ),
+}
+
+
+def test_numbers_of_the_generator_are_those_of_c(tmp_path: Path) -> None:
+    checks = [f'check({c} == {number}, "{c}");' for c, number in NUMBERS.items()]
+    checks += [f'check({n} == {n}, "units");' for n in ()]
+    for ctype, (values, fields) in INITIALISERS.items():
+        text = values if isinstance(values, str) else "{" + ", ".join(map(str, values)) + "}"
+        checks.append(f"static const {ctype} v_{ctype} = {text};")
+        checks += [
+            f'check(v_{ctype}.{field} == {k}, "{ctype}.{field}");'
+            for k, field in enumerate(fields.split(), 1)
+        ]
+    source = tmp_path / "numbers.c"
+    source.write_text(
+        '#include <stdio.h>\n#include "armv7em/layout/nn_offsets.h"\n#include "nn_kernels.h"\n'
+        "static int wrong;\nstatic void check(int good, const char *what)\n"
+        "{\n    if (!good) {\n        wrong = 1;\n        puts(what);\n    }\n}\n"
+        "int main(void)\n{\n" + "\n".join(checks) + "\nreturn wrong;\n}\n"
+    )
+    program = compile_c(tmp_path / "numbers", [source], [f"-I{KERNELS}"])
+    done = subprocess.run([program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert {stride: units(stride) for stride in (1, 2)} == depthwise.UNITS
+
+
+MAIN = """
+#include <stdlib.h>
+#include <string.h>
+#include "model.h"
+
+void *scratch_of(size_t bytes);
+
+static _Alignas(16) uint8_t arena[MODEL_ARENA_BYTES + 16];
+
+/* Nothing lies behind it but what the sanitizer watches. */
+void *scratch_of(size_t bytes)
+{
+    static void *scratch;
+    free(scratch);
+    scratch = malloc(bytes);
+    return scratch;
+}
+
+int main(void)
+{
+    for (uint32_t run = 0; run < MODEL_GOLDEN_COUNT; run++) {
+        const uint8_t *from = model_golden_inputs[run];
+        model_reset(arena);
+        for (uint32_t i = 0; i < MODEL_INPUT_COUNT; from += model_inputs[i++].bytes) {
+            memcpy(&arena[model_inputs[i].offset], from, model_inputs[i].bytes);
+        }
+        model_invoke(arena);
+        from = model_golden_outputs[run];
+        for (uint32_t i = 0; i < MODEL_OUTPUT_COUNT; from += model_outputs[i++].bytes) {
+            if (memcmp(&arena[model_outputs[i].offset], from, model_outputs[i].bytes) != 0) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+"""
+# kernels with scratch -> their set
+SCRATCH = {
+    "nn_conv_2d_packed_s8": "armv7em",
+    "nn_conv_2d_rows_s8": "armv7em",
+    "nn_depthwise_conv_2d_packed_s8": "armv7em",
+    "nn_fully_connected_wide_s8": "armv7em",
+    "nn_fully_connected_halves_s8": "armv7em",
+    "nn_conv_2d_trio_s8": "xtensa",
+    "nn_depthwise_conv_2d_line_s8": "xtensa",
+    "nn_fully_connected_bytes_s8": "xtensa",
+}
+
+
+CALL = re.compile(rf"case (\d+):\n(\s+({'|'.join(SCRATCH)})\(.*), base \+ \d+\);")
+
+
+def models(kernels: str) -> list[bytes]:
+    """Layers that use all kernels with scratch of a set."""
+    rng = np.random.default_rng(5)
+    if kernels == "armv7em":
+        return [rows_model(list(ROWS.values()) * 4, seed) for seed in range(3)]
+    return [
+        convolutions(rng, CONVOLUTIONS),
+        convolutions(rng, DEPTHWISE),
+        dense_layers(rng, DENSE),
+    ]
+
+
+@pytest.mark.parametrize("kernels", CORES)
+def test_kernels_stay_within_the_scratch_that_the_generator_plans(
+    kernels: str, tmp_path: Path
+) -> None:
+    """Each call gets a block of just those bytes, behind which the sanitizer looks."""
+    seen: set[str] = set()
+    objects = [str(path) for path in kernel_sources(kernels)]
+    archive = tmp_path / "kernels.a"
+    flags = ["gcc", "-std=c11", "-O1", "-g", *SANITIZERS, f"-I{KERNELS}", "-c", *objects]
+    subprocess.run(flags, cwd=tmp_path, check=True, timeout=300)
+    subprocess.run(["ar", "rcs", archive, *tmp_path.glob("*.o")], check=True, timeout=60)
+    (tmp_path / "main.c").write_text(MAIN)
+    for number, model in enumerate(models(kernels)):
+        gen = tmp_path / str(number)
+        golden = make_golden(model, random_inputs(parse_model(model), 2, 0))
+        budget = 1 << 24 if number == 2 else None  # room for weights of 16 bits
+        folders = {kernels: gen}
+        sets = compile_sets(model, golden, folders, name="m", settings={}, flash_bytes=budget)
+        planned = {o["step"]: o["scratch_bytes"] for o in sets[kernels]["operators"]}  # type: ignore
+
+        def exact(call: re.Match[str], planned: dict[int, int] = planned) -> str:
+            seen.add(call[3])
+            return f"case {call[1]}:\n{call[2]}, scratch_of({planned[int(call[1])]}));"
+
+        text = CALL.sub(exact, (gen / "model.c").read_text())
+        text = text.replace(
+            '#include "nn_kernels.h"\n',
+            '#include "nn_kernels.h"\n#include <stddef.h>\nvoid *scratch_of(size_t bytes);\n',
+        )
+        (gen / "model.c").write_text(text)
+        sources = [tmp_path / "main.c", gen / "model.c", gen / "model_golden.c", archive]
+        program = compile_c(gen / "program", sources, [*SANITIZERS, f"-I{KERNELS}", f"-I{gen}"])
+        done = subprocess.run([program], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr[:3000]
+    assert seen >= {name for name, own in SCRATCH.items() if own == kernels}
