@@ -75,7 +75,7 @@ $(OUT)/dataset.json: $(RECIPE_FILE) $(DATA_CODE) | .venv/ready
 $(OUT)/train.json: $(OUT)/dataset.json $(TRAIN_CODE)
 	$(PY) -m model train $(RECIPE)
 
-$(OUT)/golden.npz: $(OUT)/train.json quantize/ptq.py quantize/qat.py quantize/choose.py quantize/features.py
+$(OUT)/golden.npz: $(OUT)/train.json quantize/ptq.py quantize/qat.py quantize/pipeline.py quantize/features.py
 	$(UNTRACKED) $(PY) -m quantize run $(RECIPE)
 else
 # What the random cases depend on; the file changes only when these do.

@@ -70,7 +70,7 @@ def inspect(path: Path, *, json: bool) -> int:
 
 def run(recipe_name: str, build: Path) -> None:
     """Quantise a trained recipe and print how the two ways compare."""
-    from quantize.choose import quantise_recipe
+    from quantize.pipeline import quantise_recipe
 
     recipe = load_recipe(recipe_name)
     result = quantise_recipe(recipe, build / recipe.name)
@@ -144,7 +144,7 @@ def emit(name: str, build: Path, flash_bytes: int | None) -> None:
         from model.datasets import load_dataset
         from model.tasks import task_of
 
-        labels = list(task_of(recipe, load_dataset(recipe.dataset).labels).answers)
+        labels = list(task_of(recipe, load_dataset(recipe.dataset).labels).predictions)
     if recipe is not None and (out_dir / "profile.json").exists():
         from quantize.drift import emit_drift, load_profile
 

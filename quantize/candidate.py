@@ -44,7 +44,7 @@ def untrained_candidate(recipe: Recipe, out_dir: Path) -> None:
     """The int8 model of an untrained network, whose cost on a board is that of a trained one."""
     from model import train as training
     from quantize import ptq
-    from quantize.choose import golden_of
+    from quantize.pipeline import golden_of
 
     training.make_deterministic(recipe.train.seed)
     splits = load_splits(out_dir)
@@ -58,7 +58,7 @@ def untrained_candidate(recipe: Recipe, out_dir: Path) -> None:
 def train_candidate(recipe: Recipe, out_dir: Path) -> None:
     """Train and quantise; the recipe's floor is for its own network and length of training."""
     from model import train as training
-    from quantize.choose import quantise_recipe
+    from quantize.pipeline import quantise_recipe
 
     splits, dataset = load_splits(out_dir), load_dataset(recipe.dataset)
     network, _ = training.train_network(

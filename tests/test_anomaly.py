@@ -17,8 +17,8 @@ from model.evaluate import evaluate_anomalies
 from model.features import Windows
 from model.recipe import RECIPES, Recipe, load_recipe
 from model.tasks import AnomalyJudge, ClassJudge, Grid, IntegerError, load_judge, task_of, threshold
-from quantize.choose import quantise_recipe
 from quantize.golden import load_golden
+from quantize.pipeline import quantise_recipe
 
 ANOMALY = load_recipe("anomaly")
 assert ANOMALY.dataset.vibration and ANOMALY.anomaly
@@ -239,7 +239,7 @@ def test_a_device_is_judged_by_the_same_integers(run: tuple[Recipe, Path]) -> No
         "confusion": metrics.confusion,
         "recall": metrics.recall,
     }
-    right = judge.right(golden.inputs[0], golden.outputs[0], splits.test.y)
+    right = judge.is_correct(golden.inputs[0], golden.outputs[0], splits.test.y)
     assert right.mean() == pytest.approx(metrics.accuracy)
 
 

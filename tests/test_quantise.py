@@ -19,11 +19,11 @@ from model.errors import ConfigError, ModelSideError
 from model.features.design import feature_text, recipe_front_end
 from model.features.library import Extractor, quantise_features
 from model.recipe import Recipe, load_recipe
-from quantize.choose import quantise_recipe
 from quantize.errors import ModelError, QuantizeError
 from quantize.features import input_requant
 from quantize.golden import load_golden
 from quantize.manifest import compile_model, compile_sets
+from quantize.pipeline import quantise_recipe
 from quantize.reference import Reference
 from quantize.tflite.reader import read_features, read_model
 
@@ -203,7 +203,7 @@ def test_a_network_below_the_floor_is_not_kept(trained: Path, tmp_path: Path) ->
 def test_a_few_test_windows_are_enough_for_a_latency(trained: Path) -> None:
     from model.train import load_network
     from quantize import ptq
-    from quantize.choose import _latency
+    from quantize.pipeline import _latency
 
     network = load_network(QUICK, load_dataset(QUICK.dataset), trained / "float.weights.h5")
     windows = command.load_splits(trained).val.first(3)

@@ -173,7 +173,7 @@ def _accuracy(
     judge = load_judge(out_dir, manifest["settings"], len(manifest["labels"]))
     inputs = golden.inputs[0][chosen]
     outputs = np.stack([case[0] for case in arrays])
-    right = judge.right(inputs, outputs, truth[chosen])
+    right = judge.is_correct(inputs, outputs, truth[chosen])
     counts = {"cases": len(chosen), "correct": int(right.sum())}
     if len(chosen) < len(truth):
         return counts, None

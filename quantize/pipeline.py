@@ -67,13 +67,13 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
         qat.check_fidelity(layers, recipe)
         fidelity = _fidelity(layers, recipe, len(splits.val.x))
 
-    answers = {
+    predictions = {
         name: {split: golden_of(model, w) for split, w in splits.items() if split != "train"}
         for name, model in models.items()
     }
-    judges = {n: _judge(task, models[n], answers[n]["val"], splits.val) for n in models}
+    judges = {n: _judge(task, models[n], predictions[n]["val"], splits.val) for n in models}
     scores = {
-        n: {split: _score(judges[n], answers[n][split], w) for split, w in splits.items()
+        n: {split: _score(judges[n], predictions[n][split], w) for split, w in splits.items()
             if split != "train"}
         for n in models
     }  # fmt: skip
@@ -85,7 +85,7 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
     chosen = max(scores, key=lambda name: task.preference(scores[name]["val"]))
     floats = training.validate(network, splits.val, task)
     _check_drop(recipe, task, scores[chosen]["val"], floats)
-    golden = answers[chosen]["test"]
+    golden = predictions[chosen]["test"]
     result = {
         "chosen": chosen,
         "rule": task.rule,
@@ -109,7 +109,7 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
 
 
 def golden_of(model: bytes, windows: Windows) -> Golden:
-    """The cases of some windows, as TFLite Micro answers them."""
+    """The cases of some windows, as TFLite Micro predicts them."""
     return make_golden(model, [quantised_inputs(parse_model(model), windows)])
 
 
