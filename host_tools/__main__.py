@@ -219,30 +219,15 @@ def _build(out_dir: Path, board: Board, framework: str) -> int:
 
 def _parity(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
     from host_tools.link.target import choose_target
-    from host_tools.parity.outputs import run_parity
-    from host_tools.parity.tap import describe
+    from host_tools.parity.outputs import describe, run_parity
 
     target = choose_target(board, args.emulator, args.port)
     report = run_parity(out_dir, board, target, args.cases, tap=args.tap)
     record(out_dir)
-    print(
-        f"{board.id} on {target.name}: {report.equal} of {report.cases} cases equal "
-        f"{report.reference}, every byte; self-test {report.selftest['failures']} failures"
-        if report.first_difference is None
-        else f"{board.id} on {target.name}: {report.equal} of {report.cases} cases equal"
-    )
-    if report.layers is not None:
-        print("\n".join(describe(report.layers)))
-    if report.first_difference is not None:
-        d = report.first_difference
-        print(
-            f"first difference: case {d.case}, output tensor {d.tensor}, index {d.index}: "
-            f"expected {d.expected}, got {d.got}",
-            file=sys.stderr,
-        )
-        return 1
-    layers_differ = report.layers is not None and report.layers.first is not None
-    return 1 if report.selftest["failures"] or layers_differ else 0
+    print("\n".join(describe(report)))
+    for reason in report.failures:
+        print(reason, file=sys.stderr)
+    return 1 if report.failures else 0
 
 
 def _bench(args: argparse.Namespace, out_dir: Path, board: Board) -> int:
