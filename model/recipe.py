@@ -274,9 +274,9 @@ class ParityConfig:
 
     min_equal_decisions: Share = 0.95  # share of windows with the float network's decision
     # mean difference of an output, as a share of the range of the float network's values
-    max_mean_difference: Share = 0.05
+    max_mean_difference: Share = 0.03
     # ratio of signal to quantisation noise of an output
-    min_sqnr_db: Annotated[float, Bounds(-100.0, 200.0)] = 10.0
+    min_sqnr_db: Annotated[float, Bounds(-100.0, 200.0)] = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

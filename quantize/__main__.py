@@ -16,6 +16,8 @@ from model.files import write_bytes, write_text
 from model.recipe import NAME, load_recipe, recipe_names
 from quantize.candidate import serve
 from quantize.errors import ModelError
+from quantize.float_outputs import save_float_outputs
+from quantize.float_reference import reference_outputs
 from quantize.golden import load_golden, load_inputs, make_golden, random_inputs, save_golden
 from quantize.lowering import KERNEL_SETS
 from quantize.manifest import compile_sets
@@ -42,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     golden.add_argument("--name", help="in build/; default: the file's name")
     golden.add_argument("--cases", type=int, default=100, help="random cases; default 100")
     golden.add_argument("--inputs", type=Path, help=".npz with one array a model input, in order")
+    golden.add_argument("--float", type=Path, help="the float network: .tflite, .keras or .h5")
     emit = commands.add_parser("emit", help="write C, the TFLite Micro array and the manifest")
     emit.add_argument("name", help="recipe (or path of a .toml file) or model name")
     emit.add_argument("--flash", type=at_least(1), metavar="BYTES", help="for the constants")
@@ -103,11 +106,14 @@ def profile(recipe_name: str, build: Path) -> None:
     )
 
 
-def golden(path: Path, name: str | None, cases: int, inputs: Path | None) -> None:
+def golden(
+    path: Path, name: str | None, cases: int, inputs: Path | None, original: Path | None = None
+) -> None:
     """Check a model made elsewhere, and ask TFLite Micro for its answers.
 
     The inputs are the user's own, [cases, *shape] for each model input, or edge cases and random
-    ones. Raises ModelError for a model that does not compile, and for inputs that are not its own.
+    ones. Raises ModelError for a model that does not compile, for inputs that are not its own, and
+    for another float network than the one that it was made from, `original`.
     """
     name = name or re.sub(r"[^A-Za-z0-9._-]", "_", path.stem)
     if not NAME.fullmatch(name):
@@ -125,8 +131,15 @@ def golden(path: Path, name: str | None, cases: int, inputs: Path | None) -> Non
     model = path.read_bytes()
     values = load_inputs(inputs) if inputs else random_inputs(graph, cases, SEED)
     result = make_golden(model, values)
+    floats = None
+    if original:
+        floats = reference_outputs(original, graph, result, random_inputs=inputs is None)
     write_bytes(out_dir / "model.tflite", model)
     save_golden(out_dir / "golden.npz", result)
+    if floats:
+        save_float_outputs(out_dir / "float.npz", floats)
+    else:
+        (out_dir / "float.npz").unlink(missing_ok=True)
     tracking.start(out_dir, begun)
 
 
@@ -206,7 +219,7 @@ def _run(args: argparse.Namespace) -> int:
     elif args.command == "profile":
         profile(args.recipe, args.build or BUILD)
     elif args.command == "golden":
-        golden(args.model, args.name, args.cases, args.inputs)
+        golden(args.model, args.name, args.cases, args.inputs, args.float)
     elif args.command == "classical":
         classical(args.recipe, args.kind)
     else:

@@ -26,6 +26,7 @@ class FloatOutputs:
     network: str  # which network it is, in words
     model_sha256: str  # of the int8 model that is compared with it
     inputs_sha256: str  # of the golden inputs
+    random_inputs: bool = False  # they are no data that the network was made for
     alarm_scores: npt.NDArray[np.float64] | None = None  # [cases] of a detector of anomalies,
     alarm_threshold: float | None = None  # whose decision is score > threshold
 
@@ -54,6 +55,7 @@ def float_outputs(
     outputs: tuple[npt.NDArray[np.floating], ...],
     network: str,
     *,
+    random_inputs: bool = False,
     alarm_scores: npt.NDArray[np.float64] | None = None,
     alarm_threshold: float | None = None,
 ) -> FloatOutputs:
@@ -75,6 +77,7 @@ def float_outputs(
         network="".join(c if c.isprintable() else "?" for c in network)[:MAX_NETWORK],
         model_sha256=golden.model_sha256,
         inputs_sha256=inputs_digest(golden),
+        random_inputs=random_inputs,
         alarm_scores=alarm_scores,
         alarm_threshold=alarm_threshold,
     )
@@ -85,6 +88,7 @@ def save_float_outputs(path: Path, floats: FloatOutputs) -> None:
     arrays: dict[str, npt.NDArray[np.generic]] = {
         key: np.frombuffer(str(getattr(floats, key)).encode(), np.uint8) for key in _TEXTS
     }
+    arrays["random_inputs"] = np.array([floats.random_inputs], np.uint8)
     arrays |= {f"output_{i}": values for i, values in enumerate(floats.outputs)}
     if floats.alarm_scores is not None:
         arrays["alarm_scores"] = floats.alarm_scores
@@ -100,6 +104,7 @@ def load_float_outputs(path: Path) -> FloatOutputs:
         outputs = [
             arrays[f"output_{i}"] for i in range(sum(k.startswith("output_") for k in arrays))
         ]
+        random_inputs = bool(arrays["random_inputs"].any())
         scores, limit = arrays.get("alarm_scores"), arrays.get("alarm_threshold")
         _check_arrays(outputs, scores, limit)
     except FileNotFoundError:
@@ -111,6 +116,7 @@ def load_float_outputs(path: Path) -> FloatOutputs:
         ) from error
     return FloatOutputs(
         outputs=tuple(outputs),
+        random_inputs=random_inputs,
         alarm_scores=scores,
         alarm_threshold=None if limit is None else float(limit[0]),
         **texts,

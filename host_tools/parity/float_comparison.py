@@ -11,6 +11,9 @@ flip: those of windows for which the float network itself hardly prefers one cla
 What a detector of anomalies rebuilds of an anomaly lies beyond the values that int8 was calibrated
 for and is clipped, so that only the alarm counts there: the bounds on differences are about the
 cases for which the float network gives none.
+
+Random inputs are nothing that a network was made for: its decisions on them are arbitrary and flip
+often, so that no bound applies to them.
 """
 
 from __future__ import annotations
@@ -84,7 +87,7 @@ class FloatComparison:
     normal_outputs: tuple[OutputDifference, ...] | None  # of a detector: without the alarms
     flips: tuple[Flip, ...]  # the first MAX_FLIPS
     points: Points
-    bounds: ParityConfig
+    bounds: ParityConfig | None  # None: the inputs are random
     failures: tuple[str, ...]  # which bounds do not hold
 
 
@@ -121,8 +124,8 @@ def alarm_decisions(scores: npt.NDArray[Any], threshold: float, step: float) -> 
     return Decisions(chosen=chosen, scores=scores.astype(np.float64) * step, alarms=True)
 
 
-def compare_float(network: str, compared: Compared, bounds: ParityConfig) -> FloatComparison:
-    """Compare the two sides, and name the bounds that do not hold."""
+def compare_float(network: str, compared: Compared, bounds: ParityConfig | None) -> FloatComparison:
+    """Compare the two sides, and name the bounds that do not hold; without bounds, none."""
     outputs, normal = _differences(compared, slice(None)), None
     flipped, equal = np.zeros(len(compared.cases), bool), None
     if compared.decisions is not None:
@@ -142,7 +145,9 @@ def compare_float(network: str, compared: Compared, bounds: ParityConfig) -> Flo
         flips=flips,
         points=_points(compared.floats[0], compared.device[0], flipped),
         bounds=bounds,
-        failures=(
+        failures=()
+        if bounds is None
+        else (
             *(() if equal is None else _too_many_flips(len(flipped), equal, flips, bounds)),
             *(line for output in bounded for line in _too_far(output, bounds)),
         ),
@@ -267,4 +272,5 @@ def describe(found: FloatComparison) -> str:
             f"differences{where}: at most {worst.largest:.3g}, mean {worst.mean:.2g}{sqnr}"
         )
     part = f"of {found.golden_cases:,} " if found.cases < found.golden_cases else ""
-    return f"{'; '.join(parts)}; in {found.cases:,} {part}cases"
+    random = "" if found.bounds else "; the inputs are random, so no bound applies: give INPUTS="
+    return f"{'; '.join(parts)}; in {found.cases:,} {part}cases{random}"
