@@ -309,6 +309,34 @@ def test_parity_says_how_far_the_device_is(
     assert (report["float_comparison"] is None) == (change is None)
 
 
+@pytest.mark.parametrize(("share", "code"), [(1.0, 1), (0.99, 0)])
+def test_the_bounds_are_the_recipes(
+    built: Path,
+    share: float,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(command, "BUILD", built.parent)
+    floats = _exact(built)
+    values = floats.outputs[0].copy()
+    case, first = 2, values[2].argmax()
+    values[case].reshape(-1)[(first + 1) % values[case].size] = values[case].max() + 1e-4
+    save_float_outputs(built / "float.npz", dataclasses.replace(floats, outputs=(values,)))
+    path = built / "gen" / "ref" / "manifest.json"
+    manifest = path.read_text()
+    settings = {"parity": {"min_equal_decisions": share}}
+    try:
+        path.write_text(json.dumps(json.loads(manifest) | {"settings": settings}))
+        assert command.main(["parity", NAME, "native"]) == code
+    finally:
+        path.write_text(manifest)
+    assert ("4 of 5 decisions (80.0%)" in capsys.readouterr().err) == bool(code)
+    report = json.loads((built / "native" / "parity.json").read_text())["float_comparison"]
+    assert [flip["case"] for flip in report["flips"]] == [case]
+    assert report["bounds"]["min_equal_decisions"] == share
+
+
 def test_float_outputs_of_another_model_do_not_count(
     built: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -224,7 +224,7 @@ def _load_reference(out_dir: Path, manifest: dict[str, Any]) -> _Reference:
     try:
         floats: FloatOutputs | str = load_float_outputs(out_dir / "float.npz")
     except FileNotFoundError:
-        floats = "there is no float.npz"
+        floats = "there is no float.npz; for a model made elsewhere give FLOAT="
     else:
         assert isinstance(floats, FloatOutputs)
         floats = floats.mismatch(golden) or floats
