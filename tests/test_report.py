@@ -201,6 +201,9 @@ def test_model_made_elsewhere(tmp_path: Path) -> None:
     assert "Every output byte is equal on nano33" in page.text
     assert "balanced accuracy" not in page.text
     assert "MODEL=<file>" in page.text
+    assert "FLOAT=<.tflite" not in page.text
+    write_board(out_dir, "nano33", float_comparison=None)
+    assert "FLOAT=<.tflite, .keras or .h5>" in read_page(out_dir).text
 
 
 def test_difference_is_the_headline(tmp_path: Path) -> None:
@@ -378,7 +381,11 @@ def test_a_float_network_of_somebody_else(tmp_path: Path) -> None:
     found = float_comparison(network="<b>.keras (Keras 3)", equal_decisions=None, flips=[])
     write_board(out_dir, "qemu_m4", float_comparison=found | {"bounds": None})
     page = read_page(out_dir)
-    assert "qemu_m4: outputs differ by 0.0029 on average from <b>.keras (Keras 3)" in page.text
+    assert (
+        "qemu_m4: outputs differ by 0.0029 on average from <b>.keras (Keras 3), on random"
+        in page.text
+    )
+    assert "INPUTS=<.npz> gives real ones" in page.text
     assert "none: random inputs" in page.text
     assert collect(out_dir)["ladder"][0]["evidence"] == ["<b>.keras (Keras 3)"]
     assert "34.1 dB" in summary(out_dir)

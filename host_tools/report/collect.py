@@ -239,7 +239,8 @@ def _float_sentence(floats: JsonObject) -> str:
             f"{name} decides {found['equal_decisions']:,} of {found['cases']:,} cases "
             f"({share * 100:.1f} %) as"
         )
-    return f"{how} {found['network']}."
+    random = "" if found["bounds"] else ", on random inputs, for which no network is made"
+    return f"{how} {found['network']}{random}."
 
 
 def _failures(name: str, board: JsonObject) -> list[str]:

@@ -180,6 +180,14 @@ def _missing(content: JsonObject) -> Iterator[str]:
     elsewhere = content["manifest"] is not None and not content["manifest"]["settings"]
     if elsewhere and not content["dataset"]:
         yield "The model was made elsewhere: no data, training or quantisation to report."
+        compared = _most_compared(content)
+        if compared is None:
+            yield (
+                "It is not compared with the float network that it was made from: "
+                "`make parity MODEL=<file> FLOAT=<.tflite, .keras or .h5>`"
+            )
+        elif not compared["bounds"]:
+            yield "It is compared on random inputs: INPUTS=<.npz> gives real ones."
     else:
         for part, text, target in (
             ("dataset", "The data have not been checked", "check"),
