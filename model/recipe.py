@@ -270,6 +270,17 @@ class AnomalyConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ParityConfig:
+    """How far a board's outputs may be from the float network's; DESIGN.md has the reasons."""
+
+    min_equal_decisions: Share = 0.95  # share of windows with the float network's decision
+    # mean difference of an output, as a share of the range of the float network's values
+    max_mean_difference: Share = 0.03
+    # ratio of signal to quantisation noise of an output
+    min_sqnr_db: Annotated[float, Bounds(-100.0, 200.0)] = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """One task file."""
 
@@ -286,6 +297,7 @@ class Recipe:
     classical: ClassicalConfig | None = None
     compression: CompressionConfig | None = None
     anomaly: AnomalyConfig | None = None  # of the task 'anomaly', which needs it
+    parity: ParityConfig | None = None  # None: as ParityConfig has it
 
     def as_dict(self) -> dict[str, Any]:
         """All settings, for records, without the tables that a recipe leaves out."""

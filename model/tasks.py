@@ -1,7 +1,7 @@
-"""What a network is for: which windows train it, and how its answers are judged.
+"""What a network is for: which windows train it, and how its predictions are judged.
 
-A Task belongs to a recipe; its Judge turns answers into metrics. Training, quantisation and parity
-know these two interfaces only.
+A Task belongs to a recipe; its Judge turns predictions into metrics. Training, quantisation and
+parity know these two interfaces only.
 
 Anomaly: an autoencoder sees normal windows alone, and a window that it cannot rebuild is an alarm.
 The score of a float network is the mean of (output - input)^2. The score of an int8 model is an
@@ -43,10 +43,10 @@ class Grid:
 
 
 class Judge(Protocol):
-    """Judges answers: inputs and outputs [windows, ...], labels y [windows]."""
+    """Judges predictions: inputs and outputs [windows, ...], labels y [windows]."""
 
-    def right(self, inputs: Array, outputs: Array, y: Array) -> npt.NDArray[np.bool_]:
-        """Which windows [windows] got the right answer."""
+    def is_correct(self, inputs: Array, outputs: Array, y: Array) -> npt.NDArray[np.bool_]:
+        """Which windows [windows] were predicted right."""
 
     def metrics(self, inputs: Array, outputs: Array, y: Array) -> Metrics:
         """The scores of all windows of a split."""
@@ -59,8 +59,8 @@ class Task(Protocol):
     """One kind of experiment."""
 
     @property
-    def answers(self) -> tuple[str, ...]:
-        """What a window is told to be."""
+    def predictions(self) -> tuple[str, ...]:
+        """The names of what a window can be predicted to be."""
 
     @property
     def measure(self) -> str:
@@ -77,7 +77,7 @@ class Task(Protocol):
         """What sets int8 ranges, from representative training inputs [n, ...]."""
 
     def judge(self, windows: Windows, inputs: Array, outputs: Array, grid: Grid | None) -> Judge:
-        """The judge of one network, from its answers to the validation split.
+        """The judge of one network, from its predictions for the validation split.
 
         `grid` says how int8 inputs and outputs are scaled; None for a float network.
         """
@@ -101,7 +101,7 @@ class ClassJudge:
 
     classes: int
 
-    def right(self, inputs: Array, outputs: Array, y: Array) -> npt.NDArray[np.bool_]:
+    def is_correct(self, inputs: Array, outputs: Array, y: Array) -> npt.NDArray[np.bool_]:
         """Which windows got their own class."""
         return np.asarray(_flat(outputs).argmax(axis=1) == y)
 
@@ -176,7 +176,7 @@ class AnomalyJudge:
     error: FloatError | IntegerError
     threshold: float  # a score; an integer where scores are
 
-    def right(self, inputs: Array, outputs: Array, y: Array) -> npt.NDArray[np.bool_]:
+    def is_correct(self, inputs: Array, outputs: Array, y: Array) -> npt.NDArray[np.bool_]:
         """Which anomalies gave an alarm, and which normal windows gave none."""
         return np.asarray(
             (self.error.scores(inputs, outputs) > self.threshold) == (y != self.normal)
@@ -217,7 +217,7 @@ class Classification:
     """One class a window."""
 
     recipe: Recipe
-    answers: tuple[str, ...]
+    predictions: tuple[str, ...]
     measure: str = "balanced accuracy"
     rule: str = "the higher balanced accuracy on the validation groups; post-training on a tie"
 
@@ -230,8 +230,8 @@ class Classification:
         return inputs
 
     def judge(self, windows: Windows, inputs: Array, outputs: Array, grid: Grid | None) -> Judge:
-        """Nothing is learned from the answers."""
-        return ClassJudge(classes=len(self.answers))
+        """Nothing is learned from the predictions."""
+        return ClassJudge(classes=len(self.predictions))
 
     def measured(self, metrics: Metrics) -> float:
         """Balanced accuracy."""
@@ -248,7 +248,7 @@ class Classification:
     def baselines(self, splits: Splits) -> Mapping[str, Metrics]:
         """Majority, logistic regression, random forest."""
         return evaluate_baselines(
-            splits.train, splits.test, len(self.answers), self.recipe.train.seed
+            splits.train, splits.test, len(self.predictions), self.recipe.train.seed
         )
 
 
@@ -259,7 +259,7 @@ class Anomaly:
     recipe: Recipe
     labels: tuple[str, ...]
     normal: int
-    answers: tuple[str, ...]
+    predictions: tuple[str, ...]
     measure: str = "AUC"
     rule: str = (
         "the smaller reconstruction error of the normal windows of the validation groups, which "
@@ -334,7 +334,7 @@ def task_of(recipe: Recipe, labels: Sequence[str]) -> Task:
     Raises ConfigError when the data do not have the label that is said to be normal.
     """
     if recipe.anomaly is None:
-        return Classification(recipe=recipe, answers=tuple(labels))
+        return Classification(recipe=recipe, predictions=tuple(labels))
     name = recipe.anomaly.normal
     if name not in labels:
         raise ConfigError(
@@ -344,7 +344,7 @@ def task_of(recipe: Recipe, labels: Sequence[str]) -> Task:
         recipe=recipe,
         labels=tuple(labels),
         normal=list(labels).index(name),
-        answers=(name, "anomaly"),
+        predictions=(name, "anomaly"),
     )
 
 

@@ -60,14 +60,14 @@ def images(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return x[:, :, None, :]
 
 
-def respond(network: Any, windows: Windows) -> npt.NDArray[np.float32]:
+def predict(network: Any, windows: Windows) -> npt.NDArray[np.float32]:
     """The network's output for each window, [n, outputs]."""
     return np.asarray(network(images(windows.x), training=False))
 
 
 def validate(network: Any, val: Windows, task: Task) -> Metrics:
     """The network's scores on the windows that also gave its judge."""
-    outputs = respond(network, val)
+    outputs = predict(network, val)
     return task.judge(val, val.x, outputs, None).metrics(val.x, outputs, val.y)
 
 
@@ -244,7 +244,7 @@ def cross_validate(
         for seed in range(recipe.train.seed, recipe.train.seed + repeats):
             started = time.monotonic()
             network, _ = train_network(recipe, dataset, task, train_groups, seed, progress)
-            outputs = respond(network, test_windows)
+            outputs = predict(network, test_windows)
             results.append(
                 Score(
                     test_groups=tuple(map(dataset.group_title, sorted(test_groups))),

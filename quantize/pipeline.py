@@ -14,22 +14,23 @@ import numpy.typing as npt
 
 from model.datasets import load_dataset
 from model.evaluate import Metrics
-from model.features import Windows
+from model.features import Splits, Windows
 from model.features.design import feature_text
 from model.files import write_arrays, write_bytes, write_json
 from model.progress import training_progress
 from model.recipe import Recipe
 from model.stages.splits import load_splits
-from model.tasks import Grid, Judge, Task, task_of
+from model.tasks import AnomalyJudge, Grid, Judge, Task, task_of
 from quantize.errors import QuantizeError
 from quantize.features import quantised_inputs
+from quantize.float_outputs import FloatOutputs, float_outputs, save_float_outputs
 from quantize.golden import Golden, make_golden, save_golden
 from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
 
 
 def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
-    """Write model.tflite, golden.npz, labels.npz and quantize.json; returns the last.
+    """Write model.tflite, golden.npz, float.npz, labels.npz and quantize.json; returns the last.
 
     The task may add a file of its own (model.tasks.Judge.files).
 
@@ -43,7 +44,7 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
     dataset, splits = load_dataset(recipe.dataset), load_splits(out_dir)
     task = task_of(recipe, dataset.labels)
     training.make_deterministic(recipe.train.seed)
-    network = training.load_network(recipe, dataset, out_dir / "float.weights.h5")
+    network = trained = training.load_network(recipe, dataset, out_dir / "float.weights.h5")
     sampler = training.make_sampler(
         recipe, dataset, task, set(splits.train.group.tolist()), recipe.train.seed + 1
     )
@@ -68,13 +69,13 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
         qat.check_fidelity(layers, recipe)
         fidelity = _fidelity(layers, recipe, len(splits.val.x))
 
-    answers = {
+    predictions = {
         name: {split: golden_of(model, w) for split, w in splits.items() if split != "train"}
         for name, model in models.items()
     }
-    judges = {n: _judge(task, models[n], answers[n]["val"], splits.val) for n in models}
+    judges = {n: _judge(task, models[n], predictions[n]["val"], splits.val) for n in models}
     scores = {
-        n: {split: _score(judges[n], answers[n][split], w) for split, w in splits.items()
+        n: {split: _score(judges[n], predictions[n][split], w) for split, w in splits.items()
             if split != "train"}
         for n in models
     }  # fmt: skip
@@ -86,7 +87,8 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
     chosen = max(scores, key=lambda name: task.preference(scores[name]["val"]))
     floats = training.validate(network, splits.val, task)
     _check_drop(recipe, task, scores[chosen]["val"], floats)
-    golden = answers[chosen]["test"]
+    golden = predictions[chosen]["test"]
+    float_network = _float_network(recipe, task, trained, splits, golden)
     result = {
         "chosen": chosen,
         "rule": task.rule,
@@ -105,12 +107,30 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
     for name, content in kept.items():
         write_json(out_dir / name, content)
     write_json(out_dir / "quantize.json", result)
+    save_float_outputs(out_dir / "float.npz", float_network)
     save_golden(out_dir / "golden.npz", golden)
     return result
 
 
+def _float_network(
+    recipe: Recipe, task: Task, trained: Any, splits: Splits, golden: Golden
+) -> FloatOutputs:
+    """What the network that was trained says of the test windows, before any compression."""
+    from model.train import predict
+
+    outputs = predict(trained, splits.test)
+    judge = task.judge(splits.val, splits.val.x, predict(trained, splits.val), None)
+    scores, limit = None, None
+    if isinstance(judge, AnomalyJudge):
+        scores = judge.error.scores(splits.test.x, outputs).astype(np.float64)
+        limit = float(judge.threshold)
+    before = "pruning and clustering" if recipe.compression else "quantisation"
+    name = f"the trained float network before {before}"
+    return float_outputs(golden, (outputs,), name, alarm_scores=scores, alarm_threshold=limit)
+
+
 def golden_of(model: bytes, windows: Windows) -> Golden:
-    """The cases of some windows, as TFLite Micro answers them."""
+    """The cases of some windows, as TFLite Micro predicts them."""
     return make_golden(model, [quantised_inputs(parse_model(model), windows)])
 
 

@@ -138,6 +138,45 @@ def parity(board: str, cases: int = 280, **changes: Any) -> dict[str, Any]:
         "selftest": {"cases": 2, "failures": 0},
         "metrics": metrics(0.93) if cases == 280 else None,
         "accuracy": {"cases": cases, "correct": round(0.93 * cases)},
+        "float_comparison": float_comparison(cases) if cases else None,
+        "float_missing": None,
+    } | changes
+
+
+def float_comparison(cases: int = 280, **changes: Any) -> dict[str, Any]:
+    """A board that decides three windows otherwise than the float network, but for `changes`."""
+    flip = {
+        "case": 71,
+        "label": LABELS[0],
+        "float_decision": LABELS[0],
+        "float_score": 0.4711,
+        "device_decision": LABELS[1],
+        "device_score": 0.4688,
+    }
+    difference = {
+        "output": 0,
+        "largest": 0.0667,
+        "mean": 0.0029,
+        "percentile_95": 0.0125,
+        "float_range": 0.9972,
+        "sqnr_db": 34.09,
+    }
+    values = [i / 50 for i in range(50)]
+    return {
+        "network": "the trained float network before quantisation",
+        "cases": cases,
+        "golden_cases": 280,
+        "equal_decisions": cases - 3,
+        "outputs": [difference],
+        "normal_outputs": None,
+        "flips": [flip | {"case": 71 + i} for i in range(3)],
+        "points": {"floats": values, "device": values, "flipped": [v < 0.1 for v in values]},
+        "bounds": {
+            "min_equal_decisions": 0.95,
+            "max_mean_difference": 0.03,
+            "min_sqnr_db": 15.0,
+        },
+        "failures": [],
     } | changes
 
 

@@ -20,6 +20,7 @@ from model.stages.cross_validate import cross_validate
 from model.stages.splits import load_splits
 from model.stages.train import train
 from model.tasks import AnomalyJudge, ClassJudge, Grid, IntegerError, load_judge, task_of, threshold
+from quantize.float_outputs import load_float_outputs
 from quantize.golden import load_golden
 from quantize.pipeline import quantise_recipe
 
@@ -242,8 +243,18 @@ def test_a_device_is_judged_by_the_same_integers(run: tuple[Recipe, Path]) -> No
         "confusion": metrics.confusion,
         "recall": metrics.recall,
     }
-    right = judge.right(golden.inputs[0], golden.outputs[0], splits.test.y)
+    right = judge.is_correct(golden.inputs[0], golden.outputs[0], splits.test.y)
     assert right.mean() == pytest.approx(metrics.accuracy)
+
+
+def test_the_float_detector_decides_by_its_own_threshold(run: tuple[Recipe, Path]) -> None:
+    floats = load_float_outputs(run[1] / "float.npz")
+    assert floats.alarm_scores is not None and floats.alarm_threshold is not None
+    trained = json.loads((run[1] / "train.json").read_text())["metrics"]["test"]
+    y = command.load_splits(run[1]).test.y
+    assert floats.alarm_threshold == trained["threshold"]
+    alarms = floats.alarm_scores > floats.alarm_threshold
+    assert alarms[y == 0].mean() == pytest.approx(trained["false_alarm_rate"])
 
 
 def test_a_damaged_record_is_named(run: tuple[Recipe, Path], tmp_path: Path) -> None:

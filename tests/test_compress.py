@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from model import __main__ as command
 from model.datasets import load_dataset
 from model.features import split_windows
 from model.features.design import recipe_front_end
@@ -15,6 +17,8 @@ from model.features.library import Extractor
 from model.recipe import CompressionConfig, load_recipe
 from model.tasks import task_of
 from quantize.errors import QuantizeError
+from quantize.float_outputs import load_float_outputs
+from quantize.pipeline import quantise_recipe
 
 
 def _compressed(sparsity: float, clusters: int) -> tuple[list[Any], list[Any]]:
@@ -52,3 +56,23 @@ def test_kernels_are_as_asked(sparsity: float, clusters: int) -> None:
 def test_more_values_than_weights_are_refused() -> None:
     with pytest.raises(QuantizeError, match=r"compression.clusters: 128 values are more"):
         _compressed(0.99, 128)
+
+
+def test_a_board_is_compared_with_the_network_before_compression(tmp_path: Path) -> None:
+    from model.train import load_network, predict
+
+    recipe = load_recipe("digits")
+    recipe = dataclasses.replace(
+        recipe,
+        compression=CompressionConfig(sparsity=0.9, clusters=0, steps=4, learning_rate=1e-3),
+        train=dataclasses.replace(recipe.train, steps=4, min_balanced_accuracy=0.0),
+        quantisation=dataclasses.replace(recipe.quantisation, qat_steps=0, max_drop=1.0),
+    )
+    command.check(recipe, tmp_path)
+    command.train(recipe, tmp_path)
+    quantise_recipe(recipe, tmp_path)
+    floats = load_float_outputs(tmp_path / "float.npz")
+    assert floats.network == "the trained float network before pruning and clustering"
+    network = load_network(recipe, load_dataset(recipe.dataset), tmp_path / "float.weights.h5")
+    expected = predict(network, command.load_splits(tmp_path).test)
+    assert np.array_equal(floats.outputs[0][:, 0], expected)

@@ -24,6 +24,7 @@ from model.stages.splits import load_splits
 from model.stages.train import train
 from quantize.errors import ModelError, QuantizeError
 from quantize.features import input_requant
+from quantize.float_outputs import load_float_outputs
 from quantize.golden import load_golden
 from quantize.manifest import compile_model, compile_sets
 from quantize.pipeline import quantise_recipe
@@ -96,6 +97,18 @@ def test_the_whole_test_split_is_equal_in_the_reference(quantised: Path) -> None
     for case in range(len(golden)):
         got = reference.run(golden.case_inputs(case))[0]
         assert np.array_equal(got, golden.case_outputs(case)[0]), f"case {case}"
+
+
+def test_the_float_network_is_asked_the_same_windows(quantised: Path) -> None:
+    from model.train import load_network, predict
+
+    floats = load_float_outputs(quantised / "float.npz")
+    assert floats.mismatch(load_golden(quantised / "golden.npz")) is None
+    assert floats.network == "the trained float network before quantisation"
+    network = load_network(QUICK, load_dataset(QUICK.dataset), quantised / "float.weights.h5")
+    expected = predict(network, command.load_splits(quantised).test)
+    assert np.array_equal(floats.outputs[0][:, 0], expected)
+    assert floats.alarm_scores is None
 
 
 def test_golden_inputs_are_what_a_device_makes_of_the_samples(quantised: Path) -> None:

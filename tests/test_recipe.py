@@ -76,6 +76,12 @@ def _load(tmp_path: Path, old: str, new: str) -> None:
         ("title = ", f"# {'x' * (1 << 20)}\ntitle = ", "expected at most 1048576 bytes"),
         ("noise = [", f"noise = [{'0.0, ' * 1001}", "noise: expected a list of at most 1000"),
         ("[network]", "[network", "not TOML"),
+        ("[network]", "[parity]\nmin_sqnr = 3.0\n[network]", "did you mean 'min_sqnr_db'"),
+        (
+            "[network]",
+            "[parity]\nmin_equal_decisions = 95.0\n[network]",
+            r"parity\.min_equal_decisions: expected 0 to 1, got 95.0",
+        ),
         ("[features]\nkind", "[features]\nfrobnicate = 3\nkind", "unknown key 'frobnicate'"),
     ],
 )

@@ -19,6 +19,7 @@ from model.files import write_json
 from tests.result_files import (
     LABELS,
     features,
+    float_comparison,
     parity,
     write_board,
     write_drift,
@@ -95,7 +96,7 @@ def test_whole_run(whole: tuple[Path, _Page]) -> None:
         "99.61 %",
     ):
         assert expected in page.text
-    assert sum(tag == "svg" for tag, _ in page.tags) == 5
+    assert sum(tag == "svg" for tag, _ in page.tags) == 6
 
 
 def test_the_page_lists_its_sections(whole: tuple[Path, _Page]) -> None:
@@ -151,7 +152,7 @@ def test_page_needs_no_other_file_and_is_small(whole: tuple[Path, _Page]) -> Non
 def test_every_plot_has_its_words(whole: tuple[Path, _Page]) -> None:
     _, page = whole
     images = [attrs for _, attrs in page.tags if attrs.get("role") == "img"]
-    assert len(images) == 5 + 2 * 4
+    assert len(images) == 6 + 2 * 4
     assert all(attrs["aria-label"] for attrs in images)
 
 
@@ -200,6 +201,9 @@ def test_model_made_elsewhere(tmp_path: Path) -> None:
     assert "Every output byte is equal on nano33" in page.text
     assert "balanced accuracy" not in page.text
     assert "MODEL=<file>" in page.text
+    assert "FLOAT=<.tflite" not in page.text
+    write_board(out_dir, "nano33", float_comparison=None)
+    assert "FLOAT=<.tflite, .keras or .h5>" in read_page(out_dir).text
 
 
 def test_difference_is_the_headline(tmp_path: Path) -> None:
@@ -248,7 +252,7 @@ def test_real_board_proves_the_last_rung(tmp_path: Path) -> None:
         "not run",
         "proven here",
     ]
-    assert "on the real nano33" in content["verdict"]["details"][0]
+    assert "on the real nano33" in content["verdict"]["details"][1]
 
 
 def test_many_classes_are_told_as_mistakes(tmp_path: Path) -> None:
@@ -330,10 +334,61 @@ def test_summary(whole: tuple[Path, _Page]) -> None:
     assert max(len(line) for line in text.splitlines() if "report.html" not in line) <= 100
     assert "\x1b" not in text
     row = next(line for line in text.splitlines() if line.split()[:1] == ["nano33"])
-    for expected in ("labwired_nrf52840", "60/60", "1,414,508", "93.3 %"):
+    for expected in ("labwired_nrf52840", "60/60", "95.0 %", "1,414,508", "93.3 %"):
         assert expected in row.replace("…", "?"), row
     assert re.search(r"float 9\d\.\d %.*int8 9\d\.\d %.*random forest 8\d\.\d %", text)
     assert str(out_dir / "report.html") in text
+
+
+def test_the_float_network_is_told_first(whole: tuple[Path, _Page]) -> None:
+    text = whole[1].text
+    for expected in (
+        "qemu_m4 decides 277 of 280 cases (98.9 %) as the trained float network before",
+        "nano33: 95.0 % of decisions equal, SQNR 34.1 dB in 60 cases",
+        "60 of 280 57, 95.0",
+        "at least 95.0 % of the decisions",
+        "71 PEN PEN 0.471 ABD 0.469",
+    ):
+        assert expected in text.replace("\u00a0", " "), expected
+
+
+def test_too_far_from_the_float_network_is_the_headline(tmp_path: Path) -> None:
+    out_dir = write_run(tmp_path / "motion")
+    reasons = ["output 0 is too far from the float network's: SQNR 3.0 dB"]
+    far = float_comparison(failures=reasons, flips=[], equal_decisions=280)
+    write_json(out_dir / "esp32" / "parity.json", parity("esp32", float_comparison=far))
+    content = collect(out_dir)
+    assert content["verdict"]["state"] == "differs"
+    assert content["verdict"]["details"][0] == f"esp32: {reasons[0]}."
+    assert content["ladder"][1]["state"] == "differs"
+    text = read_page(out_dir).text
+    assert "Equal to int8, but too far from the float network on esp32" in text
+    assert "esp32 100.0 %" in re.sub(r" +", " ", summary(out_dir)).replace(
+        "labwired_esp32 280/280 ", ""
+    )
+
+
+def test_a_comparison_of_another_model_does_not_count(tmp_path: Path) -> None:
+    out_dir = tmp_path / "motion"
+    write_model(out_dir, "motion", {"seed": 1})
+    write_board(out_dir, "nano33", model_sha256="00" * 32)
+    assert "float network before" not in read_page(out_dir).text
+
+
+def test_a_float_network_of_somebody_else(tmp_path: Path) -> None:
+    out_dir = tmp_path / "ic"
+    write_model(out_dir, "ic", {}, labels=())
+    found = float_comparison(network="<b>.keras (Keras 3)", equal_decisions=None, flips=[])
+    write_board(out_dir, "qemu_m4", float_comparison=found | {"bounds": None})
+    page = read_page(out_dir)
+    assert (
+        "qemu_m4: outputs differ by 0.0029 on average from <b>.keras (Keras 3), on random"
+        in page.text
+    )
+    assert "INPUTS=<.npz> gives real ones" in page.text
+    assert "none: random inputs" in page.text
+    assert collect(out_dir)["ladder"][0]["evidence"] == ["<b>.keras (Keras 3)"]
+    assert "34.1 dB" in summary(out_dir)
 
 
 def test_summary_shows_a_difference(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
@@ -10,16 +11,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from rich.progress import track
 
 from host_tools.boards.board import Board
 from host_tools.errors import HostToolsError
 from host_tools.link.protocol import Selftest
 from host_tools.link.target import Target, check_identity, open_device
+from host_tools.parity.float_comparison import (
+    Compared,
+    Decisions,
+    FloatComparison,
+    alarm_decisions,
+    class_decisions,
+    compare_float,
+    dequantise,
+)
+from host_tools.parity.float_comparison import describe as describe_float
 from host_tools.parity.tap import Tap, TapReport
+from host_tools.parity.tap import describe as describe_tap
 from host_tools.report.results import read_manifest
 from model.files import write_json
-from model.tasks import load_judge
+from model.recipe import ParityConfig
+from model.tasks import AnomalyJudge, Judge, load_judge
+from model.toml_reader import build
+from quantize.float_outputs import FloatOutputs, load_float_outputs
 from quantize.golden import Golden, load_golden
 
 
@@ -51,7 +67,31 @@ class ParityReport:
     selftest: dict[str, int]
     accuracy: dict[str, int] | None
     metrics: dict[str, Any] | None
+    float_comparison: FloatComparison | None = None
+    float_missing: str | None = None  # why there is no comparison
+    kernels: str = ""  # the set that the model is generated for
+    image_sha256: str | None = None  # of the built firmware.elf; a board cannot tell its own
+    distinct_inputs: int = 0  # of the cases that ran
+    distinct_outputs: int = 0  # of what the device answered
     layers: TapReport | None = None  # how far the intermediate tensors agree, when asked for
+
+    @property
+    def failures(self) -> list[str]:
+        """Everything that is wrong, in words; a command that finds any exits with 1."""
+        found = []
+        if d := self.first_difference:
+            found.append(
+                f"first difference: case {d.case}, output tensor {d.tensor}, index {d.index}: "
+                f"expected {d.expected}, got {d.got}"
+            )
+        if failures := self.selftest["failures"]:
+            found.append(f"the self-test fails in {failures} of {self.selftest['cases']} cases")
+        if self.layers is not None and self.layers.first is not None:
+            layer = self.layers.first
+            found.append(f"operator {layer.operator} {layer.op} is the first that differs")
+        if self.float_comparison is not None:
+            found += self.float_comparison.failures
+        return found
 
 
 def run_parity(
@@ -65,9 +105,8 @@ def run_parity(
     """
     board_dir = out_dir / board.folder
     manifest = read_manifest(board, out_dir)
-    golden = load_golden(out_dir / "golden.npz")
-    if golden.model_sha256 != manifest["model_sha256"]:
-        raise HostToolsError(f"{out_dir}: golden.npz and the manifest disagree; run `make emit`")
+    reference = _load_reference(out_dir, manifest)
+    golden = reference.golden
     limit = cases or (target.emulator.case_limit if target.emulator else None)
     chosen = spread(len(golden), limit)
     started = time.monotonic()
@@ -84,15 +123,19 @@ def run_parity(
             )
         ]
         seconds = time.monotonic() - started
-        report = _report(
-            golden, manifest, board, target, chosen, outputs, selftest, seconds, out_dir
-        )
+        report = _report(reference, manifest, board, target, chosen, outputs, selftest, seconds)
+        report = replace(report, image_sha256=image_digest(board_dir / "firmware.elf"))
         if tap:
             case = report.first_difference.case if report.first_difference else chosen[0]
             layers = Tap(out_dir, manifest, golden, case).first_divergence(device)
             report = replace(report, layers=layers)
     write_json(board_dir / target.file("parity"), asdict(report))
     return report
+
+
+def image_digest(elf: Path) -> str | None:
+    """SHA-256 of a firmware; None when it was not built here."""
+    return hashlib.sha256(elf.read_bytes()).hexdigest() if elf.is_file() else None
 
 
 def spread(total: int, limit: int | None) -> list[int]:
@@ -103,7 +146,7 @@ def spread(total: int, limit: int | None) -> list[int]:
 
 
 def _report(
-    golden: Golden,
+    reference: _Reference,
     manifest: dict[str, Any],
     board: Board,
     target: Target,
@@ -111,8 +154,8 @@ def _report(
     outputs: list[list[bytes]],
     selftest: Selftest,
     seconds: float,
-    out_dir: Path,
 ) -> ParityReport:
+    golden = reference.golden
     types = [values.dtype for values in golden.outputs]
     arrays = [
         [np.frombuffer(o, dtype) for o, dtype in zip(case, types, strict=True)] for case in outputs
@@ -122,7 +165,9 @@ def _report(
         for case, got in zip(chosen, arrays, strict=True)
         if (found := _difference(case, golden, got)) is not None
     ]
-    accuracy, metrics = _accuracy(out_dir, manifest, golden, chosen, arrays)
+    device = [np.stack(column) for column in zip(*arrays, strict=True)]
+    accuracy, metrics = _accuracy(reference.truth, golden, chosen, device[0])
+    floats = reference.floats
     return ParityReport(
         cases=len(chosen),
         equal=len(chosen) - len(differences),
@@ -137,6 +182,13 @@ def _report(
         selftest={"cases": selftest.cases, "failures": selftest.failures},
         accuracy=accuracy,
         metrics=metrics,
+        kernels=manifest["kernels"],
+        distinct_inputs=len({tuple(x.tobytes() for x in golden.case_inputs(c)) for c in chosen}),
+        distinct_outputs=len({tuple(case) for case in outputs}),
+        float_comparison=None
+        if isinstance(floats, str)
+        else _float_comparison(floats, reference, manifest, chosen, device),
+        float_missing=floats if isinstance(floats, str) else None,
     )
 
 
@@ -157,24 +209,129 @@ def _difference(case: int, golden: Golden, got: list[Any]) -> Difference | None:
     return None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Truth:
+    """What the golden cases of a recipe really are."""
+
+    y: npt.NDArray[np.integer]  # [cases]
+    judge: Judge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reference:
+    """What a device is compared with."""
+
+    golden: Golden
+    truth: _Truth | None  # None: the golden cases have no labels
+    floats: FloatOutputs | str  # or why they are not known
+
+
+def _load_reference(out_dir: Path, manifest: dict[str, Any]) -> _Reference:
+    golden, truth = load_golden(out_dir / "golden.npz"), None
+    if golden.model_sha256 != manifest["model_sha256"]:
+        raise HostToolsError(f"{out_dir}: golden.npz and the manifest disagree; run `make emit`")
+    if (path := out_dir / "labels.npz").exists():
+        with np.load(path, allow_pickle=False) as stored:
+            y = stored["y"]
+        judge = load_judge(out_dir, manifest["settings"], len(manifest["labels"]))
+        truth = _Truth(y=y, judge=judge)
+    try:
+        floats: FloatOutputs | str = load_float_outputs(out_dir / "float.npz")
+    except FileNotFoundError:
+        floats = "there is no float.npz; for a model made elsewhere give FLOAT="
+    else:
+        assert isinstance(floats, FloatOutputs)
+        floats = floats.mismatch(golden) or floats
+    return _Reference(golden=golden, truth=truth, floats=floats)
+
+
 def _accuracy(
-    out_dir: Path,
-    manifest: dict[str, Any],
-    golden: Golden,
-    chosen: list[int],
-    arrays: list[list[Any]],
+    truth: _Truth | None, golden: Golden, chosen: list[int], outputs: npt.NDArray[Any]
 ) -> tuple[dict[str, int] | None, dict[str, Any] | None]:
-    """(counts, metrics) of the device's own answers; None where there are no labels."""
-    path = out_dir / "labels.npz"
-    if not path.exists():
+    """(counts, metrics) of the device's own predictions; None where there are no labels."""
+    if truth is None:
         return None, None
-    with np.load(path, allow_pickle=False) as stored:
-        truth = stored["y"]
-    judge = load_judge(out_dir, manifest["settings"], len(manifest["labels"]))
-    inputs = golden.inputs[0][chosen]
-    outputs = np.stack([case[0] for case in arrays])
-    right = judge.right(inputs, outputs, truth[chosen])
-    counts = {"cases": len(chosen), "correct": int(right.sum())}
-    if len(chosen) < len(truth):
+    inputs, y = golden.inputs[0][chosen], truth.y[chosen]
+    counts = {
+        "cases": len(chosen),
+        "correct": int(truth.judge.is_correct(inputs, outputs, y).sum()),
+    }
+    if len(chosen) < len(truth.y):
         return counts, None
-    return counts, asdict(judge.metrics(inputs, outputs, truth))
+    return counts, asdict(truth.judge.metrics(inputs, outputs, y))
+
+
+def _float_comparison(
+    floats: FloatOutputs,
+    reference: _Reference,
+    manifest: dict[str, Any],
+    chosen: list[int],
+    device: list[npt.NDArray[Any]],
+) -> FloatComparison:
+    golden, truth = reference.golden, reference.truth
+    judge = truth.judge if truth else None
+    names = judge.labels if isinstance(judge, AnomalyJudge) else manifest["labels"]
+    values = [dequantise(v, m) for v, m in zip(device, manifest["outputs"], strict=True)]
+    if isinstance(judge, AnomalyJudge):
+        decisions = _alarms(floats, judge, golden.inputs[0][chosen], device[0], chosen)
+    else:
+        rebuilt = truth is None and golden.inputs[0].shape[1:] == golden.outputs[0].shape[1:]
+        decisions = None if rebuilt else _classes(floats.outputs[0][chosen], values[0])
+    compared = Compared(
+        cases=chosen,
+        golden_cases=len(golden),
+        floats=[v[chosen] for v in floats.outputs],
+        device=values,
+        decisions=decisions,
+        names=manifest["labels"],
+        labels=[str(names[y]) for y in truth.y[chosen]] if truth else None,
+    )
+    settings = manifest["settings"].get("parity", {})
+    bounds = build(ParityConfig, settings, "manifest.json", "settings.parity.")
+    return compare_float(floats.network, compared, None if floats.random_inputs else bounds)
+
+
+def _classes(
+    floats: npt.NDArray[np.float32], device: npt.NDArray[np.float64]
+) -> tuple[Decisions, Decisions] | None:
+    """What both sides [cases, *shape] decide; None for one number a case, and for an image."""
+    if sum(n > 1 for n in floats.shape[1:]) != 1:
+        return None
+    return class_decisions(floats), class_decisions(device)
+
+
+def _alarms(
+    floats: FloatOutputs,
+    judge: AnomalyJudge,
+    inputs: npt.NDArray[Any],
+    outputs: npt.NDArray[Any],
+    chosen: list[int],
+) -> tuple[Decisions, Decisions] | None:
+    """Each side's alarms by its own threshold; None where the float network has none."""
+    if floats.alarm_scores is None or floats.alarm_threshold is None:
+        return None
+    return (
+        alarm_decisions(floats.alarm_scores[chosen], floats.alarm_threshold, 1.0),
+        alarm_decisions(judge.error.scores(inputs, outputs), judge.threshold, judge.error.step),
+    )
+
+
+def describe(report: ParityReport) -> list[str]:
+    """What the command prints of a report, whether all is well or not."""
+    where = f"{report.board} on {report.emulator or report.port or 'a port'}"
+    equal = f"{where}: {report.equal} of {report.cases} cases equal"
+    if report.first_difference is None:
+        equal += (
+            f" {report.reference}, every byte; self-test {report.selftest['failures']} failures"
+        )
+    if report.float_comparison is None:
+        floats = f"not compared with a float network: {report.float_missing}"
+    else:
+        floats = f"as {report.float_comparison.network}: {describe_float(report.float_comparison)}"
+    image = f"image {report.image_sha256[:16]}" if report.image_sha256 else "image not built here"
+    about = (
+        f"  model {report.model_sha256[:16]}, kernels {report.kernels}, run {report.run_id}, "
+        f"{image}; {report.distinct_inputs:,} distinct inputs, {report.distinct_outputs:,} distinct "
+        "outputs"
+    )
+    return [equal, about, floats, *(describe_tap(report.layers) if report.layers else [])]

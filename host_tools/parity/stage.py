@@ -10,7 +10,7 @@ from host_tools.link.target import choose_target
 from host_tools.parity.certificate import FeatureReport, run_features
 from host_tools.parity.certificate import describe as describe_features
 from host_tools.parity.outputs import ParityReport, run_parity
-from host_tools.parity.tap import describe as describe_layers
+from host_tools.parity.outputs import describe as describe_parity
 
 
 def parity(out_dir: Path, board_name: str) -> None:
@@ -36,24 +36,7 @@ def print_features(report: FeatureReport) -> None:
 
 
 def print_parity(report: ParityReport) -> None:
-    """The verdict in a line, and what it is about; raises HostToolsError when not all is equal."""
-    where = report.port or report.emulator or ""
-    equal = report.first_difference is None
-    verdict = f" {report.reference}, every byte" if equal else ""
-    print(
-        f"{report.board} on {where}: {report.equal} of {report.cases} cases equal{verdict}; "
-        f"self-test {report.selftest['failures']} failures\n"
-        f"  model {report.model_sha256[:16]}, run {report.run_id}"
-    )
-    if report.layers is not None:
-        print("\n".join(describe_layers(report.layers)))
-    if report.first_difference is not None:
-        d = report.first_difference
-        raise HostToolsError(
-            f"first difference: case {d.case}, output tensor {d.tensor}, index {d.index}: "
-            f"expected {d.expected}, got {d.got}"
-        )
-    if report.selftest["failures"]:
-        raise HostToolsError(f"{report.board}: the firmware's own self-test fails")
-    if report.layers is not None and report.layers.first is not None:
-        raise HostToolsError(f"{report.board}: an intermediate tensor differs")
+    """The verdict, and what it is about; raises HostToolsError when something is wrong."""
+    print("\n".join(describe_parity(report)))
+    if report.failures:
+        raise HostToolsError(f"{report.board}: " + "; ".join(report.failures))

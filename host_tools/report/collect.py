@@ -68,8 +68,9 @@ def collect(out_dir: Path) -> JsonObject:
         )
     try:
         content["left_out"] = list(_leave_out(content))
-        content["verdict"] = _verdict(content["boards"], make_variable(content))
-        content["ladder"] = _ladder(content)
+        floats = float_comparisons(content["boards"])
+        content["verdict"] = _verdict(content["boards"], make_variable(content), floats)
+        content["ladder"] = _ladder(content, floats)
     except (KeyError, IndexError, TypeError) as error:
         raise wrong_shape(out_dir, error) from error
     return content
@@ -198,7 +199,16 @@ def _parity_state(parity: JsonObject | None, manifest: JsonObject | None) -> str
     return EQUAL if whole and not parity["selftest"]["failures"] else DIFFERS
 
 
-def _verdict(boards: JsonObject, which: str) -> JsonObject:
+def float_comparisons(boards: JsonObject) -> JsonObject:
+    """Board -> how far it is from the float network; a result of another model does not count."""
+    return {
+        name: board["parity"]["float_comparison"]
+        for name, board in boards.items()
+        if board["parity"] and board["state"] != STALE and board["parity"].get("float_comparison")
+    }
+
+
+def _verdict(boards: JsonObject, which: str, floats: JsonObject) -> JsonObject:
     """One headline, and a sentence for each board that is not simply equal.
 
     `which` is the variable of the `make` commands in the sentences.
@@ -228,6 +238,13 @@ def _verdict(boards: JsonObject, which: str) -> JsonObject:
             f"{name}: parity has not been run: `make parity {which} BOARD={name}`."
             for name in by_state[NOT_RUN]
         ]
+    if floats:
+        details.insert(0, _float_sentence(floats))
+    if far := {name: found["failures"] for name, found in floats.items() if found["failures"]}:
+        details[:0] = [f"{name}: {line}." for name, lines in far.items() for line in lines]
+        if state != DIFFERS:
+            state = DIFFERS
+            headline = f"Equal to int8, but too far from the float network on {join_words([*far])}"
     places = {n: b["features"]["first_difference"] for n, b in boards.items() if b["features"]}
     broken = {name: place for name, place in places.items() if place}
     for name, place in broken.items():
@@ -235,6 +252,22 @@ def _verdict(boards: JsonObject, which: str) -> JsonObject:
     if broken:
         state, headline = DIFFERS, f"The front end differs on {join_words(list(broken))}"
     return {"state": state, "headline": headline, "details": details}
+
+
+def _float_sentence(floats: JsonObject) -> str:
+    """How far the board that ran most cases is from the float network."""
+    name = max(floats, key=lambda name: floats[name]["cases"])
+    found = floats[name]
+    if found["equal_decisions"] is None:
+        how = f"{name}: outputs differ by {found['outputs'][0]['mean']:.2g} on average from"
+    else:
+        share = found["equal_decisions"] / found["cases"]
+        how = (
+            f"{name} decides {found['equal_decisions']:,} of {found['cases']:,} cases "
+            f"({share * 100:.1f} %) as"
+        )
+    random = "" if found["bounds"] else ", on random inputs, for which no network is made"
+    return f"{how} {found['network']}{random}."
 
 
 def _failures(name: str, board: JsonObject) -> list[str]:
@@ -269,7 +302,7 @@ def _scope(parities: JsonObject) -> str:
     return f"{total:,} inferences compared with {references}, {join_words(places)}{connected}."
 
 
-def _ladder(content: JsonObject) -> list[JsonObject]:
+def _ladder(content: JsonObject, floats: JsonObject) -> list[JsonObject]:
     """The seven rungs: what was compared with what, and the evidence that this run left."""
     targets: dict[str, JsonObject] = {"native": {}, "emulator": {}, "port": {}}
     for name, board in content["boards"].items():
@@ -277,8 +310,11 @@ def _ladder(content: JsonObject) -> list[JsonObject]:
             targets[_target(board["parity"])][name] = board
     which = make_variable(content)
     rungs = [
-        ("float Keras model", *_float_evidence(content["train"])),
-        ("int8 .tflite against the trained graph", *_fidelity_evidence(content["quantize"])),
+        ("float network", *_float_evidence(content["train"], floats)),
+        (
+            "int8 .tflite against the float network",
+            *_fidelity_evidence(content["quantize"], floats),
+        ),
         ("TFLite Micro interpreter, the reference of record", *_golden_evidence(content)),
         ("integer reference in Python, equal to 3", *_reference_evidence(content["manifest"])),
         (
@@ -316,20 +352,41 @@ def _target(parity: JsonObject) -> str:
     return "native" if parity["emulator"] == "native" else "emulator"
 
 
-def _float_evidence(train: JsonObject | None) -> tuple[str, list[str]]:
-    if train is None:
-        return NOT_RUN, ["no training in this run"]
-    score = train["metrics"]["test"]["balanced_accuracy"]
-    return MEASURED, [f"balanced accuracy {score * 100:.1f} % on the test split"]
+def _float_evidence(train: JsonObject | None, floats: JsonObject) -> tuple[str, list[str]]:
+    if train is not None:
+        score = train["metrics"]["test"]["balanced_accuracy"]
+        return MEASURED, [f"balanced accuracy {score * 100:.1f} % on the test split"]
+    if floats:
+        return REFERENCE, sorted({found["network"] for found in floats.values()})
+    return NOT_RUN, ["no training in this run, and no float network was given"]
 
 
-def _fidelity_evidence(quantised: JsonObject | None) -> tuple[str, list[str]]:
-    if quantised is None or not (fidelity := quantised.get("fidelity")):
-        return NOT_RUN, ["no trained graph to compare with in this run"]
-    return MEASURED, [
-        f"{fidelity['equal_share'] * 100:.2f} % of the outputs equal, at most "
-        f"{fidelity['max_lsb']} LSB apart, in {fidelity['windows']:,} windows"
-    ]
+def _fidelity_evidence(quantised: JsonObject | None, floats: JsonObject) -> tuple[str, list[str]]:
+    """QAT's export beside the graph that was trained, and boards beside the float network."""
+    evidence = []
+    if quantised is not None and (fidelity := quantised.get("fidelity")):
+        evidence.append(
+            f"QAT: {fidelity['equal_share'] * 100:.2f} % of the outputs equal, at most "
+            f"{fidelity['max_lsb']} LSB apart, in {fidelity['windows']:,} windows"
+        )
+    evidence += [f"{name}: {float_words(found)}" for name, found in floats.items()]
+    if any(found["failures"] for found in floats.values()):
+        return DIFFERS, evidence
+    if not evidence:
+        return NOT_RUN, ["nothing to compare with in this run"]
+    return MEASURED, evidence
+
+
+def float_words(found: JsonObject) -> str:
+    """Decisions and noise of one board's comparison, with the cases that they are about."""
+    parts = []
+    if found["equal_decisions"] is not None:
+        parts.append(f"{found['equal_decisions'] / found['cases'] * 100:.1f} % of decisions equal")
+    differences = found["outputs"] if found["normal_outputs"] is None else found["normal_outputs"]
+    noise = [o["sqnr_db"] for o in differences if o["sqnr_db"] is not None]
+    if noise:
+        parts.append(f"SQNR {min(noise):.1f} dB")
+    return f"{', '.join(parts) or 'no difference'} in {found['cases']:,} cases"
 
 
 def _golden_evidence(content: JsonObject) -> tuple[str, list[str]]:

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.report import plots
-from host_tools.report.collect import EQUAL, MAIN_BOARD, STALE, make_variable, runs_on
+from host_tools.report.collect import (
+    EQUAL,
+    MAIN_BOARD,
+    STALE,
+    float_comparisons,
+    make_variable,
+    runs_on,
+)
 from host_tools.report.plots import ACCENT, MUTED, SECOND, Bar, Panel, Plot
 from model.page import STYLE, environment
 
@@ -18,6 +25,7 @@ JsonObject = dict[str, Any]
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_CLASSES = 20  # a larger confusion matrix is told as its most frequent mistakes
 MISTAKES = 12
+FLIPS = 20  # windows that are listed
 NO_VALUE = "–"
 NBSP = "\u00a0"  # keeps a number and its unit on one line
 
@@ -39,6 +47,8 @@ def render(content: JsonObject) -> str:
         score_rows=score_rows(content),
         confusions=_confusions(content),
         anomaly_table=_anomaly_table(content),
+        floats=float_comparisons(content["boards"]),
+        flips=_flips(content),
         memory=[_memory(name, b) for name, b in content["boards"].items() if b["size"]],
         layer_table=_layer_table(content),
         settings=list(_flatten("", (content["manifest"] or {}).get("settings", {}))),
@@ -151,6 +161,9 @@ def _tiles(content: JsonObject) -> Iterator[tuple[str, str, str]]:
             "inferences equal in every byte",
             f"{len(equal)} target{'s' if len(equal) > 1 else ''}",
         )
+    if (compared := _most_compared(content)) and compared["equal_decisions"] is not None:
+        share = compared["equal_decisions"] / compared["cases"]
+        yield format_percent(share), "decisions as float", f"{compared['cases']:,} cases"
     if manifest := content["manifest"]:
         yield format_bytes(manifest["weight_bytes"]), "weights", f"{manifest['macs']:,} MACs"
         bound = format_bytes(manifest["arena_lower_bound"])
@@ -167,6 +180,14 @@ def _missing(content: JsonObject) -> Iterator[str]:
     elsewhere = content["manifest"] is not None and not content["manifest"]["settings"]
     if elsewhere and not content["dataset"]:
         yield "The model was made elsewhere: no data, training or quantisation to report."
+        compared = _most_compared(content)
+        if compared is None:
+            yield (
+                "It is not compared with the float network that it was made from: "
+                "`make parity MODEL=<file> FLOAT=<.tflite, .keras or .h5>`"
+            )
+        elif not compared["bounds"]:
+            yield "It is compared on random inputs: INPUTS=<.npz> gives real ones."
     else:
         for part, text, target in (
             ("dataset", "The data have not been checked", "check"),
@@ -271,6 +292,24 @@ def _int8_metrics(content: JsonObject) -> tuple[str, JsonObject] | None:
         if row["kind"] == "model" and row["note"]:
             return row["name"], row["test"]
     return None
+
+
+def _most_compared(content: JsonObject) -> JsonObject | None:
+    """The comparison with the float network that is about most cases."""
+    floats = float_comparisons(content["boards"]).values()
+    return max(floats, key=lambda found: int(found["cases"]), default=None)
+
+
+def _flips(content: JsonObject) -> JsonObject | None:
+    """The first windows that a board decides otherwise than the float network."""
+    found = _most_compared(content)
+    if found is None or not found["flips"]:
+        return None
+    return {
+        "rows": found["flips"][:FLIPS],
+        "total": found["cases"] - found["equal_decisions"],
+        "cases": found["cases"],
+    }
 
 
 def _mistakes(confusion: list[list[int]], labels: list[str]) -> list[tuple[str, str, int]]:
@@ -387,6 +426,8 @@ def _plots(content: JsonObject) -> dict[str, Plot]:
             )
     if found := content["anomaly"]:
         drawn["anomaly"] = plots.anomaly(found)
+    if compared := _most_compared(content):
+        drawn["floats"] = plots.floats(compared)
     if table := _layer_table(content):
         panels = [
             Panel(

@@ -310,6 +310,40 @@ def anomaly(found: dict[str, Any]) -> Plot:
         return _plot(figure, "anomaly", alt)
 
 
+def floats(found: dict[str, Any]) -> Plot:
+    """Outputs of a board over those of the float network; a cross where the decision differs."""
+    points = found["points"]
+    ends = [*points["floats"], *points["device"]]
+    low, high = min(ends), max(ends)
+    rest = [i for i, flipped in enumerate(points["flipped"]) if not flipped]
+    flipped = [i for i, flipped in enumerate(points["flipped"]) if flipped]
+    with matplotlib.rc_context(_STYLE):
+        figure, (axes,) = _figure(4.8, 4.2)
+        axes.plot([low, high], [low, high], color=LINE, linewidth=1.2)
+        for chosen, marker, colour, size in ((rest, "o", ACCENT, 3), (flipped, "x", SECOND, 6)):
+            axes.plot(
+                [points["floats"][i] for i in chosen],
+                [points["device"][i] for i in chosen],
+                marker,
+                color=colour,
+                markersize=size,
+                alpha=0.7,
+                linestyle="none",
+            )
+        axes.grid(True, axis="both")
+        axes.set_axisbelow(True)
+        axes.tick_params(axis="y", labelcolor=MUTED)
+        axes.set_xlabel("float network")
+        axes.set_title("device", color=MUTED)
+        axes.text(0.2, 1.02, "● same decision", transform=axes.transAxes, color=ACCENT)
+        axes.text(0.6, 1.02, "× another", transform=axes.transAxes, color=SECOND)
+        alt = (
+            f"Outputs of the device over those of the float network, {len(rest) + len(flipped):,} "
+            f"elements from {low:.3g} to {high:.3g}; {len(flipped):,} of cases decided otherwise."
+        )
+        return _plot(figure, "floats", alt)
+
+
 def compact(count: int) -> str:
     """1234 -> '1.23 k': three digits and a unit."""
     for limit, unit in ((10**9, " G"), (10**6, " M"), (10**3, " k")):

@@ -10,13 +10,24 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from host_tools.report.collect import DIFFERS, EQUAL, collect, runs_on
+from host_tools.report.collect import DIFFERS, EQUAL, collect, float_comparisons, runs_on
 
 JsonObject = dict[str, Any]
 
 WIDTH = 100
 STYLES = {EQUAL: "bold green", DIFFERS: "bold red"}
-COLUMNS = ("board", "runs on", "equal", "right", "inference", "flash", "RAM", "arena", "stack")
+COLUMNS = (
+    "board",
+    "runs on",
+    "equal",
+    "as float",
+    "right",
+    "inference",
+    "flash",
+    "RAM",
+    "arena",
+    "stack",
+)
 
 
 def print_summary(out_dir: Path, stream: IO[str] | None = None) -> None:
@@ -49,32 +60,37 @@ def show_summary(console: Console, out_dir: Path) -> None:
 
 def _table(boards: JsonObject, width: int) -> Table:
     """One row a board; a narrow terminal does without the column of emulators."""
+    floats = float_comparisons(boards)
     shown = [column for column in COLUMNS if width >= WIDTH or column != "runs on"]
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 1, 0, 0))
     for column in shown:
         left = column in {"board", "runs on"}
         table.add_column(
             column, justify="left" if left else "right", no_wrap=not left, overflow="fold"
         )
     for name, board in boards.items():
-        cells = dict(zip(COLUMNS, _cells(name, board), strict=True))
-        styles = {"equal": STYLES.get(board["state"], "")}
+        cells = dict(zip(COLUMNS, _cells(name, board, floats.get(name)), strict=True))
+        styles = {
+            "equal": STYLES.get(board["state"], ""),
+            "as float": STYLES[DIFFERS] if floats.get(name, {}).get("failures") else "",
+        }
         table.add_row(*(Text(cells[c], style=styles.get(c, "")) for c in shown))
     return table
 
 
-def _cells(name: str, board: JsonObject) -> list[str]:
+def _cells(name: str, board: JsonObject, floats: JsonObject | None) -> list[str]:
     parity, bench, size = board["parity"], board["bench"], board["size"]
     result, budget = parity or bench, board["budget"]
     cells = [name, runs_on(result) if result else "-"]
     if parity:
         equal = f"{parity['equal']:,}/{parity['cases']:,}"
         cells.append(equal if board["state"] in STYLES else board["state"])
+        cells.append(_as_float(floats))
         accuracy = parity["accuracy"]
         right = accuracy["correct"] / accuracy["cases"] if accuracy and accuracy["cases"] else None
         cells.append("-" if right is None else f"{right * 100:.1f} %")
     else:
-        cells += [board["state"], "-"]
+        cells += [board["state"], "-", "-"]
     cells.append(f"{bench['counts']:,}" if bench else "-")
     if not size:
         return [*cells, "-", "-", "-", "-"]
@@ -87,6 +103,16 @@ def _cells(name: str, board: JsonObject) -> list[str]:
         _of(size["arena_bytes"], None),
         _of(used, size["stack_bytes"] or None),
     ]
+
+
+def _as_float(found: JsonObject | None) -> str:
+    """The share of the float network's decisions; where nothing is decided, the SQNR."""
+    if found is None:
+        return "-"
+    if found["equal_decisions"] is not None:
+        return f"{found['equal_decisions'] / found['cases'] * 100:.1f} %"
+    sqnr = found["outputs"][0]["sqnr_db"]
+    return "equal" if sqnr is None else f"{sqnr:.1f} dB"
 
 
 def _of(used: int | None, limit: int | None) -> str:

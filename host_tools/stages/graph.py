@@ -67,10 +67,15 @@ class Source:
                 "name": self.name,
                 "cases": self.cases,
                 "inputs": self.inputs,
+                "float_model": self.float_model,
             },
             reads=("model.tflite", *kept),
-            facts={"cases": str(self.cases), "inputs": str(self.inputs)},
-            writes=("golden.npz",),
+            facts={
+                "cases": str(self.cases),
+                "inputs": str(self.inputs),
+                "float original": str(self.float_model),
+            },
+            writes=("golden.npz", "float.npz"),
         )
 
     def _emit(self) -> Stage:

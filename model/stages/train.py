@@ -38,9 +38,9 @@ def train(recipe: Recipe, out_dir: Path, settings: Mapping[str, object]) -> None
             recipe, dataset, task, groups, recipe.train.seed, progress, splits.val
         )
         seconds = time.monotonic() - started
-    judge = task.judge(splits.val, splits.val.x, training.respond(network, splits.val), None)
+    judge = task.judge(splits.val, splits.val.x, training.predict(network, splits.val), None)
     scores = {
-        name: judge.metrics(w.x, training.respond(network, w), w.y)
+        name: judge.metrics(w.x, training.predict(network, w), w.y)
         for name, w in (("val", splits.val), ("test", splits.test))
     }
     training.check_floor(recipe, task, scores["val"])

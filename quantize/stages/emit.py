@@ -26,7 +26,7 @@ def emit(out_dir: Path, name: str, recipe: Recipe | None, constants_bytes: int |
     drift: dict[str, str] = {}
     if recipe is not None:
         found = json.loads((out_dir / "dataset.json").read_text("utf-8"))["labels"]
-        labels = list(task_of(recipe, found).answers)
+        labels = list(task_of(recipe, found).predictions)
         drift = emit_drift(load_profile(out_dir / "profile.json"), model, name)
     out_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".gen-", dir=out_dir) as folder:

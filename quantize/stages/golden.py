@@ -6,6 +6,8 @@ from pathlib import Path
 
 from model import tracking
 from quantize.errors import ModelError
+from quantize.float_outputs import save_float_outputs
+from quantize.float_reference import reference_outputs
 from quantize.golden import load_inputs, make_golden, random_inputs, save_golden
 from quantize.reference import compile_graph
 from quantize.tflite.reader import read_model
@@ -15,12 +17,14 @@ MAX_CASE_BYTES = 512 << 20  # of all random inputs and their outputs
 SEED = 1  # of the random inputs
 
 
-def golden(out_dir: Path, name: str, cases: int, inputs: str | None) -> None:
-    """Check out_dir/model.tflite and write golden.npz.
+def golden(
+    out_dir: Path, name: str, cases: int, inputs: str | None, float_model: str | None
+) -> None:
+    """Check out_dir/model.tflite and write golden.npz, and float.npz of its float original.
 
     The inputs are those of out_dir/`inputs`, [cases, *shape] for each model input, or edge cases
-    and random ones. Raises ModelError for a model that does not compile, and for inputs that are
-    not its own.
+    and random ones; `float_model` is another file there. Raises ModelError for a model that does
+    not compile, for inputs that are not its own, and for a float network of other shapes.
     """
     begun = tracking.begin(name, {})
     path = out_dir / "model.tflite"
@@ -31,5 +35,13 @@ def golden(out_dir: Path, name: str, cases: int, inputs: str | None) -> None:
     if not 1 <= cases <= maximum:
         raise ModelError(f"--cases {cases} (CASES=): expected 1 to {maximum}")
     values = load_inputs(out_dir / inputs) if inputs else random_inputs(graph, cases, SEED)
-    save_golden(out_dir / "golden.npz", make_golden(path.read_bytes(), values))
+    result = make_golden(path.read_bytes(), values)
+    floats = None
+    if float_model:
+        original = out_dir / float_model
+        floats = reference_outputs(original, graph, result, random_inputs=inputs is None)
+    save_golden(out_dir / "golden.npz", result)
+    (out_dir / "float.npz").unlink(missing_ok=True)
+    if floats:
+        save_float_outputs(out_dir / "float.npz", floats)
     tracking.start(out_dir, begun)
