@@ -164,7 +164,7 @@ def _scons(root: Path) -> Finding:
         purpose="PlatformIO builds without its registry",
         found=found,
         expected="",
-        fix="" if found else "nothing: the first build makes it",
+        fix="" if found else "tinyproof build",
     )
 
 
@@ -200,7 +200,7 @@ def _system_package(package: str, command: str, installed: dict[str, str] | None
         purpose=f"command {command}" if command != "-" else "files",
         found=found or "",
         expected="",
-        fix="" if found else f"tinyproof doctor --install, or sudo apt-get install {package}",
+        fix="" if found else f"sudo apt-get install {package}",
     )
 
 
@@ -254,7 +254,8 @@ def _print_table(findings: list[Finding]) -> None:
             console.width = 140
         console.print(table)
     bad = sum(not finding.ok for finding in findings)
-    print(f"{bad} of {len(findings)} prerequisites need attention" if bad else "All is there.")
+    told = f"{bad} of {len(findings)} prerequisites need attention; --install gets system packages"
+    print(told if bad else "All is there.")
 
 
 def _advice(finding: Finding) -> str:

@@ -323,7 +323,7 @@ def find_recipe(name: str) -> Path:
     """
     places = [Path(name)] if name.endswith(".toml") else [Path(f"{name}.toml"), *_example(name)]
     for path in places:
-        if path.is_file():
+        if path.exists():
             return path
     known = sorted({*recipe_names(Path()), *recipe_names()})
     raise ConfigError(

@@ -251,7 +251,7 @@ def test_the_float_detector_decides_by_its_own_threshold(run: tuple[Recipe, Path
     floats = load_float_outputs(run[1] / "float.npz")
     assert floats.alarm_scores is not None and floats.alarm_threshold is not None
     trained = json.loads((run[1] / "train.json").read_text())["metrics"]["test"]
-    y = command.load_splits(run[1]).test.y
+    y = load_splits(run[1]).test.y
     assert floats.alarm_threshold == trained["threshold"]
     alarms = floats.alarm_scores > floats.alarm_threshold
     assert alarms[y == 0].mean() == pytest.approx(trained["false_alarm_rate"])

@@ -80,7 +80,7 @@ def test_a_lock_may_hold_one_package_twice(project: Path) -> None:
         (
             ".platformio/packages/tool-scons/package.json",
             "tool-scons",
-            "host_tools.build.provision",
+            "tinyproof build",
         ),
         ("system-packages.txt", "system-packages.txt", "restore"),
     ],

@@ -27,6 +27,7 @@ from tests.native_app import ROOT, changed_stub, compile_app
 from tests.pty_board import PtyBoard
 
 STUB_SHA256 = bytes(range(32)).hex()
+STUB_RUN_ID = "0123456789ab"
 STAND_IN = """#!{python}
 import os, pathlib, sys
 pathlib.Path({log!r}).open("a").write(" ".join(sys.argv[1:]) + "\\n")
@@ -220,8 +221,11 @@ def out_dir(tmp_path: Path) -> Path:
 
 
 def write_manifest(out_dir: Path, model_sha256: str) -> Path:
-    content = json.dumps(dict.fromkeys(MANIFEST_KEYS) | {"model_sha256": model_sha256})
+    own = {"model_sha256": model_sha256, "run_id": STUB_RUN_ID, "kernels": "ref"}
+    content = json.dumps(dict.fromkeys(MANIFEST_KEYS) | own)
     for board in (ESP32, NANO33):
+        (out_dir / board.folder).mkdir(parents=True, exist_ok=True)
+        (out_dir / board.folder / "firmware.bin").write_bytes(b"firmware")
         board.gen_dir(out_dir).mkdir(parents=True, exist_ok=True)
         (board.gen_dir(out_dir) / "manifest.json").write_text(content)
     return out_dir
@@ -232,7 +236,7 @@ def esp32_firmware(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return compile_app(tmp_path_factory.mktemp("esp32"), board_id="esp32")
 
 
-def test_flash_builds_uploads_and_proves(
+def test_flash_uploads_what_was_built_and_proves(
     esp32_firmware: Path,
     tools: Tools,
     out_dir: Path,
@@ -241,9 +245,8 @@ def test_flash_builds_uploads_and_proves(
 ) -> None:
     with PtyBoard(esp32_firmware, tmp_path / "ttyUSB0") as board:
         assert flash(out_dir, ESP32, port=str(board.port), link_port=None) == 0
-    build, upload = tools.calls()
-    assert re.fullmatch(r"run --project-dir \S+/project --environment esp32", build)
-    assert upload == f"{build} --target upload --upload-port {board.port}"
+    image = out_dir / "esp32" / "firmware.bin"
+    assert tools.calls() == [f"--chip esp32 --port {board.port} write-flash 0x1000 {image}"]
     assert capsys.readouterr().out == (
         "uploaded to esp32; it runs model stub 0001020304050607, "
         "self-test PASS: 2 of 2 golden vectors equal\n"
@@ -253,12 +256,12 @@ def test_flash_builds_uploads_and_proves(
 def test_platformio_builds_and_hands_the_image_to_the_tool(
     stub: Path, tools: Tools, tmp_path: Path
 ) -> None:
-    """The real PlatformIO; of the tools only bossac is a stand-in."""
+    """`pio run --target upload` with the real PlatformIO; of the tools only bossac stands in."""
     (tools.folder / "platformio.py").unlink()
-    out_dir = tmp_path / "it's $HOME"
-    write_gen(NANO33.gen_dir(out_dir), **dict.fromkeys(MANIFEST_KEYS))
+    gen = NANO33.gen_dir(tmp_path / "it's $HOME")
+    write_gen(gen, **dict.fromkeys(MANIFEST_KEYS))
     with PtyBoard(stub, tmp_path / "ttyACM0") as board:
-        assert flash(out_dir, NANO33, port=str(board.port), link_port=None) == 0
+        flash_module._upload_with_platformio(NANO33, gen, "bare", str(board.port))
     (call,) = tools.calls()
     assert re.fullmatch(
         rf"--port {board.port} --write --erase -U --reset \S+/nano33/firmware\.bin", call
@@ -353,20 +356,30 @@ def test_an_emulator_cannot_be_flashed(tools: Tools, out_dir: Path) -> None:
         flash(out_dir, load_board("qemu_m4"), port="/dev/null", link_port=None)
 
 
-def test_a_build_that_fails_is_not_the_devices_fault(
+def test_an_upload_that_fails_says_how_to_repeat_it(
     tools: Tools, out_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STAND_IN_CODE", "1")
-    with pytest.raises(HostToolsError, match="ended with code 1") as caught:
+    with pytest.raises(DeviceError, match=r"upload to /dev/null failed.*make flash BOARD=esp32"):
         flash(out_dir, ESP32, port="/dev/null", link_port=None)
-    assert caught.value.exit_code == 1
     assert len(tools.calls()) == 1
 
 
-def test_an_upload_that_fails_is(
-    tools: Tools, out_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("STAND_IN_CODE_OF_UPLOAD", "1")
-    with pytest.raises(DeviceError, match=r"upload to /dev/null failed.*make flash BOARD=esp32"):
+def test_what_was_not_built_is_not_uploaded(tools: Tools, out_dir: Path) -> None:
+    (out_dir / "esp32" / "firmware.bin").unlink()
+    with pytest.raises(UsageError, match=r"no image; run `make build BOARD=esp32` first"):
         flash(out_dir, ESP32, port="/dev/null", link_port=None)
-    assert len(tools.calls()) == 2
+    assert tools.calls() == []
+
+
+def test_another_run_of_the_same_model_is_noticed(
+    esp32_firmware: Path, tools: Tools, out_dir: Path, tmp_path: Path
+) -> None:
+    """As when the board holds other kernels than those that were built."""
+    path = ESP32.gen_dir(out_dir) / "manifest.json"
+    path.write_text(path.read_text().replace(STUB_RUN_ID, "ffffffffffff"))
+    with (
+        PtyBoard(esp32_firmware, tmp_path / "ttyUSB0") as board,
+        pytest.raises(DeviceError, match=r"run 0123456789ab, .*run ffffffffffff: other settings"),
+    ):
+        flash(out_dir, ESP32, port=str(board.port), link_port=None)

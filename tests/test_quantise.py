@@ -106,7 +106,7 @@ def test_the_float_network_is_asked_the_same_windows(quantised: Path) -> None:
     assert floats.mismatch(load_golden(quantised / "golden.npz")) is None
     assert floats.network == "the trained float network before quantisation"
     network = load_network(QUICK, load_dataset(QUICK.dataset), quantised / "float.weights.h5")
-    expected = predict(network, command.load_splits(quantised).test)
+    expected = predict(network, load_splits(quantised).test)
     assert np.array_equal(floats.outputs[0][:, 0], expected)
     assert floats.alarm_scores is None
 

@@ -331,7 +331,7 @@ def describe(report: ParityReport) -> list[str]:
     image = f"image {report.image_sha256[:16]}" if report.image_sha256 else "image not built here"
     about = (
         f"  model {report.model_sha256[:16]}, kernels {report.kernels}, run {report.run_id}, "
-        f"{image}; {report.distinct_inputs:,} distinct inputs, {report.distinct_outputs:,} distinct "
-        "outputs"
+        f"{image}; {report.distinct_inputs:,} distinct inputs, "
+        f"{report.distinct_outputs:,} distinct outputs"
     )
     return [equal, about, floats, *(describe_tap(report.layers) if report.layers else [])]
