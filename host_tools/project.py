@@ -14,7 +14,7 @@ from host_tools.stages.engine import digest
 from host_tools.stages.graph import Source, model_name
 from host_tools.stages.lock import locked
 from model.errors import ConfigError
-from model.files import write_bytes, write_json
+from model.files import read_bounded, write_bytes, write_json
 from model.paths import CHECKOUT, ROOT
 from model.recipe import RECIPES, find_recipe, load_recipe, recipe_names
 from quantize.errors import ModelError
@@ -50,6 +50,12 @@ def project_of(folder: Path | None, source: str | None) -> Path:
         if path.is_file() and path.parent != RECIPES:
             return path.parent
     return Path.cwd()
+
+
+def require_checkout(what: str) -> None:
+    """UsageError where `what` would write into an installed tinyproof."""
+    if not CHECKOUT:
+        raise UsageError(f"{what}: only in a checkout of tinyproof, whose documents it writes")
 
 
 def open_source(text: str | None, model: Path | None, options: Import) -> Source:
@@ -203,8 +209,7 @@ def _keep(path: Path, data: bytes) -> None:
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
+        data = read_bounded(path, MAX_FILE_BYTES + 1)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; give the path of an existing file") from error
     if len(data) > MAX_FILE_BYTES:

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and are read within bounds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+BLOCK_BYTES = 1 << 20  # read(n) reserves n bytes, however short the file is
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """At most the first `limit` bytes of a file; memory is taken for what there is."""
+    blocks, rest = [], limit
+    with path.open("rb") as stream:
+        while rest and (block := stream.read(min(rest, BLOCK_BYTES))):
+            blocks.append(block)
+            rest -= len(block)
+    return b"".join(blocks)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

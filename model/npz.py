@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from model.files import read_bounded
+
 MAX_BYTES = 2 << 30  # of a file, and of all its arrays
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _READ_HEADER = {
@@ -27,9 +29,7 @@ def read_arrays(
     path: Path, names: Sequence[str] | None = None, *, kinds: str = "iuf", limit: int = MAX_BYTES
 ) -> dict[str, npt.NDArray[Any]]:
     """parse_arrays of a file; OSError when it cannot be read."""
-    with path.open("rb") as stream:
-        data = stream.read(limit + 1)
-    return parse_arrays(data, names, kinds=kinds, limit=limit)
+    return parse_arrays(read_bounded(path, limit + 1), names, kinds=kinds, limit=limit)
 
 
 def parse_arrays(

@@ -37,9 +37,10 @@ from quantize.classical_c import (
 )
 from quantize.emit_c import byte_rows, render, safe_name
 from quantize.errors import ModelError, QuantizeError
-from quantize.features import compile_features, quantised_inputs
+from quantize.features import compile_features
 from quantize.footprint import Footprint
 from quantize.golden import Golden, load_golden, save_golden
+from quantize.inputs import quantised_inputs
 from quantize.lowering import KERNEL_SETS
 from quantize.manifest import GOLDEN_IN_FIRMWARE, run_id_of
 from quantize.ops.base import Int8Array

@@ -31,7 +31,7 @@ from model.files import write_json
 from model.recipe import Recipe
 from quantize.emit_c import render, safe_name
 from quantize.errors import ModelError
-from quantize.features import quantised_inputs
+from quantize.inputs import quantised_inputs
 from quantize.tflite.graph import Graph
 from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro

@@ -22,9 +22,9 @@ from model.recipe import Recipe
 from model.stages.splits import load_splits
 from model.tasks import AnomalyJudge, Grid, Judge, Task, task_of
 from quantize.errors import QuantizeError
-from quantize.features import quantised_inputs
 from quantize.float_outputs import FloatOutputs, float_outputs, save_float_outputs
 from quantize.golden import Golden, make_golden, save_golden
+from quantize.inputs import quantised_inputs
 from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
 

@@ -15,7 +15,7 @@ from model.tasks import Task
 from model.train import Progress, fit, images
 from quantize.compress import preserving_scheme
 from quantize.errors import QuantizeError
-from quantize.features import quantised_inputs
+from quantize.inputs import quantised_inputs
 from quantize.ptq import kernel_operators, layer_outputs, output_layers
 from quantize.reference import Reference
 from quantize.scheme import quantise

@@ -22,8 +22,8 @@ from model.features.design import feature_text
 from model.features.library import Extractor
 from model.files import write_arrays, write_bytes
 from model.recipe import Recipe, load_recipe
-from quantize.features import quantised_inputs
 from quantize.golden import make_golden, random_inputs, save_golden
+from quantize.inputs import quantised_inputs
 from quantize.lowering import KERNEL_SETS
 from quantize.manifest import compile_sets
 from quantize.tflite.reader import FEATURES_ENTRY, parse_model

@@ -31,8 +31,8 @@ from model.stages.splits import load_splits
 from quantize import classical
 from quantize.classical_c import FeatureShape, HostC, export_forest, export_linear, plan_header
 from quantize.errors import ModelError, QuantizeError
-from quantize.features import quantised_inputs
 from quantize.golden import load_golden, make_golden, save_golden
+from quantize.inputs import quantised_inputs
 from quantize.tflite.reader import FEATURES_ENTRY, parse_model
 from tests.factory import ModelBuilder
 from tests.hostile import pack, unpack

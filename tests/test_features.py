@@ -19,7 +19,8 @@ from model.features.design import FrontEnd, design, state_bytes
 from model.features.library import STAGES, Extractor, quantise_features
 from model.recipe import FeatureConfig, LogmelConfig, SpectralConfig
 from quantize.errors import ModelError
-from quantize.features import emit_features, input_requant
+from quantize.features import emit_features
+from quantize.inputs import input_requant
 from quantize.scheme import QuantParams
 from quantize.tflite.graph import Graph, Tensor
 from tests.front_ends import CONFIGS, LOGMEL, RAW, SPECTRAL, front_end, reference, signals

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from model.errors import DataError
+from model.files import read_bounded
 from model.npz import parse_arrays, read_arrays
 from model.stages.splits import load_splits
 from quantize.errors import ModelError
@@ -96,3 +98,14 @@ def test_damage_raises_value_errors_only(data: st.DataObject) -> None:
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(ValueError):
         parse_arrays(bytes(content[: data.draw(st.integers(1, len(content)))]))
+
+
+def test_memory_is_taken_for_what_there_is(tmp_path: Path) -> None:
+    """read(n) of a file reserves n bytes: the limit of 2 GiB must not be that n."""
+    np.savez(tmp_path / "a.npz", x=np.arange(3))
+    tracemalloc.start()
+    read_arrays(tmp_path / "a.npz")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 << 20
+    assert len(read_bounded(Path("/dev/zero"), 5_000_001)) == 5_000_001

@@ -23,9 +23,9 @@ from model.stages.cross_validate import cross_validate
 from model.stages.splits import load_splits
 from model.stages.train import train
 from quantize.errors import ModelError, QuantizeError
-from quantize.features import input_requant
 from quantize.float_outputs import load_float_outputs
 from quantize.golden import load_golden
+from quantize.inputs import input_requant
 from quantize.manifest import compile_model, compile_sets
 from quantize.pipeline import quantise_recipe
 from quantize.reference import Reference

@@ -10,7 +10,7 @@ from host_tools.bench.history import load_history, record
 from host_tools.bench.suite import entries, find_models, run_suite, write_suite
 from host_tools.errors import HostToolsError, UsageError
 from host_tools.options import File, RecipeName, in_project, option, switch
-from host_tools.project import BUILD, Import, open_source
+from host_tools.project import BUILD, Import, open_source, require_checkout
 from host_tools.stages.session import up_to_date
 
 BOARDS = "qemu_m4 qemu_xtensa nano33 esp32"
@@ -30,6 +30,8 @@ def command(
     models_dir: Path | None, recipe: str | None, boards: str, recorded: bool, reason: str | None
 ) -> None:
     """build/bench/bench.json."""
+    if recorded:
+        require_checkout("bench-all --record")
     own = BUILD / "bench" / "models"
     models = find_models([*([own] if own.is_dir() else []), *([models_dir] if models_dir else [])])
     folders = []

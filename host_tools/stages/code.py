@@ -16,6 +16,7 @@ OURS = ("model", "quantize", "host_tools")
 DATA = {
     "model.features.build": ("model/features/*.[ch]", "firmware/features/*.[ch]"),
     "model.page": ("model/templates/*",),
+    "quantize.float_reference": ("quantize/float_worker.py",),
     "quantize.emit_c": ("quantize/templates/*",),
     "host_tools.emulators": ("host_tools/emulators/labwired_worker.py", "boards/labwired/*"),
     "host_tools.report.page": ("host_tools/report/templates/*",),

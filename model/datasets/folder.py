@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from model.datasets.base import Dataset, Recording
 from model.errors import ConfigError, DataError
+from model.files import read_bounded
 
 MAX_FILES = 20_000
 MAX_FILE_BYTES = 64 << 20
@@ -57,8 +58,7 @@ def resolve(text: str, where: str) -> Path:
 def _read(path: Path, limit: int) -> bytes:
     """The content of one file of at most `limit` bytes; DataError otherwise."""
     try:
-        with path.open("rb") as stream:
-            data = stream.read(limit + 1)
+        data = read_bounded(path, limit + 1)
     except OSError as error:
         raise DataError(
             f"{path}: the file cannot be read: {error.strerror}; check the recipe's path"
