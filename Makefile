@@ -102,7 +102,7 @@ test: | .venv/ready ## all tests but the slow sweeps
 	$(checked) $(python) -m pytest -n 2 -m "not slow"
 test-all: | .venv/ready ## all tests, with the slow sweeps
 	$(checked) ROWS=500 EXAMPLES=new $(python) -m pytest -n 2
-lint: | .venv/ready ## ruff, mypy --strict, clang-format, cppcheck and actionlint
+lint: | .venv/ready ## ruff, mypy --strict, clang-format, cppcheck, workflows
 	$(checked) host_tools/lint.sh
 format: | .venv/ready ## format Python and C
 	$(checked) host_tools/lint.sh --fix
