@@ -11,10 +11,9 @@ import numpy as np
 
 from host_tools.bench.estimate import estimate
 from host_tools.bench.instructions import Executed, mix
-from host_tools.boards.board import load_board
-from host_tools.report.collect import MAIN_BOARD
 from model.files import write_json
 from quantize.golden import Golden, save_golden
+from quantize.lowering import KERNEL_SETS
 
 SHA = "5f" * 32
 LABELS = ("PEN", "ABD", "FEL", "IR", "ER", "TRAP", "ROW")
@@ -255,6 +254,8 @@ def write_board(out_dir: Path, board: str, **changes: Any) -> None:
         "stack_reserved": 4_096,
         "per_layer": layers,
         "model_sha256": SHA,
+        "run_id": "0123456789ab",
+        "kernels": "ref",
     } | {k: size[k] for k in ("code_bytes", "weight_bytes", "arena_bytes", "flash_bytes")}
     write_json(out_dir / board / "size.json", size)
     write_json(out_dir / board / "bench.json", bench | {"ram_bytes": size["ram_bytes"]})
@@ -265,8 +266,9 @@ def write_model(
     out_dir: Path, name: str, settings: dict[str, Any], labels: tuple[str, ...] = LABELS
 ) -> None:
     """The manifest and the golden cases."""
-    gen = load_board(MAIN_BOARD).gen_dir(out_dir)
-    write_json(gen / "manifest.json", manifest(name, settings, labels))
+    for kernels in KERNEL_SETS:
+        own = manifest(name, settings, labels) | {"kernels": kernels}
+        write_json(out_dir / "gen" / kernels / "manifest.json", own)
     golden = Golden(
         inputs=(np.zeros((280, 4), np.int8),),
         outputs=(np.zeros((280, 7), np.int8),),

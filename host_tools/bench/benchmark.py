@@ -45,6 +45,8 @@ class BenchmarkResult:
     stack_reserved: int
     per_layer: list[dict[str, Any]]
     model_sha256: str
+    run_id: str
+    kernels: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,8 @@ def run_benchmark(out_dir: Path, board: Board, target: Target) -> BenchmarkResul
             for op, count, step in zip(_operators(manifest), run.profile, steps, strict=True)
         ],
         model_sha256=manifest["model_sha256"],
+        run_id=manifest["run_id"],
+        kernels=manifest["kernels"],
     )
     write_json(board_dir / target.file("bench"), asdict(result))
     return result

@@ -23,7 +23,8 @@ def print_benchmark(result: BenchmarkResult) -> None:
     print(
         f"{result.board}: {result.counts:,} {result.unit} an inference{per_mac}; arena "
         f"{result.arena_used:,} of {result.arena_bytes:,} bytes, stack {result.stack_bytes:,} of "
-        f"{result.stack_reserved:,}; model {result.model_sha256[:16]}"
+        f"{result.stack_reserved:,}\n  model {result.model_sha256[:16]}, kernels {result.kernels}, "
+        f"run {result.run_id}"
     )
     print(f"  {describe_footprint(result.footprint)}")
     if result.mix is not None:

@@ -15,6 +15,7 @@ from host_tools.options import (
     target_options,
 )
 from host_tools.parity.selftest import compare_kernels
+from host_tools.report.results import read_manifest
 from host_tools.stages.graph import Source
 
 
@@ -41,7 +42,11 @@ def command(
     with on_target(source, name, emulator, port, dry_run=dry_run, why=why) as found:
         if found is None:
             return
+        manifest = read_manifest(found.board, source.folder)
         equal, told = compare_kernels(source.folder, found.board, found.target)
-        print(f"{found.board.id} on {found.target.name}, {found.board.kernels} against ref: {told}")
+        print(
+            f"{found.board.id} on {found.target.name}, {found.board.kernels} against ref: {told}\n"
+            f"  model {manifest['model_sha256'][:16]}, run {manifest['run_id']}"
+        )
         if not equal:
             raise HostToolsError(f"{found.board.id}: a kernel differs from the reference")

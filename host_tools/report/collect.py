@@ -81,8 +81,9 @@ def _leave_out(content: JsonObject) -> Iterator[str]:
     manifest = content["manifest"]
     for board in content["boards"].values():
         board["state"] = _parity_state(board["parity"], board["generated"])
-        if board["features"] and _is_of_another(board["features"], board["generated"]):
-            board["features"] = None
+        for part in ("features", "bench"):
+            if board[part] and _is_of_another(board[part], board["generated"]):
+                board[part] = None
     for part, key in (
         ("cross_validation", "settings"),
         ("drift", "model_sha256"),

@@ -49,6 +49,8 @@ def show_summary(console: Console, out_dir: Path) -> None:
     console.print(Text(verdict["headline"], style=STYLES.get(verdict["state"], "bold")))
     for line in verdict["details"]:
         console.print(Text(line))
+    if manifest := content["manifest"]:
+        console.print(Text(f"Model {manifest['model_sha256'][:16]}."))
     if content["boards"]:
         console.print(_table(content["boards"], console.width))
         console.print(Text(_counted(content["boards"])))
