@@ -3,7 +3,7 @@
 # Variables: RECIPE (default motion), BOARD (or board-kernels, as in qemu_m4-ref; -selftest behind it: with
 # the reference model), EMULATOR, PORT, LINK_PORT, FRAMEWORK, MODEL, MODELS_DIR, CASES, INPUTS, CV,
 # HELD_OUT (1: CV without the test groups), FLASH (bytes that the model's constants may take), SHOW, DIFF
-# and RUN (experiments), TRACKING (off: none)
+# and RUN (experiments), TINYPROOF_TRACKING (off: none)
 
 RECIPE ?= motion
 BOARD ?= qemu_m4
@@ -33,7 +33,7 @@ NAME := $(if $(MODEL),$(shell basename '$(MODEL)' .tflite | tr -c 'A-Za-z0-9._\n
 OUT := build/$(NAME)
 RECIPE_FILE := $(wildcard model/recipes/$(RECIPE).toml)
 # Files below are made without recording each; what the user asked for is recorded at its end.
-UNTRACKED := TRACKING=off
+UNTRACKED := TINYPROOF_TRACKING=off
 RECORD = @$(PY) -m model.tracking $(OUT)
 RUN_OPTIONS := $(if $(EMULATOR),--emulator $(EMULATOR)) $(if $(PORT),--port $(PORT))
 CASES_FOR_MODEL := $(or $(CASES),100)

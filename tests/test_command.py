@@ -22,7 +22,7 @@ def run(*arguments: str, cwd: Path = ROOT, **more: object) -> subprocess.Complet
     return subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=cwd,
-        env=os.environ | {"TRACKING": "off", "PYTHONPATH": str(ROOT)},
+        env=os.environ | {"TINYPROOF_TRACKING": "off", "PYTHONPATH": str(ROOT)},
         text=True,
         timeout=120,
         check=False,
@@ -37,7 +37,7 @@ def test_a_reader_that_has_gone_changes_nothing(tmp_path: Path, unbuffered: str)
     reader, writer = os.pipe()
     os.close(reader)
     environment = os.environ | {
-        "TRACKING": "off", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered,
+        "TINYPROOF_TRACKING": "off", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered,
     }  # fmt: skip
     for name, code in (("report", 0), ("summary", 0), ("classical", 2)):
         done = subprocess.run(

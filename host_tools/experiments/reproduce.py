@@ -20,6 +20,7 @@ from host_tools.errors import HostToolsError, UsageError
 from host_tools.experiments.listing import SHORT, find
 from model import __version__
 from model.recipe import load_recipe
+from model.results import FINGERPRINTED, digests, fingerprints, matches
 from model.store import (
     FINGERPRINTS,
     RECIPE,
@@ -28,15 +29,7 @@ from model.store import (
     artifact_names,
     experiments,
 )
-from model.tracking import (
-    FINGERPRINTED,
-    SWITCH,
-    code_version,
-    describe_code,
-    fingerprints,
-    matches,
-    modified,
-)
+from model.tracking import SWITCH, code_version, describe_code
 
 COMMANDS = {
     "check": ("model", "check"),
@@ -87,7 +80,7 @@ def reproduce(wanted: str, build: Path) -> int:
         if any(matches(name, FINGERPRINTED[stage]) for name in recorded):
             run_stage(stage, command, folder, options if stage == "emit" else [])
     out_dir = folder / name
-    now = fingerprints(out_dir, modified(out_dir))
+    now = fingerprints(digests(out_dir))
     for prints, digest in (
         (recorded, experiment.tags.get("data_sha256", "")),
         (now, _data(out_dir)),
