@@ -1,0 +1,1 @@
+import model as model  # before numpy: model.threads

@@ -15,7 +15,7 @@ from host_tools.report.results import read_result
 from host_tools.stages.graph import Source, build_stage
 from host_tools.stages.lock import locked
 from host_tools.stages.session import show_plan, up_to_date
-from model.tracking import record
+from model.recording import record
 
 DEFAULT_BOARD = "qemu_m4"
 BAUD = 115200  # of a port of no named board

@@ -45,7 +45,7 @@ def evaluate_baselines(
     models: dict[str, Any] = {
         "majority": DummyClassifier(strategy="most_frequent"),
         "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
-        "random forest": RandomForestClassifier(n_estimators=200, random_state=seed, n_jobs=2),
+        "random forest": RandomForestClassifier(n_estimators=200, random_state=seed),
     }
     features, held_out = window_statistics(train.x), window_statistics(test.x)
     return {
@@ -72,7 +72,7 @@ def anomaly_baselines(
     scaler = StandardScaler().fit(window_statistics(splits.train.x))
     told = [scaler.transform(window_statistics(w.x)) for _, w in splits.items()]
     pca = PCA(min(components, *raw[0].shape)).fit(raw[0])
-    forest = IsolationForest(n_estimators=200, random_state=seed, n_jobs=2).fit(told[0])
+    forest = IsolationForest(n_estimators=200, random_state=seed).fit(told[0])
     distance = LedoitWolf().fit(told[0])
 
     def residual(x: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

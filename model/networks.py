@@ -9,6 +9,7 @@ from typing import Any
 from model.errors import ConfigError
 from model.quiet import captured_stderr
 from model.recipe import NetworkConfig
+from model.threads import THREADS
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"  # quantisation-aware training needs Keras 2
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -16,6 +17,8 @@ with captured_stderr():
     import tensorflow as tf
     import tf_keras as keras
 
+    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+    tf.config.threading.set_inter_op_parallelism_threads(THREADS)
     tf.config.list_logical_devices()  # says here what it thinks of missing GPUs
 
 layers = keras.layers

@@ -17,26 +17,19 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
+from filelock import FileLock, Timeout
+
 from model.errors import ModelSideError
 from model.files import write_json
+from model.results import EXPERIMENT, KEPT, MODEL, RECORDED, fingerprints, matches, own_files
 from model.toml_writer import to_toml
-from model.tracking import (
-    FILE,
-    KEPT,
-    NO_RESULTS,
-    RESULTS,
-    describe_code,
-    fingerprints,
-    load,
-    matches,
-    modified,
-)
+from model.tracking import describe_code, load
 
 FOLDER = Path(".experiments")  # beside build/, which `make clean` removes
 GROUP = "tinyproof"  # MLflow's experiment; each of ours is a run of it
@@ -44,6 +37,7 @@ KIND = {"mlflow.experimentKind": "custom_model_development"}  # which of its pag
 RECIPE, FINGERPRINTS = "recipe.toml", "fingerprints.json"  # artifacts
 NO_METRICS = {"settings", "tools", "history"}  # of a result file
 BUSY_S, REQUEST_S = 5.0, 5  # how long a locked file, or one request to a server, is waited for
+LOCK, LOCK_S = ".recording.lock", 120.0  # of a folder: one recording at a time
 MAX_SETTING, MAX_TAG, BATCH = 6000, 5000, 100  # MLflow's limits
 
 
@@ -135,50 +129,80 @@ def serve_command(port: int) -> list[str]:
 def record(out_dir: Path) -> str:
     """Bring what is new in `out_dir` into the store; returns the experiment's id.
 
-    Raises StoreError; then experiment.json is as it was, and the next call records what is missing.
+    One recording of a folder at a time. Raises StoreError and DataError; then recorded.json is as
+    it was, and the next call records what is missing.
     """
-    uri, experiment = shown(address()), load(out_dir)
-    files = {k: t for k, t in modified(out_dir).items() if experiment["stale"].get(k) != t}
-    with _store() as client:
-        run = experiment["run"] if experiment["store"] == uri else None
-        if run is None or not _exists(client, run):
-            run = _create(client, experiment)
-            experiment |= {"logged": {}, "store": uri, "run": run}
-            write_json(out_dir / FILE, experiment)
-        new = [k for k, t in files.items() if experiment["logged"].get(k) != t]
-        model = fingerprints(out_dir, {"model.tflite"} & set(files)).get("model.tflite")
-        own = {"model_sha256": model, "settings": experiment["settings"]}
-        results = _results(out_dir, new, own)
-        _log(client, run, results, model)
-        for name in [k for k in new if k in results or matches(k, KEPT)]:
-            folder = PurePosixPath(name).parent.as_posix()
-            client.log_artifact(run, str(out_dir / name), folder if folder != "." else None)
-        prints = fingerprints(out_dir, files)
-        client.log_text(run, json.dumps(prints, indent=2, sort_keys=True), FINGERPRINTS)
-        client.set_terminated(run)
-    write_json(out_dir / FILE, experiment | {"logged": files})
-    return str(run)
+    lock = FileLock(out_dir / LOCK, timeout=LOCK_S)
+    try:
+        with lock, _store() as client:
+            return _record(client, out_dir)
+    except Timeout as error:
+        raise StoreError(
+            f"{out_dir}: another recording of this folder has not ended in {LOCK_S:.0f} s; run "
+            "again when it has"
+        ) from error
 
 
-def _results(
-    out_dir: Path, names: Sequence[str], own: Mapping[str, object]
-) -> dict[str, dict[str, Any]]:
-    """Those of the files `names` that are results of this model and of these settings."""
-    found = {}
-    for name in names:
-        if matches(name, RESULTS) and name not in NO_RESULTS:
-            try:
-                content = json.loads((out_dir / name).read_text("utf-8"))
-            except ValueError as error:
-                raise StoreError(f"{out_dir / name}: not JSON: {error}; delete it") from error
-            if all(content.get(key, value) == value for key, value in own.items()):
-                found[name] = content
-    return found
+def pending(out_dir: Path) -> set[str]:
+    """The files of `out_dir` that are not recorded yet; DataError for one that cannot be read."""
+    experiment = load(out_dir)
+    files, _ = own_files(out_dir, experiment["settings"])
+    local = _sqlite_file(address())
+    known = _recorded(out_dir, experiment)
+    if known["run"] is None or (local is not None and not local.exists()):
+        return set(files)
+    return {name for name, digest in files.items() if known["files"].get(name) != digest}
+
+
+def _recorded(out_dir: Path, experiment: Mapping[str, Any]) -> dict[str, Any]:
+    """recorded.json, where it is of this experiment and this store: its run, its files."""
+    identity = {"started_ms": experiment["started_ms"], "store": shown(address())}
+    try:
+        content = json.loads((out_dir / RECORDED).read_text("utf-8"))
+        if content.items() >= identity.items() and content.keys() >= {"run", "files"}:
+            return dict(content)
+    except (OSError, ValueError, AttributeError):
+        pass
+    return identity | {"run": None, "files": {}}
+
+
+def _record(client: Any, out_dir: Path) -> str:
+    experiment = load(out_dir)
+    if not (out_dir / EXPERIMENT).exists():
+        write_json(out_dir / EXPERIMENT, experiment)
+    known = _recorded(out_dir, experiment)
+    files, results = own_files(out_dir, experiment["settings"])
+    if known["run"] is None or not _exists(client, known["run"]):
+        known |= {"run": _create(client, experiment), "files": {}}
+        write_json(out_dir / RECORDED, known)
+    run = str(known["run"])
+    new = [name for name, digest in files.items() if known["files"].get(name) != digest]
+    _log(client, run, {name: results[name] for name in new if name in results})
+    tags = {
+        "model_sha256": files.get(MODEL),
+        "firmware_run_id": _listed(
+            content["run_id"] for name, content in results.items() if name.startswith("gen/")
+        ),
+    }
+    _tag(client, run, {name: value for name, value in tags.items() if value})
+    for name in [k for k in new if k in results or matches(k, KEPT)]:
+        folder = PurePosixPath(name).parent.as_posix()
+        client.log_artifact(run, str(out_dir / name), folder if folder != "." else None)
+    prints = json.dumps(fingerprints(files), indent=2, sort_keys=True)
+    client.log_text(run, prints, FINGERPRINTS)
+    client.set_terminated(run)
+    write_json(out_dir / RECORDED, known | {"files": files})
+    return run
+
+
+def _listed(values: Iterable[str]) -> str:
+    """Each of the values once: the kernel sets of one firmware may have a run id each."""
+    return ",".join(sorted(set(values)))
 
 
 def _create(client: Any, experiment: Mapping[str, Any]) -> str:
     """A new run with the settings of `experiment`."""
-    from mlflow.entities import Param, RunTag
+    from mlflow.entities import Param
 
     group = client.get_experiment_by_name(GROUP)
     local = _sqlite_file(address())
@@ -194,18 +218,24 @@ def _create(client: Any, experiment: Mapping[str, Any]) -> str:
         tags["mlflow.source.git.commit"] = code["commit"]
     for i in range(0, len(settings), BATCH):
         client.log_batch(run_id, params=settings[i : i + BATCH])
-    client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags.items()])
+    _tag(client, run_id, tags)
     if experiment["settings"]:
         client.log_text(run_id, to_toml(experiment["settings"]), RECIPE)
     return run_id
 
 
-def _log(client: Any, run: str, results: Mapping[str, Any], model: str | None) -> None:
+def _tag(client: Any, run: str, tags: Mapping[str, str]) -> None:
+    from mlflow.entities import RunTag
+
+    client.log_batch(run, tags=[RunTag(k, str(v)[:MAX_TAG]) for k, v in tags.items()])
+
+
+def _log(client: Any, run: str, results: Mapping[str, Any]) -> None:
     """Metrics and tags of result files."""
-    from mlflow.entities import Metric, RunTag
+    from mlflow.entities import Metric
 
     now = round(time.time() * 1000)
-    metrics, tags = [], {} if model is None else {"model_sha256": model}
+    metrics, tags = [], {}
     for name, content in results.items():
         prefix = name.removesuffix(".json")
         metrics += [Metric(f"{prefix}/{k}", v, now, 0) for k, v in _numbers(content)]
@@ -217,12 +247,9 @@ def _log(client: Any, run: str, results: Mapping[str, Any], model: str | None) -
             tags["data_sha256"] = content["sha256"]
         elif name == "quantize.json":
             tags["chosen"] = content["chosen"]
-        elif name.endswith("/manifest.json"):
-            tags["firmware_run_id"] = content["run_id"]
     for i in range(0, len(metrics), BATCH):
         client.log_batch(run, metrics=metrics[i : i + BATCH])
-    if tags:
-        client.log_batch(run, tags=[RunTag(k, str(v)[:MAX_TAG]) for k, v in tags.items()])
+    _tag(client, run, tags)
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

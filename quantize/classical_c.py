@@ -6,10 +6,12 @@ computer, so training sees what the board computes.
 
 from __future__ import annotations
 
+import _ctypes
 import ctypes
 import math
 import shutil
 import subprocess
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -157,6 +159,7 @@ class HostC:
                 f"{folder}: the exported C does not compile here: {done.stderr[-500:]}"
             )
         self._library = ctypes.CDLL(str(library))
+        weakref.finalize(self, _ctypes.dlclose, self._library._handle)
 
     def features(self, inputs: Int8Array, shape: FeatureShape) -> npt.NDArray[np.int16]:
         """classical_features of each of `inputs` [n, samples * channels]: [n, features]."""

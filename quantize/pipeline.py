@@ -44,7 +44,8 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
     dataset, splits = load_dataset(recipe.dataset), load_splits(out_dir)
     task = task_of(recipe, dataset.labels)
     training.make_deterministic(recipe.train.seed)
-    network = trained = training.load_network(recipe, dataset, out_dir / "float.weights.h5")
+    weights = out_dir / "float.weights.h5"
+    network = trained = training.load_network(recipe, dataset, weights)
     sampler = training.make_sampler(
         recipe, dataset, task, set(splits.train.group.tolist()), recipe.train.seed + 1
     )
@@ -91,6 +92,7 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
     float_network = _float_network(recipe, task, trained, splits, golden)
     result = {
         "chosen": chosen,
+        "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "rule": task.rule,
         "candidates": candidates,
         "calibration": {

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from model import store, tracking
+from model import recording, store
 
 # `make test` says the same of the same code; `make test-all` looks for new examples
 settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
@@ -34,7 +34,7 @@ def _own_store() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="tinyproof-store-"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
-        patch.setenv(tracking.SWITCH, "off")
+        patch.setenv(recording.SWITCH, "off")
         yield folder / "mlflow.db"
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -55,6 +55,6 @@ def local_store(_empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     file.parent.mkdir()
     shutil.copy(_empty_store, file)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{file}")
-    monkeypatch.delenv(tracking.SWITCH)
+    monkeypatch.delenv(recording.SWITCH)
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
     return file

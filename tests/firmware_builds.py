@@ -32,7 +32,8 @@ def write_gen(folder: Path, replace: Mapping[str, str] | None = None, **manifest
         assert old in text
         text = text.replace(old, new)
     model.write_text(text, encoding="utf-8")
-    content = {"weight_bytes": 0, "arena_bytes": STUB_ARENA_BYTES, "constants": [], **manifest}
+    content = {"model_sha256": "0" * 64, "weight_bytes": 0, "constants": []}
+    content |= {"arena_bytes": STUB_ARENA_BYTES, **manifest}
     (folder / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
     return folder
 

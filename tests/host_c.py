@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import _ctypes
 import atexit
 import ctypes
 import functools
+import re
 import shutil
 import subprocess
 import tempfile
+import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +54,31 @@ def _kernels(kernels: str) -> Path:
     return archive
 
 
-class HostModel:
-    """A generated model as a shared library."""
+def load_library(user: object, path: Path) -> ctypes.CDLL:
+    """A shared library that is closed when `user` is gone: a process has 65,530 mappings."""
+    library = ctypes.CDLL(str(path))
+    weakref.finalize(user, _ctypes.dlclose, library._handle)
+    return library
 
-    def __init__(self, gen: Path, manifest: dict[str, Any]) -> None:
-        library = gen / "model.so"
-        parts = ["-shared", f"-I{KERNELS}", f"-I{gen}", "-o", library, gen / "model.c"]
-        command = [*COMPILE, *parts, gen / "model_golden.c", _kernels(manifest["kernels"])]
-        subprocess.run([str(c) for c in command], check=True, timeout=60)
-        self._library = ctypes.CDLL(str(library))
+
+def _compile(library: Path, sources: list[Path], kernels: str) -> Path:
+    command = [*COMPILE, "-shared", f"-I{KERNELS}", "-o", library, *sources, _kernels(kernels)]
+    subprocess.run([str(c) for c in command], check=True, timeout=60)
+    return library
+
+
+class HostModel:
+    """A generated model in a shared library: its own, or model `number` of `library`."""
+
+    def __init__(
+        self, gen: Path, manifest: dict[str, Any], *, library: Path | None = None, number: str = ""
+    ) -> None:
+        if library is None:
+            sources = [gen / "model.c", gen / "model_golden.c"]
+            library = _compile(gen / "model.so", sources, manifest["kernels"])
+        loaded = load_library(self, library)
+        self._reset = getattr(loaded, f"model{number}_reset")
+        self._invoke = getattr(loaded, f"model{number}_invoke")
         self._manifest = manifest
         size = int(manifest["arena_bytes"])
         self._raw = (ctypes.c_uint8 * (size + 16))()
@@ -68,7 +88,7 @@ class HostModel:
 
     def reset(self) -> None:
         """Call model_reset."""
-        self._library.model_reset(ctypes.c_void_p(self._base))
+        self._reset(ctypes.c_void_p(self._base))
 
     def run(self, inputs: list[Array]) -> list[Array]:
         """One inference through model_invoke."""
@@ -76,7 +96,7 @@ class HostModel:
             self._arena[place["offset"] : place["offset"] + place["bytes"]] = np.frombuffer(
                 values.tobytes(), np.int8
             )
-        self._library.model_invoke(ctypes.c_void_p(self._base))
+        self._invoke(ctypes.c_void_p(self._base))
         return [
             self._arena[p["offset"] : p["offset"] + p["bytes"]]
             .copy()
@@ -84,3 +104,24 @@ class HostModel:
             .reshape(p["shape"])
             for p in self._manifest["outputs"]
         ]
+
+
+def host_models(made: Sequence[tuple[Path, dict[str, Any]]]) -> list[HostModel]:
+    """Many models for one set of kernels, as (folder, manifest), compiled together.
+
+    Most of the time that a small model of its own takes is the start of the compiler. Names that
+    begin with model_ get the model's number: model3_invoke.
+    """
+    texts = []
+    for number, (gen, _) in enumerate(made):
+        code = (gen / "model.c").read_text().replace('#include "model.h"\n', "")
+        whole = (gen / "model.h").read_text() + code
+        texts.append(re.sub(r"\b(model|MODEL)_", rf"\g<1>{number}_", whole))
+    folder, manifest = made[0]
+    source = folder / "models.c"
+    source.write_text("".join(texts))
+    library = _compile(folder / "models.so", [source], manifest["kernels"])
+    return [
+        HostModel(gen, manifest, library=library, number=str(number))
+        for number, (gen, manifest) in enumerate(made)
+    ]

@@ -45,6 +45,7 @@ from quantize.drift import (
     load_profile,
 )
 from quantize.errors import ModelError
+from tests.host_c import load_library
 from tests.native_app import FIRMWARE, STUB, compile_app, compile_c, start_device
 
 MODEL = b"any bytes"
@@ -104,7 +105,7 @@ class CDrift:
             "-fsanitize-undefined-trap-on-error",
         ]
         library = compile_c(folder / "drift.so", sources, flags)
-        self._library = ctypes.CDLL(str(library))
+        self._library = load_library(self, library)
         self._plan = profile.plan
         tests = len(profile.plan.tests)
         size = tests * BINS + profile.plan.classes

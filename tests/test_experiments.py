@@ -5,13 +5,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
+import signal
 import sqlite3
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +27,7 @@ from host_tools.experiments import listing as experiments
 from host_tools.experiments import reproduce
 from host_tools.link.target import choose_target, open_device
 from host_tools.stages.engine import Stage
-from model import store, tracking
+from model import recording, results, store, tracking
 from model.files import write_bytes, write_json
 from model.recipe import load_recipe, recipe_names
 from model.store import Experiment, StoreError
@@ -36,14 +41,16 @@ else:
 
 SETTINGS = {"title": "t", "train": {"seed": 1, "rates": [1, 2]}, "features": {"kind": "raw"}}
 MODEL = b"a model"
+PATIENCE_S = 120.0  # for a recording on a busy machine
 SHA = hashlib.sha256(MODEL).hexdigest()
-RUN = "0123456789ab"
+RUNS = {"ref": "0123456789ab", "armv7em": "ba9876543210"}  # a firmware's run id by its kernels
 
 
 def train(out_dir: Path, settings: dict[str, Any] = SETTINGS, score: float = 0.9) -> None:
     """What `make check train` leaves."""
     write_json(out_dir / "dataset.json", {"sha256": "d" * 64, "splits": {"test": {"windows": 7}}})
     write_bytes(out_dir / "features.npz", b"features")
+    write_bytes(out_dir / results.WEIGHTS, weights(settings, score))
     begun = tracking.begin(out_dir.name, settings)
     history = {"step": [10, 20], "loss": [0.5, 0.25]}
     metrics = {"test": {"balanced_accuracy": score, "recall": [1.0, 0.8]}}
@@ -51,15 +58,23 @@ def train(out_dir: Path, settings: dict[str, Any] = SETTINGS, score: float = 0.9
     tracking.start(out_dir, begun)
 
 
-def quantise(out_dir: Path, model: bytes = MODEL) -> None:
+def weights(settings: dict[str, Any], score: float) -> bytes:
+    """Determined by the settings and how well they do."""
+    return json.dumps([settings, score]).encode()
+
+
+def quantise(out_dir: Path, model: bytes = MODEL, settings: dict[str, Any] = SETTINGS) -> None:
     """What `make quantise emit` leaves."""
     sha = hashlib.sha256(model).hexdigest()
     write_bytes(out_dir / "model.tflite", model)
-    scores = {"test": {"balanced_accuracy": 0.88}}
-    write_json(out_dir / "quantize.json", {"chosen": "ptq", "candidates": {"ptq": scores}})
-    manifest = {"model_sha256": sha, "run_id": RUN, "macs": 5, "model_bytes": len(model)}
-    write_json(out_dir / "gen/ref/manifest.json", manifest | {"settings": SETTINGS})
-    write_bytes(out_dir / "gen/ref/model.c", b"int model;")
+    ptq = {"test": {"balanced_accuracy": 0.88}, "sha256": sha}
+    trained = hashlib.sha256((out_dir / results.WEIGHTS).read_bytes()).hexdigest()
+    quantised = {"chosen": "ptq", "candidates": {"ptq": ptq}, "weights_sha256": trained}
+    write_json(out_dir / "quantize.json", quantised)
+    for kernels, run in RUNS.items():
+        manifest = {"model_sha256": sha, "run_id": run, "macs": 5, "model_bytes": len(model)}
+        write_json(out_dir / f"gen/{kernels}/manifest.json", manifest | {"settings": settings})
+        write_bytes(out_dir / f"gen/{kernels}/model.c", b"int model;")
 
 
 def compare(out_dir: Path, board: str, equal: int = 4, sha: str = SHA) -> None:
@@ -93,13 +108,15 @@ def test_stages_add_to_one_experiment(local_store: Path, out_dir: Path) -> None:
     assert store.record(out_dir) == first
     (whole,) = store.experiments()
     assert whole.id == first
-    assert (whole.tags["model_sha256"], whole.tags["firmware_run_id"]) == (SHA, RUN)
+    assert whole.tags["model_sha256"] == SHA
+    assert whole.tags["firmware_run_id"] == "0123456789ab,ba9876543210"
     assert whole.metrics["native/parity/equal"] == 4
     assert store.artifact(first, "model.tflite") == MODEL
     assert tomllib.loads(store.artifact(first, store.RECIPE).decode()) == SETTINGS
     prints = json.loads(store.artifact(first, store.FINGERPRINTS))
     assert prints["model.tflite"] == SHA
-    assert set(prints) == {"features.npz", "model.tflite", "gen/ref/model.c"}
+    code = {f"gen/{kernels}/model.c" for kernels in RUNS}
+    assert set(prints) == {"features.npz", results.WEIGHTS, "model.tflite", *code}
 
 
 def test_the_history_is_kept_step_by_step(local_store: Path, out_dir: Path) -> None:
@@ -117,25 +134,76 @@ def test_training_again_starts_an_experiment_without_the_old_results(
     quantise(out_dir)
     compare(out_dir, "native")
     first = store.record(out_dir)
-    tracking_file = json.loads((out_dir / tracking.FILE).read_text())
-    for name in ("quantize.json", "model.tflite", "gen/ref/manifest.json", "native/parity.json"):
-        assert name in tracking_file["logged"]
-        age(out_dir / name)
-    age(out_dir / "gen/ref/model.c")
     train(out_dir, score=0.7)
     second = store.record(out_dir)
     newest, oldest = store.experiments()
     assert (newest.id, oldest.id) == (second, first)
     assert not any(k.startswith(("quantize", "native", "gen")) for k in newest.metrics)
-    assert set(json.loads(store.artifact(second, store.FINGERPRINTS))) == {"features.npz"}
+    trained = {"features.npz", results.WEIGHTS}
+    assert set(json.loads(store.artifact(second, store.FINGERPRINTS))) == trained
+    quantise(out_dir, b"another model")  # whose generated C happens to be the same
+    assert store.record(out_dir) == second
+    newest = store.experiments()[0]
+    assert newest.metrics["gen/ref/manifest/macs"] == 5
+    assert "native/parity/cases" not in newest.metrics
+    assert "gen/ref/model.c" in json.loads(store.artifact(second, store.FINGERPRINTS))
 
 
-def age(path: Path) -> None:
-    """Make a file a minute old."""
-    import os
+def test_the_same_training_again_keeps_its_results(local_store: Path, out_dir: Path) -> None:
+    for _ in range(2):
+        train(out_dir)
+        if not (out_dir / "quantize.json").exists():
+            quantise(out_dir)
+        store.record(out_dir)
+    first, second = store.experiments()
+    assert first.id != second.id
+    assert first.metrics == second.metrics
+    assert first.metrics["gen/ref/manifest/macs"] == 5
 
-    old = path.stat().st_mtime - 60
-    os.utime(path, (old, old))
+
+# File -> what it says, and whether it belongs to an experiment of SETTINGS with MODEL.
+SAYING: dict[str, tuple[dict[str, Any], bool]] = {
+    "native/bench.json": ({"model_sha256": SHA}, True),
+    "native/size.json": ({"model_sha256": "e" * 64}, False),
+    "esp32/bench.json": ({"model_sha256": SHA, "settings": {"title": "x"}}, False),
+    "cross_validation.json": ({"settings": SETTINGS}, True),
+    "classical.json": ({"network_sha256": SHA}, True),
+    "import.json": ({"cases": 3}, False),
+}
+
+
+def test_a_result_belongs_to_what_it_says(out_dir: Path) -> None:
+    train(out_dir)
+    quantise(out_dir)
+    for name, (content, _) in SAYING.items():
+        write_json(out_dir / name, content)
+    write_bytes(out_dir / "list.json", b"[]")
+    files, contents = results.own_files(out_dir, SETTINGS)
+    assert {name: name in files for name in SAYING} == {k: own for k, (_, own) in SAYING.items()}
+    assert "list.json" not in files and contents.keys() <= files.keys()
+
+
+@pytest.mark.parametrize(
+    ("report", "own"),
+    [
+        ({"train": "own", "manifest": {"model_sha256": SHA}}, True),
+        ({"train": "own", "manifest": None}, True),
+        ({"train": "own", "manifest": {"model_sha256": "e" * 64}}, False),
+        ({"train": {"seconds": 1.0}, "manifest": {"model_sha256": SHA}}, False),
+    ],
+)
+def test_a_report_belongs_to_what_it_reports(
+    report: dict[str, Any], own: bool, out_dir: Path
+) -> None:
+    train(out_dir)
+    quantise(out_dir)
+    if report["train"] == "own":
+        report = report | {"train": json.loads((out_dir / "train.json").read_text())}
+    write_json(out_dir / "report.json", report)
+    for name in ("report.html", "plots/roc.svg"):
+        write_bytes(out_dir / name, b"")
+    files, _ = results.own_files(out_dir, SETTINGS)
+    assert [name in files for name in ("report.html", "plots/roc.svg")] == [own, own]
 
 
 def test_results_of_another_model_or_other_settings_are_left_out(
@@ -164,8 +232,10 @@ def test_nothing_is_recorded_when_it_is_off(
     local_store: Path, out_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(out_dir)
-    monkeypatch.setenv(tracking.SWITCH, "off")
-    tracking.record(out_dir)
+    for word in ("off", "0", "no", "False"):
+        monkeypatch.setenv("TINYPROOF_TRACKING", word)
+        recording.record(out_dir)
+    assert not (out_dir / recording.LOG).exists()
     assert store.experiments() == []
 
 
@@ -179,11 +249,16 @@ def truncate(file: Path) -> None:
 
 @pytest.mark.parametrize("break_store", [damage, truncate])
 def test_a_damaged_store_costs_no_training(
-    break_store: Any, local_store: Path, out_dir: Path, capsys: pytest.CaptureFixture[str]
+    break_store: Any,
+    local_store: Path,
+    out_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr(recording, "WAIT_S", PATIENCE_S)
     train(out_dir)
     break_store(local_store)
-    tracking.record(out_dir)
+    recording.record(out_dir)
     told = capsys.readouterr()
     assert "warning" in told.err and "damaged" in told.err and "move it away" in told.err
     assert "Traceback" not in told.err
@@ -191,7 +266,7 @@ def test_a_damaged_store_costs_no_training(
     assert command.main(["runs"]) == 2
     assert str(local_store) in capsys.readouterr().err
     local_store.unlink()
-    tracking.record(out_dir)
+    recording.record(out_dir)
     assert "recorded" in capsys.readouterr().out
     assert len(store.experiments()) == 1
 
@@ -238,16 +313,97 @@ def test_a_server_that_is_not_there_is_told(
     assert "secret" not in str(error.value)
 
 
-def test_a_store_that_never_answers_is_left(
+def test_no_build_waits_for_its_record(
     local_store: Path,
     out_dir: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """Two recordings of one folder are left to themselves, and make one experiment."""
+    monkeypatch.setattr(recording, "WAIT_S", 0.05)
     train(out_dir)
-    monkeypatch.setattr(tracking, "LIMIT_S", 0.05)
-    tracking.record(out_dir)
-    assert "did not answer" in capsys.readouterr().err
+    recording.record(out_dir)
+    quantise(out_dir)
+    recording.record(out_dir)
+    assert capsys.readouterr().err.count("still being recorded in the background") == 2
+    log, until = out_dir / recording.LOG, time.monotonic() + PATIENCE_S
+    while log.read_text().count("recorded in experiment") < 2:
+        assert time.monotonic() < until, log.read_text()
+        time.sleep(0.1)
+    (found,) = store.experiments()
+    assert found.metrics["gen/ref/manifest/macs"] == 5
+
+
+def test_a_recording_survives_what_ends_the_build(local_store: Path, out_dir: Path) -> None:
+    train(out_dir)
+    command = [sys.executable, "-m", "model.recording", str(out_dir)]
+    build = subprocess.Popen(command, start_new_session=True)
+    log, until = out_dir / recording.LOG, time.monotonic() + PATIENCE_S
+    while not (out_dir / store.LOCK).exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    os.killpg(build.pid, signal.SIGINT)
+    build.wait(PATIENCE_S)
+    while "recorded in experiment" not in log.read_text():
+        assert time.monotonic() < until, log.read_text()
+        time.sleep(0.1)
+    assert len(store.experiments()) == 1
+
+
+def test_no_process_starts_where_nothing_is_new(
+    local_store: Path, out_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(out_dir)
+    store.record(out_dir)
+    for path in out_dir.iterdir():
+        os.utime(path, (0, 0))
+    started: list[Path] = []
+
+    def start_store(folder: Path, _: int) -> subprocess.Popen[bytes]:
+        started.append(folder)
+        return subprocess.Popen(["true"])
+
+    monkeypatch.setattr(recording, "_start_store", start_store)
+    recording.record(out_dir)
+    assert not started
+    quantise(out_dir)
+    recording.record(out_dir)
+    assert started == [out_dir]
+    store.record(out_dir)
+    local_store.unlink()  # another store gets all of it
+    recording.record(out_dir)
+    assert started == [out_dir, out_dir]
+
+
+def test_a_folder_that_is_being_recorded_is_told(
+    local_store: Path, out_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(out_dir)
+    monkeypatch.setattr(store, "LOCK_S", 0.1)
+    with (
+        FileLock(out_dir / store.LOCK),
+        pytest.raises(StoreError, match="another recording of this folder has not ended"),
+    ):
+        store.record(out_dir)
+
+
+def test_a_training_during_a_recording_is_another_experiment(
+    local_store: Path, out_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a late recording writes down is not taken for the new training's."""
+    train(out_dir)
+    log = store._log
+
+    def train_again(*arguments: Any) -> None:
+        log(*arguments)
+        monkeypatch.undo()
+        train(out_dir, score=0.7)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_log", train_again)
+        first = store.record(out_dir)
+    assert store.record(out_dir) != first
+    assert store.experiments()[0].metrics["train/metrics/test/balanced_accuracy"] == 0.7
 
 
 def an_experiment(id: str, run: str = "", name: str = "motion", **metrics: float) -> Experiment:
@@ -257,12 +413,14 @@ def an_experiment(id: str, run: str = "", name: str = "motion", **metrics: float
     )
 
 
-MANY = [an_experiment("aa1", "77"), an_experiment("aa2", "77"), an_experiment("bc3", "88")]
+MANY = [an_experiment("aa1", "76,77"), an_experiment("aa2", "77"), an_experiment("bc3", "88")]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "id"), [("last", "aa1"), ("aa2", "aa2"), ("b", "bc3"), ("77", "aa1"), ("8", "bc3")]
-)
+    ("wanted", "id"),
+    [("last", "aa1"), ("aa2", "aa2"), ("b", "bc3"), ("77", "aa1"), ("76", "aa1"), ("7", "aa1"),
+     ("8", "bc3")],
+)  # fmt: skip
 def test_an_experiment_is_found(wanted: str, id: str) -> None:
     assert experiments.find(wanted, MANY).id == id
 
@@ -300,7 +458,7 @@ def test_the_commands(local_store: Path, out_dir: Path, capsys: pytest.CaptureFi
     store.record(out_dir)
     assert command.main(["runs"]) == 0
     told = capsys.readouterr().out
-    for text in ("[red]", "motion", RUN, "90.0%", "88.0%", "1 of 2"):
+    for text in ("[red]", "motion", *RUNS.values(), "90.0%", "88.0%", "1 of 2"):
         assert text in told
     assert command.main(["runs", "--show", "last"]) == 0
     shown = capsys.readouterr().out
@@ -327,7 +485,9 @@ def test_whois_names_the_experiment_behind_a_firmware(
     with open_device(choose_target(board, None, None), board, out_dir / "native") as device:
         info = device.info
     train(out_dir)
-    write_json(out_dir / "gen/ref/manifest.json", {"run_id": info.run_id, "settings": SETTINGS})
+    quantise(out_dir)
+    own = {"run_id": info.run_id, "model_sha256": SHA, "settings": SETTINGS}
+    write_json(out_dir / "gen/xtensa/manifest.json", own)
     run = store.record(out_dir)
     assert experiments.whois_firmware(out_dir / "native", board, None) == 0
     told = capsys.readouterr().out
@@ -343,24 +503,25 @@ def test_a_reproduction_names_the_first_stage_that_differs(
 ) -> None:
     recipe = load_recipe("digits")
     out_dir = tmp_path / "build" / recipe.name
-    train(out_dir, settings=recipe.as_dict())
-    quantise(out_dir)
+    settings = recipe.as_dict()
+    train(out_dir, settings)
+    quantise(out_dir, settings=settings)
     run = store.record(out_dir)
     models = [MODEL, b"another"]
 
     def repeat(stage: Stage) -> None:
         assert (stage.folder.parent / store.RECIPE).exists()
         if stage.name == "check":
-            train(stage.folder)
+            train(stage.folder, settings)
         if stage.name == "quantise":
-            quantise(stage.folder, models[0])
+            quantise(stage.folder, models[0], settings)
 
     monkeypatch.setattr(reproduce, "run", repeat)
     assert reproduce.reproduce("last", tmp_path) == 0
-    assert "all 4 files equal" in capsys.readouterr().out
+    assert "all 6 files equal" in capsys.readouterr().out
     models.pop(0)
     assert reproduce.reproduce(run[:8], tmp_path) == 1
-    assert "1 of 4 files differ, first in the stage 'quantise'" in capsys.readouterr().err
+    assert "1 of 6 files differ, first in the stage 'quantise'" in capsys.readouterr().err
     for damaged in (b"{", b"[]", b"\xff"):
         monkeypatch.setattr(reproduce, "artifact", lambda *_, damaged=damaged: damaged)
         with pytest.raises(UsageError, match="its fingerprints.json is damaged"):

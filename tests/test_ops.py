@@ -16,9 +16,10 @@ from quantize.ops import OPS
 from quantize.reference import Reference
 from quantize.tflite.reader import parse_model
 from tests.generators import GENERATORS, operator_of
-from tests.host_c import HostModel
+from tests.host_c import HostModel, host_models
 
 ROWS = int(os.environ.get("ROWS", "20"))  # random models an operator
+MAPS = Path("/proc/self/maps")
 CASES = 6  # inputs a model: four edge cases and two random ones
 # every operator with the reference kernels, and with each set that has others for it
 ROWS_IN_C = [
@@ -59,12 +60,24 @@ def test_reference_equals_tflite_micro(name: str) -> None:
 
 @pytest.mark.parametrize(("kernels", "name"), ROWS_IN_C)
 def test_host_c_equals_tflite_micro(kernels: str, name: str, tmp_path: Path) -> None:
-    for row in range(ROWS // 4):
-        model, golden = _row(name, row)
+    rows, made = [_row(name, row) for row in range(ROWS // 4)], []
+    for row, (model, golden) in enumerate(rows):
         gen = tmp_path / str(row)
         manifest = compile_model(model, golden, gen, name="row", settings={}, kernels=kernels)
-        host = HostModel(gen, manifest)
+        made.append((gen, manifest))
+    for row, (host, (_, golden)) in enumerate(zip(host_models(made), rows, strict=True)):
         for case in range(CASES):
             host.reset()
             got = host.run(golden.case_inputs(case))
             _compare(name, row, f"host C ({kernels})", case, got, golden.case_outputs(case))
+
+
+@pytest.mark.skipif(not MAPS.exists(), reason="needs Linux, which tells what is mapped")
+def test_a_model_that_is_gone_is_mapped_no_longer(tmp_path: Path) -> None:
+    model, golden = _row("ADD", 0)
+    manifest = compile_model(model, golden, tmp_path, name="row", settings={})
+    for host in (HostModel(tmp_path, manifest), *host_models([(tmp_path, manifest)])):
+        host.run(golden.case_inputs(0))
+        assert str(tmp_path) in MAPS.read_text()
+    del host
+    assert str(tmp_path) not in MAPS.read_text()

@@ -42,6 +42,7 @@ BEYOND = re.compile(r"address (?P<end>0x[0-9a-f]+) of .* is not within region `(
 class ModelSizes:
     """What the generated models need, from manifest.json; the tuples hold (name, bytes) pairs."""
 
+    sha256: str  # of the model
     constants: tuple[tuple[str, int], ...]
     weight_bytes: int  # of all constants
     arenas: tuple[tuple[str, int], ...]
@@ -87,7 +88,8 @@ def build_firmware(
     image = out_dir / "firmware.elf"
     report = size_report(image, arena_bytes=model.arena_bytes)
     digest = hashlib.sha256(image.read_bytes()).hexdigest()
-    write_json(out_dir / "size.json", {"board": board.id, "image_sha256": digest, **asdict(report)})
+    head = {"board": board.id, "image_sha256": digest, "model_sha256": model.sha256}
+    write_json(out_dir / "size.json", head | asdict(report))
     return report
 
 
@@ -139,6 +141,7 @@ def read_model_sizes(gen_dir: Path) -> ModelSizes:
         advice = {"advice": str(manifest["advice"])} if "advice" in manifest else {}
         return ModelSizes(
             **advice,
+            sha256=str(manifest["model_sha256"]),
             weight_bytes=int(manifest["weight_bytes"]),
             arenas=(("arena", int(manifest["arena_bytes"])),),
             constants=tuple((str(c["name"]), int(c["bytes"])) for c in manifest["constants"]),
@@ -149,8 +152,8 @@ def read_model_sizes(gen_dir: Path) -> ModelSizes:
         ) from error
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(
-            f"{path}: expected weight_bytes, arena_bytes and constants, got {error!r}; "
-            "generate the model again"
+            f"{path}: expected model_sha256, weight_bytes, arena_bytes and constants, got "
+            f"{error!r}; generate the model again"
         ) from error
 
 
@@ -161,6 +164,7 @@ def _with_reference(model: ModelSizes, reference: ModelSizes) -> ModelSizes:
         return tuple((f"reference {name}", size) for name, size in parts)
 
     return ModelSizes(
+        sha256=model.sha256,
         constants=model.constants + named(reference.constants),
         weight_bytes=model.weight_bytes + reference.weight_bytes,
         arenas=model.arenas + named(reference.arenas),

@@ -77,7 +77,7 @@ def _row(experiment: Experiment) -> list[str]:
         experiment.id[:SHORT],
         _date(experiment),
         experiment.name,
-        tags.get("firmware_run_id", NO_VALUE),
+        " ".join(_firmware(experiment)) or NO_VALUE,
         *(NO_VALUE if score is None else f"{score:.1%}" for score in scores),
         NO_VALUE if size is None else f"{size:,.0f}",
         f"{len(equal)} of {len(boards)}" if boards else NO_VALUE,
@@ -99,7 +99,7 @@ def _console() -> Console:
 
 
 def find(wanted: str, among: Sequence[Experiment]) -> Experiment:
-    """The newest experiment for 'last', else the one whose id or firmware run id begins so.
+    """The newest experiment for 'last', else the one whose id or a firmware run id begins so.
 
     Raises UsageError when there is none, with the closest, or when several ids begin so. Of several
     experiments with one firmware run id (equal settings, equal model) the newest is taken.
@@ -109,14 +109,15 @@ def find(wanted: str, among: Sequence[Experiment]) -> Experiment:
     if wanted == "last":
         return among[0]
     by_id = {e.id: e for e in among if wanted and e.id.startswith(wanted)}
-    oldest_first = reversed(among)
-    by_run = {_firmware(e): e for e in oldest_first if wanted and _firmware(e).startswith(wanted)}
+    by_run = {
+        run: e for e in reversed(among) for run in _firmware(e) if wanted and run.startswith(wanted)
+    }
     matching = by_id or by_run
-    if len(matching) > 1:
+    if len({e.id for e in matching.values()}) > 1:
         listed = ", ".join(sorted(matching)[:5])
         raise UsageError(f"experiment {wanted!r}: {len(matching)} begin so: {listed}; type more")
     if not matching:
-        known = sorted({*(e.id[:SHORT] for e in among), *filter(None, map(_firmware, among))})
+        known = sorted({name for e in among for name in (e.id[:SHORT], *_firmware(e))})
         closest = difflib.get_close_matches(wanted, known, 1, 0.0)
         raise UsageError(
             f"experiment {wanted!r}: not in {shown(address())}; the closest of {len(among)} is "
@@ -125,8 +126,9 @@ def find(wanted: str, among: Sequence[Experiment]) -> Experiment:
     return next(iter(matching.values()))
 
 
-def _firmware(experiment: Experiment) -> str:
-    return experiment.tags.get("firmware_run_id", "")
+def _firmware(experiment: Experiment) -> list[str]:
+    """The run ids of its firmware: the sets of kernels may have one each."""
+    return [run for run in experiment.tags.get("firmware_run_id", "").split(",") if run]
 
 
 def show(wanted: str) -> None:
@@ -239,7 +241,7 @@ def _print_origin(info: Hello) -> int:
         )
     )
     found = experiments()
-    same_run = [e for e in found if info.run_id in _firmware(e).split(",")]
+    same_run = [e for e in found if info.run_id in _firmware(e)]
     same_model = [e for e in found if e.tags.get("model_sha256") == info.model_sha256]
     if not same_run and not same_model:
         raise HostToolsError(

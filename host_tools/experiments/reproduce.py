@@ -19,6 +19,7 @@ from host_tools.stages.engine import run
 from host_tools.stages.graph import Source
 from model import __version__
 from model.recipe import load_recipe
+from model.results import FINGERPRINTED, digests, fingerprints, matches
 from model.store import (
     FINGERPRINTS,
     RECIPE,
@@ -27,14 +28,7 @@ from model.store import (
     artifact_names,
     experiments,
 )
-from model.tracking import (
-    FINGERPRINTED,
-    code_version,
-    describe_code,
-    fingerprints,
-    matches,
-    modified,
-)
+from model.tracking import code_version, describe_code
 
 MANIFEST = "gen/ref/manifest.json"
 DATA = "dataset.json"  # whose row compares the hash of the data
@@ -75,7 +69,7 @@ def reproduce(wanted: str, build: Path) -> int:
     for stage in source.stages():
         if any(matches(name, FINGERPRINTED[stage.name]) for name in recorded):
             run(stage)
-    now = fingerprints(out_dir, modified(out_dir))
+    now = fingerprints(digests(out_dir))
     for prints, digest in (
         (recorded, experiment.tags.get("data_sha256", "")),
         (now, _data(out_dir)),

@@ -17,6 +17,7 @@ DATA = {
     "model.features.build": ("model/features/*.[ch]", "firmware/features/*.[ch]"),
     "model.page": ("model/templates/*",),
     "quantize.float_reference": ("quantize/float_worker.py",),
+    "quantize.classical": ("firmware/classical/*.[ch]",),
     "quantize.emit_c": ("quantize/templates/*",),
     "host_tools.emulators": ("host_tools/emulators/labwired_worker.py", "boards/labwired/*"),
     "host_tools.report.page": ("host_tools/report/templates/*",),

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from host_tools.stages.engine import Stage, plan, update
 from host_tools.stages.graph import Source
 from host_tools.stages.lock import locked
-from model.tracking import record
+from model.recording import record
 
 REASONS = 3  # that are printed before a stage runs
 

@@ -31,7 +31,7 @@ def label_doubts(dataset: Dataset, recipe: Recipe) -> Finding:
     folds = min(FOLDS, len(set(groups.tolist())))
     if folds < 2 or len(set(labels.tolist())) < 2:
         return Finding(summary="not run: it needs two groups and two classes")
-    forest = ExtraTreesClassifier(TREES, min_samples_leaf=2, random_state=SEED, n_jobs=2)
+    forest = ExtraTreesClassifier(TREES, min_samples_leaf=2, random_state=SEED)
     with np.errstate(over="ignore", invalid="ignore"):  # of values that the ranges refuse
         parts = [window_statistics(part) for part in np.array_split(cut.x, 1 + len(cut.x) // 500)]
     statistics = np.nan_to_num(np.concatenate(parts))
