@@ -1,4 +1,4 @@
-"""Put the numbers of a finished run into README.md between its marks, and draw its picture."""
+"""Put recorded numbers into README.md and docs/STUDIES.md between marks, and draw the picture."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ from quantize.tflite.variables import FOLDED
 RESULTS = ROOT / "docs" / "results.json"
 PICTURE = ROOT / "docs" / "demo.svg"
 README = ROOT / "README.md"
+STUDIES = ROOT / "docs" / "STUDIES.md"
 NUMBERS = ("<!-- numbers: begin (make readme) -->", "<!-- numbers: end -->")
 BENCHMARKS = ("<!-- benchmarks: begin (make readme) -->", "<!-- benchmarks: end -->")
 RECIPES = ROOT / "docs" / "recipes.json"
 MAIN_RECIPE = "motion"  # whose run README shows in full
 RECIPE_ROWS = ("<!-- recipes: begin (make readme) -->", "<!-- recipes: end -->")
 OPERATORS = ("<!-- operators: begin (make readme) -->", "<!-- operators: end -->")
+CONSTANTS = ("<!-- constants: begin (make readme) -->", "<!-- constants: end -->")
 TFLM_OPERATORS = ROOT / "tests" / "vectors" / "tflm_operators.json"
 
 
@@ -54,8 +56,9 @@ def update_readme(out_dir: Path) -> Path:
 
 
 def refresh_lists() -> Path:
-    """Make README's parts anew from what is recorded; needs no run."""
+    """Make the parts of README and STUDIES anew from what is recorded; needs no run."""
     write_text(README, with_numbers(README.read_text("utf-8"), stored_results()))
+    write_text(STUDIES, with_constants(STUDIES.read_text("utf-8")))
     return README
 
 
@@ -160,30 +163,55 @@ def with_numbers(text: str, numbers: dict[str, Any]) -> str:
         (OPERATORS, _operators()),
         (BENCHMARKS, _benchmarks()),
     ):
-        text = _fill(text, marks, body)
+        text = _fill(README, text, marks, body)
     return text
 
 
-def _fill(text: str, marks: tuple[str, str], body: str) -> str:
+def with_constants(text: str) -> str:
+    """The text of STUDIES with the table of constants made anew."""
+    return _fill(STUDIES, text, CONSTANTS, _constants())
+
+
+def _fill(document: Path, text: str, marks: tuple[str, str], body: str) -> str:
     begin, end = marks
     if text.count(begin) != 1 or text.count(end) != 1:
-        raise UsageError(f"{README}: expected the lines {begin!r} and {end!r} once each")
+        raise UsageError(f"{document}: expected the lines {begin!r} and {end!r} once each")
     before, rest = text.split(begin)
     return before + begin + "\n" + body + end + rest.split(end)[1]
 
 
-def _benchmarks() -> str:
-    """The last recorded benchmark of every model and board."""
+def _newest() -> list[Entry]:
+    """The last recorded benchmark of every model and board, by their names."""
     newest: dict[tuple[str, str], Entry] = {}
     for record in load_history():
         newest |= {(entry.model, entry.board): entry for entry in record.entries}
+    return [entry for _, entry in sorted(newest.items())]
+
+
+def _constants() -> str:
+    """What the constants of every model and board are for."""
+    rows = [
+        "| model | board | own weights B | as packed B | biases B | requantisation B | other B |",
+        "|---|---|--:|--:|--:|--:|--:|",
+    ]
+    for entry in _newest():
+        if (f := entry.footprint) is not None:
+            share = f"{f['weights'] / f['raw_weights']:.1%}" if f["raw_weights"] else "-"
+            rows.append(
+                f"| {entry.model} | {entry.board} | {f['raw_weights']:,} | {f['weights']:,} "
+                f"({share}) | {f['biases']:,} | {f['requantisation']:,} | {f['other']:,} |"
+            )
+    return "\n".join(rows) + "\n"
+
+
+def _benchmarks() -> str:
     rows = [
         "| model | board | instructions | code B | constants B | arena B |",
         "|---|---|--:|--:|--:|--:|",
     ]
-    for (model, board), entry in sorted(newest.items()):
+    for entry in _newest():
         rows.append(
-            f"| {model} | {board} | {entry.instructions:,} | {entry.code_bytes:,} | "
+            f"| {entry.model} | {entry.board} | {entry.instructions:,} | {entry.code_bytes:,} | "
             f"{entry.weight_bytes:,} | {entry.arena_bytes:,} |"
         )
     return "\n".join(rows) + "\n"
