@@ -1,1 +1,1 @@
-"""Studies whose numbers stand in DESIGN.md; no part of the product."""
+"""Studies whose numbers stand in docs/STUDIES.md; no part of the product."""
