@@ -98,14 +98,19 @@ def test_any_file_name_works(name: str, project: Path, capsys: pytest.CaptureFix
 HOSTILE = "1;{touch,PWN};'\"`touch PWN`$(shell touch PWN)"
 
 
-@pytest.mark.parametrize("target", ["parity", "runs", "search", "drift", "record", "reproduce"])
-def test_no_value_reaches_a_shell(target: str, tmp_path: Path) -> None:
-    for name in (
-        "CASES", "RUN", "LABEL", "SHOW", "MODELS_DIR", "BUDGET", "PORT", "EMULATOR", "CHANGE",
-        "CONSTANTS_BYTES", "run", "python", "given", "SHELL", "checked",
-    ):  # fmt: skip
-        done = make(target, f"{name}={HOSTILE}", f"PROJECT={tmp_path}", "RECIPE=none")
-        assert done.returncode == 2 and not (ROOT / "PWN").exists(), name
+VARIABLES = (
+    "CASES", "RUN", "LABEL", "SHOW", "MODELS_DIR", "BUDGET", "PORT", "EMULATOR", "CHANGE",
+    "CONSTANTS_BYTES", "KIND", "WHO", "run", "python", "given", "flags", "SHELL", "checked",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("names", [VARIABLES, *((name,) for name in VARIABLES[:9])])
+def test_no_value_reaches_a_shell(names: tuple[str, ...], tmp_path: Path) -> None:
+    values = [f"{name}={HOSTILE}" for name in names]
+    target = {"RUN": "reproduce", "LABEL": "record", "SHOW": "runs", "BUDGET": "search"}
+    target |= {"MODELS_DIR": "bench-all", "CHANGE": "drift"}
+    done = make(target.get(names[-1], "parity"), *values, f"PROJECT={tmp_path}", "RECIPE=none")
+    assert done.returncode == 2 and not (ROOT / "PWN").exists(), done.stdout
 
 
 @pytest.mark.parametrize(
