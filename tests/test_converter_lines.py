@@ -36,8 +36,8 @@ for sample in samples:
 def test_the_lines_give_a_model_that_is_proved(tmp_path: Path) -> None:
     (lines,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     done = subprocess.run(
-        [sys.executable, "-c", BEFORE + lines + AFTER], cwd=tmp_path, capture_output=True, text=True,
-        check=False, timeout=180, env=os.environ | {"CUDA_VISIBLE_DEVICES": "-1"},
+        [sys.executable, "-c", BEFORE + lines + AFTER], cwd=tmp_path, capture_output=True,
+        text=True, check=False, timeout=180, env=os.environ | {"CUDA_VISIBLE_DEVICES": "-1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     model = str(tmp_path / "model.tflite")
