@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -68,7 +69,8 @@ def test_two_models_of_one_name_are_two_proofs(
     for name, digest in verdicts(project).items():
         assert name == f"model-{digest[:8]}"
         assert any(f"model {digest[:16]}" in text for text in told)
-    assert told[0].splitlines()[-1] == told[2].splitlines()[-1] != told[1].splitlines()[-1]
+    first, second, again = (re.search(r"model (\w{16}), ", text)[1] for text in told)  # type: ignore[index]
+    assert first == again != second
 
 
 def test_a_model_does_not_meet_a_recipe_of_its_name(
@@ -179,7 +181,7 @@ def test_a_new_project_runs(project: Path, capsys: pytest.CaptureFixture[str]) -
     assert "exists already" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["../x y", "a/.", "x" * 80, "ü"])
+@pytest.mark.parametrize("name", ["../x y", "a/-b", "x" * 80, "ü"])
 def test_a_name_that_no_recipe_can_have_is_refused(
     name: str, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
