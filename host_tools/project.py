@@ -129,16 +129,19 @@ def _imported(text: str) -> Path | None:
     return found[0] if found else None
 
 
-def import_model(path: Path, options: Import) -> Source:
+def import_model(path: Path, options: Import, *, anew: bool = False) -> Source:
     """Copy a model made elsewhere into build/models/<name>-<hash8>, with what belongs to it.
 
-    Raises ModelError for a file that cannot be read, is too large or is no float model.
+    `anew` forgets how it was imported before. Raises ModelError for a file that cannot be read, is
+    too large or is no float model.
     """
     model = _read(path)
     digits = hashlib.sha256(model).hexdigest()[:HASH_DIGITS]
     folder = BUILD / "models" / f"{model_name(path)}-{digits}"
     with locked(folder):
         _keep(folder / MODEL, model)
+        if anew:
+            (folder / IMPORTED).unlink(missing_ok=True)
         return _take_over(folder, options, os.fsencode(path.name).decode("utf-8", "replace"))
 
 

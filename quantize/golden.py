@@ -96,8 +96,31 @@ def make_golden(model: bytes, inputs: Sequence[Array]) -> Golden:
     )
 
 
+def own_inputs(path: Path, graph: Graph) -> tuple[Array, ...]:
+    """A user's own inputs as the model takes them, [cases, *shape] each, of its types.
+
+    The file may leave out a first dimension of 1, and may hold float values for quantised inputs,
+    which become round(value / scale) + zero point, clipped. Raises ModelError as load_inputs does.
+    """
+    values = load_inputs(path)
+    if len(values) != len(graph.inputs):
+        return values  # make_golden says what is wrong
+    tensors = [graph.tensors[i] for i in graph.inputs]
+    return tuple(_fitted(v, tensor) for v, tensor in zip(values, tensors, strict=True))
+
+
+def _fitted(values: Array, tensor: Tensor) -> Array:
+    if tensor.shape[:1] == (1,) and values.shape[1:] == tensor.shape[1:]:
+        values = values.reshape(len(values), *tensor.shape)
+    if values.dtype.kind != "f" or tensor.quant is None or tensor.dtype == "float32":
+        return values
+    limits = np.iinfo(tensor.dtype)
+    codes = np.round(values / tensor.quant.scale[0]) + tensor.quant.zero_point[0]
+    return np.clip(codes, limits.min, limits.max).astype(tensor.dtype)
+
+
 def load_inputs(path: Path) -> tuple[Array, ...]:
-    """A user's own inputs: the arrays of an .npz in the order of their names.
+    """The arrays of an .npz in the order of their names.
 
     Raises ModelError for a file that is missing or something else.
     """

@@ -35,7 +35,9 @@ def _run(step: str, name: str, board_name: str, options: dict[str, str], tap: bo
     if step == "build":
         build(out_dir, board_name, "bare")
         return 0
-    board = load_board(board_name.removesuffix(SELFTEST) + SELFTEST * (step == "selftest"))
+    if step == "selftest":
+        board_name = board_name.removesuffix(SELFTEST) + SELFTEST
+    board = load_board(board_name)
     target = choose_target(board, options.get("--emulator"), options.get("--port"))
     cases = int(options["--cases"]) if "--cases" in options else None
     if step == "parity":

@@ -165,7 +165,7 @@ def forest(network: Path) -> Path:
     path = network / "dataset.json"
     dataset = json.loads(path.read_text())
     write_json(path, dataset | {"labels": [f'"); abort(); //{i}' for i in range(10)]})
-    out_dir = network.with_name("digits-forest")
+    out_dir = network / "classical" / "forest"
     classical.compile_classical(DIGITS, "forest", network, out_dir)
     return out_dir
 

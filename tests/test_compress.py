@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model import __main__ as command
 from model.datasets import load_dataset
 from model.features import split_windows
 from model.features.design import recipe_front_end
 from model.features.library import Extractor
 from model.recipe import CompressionConfig, load_recipe
+from model.stages.check import check
+from model.stages.splits import load_splits
+from model.stages.train import train
 from model.tasks import task_of
 from quantize.errors import QuantizeError
 from quantize.float_outputs import load_float_outputs
@@ -68,11 +70,11 @@ def test_a_board_is_compared_with_the_network_before_compression(tmp_path: Path)
         train=dataclasses.replace(recipe.train, steps=4, min_balanced_accuracy=0.0),
         quantisation=dataclasses.replace(recipe.quantisation, qat_steps=0, max_drop=1.0),
     )
-    command.check(recipe, tmp_path)
-    command.train(recipe, tmp_path)
+    check(recipe, tmp_path)
+    train(recipe, tmp_path, {})
     quantise_recipe(recipe, tmp_path)
     floats = load_float_outputs(tmp_path / "float.npz")
     assert floats.network == "the trained float network before pruning and clustering"
     network = load_network(recipe, load_dataset(recipe.dataset), tmp_path / "float.weights.h5")
-    expected = predict(network, command.load_splits(tmp_path).test)
+    expected = predict(network, load_splits(tmp_path).test)
     assert np.array_equal(floats.outputs[0][:, 0], expected)

@@ -146,7 +146,7 @@ def test_assembly_has_twins_in_c() -> None:
 
 def test_the_version_stands_in_one_place() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert project["tool"]["setuptools"]["dynamic"]["version"]["attr"] == "model.__version__"
+    assert project["tool"]["hatch"]["version"]["path"] == "model/__init__.py"
     assert re.fullmatch(r"\d+\.\d+\.\d+", __version__)
 
 

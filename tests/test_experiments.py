@@ -396,7 +396,7 @@ def test_a_training_during_a_recording_is_another_experiment(
 
     def train_again(*arguments: Any) -> None:
         log(*arguments)
-        monkeypatch.undo()
+        patch.undo()
         train(out_dir, score=0.7)
 
     with monkeypatch.context() as patch:

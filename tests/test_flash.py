@@ -284,12 +284,13 @@ def test_flash_without_a_link_says_that_nothing_was_proved(
 
 
 def test_flash_with_a_link_port_of_its_own(
-    tools: Tools, out_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    stub: Path, tools: Tools, out_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "ttyACM0").symlink_to("/dev/null")
-    with PtyBoard(compile_app(tmp_path, board_id="nano33"), tmp_path / "ttyUSB0") as board:
-        usb = str(tmp_path / "ttyACM0")
-        assert flash(out_dir, NANO33, port=usb, link_port=str(board.port)) == 0
+    with (
+        PtyBoard(stub, tmp_path / "ttyACM0") as usb,
+        PtyBoard(compile_app(tmp_path, board_id="nano33"), tmp_path / "ttyUSB0") as board,
+    ):
+        assert flash(out_dir, NANO33, port=str(usb.port), link_port=str(board.port)) == 0
     assert "self-test PASS" in capsys.readouterr().out
 
 

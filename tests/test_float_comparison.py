@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from host_tools import __main__ as command
 from host_tools.parity.float_comparison import (
     MAX_FLIPS,
     MAX_POINTS,
@@ -38,6 +37,7 @@ from quantize.float_outputs import (
 )
 from quantize.golden import Golden, load_golden
 from quantize.tflite.reader import read_model
+from tests import steps as command
 from tests.test_parity import NAME, make_build
 
 Rows = list[list[float]]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quantize import __main__ as command
+from host_tools.cli import main
 from quantize.errors import ModelError
 from quantize.float_outputs import FloatOutputs, load_float_outputs
 from quantize.float_reference import End, match_ends, reference_outputs
@@ -234,15 +234,16 @@ def test_the_command_keeps_the_float_outputs(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(command, "BUILD", tmp_path)
+    monkeypatch.chdir(tmp_path)
 
     def run(*more: str) -> int:
-        return command.main(["golden", str(folder / "int8.tflite"), "--cases", "6", *more])
+        return main(["import", str(folder / "int8.tflite"), "--cases", "6", *more])
 
-    kept = tmp_path / "int8" / "float.npz"
     assert run("--float", str(folder / "other.keras")) == 2
     assert "give the network that the model was made from" in capsys.readouterr().err
-    assert not kept.parent.exists()
+    (made,) = (tmp_path / "build" / "models").iterdir()
+    kept = made / "float.npz"
+    assert not kept.exists() and not (made / "golden.npz").exists()
     assert run("--float", str(folder / "net.tflite")) == 0
     found = load_float_outputs(kept)
     assert found.random_inputs and len(found.outputs[0]) == 6

@@ -11,8 +11,28 @@ import pytest
 
 from quantize import linear
 from quantize.golden import make_golden, random_inputs
-from quantize.lowering import bytes as dense_bytes
-from quantize.lowering import conv, dense, depthwise, line, packing, split, trio
+from quantize.lowering import (
+    conv_cortex_m as conv,
+)
+from quantize.lowering import (
+    conv_xtensa as trio,
+)
+from quantize.lowering import (
+    dense_cortex_m as dense,
+)
+from quantize.lowering import (
+    dense_xtensa as dense_bytes,
+)
+from quantize.lowering import (
+    depthwise_cortex_m as depthwise,
+)
+from quantize.lowering import (
+    depthwise_xtensa as line,
+)
+from quantize.lowering import (
+    packing,
+    split,
+)
 from quantize.manifest import compile_sets
 from quantize.ops.base import c_shape, requant_constant
 from quantize.ops.window import Window

@@ -8,7 +8,7 @@ from model import tracking
 from quantize.errors import ModelError
 from quantize.float_outputs import save_float_outputs
 from quantize.float_reference import reference_outputs
-from quantize.golden import load_inputs, make_golden, random_inputs, save_golden
+from quantize.golden import make_golden, own_inputs, random_inputs, save_golden
 from quantize.reference import compile_graph
 from quantize.tflite.reader import read_model
 
@@ -34,7 +34,7 @@ def golden(
     maximum = MAX_CASE_BYTES // case_bytes
     if not 1 <= cases <= maximum:
         raise ModelError(f"--cases {cases} (CASES=): expected 1 to {maximum}")
-    values = load_inputs(out_dir / inputs) if inputs else random_inputs(graph, cases, SEED)
+    values = own_inputs(out_dir / inputs, graph) if inputs else random_inputs(graph, cases, SEED)
     result = make_golden(path.read_bytes(), values)
     floats = None
     if float_model:
