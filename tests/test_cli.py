@@ -92,7 +92,7 @@ def test_any_file_name_works(name: str, project: Path, capsys: pytest.CaptureFix
     (project / name).write_bytes(model(3))
     assert main(["parity", "--model", name, "--board", "native", "--cases", "3"]) == 0
     assert "3 of 3 cases equal" in capsys.readouterr().out
-    done = make("emit", f"MODEL={project / name}", "CASES=3", f"PROJECT={project}", "DRY_RUN=1")
+    done = make("emit", f"MODEL={project / name}", "CASES=3", f"PROJECT={project}", "WHY=1")
     assert (done.returncode, done.stdout) == (0, "everything is up to date\n"), done.stderr
     assert not (ROOT / "PWN").exists() and not (project / "PWN").exists()
 

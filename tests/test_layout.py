@@ -109,7 +109,7 @@ def pair_words() -> int:
 
 
 ROW = split.SplitRequant(
-    least=1, most=2, high=3, mid=4, low=5, shift=6, constant=7, signs=(8, 9)
+    minimum=1, maximum=2, high=3, mid=4, low=5, shift=6, constant=7, signs=(8, 9)
 )  # fmt: skip
 WINDOW = Window(kernel=(1, 2), stride=(3, 4), dilation=(5, 6), pad=(7, 8))
 # C -> what the generator takes for it
@@ -253,7 +253,7 @@ def test_kernels_stay_within_the_scratch_that_the_generator_plans(
         golden = make_golden(model, random_inputs(parse_model(model), 2, 0))
         budget = 1 << 24 if number == 2 else None  # room for weights of 16 bits
         folders = {kernels: gen}
-        sets = compile_sets(model, golden, folders, name="m", settings={}, flash_bytes=budget)
+        sets = compile_sets(model, golden, folders, name="m", settings={}, constants_bytes=budget)
         planned = {o["step"]: o["scratch_bytes"] for o in sets[kernels]["operators"]}  # type: ignore
 
         def exact(call: re.Match[str], planned: dict[int, int] = planned) -> str:
