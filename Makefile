@@ -99,9 +99,9 @@ bench-record: | .venv/ready ## the same, appended to docs/bench_history.json (RE
 	$(run) bench-all --record
 
 test: | .venv/ready ## all tests but the slow sweeps
-	$(checked) $(python) -m pytest -n 2 -m "not slow"
+	$(checked) $(python) -m pytest -n 2 --dist worksteal -m "not slow"
 test-all: | .venv/ready ## all tests, with the slow sweeps
-	$(checked) ROWS=500 EXAMPLES=new $(python) -m pytest -n 2
+	$(checked) ROWS=500 EXAMPLES=new $(python) -m pytest -n 2 --dist worksteal
 lint: | .venv/ready ## ruff, mypy --strict, clang-format, cppcheck, workflows
 	$(checked) host_tools/lint.sh
 format: | .venv/ready ## format Python and C

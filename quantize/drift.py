@@ -285,7 +285,7 @@ def emit_drift(profile: Profile, model: bytes, name: str) -> dict[str, str]:
     if profile.model_sha256 != (digest := hashlib.sha256(model).hexdigest()):
         raise ModelError(
             f"profile.json is of model {profile.model_sha256[:16]}, the model is {digest[:16]}; "
-            f"run `tinyproof emit`"
+            "run `tinyproof emit`"
         )
     plan = profile.plan
     values: dict[str, object] = {

@@ -37,7 +37,7 @@ OTHER_VARIABLES = {"FSDD", "ROWS", "BORD"}
 FILE_NAME = re.compile(
     r"[\w./*-]*\w\.(?:py|md|h|c|cc|S|toml|json|txt|ld|sh|ini|svg|yaml|npz|tflite|html)"
 )
-OF_A_MACHINE = ("build/", ".venv/")
+OF_A_MACHINE = ("build/", ".venv/", ".experiments/")
 MODULE = re.compile(r"(?:model|quantize|host_tools|tests)(?:\.\w+)+")
 
 

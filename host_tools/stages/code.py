@@ -23,6 +23,7 @@ DATA = {
     "host_tools.report.page": ("host_tools/report/templates/*",),
     "host_tools.bench.counting": ("host_tools/emulators/*.[ch]",),
 }
+BACKPORTS = {"tomli"}  # what a newer Python has itself
 DISTRIBUTIONS = {  # whose name is not the module's
     "elftools": "pyelftools",
     "serial": "pyserial",
@@ -95,7 +96,7 @@ def versions(module: str) -> dict[str, str]:
         for name in imports(file)
     }
     found = {"version of Python": ".".join(map(str, sys.version_info[:3]))}
-    for root in sorted(roots - set(OURS) - sys.stdlib_module_names):
+    for root in sorted(roots - {*OURS, *BACKPORTS} - sys.stdlib_module_names):
         try:
             found[f"version of {root}"] = version(DISTRIBUTIONS.get(root, root))
         except PackageNotFoundError:
