@@ -42,9 +42,15 @@ def on_target(
     """Firmware to talk to, under the folder's lock; None when only the plan is printed.
 
     Emulated firmware is brought up to date first. What a board at `port` runs is taken as it is:
-    the folder must hold the build that was flashed. Raises DeviceError when it does not.
+    its run id must be that of a manifest in the folder. Raises DeviceError when it is not.
     """
     if port:
+        if emulator:
+            raise UsageError(f"--emulator {emulator}: the board at --port {port} runs by itself")
+        if dry_run or why:
+            print(f"no stage would run: the firmware at {port} is taken as it is")
+            yield None
+            return
         require_port(port, "--port {port}")
         with locked(source.folder):
             board = flashed_board(source, board_name, port)

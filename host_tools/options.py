@@ -146,7 +146,8 @@ class SourceName(RecipeName):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The name, or the absolute path of what is a file."""
-        is_file = value.endswith((".toml", ".tflite")) or Path(value).is_file()
+        named = value.endswith((".toml", ".tflite"))
+        is_file = named or (os.sep in value and Path(value).is_file())
         return str(Path(value).absolute()) if is_file else str(value)
 
 

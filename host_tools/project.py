@@ -18,10 +18,12 @@ from model.files import read_bounded, write_bytes, write_json
 from model.paths import CHECKOUT, ROOT
 from model.recipe import RECIPES, find_recipe, load_recipe, recipe_names
 from quantize.errors import ModelError
+from quantize.tflite.reader import read_model
 
 BUILD = Path("build")  # from the project's folder, in which every command runs
 DEMO = "motion"  # the example that a checkout runs without a recipe of its own
 IMPORTED = "import.json"  # how a model made elsewhere was taken over
+KEYS = ("cases", "constants_bytes", "inputs", "float_model", "file")  # of import.json
 MODEL = "model.tflite"
 FLOAT_SUFFIXES = (".tflite", ".keras", ".h5")  # of a float original
 HASH_DIGITS = 8  # of a model's SHA-256 in its folder's name
@@ -136,6 +138,7 @@ def import_model(path: Path, options: Import, *, anew: bool = False) -> Source:
     too large or is no float model.
     """
     model = _read(path)
+    read_model(path)  # refuse what is none before anything is written
     digits = hashlib.sha256(model).hexdigest()[:HASH_DIGITS]
     folder = BUILD / "models" / f"{model_name(path)}-{digits}"
     with locked(folder):
@@ -157,13 +160,19 @@ def _reopen(folder: Path, options: Import) -> Source:
 
 
 def _take_over(folder: Path, options: Import, file_name: str | None) -> Source:
-    """Record how the model in `folder` is to be run: what is not said now stays as it was."""
+    """How the model in `folder` is run: as is said now, else as it was imported.
+
+    Inputs and float models are kept for later; numbers that are said count once.
+    """
     before = _import_record(folder)
-    record = {"cases": DEFAULT_CASES, "inputs": None, "float_model": None, **before}
+    defaults = {"cases": DEFAULT_CASES, "inputs": None, "float_model": None}
+    record = {**defaults, "constants_bytes": None, **before}
     if file_name is not None:
         record["file"] = file_name
-    if options.cases is not None:
-        record["cases"] = options.cases
+    said = {"cases": options.cases, "constants_bytes": options.constants_bytes}
+    said = {key: value for key, value in said.items() if value is not None}
+    if not before:
+        record |= said
     for key, path, suffixes in (
         ("inputs", options.inputs, (".npz",)),
         ("float_model", options.float_model, FLOAT_SUFFIXES),
@@ -180,10 +189,9 @@ def _take_over(folder: Path, options: Import, file_name: str | None) -> Source:
         folder=folder,
         name=folder.name,
         recipe=None,
-        cases=record["cases"],
         inputs=record["inputs"],
         float_model=record["float_model"],
-        constants_bytes=options.constants_bytes,
+        **{key: record[key] for key in ("cases", "constants_bytes")} | said,
     )
 
 
@@ -191,16 +199,16 @@ def _import_record(folder: Path) -> dict[str, Any]:
     """import.json; empty when there is none or it is damaged, and then all is as by default."""
     try:
         content = json.loads((folder / IMPORTED).read_text("utf-8"))
-        kept = {key: content[key] for key in ("cases", "inputs", "float_model", "file")}
+        kept = {key: content[key] for key in KEYS}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
     names = {
         "inputs": ("inputs.npz",),
         "float_model": tuple(f"float_model{s}" for s in FLOAT_SUFFIXES),
     }
-    whole = type(kept["cases"]) is int and all(
-        kept[key] is None or kept[key] in known for key, known in names.items()
-    )
+    budget = kept["constants_bytes"]
+    numbers = type(kept["cases"]) is int and (budget is None or type(budget) is int)
+    whole = numbers and all(kept[key] is None or kept[key] in known for key, known in names.items())
     return kept if whole else {}
 
 

@@ -11,18 +11,28 @@ from model.errors import ConfigError
 from model.recipe import Recipe
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
 class Undeclared:
     """Stands where a stage has not declared a field; any use is an error that names it.
 
     So a stage cannot come to depend on a field without being done again when it changes.
     """
 
-    field: str
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[type[Undeclared], tuple[str]]:
+        return Undeclared, (self._path,)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):  # what copying and pickling ask for
+            raise AttributeError(name)
+        self._refuse()
 
     def _refuse(self, *_: object) -> NoReturn:
         raise ConfigError(
-            f"recipe.{self.field}: the stage uses it and has not declared it; please report this, "
+            f"recipe.{self._path}: the stage uses it and has not declared it; please report this, "
             "and add it to the stage's fields in host_tools/stages/graph.py"
         )
 

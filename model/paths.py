@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 PACKAGES = Path(__file__).resolve().parents[1]  # holds model, quantize and host_tools
@@ -11,6 +12,15 @@ _INSTALLED = PACKAGES / "tinyproof_data"  # a wheel keeps there what a checkout 
 CHECKOUT = not _INSTALLED.is_dir()
 ROOT = PACKAGES if CHECKOUT else _INSTALLED  # firmware, boards, monitor, platformio.ini
 CACHE_VARIABLE = "TINYPROOF_CACHE"
+
+
+def our_process(module: str, *arguments: str) -> list[str]:
+    """The command line of a module of ours, whatever the current folder has of the same name."""
+    code = (
+        f"import runpy, sys; sys.path.insert(0, {str(PACKAGES)!r}); "
+        f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
+    )
+    return [sys.executable, "-c", code, *arguments]
 
 
 def cache_dir() -> Path:

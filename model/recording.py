@@ -9,7 +9,7 @@ from pathlib import Path
 
 from model import store
 from model.errors import ModelSideError
-from model.paths import PACKAGES
+from model.paths import our_process
 
 SWITCH = "TINYPROOF_TRACKING"  # environment variable; a word of NO: nothing is recorded
 NO = {"off", "0", "no", "false"}
@@ -57,10 +57,8 @@ def _nothing_new(out_dir: Path) -> bool:
 
 def _start_store(out_dir: Path, output: int) -> subprocess.Popen[bytes]:
     """The process that records, which neither Ctrl+C nor the end of this one ends."""
-    paths = [str(PACKAGES), os.environ.get("PYTHONPATH", "")]
     return subprocess.Popen(
-        [sys.executable, "-m", "model.store", str(out_dir)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        our_process("model.store", str(out_dir)),
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,

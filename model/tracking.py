@@ -98,16 +98,19 @@ def _cpu() -> str:
 
 def load(out_dir: Path) -> dict[str, Any]:
     """experiment.json of `out_dir`; of a folder without one, an experiment that begins now."""
-    settings: dict[str, object] = {}
     try:
         content = json.loads((out_dir / EXPERIMENT).read_text("utf-8"))
         if isinstance(content, dict) and set(content) == KEYS:
             return content
     except (OSError, ValueError):
         pass
+    return begin(out_dir.name, generated_settings(out_dir))
+
+
+def generated_settings(out_dir: Path) -> dict[str, Any]:
+    """The settings that the generated code in `out_dir` is of; empty without any."""
     try:
         manifest = json.loads((out_dir / "gen/ref/manifest.json").read_text("utf-8"))
-        settings = manifest.get("settings", {})
-    except (OSError, ValueError, AttributeError):
-        pass
-    return begin(out_dir.name, settings)
+        return dict(manifest.get("settings", {}))
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}

@@ -8,10 +8,8 @@ TensorFlow, Keras or TFLite Micro ends in a message.
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -23,7 +21,7 @@ import numpy.typing as npt
 
 from model.files import write_arrays, write_json
 from model.npz import read_arrays
-from model.paths import ROOT
+from model.paths import our_process
 from quantize.errors import ModelError
 from quantize.float_outputs import FloatOutputs, float_outputs
 from quantize.golden import Golden
@@ -176,13 +174,9 @@ def _run_apart(
         write_arrays(folder / "inputs.npz", {f"input_{i}": v for i, v in enumerate(inputs)})
         ends = [[asdict(end) for end in side] for side in wanted]
         write_json(folder / "job.json", {"wanted": ends, "order": order})
-        command = [sys.executable, "-m", "quantize.float_worker", engine, str(path.resolve()), name]
-        paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        command = our_process("quantize.float_worker", engine, str(path.resolve()), name)
         try:
-            done = subprocess.run(
-                command, env=environment, capture_output=True, timeout=LIMIT_S, check=False
-            )
+            done = subprocess.run(command, capture_output=True, timeout=LIMIT_S, check=False)
         except subprocess.TimeoutExpired:
             return f"{engine} took more than {LIMIT_S:.0f} s; give fewer CASES"
         try:

@@ -20,7 +20,7 @@ from model.files import write_arrays, write_bytes, write_json
 from model.progress import training_progress
 from model.recipe import Recipe
 from model.stages.splits import load_splits
-from model.tasks import AnomalyJudge, Grid, Judge, Task, task_of
+from model.tasks import RECORD, AnomalyJudge, Grid, Judge, Task, task_of
 from quantize.errors import QuantizeError
 from quantize.float_outputs import FloatOutputs, float_outputs, save_float_outputs
 from quantize.golden import Golden, make_golden, save_golden
@@ -108,6 +108,8 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
     kept = judges[chosen].files(golden.inputs[0], golden.outputs[0], splits.test.y)
     for name, content in kept.items():
         write_json(out_dir / name, content)
+    if RECORD not in kept:
+        (out_dir / RECORD).unlink(missing_ok=True)  # of a task that the recipe had before
     write_json(out_dir / "quantize.json", result)
     save_float_outputs(out_dir / "float.npz", float_network)
     save_golden(out_dir / "golden.npz", golden)

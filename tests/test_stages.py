@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from host_tools.stages.graph import FIELDS, Source, build_stage, demo_stages, mo
 from host_tools.stages.lock import locked
 from model.errors import ConfigError
 from model.fields import Undeclared, field_values, restrict
+from model.paths import our_process
 from model.recipe import load_recipe, recipe_names
 
 ROOT = Path(__file__).parents[1]
@@ -152,9 +154,19 @@ def test_an_undeclared_field_refuses_any_use() -> None:
     recipe = restrict(load_recipe("motion"), ("dataset", "features.window"))
     assert recipe.name == "motion" and recipe.features.window == 128
     field = recipe.quantisation
-    for use in (bool, int, len, str, lambda v: v == 3, lambda v: v + 1, lambda v: v[0]):
+    for use in (
+        bool,
+        int,
+        len,
+        str,
+        lambda v: v == 3,
+        lambda v: v + 1,
+        lambda v: v[0],
+        lambda v: v.qat_steps,
+    ):
         with pytest.raises(ConfigError, match=r"recipe.quantisation: .*not declared"):
             use(field)
+    assert pickle.loads(pickle.dumps(field))._path == "quantisation"
     with pytest.raises(ConfigError, match=r"recipe\.features\.hop"):
         _ = recipe.features.hop + 1
 
@@ -253,3 +265,12 @@ def test_a_stamp_says_what_was_read_and_written(chain: list[Stage], tmp_path: Pa
     assert set(content["files"]) == {"c"}
     assert content["facts"]["mode"] == "1"
     assert content["facts"]["b"] == engine.digest(tmp_path / "b")
+
+
+def test_a_module_of_the_users_is_not_taken_for_ours(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text("raise SystemExit('not ours')")
+    done = subprocess.run(
+        our_process("model.store", str(tmp_path / "none")), cwd=tmp_path, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert "no such folder" in done.stderr and "not ours" not in done.stderr

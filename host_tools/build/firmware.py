@@ -207,7 +207,7 @@ def _run(workspace: Workspace, log_path: Path) -> str | None:
     try:
         done = subprocess.run(
             command,
-            env={**os.environ, **workspace.variables},
+            env=workspace.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -40,6 +40,8 @@ def provision(folder: Path = CORE_DIR) -> Path:
         return package_dir
     package_dir.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"), tempfile.TemporaryDirectory(dir=folder) as new:
+        if _is_complete(package_dir, version):  # made by another build meanwhile
+            return package_dir
         staged = Path(new) / PACKAGE
         _write_package(staged, version)
         if package_dir.exists():

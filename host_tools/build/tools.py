@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
 from host_tools.boards.board import Board
@@ -22,6 +23,11 @@ def build_files() -> dict[str, Path]:
 def compiler_version(board: Board) -> str:
     """The first line that the board's compiler says of itself."""
     return program_version(f"{board.toolchain}gcc")
+
+
+def builder_versions() -> dict[str, str]:
+    """What turns sources into an image besides the compiler."""
+    return {f"version of {name}": version(name) for name in ("platformio", "scons", "esptool")}
 
 
 @functools.cache

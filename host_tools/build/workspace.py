@@ -40,6 +40,12 @@ class Workspace:
         run = [sys.executable, "-m", "platformio", "run", "--project-dir"]
         return [*run, str(self.folder / "project"), "--environment", self.env, *options]
 
+    def environment(self) -> dict[str, str]:
+        """Ours and the user's, without what would change a build unseen."""
+        hidden = ("PLATFORMIO_", "TINYPROOF_")
+        users = {k: v for k, v in os.environ.items() if not k.startswith(hidden)}
+        return users | self.variables
+
     def built(self, name: str) -> Path:
         """Where the build leaves the file `name`."""
         return self.folder / "workspace" / "build" / self.env / name

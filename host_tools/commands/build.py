@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 from host_tools.boards.board import load_board
+from host_tools.boards.flash import chip_board
+from host_tools.commands_shared import DEFAULT_BOARD
 from host_tools.options import board_option, cases_option, option, plan_options, source_options
 from host_tools.stages.graph import Source, build_stage
 from host_tools.stages.session import make
@@ -27,8 +29,8 @@ def command(
     why: bool,
 ) -> None:
     """Everything up to the firmware."""
-    name = board or "qemu_m4"
-    # A framework's compiler and calling convention are its own: the kernels in C suit all.
-    chosen = load_board(name if framework == "bare" else f"{name}-ref")
+    chosen = load_board(board or DEFAULT_BOARD)
+    if framework != "bare":
+        chosen = chip_board(chosen, framework)
     stages = [*source.stages(), build_stage(source.folder, chosen, framework)]
     make(source, stages, dry_run=dry_run, why=why)

@@ -43,7 +43,7 @@ def command(
     how = Import(
         cases=cases, inputs=inputs, float_model=float_model, constants_bytes=constants_bytes
     )
-    source = import_model(file, how, anew=True)
+    source = import_model(file, how, anew=not (dry_run or why))
     make(source, source.stages(), dry_run=dry_run, why=why)
     if not (dry_run or why):
         print(f"imported as {source.name}; next: tinyproof parity {source.name} --board native")

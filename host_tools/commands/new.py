@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 
 import click
@@ -24,4 +26,4 @@ from model.recipe import recipe_names
 def command(name: Path, example: str | None) -> None:
     """The folder, and what to type next."""
     folder = make_project(name, example)
-    print(f"{folder}: a project; next: cd {name.name} && tinyproof demo")
+    print(f"{folder}: a project; next: cd {shlex.quote(os.path.relpath(folder))} && tinyproof demo")

@@ -124,7 +124,8 @@ def run_parity(
         ]
         seconds = time.monotonic() - started
         report = _report(reference, manifest, board, target, chosen, outputs, selftest, seconds)
-        report = replace(report, image_sha256=image_digest(board_dir / "firmware.elf"))
+        if target.port is None:
+            report = replace(report, image_sha256=image_digest(board_dir / "firmware.elf"))
         if tap:
             case = report.first_difference.case if report.first_difference else chosen[0]
             layers = Tap(out_dir, manifest, golden, case).first_divergence(device)
@@ -328,7 +329,11 @@ def describe(report: ParityReport) -> list[str]:
         floats = f"not compared with a float network: {report.float_missing}"
     else:
         floats = f"as {report.float_comparison.network}: {describe_float(report.float_comparison)}"
-    image = f"image {report.image_sha256[:16]}" if report.image_sha256 else "image not built here"
+    image = (
+        f"image {report.image_sha256[:16]}"
+        if report.image_sha256
+        else "image: a board cannot tell it"
+    )
     about = (
         f"  model {report.model_sha256[:16]}, kernels {report.kernels}, run {report.run_id}, "
         f"{image}; {report.distinct_inputs:,} distinct inputs, "

@@ -6,6 +6,7 @@ part that was not run is missing from the report.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,7 @@ from host_tools.boards.board import SELFTEST, Board, load_board
 from host_tools.errors import UsageError
 from host_tools.report.results import read_result
 from model import __version__
+from model.results import WEIGHTS
 from quantize.golden import load_golden
 
 JsonObject = dict[str, Any]
@@ -67,7 +69,7 @@ def collect(out_dir: Path) -> JsonObject:
             "(RECIPE= or MODEL= name what to run)"
         )
     try:
-        content["left_out"] = list(_leave_out(content))
+        content["left_out"] = list(_leave_out(content, out_dir))
         floats = float_comparisons(content["boards"])
         content["verdict"] = _verdict(content["boards"], make_variable(content), floats)
         content["ladder"] = _ladder(content, floats)
@@ -76,14 +78,20 @@ def collect(out_dir: Path) -> JsonObject:
     return content
 
 
-def _leave_out(content: JsonObject) -> Iterator[str]:
+def _leave_out(content: JsonObject, out_dir: Path) -> Iterator[str]:
     """Remove what is of another model or of other settings; yields the names of these parts."""
     manifest = content["manifest"]
     for board in content["boards"].values():
-        board["state"] = _parity_state(board["parity"], board["generated"])
+        board["state"] = _parity_state(board)
         for part in ("features", "bench"):
             if board[part] and _is_of_another(board[part], board["generated"]):
                 board[part] = None
+    quantised, weights = content["quantize"], out_dir / WEIGHTS
+    if quantised and "weights_sha256" in quantised and weights.is_file():
+        digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+        if content["train"] and quantised["weights_sha256"] != digest:
+            content["train"] = None  # of a training that is not quantised yet
+            yield "train"
     for part, key in (
         ("cross_validation", "settings"),
         ("drift", "model_sha256"),
@@ -191,10 +199,13 @@ def _is_of_another(result: JsonObject, manifest: JsonObject | None) -> bool:
     return manifest is not None and any(result[key] != manifest[key] for key in keys)
 
 
-def _parity_state(parity: JsonObject | None, manifest: JsonObject | None) -> str:
+def _parity_state(board: JsonObject) -> str:
+    parity = board["parity"]
     if parity is None:
         return NOT_RUN
-    if _is_of_another(parity, manifest):
+    images = [part.get("image_sha256") for part in (parity, board["size"]) if part]
+    rebuilt = None not in images and len(set(images)) > 1  # after it was compared
+    if rebuilt or _is_of_another(parity, board["generated"]):
         return STALE
     whole = parity["cases"] == parity["equal"] > 0 and parity["first_difference"] is None
     return EQUAL if whole and not parity["selftest"]["failures"] else DIFFERS

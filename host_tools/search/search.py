@@ -12,7 +12,6 @@ import dataclasses
 import json
 import os
 import subprocess
-import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from host_tools.errors import HostToolsError, UsageError
 from host_tools.link.target import choose_target
 from host_tools.search.budget import Budget, Cost, parse_budget
 from model.files import write_json, write_text
+from model.paths import our_process
 from model.recipe import CompressionConfig, NetworkConfig, Recipe
 from model.toml_writer import to_toml
 from quantize.errors import QuantizeError
@@ -75,7 +75,7 @@ class Trainer:
 
     def _start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "quantize.candidate"],
+            our_process("quantize.candidate"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -16,13 +16,14 @@ OURS = ("model", "quantize", "host_tools")
 DATA = {
     "model.features.build": ("model/features/*.[ch]", "firmware/features/*.[ch]"),
     "model.page": ("model/templates/*",),
-    "quantize.float_reference": ("quantize/float_worker.py",),
+    "host_tools.boards.board": ("boards/*.json",),
     "quantize.classical": ("firmware/classical/*.[ch]",),
     "quantize.emit_c": ("quantize/templates/*",),
     "host_tools.emulators": ("host_tools/emulators/labwired_worker.py", "boards/labwired/*"),
     "host_tools.report.page": ("host_tools/report/templates/*",),
     "host_tools.bench.counting": ("host_tools/emulators/*.[ch]",),
 }
+RUNS = {"quantize.float_reference": ("quantize.float_worker",)}  # in a process of its own
 BACKPORTS = {"tomli"}  # what a newer Python has itself
 DISTRIBUTIONS = {  # whose name is not the module's
     "elftools": "pyelftools",
@@ -67,6 +68,7 @@ def closure(module: str) -> frozenset[str]:
         found.add(name)
         parts = name.split(".")
         waiting += [".".join(parts[:i]) for i in range(1, len(parts))]
+        waiting += RUNS.get(name, ())
         waiting += [other for other in imports(file) if other.split(".")[0] in OURS]
     return frozenset(found)
 

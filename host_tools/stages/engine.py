@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -191,14 +192,14 @@ def plan(stages: Sequence[Stage]) -> list[Plan]:
 
 def _feeds(earlier: Stage, later: Stage) -> bool:
     """Whether a file that `earlier` writes is one that `later` reads."""
-    if earlier.folder != later.folder:
-        return False
-    return any(_overlap(a, b) for a in earlier.writes for b in later.reads)
+    written = [(earlier.folder / pattern).as_posix() for pattern in earlier.writes]
+    read = [later.folder / pattern for pattern in later.reads] + list(later.outside.values())
+    return any(_overlap(a, b.as_posix()) for a in written for b in read)
 
 
 def _overlap(first: str, second: str) -> bool:
     """Whether one of two patterns can name what the other names, part by part."""
     a, b = first.split("/"), second.split("/")
     return len(a) == len(b) and all(
-        Path(x).match(y) or Path(y).match(x) for x, y in zip(a, b, strict=True)
+        fnmatchcase(x, y) or fnmatchcase(y, x) for x, y in zip(a, b, strict=True)
     )

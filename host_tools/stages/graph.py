@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host_tools.boards.board import Board, load_board
-from host_tools.build.tools import build_files, compiler_version
+from host_tools.build.tools import build_files, builder_versions, compiler_version
 from host_tools.emulators import EMULATORS
 from host_tools.stages.engine import Stage
 from model.datasets import data_files
@@ -166,7 +166,7 @@ def build_stage(folder: Path, board: Board, framework: str = "bare") -> Stage:
         arguments={"out_dir": folder, "board_name": board.folder, "framework": framework},
         reads=tuple(f"gen/{kernels}/*" for kernels in sorted(sets)),
         outside=build_files(),
-        facts={"framework": framework, "compiler": compiler_version(board)},
+        facts={"framework": framework, "compiler": compiler_version(board), **builder_versions()},
         writes=tuple(f"{name}/{file}" for file in ("firmware.*", "size.json")),
     )
 
@@ -219,6 +219,8 @@ REPORTED = (
     "classical.json",
     "anomaly.json",
     "drift.json",
+    "drift_study.json",
+    "float.weights.h5",
     "golden.npz",
     "gen/*/manifest.json",
     *(f"*/{name}*.json" for name in ("size", "parity", "bench", "features")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from host_tools.stages.engine import Stage, plan, update
 from host_tools.stages.graph import Source
 from host_tools.stages.lock import locked
 from model.recording import record
+from model.results import EXPERIMENT
+from model.tracking import begin, generated_settings, load, start
 
 REASONS = 3  # that are printed before a stage runs
 
@@ -43,7 +46,17 @@ def up_to_date(source: Source, stages: Sequence[Stage], *, force: str = "") -> I
             update(stages, announce, force)
             yield
         finally:
+            _begin_experiment(source)
             record(source.folder)
+
+
+def _begin_experiment(source: Source) -> None:
+    """Code generated with other settings than the experiment's begins one: no training did."""
+    if source.recipe is None or not (source.folder / EXPERIMENT).is_file():
+        return
+    settings = json.loads(json.dumps(source.recipe.as_dict()))
+    if load(source.folder)["settings"] != settings == generated_settings(source.folder):
+        start(source.folder, begin(source.name, settings))
 
 
 def make(

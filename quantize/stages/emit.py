@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -28,7 +27,6 @@ def emit(out_dir: Path, name: str, recipe: Recipe | None, constants_bytes: int |
         found = json.loads((out_dir / "dataset.json").read_text("utf-8"))["labels"]
         labels = list(task_of(recipe, found).predictions)
         drift = emit_drift(load_profile(out_dir / "profile.json"), model, name)
-    out_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".gen-", dir=out_dir) as folder:
         manifests = compile_sets(
             model,
@@ -43,7 +41,8 @@ def emit(out_dir: Path, name: str, recipe: Recipe | None, constants_bytes: int |
         for kernels in manifests:
             for file, text in drift.items():
                 write_text(Path(folder) / "gen" / kernels / file, text)
-        shutil.rmtree(out_dir / "gen", ignore_errors=True)
+        if (out_dir / "gen").exists():
+            (out_dir / "gen").rename(Path(folder) / "old")
         (Path(folder) / "gen").rename(out_dir / "gen")
     for kernels, manifest in manifests.items():
         print(

@@ -12,7 +12,6 @@ from quantize.golden import make_golden, own_inputs, random_inputs, save_golden
 from quantize.reference import compile_graph
 from quantize.tflite.reader import read_model
 
-DEFAULT_CASES = 100
 MAX_CASE_BYTES = 512 << 20  # of all random inputs and their outputs
 SEED = 1  # of the random inputs
 
