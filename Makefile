@@ -9,12 +9,18 @@
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 override SHELL := /bin/bash
 
-override given := $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $v))),$v))
+override given := $(strip $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $v))),$v)))
 $(foreach v,$(given),$(eval unexport $v)$(eval export TINYPROOF_$v := $$(value $v)))
 export TINYPROOF_GIVEN := $(given)
 export TINYPROOF_GOALS := $(MAKECMDGOALS)
 override flags := $(firstword $(MAKEFLAGS))
 export TINYPROOF_MAKE_DRY_RUN := $(if $(findstring =,$(flags))$(filter --%,$(flags)),,$(findstring n,$(flags)))
+
+ifneq ($(given),)
+ifneq ($(filter clean help,$(or $(MAKECMDGOALS),help)),)
+$(error make clean and make help take no variables; got $(given))
+endif
+endif
 
 override python := .venv/bin/python
 # + runs it under make -n as well, where it prints what would run.

@@ -82,10 +82,15 @@ def check_variables() -> None:
     """UsageError for a variable of make that none of its targets knows, with the nearest name."""
     given = os.environ.get(GIVEN, "").split()
     goals = os.environ.get(GOALS, "").split()
-    if not given:
-        return
     known = {name for goal in goals for name in variables(goal)}
     everywhere = sorted({name for goal in _targets() for name in variables(goal)})
+    for name in sorted(known - set(given)):
+        if value := os.environ.get(name):
+            print(
+                f"note: {name}={value!r} of the environment is not used; give it to make: "
+                f"make {' '.join(goals)} {name}=...",
+                file=sys.stderr,
+            )
     for name in given:
         if name in known:
             continue

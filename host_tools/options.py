@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -96,47 +97,73 @@ def in_project(function: F) -> F:
     return added(run)  # type: ignore[return-value]
 
 
+def recipe_options(function: F) -> F:
+    """Whose data is used: SOURCE or --recipe; gives the command a Source as `source`."""
+
+    def opened(options: dict[str, Any]) -> Source:
+        budget = options.pop("constants_bytes", None)
+        source = _open(options, Import(constants_bytes=budget, dry=_plans(options)))
+        return require_recipe(source)
+
+    return _with_source(function, opened, RECIPE)
+
+
+def folder_options(function: F) -> F:
+    """Whose results are read: SOURCE, --recipe or --model; gives a Source as `source`."""
+    return _with_source(
+        function, lambda options: _open(options, Import(dry=_plans(options))), MODEL, RECIPE
+    )
+
+
 def source_options(function: F) -> F:
-    """What a command is about: SOURCE, or --recipe or --model; gives it a Source as `source`."""
+    """What a command works on: as folder_options, and how a model is taken over.
+
+    --cases goes on to a command that has a parameter of that name; to others it is of a model only.
+    """
+    wanted = "cases" in inspect.signature(function).parameters
+
+    def opened(options: dict[str, Any]) -> Source:
+        cases = options["cases"] if wanted else options.pop("cases")
+        taken = {name: options.pop(name) for name in ("inputs", "float_model", "constants_bytes")}
+        source = _open(options, Import(cases=cases, dry=_plans(options), **taken))
+        if cases and not wanted and source.recipe is not None:
+            raise click.UsageError(
+                f"--cases {cases}: the cases of a recipe are its test windows; only parity and "
+                "features run fewer of them"
+            )
+        return source
+
+    return _with_source(function, opened, CASES, constants_option, FLOAT, INPUTS, MODEL, RECIPE)
+
+
+def _with_source(
+    function: F,
+    opened: Callable[[dict[str, Any]], Source],
+    *options: Callable[[Any], Any],
+) -> F:
+    """`function` with the argument SOURCE and `options`, of which `opened` makes its `source`."""
 
     @functools.wraps(function)
-    def run(
-        *arguments: Any,
-        source: str | None,
-        recipe: str | None,
-        model: Path | None,
-        inputs: Path | None,
-        float_model: Path | None,
-        constants_bytes: int | None,
-        **options: Any,
-    ) -> Any:
-        given = [name for name in (source, recipe, model) if name]
-        if len(given) > 1:
-            raise click.UsageError("expected one of SOURCE, --recipe and --model, got several")
-        how = Import(
-            cases=options.get("cases"),
-            inputs=inputs,
-            float_model=float_model,
-            constants_bytes=constants_bytes,
-        )
-        opened = open_source(source or recipe, model, how)
-        return function(*arguments, source=opened, **options)
+    def run(*arguments: Any, **given: Any) -> Any:
+        return function(*arguments, source=opened(given), **given)
 
-    for added in (
-        option(
-            "--constants-bytes", type=COUNT, metavar="BYTES", help="budget of the model's constants"
-        ),
-        option(
-            "--float", "float_model", make="FLOAT", type=File(),
-            help="float original of a model: .tflite, .keras or .h5",
-        ),
-        option("--inputs", type=File(), help=".npz with one array for each input of a model"),
-        option("--model", type=File(), help="a .tflite file, or the name of an imported one"),
-        option("--recipe", type=RecipeName(), help="a recipe's name, or the path of its .toml"),
-        click.argument("source", type=SourceName(), required=False),
-    ):  # fmt: skip
-        run = added(run)
-    return in_project(run)  # type: ignore[return-value]
+    added: Callable[..., Any] = run
+    for add in (*options, click.argument("source", type=SourceName(), required=False)):
+        added = add(added)
+    return in_project(added)  # type: ignore[return-value]
+
+
+def _open(options: dict[str, Any], how: Import) -> Source:
+    source, recipe = options.pop("source"), options.pop("recipe")
+    model = options.pop("model", None)
+    if len([name for name in (source, recipe, model) if name]) > 1:
+        raise click.UsageError("expected one of SOURCE, --recipe and --model, got several")
+    return open_source(source or recipe, model, how)
+
+
+def _plans(options: Mapping[str, Any]) -> bool:
+    """Whether the command only prints what would run, so that nothing may be written."""
+    return bool(options.get("dry_run") or options.get("why"))
 
 
 class SourceName(RecipeName):
@@ -149,6 +176,26 @@ class SourceName(RecipeName):
         named = value.endswith((".toml", ".tflite"))
         is_file = named or (os.sep in value and Path(value).is_file())
         return str(Path(value).absolute()) if is_file else str(value)
+
+
+RECIPE = option("--recipe", type=RecipeName(), help="a recipe's name, or the path of its .toml")
+MODEL = option("--model", type=File(), help="a .tflite file, or the name of an imported one")
+INPUTS = option("--inputs", type=File(), help=".npz with one array [cases, *shape] for each input")
+FLOAT = option(
+    "--float",
+    "float_model",
+    make="FLOAT",
+    type=File(),
+    help="float original of a model, to compare with: .tflite, .keras or .h5",
+)
+CASES = option("--cases", type=COUNT, help="how many cases; of a model made elsewhere, random ones")
+
+
+def constants_option(function: F) -> F:
+    """For commands that generate code."""
+    return option(
+        "--constants-bytes", type=COUNT, metavar="BYTES", help="budget of the model's constants"
+    )(function)
 
 
 def plan_options(function: F) -> F:
@@ -166,13 +213,6 @@ def board_option(function: F) -> F:
     return option("--board", type=BoardName(), help="default: qemu_m4")(function)
 
 
-def cases_option(function: F) -> F:
-    """How many cases."""
-    return option(
-        "--cases", type=COUNT, help="how many cases; of a model made elsewhere, random ones"
-    )(function)
-
-
 def target_options(function: F) -> F:
     """Where firmware runs."""
     for added in (
@@ -183,7 +223,7 @@ def target_options(function: F) -> F:
     return function
 
 
-def resolved(source: Source) -> Source:
+def require_recipe(source: Source) -> Source:
     """For commands that need a recipe; UsageError for a model made elsewhere."""
     if source.recipe is None:
         raise click.UsageError(f"{source.name}: expected a recipe; this command trains on its data")

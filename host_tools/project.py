@@ -39,6 +39,7 @@ class Import:
     inputs: Path | None = None
     float_model: Path | None = None
     constants_bytes: int | None = None
+    dry: bool = False  # only to print what would run: nothing is written
 
 
 def project_of(folder: Path | None, source: str | None) -> Path:
@@ -131,8 +132,10 @@ def _imported(text: str) -> Path | None:
     return found[0] if found else None
 
 
-def import_model(path: Path, options: Import, *, anew: bool = False) -> Source:
-    """Copy a model made elsewhere into build/models/<name>-<hash8>, with what belongs to it.
+def import_model(
+    path: Path, options: Import, *, anew: bool = False, below: Path = BUILD / "models"
+) -> Source:
+    """Copy a model made elsewhere into <below>/<name>-<hash8>, with what belongs to it.
 
     `anew` forgets how it was imported before. Raises ModelError for a file that cannot be read, is
     too large or is no float model.
@@ -140,12 +143,14 @@ def import_model(path: Path, options: Import, *, anew: bool = False) -> Source:
     model = _read(path)
     read_model(path)  # refuse what is none before anything is written
     digits = hashlib.sha256(model).hexdigest()[:HASH_DIGITS]
-    folder = BUILD / "models" / f"{model_name(path)}-{digits}"
+    folder = below / f"{model_name(path)}-{digits}"
+    name = os.fsencode(path.name).decode("utf-8", "replace")
+    before = {} if anew else _import_record(folder)
+    if options.dry:
+        return _source(folder, _record(before, options, name), options)
     with locked(folder):
         _keep(folder / MODEL, model)
-        if anew:
-            (folder / IMPORTED).unlink(missing_ok=True)
-        return _take_over(folder, options, os.fsencode(path.name).decode("utf-8", "replace"))
+        return _take_over(folder, options, before, name)
 
 
 def _reopen(folder: Path, options: Import) -> Source:
@@ -155,43 +160,61 @@ def _reopen(folder: Path, options: Import) -> Source:
             f"{folder / MODEL}: not the model that was imported (its SHA-256 does not begin with "
             f"{folder.name[-HASH_DIGITS:]}); delete {folder} and import the model again"
         )
-    with locked(folder):
-        return _take_over(folder, options, None)
-
-
-def _take_over(folder: Path, options: Import, file_name: str | None) -> Source:
-    """How the model in `folder` is run: as is said now, else as it was imported.
-
-    Inputs and float models are kept for later; numbers that are said count once.
-    """
     before = _import_record(folder)
+    if options.dry:
+        return _source(folder, _record(before, options, None), options)
+    with locked(folder):
+        return _take_over(folder, options, before, None)
+
+
+def _take_over(
+    folder: Path, options: Import, before: dict[str, Any], file_name: str | None
+) -> Source:
+    """Copy what belongs to the model in `folder`, and write how it is run from now on."""
+    record = _record(before, options, file_name)
+    for key, path in (("inputs", options.inputs), ("float_model", options.float_model)):
+        if path is not None:
+            _keep(folder / str(record[key]), _read(path))
+    if record != _import_record(folder):
+        write_json(folder / IMPORTED, record)
+    return _source(folder, record, options)
+
+
+def _record(before: dict[str, Any], options: Import, file_name: str | None) -> dict[str, Any]:
+    """What import.json shall hold: as is said now, else as it was, else by default.
+
+    Inputs and float models that are said count for later too; numbers only at the first import.
+    """
     defaults = {"cases": DEFAULT_CASES, "inputs": None, "float_model": None}
     record = {**defaults, "constants_bytes": None, **before}
     if file_name is not None:
         record["file"] = file_name
-    said = {"cases": options.cases, "constants_bytes": options.constants_bytes}
-    said = {key: value for key, value in said.items() if value is not None}
     if not before:
-        record |= said
+        record |= _said(options)
     for key, path, suffixes in (
         ("inputs", options.inputs, (".npz",)),
         ("float_model", options.float_model, FLOAT_SUFFIXES),
     ):
-        if path is None:
-            continue
-        if path.suffix.lower() not in suffixes:
-            raise ModelError(f"{path}: expected a file *{' or *'.join(suffixes)}")
-        record[key] = f"{key}{path.suffix.lower()}"
-        _keep(folder / str(record[key]), _read(path))
-    if record != before:
-        write_json(folder / IMPORTED, record)
+        if path is not None:
+            if path.suffix.lower() not in suffixes:
+                raise ModelError(f"{path}: expected a file *{' or *'.join(suffixes)}")
+            record[key] = f"{key}{path.suffix.lower()}"
+    return record
+
+
+def _said(options: Import) -> dict[str, int]:
+    said = {"cases": options.cases, "constants_bytes": options.constants_bytes}
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def _source(folder: Path, record: dict[str, Any], options: Import) -> Source:
     return Source(
         folder=folder,
         name=folder.name,
         recipe=None,
         inputs=record["inputs"],
         float_model=record["float_model"],
-        **{key: record[key] for key in ("cases", "constants_bytes")} | said,
+        **{key: record[key] for key in ("cases", "constants_bytes")} | _said(options),
     )
 
 

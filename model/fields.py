@@ -53,10 +53,11 @@ def _restrict(value: Any, prefix: str, fields: set[str]) -> Any:
     changes = {}
     for field in dataclasses.fields(value):
         path, inner = prefix + field.name, getattr(value, field.name)
-        if path in fields or inner is None:
+        if path in fields:
             continue
         if any(name.startswith(f"{path}.") for name in fields):
-            changes[field.name] = _restrict(inner, f"{path}.", fields)
+            if inner is not None:
+                changes[field.name] = _restrict(inner, f"{path}.", fields)
         else:
             changes[field.name] = Undeclared(path)
     return dataclasses.replace(value, **changes)

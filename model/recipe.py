@@ -365,7 +365,7 @@ def _check(recipe: Recipe, where: str) -> None:
     if not NAME.fullmatch(recipe.name):
         raise ConfigError(
             f"{where}: name: expected up to 64 letters, digits, '_', '.' and '-', because results "
-            f"go to build/<name>; got {recipe.name[:80]!r}; name the file so"
+            f"go to build/recipes/<name>; got {recipe.name[:80]!r}; name the file so"
         )
     checks = recipe.checks
     if not checks.channels or len(set(checks.channels)) < len(checks.channels):

@@ -1,8 +1,8 @@
 """The store of experiments: MLflow, in a local SQLite file or wherever MLFLOW_TRACKING_URI says.
 
-`python -m model.store build/<name>` records what is new in that folder. A number in a result file
-is a metric of the same path (build/motion/qemu_m4/bench.json, counts: qemu_m4/bench/counts), a
-setting of the recipe is a parameter, result files and the model are artifacts.
+`python -m model.store FOLDER` records what is new in a folder of results. A number in a result file
+is a metric of the same path (qemu_m4/bench.json, counts: qemu_m4/bench/counts), a setting of the
+recipe is a parameter, result files and the model are artifacts.
 """
 
 from __future__ import annotations
@@ -367,11 +367,11 @@ def _store() -> Iterator[Any]:
 def main(arguments: list[str] | None = None) -> int:
     """Record one folder."""
     parser = argparse.ArgumentParser(prog="python -m model.store", description=__doc__)
-    parser.add_argument("folder", type=Path, help="build/<name>")
+    parser.add_argument("folder", type=Path, help="a folder of results")
     folder = parser.parse_args(arguments).folder
     try:
         if not folder.is_dir():
-            raise StoreError(f"{folder}: no such folder; expected build/<name>")
+            raise StoreError(f"{folder}: no such folder; expected a folder of results")
         print(f"recorded in experiment {record(folder)[:8]} (make runs)")
     except ModelSideError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -357,7 +357,7 @@ def trained_part(windows: Windows, task: Task) -> Windows:
 
 
 def load_judge(out_dir: Path, settings: Mapping[str, Any], classes: int) -> Judge:
-    """The judge of build/<name>'s int8 model, by the settings that its manifest has.
+    """The judge of a folder's int8 model, by the settings that its manifest has.
 
     Raises DataError for an anomaly.json that is missing or has another shape.
     """

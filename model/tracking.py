@@ -1,9 +1,9 @@
 """What the stages of an experiment call to have it recorded.
 
 An experiment begins with a training, or with a model made elsewhere; what is quantised, compared
-and counted in the same folder later belongs to it (model.results). build/<name>/experiment.json
-keeps its settings. The record itself is MLflow's (model.store), written by a process of its own
-that no build waits for: whatever happens to it, the stage and its files are done.
+and counted in the same folder later belongs to it (model.results). experiment.json
+there keeps its settings. The record itself is MLflow's (model.store), written by a process of its
+own that no build waits for: whatever happens to it, the stage and its files are done.
 """
 
 from __future__ import annotations

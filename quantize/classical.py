@@ -1,7 +1,7 @@
 """Train a classical model on the network's own inputs and write it as firmware's model.
 
-build/<recipe>-<kind>/ then holds what build/<recipe>/ holds for the network, so that the same
-firmware, link, parity check and benchmark take it.
+Its folder then holds what the recipe's holds for the network, so that the same firmware, link,
+parity check and benchmark take it.
 """
 
 from __future__ import annotations

@@ -181,7 +181,7 @@ def known_recordings(recipe: Recipe, dataset: Dataset, *, held_out: bool) -> Ite
 def make_profile(recipe: Recipe, out_dir: Path) -> Profile:
     """Count the windows of the training and validation groups; write profile.json.
 
-    Raises ModelError when the model of build/<name> is missing or has other tensors than one int8
+    Raises ModelError when the model of `out_dir` is missing or has other tensors than one int8
     input and output.
     """
     path = out_dir / "model.tflite"

@@ -1,4 +1,4 @@
-"""Compile a .tflite file into build/<name>/gen: C, the TFLite Micro array and manifest.json."""
+"""Compile a .tflite file into gen/<kernels>: C, the TFLite Micro array and manifest.json."""
 
 from __future__ import annotations
 

@@ -391,7 +391,7 @@ def quantised(n: int) -> dict[str, Any]:
 
 
 def write_drift(out_dir: Path, sha256: str = SHA) -> None:
-    """drift.json and drift_study.json."""
+    """drift.json."""
     row = {"psi": 2.5, "usual_psi": 0.5, "g": 120.0, "naive_p": 1e-20}
     reading = {
         "windows": 256,
@@ -410,30 +410,7 @@ def write_drift(out_dir: Path, sha256: str = SHA) -> None:
             row | {"test": "confidence", "p": 0.91, "alarm": False},
         ],
     }
-    study = {
-        "alpha": 0.05,
-        "confidence": 0.95,
-        "starts": 200,
-        "lengths": [16, 512],
-        "model_sha256": sha256,
-        "board": {"board": "qemu_m4", "target": "qemu_m4", "windows": 768},
-        "false_alarms": [
-            {"share": 0.038, "at_most": 0.311, "naive_share": 1.0},
-            {"share": 0.076, "at_most": 0.364, "naive_share": 1.0},
-        ],
-        "changes": [
-            {"change": "still", "accuracy": 0.4, "caught": 16, "most_often": "wx mean"}
-            | {"shares": [1.0, 1.0]},
-            {"change": "gain 1.3", "accuracy": None, "caught": None, "most_often": None}
-            | {"shares": [0.0, 0.4]},
-        ],
-        "new_classes": [
-            {"change": "new class <IR>, 1 in 4", "accuracy": None, "caught": 512}
-            | {"most_often": "az mean", "shares": [0.1, 0.9]},
-        ],
-    }
     write_json(out_dir / "drift.json", reading)
-    write_json(out_dir / "drift_study.json", study)
 
 
 def write_run(out_dir: Path, *, title: str = "Shoulder exercises from a smartwatch") -> Path:

@@ -126,12 +126,30 @@ def test_no_value_reaches_a_shell(names: tuple[str, ...], tmp_path: Path) -> Non
         (["setup", "FOO=1"], "FOO=: make setup knows SKIP_SYSTEM and PYTHON"),
         (["parity", "CASES=x"], "CASES=: Invalid value for '--cases': 'x'"),
         (["drift", "RESET=perhaps"], "RESET=: Invalid value for '--reset': 'perhaps'"),
+        (["build", "RECIPE=digits", "CASES=3"], "--cases 3: the cases of a recipe are its test"),
+        (["clean", "BORD=x"], "make clean and make help take no variables; got BORD."),
         (["parity", "RECIPE=digts"], "recipe 'digts': no such recipe (did you mean 'digits'?)"),
     ],
 )
 def test_a_variable_that_nobody_knows_is_an_error(arguments: list[str], told: str) -> None:
     done = make(*arguments)
     assert done.returncode == 2 and told in done.stderr, done.stderr
+
+
+def test_a_variable_of_the_environment_is_not_passed_over_in_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BOARD", "esp32")
+    done = make("-n", "parity", "RECIPE=digits")
+    assert "note: BOARD='esp32' of the environment is not used" in done.stderr
+
+
+def test_a_plan_writes_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "a.tflite").write_bytes(model(1))
+    for arguments in (["import", "a.tflite", "--dry-run"], ["parity", "a.tflite", "--why"]):
+        assert cli.main(arguments) == 0
+        assert "emit" in capsys.readouterr().out
+    assert sorted(p.name for p in project.iterdir()) == ["a.tflite"]
 
 
 @pytest.mark.parametrize(("value", "on"), [("0", False), ("no", False), ("", False), ("1", True)])

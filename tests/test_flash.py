@@ -216,7 +216,7 @@ ESP32, NANO33 = load_board("esp32"), load_board("nano33")
 
 @pytest.fixture
 def out_dir(tmp_path: Path) -> Path:
-    """A folder as build/<name>, with what flash reads of it."""
+    """A folder of results, with what flash reads of it."""
     return write_manifest(tmp_path / "build", STUB_SHA256)
 
 

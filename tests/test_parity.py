@@ -30,7 +30,7 @@ CASES = 5
 
 
 def make_build(root: Path, name: str = NAME, generator: str = "CONV_2D", seed: int = 3) -> Path:
-    """build/<name> of a one-operator model, as `quantize golden` and `emit` leave it."""
+    """The folder of a one-operator model, as `quantize golden` and `emit` leave it."""
     out_dir = root / "build" / name
     model = GENERATORS[generator](np.random.default_rng(seed))
     golden = make_golden(model, random_inputs(parse_model(model), CASES, 0))

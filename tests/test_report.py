@@ -301,14 +301,12 @@ def test_drift_is_told_when_it_is_of_this_model(tmp_path: Path) -> None:
     write_drift(out_dir)
     text = write_report(out_dir).read_text("utf-8")
     expected_texts = (
-        *(">Drift</h2>", "rotation 90 z", "0.0123", "wx mean", "gain 1.3", "7.6"),
-        *(
-            "new class &lt;IR&gt;, 1 in 4",
-            "a network trained without",
-            '<td class="number">36',
-            "asked for 5",
-        ),
-        *("measured 8.6", "at most 43"),
+        ">Drift</h2>",
+        "rotation 90 z",
+        "0.0123",
+        "asked for 5",
+        "measured 8.6",
+        "at most 43",
     )
     for expected in expected_texts:
         assert expected in text, expected

@@ -25,6 +25,8 @@ from host_tools.bench.suite import entries, find_models, run_suite, write_suite
 from host_tools.boards.board import load_board
 from host_tools.errors import UsageError
 from host_tools.link.target import choose_target
+from host_tools.stages.graph import Source
+from model.recipe import load_recipe
 from tests.bench_models import MODELS, write_models
 
 ROOT = HISTORY.parent.parent
@@ -47,7 +49,7 @@ def recorded(*entries: Entry, commit: str = "aaaaaaaaaa", reason: str | None = N
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """build/bench/<model> of the smallest model on one board."""
+    """build/<model>-<hash8> of the smallest model on one board."""
     root = tmp_path_factory.mktemp("suite")
     model = root / "models" / "bench_autoencoder.tflite"
     model.parent.mkdir()
@@ -78,8 +80,7 @@ def test_a_row_is_written_as_text_and_json(built: Path) -> None:
 
 
 def test_the_change_since_the_last_record_is_told(built: Path) -> None:
-    out_dir = built / "build" / "bench_autoencoder"
-    rows = run_suite([out_dir], [], built / "build", ["qemu_m4"])
+    rows = run_suite([], [built / "models" / "bench_autoencoder.tflite"], built / "build", COUNTED)
     entry = entries(rows)[0]
     before = replace(entry, instructions=2 * entry.instructions)
     assert "-50.0%" in write_suite(built / "again", rows, [recorded(before)])
@@ -101,7 +102,7 @@ def test_without_the_plugin_the_rest_is_still_measured(
         text = source.read_text()
         assert "= QEMU_PLUGIN_VERSION;" in text
         source.write_text(text.replace("= QEMU_PLUGIN_VERSION;", "= 99;"))
-    out_dir, board = built / "build" / "bench_autoencoder", load_board("qemu_m4")
+    out_dir, board = next((built / "build").glob("bench_autoencoder-*")), load_board("qemu_m4")
     result = run_benchmark(out_dir, board, choose_target(board, None, None))
     assert result.instructions
     assert result.mix is None
@@ -189,11 +190,11 @@ def test_nothing_has_grown_since_the_last_record(tmp_path: Path) -> None:
     folders = [write_models(tmp_path / "models")]
     if named := os.environ.get("MODELS_DIR"):
         folders.append(Path(named))
-    motion = ROOT / "build" / "motion"
+    motion = ROOT / "build" / "recipes" / "motion"
     built = []
     if all(load_board(b).gen_dir(motion).is_dir() for b in COUNTED):
-        shutil.copytree(motion, tmp_path / "motion", ignore=shutil.ignore_patterns(".pio"))
-        built.append(tmp_path / "motion")
+        copy = shutil.copytree(motion, tmp_path / "motion")
+        built.append(Source(folder=copy, name="motion", recipe=load_recipe("motion")))
     rows = run_suite(built, find_models(folders), tmp_path / "build", COUNTED)
     measured, past = entries(rows), load_history()
     if not any(last_entry(past, entry) for entry in measured):

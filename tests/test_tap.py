@@ -80,7 +80,7 @@ def split_model() -> bytes:
 
 
 def make_build(out_dir: Path, data: bytes) -> dict[str, Any]:
-    """build/<name> as `quantize golden` and `emit` leave it; returns the manifest."""
+    """A folder as `quantize golden` and `emit` leave it; returns the manifest."""
     golden = make_golden(data, random_inputs(parse_model(data), 6, 0))
     write_bytes(out_dir / "model.tflite", data)
     save_golden(out_dir / "golden.npz", golden)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,17 @@ def run_benchmark(out_dir: Path, board: Board, target: Target) -> BenchmarkResul
     )
     write_json(board_dir / target.file("bench"), asdict(result))
     return result
+
+
+def load_benchmark(out_dir: Path, board: Board) -> BenchmarkResult:
+    """What run_benchmark wrote of the board's first emulator; raises as read_result does."""
+    names = [field.name for field in fields(BenchmarkResult)]
+    path = out_dir / board.folder / "bench.json"
+    content = read_result(path, *names)
+    values: dict[str, Any] = {name: content[name] for name in names}
+    values["mix"] = values["mix"] and Mix(**values["mix"])
+    values["estimates"] = [Estimate(**line) for line in values["estimates"]]
+    return BenchmarkResult(**values)
 
 
 def describe_footprint(f: dict[str, int]) -> str:

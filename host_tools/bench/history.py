@@ -138,20 +138,12 @@ def checked_out_commit(path: Path = HISTORY) -> str:
     return _git("rev-parse", "--short=10", "HEAD").strip()
 
 
-def compiler_version(program: str) -> str:
-    """The first line of `program --version`. UsageError when it does not run."""
-    return _run([program, "--version"]).splitlines()[0]
-
-
 def _key(entry: Entry) -> tuple[str, str, str, str]:
     return entry.model, entry.board, entry.model_sha256, entry.compiler
 
 
 def _git(*arguments: str) -> str:
-    return _run(["git", "-C", str(ROOT), *arguments])
-
-
-def _run(command: list[str]) -> str:
+    command = ["git", "-C", str(ROOT), *arguments]
     try:
         return subprocess.run(
             command, capture_output=True, text=True, timeout=GIT_S, check=True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,22 +12,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from host_tools.bench.benchmark import BenchmarkResult, describe_footprint, run_benchmark
+from host_tools.bench.benchmark import BenchmarkResult, describe_footprint, load_benchmark
 from host_tools.bench.estimate import describe
-from host_tools.bench.history import Entry, Record, compiler_version, last_entry
+from host_tools.bench.history import Entry, Record, last_entry
 from host_tools.bench.instructions import Mix
 from host_tools.boards.board import Board, load_board
-from host_tools.build.firmware import build_firmware
+from host_tools.build.tools import compiler_version
 from host_tools.errors import HostToolsError, UsageError
-from host_tools.link.target import choose_target
-from model.files import write_bytes, write_json, write_text
+from host_tools.project import Import, import_model
+from host_tools.stages.engine import update
+from host_tools.stages.graph import Source, bench_stage, build_stage, model_name
+from host_tools.stages.lock import locked
+from host_tools.stages.session import announce
+from model.files import write_json, write_text
 from quantize.errors import QuantizeError
-from quantize.golden import make_golden, random_inputs, save_golden
-from quantize.manifest import compile_sets
-from quantize.tflite.reader import read_model
 
 CASES = 10  # golden cases of a model made elsewhere, of which the benchmark runs one
-SEED = 1  # of its random inputs
 WIDTH = 150
 LAYERS = 8  # the most expensive of a model and board that the text shows
 
@@ -55,50 +54,55 @@ def find_models(folders: Sequence[Path]) -> list[Path]:
         if not files:
             raise UsageError(f"{folder}: no .tflite files there; give a folder with models")
         for file in files:
-            if (known := found.setdefault(_name(file), file)) != file:
+            if (known := found.setdefault(model_name(file), file)) != file:
                 raise UsageError(f"{known} and {file}: two models of one name; rename one")
     return [found[name] for name in sorted(found)]
 
 
 def run_suite(
-    out_dirs: Sequence[Path], models: Sequence[Path], build: Path, boards: Sequence[str]
+    sources: Sequence[Source], models: Sequence[Path], build: Path, boards: Sequence[str]
 ) -> list[Row]:
-    """Benchmark what is compiled in `out_dirs`, and the files `models`, in folders of `build`.
+    """Benchmark `sources`, and the files `models` in folders of `build`.
 
     What does not fit a board, is not supported or is not installed becomes a row with a problem.
     """
-    rows = []
-    for out_dir, file in [(d, None) for d in out_dirs] + [(build / _name(m), m) for m in models]:
-        problem = _prepare(out_dir, file, boards) if file else None
-        rows += [_measure(out_dir, load_board(board_id), problem) for board_id in boards]
+    rows = [row for source in sources for row in _rows(source.name, source, boards)]
+    for file in models:
+        try:
+            source: Source | QuantizeError = import_model(
+                file, Import(cases=CASES), anew=True, below=build
+            )
+        except QuantizeError as error:
+            source = error
+        rows += _rows(model_name(file), source, boards)
     return rows
 
 
-def _prepare(out_dir: Path, file: Path, boards: Sequence[str]) -> str | None:
-    """Golden cases and C code of a model made elsewhere; returns what is wrong with it."""
-    sets = {load_board(b).kernels: load_board(b).gen_dir(out_dir) for b in boards}
-    try:
-        graph, model = read_model(file), file.read_bytes()
-        golden = make_golden(model, random_inputs(graph, CASES, SEED))
-        write_bytes(out_dir / "model.tflite", model)
-        save_golden(out_dir / "golden.npz", golden)
-        compile_sets(model, golden, sets, name=out_dir.name, settings={})
-    except QuantizeError as error:
-        return str(error)
-    return None
-
-
-def _measure(out_dir: Path, board: Board, problem: str | None) -> Row:
-    result = entry = None
-    if problem is None:
+def _rows(model: str, source: Source | QuantizeError, boards: Sequence[str]) -> list[Row]:
+    """One model on every board; `source` is what was wrong when there is none."""
+    problem = None
+    if isinstance(source, Source):
         try:
-            target = choose_target(board, None, None)
-            build_firmware(board, board.gen_dir(out_dir), out_dir / board.folder)
-            result = run_benchmark(out_dir, board, target)
-            entry = _entry(out_dir.name, board, result)
-        except HostToolsError as error:
+            with locked(source.folder):
+                update(source.stages(), announce)
+        except QuantizeError as error:
             problem = str(error)
-    return Row(model=out_dir.name, board=board.folder, result=result, entry=entry, problem=problem)
+    else:
+        problem = str(source)
+    rows = []
+    for board in map(load_board, boards):
+        result, told = None, problem
+        if isinstance(source, Source) and problem is None:
+            try:
+                with locked(source.folder):
+                    stages = [make(source.folder, board) for make in (build_stage, bench_stage)]
+                    update(stages, announce)
+                    result = load_benchmark(source.folder, board)
+            except HostToolsError as error:
+                told = str(error)
+        entry = _entry(model, board, result) if result else None
+        rows.append(Row(model=model, board=board.folder, result=result, entry=entry, problem=told))
+    return rows
 
 
 def _entry(model: str, board: Board, result: BenchmarkResult) -> Entry | None:
@@ -108,7 +112,7 @@ def _entry(model: str, board: Board, result: BenchmarkResult) -> Entry | None:
         model=model,
         board=board.folder,
         model_sha256=result.model_sha256,
-        compiler=compiler_version(board.toolchain + "gcc"),
+        compiler=compiler_version(board),
         instructions=result.instructions,
         code_bytes=result.code_bytes,
         weight_bytes=result.weight_bytes,
@@ -230,7 +234,3 @@ def _change(row: Row, history: Sequence[Record]) -> dict[str, Any] | None:
     if row.entry is None or (last := last_entry(history, row.entry)) is None:
         return None
     return {"commit": last[0], "before": asdict(last[1])}
-
-
-def _name(model: Path) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]", "_", model.stem)

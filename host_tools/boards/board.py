@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.errors import UsageError
+from host_tools.link.transport import BAUD
 from model.paths import ROOT
 
 BOARDS_DIR = ROOT / "boards"
@@ -73,12 +74,21 @@ class Board:
     emulators: tuple[str, ...]
     upload: Upload | None
     provenance: Mapping[str, str]
-    folder: str  # of its results in build/<name>
+    folder: str  # the name of its folder in a folder of results
     selftest: bool  # the reference model is linked too, for `selftest kernels`
 
     def gen_dir(self, out_dir: Path) -> Path:
-        """The generated model for its kernels in `out_dir`, which is build/<name>."""
+        """The generated model for its kernels in `out_dir`, a folder of results."""
         return out_dir / "gen" / self.kernels
+
+    @property
+    def baud(self) -> int:
+        """Of its serial line."""
+        return self.uart.baud if self.uart else BAUD
+
+    def results(self, framework: str = "bare") -> str:
+        """Its folder in a folder of results."""
+        return self.folder if framework == "bare" else f"{self.folder}-{framework}"
 
     def memory_for(self, content: str) -> Memory | None:
         """Return the memory that holds `content` (one of CONTENTS); None: without a limit."""

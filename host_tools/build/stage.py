@@ -11,8 +11,8 @@ from host_tools.build.firmware import build_firmware
 def build(out_dir: Path, board_name: str, framework: str) -> None:
     """Write <board>/firmware.elf and size.json; raises as build_firmware does."""
     board = load_board(board_name)
-    folder = board.folder if framework == "bare" else f"{board.folder}-{framework}"
-    size = build_firmware(board, board.gen_dir(out_dir), out_dir / folder, framework)
+    folder = out_dir / board.results(framework)
+    size = build_firmware(board, board.gen_dir(out_dir), folder, framework)
     print(
         f"{board.id}: flash {size.flash_bytes} bytes (code {size.code_bytes}, weights "
         f"{size.weight_bytes}), RAM {size.ram_bytes} (arena {size.arena_bytes})"

@@ -11,7 +11,6 @@ from host_tools.bench.suite import entries, find_models, run_suite, write_suite
 from host_tools.errors import HostToolsError, UsageError
 from host_tools.options import File, RecipeName, in_project, option, switch
 from host_tools.project import BUILD, Import, open_source, require_checkout
-from host_tools.stages.session import up_to_date
 
 BOARDS = "qemu_m4 qemu_xtensa nano33 esp32"
 
@@ -34,14 +33,10 @@ def command(
         require_checkout("bench-all --record")
     own = BUILD / "bench" / "models"
     models = find_models([*([own] if own.is_dir() else []), *([models_dir] if models_dir else [])])
-    folders = []
-    if recipe is not None:
-        source = open_source(recipe, None, Import())
-        with up_to_date(source, source.stages()):
-            folders.append(source.folder)
-    if not models and not folders:
+    sources = [open_source(recipe, None, Import())] if recipe else []
+    if not models and not sources:
         raise UsageError("nothing to measure: give --models-dir (MODELS_DIR=) or --recipe")
-    rows = run_suite(folders, models, BUILD / "bench", boards.split())
+    rows = run_suite(sources, models, BUILD / "bench", boards.split())
     print(write_suite(BUILD / "bench", rows, load_history()))
     print(f"All of it: {BUILD / 'bench' / 'bench.json'}")
     if recorded:

@@ -7,7 +7,7 @@ import click
 from host_tools.boards.board import load_board
 from host_tools.boards.flash import chip_board
 from host_tools.commands_shared import DEFAULT_BOARD
-from host_tools.options import board_option, cases_option, option, plan_options, source_options
+from host_tools.options import board_option, option, plan_options, source_options
 from host_tools.stages.graph import Source, build_stage
 from host_tools.stages.session import make
 
@@ -18,13 +18,11 @@ FRAMEWORKS = click.Choice(["bare", "arduino"])
 @board_option
 @option("--framework", type=FRAMEWORKS, default="bare", help="default: bare")
 @source_options
-@cases_option
 @plan_options
 def command(
     source: Source,
     board: str | None,
     framework: str,
-    cases: int | None,
     dry_run: bool,
     why: bool,
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from host_tools.options import plan_options, resolved, source_options
+from host_tools.options import plan_options, recipe_options
 from host_tools.stages.graph import Source
 from host_tools.stages.session import make
 
@@ -13,8 +13,8 @@ from host_tools.stages.session import make
     help="Check the data of a recipe and cut it into windows.",
     short_help="check the data of a recipe",
 )
-@source_options
+@recipe_options
 @plan_options
 def command(source: Source, dry_run: bool, why: bool) -> None:
     """Everything up to the stage 'check'."""
-    make(source, resolved(source).stages_to("check"), dry_run=dry_run, why=why, force="check")
+    make(source, source.stages_to("check"), dry_run=dry_run, why=why, force="check")

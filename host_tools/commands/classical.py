@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 
 from host_tools.boards.board import load_board
-from host_tools.options import board_option, option, plan_options, resolved, source_options
+from host_tools.options import board_option, constants_option, option, plan_options, recipe_options
 from host_tools.report.classical import compare, table
 from host_tools.stages.graph import (
     Source,
@@ -28,12 +28,13 @@ BOARDS = ("qemu_m4", "qemu_xtensa")
 )
 @board_option
 @option("--kind", type=click.Choice(sorted(KINDS)), help="default: all")
-@source_options
+@recipe_options
+@constants_option
 @plan_options
 def command(source: Source, board: str | None, kind: str | None, dry_run: bool, why: bool) -> None:
     """classical.json."""
     boards = [load_board(name) for name in ([board] if board else BOARDS)]
-    stages = resolved(source).stages()
+    stages = source.stages()
     for chosen in boards:
         make_one = (build_stage, parity_stage, bench_stage)
         stages += [stage(source.folder, chosen) for stage in make_one]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from host_tools.options import cases_option, plan_options, source_options
+from host_tools.options import plan_options, source_options
 from host_tools.report.summary import print_summary
 from host_tools.stages.graph import Source, demo_stages
 from host_tools.stages.session import make
@@ -18,9 +18,8 @@ BOARDS = ("nano33", "esp32", "qemu_m4", "qemu_xtensa", "native")
     short_help="the main job: everything, from data to the report",
 )
 @source_options
-@cases_option
 @plan_options
-def command(source: Source, cases: int | None, dry_run: bool, why: bool) -> None:
+def command(source: Source, dry_run: bool, why: bool) -> None:
     """Every stage, and the closing table."""
     make(source, demo_stages(source, BOARDS), dry_run=dry_run, why=why)
     if not (dry_run or why):

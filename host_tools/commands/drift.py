@@ -11,9 +11,9 @@ from host_tools.errors import HostToolsError
 from host_tools.options import (
     COUNT,
     board_option,
+    constants_option,
     option,
-    resolved,
-    source_options,
+    recipe_options,
     switch,
     target_options,
 )
@@ -29,7 +29,8 @@ from host_tools.stages.graph import Source
 @option("--cases", type=COUNT, help="windows that an emulated board is fed with; default 256")
 @option("--change", help="made to these windows, such as 'rotation 90 z'")
 @switch("--reset", help="forget the counts after reading them")
-@source_options
+@recipe_options
+@constants_option
 def command(
     source: Source,
     board: str | None,
@@ -40,7 +41,7 @@ def command(
     reset: bool,
 ) -> None:
     """drift.json; an alarm is exit code 1."""
-    with on_target(resolved(source), board, emulator, port) as found:
+    with on_target(source, board, emulator, port) as found:
         assert found is not None
         verdict = run_drift(
             source.folder,

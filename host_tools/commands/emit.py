@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from host_tools.options import cases_option, plan_options, source_options
+from host_tools.options import plan_options, source_options
 from host_tools.stages.graph import Source
 from host_tools.stages.session import make
 
@@ -14,8 +14,7 @@ from host_tools.stages.session import make
     short_help="write C for every set of kernels",
 )
 @source_options
-@cases_option
 @plan_options
-def command(source: Source, cases: int | None, dry_run: bool, why: bool) -> None:
+def command(source: Source, dry_run: bool, why: bool) -> None:
     """Everything up to the stage 'emit'."""
     make(source, source.stages(), dry_run=dry_run, why=why)

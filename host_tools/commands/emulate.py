@@ -8,7 +8,7 @@ from host_tools.boards.board import load_board
 from host_tools.commands_shared import DEFAULT_BOARD
 from host_tools.link.emulate import run
 from host_tools.link.target import choose_target
-from host_tools.options import board_option, cases_option, option, source_options
+from host_tools.options import board_option, option, source_options
 from host_tools.stages.graph import Source, build_stage
 from host_tools.stages.session import up_to_date
 
@@ -20,9 +20,8 @@ from host_tools.stages.session import up_to_date
 @board_option
 @option("--emulator", help="default: the board's first")
 @source_options
-@cases_option
-def command(source: Source, board: str | None, emulator: str | None, cases: int | None) -> int:
-    """Until Ctrl+D or Ctrl+C."""
+def command(source: Source, board: str | None, emulator: str | None) -> int:
+    """Until Ctrl+D or Ctrl+C; the folder is free meanwhile, as a new image replaces by rename."""
     chosen = load_board(board or DEFAULT_BOARD)
     target = choose_target(chosen, emulator, None)
     with up_to_date(source, [*source.stages(), build_stage(source.folder, chosen)]):

@@ -6,11 +6,11 @@ import click
 
 from host_tools.commands_shared import on_target
 from host_tools.options import (
+    CASES,
     board_option,
-    cases_option,
+    constants_option,
     plan_options,
-    resolved,
-    source_options,
+    recipe_options,
     target_options,
 )
 from host_tools.parity.certificate import run_features
@@ -24,8 +24,9 @@ from host_tools.stages.graph import Source
 )
 @board_option
 @target_options
-@source_options
-@cases_option
+@recipe_options
+@constants_option
+@CASES
 @plan_options
 def command(
     source: Source,
@@ -37,6 +38,6 @@ def command(
     why: bool,
 ) -> None:
     """features.json."""
-    with on_target(resolved(source), board, emulator, port, dry_run=dry_run, why=why) as found:
+    with on_target(source, board, emulator, port, dry_run=dry_run, why=why) as found:
         if found is not None:
             print_features(run_features(source.folder, found.board, found.target, cases))

@@ -7,7 +7,7 @@ import click
 from host_tools.boards.board import load_board
 from host_tools.boards.flash import check_port, chip_board, flash
 from host_tools.commands.build import FRAMEWORKS
-from host_tools.options import board_option, cases_option, option, source_options
+from host_tools.options import board_option, option, source_options
 from host_tools.stages.graph import Source, build_stage
 from host_tools.stages.session import up_to_date
 
@@ -21,14 +21,12 @@ from host_tools.stages.session import up_to_date
 @option("--link-port", help="serial port of the link, where it is another one")
 @option("--framework", type=FRAMEWORKS, default="bare", help="default: bare")
 @source_options
-@cases_option
 def command(
     source: Source,
     board: str | None,
     port: str | None,
     link_port: str | None,
     framework: str,
-    cases: int | None,
 ) -> int:
     """Exit code 3 when the board does not answer."""
     chosen = chip_board(load_board(board or "nano33"), framework)

@@ -6,6 +6,7 @@ import click
 
 from host_tools.boards.board import load_board
 from host_tools.link.monitor import monitor
+from host_tools.link.transport import BAUD
 from host_tools.options import board_option, option
 
 
@@ -17,5 +18,4 @@ from host_tools.options import board_option, option
 @option("--port", help="serial port")
 def command(board: str | None, port: str | None) -> None:
     """Until Ctrl+C."""
-    uart = load_board(board).uart if board else None
-    monitor(port, uart.baud if uart else 115200)
+    monitor(port, load_board(board).baud if board else BAUD)

@@ -7,7 +7,6 @@ import click
 from host_tools.commands_shared import on_target
 from host_tools.options import (
     board_option,
-    cases_option,
     plan_options,
     source_options,
     switch,
@@ -26,7 +25,6 @@ from host_tools.stages.graph import Source
 @target_options
 @switch("--tap", help="compare every layer, and name the first that differs")
 @source_options
-@cases_option
 @plan_options
 def command(
     source: Source,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -42,16 +43,15 @@ def command(
     """One take."""
     chosen = load_board(board or DEFAULT_BOARD)
     target: Target = choose_target(chosen, emulator, port)
-    if not port:
-        with up_to_date(source, [*source.stages(), build_stage(source.folder, chosen)]):
-            pass
-    path = record_take(
-        chosen,
-        with_replay(target, replay) if replay else target,
-        source.folder / chosen.folder,
-        label=label,
-        who=who or chosen.id,
-        seconds=seconds,
-        folder=out or BUILD / "recordings" / label,
-    )
+    stages = [*source.stages(), build_stage(source.folder, chosen)]
+    with nullcontext() if port else up_to_date(source, stages):
+        path = record_take(
+            chosen,
+            with_replay(target, replay) if replay else target,
+            source.folder / chosen.folder,
+            label=label,
+            who=who or chosen.id,
+            seconds=seconds,
+            folder=out or BUILD / "recordings" / label,
+        )
     print(f"{chosen.id} on {target.name}: {seconds:g} s of {label}: {path}")

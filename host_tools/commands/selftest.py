@@ -9,7 +9,6 @@ from host_tools.commands_shared import DEFAULT_BOARD, on_target
 from host_tools.errors import HostToolsError
 from host_tools.options import (
     board_option,
-    cases_option,
     plan_options,
     source_options,
     target_options,
@@ -26,14 +25,12 @@ from host_tools.stages.graph import Source
 @board_option
 @target_options
 @source_options
-@cases_option
 @plan_options
 def command(
     source: Source,
     board: str | None,
     emulator: str | None,
     port: str | None,
-    cases: int | None,
     dry_run: bool,
     why: bool,
 ) -> None:

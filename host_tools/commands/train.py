@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from host_tools.options import option, plan_options, resolved, source_options, switch
+from host_tools.options import option, plan_options, recipe_options, switch
 from host_tools.stages.engine import run_isolated
 from host_tools.stages.graph import Source
 from host_tools.stages.session import make, up_to_date
@@ -14,13 +14,13 @@ from host_tools.stages.session import make, up_to_date
 @option("--cv", type=click.IntRange(min=2), help="cross-validate as well: folds of the groups")
 @option("--repeats", type=click.IntRange(min=1), default=3, help="seeds for each fold")
 @switch("--held-out", help="cross-validate without the test groups, so that it may choose settings")
-@source_options
+@recipe_options
 @plan_options
 def command(
     source: Source, cv: int | None, repeats: int, held_out: bool, dry_run: bool, why: bool
 ) -> None:
     """Everything up to the stage 'train', then the folds."""
-    stages = resolved(source).stages_to("train")
+    stages = source.stages_to("train")
     if cv is None or dry_run or why:
         make(source, stages, dry_run=dry_run, why=why)
         return

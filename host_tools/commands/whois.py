@@ -44,10 +44,7 @@ def command(
     """1 when the store does not know it."""
     if port:
         return whois_port(port, load_board(board) if board else None)
-    found, chosen = (
-        open_source(source or recipe, model, Import()),
-        load_board(board or DEFAULT_BOARD),
-    )
+    found = open_source(source or recipe, model, Import())
+    chosen = load_board(board or DEFAULT_BOARD)
     with up_to_date(found, [*found.stages(), build_stage(found.folder, chosen)]):
-        pass
-    return whois_firmware(found.folder / chosen.folder, chosen, emulator)
+        return whois_firmware(found.folder / chosen.folder, chosen, emulator)

@@ -28,7 +28,7 @@ DEFAULT_WINDOWS = 256  # that an emulated board is fed with
 def run_drift(
     out_dir: Path, board: Board, target: Target, *, windows: int, change: str, reset: bool
 ) -> Verdict:
-    """Read a board's counts, judge them, write build/<name>/drift.json.
+    """Read a board's counts, judge them, write drift.json.
 
     A real board is read as it is, and forgets its counts afterwards with `reset`. An emulated one
     is fed with `windows` windows of the first held-out group, with `change` (drift_data) made to

@@ -23,14 +23,13 @@ from host_tools.errors import HostToolsError, UsageError
 from host_tools.link.device import Device
 from host_tools.link.protocol import Hello
 from host_tools.link.target import choose_target, open_device
-from host_tools.link.transport import SerialTransport, require_port
+from host_tools.link.transport import BAUD, SerialTransport, require_port
 from model.store import Experiment, address, experiments, serve_command, shown
 
 LISTED = 30  # experiments that a table has
 SHORT = 8  # digits of an id that a table shows
 NO_VALUE = "–"
 UI_PORT = 5000
-BAUD = 115200  # of a port of no named board
 # Figures that differ between equal experiments.
 TIMES = re.compile(r"(^|/)seconds$|/host_latency_ms/")
 # The results that answer "how good, how large, how fast"; the others are for comparisons.
@@ -222,8 +221,7 @@ def whois_port(port: str, board: Board | None) -> int:
     Raises UsageError or DeviceError, HostToolsError when the store has no such experiment.
     """
     require_port(port, "make whois PORT={port}")
-    baud = board.uart.baud if board and board.uart else BAUD
-    with Device(SerialTransport(port, baud)) as device:
+    with Device(SerialTransport(port, board.baud if board else BAUD)) as device:
         return _print_origin(device.info)
 
 

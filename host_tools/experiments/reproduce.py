@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from host_tools.errors import UsageError
 from host_tools.experiments.listing import SHORT, find
 from host_tools.stages.engine import run
 from host_tools.stages.graph import Source
+from host_tools.stages.lock import locked
 from model import __version__
+from model.files import write_bytes
 from model.recipe import load_recipe
 from model.results import FINGERPRINTED, digests, fingerprints, matches
 from model.store import (
@@ -56,15 +59,21 @@ def reproduce(wanted: str, build: Path) -> int:
             f"experiment {experiment.id[:SHORT]}: no recipe is recorded, the model "
             f"{experiment.name} was made elsewhere; there is nothing to repeat"
         )
-    recorded = _recorded(experiment, FINGERPRINTS)
     folder = build / f"reproduce-{experiment.id[:SHORT]}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    (folder / RECIPE).write_bytes(artifact(experiment.id, RECIPE))
+    with locked(folder):
+        return _again(experiment, names, folder)
+
+
+def _again(experiment: Experiment, names: Collection[str], folder: Path) -> int:
+    """The same, with the lock of `folder`."""
+    recorded = _recorded(experiment, FINGERPRINTS)
+    out_dir = folder / "again"
+    shutil.rmtree(out_dir, ignore_errors=True)
+    write_bytes(folder / RECIPE, artifact(experiment.id, RECIPE))
     budget = None
     if MANIFEST in names:
         budget = _recorded(experiment, MANIFEST).get("constants_budget_bytes")
-    recipe, out_dir = load_recipe(str(folder / RECIPE)), folder / "again"
+    recipe = load_recipe(str(folder / RECIPE))
     source = Source(folder=out_dir, name=recipe.name, recipe=recipe, constants_bytes=budget)
     for stage in source.stages():
         if any(matches(name, FINGERPRINTED[stage.name]) for name in recorded):

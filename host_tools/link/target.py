@@ -58,7 +58,7 @@ def open_device(target: Target, board: Board, board_dir: Path) -> Iterator[Devic
             raise UsageError(f"{elf}: no firmware; run `make build BOARD={board.folder}` first")
         transport = target.emulator.start(elf)
     else:
-        transport = SerialTransport(target.port or "", board.uart.baud if board.uart else 115200)
+        transport = SerialTransport(target.port or "", board.baud)
     # A slow emulator runs the self-test at boot for minutes; its death is noticed at once.
     start_s = 10.0 if target.emulator is None else 300.0
     device = Device(transport, start_s=start_s, run_timeout_s=600.0)

@@ -22,6 +22,7 @@ from host_tools.errors import DeviceError, ToolMissing, UsageError
 if TYPE_CHECKING:
     import serial
 
+BAUD = 115200  # of a port of no named board
 CHUNK_BYTES = 65536
 WRITE_STALL_S = 30.0  # the longest a receiver may leave the line full before it counts as dead
 
@@ -139,7 +140,7 @@ class PipeTransport:
 class SerialTransport:
     """A serial port by name (/dev/ttyACM0, COM3) or a pyserial URL (socket://host:port, loop://)."""
 
-    def __init__(self, port: str, baud: int = 115200) -> None:
+    def __init__(self, port: str, baud: int = BAUD) -> None:
         self.name = port
         self._port = _open_serial(port, baud)
 

@@ -253,7 +253,7 @@ class _Board:
 def run_features(
     out_dir: Path, board: Board, target: Target, cases: int | None = None
 ) -> FeatureReport:
-    """Compare front end and outputs, write build/<name>/<board>/features.json.
+    """Compare front end and outputs, write <board>/features.json.
 
     `cases` bounds how many golden cases run; None means all, or a few on a slow emulator. Raises
     UsageError for a model without a front end, DeviceError for another firmware or a silent one.

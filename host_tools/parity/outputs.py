@@ -97,7 +97,7 @@ class ParityReport:
 def run_parity(
     out_dir: Path, board: Board, target: Target, cases: int | None, *, tap: bool = False
 ) -> ParityReport:
-    """Send inputs, compare every output byte, write build/<name>/<board>/parity.json.
+    """Send inputs, compare every output byte, write <board>/parity.json.
 
     `cases` bounds how many golden cases run; None means all, or as many as a slow emulator can
     take. With `tap` every intermediate tensor of the first case that differs is compared too, of

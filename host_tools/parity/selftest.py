@@ -16,8 +16,9 @@ EQUAL, DIFFERENT = "kernels PASS: ", "kernels FAIL: "
 def compare_kernels(out_dir: Path, board: Board, target: Target) -> tuple[bool, str]:
     """Whether every step of the model gave the same bytes, and what the device says about it.
 
-    `out_dir` is build/<name>; `board` is a variant whose firmware holds the reference model. Raises
-    DeviceError when the firmware is another one or silent, UsageError when it refuses.
+    `out_dir` is a folder of results; `board` is a variant whose firmware holds the reference
+    model. Raises DeviceError when the firmware is another one or silent, UsageError when it
+    refuses.
     """
     manifest = read_manifest(board, out_dir)
     with open_device(target, board, out_dir / board.folder) as device:

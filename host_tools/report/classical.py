@@ -21,7 +21,7 @@ PARITY_KEYS = ("cases", "equal", "reference")
 
 
 def compare(out_dir: Path) -> JsonObject:
-    """Write classical.json into `out_dir`, which is build/<recipe>, and return it.
+    """Write classical.json into `out_dir`, the folder of the recipe's results, and return it.
 
     It holds the network and every classical model made for it, with the boards on which both
     parity and benchmark of just that model have run. Raises UsageError where there is none.

@@ -1,4 +1,4 @@
-"""Collect what a run left in build/<name>/ into report.json and report.html.
+"""Collect what a run left in a folder of results into report.json and report.html.
 
 Nothing is measured or typed in here: every number comes from a file that another step wrote, and a
 part that was not run is missing from the report.
@@ -48,7 +48,6 @@ def collect(out_dir: Path) -> JsonObject:
         "classical": _read(out_dir / "classical.json"),
         "anomaly": _read(out_dir / "anomaly.json"),
         "drift": _read(out_dir / "drift.json"),
-        "drift_study": _read(out_dir / "drift_study.json"),
         "manifest": _read(load_board(MAIN_BOARD).gen_dir(out_dir) / "manifest.json"),
         "golden_cases": _golden_cases(out_dir / "golden.npz"),
         "boards": _boards(out_dir),
@@ -92,11 +91,7 @@ def _leave_out(content: JsonObject, out_dir: Path) -> Iterator[str]:
         if content["train"] and quantised["weights_sha256"] != digest:
             content["train"] = None  # of a training that is not quantised yet
             yield "train"
-    for part, key in (
-        ("cross_validation", "settings"),
-        ("drift", "model_sha256"),
-        ("drift_study", "model_sha256"),
-    ):
+    for part, key in (("cross_validation", "settings"), ("drift", "model_sha256")):
         told = content[part]
         if told and (manifest is None or told[key] != manifest[key]):
             content[part] = None

@@ -1,4 +1,4 @@
-"""Read the files of results that other steps wrote into build/<name>/."""
+"""Read the files of results that other steps wrote into a folder of results."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "quantise": (*TRAINING, "quantisation", "compression"),
     "profile": (*DATA, "augment.kind"),
 }
-MANIFEST_READERS = ("golden.npz", "labels.npz", "anomaly.json", "float.npz")
+REFERENCE_FILES = ("golden.npz", "labels.npz", "anomaly.json", "float.npz")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +134,7 @@ def _recipe_stages(recipe: Recipe, folder: Path) -> list[Stage]:
             reads=("features.npz", "float.weights.h5"),
             outside=data,
             facts=facts["quantise"],
-            writes=("model.tflite", "quantize.json", *MANIFEST_READERS),
+            writes=("model.tflite", "quantize.json", *REFERENCE_FILES),
             isolated=True,
         ),
         Stage(
@@ -158,7 +158,8 @@ def _printable(path: Path) -> str:
 def build_stage(folder: Path, board: Board, framework: str = "bare") -> Stage:
     """Firmware of one board from generated C, into <folder>/<board>."""
     sets = {board.kernels, "ref"} if board.selftest else {board.kernels}
-    name = board_folder(board, framework)
+    name = board.results(framework)
+    compiler = {"compiler": compiler_version(board)} if framework == "bare" else {}
     return Stage(
         name=f"build-{name}",
         folder=folder,
@@ -166,14 +167,9 @@ def build_stage(folder: Path, board: Board, framework: str = "bare") -> Stage:
         arguments={"out_dir": folder, "board_name": board.folder, "framework": framework},
         reads=tuple(f"gen/{kernels}/*" for kernels in sorted(sets)),
         outside=build_files(),
-        facts={"framework": framework, "compiler": compiler_version(board), **builder_versions()},
+        facts={"framework": framework, **compiler, **builder_versions()},
         writes=tuple(f"{name}/{file}" for file in ("firmware.*", "size.json")),
     )
-
-
-def board_folder(board: Board, framework: str) -> str:
-    """The folder of a board's firmware and results."""
-    return board.folder if framework == "bare" else f"{board.folder}-{framework}"
 
 
 def _measured(folder: Path, board: Board, what: str, entry: str, more: Iterable[str]) -> Stage:
@@ -196,7 +192,7 @@ def _measured(folder: Path, board: Board, what: str, entry: str, more: Iterable[
 
 def parity_stage(folder: Path, board: Board) -> Stage:
     """Every output byte of the board in its emulator, against TFLite Micro."""
-    return _measured(folder, board, "parity", "host_tools.parity.stage:parity", MANIFEST_READERS)
+    return _measured(folder, board, "parity", "host_tools.parity.stage:parity", REFERENCE_FILES)
 
 
 def features_stage(folder: Path, board: Board) -> Stage:
@@ -219,7 +215,6 @@ REPORTED = (
     "classical.json",
     "anomaly.json",
     "drift.json",
-    "drift_study.json",
     "float.weights.h5",
     "golden.npz",
     "gen/*/manifest.json",
