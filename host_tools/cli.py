@@ -79,11 +79,13 @@ def group() -> None:
 
 
 def check_variables() -> None:
-    """UsageError for a variable of make that none of its targets knows, with the nearest name."""
+    """UsageError for a variable of make that none of its targets knows, with the nearest name.
+
+    Only under make: elsewhere it would load every command for nothing.
+    """
     given = os.environ.get(GIVEN, "").split()
     goals = os.environ.get(GOALS, "").split()
     known = {name for goal in goals for name in variables(goal)}
-    everywhere = sorted({name for goal in _targets() for name in variables(goal)})
     for name in sorted(known - set(given)):
         if value := os.environ.get(name):
             print(
@@ -94,6 +96,7 @@ def check_variables() -> None:
     for name in given:
         if name in known:
             continue
+        everywhere = sorted({name for goal in _targets() for name in variables(goal)})
         if name in everywhere:
             raise UsageError(
                 f"{name}=: make {' '.join(goals)} does not use it; it knows "
