@@ -9,20 +9,18 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
-import pkgutil
 import sys
 from pathlib import Path
 
 import click
 
-from host_tools import commands
 from host_tools.errors import UsageError
+from host_tools.wording import GOALS, as_typed, command_names
 from model import __version__
 from model.command import run_and_exit_code
 
 PREFIX = "TINYPROOF_"
 GIVEN = "TINYPROOF_GIVEN"  # names of the variables on make's command line
-GOALS = "TINYPROOF_GOALS"  # the targets there
 MAKE_DRY = "TINYPROOF_MAKE_DRY_RUN"  # make -n
 # What a target has that does not forward to a command of its name, or has variables of its own.
 TARGETS = {
@@ -38,8 +36,7 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, sorted."""
-        modules = (module.name for module in pkgutil.iter_modules(commands.__path__))
-        return sorted(name.removesuffix("_").replace("_", "-") for name in modules)
+        return command_names()
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of a name, from its module."""
@@ -136,7 +133,7 @@ def _closest(word: str, known: list[str]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; errors become one message and an exit code."""
-    return run_and_exit_code(lambda: _invoke(arguments))
+    return run_and_exit_code(lambda: _invoke(arguments), as_typed)
 
 
 def _dry(arguments: list[str] | None) -> bool:

@@ -12,13 +12,21 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from host_tools.boards.board import BOARDS
+from host_tools.boards.board import BOARDS, load_board
 from host_tools.project import Import, open_source, project_of
 from host_tools.stages.graph import Source
 from model.recipe import recipe_names
 
 F = TypeVar("F", bound=Callable[..., Any])
-COUNT = click.IntRange(min=1)
+
+
+class Count(click.IntRange):
+    """A number of at least 1."""
+
+    name = "number"
+
+
+COUNT = Count(min=1)
 
 
 def variable(name: str) -> str:
@@ -33,19 +41,34 @@ class File(click.ParamType[Path]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The absolute path; whether it exists is told where it is read."""
+        if not os.fspath(value):
+            self.fail("expected a path, got an empty text", param, ctx)
         if "\0" in os.fspath(value):
             self.fail("expected a path, got one with a zero byte", param, ctx)
         return Path(value).absolute()
 
 
-class RecipeName(click.ParamType[str]):
+class Text(click.ParamType[str]):
+    """A text of at least one character: an empty one is a variable that was never set."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text."""
+        if not value:
+            self.fail("expected a value, got an empty text", param, ctx)
+        return str(value)
+
+
+class RecipeName(Text):
     """A recipe's name, or the path of its .toml."""
 
     name = "recipe"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The name, or the absolute path."""
-        return str(Path(value).absolute()) if value.endswith(".toml") else str(value)
+        text = super().convert(value, param, ctx)
+        return str(Path(text).absolute()) if text.endswith(".toml") else text
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -55,14 +78,16 @@ class RecipeName(click.ParamType[str]):
         return [CompletionItem(name) for name in known if name.startswith(incomplete)]
 
 
-class BoardName(click.ParamType[str]):
+class BoardName(Text):
     """A board, which may have -<kernels> and -selftest behind it."""
 
     name = "board"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name; load_board refuses one that does not exist."""
-        return str(value)
+        """The name, before anything is done; load_board refuses one that does not exist."""
+        name = super().convert(value, param, ctx)
+        load_board(name)
+        return name
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -74,6 +99,8 @@ class BoardName(click.ParamType[str]):
 def option(*names: str, make: str = "", **more: Any) -> Callable[[F], F]:
     """An option whose variable of make is `make`, or its own name in capitals."""
     own = make or names[-1].lstrip("-").split("/")[0].replace("-", "_").upper()
+    if "type" not in more and not more.get("is_flag"):
+        more["type"] = Text()
     return click.option(*names, envvar=variable(own), show_envvar=False, **more)
 
 
@@ -158,7 +185,8 @@ def _open(options: dict[str, Any], how: Import) -> Source:
     model = options.pop("model", None)
     if len([name for name in (source, recipe, model) if name]) > 1:
         raise click.UsageError("expected one of SOURCE, --recipe and --model, got several")
-    return open_source(source or recipe, model, how)
+    context = click.get_current_context()
+    return open_source(source or recipe, model, how, context.with_resource)
 
 
 def _plans(options: Mapping[str, Any]) -> bool:
@@ -173,9 +201,10 @@ class SourceName(RecipeName):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The name, or the absolute path of what is a file."""
-        named = value.endswith((".toml", ".tflite"))
-        is_file = named or (os.sep in value and Path(value).is_file())
-        return str(Path(value).absolute()) if is_file else str(value)
+        text = Text.convert(self, value, param, ctx)
+        named = text.endswith((".toml", ".tflite"))
+        is_file = named or (os.sep in text and Path(text).is_file())
+        return str(Path(text).absolute()) if is_file else text
 
 
 RECIPE = option("--recipe", type=RecipeName(), help="a recipe's name, or the path of its .toml")

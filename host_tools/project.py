@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from host_tools.errors import UsageError
 from host_tools.stages.engine import digest
-from host_tools.stages.graph import Source, model_name
+from host_tools.stages.graph import IMPORTED, Source, model_name
 from host_tools.stages.lock import locked
 from model.errors import ConfigError
-from model.files import read_bounded, write_bytes, write_json
+from model.files import read_bounded, write_bytes
 from model.paths import CHECKOUT, ROOT
 from model.recipe import RECIPES, find_recipe, load_recipe, recipe_names
 from quantize.errors import ModelError
@@ -22,11 +26,11 @@ from quantize.tflite.reader import read_model
 
 BUILD = Path("build")  # from the project's folder, in which every command runs
 DEMO = "motion"  # the example that a checkout runs without a recipe of its own
-IMPORTED = "import.json"  # how a model made elsewhere was taken over
 KEYS = ("cases", "constants_bytes", "inputs", "float_model", "file")  # of import.json
 MODEL = "model.tflite"
 FLOAT_SUFFIXES = (".tflite", ".keras", ".h5")  # of a float original
 HASH_DIGITS = 8  # of a model's SHA-256 in its folder's name
+Hold = Callable[[AbstractContextManager[None]], object]  # keeps a lock for the rest of a command
 MAX_FILE_BYTES = 64 << 20  # of a model and of its inputs
 DEFAULT_CASES = 100
 
@@ -61,22 +65,27 @@ def require_checkout(what: str) -> None:
         raise UsageError(f"{what}: only in a checkout of tinyproof, whose documents it writes")
 
 
-def open_source(text: str | None, model: Path | None, options: Import) -> Source:
+def open_source(
+    text: str | None, model: Path | None, options: Import, hold: Hold | None = None
+) -> Source:
     """The recipe or model that is meant, in the current project.
 
     `text` is a recipe's name, the path of a .toml or of a model, or the name of an imported model;
     `model` is a model's path or an imported model's name. Without both, the project's only recipe
-    or imported model is meant. Raises UsageError, ConfigError or ModelError with what there is.
+    or imported model is meant. `hold` takes the lock of a model's folder, which is else let go.
+    Raises UsageError, ConfigError or ModelError with what there is.
     """
     if model is not None:
         found = None if model.is_file() else _imported(model.name)
-        return _reopen(found, options) if found else import_model(model, options)
+        return _reopen(found, options, hold) if found else import_model(model, options, hold=hold)
     text = text or _only_source()
     if not text.endswith(".toml"):
         if Path(text).is_absolute():
-            return import_model(Path(text), options)
-        if not _is_recipe_name(text) and (found := _imported(text)):
-            return _reopen(found, options)
+            return import_model(Path(text), options, hold=hold)
+        if not _is_recipe_name(text):
+            if found := _imported(text):
+                return _reopen(found, options, hold)
+            raise _unknown(text)
     recipe = load_recipe(text)
     if options.inputs or options.float_model:
         raise UsageError(
@@ -98,14 +107,30 @@ def _is_recipe_name(text: str) -> bool:
     return True
 
 
+def _unknown(text: str) -> UsageError:
+    """The error for a name that is neither a recipe's nor a model's."""
+    models = sorted(p.name for p in _model_folders())
+    recipes = sorted({*recipe_names(Path()), *recipe_names()})
+    close = difflib.get_close_matches(text, [*recipes, *models], 1, 0.5)
+    said = f" (did you mean {close[0]!r}?)" if close else ""
+    if Path(text).is_file():
+        said = ": it is a file; a model's ends in .tflite, a recipe's in .toml"
+    elif Path(text).is_dir():
+        said = f": it is a folder; --project {text} works in it"
+    return UsageError(
+        f"{text!r}: no such recipe or model{said}; recipes: {', '.join(recipes)}; imported models: "
+        f"{', '.join(models) or 'none'}"
+    )
+
+
 def _only_source() -> str:
     recipes, models = recipe_names(Path()), sorted(p.name for p in _model_folders())
     if len(recipes) == 1:
         return recipes[0]
-    if not recipes and len(models) == 1:
-        return models[0]
     if not recipes and Path.cwd() == ROOT and CHECKOUT:
         return DEMO
+    if not recipes and len(models) == 1:
+        return models[0]
     there = [*recipes, *models]
     raise UsageError(
         "which recipe or model? "
@@ -132,8 +157,19 @@ def _imported(text: str) -> Path | None:
     return found[0] if found else None
 
 
+def model_file(path: Path) -> Path:
+    """`path`, or the file of the imported model of that name."""
+    found = None if path.exists() else _imported(path.name)
+    return found / MODEL if found else path
+
+
 def import_model(
-    path: Path, options: Import, *, anew: bool = False, below: Path = BUILD / "models"
+    path: Path,
+    options: Import,
+    *,
+    anew: bool = False,
+    below: Path = BUILD / "models",
+    hold: Hold | None = None,
 ) -> Source:
     """Copy a model made elsewhere into <below>/<name>-<hash8>, with what belongs to it.
 
@@ -145,51 +181,61 @@ def import_model(
     digits = hashlib.sha256(model).hexdigest()[:HASH_DIGITS]
     folder = below / f"{model_name(path)}-{digits}"
     name = os.fsencode(path.name).decode("utf-8", "replace")
-    before = {} if anew else _import_record(folder)
     if options.dry:
-        return _source(folder, _record(before, options, name), options)
-    with locked(folder):
+        before = {} if anew else _import_record(folder)
+        return _source(folder, _record(before, options, name, anew=anew), options)
+    with ExitStack() as own:
+        (hold or own.enter_context)(locked(folder))
         _keep(folder / MODEL, model)
-        return _take_over(folder, options, before, name)
+        return _take_over(folder, options, name, anew=anew)
 
 
-def _reopen(folder: Path, options: Import) -> Source:
+def _reopen(folder: Path, options: Import, hold: Hold | None) -> Source:
     """A model that was imported before, with what is said of it now."""
     if digest(folder / MODEL)[:HASH_DIGITS] != folder.name[-HASH_DIGITS:]:
         raise UsageError(
             f"{folder / MODEL}: not the model that was imported (its SHA-256 does not begin with "
             f"{folder.name[-HASH_DIGITS:]}); delete {folder} and import the model again"
         )
-    before = _import_record(folder)
     if options.dry:
-        return _source(folder, _record(before, options, None), options)
-    with locked(folder):
-        return _take_over(folder, options, before, None)
+        return _source(folder, _record(_import_record(folder), options, None), options)
+    with ExitStack() as own:
+        (hold or own.enter_context)(locked(folder))
+        return _take_over(folder, options, None)
 
 
 def _take_over(
-    folder: Path, options: Import, before: dict[str, Any], file_name: str | None
+    folder: Path, options: Import, file_name: str | None, *, anew: bool = False
 ) -> Source:
-    """Copy what belongs to the model in `folder`, and write how it is run from now on."""
-    record = _record(before, options, file_name)
+    """Copy what belongs to the model in `folder`.
+
+    How it is run from now on is written when it has run so: what is refused is not remembered.
+    """
+    before = {} if anew else _import_record(folder)
+    record = _record(before, options, file_name, anew=anew)
     for key, path in (("inputs", options.inputs), ("float_model", options.float_model)):
         if path is not None:
             _keep(folder / str(record[key]), _read(path))
-    if record != _import_record(folder):
-        write_json(folder / IMPORTED, record)
-    return _source(folder, record, options)
+        elif record[key] and not (folder / str(record[key])).is_file():
+            raise UsageError(
+                f"{folder / str(record[key])}: missing; the model was imported with it: give "
+                f"--{'float' if key == 'float_model' else key} again, or import it anew without"
+            )
+    return replace(_source(folder, record, options), pending=record if record != before else None)
 
 
-def _record(before: dict[str, Any], options: Import, file_name: str | None) -> dict[str, Any]:
+def _record(
+    before: dict[str, Any], options: Import, file_name: str | None, *, anew: bool = False
+) -> dict[str, Any]:
     """What import.json shall hold: as is said now, else as it was, else by default.
 
-    Inputs and float models that are said count for later too; numbers only at the first import.
+    Inputs and float models that are said count for later too; numbers only when importing.
     """
     defaults = {"cases": DEFAULT_CASES, "inputs": None, "float_model": None}
     record = {**defaults, "constants_bytes": None, **before}
     if file_name is not None:
         record["file"] = file_name
-    if not before:
+    if anew:
         record |= _said(options)
     for key, path, suffixes in (
         ("inputs", options.inputs, (".npz",)),
@@ -198,7 +244,8 @@ def _record(before: dict[str, Any], options: Import, file_name: str | None) -> d
         if path is not None:
             if path.suffix.lower() not in suffixes:
                 raise ModelError(f"{path}: expected a file *{' or *'.join(suffixes)}")
-            record[key] = f"{key}{path.suffix.lower()}"
+            digits = hashlib.sha256(_read(path)).hexdigest()[:HASH_DIGITS]
+            record[key] = f"{key}-{digits}{path.suffix.lower()}"
     return record
 
 
@@ -219,20 +266,28 @@ def _source(folder: Path, record: dict[str, Any], options: Import) -> Source:
 
 
 def _import_record(folder: Path) -> dict[str, Any]:
-    """import.json; empty when there is none or it is damaged, and then all is as by default."""
-    try:
-        content = json.loads((folder / IMPORTED).read_text("utf-8"))
-        kept = {key: content[key] for key in KEYS}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    """import.json; empty when there is none. UsageError when it is damaged: what the model was
+    imported with is not known then, and must not be left out in silence."""
+    path = folder / IMPORTED
+    if not path.exists():
         return {}
-    names = {
-        "inputs": ("inputs.npz",),
-        "float_model": tuple(f"float_model{s}" for s in FLOAT_SUFFIXES),
-    }
-    budget = kept["constants_bytes"]
-    numbers = type(kept["cases"]) is int and (budget is None or type(budget) is int)
-    whole = numbers and all(kept[key] is None or kept[key] in known for key, known in names.items())
-    return kept if whole else {}
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        kept = {key: content[key] for key in KEYS}
+        numbers = [kept["cases"], 1 if kept["constants_bytes"] is None else kept["constants_bytes"]]
+        whole = all(type(n) is int and n > 0 for n in numbers)
+        for key, suffixes in (("inputs", (".npz",)), ("float_model", FLOAT_SUFFIXES)):
+            name = kept[key]
+            pattern = rf"{key}-[0-9a-f]{{{HASH_DIGITS}}}({'|'.join(map(re.escape, suffixes))})"
+            whole = whole and (name is None or re.fullmatch(pattern, name) is not None)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        whole = False
+    if not whole:
+        raise UsageError(
+            f"{path}: not as tinyproof wrote it; how the model was imported is not known: import "
+            f"it again (tinyproof import {folder / MODEL}, with --inputs and --float if it had any)"
+        )
+    return kept
 
 
 def _keep(path: Path, data: bytes) -> None:

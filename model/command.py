@@ -21,8 +21,8 @@ class _Patient(io.FileIO):
             return len(data)
 
 
-def run_and_exit_code(command: Callable[[], int]) -> int:
-    """Run a command; returns its exit code. An error is one message on standard error.
+def run_and_exit_code(command: Callable[[], int], phrased: Callable[[str], str] = str) -> int:
+    """Run a command; returns its exit code. An error is one message on standard error, `phrased`.
 
     Exit codes: the command's own, the error's, 2 for a file that cannot be read or written,
     130 when interrupted. A closed standard output changes none of them.
@@ -42,9 +42,12 @@ def run_and_exit_code(command: Callable[[], int]) -> int:
     except FileNotFoundError as error:
         told = f"{error.filename}: no such file; run the step that writes it (`make` lists them)"
         code = 2
+    except (FileExistsError, NotADirectoryError) as error:
+        told, code = f"{error.filename}: expected a folder there; delete what is in its place", 2
     except OSError as error:
         told, code = f"{error}; check the folder, its permissions and its space", 2
     except KeyboardInterrupt:
         told, code = "interrupted; what was finished before is kept", INTERRUPTED
+    told = phrased(told)
     print(f"error: {told}" if code != INTERRUPTED else told, file=sys.stderr)
     return code

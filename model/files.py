@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,14 @@ BLOCK_BYTES = 1 << 20  # read(n) reserves n bytes, however short the file is
 
 
 def read_bounded(path: Path, limit: int) -> bytes:
-    """At most the first `limit` bytes of a file; memory is taken for what there is."""
+    """At most the first `limit` bytes of a file; memory is taken for what there is.
+
+    OSError for anything but a file: a pipe may never end, and cannot be read twice.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+        raise OSError(errno.EINVAL, f"{kind}, expected a file", str(path))
     blocks, rest = [], limit
     with path.open("rb") as stream:
         while rest and (block := stream.read(min(rest, BLOCK_BYTES))):
@@ -27,11 +37,22 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Write under a temporary name beside `path`, then rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with _named(path):
+        try:
+            temporary.write_bytes(data)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """An error of the disk says of which file: write() itself does not."""
     try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def write_text(path: Path, text: str) -> None:
@@ -48,8 +69,9 @@ def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[np.generic]]) -> N
     """Arrays as .npz."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp.npz")
-    try:
-        np.savez_compressed(temporary, **dict(arrays))  # type: ignore[arg-type]
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _named(path):
+        try:
+            np.savez_compressed(temporary, **dict(arrays))  # type: ignore[arg-type]
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)

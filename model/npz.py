@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from model.files import read_bounded
 
+HEADER_BYTES = 1 << 16  # of an array, with its first values
 MAX_BYTES = 2 << 30  # of a file, and of all its arrays
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _READ_HEADER = {
@@ -52,6 +53,9 @@ def parse_arrays(
                 raise ValueError(f"no array {missing[0]!r}, but {', '.join(sorted(sizes)[:20])}")
             if (total := sum(sizes[f"{name}.npy"] for name in chosen)) > limit:
                 raise ValueError(f"expected at most {limit:,} bytes of arrays, got {total:,}")
+            for name in chosen:
+                with archive.open(f"{name}.npy") as stream:
+                    _check(name, io.BytesIO(stream.read(HEADER_BYTES)), sizes[f"{name}.npy"], kinds)
             return {name: _array(name, archive.read(f"{name}.npy"), kinds) for name in chosen}
     except (
         *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, NotImplementedError),
@@ -60,9 +64,10 @@ def parse_arrays(
         raise ValueError(f"not a whole .npz file: {error}") from error
 
 
-def _array(name: str, data: bytes, kinds: str) -> npt.NDArray[Any]:
-    """The values of a .npy file's bytes, which must be exactly as long as its header says."""
-    stream = io.BytesIO(data)
+def _check(
+    name: str, stream: io.BytesIO, size: int, kinds: str
+) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and type by the header of a .npy file of `size` bytes, which it must fit."""
     version = np.lib.format.read_magic(stream)
     if version not in _READ_HEADER:
         raise ValueError(f"{name}: .npy of version {version}, expected (1, 0) or (2, 0)")
@@ -72,8 +77,15 @@ def _array(name: str, data: bytes, kinds: str) -> npt.NDArray[Any]:
             f"{name}: expected numbers, got the type {dtype}; objects are pickles and are refused, "
             "so convert it with astype(np.float32) or astype(np.int64)"
         )
-    rest = len(data) - stream.tell()
+    rest = size - stream.tell()
     if any(type(n) is not int or n < 0 for n in shape) or math.prod(shape) * dtype.itemsize != rest:
         raise ValueError(f"{name}: shape {shape} of {dtype} does not fit {rest:,} bytes; damaged")
+    return shape, fortran, dtype
+
+
+def _array(name: str, data: bytes, kinds: str) -> npt.NDArray[Any]:
+    """The values of a .npy file's bytes, which must be exactly as long as its header says."""
+    stream = io.BytesIO(data)
+    shape, fortran, dtype = _check(name, stream, len(data), kinds)
     flat = np.frombuffer(data, dtype, offset=stream.tell())
     return flat.reshape(shape, order="F" if fortran else "C")

@@ -17,12 +17,17 @@ LOG = "tracking.log"  # what the recordings of a folder have said
 WAIT_S = 5.0  # for a recording; then it goes on without us
 
 
+def is_off() -> bool:
+    """Whether nothing is to be recorded."""
+    return os.environ.get(SWITCH, "").strip().lower() in NO
+
+
 def record(out_dir: Path) -> None:
     """Have what is new in `out_dir` recorded; on failure say what to do, and return.
 
     Waits WAIT_S at most. A recording that takes longer goes on in the background.
     """
-    if os.environ.get(SWITCH, "").strip().lower() in NO or _nothing_new(out_dir):
+    if is_off() or _nothing_new(out_dir):
         return
     log = out_dir / LOG
     try:

@@ -75,14 +75,18 @@ def make_golden(model: bytes, inputs: Sequence[Array]) -> Golden:
     """Run the TFLite Micro interpreter on every case, each from its reset state."""
     graph = parse_model(model)
     if len(inputs) != len(graph.inputs):
-        raise ModelError(f"{len(inputs)} input arrays; the model has {len(graph.inputs)} inputs")
+        raise ModelError(
+            f"got {len(inputs)} input arrays, the model has {len(graph.inputs)} inputs; give one "
+            "array [cases, *shape] for each"
+        )
     for index, values in zip(graph.inputs, inputs, strict=True):
         expected = graph.tensors[index].shape
         dtype = graph.tensors[index].dtype
         if values.dtype != dtype or values.shape[1:] != expected or len(values) == 0:
             raise ModelError(
-                f"input {index}: expected {dtype} [cases, {', '.join(map(str, expected))}], "
-                f"got {values.dtype} {list(values.shape)}"
+                f"input {index}: expected {dtype} [cases, {', '.join(map(str, expected))}] with a "
+                f"case or more, got {values.dtype} {list(values.shape)}; write the array so, or as "
+                "float32 of the same shape"
             )
     interpreter = TfliteMicro(model)
     rows = []
@@ -114,6 +118,11 @@ def _fitted(values: Array, tensor: Tensor) -> Array:
         values = values.reshape(len(values), *tensor.shape)
     if values.dtype.kind != "f" or tensor.quant is None or tensor.dtype == "float32":
         return values
+    if not np.isfinite(values).all():
+        wrong = int((~np.isfinite(values)).sum())
+        raise ModelError(
+            f"input {tensor.index}: {wrong} values are NaN or infinite; leave them out"
+        )
     limits = np.iinfo(tensor.dtype)
     codes = np.round(values / tensor.quant.scale[0]) + tensor.quant.zero_point[0]
     return np.clip(codes, limits.min, limits.max).astype(tensor.dtype)

@@ -16,9 +16,11 @@ import pytest
 from host_tools import cli
 from host_tools.cli import main
 from host_tools.stages import session
+from host_tools.wording import as_typed
 from model.recipe import load_recipe
+from quantize.golden import load_golden
 from quantize.stages import emit as emit_stage
-from tests.factory import GENERATORS
+from tests.factory import GENERATORS, ModelBuilder
 
 ROOT = Path(__file__).parents[1]
 NAMES = (
@@ -128,7 +130,7 @@ def test_no_value_reaches_a_shell(names: tuple[str, ...], tmp_path: Path) -> Non
         (["drift", "RESET=perhaps"], "RESET=: Invalid value for '--reset': 'perhaps'"),
         (["build", "RECIPE=digits", "CASES=3"], "--cases 3: the cases of a recipe are its test"),
         (["clean", "BORD=x"], "make clean and make help take no variables; got BORD."),
-        (["parity", "RECIPE=digts"], "recipe 'digts': no such recipe (did you mean 'digits'?)"),
+        (["parity", "RECIPE=digts"], "'digts': no such recipe or model (did you mean 'digits'?)"),
     ],
 )
 def test_a_variable_that_nobody_knows_is_an_error(arguments: list[str], told: str) -> None:
@@ -318,3 +320,117 @@ def test_emit_is_whole_or_as_before(project: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(emit_stage, "compile_sets", fail)
     assert main(["emit", folder.name, "--constants-bytes", "100000"]) == 2
     assert {p: p.read_bytes() for p in folder.rglob("gen/*/*")} == whole
+
+
+# --- what an attack found ---------------------------------------------------------------------
+
+
+def inputs_file(path: Path, values: object) -> str:
+    """An .npz for the small model."""
+    np.savez(path, x=np.asarray(values))
+    return str(path)
+
+
+@pytest.fixture
+def small(project: Path) -> Path:
+    """A project with a small model; its input is [1, 4]."""
+    b = ModelBuilder()
+    x, y = (b.tensor([1, 4], scale=[0.1], zero_point=[0]) for _ in range(2))
+    b.operator("RELU", [x], [y])
+    (project / "a.tflite").write_bytes(b.pack([x], [y]))
+    return project
+
+
+def test_what_is_refused_is_not_remembered(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = inputs_file(small / "good.npz", np.arange(12, dtype=np.int8).reshape(3, 1, 4))
+    wrong = inputs_file(small / "wrong.npz", np.zeros((3, 1, 5), np.int8))
+    assert cli.main(["emit", "a.tflite", "--inputs", good]) == 0
+    for option, path in (("--inputs", wrong), ("--float", "a.tflite")):
+        assert cli.main(["emit", "a.tflite", option, path]) == 2
+    assert cli.main(["emit", "a.tflite"]) == 0
+    folder = next((small / "build" / "models").iterdir())
+    assert len(load_golden(folder / "golden.npz")) == 3
+    assert len(list(folder.glob("inputs-*"))) == 1 and not list(folder.glob("float_model-*"))
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"cases": -5}'])
+def test_a_damaged_import_is_told(
+    text: str, small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without it the user's inputs would be left out in silence."""
+    good = inputs_file(small / "good.npz", np.zeros((3, 1, 4), np.int8))
+    assert cli.main(["emit", "a.tflite", "--inputs", good]) == 0
+    folder = next((small / "build" / "models").iterdir())
+    (folder / "import.json").write_text(text)
+    assert cli.main(["emit", folder.name]) == 2
+    assert "import it again" in capsys.readouterr().err
+    assert cli.main(["import", "a.tflite", "--inputs", good]) == 0
+
+
+def test_values_that_are_no_numbers_are_refused(
+    small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for value in (np.nan, np.inf):
+        path = inputs_file(small / "bad.npz", np.full((2, 1, 4), value, np.float32))
+        assert cli.main(["emit", "a.tflite", "--inputs", path]) == 2
+        assert "8 values are NaN or infinite" in capsys.readouterr().err
+
+
+def test_cases_count_once_unless_importing(small: Path) -> None:
+    assert cli.main(["emit", "a.tflite", "--cases", "5"]) == 0
+    folder = next((small / "build" / "models").iterdir())
+    assert len(load_golden(folder / "golden.npz")) == 5
+    assert cli.main(["emit", "a.tflite"]) == 0
+    assert len(load_golden(folder / "golden.npz")) == 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["parity", "a.tflite", "--port", ""], "expected a value, got an empty text"),
+        (
+            ["parity", "a.tflite", "--board", "qemu-m4"],
+            "no board 'qemu-m4' (did you mean qemu_m4?)",
+        ),
+        (["parity", "b"], "'b': no such recipe or model"),
+        (["parity", "a.txt"], "it is a file; a model's ends in .tflite"),
+        (["parity", "pipe.tflite"], "a pipe or a device, expected a file"),
+        (["inspect", "pipe.tflite"], "a pipe or a device, expected a file"),
+    ],
+)
+def test_values_that_mean_nothing(
+    arguments: list[str], told: str, small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(small / "pipe.tflite")
+    (small / "a.txt").write_text("x")
+    assert cli.main(arguments) == 2
+    assert told in capsys.readouterr().err
+    assert not (small / "build").exists()
+
+
+def test_the_holder_of_a_lock_is_written_through_no_link(small: Path) -> None:
+    assert cli.main(["emit", "a.tflite"]) == 0
+    folder = next((small / "build" / "models").iterdir())
+    (small / "precious").write_text("precious")
+    (folder / ".lock.holder").unlink()
+    (folder / ".lock.holder").symlink_to(small / "precious")
+    assert cli.main(["emit", "a.tflite"]) == 0
+    assert (small / "precious").read_text() == "precious"
+
+
+def test_a_result_of_other_cases_does_not_count(small: Path) -> None:
+    good = inputs_file(small / "good.npz", np.zeros((3, 1, 4), np.int8))
+    assert cli.main(["parity", "a.tflite", "--board", "native", "--cases", "5"]) == 0
+    assert cli.main(["emit", "a.tflite", "--inputs", good]) == 0
+    assert cli.main(["report", next((small / "build" / "models").iterdir()).name]) == 0
+    text = next(small.glob("build/models/*/report.json")).read_text()
+    assert json.loads(text)["boards"]["native"]["state"] == "stale"
+
+
+def test_advice_is_what_the_user_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "run `make parity MODEL=<file> BOARD=esp32 TAP=1`, or make setup"
+    assert as_typed(said) == said
+    monkeypatch.delenv("TINYPROOF_GOALS")
+    assert as_typed(said) == (
+        "run `tinyproof parity --model <file> --board esp32 --tap`, or make setup"
+    )

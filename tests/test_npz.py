@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import struct
 import tracemalloc
 import zipfile
@@ -108,4 +109,30 @@ def test_memory_is_taken_for_what_there_is(tmp_path: Path) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 16 << 20
-    assert len(read_bounded(Path("/dev/zero"), 5_000_001)) == 5_000_001
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(9_000_000)
+    assert len(read_bounded(tmp_path / "large", 5_000_001)) == 5_000_001
+
+
+@pytest.mark.parametrize("place", ["/dev/zero", "pipe", "."])
+def test_what_is_no_file_is_refused(place: str, tmp_path: Path) -> None:
+    """A pipe may never end, and what is read twice must be the same."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="expected a file"):
+        read_bounded(tmp_path / place, 10)
+
+
+def test_a_small_file_of_a_huge_array_takes_no_memory(tmp_path: Path) -> None:
+    """A deflated array of zeros: its header is read before its values are."""
+    path = tmp_path / "a.npz"
+    header = io.BytesIO()
+    shape = {"descr": "|i1", "fortran_order": False, "shape": (4_000_000_000,)}
+    np.lib.format.write_array_header_1_0(header, shape)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", header.getvalue() + bytes(200_000_000))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="does not fit"):
+        read_arrays(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 << 20

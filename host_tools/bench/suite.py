@@ -85,6 +85,7 @@ def _rows(model: str, source: Source | QuantizeError, boards: Sequence[str]) -> 
         try:
             with locked(source.folder):
                 update(source.stages(), announce)
+                source.remember()
         except QuantizeError as error:
             problem = str(error)
     else:

@@ -106,7 +106,8 @@ def load_board(board_id: str) -> Board:
     board_id, _, kernels = board_id.removesuffix(SELFTEST).partition("-")
     if board_id not in BOARDS:
         raise UsageError(
-            f"no board '{board_id}'{_closest(board_id, BOARDS)}; known boards: {', '.join(BOARDS)}"
+            f"no board '{folder}'{_closest(folder.replace('-', '_'), BOARDS)}; known boards: "
+            f"{', '.join(BOARDS)}"
         )
     board = read_board(BOARDS[board_id])
     board = _with_kernels(board, kernels) if kernels else board

@@ -16,6 +16,7 @@ from pathlib import Path
 from host_tools.boards.board import SELFTEST, Board, Memory
 from host_tools.build.elf import SizeReport, size_report
 from host_tools.build.provision import CORE_DIR
+from host_tools.build.tools import end_with_parent
 from host_tools.build.workspace import Workspace, open_workspace, reference_dir
 from host_tools.errors import HostToolsError, ToolMissing, UsageError
 from model.files import write_bytes, write_json, write_text
@@ -213,6 +214,7 @@ def _run(workspace: Workspace, log_path: Path) -> str | None:
             stderr=subprocess.STDOUT,
             timeout=BUILD_S,
             check=False,
+            preexec_fn=end_with_parent(),
         )
     except subprocess.TimeoutExpired as error:
         write_bytes(log_path, error.stdout or b"")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from host_tools.commands_shared import on_target
-from host_tools.drift.compare import DEFAULT_WINDOWS, print_verdict, run_drift
+from host_tools.drift.compare import print_verdict, run_drift
 from host_tools.drift.data import NONE
 from host_tools.errors import HostToolsError
 from host_tools.options import (
@@ -47,7 +47,7 @@ def command(
             source.folder,
             found.board,
             found.target,
-            windows=cases or DEFAULT_WINDOWS,
+            windows=cases,
             change=change or NONE,
             reset=reset,
         )

@@ -21,9 +21,8 @@ from host_tools.stages.session import up_to_date
 @option("--emulator", help="default: the board's first")
 @source_options
 def command(source: Source, board: str | None, emulator: str | None) -> int:
-    """Until Ctrl+D or Ctrl+C; the folder is free meanwhile, as a new image replaces by rename."""
+    """Until Ctrl+D or Ctrl+C; the folder is in use meanwhile."""
     chosen = load_board(board or DEFAULT_BOARD)
     target = choose_target(chosen, emulator, None)
     with up_to_date(source, [*source.stages(), build_stage(source.folder, chosen)]):
-        pass
-    return run(chosen, target, source.folder / chosen.folder)
+        return run(chosen, target, source.folder / chosen.folder)

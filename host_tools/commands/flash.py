@@ -7,7 +7,7 @@ import click
 from host_tools.boards.board import load_board
 from host_tools.boards.flash import check_port, chip_board, flash
 from host_tools.commands.build import FRAMEWORKS
-from host_tools.options import board_option, option, source_options
+from host_tools.options import BoardName, option, source_options
 from host_tools.stages.graph import Source, build_stage
 from host_tools.stages.session import up_to_date
 
@@ -16,7 +16,7 @@ from host_tools.stages.session import up_to_date
     help="Build, upload to the board at PORT, then say hello and run its self-test.",
     short_help="put firmware on a board and prove that it runs",
 )
-@board_option
+@option("--board", type=BoardName(), help="default: nano33")
 @option("--port", help="serial port of the upload")
 @option("--link-port", help="serial port of the link, where it is another one")
 @option("--framework", type=FRAMEWORKS, default="bare", help="default: bare")

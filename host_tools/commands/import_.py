@@ -49,7 +49,7 @@ def command(
         constants_bytes=constants_bytes,
         dry=dry_run or why,
     )
-    source = import_model(file, how, anew=True)
+    source = import_model(file, how, anew=True, hold=click.get_current_context().with_resource)
     make(source, source.stages(), dry_run=dry_run, why=why)
     if not (dry_run or why):
         print(f"imported as {source.name}; next: tinyproof parity {source.name} --board native")

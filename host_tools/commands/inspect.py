@@ -8,11 +8,12 @@ import click
 from rich.console import Console
 
 from host_tools.options import File, in_project, switch
+from host_tools.project import model_file
 from quantize.inspect import as_json, inspect_model, print_inspection
 
 
 @click.command(
-    help="Layers, costs, problems and fit of FILE, a .tflite.",
+    help="Layers, costs, problems and fit of FILE, a .tflite or the name of an imported one.",
     short_help="layers, costs, problems and fit of a .tflite",
 )
 @click.argument("file", type=File(), envvar="TINYPROOF_MODEL")
@@ -20,7 +21,7 @@ from quantize.inspect import as_json, inspect_model, print_inspection
 @in_project
 def command(file: Path, as_json_: bool) -> int:
     """0 when we compile it, 1 when not."""
-    found = inspect_model(file)
+    found = inspect_model(model_file(file))
     if as_json_:
         print(as_json(found))
     else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -26,4 +28,8 @@ from model.recipe import recipe_names
 def command(name: Path, example: str | None) -> None:
     """The folder, and what to type next."""
     folder = make_project(name, example)
-    print(f"{folder}: a project; next: cd {shlex.quote(os.path.relpath(folder))} && tinyproof demo")
+    program = "tinyproof" if shutil.which("tinyproof") else str(Path(sys.argv[0]).absolute())
+    print(
+        f"{folder}: a project; next: cd {shlex.quote(os.path.relpath(folder))} && "
+        f"{shlex.quote(program)} demo"
+    )

@@ -26,20 +26,20 @@ DEFAULT_WINDOWS = 256  # that an emulated board is fed with
 
 
 def run_drift(
-    out_dir: Path, board: Board, target: Target, *, windows: int, change: str, reset: bool
+    out_dir: Path, board: Board, target: Target, *, windows: int | None, change: str, reset: bool
 ) -> Verdict:
     """Read a board's counts, judge them, write drift.json.
 
     A real board is read as it is, and forgets its counts afterwards with `reset`. An emulated one
-    is fed with `windows` windows of the first held-out group, with `change` (drift_data) made to
-    them. Raises UsageError when too few windows were counted, DeviceError when the firmware is
-    another one or silent.
+    is fed with `windows` windows of the first held-out group (None: DEFAULT_WINDOWS, or all), with
+    `change` (drift_data) made to them. Raises UsageError when too few windows were counted,
+    DeviceError when the firmware is another one or silent.
     """
     profile = load_profile(out_dir / "profile.json")
     manifest = read_manifest(board, out_dir)
     stream: list[Bytes] = []
     if target.port is None:
-        if windows < MIN_WINDOWS:
+        if windows is not None and windows < MIN_WINDOWS:
             raise UsageError(f"--cases {windows} (CASES=): expected at least {MIN_WINDOWS} windows")
         recipe = recipe_of(manifest["settings"], f"{out_dir}: the manifest's settings")
         stream = _stream(out_dir, recipe, windows, change)
@@ -83,16 +83,18 @@ def print_verdict(verdict: Verdict, where: str) -> None:
     )
 
 
-def _stream(out_dir: Path, recipe: Recipe, windows: int, change: str) -> list[Bytes]:
+def _stream(out_dir: Path, recipe: Recipe, windows: int | None, change: str) -> list[Bytes]:
     """The first `windows` windows of the first held-out group."""
     model = (out_dir / "model.tflite").read_bytes()
     found = list(held_out_inputs(recipe, model, change))
     rows = np.concatenate([inputs for group, _, inputs in found if group == found[0][0]])
-    if len(rows) < windows:
+    wanted = min(DEFAULT_WINDOWS, len(rows)) if windows is None else windows
+    if len(rows) < wanted:
         raise UsageError(
-            f"--cases {windows} (CASES=): the first held-out group has {len(rows)} windows"
+            f"--cases {wanted} (CASES=): the first held-out group has {len(rows)} windows; ask for "
+            "at most so many"
         )
-    return list(rows[:windows])
+    return list(rows[:wanted])
 
 
 def feed(device: Device, inputs: Iterable[Bytes]) -> None:

@@ -24,6 +24,8 @@ from host_tools.link.device import Device
 from host_tools.link.protocol import Hello
 from host_tools.link.target import choose_target, open_device
 from host_tools.link.transport import BAUD, SerialTransport, require_port
+from host_tools.wording import as_typed
+from model import recording
 from model.store import Experiment, address, experiments, serve_command, shown
 
 LISTED = 30  # experiments that a table has
@@ -53,7 +55,10 @@ def print_runs() -> None:
     found = experiments()
     console = _console()
     if not found:
-        console.print(f"no experiments in {shown(address())}; `make train` makes one", markup=False)
+        told = f"no experiments in {shown(address())}; `make train` makes one"
+        if recording.is_off():
+            told += "; recording is off (TRACKING=)"
+        console.print(as_typed(told), markup=False)
         return
     columns = "id,date,recipe,firmware run id,float,int8,model bytes,parity,code"
     table = Table(*columns.split(","))
@@ -154,7 +159,8 @@ def print_experiment(experiment: Experiment) -> None:
                 table.add_row(Text(key), Text(values[key]))
             console.print(table)
     if more := len(experiment.metrics) - len(results):
-        console.print(f"{more} more numbers are recorded: make runs DIFF=a,b, make runs-ui")
+        told = f"{more} more numbers are recorded: make runs DIFF=a,b, make runs-ui"
+        console.print(as_typed(told), markup=False)
 
 
 def _number(value: float | None) -> str:

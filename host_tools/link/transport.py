@@ -246,6 +246,10 @@ def _open_hint(error: Exception) -> str:
         )
     if code in (errno.EBUSY, errno.EAGAIN):
         return "Another program has the port open: close its serial monitor and repeat the command."
+    if code in (errno.ENOTTY, errno.EINVAL, errno.EISDIR) or code is None or "ioctl" in str(error):
+        return "That is no serial port; give the board's, such as /dev/ttyACM0."
+    if code == errno.ECONNREFUSED:
+        return "Nothing listens at that address; start the other side first."
     return "Unplug the board, plug it in again and repeat the command."
 
 

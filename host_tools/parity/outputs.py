@@ -31,6 +31,7 @@ from host_tools.parity.float_comparison import describe as describe_float
 from host_tools.parity.tap import Tap, TapReport
 from host_tools.parity.tap import describe as describe_tap
 from host_tools.report.results import read_manifest
+from host_tools.wording import as_typed
 from model.files import write_json
 from model.recipe import ParityConfig
 from model.tasks import AnomalyJudge, Judge, load_judge
@@ -73,6 +74,7 @@ class ParityReport:
     image_sha256: str | None = None  # of the built firmware.elf; a board cannot tell its own
     distinct_inputs: int = 0  # of the cases that ran
     distinct_outputs: int = 0  # of what the device answered
+    golden_sha256: str | None = None  # of golden.npz, whose cases these are
     layers: TapReport | None = None  # how far the intermediate tensors agree, when asked for
 
     @property
@@ -186,6 +188,7 @@ def _report(
         kernels=manifest["kernels"],
         distinct_inputs=len({tuple(x.tobytes() for x in golden.case_inputs(c)) for c in chosen}),
         distinct_outputs=len({tuple(case) for case in outputs}),
+        golden_sha256=reference.sha256,
         float_comparison=None
         if isinstance(floats, str)
         else _float_comparison(floats, reference, manifest, chosen, device),
@@ -225,6 +228,7 @@ class _Reference:
     golden: Golden
     truth: _Truth | None  # None: the golden cases have no labels
     floats: FloatOutputs | str  # or why they are not known
+    sha256: str  # of golden.npz
 
 
 def _load_reference(out_dir: Path, manifest: dict[str, Any]) -> _Reference:
@@ -239,11 +243,12 @@ def _load_reference(out_dir: Path, manifest: dict[str, Any]) -> _Reference:
     try:
         floats: FloatOutputs | str = load_float_outputs(out_dir / "float.npz")
     except FileNotFoundError:
-        floats = "there is no float.npz; for a model made elsewhere give FLOAT="
+        floats = "there is no float.npz; for a model made elsewhere: make parity FLOAT=<file>"
     else:
         assert isinstance(floats, FloatOutputs)
         floats = floats.mismatch(golden) or floats
-    return _Reference(golden=golden, truth=truth, floats=floats)
+    digest = hashlib.sha256((out_dir / "golden.npz").read_bytes()).hexdigest()
+    return _Reference(golden=golden, truth=truth, floats=floats, sha256=digest)
 
 
 def _accuracy(
@@ -326,7 +331,7 @@ def describe(report: ParityReport) -> list[str]:
             f" {report.reference}, every byte; self-test {report.selftest['failures']} failures"
         )
     if report.float_comparison is None:
-        floats = f"not compared with a float network: {report.float_missing}"
+        floats = f"not compared with a float network: {as_typed(str(report.float_missing))}"
     else:
         floats = f"as {report.float_comparison.network}: {describe_float(report.float_comparison)}"
     image = (

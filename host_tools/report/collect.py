@@ -15,6 +15,7 @@ from typing import Any
 from host_tools.boards.board import SELFTEST, Board, load_board
 from host_tools.errors import UsageError
 from host_tools.report.results import read_result
+from host_tools.wording import as_typed
 from model import __version__
 from model.results import WEIGHTS
 from quantize.golden import load_golden
@@ -50,6 +51,7 @@ def collect(out_dir: Path) -> JsonObject:
         "drift": _read(out_dir / "drift.json"),
         "manifest": _read(load_board(MAIN_BOARD).gen_dir(out_dir) / "manifest.json"),
         "golden_cases": _golden_cases(out_dir / "golden.npz"),
+        "golden_sha256": _digest(out_dir / "golden.npz"),
         "boards": _boards(out_dir),
         "searches": [
             found
@@ -70,18 +72,30 @@ def collect(out_dir: Path) -> JsonObject:
     try:
         content["left_out"] = list(_leave_out(content, out_dir))
         floats = float_comparisons(content["boards"])
-        content["verdict"] = _verdict(content["boards"], make_variable(content), floats)
-        content["ladder"] = _ladder(content, floats)
+        verdict = _verdict(content["boards"], make_variable(content), floats)
+        content["verdict"] = _phrased(verdict)
+        content["ladder"] = _phrased(_ladder(content, floats))
     except (KeyError, IndexError, TypeError) as error:
         raise wrong_shape(out_dir, error) from error
     return content
+
+
+def _phrased(value: Any) -> Any:
+    """The same with all advice as whoever asked types it."""
+    if isinstance(value, str):
+        return as_typed(value)
+    if isinstance(value, list):
+        return [_phrased(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _phrased(item) for key, item in value.items()}
+    return value
 
 
 def _leave_out(content: JsonObject, out_dir: Path) -> Iterator[str]:
     """Remove what is of another model or of other settings; yields the names of these parts."""
     manifest = content["manifest"]
     for board in content["boards"].values():
-        board["state"] = _parity_state(board)
+        board["state"] = _parity_state(board, content["golden_sha256"])
         for part in ("features", "bench"):
             if board[part] and _is_of_another(board[part], board["generated"]):
                 board[part] = None
@@ -90,6 +104,7 @@ def _leave_out(content: JsonObject, out_dir: Path) -> Iterator[str]:
         digest = hashlib.sha256(weights.read_bytes()).hexdigest()
         if content["train"] and quantised["weights_sha256"] != digest:
             content["train"] = None  # of a training that is not quantised yet
+            content["unquantised"] = True
             yield "train"
     for part, key in (("cross_validation", "settings"), ("drift", "model_sha256")):
         told = content[part]
@@ -118,9 +133,14 @@ def runs_on(result: JsonObject) -> str:
 def wrong_shape(out_dir: Path, error: Exception) -> UsageError:
     """What a result file of `out_dir` without an expected number means."""
     return UsageError(
-        f"{out_dir}: a result file has another shape than this version writes: {error!r}; "
-        f"delete {out_dir} and run `make demo` again"
+        f"{out_dir}: a result file (*/parity.json, bench.json, size.json or another) has another "
+        f"shape than this version writes: {error!r}; delete the result files of the board and run "
+        "their commands again"
     )
+
+
+def _digest(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
 def _read(path: Path) -> JsonObject | None:
@@ -194,13 +214,16 @@ def _is_of_another(result: JsonObject, manifest: JsonObject | None) -> bool:
     return manifest is not None and any(result[key] != manifest[key] for key in keys)
 
 
-def _parity_state(board: JsonObject) -> str:
+def _parity_state(board: JsonObject, golden: str | None) -> str:
     parity = board["parity"]
     if parity is None:
         return NOT_RUN
     images = [part.get("image_sha256") for part in (parity, board["size"]) if part]
     rebuilt = None not in images and len(set(images)) > 1  # after it was compared
-    if rebuilt or _is_of_another(parity, board["generated"]):
+    other_cases = None not in (golden, parity.get("golden_sha256")) and (
+        parity["golden_sha256"] != golden
+    )
+    if rebuilt or other_cases or _is_of_another(parity, board["generated"]):
         return STALE
     whole = parity["cases"] == parity["equal"] > 0 and parity["first_difference"] is None
     return EQUAL if whole and not parity["selftest"]["failures"] else DIFFERS
@@ -237,7 +260,7 @@ def _verdict(boards: JsonObject, which: str, floats: JsonObject) -> JsonObject:
         details.append(f"Run `make parity {which} BOARD=<board>`.")
     for name in by_state[STALE]:
         details.append(
-            f"{name}: its result belongs to another model and does not count; run "
+            f"{name}: its result belongs to another model or other cases and does not count; run "
             f"`make parity {which} BOARD={name}` again."
         )
     if state != NOT_RUN:
@@ -413,7 +436,7 @@ def _board_evidence(boards: JsonObject, hint: tuple[str, str]) -> tuple[str, lis
     evidence = []
     for name, board in boards.items():
         parity = board["parity"]
-        old = "; of another model, does not count" if board["state"] == STALE else ""
+        old = "; of another model or other cases, does not count" if board["state"] == STALE else ""
         evidence.append(
             f"{name} ({runs_on(parity)}): {parity['equal']:,} of {parity['cases']:,} cases equal"
             + old

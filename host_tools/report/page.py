@@ -18,6 +18,7 @@ from host_tools.report.collect import (
     runs_on,
 )
 from host_tools.report.plots import ACCENT, MUTED, SECOND, Bar, Panel, Plot
+from host_tools.wording import as_typed
 from model.page import STYLE, environment
 
 JsonObject = dict[str, Any]
@@ -43,7 +44,7 @@ def render(content: JsonObject) -> str:
         title=page_title(content),
         labels=_labels(content),
         tiles=list(_tiles(content)),
-        missing=list(_missing(content)),
+        missing=[as_typed(line) for line in _missing(content)],
         score_rows=score_rows(content),
         confusions=_confusions(content),
         anomaly_table=_anomaly_table(content),
@@ -194,6 +195,8 @@ def _missing(content: JsonObject) -> Iterator[str]:
             ("train", "No training is recorded", "train"),
             ("quantize", "No quantisation is recorded", "quantise"),
         ):
+            if part == "train" and content.get("unquantised"):
+                text, target = "What is reported is older than the last training", "quantise"
             if not content[part]:
                 yield f"{text}: `make {target} RECIPE={content['name']}`"
     if content["train"]:

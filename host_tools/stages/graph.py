@@ -19,6 +19,7 @@ from host_tools.emulators import EMULATORS
 from host_tools.stages.engine import Stage
 from model.datasets import data_files
 from model.fields import field_values, restrict
+from model.files import write_json
 from model.recipe import Recipe
 
 # What a stage uses of a recipe besides its name; anything else raises (model.fields).
@@ -30,6 +31,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "quantise": (*TRAINING, "quantisation", "compression"),
     "profile": (*DATA, "augment.kind"),
 }
+IMPORTED = "import.json"  # how a model made elsewhere was taken over
 REFERENCE_FILES = ("golden.npz", "labels.npz", "anomaly.json", "float.npz")
 
 
@@ -44,12 +46,25 @@ class Source:
     inputs: str | None = None  # a file of the folder with the user's own inputs
     float_model: str | None = None  # a file of the folder: the float original
     constants_bytes: int | None = None  # budget of the constants
+    pending: Mapping[str, object] | None = None  # import.json, once a model has run so
 
     def stages(self) -> list[Stage]:
         """From the beginning to generated C."""
         recipe = self.recipe
         before = [self._golden()] if recipe is None else _recipe_stages(recipe, self.folder)
         return [*before, self._emit()]
+
+    def remember(self) -> None:
+        """Write how the model is run from now on, and drop what belonged to how it was run."""
+        if self.recipe is not None:
+            return
+        if self.pending is not None:
+            write_json(self.folder / IMPORTED, dict(self.pending))
+        kept = (self.inputs, self.float_model)
+        for pattern in ("inputs-*.npz", "float_model-*"):
+            for path in self.folder.glob(pattern):
+                if path.name not in kept:
+                    path.unlink()
 
     def stages_to(self, last: str) -> list[Stage]:
         """Those up to the one of that name."""

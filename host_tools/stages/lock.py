@@ -10,24 +10,37 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from model.files import write_bytes
+
 LOCK, HOLDER = ".lock", ".lock.holder"
+_HELD: set[Path] = set()  # by this process
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of `folder`; when another process has it, say who, and wait for its end."""
+    """Hold the lock of `folder`; when another process has it, say who, and wait for its end.
+
+    What this process holds already it keeps until the outermost block ends.
+    """
+    key = folder.absolute()
+    if key in _HELD:
+        yield
+        return
     folder.mkdir(parents=True, exist_ok=True)
     lock, holder = FileLock(folder / LOCK), folder / HOLDER
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        who = holder.read_text("utf-8", "replace") if holder.exists() else "another process"
+        who = holder.read_text("utf-8", "replace") if holder.is_file() else "another process"
         print(f"{folder} is in use by {who}; waiting for it (Ctrl+C gives up)", file=sys.stderr)
         lock.acquire()
+    _HELD.add(key)
     try:
         command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
         printable = "".join(c if c.isprintable() else "?" for c in command)
-        holder.write_text(f"process {os.getpid()}, `{printable[:200]}`", "utf-8", "replace")
+        told = f"process {os.getpid()}, `{printable[:200]}`"
+        write_bytes(holder, told.encode("utf-8", "replace"))  # by rename: it may be a link
         yield
     finally:
+        _HELD.discard(key)
         lock.release()

@@ -44,6 +44,7 @@ def up_to_date(source: Source, stages: Sequence[Stage], *, force: str = "") -> I
     with locked(source.folder):
         try:
             update(stages, announce, force)
+            source.remember()
             yield
         finally:
             _begin_experiment(source)

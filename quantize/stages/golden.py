@@ -33,8 +33,12 @@ def golden(
     maximum = MAX_CASE_BYTES // case_bytes
     if not 1 <= cases <= maximum:
         raise ModelError(f"--cases {cases} (CASES=): expected 1 to {maximum}")
-    values = own_inputs(out_dir / inputs, graph) if inputs else random_inputs(graph, cases, SEED)
-    result = make_golden(path.read_bytes(), values)
+    try:
+        values = own_inputs(out_dir / inputs, graph) if inputs else None
+        given = random_inputs(graph, cases, SEED) if values is None else values
+        result = make_golden(path.read_bytes(), given)
+    except ModelError as error:
+        raise (ModelError(f"INPUTS= (--inputs): {error}") if inputs else error) from error
     floats = None
     if float_model:
         original = out_dir / float_model

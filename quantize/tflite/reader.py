@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from model.files import read_bounded
 from quantize.errors import ModelError, UnsupportedOperator
 from quantize.ops import OPS
 from quantize.scheme import QuantParams
@@ -56,12 +57,14 @@ def read_model(path: Path) -> Graph:
     UnsupportedOperator for an operator code that TFLite does not define.
     """
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
+        data = read_bounded(path, MAX_FILE_BYTES + 1)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}; check the path") from error
     if len(data) > MAX_FILE_BYTES:
-        raise ModelError(f"{path}: more than the {MAX_FILE_BYTES} bytes that are accepted")
+        raise ModelError(
+            f"{path}: expected at most {MAX_FILE_BYTES:,} bytes, got more; no board holds such a "
+            "model: take a smaller one"
+        )
     return parse_model(data, str(path))
 
 
