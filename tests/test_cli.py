@@ -390,7 +390,7 @@ def test_cases_count_once_unless_importing(small: Path) -> None:
         (["parity", "a.tflite", "--port", ""], "expected a value, got an empty text"),
         (
             ["parity", "a.tflite", "--board", "qemu-m4"],
-            "no board 'qemu-m4' (did you mean qemu_m4?)",
+            "no board 'qemu-m4' (did you mean 'qemu_m4'?)",
         ),
         (["parity", "b"], "'b': no such recipe or model"),
         (["parity", "a.txt"], "it is a file; a model's ends in .tflite"),

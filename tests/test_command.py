@@ -84,9 +84,9 @@ def test_what_errors_say_and_end_with(capsys: pytest.CaptureFixture[str]) -> Non
     ("arguments", "told"),
     [
         ("parity motion --cases -1", "-1 is not in the range x>=1"),
-        ("parity motion --cases many", "'many' is not a valid integer"),
-        ("report ../motion", "recipe '../motion': no such recipe"),
-        ("build .. --board native", "recipe '..': no such recipe"),
+        ("parity motion --cases many", "'many' is not a valid number"),
+        ("report ../motion", "'../motion': no such recipe or model"),
+        ("build .. --board native", "'..': no such recipe or model"),
         ("search motion --budget flash=1 --trials 0", "0 is not in the range x>=1"),
         ("emit motion --constants-bytes -1", "-1 is not in the range x>=1"),
         ("train motion --cv 1", "1 is not in the range x>=2"),
