@@ -15,5 +15,9 @@ class ModelError(QuantizeError):
     exit_code = 2
 
 
+class Malformed(ModelError):
+    """Parts of an operator do not fit together, which no converter writes of fixed shapes."""
+
+
 class UnsupportedOperator(ModelError):
     """An operator, version or attribute that we do not compile; names it, and says what to do."""

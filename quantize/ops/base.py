@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from quantize.errors import ModelError, UnsupportedOperator
+from quantize.errors import Malformed, UnsupportedOperator
 from quantize.ops.rules import Advice, FoldRule, Kernels, RangeRule, SumRule, Without
 from quantize.scheme import (
     QuantParams,
@@ -108,13 +108,22 @@ def refuse(op: Operator, what: str, fix: str) -> UnsupportedOperator:
     return UnsupportedOperator(f"operator {op.index} {op.name} version {op.version}: {what}; {fix}")
 
 
-def malformed(op: Operator, what: str) -> ModelError:
+def malformed(op: Operator, what: str) -> Malformed:
     """The error for an operator whose parts do not fit together."""
-    return ModelError(f"operator {op.index} {op.name}: {what}; the file is damaged or hand-made")
+    return Malformed(f"operator {op.index} {op.name}: {what}")
 
 
 def quantised(op: Operator, tensor: Tensor, role: str, dtypes: Sequence[str] = INT8) -> QuantParams:
     """The quantisation of a per-tensor activation of one of `dtypes`; int16 has zero point 0."""
+    quant = per_tensor(op, tensor, role, dtypes)
+    if tensor.dtype == "int16" and quant.zero_point[0] != 0:
+        fix = "int16 is symmetric: its zero point is 0"
+        raise refuse(op, f"{role} is int16 with zero point {quant.zero_point[0]}", fix)
+    return quant
+
+
+def per_tensor(op: Operator, tensor: Tensor, role: str, dtypes: Sequence[str]) -> QuantParams:
+    """The one scale and zero point of a tensor of one of `dtypes`."""
     if tensor.dtype not in dtypes:
         fix = f"convert with post-training quantisation to {' or '.join(dtypes)}, ends included"
         if tensor.dtype == "int16":
@@ -122,9 +131,6 @@ def quantised(op: Operator, tensor: Tensor, role: str, dtypes: Sequence[str] = I
         raise refuse(op, f"{role} is {tensor.dtype}, expected {' or '.join(dtypes)}", fix)
     if tensor.quant is None or tensor.quant.per_channel:
         raise malformed(op, f"{role} needs exactly one scale and zero point")
-    if tensor.dtype == "int16" and tensor.quant.zero_point[0] != 0:
-        fix = "int16 is symmetric: its zero point is 0"
-        raise refuse(op, f"{role} is int16 with zero point {tensor.quant.zero_point[0]}", fix)
     return tensor.quant
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from quantize.errors import ModelError, UnsupportedOperator
 from quantize.ops import OPS
 from quantize.scheme import QuantParams
+from quantize.tflite.constants import EVALUATED, fold_constants
 from quantize.tflite.flatbuffer import Table, root_table
 from quantize.tflite.graph import Graph, Operator, Tensor
 from quantize.tflite.schema import OPERATOR_NAMES, TENSOR_TYPES
@@ -79,7 +80,7 @@ def parse_model(data: bytes, path: str = "model") -> Graph:
     file = _File(buffers=buffers, codes=codes)
     graphs = [_read_subgraph(table, file) for table in subgraphs]
     _check_order(graphs[0], path)
-    return fold_variables(graphs, path)
+    return fold_constants(fold_variables(graphs, path), path)
 
 
 def _read_subgraph(table: Table, file: _File) -> Graph:
@@ -148,7 +149,7 @@ def _read_tensor(table: Table, index: int, buffers: list[Table]) -> Tensor:
         raise _no_elements(table.path, shape)
     if math.prod(shape) > MAX_ELEMENTS:
         raise ModelError(f"{table.path}: shape {list(shape)}: more than {MAX_ELEMENTS} elements")
-    table.array(7, "i32", "shape_signature", MAX_RANK)
+    free = bool((table.array(7, "i32", "shape_signature", MAX_RANK).astype(np.int64) < 0).any())
     if table.table(6, "sparsity") is not None:
         raise ModelError(f"{table.path}: sparse tensors are not supported; export it dense")
     variable = bool(table.integer(5, "bool"))
@@ -165,6 +166,7 @@ def _read_tensor(table: Table, index: int, buffers: list[Table]) -> Tensor:
         quant=quant,
         data=data,
         variable=variable,
+        free=free,
     )
 
 
@@ -234,6 +236,8 @@ def _read_quantisation(table: Table, dtype_name: str, shape: tuple[int, ...]) ->
             raise ModelError(
                 f"{quant.path}: zero point {z} of {dtype_name}: expected {low} to {high}"
             )
+    if len(shape) == 1:
+        axis = 0  # TFLite Micro does not look at it, and converters have written others
     if len(scale) > 1 and (not 0 <= axis < len(shape) or shape[axis] != len(scale)):
         raise ModelError(
             f"{quant.path}: {len(scale)} scales along axis {axis} of shape {list(shape)}"
@@ -280,7 +284,7 @@ def _read_operator(table: Table, index: int, file: _File, tensor_count: int) -> 
 def _signature(name: str) -> Signature | None:
     """Of an operator that we compile or fold; None of one that is refused later."""
     spec = OPS.get(name)
-    return spec.signature if spec else FOLDED.get(name)
+    return spec.signature if spec else FOLDED.get(name) or EVALUATED.get(name)
 
 
 def _variable_number(table: Table, holder: Table | None, file: _File) -> int:
