@@ -50,7 +50,7 @@ def compile_graph(graph: Graph) -> tuple[Step, ...]:
     steps = []
     used: set[int] = set()  # variable tensors
     for op in graph.operators:
-        used |= _check_state(graph, op, find_op(op), used)
+        used |= _check_state(graph, op, find_op(graph, op), used)
         steps.append(prepare_step(graph, op))
     for index in (*graph.inputs, *graph.outputs):
         dtype = graph.tensors[index].dtype
@@ -63,7 +63,7 @@ def compile_graph(graph: Graph) -> tuple[Step, ...]:
 
 def prepare_step(graph: Graph, op: Operator) -> Step:
     """One operator, checked by itself; UnsupportedOperator or ModelError name it."""
-    spec, where = find_op(op), f"operator {op.index} {op.name}"
+    spec, where = find_op(graph, op), f"operator {op.index} {op.name}"
     try:
         return Step(op=op, spec=spec, params=spec.prepare(graph, op))
     except Malformed as error:

@@ -29,7 +29,7 @@ def grouped_conv_2d(rng: np.random.Generator, types: Types = INT8) -> bytes:
 
 
 def softmax_to_int16(rng: np.random.Generator) -> bytes:
-    """A random SOFTMAX whose output is int16; half of the scales are 1/65535, as converters have."""
+    """A random SOFTMAX whose output is int16; half of the scales are 1/65535, as converted."""
     b = ModelBuilder()
     shape = [int(v) for v in rng.integers(1, [4, 40])]
     x = b.tensor(shape, **_quant(rng, 1e-3, 1.0))

@@ -362,6 +362,11 @@ def _check_order(graph: Graph, path: str) -> None:
         raise ModelError(f"{path}: the same tensor is listed twice among the inputs")
     known = {t.index for t in graph.tensors if t.data is not None or t.variable}
     ends = (*graph.inputs, *graph.outputs)
+    if constant := [i for i in graph.outputs if graph.tensors[i].data is not None]:
+        raise UnsupportedOperator(
+            f"{path}: output tensor {constant[0]} is a constant, the same for every input; remove "
+            "it from the model's outputs"
+        )
     if stored := [i for i in ends if i in known]:
         what = "variable" if graph.tensors[stored[0]].variable else "constant"
         raise ModelError(f"{path}: tensor {stored[0]} is a {what} and an end of the model")
