@@ -112,19 +112,27 @@ def _evaluated(graph: Graph, op: Operator, path: str) -> list[Array] | None:
     """The values of an operator's outputs; None when nothing computes it."""
     outputs = [graph.tensors[i] for i in op.outputs]
     types = {graph.tensors[i].dtype for i in (*op.inputs, *op.outputs) if i >= 0}
-    evaluate = EVALUATORS.get(op.name)
+    rule = EVALUATORS.get(op.name)
     if op.name in SHAPES:
+        if outputs[0].dtype not in ("int32", "int64"):
+            return None
         shape = graph.input(op, 0).shape
         found: Array | Sequence[Array] | None = np.array(
             shape if op.name == "SHAPE" else len(shape), np.int64
         )
-    elif evaluate is None or not types <= {*PLAIN}:
+    elif rule is None or -1 in op.inputs or not types <= {*PLAIN}:
         return _by_reference(graph, op)
     else:
         data = [np.asarray(graph.input(op, p).data) for p in range(len(op.inputs))]
+        given, made = [v.dtype.name for v in data], [t.dtype for t in outputs]
+        if not rule.fits(given, made):
+            raise ModelError(
+                f"{path}: operator {op.index} {op.name} of constants makes {', '.join(made)} of "
+                f"{', '.join(given)}; the file is damaged or hand-made"
+            )
         try:
             with np.errstate(all="ignore"):
-                found = evaluate(Call(op=op, inputs=data, outputs=outputs))
+                found = rule.evaluate(Call(op=op, inputs=data, outputs=outputs))
         except _Unknown:
             return None
         except (ValueError, IndexError, OverflowError) as error:
@@ -132,6 +140,11 @@ def _evaluated(graph: Graph, op: Operator, path: str) -> list[Array] | None:
             raise ModelError(f"{where}: {error}; {FREE}") from error
     assert found is not None
     values = [found] if isinstance(found, np.ndarray) else list(found)
+    if len(values) != len(outputs):
+        raise ModelError(
+            f"{path}: operator {op.index} {op.name} of constants gives {len(values)} tensors, the "
+            f"file says {len(outputs)}; the file is damaged or hand-made"
+        )
     for tensor, value in zip(outputs, values, strict=True):
         if value.shape != tensor.shape:
             raise ModelError(
@@ -207,6 +220,8 @@ def _nonzero(divisor: Array) -> None:
 
 def _reduce(function: Callable[..., Array]) -> Evaluator:
     def evaluate(call: Call) -> Array:
+        if call.inputs[0].dtype.kind == "f":
+            raise _Unknown  # a sum depends on its order
         axes = tuple(sorted({_axis(a, call.inputs[0].ndim) for a in call.vector(1)}))
         keep = bool(call.option("keep_dims"))
         return np.asarray(function(call.inputs[0], axis=axes, keepdims=keep))
@@ -313,17 +328,26 @@ def _select(call: Call) -> Array:
     return np.where(*call.inputs)
 
 
+def _counted(call: Call, option: str, count: int) -> None:
+    """TFLite Micro follows the number in the options, not the list."""
+    if call.option(option) != count:
+        raise ValueError(f"{option} is {call.option(option)} for {count} tensors")
+
+
 def _split(call: Call) -> Sequence[Array]:
+    _counted(call, "num_splits", len(call.outputs))
     axis = _axis(call.vector(0)[0], call.inputs[1].ndim)
     return np.split(call.inputs[1], len(call.outputs), axis=axis)
 
 
 def _unpack(call: Call) -> Sequence[Array]:
+    _counted(call, "num", len(call.outputs))
     source = call.inputs[0]
     return list(np.moveaxis(source, _axis(call.option("axis"), source.ndim), 0))
 
 
 def _pack(call: Call) -> Array:
+    _counted(call, "values_count", len(call.inputs))
     return np.stack(call.inputs, axis=_axis(call.option("axis"), call.inputs[0].ndim + 1))
 
 
@@ -337,67 +361,102 @@ def _transpose(call: Call) -> Array:
     return call.inputs[0].transpose(call.vector(1))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """How one operator is evaluated."""
+
+    evaluate: Evaluator
+    inputs: tuple[int, int]  # fewest and most
+    values: tuple[int, int] = (0, MANY)  # the inputs of the output's type; others: axes, places
+    boolean: bool = False  # the output is bool
+
+    def fits(self, inputs: Sequence[str], outputs: Sequence[str]) -> bool:
+        """Whether a converter combines these types."""
+        own = set(inputs[slice(*self.values)])
+        expected = {"bool"} if self.boolean else own
+        return len(own) <= 1 and (not own or set(outputs) == expected)
+
+
+def _same(function: Callable[..., Array], inputs: int) -> Rule:
+    """Element by element."""
+    return Rule(evaluate=_elementwise(function), inputs=(inputs, inputs))
+
+
+def _compared(function: Callable[..., Array]) -> Rule:
+    return Rule(evaluate=_elementwise(function), inputs=(2, 2), boolean=True)
+
+
+def _reduced(function: Callable[..., Array]) -> Rule:
+    return Rule(evaluate=_reduce(function), inputs=(2, 2), values=(0, 1))
+
+
+def _moved(evaluate: Evaluator, fewest: int, most: int) -> Rule:
+    """The first input under another shape or in parts."""
+    return Rule(evaluate=evaluate, inputs=(fewest, most), values=(0, 1))
+
+
 SHAPES = ("SHAPE", "RANK")  # of any tensor: its values do not matter
-EVALUATORS: Mapping[str, Evaluator] = {
-    "ABS": _elementwise(np.abs),
-    "ADD": _elementwise(np.add),
-    "BROADCAST_ARGS": _broadcast_args,
-    "BROADCAST_TO": _broadcast_to,
-    "CAST": _cast,
-    "CEIL": _elementwise(np.ceil),
-    "CONCATENATION": _concatenate,
-    "DIV": _elementwise(_divide),
-    "EQUAL": _elementwise(np.equal),
-    "EXPAND_DIMS": _reshape,
-    "FILL": _fill,
-    "FLOOR": _elementwise(np.floor),
-    "FLOOR_DIV": _elementwise(_floor_divide),
-    "FLOOR_MOD": _elementwise(_floor_mod),
-    "GATHER": _gather,
-    "GREATER": _elementwise(np.greater),
-    "GREATER_EQUAL": _elementwise(np.greater_equal),
-    "LESS": _elementwise(np.less),
-    "LESS_EQUAL": _elementwise(np.less_equal),
-    "LOGICAL_AND": _elementwise(np.logical_and),
-    "LOGICAL_NOT": _elementwise(np.logical_not),
-    "LOGICAL_OR": _elementwise(np.logical_or),
-    "MAXIMUM": _elementwise(np.maximum),
-    "MINIMUM": _elementwise(np.minimum),
-    "MUL": _elementwise(np.multiply),
-    "NEG": _elementwise(np.negative),
-    "NOT_EQUAL": _elementwise(np.not_equal),
-    "PACK": _pack,
-    "RANGE": _range,
-    "REDUCE_ALL": _reduce(np.all),
-    "REDUCE_ANY": _reduce(np.any),
-    "REDUCE_MAX": _reduce(np.max),
-    "REDUCE_MIN": _reduce(np.min),
-    "REDUCE_PROD": _reduce(np.prod),
-    "RESHAPE": _reshape,
-    "SELECT": _select,
-    "SELECT_V2": _select,
-    "SLICE": _slice,
-    "SPLIT": _split,
-    "SQUEEZE": _reshape,
-    "STRIDED_SLICE": _strided_slice,
-    "SUB": _elementwise(np.subtract),
-    "SUM": _reduce(np.sum),
-    "TILE": _tile,
-    "TRANSPOSE": _transpose,
-    "UNPACK": _unpack,
-    "ZEROS_LIKE": _elementwise(np.zeros_like),
+EVALUATORS: Mapping[str, Rule] = {
+    "ABS": _same(np.abs, 1),
+    "ADD": _same(np.add, 2),
+    "BROADCAST_ARGS": Rule(evaluate=_broadcast_args, inputs=(2, 2)),
+    "BROADCAST_TO": _moved(_broadcast_to, 2, 2),
+    "CAST": Rule(evaluate=_cast, inputs=(1, 1), values=(0, 0)),
+    "CEIL": _same(np.ceil, 1),
+    "CONCATENATION": Rule(evaluate=_concatenate, inputs=(1, MANY)),
+    "DIV": _same(_divide, 2),
+    "EQUAL": _compared(np.equal),
+    "EXPAND_DIMS": _moved(_reshape, 2, 2),
+    "FILL": Rule(evaluate=_fill, inputs=(2, 2), values=(1, 2)),
+    "FLOOR": _same(np.floor, 1),
+    "FLOOR_DIV": _same(_floor_divide, 2),
+    "FLOOR_MOD": _same(_floor_mod, 2),
+    "GATHER": _moved(_gather, 2, 2),
+    "GREATER": _compared(np.greater),
+    "GREATER_EQUAL": _compared(np.greater_equal),
+    "LESS": _compared(np.less),
+    "LESS_EQUAL": _compared(np.less_equal),
+    "LOGICAL_AND": _same(np.logical_and, 2),
+    "LOGICAL_NOT": _same(np.logical_not, 1),
+    "LOGICAL_OR": _same(np.logical_or, 2),
+    "MAXIMUM": _same(np.maximum, 2),
+    "MINIMUM": _same(np.minimum, 2),
+    "MUL": _same(np.multiply, 2),
+    "NEG": _same(np.negative, 1),
+    "NOT_EQUAL": _compared(np.not_equal),
+    "PACK": Rule(evaluate=_pack, inputs=(1, MANY)),
+    "RANGE": Rule(evaluate=_range, inputs=(3, 3)),
+    "REDUCE_ALL": _reduced(np.all),
+    "REDUCE_ANY": _reduced(np.any),
+    "REDUCE_MAX": _reduced(np.max),
+    "REDUCE_MIN": _reduced(np.min),
+    "REDUCE_PROD": _reduced(np.prod),
+    "RESHAPE": _moved(_reshape, 1, 2),
+    "SELECT": Rule(evaluate=_select, inputs=(3, 3), values=(1, 3)),
+    "SELECT_V2": Rule(evaluate=_select, inputs=(3, 3), values=(1, 3)),
+    "SLICE": _moved(_slice, 3, 3),
+    "SPLIT": Rule(evaluate=_split, inputs=(2, 2), values=(1, 2)),
+    "SQUEEZE": _moved(_reshape, 1, 1),
+    "STRIDED_SLICE": _moved(_strided_slice, 4, 4),
+    "SUB": _same(np.subtract, 2),
+    "SUM": _reduced(np.sum),
+    "TILE": _moved(_tile, 2, 2),
+    "TRANSPOSE": _moved(_transpose, 2, 2),
+    "UNPACK": _moved(_unpack, 1, 1),
+    "ZEROS_LIKE": _same(np.zeros_like, 1),
 }
 
 
-def _signature(name: str) -> Signature:
-    reduces = name.startswith("REDUCE_")
-    options: Options = {"keep_dims": (0, "bool", 0)} if reduces else NO_OPTIONS
-    if name == "DIV":
-        options = {"activation": (0, "i8", 0)}
-    return Signature(inputs=(1, MANY), outputs=(1, MANY), table=0, options=options)
-
-
 # What is read of operators that only this module knows.
+_OPTIONS: Mapping[str, Options] = {"DIV": {"activation": (0, "i8", 0)}} | {
+    name: {"keep_dims": (0, "bool", 0)} for name in EVALUATORS if name.startswith("REDUCE_")
+}
 EVALUATED: dict[str, Signature] = {
-    name: _signature(name) for name in (*SHAPES, *EVALUATORS) if name not in OPS
+    name: Signature(inputs=(1, 1), outputs=(1, 1), table=0, options=NO_OPTIONS) for name in SHAPES
+} | {
+    name: Signature(
+        inputs=rule.inputs, outputs=(1, 1), table=0, options=_OPTIONS.get(name, NO_OPTIONS)
+    )
+    for name, rule in EVALUATORS.items()
+    if name not in OPS
 }
