@@ -16,7 +16,13 @@ class ModelError(QuantizeError):
 
 
 class Malformed(ModelError):
-    """Parts of an operator do not fit together, which no converter writes of fixed shapes."""
+    """Parts of an operator do not fit together, which no converter writes of fixed shapes.
+
+    Where an output's shape is not what the operator computes, `shape` is that, `tensor` the output.
+    """
+
+    tensor: int = -1
+    shape: tuple[int, ...] | None = None
 
 
 class UnsupportedOperator(ModelError):

@@ -36,10 +36,10 @@ class TfliteMicro:
         activations = sum(t.bytes for t in graph.tensors if t.data is None)
         arena = (1 << 20) + 20 * len(model) + min(activations, MAX_ACTIVATIONS)
         self.folded = 0  # operators that it was spared, because it refuses the file with them
-        files = {0: model}
-        if graph.folded:
-            files[graph.folded] = without_folded(model, graph)
-        for folded, file in files.items():
+        files = [] if graph.resized else [(0, model)]
+        if graph.folded or graph.resized:
+            files.append((graph.folded, without_folded(model, graph)))
+        for folded, file in files:
             self._start = functools.partial(
                 runtime.Interpreter.from_bytes, file, arena_size=arena, intrepreter_config=kind
             )

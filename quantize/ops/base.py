@@ -131,6 +131,9 @@ def per_tensor(op: Operator, tensor: Tensor, role: str, dtypes: Sequence[str]) -
         raise refuse(op, f"{role} is {tensor.dtype}, expected {' or '.join(dtypes)}", fix)
     if tensor.quant is None or tensor.quant.per_channel:
         raise malformed(op, f"{role} needs exactly one scale and zero point")
+    if tensor.quant.scale[0] == 0:
+        fix = "TFLite Micro aborts on it; leave a constant of zeros out when building the model"
+        raise refuse(op, f"{role} has scale 0", fix)
     return tensor.quant
 
 
@@ -237,7 +240,16 @@ def int_constant(graph: Graph, op: Operator, position: int) -> tuple[int, ...]:
 def check_shape(op: Operator, tensor: Tensor, expected: Sequence[int]) -> None:
     """Refuse an output whose declared shape is not the one that the operator computes."""
     if tensor.shape != tuple(expected):
-        raise malformed(op, f"output shape is {list(tensor.shape)}, expected {list(expected)}")
+        raise wrong_shape(
+            op, tensor, expected, f"output shape is {list(tensor.shape)}, expected {list(expected)}"
+        )
+
+
+def wrong_shape(op: Operator, tensor: Tensor, expected: Sequence[int], what: str) -> Malformed:
+    """The error for an output of another shape than the one that the operator computes."""
+    error = malformed(op, what)
+    error.tensor, error.shape = tensor.index, tuple(expected)
+    return error
 
 
 def channel_requants(

@@ -11,6 +11,7 @@ and float32 kernels, integers as two's complement.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,12 +19,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quantize.errors import ModelError, UnsupportedOperator
+from quantize.errors import Malformed, ModelError, UnsupportedOperator
 from quantize.ops import OPS
 from quantize.tflite.graph import Graph, Operator, Tensor
 from quantize.tflite.signatures import MANY, NO_OPTIONS, Options, Signature
 
 MAX_WORK = 1 << 22  # elements of all inputs and outputs that are evaluated
+MAX_RANK = 6
+KEPT = ("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND")  # TFLite Micro trusts their shapes in the file
 Array = npt.NDArray[Any]
 PLAIN = ("int32", "int64", "bool", "float32")  # evaluated here; others by quantize.ops
 
@@ -68,11 +71,12 @@ def fold_constants(graph: Graph, path: str) -> Graph:
     evaluator is for stays as it is.
     """
     tensors = list(graph.tensors)
-    kept, work = [], 0
+    kept, work, resized = [], 0, False
     for op in graph.operators:
         operands = [tensors[i] if i >= 0 else None for i in op.inputs]
         if not op.outputs or not (op.name in SHAPES or _known(operands)):
             kept.append(op)
+            resized |= _resize(graph, op, tensors)
             continue
         work += sum(t.elements for t in operands if t is not None and op.name not in SHAPES)
         work += sum(tensors[i].elements for i in op.outputs)
@@ -94,14 +98,41 @@ def fold_constants(graph: Graph, path: str) -> Graph:
         )
     if not kept:
         raise ModelError(f"{path}: no operator depends on the model's inputs")
-    if len(kept) == len(graph.operators):
+    if len(kept) == len(graph.operators) and not resized:
         return graph
     return replace(
         graph,
         tensors=tuple(tensors),
         operators=tuple(replace(op, index=index) for index, op in enumerate(kept)),
         folded=len(graph.operators) - len(kept),
+        resized=resized,
     )
+
+
+def _resize(graph: Graph, op: Operator, tensors: list[Tensor]) -> bool:
+    """Give outputs with free dimensions the shape that their operator computes; whether any was.
+
+    The converter writes 1 for each dimension that it does not know, also behind a RESHAPE whose
+    shape it leaves to be computed. TFLite Micro refuses such a file. Where it would run it, and
+    compute something else, the shapes stay and the operator is refused.
+    """
+    spec, resized = OPS.get(op.name), False
+    if spec is None or op.name in KEPT or not any(tensors[i].free for i in op.outputs):
+        return False
+    for _ in op.outputs:
+        try:
+            spec.prepare(replace(graph, tensors=tuple(tensors)), op)
+        except Malformed as error:
+            if error.shape is None or not tensors[error.tensor].free:
+                break
+            small = len(error.shape) <= MAX_RANK and math.prod(error.shape) <= MAX_WORK
+            if not small or error.shape == tensors[error.tensor].shape:
+                break
+            tensors[error.tensor] = replace(tensors[error.tensor], shape=error.shape)
+            resized = True
+        except ModelError:
+            break
+    return resized
 
 
 def _known(operands: Sequence[Tensor | None]) -> bool:

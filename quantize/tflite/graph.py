@@ -68,6 +68,7 @@ class Graph:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     folded: int = 0  # operators that were evaluated when the file was read
+    resized: bool = False  # tensors with free dimensions have got the shapes that operators compute
 
     @property
     def variables(self) -> tuple[Tensor, ...]:

@@ -156,7 +156,7 @@ def _read_tensor(table: Table, index: int, buffers: list[Table]) -> Tensor:
     data = _constant(table, shape, dtype_name, dtype, buffers)
     if variable and data is not None:
         raise ModelError(f"{table.path}: a variable tensor with a first value is not supported")
-    quant = _read_quantisation(table, dtype_name, shape)
+    quant = _read_quantisation(table, dtype_name, shape, constant=data is not None)
     name = table.string(3, "name")
     return Tensor(
         index=index,
@@ -213,7 +213,9 @@ def _unpacked(raw: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     return np.stack([np.left_shift(raw, 4) >> 4, raw >> 4], axis=-1).reshape(-1)
 
 
-def _read_quantisation(table: Table, dtype_name: str, shape: tuple[int, ...]) -> QuantParams | None:
+def _read_quantisation(
+    table: Table, dtype_name: str, shape: tuple[int, ...], *, constant: bool
+) -> QuantParams | None:
     quant = table.table(4, "quantization")
     if quant is None:
         return None
@@ -226,9 +228,10 @@ def _read_quantisation(table: Table, dtype_name: str, shape: tuple[int, ...]) ->
         return None
     if len(zero) != len(scale):
         raise ModelError(f"{quant.path}: {len(scale)} scales but {len(zero)} zero points")
-    if any(not 0 < s < MAX_SCALE for s in scale):
+    if any(not 0 <= s < MAX_SCALE or (s == 0 and not constant) for s in scale):
         raise ModelError(
-            f"{quant.path}: every scale must be finite, above 0 and below {MAX_SCALE:g}"
+            f"{quant.path}: every scale must be finite, above 0 (of a constant, it may be 0) and "
+            f"below {MAX_SCALE:g}"
         )
     low, high = _ZERO_POINTS.get(dtype_name, (0, 0))
     for z in zero:

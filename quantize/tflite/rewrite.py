@@ -1,7 +1,7 @@
-"""A .tflite file with its folded operators replaced by the constants that they give.
+"""A .tflite file with its folded operators replaced by constants, and with all shapes known.
 
-It is for an oracle that lacks one of them: TFLite Micro has no REDUCE_PROD and no TILE, and runs
-what is left of a model that computes its shapes with these.
+It is for an oracle that cannot do that: TFLite Micro has no REDUCE_PROD and no TILE, and no shapes
+but those in the file; it runs what is left of a model that computes its shapes.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ def without_folded(model: bytes, graph: Graph) -> bytes:
             op for op in main.operators if not all(_known(graph, int(i)) for i in op.outputs)
         ]
         for index, tensor in enumerate(main.tensors):
+            tensor.shape = np.array(graph.tensors[index].shape, np.int32)
             data = graph.tensors[index].data
             stored = file.buffers[tensor.buffer].data
             if data is not None and (stored is None or not len(stored)):
