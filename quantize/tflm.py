@@ -35,11 +35,13 @@ class TfliteMicro:
         self._starts_once = any(t.initial is not None for t in graph.variables)
         activations = sum(t.bytes for t in graph.tensors if t.data is None)
         arena = (1 << 20) + 20 * len(model) + min(activations, MAX_ACTIVATIONS)
-        self.folded = 0  # operators that it was spared, because it refuses the file with them
-        files = [] if graph.resized else [(0, model)]
+        self.told = ""  # what was done to the file before it took it
+        files = [] if graph.resized else [("", model)]
         if graph.folded or graph.resized:
-            files.append((graph.folded, without_folded(model, graph)))
-        for folded, file in files:
+            told = f"{graph.folded} operators of constants evaluated"
+            told += ", shapes computed" if graph.resized else ""
+            files.append((told, without_folded(model, graph)))
+        for told, file in files:
             self._start = functools.partial(
                 runtime.Interpreter.from_bytes, file, arena_size=arena, intrepreter_config=kind
             )
@@ -48,7 +50,7 @@ class TfliteMicro:
             except Exception as error:  # its Python half follows every offset of the file unchecked
                 failed = error
             else:
-                self.folded = folded
+                self.told = told
                 return
         what = "" if isinstance(failed, RuntimeError) else f"{type(failed).__name__}: "
         raise ModelError(f"TFLite Micro refuses the model: {what}{failed}") from failed

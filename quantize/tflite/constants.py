@@ -29,6 +29,8 @@ MAX_RANK = 6
 KEPT = ("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND")  # TFLite Micro trusts their shapes in the file
 Array = npt.NDArray[Any]
 PLAIN = ("int32", "int64", "bool", "float32")  # evaluated here; others by quantize.ops
+CODES = ("int8", "int16")
+RAW = ("BROADCAST_TO", "FILL", "TILE")  # they copy codes as they are, and quantize.ops has them not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +153,9 @@ def _evaluated(graph: Graph, op: Operator, path: str) -> list[Array] | None:
         found: Array | Sequence[Array] | None = np.array(
             shape if op.name == "SHAPE" else len(shape), np.int64
         )
-    elif rule is None or -1 in op.inputs or not types <= {*PLAIN}:
+    elif (
+        rule is None or -1 in op.inputs or not types <= {*PLAIN, *(CODES if op.name in RAW else ())}
+    ):
         return _by_reference(graph, op)
     else:
         data = [np.asarray(graph.input(op, p).data) for p in range(len(op.inputs))]
