@@ -26,9 +26,19 @@ class Golden:
     inputs: tuple[Array, ...]
     outputs: tuple[Array, ...]
     model_sha256: str
+    sequence: int = 1  # so many cases run in a row, from the state that a reset leaves
 
     def __len__(self) -> int:
         return len(self.inputs[0])
+
+    def before(self, case: int) -> range:
+        """The cases that run before this one, after a reset."""
+        return range(case - case % self.sequence, case)
+
+    @property
+    def firsts(self) -> list[int]:
+        """The cases that run right after a reset."""
+        return list(range(0, len(self), self.sequence))
 
     def case_inputs(self, case: int) -> list[Array]:
         """The input tensors of one case."""
@@ -48,7 +58,11 @@ class Golden:
 
 
 def random_inputs(graph: Graph, cases: int, seed: int) -> tuple[Array, ...]:
-    """Edge cases (zero point, lowest, highest, one hot), then seeded full-range random ones."""
+    """Edge cases (zero point, lowest, highest, one hot), then seeded random ones.
+
+    The range of an input is what its calibration has seen, so the random ones are of that range:
+    by turns equally distributed, near the zero point, smooth along the last axes, and sparse.
+    """
     rng = np.random.default_rng(seed)
     return tuple(_random_tensor(graph.tensors[i], cases, rng) for i in graph.inputs)
 
@@ -63,6 +77,10 @@ def _random_tensor(tensor: Tensor, cases: int, rng: np.random.Generator) -> Arra
         limits = np.iinfo(dtype)
         low, high = limits.min, limits.max
         drawn = rng.integers(low, high, (cases, *tensor.shape), dtype, endpoint=True)
+        for case in range(cases):
+            if (values := _shaped(case % 4, tensor.shape, rng)) is not None:
+                codes = np.round(zero + values * (high - low))
+                drawn[case] = np.clip(codes, low, high).astype(dtype)
     one_hot = np.full(tensor.shape, zero, dtype)
     one_hot.reshape(-1)[rng.integers(tensor.elements)] = high
     edges = [np.full(tensor.shape, value, dtype) for value in (zero, low, high)] + [one_hot]
@@ -71,8 +89,24 @@ def _random_tensor(tensor: Tensor, cases: int, rng: np.random.Generator) -> Arra
     return drawn
 
 
-def make_golden(model: bytes, inputs: Sequence[Array]) -> Golden:
-    """Run the TFLite Micro interpreter on every case, each from its reset state."""
+def _shaped(
+    kind: int, shape: tuple[int, ...], rng: np.random.Generator
+) -> npt.NDArray[np.float64] | None:
+    """Values around 0 as shares of the range; None for equally distributed ones."""
+    if kind == 1:
+        return rng.normal(0, 0.1, shape)
+    if kind == 2:
+        phase = rng.uniform(0, 2 * np.pi) + sum(
+            rng.uniform(0.1, 1.0) * axis for axis in np.indices(shape)
+        )
+        return np.asarray(rng.uniform(0.1, 0.6) * np.sin(phase))
+    if kind == 3:
+        return np.where(rng.random(shape) < 0.1, rng.uniform(-1, 1, shape), 0.0)
+    return None
+
+
+def make_golden(model: bytes, inputs: Sequence[Array], sequence: int = 1) -> Golden:
+    """Run the TFLite Micro interpreter on every case, with a reset before each `sequence`."""
     graph = parse_model(model)
     if len(inputs) != len(graph.inputs):
         raise ModelError(f"{len(inputs)} input arrays; the model has {len(graph.inputs)} inputs")
@@ -87,12 +121,14 @@ def make_golden(model: bytes, inputs: Sequence[Array]) -> Golden:
     interpreter = TfliteMicro(model)
     rows = []
     for case in range(len(inputs[0])):
-        interpreter.reset()
+        if case % sequence == 0:
+            interpreter.reset()
         rows.append(interpreter.run([v[case] for v in inputs]))
     return Golden(
         inputs=tuple(inputs),
         outputs=tuple(np.stack(column) for column in zip(*rows, strict=True)),
         model_sha256=hashlib.sha256(model).hexdigest(),
+        sequence=sequence,
     )
 
 
@@ -137,7 +173,8 @@ def load_inputs(path: Path) -> tuple[Array, ...]:
 def save_golden(path: Path, golden: Golden) -> None:
     """Write golden.npz."""
     arrays: dict[str, npt.NDArray[np.generic]] = {
-        "model_sha256": np.frombuffer(golden.model_sha256.encode(), np.uint8)
+        "model_sha256": np.frombuffer(golden.model_sha256.encode(), np.uint8),
+        "sequence": np.array(golden.sequence, np.int32),
     }
     for side, tensors in (("input", golden.inputs), ("output", golden.outputs)):
         for i, values in enumerate(tensors):
@@ -154,6 +191,7 @@ def load_golden(path: Path) -> Golden:
             for side in ("input", "output")
         ]
         digest = arrays["model_sha256"].tobytes().decode()
-    except (OSError, ValueError, KeyError) as error:
+        sequence = max(1, int(arrays["sequence"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: not a golden file: {error}; run the quantise step") from error
-    return Golden(inputs=sides[0], outputs=sides[1], model_sha256=digest)
+    return Golden(inputs=sides[0], outputs=sides[1], model_sha256=digest, sequence=sequence)

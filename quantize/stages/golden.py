@@ -14,6 +14,7 @@ from quantize.tflite.reader import read_model
 
 MAX_CASE_BYTES = 512 << 20  # of all random inputs and their outputs
 SEED = 1  # of the random inputs
+SEQUENCE = 10  # cases that a model with a state gets in a row
 
 
 def golden(
@@ -22,7 +23,8 @@ def golden(
     """Check out_dir/model.tflite and write golden.npz, and float.npz of its float original.
 
     The inputs are those of out_dir/`inputs`, [cases, *shape] for each model input, or edge cases
-    and random ones; `float_model` is another file there. Raises ModelError for a model that does
+    and random ones; a model with a state runs them in sequences, without a reset in between.
+    `float_model` is another file there. Raises ModelError for a model that does
     not compile, for inputs that are not its own, and for a float network of other shapes.
     """
     begun = tracking.begin(name, {})
@@ -34,7 +36,8 @@ def golden(
     if not 1 <= cases <= maximum:
         raise ModelError(f"--cases {cases} (CASES=): expected 1 to {maximum}")
     values = own_inputs(out_dir / inputs, graph) if inputs else random_inputs(graph, cases, SEED)
-    result = make_golden(path.read_bytes(), values)
+    sequence = SEQUENCE if graph.variables and not float_model else 1
+    result = make_golden(path.read_bytes(), values, sequence)
     floats = None
     if float_model:
         original = out_dir / float_model
