@@ -118,7 +118,8 @@ def _prepare_int8(
         raise refuse(op, f"{output.shape[-1]} values in a row", fix)
     factor = min(beta * source.scale[0] * 2.0 ** (31 - INTEGER_BITS), 2.0**31 - 1)
     if factor <= 1:
-        raise malformed(op, "scale times beta is below 2**-26")
+        fix = "TFLite Micro aborts; its inputs are all about 0: check the training and the data"
+        raise refuse(op, "scale times beta is below 2**-26", fix)
     mantissa, shift = math.frexp(factor)
     multiplier = math.floor(mantissa * 2**31 + 0.5)
     if multiplier == 2**31:
