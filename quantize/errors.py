@@ -15,5 +15,15 @@ class ModelError(QuantizeError):
     exit_code = 2
 
 
+class Malformed(ModelError):
+    """Parts of an operator do not fit together, which no converter writes of fixed shapes.
+
+    Where an output's shape is not what the operator computes, `shape` is that, `tensor` the output.
+    """
+
+    tensor: int = -1
+    shape: tuple[int, ...] | None = None
+
+
 class UnsupportedOperator(ModelError):
     """An operator, version or attribute that we do not compile; names it, and says what to do."""

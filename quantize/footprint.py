@@ -26,7 +26,9 @@ def find_footprint(steps: Iterable[LoweredStep], total: int) -> Footprint:
     """Of all steps, whose constants and those of variables take `total` bytes."""
     raw = weights = biases = numbers = 0
     for lowered in steps:
-        raw += getattr(getattr(lowered.step.params, "weights", None), "size", 0)
+        params = lowered.step.params
+        size = getattr(getattr(params, "weights", None), "size", 0)
+        raw += size // getattr(params, "groups", 1)
         for constant in (c for call in lowered.calls for c in call.constants):
             own_weights, own_biases = _parts(constant)
             weights, biases = weights + own_weights, biases + own_biases

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,13 @@ from quantize.lowering import lower
 from quantize.ops import weights_of
 from quantize.planner import plan_arena
 from quantize.reference import Reference, Step, compile_graph, prepare_step
+from quantize.tflite.constants import FREE
 from quantize.tflite.graph import Graph, Operator
 from quantize.tflite.reader import read_model
 from quantize.tflm import TfliteMicro
 
 BOARDS_DIR = ROOT / "boards"
+LISTED = 6  # operators with the same problem
 CODE_BYTES = 24 << 10  # what application, link and kernels need at most
 DATA_BYTES = 16 << 10  # stack, link and application
 
@@ -108,7 +111,7 @@ def inspect_model(path: Path) -> Inspection:
         model_bytes=len(data),
         model_sha256=hashlib.sha256(data).hexdigest(),
         supported=supported,
-        problems=list(problems.values()),
+        problems=_once(problems.values()),
         warnings=list(_warnings(graph, supported)),
         layers=layers,
         inputs=[_text(graph, i) for i in graph.inputs],
@@ -138,6 +141,26 @@ def _prepare_all(graph: Graph) -> tuple[dict[int, Step], dict[int, str]]:
         except ModelError as error:
             problems[op.index] = str(error)
     return steps, problems
+
+
+def _once(problems: Iterable[str]) -> list[str]:
+    """Each reason once, with the operators that have it: those whose texts are the same, and all
+    of those with free dimensions."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for problem in problems:
+        match = re.match(r"operator (\d+) ", problem)
+        number, rest = (match[1], problem[match.end() :]) if match else ("", problem)
+        found.setdefault(FREE if rest.endswith(FREE) else rest, []).append((number, rest))
+    told = []
+    for places in found.values():
+        number, rest = places[0]
+        if len(places) > 1:
+            listed = ", ".join(n for n, _ in places[:LISTED])
+            more = ", ..." if len(places) > LISTED else ""
+            told.append(f"{len(places)} operators ({listed}{more}); the first, {rest}")
+        else:
+            told.append(f"operator {number} {rest}" if number else rest)
+    return told
 
 
 def _whole_model(graph: Graph, data: bytes) -> tuple[int | None, dict[int, str]]:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from quantize.errors import ModelError
+from quantize.errors import Malformed, ModelError, UnsupportedOperator
 from quantize.ops import find_op
 from quantize.ops.base import Array, OpSpec, malformed, refuse
+from quantize.tflite.constants import FREE
 from quantize.tflite.graph import Graph, Operator
 
 IO_TYPES = ("int8", "uint8", "int16", "int32", "float32")  # of a model's inputs and outputs
@@ -49,7 +50,7 @@ def compile_graph(graph: Graph) -> tuple[Step, ...]:
     steps = []
     used: set[int] = set()  # variable tensors
     for op in graph.operators:
-        used |= _check_state(graph, op, find_op(op), used)
+        used |= _check_state(graph, op, find_op(graph, op), used)
         steps.append(prepare_step(graph, op))
     for index in (*graph.inputs, *graph.outputs):
         dtype = graph.tensors[index].dtype
@@ -62,9 +63,13 @@ def compile_graph(graph: Graph) -> tuple[Step, ...]:
 
 def prepare_step(graph: Graph, op: Operator) -> Step:
     """One operator, checked by itself; UnsupportedOperator or ModelError name it."""
-    spec, where = find_op(op), f"operator {op.index} {op.name}"
+    spec, where = find_op(graph, op), f"operator {op.index} {op.name}"
     try:
         return Step(op=op, spec=spec, params=spec.prepare(graph, op))
+    except Malformed as error:
+        if any(graph.tensors[i].free for i in (*op.inputs, *op.outputs) if i >= 0):
+            raise UnsupportedOperator(f"{error}; {FREE}") from error
+        raise ModelError(f"{error}; the file is damaged or hand-made") from error
     except ModelError as error:  # quantize.scheme knows scales, not whose they are
         if where in str(error):
             raise

@@ -13,12 +13,17 @@ import numpy.typing as npt
 from model.quiet import captured_stderr
 from quantize.errors import ModelError
 from quantize.tflite.reader import parse_model
+from quantize.tflite.rewrite import without_folded
 
 MAX_ACTIVATIONS = 64 << 20  # bytes of the interpreter's arena for tensors that are computed
 
 
 class TfliteMicro:
-    """One model in the TFLite Micro interpreter."""
+    """One model in the TFLite Micro interpreter.
+
+    A file that it refuses is tried again without the operators that folding has evaluated, which it
+    may lack.
+    """
 
     def __init__(self, model: bytes, *, preserve_tensors: bool = False) -> None:
         from tflite_micro import runtime
@@ -30,14 +35,25 @@ class TfliteMicro:
         self._starts_once = any(t.initial is not None for t in graph.variables)
         activations = sum(t.bytes for t in graph.tensors if t.data is None)
         arena = (1 << 20) + 20 * len(model) + min(activations, MAX_ACTIVATIONS)
-        self._start = functools.partial(
-            runtime.Interpreter.from_bytes, model, arena_size=arena, intrepreter_config=kind
-        )
-        try:
-            self._interpreter: Any = self._start()
-        except Exception as error:  # its Python half follows every offset of the file unchecked
-            kind = "" if isinstance(error, RuntimeError) else f"{type(error).__name__}: "
-            raise ModelError(f"TFLite Micro refuses the model: {kind}{error}") from error
+        self.told = ""  # what was done to the file before it took it
+        files = [] if graph.resized else [("", model)]
+        if graph.folded or graph.resized:
+            told = f"{graph.folded} operators of constants evaluated"
+            told += ", shapes computed" if graph.resized else ""
+            files.append((told, without_folded(model, graph)))
+        for told, file in files:
+            self._start = functools.partial(
+                runtime.Interpreter.from_bytes, file, arena_size=arena, intrepreter_config=kind
+            )
+            try:
+                self._interpreter: Any = self._start()
+            except Exception as error:  # its Python half follows every offset of the file unchecked
+                failed = error
+            else:
+                self.told = told
+                return
+        what = "" if isinstance(failed, RuntimeError) else f"{type(failed).__name__}: "
+        raise ModelError(f"TFLite Micro refuses the model: {what}{failed}") from failed
 
     def run(self, inputs: Sequence[npt.NDArray[np.int8]]) -> list[npt.NDArray[np.int8]]:
         """One inference: input tensors in the model's order -> output tensors."""

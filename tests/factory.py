@@ -19,6 +19,7 @@ DTYPES = {
     "uint8": 3,
     "int64": 4,
     "int4": 17,
+    "bool": 6,
     "resource": 13,
 }
 

@@ -22,6 +22,7 @@ from quantize.lowering import lower
 from quantize.ops import OPS
 from quantize.planner import plan_arena
 from quantize.reference import compile_graph
+from quantize.tflite.constants import EVALUATED
 from quantize.tflite.reader import parse_model
 from quantize.tflite.schema import OPERATOR_NAMES
 from quantize.tflite.variables import FOLDED
@@ -32,7 +33,7 @@ from tests.host_c import KERNELS, ROOT, WARNINGS
 from tests.hostile import mutants, mutated, pack, unpack
 
 VECTORS = ROOT / "tests" / "vectors" / "hostile"
-CODES = [OPERATOR_NAMES.index(name) for name in OPS]
+CODES = [OPERATOR_NAMES.index(name) for name in (*OPS, *EVALUATED)]
 SAMPLE, WHOLE_WAY = 20, 60  # mutants read of each operator; files that are compiled
 FUZZ_SECONDS = 60
 FINE = {"refused", "accepted"}

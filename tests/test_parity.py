@@ -12,19 +12,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from host_tools.boards.board import BOARDS, load_board
 from host_tools.errors import DeviceError, ToolMissing, UsageError
+from host_tools.link.device import Device
 from host_tools.link.target import choose_target
+from host_tools.link.transport import Fault, FaultKind, FaultyTransport
 from host_tools.parity.outputs import run_parity
 from model.files import write_bytes
-from quantize.golden import load_golden, make_golden, random_inputs, save_golden
+from quantize.golden import Golden, load_golden, make_golden, random_inputs, save_golden
 from quantize.lowering import KERNEL_SETS
 from quantize.manifest import compile_sets
 from quantize.tflite.reader import parse_model
 from tests import steps as command
 from tests.generators import GENERATORS
+from tests.native_app import compile_app, start
 
+FAULTS = st.builds(
+    Fault,
+    kind=st.sampled_from([FaultKind.DROP, FaultKind.FLIP, FaultKind.DUPLICATE]),
+    at=st.integers(300, 2000),
+    count=st.integers(1, 30),
+    mask=st.integers(1, 255),
+)
 NAME = "small"
 CASES = 5
 
@@ -190,3 +202,32 @@ def test_taps_see_a_model_with_state_from_its_reset(
     report = json.loads((tmp_path / "build" / NAME / "native" / "parity.json").read_text())
     assert report["equal"] == CASES
     assert report["layers"]["first"] is None
+
+
+@settings(max_examples=25, deadline=None)
+@given(faults=st.lists(FAULTS, max_size=3))
+def test_a_sequence_of_a_model_with_a_state_survives_a_bad_line(
+    stateful: tuple[Path, Golden], faults: list[Fault]
+) -> None:
+    """Every run that is repeated begins with the reset and the cases before it."""
+    program, golden = stateful
+    transport = FaultyTransport(start(program), on_write=faults, on_read=faults)
+    with Device(transport, timeout_s=0.1, run_timeout_s=0.3) as device:
+        for case in range(len(golden)):
+            before = [golden.case_inputs(c) for c in golden.before(case)]
+            got = device.run(golden.case_inputs(case), before)
+            assert got == [v.tobytes() for v in golden.case_outputs(case)], f"case {case}"
+
+
+@pytest.fixture(scope="module")
+def stateful(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Golden]:
+    """The firmware of a model with a state, and cases of it in sequences of three."""
+    folder = tmp_path_factory.mktemp("stateful")
+    model = GENERATORS["SVDF"](np.random.default_rng(5))
+    graph = parse_model(model)
+    assert graph.variables
+    golden = make_golden(model, random_inputs(graph, 7, 0), 3)
+    alone = make_golden(model, golden.inputs)
+    assert any(not np.array_equal(a, b) for a, b in zip(golden.outputs, alone.outputs, strict=True))
+    compile_sets(model, golden, {"ref": folder / "gen"}, name="svdf", settings={})
+    return compile_app(folder, folder / "gen", kernels="ref"), golden

@@ -59,6 +59,7 @@ void nn_dequantize_lut(const nn_dequantize_t *p, const void *input, float *outpu
 void nn_dequantize_s16(const nn_float_edge_t *p, const int16_t *input, float *output);
 void nn_resize_bilinear_s8(const nn_resize_t *p, const int8_t *input, int8_t *output);
 void nn_softmax_s8(const nn_softmax_t *p, const int8_t *input, int8_t *output);
+void nn_softmax_s8_s16(const nn_softmax_t *p, const int8_t *input, int16_t *output);
 void nn_softmax_s16(const nn_softmax_s16_t *p, const int16_t *input, int16_t *output);
 void nn_svdf_s8(const nn_svdf_t *p, const int8_t *input, void *state, int8_t *output);
 void nn_lstm_s8(const nn_lstm_t *p, const int8_t *input, int8_t *hidden, int16_t *cell,

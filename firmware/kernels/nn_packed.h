@@ -44,6 +44,7 @@ typedef struct {
     int32_t ring_rows, row_bytes; /* rows of the input kept in scratch; 0: they are read in place */
     int32_t row_columns;          /* of the padded row that a window can reach */
     int32_t runs, run_bytes;      /* contiguous parts of a row of a window */
+    nn_group_t group;
     nn_quad_t quad;
 } nn_conv_packed_t;
 

@@ -228,6 +228,17 @@ class _Line:
             pass
 
 
+def _writes(case: Sequence[bytes]) -> list[_Request]:
+    return [
+        _Request(
+            type=MessageType.WRITE_INPUT,
+            payload=protocol.write_input_payload(tensor, part, data[part : part + size]),
+        )
+        for tensor, data in enumerate(case)
+        for part, size in protocol.parts(len(data), protocol.MAX_DATA)
+    ]
+
+
 class Device:
     """A firmware behind a transport, which it owns from now on; use it as a context manager.
 
@@ -252,6 +263,8 @@ class Device:
         self._line = _Line(transport, timeout_s, run_timeout_s)
         self._hello: Hello | None = None
         self._case: tuple[bytes, ...] | None = None
+        self._before: tuple[tuple[bytes, ...], ...] = ()  # cases that have run when it does
+        self._ran: tuple[tuple[bytes, ...], ...] | None = None  # since a reset; None: not known
         self._written = False  # the device holds the whole case, unused
 
     def __enter__(self) -> Device:
@@ -293,9 +306,14 @@ class Device:
             )
         return self._hello
 
-    def write_inputs(self, inputs: Sequence[TensorData]) -> None:
-        """Write every input of the model, in order; later runs use them, as often as needed."""
-        self._set_case(inputs)
+    def write_inputs(
+        self, inputs: Sequence[TensorData], after: Sequence[Sequence[TensorData]] = ()
+    ) -> None:
+        """Write every input of the model, in order; later runs use them, as often as needed.
+
+        `after` are cases that run before, from the state that a reset leaves.
+        """
+        self._set_case(inputs, after)
         self._run_case([])
 
     def invoke(self) -> int:
@@ -307,10 +325,18 @@ class Device:
         """Return every output of the last run, in order."""
         return self._join_outputs(self._line.exchange(self._output_requests()))
 
-    def run(self, inputs: Sequence[TensorData]) -> list[bytes]:
-        """Write the inputs, run the model, and return every output, in order."""
-        self._set_case(inputs)
+    def run(
+        self, inputs: Sequence[TensorData], after: Sequence[Sequence[TensorData]] = ()
+    ) -> list[bytes]:
+        """Write the inputs, run the model, and return every output, in order.
+
+        `after` are cases that run before, from the state that a reset leaves; they are not run
+        again when they are what the device has just run.
+        """
+        self._set_case(inputs, after)
         replies = self._run_case([_Request(type=MessageType.INVOKE), *self._output_requests()])
+        assert self._case is not None
+        self._ran = (*self._before, self._case)
         return self._join_outputs(replies[1:])
 
     def selftest(self) -> Selftest:
@@ -383,6 +409,7 @@ class Device:
         def case() -> list[_Request]:
             writes = [] if self._written else self._input_requests()
             self._written = False  # a run uses the inputs up, even one whose reply gets lost
+            self._ran = None
             return [*writes, *requests]
 
         replies = self._repeat(case)
@@ -405,7 +432,14 @@ class Device:
             "Check the cable and the speed, then reset the board."
         ) from why
 
-    def _set_case(self, inputs: Sequence[TensorData]) -> None:
+    def _set_case(
+        self, inputs: Sequence[TensorData], after: Sequence[Sequence[TensorData]]
+    ) -> None:
+        self._before = tuple(map(self._checked, after))
+        self._case = self._checked(inputs)
+        self._written = False
+
+    def _checked(self, inputs: Sequence[TensorData]) -> tuple[bytes, ...]:
         data = tuple(value if isinstance(value, bytes) else value.tobytes() for value in inputs)
         sizes = tuple(len(value) for value in data)
         if sizes != self.info.input_bytes:
@@ -413,23 +447,19 @@ class Device:
                 f"{self._line.name}: got inputs of {sizes} bytes; model '{self.info.model_name}' "
                 f"takes {self.info.input_bytes}. Give one int8 array for each input, in order."
             )
-        self._case = data
-        self._written = False
+        return data
 
     def _input_requests(self) -> list[_Request]:
         if self._case is None:
             raise UsageError(
                 f"{self._line.name}: there is no input to run on; call write_inputs first"
             )
-        writes = [
-            _Request(
-                type=MessageType.WRITE_INPUT,
-                payload=protocol.write_input_payload(tensor, part, data[part : part + size]),
-            )
-            for tensor, data in enumerate(self._case)
-            for part, size in protocol.parts(len(data), protocol.MAX_DATA)
-        ]
-        return [_Request(type=MessageType.RESET), *writes]
+        if self._before and self._ran == self._before:
+            return _writes(self._case)
+        requests = [_Request(type=MessageType.RESET)]
+        for earlier in self._before:
+            requests += [*_writes(earlier), _Request(type=MessageType.INVOKE)]
+        return [*requests, *_writes(self._case)]
 
     def _output_requests(self) -> list[_Request]:
         return [

@@ -28,7 +28,7 @@ from host_tools.parity.float_comparison import (
     dequantise,
 )
 from host_tools.parity.float_comparison import describe as describe_float
-from host_tools.parity.tap import Tap, TapReport
+from host_tools.parity.tap import TapReport, tap_cases
 from host_tools.parity.tap import describe as describe_tap
 from host_tools.report.results import read_manifest
 from host_tools.wording import as_typed
@@ -38,6 +38,9 @@ from model.tasks import AnomalyJudge, Judge, load_judge
 from model.toml_reader import build
 from quantize.float_outputs import FloatOutputs, load_float_outputs
 from quantize.golden import Golden, load_golden
+
+TAPPED = 3  # cases whose tensors are compared when all outputs are equal
+MANY_OUTPUTS = 10  # distinct ones, from which on nothing is said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,13 +113,13 @@ def run_parity(
     reference = _load_reference(out_dir, manifest)
     golden = reference.golden
     limit = cases or (target.emulator.case_limit if target.emulator else None)
-    chosen = spread(len(golden), limit)
+    chosen = spread(len(golden), limit, golden.sequence)
     started = time.monotonic()
     with open_device(target, board, board_dir) as device:
         check_identity(device, manifest, board)
         selftest = device.selftest()
         outputs = [
-            device.run(golden.case_inputs(case))
+            device.run(golden.case_inputs(case), list(map(golden.case_inputs, golden.before(case))))
             for case in track(
                 chosen,
                 description=f"parity {board.id}",
@@ -129,9 +132,9 @@ def run_parity(
         if target.port is None:
             report = replace(report, image_sha256=image_digest(board_dir / "firmware.elf"))
         if tap:
-            case = report.first_difference.case if report.first_difference else chosen[0]
-            layers = Tap(out_dir, manifest, golden, case).first_divergence(device)
-            report = replace(report, layers=layers)
+            wrong = report.first_difference
+            tapped = [wrong.case] if wrong else chosen[:TAPPED]
+            report = replace(report, layers=tap_cases(out_dir, manifest, golden, tapped, device))
     write_json(board_dir / target.file("parity"), asdict(report))
     return report
 
@@ -141,11 +144,18 @@ def image_digest(elf: Path) -> str | None:
     return hashlib.sha256(elf.read_bytes()).hexdigest() if elf.is_file() else None
 
 
-def spread(total: int, limit: int | None) -> list[int]:
-    """All cases, or `limit` of them spread evenly, so that every class is among them."""
+def spread(total: int, limit: int | None, sequence: int = 1) -> list[int]:
+    """All cases, or `limit` of them spread evenly, so that every class is among them.
+
+    Of cases that run in sequences, whole ones, or the beginning of the first.
+    """
     if limit is None or limit >= total:
         return list(range(total))
-    return [i * total // limit for i in range(limit)]
+    groups = -(-total // sequence)
+    chosen = max(1, limit // sequence)
+    firsts = [i * groups // chosen * sequence for i in range(chosen)]
+    cases = [case for first in firsts for case in range(first, min(first + sequence, total))]
+    return cases[:limit]
 
 
 def _report(
@@ -344,4 +354,10 @@ def describe(report: ParityReport) -> list[str]:
         f"{image}; {report.distinct_inputs:,} distinct inputs, "
         f"{report.distinct_outputs:,} distinct outputs"
     )
-    return [equal, about, floats, *(describe_tap(report.layers) if report.layers else [])]
+    few = (
+        f"  few distinct outputs: {report.distinct_outputs} in {report.cases} cases show little of "
+        "the model; give real samples (INPUTS=file.npz, or a recipe's windows)"
+    )
+    weak = report.distinct_outputs < min(MANY_OUTPUTS, report.cases // 2)
+    told = [equal, about, *([few] if weak else []), floats]
+    return [*told, *(describe_tap(report.layers) if report.layers else [])]

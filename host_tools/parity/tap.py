@@ -46,12 +46,25 @@ class Divergence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TapReport:
-    """How far the device agrees with TFLite Micro on one golden case."""
+    """How far the device agrees with TFLite Micro on some golden cases."""
 
-    case: int
+    case: int  # the first that differs, or the last
+    cases: int  # that were compared
     operators: int
     equal: int  # operators before the first difference
     first: Divergence | None
+
+
+def tap_cases(
+    out_dir: Path, manifest: dict[str, Any], golden: Golden, cases: Sequence[int], device: Device
+) -> TapReport:
+    """Compare `cases` in their order, until one differs; those of a sequence with its state."""
+    for number, case in enumerate(cases):
+        report = Tap(out_dir, manifest, golden, case).first_divergence(device)
+        report = replace(report, cases=number + 1)
+        if report.first is not None:
+            break
+    return report
 
 
 class Tap:
@@ -67,6 +80,7 @@ class Tap:
         self.graph, self.steps, self._kept = folding.graph, folding.steps, folding.kept
         self.case = case
         self.inputs = golden.case_inputs(case)
+        self._before = [golden.case_inputs(earlier) for earlier in golden.before(case)]
         self._operators = manifest["operators"]
         self._offsets = {t: a["offset"] for a in manifest["arena"] for t in a["tensors"]}
         if len(self._operators) != len(self.steps):
@@ -75,7 +89,8 @@ class Tap:
                 f"{len(self._operators)}; run `make emit` again"
             )
         interpreter = TfliteMicro(model, preserve_tensors=True)
-        interpreter.run(self.inputs)
+        for inputs in (*self._before, self.inputs):
+            interpreter.run(inputs)
         self._expected = interpreter.tensor
 
     def expected(self, index: int) -> Array:
@@ -90,7 +105,7 @@ class Tap:
 
     def first_divergence(self, device: Device) -> TapReport:
         """Compare operator by operator, in order, every output of each."""
-        device.write_inputs(self.inputs)
+        device.write_inputs(self.inputs, self._before)
         last: int | None = None
         for number, (step, known) in enumerate(zip(self.steps, self._operators, strict=True)):
             last = last if known["step"] is None else known["step"]
@@ -103,7 +118,9 @@ class Tap:
         return self._report(len(self.steps), None)
 
     def _report(self, equal: int, first: Divergence | None) -> TapReport:
-        return TapReport(case=self.case, operators=len(self.steps), equal=equal, first=first)
+        return TapReport(
+            case=self.case, cases=1, operators=len(self.steps), equal=equal, first=first
+        )
 
     def _compare(
         self, device: Device, step: Step, position: int, index: int, last: int
@@ -276,7 +293,7 @@ def describe(report: TapReport) -> list[str]:
     """The report as lines for a terminal."""
     first = report.first
     if first is None:
-        return [f"case {report.case}: all {report.operators} operators equal, tensor by tensor"]
+        return [f"{report.cases} cases: all {report.operators} operators equal, tensor by tensor"]
     shape = "x".join(map(str, first.shape)) or "scalar"
     quantisation = f", scale {first.scale:.8g}, zero point {first.zero_point}"
     return [

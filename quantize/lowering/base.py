@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from quantize.ops.base import CCall
+from quantize.ops.conv_2d import numbered
 from quantize.reference import Step
 
 
@@ -32,6 +34,23 @@ class LoweredStep:
     def scratch_bytes(self) -> int:
         """What the step needs beside its tensors, while it runs."""
         return max((call.scratch_bytes for call in self.calls), default=0)
+
+
+def in_groups(step: Step, parts: Sequence[LoweredStep | None]) -> LoweredStep | None:
+    """The step whose groups of channels the parts compute, one after the other; None if one does
+    not exist."""
+    found = [part for part in parts if part is not None]
+    if len(found) < len(parts):
+        return None
+    calls = [numbered(call, number) for number, part in enumerate(found) for call in part.calls]
+    forms = {part.requantisation for part in found}
+    return LoweredStep(
+        step=step,
+        calls=tuple(calls),
+        in_place=(),
+        requantisation=" and ".join(sorted(forms)),
+        cost=sum(part.cost or 0 for part in found),
+    )
 
 
 def with_kernel(step: Step, function: str) -> LoweredStep:

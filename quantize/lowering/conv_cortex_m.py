@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from quantize.lowering.base import LoweredStep
+from quantize.lowering.base import LoweredStep, in_groups
 from quantize.lowering.packing import (
     as_row,
     first_short_form,
@@ -17,7 +17,7 @@ from quantize.lowering.packing import (
     words_constant,
 )
 from quantize.ops.base import CCall, CConstant, c_shape
-from quantize.ops.conv_2d import ConvParams
+from quantize.ops.conv_2d import ConvParams, group_fields, split_groups
 from quantize.ops.window import Window
 from quantize.proofs import Form, ShortRequant
 from quantize.reference import Step
@@ -31,7 +31,11 @@ C_FORMS: dict[Form, str] = {"floor": "NN_FLOOR", "sign": "NN_SIGN"}  # the short
 
 def lower_conv(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
     """A packed kernel; None where its short requantisation or its packing is not exact."""
-    return convolution(step, step.params, scratch_budget_bytes)
+    p: ConvParams = step.params
+    if p.groups == 1:
+        return convolution(step, p, scratch_budget_bytes)
+    parts = [_lowered(step, _flattened(part)) for part in split_groups(p, p.groups)]
+    return in_groups(step, parts)
 
 
 def convolution(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep | None:
@@ -131,7 +135,7 @@ def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall,
     fields, stream = quad
     ring_rows = _ring_rows(p)
     reach = (p.window.kernel[0] - 1) * p.window.dilation[0] + 1
-    in_place = _works_in_place(p, QUAD, reach if ring_rows else None)
+    in_place = p.group is None and _works_in_place(p, QUAD, reach if ring_rows else None)
     columns = _padded(p, 1)
     if not in_place and not _needs_ring(p, runs):
         ring_rows = 0
@@ -148,6 +152,7 @@ def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall,
             "runs": str(runs),
             "run_bytes": str(run_bytes),
         }
+        | group_fields(p)
         | fields,
         constants=(stream,),
         scratch_bytes=8 * rows[0].size
@@ -162,6 +167,7 @@ def _is_by_rows(p: ConvParams) -> bool:
     w = p.window
     return (
         p.output_shape[2] % QUAD == 0
+        and p.group is None
         and w.dilation == (1, 1)
         and w.stride[0] <= w.kernel[0]
         and w.kernel != (1, 1)
@@ -183,7 +189,7 @@ def _row_columns(p: ConvParams) -> int:
 
 def _quad_cost(p: ConvParams, inputs: int) -> int:
     """Instructions of nn_quad_s8 for windows of so many inputs, padding included."""
-    return (p.output_shape[3] + 1) // 2 * (11 * inputs // 2 + 6 * -(-inputs // 32) + 65)
+    return (len(p.weights) + 1) // 2 * (11 * inputs // 2 + 6 * -(-inputs // 32) + 65)
 
 
 def _rows_cost(p: ConvParams) -> float:
@@ -221,7 +227,7 @@ def _flattened(p: ConvParams) -> ConvParams:
 
 def _runs(p: ConvParams) -> int:
     """Contiguous parts of a row of the window."""
-    return 1 if p.window.dilation[1] == 1 else p.window.kernel[1]
+    return 1 if p.window.dilation[1] == 1 and p.group is None else p.window.kernel[1]
 
 
 def _padded(p: ConvParams, axis: int) -> int:
@@ -237,7 +243,7 @@ def _padded(p: ConvParams, axis: int) -> int:
 def _needs_ring(p: ConvParams, runs: int) -> bool:
     """Whether windows meet borders, or words reach beyond the input."""
     inside = all(p.window.pad[a] == 0 and _padded(p, a) <= p.input_shape[1 + a] for a in (0, 1))
-    run = p.input_shape[3] * (p.window.kernel[1] if runs == 1 else 1)
+    run = p.weights.shape[3] * (p.window.kernel[1] if runs == 1 else 1)
     return not inside or run % 4 != 0
 
 

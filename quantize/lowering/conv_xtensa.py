@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quantize.lowering.base import LoweredStep
+from quantize.lowering.base import LoweredStep, in_groups
 from quantize.lowering.packing import as_row, words_constant
 from quantize.lowering.split import (
     EXACT_LIMIT,
@@ -21,7 +21,7 @@ from quantize.lowering.split import (
     short_requants,
 )
 from quantize.ops.base import CCall, CConstant, c_shape
-from quantize.ops.conv_2d import ConvParams
+from quantize.ops.conv_2d import ConvParams, group_fields, split_groups
 from quantize.ops.window import OutputStage
 from quantize.reference import Step
 from quantize.scheme import IntArray
@@ -40,7 +40,13 @@ def lower_conv(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> Lowered
     Costs a MAC: 1.88 instructions, and for each four pixels about 60 a channel and 16 an input of
     their windows.
     """
-    p: ConvParams = as_row(step.params)
+    p: ConvParams = step.params
+    if p.groups > 1:
+        return in_groups(step, [_convolution(step, part) for part in split_groups(p, p.groups)])
+    return _convolution(step, as_row(p))
+
+
+def _convolution(step: Step, p: ConvParams) -> LoweredStep | None:
     stream = trio_stream(p, p.weights.reshape(len(p.weights), -1))
     if stream is None:
         return None
@@ -48,6 +54,7 @@ def lower_conv(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> Lowered
     shapes = p.input_shape, p.output_shape
     if _is_plain(p):
         shapes = (1, 1, pixels, p.input_shape[3]), (1, 1, pixels, p.output_shape[3])
+    in_place = _is_plain(p) and p.input_shape[3] >= p.output_shape[3]
     call = CCall(
         function="nn_conv_2d_trio_s8",
         params_type="nn_conv_trio_t",
@@ -57,17 +64,18 @@ def lower_conv(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> Lowered
             "window": p.window.c_initialiser(),
             "pad_value": str(-p.input_offset),
         }
+        | group_fields(p)
         | stream.fields("trio"),
         constants=(stream.constant,),
-        scratch_bytes=PIXELS * STEP * stream.chunks * stream.steps + p.input_shape[3],
+        scratch_bytes=PIXELS * STEP * stream.chunks * stream.steps + p.weights.shape[3],
     )
     taps = p.weights[0].size
     return LoweredStep(
         step=step,
         calls=(call,),
-        in_place=(0,) if _is_plain(p) and p.input_shape[3] >= p.output_shape[3] else (),
+        in_place=(0,) if in_place else (),
         requantisation=stream.requantisation,
-        cost=round(math.prod(p.output_shape) * (1.88 * taps + 15) + pixels * 4 * taps),
+        cost=round(pixels * len(p.weights) * (1.88 * taps + 15) + pixels * 4 * taps),
     )
 
 

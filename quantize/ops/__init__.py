@@ -35,7 +35,8 @@ from quantize.ops import (
 )
 from quantize.ops.base import OpSpec
 from quantize.ops.rules import Advice, Weights
-from quantize.tflite.graph import Operator
+from quantize.ops.unsupported import why_not
+from quantize.tflite.graph import Graph, Operator
 
 OPS: dict[str, OpSpec[Any]] = {
     spec.name: spec
@@ -99,13 +100,14 @@ def weights_of(op: Operator) -> Weights | None:
     return advice.weights if isinstance(advice, Advice) else None
 
 
-def find_op(op: Operator) -> OpSpec[Any]:
+def find_op(graph: Graph, op: Operator) -> OpSpec[Any]:
     """The spec of an operator; UnsupportedOperator when we do not compile it."""
     spec = OPS.get(op.name)
     if spec is None:
+        dtypes = frozenset(graph.tensors[i].dtype for i in op.inputs if i >= 0)
         raise UnsupportedOperator(
-            f"operator {op.index} {op.name} version {op.version} is not supported; "
-            f"replace it with supported ones: {', '.join(sorted(OPS))}"
+            f"operator {op.index} {op.name} version {op.version} is not supported: "
+            f"{why_not(op.name, dtypes)}"
         )
     if op.version > spec.max_version:
         raise UnsupportedOperator(

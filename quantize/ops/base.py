@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from quantize.errors import ModelError, UnsupportedOperator
+from quantize.errors import Malformed, UnsupportedOperator
 from quantize.ops.rules import Advice, FoldRule, Kernels, RangeRule, SumRule, Without
 from quantize.scheme import (
     QuantParams,
@@ -108,13 +108,22 @@ def refuse(op: Operator, what: str, fix: str) -> UnsupportedOperator:
     return UnsupportedOperator(f"operator {op.index} {op.name} version {op.version}: {what}; {fix}")
 
 
-def malformed(op: Operator, what: str) -> ModelError:
+def malformed(op: Operator, what: str) -> Malformed:
     """The error for an operator whose parts do not fit together."""
-    return ModelError(f"operator {op.index} {op.name}: {what}; the file is damaged or hand-made")
+    return Malformed(f"operator {op.index} {op.name}: {what}")
 
 
 def quantised(op: Operator, tensor: Tensor, role: str, dtypes: Sequence[str] = INT8) -> QuantParams:
     """The quantisation of a per-tensor activation of one of `dtypes`; int16 has zero point 0."""
+    quant = per_tensor(op, tensor, role, dtypes)
+    if tensor.dtype == "int16" and quant.zero_point[0] != 0:
+        fix = "int16 is symmetric: its zero point is 0"
+        raise refuse(op, f"{role} is int16 with zero point {quant.zero_point[0]}", fix)
+    return quant
+
+
+def per_tensor(op: Operator, tensor: Tensor, role: str, dtypes: Sequence[str]) -> QuantParams:
+    """The one scale and zero point of a tensor of one of `dtypes`."""
     if tensor.dtype not in dtypes:
         fix = f"convert with post-training quantisation to {' or '.join(dtypes)}, ends included"
         if tensor.dtype == "int16":
@@ -122,9 +131,9 @@ def quantised(op: Operator, tensor: Tensor, role: str, dtypes: Sequence[str] = I
         raise refuse(op, f"{role} is {tensor.dtype}, expected {' or '.join(dtypes)}", fix)
     if tensor.quant is None or tensor.quant.per_channel:
         raise malformed(op, f"{role} needs exactly one scale and zero point")
-    if tensor.dtype == "int16" and tensor.quant.zero_point[0] != 0:
-        fix = "int16 is symmetric: its zero point is 0"
-        raise refuse(op, f"{role} is int16 with zero point {tensor.quant.zero_point[0]}", fix)
+    if tensor.quant.scale[0] == 0:
+        fix = "TFLite Micro aborts on it; leave a constant of zeros out when building the model"
+        raise refuse(op, f"{role} has scale 0", fix)
     return tensor.quant
 
 
@@ -231,7 +240,16 @@ def int_constant(graph: Graph, op: Operator, position: int) -> tuple[int, ...]:
 def check_shape(op: Operator, tensor: Tensor, expected: Sequence[int]) -> None:
     """Refuse an output whose declared shape is not the one that the operator computes."""
     if tensor.shape != tuple(expected):
-        raise malformed(op, f"output shape is {list(tensor.shape)}, expected {list(expected)}")
+        raise wrong_shape(
+            op, tensor, expected, f"output shape is {list(tensor.shape)}, expected {list(expected)}"
+        )
+
+
+def wrong_shape(op: Operator, tensor: Tensor, expected: Sequence[int], what: str) -> Malformed:
+    """The error for an output of another shape than the one that the operator computes."""
+    error = malformed(op, what)
+    error.tensor, error.shape = tensor.index, tuple(expected)
+    return error
 
 
 def channel_requants(

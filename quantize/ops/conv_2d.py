@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,13 +24,23 @@ from quantize.ops.base import (
     malformed,
     no_alias,
     not_in_place,
+    refuse,
     sum_bias,
     weight_types,
     window,
 )
 from quantize.ops.fold_rules import sum_rule
 from quantize.ops.range_rules import tap_sums
-from quantize.ops.rules import Advice, Interval, Kernels, Lowering, SumRule, Weights
+from quantize.ops.rules import (
+    Advice,
+    Channels,
+    FoldRule,
+    Interval,
+    Kernels,
+    Lowering,
+    SumRule,
+    Weights,
+)
 from quantize.ops.window import (
     Window,
     c_constants,
@@ -44,6 +54,7 @@ from quantize.scheme import Requant, Rounding, activation_range
 from quantize.tflite.graph import Graph, Operator
 from quantize.tflite.signatures import Signature
 
+MAX_GROUPED_WEIGHTS = 1 << 24  # as many as if all groups read all channels
 KERNELS = {"int8": "nn_conv_2d_s8", "int16": "nn_conv_2d_s16"}
 
 
@@ -63,6 +74,18 @@ class ConvParams:
     weights: Int8Array
     bias: Array  # its type is that of the sums
     requants: tuple[Requant, ...]
+    groups: int = 1  # of channels; weights are those of all channels, 0 outside of their group
+    group: Group | None = None  # of a call that computes one of several groups; None: all channels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The channels of one group."""
+
+    first_input: int
+    inputs: int
+    first_output: int
+    outputs: int
 
 
 def conv_params(
@@ -115,20 +138,78 @@ def conv_call(kernels: Mapping[str, str], p: ConvParams) -> CCall:
             "window": p.window.c_initialiser(),
             "depth_multiplier": str(p.depth_multiplier),
         }
-        | c_fields(p),
+        | c_fields(p)
+        | group_fields(p),
         constants=c_constants(p),
     )
+
+
+def group_fields(p: ConvParams) -> dict[str, str]:
+    """The initialiser of an nn_group_t."""
+    g = p.group or Group(
+        first_input=0, inputs=p.input_shape[3], first_output=0, outputs=p.output_shape[3]
+    )
+    return {"group": f"{{{g.first_input}, {g.inputs}, {g.first_output}, {g.outputs}}}"}
+
+
+def numbered(call: CCall, number: int) -> CCall:
+    """The call with a number behind the names of its constants."""
+    return replace(
+        call,
+        params={k: f"{v}_{number}" if v.startswith("@") else v for k, v in call.params.items()},
+        constants=tuple(replace(c, suffix=f"{c.suffix}_{number}") for c in call.constants),
+    )
+
+
+def split_groups(p: ConvParams, groups: int) -> list[ConvParams]:
+    """The convolution of each group: its rows of weights, and of these what is not always 0."""
+    inputs, outputs = p.input_shape[3] // groups, p.output_shape[3] // groups
+    parts = []
+    for number in range(groups):
+        rows = slice(number * outputs, (number + 1) * outputs)
+        columns = slice(number * inputs, (number + 1) * inputs)
+        parts.append(
+            replace(
+                p,
+                weights=np.ascontiguousarray(p.weights[rows, ..., columns]),
+                bias=p.bias[rows],
+                requants=p.requants[rows],
+                group=Group(
+                    first_input=columns.start,
+                    inputs=inputs,
+                    first_output=rows.start,
+                    outputs=outputs,
+                ),
+            )
+        )
+    return parts
+
+
+def _of_all_channels(weights: Int8Array, groups: int) -> Int8Array:
+    """Weights [out_c, kh, kw, in_c / groups] as those of [out_c, kh, kw, in_c], 0 elsewhere."""
+    outputs, inputs = len(weights) // groups, weights.shape[3]
+    full = np.zeros((*weights.shape[:3], groups * inputs), np.int8)
+    for number in range(groups):
+        rows = slice(number * outputs, (number + 1) * outputs)
+        full[rows, ..., number * inputs : (number + 1) * inputs] = weights[rows]
+    return full
 
 
 def prepare(graph: Graph, op: Operator) -> ConvParams:
     """Check a CONV_2D; weights are [out_c, kh, kw, in_c]."""
     source, _ = activation_input(graph, op, 0, INT8_OR_INT16)
     _, _, weights = int8_weights(graph, op, 4, weight_types(source))
-    if len(source.shape) != 4 or source.shape[3] != weights.shape[3]:
+    groups = source.shape[3] // weights.shape[3] if len(source.shape) == 4 else 0
+    if not groups or source.shape[3] % weights.shape[3] or len(weights) % groups:
         raise malformed(
             op, f"input {list(source.shape)} does not fit weights {list(weights.shape)}"
         )
-    return conv_params(graph, op, weights.shape[1:3], weights.shape[0], 0)
+    if groups * weights.size > MAX_GROUPED_WEIGHTS:
+        raise refuse(op, f"{groups} groups of {weights.size} weights", "use fewer groups")
+    p = conv_params(graph, op, weights.shape[1:3], weights.shape[0], 0)
+    if groups > 1:
+        p = replace(p, weights=_of_all_channels(p.weights, groups), groups=groups)
+    return p
 
 
 def reference(p: ConvParams, inputs: Sequence[Array]) -> Array:
@@ -155,6 +236,25 @@ def _sums(p: ConvParams, source: Interval, _: tuple[int, ...]) -> Interval:
     return tap_sums(p, rows, source, padded=is_padded(p))
 
 
+def _calls(p: ConvParams) -> tuple[CCall, ...]:
+    if p.groups == 1:
+        return (conv_call(KERNELS, p),)
+    parts = enumerate(split_groups(p, p.groups))
+    return tuple(numbered(conv_call(KERNELS, part), number) for number, part in parts)
+
+
+def _macs(p: ConvParams) -> int:
+    return math.prod(p.output_shape) * math.prod(p.weights.shape[1:]) // p.groups
+
+
+_SUM_RULE = sum_rule(axis=WEIGHT_AXIS, is_padded=is_padded)
+
+
+def _demand(found: Channels, op: Operator, p: ConvParams) -> bool:
+    """A channel less would leave groups of different sizes."""
+    return p.groups == 1 and _SUM_RULE.demand(found, op, p)
+
+
 SPEC = OpSpec(
     name="CONV_2D",
     max_version=8,
@@ -173,15 +273,15 @@ SPEC = OpSpec(
     ),
     prepare=prepare,
     reference=reference,
-    calls=lambda p: (conv_call(KERNELS, p),),
+    calls=_calls,
     rounding=Rounding.DOUBLE,
     int16_rounding=int16_rounding,
-    macs=lambda p: int(np.prod(p.output_shape)) * p.weights[0].size,
+    macs=_macs,
     in_place=not_in_place,
     alias=no_alias,
     state=(),
     ranges=SumRule(source=0, sums=_sums),
-    folding=sum_rule(axis=WEIGHT_AXIS, is_padded=is_padded),
+    folding=FoldRule(demand=_demand, shrink=_SUM_RULE.shrink),
     advice=Advice(weights=WEIGHTS, rescales=True),
     kernels=Kernels(armv7em=Lowering.CONVOLUTION, xtensa=Lowering.CONVOLUTION),
 )

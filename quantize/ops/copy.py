@@ -224,7 +224,7 @@ def check_same_numbers(op: Operator, source: Tensor, other: Tensor, role: str) -
     if a is None or b is None or a.per_channel or b.per_channel:
         raise malformed(op, f"input and {role} need exactly one scale and zero point each")
     steps = 2 ** (8 * np.dtype(source.dtype).itemsize)
-    if a.zero_point != b.zero_point or abs(a.scale[0] / b.scale[0] - 1) * steps >= 0.5:
+    if a.zero_point != b.zero_point or abs(a.scale[0] - b.scale[0]) * steps >= 0.5 * b.scale[0]:
         what = f"the quantisation of its input differs from that of {role}"
         fix = "TFLite Micro copies without rescaling; put a QUANTIZE before the operator"
         raise refuse(op, what, fix)

@@ -23,6 +23,7 @@ from quantize.ops.base import (
     refuse,
     sum_bias,
     weight_types,
+    wrong_shape,
 )
 from quantize.ops.fold_rules import sum_rule
 from quantize.ops.range_rules import gathered, spread, tap_sums
@@ -61,11 +62,12 @@ def prepare(graph: Graph, op: Operator) -> FullyConnectedParams:
     rows = source.elements // depth
     fits = source.elements == rows * depth and target.elements == rows * len(weights)
     if not fits or target.shape[-1:] != (len(weights),):
-        raise malformed(
-            op,
+        what = (
             f"input {list(source.shape)}, weights {list(weights.shape)} and output "
-            f"{list(target.shape)} do not fit together",
+            f"{list(target.shape)} do not fit together"
         )
+        outer = source.shape[:-1] if op.options["keep_num_dims"] else (rows,)
+        raise wrong_shape(op, target, (*outer, len(weights)), what)
     if weight_quant.per_channel and weight_quant.axis != 0:
         raise malformed(op, f"weights are quantised along axis {weight_quant.axis}, not 0")
     if weight_quant.per_channel and weight.dtype == "int4":

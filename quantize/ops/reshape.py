@@ -5,11 +5,22 @@ They cost nothing: input and output share memory.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from quantize.ops.base import Array, OpSpec, int_constant, malformed, no_macs, not_in_place, refuse
+from quantize.ops.base import (
+    Array,
+    OpSpec,
+    check_shape,
+    int_constant,
+    malformed,
+    no_macs,
+    not_in_place,
+    refuse,
+    wrong_shape,
+)
 from quantize.ops.copy import MOVABLE, MOVES_ONLY, moved_input
 from quantize.ops.fold_rules import as_it_is
 from quantize.ops.range_rules import RISING
@@ -34,8 +45,21 @@ def prepare_reshape(graph: Graph, op: Operator) -> tuple[int, ...]:
     """Check a RESHAPE; returns the output shape."""
     source, target = _ends(graph, op)
     if source.elements != target.elements:
-        raise malformed(op, f"{list(source.shape)} to {list(target.shape)} changes the size")
+        what = f"{list(source.shape)} to {list(target.shape)} changes the size"
+        raise wrong_shape(op, target, _wanted(graph, op, source) or target.shape, what)
     return target.shape
+
+
+def _wanted(graph: Graph, op: Operator, source: Tensor) -> tuple[int, ...] | None:
+    """The shape that the second input asks for; None when it is not known or does not fit."""
+    tensor = graph.optional_input(op, 1)
+    if tensor is None or tensor.data is None or tensor.dtype != "int32":
+        return None
+    shape = [int(v) for v in tensor.data.reshape(-1)]
+    rest = math.prod(d for d in shape if d != -1)
+    if shape.count(-1) == 1 and rest > 0:
+        shape[shape.index(-1)] = source.elements // rest
+    return tuple(shape) if all(d > 0 for d in shape) else None
 
 
 def prepare_squeeze(graph: Graph, op: Operator) -> tuple[int, ...]:
@@ -58,8 +82,7 @@ def prepare_expand_dims(graph: Graph, op: Operator) -> tuple[int, ...]:
         raise malformed(op, f"axis {list(axes)} for an output with {rank} dimensions")
     axis = axes[0] % rank
     expected = (*source.shape[:axis], 1, *source.shape[axis:])
-    if target.shape != expected:
-        raise malformed(op, f"output shape is {list(target.shape)}, expected {list(expected)}")
+    check_shape(op, target, expected)
     return target.shape
 
 

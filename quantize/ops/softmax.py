@@ -18,6 +18,7 @@ from quantize.ops.base import (
     malformed,
     no_alias,
     no_macs,
+    per_tensor,
     refuse,
 )
 from quantize.ops.fixed_point import exp_negative, reciprocal_one_plus
@@ -29,12 +30,14 @@ from quantize.scheme import (
     rounding_divide_by_pot,
     rounding_doubling_high_mul,
 )
-from quantize.tflite.graph import Graph, Operator
+from quantize.tflite.graph import Graph, Operator, Tensor
 from quantize.tflite.signatures import signature
 
 INTEGER_BITS = 5  # of the scaled difference to the row's maximum, Q5.26
 ACCUMULATOR_BITS = 12  # integer bits of the sum of exponentials, Q12.19
-MAX_DEPTH = 511  # with more equal values TFLite Micro's own check aborts
+ABORT_DEPTH = 512  # of that many equal values TFLite Micro aborts where the output is int8
+NEAR = 1e-3  # how far the scale of an int16 output may be off; converters write 1/65535
+MAX_DEPTH = 4095  # of more equal values the sum overflows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,7 @@ class SoftmaxParams:
     multiplier: int
     left_shift: int
     diff_min: int
+    output: str  # int8 or int16
 
     def reference(self, source: Array) -> Array:
         """[..., depth] -> the same shape."""
@@ -57,16 +61,17 @@ class SoftmaxParams:
         sums = np.where(counted, terms, 0).sum(axis=1)
         headroom = np.array([32 - int(s).bit_length() for s in sums], np.int64)
         scale = reciprocal_one_plus((sums << headroom) - (1 << 31))
-        exponent = ACCUMULATOR_BITS - headroom + 31 - 8
+        limits = np.iinfo(self.output)
+        exponent = ACCUMULATOR_BITS - headroom + 31 - limits.bits
         products = rounding_doubling_high_mul(exponentials, scale[:, None])
-        values = rounding_divide_by_pot(products, exponent[:, None]) - 128
-        result = np.where(counted, np.clip(values, -128, 127), -128)
-        return result.astype(np.int8).reshape(self.shape)
+        values = rounding_divide_by_pot(products, exponent[:, None]) + limits.min
+        result = np.where(counted, np.minimum(values, limits.max), limits.min)
+        return result.astype(self.output).reshape(self.shape)
 
     def call(self) -> CCall:
         """The kernel call."""
         return CCall(
-            function="nn_softmax_s8",
+            function="nn_softmax_s8" if self.output == "int8" else "nn_softmax_s8_s16",
             params_type="nn_softmax_t",
             params={
                 "rows": str(math.prod(self.shape[:-1])),
@@ -81,7 +86,13 @@ class SoftmaxParams:
 def prepare(graph: Graph, op: Operator) -> SoftmaxParams | WideSoftmaxParams:
     """Check a SOFTMAX of int8 or int16."""
     source, quant = activation_input(graph, op, 0, INT8_OR_INT16)
-    target, target_quant = activation_output(graph, op, (source.dtype,))
+    target = graph.output(op)
+    narrow = source.dtype == "int8"
+    target_quant = (
+        per_tensor(op, target, "output", INT8_OR_INT16)
+        if narrow
+        else activation_output(graph, op, ("int16",))[1]
+    )
     check_shape(op, target, source.shape)
     if not source.shape:
         raise malformed(op, "input is a scalar")
@@ -90,27 +101,37 @@ def prepare(graph: Graph, op: Operator) -> SoftmaxParams | WideSoftmaxParams:
         raise malformed(op, f"beta is {beta}")
     if source.dtype == "int16":
         return prepare_wide(op, source.shape, quant, target_quant, beta)
-    return _prepare_int8(op, source.shape, quant, target_quant, beta)
+    return _prepare_int8(op, target, quant, target_quant, beta)
 
 
 def _prepare_int8(
-    op: Operator, shape: tuple[int, ...], source: QuantParams, target: QuantParams, beta: float
+    op: Operator, output: Tensor, source: QuantParams, target: QuantParams, beta: float
 ) -> SoftmaxParams:
-    """The output must have scale 1/256 and zero point -128."""
-    if target.scale[0] != 1 / 256 or target.zero_point[0] != -128:
-        raise malformed(op, "output needs scale 1/256 and zero point -128")
-    if shape[-1] > MAX_DEPTH:
-        fix = f"use at most {MAX_DEPTH}, TFLite Micro aborts on more"
-        raise refuse(op, f"{shape[-1]} values in a row", fix)
+    """The output covers 0 to 1: its scale is 2**-8 or 2**-16, its zero point the lowest value."""
+    limits = np.iinfo(output.dtype)
+    near = NEAR if output.dtype == "int16" else 0.0
+    if abs(target.scale[0] * 2.0**limits.bits - 1) > near or target.zero_point[0] != limits.min:
+        what = f"output needs scale 1/{2**limits.bits} and zero point {limits.min}"
+        raise malformed(op, what)
+    if output.shape[-1] > MAX_DEPTH:
+        fix = f"use at most {MAX_DEPTH}: TFLite Micro's sum overflows on more"
+        raise refuse(op, f"{output.shape[-1]} values in a row", fix)
     factor = min(beta * source.scale[0] * 2.0 ** (31 - INTEGER_BITS), 2.0**31 - 1)
     if factor <= 1:
-        raise malformed(op, "scale times beta is below 2**-26")
+        fix = "TFLite Micro aborts; its inputs are all about 0: check the training and the data"
+        raise refuse(op, "scale times beta is below 2**-26", fix)
     mantissa, shift = math.frexp(factor)
     multiplier = math.floor(mantissa * 2**31 + 0.5)
     if multiplier == 2**31:
         multiplier, shift = 2**30, shift + 1
     radius = math.floor((2**INTEGER_BITS - 1) * 2.0 ** (31 - INTEGER_BITS) / 2.0**shift)
-    return SoftmaxParams(shape=shape, multiplier=multiplier, left_shift=shift, diff_min=-radius)
+    return SoftmaxParams(
+        shape=output.shape,
+        multiplier=multiplier,
+        left_shift=shift,
+        diff_min=-radius,
+        output=output.dtype,
+    )
 
 
 SPEC = OpSpec(
@@ -123,7 +144,7 @@ SPEC = OpSpec(
     rounding=Rounding.FIXED_POINT,
     int16_rounding=Rounding.TABLE,
     macs=no_macs,
-    in_place=lambda _: (0,),
+    in_place=lambda p: () if isinstance(p, SoftmaxParams) and p.output != "int8" else (0,),
     alias=no_alias,
     state=(),
     ranges=Without(reason="an output grows with its input, and falls with all others of the row"),

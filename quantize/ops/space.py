@@ -147,7 +147,10 @@ def prepare_space_to_batch(graph: Graph, op: Operator) -> Rearrangement:
     grid = _grid(graph, op, len(source.shape))
     plane = _wide(source.shape)
     if any(before or after for before, after in grid.borders):
-        fix = "TFLite Micro pads with uninitialised memory; put a PAD before the operator"
+        fix = (
+            "TFLite Micro pads with uninitialised memory; convert with fixed shapes, batch_size=1, "
+            "which makes it a dilated convolution, or put a PAD before the operator"
+        )
         raise refuse(op, f"padding {[list(b) for b in grid.borders]}", fix)
     if plane[1] % grid.blocks[0] or plane[2] % grid.blocks[1]:
         raise malformed(op, f"{plane[1]} x {plane[2]} in blocks of {list(grid.blocks)}")

@@ -25,6 +25,7 @@ class Tensor:
     data: npt.NDArray[np.generic] | None
     variable: bool = False  # keeps its value from one run to the next
     shared: bool = False  # a variable that several operators read and assign
+    free: bool = False  # a dimension was left free when converting; the shape has 1 there
     initial: npt.NDArray[np.generic] | None = None  # of a variable; None: the zero point
 
     @property
@@ -66,6 +67,8 @@ class Graph:
     operators: tuple[Operator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    folded: int = 0  # operators that were evaluated when the file was read
+    resized: bool = False  # tensors with free dimensions have got the shapes that operators compute
 
     @property
     def variables(self) -> tuple[Tensor, ...]:

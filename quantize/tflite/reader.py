@@ -13,6 +13,7 @@ from model.files import read_bounded
 from quantize.errors import ModelError, UnsupportedOperator
 from quantize.ops import OPS
 from quantize.scheme import QuantParams
+from quantize.tflite.constants import EVALUATED, fold_constants
 from quantize.tflite.flatbuffer import Table, root_table
 from quantize.tflite.graph import Graph, Operator, Tensor
 from quantize.tflite.schema import OPERATOR_NAMES, TENSOR_TYPES
@@ -82,7 +83,7 @@ def parse_model(data: bytes, path: str = "model") -> Graph:
     file = _File(buffers=buffers, codes=codes)
     graphs = [_read_subgraph(table, file) for table in subgraphs]
     _check_order(graphs[0], path)
-    return fold_variables(graphs, path)
+    return fold_constants(fold_variables(graphs, path), path)
 
 
 def _read_subgraph(table: Table, file: _File) -> Graph:
@@ -151,14 +152,14 @@ def _read_tensor(table: Table, index: int, buffers: list[Table]) -> Tensor:
         raise _no_elements(table.path, shape)
     if math.prod(shape) > MAX_ELEMENTS:
         raise ModelError(f"{table.path}: shape {list(shape)}: more than {MAX_ELEMENTS} elements")
-    table.array(7, "i32", "shape_signature", MAX_RANK)
+    free = bool((table.array(7, "i32", "shape_signature", MAX_RANK).astype(np.int64) < 0).any())
     if table.table(6, "sparsity") is not None:
         raise ModelError(f"{table.path}: sparse tensors are not supported; export it dense")
     variable = bool(table.integer(5, "bool"))
     data = _constant(table, shape, dtype_name, dtype, buffers)
     if variable and data is not None:
         raise ModelError(f"{table.path}: a variable tensor with a first value is not supported")
-    quant = _read_quantisation(table, dtype_name, shape)
+    quant = _read_quantisation(table, dtype_name, shape, constant=data is not None)
     name = table.string(3, "name")
     return Tensor(
         index=index,
@@ -168,6 +169,7 @@ def _read_tensor(table: Table, index: int, buffers: list[Table]) -> Tensor:
         quant=quant,
         data=data,
         variable=variable,
+        free=free,
     )
 
 
@@ -214,7 +216,9 @@ def _unpacked(raw: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     return np.stack([np.left_shift(raw, 4) >> 4, raw >> 4], axis=-1).reshape(-1)
 
 
-def _read_quantisation(table: Table, dtype_name: str, shape: tuple[int, ...]) -> QuantParams | None:
+def _read_quantisation(
+    table: Table, dtype_name: str, shape: tuple[int, ...], *, constant: bool
+) -> QuantParams | None:
     quant = table.table(4, "quantization")
     if quant is None:
         return None
@@ -227,9 +231,10 @@ def _read_quantisation(table: Table, dtype_name: str, shape: tuple[int, ...]) ->
         return None
     if len(zero) != len(scale):
         raise ModelError(f"{quant.path}: {len(scale)} scales but {len(zero)} zero points")
-    if any(not 0 < s < MAX_SCALE for s in scale):
+    if any(not 0 <= s < MAX_SCALE or (s == 0 and not constant) for s in scale):
         raise ModelError(
-            f"{quant.path}: every scale must be finite, above 0 and below {MAX_SCALE:g}"
+            f"{quant.path}: every scale must be finite, above 0 (of a constant, it may be 0) and "
+            f"below {MAX_SCALE:g}"
         )
     low, high = _ZERO_POINTS.get(dtype_name, (0, 0))
     for z in zero:
@@ -237,6 +242,8 @@ def _read_quantisation(table: Table, dtype_name: str, shape: tuple[int, ...]) ->
             raise ModelError(
                 f"{quant.path}: zero point {z} of {dtype_name}: expected {low} to {high}"
             )
+    if len(shape) == 1:
+        axis = 0  # TFLite Micro does not look at it, and converters have written others
     if len(scale) > 1 and (not 0 <= axis < len(shape) or shape[axis] != len(scale)):
         raise ModelError(
             f"{quant.path}: {len(scale)} scales along axis {axis} of shape {list(shape)}"
@@ -283,7 +290,7 @@ def _read_operator(table: Table, index: int, file: _File, tensor_count: int) -> 
 def _signature(name: str) -> Signature | None:
     """Of an operator that we compile or fold; None of one that is refused later."""
     spec = OPS.get(name)
-    return spec.signature if spec else FOLDED.get(name)
+    return spec.signature if spec else FOLDED.get(name) or EVALUATED.get(name)
 
 
 def _variable_number(table: Table, holder: Table | None, file: _File) -> int:
@@ -361,6 +368,11 @@ def _check_order(graph: Graph, path: str) -> None:
         raise ModelError(f"{path}: the same tensor is listed twice among the inputs")
     known = {t.index for t in graph.tensors if t.data is not None or t.variable}
     ends = (*graph.inputs, *graph.outputs)
+    if constant := [i for i in graph.outputs if graph.tensors[i].data is not None]:
+        raise UnsupportedOperator(
+            f"{path}: output tensor {constant[0]} is a constant, the same for every input; remove "
+            "it from the model's outputs"
+        )
     if stored := [i for i in ends if i in known]:
         what = "variable" if graph.tensors[stored[0]].variable else "constant"
         raise ModelError(f"{path}: tensor {stored[0]} is a {what} and an end of the model")

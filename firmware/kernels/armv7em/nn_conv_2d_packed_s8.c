@@ -145,7 +145,7 @@ void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t
     const int32_t reach = (p->window.kernel_h - 1) * p->window.dilation_h + 1;
     for (int32_t n = 0; n < p->output.n; n++) {
         nn_rows_t rows = {.ring = ring,
-                          .base = p->ring_rows > 0 ? ring : input,
+                          .base = (p->ring_rows > 0 ? ring : input) + p->group.first_input,
                           .count = p->ring_rows > 0 ? p->ring_rows : INT32_MAX,
                           .bytes = p->row_bytes,
                           .end = p->ring_rows > 0 ? p->ring_rows * p->row_bytes : INT32_MAX};
@@ -161,7 +161,8 @@ void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t
             } else {
                 nn_gather_joined(p, &rows, starts, joined, x);
             }
-            nn_channels_s8(&p->quad, p->output.c, x, output + pixel * p->output.c,
+            nn_channels_s8(&p->quad, p->group.outputs, x,
+                           output + p->group.first_output + pixel * p->output.c,
                            step * p->output.c);
             pixel += step ? NN_QUAD : 1;
         }

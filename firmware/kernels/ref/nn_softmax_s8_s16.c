@@ -1,0 +1,27 @@
+/* out[r,i] = exp(beta * scale * (in[r,i] - max_r)) / sum over j of the same, in Q0.16 minus 32768
+ *
+ * int8 in, int16 out. Scratch: none. Rounding: fixed point.
+ */
+#include "nn_kernels.h"
+#include "nn_softmax.h"
+
+#define NN_OUTPUT_BITS 16
+
+static void nn_softmax_row(const nn_softmax_t *p, const int8_t *in, int16_t *out)
+{
+    const int8_t *const end = in + p->depth;
+    const int32_t max = nn_row_max(in, p->depth);
+    const nn_softmax_scale_t s = nn_softmax_scale(nn_exp_sum(p, in, max));
+    do {
+        const int32_t product = nn_doubling_high_mul(s.scale, nn_scaled_exp(p, *in++ - max));
+        const int32_t value = nn_half_up(product, s.exponent - NN_OUTPUT_BITS);
+        *out++ = (int16_t)nn_min(value + INT16_MIN, INT16_MAX);
+    } while (in != end);
+}
+
+void nn_softmax_s8_s16(const nn_softmax_t *p, const int8_t *input, int16_t *output)
+{
+    for (int32_t row = 0; row < p->rows; row++) {
+        nn_softmax_row(p, input + row * p->depth, output + row * p->depth);
+    }
+}

@@ -1,0 +1,55 @@
+"""What is said of an operator that we do not compile: why, and what people do instead."""
+
+from __future__ import annotations
+
+# What TFLite Micro registers of those that are not in quantize.ops.OPS
+# (micro_mutable_op_resolver.h).
+_MICRO = """
+    ADD_N BROADCAST_ARGS BROADCAST_TO CAST CEIL COS CUMSUM DIV DYNAMIC_UPDATE_SLICE EMBEDDING_LOOKUP
+    EQUAL EXP FILL FLOOR FLOOR_DIV FLOOR_MOD GATHER_ND GREATER GREATER_EQUAL IF L2_NORMALIZATION
+    L2_POOL_2D LESS LESS_EQUAL LOG LOG_SOFTMAX LOGICAL_AND LOGICAL_NOT LOGICAL_OR NEG NOT_EQUAL
+    REDUCE_ALL REDUCE_MIN REVERSE_V2 ROUND RSQRT SELECT_V2 SHAPE SIN SQRT SQUARE WHILE ZEROS_LIKE
+"""
+MICRO = frozenset(_MICRO.split())
+# Of these it has no kernel but for float32.
+_FLOAT_ONLY = "CEIL COS DIV EXP FLOOR L2_POOL_2D LOG NEG ROUND RSQRT SIN SQRT"
+FLOAT_ONLY = frozenset(_FLOAT_ONLY.split())
+
+FLEX = (
+    "it is TensorFlow's own (a select op), which no microcontroller runtime has; convert with "
+    "target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8], and replace what fails"
+)
+ADVICE = {
+    "TILE": "UpSampling2D with interpolation='nearest' and tf.repeat become it: use "
+    "interpolation='bilinear', or Conv2DTranspose",
+    "WHILE": "a recurrent layer became a loop: build it with unroll=True, or as a Keras LSTM "
+    "converted with a fixed batch of 1, which becomes UNIDIRECTIONAL_SEQUENCE_LSTM",
+    "IF": "export a model without branches",
+    "REVERSE_V2": "a Bidirectional layer reads its input backwards: use one direction",
+    "BIDIRECTIONAL_SEQUENCE_LSTM": "use one direction",
+    "UNIDIRECTIONAL_SEQUENCE_RNN": "use an LSTM, or unroll=True",
+    "GELU": "use relu or hard_swish; or keep it in float between QUANTIZE and DEQUANTIZE",
+    "TOPK_V2": "leave the choice of the best to the program: end the model before it",
+    "NON_MAX_SUPPRESSION_V4": "end the model before it and choose boxes in the program",
+    "NON_MAX_SUPPRESSION_V5": "end the model before it and choose boxes in the program",
+    "CONV_3D": "use Conv2D, with time as rows or channels",
+    "RFFT2D": "compute the spectrum in front of the model",
+    "FAKE_QUANT": "a training graph: convert it with the int8 settings of TFLiteConverter",
+    "DENSIFY": "a sparse model: export it dense (strip_pruning)",
+    "HASHTABLE": "look strings up in the program; end the model before it",
+}
+
+
+def why_not(name: str, dtypes: frozenset[str]) -> str:
+    """Why `name` is not compiled with tensors of `dtypes`, and what to do; in one line."""
+    told = ADVICE.get(name)
+    if name.startswith("CUSTOM"):
+        custom = name.removeprefix("CUSTOM").strip(" '\"")
+        if custom.startswith("Flex"):
+            return FLEX
+        return "a custom operator has no definition to prove anything by; use built-in ones"
+    if name not in MICRO:
+        return f"TFLite Micro has no {name}; {told or 'replace it when building the model'}"
+    if name in FLOAT_ONLY and not dtypes & {"float32"}:
+        return f"TFLite Micro has {name} in float32 only; {told or 'replace it'}"
+    return told or "tinyproof has no kernel for it yet; replace it when building the model"

@@ -1,0 +1,233 @@
+"""Operators of constants are evaluated when a file is read: as TensorFlow does, bounded, told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from quantize.errors import ModelError, UnsupportedOperator
+from quantize.golden import make_golden, random_inputs
+from quantize.manifest import compile_model
+from quantize.reference import Reference
+from quantize.tflite import constants
+from quantize.tflite.reader import parse_model
+from quantize.tflm import TfliteMicro
+from tests.factory import ModelBuilder
+from tests.factory_shapes import computed, constant, flattened, vector
+
+I32, I64 = np.int32, np.int64
+A = np.array([[7, -7, 3], [-8, 2, 5]], I32)
+B = np.array([[2, 2, -3], [3, -5, 5]], I32)
+F = np.array([[1.5, -2.5, 0.1], [3.25, -0.0, 7.0]], np.float32)
+YES = np.array([[True, False, True], [False, False, True]])
+AXES = np.array([1], I32)
+Q: dict[str, Any] = {"scale": [0.1], "zero_point": [0]}
+# operator, inputs, shape and type of the output, options and their values
+Case = tuple[str, list[npt.NDArray[Any]], list[int], str, str, dict[str, Any]]
+
+
+def same(name: str, *inputs: npt.NDArray[Any], dtype: str = "", options: str = "") -> Case:
+    """Element by element."""
+    shape = list(np.broadcast_shapes(*(v.shape for v in inputs)))
+    return name, list(inputs), shape, dtype or inputs[0].dtype.name, options, {}
+
+
+CASES: list[Case] = [
+    *(same(n, A, B, options=f"{n.title()}Options") for n in ("ADD", "SUB", "MUL", "DIV")),
+    same("ADD", A.astype(I64), B.astype(I64), options="AddOptions"),
+    same("ADD", A, B[:1], options="AddOptions"),
+    same("ADD", np.array([2**31 - 1], I32), np.array([2], I32), options="AddOptions"),
+    *(same(n, F, F + 1, options=f"{n.title()}Options") for n in ("ADD", "SUB", "MUL", "DIV")),
+    same("FLOOR_DIV", A, B), same("FLOOR_MOD", A, B), same("ABS", F), same("NEG", F),
+    same("CEIL", F), same("FLOOR", F),
+    same("MAXIMUM", A, B), same("MINIMUM", A, B), same("ZEROS_LIKE", A),
+    *(same(n, A, B, dtype="bool") for n in
+      ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL")),
+    same("LOGICAL_AND", YES, ~YES), same("LOGICAL_OR", YES, ~YES), same("LOGICAL_NOT", YES),
+    ("SELECT_V2", [YES, A, B], [2, 3], "int32", "", {}),
+    ("SELECT_V2", [YES[:1], A, B], [2, 3], "int32", "", {}),
+    ("CAST", [F], [2, 3], "int32", "CastOptions", {"inDataType": 0, "outDataType": 2}),
+    ("CAST", [A], [2, 3], "float32", "CastOptions", {"inDataType": 2, "outDataType": 0}),
+    ("CAST", [A], [2, 3], "int64", "CastOptions", {"inDataType": 2, "outDataType": 4}),
+    ("REDUCE_PROD", [A, AXES], [2], "int32", "ReducerOptions", {"keepDims": False}),
+    ("REDUCE_PROD", [A, AXES], [2, 1], "int32", "ReducerOptions", {"keepDims": True}),
+    ("REDUCE_MAX", [A, AXES], [2], "int32", "ReducerOptions", {"keepDims": False}),
+    ("REDUCE_MIN", [A, AXES], [2], "int32", "ReducerOptions", {"keepDims": False}),
+    ("SUM", [A, AXES], [2], "int32", "ReducerOptions", {"keepDims": False}),
+    ("REDUCE_ANY", [YES, AXES], [2], "bool", "ReducerOptions", {"keepDims": False}),
+    ("REDUCE_ALL", [YES, AXES], [2], "bool", "ReducerOptions", {"keepDims": False}),
+    ("RANGE", [np.array(v, I32) for v in (2, 11, 3)], [3], "int32", "RangeOptions", {}),
+    ("RANGE", [np.array(v, I32) for v in (5, -5, -4)], [3], "int32", "RangeOptions", {}),
+    ("FILL", [np.array([2, 3], I32), np.array(4, I32)], [2, 3], "int32", "FillOptions", {}),
+    ("BROADCAST_TO", [A[:1], np.array([4, 3], I32)], [4, 3], "int32", "", {}),
+    ("BROADCAST_ARGS", [np.array([4, 1], I32), np.array([3], I32)], [2], "int32", "", {}),
+    ("TILE", [A, np.array([2, 1], I32)], [4, 3], "int32", "TileOptions", {}),
+    ("TRANSPOSE", [A, np.array([1, 0], I32)], [3, 2], "int32", "TransposeOptions", {}),
+    ("GATHER", [A, np.array([2, 0], I32)], [2, 2], "int32", "GatherOptions", {"axis": 1}),
+    ("SLICE", [A, np.array([0, 1], I32), np.array([2, -1], I32)], [2, 2], "int32", "", {}),
+    ("CONCATENATION", [A, B], [4, 3], "int32", "ConcatenationOptions", {"axis": 0}),
+    ("PACK", [A, B], [2, 2, 3], "int32", "PackOptions", {"valuesCount": 2, "axis": 1}),
+    ("RESHAPE", [A, np.array([3, 2], I32)], [3, 2], "int32", "ReshapeOptions", {}),
+    ("EXPAND_DIMS", [A, AXES], [2, 1, 3], "int32", "ExpandDimsOptions", {}),
+    ("SQUEEZE", [A[:1, None]], [3], "int32", "SqueezeOptions", {"squeezeDims": [0, 1]}),
+    ("STRIDED_SLICE", [A, *(np.array(v, I32) for v in ([0, 2], [2, 0], [1, -1]))], [2, 2],
+     "int32", "StridedSliceOptions", {}),
+    ("STRIDED_SLICE", [A, *(np.array(v, I32) for v in ([1, 0], [2, 0], [1, 1]))], [3], "int32",
+     "StridedSliceOptions", {"shrinkAxisMask": 1, "endMask": 2}),
+]  # fmt: skip
+RUN = """
+import sys, numpy as np, tensorflow as tf
+from pathlib import Path
+for path in sorted(Path(sys.argv[1]).glob("*.tflite")):
+    made = tf.lite.Interpreter(
+        model_path=str(path),
+        experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    made.allocate_tensors(); made.invoke()
+    np.save(path.with_suffix(".npy"), made.get_tensor(int(path.stem.split("-")[1])))
+"""
+
+
+def whole(case: Case) -> tuple[bytes, int]:
+    """A model with the operator of constants beside one that computes; the former's output."""
+    name, inputs, shape, dtype, options, values = case
+    b = ModelBuilder()
+    operands = [constant(b, data) for data in inputs]
+    y = b.tensor(shape, dtype=dtype)
+    b.operator(name, operands, [y], options, 2 if name == "BROADCAST_TO" else 1, **values)
+    source, target = b.tensor([1, 4], **Q), b.tensor([4], **Q)
+    b.operator("RESHAPE", [source, vector(b, 4)], [target], "ReshapeOptions")
+    return b.pack([source], [target]), y
+
+
+def test_the_values_are_those_of_tensorflow_lite(tmp_path: Path) -> None:
+    for number, case in enumerate(CASES):
+        model, output = whole(case)
+        (tmp_path / f"{number:02}-{output}.tflite").write_bytes(model)
+    subprocess.run(
+        [sys.executable, "-c", RUN, str(tmp_path)], check=True, timeout=180, capture_output=True,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": "-1"},
+    )  # fmt: skip
+    for number, case in enumerate(CASES):
+        model, output = whole(case)
+        graph = parse_model(model)
+        assert [op.name for op in graph.operators] == ["RESHAPE"] and graph.folded == 1, case[0]
+        got, expected = graph.tensors[output].data, np.load(tmp_path / f"{number:02}-{output}.npy")
+        assert got is not None and got.dtype == expected.dtype and got.shape == expected.shape, case
+        assert np.array_equal(got, expected), f"{case[0]}: {got} instead of {expected}"
+
+
+def test_every_evaluator_has_a_case() -> None:
+    assert set(constants.EVALUATORS) - {case[0] for case in CASES} == {"SELECT", "SPLIT", "UNPACK"}
+
+
+def test_what_tflite_micro_lacks_is_taken_from_the_file_before_it_runs() -> None:
+    """REDUCE_PROD and TILE are not in TFLite Micro; what is left of the model is."""
+    b = ModelBuilder()
+    x, y = b.tensor([1, 2, 3], **Q), b.tensor([1, 6], **Q)
+    shape, rest, product, wanted = (computed(b, s) for s in ([3], [2], [], [2]))
+    b.operator("SHAPE", [x], [shape], "ShapeOptions", outType=2)
+    bounds = [vector(b, 1), vector(b, 3), vector(b, 1)]
+    b.operator("STRIDED_SLICE", [shape, *bounds], [rest], "StridedSliceOptions")
+    b.operator("REDUCE_PROD", [rest, vector(b, 0)], [product], "ReducerOptions", keepDims=False)
+    one = b.tensor([], dtype="int32", data=np.array(1, I32))
+    b.operator("PACK", [one, product], [wanted], "PackOptions", valuesCount=2, axis=0)
+    b.operator("RESHAPE", [x, wanted], [y], "ReshapeOptions")
+    model = b.pack([x], [y])
+    assert TfliteMicro(model).told == "4 operators of constants evaluated"
+    golden = make_golden(model, random_inputs(parse_model(model), 5, 1))
+    reference = Reference(parse_model(model))
+    for case in range(5):
+        assert np.array_equal(
+            reference.run(golden.case_inputs(case))[0], golden.case_outputs(case)[0]
+        )
+
+
+def test_tflite_micro_runs_the_file_itself_where_it_can() -> None:
+    assert TfliteMicro(flattened(np.random.default_rng(3))).told == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "shape", "dtype", "told"),
+    [
+        ("FILL", [np.array([9, 9], I32), np.array(1, I32)], [2, 2], "int32", r"fills \[9, 9\]"),
+        ("TILE", [A, np.array([10**6, 1], I32)], [2, 3], "int32", "the file says"),
+        ("BROADCAST_TO", [A, np.array([10**6, 2, 3], I32)], [2, 3], "int32", "the file says"),
+        ("RANGE", [np.array(v, I32) for v in (0, 2**31 - 1, 1)], [3], "int32", "2147483647 values"),
+        ("DIV", [A, A * 0], [2, 3], "int32", "division by zero"),
+        ("GATHER", [A, np.array([-1], I32)], [2, 1], "int32", "the file says"),
+        ("ADD", [A, F], [2, 3], "int32", "damaged or hand-made"),
+        ("REDUCE_PROD", [A, np.array([5], I32)], [2], "int32", "axis 5 of 2 dimensions"),
+        ("CAST", [np.array([1e30], np.float32)], [1], "int32", "a value outside"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    name: str, inputs: list[npt.NDArray[Any]], shape: list[int], dtype: str, told: str
+) -> None:
+    with pytest.raises(ModelError, match=told):
+        parse_model(whole((name, inputs, shape, dtype, "", {}))[0])
+
+
+def test_the_work_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "MAX_WORK", 20)
+    with pytest.raises(ModelError, match="over 20 elements are computed from constants"):
+        parse_model(
+            whole(CASES[0])[0] if len(A) > 4 else whole(same("ADD", F.repeat(4), F.repeat(4)))[0]
+        )
+
+
+def test_an_output_of_constants_is_told() -> None:
+    b = ModelBuilder()
+    x, y = b.tensor([1, 4], **Q), b.tensor([4], **Q)
+    z = computed(b, [2])
+    b.operator("RESHAPE", [x, vector(b, 4)], [y], "ReshapeOptions")
+    b.operator("ADD", [vector(b, 1, 2), vector(b, 3, 4)], [z], "AddOptions")
+    with pytest.raises(UnsupportedOperator, match="the same for every input"):
+        parse_model(b.pack([x], [y, z]))
+
+
+def test_quantised_constants_are_computed_by_the_reference() -> None:
+    """A constant that goes through QUANTIZE before it is added."""
+    b = ModelBuilder()
+    x, y = b.tensor([1, 4], **Q), b.tensor([1, 4], **Q)
+    table = constant(b, np.array([[0.5, -1.0, 0.25, 100.0]], np.float32))
+    codes = b.tensor([1, 4], **Q)
+    b.operator("QUANTIZE", [table], [codes], "QuantizeOptions")
+    b.operator("ADD", [x, codes], [y], "AddOptions", 2)
+    model = b.pack([x], [y])
+    graph = parse_model(model)
+    assert np.asarray(graph.tensors[codes].data).tolist() == [[5, -10, 3, 127]]
+    values = np.array([[1, 2, 3, 4]], np.int8)
+    assert np.array_equal(Reference(graph).run([values])[0], TfliteMicro(model).run([values])[0])
+
+
+def test_shapes_that_the_converter_did_not_know_are_computed(tmp_path: Path) -> None:
+    """A RESHAPE to computed dimensions, and what follows it, have 1 in the file: Dense on 3-D."""
+    b = ModelBuilder()
+    x = b.tensor([1, 5, 4], **Q)
+    rows, middle, out = (b.tensor(s, **Q) for s in ([1, 1], [1, 3], [1, 1, 3]))
+    shape, part, wanted = (computed(b, s) for s in ([3], [2], [3]))
+    weights = b.tensor([3, 4], scale=[0.01], data=np.arange(12, dtype=np.int8).reshape(3, 4))
+    b.operator("SHAPE", [x], [shape], "ShapeOptions", outType=2)
+    b.operator("RESHAPE", [x, vector(b, -1, 4)], [rows], "ReshapeOptions")
+    b.operator("FULLY_CONNECTED", [rows, weights, -1], [middle], "FullyConnectedOptions", 4)
+    bounds = [vector(b, 0), vector(b, 2), vector(b, 1)]
+    b.operator("STRIDED_SLICE", [shape, *bounds], [part], "StridedSliceOptions")
+    b.operator("CONCATENATION", [part, vector(b, 3)], [wanted], "ConcatenationOptions", axis=0)
+    b.operator("RESHAPE", [middle, wanted], [out], "ReshapeOptions")
+    for index in (rows, middle, out):
+        b.tensors[index].shapeSignature = np.full(len(b.tensors[index].shape), -1, np.int32)
+    model = b.pack([x], [out])
+    graph = parse_model(model)
+    assert [graph.tensors[i].shape for i in (rows, middle, out)] == [(5, 4), (5, 3), (1, 5, 3)]
+    assert TfliteMicro(model).told == "3 operators of constants evaluated, shapes computed"
+    golden = make_golden(model, random_inputs(graph, 4, 1))
+    manifest = compile_model(model, golden, tmp_path, name="dense", settings={})
+    assert "which refuses the file as it is" in str(manifest["reference"])
