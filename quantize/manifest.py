@@ -163,6 +163,8 @@ def run_id_of(
 
 def _rounding(step: Step, dtype: str) -> Rounding:
     """How a step with an output of type `dtype` rounds."""
+    if dtype == "float32" and step.spec.rounding is not Rounding.NONE:
+        return Rounding.FLOAT
     own = step.spec.int16_rounding if dtype == "int16" else None
     if own is None:
         return step.spec.rounding

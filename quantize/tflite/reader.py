@@ -13,6 +13,7 @@ from quantize.errors import ModelError, UnsupportedOperator
 from quantize.ops import OPS
 from quantize.scheme import QuantParams
 from quantize.tflite.flatbuffer import Table, root_table
+from quantize.tflite.float_tables import make_tables
 from quantize.tflite.graph import Graph, Operator, Tensor
 from quantize.tflite.schema import OPERATOR_NAMES, TENSOR_TYPES
 from quantize.tflite.signatures import VECTOR, Signature
@@ -79,7 +80,7 @@ def parse_model(data: bytes, path: str = "model") -> Graph:
     file = _File(buffers=buffers, codes=codes)
     graphs = [_read_subgraph(table, file) for table in subgraphs]
     _check_order(graphs[0], path)
-    return fold_variables(graphs, path)
+    return make_tables(fold_variables(graphs, path))
 
 
 def _read_subgraph(table: Table, file: _File) -> Graph:
