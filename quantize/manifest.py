@@ -30,7 +30,7 @@ from quantize.footprint import find_footprint
 from quantize.golden import Golden
 from quantize.lowering import LoweredStep, lower
 from quantize.planner import ArenaPlan, plan_arena
-from quantize.reference import Reference, Step
+from quantize.reference import Reference, Step, integer_bits
 from quantize.scheme import Rounding
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import parse_model
@@ -144,8 +144,8 @@ def _check_reference(graph: Graph, golden: Golden) -> None:
         reference.reset()
         got = reference.run(golden.case_inputs(case))
         for tensor, (a, b) in enumerate(zip(got, golden.case_outputs(case), strict=True)):
-            if not np.array_equal(a, b):
-                index = int(np.flatnonzero(a.reshape(-1) != b.reshape(-1))[0])
+            if not np.array_equal(*(integer_bits(x) for x in (a, b))):
+                index = int(np.flatnonzero(integer_bits(a) != integer_bits(b))[0])
                 raise QuantizeError(
                     f"the integer reference differs from TFLite Micro: case {case}, output "
                     f"{tensor}, index {index}: expected {b.reshape(-1)[index]}, got "

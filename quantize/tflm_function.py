@@ -20,34 +20,38 @@ def tflm_function(
     values: npt.NDArray[Any],
     source: QuantParams | None = None,
     target: QuantParams | None = None,
+    *,
+    to: str | None = None,
 ) -> npt.NDArray[Any]:
     """The answers of operator `name`, one input and no options, to `values` [n] of float32 or int8.
 
+    They are of the type `to`, or of the same one.
+
     Raises ModelError when the interpreter refuses them.
     """
-    answers = _answers(name, values.tobytes(), str(values.dtype), source, target)
-    return np.frombuffer(answers, values.dtype)
+    dtypes = (str(values.dtype), to or str(values.dtype))
+    return np.frombuffer(_answers(name, values.tobytes(), dtypes, (source, target)), dtypes[1])
 
 
 @functools.lru_cache(maxsize=1024)  # a file is read several times by one command
 def _answers(
-    name: str, values: bytes, dtype: str, source: QuantParams | None, target: QuantParams | None
+    name: str, values: bytes, dtypes: tuple[str, str], quants: tuple[QuantParams | None, ...]
 ) -> bytes:
     from tflite_micro import runtime
 
-    array = np.frombuffer(values, dtype)
-    model = _model(name, len(array), _TYPES[dtype], source, target)
+    array = np.frombuffer(values, dtypes[0])
+    model = _model(name, len(array), dtypes, quants)
     try:
         interpreter = runtime.Interpreter.from_bytes(model, arena_size=ARENA_BYTES)
         interpreter.set_input(array, 0)
         interpreter.invoke()
-        return np.asarray(interpreter.get_output(0), dtype).tobytes()
+        return np.asarray(interpreter.get_output(0), dtypes[1]).tobytes()
     except Exception as error:
         raise ModelError(f"{name}: TFLite Micro computes no table of it: {error}") from error
 
 
 def _model(
-    name: str, elements: int, kind: int, source: QuantParams | None, target: QuantParams | None
+    name: str, elements: int, dtypes: tuple[str, str], quants: tuple[QuantParams | None, ...]
 ) -> bytes:
     """A .tflite file of one operator."""
     import flatbuffers
@@ -59,7 +63,10 @@ def _model(
     code.builtinCode = getattr(schema.BuiltinOperator, name)
     code.deprecatedBuiltinCode = min(code.builtinCode, 127)
     code.version = 1
-    graph.tensors = [_tensor(schema, elements, kind, quant) for quant in (source, target)]
+    graph.tensors = [
+        _tensor(schema, elements, _TYPES[dtype], quant)
+        for dtype, quant in zip(dtypes, quants, strict=True)
+    ]
     graph.inputs, graph.outputs = [0], [1]
     operator.inputs, operator.outputs = [0], [1]
     graph.operators = [operator]

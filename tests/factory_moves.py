@@ -10,8 +10,8 @@ import numpy as np
 from tests.factory import ModelBuilder, _quant
 
 Generator = Callable[[np.random.Generator], bytes]
-WIDE = ("int8", "int8", "int16", "int32")
-NARROW = ("int8", "int8", "int16")
+WIDE = ("int8", "int8", "int16", "int32", "float32")
+NARROW = ("int8", "int8", "int16", "float32")
 INT8 = ("int8",)
 
 

@@ -201,7 +201,7 @@ class ReduceFloat:
 
     def call(self) -> CCall:
         """The kernel call."""
-        params = self.walk | {"function": f"NN_F_{self.name}", "count": c_float(self.count)}
+        params = self.walk | {"function": f"NN_F_{self.name}", "count": c_float(float(np.float32(self.count)))}
         return CCall(function="nn_reduce_f32", params_type="nn_reduce_f32_t", params=params)
 
 

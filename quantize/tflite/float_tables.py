@@ -1,8 +1,8 @@
 """Float operators between DEQUANTIZE and QUANTIZE become tables where an int8 has 256 answers.
 
 A float tensor that is a function of one int8 or uint8 tensor, element by element, has 256 values.
-What IEEE 754 defines is computed by the operators' own references, what a library decides (LIBRARY)
-by TFLite Micro itself. A chain that ends in a QUANTIZE to int8 needs no float at run time, any
+What IEEE 754 defines is computed by the operators' own references, what a library decides
+(LIBRARY) and how infinities are quantised by TFLite Micro itself. A chain that ends in a QUANTIZE to int8 needs no float at run time, any
 other one reads its floats from a table.
 """
 
@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from quantize.errors import ModelError
-from quantize.ops import LIBRARY, OPS, table
+from quantize.ops import LIBRARY, OPS
+from quantize.ops import table as table_op
 from quantize.ops.base import Array
 from quantize.ops.float32 import FLOAT, BinaryFloat, UnaryFloat
 from quantize.ops.quantize import DequantizeParams, FloatParams
@@ -43,8 +44,9 @@ def make_tables(graph: Graph) -> Graph:
         params = _params(graph, op)
         if isinstance(params, FloatParams) and (found := known.get(op.inputs[0])):
             if graph.tensors[found.source].dtype == "int8":
-                step = OPS[op.name]
-                answers[op.outputs[0]] = (found.source, step.reference(params, [found.values]))
+                quant = graph.output(op).quant
+                table = tflm_function(op.name, found.values, target=quant, to="int8")
+                answers[op.outputs[0]] = (found.source, table)
         elif made := _function(graph, op, params, known):
             known[op.outputs[0]] = made
     return _rewritten(graph, known, answers) if known else graph
@@ -134,4 +136,4 @@ def _table(tensors: list[Tensor], op: Operator, source: int, values: Array) -> O
     )
     tensors.append(constant)
     inputs = (source, constant.index)
-    return replace(op, name=table.NAME, version=1, inputs=inputs, options={})
+    return replace(op, name=table_op.NAME, version=1, inputs=inputs, options={})
