@@ -144,7 +144,7 @@ def _check_reference(graph: Graph, golden: Golden) -> None:
         reference.reset()
         got = reference.run(golden.case_inputs(case))
         for tensor, (a, b) in enumerate(zip(got, golden.case_outputs(case), strict=True)):
-            if not np.array_equal(*(integer_bits(x) for x in (a, b))):
+            if not np.array_equal(integer_bits(a), integer_bits(b)):
                 index = int(np.flatnonzero(integer_bits(a) != integer_bits(b))[0])
                 raise QuantizeError(
                     f"the integer reference differs from TFLite Micro: case {case}, output "

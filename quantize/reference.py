@@ -111,7 +111,7 @@ def _check_state(graph: Graph, op: Operator, spec: OpSpec[Any], used: set[int]) 
 
 def integer_bits(values: Array) -> Array:
     """All elements in a row; floats as their bits, so that equal means the same bytes."""
-    flat = values.reshape(-1)
+    flat = np.ascontiguousarray(values).reshape(-1)
     return flat.view(f"u{flat.itemsize}") if flat.dtype.kind == "f" else flat
 
 

@@ -1,4 +1,4 @@
-"""float32 between int8: NaN, infinities, subnormals and halves, tables of chains, what is refused."""
+"""float32 between int8: NaN, infinities, subnormals, tables of chains, and what is refused."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from quantize.errors import UnsupportedOperator
 from quantize.golden import make_golden, random_inputs
+from quantize.inspect import inspect_model
 from quantize.manifest import compile_model
 from quantize.ops import OPS
 from quantize.ops.float32 import BINARY, UNARY
@@ -160,3 +161,13 @@ def test_soft_floats_are_this_computers(tmp_path: Path) -> None:
         number = ~np.isnan(expected)
         assert np.isnan(got[~number]).all()
         assert np.array_equal(integer_bits(got[number]), integer_bits(expected[number])), name
+
+
+def test_the_warnings_say_what_computes_in_float_and_where(tmp_path: Path) -> None:
+    model = tmp_path / "m.tflite"
+    model.write_bytes(layer_norm())
+    text = " ".join(inspect_model(model).warnings)
+    assert "10 operators compute in float32, from operator 1 MEAN" in text
+    assert "float unit on nano33 and qemu_m4; esp32 and qemu_xtensa compute it in software" in text
+    model.write_bytes(island(np.random.default_rng(0), ["ELU"], ends_in_float=False))
+    assert "float" not in " ".join(inspect_model(model).warnings)

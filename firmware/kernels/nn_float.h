@@ -1,8 +1,8 @@
 /* Single precision that gives the same bits on every core, NaN included.
  *
- * IEEE 754 leaves open which NaN an operation gives, and cores differ. Here it is what the processors
- * give that TFLite Micro's answers come from: the first operand that is a NaN, made quiet, else the
- * one that is called NN_NAN. Kernels are compiled with -ffp-contract=off.
+ * IEEE 754 leaves open which NaN an operation gives, and cores differ. Here it is what the
+ * processors give that TFLite Micro's answers come from: the first operand that is a NaN, made
+ * quiet, else the one that is called NN_NAN. Kernels are compiled with -ffp-contract=off.
  */
 #ifndef NN_FLOAT_H
 #define NN_FLOAT_H

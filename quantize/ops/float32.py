@@ -36,7 +36,7 @@ from quantize.tflite.signatures import Signature
 FLOAT = "float32"
 # whose last bits are the C library's: tables of what TFLite Micro itself answers, or refused
 LIBRARY = frozenset(
-    "CEIL COS ELU EXP FLOOR HARD_SWISH LOG LOGISTIC ROUND SIN TANH".split()
+    ("CEIL", "COS", "ELU", "EXP", "FLOOR", "HARD_SWISH", "LOG", "LOGISTIC", "ROUND", "SIN", "TANH")
 )
 NAN = np.uint32(0xFFC00000).view(np.float32)
 QUIET = np.uint32(0x00400000)
@@ -84,7 +84,7 @@ def _root(x: Floats) -> Floats:
 
 def _reciprocal_root(x: Floats) -> Floats:
     root = _root(x)
-    return _settle(ONE / root, root, root)
+    return _settle(np.divide(ONE, root), root, root)
 
 
 BINARY: dict[str, Callable[[Floats, Floats], Floats]] = {
@@ -124,7 +124,7 @@ class UnaryFloat:
     def reference(self, inputs: Sequence[Array]) -> Array:
         """Any shape -> the same shape."""
         with np.errstate(all="ignore"):
-            return UNARY[self.name](inputs[0], np.float32(self.alpha))
+            return UNARY[self.name](inputs[0], np.asarray(self.alpha, np.float32))
 
     def call(self) -> CCall:
         """The kernel call."""
@@ -201,7 +201,8 @@ class ReduceFloat:
 
     def call(self) -> CCall:
         """The kernel call."""
-        params = self.walk | {"function": f"NN_F_{self.name}", "count": c_float(float(np.float32(self.count)))}
+        count = c_float(float(np.float32(self.count)))
+        params = self.walk | {"function": f"NN_F_{self.name}", "count": count}
         return CCall(function="nn_reduce_f32", params_type="nn_reduce_f32_t", params=params)
 
 
@@ -216,7 +217,8 @@ def _sums(rows: Floats) -> Floats:
 
 def _largest(rows: Floats) -> Floats:
     numbers = np.where(np.isnan(rows), np.float32(-LARGEST), rows)
-    return np.maximum(numbers.max(axis=1), np.float32(-LARGEST))
+    largest: Floats = np.maximum(numbers.max(axis=1), np.float32(-LARGEST))
+    return largest
 
 
 FloatParams = UnaryFloat | BinaryFloat | ReduceFloat

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from quantize.ops.base import Array, CCall, OpSpec, check_shape, malformed, no_alias, no_macs
 from quantize.ops.fold_rules import as_it_is, channelwise
 from quantize.ops.quantize import DequantizeParams, c_dequantize, dequantize
@@ -28,8 +30,8 @@ def _prepare(graph: Graph, op: Operator) -> TableParams:
         raise malformed(op, "its table is not a constant of the output's type")
     check_shape(op, target, source.shape)
     if target.dtype == "int8":
-        return UnaryParams(shape=source.shape, table=table.data)
-    return DequantizeParams(shape=source.shape, values=table.data)
+        return UnaryParams(shape=source.shape, table=table.data.astype(np.int8))
+    return DequantizeParams(shape=source.shape, values=table.data.astype(np.float32))
 
 
 def _reference(p: TableParams, inputs: Sequence[Array]) -> Array:

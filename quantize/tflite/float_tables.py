@@ -2,8 +2,8 @@
 
 A float tensor that is a function of one int8 or uint8 tensor, element by element, has 256 values.
 What IEEE 754 defines is computed by the operators' own references, what a library decides
-(LIBRARY) and how infinities are quantised by TFLite Micro itself. A chain that ends in a QUANTIZE to int8 needs no float at run time, any
-other one reads its floats from a table.
+(LIBRARY) and how infinities are quantised by TFLite Micro itself. A chain that ends in a QUANTIZE
+to int8 needs no float at run time, any other one reads its floats from a table.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from quantize.errors import ModelError
-from quantize.ops import LIBRARY, OPS
+from quantize.ops import OPS
 from quantize.ops import table as table_op
 from quantize.ops.base import Array
-from quantize.ops.float32 import FLOAT, BinaryFloat, UnaryFloat
+from quantize.ops.float32 import FLOAT, LIBRARY, BinaryFloat, UnaryFloat
 from quantize.ops.quantize import DequantizeParams, FloatParams
 from quantize.tflite.graph import Graph, Operator, Tensor
 from quantize.tflm_function import tflm_function

@@ -1,7 +1,7 @@
 /* out = min(max(function(a, b), act_min), act_max) in single precision
  *
- * a + b, a - b, a * b, a / b, (a - b)^2, max(a, b), min(a, b), a >= 0 ? a : a * b. What is NaN stays
- * NaN, but a maximum or minimum with a NaN is b. Inputs repeat along axes whose stride is 0.
+ * a + b, a - b, a * b, a / b, (a - b)^2, max(a, b), min(a, b), a >= 0 ? a : a * b. What is NaN
+ * stays NaN, but a maximum or minimum with a NaN is b. Inputs repeat along axes whose stride is 0.
  * Scratch: none. Rounding: each operation to nearest, ties to even.
  */
 #include "nn_float.h"
