@@ -114,6 +114,14 @@ def test_a_librarys_function_of_other_floats_is_refused(name: str) -> None:
         compile_graph(parse_model(unary(name, [3])))
 
 
+def test_what_tflite_micro_lacks_says_what_to_write() -> None:
+    b = ModelBuilder()
+    x, y = (b.tensor([3], scale=[0.1], zero_point=[0]) for _ in range(2))
+    b.operator("GELU", [x], [y], "GeluOptions", 2)
+    with pytest.raises(UnsupportedOperator, match="operator 0 GELU .*sigmoid"):
+        compile_graph(parse_model(b.pack([x], [y])))
+
+
 def test_a_sum_of_two_int8_tensors_is_no_table() -> None:
     b = ModelBuilder()
     ends = [b.tensor([3], scale=[0.1], zero_point=[0]) for _ in range(2)]

@@ -34,7 +34,7 @@ from quantize.ops import (
     unary,
     variable,
 )
-from quantize.ops.base import OpSpec
+from quantize.ops.base import OpSpec, refuse
 from quantize.ops.float32 import (
     LIBRARY,
     UNARY,
@@ -112,6 +112,10 @@ OPS: dict[str, OpSpec[Any]] = {
 }
 
 
+# what people do instead of what TFLite Micro has not
+WRITE_OUT = {"GELU": "write it out as x * sigmoid(1.702 * x), or its tanh form, which stay int8"}
+
+
 def weights_of(op: Operator) -> Weights | None:
     """The weights of an operator that multiplies, whether it compiles or not."""
     spec = OPS.get(op.name)
@@ -124,6 +128,8 @@ def find_op(op: Operator) -> OpSpec[Any]:
     spec = OPS.get(op.name)
     if spec is None and op.name in LIBRARY:
         raise refuse_library(op)
+    if spec is None and op.name in WRITE_OUT:
+        raise refuse(op, "TFLite Micro has no such operator", WRITE_OUT[op.name])
     if spec is None:
         raise UnsupportedOperator(
             f"operator {op.index} {op.name} version {op.version} is not supported; "
