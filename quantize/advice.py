@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from quantize.ops.base import INT8_OR_INT16
 from quantize.ops.rules import Advice
 from quantize.ranges import find_ranges
 from quantize.reference import Reference, Step
-from quantize.tflite.graph import Graph, Tensor
+from quantize.tflite.graph import Graph, Operator, Tensor
 
 HOW_TO_QUANTISE = (
     "quantise it when converting: optimizations = [tf.lite.Optimize.DEFAULT], "
@@ -21,6 +21,7 @@ HOW_TO_QUANTISE = (
     "target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8], "
     "inference_input_type = inference_output_type = tf.int8"
 )
+FLOATS = {"float32", "float16"}
 WIDE = 16.0  # ratio of a channel's largest weight to the typical channel's
 OUTLIER = 12.0  # ratio of a channel's largest weight to its own root mean square
 SATURATED = 0.5  # share of an output's elements at the end of its type
@@ -31,14 +32,17 @@ MAX_MACS = 50_000_000  # above this the search takes too long
 def type_warnings(graph: Graph) -> Iterator[str]:
     """A model that is not int8 throughout, and how to quantise it."""
     weights, computed = _types(graph)
-    floats = {"float32", "float16"} & computed
-    if floats and "int8" in weights:
+    floats = FLOATS & computed
+    if floats and "int8" not in computed and "int8" in weights:
         yield f"a dynamic-range model: int8 weights, float activations; {HOW_TO_QUANTISE}"
     elif floats and "int8" not in computed:
         kind = "float16" if "float16" in weights else "float"
         yield f"a {kind} model, not quantised; {HOW_TO_QUANTISE}"
-    elif floats:
-        yield "parts of the model compute in float; they need a float unit or many cycles"
+    elif inside := float_operators(graph):
+        yield (
+            f"{len(inside)} operators compute in float32, from operator {inside[0].index} "
+            f"{inside[0].name} on: the converter found no int8 kernel for them or their neighbours"
+        )
     if "int16" in computed:
         yield (
             "int16 activations (16x8 quantisation): twice the memory and many more cycles than "
@@ -46,6 +50,16 @@ def type_warnings(graph: Graph) -> Iterator[str]:
         )
     if "uint8" in computed - _end_types(graph):
         yield f"uint8 activations, of a converter before 2020; convert again and {HOW_TO_QUANTISE}"
+
+
+def float_operators(graph: Graph) -> list[Operator]:
+    """Those that read floats that are computed, and write floats; the model's ends are not."""
+
+    def any_float(tensors: Iterable[int]) -> bool:
+        found = (graph.tensors[i] for i in tensors if i >= 0)
+        return any(t.dtype in FLOATS and t.data is None for t in found)
+
+    return [op for op in graph.operators if any_float(op.inputs) and any_float(op.outputs)]
 
 
 def _types(graph: Graph) -> tuple[set[str], set[str]]:

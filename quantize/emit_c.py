@@ -16,7 +16,14 @@ import numpy.typing as npt
 
 from model import __version__
 from quantize.lowering import LoweredStep
-from quantize.ops.base import CCall, CConstant, c_int, int_constant_array
+from quantize.ops.base import (
+    Array,
+    CCall,
+    CConstant,
+    c_int,
+    float_constant_array,
+    int_constant_array,
+)
 from quantize.planner import ArenaPlan
 from quantize.reference import Step
 from quantize.tflite.graph import Graph, Operator, Tensor
@@ -176,10 +183,14 @@ def step_constants(graph: Graph, lowered: LoweredStep) -> list[CConstant]:
     taken = sorted({position for call in lowered.calls for position in call.inputs})
     operands = [(p, graph.tensors[lowered.step.op.inputs[p]]) for p in taken]
     return [constant for call in lowered.calls for constant in call.constants] + [
-        int_constant_array(f"input{p}", C_TYPES[t.dtype], t.data)
-        for p, t in operands
-        if t.data is not None
+        _operand_array(f"input{p}", t.dtype, t.data) for p, t in operands if t.data is not None
     ]
+
+
+def _operand_array(suffix: str, dtype: str, data: Array) -> CConstant:
+    if dtype == "float32":
+        return float_constant_array(suffix, data)
+    return int_constant_array(suffix, C_TYPES[dtype], data)
 
 
 def _call(graph: Graph, plan: ArenaPlan, op: Operator, call: CCall, name: str) -> dict[str, object]:

@@ -17,6 +17,7 @@ from rich.table import Table
 from model.paths import ROOT
 from quantize.advice import (
     constant_warnings,
+    float_operators,
     saturation_warnings,
     type_warnings,
     weight_warnings,
@@ -177,8 +178,26 @@ def _warnings(graph: Graph, supported: bool) -> Iterator[str]:
     yield from weight_warnings(graph)
     if supported:
         reference = Reference(graph)
+        yield from _float_boards(graph)
         yield from constant_warnings(graph, reference.steps)
         yield from saturation_warnings(reference)
+
+
+def _float_boards(graph: Graph) -> Iterator[str]:
+    """Where float operators run in a float unit, and where they take many instructions each."""
+    if not float_operators(graph):
+        return
+    boards: dict[bool, list[str]] = {True: [], False: []}
+    for path in sorted(BOARDS_DIR.glob("*.json")):
+        facts = json.loads(path.read_text("utf-8"))["tinyproof"]
+        if facts["toolchain"]:  # another computer than this one
+            has_unit = any(flag.startswith("-mfpu=") for flag in facts["flags"])
+            boards[has_unit].append(path.stem)
+    yield (
+        f"float32 runs in a float unit on {' and '.join(boards[True])}; "
+        f"{' and '.join(boards[False])} compute it in software, with the same bits and "
+        "many instructions for each operation"
+    )
 
 
 def _layer(graph: Graph, op: Operator, step: Step | None, problem: str | None) -> Layer:

@@ -30,7 +30,7 @@ from quantize.footprint import find_footprint
 from quantize.golden import Golden
 from quantize.lowering import LoweredStep, lower
 from quantize.planner import ArenaPlan, plan_arena
-from quantize.reference import Reference, Step
+from quantize.reference import Reference, Step, integer_bits
 from quantize.scheme import Rounding
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import parse_model
@@ -154,8 +154,8 @@ def _check_reference(graph: Graph, golden: Golden) -> None:
             reference.reset()
         got = reference.run(golden.case_inputs(case))
         for tensor, (a, b) in enumerate(zip(got, golden.case_outputs(case), strict=True)):
-            if not np.array_equal(a, b):
-                index = int(np.flatnonzero(a.reshape(-1) != b.reshape(-1))[0])
+            if not np.array_equal(integer_bits(a), integer_bits(b)):
+                index = int(np.flatnonzero(integer_bits(a) != integer_bits(b))[0])
                 raise QuantizeError(
                     f"the integer reference differs from TFLite Micro: case {case}, output "
                     f"{tensor}, index {index}: expected {b.reshape(-1)[index]}, got "
@@ -173,6 +173,8 @@ def run_id_of(
 
 def _rounding(step: Step, dtype: str) -> Rounding:
     """How a step with an output of type `dtype` rounds."""
+    if dtype == "float32" and step.spec.rounding is not Rounding.NONE:
+        return Rounding.FLOAT
     own = step.spec.int16_rounding if dtype == "int16" else None
     if own is None:
         return step.spec.rounding

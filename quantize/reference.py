@@ -114,6 +114,12 @@ def _check_state(graph: Graph, op: Operator, spec: OpSpec[Any], used: set[int]) 
     return own
 
 
+def integer_bits(values: Array) -> Array:
+    """All elements in a row; floats as their bits, so that equal means the same bytes."""
+    flat = np.ascontiguousarray(values).reshape(-1)
+    return flat.view(f"u{flat.itemsize}") if flat.dtype.kind == "f" else flat
+
+
 class Reference:
     """The integer reference of one model; variable tensors keep their values between runs."""
 

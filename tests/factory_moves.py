@@ -10,9 +10,10 @@ import numpy as np
 from tests.factory import ModelBuilder, _quant
 
 Generator = Callable[[np.random.Generator], bytes]
-WIDE = ("int8", "int8", "int16", "int32")
-NARROW = ("int8", "int8", "int16")
+WIDE = ("int8", "int8", "int16", "int32", "float32")
+NARROW = ("int8", "int8", "int16", "float32")
 INT8 = ("int8",)
+RESIZED = ("int8", "int8", "int16")
 
 
 def _kind(rng: np.random.Generator, types: Sequence[str]) -> dict[str, Any]:
@@ -286,7 +287,7 @@ def _batch(name: str) -> Generator:
 
 def resize_nearest_neighbor(rng: np.random.Generator) -> bytes:
     """A random RESIZE_NEAREST_NEIGHBOR, larger or smaller, all coordinate modes."""
-    b, kind = ModelBuilder(), _kind(rng, NARROW)
+    b, kind = ModelBuilder(), _kind(rng, RESIZED)
     n, h, w, c, to_h, to_w = (int(v) for v in rng.integers(1, [3, 12, 12, 5, 20, 20]))
     x = b.tensor([n, h, w, c], **kind)
     y = b.tensor([n, to_h, to_w, c], **kind)

@@ -1,7 +1,7 @@
 """The random generators of all operators, from the files that hold them.
 
-A key is an operator's name; one with other types than int8 ends in _INT16 or _INT4. What stands
-behind __ tells a form of it.
+A key is an operator's name; one with other types than int8 ends in _INT16, _INT4 or _FLOAT. What
+stands behind __ tells a form of it.
 """
 
 from __future__ import annotations
@@ -22,4 +22,4 @@ for path in sorted(Path(__file__).parent.glob("factory_*.py")):
 
 def operator_of(key: str) -> str:
     """The operator that the generator `key` draws."""
-    return re.sub(r"(__.*|_INT(16|4))$", "", key)
+    return re.sub(r"(__.*|_(INT16|INT4|FLOAT))$", "", key)

@@ -31,7 +31,7 @@ WARNINGS = [
     "-pedantic",
     "-Werror",
 ]
-COMPILE = ["gcc", "-std=c11", "-O1", "-fPIC", *WARNINGS]
+COMPILE = ["gcc", "-std=c11", "-O1", "-fPIC", "-ffp-contract=off", *WARNINGS]
 
 
 def kernel_sources(kernels: str) -> list[Path]:

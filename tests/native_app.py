@@ -21,7 +21,7 @@ SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 def compile_c(output: Path, sources: list[Path], flags: list[str]) -> Path:
     """Compile C11 files with the project's warnings as errors; returns `output`."""
-    command = ["gcc", "-std=c11", "-O1", "-g", *WARNINGS, *C_WARNINGS, *flags]
+    command = ["gcc", "-std=c11", "-O1", "-g", "-ffp-contract=off", *WARNINGS, *C_WARNINGS, *flags]
     done = subprocess.run(
         [*command, *map(str, sources), "-o", str(output)],
         capture_output=True,

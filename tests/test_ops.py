@@ -13,7 +13,7 @@ from quantize.golden import Golden, make_golden, random_inputs
 from quantize.lowering import KERNEL_SETS
 from quantize.manifest import compile_model
 from quantize.ops import OPS
-from quantize.reference import Reference
+from quantize.reference import Reference, integer_bits
 from quantize.tflite.reader import parse_model
 from tests.generators import GENERATORS, operator_of
 from tests.host_c import HostModel, host_models
@@ -38,8 +38,9 @@ def _row(name: str, row: int) -> tuple[bytes, Golden]:
 
 def _compare(name: str, row: int, who: str, case: int, got: object, expected: object) -> None:
     for tensor, (a, b) in enumerate(zip(got, expected, strict=True)):  # type: ignore[call-overload]
-        if not np.array_equal(a, b):
-            index = int(np.flatnonzero(np.asarray(a).reshape(-1) != np.asarray(b).reshape(-1))[0])
+        bits, wanted = integer_bits(np.asarray(a)), integer_bits(np.asarray(b))
+        if not np.array_equal(bits, wanted):
+            index = int(np.flatnonzero(bits != wanted)[0])
             pytest.fail(
                 f"{who} differs from TFLite Micro: {name} row {row}, case {case}, output {tensor}, "
                 f"index {index}: expected {np.asarray(b).reshape(-1)[index]}, got "

@@ -69,8 +69,8 @@ def _builder_with(name: str, version: int) -> bytes:
 
 
 def test_unsupported_operator_is_named_with_index_and_version() -> None:
-    with pytest.raises(UnsupportedOperator, match="operator 0 COS version 5 is not supported"):
-        _read(_builder_with("COS", 5))
+    with pytest.raises(UnsupportedOperator, match="operator 0 CUMSUM version 5 is not supported"):
+        _read(_builder_with("CUMSUM", 5))
 
 
 def test_unsupported_version_is_refused() -> None:
@@ -81,7 +81,7 @@ def test_unsupported_version_is_refused() -> None:
 def test_float_model_says_how_to_quantise() -> None:
     b = ModelBuilder()
     x, y = (b.tensor([1, 4], dtype="float32") for _ in range(2))
-    b.operator("RESHAPE", [x], [y])
+    b.operator("SOFTMAX", [x], [y], "SoftmaxOptions", beta=1.0)
     with pytest.raises(UnsupportedOperator, match="float32, expected int8.*post-training"):
         _read(b.pack([x], [y]))
 

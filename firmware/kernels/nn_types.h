@@ -250,4 +250,48 @@ typedef struct {
     const uint16_t *sigmoid; /* [NN_SIGMOID_ENTRIES], see nn_sigmoid.h */
 } nn_lstm_t;
 
+/* Single precision; what the names mean stands in the kernels. */
+typedef enum {
+    NN_F_ADD,
+    NN_F_SUB,
+    NN_F_MUL,
+    NN_F_DIV,
+    NN_F_SQUARED_DIFFERENCE,
+    NN_F_MAXIMUM,
+    NN_F_MINIMUM,
+    NN_F_PRELU
+} nn_binary_function_t;
+
+typedef struct {
+    nn_broadcast_t walk;
+    nn_binary_function_t function;
+    float act_min, act_max;
+} nn_binary_f32_t;
+
+typedef enum {
+    NN_F_ABS,
+    NN_F_NEG,
+    NN_F_SQRT,
+    NN_F_RSQRT,
+    NN_F_SQUARE,
+    NN_F_RELU,
+    NN_F_RELU6,
+    NN_F_LEAKY_RELU
+} nn_unary_function_t;
+
+typedef struct {
+    int32_t count;
+    nn_unary_function_t function;
+    float alpha; /* NN_F_LEAKY_RELU only */
+} nn_unary_f32_t;
+
+typedef enum { NN_F_SUM, NN_F_MEAN, NN_F_REDUCE_MAX } nn_reduce_function_t;
+
+typedef struct {
+    nn_axis_t kept[NN_REDUCE_AXES];    /* outer to inner, unused ones {1, 0} */
+    nn_axis_t reduced[NN_REDUCE_AXES]; /* outer to inner, unused ones {1, 0} */
+    nn_reduce_function_t function;
+    float count; /* of the elements that one output is made of */
+} nn_reduce_f32_t;
+
 #endif

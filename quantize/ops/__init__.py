@@ -28,22 +28,36 @@ from quantize.ops import (
     split,
     strided_slice,
     svdf,
+    table,
     transpose,
     transpose_conv,
     unary,
     variable,
 )
 from quantize.ops.base import OpSpec
+from quantize.ops.float32 import (
+    LIBRARY,
+    UNARY,
+    float_spec,
+    prepare_binary,
+    prepare_library,
+    prepare_unary,
+    refuse_library,
+    with_float,
+)
 from quantize.ops.rules import Advice, Weights
 from quantize.ops.unsupported import why_not
 from quantize.tflite.graph import Graph, Operator
+from quantize.tflite.signatures import NO_OPTIONS, signature
 
+ONE_INPUT = signature(inputs=1, table=0, options=NO_OPTIONS)
+DIVISION = signature(inputs=2, table=29, options={"activation": (0, "i8", 0)})
 OPS: dict[str, OpSpec[Any]] = {
     spec.name: spec
     for spec in (
-        add.ADD,
-        add.SQUARED_DIFFERENCE,
-        add.SUB,
+        with_float(add.ADD, prepare_binary),
+        with_float(add.SQUARED_DIFFERENCE, prepare_binary),
+        with_float(add.SUB, prepare_binary),
         arg_max.ARG_MAX,
         arg_max.ARG_MIN,
         batch_matmul.SPEC,
@@ -55,13 +69,14 @@ OPS: dict[str, OpSpec[Any]] = {
         gather.GATHER,
         gather.RESIZE,
         lstm.SPEC,
-        maximum.MAXIMUM,
-        maximum.MINIMUM,
-        mean.MEAN,
-        mean.REDUCE_MAX,
-        mean.SUM,
-        mul.MUL,
-        mul.PRELU,
+        float_spec("DIV", 2, DIVISION, prepare_binary),
+        with_float(maximum.MAXIMUM, prepare_binary),
+        with_float(maximum.MINIMUM, prepare_binary),
+        with_float(mean.MEAN, mean.prepare_float),
+        with_float(mean.REDUCE_MAX, mean.prepare_float),
+        with_float(mean.SUM, mean.prepare_float),
+        with_float(mul.MUL, prepare_binary),
+        with_float(mul.PRELU, prepare_binary),
         pad.MIRROR_PAD,
         pad.PAD,
         pad.PADV2,
@@ -88,9 +103,17 @@ OPS: dict[str, OpSpec[Any]] = {
         transpose_conv.SPEC,
         variable.ASSIGN,
         variable.READ,
-        *unary.SPECS,
+        table.SPEC,
+        *(
+            with_float(spec, prepare_unary if spec.name in UNARY else prepare_library)
+            for spec in unary.SPECS
+        ),
+        *(float_spec(name, 1, ONE_INPUT, prepare_unary) for name in ("NEG", "SQRT", "SQUARE")),
     )
 }
+
+
+# what people do instead of what TFLite Micro has not
 
 
 def weights_of(op: Operator) -> Weights | None:
@@ -103,6 +126,8 @@ def weights_of(op: Operator) -> Weights | None:
 def find_op(graph: Graph, op: Operator) -> OpSpec[Any]:
     """The spec of an operator; UnsupportedOperator when we do not compile it."""
     spec = OPS.get(op.name)
+    if spec is None and op.name in LIBRARY:
+        raise refuse_library(op)
     if spec is None:
         dtypes = frozenset(graph.tensors[i].dtype for i in op.inputs if i >= 0)
         raise UnsupportedOperator(

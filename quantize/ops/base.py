@@ -299,6 +299,21 @@ def int_constant_array(suffix: str, ctype: str, data: Array) -> CConstant:
     return CConstant(suffix=suffix, ctype=ctype, values=values, bytes=data.nbytes)
 
 
+def float_constant_array(suffix: str, data: Array) -> CConstant:
+    """A float32 array as a C array."""
+    values = tuple(c_float(float(v)) for v in data.reshape(-1))
+    return CConstant(suffix=suffix, ctype="float", values=values, bytes=data.nbytes)
+
+
+def c_float(value: float) -> str:
+    """A C literal of type float with exactly this value; every NaN is the negative quiet one."""
+    if math.isnan(value):
+        return '-__builtin_nanf("")'
+    if math.isinf(value):
+        return f"{'-' if value < 0 else ''}__builtin_inff()"
+    return value.hex() + "F"
+
+
 _SMALL = {value: str(value) for value in range(-128, 256)}  # shared: weights are many
 
 

@@ -27,7 +27,7 @@ from quantize.tflite.signatures import Signature
 
 AXES = 6  # NN_COPY_AXES
 MAX_MOVES = 128  # kernel calls of one operator
-MOVABLE = ("int8", "int16", "int32")
+MOVABLE = ("int8", "int16", "int32", "float32")
 MOVES_ONLY = Without(reason="no number changes")
 
 
@@ -190,8 +190,6 @@ def moved_input(
         if tensor.dtype in MOVABLE:
             fix = "TFLite Micro has no kernel for that type; keep it int8, between two QUANTIZE"
         raise refuse(op, what, fix)
-    if tensor.dtype == "float32" and tensor.data is not None:
-        raise refuse(op, f"input {position} is a float constant", "quantise the model")
     return tensor
 
 

@@ -26,6 +26,7 @@ from quantize.ops.base import (
 )
 from quantize.ops.broadcast import merge_axes
 from quantize.ops.copy import dense_strides
+from quantize.ops.float32 import ReduceFloat, float_input, float_output
 from quantize.ops.fold_rules import as_it_is, channelwise
 from quantize.ops.range_rules import RISING, overflows, rising
 from quantize.ops.rules import (
@@ -46,7 +47,7 @@ from quantize.scheme import (
     quantize_multiplier,
     wrap32,
 )
-from quantize.tflite.graph import Graph, Operator
+from quantize.tflite.graph import Graph, Operator, Tensor
 from quantize.tflite.signatures import Options, signature
 
 MEAN_KERNELS = {"int8": "nn_mean_s8", "int16": "nn_mean_s16"}
@@ -90,6 +91,10 @@ def _prepare_reduce(graph: Graph, op: Operator) -> ReduceParams:
     # TFLite Micro's REDUCE_MAX knows int8 only
     source, _ = activation_input(graph, op, 0, INT8 if op.name == "REDUCE_MAX" else INT8_OR_INT16)
     target, _ = activation_output(graph, op, (source.dtype,))
+    return _reduction(graph, op, source, target)
+
+
+def _reduction(graph: Graph, op: Operator, source: Tensor, target: Tensor) -> ReduceParams:
     axes = resolve_axes(op, int_constant(graph, op, 1), len(source.shape))
     if op.options["keep_dims"]:
         expected = tuple(1 if i in axes else d for i, d in enumerate(source.shape))
@@ -98,6 +103,18 @@ def _prepare_reduce(graph: Graph, op: Operator) -> ReduceParams:
     check_shape(op, target, expected)
     return ReduceParams(
         dtype=source.dtype, input_shape=source.shape, output_shape=target.shape, axes=axes
+    )
+
+
+def prepare_float(graph: Graph, op: Operator) -> ReduceFloat:
+    """Check a reduction of float32 with constant axes."""
+    p = _reduction(graph, op, float_input(graph, op), float_output(graph, op))
+    return ReduceFloat(
+        name=op.name,
+        input_shape=p.input_shape,
+        output_shape=p.output_shape,
+        axes=p.axes,
+        walk=_c_axes(p),
     )
 
 

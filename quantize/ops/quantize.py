@@ -16,9 +16,9 @@ import numpy.typing as npt
 from quantize.ops.base import (
     Array,
     CCall,
-    CConstant,
     OpSpec,
     check_shape,
+    float_constant_array,
     int_constant_array,
     malformed,
     no_alias,
@@ -237,7 +237,7 @@ def _prepare_dequantize(graph: Graph, op: Operator) -> DequantizeParams | EdgePa
     return DequantizeParams(shape=source.shape, values=values)
 
 
-def _dequantize(p: DequantizeParams | EdgeParams, inputs: Sequence[Array]) -> Array:
+def dequantize(p: DequantizeParams | EdgeParams, inputs: Sequence[Array]) -> Array:
     """Any shape -> the same shape."""
     if isinstance(p, EdgeParams):
         shifted = (inputs[0].astype(np.int64) - p.zero_point).astype(np.float32)
@@ -245,17 +245,14 @@ def _dequantize(p: DequantizeParams | EdgeParams, inputs: Sequence[Array]) -> Ar
     return p.values[inputs[0].view(np.int8).astype(np.int64) + 128]
 
 
-def _c_dequantize(p: DequantizeParams | EdgeParams) -> CCall:
+def c_dequantize(p: DequantizeParams | EdgeParams) -> CCall:
     if isinstance(p, EdgeParams):
         return _c_edge(p, "nn_dequantize_s16")
-    values = tuple(float(v).hex() + "f" for v in p.values)
     return CCall(
         function="nn_dequantize_lut",
         params_type="nn_dequantize_t",
         params={"count": str(math.prod(p.shape)), "values": "@values"},
-        constants=(
-            CConstant(suffix="values", ctype="float", values=values, bytes=p.values.nbytes),
-        ),
+        constants=(float_constant_array("values", p.values),),
     )
 
 
@@ -283,8 +280,8 @@ DEQUANTIZE = OpSpec(
     max_version=3,
     signature=signature(inputs=1, table=38, options=NO_OPTIONS),
     prepare=_prepare_dequantize,
-    reference=_dequantize,
-    calls=lambda p: (_c_dequantize(p),),
+    reference=dequantize,
+    calls=lambda p: (c_dequantize(p),),
     rounding=Rounding.FLOAT,
     int16_rounding=None,
     macs=no_macs,

@@ -75,7 +75,7 @@ def prepare_squeeze(graph: Graph, op: Operator) -> tuple[int, ...]:
 
 def prepare_expand_dims(graph: Graph, op: Operator) -> tuple[int, ...]:
     """Check an EXPAND_DIMS with a constant axis; returns the output shape."""
-    source, target = _ends(graph, op, ("int8", "int16"))
+    source, target = _ends(graph, op, ("int8", "int16", "float32"))
     axes = int_constant(graph, op, 1)
     rank = len(source.shape) + 1
     if len(axes) != 1 or not -rank <= axes[0] < rank:

@@ -99,7 +99,7 @@ def _range(op: Operator, axis: int, size: int, begin: int, end: int, step: int) 
 
 def prepare_strided_slice(graph: Graph, op: Operator) -> Rearrangement:
     """Check a STRIDED_SLICE with constant bounds; begin, end and shrink-axis masks."""
-    source = moved_input(graph, op, 0, (*MOVABLE, "float32"))
+    source = moved_input(graph, op, 0, MOVABLE)
     target = single_output(graph, op, source)
     rank = len(source.shape)
     if not 1 <= rank <= STRIDED_RANK:

@@ -21,7 +21,7 @@ MAX_RANK = 5  # TFLite Micro's limit
 
 def prepare(graph: Graph, op: Operator) -> Rearrangement:
     """Check a TRANSPOSE with a constant permutation."""
-    source = moved_input(graph, op, 0, ("int8", "int16"))
+    source = moved_input(graph, op, 0, ("int8", "int16", "float32"))
     target = single_output(graph, op, source)
     rank = len(source.shape)
     if not 1 <= rank <= MAX_RANK:

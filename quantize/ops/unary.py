@@ -41,6 +41,7 @@ from quantize.scheme import (
 )
 from quantize.tflite.graph import Graph, Operator
 from quantize.tflite.signatures import NO_OPTIONS, Signature, signature
+from quantize.tflm_function import tflm_function
 
 INTEGER_BITS = 4  # of the argument of LOGISTIC and TANH, Q4.27
 INT16_MIN, INT16_MAX = -(2**15), 2**15 - 1
@@ -201,6 +202,14 @@ def _elu(op: Operator, source: QuantParams, target: QuantParams) -> IntArray:
     return rounded + target.zero_point[0]
 
 
+def _rsqrt(op: Operator, source: QuantParams, target: QuantParams) -> IntArray:
+    """What TFLite Micro itself answers: Newton's iteration in fixed point, of 256 values."""
+    if source.zero_point[0] != -128:
+        what = f"input zero point {source.zero_point[0]}, so that an input may be negative"
+        raise refuse(op, what, "TFLite Micro stops there; make its input 0 or more, as a RELU does")
+    return tflm_function(op.name, _INPUTS.astype(np.int8), source, target).astype(np.int64)
+
+
 def _int16_high_mul(a: IntArray, b: int) -> IntArray:
     """(2 * a * b) >> 16 rounded half away from zero; b is positive."""
     product = a * b
@@ -260,6 +269,7 @@ SPECS = (
     ),
     _spec("RELU", 3, _signature(0), Rounding.DOUBLE, _relu, unary_int16.relu),
     _spec("RELU6", 3, _signature(0), Rounding.NONE, _relu6, unary_int16.relu6),
+    _spec("RSQRT", 3, _signature(0), Rounding.FIXED_POINT, _rsqrt),
     _spec(
         "TANH",
         3,

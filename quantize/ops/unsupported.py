@@ -5,15 +5,14 @@ from __future__ import annotations
 # What TFLite Micro registers of those that are not in quantize.ops.OPS
 # (micro_mutable_op_resolver.h).
 _MICRO = """
-    ADD_N BROADCAST_ARGS BROADCAST_TO CAST CEIL COS CUMSUM DIV DYNAMIC_UPDATE_SLICE EMBEDDING_LOOKUP
+    ADD_N BROADCAST_ARGS BROADCAST_TO CAST CEIL COS CUMSUM DYNAMIC_UPDATE_SLICE EMBEDDING_LOOKUP
     EQUAL EXP FILL FLOOR FLOOR_DIV FLOOR_MOD GATHER_ND GREATER GREATER_EQUAL IF L2_NORMALIZATION
-    L2_POOL_2D LESS LESS_EQUAL LOG LOG_SOFTMAX LOGICAL_AND LOGICAL_NOT LOGICAL_OR NEG NOT_EQUAL
-    REDUCE_ALL REDUCE_MIN REVERSE_V2 ROUND RSQRT SELECT_V2 SHAPE SIN SQRT SQUARE WHILE ZEROS_LIKE
+    L2_POOL_2D LESS LESS_EQUAL LOG LOG_SOFTMAX LOGICAL_AND LOGICAL_NOT LOGICAL_OR NOT_EQUAL
+    REDUCE_ALL REDUCE_MIN REVERSE_V2 ROUND SELECT_V2 SHAPE SIN WHILE ZEROS_LIKE
 """
 MICRO = frozenset(_MICRO.split())
 # Of these it has no kernel but for float32.
-_FLOAT_ONLY = "CEIL COS DIV EXP FLOOR L2_POOL_2D LOG NEG ROUND RSQRT SIN SQRT"
-FLOAT_ONLY = frozenset(_FLOAT_ONLY.split())
+FLOAT_ONLY = frozenset(("CEIL", "COS", "EXP", "FLOOR", "L2_POOL_2D", "LOG", "ROUND", "SIN"))
 
 FLEX = (
     "it is TensorFlow's own (a select op), which no microcontroller runtime has; convert with "
@@ -28,7 +27,7 @@ ADVICE = {
     "REVERSE_V2": "a Bidirectional layer reads its input backwards: use one direction",
     "BIDIRECTIONAL_SEQUENCE_LSTM": "use one direction",
     "UNIDIRECTIONAL_SEQUENCE_RNN": "use an LSTM, or unroll=True",
-    "GELU": "use relu or hard_swish; or keep it in float between QUANTIZE and DEQUANTIZE",
+    "GELU": "write it out as x * sigmoid(1.702 * x), or its tanh form, which stay int8",
     "TOPK_V2": "leave the choice of the best to the program: end the model before it",
     "NON_MAX_SUPPRESSION_V4": "end the model before it and choose boxes in the program",
     "NON_MAX_SUPPRESSION_V5": "end the model before it and choose boxes in the program",

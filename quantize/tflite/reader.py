@@ -15,6 +15,7 @@ from quantize.ops import OPS
 from quantize.scheme import QuantParams
 from quantize.tflite.constants import EVALUATED, fold_constants
 from quantize.tflite.flatbuffer import Table, root_table
+from quantize.tflite.float_tables import make_tables
 from quantize.tflite.graph import Graph, Operator, Tensor
 from quantize.tflite.schema import OPERATOR_NAMES, TENSOR_TYPES
 from quantize.tflite.signatures import VECTOR, Signature
@@ -83,7 +84,7 @@ def parse_model(data: bytes, path: str = "model") -> Graph:
     file = _File(buffers=buffers, codes=codes)
     graphs = [_read_subgraph(table, file) for table in subgraphs]
     _check_order(graphs[0], path)
-    return fold_constants(fold_variables(graphs, path), path)
+    return make_tables(fold_constants(fold_variables(graphs, path), path))
 
 
 def _read_subgraph(table: Table, file: _File) -> Graph:

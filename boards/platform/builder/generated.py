@@ -23,7 +23,7 @@ if not (folder / "model.c").is_file():
         "of a folder that holds model.c and model.h, for example build/recipes/<recipe>/gen/ref.\n"
     )
     env.Exit(1)  # noqa: F821
-env.Append(CPPPATH=[str(folder)], CCFLAGS=[f"-ffile-prefix-map={folder}=gen"])  # noqa: F821
+env.Append(CPPPATH=[str(folder)], CCFLAGS=[f"-ffile-prefix-map={folder}=gen", "-ffp-contract=off"])  # noqa: F821
 env.BuildSources("$BUILD_DIR/gen", str(folder), "+<*.c>")  # noqa: F821
 for file, own in PARTS.items():
     if (folder / file).is_file():

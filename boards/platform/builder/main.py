@@ -85,6 +85,7 @@ env.Append(
     CFLAGS=["-std=c11", *C_WARNINGS],
     CCFLAGS=facts["flags"]
     + ["-g", "-ffunction-sections", "-fdata-sections", "-fstack-usage"]
+    + ["-ffp-contract=off"]  # a * b + c in two steps, as TFLite Micro rounds it
     + [f"-ffile-prefix-map={project}=."]  # the same bytes wherever it is built
     + WARNINGS,
     CPPDEFINES=[("BOARD_ID", f'\\"{board.id}\\"')]

@@ -1,0 +1,181 @@
+"""float32 between int8: NaN, infinities, subnormals, tables of chains, and what is refused."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quantize.errors import UnsupportedOperator
+from quantize.golden import make_golden, random_inputs
+from quantize.inspect import inspect_model
+from quantize.manifest import compile_model
+from quantize.ops import OPS
+from quantize.ops.float32 import BINARY, UNARY
+from quantize.reference import Reference, compile_graph, integer_bits
+from quantize.tflite.reader import parse_model
+from quantize.tflm import TfliteMicro
+from tests.factory import ModelBuilder
+from tests.factory_float import (
+    F32,
+    LIBRARY,
+    binary,
+    every_operator,
+    island,
+    layer_norm,
+    reduction,
+    unary,
+)
+from tests.host_c import COMPILE, ROOT, HostModel
+
+EDGES = np.array(
+    [0.0, -0.0, 1e-45, -1e-45, 5.877e-39, -1.1754942e-38, 1.17549435e-38, 0.5, -0.5, 1.0, -1.0, 1.5,
+     2.5, 3.0, 6.0, 6.0000005, 1 / 3, 2.0**-24, 2.0**24 + 2, 1e19, -1e19, 3.4e38, -3.4e38, np.inf,
+     -np.inf, np.nan, 1e-23, -1e-23],
+    np.float32,
+)  # fmt: skip
+PAIRS = [np.repeat(EDGES, len(EDGES)), np.tile(EDGES, len(EDGES))]
+
+
+def _equal(model: bytes, inputs: Sequence[np.ndarray], folder: Path) -> None:
+    """Reference and host C answer as TFLite Micro does, bit for bit."""
+    golden = make_golden(model, [values[None] for values in inputs])
+    manifest = compile_model(model, golden, folder, name="m", settings={})
+    got = HostModel(folder, manifest).run(golden.case_inputs(0))
+    for mine, expected in zip(got, golden.case_outputs(0), strict=True):
+        assert integer_bits(mine).tolist() == integer_bits(expected).tolist()
+
+
+@pytest.mark.parametrize("name", sorted(BINARY))
+@pytest.mark.parametrize("activation", [0, 1, 3])
+def test_two_floats_at_their_edges(name: str, activation: int, tmp_path: Path) -> None:
+    count = [len(PAIRS[0])]
+    nan = np.isnan(PAIRS[0]) & np.isnan(PAIRS[1])  # which of two NaNs is left open
+    inputs = [np.where(nan, np.float32(1), side) for side in PAIRS]
+    _equal(binary(name, [count, count], count, activation), inputs, tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(UNARY))
+def test_one_float_at_its_edges(name: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(0, 1 << 32, 4000, np.uint64).astype(np.uint32).view(np.float32)
+    values = np.concatenate([EDGES, drawn[~np.isnan(drawn)]])
+    options = {"alpha": 0.3} if name == "LEAKY_RELU" else {}
+    _equal(unary(name, [len(values)], **options), [values], tmp_path)
+
+
+@pytest.mark.parametrize("name", ["MEAN", "SUM", "REDUCE_MAX"])
+@pytest.mark.parametrize("axes", [[2, 1], [0, 3], [3], [0]])
+@pytest.mark.parametrize("keep", [True, False])
+def test_reductions_go_on_in_tflite_micros_order(
+    name: str, axes: list[int], keep: bool, tmp_path: Path
+) -> None:
+    shape = [3, 5, 7, 6]
+    rng = np.random.default_rng(1)
+    values = (rng.normal(0, 1, shape) * 10.0 ** rng.integers(-9, 9, shape)).astype(np.float32)
+    values[1, 0] = rng.choice(EDGES, (7, 6))
+    _equal(reduction(name, shape, axes, keep), [values], tmp_path)
+
+
+@pytest.mark.parametrize("model", [layer_norm, every_operator])
+def test_islands_of_more_than_one_tensor(model: object, tmp_path: Path) -> None:
+    data = model()  # type: ignore[operator]
+    golden = make_golden(data, random_inputs(parse_model(data), 6, 0))
+    manifest = compile_model(data, golden, tmp_path, name="m", settings={})
+    host = HostModel(tmp_path, manifest)
+    for case in range(len(golden)):
+        got = host.run(golden.case_inputs(case))
+        for mine, expected in zip(got, golden.case_outputs(case), strict=True):
+            assert integer_bits(mine).tolist() == integer_bits(expected).tolist()
+
+
+@pytest.mark.parametrize("name", sorted(LIBRARY))
+@pytest.mark.parametrize("ends_in_float", [True, False])
+def test_a_librarys_function_of_int8_is_a_table(name: str, ends_in_float: bool) -> None:
+    for seed in range(4):
+        model = island(np.random.default_rng(seed), [name], ends_in_float=ends_in_float)
+        graph = parse_model(model)
+        found = [op.name for op in graph.operators]
+        assert found == (["TABLE", "MEAN"] if ends_in_float else ["TABLE"])
+        reference, oracle = Reference(graph), TfliteMicro(model)
+        for code in range(-128, 128):
+            inputs = [np.full(graph.tensors[graph.inputs[0]].shape, code, np.int8)]
+            got, expected = reference.run(inputs)[0], oracle.run(inputs)[0]
+            assert integer_bits(got).tolist() == integer_bits(expected).tolist(), code
+
+
+@pytest.mark.parametrize("name", sorted(LIBRARY))
+def test_a_librarys_function_of_other_floats_is_refused(name: str) -> None:
+    with pytest.raises(UnsupportedOperator, match=f"operator 0 {name} .*table.*no int8 kernel"):
+        compile_graph(parse_model(unary(name, [3])))
+
+
+def test_what_tflite_micro_lacks_says_what_to_write() -> None:
+    b = ModelBuilder()
+    x, y = (b.tensor([3], scale=[0.1], zero_point=[0]) for _ in range(2))
+    b.operator("GELU", [x], [y], "GeluOptions", 2)
+    with pytest.raises(UnsupportedOperator, match="operator 0 GELU .*sigmoid"):
+        compile_graph(parse_model(b.pack([x], [y])))
+
+
+def test_a_sum_of_two_int8_tensors_is_no_table() -> None:
+    b = ModelBuilder()
+    ends = [b.tensor([3], scale=[0.1], zero_point=[0]) for _ in range(2)]
+    reals = [b.tensor([3], **F32) for _ in range(2)]
+    for x, real in zip(ends, reals, strict=True):
+        b.operator("DEQUANTIZE", [x], [real], "DequantizeOptions", 2)
+    total, wave = b.tensor([3], **F32), b.tensor([3], **F32)
+    b.operator("ADD", reals, [total], "AddOptions")
+    b.operator("SIN", [total], [wave])
+    model = b.pack(ends, [wave])
+    graph = parse_model(model)
+    assert [op.name for op in graph.operators] == ["DEQUANTIZE", "DEQUANTIZE", "ADD", "SIN"]
+    with pytest.raises(UnsupportedOperator, match="operator 3 SIN"):
+        compile_graph(graph)
+
+
+def test_an_operator_of_a_file_is_never_a_table() -> None:
+    from quantize.tflite.schema import OPERATOR_NAMES
+
+    assert "TABLE" in OPS
+    assert "TABLE" not in OPERATOR_NAMES
+
+
+def test_soft_floats_are_this_computers(tmp_path: Path) -> None:
+    """What the Xtensa port links in the place of an instruction."""
+    names = ("add", "sub", "mul")
+    source = ROOT / "firmware/board/xtensa/soft_float.c"
+    renamed = [f"-D__{name}sf3=soft_{name}" for name in names]
+    command = [*COMPILE, *renamed, "-shared", "-o", tmp_path / "soft.so", source]
+    subprocess.run([str(c) for c in command], check=True, timeout=60)
+    library = ctypes.CDLL(str(tmp_path / "soft.so"))
+    rng = np.random.default_rng(2)
+    bits = rng.integers(0, 1 << 32, (2, 20000), np.uint64).astype(np.uint32)
+    near = (bits & 0x80FFFFFF) | (rng.integers(100, 140, bits.shape, np.uint32) << 23)
+    few = bits & 0x81FFFFFF  # subnormal, or nearly
+    sides = [np.concatenate([PAIRS[k], *(x[k].view(np.float32) for x in (bits, near, few))])
+             for k in range(2)]  # fmt: skip
+    for name, whole in zip(names, (np.add, np.subtract, np.multiply), strict=True):
+        function = getattr(library, f"soft_{name}")
+        function.restype, function.argtypes = ctypes.c_float, [ctypes.c_float] * 2
+        with np.errstate(all="ignore"):
+            expected = whole(*sides)
+        got = np.array([function(float(a), float(b)) for a, b in zip(*sides, strict=True)],
+                       np.float32)  # fmt: skip
+        number = ~np.isnan(expected)
+        assert np.isnan(got[~number]).all()
+        assert np.array_equal(integer_bits(got[number]), integer_bits(expected[number])), name
+
+
+def test_the_warnings_say_what_computes_in_float_and_where(tmp_path: Path) -> None:
+    model = tmp_path / "m.tflite"
+    model.write_bytes(layer_norm())
+    text = " ".join(inspect_model(model).warnings)
+    assert "10 operators compute in float32, from operator 1 MEAN" in text
+    assert "float unit on nano33 and qemu_m4; esp32 and qemu_xtensa compute it in software" in text
+    model.write_bytes(island(np.random.default_rng(0), ["ELU"], ends_in_float=False))
+    assert "float" not in " ".join(inspect_model(model).warnings)
