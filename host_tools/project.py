@@ -14,11 +14,13 @@ from host_tools.stages.engine import digest
 from host_tools.stages.graph import Source, model_name
 from host_tools.stages.lock import locked
 from model.errors import ConfigError
-from model.files import read_bounded, write_bytes, write_json
+from model.files import write_bytes, write_json
 from model.paths import CHECKOUT, ROOT
 from model.recipe import RECIPES, find_recipe, load_recipe, recipe_names
 from quantize.errors import ModelError
-from quantize.tflite.reader import read_model
+from quantize.tflite import c_array
+from quantize.tflite.files import model_bytes, read_file
+from quantize.tflite.reader import parse_model
 
 BUILD = Path("build")  # from the project's folder, in which every command runs
 DEMO = "motion"  # the example that a checkout runs without a recipe of its own
@@ -27,7 +29,6 @@ KEYS = ("cases", "constants_bytes", "inputs", "float_model", "file")  # of impor
 MODEL = "model.tflite"
 FLOAT_SUFFIXES = (".tflite", ".keras", ".h5")  # of a float original
 HASH_DIGITS = 8  # of a model's SHA-256 in its folder's name
-MAX_FILE_BYTES = 64 << 20  # of a model and of its inputs
 DEFAULT_CASES = 100
 
 
@@ -39,6 +40,7 @@ class Import:
     inputs: Path | None = None
     float_model: Path | None = None
     constants_bytes: int | None = None
+    array: str | None = None  # of C source: the name of the array that is the model
     dry: bool = False  # only to print what would run: nothing is written
 
 
@@ -78,9 +80,10 @@ def open_source(text: str | None, model: Path | None, options: Import) -> Source
         if not _is_recipe_name(text) and (found := _imported(text)):
             return _reopen(found, options)
     recipe = load_recipe(text)
-    if options.inputs or options.float_model:
+    if options.inputs or options.float_model or options.array:
         raise UsageError(
-            f"{text}: a recipe has inputs and a float model of its own; leave them out"
+            f"{text}: a recipe has inputs and a float model of its own, and is no C source; leave "
+            "--inputs, --float and --array out"
         )
     return Source(
         folder=BUILD / "recipes" / recipe.name,
@@ -140,8 +143,8 @@ def import_model(
     `anew` forgets how it was imported before. Raises ModelError for a file that cannot be read, is
     too large or is no float model.
     """
-    model = _read(path)
-    read_model(path)  # refuse what is none before anything is written
+    model = model_bytes(path, options.array)
+    parse_model(model, str(path))  # refuse what is none before anything is written
     digits = hashlib.sha256(model).hexdigest()[:HASH_DIGITS]
     folder = below / f"{model_name(path)}-{digits}"
     name = os.fsencode(path.name).decode("utf-8", "replace")
@@ -160,6 +163,8 @@ def _reopen(folder: Path, options: Import) -> Source:
             f"{folder / MODEL}: not the model that was imported (its SHA-256 does not begin with "
             f"{folder.name[-HASH_DIGITS:]}); delete {folder} and import the model again"
         )
+    if options.array:
+        raise UsageError(f"--array {options.array} (ARRAY=): {folder.name} is imported already")
     before = _import_record(folder)
     if options.dry:
         return _source(folder, _record(before, options, None), options)
@@ -174,7 +179,8 @@ def _take_over(
     record = _record(before, options, file_name)
     for key, path in (("inputs", options.inputs), ("float_model", options.float_model)):
         if path is not None:
-            _keep(folder / str(record[key]), _read(path))
+            kept = model_bytes(path) if _in_c(path) else read_file(path)
+            _keep(folder / str(record[key]), kept)
     if record != _import_record(folder):
         write_json(folder / IMPORTED, record)
     return _source(folder, record, options)
@@ -196,10 +202,15 @@ def _record(before: dict[str, Any], options: Import, file_name: str | None) -> d
         ("float_model", options.float_model, FLOAT_SUFFIXES),
     ):
         if path is not None:
-            if path.suffix.lower() not in suffixes:
+            suffix = ".tflite" if _in_c(path) else path.suffix.lower()
+            if suffix not in suffixes:
                 raise ModelError(f"{path}: expected a file *{' or *'.join(suffixes)}")
-            record[key] = f"{key}{path.suffix.lower()}"
+            record[key] = f"{key}{suffix}"
     return record
+
+
+def _in_c(path: Path) -> bool:
+    return path.suffix.lower() in c_array.SUFFIXES
 
 
 def _said(options: Import) -> dict[str, int]:
@@ -239,13 +250,3 @@ def _keep(path: Path, data: bytes) -> None:
     """Write a copy unless it is there already."""
     if not path.is_file() or path.read_bytes() != data:
         write_bytes(path, data)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        data = read_bounded(path, MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}; give the path of an existing file") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise ModelError(f"{path}: expected at most {MAX_FILE_BYTES:,} bytes, got more")
-    return data
