@@ -17,9 +17,10 @@ from model.errors import ConfigError
 from model.files import write_bytes, write_json
 from model.paths import CHECKOUT, ROOT
 from model.recipe import RECIPES, find_recipe, load_recipe, recipe_names
+from quantize.advice import is_float
 from quantize.errors import ModelError
 from quantize.tflite import c_array
-from quantize.tflite.files import model_bytes, read_file
+from quantize.tflite.files import how_to_quantise, model_bytes, read_file
 from quantize.tflite.reader import parse_model
 
 BUILD = Path("build")  # from the project's folder, in which every command runs
@@ -144,7 +145,11 @@ def import_model(
     too large or is no float model.
     """
     model = model_bytes(path, options.array)
-    parse_model(model, str(path))  # refuse what is none before anything is written
+    if is_float(parse_model(model, str(path))):  # refuse what is none before anything is written
+        raise ModelError(
+            f"{path}: its activations are float, expected an int8 model; {how_to_quantise(path)} "
+            "makes one of a float network"
+        )
     digits = hashlib.sha256(model).hexdigest()[:HASH_DIGITS]
     folder = below / f"{model_name(path)}-{digits}"
     name = os.fsencode(path.name).decode("utf-8", "replace")

@@ -16,6 +16,7 @@ from quantize.reference import Reference, Step
 from quantize.tflite.graph import Graph, Tensor
 
 HOW_TO_QUANTISE = (
+    "`tinyproof quantise FILE --inputs X.npz` makes an int8 model of its float original; or "
     "quantise it when converting: optimizations = [tf.lite.Optimize.DEFAULT], "
     "representative_dataset = a generator of 100 or more real inputs, "
     "target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8], "
@@ -46,6 +47,12 @@ def type_warnings(graph: Graph) -> Iterator[str]:
         )
     if "uint8" in computed - _end_types(graph):
         yield f"uint8 activations, of a converter before 2020; convert again and {HOW_TO_QUANTISE}"
+
+
+def is_float(graph: Graph) -> bool:
+    """Whether everything is computed in float: nobody has quantised the activations."""
+    computed = _types(graph)[1]
+    return bool({"float32", "float16"} & computed) and not {"int8", "int16", "uint8"} & computed
 
 
 def _types(graph: Graph) -> tuple[set[str], set[str]]:

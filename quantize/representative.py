@@ -16,7 +16,7 @@ from quantize.ops.base import Array
 from quantize.tflite.files import read_file
 from quantize.tflite.graph import Graph, Tensor
 
-MAX_CASES = 500  # that are used, spread evenly over all
+MAX_CASES = 1000  # that are used, spread evenly over all
 MAX_BYTES = 512 << 20  # of the inputs that are used
 MAX_FILES = 10_000  # of a folder
 FEW = 50  # cases; with fewer there is a warning
@@ -96,7 +96,8 @@ def _fitted(values: Array, tensor: Tensor, told: str) -> Array:
         raise ModelError(f"{told}: values that are not finite; leave those cases out")
     if whole and (values.astype(tensor.dtype) != values).any():
         raise ModelError(f"{told}: values beyond {tensor.dtype}, which the input takes")
-    fitted = values.reshape(len(values), *shape).astype(tensor.dtype)
+    with np.errstate(over="ignore"):
+        fitted = values.reshape(len(values), *shape).astype(tensor.dtype)
     if not np.isfinite(fitted).all():
         raise ModelError(f"{told}: values beyond {tensor.dtype}, which the input takes")
     return fitted
@@ -169,9 +170,7 @@ def from_random(graph: Graph, cases: int = RANDOM_CASES) -> Representative:
     )
 
 
-def from_windows(
-    windows: Array, labels: Array, graph: Graph, told: str
-) -> Representative:
+def from_windows(windows: Array, labels: Array, graph: Graph, told: str) -> Representative:
     """A recipe's windows for the network's only input, whatever its dimensions of 1 are."""
     values = windows
     tensor = graph.tensors[graph.inputs[0]]
