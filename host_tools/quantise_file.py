@@ -126,7 +126,9 @@ def summary(
     return {
         "network": path.name,
         "network_sha256": hashlib.sha256(data).hexdigest() if data is not None else None,
-        "tools": [*dict.fromkeys(t for t in (network.tool, found.tool, found.engines) if t)],
+        "tools": [
+            *dict.fromkeys([*([network.tool] if network.tool else []), *found.tool.split("; ")])
+        ],
         "inputs": {
             "from": inputs.told,
             "cases": len(inputs),

@@ -22,7 +22,6 @@ from quantize.advice import type_warnings, weight_warnings
 from quantize.compare_layers import warnings_of
 from quantize.errors import ModelError
 from quantize.float_reference import MAX_FILE_BYTES, ask
-from quantize.reference import compile_graph
 from quantize.representative import FEW, Representative
 from quantize.tflite import c_array
 from quantize.tflite.files import (
@@ -64,8 +63,7 @@ class OutputPair:
 class Quantised:
     """The int8 model (<folder>/int8.tflite) and how it was compared."""
 
-    tool: str
-    engines: str  # that have run both
+    tool: str  # and the engines that have run both
     outputs: tuple[OutputPair, ...]
     layers: list[dict[str, Any]]  # of quantize.compare_layers
     warnings: list[str]
@@ -143,8 +141,6 @@ def quantise_network(network: FloatNetwork, inputs: Representative) -> Quantised
     write_arrays(folder / "inputs.npz", arrays)
     tool = _work("int8", network.kind, network.path, folder)
     graph = read_model(folder / "int8.tflite")
-    compile_graph(graph)
-    engines = _work("compare", network.kind, network.path, folder)
     found = read_arrays(folder / "outputs.npz")
     layers = json.loads(read_file(folder / "layers.json"))
     pairs = [
@@ -155,7 +151,6 @@ def quantise_network(network: FloatNetwork, inputs: Representative) -> Quantised
         raise ModelError(f"{network.path}: the float network gives values that are not finite")
     return Quantised(
         tool=tool,
-        engines=engines,
         outputs=tuple(pairs),
         layers=layers,
         warnings=_warnings(graph, layers, inputs),

@@ -1,9 +1,9 @@
 """python -m quantize.convert_worker TASK KIND FILE FOLDER: convert a float network of somebody's.
 
 quantize.convert starts this as a process with bounded memory. TASK is float (FILE to
-FOLDER/float.tflite), int8 (FILE and FOLDER/inputs.npz to FOLDER/int8.tflite) or compare
-(FOLDER/float.tflite and FOLDER/int8.tflite on the inputs, to layers.json and outputs.npz). KIND is
-keras, saved_model, pytorch or tflite. answer.json says which tool has done it, or what is wrong.
+FOLDER/float.tflite) or int8 (FILE, FOLDER/float.tflite and FOLDER/inputs.npz to FOLDER/int8.tflite,
+and of both on the inputs layers.json and outputs.npz). KIND is keras, saved_model, pytorch or
+tflite. answer.json says which tools have done it, or what is wrong.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from quantize.errors import ModelError
 from quantize.float_reference import MAX_FILE_BYTES, plain_name
 from quantize.float_worker import MAX_MEMORY, answered, load_network, stored_inputs
 from quantize.pt2 import clean_program
-from quantize.tflite.reader import read_model
+from quantize.reference import compile_graph
+from quantize.tflite.reader import parse_model, read_model
 from quantize.tflm import TfliteMicro
 
 Array = npt.NDArray[Any]
@@ -209,17 +210,18 @@ def to_float(kind: str, path: Path, folder: Path) -> str:
 
 
 def to_int8(kind: str, path: Path, folder: Path) -> str:
-    """Write int8.tflite."""
+    """Write int8.tflite, if it is one that we compile, and what compare writes."""
     inputs = stored_inputs(folder)
     if kind in ("keras", "saved_model"):
         model, name = _converted(kind, path, inputs)
     else:
         model, name = _quantised((folder / "float.tflite").read_bytes(), inputs)
+    compile_graph(parse_model(model))
     write_bytes(folder / "int8.tflite", model)
-    return name
+    return f"{name}; {compare(folder)}"
 
 
-def compare(_kind: str, _path: Path, folder: Path) -> str:
+def compare(folder: Path) -> str:
     """Write layers.json and outputs.npz: float_0, int8_0, ... with int8 dequantised."""
     from model.networks import tf
 
@@ -251,7 +253,6 @@ def compare(_kind: str, _path: Path, folder: Path) -> str:
 TASKS: dict[str, Callable[[str, Path, Path], str]] = {
     "float": to_float,
     "int8": to_int8,
-    "compare": compare,
 }
 
 

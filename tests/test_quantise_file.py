@@ -12,8 +12,10 @@ import pytest
 
 from host_tools.cli import main
 from quantize.compare_layers import warnings_of
+from quantize.convert import open_network
 from quantize.convert_worker import SIGNATURE, check_saved_model, with_signature
 from quantize.errors import ModelError
+from quantize.float_outputs import load_float_outputs
 from quantize.representative import MAX_CASES, from_arrays, from_file, from_folder, from_windows
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import read_model
@@ -93,7 +95,12 @@ def result(project: Path) -> tuple[str, dict[str, Any]]:
 
 @pytest.mark.parametrize(
     "name",
-    ["net.keras", "net.h5", "saved", pytest.param("net.tflite", marks=needs_quantiser)],
+    [
+        "net.keras",
+        pytest.param("net.h5", marks=pytest.mark.slow),
+        "saved",
+        pytest.param("net.tflite", marks=needs_quantiser),
+    ],
 )
 def test_from_file_to_parity(
     name: str, folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
@@ -154,22 +161,23 @@ def test_warnings_of_a_layer(more: dict[str, float], told: str | None) -> None:
 def test_random_numbers_are_marked(
     folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["quantise", str(folder / "net.keras"), "--random", "--cases", "6"]) == 0
+    assert main(["quantise", str(folder / "saved"), "--random", "--cases", "6"]) == 0
     assert "warning: calibrated on random numbers: for a trial only" in capsys.readouterr().out
     made, found = result(project)
     assert found["inputs"]["random"]
-    assert main(["parity", made, "--board", "native"]) == 0
-    assert "the inputs are random, so no bound applies" in capsys.readouterr().out
+    folder_made = project / "build" / "models" / made
+    assert load_float_outputs(folder_made / "float.npz").random_inputs
+    kept = read_model(folder_made / "float_model.tflite")
+    assert {t.dtype for t in kept.tensors} == {"float32", "int32"}
 
 
-@needs_quantiser
-def test_c_source_is_quantised_as_its_file(folder: Path, project: Path) -> None:
+def test_c_source_is_the_same_network_as_its_file(folder: Path, tmp_path: Path) -> None:
     data = (folder / "net.tflite").read_bytes()
-    (project / "net.cc").write_text(f"const uint8_t a[] = {{{','.join(map(str, data))}}};")
-    inputs = ["--inputs", str(folder / "x.npz")]
-    for name in (str(folder / "net.tflite"), "net.cc"):
-        assert main(["quantise", name, *inputs, "--cases", "3"]) == 0
-    assert len([*(project / "build" / "models").iterdir()]) == 1
+    source = tmp_path / "net.cc"
+    source.write_text(f"const uint8_t a[] = {{{','.join(map(str, data))}}};")
+    network = open_network(source, tmp_path, "a")
+    assert (tmp_path / "float.tflite").read_bytes() == data
+    assert (network.kind, network.tool) == ("tflite", None)
 
 
 @pytest.mark.parametrize(
@@ -351,10 +359,3 @@ def test_windows_of_a_recipe() -> None:
     assert found.inputs[0].shape == (4, 1, 3, 1, 2)
     with pytest.raises(ModelError, match=r"windows of the shape \[3, 2\]; the network takes x"):
         from_windows(windows, labels, graph(("x", (1, 2, 3), "float32")), "windows")
-
-
-def test_the_network_that_is_kept_is_the_float_one(folder: Path, project: Path) -> None:
-    assert main(["quantise", str(folder / "saved"), "--random", "--cases", "3"]) == 0
-    (made,) = (project / "build" / "models").iterdir()
-    kept = read_model(made / "float_model.tflite")
-    assert {t.dtype for t in kept.tensors} == {"float32", "int32"}
