@@ -216,7 +216,13 @@ def to_int8(kind: str, path: Path, folder: Path) -> str:
         model, name = _converted(kind, path, inputs)
     else:
         model, name = _quantised((folder / "float.tflite").read_bytes(), inputs)
-    compile_graph(parse_model(model))
+    try:
+        compile_graph(parse_model(model))
+    except ModelError as error:
+        raise ModelError(
+            f"{name} has made a model that is not supported: {error}; where it has left an "
+            "operator in float, leave that out of the network or give it in another form (Keras)"
+        ) from error
     write_bytes(folder / "int8.tflite", model)
     return f"{name}; {compare(folder)}"
 
