@@ -137,7 +137,8 @@ def _from_pytorch(path: Path) -> tuple[bytes, str]:
     ends = [node.meta["val"] for node in nodes]
     example = tuple(torch.zeros(tuple(end.shape), dtype=end.dtype) for end in ends)
     with torch.no_grad():
-        converted = litert_torch.convert(program.module(), example)
+        # without in-place operators, as of torch.tensor(...) inside a network, which it cannot trace
+        converted = litert_torch.convert(program.run_decompositions({}).module(), example)
     target = path.with_name("converted.tflite")
     converted.export(str(target))
     return target.read_bytes(), f"litert-torch {version('litert-torch')}"
