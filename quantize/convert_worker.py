@@ -122,7 +122,7 @@ def _cases(inputs: Sequence[Array]) -> Iterator[list[Array]]:
         yield [values[case] for values in inputs]
 
 
-def _from_pytorch(path: Path) -> tuple[bytes, str]:
+def _from_pytorch(path: Path, folder: Path) -> tuple[bytes, str]:
     try:
         import litert_torch
         import torch
@@ -137,9 +137,9 @@ def _from_pytorch(path: Path) -> tuple[bytes, str]:
     ends = [node.meta["val"] for node in nodes]
     example = tuple(torch.zeros(tuple(end.shape), dtype=end.dtype) for end in ends)
     with torch.no_grad():
-        # without in-place operators, as of torch.tensor(...) inside a network, which it cannot trace
+        # without in-place operators, as of torch.tensor(...) in a network, which it cannot trace
         converted = litert_torch.convert(program.run_decompositions({}).module(), example)
-    target = path.with_name("converted.tflite")
+    target = folder / "converted.tflite"
     converted.export(str(target))
     return target.read_bytes(), f"litert-torch {version('litert-torch')}"
 
@@ -203,7 +203,7 @@ def to_float(kind: str, path: Path, folder: Path) -> str:
     make: dict[str, Callable[[], tuple[bytes, str]]] = {
         "keras": lambda: _converted(kind, path, None),
         "saved_model": lambda: _converted(kind, path, None),
-        "pytorch": lambda: _from_pytorch(path),
+        "pytorch": lambda: _from_pytorch(path, folder),
     }
     model, name = make[kind]()
     write_bytes(folder / "float.tflite", model)
