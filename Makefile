@@ -51,7 +51,7 @@ check: | .venv/ready ## check the data of RECIPE
 	$(run) check
 train: | .venv/ready ## train the float network of RECIPE (CV=5: cross-validate by group, HELD_OUT=1)
 	$(run) train
-quantise: | .venv/ready ## post-training and quantisation-aware int8, chosen by validation
+quantise: | .venv/ready ## int8 of RECIPE, chosen by validation; or of a float network, MODEL=file INPUTS=x.npz
 	$(run) quantise
 emit: | .venv/ready ## write model.c, the TFLite Micro array and the manifest
 	$(run) emit

@@ -16,6 +16,7 @@ from host_tools.boards.board import BOARDS, load_board
 from host_tools.project import Import, open_source, project_of
 from host_tools.stages.graph import Source
 from model.recipe import recipe_names
+from quantize.tflite.files import is_model_path
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -137,9 +138,11 @@ def recipe_options(function: F) -> F:
 
 def folder_options(function: F) -> F:
     """Whose results are read: SOURCE, --recipe or --model; gives a Source as `source`."""
-    return _with_source(
-        function, lambda options: _open(options, Import(dry=_plans(options))), MODEL, RECIPE
-    )
+
+    def opened(options: dict[str, Any]) -> Source:
+        return _open(options, Import(array=options.pop("array"), dry=_plans(options)))
+
+    return _with_source(function, opened, ARRAY, MODEL, RECIPE)
 
 
 def source_options(function: F) -> F:
@@ -151,7 +154,8 @@ def source_options(function: F) -> F:
 
     def opened(options: dict[str, Any]) -> Source:
         cases = options["cases"] if wanted else options.pop("cases")
-        taken = {name: options.pop(name) for name in ("inputs", "float_model", "constants_bytes")}
+        names = ("inputs", "float_model", "constants_bytes", "array")
+        taken = {name: options.pop(name) for name in names}
         source = _open(options, Import(cases=cases, dry=_plans(options), **taken))
         if cases and not wanted and source.recipe is not None:
             raise click.UsageError(
@@ -160,7 +164,7 @@ def source_options(function: F) -> F:
             )
         return source
 
-    return _with_source(function, opened, CASES, constants_option, FLOAT, INPUTS, MODEL, RECIPE)
+    return _with_source(function, opened, *MODEL_OPTIONS, RECIPE)
 
 
 def _with_source(
@@ -195,20 +199,23 @@ def _plans(options: Mapping[str, Any]) -> bool:
 
 
 class SourceName(RecipeName):
-    """A recipe's name, the path of a .toml or of a .tflite, or the name of an imported model."""
+    """A recipe's name, the path of a .toml or of a model, or the name of an imported model."""
 
     name = "source"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The name, or the absolute path of what is a file."""
         text = Text.convert(self, value, param, ctx)
-        named = text.endswith((".toml", ".tflite"))
+        named = text.endswith(".toml") or ("\0" not in text and is_model_path(Path(text)))
         is_file = named or (os.sep in text and Path(text).is_file())
         return str(Path(text).absolute()) if is_file else text
 
 
 RECIPE = option("--recipe", type=RecipeName(), help="a recipe's name, or the path of its .toml")
-MODEL = option("--model", type=File(), help="a .tflite file, or the name of an imported one")
+MODEL = option(
+    "--model", type=File(), help="a .tflite, C source with one, or the name of an imported one"
+)
+ARRAY = option("--array", metavar="NAME", help="which array of C source is the model")
 INPUTS = option("--inputs", type=File(), help=".npz with one array [cases, *shape] for each input")
 FLOAT = option(
     "--float",
@@ -225,6 +232,9 @@ def constants_option(function: F) -> F:
     return option(
         "--constants-bytes", type=COUNT, metavar="BYTES", help="budget of the model's constants"
     )(function)
+
+
+MODEL_OPTIONS = (CASES, constants_option, FLOAT, INPUTS, ARRAY, MODEL)
 
 
 def plan_options(function: F) -> F:

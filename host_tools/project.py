@@ -18,11 +18,14 @@ from host_tools.stages.engine import digest
 from host_tools.stages.graph import IMPORTED, Source, model_name
 from host_tools.stages.lock import locked
 from model.errors import ConfigError
-from model.files import read_bounded, write_bytes
+from model.files import write_bytes
 from model.paths import CHECKOUT, ROOT
 from model.recipe import RECIPES, find_recipe, load_recipe, recipe_names
+from quantize.advice import is_float
 from quantize.errors import ModelError
-from quantize.tflite.reader import read_model
+from quantize.tflite import c_array
+from quantize.tflite.files import how_to_quantise, model_bytes, read_file
+from quantize.tflite.reader import parse_model
 
 BUILD = Path("build")  # from the project's folder, in which every command runs
 DEMO = "motion"  # the example that a checkout runs without a recipe of its own
@@ -31,7 +34,6 @@ MODEL = "model.tflite"
 FLOAT_SUFFIXES = (".tflite", ".keras", ".h5")  # of a float original
 HASH_DIGITS = 8  # of a model's SHA-256 in its folder's name
 Hold = Callable[[AbstractContextManager[None]], object]  # keeps a lock for the rest of a command
-MAX_FILE_BYTES = 64 << 20  # of a model and of its inputs
 DEFAULT_CASES = 100
 
 
@@ -43,6 +45,7 @@ class Import:
     inputs: Path | None = None
     float_model: Path | None = None
     constants_bytes: int | None = None
+    array: str | None = None  # of C source: the name of the array that is the model
     dry: bool = False  # only to print what would run: nothing is written
 
 
@@ -87,9 +90,10 @@ def open_source(
                 return _reopen(found, options, hold)
             raise _unknown(text)
     recipe = load_recipe(text)
-    if options.inputs or options.float_model:
+    if options.inputs or options.float_model or options.array:
         raise UsageError(
-            f"{text}: a recipe has inputs and a float model of its own; leave them out"
+            f"{text}: a recipe has inputs and a float model of its own, and is no C source; leave "
+            "--inputs, --float and --array out"
         )
     return Source(
         folder=BUILD / "recipes" / recipe.name,
@@ -176,8 +180,12 @@ def import_model(
     `anew` forgets how it was imported before. Raises ModelError for a file that cannot be read, is
     too large or is no float model.
     """
-    model = _read(path)
-    read_model(path)  # refuse what is none before anything is written
+    model = model_bytes(path, options.array)
+    if is_float(parse_model(model, str(path))):  # refuse what is none before anything is written
+        raise ModelError(
+            f"{path}: its activations are float, expected an int8 model; {how_to_quantise(path)} "
+            "makes one of a float network"
+        )
     digits = hashlib.sha256(model).hexdigest()[:HASH_DIGITS]
     folder = below / f"{model_name(path)}-{digits}"
     name = os.fsencode(path.name).decode("utf-8", "replace")
@@ -197,6 +205,8 @@ def _reopen(folder: Path, options: Import, hold: Hold | None) -> Source:
             f"{folder / MODEL}: not the model that was imported (its SHA-256 does not begin with "
             f"{folder.name[-HASH_DIGITS:]}); delete {folder} and import the model again"
         )
+    if options.array:
+        raise UsageError(f"--array {options.array} (ARRAY=): {folder.name} is imported already")
     if options.dry:
         return _source(folder, _record(_import_record(folder), options, None), options)
     with ExitStack() as own:
@@ -215,7 +225,7 @@ def _take_over(
     record = _record(before, options, file_name, anew=anew)
     for key, path in (("inputs", options.inputs), ("float_model", options.float_model)):
         if path is not None:
-            _keep(folder / str(record[key]), _read(path))
+            _keep(folder / str(record[key]), _companion(path))
         elif record[key] and not (folder / str(record[key])).is_file():
             raise UsageError(
                 f"{folder / str(record[key])}: missing; the model was imported with it: give "
@@ -242,11 +252,21 @@ def _record(
         ("float_model", options.float_model, FLOAT_SUFFIXES),
     ):
         if path is not None:
-            if path.suffix.lower() not in suffixes:
+            suffix = ".tflite" if _in_c(path) else path.suffix.lower()
+            if suffix not in suffixes:
                 raise ModelError(f"{path}: expected a file *{' or *'.join(suffixes)}")
-            digits = hashlib.sha256(_read(path)).hexdigest()[:HASH_DIGITS]
-            record[key] = f"{key}-{digits}{path.suffix.lower()}"
+            digits = hashlib.sha256(_companion(path)).hexdigest()[:HASH_DIGITS]
+            record[key] = f"{key}-{digits}{suffix}"
     return record
+
+
+def _companion(path: Path) -> bytes:
+    """What is kept of inputs or of a float model."""
+    return model_bytes(path) if _in_c(path) else read_file(path)
+
+
+def _in_c(path: Path) -> bool:
+    return path.suffix.lower() in c_array.SUFFIXES
 
 
 def _said(options: Import) -> dict[str, int]:
@@ -294,13 +314,3 @@ def _keep(path: Path, data: bytes) -> None:
     """Write a copy unless it is there already."""
     if not path.is_file() or path.read_bytes() != data:
         write_bytes(path, data)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        data = read_bounded(path, MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}; give the path of an existing file") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise ModelError(f"{path}: expected at most {MAX_FILE_BYTES:,} bytes, got more")
-    return data

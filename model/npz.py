@@ -33,6 +33,17 @@ def read_arrays(
     return parse_arrays(read_bounded(path, limit + 1), names, kinds=kinds, limit=limit)
 
 
+def parse_array(data: bytes, name: str = "array", *, kinds: str = "iuf") -> npt.NDArray[Any]:
+    """The array of a .npy file's bytes; ValueError as parse_arrays."""
+    try:
+        return _array(name, data, kinds)
+    except (
+        *(struct.error, tokenize.TokenError, EOFError, MemoryError, OverflowError),
+        *(SyntaxError, TypeError),
+    ) as error:
+        raise ValueError(f"not a whole .npy file: {error}") from error
+
+
 def parse_arrays(
     data: bytes, names: Sequence[str] | None = None, *, kinds: str = "iuf", limit: int = MAX_BYTES
 ) -> dict[str, npt.NDArray[Any]]:

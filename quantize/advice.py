@@ -16,6 +16,7 @@ from quantize.reference import Reference, Step
 from quantize.tflite.graph import Graph, Operator, Tensor
 
 HOW_TO_QUANTISE = (
+    "`tinyproof quantise FILE --inputs X.npz` makes an int8 model of its float original; or "
     "quantise it when converting: optimizations = [tf.lite.Optimize.DEFAULT], "
     "representative_dataset = a generator of 100 or more real inputs, "
     "target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8], "
@@ -60,6 +61,12 @@ def float_operators(graph: Graph) -> list[Operator]:
         return any(t.dtype in FLOATS and t.data is None for t in found)
 
     return [op for op in graph.operators if any_float(op.inputs) and any_float(op.outputs)]
+
+
+def is_float(graph: Graph) -> bool:
+    """Whether everything is computed in float: nobody has quantised the activations."""
+    computed = _types(graph)[1]
+    return bool({"float32", "float16"} & computed) and not {"int8", "int16", "uint8"} & computed
 
 
 def _types(graph: Graph) -> tuple[set[str], set[str]]:

@@ -69,7 +69,7 @@ def reference_outputs(
         ) from error
     if size > MAX_FILE_BYTES:
         raise ModelError(f"FLOAT={path}: {size} bytes; at most {MAX_FILE_BYTES} are accepted")
-    wanted = [_ends(graph, numbers) for numbers in (graph.inputs, graph.outputs)]
+    wanted = [ends_of(graph, numbers) for numbers in (graph.inputs, graph.outputs)]
     order = _tflite_order(path, wanted) if path.suffix.lower() == ".tflite" else None
     tensors = [graph.tensors[i] for i in graph.inputs]
     inputs = [_real(t, v) for t, v in zip(tensors, golden.inputs, strict=True)]
@@ -85,7 +85,8 @@ def reference_outputs(
     raise ModelError(f"FLOAT={path}: {'; '.join(failures)}")
 
 
-def _ends(graph: Graph, numbers: Sequence[int]) -> list[End]:
+def ends_of(graph: Graph, numbers: Sequence[int]) -> list[End]:
+    """The names and shapes of a graph's inputs or outputs."""
     return [End(name=graph.tensors[i].name, shape=graph.tensors[i].shape) for i in numbers]
 
 
@@ -106,7 +107,7 @@ def _tflite_order(path: Path, wanted: Sequence[Sequence[End]]) -> list[tuple[int
                 f"FLOAT={path}: tensor {tensor.index} is a quantised {tensor.dtype}; give the "
                 "network from before quantisation, converted without optimizations"
             )
-    found = [_ends(graph, numbers) for numbers in (graph.inputs, graph.outputs)]
+    found = [ends_of(graph, numbers) for numbers in (graph.inputs, graph.outputs)]
     try:
         return [
             match_ends(f, w, side)
@@ -136,7 +137,7 @@ def match_ends(found: Sequence[End], wanted: Sequence[End], side: str) -> tuple[
                 f"network has {side}s of the shape {shapes}; give the network that the model was "
                 "made from"
             )
-        named = [j for j in fitting if _plain(found[j].name) == _plain(end.name)]
+        named = [j for j in fitting if plain_name(found[j].name) == plain_name(end.name)]
         chosen.append(fitting if len(fitting) == 1 else named)
     if any(len(c) != 1 for c in chosen) or len({c[0] for c in chosen}) < len(chosen):
         raise ModelError(
@@ -156,7 +157,7 @@ def _shape(shape: Sequence[int | None]) -> str:
     return f"[{', '.join('?' if n is None else str(n) for n in shape)}]"
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A tensor's name without what the converter puts around it."""
     return re.sub(r"^serving_default_|:\d+$", "", name)
 
@@ -174,17 +175,28 @@ def _run_apart(
         write_arrays(folder / "inputs.npz", {f"input_{i}": v for i, v in enumerate(inputs)})
         ends = [[asdict(end) for end in side] for side in wanted]
         write_json(folder / "job.json", {"wanted": ends, "order": order})
-        command = our_process("quantize.float_worker", engine, str(path.resolve()), name)
-        try:
-            done = subprocess.run(command, capture_output=True, timeout=LIMIT_S, check=False)
-        except subprocess.TimeoutExpired:
-            return f"{engine} took more than {LIMIT_S:.0f} s; give fewer CASES"
-        try:
-            answer = json.loads((folder / "answer.json").read_text("utf-8"))
-        except (OSError, ValueError):
-            return f"{engine} ended with code {done.returncode}: the file is damaged or too large"
+        answer = ask(engine, "quantize.float_worker", (engine, str(path.resolve()), name), folder)
         if "error" in answer:
-            return f"{engine}: {answer['error']}"
+            return answer["error"]
         names = [f"output_{i}" for i in range(len(wanted[1]))]
         arrays = read_arrays(folder / "outputs.npz", names)
-        return tuple(arrays[n] for n in names), str(answer["engine"])
+        return tuple(arrays[n] for n in names), answer["engine"]
+
+
+def ask(what: str, module: str, arguments: Sequence[str], folder: Path) -> dict[str, str]:
+    """Run a worker, which writes answer.json into `folder`: {"engine": name} or {"error": text}."""
+    answer_path = folder / "answer.json"
+    answer_path.unlink(missing_ok=True)
+    command = our_process(module, *arguments)
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=LIMIT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return {"error": f"{what} took more than {LIMIT_S:.0f} s; give fewer CASES"}
+    try:
+        answer = json.loads(answer_path.read_text("utf-8"))
+    except (OSError, ValueError):
+        code = done.returncode
+        return {"error": f"{what} ended with code {code}: the file is damaged or too large"}
+    if "error" in answer:
+        return {"error": f"{what}: {answer['error']}"}
+    return {"engine": str(answer["engine"])}

@@ -82,15 +82,25 @@ def _tensorflow_lite(path: Path, job: Job, inputs: Sequence[Array]) -> tuple[lis
     return columns, f"TensorFlow Lite {tf.__version__}"
 
 
-def _keras(path: Path, job: Job, inputs: Sequence[Array]) -> tuple[list[Array], str]:
+def load_network(path: Path) -> tuple[Any, str]:
+    """(the network of a Keras file, the name and version of what has read it); runs no code of it.
+
+    Raises ModelError for layers that are not loaded.
+    """
     config, release = _keras_config(path)
     check_layers(config)
     from model.networks import keras as framework
-    from model.networks import tf
 
     if release.split(".")[0] != "2":
         framework = importlib.import_module("keras")  # version 3, what networks have is 2
     network = framework.models.load_model(path, compile=False, safe_mode=True)
+    return network, f"Keras {framework.__version__}"
+
+
+def _keras(path: Path, job: Job, inputs: Sequence[Array]) -> tuple[list[Array], str]:
+    network, name = load_network(path)
+    from model.networks import tf
+
     wanted = [
         [End(name=e["name"], shape=tuple(e["shape"])) for e in side] for side in job["wanted"]
     ]
@@ -117,7 +127,7 @@ def _keras(path: Path, job: Job, inputs: Sequence[Array]) -> tuple[list[Array], 
         found = network(values[0] if len(values) == 1 else values, training=False)
         rows.append([np.asarray(v) for v in tf.nest.flatten(found)])
     columns = [np.concatenate(column) for column in zip(*rows, strict=True)]
-    return [columns[j] for j in out], f"Keras {framework.__version__}"
+    return [columns[j] for j in out], name
 
 
 def _keras_config(path: Path) -> tuple[Any, str]:
@@ -176,16 +186,29 @@ ENGINES: dict[str, Callable[[Path, Job, Sequence[Array]], tuple[list[Array], str
 
 
 def main(engine: str, path: Path, folder: Path) -> None:
-    """Whatever goes wrong is an answer, not a traceback."""
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+    """Run the network on the inputs of the folder."""
+
+    def run() -> str:
+        job = json.loads((folder / "job.json").read_text("utf-8"))
+        outputs, name = ENGINES[engine](path, job, stored_inputs(folder))
+        write_arrays(folder / "outputs.npz", {f"output_{i}": v for i, v in enumerate(outputs)})
+        return name
+
+    answered(folder, run)
+
+
+def stored_inputs(folder: Path) -> list[Array]:
+    """The arrays input_0, input_1 ... of inputs.npz."""
+    stored = read_arrays(folder / "inputs.npz")
+    return [stored[f"input_{i}"] for i in range(len(stored))]
+
+
+def answered(folder: Path, run: Callable[[], str], memory: int = MAX_MEMORY) -> None:
+    """Write answer.json: the engine's name, or whatever goes wrong in place of a traceback."""
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        job = json.loads((folder / "job.json").read_text("utf-8"))
-        stored = read_arrays(folder / "inputs.npz")
-        inputs = [stored[f"input_{i}"] for i in range(len(stored))]
-        outputs, name = ENGINES[engine](path, job, inputs)
-        write_arrays(folder / "outputs.npz", {f"output_{i}": v for i, v in enumerate(outputs)})
-        answer = {"engine": name}
+        answer = {"engine": run()}
     except ModelError as error:
         answer = {"error": str(error)}
     except Exception as error:  # of three frameworks, on a file that may be anything

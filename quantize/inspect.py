@@ -30,8 +30,9 @@ from quantize.ops import weights_of
 from quantize.planner import plan_arena
 from quantize.reference import Reference, Step, compile_graph, prepare_step
 from quantize.tflite.constants import FREE
+from quantize.tflite.files import model_bytes
 from quantize.tflite.graph import Graph, Operator
-from quantize.tflite.reader import read_model
+from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
 
 BOARDS_DIR = ROOT / "boards"
@@ -91,10 +92,10 @@ class Inspection:
     fit: list[Fit]
 
 
-def inspect_model(path: Path) -> Inspection:
-    """Read a file and judge it; ModelError when it cannot be read at all."""
-    graph = read_model(path)
-    data = path.read_bytes()
+def inspect_model(path: Path, array: str | None = None) -> Inspection:
+    """Read a file and judge it; ModelError when it cannot be read at all. As model_bytes."""
+    data = model_bytes(path, array)
+    graph = parse_model(data, str(path))
     steps, problems = _prepare_all(graph)
     tflm_arena = None
     if not problems:

@@ -126,6 +126,7 @@ def test_no_value_reaches_a_shell(names: tuple[str, ...], tmp_path: Path) -> Non
         (["check", "train", "CASES=3"], "CASES=: make check train does not use it"),
         (["test", "CASES=3"], "CASES=: make test does not use it; it knows no variables"),
         (["setup", "FOO=1"], "FOO=: make setup knows SKIP_SYSTEM and PYTHON"),
+        (["quantise", "MODEL=net.keras"], "got none: int8 gives each layer the range"),
         (["parity", "CASES=x"], "CASES=: Invalid value for '--cases': 'x'"),
         (["drift", "RESET=perhaps"], "RESET=: Invalid value for '--reset': 'perhaps'"),
         (["build", "RECIPE=digits", "CASES=3"], "--cases 3: the cases of a recipe are its test"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from host_tools.options import (
+    ARRAY,
     CASES,
     FLOAT,
     INPUTS,
@@ -21,11 +22,13 @@ from host_tools.stages.session import make
 
 @click.command(
     name="import",
-    help="Take over FILE, an int8 .tflite made elsewhere: check it, ask TFLite Micro for its "
-    "answers to random inputs or your own, and write C. Later commands take it by its name.",
+    help="Take over FILE, an int8 .tflite (or C source with one) made elsewhere: check it, ask "
+    "TFLite Micro for its answers to random inputs or your own, and write C. Later commands take "
+    "it by its name.",
     short_help="take over a .tflite made elsewhere",
 )
 @click.argument("file", type=File(), envvar="TINYPROOF_MODEL")
+@ARRAY
 @CASES
 @INPUTS
 @FLOAT
@@ -34,6 +37,7 @@ from host_tools.stages.session import make
 @in_project
 def command(
     file: Path,
+    array: str | None,
     cases: int | None,
     inputs: Path | None,
     float_model: Path | None,
@@ -43,6 +47,7 @@ def command(
 ) -> None:
     """The stages 'golden' and 'emit' of a new folder."""
     how = Import(
+        array=array,
         cases=cases,
         inputs=inputs,
         float_model=float_model,

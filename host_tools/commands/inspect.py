@@ -7,21 +7,23 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from host_tools.options import File, in_project, switch
+from host_tools.options import ARRAY, File, in_project, switch
 from host_tools.project import model_file
 from quantize.inspect import as_json, inspect_model, print_inspection
 
 
 @click.command(
-    help="Layers, costs, problems and fit of FILE, a .tflite or the name of an imported one.",
+    help="Layers, costs, problems and fit of FILE: a .tflite, C source with one in an array, or "
+    "the name of an imported one.",
     short_help="layers, costs, problems and fit of a .tflite",
 )
 @click.argument("file", type=File(), envvar="TINYPROOF_MODEL")
+@ARRAY
 @switch("--json", "as_json_", make="JSON", help="for programs")
 @in_project
-def command(file: Path, as_json_: bool) -> int:
+def command(file: Path, array: str | None, as_json_: bool) -> int:
     """0 when we compile it, 1 when not."""
-    found = inspect_model(model_file(file))
+    found = inspect_model(model_file(file), array)
     if as_json_:
         print(as_json(found))
     else:

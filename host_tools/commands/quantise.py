@@ -2,19 +2,65 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
 
-from host_tools.options import plan_options, recipe_options
-from host_tools.stages.graph import Source
+from host_tools.options import (
+    ARRAY,
+    COUNT,
+    INPUTS,
+    RECIPE,
+    File,
+    SourceName,
+    in_project,
+    option,
+    plan_options,
+    require_recipe,
+    switch,
+)
+from host_tools.project import Import, open_source
+from host_tools.quantise_file import Given, quantise_file
 from host_tools.stages.session import make
+from quantize.tflite.files import is_model_path
 
 
 @click.command(
-    help="Quantise a trained recipe, post-training and quantisation-aware; validation chooses.",
-    short_help="int8 both ways, chosen by validation",
+    help="Quantise a trained recipe, post-training and quantisation-aware; validation chooses. Or "
+    "make an int8 model of SOURCE, a float network made elsewhere: a .tflite, .keras, .h5, "
+    "PyTorch's .pt2 or the folder of a SavedModel. It needs representative inputs: --inputs, "
+    "--data or --recipe. The result is imported, with the float network to compare it with.",
+    short_help="int8 of a recipe, or of a float network's file",
 )
-@recipe_options
+@click.argument("source", type=SourceName(), required=False)
+@RECIPE
+@option("--model", type=File(), help="a float network's file or folder, in place of SOURCE")
+@ARRAY
+@INPUTS
+@option("--data", type=File(), help="folder of .npy and .npz files with representative inputs")
+@switch("--random", help="a trial without real inputs, marked as such; not for use")
+@option("--cases", type=COUNT, help="how many of the inputs parity compares; default: 100")
 @plan_options
-def command(source: Source, dry_run: bool, why: bool) -> None:
-    """Everything up to the stage 'quantise'."""
-    make(source, source.stages_to("quantise"), dry_run=dry_run, why=why)
+@in_project
+def command(
+    source: str | None,
+    recipe: str | None,
+    model: Path | None,
+    dry_run: bool,
+    why: bool,
+    **given: Any,
+) -> None:
+    """A recipe's stages up to 'quantise', or a network's file to an imported int8 model."""
+    if source and model is not None:
+        raise click.UsageError("expected one of SOURCE and --model, got both")
+    network = Path(source) if source and is_model_path(Path(source)) else model
+    if network is not None:
+        quantise_file(network, Given(recipe=recipe, **given), dry=dry_run or why)
+        return
+    if source and recipe:
+        raise click.UsageError("expected one of SOURCE and --recipe, got both")
+    if used := [name for name, value in given.items() if value]:
+        raise click.UsageError(f"--{used[0]} is for a float network's file; a recipe has its own")
+    opened = require_recipe(open_source(source or recipe, None, Import(dry=dry_run or why)))
+    make(opened, opened.stages_to("quantise"), dry_run=dry_run, why=why)

@@ -1,0 +1,205 @@
+"""From somebody's float network to an imported int8 model, and what that has cost."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from host_tools.errors import UsageError
+from host_tools.parity.float_comparison import class_decisions, output_difference
+from host_tools.project import DEFAULT_CASES, FLOAT_SUFFIXES, Import, import_model, open_source
+from host_tools.stages.graph import Source, model_name
+from host_tools.stages.session import make
+from model.files import write_arrays, write_json
+from model.stages.splits import load_splits
+from quantize.convert import FloatNetwork, OutputPair, Quantised, open_network, quantise_network
+from quantize.float_reference import ends_of, match_ends
+from quantize.representative import (
+    WHY_NOT_RANDOM,
+    Representative,
+    from_file,
+    from_folder,
+    from_random,
+    from_windows,
+)
+from quantize.tflite.files import read_file
+from quantize.tflite.graph import Graph
+from quantize.tflite.reader import read_model
+
+RESULT = "quantise.json"  # in the model's folder
+SHOWN = 10  # layers that are printed
+RECORDED = 200  # layers in the result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What is said of a float network and of its representative inputs."""
+
+    array: str | None = None  # of C source
+    inputs: Path | None = None
+    data: Path | None = None
+    recipe: str | None = None
+    random: bool = False
+    cases: int | None = None  # that parity compares
+
+    def __post_init__(self) -> None:
+        ways = [w for w in (self.inputs, self.data, self.recipe, self.random) if w]
+        if len(ways) != 1:
+            raise UsageError(
+                f"expected representative inputs by one of --inputs X.npz, --data FOLDER and "
+                f"--recipe NAME, got {len(ways) or 'none'}: {WHY_NOT_RANDOM}; for a trial that is "
+                "not to be used: --random"
+            )
+
+
+def quantise_file(path: Path, given: Given, *, dry: bool = False) -> None:
+    """Convert, compare, import and print; `dry` only says so.
+
+    Raises ModelError for a network or inputs that are not taken, and UsageError.
+    """
+    if dry:
+        print(f"quantise: would convert {path}, compare it and import it")
+        return
+    with tempfile.TemporaryDirectory(prefix="tinyproof-quantise-") as name:
+        network = open_network(path, Path(name), given.array)
+        inputs = representative(given, network.graph)
+        found = quantise_network(network, inputs)
+        source = _import(network, inputs, given)
+    result = summary(path, network, inputs, found)
+    write_json(source.folder / RESULT, result)
+    _print(result)
+    print(f"imported as {source.name}; next: tinyproof parity {source.name} --board native")
+
+
+def representative(given: Given, graph: Graph) -> Representative:
+    """The inputs that are meant, for the network's own."""
+    if given.inputs is not None:
+        return from_file(given.inputs, graph)
+    if given.data is not None:
+        return from_folder(given.data, graph)
+    if given.recipe is None:
+        return from_random(graph)
+    source = open_source(given.recipe, None, Import())
+    if source.recipe is None:
+        raise UsageError(f"--recipe {given.recipe}: a model made elsewhere, which has no windows")
+    make(source, source.stages_to("check"), dry_run=False, why=False)
+    train = load_splits(source.folder).train
+    return from_windows(train.x, train.y, graph, f"training windows of {source.name}")
+
+
+def _import(network: FloatNetwork, inputs: Representative, given: Given) -> Source:
+    """As `tinyproof import`, with some of the inputs and the float network."""
+    own = network.folder / "import"
+    own.mkdir()
+    model = own / f"{model_name(network.path)}.tflite"
+    (network.folder / "int8.tflite").rename(model)
+    kept: Path | None = None
+    if not inputs.random:
+        graph, ends = read_model(model), network.graph
+        order = match_ends(ends_of(ends, ends.inputs), ends_of(graph, graph.inputs), "input")
+        count = min(len(inputs), given.cases or DEFAULT_CASES)
+        chosen = np.linspace(0, len(inputs) - 1, count).round().astype(int)
+        kept = own / "inputs.npz"
+        write_arrays(kept, {f"input_{i:04}": inputs.inputs[j][chosen] for i, j in enumerate(order)})
+    is_original = network.path.is_file() and network.path.suffix.lower() in FLOAT_SUFFIXES
+    original = network.path if is_original else network.folder / "float.tflite"
+    how = Import(cases=given.cases, inputs=kept, float_model=original)
+    source = import_model(model, how, anew=True)
+    make(source, source.stages(), dry_run=False, why=False)
+    return source
+
+
+def summary(
+    path: Path, network: FloatNetwork, inputs: Representative, found: Quantised
+) -> dict[str, Any]:
+    """What quantise.json holds."""
+    data = read_file(path) if path.is_file() else None
+    return {
+        "network": path.name,
+        "network_sha256": hashlib.sha256(data).hexdigest() if data is not None else None,
+        "tools": [
+            *dict.fromkeys([*([network.tool] if network.tool else []), *found.tool.split("; ")])
+        ],
+        "inputs": {
+            "from": inputs.told,
+            "cases": len(inputs),
+            "given": inputs.given,
+            "random": inputs.random,
+        },
+        "outputs": [_output(i, pair) for i, pair in enumerate(found.outputs)],
+        "accuracy": _accuracy(found.outputs[0], inputs),
+        "layers": found.layers[:RECORDED],
+        "warnings": found.warnings,
+    }
+
+
+def _output(index: int, pair: OutputPair) -> dict[str, Any]:
+    entry = asdict(output_difference(index, pair.floats, pair.int8))
+    equal = None
+    if pair.floats[0].size > 1:
+        sides = [class_decisions(values).chosen for values in (pair.floats, pair.int8)]
+        equal = int((sides[0] == sides[1]).sum())
+    return {**entry, "equal_decisions": equal}
+
+
+def _accuracy(pair: OutputPair, inputs: Representative) -> dict[str, float] | None:
+    """Shares of the labels that both sides decide for; None without labels that fit."""
+    labels = inputs.labels
+    if labels is None or not 0 <= labels.min() <= labels.max() < pair.floats[0].size > 1:
+        return None
+    sides = {"float": pair.floats, "int8": pair.int8}
+    return {k: float((class_decisions(v).chosen == labels).mean()) for k, v in sides.items()}
+
+
+def _decibels(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def _print(result: dict[str, Any]) -> None:
+    console = Console()
+    cases, given = result["inputs"]["cases"], result["inputs"]["given"]
+    of = f" of {given:,}" if given > cases else ""
+    console.print(
+        f"{result['network']}: {'; '.join(result['tools'])}\n"
+        f"calibrated and compared on {cases:,}{of} cases: {result['inputs']['from']}",
+        markup=False, highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    table = Table("output", "largest", "mean", "float's range", "SQNR dB", "equal decisions")
+    for row in result["outputs"]:
+        equal = row["equal_decisions"]
+        numbers = (f"{row[key]:.3g}" for key in ("largest", "mean", "float_range"))
+        decided = "-" if equal is None else f"{equal:,} of {cases:,} ({equal / cases:.1%})"
+        table.add_row(str(row["output"]), *numbers, _decibels(row["sqnr_db"]), decided)
+    console.print(table)
+    if found := result["accuracy"]:
+        console.print(
+            f"accuracy against labels, on these cases: float {found['float']:.1%}, int8 "
+            f"{found['int8']:.1%}",
+            highlight=False,
+        )
+    if result["layers"]:
+        console.print(_layer_table(result["layers"]))
+    for line in result["warnings"]:
+        console.print(f"warning: {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _layer_table(layers: Sequence[dict[str, Any]]) -> Table:
+    """The layers with most noise first."""
+    worst = sorted(layers, key=lambda row: np.inf if row["sqnr_db"] is None else row["sqnr_db"])
+    title = f"layers with most noise, {min(len(layers), SHOWN)} of {len(layers)}"
+    table = Table("tensor", "operator", "largest", "mean", "float's range", "SQNR dB", title=title)
+    for row in worst[:SHOWN]:
+        span = f"{row['minimum']:.3g} to {row['maximum']:.3g}"
+        numbers = (f"{row[key]:.3g}" for key in ("largest", "mean"))
+        operator = escape(row["operator"])
+        table.add_row(str(row["tensor"]), operator, *numbers, span, _decibels(row["sqnr_db"]))
+    return table

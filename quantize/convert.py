@@ -1,0 +1,179 @@
+"""An int8 .tflite of somebody's float network, and how far the two are apart.
+
+A .keras, .h5 or SavedModel goes through TensorFlow's converter, a .tflite through litert-quantizer,
+a PyTorch program (.pt2) through litert-torch first. All of them run in a process of their own
+(quantize.convert_worker); what they write goes through our reader like any other file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model.files import write_arrays, write_bytes
+from model.npz import read_arrays
+from quantize.advice import type_warnings, weight_warnings
+from quantize.compare_layers import warnings_of
+from quantize.errors import ModelError
+from quantize.float_reference import MAX_FILE_BYTES, ask
+from quantize.representative import FEW, Representative
+from quantize.tflite import c_array
+from quantize.tflite.files import (
+    HOW_TO_EXPORT,
+    NETWORKS,
+    PICKLES,
+    is_saved_model,
+    model_bytes,
+    read_file,
+)
+from quantize.tflite.graph import Graph
+from quantize.tflite.reader import read_model
+
+QUANTISED = {"int4", "int8", "uint8", "int16"}
+INPUT_TYPES = ("float32", "int32", "int64", "uint8", "int8", "int16")
+MAX_WARNINGS = 20  # of one kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloatNetwork:
+    """A float network in a folder of ours, as <folder>/float.tflite too."""
+
+    kind: str  # of quantize.convert_worker
+    path: Path  # absolute
+    folder: Path
+    graph: Graph
+    tool: str | None  # what has made the .tflite; None where it was given
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputPair:
+    """Both sides of one output, [cases, *shape], int8 dequantised."""
+
+    floats: npt.NDArray[np.float64]
+    int8: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantised:
+    """The int8 model (<folder>/int8.tflite) and how it was compared."""
+
+    tool: str  # and the engines that have run both
+    outputs: tuple[OutputPair, ...]
+    layers: list[dict[str, Any]]  # of quantize.compare_layers
+    warnings: list[str]
+
+
+def kind_of(path: Path) -> str:
+    """How a float network is converted; ModelError for a file that none of the ways takes."""
+    suffix = path.suffix.lower()
+    if suffix in PICKLES:
+        raise ModelError(f"{path}: {HOW_TO_EXPORT}")
+    if path.is_dir():
+        if is_saved_model(path):
+            return "saved_model"
+        raise ModelError(f"{path}: a folder without saved_model.pb; expected a SavedModel")
+    if suffix == ".pt2":
+        return "pytorch"
+    if suffix in NETWORKS:
+        return "keras"
+    if suffix in (".tflite", *c_array.SUFFIXES):
+        return "tflite"
+    raise ModelError(
+        f"{path}: expected a float network: .tflite, C source with one, .keras, .h5, .pt2 or the "
+        "folder of a SavedModel"
+    )
+
+
+def open_network(path: Path, folder: Path, array: str | None = None) -> FloatNetwork:
+    """Make <folder>/float.tflite of a network; ModelError that says what is not taken, and why."""
+    kind = kind_of(path)
+    tool = None
+    if kind == "tflite":
+        write_bytes(folder / "float.tflite", model_bytes(path, array))
+    else:
+        if array is not None:
+            raise ModelError(f"{path}: --array {array} (ARRAY=) is for C source only; leave it out")
+        _check_size(path)
+        tool = _work("float", kind, path, folder)
+    graph = read_model(folder / "float.tflite")
+    _check_float(graph, path)
+    return FloatNetwork(kind=kind, path=path.absolute(), folder=folder, graph=graph, tool=tool)
+
+
+def _check_size(path: Path) -> None:
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}; give the path of an existing file") from error
+    if size > MAX_FILE_BYTES:
+        raise ModelError(f"{path}: {size:,} bytes; at most {MAX_FILE_BYTES:,} are accepted")
+
+
+def _check_float(graph: Graph, path: Path) -> None:
+    used = sorted({i for op in graph.operators for i in (*op.inputs, *op.outputs) if i >= 0})
+    for tensor in (graph.tensors[i] for i in used):
+        if tensor.dtype == "float16" or (tensor.dtype in QUANTISED and tensor.quant is not None):
+            raise ModelError(
+                f"{path}: tensor {tensor.index} is {tensor.dtype}: quantised already; `tinyproof "
+                "import` takes an int8 model, and this command the float network from before, "
+                "converted without optimizations"
+            )
+    if not any(graph.tensors[i].dtype == "float32" for i in used):
+        raise ModelError(f"{path}: no tensor of float32, so there is nothing to quantise")
+    for index in graph.inputs:
+        if (dtype := graph.tensors[index].dtype) not in INPUT_TYPES:
+            raise ModelError(f"{path}: input of type {dtype}; expected {', '.join(INPUT_TYPES)}")
+
+
+def quantise_network(network: FloatNetwork, inputs: Representative) -> Quantised:
+    """Write <folder>/int8.tflite and compare it with the float network on the same inputs.
+
+    Raises ModelError where a tool fails, and for a model that we do not compile.
+    """
+    folder = network.folder
+    arrays = {f"input_{i}": v for i, v in enumerate(inputs.inputs)}
+    write_arrays(folder / "inputs.npz", arrays)
+    tool = _work("int8", network.kind, network.path, folder)
+    graph = read_model(folder / "int8.tflite")
+    found = read_arrays(folder / "outputs.npz")
+    layers = json.loads(read_file(folder / "layers.json"))
+    pairs = [
+        OutputPair(floats=found[f"float_{i}"], int8=found[f"int8_{i}"])
+        for i in range(len(graph.outputs))
+    ]
+    if not all(np.isfinite(p.floats).all() for p in pairs):
+        raise ModelError(f"{network.path}: the float network gives values that are not finite")
+    return Quantised(
+        tool=tool,
+        outputs=tuple(pairs),
+        layers=layers,
+        warnings=_warnings(graph, layers, inputs),
+    )
+
+
+def _warnings(graph: Graph, layers: Sequence[dict[str, Any]], inputs: Representative) -> list[str]:
+    told = []
+    if inputs.random:
+        told.append("calibrated on random numbers: for a trial only, never for use")
+    elif inputs.given < FEW:
+        told.append(f"{inputs.given} representative cases are few; give 100 or more real ones")
+    for lines in (warnings_of(layers), [*type_warnings(graph)], [*weight_warnings(graph)]):
+        told += lines[:MAX_WARNINGS]
+        if len(lines) > MAX_WARNINGS:
+            told.append(f"and {len(lines) - MAX_WARNINGS} more of this kind")
+    return told
+
+
+def _work(task: str, kind: str, path: Path, folder: Path) -> str:
+    """What a worker answers; ModelError when it fails."""
+    arguments = (task, kind, str(path.absolute()), str(folder))
+    answer = ask(f"{task} of {kind}", "quantize.convert_worker", arguments, folder)
+    if "error" in answer:
+        raise ModelError(f"{path}: {answer['error']}")
+    return answer["engine"]

@@ -1,0 +1,269 @@
+"""python -m quantize.convert_worker TASK KIND FILE FOLDER: convert a float network of somebody's.
+
+quantize.convert starts this as a process with bounded memory. TASK is float (FILE to
+FOLDER/float.tflite) or int8 (FILE, FOLDER/float.tflite and FOLDER/inputs.npz to FOLDER/int8.tflite,
+and of both on the inputs layers.json and outputs.npz). KIND is keras, saved_model, pytorch or
+tflite. answer.json says which tools have done it, or what is wrong.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from model.files import write_arrays, write_bytes, write_json
+from quantize.compare_layers import Layers
+from quantize.errors import ModelError
+from quantize.float_reference import MAX_FILE_BYTES, plain_name
+from quantize.float_worker import MAX_MEMORY, answered, load_network, stored_inputs
+from quantize.pt2 import clean_program
+from quantize.reference import compile_graph
+from quantize.tflite.reader import parse_model, read_model
+from quantize.tflm import TfliteMicro
+
+Array = npt.NDArray[Any]
+MAX_PYTORCH_MEMORY = 64 << 30  # bytes of address space, most of which is never touched
+MAX_SAVED_FILES = 1000
+SIGNATURE = "serving_default"
+# Operators of a SavedModel that call back into Python, or read and write files and the network.
+# What a checkpoint is saved and restored with is no part of what is converted.
+CHECKPOINT = {"SaveV2", "RestoreV2", "ShardedFilename", "MergeV2Checkpoints"}
+REFUSED_WORDS = (
+    *("PyFunc", "File", "Save", "Restore", "Dataset", "Iterator", "Print", "Summary", "Debug"),
+    *("Rpc", "Remote", "Send", "Recv", "Socket", "Sql", "Record", "Reader", "LogMessage", "Lookup"),
+)
+
+
+def _functions(kind: str, path: Path) -> tuple[list[Any], Any, str]:
+    """(functions of TensorFlow with one case as input, what holds their variables, the tool)."""
+    from model.networks import tf
+
+    if kind == "keras":
+        network, name = load_network(path)
+        specs = [
+            tf.TensorSpec(_one_case(t.name, t.shape), t.dtype, plain_name(t.name))
+            for t in network.inputs
+        ]
+        one = len(specs) == 1
+
+        def call(*values: Any) -> Any:
+            return network(values[0] if one else list(values), training=False)
+
+        holder = network
+    else:
+        check_saved_model(path)
+        holder = tf.saved_model.load(str(path))
+        if SIGNATURE not in holder.signatures:
+            names = ", ".join(sorted(map(str, holder.signatures))) or "none"
+            raise ModelError(f"no signature {SIGNATURE!r}, there are {names[:200]}; save one")
+        signature, name = holder.signatures[SIGNATURE], "SavedModel"
+        ends = sorted(signature.structured_input_signature[1].items())
+        specs = [tf.TensorSpec(_one_case(n, t.shape), t.dtype, n) for n, t in ends]
+
+        def call(*values: Any) -> Any:
+            return signature(**dict(zip((n for n, _ in ends), values, strict=True)))
+
+    function = tf.function(call, input_signature=specs).get_concrete_function()
+    return [function], holder, f"{name}, TensorFlow {tf.__version__}"
+
+
+def _one_case(name: str, shape: Sequence[int | None]) -> tuple[int, ...]:
+    sizes = tuple(shape)
+    if not sizes or sizes[0] not in (None, 1) or None in sizes[1:]:
+        raise ModelError(
+            f"input {name!r} has the shape {sizes}; expected [cases, ...] with fixed sizes behind "
+            "the first; build the network with them"
+        )
+    return (1, *(int(n) for n in sizes[1:] if n is not None))
+
+
+def check_saved_model(folder: Path) -> None:
+    """Refuse a SavedModel that is too large, or whose graph does more than compute."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    files = [p for p in folder.rglob("*") if p.is_file()][: MAX_SAVED_FILES + 1]
+    size = sum(p.stat().st_size for p in files)
+    if len(files) > MAX_SAVED_FILES or size > MAX_FILE_BYTES:
+        raise ModelError(f"{len(files)} files of {size:,} bytes; at most {MAX_FILE_BYTES:,}")
+    saved = saved_model_pb2.SavedModel()
+    saved.ParseFromString((folder / "saved_model.pb").read_bytes())
+    for graph in (meta.graph_def for meta in saved.meta_graphs):
+        nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]
+        for op in sorted({node.op for node in nodes} - CHECKPOINT):
+            if any(word in op for word in REFUSED_WORDS):
+                raise ModelError(
+                    f"the operator {op[:60]!r} is not loaded, because it does more than compute: "
+                    "it calls Python, or reads or writes files; save the network without it"
+                )
+
+
+def _converted(kind: str, path: Path, samples: Sequence[Array] | None) -> tuple[bytes, str]:
+    """A .tflite by TensorFlow's converter: float, or int8 throughout with representative inputs."""
+    from model.networks import tf
+
+    functions, holder, name = _functions(kind, path)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(functions, holder)
+    if samples is not None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+        converter.representative_dataset = lambda: (list(case) for case in _cases(samples))
+    return bytes(converter.convert()), name
+
+
+def _cases(inputs: Sequence[Array]) -> Iterator[list[Array]]:
+    for case in range(len(inputs[0])):
+        yield [values[case] for values in inputs]
+
+
+def _from_pytorch(path: Path, folder: Path) -> tuple[bytes, str]:
+    try:
+        import litert_torch
+        import torch
+    except ImportError as error:
+        raise ModelError(
+            f"needs litert-torch, which is not installed ({error}): "
+            "pip install 'tinyproof[pytorch]'"
+        ) from error
+    program = torch.export.load(io.BytesIO(clean_program(path)))
+    wanted = set(program.graph_signature.user_inputs)
+    nodes = [n for n in program.graph.nodes if n.op == "placeholder" and n.name in wanted]
+    ends = [node.meta["val"] for node in nodes]
+    example = tuple(torch.zeros(tuple(end.shape), dtype=end.dtype) for end in ends)
+    with torch.no_grad():
+        # without in-place operators, as of torch.tensor(...) in a network, which it cannot trace
+        converted = litert_torch.convert(program.run_decompositions({}).module(), example)
+    target = folder / "converted.tflite"
+    converted.export(str(target))
+    return target.read_bytes(), f"litert-torch {version('litert-torch')}"
+
+
+def _quantised(model: bytes, inputs: Sequence[Array]) -> tuple[bytes, str]:
+    """An int8 .tflite of a float one."""
+    try:
+        from litert_quantizer import calibrator, quantizer, recipe, recipe_manager
+        from litert_quantizer.utils.qsv_utils import min_max_update
+    except ImportError as error:
+        raise ModelError(
+            f"needs litert-quantizer, which is not installed ({error}): run make setup in a "
+            "checkout, else pip install litert-quantizer"
+        ) from error
+    signed = with_signature(model, len(inputs))
+    tool = quantizer.Quantizer(bytearray(signed))
+    tool.load_quantization_recipe(recipe.static_wi8_ai8())
+    rules = recipe_manager.RecipeManager()
+    rules.load_quantization_recipe(recipe.static_wi8_ai8())
+    samples = [{f"input_{i}": v for i, v in enumerate(case)} for case in _cases(inputs)]
+    # Its own calibrate() averages the ranges of the cases, which cut off a tenth of an activation.
+    ranges = calibrator.Calibrator(
+        bytearray(signed),
+        num_threads=1,
+        mode=calibrator.CalibrationMode.CALIBRATION_PRESERVE_ALL_TENSORS,
+        qsv_update_func=min_max_update,
+    )
+    ranges.calibrate({SIGNATURE: samples}, rules)
+    result = tool.quantize(ranges.get_model_qsvs(), enable_progress_report=False)
+    return bytes(result.quantized_model), f"litert-quantizer {version('litert-quantizer')}"
+
+
+def with_signature(model: bytes, inputs: int) -> bytes:
+    """The same model with one signature, of its first subgraph: input_0, input_1, ... output_0.
+
+    Its own ones are left out: they only name what the graph says, and may name it wrongly.
+    """
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    tree = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
+    schema = flatbuffer_utils.schema_fb
+    signature = schema.SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = SIGNATURE, 0
+    graph = tree.subgraphs[0]
+    if len(graph.inputs) != inputs:
+        raise ModelError(f"{inputs} inputs for a model that has {len(graph.inputs)}")
+    sides = {"inputs": graph.inputs, "outputs": graph.outputs}
+    for side, indices in sides.items():
+        entries = []
+        for number, index in enumerate(indices):
+            entry = schema.TensorMapT()
+            entry.name, entry.tensorIndex = f"{side[:-1]}_{number}", int(index)
+            entries.append(entry)
+        setattr(signature, side, entries)
+    tree.signatureDefs = [signature]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(tree))
+
+
+def to_float(kind: str, path: Path, folder: Path) -> str:
+    """Write float.tflite."""
+    make: dict[str, Callable[[], tuple[bytes, str]]] = {
+        "keras": lambda: _converted(kind, path, None),
+        "saved_model": lambda: _converted(kind, path, None),
+        "pytorch": lambda: _from_pytorch(path, folder),
+    }
+    model, name = make[kind]()
+    write_bytes(folder / "float.tflite", model)
+    return name
+
+
+def to_int8(kind: str, path: Path, folder: Path) -> str:
+    """Write int8.tflite, if it is one that we compile, and what compare writes."""
+    inputs = stored_inputs(folder)
+    if kind in ("keras", "saved_model"):
+        model, name = _converted(kind, path, inputs)
+    else:
+        model, name = _quantised((folder / "float.tflite").read_bytes(), inputs)
+    try:
+        compile_graph(parse_model(model))
+    except ModelError as error:
+        raise ModelError(
+            f"{name} has made a model that is not supported: {error}; where it has left an "
+            "operator in float, leave that out of the network or give it in another form (Keras)"
+        ) from error
+    write_bytes(folder / "int8.tflite", model)
+    return f"{name}; {compare(folder)}"
+
+
+def compare(folder: Path) -> str:
+    """Write layers.json and outputs.npz: float_0, int8_0, ... with int8 dequantised."""
+    from model.networks import tf
+
+    files = [folder / "float.tflite", folder / "int8.tflite"]
+    graphs = [read_model(path) for path in files]
+    inputs = stored_inputs(folder)
+    layers = Layers(graphs[0], graphs[1], len(inputs[0]))
+    network = tf.lite.Interpreter(
+        str(files[0]),
+        num_threads=1,
+        experimental_preserve_all_tensors=True,
+        experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    network.allocate_tensors()
+    device = TfliteMicro(files[1].read_bytes(), preserve_tensors=True)
+    for case in _cases(inputs):
+        network.reset_all_variables()
+        device.reset()
+        for index, value in zip(graphs[0].inputs, case, strict=True):
+            network.set_tensor(index, value)
+        network.invoke()
+        device.run(layers.device_inputs(case))
+        layers.add(network.get_tensor, device.tensor)
+    write_json(folder / "layers.json", layers.found())
+    write_arrays(folder / "outputs.npz", layers.outputs())
+    return f"TensorFlow Lite {tf.__version__}, tflite_micro {version('tflite-micro')}"
+
+
+TASKS: dict[str, Callable[[str, Path, Path], str]] = {
+    "float": to_float,
+    "int8": to_int8,
+}
+
+
+if __name__ == "__main__":
+    task, kind, path, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])
+    limit = MAX_PYTORCH_MEMORY if kind == "pytorch" else MAX_MEMORY
+    answered(folder, lambda: TASKS[task](kind, path, folder), limit)

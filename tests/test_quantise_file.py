@@ -1,0 +1,361 @@
+"""A float network's file becomes an int8 model, and what that costs is told; or why it does not."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from host_tools.cli import main
+from quantize.compare_layers import warnings_of
+from quantize.convert import open_network
+from quantize.convert_worker import SIGNATURE, check_saved_model, with_signature
+from quantize.errors import ModelError
+from quantize.float_outputs import load_float_outputs
+from quantize.representative import MAX_CASES, from_arrays, from_file, from_folder, from_windows
+from quantize.tflite.graph import Graph, Tensor
+from quantize.tflite.reader import read_model
+
+needs_quantiser = pytest.mark.skipif(
+    importlib.util.find_spec("litert_quantizer") is None,
+    reason="litert-quantizer is not installed; run make setup",
+)
+SHAPE = (6, 4, 1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One network in all forms, others that are refused, and inputs."""
+    folder = tmp_path_factory.mktemp("networks")
+    from model.networks import keras, tf
+
+    keras.utils.set_random_seed(4)
+    layers = keras.layers
+    network = keras.Sequential(
+        [
+            layers.InputLayer(SHAPE),
+            layers.Conv2D(3, 3, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(5, activation="softmax"),
+        ]
+    )
+    for name in ("net.keras", "net.h5"):
+        network.save(folder / name)
+    tf.saved_model.save(network, str(folder / "saved"))
+    function = tf.function(
+        lambda x: network(x, training=False), input_signature=[tf.TensorSpec((1, *SHAPE))]
+    ).get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], network)
+    (folder / "net.tflite").write_bytes(converter.convert())
+    large = keras.Sequential([layers.InputLayer((40,)), layers.Dense(50)])
+    converter = tf.lite.TFLiteConverter.from_keras_model(large)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    (folder / "dynamic.tflite").write_bytes(converter.convert())
+    keras.Sequential([layers.InputLayer(SHAPE), layers.Lambda(lambda x: x + 1)]).save(
+        folder / "lambda.keras"
+    )
+    keras.Sequential([layers.InputLayer((None, 4)), layers.GlobalMaxPooling1D()]).save(
+        folder / "open.keras"
+    )
+    calls = tf.Module()
+    calls.f = tf.function(
+        lambda x: tf.ensure_shape(tf.py_function(lambda v: v, [x], tf.float32), (None, 4)),
+        input_signature=[tf.TensorSpec((None, 4))],
+    )
+    tf.saved_model.save(calls, str(folder / "calls"), signatures=calls.f.get_concrete_function())
+    (folder / "damaged.keras").write_bytes((folder / "net.keras").read_bytes()[:9000])
+    (folder / "damaged").mkdir()
+    (folder / "damaged" / "saved_model.pb").write_bytes(b"\xff" * 100)
+    (folder / "empty").mkdir()
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, *SHAPE)).astype(np.float32)
+    labels = np.asarray(network(x)).argmax(axis=1)
+    np.savez(folder / "x.npz", x=x, labels=labels)
+    x[3, 0, 0, 0] = 1e6
+    np.savez(folder / "outlier.npz", x=x)
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to stand in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def result(project: Path) -> tuple[str, dict[str, Any]]:
+    """The name and quantise.json of the only model."""
+    (made,) = (project / "build" / "models").iterdir()
+    return made.name, json.loads((made / "quantise.json").read_text())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "net.keras",
+        pytest.param("net.h5", marks=pytest.mark.slow),
+        "saved",
+        pytest.param("net.tflite", marks=needs_quantiser),
+    ],
+)
+def test_from_file_to_parity(
+    name: str, folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inputs = ["--inputs", str(folder / "x.npz"), "--cases", "20"]
+    assert main(["quantise", str(folder / name), *inputs]) == 0
+    told = capsys.readouterr().out
+    made, found = result(project)
+    assert f"imported as {made}; next: tinyproof parity {made} --board native" in told
+    assert "accuracy against labels, on these cases: float 100.0%" in told
+    (output,) = found["outputs"]
+    assert output["sqnr_db"] > 25 and output["equal_decisions"] >= 54, output
+    assert found["accuracy"]["float"] == 1 and found["accuracy"]["int8"] >= 0.9
+    operators = [layer["operator"] for layer in found["layers"]]
+    assert {"input", "CONV_2D", "FULLY_CONNECTED", "SOFTMAX"} <= set(operators), operators
+    assert all(layer["sqnr_db"] > 25 and layer["saturated"] == 0 for layer in found["layers"])
+    assert found["warnings"] == [] and not found["inputs"]["random"]
+    assert main(["parity", made, "--board", "native"]) == 0
+    told = capsys.readouterr().out
+    assert "20 of 20 cases equal" in told and "as float_model" in told and "dB" in told
+
+
+def test_an_outlier_and_saturation_are_told(
+    folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main(["quantise", str(folder / "net.keras"), "--inputs", str(folder / "outlier.npz")]) == 0
+    )
+    told = capsys.readouterr().out
+    assert "warning: tensor 0 (input): a few values dominate its range: it is -" in told
+    assert "for which 1 of 256 codes are left" in told
+
+
+def layer(**more: float) -> dict[str, Any]:
+    """A layer's entry, whose range is used well."""
+    numbers = {"minimum": -1.0, "maximum": 1.0, "low": -0.9, "high": 0.9, "scale": 2 / 255}
+    return {"tensor": 1, "operator": "ADD", "saturated": 0.0, **numbers, **more}
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({}, None),
+        ({"maximum": 27.0}, None),
+        ({"maximum": 29.0, "scale": 30 / 255}, "99.8 % of it lie in -0.9 to 0.9, for which 15 of"),
+        ({"low": 0.0, "high": 0.0}, "for which 1 of 256 codes"),
+        ({"minimum": 0.0, "maximum": 0.0, "low": 0.0, "high": 0.0}, None),
+        ({"saturated": 0.009}, None),
+        ({"saturated": 0.02}, "2.0% of its float values are beyond what int8 reaches"),
+    ],
+)
+def test_warnings_of_a_layer(more: dict[str, float], told: str | None) -> None:
+    found = warnings_of([layer(**more)])
+    assert len(found) == (told is not None)
+    assert told is None or told in found[0]
+
+
+def test_random_numbers_are_marked(
+    folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["quantise", str(folder / "saved"), "--random", "--cases", "6"]) == 0
+    assert "warning: calibrated on random numbers: for a trial only" in capsys.readouterr().out
+    made, found = result(project)
+    assert found["inputs"]["random"]
+    folder_made = project / "build" / "models" / made
+    assert load_float_outputs(folder_made / "float.npz").random_inputs
+    kept = read_model(folder_made / "float_model.tflite")
+    assert {t.dtype for t in kept.tensors} == {"float32", "int32"}
+
+
+def test_c_source_is_the_same_network_as_its_file(folder: Path, tmp_path: Path) -> None:
+    data = (folder / "net.tflite").read_bytes()
+    source = tmp_path / "net.cc"
+    source.write_text(f"const uint8_t a[] = {{{','.join(map(str, data))}}};")
+    network = open_network(source, tmp_path, "a")
+    assert (tmp_path / "float.tflite").read_bytes() == data
+    assert (network.kind, network.tool) == ("tflite", None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("net.keras", "got none: int8 gives each layer the range that these inputs need; random"),
+        ("net.keras --inputs x.npz --random", "--recipe NAME, got 2"),
+        ("lambda.keras --random", "'Lambda' of 'keras"),
+        ("open.keras --random", "expected [cases, ...] with fixed sizes behind the first"),
+        ("calls --random", "'EagerPyFunc' is not loaded, because it does more than compute"),
+        ("damaged.keras --random", "damaged.keras: float of keras: BadZipFile"),
+        ("damaged --random", "float of saved_model: DecodeError"),
+        ("--model empty --random", "a folder without saved_model.pb"),
+        ("absent.keras --random", "No such file or directory; give the path of an existing file"),
+        ("absent.tflite --random", "No such file or directory; give the path of an existing file"),
+        ("net.pt --random", "a pickle, which may run code when it is read; write the network in"),
+        ("dynamic.tflite --random", "quantised already; `tinyproof import` takes an int8 model"),
+        ("net.keras --array a --random", "--array a (ARRAY=) is for C source only"),
+        ("net.keras --data absent", "--data"),
+        ("net.keras --inputs absent.npz", "not an .npz of plain arrays"),
+        ("net.keras --recipe digits --cases 0", "0 is not in the range x>=1"),
+        ("--model net.onnx --random", "expected a float network: .tflite, C source with one, .ke"),
+        ("digits --inputs x.npz", "--inputs is for a float network's file; a recipe has its own"),
+        ("net.keras --model net.h5 --random", "expected one of SOURCE and --model, got both"),
+    ],
+)
+def test_what_is_refused(
+    arguments: str, told: str, folder: Path, project: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(folder)
+    assert main(["quantise", *arguments.split(), "--project", str(project)]) == 2
+    assert told in capsys.readouterr().err
+    assert not (project / "build" / "models").exists()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("litert_torch") is not None, reason="it is there")
+def test_pytorch_is_an_extra(
+    folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "net.pt2").write_bytes(b"")
+    assert main(["quantise", "net.pt2", "--random"]) == 2
+    assert "pip install 'tinyproof[pytorch]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["import", "inspect", "parity"])
+def test_other_commands_say_what_makes_an_int8_model(
+    command: str, folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("net.keras", "net.h5", "saved", "net.pt2", "net.tflite", "dynamic.tflite"):
+        assert main([command, str(folder / name)]) != 0
+        told = "".join(capsys.readouterr())
+        assert "`tinyproof quantise " in told and "--inputs X.npz` makes" in told, told
+    assert not (project / "build").exists()
+
+
+def test_a_plan_writes_nothing(
+    folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["quantise", str(folder / "net.keras"), "--random", "--dry-run"]) == 0
+    assert "quantise: would convert" in capsys.readouterr().out
+    assert [*project.iterdir()] == []
+
+
+def test_a_signature_is_the_graphs_own(folder: Path) -> None:
+    from model.networks import tf
+
+    model = with_signature((folder / "net.tflite").read_bytes(), 1)
+    interpreter = tf.lite.Interpreter(model_content=model)
+    assert interpreter.get_signature_list() == {
+        SIGNATURE: {"inputs": ["input_0"], "outputs": ["output_0"]}
+    }
+    run = interpreter.get_signature_runner(SIGNATURE)
+    assert run(input_0=np.zeros((1, *SHAPE), np.float32))["output_0"].shape == (1, 5)
+    with pytest.raises(ModelError, match="2 inputs for a model that has 1"):
+        with_signature(model, 2)
+
+
+def test_a_saved_model_of_too_many_files_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from quantize import convert_worker
+
+    check_saved_model(folder / "saved")
+    monkeypatch.setattr(convert_worker, "MAX_SAVED_FILES", 1)
+    with pytest.raises(ModelError, match="2 files of"):
+        check_saved_model(folder / "saved")
+
+
+# --- representative inputs ---------------------------------------------------------------------
+
+
+def graph(*ends: tuple[str, tuple[int, ...], str]) -> Graph:
+    """Inputs without a network."""
+    tensors = tuple(
+        Tensor(index=i, name=name, dtype=dtype, shape=shape, quant=None, data=None)
+        for i, (name, shape, dtype) in enumerate(ends)
+    )
+    return Graph(tensors=tensors, operators=(), inputs=tuple(range(len(ends))), outputs=())
+
+
+TWO = graph(("serving_default_b:0", (1, 2), "float32"), ("a", (1, 3), "int32"))
+ONE = graph(("x", (1, 2), "float32"))
+
+
+def test_arrays_by_name_and_by_order() -> None:
+    b, a = np.ones((5, 2)), np.ones((5, 1, 3), np.uint8)
+    for arrays in ({"a": a, "b": b}, {"0": b, "1": a}):
+        found = from_arrays(arrays, TWO, "x")
+        assert [(v.shape, v.dtype) for v in found.inputs] == [
+            ((5, 1, 2), "float32"),
+            ((5, 1, 3), "int32"),
+        ]
+        assert found.labels is None
+    found = from_arrays({"1": a, "0": b, "labels": np.arange(5)}, TWO, "x")
+    assert found.labels is not None and found.labels.tolist() == [0, 1, 2, 3, 4]
+    labels_end = graph(("labels", (1, 2), "float32"))
+    assert from_arrays({"labels": b}, labels_end, "x").labels is None
+
+
+def test_many_cases_are_spread_evenly() -> None:
+    count = 3 * MAX_CASES
+    values = np.arange(2 * count).reshape(count, 2)
+    found = from_arrays({"x": values, "labels": np.arange(count)}, ONE, "x")
+    assert len(found) == MAX_CASES and found.given == count
+    assert found.inputs[0][-1].tolist() == [values[-1].tolist()]
+    assert found.labels is not None and (found.inputs[0][:, 0, 0] == 2 * found.labels).all()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "told"),
+    [
+        ({}, r"arrays none; expected one for each .* x \[cases, 1, 2\]"),
+        ({"x": np.ones((3, 3))}, r"x: shape \[3, 3\]; expected x \[cases, 1, 2\]"),
+        ({"x": np.ones(2)}, r"x: shape \[2\]"),
+        ({"x": np.ones((0, 2))}, r"of \[0\] cases"),
+        ({"x": np.full((3, 2), np.nan)}, "values that are not finite"),
+        ({"x": np.full((3, 2), 1e300)}, "values beyond float32"),
+        ({"x": np.ones((3, 2)), "labels": np.ones(2, int)}, r"of \[2, 3\] cases"),
+        ({"x": np.ones((3, 2)), "labels": np.ones(3)}, "labels is float64"),
+        ({"x": np.ones((3, 2)), "labels": np.ones((3, 1), int)}, "one whole number a case"),
+        ({"x": np.ones((3, 2)), "y": np.ones((3, 2))}, "arrays x, y; expected one"),
+    ],
+)
+def test_arrays_that_do_not_fit(arrays: dict[str, Any], told: str) -> None:
+    with pytest.raises(ModelError, match=told):
+        from_arrays(arrays, ONE, "x.npz")
+
+
+@pytest.mark.parametrize("values", [np.full((2, 2), 1.5), np.full((2, 2), 1 << 40)])
+def test_whole_numbers_are_asked_for(values: Any) -> None:
+    with pytest.raises(ModelError, match="whole numbers|values beyond int32"):
+        from_arrays({"x": values}, graph(("x", (1, 2), "int32")), "x.npz")
+
+
+def test_a_folder_of_files(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array([1, 2], np.float32))
+    np.save(tmp_path / "b.npy", np.array([[3, 4], [5, 6]], np.float32))
+    np.savez(tmp_path / "c.npz", x=np.array([[7, 8]]))
+    (tmp_path / "d.txt").write_text("not read")
+    found = from_folder(tmp_path, ONE)
+    assert found.inputs[0].reshape(-1).tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
+    np.save(tmp_path / "e.npy", np.array([{}]), allow_pickle=True)
+    with pytest.raises(ModelError, match=r"e\.npy: not a \.npy .* objects are pickles"):
+        from_folder(tmp_path, ONE)
+    (tmp_path / "e.npy").write_bytes(b"\x93NUMPY")
+    with pytest.raises(ModelError, match=r"e\.npy: not a \.npy"):
+        from_folder(tmp_path, ONE)
+    with pytest.raises(ModelError, match=r"0 files \.npy or \.npz"):
+        from_folder(tmp_path.parent / tmp_path.name / "..", ONE)
+    with pytest.raises(ModelError, match=r"c\.npz: a"):
+        np.savez(tmp_path / "c.npz", a=np.ones((1, 3)))
+        from_file(tmp_path / "c.npz", ONE)
+
+
+def test_windows_of_a_recipe() -> None:
+    windows, labels = np.ones((4, 3, 2), np.float32), np.arange(4)
+    found = from_windows(windows, labels, graph(("x", (1, 3, 1, 2), "float32")), "windows")
+    assert found.inputs[0].shape == (4, 1, 3, 1, 2)
+    with pytest.raises(ModelError, match=r"windows of the shape \[3, 2\]; the network takes x"):
+        from_windows(windows, labels, graph(("x", (1, 2, 3), "float32")), "windows")
