@@ -63,6 +63,7 @@ def on_target(
     stages = [*source.stages(), build_stage(source.folder, board)]
     if dry_run or why:
         show_plan(stages, why=why)
+        print("the command itself runs every time, with the firmware of these stages")
         yield None
         return
     with up_to_date(source, stages):

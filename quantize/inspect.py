@@ -22,7 +22,7 @@ from quantize.advice import (
     type_warnings,
     weight_warnings,
 )
-from quantize.emit_c import step_constants
+from quantize.emit_c import initial_constant, step_constants
 from quantize.errors import ModelError
 from quantize.fold import Folding, fold_channels
 from quantize.lowering import lower
@@ -37,6 +37,7 @@ from quantize.tflm import TfliteMicro
 
 BOARDS_DIR = ROOT / "boards"
 LISTED = 6  # operators with the same problem
+EXACT_OPERATORS = 150  # of a model; choosing kernels for more takes too long here
 CODE_BYTES = 24 << 10  # what application, link and kernels need at most
 DATA_BYTES = 16 << 10  # stack, link and application
 
@@ -125,12 +126,20 @@ def inspect_model(path: Path, array: str | None = None) -> Inspection:
         constant_bytes=constants,
         arena_bytes=arena,
         tflm_arena_bytes=tflm_arena,
-        fit=_fit(constants, arena),
+        fit=_fit(constants, arena, folding),
     )
 
 
 def _arena(folding: Folding) -> int:
     return plan_arena(folding.graph, lower(folding.graph, folding.steps)).bytes
+
+
+def _needs(folding: Folding, kernels: str) -> tuple[int, int]:
+    """Bytes of constants and of the arena with a set of kernels."""
+    lowered = lower(folding.graph, folding.steps, kernels)
+    own = [c.bytes for step in lowered for c in step_constants(folding.graph, step)]
+    own += [c.bytes for t in folding.graph.variables if (c := initial_constant(t)) is not None]
+    return sum(own), plan_arena(folding.graph, lowered).bytes
 
 
 def _prepare_all(graph: Graph) -> tuple[dict[int, Step], dict[int, str]]:
@@ -248,12 +257,23 @@ def _live_bytes(graph: Graph) -> int:
     return maximum
 
 
-def _fit(constants: int, arena: int) -> list[Fit]:
-    """The model in the memories of every board that has limits."""
-    needs = {"code": CODE_BYTES, "constants": constants, "data": arena + DATA_BYTES}
+def _fit(constants: int, arena: int, folding: Folding | None) -> list[Fit]:
+    """The model in the memories of every board that has limits, with the kernels of its chip.
+
+    Of a model with more than EXACT_OPERATORS, or with problems, `constants` and `arena` count.
+    """
+    exact = folding if folding and len(folding.steps) <= EXACT_OPERATORS else None
+    found: dict[str, tuple[int, int]] = {}
     fits = []
     for path in sorted(BOARDS_DIR.glob("*.json")):
         content = json.loads(path.read_text("utf-8"))
+        ours = content["tinyproof"]
+        kernels = (ours.get("upload") or ours)["kernels"]
+        if exact is not None:
+            if kernels not in found:
+                found[kernels] = _needs(exact, kernels)
+            constants, arena = found[kernels]
+        needs = {"code": CODE_BYTES, "constants": constants, "data": arena + DATA_BYTES}
         rows = [
             {
                 "name": memory["name"],
@@ -298,8 +318,8 @@ def print_inspection(found: Inspection, console: Console) -> None:
     if found.supported:
         console.print(_fit_table(found.fit))
         console.print(
-            f"used: constants, arena, and a reserve of {CODE_BYTES >> 10} KB for code and "
-            f"{DATA_BYTES >> 10} KB for stack and link"
+            "used: constants and arena with the board's own kernels, and a reserve of "
+            f"{CODE_BYTES >> 10} KB for code and {DATA_BYTES >> 10} KB for stack and link"
         )
     for kind, lines in (("problem", found.problems), ("warning", found.warnings)):
         for line in lines:

@@ -68,6 +68,8 @@ def lower(
     With `flash_bytes`, the packings whose constants fit into them and cost the fewest instructions:
     larger ones than usual, or the reference kernels'. Raises QuantizeError when none fits.
     """
+    if kernels == "ref":
+        return tuple(_reference(step) for step in steps)
     budgets = _scratch_budgets_bytes(graph)
     ways = [_lowering(graph, step, kernels) for step in steps]
     usual = [

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +40,7 @@ class CConstant:
 
     suffix: str  # 'weights', 'bias', 'requant'
     ctype: str  # 'int8_t', 'int32_t', 'nn_requant_t'
-    values: tuple[str, ...]  # C initialisers
+    values: Sequence[str]  # C initialisers
     bytes: int
     weight_bytes: int = 0  # of these, packed weights
     bias_bytes: int = 0  # and what sums begin with
@@ -293,10 +293,32 @@ def requant_constant(requants: Sequence[Requant]) -> CConstant:
     return CConstant(suffix="requant", ctype="nn_requant_t", values=values, bytes=8 * len(values))
 
 
+class Integers(Sequence[str]):
+    """The C literals of an integer array, made when they are asked for: weights are many, and most
+    commands only count their bytes."""
+
+    def __init__(self, data: Array) -> None:
+        self._flat = data.reshape(-1)
+
+    def __len__(self) -> int:
+        return len(self._flat)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[str, ...]: ...
+    def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
+        if isinstance(index, slice):
+            return tuple(c_int(v) for v in self._flat[index].tolist())
+        return c_int(int(self._flat[index]))
+
+    def __iter__(self) -> Iterator[str]:
+        return (c_int(v) for v in self._flat.tolist())
+
+
 def int_constant_array(suffix: str, ctype: str, data: Array) -> CConstant:
     """An integer array as a C array."""
-    values = tuple(c_int(int(v)) for v in data.reshape(-1))
-    return CConstant(suffix=suffix, ctype=ctype, values=values, bytes=data.nbytes)
+    return CConstant(suffix=suffix, ctype=ctype, values=Integers(data), bytes=data.nbytes)
 
 
 def float_constant_array(suffix: str, data: Array) -> CConstant:
