@@ -1,4 +1,4 @@
-"""Random models of convolutions in groups of channels, and of SOFTMAX from int8 to int16."""
+"""Random models of convolutions in groups of channels, of SOFTMAX to int16 and LOG_SOFTMAX."""
 
 from __future__ import annotations
 
@@ -39,10 +39,21 @@ def softmax_to_int16(rng: np.random.Generator) -> bytes:
     return b.pack([x], [y])
 
 
+def log_softmax(rng: np.random.Generator) -> bytes:
+    """A random LOG_SOFTMAX."""
+    b = ModelBuilder()
+    shape = [int(v) for v in rng.integers(1, [4, 60])]
+    x = b.tensor(shape, **_quant(rng, 1e-3, 1.0))
+    y = b.tensor(shape, scale=[1 / 16], zero_point=[127])
+    b.operator("LOG_SOFTMAX", [x], [y], version=2)
+    return b.pack([x], [y])
+
+
 GENERATORS: dict[str, Generator] = {
     "CONV_2D__GROUPED": grouped_conv_2d,
     "CONV_2D__GROUPED_INT16": lambda rng: grouped_conv_2d(
         rng, Types(activations="int16", bias=("int64", "int32"))
     ),
+    "LOG_SOFTMAX": log_softmax,
     "SOFTMAX__TO_INT16": softmax_to_int16,
 }

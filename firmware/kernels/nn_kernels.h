@@ -62,6 +62,7 @@ void nn_binary_f32(const nn_binary_f32_t *p, const float *a, const float *b, flo
 void nn_reduce_f32(const nn_reduce_f32_t *p, const float *input, float *output);
 void nn_resize_bilinear_s8(const nn_resize_t *p, const int8_t *input, int8_t *output);
 void nn_softmax_s8(const nn_softmax_t *p, const int8_t *input, int8_t *output);
+void nn_log_softmax_s8(const nn_log_softmax_t *p, const int8_t *input, int8_t *output);
 void nn_softmax_s8_s16(const nn_softmax_t *p, const int8_t *input, int16_t *output);
 void nn_softmax_s16(const nn_softmax_s16_t *p, const int16_t *input, int16_t *output);
 void nn_svdf_s8(const nn_svdf_t *p, const int8_t *input, void *state, int8_t *output);

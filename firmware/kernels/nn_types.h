@@ -213,6 +213,11 @@ typedef struct {
 } nn_softmax_t;
 
 typedef struct {
+    nn_softmax_t softmax;
+    nn_requant_t back; /* from Q5.26 to the input's steps */
+} nn_log_softmax_t;
+
+typedef struct {
     int32_t rows, depth;
     nn_requant_t requant;            /* input scale times beta in units of 10 / 65535 */
     const int16_t *exp_table;        /* [513], exp over -10 .. 0 in Q0.15 */

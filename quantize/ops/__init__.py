@@ -88,6 +88,7 @@ OPS: dict[str, OpSpec[Any]] = {
         reshape.SPEC,
         reshape.SQUEEZE,
         resize_bilinear.SPEC,
+        softmax.LOG,
         softmax.SPEC,
         space.BATCH_TO_SPACE,
         space.DEPTH_TO_SPACE,

@@ -12,6 +12,9 @@ from quantize.scheme import (
     rounding_doubling_high_mul,
 )
 
+SQRT_HALF = 1518500250  # in Q0.31
+ROOT = 1805811301  # the fourth root of 1/2
+QUARTER = 1 << 23  # 1/4 in Q6.25
 # exp(-1/4), exp(-1/2), exp(-1), exp(-2) ... in Q0.31
 _EXP_FACTORS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
 
@@ -57,6 +60,35 @@ def _newton_reciprocal(a: IntArray) -> IntArray:
 def reciprocal_one_plus(a: IntArray) -> IntArray:
     """1 / (1 + a) in Q0.31 for Q0.31 values in [0, 1]."""
     return saturating_shift_left(_newton_reciprocal(a), 1)
+
+
+def log_of_sum(z: IntArray) -> IntArray:
+    """The natural logarithm in Q5.26 of Q12.19 values of at least 1 (TFLite's common.h).
+
+    z is 2**k times a number near 1; its logarithm is k * log(2) and a rational function of the
+    rest. Of the two ways to split it, with the rest below or above 1, the nearer one is taken.
+    """
+    high = rounding_doubling_high_mul
+    headroom = 32 - _bits(z)
+    rest_a = saturating_shift_left(high(z << (headroom - 1), SQRT_HALF), 1)
+    power_a = ((12 - headroom) << 25) + QUARTER
+    headroom_b = 31 - _bits(high(z, SQRT_HALF))
+    rest_b = np.minimum(z << headroom_b, INT32_MAX)
+    power_b = ((12 - headroom_b) << 25) - QUARTER
+    r, power = np.minimum(rest_a, rest_b), np.maximum(power_a, power_b)
+    p = (r + ROOT + 1) >> 1
+    q = 2 * (r - ROOT)
+    squared = high(q, q)
+    numerator = high(q, r) + high(high(q, squared), 117049297)
+    inner = 1057819769 + q + high(squared, 127690142)
+    denominator = reciprocal_one_plus(high(p, inner) + high(q, 638450708))
+    fraction = high(rounding_divide_by_pot(numerator, 6), denominator)
+    return saturating_shift_left(high(power, 1488522236) + fraction, 1)
+
+
+def _bits(values: IntArray) -> IntArray:
+    """The number of bits of positive int32 values."""
+    return np.frexp(values.astype(np.float64))[1].astype(np.int64)
 
 
 def logistic(a: IntArray) -> IntArray:
