@@ -140,8 +140,8 @@ static void nn_conv_image(const nn_conv_trio_t *p, const int8_t *input, int8_t *
             outputs[i] = output;
             output += i + 1 < left ? p->output.c : 0;
         }
-        if (whole_rows && left >= NN_TRIO_PIXELS && place.row >= 0 &&
-            place.row <= last_row && place.column >= 0 && place.column <= last_column) {
+        if (whole_rows && left >= NN_TRIO_PIXELS && place.row >= 0 && place.row <= last_row &&
+            place.column >= 0 && place.column <= last_column) {
             nn_put_inside(p, input + place.at, x);
             nn_move_place(p, &place, NN_TRIO_PIXELS);
         } else {
