@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from host_tools.boards.board import BOARDS, load_board
+from host_tools.errors import UsageError
 from host_tools.project import Import, open_source, project_of
 from host_tools.stages.graph import Source
 from model.recipe import recipe_names
@@ -87,7 +88,10 @@ class BoardName(Text):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The name, before anything is done; load_board refuses one that does not exist."""
         name = super().convert(value, param, ctx)
-        load_board(name)
+        try:
+            load_board(name)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
         return name
 
     def shell_complete(
