@@ -144,4 +144,4 @@ def test_a_folder_that_cannot_be_written_is_told(
 ) -> None:
     (tmp_path / "build").write_text("a file")
     assert main(["check", "digits", "--project", str(tmp_path)]) == 2
-    assert "check the folder, its permissions and its space" in capsys.readouterr().err
+    assert "expected a folder there; delete what is in its place" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +43,8 @@ for number, text in enumerate(sys.argv[2:]):
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("keras")
     command = [sys.executable, "-c", CONVERT, str(folder), *LAYERS]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    keras_3 = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
+    subprocess.run(command, check=True, capture_output=True, timeout=300, env=keras_3)
     return folder
 
 

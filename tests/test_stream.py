@@ -17,7 +17,8 @@ from host_tools.boards.board import load_board
 from host_tools.emulators import Replaying
 from host_tools.errors import DeviceError, UsageError
 from host_tools.link import protocol
-from host_tools.link.device import Device, Refused
+from host_tools.link.device import Device
+from host_tools.link.line import Refused
 from host_tools.link.protocol import (
     Channel,
     Frame,

@@ -23,7 +23,8 @@ from rich.progress import track
 from host_tools.boards.board import Board
 from host_tools.errors import DeviceError, HostToolsError, UsageError
 from host_tools.link import protocol
-from host_tools.link.device import Device, Refused
+from host_tools.link.device import Device
+from host_tools.link.line import Refused
 from host_tools.link.protocol import Inference, MessageType, Mode, Status
 from host_tools.link.target import Target, check_identity, open_device
 from host_tools.parity.outputs import spread
