@@ -101,8 +101,8 @@ def recipe_options(function: F) -> F:
     """Whose data is used: SOURCE or --recipe; gives the command a Source as `source`."""
 
     def opened(options: dict[str, Any]) -> Source:
-        budget = options.pop("constants_bytes", None)
-        source = _open(options, Import(constants_bytes=budget, dry=_plans(options)))
+        budgets = {name: options.pop(name, None) for name in BUDGETS}
+        source = _open(options, Import(dry=_plans(options), **budgets))
         return require_recipe(source)
 
     return _with_source(function, opened, RECIPE)
@@ -124,7 +124,7 @@ def source_options(function: F) -> F:
 
     def opened(options: dict[str, Any]) -> Source:
         cases = options["cases"] if wanted else options.pop("cases")
-        taken = {name: options.pop(name) for name in ("inputs", "float_model", "constants_bytes")}
+        taken = {name: options.pop(name) for name in ("inputs", "float_model", *BUDGETS)}
         source = _open(options, Import(cases=cases, dry=_plans(options), **taken))
         if cases and not wanted and source.recipe is not None:
             raise click.UsageError(
@@ -133,7 +133,7 @@ def source_options(function: F) -> F:
             )
         return source
 
-    return _with_source(function, opened, CASES, constants_option, FLOAT, INPUTS, MODEL, RECIPE)
+    return _with_source(function, opened, CASES, budget_options, FLOAT, INPUTS, MODEL, RECIPE)
 
 
 def _with_source(
@@ -191,11 +191,19 @@ FLOAT = option(
 CASES = option("--cases", type=COUNT, help="how many cases; of a model made elsewhere, random ones")
 
 
-def constants_option(function: F) -> F:
+BUDGETS = ("constants_bytes", "ram_bytes")
+
+
+def budget_options(function: F) -> F:
     """For commands that generate code."""
-    return option(
-        "--constants-bytes", type=COUNT, metavar="BYTES", help="budget of the model's constants"
-    )(function)
+    for added in (
+        option("--ram", "ram_bytes", make="RAM", type=COUNT, metavar="BYTES",
+               help="budget of the arena: kernels that fit it, at the price of instructions"),
+        option("--constants-bytes", type=COUNT, metavar="BYTES",
+               help="budget of the model's constants"),
+    ):  # fmt: skip
+        function = added(function)
+    return function
 
 
 def plan_options(function: F) -> F:

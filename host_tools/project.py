@@ -23,7 +23,8 @@ from quantize.tflite.reader import read_model
 BUILD = Path("build")  # from the project's folder, in which every command runs
 DEMO = "motion"  # the example that a checkout runs without a recipe of its own
 IMPORTED = "import.json"  # how a model made elsewhere was taken over
-KEYS = ("cases", "constants_bytes", "inputs", "float_model", "file")  # of import.json
+NUMBERS = ("cases", "constants_bytes", "ram_bytes")  # of import.json
+KEYS = (*NUMBERS, "inputs", "float_model", "file")
 MODEL = "model.tflite"
 FLOAT_SUFFIXES = (".tflite", ".keras", ".h5")  # of a float original
 HASH_DIGITS = 8  # of a model's SHA-256 in its folder's name
@@ -39,6 +40,7 @@ class Import:
     inputs: Path | None = None
     float_model: Path | None = None
     constants_bytes: int | None = None
+    ram_bytes: int | None = None
     dry: bool = False  # only to print what would run: nothing is written
 
 
@@ -87,6 +89,7 @@ def open_source(text: str | None, model: Path | None, options: Import) -> Source
         name=recipe.name,
         recipe=recipe,
         constants_bytes=options.constants_bytes,
+        ram_bytes=options.ram_bytes,
     )
 
 
@@ -186,7 +189,7 @@ def _record(before: dict[str, Any], options: Import, file_name: str | None) -> d
     Inputs and float models that are said count for later too; numbers only at the first import.
     """
     defaults = {"cases": DEFAULT_CASES, "inputs": None, "float_model": None}
-    record = {**defaults, "constants_bytes": None, **before}
+    record = {**defaults, "constants_bytes": None, "ram_bytes": None, **before}
     if file_name is not None:
         record["file"] = file_name
     if not before:
@@ -203,7 +206,7 @@ def _record(before: dict[str, Any], options: Import, file_name: str | None) -> d
 
 
 def _said(options: Import) -> dict[str, int]:
-    said = {"cases": options.cases, "constants_bytes": options.constants_bytes}
+    said = {key: getattr(options, key) for key in NUMBERS}
     return {key: value for key, value in said.items() if value is not None}
 
 
@@ -214,7 +217,7 @@ def _source(folder: Path, record: dict[str, Any], options: Import) -> Source:
         recipe=None,
         inputs=record["inputs"],
         float_model=record["float_model"],
-        **{key: record[key] for key in ("cases", "constants_bytes")} | _said(options),
+        **{key: record[key] for key in NUMBERS} | _said(options),
     )
 
 
@@ -222,15 +225,15 @@ def _import_record(folder: Path) -> dict[str, Any]:
     """import.json; empty when there is none or it is damaged, and then all is as by default."""
     try:
         content = json.loads((folder / IMPORTED).read_text("utf-8"))
-        kept = {key: content[key] for key in KEYS}
+        kept = {key: {"ram_bytes": None, **content}[key] for key in KEYS}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
     names = {
         "inputs": ("inputs.npz",),
         "float_model": tuple(f"float_model{s}" for s in FLOAT_SUFFIXES),
     }
-    budget = kept["constants_bytes"]
-    numbers = type(kept["cases"]) is int and (budget is None or type(budget) is int)
+    budgets = [kept[key] for key in NUMBERS if key != "cases"]
+    numbers = type(kept["cases"]) is int and all(type(b) in (int, type(None)) for b in budgets)
     whole = numbers and all(kept[key] is None or kept[key] in known for key, known in names.items())
     return kept if whole else {}
 

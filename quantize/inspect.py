@@ -144,7 +144,7 @@ def _whole_model(graph: Graph, data: bytes) -> tuple[int | None, dict[int, str]]
     """(arena of TFLite Micro, problems) of a model whose operators compile one by one."""
     try:
         compile_graph(graph)
-        return TfliteMicro(data).arena_bytes(), {}
+        return TfliteMicro(data).arena().total, {}
     except ModelError as error:
         return None, {-1: str(error)}
 

@@ -51,13 +51,6 @@ class ArenaPlan:
                 return allocation.offset
         raise KeyError(step)
 
-    @property
-    def quality(self) -> str:
-        """How good it is, in words."""
-        if self.bytes == self.lower_bound:
-            return "no plan is below"
-        return f"at least {self.lower_bound} are needed"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Buffer:
@@ -82,7 +75,7 @@ def plan_arena(graph: Graph, steps: Sequence[LoweredStep]) -> ArenaPlan:
     suffice; what it leaves of them is free after that step. That is tried for all such operators,
     and only for inputs of the output's own size, which leaves more ways to place the rest.
     """
-    bound = max(live_bytes(graph, steps), default=0)
+    bound = max(map(needs_of(graph, [s.step for s in steps]), steps))
     best: list[tuple[_Unit, int]] | None = None
     for units in _sharings(graph, steps):
         found = _best(units, bound)
@@ -99,29 +92,33 @@ def plan_arena(graph: Graph, steps: Sequence[LoweredStep]) -> ArenaPlan:
     )
 
 
-def live_bytes(graph: Graph, steps: Sequence[LoweredStep]) -> list[int]:
-    """For each step the least that is needed at once: what is alive, and the step's own scratch.
+def needs_of(graph: Graph, steps: Sequence[Step]) -> Callable[[LoweredStep], int]:
+    """How many bytes are in use at once while a step runs, its scratch among them.
 
-    A step's figure depends on no other step's kernels.
+    No plan has fewer, and the figure of a step depends on no other step's kernels.
     """
-    buffers = _buffers(graph, [s.step for s in steps])
+    buffers = _buffers(graph, steps)
     place = {t: b for b in buffers for t in b.tensors}
-    live = np.zeros(len(graph.operators) + 1, np.int64)
+    alive = np.zeros(len(graph.operators) + 1, np.int64)
     for b in buffers:
-        live[b.first : b.last + 1] += b.size
-    for lowered in steps:
-        index = lowered.step.op.index
-        live[index] += _aligned(lowered.scratch_bytes)
+        alive[b.first : b.last + 1] += b.size
+
+    def need(lowered: LoweredStep) -> int:
+        op = lowered.step.op
         shared = _taken_over(graph, lowered, place, lambda output, size: True)
-        live[index] -= place[lowered.step.op.outputs[0]].size if shared else 0
-    return [int(v) for v in live]
+        saved = place[op.outputs[0]].size if shared else 0
+        return int(alive[op.index]) - saved + _aligned(lowered.scratch_bytes)
+
+    return need
 
 
 def _allocations(unit: _Unit, offset: int) -> Iterator[Allocation]:
     """At the step that writes one buffer over another, its bytes are the larger one's."""
     for k, (first, last, size) in enumerate(_spans(unit)):
         yield Allocation(
-            tensors=tuple(t for b in unit if b.first <= last and b.last >= first for t in b.tensors),
+            tensors=tuple(
+                t for b in unit if b.first <= last and b.last >= first for t in b.tensors
+            ),
             offset=offset,
             bytes=size,
             first_step=first,
