@@ -105,7 +105,7 @@ def compile_sets(
             kernels,
             constants_bytes=constants_bytes,
             ram_bytes=ram_bytes,
-            usual_bytes=tflm_arena.least,
+            usual_bytes=tflm_arena.total,
         )
         own = emit_model(graph, lowered, plan, cases, name=name, sha256=digest, run_id=run_id)
         manifests[kernels] = _manifest(graph, lowered, plan) | common

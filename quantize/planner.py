@@ -114,11 +114,10 @@ def needs_of(graph: Graph, steps: Sequence[Step]) -> Callable[[LoweredStep], int
 
 def _allocations(unit: _Unit, offset: int) -> Iterator[Allocation]:
     """At the step that writes one buffer over another, its bytes are the larger one's."""
-    for k, (first, last, size) in enumerate(_spans(unit)):
+    for first, last, size in _spans(unit):
+        within = [b for b in unit if b.first <= last and b.last >= first]
         yield Allocation(
-            tensors=tuple(
-                t for b in unit if b.first <= last and b.last >= first for t in b.tensors
-            ),
+            tensors=tuple(t for b in within for t in b.tensors),
             offset=offset,
             bytes=size,
             first_step=first,

@@ -24,7 +24,8 @@ def emit(
 ) -> None:
     """Write C, the TFLite Micro array and the manifest of every set; all sets or none change.
 
-    `constants_bytes` bounds the constants, `ram_bytes` the arena. Raises ModelError for a model that does not compile.
+    `constants_bytes` bounds the constants, `ram_bytes` the arena. Raises ModelError for a
+    model that does not compile, QuantizeError for a budget that is too small.
     """
     model = (out_dir / "model.tflite").read_bytes()
     labels: list[str] = []
