@@ -191,19 +191,23 @@ FLOAT = option(
 CASES = option("--cases", type=COUNT, help="how many cases; of a model made elsewhere, random ones")
 
 
+CONSTANTS = option(
+    "--constants-bytes", type=COUNT, metavar="BYTES", help="budget of the model's constants"
+)
+RAM = option(
+    "--ram",
+    "ram_bytes",
+    make="RAM",
+    type=COUNT,
+    metavar="BYTES",
+    help="budget of the arena: tensors and the kernels' scratch",
+)
 BUDGETS = ("constants_bytes", "ram_bytes")
 
 
 def budget_options(function: F) -> F:
     """For commands that generate code."""
-    for added in (
-        option("--ram", "ram_bytes", make="RAM", type=COUNT, metavar="BYTES",
-               help="budget of the arena: kernels that fit it, at the price of instructions"),
-        option("--constants-bytes", type=COUNT, metavar="BYTES",
-               help="budget of the model's constants"),
-    ):  # fmt: skip
-        function = added(function)
-    return function
+    return CONSTANTS(RAM(function))
 
 
 def plan_options(function: F) -> F:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,12 @@ from quantize.advice import (
     type_warnings,
     weight_warnings,
 )
+from quantize.budgets import lower_and_plan
 from quantize.emit_c import step_constants
-from quantize.errors import ModelError
+from quantize.errors import ModelError, QuantizeError
 from quantize.fold import Folding, fold_channels
-from quantize.lowering import lower
+from quantize.lowering import KERNEL_SETS, lower
 from quantize.ops import weights_of
-from quantize.planner import plan_arena
 from quantize.reference import Reference, Step, compile_graph, prepare_step
 from quantize.tflite.graph import Graph, Operator
 from quantize.tflite.reader import read_model
@@ -83,12 +83,17 @@ class Inspection:
     macs: int
     constant_bytes: int
     arena_bytes: int
+    arenas: dict[str, int]  # with each set of kernels
+    ram_budget_bytes: int | None
     tflm_arena_bytes: int | None
     fit: list[Fit]
 
 
-def inspect_model(path: Path) -> Inspection:
-    """Read a file and judge it; ModelError when it cannot be read at all."""
+def inspect_model(path: Path, ram_bytes: int | None = None) -> Inspection:
+    """Read a file and judge it, with a budget of its arena.
+
+    Raises ModelError when it cannot be read at all.
+    """
     graph = read_model(path)
     data = path.read_bytes()
     steps, problems = _prepare_all(graph)
@@ -102,14 +107,15 @@ def inspect_model(path: Path) -> Inspection:
     folding = fold_channels(graph) if supported else None
     folded = (folding.channels, folding.macs, folding.bytes) if folding else (0, 0, 0)
     constants = sum(layer.constant_bytes for layer in layers) - folded[2]
-    arena = _arena(folding) if folding else _live_bytes(graph)
+    arenas, too_large = _arenas(folding, ram_bytes, tflm_arena) if folding else ({}, [])
+    arena = arenas["ref"] if folding else _live_bytes(graph)
     return Inspection(
         model=str(path),
         model_bytes=len(data),
         model_sha256=hashlib.sha256(data).hexdigest(),
         supported=supported,
         problems=list(problems.values()),
-        warnings=list(_warnings(graph, supported)),
+        warnings=[*too_large, *_warnings(graph, supported)],
         layers=layers,
         inputs=[_text(graph, i) for i in graph.inputs],
         outputs=[_text(graph, i) for i in graph.outputs],
@@ -119,13 +125,34 @@ def inspect_model(path: Path) -> Inspection:
         macs=sum(layer.macs for layer in layers) - folded[1],
         constant_bytes=constants,
         arena_bytes=arena,
+        arenas=arenas,
+        ram_budget_bytes=ram_bytes,
         tflm_arena_bytes=tflm_arena,
-        fit=_fit(constants, arena),
+        fit=_fit(constants, arena, arenas),
     )
 
 
-def _arena(folding: Folding) -> int:
-    return plan_arena(folding.graph, lower(folding.graph, folding.steps)).bytes
+def _arenas(
+    folding: Folding, ram_bytes: int | None, usual_bytes: int | None
+) -> tuple[dict[str, int], list[str]]:
+    """Kernels -> bytes of the arena; a sentence for each set that the budget is too small for."""
+    arenas, too_large = {}, []
+    for kernels in KERNEL_SETS:
+        for budget in (ram_bytes, None):
+            try:
+                _, plan = lower_and_plan(
+                    folding.graph,
+                    folding.steps,
+                    kernels,
+                    ram_bytes=budget,
+                    usual_bytes=usual_bytes,
+                )
+            except QuantizeError as error:
+                too_large.append(str(error))
+            else:
+                arenas[kernels] = plan.bytes
+                break
+    return arenas, too_large
 
 
 def _prepare_all(graph: Graph) -> tuple[dict[int, Step], dict[int, str]]:
@@ -205,12 +232,13 @@ def _live_bytes(graph: Graph) -> int:
     return maximum
 
 
-def _fit(constants: int, arena: int) -> list[Fit]:
+def _fit(constants: int, arena: int, arenas: Mapping[str, int]) -> list[Fit]:
     """The model in the memories of every board that has limits."""
-    needs = {"code": CODE_BYTES, "constants": constants, "data": arena + DATA_BYTES}
     fits = []
     for path in sorted(BOARDS_DIR.glob("*.json")):
         content = json.loads(path.read_text("utf-8"))
+        data = arenas.get(content["tinyproof"]["kernels"], arena) + DATA_BYTES
+        needs = {"code": CODE_BYTES, "constants": constants, "data": data}
         rows = [
             {
                 "name": memory["name"],
@@ -253,6 +281,10 @@ def print_inspection(found: Inspection, console: Console) -> None:
                   f"arena {bound}{found.arena_bytes:,}", "")  # fmt: skip
     console.print(table)
     if found.supported:
+        sets = ", ".join(f"{size:,} with the kernels {name}" for name, size in found.arenas.items())
+        budget = f"; the budget is {found.ram_budget_bytes:,}" if found.ram_budget_bytes else ""
+        console.print(f"arena: {sets}; TFLite Micro's interpreter takes {found.tflm_arena_bytes:,}"
+                      f"{budget}", highlight=False, soft_wrap=True)  # fmt: skip
         console.print(_fit_table(found.fit))
         console.print(
             f"used: constants, arena, and a reserve of {CODE_BYTES >> 10} KB for code and "

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from host_tools.options import File, in_project, switch
+from host_tools.options import RAM, File, in_project, switch
 from quantize.inspect import as_json, inspect_model, print_inspection
 
 
@@ -17,10 +17,11 @@ from quantize.inspect import as_json, inspect_model, print_inspection
 )
 @click.argument("file", type=File(), envvar="TINYPROOF_MODEL")
 @switch("--json", "as_json_", make="JSON", help="for programs")
+@RAM
 @in_project
-def command(file: Path, as_json_: bool) -> int:
+def command(file: Path, as_json_: bool, ram_bytes: int | None) -> int:
     """0 when we compile it, 1 when not."""
-    found = inspect_model(file)
+    found = inspect_model(file, ram_bytes)
     if as_json_:
         print(as_json(found))
     else:
