@@ -133,8 +133,8 @@ def recipe_options(function: F) -> F:
     """Whose data is used: SOURCE or --recipe; gives the command a Source as `source`."""
 
     def opened(options: dict[str, Any]) -> Source:
-        budget = options.pop("constants_bytes", None)
-        source = _open(options, Import(constants_bytes=budget, dry=_plans(options)))
+        budgets = {name: options.pop(name, None) for name in BUDGETS}
+        source = _open(options, Import(dry=_plans(options), **budgets))
         return require_recipe(source)
 
     return _with_source(function, opened, RECIPE)
@@ -158,7 +158,7 @@ def source_options(function: F) -> F:
 
     def opened(options: dict[str, Any]) -> Source:
         cases = options["cases"] if wanted else options.pop("cases")
-        names = ("inputs", "float_model", "constants_bytes", "array")
+        names = ("inputs", "float_model", "array", *BUDGETS)
         taken = {name: options.pop(name) for name in names}
         source = _open(options, Import(cases=cases, dry=_plans(options), **taken))
         if cases and not wanted and source.recipe is not None:
@@ -231,14 +231,26 @@ FLOAT = option(
 CASES = option("--cases", type=COUNT, help="how many cases; of a model made elsewhere, random ones")
 
 
-def constants_option(function: F) -> F:
+CONSTANTS = option(
+    "--constants-bytes", type=COUNT, metavar="BYTES", help="budget of the model's constants"
+)
+RAM = option(
+    "--ram",
+    "ram_bytes",
+    make="RAM",
+    type=COUNT,
+    metavar="BYTES",
+    help="budget of the arena: tensors and the kernels' scratch",
+)
+BUDGETS = ("constants_bytes", "ram_bytes")
+
+
+def budget_options(function: F) -> F:
     """For commands that generate code."""
-    return option(
-        "--constants-bytes", type=COUNT, metavar="BYTES", help="budget of the model's constants"
-    )(function)
+    return CONSTANTS(RAM(function))
 
 
-MODEL_OPTIONS = (CASES, constants_option, FLOAT, INPUTS, ARRAY, MODEL)
+MODEL_OPTIONS = (CASES, budget_options, FLOAT, INPUTS, ARRAY, MODEL)
 
 
 def plan_options(function: F) -> F:

@@ -29,7 +29,8 @@ from quantize.tflite.reader import parse_model
 
 BUILD = Path("build")  # from the project's folder, in which every command runs
 DEMO = "motion"  # the example that a checkout runs without a recipe of its own
-KEYS = ("cases", "constants_bytes", "inputs", "float_model", "file")  # of import.json
+NUMBERS = ("cases", "constants_bytes", "ram_bytes")  # of import.json
+KEYS = (*NUMBERS, "inputs", "float_model", "file")
 MODEL = "model.tflite"
 FLOAT_SUFFIXES = (".tflite", ".keras", ".h5")  # of a float original
 HASH_DIGITS = 8  # of a model's SHA-256 in its folder's name
@@ -46,6 +47,7 @@ class Import:
     float_model: Path | None = None
     constants_bytes: int | None = None
     array: str | None = None  # of C source: the name of the array that is the model
+    ram_bytes: int | None = None
     dry: bool = False  # only to print what would run: nothing is written
 
 
@@ -100,6 +102,7 @@ def open_source(
         name=recipe.name,
         recipe=recipe,
         constants_bytes=options.constants_bytes,
+        ram_bytes=options.ram_bytes,
     )
 
 
@@ -242,7 +245,7 @@ def _record(
     Inputs and float models that are said count for later too; numbers only when importing.
     """
     defaults = {"cases": DEFAULT_CASES, "inputs": None, "float_model": None}
-    record = {**defaults, "constants_bytes": None, **before}
+    record = {**defaults, "constants_bytes": None, "ram_bytes": None, **before}
     if file_name is not None:
         record["file"] = file_name
     if anew:
@@ -270,7 +273,7 @@ def _in_c(path: Path) -> bool:
 
 
 def _said(options: Import) -> dict[str, int]:
-    said = {"cases": options.cases, "constants_bytes": options.constants_bytes}
+    said = {key: getattr(options, key) for key in NUMBERS}
     return {key: value for key, value in said.items() if value is not None}
 
 
@@ -281,7 +284,7 @@ def _source(folder: Path, record: dict[str, Any], options: Import) -> Source:
         recipe=None,
         inputs=record["inputs"],
         float_model=record["float_model"],
-        **{key: record[key] for key in ("cases", "constants_bytes")} | _said(options),
+        **{key: record[key] for key in NUMBERS} | _said(options),
     )
 
 
@@ -293,9 +296,9 @@ def _import_record(folder: Path) -> dict[str, Any]:
         return {}
     try:
         content = json.loads(path.read_text("utf-8"))
-        kept = {key: content[key] for key in KEYS}
-        numbers = [kept["cases"], 1 if kept["constants_bytes"] is None else kept["constants_bytes"]]
-        whole = all(type(n) is int and n > 0 for n in numbers)
+        kept = {key: {"ram_bytes": None, **content}[key] for key in KEYS}  # it came later
+        budgets = [kept[key] for key in NUMBERS if key != "cases" and kept[key] is not None]
+        whole = all(type(n) is int and n > 0 for n in [kept["cases"], *budgets])
         for key, suffixes in (("inputs", (".npz",)), ("float_model", FLOAT_SUFFIXES)):
             name = kept[key]
             pattern = rf"{key}-[0-9a-f]{{{HASH_DIGITS}}}({'|'.join(map(re.escape, suffixes))})"

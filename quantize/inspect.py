@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,12 @@ from quantize.advice import (
     type_warnings,
     weight_warnings,
 )
+from quantize.budgets import lower_and_plan
 from quantize.emit_c import initial_constant, step_constants
-from quantize.errors import ModelError
+from quantize.errors import ModelError, QuantizeError
 from quantize.fold import Folding, fold_channels
-from quantize.lowering import lower
+from quantize.lowering import KERNEL_SETS, LoweredStep, lower
 from quantize.ops import weights_of
-from quantize.planner import plan_arena
 from quantize.reference import Reference, Step, compile_graph, prepare_step
 from quantize.tflite.constants import FREE
 from quantize.tflite.files import model_bytes
@@ -89,12 +89,17 @@ class Inspection:
     macs: int
     constant_bytes: int
     arena_bytes: int
+    arenas: dict[str, int]  # with each set of kernels
+    ram_budget_bytes: int | None
     tflm_arena_bytes: int | None
     fit: list[Fit]
 
 
-def inspect_model(path: Path, array: str | None = None) -> Inspection:
-    """Read a file and judge it; ModelError when it cannot be read at all. As model_bytes."""
+def inspect_model(path: Path, array: str | None = None, ram_bytes: int | None = None) -> Inspection:
+    """Read a file and judge it, with a budget of its arena.
+
+    Raises ModelError when it cannot be read at all, as model_bytes does.
+    """
     data = model_bytes(path, array)
     graph = parse_model(data, str(path))
     steps, problems = _prepare_all(graph)
@@ -108,14 +113,15 @@ def inspect_model(path: Path, array: str | None = None) -> Inspection:
     folding = fold_channels(graph) if supported else None
     folded = (folding.channels, folding.macs, folding.bytes) if folding else (0, 0, 0)
     constants = sum(layer.constant_bytes for layer in layers) - folded[2]
-    arena = _arena(folding) if folding else _live_bytes(graph)
+    sets, too_large = _sets(folding, ram_bytes, tflm_arena) if folding else ({}, [])
+    arena = sets["ref"][1] if folding else _live_bytes(graph)
     return Inspection(
         model=str(path),
         model_bytes=len(data),
         model_sha256=hashlib.sha256(data).hexdigest(),
         supported=supported,
         problems=_once(problems.values()),
-        warnings=list(_warnings(graph, supported)),
+        warnings=[*too_large, *_warnings(graph, supported)],
         layers=layers,
         inputs=[_text(graph, i) for i in graph.inputs],
         outputs=[_text(graph, i) for i in graph.outputs],
@@ -125,21 +131,41 @@ def inspect_model(path: Path, array: str | None = None) -> Inspection:
         macs=sum(layer.macs for layer in layers) - folded[1],
         constant_bytes=constants,
         arena_bytes=arena,
+        arenas={kernels: size for kernels, (_, size) in sets.items()},
+        ram_budget_bytes=ram_bytes,
         tflm_arena_bytes=tflm_arena,
-        fit=_fit(constants, arena, folding),
+        fit=_fit(constants, arena, sets),
     )
 
 
-def _arena(folding: Folding) -> int:
-    return plan_arena(folding.graph, lower(folding.graph, folding.steps)).bytes
+def _sets(
+    folding: Folding, ram_bytes: int | None, usual_bytes: int | None
+) -> tuple[dict[str, tuple[int, int]], list[str]]:
+    """Kernels -> bytes of constants and of the arena; a sentence for each set that the budget is
+    too small for. Of a model with more than EXACT_OPERATORS only the reference kernels."""
+    sets, too_large = {}, []
+    for kernels in KERNEL_SETS if len(folding.steps) <= EXACT_OPERATORS else ("ref",):
+        for budget in (ram_bytes, None):
+            try:
+                lowered, plan = lower_and_plan(
+                    folding.graph,
+                    folding.steps,
+                    kernels,
+                    ram_bytes=budget,
+                    usual_bytes=usual_bytes,
+                )
+            except QuantizeError as error:
+                too_large.append(str(error))
+            else:
+                sets[kernels] = _constant_bytes(folding.graph, lowered), plan.bytes
+                break
+    return sets, too_large
 
 
-def _needs(folding: Folding, kernels: str) -> tuple[int, int]:
-    """Bytes of constants and of the arena with a set of kernels."""
-    lowered = lower(folding.graph, folding.steps, kernels)
-    own = [c.bytes for step in lowered for c in step_constants(folding.graph, step)]
-    own += [c.bytes for t in folding.graph.variables if (c := initial_constant(t)) is not None]
-    return sum(own), plan_arena(folding.graph, lowered).bytes
+def _constant_bytes(graph: Graph, lowered: Sequence[LoweredStep]) -> int:
+    own = [c.bytes for step in lowered for c in step_constants(graph, step)]
+    firsts = [initial_constant(tensor) for tensor in graph.variables]
+    return sum(own) + sum(c.bytes for c in firsts if c is not None)
 
 
 def _prepare_all(graph: Graph) -> tuple[dict[int, Step], dict[int, str]]:
@@ -178,7 +204,7 @@ def _whole_model(graph: Graph, data: bytes) -> tuple[int | None, dict[int, str]]
     """(arena of TFLite Micro, problems) of a model whose operators compile one by one."""
     try:
         compile_graph(graph)
-        return TfliteMicro(data).arena_bytes(), {}
+        return TfliteMicro(data).arena().total, {}
     except ModelError as error:
         return None, {-1: str(error)}
 
@@ -257,23 +283,18 @@ def _live_bytes(graph: Graph) -> int:
     return maximum
 
 
-def _fit(constants: int, arena: int, folding: Folding | None) -> list[Fit]:
+def _fit(constants: int, arena: int, sets: Mapping[str, tuple[int, int]]) -> list[Fit]:
     """The model in the memories of every board that has limits, with the kernels of its chip.
 
-    Of a model with more than EXACT_OPERATORS, or with problems, `constants` and `arena` count.
+    `sets` has the bytes of constants and of the arena; `constants` and `arena` count without.
     """
-    exact = folding if folding and len(folding.steps) <= EXACT_OPERATORS else None
-    found: dict[str, tuple[int, int]] = {}
     fits = []
     for path in sorted(BOARDS_DIR.glob("*.json")):
         content = json.loads(path.read_text("utf-8"))
         ours = content["tinyproof"]
         kernels = (ours.get("upload") or ours)["kernels"]
-        if exact is not None:
-            if kernels not in found:
-                found[kernels] = _needs(exact, kernels)
-            constants, arena = found[kernels]
-        needs = {"code": CODE_BYTES, "constants": constants, "data": arena + DATA_BYTES}
+        own, data = sets.get(kernels, (constants, arena))
+        needs = {"code": CODE_BYTES, "constants": own, "data": data + DATA_BYTES}
         rows = [
             {
                 "name": memory["name"],
@@ -316,6 +337,10 @@ def print_inspection(found: Inspection, console: Console) -> None:
                   f"arena {bound}{found.arena_bytes:,}", "")  # fmt: skip
     console.print(table)
     if found.supported:
+        sets = ", ".join(f"{size:,} with the kernels {name}" for name, size in found.arenas.items())
+        budget = f"; the budget is {found.ram_budget_bytes:,}" if found.ram_budget_bytes else ""
+        console.print(f"arena: {sets}; TFLite Micro's interpreter takes {found.tflm_arena_bytes:,}"
+                      f"{budget}", highlight=False, soft_wrap=True)  # fmt: skip
         console.print(_fit_table(found.fit))
         console.print(
             "used: constants and arena with the board's own kernels, and a reserve of "

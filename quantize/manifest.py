@@ -14,6 +14,7 @@ from model import __version__
 from model.files import write_json, write_text
 from model.recipe import Recipe
 from model.tracking import tool_versions
+from quantize.budgets import lower_and_plan
 from quantize.emit_array import emit_array
 from quantize.emit_c import (
     GoldenCases,
@@ -28,8 +29,8 @@ from quantize.features import compile_features
 from quantize.fold import Folding, fold_channels
 from quantize.footprint import find_footprint
 from quantize.golden import Golden
-from quantize.lowering import LoweredStep, lower
-from quantize.planner import ArenaPlan, plan_arena
+from quantize.lowering import LoweredStep
+from quantize.planner import ArenaPlan
 from quantize.reference import Reference, Step, integer_bits
 from quantize.scheme import Rounding
 from quantize.tflite.graph import Graph, Tensor
@@ -68,12 +69,13 @@ def compile_sets(
     settings: Mapping[str, object],
     labels: Sequence[str] = (),
     constants_bytes: int | None = None,
+    ram_bytes: int | None = None,
     recipe: Recipe | None = None,
 ) -> dict[str, dict[str, object]]:
     """Fill a folder for each set of kernels, a key of KERNEL_SETS; returns their manifests.
 
-    `constants_bytes` bounds the constants (quantize.lowering.lower). A model that was made of
-    `recipe` has a front end, which is written as well.
+    `constants_bytes` bounds the constants and `ram_bytes` the arena (quantize.budgets), which never
+    is above the interpreter's. A model made of `recipe` has a front end, which is written as well.
     Raises ModelError or UnsupportedOperator before anything is written.
     """
     digest = hashlib.sha256(model).hexdigest()
@@ -82,22 +84,31 @@ def compile_sets(
     graph, steps = folding.graph, folding.steps
     _check_reference(graph, golden)
     micro = TfliteMicro(model)
-    tflm_arena = micro.arena_bytes()
+    tflm_arena = micro.arena()
     inputs, outputs = golden.rows(golden.firsts[:GOLDEN_IN_FIRMWARE])
     cases = GoldenCases(inputs=inputs, outputs=outputs)
     files, features = compile_features(model, graph, recipe, name)
-    files |= emit_array(model, name=name, sha256=digest, tflm_arena_bytes=tflm_arena)
-    common = _common(golden, folding, name, labels, settings, constants_bytes) | {
+    files |= emit_array(model, name=name, sha256=digest, tflm_arena_bytes=tflm_arena.total)
+    common = _common(golden, folding, name, labels, settings) | {
         "features": features,
         "model_bytes": len(model),
-        "tflm_arena_bytes": tflm_arena,
+        "constants_budget_bytes": constants_bytes,
+        "ram_budget_bytes": ram_bytes,
+        "tflm_arena_bytes": tflm_arena.total,
+        "tflm_arena_least_bytes": tflm_arena.least,
         "reference": {"cases": len(golden), "equal": len(golden), **_reference_name(micro)},
     }
     manifests = {}
     for kernels, folder in folders.items():
-        run_id = run_id_of(digest, settings, kernels, constants_bytes)
-        lowered = lower(graph, steps, kernels, constants_bytes if kernels != "ref" else None)
-        plan = plan_arena(graph, lowered)
+        run_id = run_id_of(digest, settings, kernels, constants_bytes, ram_bytes)
+        lowered, plan = lower_and_plan(
+            graph,
+            steps,
+            kernels,
+            constants_bytes=constants_bytes,
+            ram_bytes=ram_bytes,
+            usual_bytes=tflm_arena.total,
+        )
         own = emit_model(graph, lowered, plan, cases, name=name, sha256=digest, run_id=run_id)
         manifests[kernels] = _manifest(graph, lowered, plan) | common
         manifests[kernels] |= {"kernels": kernels, "run_id": run_id}
@@ -115,7 +126,6 @@ def _common(
     name: str,
     labels: Sequence[str],
     settings: Mapping[str, object],
-    constants_bytes: int | None,
 ) -> dict[str, object]:
     """What the manifests of all sets of kernels say."""
     return {
@@ -124,7 +134,6 @@ def _common(
         "version": __version__,
         "labels": list(labels),
         "settings": dict(settings),
-        "constants_budget_bytes": constants_bytes,
         "folded": _folded(folding),
         "tools": tool_versions(),
     }
@@ -164,10 +173,16 @@ def _check_reference(graph: Graph, golden: Golden) -> None:
 
 
 def run_id_of(
-    digest: str, settings: Mapping[str, object], kernels: str, constants_bytes: int | None = None
+    digest: str,
+    settings: Mapping[str, object],
+    kernels: str,
+    constants_bytes: int | None = None,
+    ram_bytes: int | None = None,
 ) -> str:
-    """12 hex digits for this model, these settings, kernels and budget, and this version."""
-    text = json.dumps([digest, __version__, settings, kernels, constants_bytes], sort_keys=True)
+    """12 hex digits for this model, these settings, kernels and budgets, and this version."""
+    about = [digest, __version__, settings, kernels, constants_bytes]
+    about += [] if ram_bytes is None else [ram_bytes]
+    text = json.dumps(about, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,22 @@ from quantize.tflite.reader import parse_model
 from quantize.tflite.rewrite import without_folded
 
 MAX_ACTIVATIONS = 64 << 20  # bytes of the interpreter's arena for tensors that are computed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterpreterArena:
+    """What the interpreter reports to have used of its arena, in bytes."""
+
+    total: int
+    head: int  # tensors that are computed, and scratch
+    variables: int  # variable tensors, of the rest
+
+    @property
+    def least(self) -> int:
+        """What it needs at least on a core of 32 bits: the rest is at most pointers, which halve
+        there (tensor and operator structs, quantisation, what kernels have prepared)."""
+        tensors = self.head + self.variables
+        return tensors + (self.total - tensors) // 2
 
 
 class TfliteMicro:
@@ -77,11 +94,19 @@ class TfliteMicro:
         """Tensor `index` after the last run; needs preserve_tensors."""
         return np.array(self._interpreter.GetTensor(index, 0)["tensor_data"])
 
-    def arena_bytes(self) -> int:
-        """The arena that the interpreter reports to have used, in bytes."""
+    def arena(self) -> InterpreterArena:
+        """How much of its arena the interpreter has used, here, with pointers of 64 bits."""
         with captured_stderr() as report:
             self._interpreter.print_allocations()
-        match = re.search(r"Arena allocation total\D+(\d+)", report.text)
-        if match is None:
-            raise ModelError(f"TFLite Micro reported no arena size, but: {report.text[:200]!r}")
-        return int(match.group(1))
+
+        def found(what: str, otherwise: str | None = None) -> int:
+            match = re.search(rf"{what}\D+(\d+)", report.text)
+            if match is None and otherwise is None:
+                raise ModelError(f"TFLite Micro reported no {what!r}, but: {report.text[:200]!r}")
+            return int(match.group(1) if match else otherwise or "")
+
+        return InterpreterArena(
+            total=found("Arena allocation total"),
+            head=found("Arena allocation head"),
+            variables=found("variable buffer data' used", "0"),
+        )

@@ -98,7 +98,7 @@ typedef struct {
  * four first 0 and 2, then 1 and 3. */
 void nn_dense_s8(const nn_dense_t *p, const void *x, int8_t *output, int32_t groups);
 
-/* The same with weights of 16 bits and 16-bit inputs. A group in the stream, in words: first values
+/* The same with weights of 16 bits. A group in the stream, in words: first values
  * of A, B, C and D; then for each step two weights of each. */
 void nn_dense_halves_s8(const nn_dense_t *p, const void *x, int8_t *output, int32_t groups);
 
@@ -106,6 +106,7 @@ void nn_dense_halves_s8(const nn_dense_t *p, const void *x, int8_t *output, int3
 void nn_dense_outputs_s8(const nn_dense_t *p, const void *x, int8_t *output);
 
 void nn_fully_connected_packed_s8(const nn_dense_t *p, const int8_t *input, int8_t *output);
+void nn_fully_connected_narrow_s8(const nn_dense_t *p, const int8_t *input, int8_t *output);
 
 /* scratch: 4 * steps bytes. */
 void nn_fully_connected_wide_s8(const nn_dense_t *p, const int8_t *input, int8_t *output,

@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 
 from host_tools.boards.board import load_board
-from host_tools.options import board_option, constants_option, option, plan_options, recipe_options
+from host_tools.options import board_option, budget_options, option, plan_options, recipe_options
 from host_tools.report.classical import compare, table
 from host_tools.stages.graph import (
     Source,
@@ -29,7 +29,7 @@ BOARDS = ("qemu_m4", "qemu_xtensa")
 @board_option
 @option("--kind", type=click.Choice(sorted(KINDS)), help="default: all")
 @recipe_options
-@constants_option
+@budget_options
 @plan_options
 def command(source: Source, board: str | None, kind: str | None, dry_run: bool, why: bool) -> None:
     """classical.json."""

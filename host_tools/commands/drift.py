@@ -11,7 +11,7 @@ from host_tools.errors import HostToolsError
 from host_tools.options import (
     COUNT,
     board_option,
-    constants_option,
+    budget_options,
     option,
     recipe_options,
     switch,
@@ -30,7 +30,7 @@ from host_tools.stages.graph import Source
 @option("--change", help="made to these windows, such as 'rotation 90 z'")
 @switch("--reset", help="forget the counts after reading them")
 @recipe_options
-@constants_option
+@budget_options
 def command(
     source: Source,
     board: str | None,

@@ -8,7 +8,7 @@ from host_tools.commands_shared import on_target
 from host_tools.options import (
     CASES,
     board_option,
-    constants_option,
+    budget_options,
     plan_options,
     recipe_options,
     target_options,
@@ -25,7 +25,7 @@ from host_tools.stages.graph import Source
 @board_option
 @target_options
 @recipe_options
-@constants_option
+@budget_options
 @CASES
 @plan_options
 def command(

@@ -12,7 +12,7 @@ from host_tools.options import (
     FLOAT,
     INPUTS,
     File,
-    constants_option,
+    budget_options,
     in_project,
     plan_options,
 )
@@ -32,7 +32,7 @@ from host_tools.stages.session import make
 @CASES
 @INPUTS
 @FLOAT
-@constants_option
+@budget_options
 @plan_options
 @in_project
 def command(
@@ -42,6 +42,7 @@ def command(
     inputs: Path | None,
     float_model: Path | None,
     constants_bytes: int | None,
+    ram_bytes: int | None,
     dry_run: bool,
     why: bool,
 ) -> None:
@@ -52,6 +53,7 @@ def command(
         inputs=inputs,
         float_model=float_model,
         constants_bytes=constants_bytes,
+        ram_bytes=ram_bytes,
         dry=dry_run or why,
     )
     source = import_model(file, how, anew=True, hold=click.get_current_context().with_resource)

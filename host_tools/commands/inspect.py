@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from host_tools.options import ARRAY, File, in_project, switch
+from host_tools.options import ARRAY, RAM, File, in_project, switch
 from host_tools.project import model_file
 from quantize.inspect import as_json, inspect_model, print_inspection
 
@@ -20,10 +20,11 @@ from quantize.inspect import as_json, inspect_model, print_inspection
 @click.argument("file", type=File(), envvar="TINYPROOF_MODEL")
 @ARRAY
 @switch("--json", "as_json_", make="JSON", help="for programs")
+@RAM
 @in_project
-def command(file: Path, array: str | None, as_json_: bool) -> int:
+def command(file: Path, array: str | None, as_json_: bool, ram_bytes: int | None) -> int:
     """0 when we compile it, 1 when not."""
-    found = inspect_model(model_file(file), array)
+    found = inspect_model(model_file(file), array, ram_bytes)
     if as_json_:
         print(as_json(found))
     else:

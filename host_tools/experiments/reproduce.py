@@ -70,11 +70,15 @@ def _again(experiment: Experiment, names: Collection[str], folder: Path) -> int:
     out_dir = folder / "again"
     shutil.rmtree(out_dir, ignore_errors=True)
     write_bytes(folder / RECIPE, artifact(experiment.id, RECIPE))
-    budget = None
-    if MANIFEST in names:
-        budget = _recorded(experiment, MANIFEST).get("constants_budget_bytes")
+    manifest = _recorded(experiment, MANIFEST) if MANIFEST in names else {}
     recipe = load_recipe(str(folder / RECIPE))
-    source = Source(folder=out_dir, name=recipe.name, recipe=recipe, constants_bytes=budget)
+    source = Source(
+        folder=out_dir,
+        name=recipe.name,
+        recipe=recipe,
+        constants_bytes=manifest.get("constants_budget_bytes"),
+        ram_bytes=manifest.get("ram_budget_bytes"),
+    )
     for stage in source.stages():
         if any(matches(name, FINGERPRINTED[stage.name]) for name in recorded):
             run(stage)

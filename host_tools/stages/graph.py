@@ -46,6 +46,7 @@ class Source:
     inputs: str | None = None  # a file of the folder with the user's own inputs
     float_model: str | None = None  # a file of the folder: the float original
     constants_bytes: int | None = None  # budget of the constants
+    ram_bytes: int | None = None  # budget of the arena
     pending: Mapping[str, object] | None = None  # import.json, once a model has run so
 
     def stages(self) -> list[Stage]:
@@ -106,9 +107,15 @@ class Source:
                 "name": self.name,
                 "recipe": recipe,
                 "constants_bytes": self.constants_bytes,
+                "ram_bytes": self.ram_bytes,
             },
             reads=("model.tflite", "golden.npz", *made),
-            facts={"name": self.name, "constants budget": str(self.constants_bytes), **settings},
+            facts={
+                "name": self.name,
+                "constants budget": str(self.constants_bytes),
+                "RAM budget": str(self.ram_bytes),
+                **settings,
+            },
             writes=("gen/*/*",),
         )
 

@@ -60,36 +60,58 @@ LARGER: dict[str, Mapping[Lowering, Lower]] = {
 REFERENCE_COST = 7  # instructions a MAC, about
 
 
+Need = Callable[[LoweredStep], int]  # the bytes that are in use while a step runs
+
+
 def lower(
-    graph: Graph, steps: Sequence[Step], kernels: str = "ref", flash_bytes: int | None = None
+    graph: Graph,
+    steps: Sequence[Step],
+    kernels: str = "ref",
+    flash_bytes: int | None = None,
+    ram: tuple[Need, int] | None = None,
 ) -> tuple[LoweredStep, ...]:
     """The kernel calls of all steps with the kernel set `kernels`, a key of KERNEL_SETS.
 
     With `flash_bytes`, the packings whose constants fit into them and cost the fewest instructions:
-    larger ones than usual, or the reference kernels'. Raises QuantizeError when none fits.
+    larger ones than usual, or the reference kernels'. Raises QuantizeError when none fits. With
+    `ram`, kernels that need at most so many bytes, or what needs least where there are none.
     """
     if kernels == "ref":
         return tuple(_reference(step) for step in steps)
     budgets = _scratch_budgets_bytes(graph)
-    ways = [_lowering(graph, step, kernels) for step in steps]
-    usual = [
-        (KERNEL_SETS[kernels][way](graph, step, budgets[step.op.index]) if way else None)
-        or _reference(step)
-        for step, way in zip(steps, ways, strict=True)
+    choices = [
+        _choices(graph, step, kernels, budgets[step.op.index], flash_bytes is not None, ram)
+        for step in steps
     ]
     if flash_bytes is None:
-        return tuple(usual)
-    choices = []
-    for lowered, way in zip(usual, ways, strict=True):
-        step = lowered.step
-        if lowered.cost is None:
-            choices.append([lowered])
-            continue
-        small = replace(_reference(step), cost=REFERENCE_COST * step.spec.macs(step.params))
-        lower_larger = LARGER.get(kernels, {}).get(way) if way else None
-        larger = lower_larger(graph, step, budgets[step.op.index]) if lower_larger else None
-        choices.append([small, lowered, *([larger] if larger else [])])
+        return tuple(lowered[0] for lowered in choices)
     return _choose(choices, flash_bytes)
+
+
+def _choices(
+    graph: Graph,
+    step: Step,
+    kernels: str,
+    scratch_bytes: int,
+    by_flash: bool,
+    ram: tuple[Need, int] | None,
+) -> list[LoweredStep]:
+    """The ways to compute a step, the usual one first; several only where flash chooses."""
+    way = _lowering(graph, step, kernels)
+    faster = KERNEL_SETS[kernels][way] if way else lambda *_: None
+    found = [faster(graph, step, scratch_bytes) or _reference(step)]
+    if ram is not None and ram[0](found[0]) > ram[1]:
+        found += [faster(graph, step, 0) or _reference(step), _reference(step)]
+    if by_flash and found[0].cost is not None:
+        larger = LARGER.get(kernels, {}).get(way) if way else None
+        found += [w for w in (larger and larger(graph, step, scratch_bytes), _reference(step)) if w]
+    if ram is not None:
+        need, limit = ram
+        found = [w for w in found if need(w) <= limit] or [min(found, key=need)]
+    if not by_flash or found[0].cost is None:
+        return found[:1]
+    macs = step.spec.macs(step.params)
+    return [w if w.cost is not None else replace(w, cost=REFERENCE_COST * macs) for w in found]
 
 
 def _choose(choices: Sequence[Sequence[LoweredStep]], budget: int) -> tuple[LoweredStep, ...]:

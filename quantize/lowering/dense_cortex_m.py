@@ -1,4 +1,7 @@
-"""FULLY_CONNECTED as nn_fully_connected_packed_s8 or, where scratch is cheap, _wide_s8."""
+"""FULLY_CONNECTED as nn_fully_connected_packed_s8 or, where scratch is cheap, _wide_s8.
+
+Where two weights do not fit a halfword, as _narrow_s8 or, where scratch is cheap, _halves_s8.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,10 @@ from quantize.tflite.graph import Graph
 
 GROUP = 4  # channels at a time
 BLOCK = 8  # inputs at a time
+NARROW = "nn_fully_connected_narrow_s8"  # 16-bit weights, no scratch: 0.88 instructions a MAC
 
 
-def lower_dense(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
+def lower_dense(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
     """A packed kernel; None where its short requantisation or its packing is not exact.
 
     Costs a MAC: 1.06 instructions without scratch, 0.84 with two bytes of it an input.
@@ -27,16 +31,20 @@ def lower_dense(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredS
     p: FullyConnectedParams = step.params
     requants = first_short_form(p, p.weights, ("sign",))
     weights = _padded(p)
+    wide = 2 * weights.shape[1] <= scratch_budget_bytes or p.weights.shape[1] % BLOCK != 0
     stream = _group_stream(weights, p) if requants else None
     if requants is None or stream is None:
-        return lower_dense_halves(graph, step, scratch_budget_bytes)
-    wide = 2 * weights.shape[1] <= scratch_budget_bytes or p.weights.shape[1] % BLOCK != 0
+        return _halves(step, "nn_fully_connected_halves_s8" if wide else NARROW)
     function = "nn_fully_connected_wide_s8" if wide else "nn_fully_connected_packed_s8"
     return _lowered(step, function, weights, stream, requants, 0.87 if wide else 1.07)
 
 
 def lower_dense_halves(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
     """The kernel on 16-bit weights: 0.66 instructions a MAC for twice the flash."""
+    return _halves(step, "nn_fully_connected_halves_s8")
+
+
+def _halves(step: Step, function: str) -> LoweredStep | None:
     p: FullyConnectedParams = step.params
     requants = first_short_form(p, p.weights, ("sign",), limit=1 << 30)
     if requants is None:
@@ -47,7 +55,7 @@ def lower_dense_halves(_graph: Graph, step: Step, _scratch_budget_bytes: int) ->
     halves = rows.reshape(-1, 4)[:, [0, 2, 1, 3]].reshape(len(first), GROUP, -1, 2) & 0xFFFF
     words = (halves[..., 0] | (halves[..., 1] << 16)).transpose(0, 2, 1).reshape(len(first), -1)
     stream = np.concatenate([first, words], axis=1)
-    return _lowered(step, "nn_fully_connected_halves_s8", weights, stream, requants, 0.68)
+    return _lowered(step, function, weights, stream, requants, 0.9 if function == NARROW else 0.68)
 
 
 def _padded(p: FullyConnectedParams) -> IntArray:
@@ -65,7 +73,7 @@ def _lowered(
 ) -> LoweredStep:
     p: FullyConnectedParams = step.params
     scales, firsts = _scales(requants), len(p.weights) + -len(p.weights) % GROUP
-    wide = function != "nn_fully_connected_packed_s8"
+    wide = function not in ("nn_fully_connected_packed_s8", NARROW)
     batches = int(np.prod(p.output_shape)) // len(p.weights)
     call = CCall(
         function=function,

@@ -15,10 +15,17 @@ from quantize.lowering import KERNEL_SETS
 from quantize.manifest import compile_sets
 
 
-def emit(out_dir: Path, name: str, recipe: Recipe | None, constants_bytes: int | None) -> None:
+def emit(
+    out_dir: Path,
+    name: str,
+    recipe: Recipe | None,
+    constants_bytes: int | None,
+    ram_bytes: int | None,
+) -> None:
     """Write C, the TFLite Micro array and the manifest of every set; all sets or none change.
 
-    `constants_bytes` bounds the constants. Raises ModelError for a model that does not compile.
+    `constants_bytes` bounds the constants, `ram_bytes` the arena. Raises ModelError for a
+    model that does not compile, QuantizeError for a budget that is too small.
     """
     model = (out_dir / "model.tflite").read_bytes()
     labels: list[str] = []
@@ -36,6 +43,7 @@ def emit(out_dir: Path, name: str, recipe: Recipe | None, constants_bytes: int |
             settings=recipe.as_dict() if recipe else {},
             labels=labels,
             constants_bytes=constants_bytes,
+            ram_bytes=ram_bytes,
             recipe=recipe,
         )
         for kernels in manifests:
@@ -45,8 +53,10 @@ def emit(out_dir: Path, name: str, recipe: Recipe | None, constants_bytes: int |
             (out_dir / "gen").rename(Path(folder) / "old")
         (Path(folder) / "gen").rename(out_dir / "gen")
     for kernels, manifest in manifests.items():
+        arena, bound = manifest["arena_bytes"], manifest["arena_lower_bound"]
+        proven = "no plan is below" if arena == bound else f"none can be below {bound}"
         print(
             f"{name}, kernels {kernels}: {manifest['macs']} MACs, {manifest['weight_bytes']} bytes "
-            f"of constants, arena {manifest['arena_bytes']} bytes (no plan is below "
-            f"{manifest['arena_lower_bound']}), run {manifest['run_id']}"
+            f"of constants, arena {arena} bytes ({proven}; TFLite Micro's interpreter takes "
+            f"{manifest['tflm_arena_bytes']}), run {manifest['run_id']}"
         )

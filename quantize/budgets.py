@@ -1,0 +1,59 @@
+"""Kernels and arena of a model within the budgets that it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from quantize.errors import QuantizeError
+from quantize.lowering import LoweredStep, lower
+from quantize.planner import ArenaPlan, needs_of, plan_arena
+from quantize.reference import Step
+from quantize.tflite.graph import Graph
+
+# Of the goal: what a step may need at once, so that the plan, which may have gaps, reaches it.
+LIMITS = (1.0, 0.9, 0.8, 0.6, 0.0)
+
+
+def lower_and_plan(
+    graph: Graph,
+    steps: Sequence[Step],
+    kernels: str,
+    *,
+    constants_bytes: int | None = None,
+    ram_bytes: int | None = None,
+    usual_bytes: int | None = None,
+) -> tuple[tuple[LoweredStep, ...], ArenaPlan]:
+    """The kernels of all steps, and the arena that holds their tensors and scratch.
+
+    The usual kernels, and others with less scratch where the arena is above `ram_bytes`, which is a
+    budget, or above `usual_bytes`, which is a goal. The reference kernels have no budgets. Raises
+    QuantizeError where a budget is too small.
+    """
+    if kernels == "ref":
+        constants_bytes = ram_bytes = None
+    lowered = lower(graph, steps, kernels, constants_bytes)
+    best = (lowered, plan_arena(graph, lowered))
+    goals = [b for b in (ram_bytes, usual_bytes) if b is not None]
+    need = needs_of(graph, steps)
+    for limit in LIMITS if goals else ():
+        if best[1].bytes <= min(goals):
+            break
+        try:
+            within = (need, int(limit * min(goals)))
+            lowered = lower(graph, steps, kernels, constants_bytes, within)
+        except QuantizeError:
+            break  # what takes less RAM takes more flash than there is
+        plan = plan_arena(graph, lowered)
+        if plan.bytes < best[1].bytes:
+            best = lowered, plan
+    if ram_bytes is not None and best[1].bytes > ram_bytes:
+        fullest = max(best[0], key=need)
+        op, scratch = fullest.step.op, fullest.scratch_bytes
+        names = ", ".join(call.function for call in fullest.calls) or "no kernel"
+        beside = f" beside {constants_bytes} bytes of constants" if constants_bytes else ""
+        raise QuantizeError(
+            f"a RAM budget of {ram_bytes} bytes{beside}: with the kernels {kernels} the smallest "
+            f"arena takes {best[1].bytes}, most at operator {op.index} {op.name} ({names}, "
+            f"{scratch} bytes of scratch); allow that much, or make the model smaller"
+        )
+    return best

@@ -1,0 +1,157 @@
+"""The default arena is never above the TFLite Micro interpreter's; RAM= is a budget of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from host_tools.cli import main
+from host_tools.project import IMPORTED
+from model.files import write_json
+from model.paths import ROOT
+from quantize.budgets import lower_and_plan
+from quantize.errors import QuantizeError
+from quantize.golden import make_golden, random_inputs
+from quantize.lowering import KERNEL_SETS, LoweredStep
+from quantize.manifest import compile_sets
+from quantize.planner import ArenaPlan
+from quantize.reference import compile_graph
+from quantize.tflite.reader import parse_model
+from tests.arenas import arenas_of, drawn
+from tests.factory import ModelBuilder
+from tests.generators import GENERATORS
+from tests.host_c import HostModel
+
+MODELS = Path(os.environ.get("MODELS_DIR", ROOT.parent / "shared" / "models"))
+TAKEN = [
+    "ad01_int8", "hello_world_int8", "ic_resnet8_int8", "kws_ref_model", "micro_speech_quantized",
+    "str_ww_ref_model", "trained_lstm_int8", "vww_96_int8",
+]  # fmt: skip
+OUTPUTS = 4
+
+
+def read_json(path: Path) -> Any:
+    """What a file holds."""
+    return json.loads(path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_models_made_elsewhere_need_no_more_than_the_interpreter(name: str) -> None:
+    path = MODELS / f"{name}.tflite"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    assert arenas_of(path.read_bytes()).above == []
+
+
+@pytest.mark.parametrize("name", sorted(GENERATORS))
+def test_no_operator_needs_more_than_the_interpreter(name: str) -> None:
+    for which, model in drawn(3, [name]):
+        found = arenas_of(model)
+        assert found.above == [], (which, found.interpreter)
+
+
+def dense(inputs: int, *, apart: bool) -> bytes:
+    """A layer whose widened inputs are most of the arena; `apart`: with two weights that do not fit
+    a halfword."""
+    b, rng = ModelBuilder(), np.random.default_rng(inputs)
+    x = b.tensor([1, inputs], scale=[0.05], zero_point=[3])
+    y = b.tensor([1, OUTPUTS], scale=[0.7], zero_point=[5])
+    data = rng.integers(-12, 13, (OUTPUTS, inputs)).astype(np.int8)
+    data[:2, 0] = (-128, -1) if apart else (1, 1)
+    w = b.tensor([OUTPUTS, inputs], scale=[0.01], data=data)
+    bias = rng.integers(-2000, 2000, OUTPUTS).astype(np.int32)
+    c = b.tensor([OUTPUTS], dtype="int32", scale=[0.0005], data=bias)
+    b.operator("FULLY_CONNECTED", [x, w, c], [y], "FullyConnectedOptions", 4)
+    return b.pack([x], [y])
+
+
+def planned(
+    model: bytes, kernels: str, ram: int | None = None
+) -> tuple[tuple[LoweredStep, ...], ArenaPlan]:
+    graph = parse_model(model)
+    usual = arenas_of(model).interpreter.total
+    return lower_and_plan(graph, compile_graph(graph), kernels, ram_bytes=ram, usual_bytes=usual)
+
+
+# inputs, apart, kernels, budget -> the kernel and the arena
+CHOICES: list[tuple[int, bool, str, int | None, str, int]] = [
+    (4000, False, "armv7em", None, "nn_fully_connected_packed_s8", 4016),
+    (4000, True, "armv7em", None, "nn_fully_connected_narrow_s8", 4016),
+    (4004, True, "armv7em", None, "nn_fully_connected_s8", 4032),  # 4004 are no whole blocks
+    (4000, False, "xtensa", None, "nn_fully_connected_s8", 4016),
+    (404, True, "armv7em", None, "nn_fully_connected_halves_s8", 1248),
+    (404, True, "armv7em", 1248, "nn_fully_connected_halves_s8", 1248),
+    (404, True, "armv7em", 1247, "nn_fully_connected_s8", 432),
+    (404, True, "xtensa", 848, "nn_fully_connected_bytes_s8", 848),
+    (404, True, "xtensa", 847, "nn_fully_connected_s8", 432),
+    (404, True, "ref", 1, "nn_fully_connected_s8", 432),  # has no budget
+]
+
+
+@pytest.mark.parametrize(("inputs", "apart", "kernels", "ram", "function", "size"), CHOICES)
+def test_kernels_with_less_scratch_where_it_is_too_much(
+    inputs: int, apart: bool, kernels: str, ram: int | None, function: str, size: int
+) -> None:
+    lowered, plan = planned(dense(inputs, apart=apart), kernels, ram)
+    assert [c.function for s in lowered for c in s.calls] == [function]
+    assert plan.bytes == plan.lower_bound == size
+
+
+def test_a_budget_that_is_too_small_says_what_is_needed() -> None:
+    told = (
+        r"a RAM budget of 431 bytes: with the kernels armv7em the smallest arena takes 432, most "
+        r"at operator 0 FULLY_CONNECTED \(nn_fully_connected_s8, 0 bytes of scratch\); allow"
+    )
+    with pytest.raises(QuantizeError, match=told):
+        planned(dense(404, apart=True), "armv7em", 431)
+
+
+@pytest.mark.parametrize("inputs", [8, 400, 4000])
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("kernels", sorted(KERNEL_SETS))
+def test_every_choice_computes_the_same(
+    inputs: int, apart: bool, kernels: str, tmp_path: Path
+) -> None:
+    model = dense(inputs, apart=apart)
+    golden = make_golden(model, random_inputs(parse_model(model), 4, 1))
+    runs = set()
+    for ram in (None, 4032):
+        folder = tmp_path / str(ram)
+        sets: Any = compile_sets(
+            model, golden, {kernels: folder}, name="b", settings={}, ram_bytes=ram
+        )
+        assert sets[kernels]["ram_budget_bytes"] == ram
+        runs.add(sets[kernels]["run_id"])
+        host = HostModel(folder, sets[kernels])
+        for case in range(len(golden)):
+            expected = golden.case_outputs(case)[0]
+            assert np.array_equal(host.run(golden.case_inputs(case))[0], expected)
+    assert len(runs) == 2
+
+
+def test_an_imported_model_remembers_its_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.tflite").write_bytes(dense(404, apart=True))
+    assert main(["import", "m.tflite", "--cases", "3", "--ram", "900"]) == 0
+    (folder,) = (tmp_path / "build/models").iterdir()
+    record = read_json(folder / IMPORTED)
+    assert record["ram_bytes"] == 900
+    assert "kernels armv7em: 1616 MACs, " in capsys.readouterr().out
+    assert main(["emit", folder.name, "--why"]) == 0
+    assert capsys.readouterr().out == "everything is up to date\n"
+    assert main(["emit", folder.name, "--ram", "1"]) == 1
+    assert "a RAM budget of 1 bytes" in capsys.readouterr().err
+    manifest = read_json(folder / "gen/armv7em/manifest.json")
+    assert (manifest["arena_bytes"], manifest["ram_budget_bytes"]) == (432, 900)
+    write_json(folder / IMPORTED, {k: v for k, v in record.items() if k != "ram_bytes"})
+    assert main(["emit", folder.name]) == 0  # imported before there was a budget
+    assert read_json(folder / "gen/armv7em/manifest.json")["arena_bytes"] == 1248
+    assert main(["inspect", "m.tflite", "--ram", "500", "--json"]) == 0
+    assert '"armv7em": 432' in capsys.readouterr().out
