@@ -51,7 +51,7 @@ class TableParams:
 
 def prepare_gather(graph: Graph, op: Operator) -> TableParams:
     """Check a GATHER; the indices must be constants."""
-    source = moved_input(graph, op, 0, ("int8",))
+    source = moved_input(graph, op, 0, ("int8", "float32"))
     target = single_output(graph, op, source)
     shape, picked = source.shape, graph.input(op, 1)
     if picked.data is None:
@@ -114,7 +114,7 @@ def _nearest(size: int, output_size: int, align_corners: bool, half_pixel: bool)
 
 def prepare_resize(graph: Graph, op: Operator) -> TableParams:
     """Check a RESIZE_NEAREST_NEIGHBOR of [n, h, w, c] to a constant size."""
-    source = moved_input(graph, op, 0, ("int8", "int16"))
+    source = moved_input(graph, op, 0, ("int8", "int16", "float32"))
     target = single_output(graph, op, source)
     if len(source.shape) != 4:
         raise malformed(op, f"input {list(source.shape)} needs 4 dimensions")
