@@ -273,6 +273,26 @@ typedef struct {
     int32_t act_min, act_max; /* not of NN_S64 */
 } nn_binary_int_t;
 
+#define NN_SUM_SHIFT 20 /* bits of head room that inputs get before rescaling */
+typedef struct {
+    int32_t outer, count, inner; /* the shape; `count` is summed along */
+    int32_t exclusive, reverse;  /* 0 or 1 */
+    int32_t input_offset, output_offset;
+    nn_requant_t input_requant, output_requant;
+} nn_cumsum_t;
+
+typedef struct {
+    int32_t count;
+    int32_t first, last; /* whether this is the first input, the last one */
+    int32_t input_offset, output_offset;
+    nn_requant_t input_requant, output_requant;
+} nn_add_n_t;
+
+typedef struct {
+    int32_t rows, depth; /* each row is normalised */
+    int32_t input_offset;
+} nn_l2_normalization_t;
+
 #define NN_COMPARE_SHIFT 8
 typedef struct {
     nn_broadcast_t walk;

@@ -13,6 +13,7 @@ from quantize.ops import (
     concatenation,
     conv_2d,
     depthwise_conv_2d,
+    fill,
     fully_connected,
     gather,
     integer,
@@ -30,6 +31,7 @@ from quantize.ops import (
     space,
     split,
     strided_slice,
+    sums,
     svdf,
     table,
     transpose,
@@ -71,6 +73,7 @@ OPS: dict[str, OpSpec[Any]] = {
         depthwise_conv_2d.SPEC,
         fully_connected.SPEC,
         gather.GATHER,
+        gather.GATHER_ND,
         gather.RESIZE,
         lstm.SPEC,
         float_spec("DIV", 2, DIVISION, prepare_binary),
@@ -78,6 +81,8 @@ OPS: dict[str, OpSpec[Any]] = {
         with_integers(with_float(maximum.MINIMUM, prepare_binary)),
         with_float(mean.MEAN, mean.prepare_float),
         with_float(mean.REDUCE_MAX, mean.prepare_float),
+        mean.REDUCE_ALL,
+        mean.REDUCE_MIN,
         with_float(mean.SUM, mean.prepare_float),
         with_integers(with_float(mul.MUL, prepare_binary)),
         with_float(mul.PRELU, prepare_binary),
@@ -112,6 +117,8 @@ OPS: dict[str, OpSpec[Any]] = {
         *integer.SPECS,
         *compare.SPECS,
         select.SPEC,
+        *fill.SPECS,
+        *sums.SPECS,
         *(
             with_float(spec, prepare_unary if spec.name in UNARY else prepare_library)
             for spec in unary.SPECS
