@@ -33,6 +33,8 @@ C_TYPES = {
     "uint8": "uint8_t",
     "int16": "int16_t",
     "int32": "int32_t",
+    "int64": "int64_t",
+    "bool": "uint8_t",
     "float32": "float",
 }
 FILES = ("model.c", "model.h", "model_check.c", "model_golden.c")
@@ -110,11 +112,16 @@ def emit_model(
 
 
 def _edge_values(tensor: Tensor) -> dict[str, object]:
-    """The bits of an element that is the lowest, the highest, the zero point; floats: +-4, 0."""
-    dtype = np.dtype(tensor.dtype)
+    """The bits of an element that is the lowest, the highest, the zero point; floats: +-4, 0.
+
+    An int64 counts as two elements of 32 bits.
+    """
+    dtype = np.dtype("int32" if tensor.dtype == "int64" else tensor.dtype)
     zero = tensor.quant.zero_point[0] if tensor.quant else 0
     if dtype.kind == "f":
         edges = np.array([-4, 4, 0], dtype)
+    elif dtype.kind == "b":
+        edges = np.array([0, 1, 0], dtype)
     else:
         limits = np.iinfo(dtype)
         edges = np.array([limits.min, limits.max, zero], dtype)
@@ -123,6 +130,7 @@ def _edge_values(tensor: Tensor) -> dict[str, object]:
         "element_bytes": dtype.itemsize,
         "is_float": int(dtype.kind == "f"),
         "edges": [f"{int(b)}u" for b in bits],
+        "mask": "1u" if dtype.kind == "b" else "0xFFFFFFFFu",
     }
 
 
@@ -139,7 +147,7 @@ def _written(graph: Graph, plan: ArenaPlan, step: Step, number: int) -> list[dic
             "offset": plan.offset(tensor.index),
             "bytes": tensor.bytes,
             "element_bytes": np.dtype(tensor.dtype).itemsize,
-            "is_signed": int(np.dtype(tensor.dtype).kind == "i"),
+            "is_signed": int(np.dtype(tensor.dtype).kind == "i" and tensor.dtype != "int64"),
         }
         for output, tensor in enumerate(tensors)
     ]

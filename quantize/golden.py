@@ -81,6 +81,12 @@ def _random_tensor(tensor: Tensor, cases: int, rng: np.random.Generator) -> Arra
     if dtype.kind == "f":
         low, high = -4.0, 4.0
         drawn = rng.normal(0, 1, (cases, *tensor.shape)).astype(dtype)
+    elif dtype.kind == "b":
+        low, high = 0, 1
+        drawn = rng.integers(0, 2, (cases, *tensor.shape)).astype(dtype)
+    elif dtype == np.int64:
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        drawn = rng.integers(-8, 9, (cases, *tensor.shape), dtype)
     else:
         limits = np.iinfo(dtype)
         low, high = limits.min, limits.max

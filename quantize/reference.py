@@ -14,7 +14,8 @@ from quantize.ops.base import Array, OpSpec, malformed, refuse
 from quantize.tflite.constants import FREE
 from quantize.tflite.graph import Graph, Operator
 
-IO_TYPES = ("int8", "uint8", "int16", "int32", "float32")  # of a model's inputs and outputs
+# of a model's inputs and outputs
+IO_TYPES = ("int8", "uint8", "int16", "int32", "int64", "bool", "float32")
 MAX_TENSOR_BYTES = 1 << 22  # of one tensor that is computed
 MAX_END_BYTES = 1 << 20  # of all inputs, or all outputs
 MAX_CONSTANT_BYTES = 1 << 23

@@ -12,8 +12,9 @@ from tests.factory import ModelBuilder, _quant
 Generator = Callable[[np.random.Generator], bytes]
 WIDE = ("int8", "int8", "int16", "int32", "float32")
 NARROW = ("int8", "int8", "int16", "float32")
-INT8 = ("int8",)
-RESIZED = ("int8", "int8", "int16")
+EVERY = (*WIDE, "int64", "bool")
+BYTES = ("int8", "int8", "float32")
+RESIZED = ("int8", "int8", "int16", "float32")
 
 
 def _kind(rng: np.random.Generator, types: Sequence[str]) -> dict[str, Any]:
@@ -75,6 +76,15 @@ def _alias(name: str) -> Generator:
     return build
 
 
+def reshape_of_any(rng: np.random.Generator) -> bytes:
+    """A RESHAPE of a tensor of any type that is two others side by side."""
+    b, kind, n = ModelBuilder(), _kind(rng, EVERY), int(rng.integers(1, 9))
+    x, joined, y = (b.tensor(shape, **kind) for shape in ([n], [2 * n], [n, 2]))
+    b.operator("CONCATENATION", [x, x], [joined], "ConcatenationOptions", axis=0)
+    b.operator("RESHAPE", [joined, _ints(b, [n, 2])], [y], "ReshapeOptions")
+    return b.pack([x], [y])
+
+
 def _pad(name: str) -> Generator:
     def build(rng: np.random.Generator) -> bytes:
         b, kind, shape = ModelBuilder(), _kind(rng, WIDE), _shape(rng, 1, 5, 4)
@@ -98,7 +108,7 @@ def _pad(name: str) -> Generator:
 
 def mirror_pad(rng: np.random.Generator) -> bytes:
     """A random MIRROR_PAD of up to four axes."""
-    b, kind, shape = ModelBuilder(), _kind(rng, INT8), _shape(rng, 1, 4)
+    b, kind, shape = ModelBuilder(), _kind(rng, BYTES), _shape(rng, 1, 4)
     mode = int(rng.integers(2))
     pads = _pads(rng, [d - 1 + mode for d in shape])
     x, p = b.tensor(shape, **kind), _ints(b, pads)
@@ -133,7 +143,7 @@ def _sources(
 
 def concatenation(rng: np.random.Generator) -> bytes:
     """A random CONCATENATION, some inputs constant."""
-    b, kind, shape = ModelBuilder(), _kind(rng, WIDE), _shape(rng, 1, 5)
+    b, kind, shape = ModelBuilder(), _kind(rng, EVERY), _shape(rng, 1, 5)
     axis = int(rng.integers(len(shape)))
     sizes = [int(v) for v in rng.integers(1, 5, int(rng.integers(1, 6)))]
     shapes = [[*shape[:axis], size, *shape[axis + 1 :]] for size in sizes]
@@ -146,7 +156,7 @@ def concatenation(rng: np.random.Generator) -> bytes:
 
 def pack(rng: np.random.Generator) -> bytes:
     """A random PACK, some inputs constant, some scalars."""
-    b, kind, shape = ModelBuilder(), _kind(rng, WIDE), _shape(rng, 0, 4)
+    b, kind, shape = ModelBuilder(), _kind(rng, (*WIDE, "int64")), _shape(rng, 0, 4)
     axis, count = int(rng.integers(len(shape) + 1)), int(rng.integers(1, 6))
     every, run_time = _sources(rng, b, kind, [shape] * count)
     y = b.tensor([*shape[:axis], count, *shape[axis:]], **kind)
@@ -195,7 +205,7 @@ def unpack(rng: np.random.Generator) -> bytes:
 
 def slice_(rng: np.random.Generator) -> bytes:
     """A random SLICE."""
-    b, kind, shape = ModelBuilder(), _kind(rng, WIDE), _shape(rng, 1, 5)
+    b, kind, shape = ModelBuilder(), _kind(rng, (*WIDE, "bool")), _shape(rng, 1, 5)
     begins = [int(rng.integers(d)) for d in shape]
     sizes = [int(rng.integers(1, d - s + 1)) for d, s in zip(shape, begins, strict=True)]
     x, y = b.tensor(shape, **kind), b.tensor(sizes, **kind)
@@ -222,7 +232,7 @@ def _strided_axis(rng: np.random.Generator, size: int) -> tuple[list[int], list[
 
 def strided_slice(rng: np.random.Generator) -> bytes:
     """A random STRIDED_SLICE with masks, strides of both signs and bounds outside."""
-    b, kind, shape = ModelBuilder(), _kind(rng, (*WIDE, "float32")), _shape(rng, 1, 4, 7)
+    b, kind, shape = ModelBuilder(), _kind(rng, (*WIDE, "bool")), _shape(rng, 1, 4, 7)
     axes = [_strided_axis(rng, d) for d in shape]
     bits = [sum(m[k] << i for i, (_, m, _) in enumerate(axes)) for k in range(3)]
     x = b.tensor(shape, **kind)
@@ -235,7 +245,7 @@ def strided_slice(rng: np.random.Generator) -> bytes:
 
 def gather(rng: np.random.Generator) -> bytes:
     """A random GATHER with constant indices, some in batches."""
-    b, kind, shape = ModelBuilder(), _kind(rng, INT8), _shape(rng, 1, 4)
+    b, kind, shape = ModelBuilder(), _kind(rng, BYTES), _shape(rng, 1, 4)
     axis = int(rng.integers(len(shape)))
     batch = int(rng.integers(axis + 1)) if rng.random() < 0.4 else 0
     picked = [*shape[:batch], *_shape(rng, 0, 2)]
@@ -250,7 +260,7 @@ def gather(rng: np.random.Generator) -> bytes:
 
 def _depth(name: str) -> Generator:
     def build(rng: np.random.Generator) -> bytes:
-        b, kind, block = ModelBuilder(), _kind(rng, INT8), int(rng.integers(1, 4))
+        b, kind, block = ModelBuilder(), _kind(rng, BYTES), int(rng.integers(1, 4))
         n, h, w, c = (int(v) for v in rng.integers(1, 5, 4))
         plane, deep = [n, h * block, w * block, c], [n, h, w, c * block * block]
         before, after = (plane, deep) if name == "SPACE_TO_DEPTH" else (deep, plane)
@@ -264,7 +274,7 @@ def _depth(name: str) -> Generator:
 
 def _batch(name: str) -> Generator:
     def build(rng: np.random.Generator) -> bytes:
-        b, kind, axes = ModelBuilder(), _kind(rng, INT8), int(rng.integers(1, 3))
+        b, kind, axes = ModelBuilder(), _kind(rng, BYTES), int(rng.integers(1, 3))
         blocks = [int(v) for v in rng.integers(1, 5, axes)]
         cells = [int(v) for v in rng.integers(1, 5, axes)]
         n, c = (int(v) for v in rng.integers(1, 4, 2))
@@ -298,6 +308,7 @@ def resize_nearest_neighbor(rng: np.random.Generator) -> bytes:
 
 
 GENERATORS: dict[str, Generator] = {
+    "RESHAPE__ANY": reshape_of_any,
     "BATCH_TO_SPACE_ND": _batch("BATCH_TO_SPACE_ND"),
     "CONCATENATION": concatenation,
     "DEPTH_TO_SPACE": _depth("DEPTH_TO_SPACE"),

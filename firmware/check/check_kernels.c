@@ -24,7 +24,7 @@ static uint32_t element(const model_edge_values_t *values, uint32_t round, uint3
     }
     const uint32_t bits = draw(random);
     const uint32_t exponent = 121u + ((bits >> 23) & 7u);
-    return values->is_float ? (bits & 0x807FFFFFu) | exponent << 23 : bits;
+    return values->is_float ? (bits & 0x807FFFFFu) | exponent << 23 : bits & values->mask;
 }
 
 static void write_inputs(uint8_t *arena, uint32_t round, uint32_t *random)

@@ -57,6 +57,15 @@ void nn_quantize_s8(const nn_quantize_t *p, const float *input, int8_t *output);
 void nn_quantize_s16(const nn_float_edge_t *p, const float *input, int16_t *output);
 void nn_dequantize_lut(const nn_dequantize_t *p, const void *input, float *output);
 void nn_dequantize_s16(const nn_float_edge_t *p, const int16_t *input, float *output);
+void nn_binary_int(const nn_binary_int_t *p, const void *a, const void *b, void *output);
+void nn_cast(const nn_cast_t *p, const void *input, void *output);
+void nn_compare(const nn_compare_t *p, const void *a, const void *b, uint8_t *output);
+void nn_select(const nn_select_t *p, const uint8_t *condition, const void *a, const void *b,
+               void *output);
+void nn_reduce_min_s8(const nn_reduce_t *p, const void *input, void *output);
+void nn_cumsum_s8(const nn_cumsum_t *p, const int8_t *input, int8_t *output);
+void nn_add_n_s8(const nn_add_n_t *p, const int8_t *input, int8_t *output, void *scratch);
+void nn_l2_normalization_s8(const nn_l2_normalization_t *p, const int8_t *input, int8_t *output);
 void nn_unary_f32(const nn_unary_f32_t *p, const float *input, float *output);
 void nn_binary_f32(const nn_binary_f32_t *p, const float *a, const float *b, float *output);
 void nn_reduce_f32(const nn_reduce_f32_t *p, const float *input, float *output);

@@ -181,7 +181,7 @@ typedef struct {
     const uint16_t *table; /* [NN_SIGMOID_ENTRIES], 1 / (1 + exp(-k / 24)) in Q0.16 */
 } nn_sigmoid_t;
 
-typedef enum { NN_S8, NN_U8, NN_S16, NN_S32 } nn_type_t;
+typedef enum { NN_S8, NN_U8, NN_S16, NN_S32, NN_S64, NN_F32 } nn_type_t;
 
 typedef struct {
     int32_t count;
@@ -254,6 +254,68 @@ typedef struct {
     nn_requant_t forget_requant, update_requant, output_requant;
     const uint16_t *sigmoid; /* [NN_SIGMOID_ENTRIES], see nn_sigmoid.h */
 } nn_lstm_t;
+
+/* Numbers without a scale; what the names mean stands in the kernels. A bool is an NN_U8. */
+typedef enum {
+    NN_I_ADD,
+    NN_I_SUB,
+    NN_I_MUL,
+    NN_I_MAXIMUM,
+    NN_I_MINIMUM,
+    NN_I_LOGICAL_AND,
+    NN_I_LOGICAL_OR
+} nn_integer_function_t;
+
+typedef struct {
+    nn_broadcast_t walk;
+    nn_integer_function_t function;
+    nn_type_t type;           /* NN_S32, NN_S64 for a maximum or minimum, or NN_U8 for a truth */
+    int32_t act_min, act_max; /* not of NN_S64 */
+} nn_binary_int_t;
+
+#define NN_SUM_SHIFT 20 /* bits of head room that inputs get before rescaling */
+typedef struct {
+    int32_t outer, count, inner; /* the shape; `count` is summed along */
+    int32_t exclusive, reverse;  /* 0 or 1 */
+    int32_t input_offset, output_offset;
+    nn_requant_t input_requant, output_requant;
+} nn_cumsum_t;
+
+typedef struct {
+    int32_t count;
+    int32_t first, last; /* whether this is the first input, the last one */
+    int32_t input_offset, output_offset;
+    nn_requant_t input_requant, output_requant;
+} nn_add_n_t;
+
+typedef struct {
+    int32_t rows, depth; /* each row is normalised */
+    int32_t input_offset;
+} nn_l2_normalization_t;
+
+#define NN_COMPARE_SHIFT 8
+typedef struct {
+    nn_broadcast_t walk;
+    nn_type_t type;             /* NN_U8 is bool; no NN_S16 */
+    int32_t accepted;           /* sum of 1 a < b, 2 a == b, 4 a > b, 8 one is a NaN */
+    int32_t a_offset, b_offset; /* NN_S8 only, as the next */
+    nn_requant_t a_requant, b_requant;
+} nn_compare_t;
+
+#define NN_SELECT_AXES 5
+typedef struct {
+    int32_t count[NN_SELECT_AXES];            /* outer to inner */
+    int32_t stride_condition[NN_SELECT_AXES]; /* bytes */
+    int32_t stride_a[NN_SELECT_AXES];         /* bytes */
+    int32_t stride_b[NN_SELECT_AXES];         /* bytes */
+    int32_t element_bytes;
+} nn_select_t;
+
+typedef struct {
+    int32_t count;
+    nn_type_t input_type, output_type; /* no NN_S64; no NN_U8 as output but with flip */
+    int32_t flip;                      /* 1 exchanges false and true, of NN_U8; else 0 */
+} nn_cast_t;
 
 /* Single precision; what the names mean stands in the kernels. */
 typedef enum {

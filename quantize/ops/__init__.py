@@ -9,11 +9,14 @@ from quantize.ops import (
     add,
     arg_max,
     batch_matmul,
+    compare,
     concatenation,
     conv_2d,
     depthwise_conv_2d,
+    fill,
     fully_connected,
     gather,
+    integer,
     lstm,
     maximum,
     mean,
@@ -23,10 +26,12 @@ from quantize.ops import (
     quantize,
     reshape,
     resize_bilinear,
+    select,
     softmax,
     space,
     split,
     strided_slice,
+    sums,
     svdf,
     table,
     transpose,
@@ -45,6 +50,7 @@ from quantize.ops.float32 import (
     refuse_library,
     with_float,
 )
+from quantize.ops.integer import with_integers
 from quantize.ops.rules import Advice, Weights
 from quantize.ops.unsupported import why_not
 from quantize.tflite.graph import Graph, Operator
@@ -55,9 +61,9 @@ DIVISION = signature(inputs=2, table=29, options={"activation": (0, "i8", 0)})
 OPS: dict[str, OpSpec[Any]] = {
     spec.name: spec
     for spec in (
-        with_float(add.ADD, prepare_binary),
+        with_integers(with_float(add.ADD, prepare_binary)),
         with_float(add.SQUARED_DIFFERENCE, prepare_binary),
-        with_float(add.SUB, prepare_binary),
+        with_integers(with_float(add.SUB, prepare_binary)),
         arg_max.ARG_MAX,
         arg_max.ARG_MIN,
         batch_matmul.SPEC,
@@ -67,15 +73,18 @@ OPS: dict[str, OpSpec[Any]] = {
         depthwise_conv_2d.SPEC,
         fully_connected.SPEC,
         gather.GATHER,
+        gather.GATHER_ND,
         gather.RESIZE,
         lstm.SPEC,
         float_spec("DIV", 2, DIVISION, prepare_binary),
-        with_float(maximum.MAXIMUM, prepare_binary),
-        with_float(maximum.MINIMUM, prepare_binary),
+        with_integers(with_float(maximum.MAXIMUM, prepare_binary)),
+        with_integers(with_float(maximum.MINIMUM, prepare_binary)),
         with_float(mean.MEAN, mean.prepare_float),
         with_float(mean.REDUCE_MAX, mean.prepare_float),
+        mean.REDUCE_ALL,
+        mean.REDUCE_MIN,
         with_float(mean.SUM, mean.prepare_float),
-        with_float(mul.MUL, prepare_binary),
+        with_integers(with_float(mul.MUL, prepare_binary)),
         with_float(mul.PRELU, prepare_binary),
         pad.MIRROR_PAD,
         pad.PAD,
@@ -105,6 +114,11 @@ OPS: dict[str, OpSpec[Any]] = {
         variable.ASSIGN,
         variable.READ,
         table.SPEC,
+        *integer.SPECS,
+        *compare.SPECS,
+        select.SPEC,
+        *fill.SPECS,
+        *sums.SPECS,
         *(
             with_float(spec, prepare_unary if spec.name in UNARY else prepare_library)
             for spec in unary.SPECS

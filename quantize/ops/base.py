@@ -336,12 +336,13 @@ def c_float(value: float) -> str:
     return value.hex() + "F"
 
 
+_SMALLEST = {-(2**31): "INT32_MIN", -(2**63): "INT64_MIN"}
 _SMALL = {value: str(value) for value in range(-128, 256)}  # shared: weights are many
 
 
 def c_int(value: int) -> str:
-    """A decimal C literal of type int32_t; INT32_MIN has no literal of its own."""
-    return _SMALL.get(value) or ("INT32_MIN" if value == -(2**31) else str(value))
+    """A decimal C literal of type int32_t or int64_t; the smallest have none of their own."""
+    return _SMALL.get(value) or _SMALLEST.get(value) or str(value)
 
 
 def c_shape(shape: Sequence[int]) -> str:

@@ -37,7 +37,7 @@ def merge_axes(axes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
     return merged
 
 
-def _strides(shape: tuple[int, ...], rank: int) -> list[int]:
+def strides(shape: tuple[int, ...], rank: int) -> list[int]:
     """Element strides over `rank` output axes; 0 where `shape` repeats."""
     padded = (1,) * (rank - len(shape)) + shape
     return [0 if d == 1 else math.prod(padded[i + 1 :]) for i, d in enumerate(padded)]
@@ -48,7 +48,7 @@ def merged_walk(
 ) -> list[tuple[int, ...]]:
     """(count, stride of a, stride of b) of the walk over two operands of these shapes."""
     rank = len(output)
-    return merge_axes(list(zip(output, _strides(a, rank), _strides(b, rank), strict=True)))
+    return merge_axes(list(zip(output, strides(a, rank), strides(b, rank), strict=True)))
 
 
 def broadcast_fields(

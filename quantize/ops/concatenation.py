@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from quantize.ops.base import check_shape, malformed, refuse
 from quantize.ops.copy import (
+    ANY,
+    MOVABLE,
     Move,
     Rearrangement,
     check_same_numbers,
@@ -24,10 +26,10 @@ from quantize.tflite.signatures import MANY, Options, Signature
 MAX_INPUTS = 10  # TFLite Micro's limit for CONCATENATION
 
 
-def _sources(graph: Graph, op: Operator) -> list[Tensor]:
+def _sources(graph: Graph, op: Operator, types: Sequence[str]) -> list[Tensor]:
     if not op.inputs:
         raise malformed(op, "no inputs")
-    return [moved_input(graph, op, position) for position in range(len(op.inputs))]
+    return [moved_input(graph, op, position, types) for position in range(len(op.inputs))]
 
 
 def _join(op: Operator, sources: Sequence[Tensor], target: Tensor, axis: int) -> Rearrangement:
@@ -50,7 +52,7 @@ def _join(op: Operator, sources: Sequence[Tensor], target: Tensor, axis: int) ->
 
 def prepare_concatenation(graph: Graph, op: Operator) -> Rearrangement:
     """Check a CONCATENATION; inputs may be constants, all share one scale."""
-    sources = _sources(graph, op)
+    sources = _sources(graph, op, ANY)
     target = single_output(graph, op, sources[0])
     first = sources[0].shape
     axis = resolve_axis(op, int(op.options["axis"]), len(first))
@@ -78,7 +80,7 @@ def prepare_concatenation(graph: Graph, op: Operator) -> Rearrangement:
 
 def prepare_pack(graph: Graph, op: Operator) -> Rearrangement:
     """Check a PACK: inputs of one shape along a new axis."""
-    sources = _sources(graph, op)
+    sources = _sources(graph, op, (*MOVABLE, "int64"))
     target = single_output(graph, op, sources[0])
     shape = sources[0].shape
     axis = resolve_axis(op, int(op.options["axis"]), len(shape) + 1)

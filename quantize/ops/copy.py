@@ -28,6 +28,7 @@ from quantize.tflite.signatures import Signature
 AXES = 6  # NN_COPY_AXES
 MAX_MOVES = 128  # kernel calls of one operator
 MOVABLE = ("int8", "int16", "int32", "float32")
+ANY = (*MOVABLE, "int64", "bool")
 MOVES_ONLY = Without(reason="no number changes")
 
 
@@ -187,7 +188,7 @@ def moved_input(
     if tensor.dtype not in types:
         what = f"input {position} is {tensor.dtype}, expected {' or '.join(types)}"
         fix = "convert with int8 post-training quantisation, int8 input and output"
-        if tensor.dtype in MOVABLE:
+        if tensor.dtype in ANY:
             fix = "TFLite Micro has no kernel for that type; keep it int8, between two QUANTIZE"
         raise refuse(op, what, fix)
     return tensor

@@ -102,3 +102,21 @@ def tanh(a: IntArray) -> IntArray:
     exponential = exp_negative(-np.abs(a), 5)  # the same bits as Q5.26 stand for twice the value
     positive = saturating_shift_left(_newton_reciprocal(exponential) - (1 << 29), 2)
     return np.sign(a) * positive
+
+
+def inverse_root(x: IntArray) -> tuple[IntArray, IntArray]:
+    """1 / sqrt(x) as (multiplier, right shift) of a Q0.31 factor; 0 counts as 1 (common.h)."""
+    high, one = rounding_doubling_high_mul, 1 << 28
+    small, right = x <= 1, np.full(x.shape, 11, np.int64)
+    value = np.where(small, 1 << 27, x)
+    while (wide := value >= 1 << 29).any():
+        value, right = np.where(wide, value // 4, value), right + wide
+    while (narrow := value < 1 << 27).any():
+        value, right = np.where(narrow, value * 4, value), right - narrow
+    half, root = rounding_divide_by_pot(value >> 1, 1), np.full(x.shape, one, np.int64)
+    for _ in range(5):
+        cubed = saturating_shift_left(high(high(root, root), root), 6)
+        root = saturating_shift_left(high(root, one + one // 2) - high(half, cubed), 3)
+    root = high(root, SQRT_HALF) << np.maximum(-right, 0)
+    right = np.maximum(right, 0)
+    return np.where(small, INT32_MAX, root), np.where(small, 0, right)

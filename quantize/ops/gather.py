@@ -1,10 +1,10 @@
-"""GATHER with constant indices and RESIZE_NEAREST_NEIGHBOR: moves that follow a table."""
+"""GATHER, GATHER_ND (constant indices), RESIZE_NEAREST_NEIGHBOR: moves that follow a table."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -28,9 +28,10 @@ from quantize.ops.range_rules import RISING
 from quantize.ops.rules import Without, reference_kernels
 from quantize.scheme import Rounding
 from quantize.tflite.graph import Graph, Operator, Tensor
-from quantize.tflite.signatures import signature
+from quantize.tflite.signatures import NO_OPTIONS, signature
 
 MAX_TABLE = 1 << 16  # entries
+MAX_INDICES = 5  # dimensions that one index of GATHER_ND picks from, in TFLite Micro
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ class TableParams:
 
 def prepare_gather(graph: Graph, op: Operator) -> TableParams:
     """Check a GATHER; the indices must be constants."""
-    source = moved_input(graph, op, 0, ("int8",))
+    source = moved_input(graph, op, 0, ("int8", "float32"))
     target = single_output(graph, op, source)
     shape, picked = source.shape, graph.input(op, 1)
     if picked.data is None:
@@ -100,6 +101,35 @@ def _gather(
     )
 
 
+def prepare_gather_nd(graph: Graph, op: Operator) -> TableParams:
+    """Check a GATHER_ND; the indices must be constants."""
+    source = moved_input(graph, op, 0, ("int8", "float32"))
+    target = single_output(graph, op, source)
+    shape, picked = source.shape, graph.input(op, 1)
+    if picked.data is None:
+        fix = "TFLite Micro fails on an index outside; export constant indices"
+        raise refuse(op, "the indices are computed at run time", fix)
+    indices = np.array(int_constant(graph, op, 1), np.int64).reshape(picked.shape)
+    depth = picked.shape[-1] if picked.shape else 0
+    if not 1 <= depth <= min(len(shape), MAX_INDICES):
+        raise malformed(op, f"indices {list(picked.shape)} into {list(shape)}")
+    check_shape(op, target, (*picked.shape[:-1], *shape[depth:]))
+    if indices.min() < 0 or (indices >= np.array(shape[:depth])).any():
+        raise malformed(op, f"an index outside of {list(shape)}")
+    rows = indices.reshape(-1, depth) @ np.array(dense_strides(shape)[:depth], np.int64)
+    if rows.size > MAX_TABLE:
+        raise refuse(op, f"{rows.size} indices", f"use at most {MAX_TABLE}")
+    return TableParams(
+        dtype=source.dtype,
+        shape=target.shape,
+        outer=1,
+        outer_stride=0,
+        rows=tuple(int(r) for r in rows),
+        columns=(0,),
+        run=math.prod(shape[depth:]),
+    )
+
+
 def _nearest(size: int, output_size: int, align_corners: bool, half_pixel: bool) -> list[int]:
     """The input index of each output index, in the float32 arithmetic of TFLite Micro."""
     if align_corners and output_size > 1:
@@ -114,7 +144,7 @@ def _nearest(size: int, output_size: int, align_corners: bool, half_pixel: bool)
 
 def prepare_resize(graph: Graph, op: Operator) -> TableParams:
     """Check a RESIZE_NEAREST_NEIGHBOR of [n, h, w, c] to a constant size."""
-    source = moved_input(graph, op, 0, ("int8", "int16"))
+    source = moved_input(graph, op, 0, ("int8", "int16", "float32"))
     target = single_output(graph, op, source)
     if len(source.shape) != 4:
         raise malformed(op, f"input {list(source.shape)} needs 4 dimensions")
@@ -187,6 +217,13 @@ GATHER = OpSpec(
     folding=Without(reason="it may pick channels by number"),
     advice=MOVES_ONLY,
     kernels=KERNELS,
+)
+GATHER_ND = replace(
+    GATHER,
+    name="GATHER_ND",
+    max_version=3,
+    signature=signature(inputs=2, table=0, options=NO_OPTIONS),
+    prepare=prepare_gather_nd,
 )
 RESIZE = OpSpec(
     name="RESIZE_NEAREST_NEIGHBOR",

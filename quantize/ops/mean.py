@@ -1,4 +1,4 @@
-"""Reductions over any axes: MEAN, SUM and REDUCE_MAX."""
+"""Reductions over any axes: MEAN, SUM, REDUCE_MAX, REDUCE_MIN and REDUCE_ALL."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from quantize.ops.base import (
     no_alias,
     no_macs,
     not_in_place,
+    refuse,
 )
 from quantize.ops.broadcast import merge_axes
 from quantize.ops.copy import dense_strides
@@ -88,8 +89,10 @@ def fold_count(requant: Requant, count: int) -> Requant:
 
 
 def _prepare_reduce(graph: Graph, op: Operator) -> ReduceParams:
-    # TFLite Micro's REDUCE_MAX knows int8 only
-    source, _ = activation_input(graph, op, 0, INT8 if op.name == "REDUCE_MAX" else INT8_OR_INT16)
+    # TFLite Micro's maximum and minimum know int8 only
+    source, _ = activation_input(
+        graph, op, 0, INT8 if op.name in ("REDUCE_MAX", "REDUCE_MIN") else INT8_OR_INT16
+    )
     target, _ = activation_output(graph, op, (source.dtype,))
     return _reduction(graph, op, source, target)
 
@@ -140,7 +143,7 @@ def _prepare_mean(graph: Graph, op: Operator) -> MeanParams:
 
 
 def _prepare_max(graph: Graph, op: Operator) -> ReduceParams:
-    """Check a REDUCE_MAX with constant axes."""
+    """Check a REDUCE_MAX or REDUCE_MIN with constant axes."""
     reduce = _prepare_reduce(graph, op)
     _, source_quant = activation_input(graph, op, 0)
     _, target_quant = activation_output(graph, op, INT8)
@@ -149,6 +152,16 @@ def _prepare_max(graph: Graph, op: Operator) -> ReduceParams:
     ):
         raise malformed(op, "input and output differ in scale or zero point")
     return reduce
+
+
+def _prepare_all(graph: Graph, op: Operator) -> ReduceParams:
+    """Check a REDUCE_ALL with constant axes: the minimum of truth values."""
+    source, target = graph.input(op, 0), graph.output(op)
+    if source.dtype != "bool" or target.dtype != "bool":
+        raise malformed(op, f"{source.dtype} to {target.dtype}, expected bool")
+    if source.data is not None:
+        raise refuse(op, "input 0 is a constant", "fold it when exporting the model")
+    return _reduction(graph, op, source, target)
 
 
 def _mean(p: MeanParams, inputs: Sequence[Array]) -> Array:
@@ -161,6 +174,11 @@ def _mean(p: MeanParams, inputs: Sequence[Array]) -> Array:
 
 def _max(p: ReduceParams, inputs: Sequence[Array]) -> Array:
     values: Array = inputs[0].max(axis=p.axes, keepdims=True).reshape(p.output_shape)
+    return values
+
+
+def _min(p: ReduceParams, inputs: Sequence[Array]) -> Array:
+    values: Array = inputs[0].min(axis=p.axes, keepdims=True).reshape(p.output_shape)
     return values
 
 
@@ -186,6 +204,10 @@ def _c_mean(p: MeanParams) -> CCall:
             "requant": f"{{{p.requant.multiplier}, {p.requant.shift}}}",
         },
     )
+
+
+def _c_min(p: ReduceParams) -> CCall:
+    return CCall(function="nn_reduce_min_s8", params_type="nn_reduce_t", params=_c_axes(p))
 
 
 def _c_max(p: ReduceParams) -> CCall:
@@ -262,6 +284,44 @@ REDUCE_MAX = OpSpec(
     state=(),
     ranges=RISING,
     folding=FoldRule(demand=_reduce_demand, shrink=as_it_is),
+    advice=Without(reason="it does not rescale"),
+    kernels=reference_kernels("none is written yet"),
+)
+
+REDUCE_MIN = OpSpec(
+    name="REDUCE_MIN",
+    max_version=2,
+    signature=signature(inputs=2, table=27, options=KEEP_DIMS),
+    prepare=_prepare_max,
+    reference=_min,
+    calls=lambda p: (_c_min(p),),
+    rounding=Rounding.NONE,
+    int16_rounding=None,
+    macs=no_macs,
+    in_place=not_in_place,
+    alias=no_alias,
+    state=(),
+    ranges=RISING,
+    folding=FoldRule(demand=_reduce_demand, shrink=as_it_is),
+    advice=Without(reason="it does not rescale"),
+    kernels=reference_kernels("none is written yet"),
+)
+
+REDUCE_ALL = OpSpec(
+    name="REDUCE_ALL",
+    max_version=2,
+    signature=signature(inputs=2, table=27, options=KEEP_DIMS),
+    prepare=_prepare_all,
+    reference=_min,
+    calls=lambda p: (_c_min(p),),
+    rounding=Rounding.NONE,
+    int16_rounding=None,
+    macs=no_macs,
+    in_place=not_in_place,
+    alias=no_alias,
+    state=(),
+    ranges=Without(reason="its outputs are truth values"),
+    folding=Without(reason="its outputs are truth values"),
     advice=Without(reason="it does not rescale"),
     kernels=reference_kernels("none is written yet"),
 )

@@ -98,7 +98,7 @@ def _mirrored(source: Tensor, target: Tensor, segments: Sequence[Segment]) -> Mo
 
 def prepare_mirror_pad(graph: Graph, op: Operator) -> Rearrangement:
     """Check a MIRROR_PAD: the edge element is not repeated (REFLECT) or is (SYMMETRIC)."""
-    source = moved_input(graph, op, 0, ("int8",))
+    source = moved_input(graph, op, 0, ("int8", "float32"))
     target = single_output(graph, op, source)
     pads = _pads(graph, op, source, target)
     mode = op.options["mode"]

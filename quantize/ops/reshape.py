@@ -21,7 +21,7 @@ from quantize.ops.base import (
     refuse,
     wrong_shape,
 )
-from quantize.ops.copy import MOVABLE, MOVES_ONLY, moved_input
+from quantize.ops.copy import ANY, MOVES_ONLY, moved_input
 from quantize.ops.fold_rules import as_it_is
 from quantize.ops.range_rules import RISING
 from quantize.ops.rules import Channels, FoldRule, reference_kernels
@@ -30,7 +30,7 @@ from quantize.tflite.graph import Graph, Operator, Tensor
 from quantize.tflite.signatures import NO_OPTIONS, VECTOR, Signature, signature
 
 
-def _ends(graph: Graph, op: Operator, types: Sequence[str] = MOVABLE) -> tuple[Tensor, Tensor]:
+def _ends(graph: Graph, op: Operator, types: Sequence[str] = ANY) -> tuple[Tensor, Tensor]:
     """The run-time input and the output; their scales may differ, as TFLite Micro allows."""
     source = moved_input(graph, op, 0, types)
     if source.data is not None:

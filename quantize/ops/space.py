@@ -19,7 +19,7 @@ from quantize.ops.rules import Without
 from quantize.tflite.graph import Graph, Operator, Tensor
 from quantize.tflite.signatures import NO_OPTIONS, Options, signature
 
-TYPES = ("int8",)
+TYPES = ("int8", "float32")
 MAX_BLOCK = 256
 
 

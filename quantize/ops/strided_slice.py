@@ -21,6 +21,7 @@ from quantize.tflite.signatures import NO_OPTIONS, signature
 
 SLICE_RANK = 5  # TFLite Micro's limits
 STRIDED_RANK = 4
+TYPES = (*MOVABLE, "bool")
 
 Range = tuple[int, int, int]  # first, count, step
 
@@ -50,7 +51,7 @@ def _vectors(graph: Graph, op: Operator, count: int, rank: int) -> list[tuple[in
 
 def prepare_slice(graph: Graph, op: Operator) -> Rearrangement:
     """Check a SLICE; a size of -1 takes the rest of the dimension."""
-    source = moved_input(graph, op, 0)
+    source = moved_input(graph, op, 0, TYPES)
     target = single_output(graph, op, source)
     rank = len(source.shape)
     if not 1 <= rank <= SLICE_RANK:
@@ -99,7 +100,7 @@ def _range(op: Operator, axis: int, size: int, begin: int, end: int, step: int) 
 
 def prepare_strided_slice(graph: Graph, op: Operator) -> Rearrangement:
     """Check a STRIDED_SLICE with constant bounds; begin, end and shrink-axis masks."""
-    source = moved_input(graph, op, 0, MOVABLE)
+    source = moved_input(graph, op, 0, TYPES)
     target = single_output(graph, op, source)
     rank = len(source.shape)
     if not 1 <= rank <= STRIDED_RANK:

@@ -5,14 +5,12 @@ from __future__ import annotations
 # What TFLite Micro registers of those that are not in quantize.ops.OPS
 # (micro_mutable_op_resolver.h).
 _MICRO = """
-    ADD_N BROADCAST_ARGS BROADCAST_TO CAST CEIL COS CUMSUM DYNAMIC_UPDATE_SLICE EMBEDDING_LOOKUP
-    EQUAL EXP FILL FLOOR FLOOR_DIV FLOOR_MOD GATHER_ND GREATER GREATER_EQUAL IF L2_NORMALIZATION
-    L2_POOL_2D LESS LESS_EQUAL LOG LOGICAL_AND LOGICAL_NOT LOGICAL_OR NOT_EQUAL
-    REDUCE_ALL REDUCE_MIN REVERSE_V2 ROUND SELECT_V2 SHAPE SIN WHILE ZEROS_LIKE
+    BROADCAST_ARGS CEIL COS EMBEDDING_LOOKUP EXP FLOOR FLOOR_DIV FLOOR_MOD IF L2_POOL_2D LOG ROUND
+    SHAPE SIN WHILE
 """
 MICRO = frozenset(_MICRO.split())
 # Of these it has no kernel but for float32.
-FLOAT_ONLY = frozenset(("CEIL", "COS", "EXP", "FLOOR", "L2_POOL_2D", "LOG", "ROUND", "SIN"))
+FLOAT_ONLY = MICRO - {"BROADCAST_ARGS", "EMBEDDING_LOOKUP", "IF", "SHAPE", "WHILE"}
 
 FLEX = (
     "it is TensorFlow's own (a select op), which no microcontroller runtime has; convert with "

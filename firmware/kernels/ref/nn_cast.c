@@ -1,0 +1,52 @@
+/* out[i] = in[i] as another type; flip: of truth values, 1 - in[i]
+ *
+ * Integers keep their low bits. Of floats the fraction is cut off; what int32 does not hold, a NaN
+ * too, is INT32_MIN before it becomes a shorter integer: what TFLite Micro answers on a PC.
+ * Scratch: none. Rounding: none; integers to floats: nearest, ties to even.
+ */
+#include "nn_kernels.h"
+#include "nn_math.h"
+
+static int32_t nn_cast_integer(const nn_cast_t *p, const void *input, int32_t i)
+{
+    switch (p->input_type) {
+    case NN_S16:
+        return ((const int16_t *)input)[i];
+    case NN_S32:
+        return ((const int32_t *)input)[i];
+    case NN_F32: {
+        const float x = ((const float *)input)[i];
+        return x >= -0x1p31F && x < 0x1p31F ? (int32_t)x : INT32_MIN;
+    }
+    case NN_U8:
+        return ((const uint8_t *)input)[i] ^ p->flip;
+    case NN_S8:
+    case NN_S64:
+        break;
+    }
+    return ((const int8_t *)input)[i];
+}
+
+static float nn_cast_float(const nn_cast_t *p, const void *input, int32_t i)
+{
+    return p->input_type == NN_F32 ? ((const float *)input)[i]
+                                   : (float)nn_cast_integer(p, input, i);
+}
+
+void nn_cast(const nn_cast_t *p, const void *input, void *output)
+{
+    for (int32_t i = 0; i < p->count; i++) {
+        if (p->output_type == NN_F32) {
+            ((float *)output)[i] = nn_cast_float(p, input, i);
+            continue;
+        }
+        const int32_t value = nn_cast_integer(p, input, i);
+        if (p->output_type == NN_S32) {
+            ((int32_t *)output)[i] = value;
+        } else if (p->output_type == NN_S16) {
+            ((int16_t *)output)[i] = (int16_t)value;
+        } else {
+            ((int8_t *)output)[i] = (int8_t)value;
+        }
+    }
+}
