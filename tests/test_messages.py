@@ -38,7 +38,6 @@ def one(name: str, count: int = 1, custom: str = "", **values: Any) -> bytes:
     [
         (one("TILE"), "TFLite Micro has no TILE; UpSampling2D with interpolation='nearest'"),
         (one("WHILE"), "a recurrent layer became a loop: build it with unroll=True"),
-        (one("REVERSE_V2"), "Bidirectional"),
         (one("GELU"), "x * sigmoid(1.702 * x)"),
         (one("CUSTOM", custom="FlexErf"), "a select op"),
         (one("CUSTOM", custom="Mine"), "a custom operator has no definition"),
