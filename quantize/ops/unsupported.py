@@ -9,7 +9,7 @@ _MICRO = """
     SHAPE SIN WHILE
 """
 MICRO = frozenset(_MICRO.split())
-# Of these it has no kernel but for float32.
+# Of these it has no kernel but for float32; docs/OPERATORS.md has the types of all.
 FLOAT_ONLY = MICRO - {"BROADCAST_ARGS", "EMBEDDING_LOOKUP", "IF", "SHAPE", "WHILE"}
 
 FLEX = (
@@ -22,7 +22,6 @@ ADVICE = {
     "WHILE": "a recurrent layer became a loop: build it with unroll=True, or as a Keras LSTM "
     "converted with a fixed batch of 1, which becomes UNIDIRECTIONAL_SEQUENCE_LSTM",
     "IF": "export a model without branches",
-    "REVERSE_V2": "a Bidirectional layer reads its input backwards: use one direction",
     "BIDIRECTIONAL_SEQUENCE_LSTM": "use one direction",
     "UNIDIRECTIONAL_SEQUENCE_RNN": "use an LSTM, or unroll=True",
     "GELU": "write it out as x * sigmoid(1.702 * x), or its tanh form, which stay int8",
