@@ -203,8 +203,11 @@ class Cast:
             return np.logical_not(inputs[0])
         values = inputs[0]
         if values.dtype.kind == "f" and self.dtypes[1] != "float32":
-            inside = (values >= -(2.0**31)) & (values < 2.0**31)
-            values = np.where(inside, values, np.float32(-(2.0**31))).astype(np.int32)
+            limits = np.iinfo(self.dtypes[1])
+            exact = np.nan_to_num(
+                np.trunc(values.astype(np.float64)), posinf=2.0**32, neginf=-(2.0**32)
+            )
+            values = np.clip(exact, limits.min, limits.max)
         return values.astype(self.dtypes[1])
 
     def call(self) -> CCall:
