@@ -15,11 +15,13 @@ Generator = Callable[[np.random.Generator], bytes]
 # operator -> its types, table of options, whether a fused activation is followed
 BINARY = {
     "ADD": (("int32",), "AddOptions", False),
+    "DIV": (("int32",), "DivOptions", True),
     "LOGICAL_AND": (("bool",), "", False),
     "LOGICAL_OR": (("bool",), "", False),
     "MAXIMUM": (("int32", "int64"), "MaximumMinimumOptions", False),
     "MINIMUM": (("int32", "int64"), "MaximumMinimumOptions", False),
     "MUL": (("int32",), "MulOptions", True),
+    "SQUARED_DIFFERENCE": (("int32",), "", False),
     "SUB": (("int32",), "SubOptions", True),
 }
 
@@ -40,6 +42,8 @@ def _binary(name: str) -> Generator:
         b, dtype = ModelBuilder(), str(rng.choice(types))
         shape, sides = _sides(rng, 4)
         data = _constant(rng, sides[1], dtype) if rng.random() < 0.4 else None
+        if name == "DIV":
+            data = np.abs(_constant(rng, sides[1], dtype)) + np.int32(1)
         x, y = b.tensor(sides[0], dtype=dtype), b.tensor(sides[1], dtype=dtype, data=data)
         z = b.tensor(shape, dtype=dtype)
         values = {"fusedActivationFunction": _activation(rng)} if fused else {}

@@ -76,13 +76,22 @@ def _alias(name: str) -> Generator:
     return build
 
 
-def reshape_of_any(rng: np.random.Generator) -> bytes:
-    """A RESHAPE of a tensor of any type that is two others side by side."""
-    b, kind, n = ModelBuilder(), _kind(rng, EVERY), int(rng.integers(1, 9))
-    x, joined, y = (b.tensor(shape, **kind) for shape in ([n], [2 * n], [n, 2]))
-    b.operator("CONCATENATION", [x, x], [joined], "ConcatenationOptions", axis=0)
-    b.operator("RESHAPE", [joined, _ints(b, [n, 2])], [y], "ReshapeOptions")
-    return b.pack([x], [y])
+def _alias_of_any(name: str, types: Sequence[str]) -> Generator:
+    """A RESHAPE, SQUEEZE or EXPAND_DIMS of a model's input of any type."""
+
+    def build(rng: np.random.Generator) -> bytes:
+        b, kind, n = ModelBuilder(), _kind(rng, types), int(rng.integers(1, 9))
+        x = b.tensor([1, n, 1] if name == "SQUEEZE" else [n], **kind)
+        y = b.tensor([n] if name == "SQUEEZE" else [1, n], **kind)
+        if name == "SQUEEZE":
+            b.operator(name, [x], [y], "SqueezeOptions", squeezeDims=[0, 2])
+        elif name == "RESHAPE":
+            b.operator(name, [x, _ints(b, [1, n])], [y], "ReshapeOptions")
+        else:
+            b.operator(name, [x, _ints(b, 0)], [y], "ExpandDimsOptions")
+        return b.pack([x], [y])
+
+    return build
 
 
 def _pad(name: str) -> Generator:
@@ -308,7 +317,9 @@ def resize_nearest_neighbor(rng: np.random.Generator) -> bytes:
 
 
 GENERATORS: dict[str, Generator] = {
-    "RESHAPE__ANY": reshape_of_any,
+    "EXPAND_DIMS__ANY": _alias_of_any("EXPAND_DIMS", NARROW),
+    "RESHAPE__ANY": _alias_of_any("RESHAPE", EVERY),
+    "SQUEEZE__ANY": _alias_of_any("SQUEEZE", EVERY),
     "BATCH_TO_SPACE_ND": _batch("BATCH_TO_SPACE_ND"),
     "CONCATENATION": concatenation,
     "DEPTH_TO_SPACE": _depth("DEPTH_TO_SPACE"),

@@ -260,6 +260,8 @@ typedef enum {
     NN_I_ADD,
     NN_I_SUB,
     NN_I_MUL,
+    NN_I_DIV,
+    NN_I_SQUARED_DIFFERENCE,
     NN_I_MAXIMUM,
     NN_I_MINIMUM,
     NN_I_LOGICAL_AND,

@@ -62,7 +62,7 @@ OPS: dict[str, OpSpec[Any]] = {
     spec.name: spec
     for spec in (
         with_integers(with_float(add.ADD, prepare_binary)),
-        with_float(add.SQUARED_DIFFERENCE, prepare_binary),
+        with_integers(with_float(add.SQUARED_DIFFERENCE, prepare_binary)),
         with_integers(with_float(add.SUB, prepare_binary)),
         arg_max.ARG_MAX,
         arg_max.ARG_MIN,
@@ -76,7 +76,7 @@ OPS: dict[str, OpSpec[Any]] = {
         gather.GATHER_ND,
         gather.RESIZE,
         lstm.SPEC,
-        float_spec("DIV", 2, DIVISION, prepare_binary),
+        with_integers(float_spec("DIV", 2, DIVISION, prepare_binary)),
         with_integers(with_float(maximum.MAXIMUM, prepare_binary)),
         with_integers(with_float(maximum.MINIMUM, prepare_binary)),
         with_float(mean.MEAN, mean.prepare_float),

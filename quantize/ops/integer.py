@@ -37,14 +37,24 @@ C_TYPES = {
     "int8": "NN_S8",
 }
 TYPES = ("int32", "int64", "bool")
+
+
+def _quotient(a: Array, b: Array) -> Array:
+    """Of int32 values, towards zero; no divisor is 0."""
+    wide = np.abs(a.astype(np.int64)) // np.abs(b.astype(np.int64))
+    return (wide * np.sign(a) * np.sign(b)).astype(np.int32)
+
+
 # the types that TFLite Micro computes each operator in
 BINARY: dict[str, tuple[tuple[str, ...], Callable[[Array, Array], Array]]] = {
     "ADD": (("int32",), np.add),
+    "DIV": (("int32",), _quotient),
     "LOGICAL_AND": (("bool",), np.logical_and),
     "LOGICAL_OR": (("bool",), np.logical_or),
     "MAXIMUM": (("int32", "int64"), np.maximum),
     "MINIMUM": (("int32", "int64"), np.minimum),
     "MUL": (("int32",), np.multiply),
+    "SQUARED_DIFFERENCE": (("int32",), lambda a, b: np.square(a - b)),
     "SUB": (("int32",), np.subtract),
 }
 # a fused activation's smallest and largest output
@@ -107,6 +117,9 @@ def prepare_binary(graph: Graph, op: Operator) -> BinaryInteger:
         raise refuse(op, f"input 0 is {a.dtype}", f"TFLite Micro takes {' or '.join(types)} there")
     same_type(op, a, b, target)
     check_shape(op, target, broadcast_shape(op, a.shape, b.shape))
+    if op.name == "DIV" and (b.data is None or not np.all((b.data != 0) & (b.data != -1))):
+        fix = "TFLite Micro aborts on 0, and on -2**31 by -1; divide by other constants"
+        raise refuse(op, "a divisor is computed at run time, 0 or -1", fix)
     activation = int(op.options.get("activation", 0))
     if activation not in ACTIVATIONS:
         raise malformed(op, f"fused activation {activation}, expected 0 to 3")
@@ -190,8 +203,11 @@ class Cast:
             return np.logical_not(inputs[0])
         values = inputs[0]
         if values.dtype.kind == "f" and self.dtypes[1] != "float32":
-            inside = (values >= -(2.0**31)) & (values < 2.0**31)
-            values = np.where(inside, values, np.float32(-(2.0**31))).astype(np.int32)
+            limits = np.iinfo(self.dtypes[1])
+            exact = np.nan_to_num(
+                np.trunc(values.astype(np.float64)), posinf=2.0**32, neginf=-(2.0**32)
+            )
+            values = np.clip(exact, limits.min, limits.max)
         return values.astype(self.dtypes[1])
 
     def call(self) -> CCall:

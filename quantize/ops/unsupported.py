@@ -9,7 +9,7 @@ _MICRO = """
     SHAPE SIN WHILE
 """
 MICRO = frozenset(_MICRO.split())
-# Of these it has no kernel but for float32.
+# Of these it has no kernel but for float32; docs/OPERATORS.md has the types of all.
 FLOAT_ONLY = MICRO - {"BROADCAST_ARGS", "EMBEDDING_LOOKUP", "IF", "SHAPE", "WHILE"}
 
 FLEX = (

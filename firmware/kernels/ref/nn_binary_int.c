@@ -1,8 +1,8 @@
 /* out = function(a, b) of int32, int64 or truth values
  *
- * a + b, a - b, a * b of int32 wrap, then are clamped to act_min .. act_max; max(a, b), min(a, b);
- * a && b, a || b of bytes that are 0 or 1. Inputs repeat along axes whose stride is 0.
- * Scratch: none. Rounding: none.
+ * a + b, a - b, a * b, (a - b)^2 of int32 wrap; with a / b, of which no b is 0 or -1, they are
+ * clamped to act_min .. act_max; max(a, b), min(a, b); a && b, a || b of bytes that are 0 or 1.
+ * Inputs repeat along axes whose stride is 0. Scratch: none. Rounding: none.
  */
 #include "nn_kernels.h"
 #include "nn_math.h"
@@ -21,6 +21,14 @@ static int32_t nn_binary_s32(const nn_binary_int_t *p, int32_t a, int32_t b)
     case NN_I_MUL:
         value = (int32_t)((uint32_t)a * (uint32_t)b);
         break;
+    case NN_I_DIV:
+        value = a / b;
+        break;
+    case NN_I_SQUARED_DIFFERENCE: {
+        const uint32_t difference = (uint32_t)a - (uint32_t)b;
+        value = (int32_t)(difference * difference);
+        break;
+    }
     case NN_I_MAXIMUM:
         value = nn_max(a, b);
         break;

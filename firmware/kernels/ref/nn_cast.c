@@ -1,11 +1,26 @@
 /* out[i] = in[i] as another type; flip: of truth values, 1 - in[i]
  *
- * Integers keep their low bits. Of floats the fraction is cut off; what int32 does not hold, a NaN
- * too, is INT32_MIN before it becomes a shorter integer: what TFLite Micro answers on a PC.
+ * Integers keep their low bits. Of floats the fraction is cut off; what the integer does not hold
+ * is its nearest, and a NaN 0, as in the TFLite Micro that answers our cases; C leaves it open.
  * Scratch: none. Rounding: none; integers to floats: nearest, ties to even.
  */
 #include "nn_kernels.h"
 #include "nn_math.h"
+
+static int32_t nn_cast_real(nn_type_t type, float x)
+{
+    if (x >= 0x1p31F) {
+        return type == NN_S8 ? INT8_MAX : type == NN_S16 ? INT16_MAX : INT32_MAX;
+    }
+    if (x < -0x1p31F) {
+        return type == NN_S8 ? INT8_MIN : type == NN_S16 ? INT16_MIN : INT32_MIN;
+    }
+    const int32_t whole = x >= 0.0F || x < 0.0F ? (int32_t)x : 0;
+    if (type == NN_S8) {
+        return nn_min(nn_max(whole, INT8_MIN), INT8_MAX);
+    }
+    return type == NN_S16 ? nn_min(nn_max(whole, INT16_MIN), INT16_MAX) : whole;
+}
 
 static int32_t nn_cast_integer(const nn_cast_t *p, const void *input, int32_t i)
 {
@@ -14,10 +29,8 @@ static int32_t nn_cast_integer(const nn_cast_t *p, const void *input, int32_t i)
         return ((const int16_t *)input)[i];
     case NN_S32:
         return ((const int32_t *)input)[i];
-    case NN_F32: {
-        const float x = ((const float *)input)[i];
-        return x >= -0x1p31F && x < 0x1p31F ? (int32_t)x : INT32_MIN;
-    }
+    case NN_F32:
+        return nn_cast_real(p->output_type, ((const float *)input)[i]);
     case NN_U8:
         return ((const uint8_t *)input)[i] ^ p->flip;
     case NN_S8:
