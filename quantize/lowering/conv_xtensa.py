@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quantize.lowering.base import LoweredStep
+from quantize.lowering.base import LoweredStep, aligned
 from quantize.lowering.packing import as_row, words_constant
 from quantize.lowering.split import (
     EXACT_LIMIT,
@@ -62,10 +62,13 @@ def lower_conv(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> Lowered
         scratch_bytes=PIXELS * STEP * stream.chunks * stream.steps + p.input_shape[3],
     )
     taps = p.weights[0].size
+    longer = max(p.output_shape[3] - p.input_shape[3], 0)  # pixels of the output
+    ahead = aligned(pixels * longer) if _is_plain(p) else None
     return LoweredStep(
         step=step,
         calls=(call,),
-        in_place=(0,) if _is_plain(p) and p.input_shape[3] >= p.output_shape[3] else (),
+        in_place=(0,) if ahead == 0 else (),
+        ahead_bytes=ahead,
         requantisation=stream.requantisation,
         cost=round(math.prod(p.output_shape) * (1.88 * taps + 15) + pixels * 4 * taps),
     )
@@ -74,7 +77,8 @@ def lower_conv(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> Lowered
 def _is_plain(p: ConvParams) -> bool:
     """Whether all pixels are a row of their own, and output pixels lie where input pixels do.
 
-    Outputs that are no longer then lie at or before the inputs of their four pixels.
+    Outputs then lie at or before the inputs of their four pixels, when they begin so far ahead that
+    the last ones do.
     """
     w = p.window
     return w.kernel == (1, 1) and w.stride == (1, 1) and w.pad == (0, 0)
