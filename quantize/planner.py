@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from quantize.lowering import LoweredStep
+from quantize.lowering.base import LoweredStep, aligned
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
 
-ALIGNMENT = 16  # bytes
 TRIES = 400  # other orders of a small graph, where no usual one reaches the bound
 WORK = 400_000  # what they may cost together: tries times the square of what is placed
 
@@ -62,8 +62,11 @@ class _Buffer:
     last: int
 
 
-_Unit = tuple[_Buffer, ...]  # at one offset: each is written over the one before, which is larger
+# At fixed distances: each buffer is written over the one before. With where it lies in the unit.
+_Unit = tuple[tuple[_Buffer, int], ...]
 _Sharing = Callable[[int, int], bool]  # whether an output of that size is written over that input
+NEVER = -(1 << 40)  # bytes
+AHEAD_LIMITS = 8  # between the bound and what is needed without outputs ahead of their inputs
 
 
 def plan_arena(graph: Graph, steps: Sequence[LoweredStep]) -> ArenaPlan:
@@ -72,12 +75,13 @@ def plan_arena(graph: Graph, steps: Sequence[LoweredStep]) -> ArenaPlan:
     Model inputs are needed from step 0, model outputs until after the last step, variable tensors
     all the time. The output of an operator that is an alias shares its input's bytes. The output of
     one that works in place takes over an input's bytes when nothing reads them any more and they
-    suffice; what it leaves of them is free after that step. That is tried for all such operators,
-    and only for inputs of the output's own size, which leaves more ways to place the rest.
+    suffice; what it leaves of them is free after that step. One that reads faster than it writes
+    does so from some bytes before its input. Fewer shared bytes leave more ways to place the rest,
+    so several ways are tried.
     """
     bound = max(map(needs_of(graph, [s.step for s in steps]), steps))
     best: list[tuple[_Unit, int]] | None = None
-    for units in _sharings(graph, steps):
+    for units in _sharings(graph, steps, bound):
         found = _best(units, bound)
         if best is None or _height(found) < _height(best):
             best = found
@@ -92,10 +96,13 @@ def plan_arena(graph: Graph, steps: Sequence[LoweredStep]) -> ArenaPlan:
     )
 
 
-def needs_of(graph: Graph, steps: Sequence[Step]) -> Callable[[LoweredStep], int]:
+def needs_of(
+    graph: Graph, steps: Sequence[Step], *, ahead: bool = True
+) -> Callable[[LoweredStep], int]:
     """How many bytes are in use at once while a step runs, its scratch among them.
 
-    No plan has fewer, and the figure of a step depends on no other step's kernels.
+    No plan has fewer, and the figure of a step depends on no other step's kernels. Without `ahead`,
+    no output begins before the input that it is written over.
     """
     buffers = _buffers(graph, steps)
     place = {t: b for b in buffers for t in b.tensors}
@@ -104,66 +111,95 @@ def needs_of(graph: Graph, steps: Sequence[Step]) -> Callable[[LoweredStep], int
         alive[b.first : b.last + 1] += b.size
 
     def need(lowered: LoweredStep) -> int:
-        op = lowered.step.op
-        shared = _taken_over(graph, lowered, place, lambda output, size: True)
-        saved = place[op.outputs[0]].size if shared else 0
-        return int(alive[op.index]) - saved + _aligned(lowered.scratch_bytes)
+        index = lowered.step.op.index
+        shared = _taken_over(graph, lowered, place, _any_size, ahead=ahead)
+        saved = 0
+        if shared is not None:
+            under, before = shared
+            size = place[lowered.step.op.outputs[0]].size
+            saved = under.size + size - max(size, before + under.size)
+        return int(alive[index]) - saved + aligned(lowered.scratch_bytes)
 
     return need
 
 
 def _allocations(unit: _Unit, offset: int) -> Iterator[Allocation]:
-    """At the step that writes one buffer over another, its bytes are the larger one's."""
-    for first, last, size in _spans(unit):
-        within = [b for b in unit if b.first <= last and b.last >= first]
-        yield Allocation(
-            tensors=tuple(t for b in within for t in b.tensors),
-            offset=offset,
-            bytes=size,
-            first_step=first,
-            last_step=last,
-        )
+    """Buffers at one offset together: at the step that writes one over another, the larger one's
+    bytes are needed. One that begins before its input overlaps it at that step."""
+    for at, group in itertools.groupby(unit, key=lambda item: item[1]):
+        run = tuple(group)
+        for first, last, low, high in _spans(run):
+            within = [b for b, _ in run if b.first <= last and b.last >= first]
+            yield Allocation(
+                tensors=tuple(t for b in within for t in b.tensors),
+                offset=offset + at,
+                bytes=high - low,
+                first_step=first,
+                last_step=last,
+            )
 
 
-def _spans(unit: _Unit) -> list[tuple[int, int, int]]:
-    """First step, last step and size of what a unit takes, one after the other."""
-    spans: list[tuple[int, int, int]] = []
-    for b in unit:
-        if spans and (b.size == spans[-1][2] or b.last <= spans[-1][1]):
-            spans[-1] = (spans[-1][0], max(spans[-1][1], b.last), spans[-1][2])
-        else:
-            spans.append((spans[-1][1] + 1 if spans else b.first, b.last, b.size))
+def _spans(unit: _Unit) -> list[tuple[int, int, int, int]]:
+    """First step, last step, begin and end of what a unit takes, one after the other."""
+    spans: list[tuple[int, int, int, int]] = []
+
+    def add(first: int, last: int, low: int, high: int) -> None:
+        if spans and spans[-1][2:] == (low, high):
+            spans[-1] = (spans[-1][0], max(last, spans[-1][1]), low, high)
+        elif first <= last:
+            spans.append((first, last, low, high))
+
+    for k, (b, at) in enumerate(unit):
+        if k:
+            under, under_at = unit[k - 1]
+            add(b.first, b.first, min(at, under_at), max(at + b.size, under_at + under.size))
+        add(b.first + (k > 0), b.last - (k + 1 < len(unit)), at, at + b.size)
     return spans
 
 
+def _size(unit: _Unit) -> int:
+    return max(at + b.size for b, at in unit)
+
+
 def _height(plan: Sequence[tuple[_Unit, int]]) -> int:
-    return max(offset + unit[0].size for unit, offset in plan)
+    return max(offset + _size(unit) for unit, offset in plan)
 
 
-def _sharings(graph: Graph, steps: Sequence[LoweredStep]) -> Iterator[list[_Unit]]:
+def _any_size(_output: int, _size: int) -> bool:
+    return True
+
+
+def _sharings(graph: Graph, steps: Sequence[LoweredStep], bound: int) -> Iterator[list[_Unit]]:
     """What is placed, for each way to decide which outputs are written over inputs."""
     buffers = _buffers(graph, [s.step for s in steps])
     scratch = [
-        _Buffer(tensors=(), size=_aligned(s.scratch_bytes), first=index, last=index)
+        _Buffer(tensors=(), size=aligned(s.scratch_bytes), first=index, last=index)
         for s in steps
         for index in [s.step.op.index]
         if s.scratch_bytes
     ]
     place = {t: b for b in buffers for t in b.tensors}
-    ways: tuple[_Sharing, ...] = (
-        lambda output, size: True,
-        lambda output, size: output == size,
-        lambda output, size: False,
-    )
-    for way in ways:
-        unit_of: dict[_Buffer, list[_Buffer]] = {b: [b] for b in buffers}
-        for lowered in steps:
-            under = _taken_over(graph, lowered, place, way)
-            if under is not None:
-                over = place[lowered.step.op.outputs[0]]
-                unit_of[under].append(over)
-                unit_of[over] = unit_of[under]
-        yield [tuple(u) for b, u in unit_of.items() if u[0] == b] + [(b,) for b in scratch]
+    plain = needs_of(graph, [s.step for s in steps], ahead=False)
+    needs = [plain(s) for s in steps]
+    most, spare = max(needs), max(needs) - bound
+    # Outputs begin ahead of inputs where else more than a limit is needed: it ties many offsets.
+    limits = [bound + k * spare // AHEAD_LIMITS for k in range(AHEAD_LIMITS if spare else 0)]
+    ways: list[tuple[_Sharing, int]] = [
+        (_any_size, most),
+        *((_any_size, limit) for limit in limits),
+        (lambda output, size: output == size, most),
+        (lambda output, size: False, most),
+    ]
+    for way, limit in ways:
+        unit_of: dict[_Buffer, list[tuple[_Buffer, int]]] = {b: [(b, 0)] for b in buffers}
+        for lowered, needed in zip(steps, needs, strict=True):
+            shared = _taken_over(graph, lowered, place, way, ahead=needed > limit)
+            if shared is not None:
+                over, unit = place[lowered.step.op.outputs[0]], unit_of[shared[0]]
+                unit.append((over, unit[-1][1] - shared[1]))
+                unit_of[over] = unit
+        whole = [u for b, u in unit_of.items() if u[0][0] == b] + [[(b, 0)] for b in scratch]
+        yield [tuple((b, at - min(at for _, at in u)) for b, at in u) for u in whole]
 
 
 def _best(units: list[_Unit], bound: int) -> list[tuple[_Unit, int]]:
@@ -172,7 +208,7 @@ def _best(units: list[_Unit], bound: int) -> list[tuple[_Unit, int]]:
     best, low = [0] * len(units), -1
     for order in _orders(units):
         offsets = _place(order, needs)
-        height = max(o + u[0].size for o, u in zip(offsets, units, strict=True))
+        height = _height(list(zip(units, offsets, strict=True)))
         if low < 0 or height < low:
             best, low = offsets, height
         if low == bound:
@@ -184,11 +220,11 @@ def _best(units: list[_Unit], bound: int) -> list[tuple[_Unit, int]]:
 
 def _orders(units: list[_Unit]) -> Iterator[list[int]]:
     """Orders to place units in: by size, area, time, life."""
-    firsts, lasts, sizes = ([u[0].first for u in units], [u[-1].last for u in units],
-                            [u[0].size for u in units])  # fmt: skip
+    firsts, lasts = [u[0][0].first for u in units], [u[-1][0].last for u in units]
+    sizes = [_size(u) for u in units]
     keys: tuple[Callable[[int], tuple[int, ...]], ...] = (
         lambda i: (-sizes[i], firsts[i]),
-        lambda i: (-sum(s * (b - a + 1) for a, b, s in _spans(units[i])), firsts[i]),
+        lambda i: (-sum((d - c) * (b - a + 1) for a, b, c, d in _spans(units[i])), firsts[i]),
         lambda i: (firsts[i], -sizes[i]),
         lambda i: (firsts[i] - lasts[i], -sizes[i]),
         lambda i: (-lasts[i], -sizes[i]),
@@ -200,7 +236,7 @@ def _orders(units: list[_Unit]) -> Iterator[list[int]]:
 def _searched(units: list[_Unit], needs: IntArray, best: list[int], bound: int) -> list[int]:
     """Moves of one unit in the order of the offsets, which is an order that leads to the plan."""
     rng = random.Random(0)
-    sizes = [u[0].size for u in units]
+    sizes = [_size(u) for u in units]
     order = sorted(range(len(units)), key=lambda i: (best[i], -sizes[i]))
     low = max(o + s for o, s in zip(best, sizes, strict=True))
     for _ in range(min(TRIES, WORK // len(units) ** 2)):
@@ -216,15 +252,13 @@ def _searched(units: list[_Unit], needs: IntArray, best: list[int], bound: int) 
 
 
 def _needs(units: list[_Unit]) -> IntArray:
-    """[i, j]: the most bytes that unit i takes at a step at which j takes any; 0: they never meet.
-
-    Unit i may lie from there below j's offset.
-    """
+    """[i, j]: how far behind unit i's offset that of j must lie, if it lies behind it; NEVER: they
+    do not meet."""
     spans = [_spans(u) for u in units]
-    first, last, size = np.array([s for unit in spans for s in unit], np.int64).T
+    first, last, low, high = np.array([s for unit in spans for s in unit], np.int64).T
     starts = np.cumsum([0] + [len(s) for s in spans[:-1]])
     meets = (first[:, None] <= last) & (first <= last[:, None])
-    met = np.where(meets, size[:, None], 0)
+    met = np.where(meets, high[:, None] - low, NEVER)
     per_unit = np.maximum.reduceat(np.maximum.reduceat(met, starts, axis=0), starts, axis=1)
     result: IntArray = per_unit
     return result
@@ -234,7 +268,7 @@ def _place(order: Sequence[int], needs: IntArray) -> list[int]:
     """First fit: each unit at the lowest offset that is free while it lives."""
     offsets = np.full(len(order), -1, np.int64)
     for i in order:
-        others = np.flatnonzero((offsets >= 0) & (needs[i] > 0))
+        others = np.flatnonzero((offsets >= 0) & (needs[i] > NEVER))
         ends = offsets[others] + needs[others, i]
         limits = offsets[others] - needs[i, others]  # the highest offset that is below each
         by_limit = np.argsort(limits, kind="stable")
@@ -270,7 +304,7 @@ def _buffers(graph: Graph, steps: Sequence[Step]) -> list[_Buffer]:
     return [
         _Buffer(
             tensors=tuple(members[root]),
-            size=_aligned(graph.tensors[root].bytes),
+            size=aligned(graph.tensors[root].bytes),
             first=first[root],
             last=last[root],
         )
@@ -278,14 +312,15 @@ def _buffers(graph: Graph, steps: Sequence[Step]) -> list[_Buffer]:
     ]
 
 
-def _aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
-
-
 def _taken_over(
-    graph: Graph, lowered: LoweredStep, place: Mapping[int, _Buffer], way: _Sharing
-) -> _Buffer | None:
-    """The buffer of an input that a step's output is written over, if any."""
+    graph: Graph,
+    lowered: LoweredStep,
+    place: Mapping[int, _Buffer],
+    way: _Sharing,
+    *,
+    ahead: bool,
+) -> tuple[_Buffer, int] | None:
+    """The buffer of an input that a step's output is written over, and how many bytes before it."""
     op = lowered.step.op
     if lowered.step.alias:
         return None
@@ -294,5 +329,9 @@ def _taken_over(
         under = place.get(index)
         size, output = graph.tensors[index].bytes, graph.output(op).bytes
         if under is not None and under.last == op.index and output <= size and way(output, size):
-            return under
-    return None
+            return under, 0
+    under = place.get(op.inputs[0]) if op.inputs else None
+    before = lowered.ahead_bytes
+    if not ahead or before is None or under is None or under.last != op.index:
+        return None
+    return (under, before) if before < aligned(graph.output(op).bytes) else None

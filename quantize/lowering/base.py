@@ -9,18 +9,27 @@ from quantize.ops.base import CCall
 from quantize.ops.conv_2d import numbered
 from quantize.reference import Step
 
+ALIGNMENT = 16  # bytes, of all that lies in the arena
+
+
+def aligned(size: int) -> int:
+    """`size` bytes, rounded up."""
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoweredStep:
     """A step with the kernel calls that compute it.
 
     `in_place` are the positions of inputs whose bytes the output may take over: a kernel reads
-    each part of such an input before it writes the same bytes, and not after.
+    each part of such an input before it writes the same bytes, and not after. That also holds of
+    input 0, whatever the sizes, when the output begins at least `ahead_bytes` before it.
     """
 
     step: Step
     calls: tuple[CCall, ...]
     in_place: tuple[int, ...]
+    ahead_bytes: int | None = None
     # what stands for the reference's rounding, proven equal for all that can occur
     requantisation: str = "reference"
     cost: int | None = None  # instructions by the lowering's own model; None: not estimated

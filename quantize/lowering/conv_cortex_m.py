@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from quantize.lowering.base import LoweredStep, in_groups
+from quantize.lowering.base import LoweredStep, aligned, in_groups
 from quantize.lowering.packing import (
     as_row,
     first_short_form,
@@ -56,11 +56,12 @@ def _lowered(step: Step, p: ConvParams) -> LoweredStep | None:
     kernel = _by_rows(p, requants) if _is_by_rows(p) else _by_windows(p, requants)
     if kernel is None:
         return None
-    call, in_place = kernel
+    call, ahead = kernel
     return LoweredStep(
         step=step,
         calls=(call,),
-        in_place=(0,) if in_place else (),
+        in_place=(0,) if ahead == 0 else (),
+        ahead_bytes=ahead,
         requantisation=requants[0].form,
         cost=_cost(p),
     )
@@ -99,8 +100,8 @@ def _common(p: ConvParams) -> dict[str, str]:
     }
 
 
-def _by_rows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, bool] | None:
-    """nn_conv_2d_rows_s8, and whether it works in place."""
+def _by_rows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, int | None] | None:
+    """nn_conv_2d_rows_s8, and `ahead_bytes`."""
     taps = pad_words(p.weights.transpose(0, 2, 1, 3))
     quad = _quad(p, taps, requants)
     if quad is None:
@@ -121,11 +122,11 @@ def _by_rows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, bo
         constants=(stream,),
         scratch_bytes=taps.shape[3] * (8 * slots + 2),
     )
-    return call, _works_in_place(p, p.output_shape[2], p.window.kernel[0])
+    return call, _ahead(p, p.output_shape[2], p.window.kernel[0])
 
 
-def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, bool] | None:
-    """nn_conv_2d_packed_s8, and whether it works in place."""
+def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, int | None] | None:
+    """nn_conv_2d_packed_s8, and `ahead_bytes`."""
     runs = _runs(p)
     rows = pad_words(p.weights.reshape(len(p.weights), -1))
     run_bytes = p.weights[0].size // (p.window.kernel[0] * runs)
@@ -135,10 +136,10 @@ def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall,
     fields, stream = quad
     ring_rows = _ring_rows(p)
     reach = (p.window.kernel[0] - 1) * p.window.dilation[0] + 1
-    in_place = p.group is None and _works_in_place(p, QUAD, reach if ring_rows else None)
+    ahead = _ahead(p, QUAD, reach if ring_rows else None) if p.group is None else None
     columns = _padded(p, 1)
-    if not in_place and not _needs_ring(p, runs):
-        ring_rows = 0
+    if ahead != 0 and ring_rows and not _needs_ring(p, runs):
+        ring_rows, ahead = 0, None
     row_bytes = columns * p.input_shape[3] if ring_rows else p.input_shape[2] * p.input_shape[3]
     row_bytes += -row_bytes % 4 if ring_rows else 0
     call = CCall(
@@ -159,7 +160,7 @@ def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall,
         + (ring_rows * row_bytes + 4 if ring_rows else 0)
         + (4 * rows[0].size + 16 if run_bytes % 4 else 0),
     )
-    return call, in_place
+    return call, ahead
 
 
 def _is_by_rows(p: ConvParams) -> bool:
@@ -255,8 +256,8 @@ def _ring_rows(p: ConvParams) -> int:
     return spanned * p.window.stride[0] + (p.window.kernel[0] - 1) * p.window.dilation[0] + 1
 
 
-def _works_in_place(p: ConvParams, block: int, reach: int | None) -> bool:
-    """Whether no input is overwritten before it is read.
+def _ahead(p: ConvParams, block: int, reach: int | None) -> int | None:
+    """How many bytes the output must begin before the input, so that none is overwritten unread.
 
     Outputs are written in blocks of pixels, after the rows that they reach are in scratch, or
     (reach None) after the same pixels of the input are.
@@ -264,12 +265,13 @@ def _works_in_place(p: ConvParams, block: int, reach: int | None) -> bool:
     n, out_h, out_w, out_c = p.output_shape
     _, in_h, in_w, in_c = p.input_shape
     if n != 1:
-        return False
+        return None
     pixel = np.arange(0, out_h * out_w, dtype=np.int64)
     full = out_h * out_w - out_h * out_w % block
     last = np.where(pixel < full, pixel - pixel % block + block - 1, pixel)
     written = (last + 1) * out_c
     if reach is None:
-        return bool((written <= (last + 1) * in_c).all())
+        return aligned(int((written - (last + 1) * in_c).max(initial=0)))
     loaded = last // out_w * p.window.stride[0] + reach - p.window.pad[0]
-    return bool(((written <= np.clip(loaded, 0, None) * in_w * in_c) | (loaded >= in_h)).all())
+    unread = written - np.clip(loaded, 0, None) * in_w * in_c
+    return aligned(int(unread[loaded < in_h].max(initial=0)))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quantize.lowering.base import LoweredStep, in_groups
+from quantize.lowering.base import LoweredStep, aligned, in_groups
 from quantize.lowering.packing import as_row, words_constant
 from quantize.lowering.split import (
     EXACT_LIMIT,
@@ -54,7 +54,6 @@ def _convolution(step: Step, p: ConvParams) -> LoweredStep | None:
     shapes = p.input_shape, p.output_shape
     if _is_plain(p):
         shapes = (1, 1, pixels, p.input_shape[3]), (1, 1, pixels, p.output_shape[3])
-    in_place = _is_plain(p) and p.input_shape[3] >= p.output_shape[3]
     call = CCall(
         function="nn_conv_2d_trio_s8",
         params_type="nn_conv_trio_t",
@@ -70,10 +69,13 @@ def _convolution(step: Step, p: ConvParams) -> LoweredStep | None:
         scratch_bytes=PIXELS * STEP * stream.chunks * stream.steps + p.weights.shape[3],
     )
     taps = p.weights[0].size
+    longer = max(p.output_shape[3] - p.input_shape[3], 0)  # pixels of the output
+    ahead = aligned(pixels * longer) if _is_plain(p) else None
     return LoweredStep(
         step=step,
         calls=(call,),
-        in_place=(0,) if in_place else (),
+        in_place=(0,) if ahead == 0 else (),
+        ahead_bytes=ahead,
         requantisation=stream.requantisation,
         cost=round(pixels * len(p.weights) * (1.88 * taps + 15) + pixels * 4 * taps),
     )
@@ -82,7 +84,8 @@ def _convolution(step: Step, p: ConvParams) -> LoweredStep | None:
 def _is_plain(p: ConvParams) -> bool:
     """Whether all pixels are a row of their own, and output pixels lie where input pixels do.
 
-    Outputs that are no longer then lie at or before the inputs of their four pixels.
+    Outputs then lie at or before the inputs of their four pixels, when they begin so far ahead that
+    the last ones do.
     """
     w = p.window
     return w.kernel == (1, 1) and w.stride == (1, 1) and w.pad == (0, 0)
