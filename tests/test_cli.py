@@ -104,7 +104,7 @@ HOSTILE = "1;{touch,PWN};'\"`touch PWN`$(shell touch PWN)"
 
 VARIABLES = (
     "CASES", "RUN", "LABEL", "SHOW", "MODELS_DIR", "BUDGET", "PORT", "EMULATOR", "CHANGE",
-    "CONSTANTS_BYTES", "KIND", "WHO", "run", "python", "given", "flags", "SHELL", "checked",
+    "CONSTANTS_BYTES", "RAM", "KIND", "WHO", "run", "python", "given", "flags", "SHELL", "checked",
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -153,7 +154,7 @@ def test_sharing_and_searching_never_cost_bytes(seed: int, length: int) -> None:
 def test_what_an_output_leaves_of_its_input_is_free(count: int, tmp_path: Path) -> None:
     """QUANTIZE from float in place: a quarter is kept, and the rest is used again."""
     b = ModelBuilder()
-    q = {"scale": [0.05], "zero_point": [3]}
+    q: dict[str, Any] = {"scale": [0.05], "zero_point": [3]}
     shape = [1, count]
     x = b.tensor(shape, dtype="float32")
     y, u, v, z = (b.tensor(shape, **q) for _ in range(4))
