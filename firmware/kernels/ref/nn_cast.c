@@ -15,7 +15,7 @@ static int32_t nn_cast_real(nn_type_t type, float x)
     if (x < -0x1p31F) {
         return type == NN_S8 ? INT8_MIN : type == NN_S16 ? INT16_MIN : INT32_MIN;
     }
-    const int32_t whole = x >= 0.0F || x < 0.0F ? (int32_t)x : 0;
+    const int32_t whole = x == x ? (int32_t)x : 0; /* a NaN equals nothing */
     if (type == NN_S8) {
         return nn_min(nn_max(whole, INT8_MIN), INT8_MAX);
     }
