@@ -244,7 +244,7 @@ def load_inputs(path: Path) -> tuple[Array, ...]:
     Raises ModelError for a file that is missing or something else.
     """
     try:
-        stored = read_arrays(path)
+        stored = read_arrays(path, kinds="biuf")
         return tuple(stored[key] for key in sorted(stored))
     except (OSError, ValueError) as error:
         raise ModelError(
@@ -268,7 +268,7 @@ def save_golden(path: Path, golden: Golden) -> None:
 def load_golden(path: Path) -> Golden:
     """Read golden.npz; ModelError when it is missing or not ours."""
     try:
-        arrays = read_arrays(path)
+        arrays = read_arrays(path, kinds="biuf")
         sides = [
             tuple(arrays[f"{side}_{i}"] for i in range(sum(k.startswith(side) for k in arrays)))
             for side in ("input", "output")
