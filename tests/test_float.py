@@ -149,7 +149,7 @@ def test_soft_floats_are_this_computers(tmp_path: Path) -> None:
     """What the Xtensa port links in the place of an instruction."""
     names = ("add", "sub", "mul")
     source = ROOT / "firmware/board/xtensa/soft_float.c"
-    renamed = [f"-D__{name}sf3=soft_{name}" for name in names]
+    renamed = [f"-D__{name}sf3=soft_{name}" for name in names] + ["-D__floatsisf=soft_of"]
     command = [*COMPILE, *renamed, "-shared", "-o", tmp_path / "soft.so", source]
     subprocess.run([str(c) for c in command], check=True, timeout=60)
     library = ctypes.CDLL(str(tmp_path / "soft.so"))
@@ -169,6 +169,11 @@ def test_soft_floats_are_this_computers(tmp_path: Path) -> None:
         number = ~np.isnan(expected)
         assert np.isnan(got[~number]).all()
         assert np.array_equal(integer_bits(got[number]), integer_bits(expected[number])), name
+    library.soft_of.restype, library.soft_of.argtypes = ctypes.c_float, [ctypes.c_int32]
+    edges = [0, 1, -1, 2**24 + 1, 2**24 + 3, 2**25 - 1, 2**31 - 1, 2**31 - 65, -(2**31)]
+    integers = np.concatenate([edges, bits[0].view(np.int32), bits[0].view(np.int32) >> 5])
+    got = np.array([library.soft_of(int(v)) for v in integers], np.float32)
+    assert np.array_equal(got, integers.astype(np.float32))
 
 
 def test_the_warnings_say_what_computes_in_float_and_where(tmp_path: Path) -> None:

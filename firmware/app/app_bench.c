@@ -44,6 +44,6 @@ void app_bench(app_t *app, uint32_t count)
     app_text_values(&app->text, "counts per inference, # runs: min #  mean #  max #", values);
     app_text_end(&app->text);
     app_model_load_golden(&app->model, 0);
-    (void)app_model_run_to(&app->model, MODEL_STEP_COUNT - 1, print_step, &app->text);
+    (void)app_model_run_to(&app->model, MODEL_STEP_COUNT - 1U, print_step, &app->text);
     app_model_reset(&app->model);
 }

@@ -111,7 +111,8 @@ link_status_t app_model_invoke(app_model_t *model, uint32_t *ticks)
 link_status_t app_model_run_to(app_model_t *model, uint32_t last, app_on_step_t *on_step,
                                void *context)
 {
-    if (last >= MODEL_STEP_COUNT) {
+    const uint32_t step_count = MODEL_STEP_COUNT; /* 0: only shapes change */
+    if (last >= step_count) {
         return LINK_STATUS_BAD_ARGUMENT;
     }
     if (!use_up_inputs(model)) {
@@ -125,7 +126,7 @@ link_status_t app_model_run_to(app_model_t *model, uint32_t last, app_on_step_t 
             on_step(context, step, ticks);
         }
     }
-    model->has_outputs = last == MODEL_STEP_COUNT - 1;
+    model->has_outputs = last == step_count - 1U;
     return app_model_canary_intact(model) ? LINK_STATUS_OK : LINK_STATUS_ARENA_OVERRUN;
 }
 

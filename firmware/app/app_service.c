@@ -127,7 +127,7 @@ static link_status_t on_profile(app_t *app, const link_frame_t *request, link_fr
         !app_in_range(steps->first, steps->count, MODEL_STEP_COUNT)) {
         return LINK_STATUS_BAD_ARGUMENT;
     }
-    return app_model_run_to(&app->model, MODEL_STEP_COUNT - 1, keep_ticks, &profile);
+    return app_model_run_to(&app->model, MODEL_STEP_COUNT - 1U, keep_ticks, &profile);
 }
 
 static link_status_t on_run_to(app_t *app, const link_frame_t *request, link_frame_t *reply)

@@ -1,4 +1,5 @@
-/* Addition, subtraction and multiplication of floats, which the core and its libgcc do not have.
+/* Addition, subtraction and multiplication of floats, and floats of integers, which the core and
+ * its libgcc do not have.
  *
  * Exact IEEE 754: rounded to nearest, ties to even, with subnormals. The compiler calls them for
  * +, - and *; division and comparisons are libgcc's. A NaN is any NaN: kernels choose theirs.
@@ -16,6 +17,7 @@ typedef union {
     uint32_t bits;
 } float_t32;
 
+float __floatsisf(int32_t value);
 float __addsf3(float a, float b);
 float __subsf3(float a, float b);
 float __mulsf3(float a, float b);
@@ -137,6 +139,20 @@ static uint32_t multiply(uint32_t a, uint32_t b)
         exponent = 1;
     }
     return pack(sign, exponent, upper);
+}
+
+float __floatsisf(int32_t value)
+{
+    uint32_t size = value < 0 ? 0U - (uint32_t)value : (uint32_t)value;
+    int32_t exponent = 158; /* of a mantissa whose highest bit is bit 31 */
+    if (size == 0) {
+        return 0.0F;
+    }
+    while ((size & SIGN) == 0) {
+        size <<= 1;
+        exponent--;
+    }
+    return float_of(pack(value < 0 ? SIGN : 0U, exponent, shift_sticky(size, 31 - 23 - GUARD)));
 }
 
 float __addsf3(float a, float b)
