@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
@@ -86,6 +86,30 @@ class OpSpec(Generic[P]):
     folding: FoldRule[P] | Without  # without: all channels of inputs and outputs stay
     advice: Advice | Without
     kernels: Kernels
+
+
+def with_kind(
+    spec: OpSpec[Any],
+    applies: Callable[[Graph, Operator], bool],
+    prepare: Callable[[Graph, Operator], Any],
+    kind: Any,  # a class, or several as a union
+) -> OpSpec[Any]:
+    """The operator for another kind of numbers too: where it `applies`, `prepare` gives a `kind`,
+    whose `reference`, `call` and `in_place` count then."""
+
+    def either(graph: Graph, op: Operator) -> Any:
+        return (prepare if applies(graph, op) else spec.prepare)(graph, op)
+
+    def run(p: Any, inputs: Sequence[Array]) -> Array | tuple[Array, ...]:
+        return p.reference(inputs) if isinstance(p, kind) else spec.reference(p, inputs)
+
+    return replace(
+        spec,
+        prepare=either,
+        reference=run,
+        calls=lambda p: (p.call(),) if isinstance(p, kind) else spec.calls(p),
+        in_place=lambda p: p.in_place if isinstance(p, kind) else spec.in_place(p),
+    )
 
 
 def no_macs(_: object) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from quantize.ops.base import (
     no_alias,
     no_macs,
     refuse,
+    with_kind,
 )
 from quantize.ops.broadcast import broadcast_shape, c_broadcast, full_operands
 from quantize.ops.rules import Without, reference_kernels
@@ -297,20 +298,7 @@ def prepare_library(_: Graph, op: Operator) -> FloatParams:
 
 def with_float(spec: OpSpec[Any], prepare: Callable[[Graph, Operator], Any]) -> OpSpec[Any]:
     """The operator for float32 as well; `prepare` checks it there."""
-
-    def either(graph: Graph, op: Operator) -> Any:
-        return (prepare if is_float(graph, op) else spec.prepare)(graph, op)
-
-    def run(p: Any, inputs: Sequence[Array]) -> Array | tuple[Array, ...]:
-        return p.reference(inputs) if isinstance(p, FloatParams) else spec.reference(p, inputs)
-
-    return replace(
-        spec,
-        prepare=either,
-        reference=run,
-        calls=lambda p: (p.call(),) if isinstance(p, FloatParams) else spec.calls(p),
-        in_place=lambda p: p.in_place if isinstance(p, FloatParams) else spec.in_place(p),
-    )
+    return with_kind(spec, is_float, prepare, FloatParams)
 
 
 def float_spec(

@@ -6,7 +6,7 @@ TFLite Micro computes them in two's complement; where a sum overflows, it wraps.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from quantize.ops.base import (
     no_alias,
     no_macs,
     refuse,
+    with_kind,
 )
 from quantize.ops.broadcast import broadcast_shape, c_broadcast, full_operands
 from quantize.ops.rules import Without, reference_kernels
@@ -140,20 +141,10 @@ def prepare_binary(graph: Graph, op: Operator) -> BinaryInteger:
 def with_integers(spec: OpSpec[Any]) -> OpSpec[Any]:
     """The operator for numbers without a scale as well."""
 
-    def either(graph: Graph, op: Operator) -> Any:
-        plain = graph.input(op, 0).dtype in TYPES
-        return (prepare_binary if plain else spec.prepare)(graph, op)
+    def is_plain(graph: Graph, op: Operator) -> bool:
+        return graph.input(op, 0).dtype in TYPES
 
-    def run(p: Any, inputs: Sequence[Array]) -> Array | tuple[Array, ...]:
-        return p.reference(inputs) if isinstance(p, BinaryInteger) else spec.reference(p, inputs)
-
-    return replace(
-        spec,
-        prepare=either,
-        reference=run,
-        calls=lambda p: (p.call(),) if isinstance(p, BinaryInteger) else spec.calls(p),
-        in_place=lambda p: p.in_place if isinstance(p, BinaryInteger) else spec.in_place(p),
-    )
+    return with_kind(spec, is_plain, prepare_binary, BinaryInteger)
 
 
 def plain_spec(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -288,40 +288,11 @@ REDUCE_MAX = OpSpec(
     kernels=reference_kernels("none is written yet"),
 )
 
-REDUCE_MIN = OpSpec(
-    name="REDUCE_MIN",
-    max_version=2,
-    signature=signature(inputs=2, table=27, options=KEEP_DIMS),
-    prepare=_prepare_max,
-    reference=_min,
-    calls=lambda p: (_c_min(p),),
-    rounding=Rounding.NONE,
-    int16_rounding=None,
-    macs=no_macs,
-    in_place=not_in_place,
-    alias=no_alias,
-    state=(),
-    ranges=RISING,
-    folding=FoldRule(demand=_reduce_demand, shrink=as_it_is),
-    advice=Without(reason="it does not rescale"),
-    kernels=reference_kernels("none is written yet"),
-)
-
-REDUCE_ALL = OpSpec(
+REDUCE_MIN = replace(REDUCE_MAX, name="REDUCE_MIN", reference=_min, calls=lambda p: (_c_min(p),))
+REDUCE_ALL = replace(
+    REDUCE_MIN,
     name="REDUCE_ALL",
-    max_version=2,
-    signature=signature(inputs=2, table=27, options=KEEP_DIMS),
     prepare=_prepare_all,
-    reference=_min,
-    calls=lambda p: (_c_min(p),),
-    rounding=Rounding.NONE,
-    int16_rounding=None,
-    macs=no_macs,
-    in_place=not_in_place,
-    alias=no_alias,
-    state=(),
     ranges=Without(reason="its outputs are truth values"),
     folding=Without(reason="its outputs are truth values"),
-    advice=Without(reason="it does not rescale"),
-    kernels=reference_kernels("none is written yet"),
 )
