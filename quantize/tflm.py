@@ -14,7 +14,7 @@ import numpy.typing as npt
 from model.quiet import captured_stderr
 from quantize.errors import ModelError
 from quantize.tflite.reader import parse_model
-from quantize.tflite.rewrite import without_folded
+from quantize.tflite.rewrite import rewritten, sliced
 
 MAX_ACTIVATIONS = 64 << 20  # bytes of the interpreter's arena for tensors that are computed
 
@@ -38,8 +38,8 @@ class InterpreterArena:
 class TfliteMicro:
     """One model in the TFLite Micro interpreter.
 
-    A file that it refuses is tried again without the operators that folding has evaluated, which it
-    may lack.
+    A file that it refuses is tried again in its own words: without the operators that folding has
+    evaluated, which it may lack, and with SLICE for a STRIDED_SLICE of five dimensions.
     """
 
     def __init__(self, model: bytes, *, preserve_tensors: bool = False) -> None:
@@ -53,11 +53,14 @@ class TfliteMicro:
         activations = sum(t.bytes for t in graph.tensors if t.data is None)
         arena = (1 << 20) + 20 * len(model) + min(activations, MAX_ACTIVATIONS)
         self.told = ""  # what was done to the file before it took it
-        files = [] if graph.resized else [("", model)]
-        if graph.folded or graph.resized:
-            told = f"{graph.folded} operators of constants evaluated"
-            told += ", shapes computed" if graph.resized else ""
-            files.append((told, without_folded(model, graph)))
+        files = [] if graph.resized or sliced(graph) else [("", model)]
+        changes = {
+            f"{graph.folded} operators of constants evaluated": graph.folded or graph.resized,
+            "shapes computed": graph.resized,
+            "STRIDED_SLICE of five dimensions as SLICE": sliced(graph),
+        }
+        if changed := [what for what, applies in changes.items() if applies]:
+            files.append((", ".join(changed), rewritten(model, graph)))
         for told, file in files:
             self._start = functools.partial(
                 runtime.Interpreter.from_bytes, file, arena_size=arena, intrepreter_config=kind

@@ -88,7 +88,7 @@ def _compare(name: str) -> Generator:
 
 def select(rng: np.random.Generator) -> bytes:
     """A random SELECT_V2, some values constant."""
-    b, kind, shape = ModelBuilder(), _kind(rng, ("int8", "int16", "float32")), _shape(rng, 5)
+    b, kind, shape = ModelBuilder(), _kind(rng, ("int8", "int16", "float32")), _shape(rng, 4, 7)
     if rng.random() < 0.4:
         shapes = [shape] * 3
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -116,10 +117,10 @@ def _pad(name: str) -> Generator:
 
 
 def mirror_pad(rng: np.random.Generator) -> bytes:
-    """A random MIRROR_PAD of up to four axes."""
-    b, kind, shape = ModelBuilder(), _kind(rng, BYTES), _shape(rng, 1, 4)
+    """A random MIRROR_PAD of up to six axes, of which up to four have a border."""
+    b, kind, shape = ModelBuilder(), _kind(rng, BYTES), _shape(rng, 1, 6, 4)
     mode = int(rng.integers(2))
-    pads = _pads(rng, [d - 1 + mode for d in shape])
+    pads = _pads(rng, [d - 1 + mode for d in shape[:4]]) + [[0, 0]] * len(shape[4:])
     x, p = b.tensor(shape, **kind), _ints(b, pads)
     y = b.tensor(_padded(shape, pads), **kind)
     b.operator("MIRROR_PAD", [x, p], [y], "MirrorPadOptions", 2, mode=mode)
@@ -224,10 +225,15 @@ def slice_(rng: np.random.Generator) -> bytes:
     return b.pack([x], [y])
 
 
-def _strided_axis(rng: np.random.Generator, size: int) -> tuple[list[int], list[bool], int]:
+STEPS = (-3, -2, -1, 1, 1, 2, 3)
+
+
+def _strided_axis(
+    rng: np.random.Generator, size: int, steps: Sequence[int]
+) -> tuple[list[int], list[bool], int]:
     """([begin, end, stride], [masks begin, end, shrink], elements), at least one element."""
     while True:
-        stride = int(rng.choice([-3, -2, -1, 1, 1, 2, 3]))
+        stride = int(rng.choice(steps))
         begin, end = (int(v) for v in rng.integers(-size - 2, size + 3, 2))
         masks = [bool(rng.random() < 0.2) for _ in range(3)]
         if masks[2]:
@@ -239,10 +245,15 @@ def _strided_axis(rng: np.random.Generator, size: int) -> tuple[list[int], list[
             return [begin, end, stride], masks, count
 
 
-def strided_slice(rng: np.random.Generator) -> bytes:
-    """A random STRIDED_SLICE with masks, strides of both signs and bounds outside."""
-    b, kind, shape = ModelBuilder(), _kind(rng, (*WIDE, "bool")), _shape(rng, 1, 4, 7)
-    axes = [_strided_axis(rng, d) for d in shape]
+def strided_slice(rng: np.random.Generator, ranks: tuple[int, int] = (1, 4)) -> bytes:
+    """A random STRIDED_SLICE with masks, strides of both signs and bounds outside.
+
+    With five dimensions it has no strides, as TFLite Micro has none there.
+    """
+    b, kind = ModelBuilder(), _kind(rng, (*WIDE, "bool"))
+    shape = _shape(rng, *ranks, 7 if ranks[1] < 5 else 4)
+    steps = STEPS if ranks[1] < 5 else (1,)
+    axes = [_strided_axis(rng, d, steps) for d in shape]
     bits = [sum(m[k] << i for i, (_, m, _) in enumerate(axes)) for k in range(3)]
     x = b.tensor(shape, **kind)
     vectors = [_ints(b, [numbers[k] for numbers, _, _ in axes]) for k in range(3)]
@@ -337,6 +348,7 @@ GENERATORS: dict[str, Generator] = {
     "SPLIT_V": split_v,
     "SQUEEZE": _alias("SQUEEZE"),
     "STRIDED_SLICE": strided_slice,
+    "STRIDED_SLICE__FIVE": partial(strided_slice, ranks=(5, 5)),
     "TRANSPOSE": transpose,
     "UNPACK": unpack,
 }

@@ -150,6 +150,30 @@ def test_what_tflite_micro_lacks_is_taken_from_the_file_before_it_runs() -> None
         )
 
 
+def _frame(step: int) -> bytes:
+    """The second of four frames, as TimeDistributed takes them, every `step`th row of it."""
+    b = ModelBuilder()
+    x, y = b.tensor([4, 1, 6, 5, 2], **Q), b.tensor([1, 6 // step, 5, 2], **Q)
+    bounds = [vector(b, *v) for v in ([1, 0, 0, 0, 0], [2, 0, 0, 0, 0], [1, 1, step, 1, 1])]
+    b.operator("STRIDED_SLICE", [x, *bounds], [y], "StridedSliceOptions", 4, beginMask=30,
+               endMask=30, shrinkAxisMask=1)  # fmt: skip
+    return b.pack([x], [y])
+
+
+def test_a_strided_slice_of_five_dimensions_is_a_slice_to_tflite_micro() -> None:
+    model = _frame(1)
+    micro = TfliteMicro(model)
+    assert micro.told == "STRIDED_SLICE of five dimensions as SLICE"
+    values = np.arange(240, dtype=np.uint8).view(np.int8).reshape(4, 1, 6, 5, 2)
+    assert np.array_equal(micro.run([values])[0], values[1])
+    assert np.array_equal(Reference(parse_model(model)).run([values])[0], values[1])
+
+
+def test_a_stride_along_one_of_five_dimensions_is_refused() -> None:
+    with pytest.raises(UnsupportedOperator, match="5 dimensions, strides are .* at most 4 then"):
+        Reference(parse_model(_frame(2)))
+
+
 def test_tflite_micro_runs_the_file_itself_where_it_can() -> None:
     assert TfliteMicro(flattened(np.random.default_rng(3))).told == ""
 

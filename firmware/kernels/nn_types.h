@@ -304,7 +304,7 @@ typedef struct {
     nn_requant_t a_requant, b_requant;
 } nn_compare_t;
 
-#define NN_SELECT_AXES 5
+#define NN_SELECT_AXES 6
 typedef struct {
     int32_t count[NN_SELECT_AXES];            /* outer to inner */
     int32_t stride_condition[NN_SELECT_AXES]; /* bytes */

@@ -9,6 +9,7 @@ import numpy as np
 
 from quantize.ops.base import check_shape, int_constant, malformed, refuse
 from quantize.ops.copy import (
+    AXES,
     Move,
     Rearrangement,
     check_same_numbers,
@@ -23,7 +24,7 @@ from quantize.ops.rules import Channels, FoldRule
 from quantize.tflite.graph import Graph, Operator, Tensor
 from quantize.tflite.signatures import NO_OPTIONS, signature
 
-MAX_RANK = 5  # TFLite Micro's limit
+MAX_RANK = {"PAD": 5, "PADV2": 5, "MIRROR_PAD": AXES}  # TFLite Micro has no limit for the last
 REFLECT, SYMMETRIC = 0, 1
 
 Pads = tuple[tuple[int, int], ...]
@@ -32,9 +33,9 @@ Segment = tuple[int, int, int, int]  # first output, first input, count, step of
 
 def _pads(graph: Graph, op: Operator, source: Tensor, target: Tensor) -> Pads:
     """(before, after) of each axis; checks the output's shape."""
-    rank = len(source.shape)
-    if not 1 <= rank <= MAX_RANK:
-        raise refuse(op, f"input has {rank} dimensions", f"reshape it to 1 to {MAX_RANK}")
+    rank, most = len(source.shape), MAX_RANK[op.name]
+    if not 1 <= rank <= most:
+        raise refuse(op, f"input has {rank} dimensions", f"reshape it to 1 to {most}")
     flat = int_constant(graph, op, 1)
     if graph.input(op, 1).shape != (rank, 2):
         raise malformed(op, f"{len(flat)} paddings, expected [{rank}, 2]")

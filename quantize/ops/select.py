@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantize.ops.base import Array, CCall, check_shape, malformed, refuse
-from quantize.ops.broadcast import broadcast_shape, merge_axes, strides
+from quantize.ops.broadcast import MAX_RANK, broadcast_shape, merge_axes, strides
 from quantize.ops.copy import check_same_numbers
 from quantize.ops.integer import plain_spec
 from quantize.tflite.graph import Graph, Operator
 from quantize.tflite.signatures import NO_OPTIONS, signature
 
-MAX_RANK = 5  # TFLite Micro's limit
 TYPES = ("int8", "int16", "float32")
 
 
@@ -66,8 +65,6 @@ def prepare(graph: Graph, op: Operator) -> Selection:
     check_same_numbers(op, b, target, "the output")
     shape = broadcast_shape(op, broadcast_shape(op, condition.shape, a.shape), b.shape)
     check_shape(op, target, shape)
-    if len(shape) > MAX_RANK:
-        raise refuse(op, f"{len(shape)} dimensions", f"reshape to at most {MAX_RANK}")
     return Selection(
         dtype=a.dtype, shapes=(condition.shape, a.shape, b.shape), output_shape=target.shape
     )

@@ -20,7 +20,7 @@ from quantize.tflite.graph import Graph, Operator, Tensor
 from quantize.tflite.signatures import NO_OPTIONS, signature
 
 SLICE_RANK = 5  # TFLite Micro's limits
-STRIDED_RANK = 4
+STRIDED_RANK = 4  # more are a SLICE to TFLite Micro (quantize.tflite.rewrite), which has no strides
 TYPES = (*MOVABLE, "bool")
 
 Range = tuple[int, int, int]  # first, count, step
@@ -98,13 +98,11 @@ def _range(op: Operator, axis: int, size: int, begin: int, end: int, step: int) 
     return first, count, step
 
 
-def prepare_strided_slice(graph: Graph, op: Operator) -> Rearrangement:
-    """Check a STRIDED_SLICE with constant bounds; begin, end and shrink-axis masks."""
-    source = moved_input(graph, op, 0, TYPES)
-    target = single_output(graph, op, source)
-    rank = len(source.shape)
-    if not 1 <= rank <= STRIDED_RANK:
-        raise refuse(op, f"input has {rank} dimensions", f"reshape it to 1 to {STRIDED_RANK}")
+def strided_ranges(graph: Graph, op: Operator) -> list[Range]:
+    """What a STRIDED_SLICE with constant bounds takes along each axis of its input."""
+    rank = len(graph.input(op, 0).shape)
+    if not 1 <= rank <= SLICE_RANK:
+        raise refuse(op, f"input has {rank} dimensions", f"reshape it to 1 to {SLICE_RANK}")
     for field in ("ellipsis_mask", "new_axis_mask", "offset"):
         if op.options[field]:
             fix = "TFLite Micro ignores it; write all dimensions out, or use a RESHAPE"
@@ -112,8 +110,19 @@ def prepare_strided_slice(graph: Graph, op: Operator) -> Rearrangement:
     begins, ends, steps = _vectors(graph, op, 3, rank)
     ranges = [
         _range(op, axis, size, begins[axis], ends[axis], steps[axis])
-        for axis, size in enumerate(source.shape)
+        for axis, size in enumerate(graph.input(op, 0).shape)
     ]
+    if rank > STRIDED_RANK and any(count > 1 and step != 1 for _, count, step in ranges):
+        fix = f"TFLite Micro takes at most {STRIDED_RANK} then; reshape it, or use stride 1"
+        raise refuse(op, f"input has {rank} dimensions, strides are {list(steps)}", fix)
+    return ranges
+
+
+def prepare_strided_slice(graph: Graph, op: Operator) -> Rearrangement:
+    """Check a STRIDED_SLICE with constant bounds; begin, end and shrink-axis masks."""
+    source = moved_input(graph, op, 0, TYPES)
+    target = single_output(graph, op, source)
+    ranges = strided_ranges(graph, op)
     dropped = int(op.options["shrink_axis_mask"])
     check_shape(op, target, [r[1] for axis, r in enumerate(ranges) if not dropped >> axis & 1])
     return _part(op, source, target, ranges)
