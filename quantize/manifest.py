@@ -30,6 +30,7 @@ from quantize.fold import Folding, fold_channels
 from quantize.footprint import find_footprint
 from quantize.golden import Golden
 from quantize.lowering import LoweredStep
+from quantize.ops.base import rounding_of
 from quantize.planner import ArenaPlan
 from quantize.reference import Reference, Step, integer_bits
 from quantize.scheme import Rounding
@@ -188,12 +189,8 @@ def run_id_of(
 
 def _rounding(step: Step, dtype: str) -> Rounding:
     """How a step with an output of type `dtype` rounds."""
-    if dtype == "float32" and step.spec.rounding is not Rounding.NONE:
-        return Rounding.FLOAT
     own = step.spec.int16_rounding if dtype == "int16" else None
-    if own is None:
-        return step.spec.rounding
-    return own if isinstance(own, Rounding) else own(step.params)
+    return rounding_of(step.spec.rounding if own is None else own, step.params)
 
 
 def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> dict[str, object]:

@@ -59,6 +59,22 @@ def test_two_floats_at_their_edges(name: str, activation: int, tmp_path: Path) -
     _equal(binary(name, [count, count], count, activation), inputs, tmp_path)
 
 
+NANS = np.array([0x7FC00000, 0xFFC00000, 0x7FC01234, 0xFFFFFFFF], np.uint32).view(np.float32)
+
+
+def test_a_table_of_floats_keeps_the_bits_of_its_nans(tmp_path: Path) -> None:
+    """NEG and ABS of a NaN are another NaN, as LOG makes one of a negative number."""
+    for name in ("NEG", "ABS"):
+        model = island(np.random.default_rng(1), ["LOG", name], ends_in_float=True)
+        _equal(model, [random_inputs(parse_model(model), 3, 0)[0][1]], tmp_path / name)
+
+
+def test_constants_keep_the_bits_of_their_nans(tmp_path: Path) -> None:
+    values = np.concatenate([NANS, np.array([np.inf, -np.inf, -0.0, 1e-45], np.float32)])
+    model = binary("MAXIMUM", [[8], [8]], [8], data=values)
+    _equal(model, [np.full(8, -np.inf, np.float32)], tmp_path)
+
+
 @pytest.mark.parametrize("name", sorted(UNARY))
 def test_one_float_at_its_edges(name: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
@@ -184,3 +200,10 @@ def test_the_warnings_say_what_computes_in_float_and_where(tmp_path: Path) -> No
     assert "float unit on nano33 and qemu_m4; esp32 and qemu_xtensa compute it in software" in text
     model.write_bytes(island(np.random.default_rng(0), ["ELU"], ends_in_float=False))
     assert "float" not in " ".join(inspect_model(model).warnings)
+
+
+def test_prelu_of_five_dimensions_is_refused() -> None:
+    shape = [1, 1, 2, 1, 2]
+    model = binary("PRELU", [shape, shape], shape, data=np.ones(shape, np.float32))
+    with pytest.raises(UnsupportedOperator, match="input has 5 dimensions; TFLite Micro aborts"):
+        compile_graph(parse_model(model))

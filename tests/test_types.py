@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantize.errors import ModelError
-from quantize.golden import make_golden
+from quantize.golden import make_golden, random_inputs
 from quantize.lowering import KERNEL_SETS, lower
 from quantize.manifest import compile_model
 from quantize.ops.base import MAX_BIAS
@@ -23,6 +23,7 @@ from quantize.scheme import QuantParams, Requant, activation_range, multiply_wid
 from quantize.tflite.reader import parse_model
 from tests.factory import ModelBuilder, packed_int4
 from tests.factory_types import GENERATORS
+from tests.generators import GENERATORS as ALL
 from tests.host_c import HostModel
 
 Q16: dict[str, Any] = {"dtype": "int16", "scale": [0.01], "zero_point": [0]}
@@ -63,6 +64,32 @@ def test_the_ends_of_sums_are_tflite_micros(name: str, tmp_path: Path) -> None:
         expected = golden.case_outputs(case)[0].tolist()
         assert reference.run(golden.case_inputs(case))[0].tolist() == expected
         assert host.run(golden.case_inputs(case))[0].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "rounding"),
+    [
+        ("ADD__INTEGER", "int32", "none"),
+        ("SUB__INTEGER", "int32", "none"),
+        ("DIV__INTEGER", "int32", "none"),
+        ("EQUAL", "int32", "none"),
+        ("EQUAL", "int8", "double"),
+        ("QUANTIZE", "float32", "float"),
+        ("ADD_FLOAT", "float32", "float"),
+        ("MAXIMUM_FLOAT", "float32", "none"),
+    ],
+)
+def test_the_manifest_names_the_rounding_of_each_kind_of_numbers(
+    name: str, dtype: str, rounding: str, tmp_path: Path
+) -> None:
+    for seed in range(99):
+        model = ALL[name](np.random.default_rng(seed))
+        graph = parse_model(model)
+        if graph.tensors[graph.operators[0].inputs[0]].dtype == dtype:
+            break
+    golden = make_golden(model, random_inputs(graph, 1, 0))
+    manifest: Any = compile_model(model, golden, tmp_path, name="m", settings={})
+    assert [op["rounding"] for op in manifest["operators"]] == [rounding]
 
 
 def test_the_manifest_names_the_rounding(tmp_path: Path) -> None:

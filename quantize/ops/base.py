@@ -73,8 +73,9 @@ class OpSpec(Generic[P]):
     prepare: Callable[[Graph, Operator], P]
     reference: Callable[[P, Sequence[Array]], Array | tuple[Array, ...]]
     calls: Callable[[P], tuple[CCall, ...]]  # of the reference kernels; () for an alias
-    rounding: Rounding
-    # None: as for int8, or int16 is refused; a function where it depends on more than the type
+    # a function where it depends on more than the type
+    rounding: Rounding | Callable[[P], Rounding]
+    # None: as for int8, or int16 is refused
     int16_rounding: Rounding | Callable[[P], Rounding] | None
     macs: Callable[[P], int]
     # positions of inputs whose element i is read before output element i is written, and not after
@@ -93,9 +94,10 @@ def with_kind(
     applies: Callable[[Graph, Operator], bool],
     prepare: Callable[[Graph, Operator], Any],
     kind: Any,  # a class, or several as a union
+    rounding: Rounding,
 ) -> OpSpec[Any]:
     """The operator for another kind of numbers too: where it `applies`, `prepare` gives a `kind`,
-    whose `reference`, `call` and `in_place` count then."""
+    whose `reference`, `call` and `in_place` count then, and which rounds so."""
 
     def either(graph: Graph, op: Operator) -> Any:
         return (prepare if applies(graph, op) else spec.prepare)(graph, op)
@@ -109,7 +111,13 @@ def with_kind(
         reference=run,
         calls=lambda p: (p.call(),) if isinstance(p, kind) else spec.calls(p),
         in_place=lambda p: p.in_place if isinstance(p, kind) else spec.in_place(p),
+        rounding=lambda p: rounding if isinstance(p, kind) else rounding_of(spec.rounding, p),
     )
+
+
+def rounding_of(rounding: Rounding | Callable[[P], Rounding], params: P) -> Rounding:
+    """How an operator with these params rounds."""
+    return rounding if isinstance(rounding, Rounding) else rounding(params)
 
 
 def no_macs(_: object) -> int:
@@ -347,17 +355,21 @@ def int_constant_array(suffix: str, ctype: str, data: Array) -> CConstant:
 
 def float_constant_array(suffix: str, data: Array) -> CConstant:
     """A float32 array as a C array."""
-    values = tuple(c_float(float(v)) for v in data.reshape(-1))
+    values = tuple(c_float(v) for v in data.reshape(-1))
     return CConstant(suffix=suffix, ctype="float", values=values, bytes=data.nbytes)
 
 
-def c_float(value: float) -> str:
-    """A C literal of type float with exactly this value; every NaN is the negative quiet one."""
-    if math.isnan(value):
-        return '-__builtin_nanf("")'
-    if math.isinf(value):
-        return f"{'-' if value < 0 else ''}__builtin_inff()"
-    return value.hex() + "F"
+def c_float(value: float | np.floating[Any]) -> str:
+    """A C literal of type float with exactly these bits, also of a NaN."""
+    number = np.asarray(value, np.float32)
+    bits = int(number.view(np.uint32))
+    sign = "-" if bits >> 31 else ""
+    if math.isnan(number):
+        kind = "nanf" if bits >> 22 & 1 else "nansf"  # quiet or signalling
+        return f'{sign}__builtin_{kind}("{bits & 0x3FFFFF:#x}")'
+    if math.isinf(number):
+        return f"{sign}__builtin_inff()"
+    return float(number).hex() + "F"
 
 
 _SMALLEST = {-(2**31): "INT32_MIN", -(2**63): "INT64_MIN"}

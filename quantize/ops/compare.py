@@ -48,6 +48,11 @@ class Comparison:
     requants: tuple[Requant, ...] = (Requant(multiplier=0, shift=0),) * 2
 
     @property
+    def rounding(self) -> Rounding:
+        """Only int8 values are brought to one scale."""
+        return Rounding.DOUBLE if self.dtype == "int8" else Rounding.NONE
+
+    @property
     def in_place(self) -> tuple[int, ...]:
         return full_operands(self) if np.dtype(self.dtype).itemsize == 1 else ()
 
@@ -106,4 +111,4 @@ def prepare(graph: Graph, op: Operator) -> Comparison:
     )
 
 
-SPECS = tuple(plain_spec(name, 4, PAIR, prepare, Rounding.DOUBLE) for name in COMPARISONS)
+SPECS = tuple(plain_spec(name, 4, PAIR, prepare, lambda p: p.rounding) for name in COMPARISONS)

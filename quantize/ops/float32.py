@@ -43,6 +43,7 @@ NAN = np.uint32(0xFFC00000).view(np.float32)
 QUIET = np.uint32(0x00400000)
 SIGN = np.uint32(0x80000000)
 LARGEST = float(np.finfo(np.float32).max)
+PRELU_RANK = 4
 ONE, SIX = np.float32(1), np.float32(6)
 # a fused activation's smallest and largest output: TFLite Micro has no infinite ones
 ACTIVATIONS = {0: (-LARGEST, LARGEST), 1: (0.0, LARGEST), 2: (-1.0, 1.0), 3: (0.0, 6.0)}
@@ -266,6 +267,9 @@ def prepare_binary(graph: Graph, op: Operator) -> BinaryFloat:
     check_shape(op, target, broadcast_shape(op, a.shape, b.shape))
     if op.name == "PRELU" and (a.data is not None or target.shape != a.shape):
         raise malformed(op, f"alpha {list(b.shape)} for input {list(a.shape)}")
+    if op.name == "PRELU" and len(a.shape) > PRELU_RANK:
+        fix = f"TFLite Micro aborts over {PRELU_RANK}; reshape it"
+        raise refuse(op, f"input has {len(a.shape)} dimensions", fix)
     low, high = -math.inf, math.inf
     if "activation" in op.options:
         activation = int(op.options["activation"])
@@ -298,7 +302,8 @@ def prepare_library(_: Graph, op: Operator) -> FloatParams:
 
 def with_float(spec: OpSpec[Any], prepare: Callable[[Graph, Operator], Any]) -> OpSpec[Any]:
     """The operator for float32 as well; `prepare` checks it there."""
-    return with_kind(spec, is_float, prepare, FloatParams)
+    rounding = Rounding.NONE if spec.rounding is Rounding.NONE else Rounding.FLOAT
+    return with_kind(spec, is_float, prepare, FloatParams, rounding)
 
 
 def float_spec(

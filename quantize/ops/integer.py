@@ -144,7 +144,7 @@ def with_integers(spec: OpSpec[Any]) -> OpSpec[Any]:
     def is_plain(graph: Graph, op: Operator) -> bool:
         return graph.input(op, 0).dtype in TYPES
 
-    return with_kind(spec, is_plain, prepare_binary, BinaryInteger)
+    return with_kind(spec, is_plain, prepare_binary, BinaryInteger, Rounding.NONE)
 
 
 def plain_spec(
@@ -152,7 +152,7 @@ def plain_spec(
     max_version: int,
     signature: Signature,
     prepare: Callable[[Graph, Operator], Any],
-    rounding: Rounding = Rounding.NONE,
+    rounding: Rounding | Callable[[Any], Rounding] = Rounding.NONE,
 ) -> OpSpec[Any]:
     """An operator whose params hold its reference, its call, and where it runs in place."""
     return OpSpec(

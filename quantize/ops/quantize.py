@@ -263,8 +263,10 @@ QUANTIZE = OpSpec(
     prepare=_prepare,
     reference=_reference,
     calls=lambda p: (_c_call(p),),
-    rounding=Rounding.DOUBLE,
-    int16_rounding=lambda p: Rounding.FLOAT if isinstance(p, EdgeParams) else Rounding.DOUBLE,
+    rounding=lambda p: (
+        Rounding.FLOAT if isinstance(p, EdgeParams | FloatParams) else Rounding.DOUBLE
+    ),
+    int16_rounding=None,
     macs=no_macs,
     in_place=lambda _: (0,),
     alias=no_alias,
