@@ -17,6 +17,7 @@ from model.files import write_arrays
 from model.npz import read_arrays
 from quantize.errors import ModelError
 from quantize.ops.base import Array
+from quantize.ops.picks import index_limits
 from quantize.ops.softmax import ABORT_DEPTH
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import parse_model
@@ -71,8 +72,24 @@ def random_inputs(graph: Graph, cases: int, seed: int) -> tuple[Array, ...]:
     The range of an input is what its calibration has seen, so the random ones are of that range:
     by turns equally distributed, near the zero point, smooth along the last axes, and sparse.
     """
-    rng = np.random.default_rng(seed)
-    return tuple(_random_tensor(graph.tensors[i], cases, rng) for i in graph.inputs)
+    rng, limits = np.random.default_rng(seed), index_limits(graph)
+    return tuple(
+        _random_indices(graph.tensors[i], cases, rng, limits[i])
+        if i in limits
+        else _random_tensor(graph.tensors[i], cases, rng)
+        for i in graph.inputs
+    )
+
+
+def _random_indices(tensor: Tensor, cases: int, rng: np.random.Generator, limit: Array) -> Array:
+    """The first places, the last ones, then random ones, of as many as `limit` says."""
+    limit = limit if len(limit) > 1 else limit[0]
+    if np.dtype(tensor.dtype).kind == "i":
+        limit = np.minimum(limit, np.iinfo(tensor.dtype).max)
+    drawn = rng.integers(0, limit, (cases, *tensor.shape))
+    for case, edge in enumerate((np.zeros_like(limit), limit - 1)[:cases]):
+        drawn[case] = edge
+    return drawn.astype(tensor.dtype)
 
 
 def _random_tensor(tensor: Tensor, cases: int, rng: np.random.Generator) -> Array:
@@ -153,8 +170,18 @@ def _answers(model: bytes, cases: Sequence[Case], sequence: int) -> list[list[Ar
     for number, case in enumerate(cases):
         if number % sequence == 0:
             interpreter.reset()
-        rows.append(list(interpreter.run(case)))
+        rows.append(list(_run(interpreter, case, number)))
     return rows
+
+
+def _run(interpreter: TfliteMicro, case: Case, number: int) -> list[Array]:
+    try:
+        return interpreter.run(case)
+    except RuntimeError as error:
+        raise ModelError(
+            f"TFLite Micro stops at case {number} ({error}): an index may lie outside of its "
+            "tensor; give inputs that the model is made for (INPUTS=)"
+        ) from error
 
 
 def may_abort(graph: Graph) -> bool:

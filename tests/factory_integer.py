@@ -182,6 +182,17 @@ def gather_nd(rng: np.random.Generator) -> bytes:
     return b.pack([x], [y])
 
 
+def picks_nd(rng: np.random.Generator) -> bytes:
+    """A random GATHER_ND with indices of run time."""
+    b, kind, shape = ModelBuilder(), _kind(rng, ("int8", "float32")), _shape(rng, 6, 6)
+    depth = int(rng.integers(1, len(shape) + 1))
+    picked = [int(v) for v in rng.integers(1, 4, int(rng.integers(0, 3)))]
+    x, i = b.tensor(shape, **kind), b.tensor([*picked, depth], dtype="int32")
+    y = b.tensor([*picked, *shape[depth:]], **kind)
+    b.operator("GATHER_ND", [x, i], [y], "GatherNdOptions")
+    return b.pack([x, i], [y])
+
+
 def cumsum(rng: np.random.Generator) -> bytes:
     """A random CUMSUM, some with sums that wrap."""
     b, shape = ModelBuilder(), _shape(rng)
@@ -226,6 +237,7 @@ GENERATORS: dict[str, Generator] = {
     "DYNAMIC_UPDATE_SLICE": update_slice,
     "FILL": fill,
     "GATHER_ND": gather_nd,
+    "GATHER_ND__PICKS": picks_nd,
     "L2_NORMALIZATION": l2_normalization,
     "REDUCE_ALL": _reduce("REDUCE_ALL"),
     "REDUCE_MIN": _reduce("REDUCE_MIN"),

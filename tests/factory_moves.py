@@ -278,6 +278,31 @@ def gather(rng: np.random.Generator) -> bytes:
     return b.pack([x], [y])
 
 
+def picks(rng: np.random.Generator) -> bytes:
+    """A random GATHER with indices of run time, some in batches, some of a constant table."""
+    b, kind, shape = ModelBuilder(), _kind(rng, BYTES), _shape(rng, 1, 4)
+    axis = int(rng.integers(len(shape)))
+    batch = int(rng.integers(axis + 1)) if rng.random() < 0.4 else 0
+    picked = [*shape[:batch], *_shape(rng, 0, 2)]
+    data = rng.integers(-128, 128, shape).astype(kind["dtype"]) if rng.random() < 0.4 else None
+    x, i = b.tensor(shape, data=data, **kind), b.tensor(picked, dtype="int32")
+    y = b.tensor([*shape[:axis], *picked[batch:], *shape[axis + 1 :]], **kind)
+    b.operator("GATHER", [x, i], [y], "GatherOptions", 2, axis=_signed(rng, axis, len(shape)),
+               batchDims=batch)  # fmt: skip
+    return b.pack([i] if data is not None else [x, i], [y])
+
+
+def embedding_lookup(rng: np.random.Generator) -> bytes:
+    """A random EMBEDDING_LOOKUP, most of a constant table."""
+    b, kind, shape = ModelBuilder(), _kind(rng, BYTES), _shape(rng, 2, 4)
+    data = rng.integers(-128, 128, shape).astype(kind["dtype"]) if rng.random() < 0.7 else None
+    count = int(rng.integers(1, 6))
+    i, x = b.tensor([count], dtype="int32"), b.tensor(shape, data=data, **kind)
+    y = b.tensor([count, *shape[1:]], **kind)
+    b.operator("EMBEDDING_LOOKUP", [i, x], [y])
+    return b.pack([i] if data is not None else [i, x], [y])
+
+
 def _depth(name: str) -> Generator:
     def build(rng: np.random.Generator) -> bytes:
         b, kind, block = ModelBuilder(), _kind(rng, BYTES), int(rng.integers(1, 4))
@@ -335,7 +360,9 @@ GENERATORS: dict[str, Generator] = {
     "CONCATENATION": concatenation,
     "DEPTH_TO_SPACE": _depth("DEPTH_TO_SPACE"),
     "EXPAND_DIMS": _alias("EXPAND_DIMS"),
+    "EMBEDDING_LOOKUP": embedding_lookup,
     "GATHER": gather,
+    "GATHER__PICKS": picks,
     "MIRROR_PAD": mirror_pad,
     "PACK": pack,
     "PAD": _pad("PAD"),

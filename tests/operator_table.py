@@ -37,6 +37,7 @@ SEEDS = 12  # models drawn by each generator
 CASES = 5
 SECONDS = 5  # of processor time
 PAIRS = ("FLOOR_DIV", "FLOOR_MOD")
+VALUES = {"SELECT_V2": 1, "EMBEDDING_LOOKUP": 2, "GATHER": 2, "GATHER_ND": 2}  # first of them
 CONTROL = ("CALL_ONCE", "IF", "VAR_HANDLE", "WHILE")  # of several subgraphs, or no tensors
 HEAD = """# Operators
 
@@ -59,11 +60,6 @@ def _one(name: str, dtype: str) -> bytes:
         x = b.tensor([2], dtype=dtype)
         y = b.tensor([2] if name != "SHAPE" else [1], dtype="int32" if name == "SHAPE" else dtype)
         b.operator(name, [x] if name == "SHAPE" else [x, x], [y])
-        return b.pack([x], [y])
-    if name == "EMBEDDING_LOOKUP":
-        x, y = b.tensor([2], dtype="int32"), b.tensor([2, 4], **kind)
-        table = b.tensor([3, 4], data=np.ones([3, 4], dtype), **kind)
-        b.operator(name, [x, table], [y])
         return b.pack([x], [y])
     pool = name == "L2_POOL_2D"
     x, y = b.tensor(shape, **kind), b.tensor([1, 2, 2, 2] if pool else shape, **kind)
@@ -99,11 +95,10 @@ def _own_type(data: bytes, name: str) -> tuple[str, bool]:
     """The type of an operator's first run-time input, and whether it is alone in the model."""
     model = unpack(data)
     graph = model.subgraphs[0]
-    code = OPERATOR_NAMES.index(name)
+    code, first = OPERATOR_NAMES.index(name), VALUES.get(name, 0)
     for op in graph.operators:
         if model.operatorCodes[op.opcodeIndex].builtinCode != code:
             continue
-        first = 1 if name == "SELECT_V2" else 0
         for index in (*op.inputs[first:], *op.outputs):
             buffer = model.buffers[graph.tensors[index].buffer].data if index >= 0 else b"-"
             resource_type = index >= 0 and graph.tensors[index].type == DTYPES["resource"]

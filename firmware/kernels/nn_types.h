@@ -160,6 +160,15 @@ typedef struct {
     const int32_t *column_offset; /* [columns] from the row, bytes */
 } nn_gather_t;
 
+#define NN_PICK_COORDINATES 5
+typedef struct {
+    int32_t batches, outer, count;       /* indices [batches][count], for each of `outer` blocks */
+    int32_t coordinates;                 /* of an index */
+    int32_t stride[NN_PICK_COORDINATES]; /* of each coordinate, bytes */
+    int32_t block_bytes;                 /* of the input, for one batch and outer index */
+    int32_t run_bytes;                   /* contiguous on both sides */
+} nn_pick_t;
+
 typedef struct {
     int32_t count;
     const int8_t *table; /* [256], for -128 first */

@@ -51,25 +51,28 @@ class TableParams:
 
 
 def prepare_gather(graph: Graph, op: Operator) -> TableParams:
-    """Check a GATHER; the indices must be constants."""
+    """Check a GATHER of constant indices."""
     source = moved_input(graph, op, 0, ("int8", "float32"))
     target = single_output(graph, op, source)
     shape, picked = source.shape, graph.input(op, 1)
-    if picked.data is None:
-        fix = "TFLite Micro fails on an index outside; export constant indices"
-        raise refuse(op, "the indices are computed at run time", fix)
     indices = np.array(int_constant(graph, op, 1), np.int64).reshape(picked.shape)
     axis = resolve_axis(op, int(op.options["axis"]), len(shape))
-    batch = int(op.options["batch_dims"])
-    batch += len(picked.shape) if batch < 0 else 0
-    if not 0 <= batch <= min(axis, len(picked.shape)) or shape[:batch] != picked.shape[:batch]:
-        what = f"batch_dims {op.options['batch_dims']} for {list(shape)} and {list(picked.shape)}"
-        raise malformed(op, what)
+    batch = batch_dims(op, shape, picked.shape, axis)
     if indices.min() < 0 or indices.max() >= shape[axis]:
         what = f"indices {indices.min()} to {indices.max()} into a dimension of {shape[axis]}"
         raise malformed(op, what)
     check_shape(op, target, (*shape[:axis], *picked.shape[batch:], *shape[axis + 1 :]))
     return _gather(op, source, target, indices, axis, batch)
+
+
+def batch_dims(op: Operator, shape: tuple[int, ...], picked: tuple[int, ...], axis: int) -> int:
+    """How many leading axes tensor and indices of a GATHER have in common."""
+    batch = int(op.options["batch_dims"])
+    batch += len(picked) if batch < 0 else 0
+    if not 0 <= batch <= min(axis, len(picked)) or shape[:batch] != picked[:batch]:
+        what = f"batch_dims {op.options['batch_dims']} for {list(shape)} and {list(picked)}"
+        raise malformed(op, what)
+    return batch
 
 
 def _gather(
@@ -102,13 +105,10 @@ def _gather(
 
 
 def prepare_gather_nd(graph: Graph, op: Operator) -> TableParams:
-    """Check a GATHER_ND; the indices must be constants."""
+    """Check a GATHER_ND of constant indices."""
     source = moved_input(graph, op, 0, ("int8", "float32"))
     target = single_output(graph, op, source)
     shape, picked = source.shape, graph.input(op, 1)
-    if picked.data is None:
-        fix = "TFLite Micro fails on an index outside; export constant indices"
-        raise refuse(op, "the indices are computed at run time", fix)
     indices = np.array(int_constant(graph, op, 1), np.int64).reshape(picked.shape)
     depth = picked.shape[-1] if picked.shape else 0
     if not 1 <= depth <= min(len(shape), MAX_INDICES):

@@ -5,12 +5,12 @@ from __future__ import annotations
 # What TFLite Micro registers of those that are not in quantize.ops.OPS
 # (micro_mutable_op_resolver.h).
 _MICRO = """
-    BROADCAST_ARGS CEIL COS EMBEDDING_LOOKUP EXP FLOOR FLOOR_DIV FLOOR_MOD IF L2_POOL_2D LOG ROUND
+    BROADCAST_ARGS CEIL COS EXP FLOOR FLOOR_DIV FLOOR_MOD IF L2_POOL_2D LOG ROUND
     SHAPE SIN WHILE
 """
 MICRO = frozenset(_MICRO.split())
 # Of these it has no kernel but for float32; docs/OPERATORS.md has the types of all.
-FLOAT_ONLY = MICRO - {"BROADCAST_ARGS", "EMBEDDING_LOOKUP", "IF", "SHAPE", "WHILE"}
+FLOAT_ONLY = MICRO - {"BROADCAST_ARGS", "IF", "SHAPE", "WHILE"}
 
 FLEX = (
     "it is TensorFlow's own (a select op), which no microcontroller runtime has; convert with "
