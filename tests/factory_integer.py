@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -144,15 +145,18 @@ def reverse(rng: np.random.Generator) -> bytes:
     return b.pack([x], [y])
 
 
-def update_slice(rng: np.random.Generator) -> bytes:
-    """A random DYNAMIC_UPDATE_SLICE at a constant place, also outside."""
+def update_slice(rng: np.random.Generator, *, computed: bool = False) -> bytes:
+    """A random DYNAMIC_UPDATE_SLICE at a constant place or one of run time, also outside."""
     b, kind = ModelBuilder(), _kind(rng, ("int8", "int16", "int32", "float32"))
-    shape = _shape(rng)
+    shape = _shape(rng, 5, 7)
     part = [int(rng.integers(1, d + 1)) for d in shape]
     x, u, y = b.tensor(shape, **kind), b.tensor(part, **kind), b.tensor(shape, **kind)
-    place = _ints(b, [int(rng.integers(-2, d + 2)) for d in shape])
+    if computed:
+        place = b.tensor([len(shape)], dtype=str(rng.choice(["int32", "int64"])))
+    else:
+        place = _ints(b, [int(rng.integers(-2, d + 2)) for d in shape])
     b.operator("DYNAMIC_UPDATE_SLICE", [x, u, place], [y], "DynamicUpdateSliceOptions")
-    return b.pack([x, u], [y])
+    return b.pack([x, u, place] if computed else [x, u], [y])
 
 
 def _reduce(name: str) -> Generator:
@@ -235,6 +239,7 @@ GENERATORS: dict[str, Generator] = {
     "BROADCAST_TO": broadcast_to,
     "CUMSUM": cumsum,
     "DYNAMIC_UPDATE_SLICE": update_slice,
+    "DYNAMIC_UPDATE_SLICE__PLACED": partial(update_slice, computed=True),
     "FILL": fill,
     "GATHER_ND": gather_nd,
     "GATHER_ND__PICKS": picks_nd,

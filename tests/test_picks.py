@@ -82,3 +82,21 @@ def test_random_indices_are_inside(dtype: str) -> None:
 def test_a_table_of_int8_that_gives_floats_is_refused() -> None:
     with pytest.raises(UnsupportedOperator, match="an int8 table gives floats; convert with int8"):
         compile_graph(parse_model(lookup("EMBEDDING_LOOKUP", output="float32")))
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_every_place_of_an_update_is_tflite_micros(dtype: str, tmp_path: Path) -> None:
+    b = ModelBuilder()
+    x, part, place = b.tensor([4, 3], **Q), b.tensor([2, 2], **Q), b.tensor([2], dtype=dtype)
+    y = b.tensor([4, 3], **Q)
+    b.operator("DYNAMIC_UPDATE_SLICE", [x, part, place], [y], "DynamicUpdateSliceOptions")
+    model = b.pack([x, part, place], [y])
+    limits = np.iinfo(dtype)
+    places = [(i, j) for i in (limits.min, -1, 0, 1, 2, 3, limits.max) for j in (-2, 0, 1, 2)]
+    count = len(places)
+    inputs = [np.repeat(v[None], count, axis=0) for v in (TABLE, -TABLE[:2, 1:])]
+    golden = make_golden(model, [*inputs, np.array(places, dtype)])
+    manifest = compile_model(model, golden, tmp_path, name="m", settings={})
+    host = HostModel(tmp_path, manifest)
+    for case in range(count):
+        assert np.array_equal(host.run(golden.case_inputs(case))[0], golden.case_outputs(case)[0])

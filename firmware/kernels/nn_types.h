@@ -138,6 +138,8 @@ typedef struct {
     nn_requant_t alpha_requant; /* of a negative input times alpha */
 } nn_prelu_t;
 
+typedef enum { NN_S8, NN_U8, NN_S16, NN_S32, NN_S64, NN_F32 } nn_type_t;
+
 #define NN_COPY_AXES 6
 typedef struct {
     int32_t count[NN_COPY_AXES];         /* outer to inner, each at least 1 */
@@ -170,6 +172,15 @@ typedef struct {
 } nn_pick_t;
 
 typedef struct {
+    int32_t bytes;                /* of the whole tensor */
+    int32_t axes;                 /* of the tensor, the part and the place */
+    int32_t room[NN_COPY_AXES];   /* the last place along each axis */
+    int32_t stride[NN_COPY_AXES]; /* of the output, bytes */
+    nn_type_t place;              /* NN_S32 or NN_S64 */
+    nn_copy_t part;               /* at the first place */
+} nn_update_slice_t;
+
+typedef struct {
     int32_t count;
     const int8_t *table; /* [256], for -128 first */
 } nn_lut_t;
@@ -189,8 +200,6 @@ typedef struct {
     int32_t right_shift;   /* 0 .. 31 */
     const uint16_t *table; /* [NN_SIGMOID_ENTRIES], 1 / (1 + exp(-k / 24)) in Q0.16 */
 } nn_sigmoid_t;
-
-typedef enum { NN_S8, NN_U8, NN_S16, NN_S32, NN_S64, NN_F32 } nn_type_t;
 
 typedef struct {
     int32_t count;

@@ -38,6 +38,7 @@ from quantize.ops import (
     transpose,
     transpose_conv,
     unary,
+    update,
     variable,
 )
 from quantize.ops.base import OpSpec
@@ -120,6 +121,7 @@ OPS: dict[str, OpSpec[Any]] = {
         *compare.SPECS,
         select.SPEC,
         *fill.SPECS,
+        update.SPEC,
         *sums.SPECS,
         *(
             with_float(spec, prepare_unary if spec.name in UNARY else prepare_library)

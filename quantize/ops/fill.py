@@ -1,14 +1,13 @@
-"""FILL, BROADCAST_TO, ZEROS_LIKE, REVERSE_V2 and DYNAMIC_UPDATE_SLICE: moves of whole tensors."""
+"""FILL, BROADCAST_TO, ZEROS_LIKE and REVERSE_V2: moves of whole tensors."""
 
 from __future__ import annotations
 
-from quantize.ops.base import Array, check_shape, int_constant, malformed, refuse
+from quantize.ops.base import check_shape, int_constant, malformed, refuse
 from quantize.ops.broadcast import strides
 from quantize.ops.copy import (
     ANY,
     Move,
     Rearrangement,
-    check_same_numbers,
     copy_spec,
     dense_strides,
     moved_input,
@@ -17,7 +16,7 @@ from quantize.ops.copy import (
     single_output,
 )
 from quantize.ops.rules import Without
-from quantize.tflite.graph import Graph, Operator, Tensor
+from quantize.tflite.graph import Graph, Operator
 from quantize.tflite.signatures import NO_OPTIONS, signature
 
 MAX_RANK = 5  # TFLite Micro's limit for BROADCAST_TO
@@ -97,49 +96,6 @@ def prepare_reverse(graph: Graph, op: Operator) -> Rearrangement:
     return rearrangement(op, [target], [(0, 0, move)])
 
 
-def prepare_update(graph: Graph, op: Operator) -> Rearrangement:
-    """Check a DYNAMIC_UPDATE_SLICE whose place is a constant; it is moved to where it fits."""
-    source = moved_input(graph, op, 0)
-    target = single_output(graph, op, source)
-    update = moved_input(graph, op, 1)
-    check_same_numbers(op, update, target, "the output")
-    check_shape(op, target, source.shape)
-    rank = len(source.shape)
-    start = _start(graph, op, rank)
-    fits = len(update.shape) == rank and all(
-        u <= s for u, s in zip(update.shape, source.shape, strict=False)
-    )
-    if not 1 <= rank <= REVERSED_RANK or not fits:
-        raise malformed(op, f"{list(update.shape)} does not fit into {list(source.shape)}")
-    dense = dense_strides(target.shape)
-    first = _clamped(start, source, update)
-    everything = Move(count=(source.elements,), input_stride=(1,), output_stride=(1,))
-    part = Move(
-        count=update.shape,
-        input_stride=dense_strides(update.shape),
-        output_stride=dense,
-        output_offset=sum(f * s for f, s in zip(first, dense, strict=True)),
-    )
-    return rearrangement(op, [target], [(0, 0, everything), (1, 0, part)])
-
-
-def _start(graph: Graph, op: Operator, rank: int) -> tuple[int, ...]:
-    tensor = graph.input(op, 2)
-    data: Array | None = tensor.data
-    if data is None:
-        raise refuse(op, "the place is computed at run time", "export a constant one")
-    if data.dtype.name not in ("int32", "int64") or tensor.shape != (rank,):
-        raise malformed(op, f"its place is {data.dtype.name} {list(tensor.shape)}")
-    return tuple(int(v) for v in data)
-
-
-def _clamped(start: tuple[int, ...], source: Tensor, update: Tensor) -> list[int]:
-    return [
-        min(max(0, at), whole - part)
-        for at, whole, part in zip(start, source.shape, update.shape, strict=True)
-    ]
-
-
 FILL = copy_spec(
     "FILL", 4, signature(inputs=2, table=0, options=NO_OPTIONS), prepare_fill, _NO_CHANNELS
 )
@@ -156,11 +112,4 @@ ZEROS_LIKE = copy_spec(
 REVERSE_V2 = copy_spec(
     "REVERSE_V2", 3, signature(inputs=2, table=0, options=NO_OPTIONS), prepare_reverse, _NO_CHANNELS
 )
-DYNAMIC_UPDATE_SLICE = copy_spec(
-    "DYNAMIC_UPDATE_SLICE",
-    2,
-    signature(inputs=3, table=0, options=NO_OPTIONS),
-    prepare_update,
-    _NO_CHANNELS,
-)
-SPECS = (BROADCAST_TO, DYNAMIC_UPDATE_SLICE, FILL, REVERSE_V2, ZEROS_LIKE)
+SPECS = (BROADCAST_TO, FILL, REVERSE_V2, ZEROS_LIKE)
