@@ -104,6 +104,22 @@ def _prelu(rng: np.random.Generator) -> bytes:
     return b.pack([x] if data is not None else [x, alpha], [y])
 
 
+def rsqrt(rng: np.random.Generator) -> bytes:
+    """A random RSQRT behind an operator that gives no negative number."""
+    b, shape = ModelBuilder(), _shape(rng, 40)
+    name = str(rng.choice(["ABS", "RELU", "MUL"]))
+    source = quant(rng, 1e-6, 1e-1)
+    middle = near(rng, source["scale"][0])
+    if name == "MUL":
+        middle = _with(float(np.float32(source["scale"][0] ** 2 * rng.choice([3e3, 3e4]))))
+    x, m = b.tensor(shape, **source), b.tensor(shape, **middle)
+    root = 1 / np.sqrt(rng.uniform(1, 3e4) * middle["scale"][0])
+    y = b.tensor(shape, **_with(float(np.float32(root / rng.uniform(10, 3e4)))))
+    b.operator(name, [x, x] if name == "MUL" else [x], [m], "MulOptions" if name == "MUL" else "")
+    b.operator("RSQRT", [m], [y], "", 3)
+    return b.pack([x], [y])
+
+
 def _beta(rng: np.random.Generator) -> float:
     return float(rng.choice([1.0, 0.5, 2.0]))
 
@@ -126,6 +142,7 @@ GENERATORS: dict[str, Generator] = {
     ),
     "RELU6_INT16": _unary("RELU6", _same, version=3),
     "RELU_INT16": _unary("RELU", _rescaled, version=3),
+    "RSQRT_INT16": rsqrt,
     "SOFTMAX_INT16": _unary("SOFTMAX", _softmax, "SoftmaxOptions", 3, beta=_beta),
     "SQUARED_DIFFERENCE_INT16": _binary("SQUARED_DIFFERENCE", product=5e4),
     "SUB_INT16": _binary("SUB", "SubOptions", 5, activation=True),

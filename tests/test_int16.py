@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from quantize.errors import ModelError
+from quantize.errors import ModelError, UnsupportedOperator
 from quantize.golden import make_golden, random_inputs
 from quantize.manifest import compile_model
 from quantize.reference import Reference, compile_graph
@@ -197,3 +197,33 @@ def test_the_manifest_tells_how_int16_rounds(tmp_path: Path) -> None:
         golden = make_golden(model, random_inputs(parse_model(model), 1, 0))
         manifest: Any = compile_model(model, golden, tmp_path / dtype, name="row", settings={})
         assert [op["rounding"] for op in manifest["operators"]] == [expected]
+
+
+def _root(source: dict[str, Any], target: dict[str, Any]) -> bytes:
+    """ABS and RSQRT of every int16."""
+    b = ModelBuilder()
+    x, m, y = (b.tensor([1 << 16], **q) for q in (source, source, target))
+    b.operator("ABS", [x], [m], "", 3)
+    b.operator("RSQRT", [m], [y], "", 3)
+    return b.pack([x], [y])
+
+
+@pytest.mark.parametrize("scales", [(2.2332305e-5, 1.5304122e-3), (3e-5, 2e-5), (0.05, 3e-4)])
+def test_the_inverse_root_of_every_int16(scales: tuple[float, float], tmp_path: Path) -> None:
+    source, target = ({"dtype": "int16", "scale": [s]} for s in scales)
+    model, values = _root(source, target), np.arange(-(2**15), 2**15).astype(np.int16)
+    golden = make_golden(model, [values[None]])
+    manifest = compile_model(model, golden, tmp_path, name="m", settings={})
+    assert [op["rounding"] for op in manifest["operators"]] == ["double", "fixed_point"]
+    got = HostModel(tmp_path, manifest).run(golden.case_inputs(0))[0]
+    assert np.array_equal(got, golden.case_outputs(0)[0])
+
+
+def test_an_inverse_root_of_what_may_be_negative_is_refused() -> None:
+    b = ModelBuilder()
+    q = {"dtype": "int16", "scale": [0.01]}
+    x, m, y = (b.tensor([4], **q) for _ in range(3))
+    b.operator("LEAKY_RELU", [x], [m], "LeakyReluOptions", 2, alpha=0.1)
+    b.operator("RSQRT", [m], [y], "", 3)
+    with pytest.raises(UnsupportedOperator, match="an input may be negative; TFLite Micro stops"):
+        compile_graph(parse_model(b.pack([x], [y])))

@@ -182,6 +182,11 @@ typedef struct {
 
 typedef struct {
     int32_t count;
+    nn_requant_t requant; /* of 1 / sqrt(x) * 2^20 */
+} nn_rsqrt_t;
+
+typedef struct {
+    int32_t count;
     const int8_t *table; /* [256], for -128 first */
 } nn_lut_t;
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quantize.ops import unary_int16
+from quantize.ops import inverse_root, unary_int16
 from quantize.ops.base import (
     INT8,
     INT8_OR_INT16,
@@ -269,7 +269,7 @@ SPECS = (
     ),
     _spec("RELU", 3, _signature(0), Rounding.DOUBLE, _relu, unary_int16.relu),
     _spec("RELU6", 3, _signature(0), Rounding.NONE, _relu6, unary_int16.relu6),
-    _spec("RSQRT", 3, _signature(0), Rounding.FIXED_POINT, _rsqrt),
+    inverse_root.with_int16(_spec("RSQRT", 3, _signature(0), Rounding.FIXED_POINT, _rsqrt)),
     _spec(
         "TANH",
         3,
