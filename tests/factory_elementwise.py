@@ -187,6 +187,22 @@ def convert(name: str, options: str, pairs: Sequence[tuple[str, str]]) -> Genera
     return generate
 
 
+def _div(rng: np.random.Generator) -> bytes:
+    """A random DIV by constants, none of them 0."""
+    b = ModelBuilder()
+    shape, sides = _sides(rng)
+    source, divisor = quant(rng), quant(rng)
+    zero = divisor["zero_point"][0]
+    data = rng.integers(-128, 128, sides[1])
+    data = np.where(data == zero, zero - 1 if zero > -128 else zero + 1, data)
+    factor = np.abs(data - zero).max() * rng.uniform(1, 16)
+    scale = float(np.float32(source["scale"][0] / divisor["scale"][0] / factor))
+    x, y = b.tensor(sides[0], **source), b.tensor(sides[1], data=data.astype(np.int8), **divisor)
+    z = b.tensor(shape, scale=[scale], zero_point=[int(rng.integers(-128, 128))])
+    b.operator("DIV", [x, y], [z], "DivOptions", 2, fusedActivationFunction=_activation(rng))
+    return b.pack([x], [z])
+
+
 def _alpha(rng: np.random.Generator) -> float:
     return float(np.float32(rng.choice([0.0, 0.01, 0.1, 0.3, 1.5])))
 
@@ -196,6 +212,7 @@ GENERATORS: dict[str, Generator] = {
     "ABS": _unary("ABS", _rescaled, version=2),
     "ARG_MAX": _arg("ARG_MAX", "ArgMaxOptions"),
     "ARG_MIN": _arg("ARG_MIN", "ArgMinOptions"),
+    "DIV": _div,
     "DEQUANTIZE": convert(
         "DEQUANTIZE", "DequantizeOptions", [("int8", "float32"), ("uint8", "float32")]
     ),

@@ -38,6 +38,7 @@ CASES = 5
 SECONDS = 5  # of processor time
 PAIRS = ("FLOOR_DIV", "FLOOR_MOD")
 VALUES = {"SELECT_V2": 1, "EMBEDDING_LOOKUP": 2, "GATHER": 2, "GATHER_ND": 2}  # first of them
+OF_SHAPES = (*SHAPES, "BROADCAST_ARGS")  # known when the file is read
 CONTROL = ("CALL_ONCE", "IF", "VAR_HANDLE", "WHILE")  # of several subgraphs, or no tensors
 HEAD = """# Operators
 
@@ -193,12 +194,12 @@ def _remark(name: str, runs: list[str], compiled: list[str]) -> str:
         said.append("float32 of an int8 tensor as a table")
     if name in FOLDED:
         said.append("gone when the file is read")
-    elif name in SHAPES:
+    elif name in OF_SHAPES:
         said.append("evaluated when the file is read")
     if runs == ["float32"]:
         said.append("float32 only")
     left = [t for t in runs if t not in compiled]
-    if left and name not in (*LIBRARY, *SHAPES, *FOLDED):
+    if left and name not in (*LIBRARY, *OF_SHAPES, *FOLDED):
         said.append(f"not compiled: {', '.join(left)}")
     return "; ".join(said)
 

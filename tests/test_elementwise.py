@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quantize.reference import Reference
+from quantize.errors import UnsupportedOperator
+from quantize.reference import Reference, compile_graph
 from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
 from tests.factory import ModelBuilder
@@ -63,3 +64,33 @@ def test_floats_at_the_borders() -> None:
         y = b.tensor([flat.size], scale=[scale], zero_point=[int(rng.integers(-128, 128))])
         b.operator("QUANTIZE", [x], [y], "QuantizeOptions", 1)
         _equal(b.pack([x], [y]), [flat])
+
+
+def division(divisors: np.ndarray | None, *, zero_point: int = 0, factor: float = 200.0) -> bytes:
+    """Every int8 by every divisor; `factor` rescales the quotients of stored numbers."""
+    b, count = ModelBuilder(), 1 if divisors is None else len(divisors)
+    x = b.tensor([256, 1], scale=[0.05], zero_point=[3])
+    y = b.tensor([1, count], scale=[0.05], zero_point=[zero_point], data=divisors)
+    z = b.tensor([256, count], scale=[1 / factor], zero_point=[-7])
+    b.operator("DIV", [x, y], [z], "DivOptions", 2)
+    return b.pack([x] if divisors is not None else [x, y], [z])
+
+
+@pytest.mark.parametrize(("zero_point", "factor"), [(0, 128.0), (-128, 300.0), (127, 1e6)])
+def test_every_division(zero_point: int, factor: float) -> None:
+    divisors = np.delete(VALUES, zero_point + 128)
+    _equal(division(divisors, zero_point=zero_point, factor=factor), [VALUES.reshape(256, 1)])
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (division(VALUES), "computed at run time, or 0; TFLite Micro's .* undefined"),
+        (division(None), "computed at run time, or 0; TFLite Micro's .* undefined"),
+        (division(VALUES[200:], factor=20.0), "divisors go to 127 steps, its factor is 2..5"),
+        (division(VALUES[200:], factor=1e9), "its factor is 2..30; .* undefined"),
+    ],
+)
+def test_a_division_that_tflite_micro_leaves_open_is_refused(model: bytes, words: str) -> None:
+    with pytest.raises(UnsupportedOperator, match=words):
+        compile_graph(parse_model(model))

@@ -75,7 +75,9 @@ def test_integers_wrap(name: str, tmp_path: Path) -> None:
         (one("ADD", ["int64"] * 2, "int64", 2, "AddOptions"), "input 0 is int64"),
         (one("DIV", ["int32"] * 2, "int32", 2, "DivOptions"), "divisor is computed at run time"),
         (one("CAST", ["int32"], "int64", 2, "CastOptions"), "int32 to int64"),
-        (one("GREATER", ["int16"] * 2, "bool", 2), "input 0 is int16"),
+        (one("GREATER", ["int16"] * 2, "bool", 2), "input 0 is int16.*factors that it has not set"),
+        (one("LESS", ["int16"] * 2, "bool", 2), "input 0 is int16; TFLite Micro compares float32"),
+        (one("BROADCAST_ARGS", ["int32"] * 2, "int32", 2), "not supported: shapes of constants"),
         (one("SELECT_V2", ["bool", "int32", "int32"], "int32", 2), "input 1 is int32"),
     ],
 )  # fmt: skip

@@ -51,6 +51,7 @@ void nn_pick(const nn_pick_t *p, const void *input, const int32_t *indices, void
 void nn_update_slice(const nn_update_slice_t *p, const void *input, const void *part,
                      const void *place, void *output);
 void nn_rsqrt_s16(const nn_rsqrt_t *p, const int16_t *input, int16_t *output);
+void nn_div_s8(const nn_div_t *p, const int8_t *input, int8_t *output);
 void nn_lut_s8(const nn_lut_t *p, const int8_t *input, int8_t *output);
 void nn_slopes_s16(const nn_slopes_t *p, const int16_t *input, int16_t *output);
 void nn_logistic_s16(const nn_sigmoid_t *p, const int16_t *input, int16_t *output);

@@ -138,6 +138,17 @@ typedef struct {
     nn_requant_t alpha_requant; /* of a negative input times alpha */
 } nn_prelu_t;
 
+typedef struct {
+    int32_t inverse; /* 1 / divisor without its power of two, with its sign */
+    int32_t right;   /* the shift that is left, -22 .. 0 */
+} nn_divisor_t;
+
+typedef struct {
+    nn_broadcast_t walk;
+    const nn_divisor_t *divisors;
+    int32_t input_offset, output_offset, multiplier, act_min, act_max;
+} nn_div_t;
+
 typedef enum { NN_S8, NN_U8, NN_S16, NN_S32, NN_S64, NN_F32 } nn_type_t;
 
 #define NN_COPY_AXES 6

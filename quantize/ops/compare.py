@@ -88,6 +88,9 @@ def prepare(graph: Graph, op: Operator) -> Comparison:
     """Check a comparison; either operand may be a constant."""
     a, b, target = graph.input(op, 0), graph.input(op, 1), graph.output(op)
     types = COMPARISONS[op.name][0]
+    if a.dtype == "int16" and op.name == "GREATER":
+        fix = "TFLite Micro compares by factors that it has not set; put a QUANTIZE to int8 before"
+        raise refuse(op, "input 0 is int16", fix)
     if a.dtype not in types:
         fix = f"TFLite Micro compares {', '.join(types)} there"
         raise refuse(op, f"input 0 is {a.dtype}", fix)

@@ -17,6 +17,8 @@ FLEX = (
     "target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8], and replace what fails"
 )
 ADVICE = {
+    "BROADCAST_ARGS": "shapes of constants are evaluated, these are computed at run time, and "
+    "TFLite Micro aborts where they do not fit; export with all dimensions fixed (batch_size=1)",
     "TILE": "UpSampling2D with interpolation='nearest' and tf.repeat become it: use "
     "interpolation='bilinear', or Conv2DTranspose",
     "WHILE": "a recurrent layer became a loop: build it with unroll=True, or as a Keras LSTM "
