@@ -76,7 +76,7 @@ def _never_negative(graph: Graph, index: int, before: int) -> bool:
     """Whether no input of the model makes tensor `index` negative; operators up to `before`."""
     data = graph.tensors[index].data
     if data is not None:
-        return bool(np.all(data >= 0))
+        return bool(np.all(np.asarray(data, np.int64) >= 0))
     for op in reversed(graph.operators[:before]):
         if index not in op.outputs:
             continue
