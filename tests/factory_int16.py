@@ -106,7 +106,7 @@ def _prelu(rng: np.random.Generator) -> bytes:
 
 def rsqrt(rng: np.random.Generator) -> bytes:
     """A random RSQRT behind an operator that gives no negative number."""
-    b, shape = ModelBuilder(), _shape(rng, 40)
+    b, shape = ModelBuilder(), _shape(rng, 12)
     name = str(rng.choice(["ABS", "RELU", "MUL"]))
     source = quant(rng, 1e-6, 1e-1)
     middle = near(rng, source["scale"][0])
