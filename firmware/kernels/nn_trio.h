@@ -53,7 +53,6 @@ typedef struct {
     nn_shape_t input, output;
     nn_window_t window;
     int32_t pad_value; /* the input's zero point */
-    nn_group_t group;
     nn_trio_t trio;
 } nn_conv_trio_t;
 
@@ -97,8 +96,8 @@ typedef struct {
  * where pixel i goes. Pixels may go to the same place. */
 void nn_trio_s8(const nn_trio_t *trio, const uint8_t *x, int8_t *const *outputs);
 
-/* scratch: 16 * chunks * steps bytes and one an input channel of the group. The output may lie on
- * the input where quantize/lowering says so. */
+/* scratch: 16 * chunks * steps bytes and one an input channel. The output may lie on the input
+ * where quantize/lowering says so. */
 void nn_conv_2d_trio_s8(const nn_conv_trio_t *p, const int8_t *input, int8_t *output,
                         int8_t *scratch);
 
