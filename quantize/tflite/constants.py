@@ -234,8 +234,9 @@ def _divide(a: Array, b: Array) -> Array:
     if a.dtype.kind == "f":
         return np.asarray(a / b)
     _nonzero(b)
-    wide = np.floor_divide(np.abs(a.astype(object)), np.abs(b.astype(object)))
-    return np.asarray(wide * np.sign(a) * np.sign(b)).astype(np.int64)
+    wide = np.int64(0) + a, np.int64(0) + b
+    floor, rest = np.divmod(*wide)
+    return np.asarray(floor + ((rest != 0) & ((a < 0) != (b < 0))))
 
 
 def _floor_divide(a: Array, b: Array) -> Array:
