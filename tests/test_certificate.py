@@ -21,7 +21,8 @@ from model.features import Windows
 from model.features.design import feature_text
 from model.features.library import Extractor
 from model.files import write_arrays, write_bytes
-from model.recipe import Recipe, load_recipe
+from model.recipe import Recipe
+from model.recipe_file import load_recipe
 from quantize.golden import make_golden, random_inputs, save_golden
 from quantize.inputs import quantised_inputs
 from quantize.lowering import KERNEL_SETS
