@@ -279,11 +279,18 @@ def _median_rate(times: np.typing.NDArray[np.float64]) -> float:
 
 def _check_order(name: str, rows: list[_Row], column: str, *, strict: bool) -> None:
     for before, row in itertools.pairwise(rows):
-        if row.time_s < before.time_s or (strict and row.time_s == before.time_s):
+        step = row.time_s - before.time_s
+        if step < 0:
             raise DataError(
-                f"{name}, line {row.line}, column {column}: expected a time after "
-                f"{before.time_s:.10g} s, got {row.time_s:.10g} s; sort the rows, put a blank line "
-                "between two recordings, or split the file"
+                f"{name}, line {row.line}, column {column}: expected a time after that of the row "
+                f"before, got one {-step:.4g} s earlier; sort the rows, put a blank line between "
+                "two recordings, or split the file"
+            )
+        if strict and step == 0:
+            raise IrregularError(
+                f"{name}, line {row.line}, column {column}: expected a time after that of the row "
+                "before, got the same; remove one of the two, or put a table [dataset.resample] "
+                "with max_gap_s into the recipe, which keeps the first"
             )
 
 
