@@ -18,9 +18,10 @@ import jinja2
 import numpy as np
 
 from host_tools.errors import UsageError
-from model.complete import Draft, complete
+from model.complete import complete
 from model.datasets import csv_folder
 from model.datasets.folder import IrregularError
+from model.draft import Draft
 from model.files import write_text
 from model.guess import find_source, from_template, guess_names
 from model.recipe import Recipe

@@ -6,127 +6,18 @@ recipe keeps its value, so that nothing is looked up twice (model/recipe_file.py
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from model.datasets import csv_folder, load_dataset
 from model.datasets.base import Dataset
-from model.datasets.folder import resolve
+from model.draft import AUDIO, Draft, Rule
 from model.errors import ConfigError
-from model.features.design import design
-from model.features.library import Extractor
-from model.recipe import DatasetConfig, FeatureConfig, LogmelConfig, SpectralConfig
+from model.feature_rules import FEATURE_RULES
 from model.recipe_rules import SOURCE_TABLES
-from model.toml_reader import construct, table_type
 
 HELD_OUT = 0.2  # share of the groups that val_groups and that test_groups get
-MAX_LISTED = 100  # groups that a rule chooses from
-RAW_SECONDS, AUDIO_SECONDS = 2.0, 1.0  # of a window
-MAX_ROWS = 512  # of a raw window
 FROZEN_SECONDS = 0.5
-MAX_WINDOWS = 400  # that offsets and scales are measured on
-LEAST_SCALE = 1 / 64  # of a channel's limit: what rests must not push the others out of int16
-AUDIO = "wav_folder"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """How one key gets its value when a recipe does not have it."""
-
-    text: str  # for the reference of keys
-    value: Callable[[Draft], Any]
-    data: bool = False  # it looks at the recordings
-    when: Callable[[Draft], bool] = lambda draft: True
-
-
-class Draft:
-    """A recipe on its way: tables as `accept` gives them."""
-
-    def __init__(self, tables: dict[str, Any]) -> None:
-        self.tables = tables
-        self.tables.setdefault("dataset", {})
-
-    def get(self, path: str, default: Any = None) -> Any:
-        """The value of 'features.window', or `default`."""
-        table: Any = self.tables
-        for key in path.split("."):
-            if not isinstance(table, dict) or key not in table:
-                return default
-            table = table[key]
-        return table
-
-    def __getitem__(self, path: str) -> Any:
-        """The value; ConfigError when there is none."""
-        value = self.get(path)
-        if value is None:
-            raise ConfigError(f"missing key {path!r}")
-        return value
-
-    def set(self, path: str, value: Any) -> None:
-        """Put a value in, with the tables on the way to it."""
-        *tables, key = path.split(".")
-        inner = functools.reduce(lambda t, k: t.setdefault(k, {}), tables, self.tables)
-        inner[key] = value
-
-    @functools.cached_property
-    def dataset(self) -> Dataset:
-        """All recordings; what the recipe does not say of them is as the source has it."""
-        return load_dataset(self.dataset_config())
-
-    @functools.cached_property
-    def csv_columns(self) -> csv_folder.Columns:
-        """What the first CSV file has."""
-        folder = resolve(self["dataset.csv_folder.folder"], "dataset.csv_folder.folder")
-        return csv_folder.survey(folder, self.get("dataset.sample_rate_hz", 0.0))
-
-    def dataset_config(self) -> DatasetConfig:
-        """[dataset] so far: '', 0 and () for what is not known."""
-        known = dict(self.tables["dataset"])
-        empty: dict[str, Any] = {"sha256": "", "sample_rate_hz": 0.0, "channels": (), "units": ()}
-        empty |= {"labels": (), "val_groups": (), "test_groups": ()}
-        known.pop("sha256", None)  # of the data as they were; whoever compares says so
-        tables = {
-            f.name: _dataclass(f.name, known[f.name])
-            for f in fields(DatasetConfig)
-            if isinstance(known.get(f.name), dict)
-        }
-        return DatasetConfig(**{**empty, **known, **tables})
-
-    def samples(self) -> Iterator[npt.NDArray[np.float32]]:
-        """[samples, channels] of each recording that no choice may look away from: training's."""
-        held = {*self["dataset.val_groups"], *self["dataset.test_groups"]}
-        for recording in self.dataset.recordings:
-            if self.dataset.group_title(recording.group) not in held:
-                yield recording.values
-
-    @functools.cached_property
-    def limits(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """(lowest, highest) value of each channel in all recordings."""
-        finite = [r.values for r in self.dataset.recordings if np.isfinite(r.values).all()]
-        if not finite:
-            raise ConfigError("dataset: no recording is without values that are not finite")
-        low = np.min([v.min(axis=0) for v in finite], axis=0)
-        high = np.max([v.max(axis=0) for v in finite], axis=0)
-        return low.astype(np.float64), high.astype(np.float64)
-
-    @property
-    def shortest(self) -> int:
-        """Samples of the shortest recording."""
-        return min(len(r.values) for r in self.dataset.recordings)
-
-
-def _dataclass(name: str, values: dict[str, Any]) -> Any:
-    problems: list[str] = []
-    made = construct(table_type(DatasetConfig, name), values, problems, f"dataset.{name}.")
-    if problems:
-        raise ConfigError(problems[0])
-    return made
 
 
 def _source(draft: Draft) -> str:
@@ -206,154 +97,6 @@ def _max_step(draft: Draft) -> tuple[float, ...]:
     return tuple(high - low for low, high in pairs)
 
 
-def _kind(draft: Draft) -> str:
-    for kind in ("logmel", "spectral"):
-        if draft.get(f"features.{kind}") is not None:
-            return kind
-    return "logmel" if draft["dataset.source"] == AUDIO else "raw"
-
-
-def _lsb(draft: Draft) -> tuple[float, ...]:
-    if draft["dataset.source"] == AUDIO:
-        return (2.0**-15,) * len(draft["dataset.channels"])
-    pairs = zip(draft["checks.minimum"], draft["checks.maximum"], strict=False)
-    return tuple(_rounded_up(max(abs(low), abs(high)) / 32767) for low, high in pairs)
-
-
-def _rounded_up(value: float) -> float:
-    """To four digits, never below `value`."""
-    unit = 10.0 ** (math.floor(math.log10(value)) - 3)
-    return float(f"{math.ceil(value / unit - 1e-9) * unit:.6g}")
-
-
-def _is(kind: str) -> Callable[[Draft], bool]:
-    return lambda draft: draft.get("features.kind") == kind
-
-
-def _frame(draft: Draft) -> tuple[int, int]:
-    """Samples of a frame and from one to the next."""
-    rate = draft["dataset.sample_rate_hz"] / 1000
-    return (
-        max(1, round(draft["features.logmel.frame_ms"] * rate)),
-        max(1, round(draft["features.logmel.hop_ms"] * rate)),
-    )
-
-
-def _whole_ms(target_ms: float) -> Callable[[Draft], float]:
-    """The length nearest to a target that is a whole number of samples."""
-
-    def value(draft: Draft) -> float:
-        rate = draft["dataset.sample_rate_hz"]
-        samples = max(1, round(target_ms * rate / 1000))
-        return float(samples * 1000 / rate)
-
-    return value
-
-
-def _window(draft: Draft) -> int:
-    rate: float = draft["dataset.sample_rate_hz"]
-    shortest, kind = draft.shortest, draft["features.kind"]
-    if kind == "logmel":
-        frame, hop = _frame(draft)
-        wanted = min(round(AUDIO_SECONDS * rate), shortest)
-        return frame + max(0, (wanted - frame) // hop) * hop
-    if kind == "spectral":
-        half = draft["features.spectral.points"] // 2
-        return int(max(2, min(8, shortest // half)) * half)
-    wanted = min(max(8, round(RAW_SECONDS * rate)), MAX_ROWS, shortest)
-    return wanted - wanted % 8 if wanted > 16 else wanted
-
-
-def _hop(draft: Draft) -> int:
-    window: int = draft["features.window"]
-    if draft["features.kind"] == "logmel":
-        hop = _frame(draft)[1]
-        return int(max(1, window // 5 // hop) * hop)
-    return max(1, window // 2)
-
-
-def _points(draft: Draft) -> int:
-    if draft["features.kind"] == "logmel":
-        return 1 << max(5, math.ceil(math.log2(_frame(draft)[0])))
-    window = draft.get("features.window") or draft.shortest
-    return int(1 << max(4, min(8, int(math.log2(max(window, 2))) - 1)))
-
-
-def _floor(draft: Draft) -> float:
-    return float(round(2 * math.log2(draft["features.lsb"][0]) - 6))
-
-
-def _band_edges(draft: Draft) -> tuple[float, ...]:
-    """Eight bands, each wider than the one below by the same factor."""
-    rate, points = draft["dataset.sample_rate_hz"], draft["features.spectral.points"]
-    low, high = rate / points, 0.48 * rate
-    return tuple(float(f"{low * (high / low) ** (i / 8):.4g}") for i in range(9))
-
-
-def _offset(draft: Draft) -> tuple[float, ...]:
-    if draft["features.kind"] == "logmel" and (reach := _reach(draft)):
-        return (-reach / 2,)
-    return tuple(float(f"{m:.3g}") for m in _measured(draft)[0])
-
-
-def _scale(draft: Draft) -> tuple[float, ...]:
-    if draft["features.kind"] == "logmel" and (reach := _reach(draft)):
-        return (reach / 4,)
-    return tuple(float(f"{s:.3g}") for s in _measured(draft)[1])
-
-
-def _reach(draft: Draft) -> float:
-    default = next(f.default for f in fields(LogmelConfig) if f.name == "range")
-    return float(draft.get("features.logmel.range", default))
-
-
-def _measured(draft: Draft) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """(mean, standard deviation) of each column over training windows."""
-    channels = len(draft["dataset.channels"])
-    limits = np.maximum(np.abs(draft["checks.minimum"]), np.abs(draft["checks.maximum"]))
-    raw = draft["features.kind"] == "raw"
-    neutral = limits if raw else np.array([1.0])
-    inside = {key: draft[f"features.{key}"] for key in ("kind", "window", "hop", "lsb")}
-    tables = {
-        key: _features_table(key, draft.get(f"features.{key}"))
-        for key in ("spectral", "logmel")
-        if draft.get(f"features.{key}") is not None
-    }
-    width = channels if raw else 1
-    config = FeatureConfig(
-        **inside, **tables, offset=(0.0,) * width, scale=tuple(float(v) for v in neutral)
-    )
-    front_end = design(config, draft["dataset.sample_rate_hz"], channels)
-    extractor = Extractor(front_end)
-    rows: list[npt.NDArray[np.float64]] = []
-    for values in draft.samples():
-        extractor.reset()
-        found = extractor.push(front_end.to_lsb(values))
-        rows.append(found.reshape(-1, front_end.columns).astype(np.float64))
-        if sum(len(r) for r in rows) >= MAX_WINDOWS * front_end.rows:
-            break
-    everything = np.concatenate(rows) * front_end.feature_scale * neutral
-    mean, deviation = everything.mean(axis=0), everything.std(axis=0)
-    if raw:
-        deviation = _pooled(deviation, draft["dataset.units"])
-    least = (limits if raw else np.abs(everything).max()) * LEAST_SCALE
-    return mean, np.maximum(deviation, least)
-
-
-def _pooled(deviation: npt.NDArray[np.float64], units: tuple[str, ...]) -> npt.NDArray[np.float64]:
-    """One deviation for all channels of a unit, so that their directions keep their meaning."""
-    groups = np.array([unit if unit != "?" else f"? {i}" for i, unit in enumerate(units)])
-    pooled = deviation.copy()
-    for unit in set(groups):
-        pooled[groups == unit] = np.sqrt(np.mean(deviation[groups == unit] ** 2))
-    return pooled
-
-
-def _features_table(key: str, values: dict[str, Any]) -> Any:
-    kinds: dict[str, Any] = {"spectral": SpectralConfig, "logmel": LogmelConfig}
-    return kinds[key](**values)
-
-
 def _network(small: Any, auto: Any) -> Callable[[Draft], Any]:
     return lambda draft: auto if draft["network.kind"] == "autoencoder" else small
 
@@ -375,7 +118,6 @@ def _label_column(draft: Draft) -> str:
     return "" if "(?P<label>" in pattern else draft.csv_columns.label
 
 
-_LOGMEL, _SPECTRAL = _is("logmel"), _is("spectral")
 RULES: dict[str, Rule] = {
     "title": Rule(text="the recipe's name", value=lambda d: d["name"]),
     "task": Rule(text="'classification'", value=lambda d: "classification"),
@@ -433,48 +175,13 @@ RULES: dict[str, Rule] = {
             ),
         ),
     ),
-    "features.kind": Rule(
-        text="'logmel' for wav_folder, else that of its table, else 'raw'", value=_kind
-    ),
-    "features.lsb": Rule(text="16 bits over minimum to maximum", value=_lsb),
-    "features.logmel.frame_ms": Rule(text="about 32", value=_whole_ms(32), when=_LOGMEL),
-    "features.logmel.hop_ms": Rule(text="about 20", value=_whole_ms(20), when=_LOGMEL),
-    "features.logmel.points": Rule(
-        text="the power of two above a frame", value=_points, when=_LOGMEL
-    ),
-    "features.logmel.low_hz": Rule(text="60", value=lambda d: 60.0, when=_LOGMEL),
-    "features.logmel.high_hz": Rule(
-        text="0.475 of the rate", value=lambda d: 0.475 * d["dataset.sample_rate_hz"], when=_LOGMEL
-    ),
-    "features.logmel.floor": Rule(
-        text="that of the quietest sounds that 16 bits have", value=_floor, when=_LOGMEL
-    ),
-    "features.spectral.points": Rule(
-        text="a power of two, at most 256 and half of a recording",
-        value=_points,
-        when=_SPECTRAL,
-        data=True,
-    ),
-    "features.spectral.band_edges_hz": Rule(
-        text="8 bands from the first bin to 0.48 of the rate", value=_band_edges, when=_SPECTRAL
-    ),
-    "features.window": Rule(
-        text=f"{RAW_SECONDS:g} s, for sound {AUDIO_SECONDS:g} s; no longer than the shortest "
-        "recording",
-        value=_window,
-        data=True,
-    ),
-    "features.hop": Rule(text="half of the window; a fifth for logmel", value=_hop),
-    "features.offset": Rule(text="mean of the training windows", value=_offset, data=True),
-    "features.scale": Rule(
-        text="their standard deviation, one for all channels of a unit", value=_scale, data=True
-    ),
+    **FEATURE_RULES,
     "network.kind": Rule(
         text="'autoencoder' for anomalies, 'depthwise_separable' for logmel, else 'convolutions'",
         value=lambda d: (
             "autoencoder"
             if d["task"] == "anomaly"
-            else ("depthwise_separable" if _LOGMEL(d) else "convolutions")
+            else ("depthwise_separable" if d["features.kind"] == "logmel" else "convolutions")
         ),
     ),
     **{

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-if TYPE_CHECKING:
-    from model.train import Progress
-
+Progress = Callable[[int, float, float | None], None]  # step, loss, validation score
 console = Console()
 SHOWN_FILES = 500  # fewer are read at once
 

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from model.complete import Draft, complete
+from model.complete import complete
 from model.datasets.folder import composed
+from model.draft import Draft
 from model.errors import ConfigError, ModelSideError
 from model.features.design import recipe_front_end
 from model.files import write_text

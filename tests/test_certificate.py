@@ -66,8 +66,8 @@ def recipe_of(kind: str) -> Recipe:
     config, rate = CONFIGS[kind]
     motion = load_recipe("motion")
     names = tuple(f"c{i}" for i in range(len(config.lsb)))
-    checks = dataclasses.replace(motion.checks, sample_rate_hz=rate, channels=names)
-    return dataclasses.replace(motion, features=config, checks=checks)
+    dataset = dataclasses.replace(motion.dataset, sample_rate_hz=rate, channels=names)
+    return dataclasses.replace(motion, features=config, dataset=dataset)
 
 
 def make_build(root: Path, kind: str, outputs: int = 5) -> Path:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from model.augment import WindowSampler
-from model.complete import Draft
 from model.datasets import SOURCES, load_dataset
 from model.datasets import folder as folder_module
 from model.datasets.base import Recording
+from model.draft import Draft
 from model.errors import ConfigError, DataError
 from model.features import split_windows
 from model.features.design import design

@@ -44,7 +44,10 @@ def test_csv_labels_from_a_column_split_a_file(tmp_path: Path) -> None:
         (csv_text().replace("40,0.5", "40,1_0"), "line 4, column ax: expected a number, got '1_0'"),
         (csv_text().replace("40,0.5", "40,1e39"), "line 4, column ax: expected a number"),
         (csv_text()[:-4], r"line 6: expected 3 cells as in the first line, got 2.*truncated"),
-        (csv_text().replace("40,", "10,"), r"line 4, column t_ms: expected a time after .*, got one 0.01 s earlier; sort"),
+        (
+            csv_text().replace("40,", "10,"),
+            r"line 4, column t_ms: expected a time after .*, got one 0.01 s earlier; sort",
+        ),
         (csv_text().replace("80,", "180,"), r"line 6, .*got 0.12 s after .*samples are missing"),
         (HEADER + "\n0,1,2\n10,2,3\n20,3,4\n", "lines? 2 to 4, .*expected 50 Hz, got 100 Hz"),
         (HEADER + "\n0,1,2\n40,2,3\n80,3,4\n", "expected 50 Hz, got 25 Hz"),
