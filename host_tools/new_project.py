@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import math
+import os
+import re
 import shutil
 import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import numpy as np
 
 from host_tools.errors import UsageError
-from model.datasets.folder import folder_digest
+from model.complete import complete
+from model.datasets import csv_folder
+from model.datasets.folder import IrregularError
+from model.draft import Draft
 from model.files import write_text
-from model.recipe import NAME, RECIPES
+from model.guess import find_source, from_template, guess_names
+from model.recipe import Recipe
+from model.recipe_file import RECIPES, lock_path, record_data
+from model.recipe_rules import NAME
+from model.recipe_rules import problems as recipe_problems
+from model.recipe_text import recipe_text
+from model.toml_reader import accept, construct, refuse, table_type
 
+RESAMPLE_PERIODS = 10  # the longest gap that a new recipe fills
 PEOPLE, LABELS, TAKES = ("ann", "bob", "cleo", "dan"), ("circle", "rest", "wave"), 2
 RATE_HZ, SECONDS = 50, 12
 OWN_DATA = (
     "Your own data: replace the files in `data/` (a CSV a recording, named "
     "`label.person.number.csv`),\n"
-    "correct labels, groups and channels in the recipe, and put in the hash that `check` tells."
+    "correct labels, groups and channels in the recipe, then `tinyproof check --accept`."
 )
+FROM_DATA = "The data stay where they are. After a change of them: `tinyproof check --accept`."
 EXAMPLE_DATA = (
     "The data come with tinyproof or from the place that the recipe names; `data/` is for your own."
 )
+MADE_UP = (
+    "# Gestures from an accelerometer. The recordings in data/ are made up, so that all runs at "
+    "once;\n# put yours in their place.\n"
+)
+FAR = 4  # folders up; what is farther away gets an absolute path
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates" / "new"),
     keep_trailing_newline=True,
@@ -32,10 +55,33 @@ _TEMPLATES = jinja2.Environment(
 )
 
 
-def make_project(folder: Path, example: str | None) -> Path:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What is said of data that a recipe is to be made for."""
+
+    names: str | None = None  # template of the file names
+    sample_rate_hz: float | None = None
+    channels: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    task: str | None = None
+
+
+Ask = Callable[[str, str], str]  # (question, answer by default) -> answer
+
+
+def make_project(
+    folder: Path,
+    *,
+    example: str | None = None,
+    data: Path | None = None,
+    look: Look | None = None,
+    ask: Ask | None = None,
+) -> Path:
     """The folder with everything in it, or nothing; returns it.
 
-    Raises UsageError for a name that no recipe can have and for a folder that has files.
+    `ask` is asked what the data do not tell; without it that is an error. Raises UsageError for a
+    name that no recipe can have and for a folder that has files, ConfigError and DataError for
+    data that no recipe can be made for.
     """
     name = folder.name
     if not NAME.fullmatch(name):
@@ -48,22 +94,149 @@ def make_project(folder: Path, example: str | None) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as place:
         made = Path(place) / name
-        (made / "data").mkdir(parents=True)
-        if example is None:
-            _write_recordings(made / "data")
-            recipe = _render(
-                "recipe.toml", name=name, sha256=folder_digest(made / "data", (".csv",))
-            )
+        made.mkdir()
+        recipe = made / f"{name}.toml"
+        if example is not None:
+            (made / "data").mkdir()
+            write_text(recipe, (RECIPES / f"{example}.toml").read_text("utf-8"))
+            if (lock := lock_path(RECIPES / f"{example}.toml")).exists():
+                write_text(lock_path(recipe), lock.read_text("utf-8"))
+            said = EXAMPLE_DATA
+        elif data is not None:
+            _write_recipe(recipe, data, _from(data, folder), look or Look(), ask)
+            said = FROM_DATA
         else:
-            recipe = (RECIPES / f"{example}.toml").read_text("utf-8")
-        write_text(made / f"{name}.toml", recipe)
-        data = OWN_DATA if example is None else EXAMPLE_DATA
-        write_text(made / "README.md", _render("README.md", name=name, data=data))
+            (made / "data").mkdir()
+            _write_recordings(made / "data")
+            gestures = Look(names="{label}.{group}.{}.csv", units=("g", "g", "g"))
+            _write_recipe(recipe, made / "data", "data", gestures, None, MADE_UP)
+            said = OWN_DATA
+        write_text(made / "README.md", _render("README.md", name=name, data=said))
         write_text(made / ".gitignore", "build/\n.experiments/\n")
         if folder.exists():
             folder.rmdir()
         shutil.move(made, folder)
     return folder
+
+
+def _from(data: Path, project: Path) -> str:
+    """The data's path as a recipe in `project` names it."""
+    relative = Path(os.path.relpath(data.resolve(), project.resolve()))
+    return (data.resolve() if relative.parts[:FAR] == ("..",) * FAR else relative).as_posix()
+
+
+def _write_recipe(
+    recipe: Path, data: Path, folder: str, look: Look, ask: Ask | None, head: str = ""
+) -> None:
+    """A recipe for `data`, which it calls `folder`, and its lock file."""
+    source, names = find_source(data)
+    table: dict[str, Any] = {"file" if source == "numpy_file" else "folder": str(data)}
+    notes: dict[str, str] = {}
+    if source != "numpy_file":
+        table["pattern"] = _pattern(data, source, names, look, ask)
+        notes[f"dataset.{source}.pattern"] = _explained(table["pattern"], names)
+    dataset: dict[str, Any] = {source: table}
+    if look.channels:
+        dataset["channels"] = look.channels
+    if look.units:
+        dataset["units"] = look.units
+    if look.sample_rate_hz:
+        dataset["sample_rate_hz"] = look.sample_rate_hz
+    elif _needs_rate(source, data):
+        if ask is None:
+            raise UsageError(f"{data}: the files have no times; say their rate: --rate 50 (in Hz)")
+        dataset["sample_rate_hz"] = _rate(ask("Samples a second (Hz)?", ""))
+    draft, found = _completed({"name": recipe.stem, "dataset": dataset}, notes)
+    problems: list[str] = []
+    made = construct(
+        Recipe, {**draft.tables, "dataset": {**draft["dataset"], "sha256": ""}}, problems
+    )
+    refuse(recipe.name, [*problems, *(recipe_problems(made) if made else ())])
+    draft["dataset"][source]["file" if source == "numpy_file" else "folder"] = folder
+    values = {k: v for k, v in draft.tables.items() if k != "name"}
+    write_text(recipe, head + recipe_text(_ordered(values), notes))
+    record_data(recipe, found)
+
+
+def _completed(tables: dict[str, Any], notes: dict[str, str]) -> tuple[Draft, str]:
+    """(a draft with all keys, SHA-256 of its data); with [dataset.resample] where they need it."""
+    problems: list[str] = []
+    values = accept(Recipe, copy.deepcopy(_lists(tables)), problems)
+    refuse("new", problems)
+    draft = Draft(values)
+    try:
+        complete(draft, {}, problems, allow_data=True)
+    except IrregularError as error:
+        if "resample" in tables["dataset"]:
+            raise
+        rate = tables["dataset"].get("sample_rate_hz") or draft.get("dataset.sample_rate_hz") or 0.0
+        gap_s = float(f"{RESAMPLE_PERIODS / rate:.3g}") if rate else 0.5
+        tables["dataset"]["resample"] = {"method": "linear", "max_gap_s": gap_s}
+        reason = str(error).splitlines()[:2][-1].strip()
+        notes["dataset.resample.max_gap_s"] = f"needed: {reason[:160]}"
+        return _completed(tables, notes)
+    refuse("new", problems)
+    return draft, draft.dataset.sha256
+
+
+def _lists(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Tuples as the lists that TOML has."""
+    return {
+        k: _lists(v) if isinstance(v, Mapping) else list(v) if isinstance(v, tuple) else v
+        for k, v in tables.items()
+    }
+
+
+def _ordered(values: Mapping[str, Any], kind: type = Recipe) -> dict[str, Any]:
+    """In the order of the reference."""
+    names = [f.name for f in dataclasses.fields(kind) if f.name in values]
+    return {
+        name: _ordered(values[name], table_type(kind, name))
+        if isinstance(values[name], Mapping) and name != "merge"
+        else values[name]
+        for name in names
+    }
+
+
+def _pattern(data: Path, source: str, names: list[str], look: Look, ask: Ask | None) -> str:
+    if look.names:
+        return from_template(look.names)
+    inside = False
+    if source == "csv_folder":
+        inside = bool(csv_folder.survey(data, look.sample_rate_hz or 0.0).label)
+    guess = guess_names(names, labels_inside=inside)
+    if guess.sure or ask is None:
+        return guess.pattern
+    print(_explained(guess.pattern, names))
+    template = ask(
+        "Is that right? Enter, or the names as in '{group}/{label}_{}.wav' ({} is any text)", ""
+    )
+    return from_template(template) if template else guess.pattern
+
+
+def _explained(pattern: str, names: list[str]) -> str:
+    """What the pattern makes of a name."""
+    match = re.fullmatch(pattern, names[0])
+    if match is None:
+        raise UsageError(
+            f"--names: {names[0]!r} does not fit; the names are {', '.join(names[:5])}, ..."
+        )
+    parts = ", ".join(f"{k} {v!r}" for k, v in match.groupdict().items())
+    group = "" if "group" in match.groupdict() else "; each recording is a group of its own"
+    return "".join(c if c.isprintable() else "?" for c in f"{names[0]}: {parts or 'any'}{group}")
+
+
+def _needs_rate(source: str, data: Path) -> bool:
+    if source == "csv_folder":
+        return not csv_folder.survey(data, 0.0).time
+    return source == "numpy_file"
+
+
+def _rate(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UsageError(f"expected a number of samples a second, got {text!r}") from error
 
 
 def _render(template: str, **values: str) -> str:

@@ -16,7 +16,7 @@ from host_tools.boards.board import BOARDS, load_board
 from host_tools.errors import UsageError
 from host_tools.project import Import, open_source, project_of
 from host_tools.stages.graph import Source
-from model.recipe import recipe_names
+from model.recipe_file import recipe_names
 from quantize.tflite.files import is_model_path
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -134,7 +134,8 @@ def recipe_options(function: F) -> F:
 
     def opened(options: dict[str, Any]) -> Source:
         budgets = {name: options.pop(name, None) for name in BUDGETS}
-        source = _open(options, Import(dry=_plans(options), **budgets))
+        accept = bool(options.pop("accept", False))
+        source = _open(options, Import(dry=_plans(options), accept=accept, **budgets))
         return require_recipe(source)
 
     return _with_source(function, opened, RECIPE)
@@ -228,6 +229,7 @@ FLOAT = option(
     type=File(),
     help="float original of a model, to compare with: .tflite, .keras or .h5",
 )
+ACCEPT = switch("--accept", help="record the data as they are now: the recipe's lock file anew")
 CASES = option("--cases", type=COUNT, help="how many cases; of a model made elsewhere, random ones")
 
 

@@ -20,7 +20,7 @@ from host_tools.stages.lock import locked
 from model.errors import ConfigError
 from model.files import write_bytes
 from model.paths import CHECKOUT, ROOT
-from model.recipe import RECIPES, find_recipe, load_recipe, recipe_names
+from model.recipe_file import RECIPES, find_recipe, load_recipe, recipe_names
 from quantize.advice import is_float
 from quantize.errors import ModelError
 from quantize.tflite import c_array
@@ -48,6 +48,7 @@ class Import:
     constants_bytes: int | None = None
     array: str | None = None  # of C source: the name of the array that is the model
     ram_bytes: int | None = None
+    accept: bool = False  # of a recipe: record its data as they are now
     dry: bool = False  # only to print what would run: nothing is written
 
 
@@ -91,7 +92,7 @@ def open_source(
             if found := _imported(text):
                 return _reopen(found, options, hold)
             raise _unknown(text)
-    recipe = load_recipe(text)
+    recipe = load_recipe(text, accept_data=options.accept, write_lock=not options.dry)
     if options.inputs or options.float_model or options.array:
         raise UsageError(
             f"{text}: a recipe has inputs and a float model of its own, and is no C source; leave "

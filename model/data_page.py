@@ -143,12 +143,9 @@ def _histograms(recipe: Recipe, dataset: Dataset) -> Markup:
         axes.set_yscale("log", nonpositive="clip")
         axes.set_yticks([], [])
         axes.set_yticks([], [], minor=True)
-        unit = ""
-        if dataset.channels == config.channels:
-            unit = f" in {_short(config.units[c])}"
-            for limit in (config.minimum[c], config.maximum[c]):
-                axes.axvline(limit, color=COLOURS[7], linewidth=0.8, linestyle="--")
-        axes.set_title(_short(name) + unit)
+        for limit in (config.minimum[c], config.maximum[c]):
+            axes.axvline(limit, color=COLOURS[7], linewidth=0.8, linestyle="--")
+        axes.set_title(f"{_short(name)} in {_short(dataset.units[c])}")
     return _svg(figure)
 
 

@@ -1,18 +1,27 @@
-"""How a training shows that it goes on."""
+"""How long work shows that it goes on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-if TYPE_CHECKING:
-    from model.train import Progress
-
+Progress = Callable[[int, float, float | None], None]  # step, loss, validation score
 console = Console()
+SHOWN_FILES = 500  # fewer are read at once
+
+
+def file_progress(paths: Sequence[Path]) -> Iterator[Path]:
+    """The same paths, with a bar on a terminal where they are many."""
+    with Bar(
+        console=console,
+        transient=True,
+        disable=not console.is_terminal or len(paths) < SHOWN_FILES,
+    ) as bar:
+        yield from bar.track(paths, description="reading files")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import difflib
 import sys
 import types
 import typing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -60,56 +61,137 @@ def read_toml(path: Path) -> dict[str, Any]:
 def build(kind: type[T], values: dict[str, Any], where: str, prefix: str = "") -> T:
     """An instance of the dataclass `kind` from a table; `where` and `prefix` name it in errors.
 
-    Raises ConfigError for an unknown key, a missing key, and a value of the wrong type or out of
+    Raises ConfigError with every unknown key, missing key, and value of the wrong type or out of
     its bounds.
     """
+    problems: list[str] = []
+    made = construct(kind, accept(kind, values, problems, prefix), problems, prefix)
+    refuse(where, problems)
+    return typing.cast(T, made)
+
+
+def refuse(where: str, problems: Sequence[str]) -> None:
+    """ConfigError with all problems of one file, unless there are none."""
+    if len(problems) == 1:
+        raise ConfigError(f"{where}: {problems[0]}")
+    if problems:
+        lines = [f"{where}: {len(problems)} problems:", *problems]
+        raise ConfigError("\n  ".join(lines))
+
+
+def accept(
+    kind: type, values: dict[str, Any], problems: list[str], prefix: str = ""
+) -> dict[str, Any]:
+    """The keys of a table that the dataclass `kind` knows, with values of its types.
+
+    Tables inside stay dicts. What is refused is left out, and goes to `problems` in words.
+    """
     hints = typing.get_type_hints(kind, include_extras=True)
-    place = f"{where}: {prefix}".rstrip(".: ")
-    for key in values:
+    found: dict[str, Any] = {}
+    for key, value in values.items():
         if key not in hints:
-            raise ConfigError(
-                f"{place}: unknown key {key!r}{closest(key, list(hints))}; "
-                f"known keys: {', '.join(hints)}"
+            problems.append(
+                f"{prefix.rstrip('.')}{': ' if prefix else ''}unknown key "
+                f"{key!r}{closest(key, list(hints))}; known keys: {', '.join(hints)}"
             )
-    for field in dataclasses.fields(typing.cast(Any, kind)):
-        if field.name not in values and field.default is dataclasses.MISSING:
-            raise ConfigError(f"{place}: missing key {field.name!r}")
-    return kind(**{k: _convert(hints[k], v, where, prefix + k) for k, v in values.items()})
+            continue
+        try:
+            found[key] = _convert(hints[key], value, prefix + key, problems)
+        except _Unfit as error:
+            problems.append(str(error))
+    return found
 
 
-def _convert(hint: Any, value: Any, where: str, key: str, bounds: Bounds = REAL) -> Any:
+def construct(
+    kind: type[T], values: dict[str, Any], problems: list[str], prefix: str = ""
+) -> T | None:
+    """The dataclass of what `accept` has given; None, with `problems`, when a key is missing."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    place = f"{prefix.rstrip('.')}: " if prefix else ""
+    missing = [
+        f"{place}missing key {field.name!r}"
+        for field in dataclasses.fields(typing.cast(Any, kind))
+        if field.name not in values and not _has_default(field)
+    ]
+    problems += missing
+    made: dict[str, Any] = {}
+    whole = not missing
+    for key, value in values.items():
+        table = _table(hints[key])
+        if table is not None and isinstance(value, dict):
+            made[key] = construct(table, value, problems, f"{prefix}{key}.")
+            whole = whole and made[key] is not None
+        else:
+            made[key] = value
+    return kind(**made) if whole else None
+
+
+def _has_default(field: dataclasses.Field[Any]) -> bool:
+    none = dataclasses.MISSING
+    return field.default is not none or field.default_factory is not none
+
+
+def table_type(kind: type, field: str) -> type:
+    """The dataclass that a field of the dataclass `kind` has as its table."""
+    found = _table(typing.get_type_hints(kind)[field])
+    assert found is not None, field
+    return found
+
+
+def _table(hint: Any) -> type | None:
+    """The dataclass of a field whose type is one, or one or None."""
+    choices = typing.get_args(hint) if _is_union(hint) else (hint,)
+    return next((typing.cast(type, c) for c in choices if dataclasses.is_dataclass(c)), None)
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (types.UnionType, typing.Union)
+
+
+class _Unfit(Exception):
+    """A value that its field cannot have."""
+
+
+def _convert(hint: Any, value: Any, key: str, problems: list[str], bounds: Bounds = REAL) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
-        return _convert(arguments[0], value, where, key, arguments[1])
-    if origin in (types.UnionType, typing.Union):
+        return _convert(arguments[0], value, key, problems, arguments[1])
+    if _is_union(hint):
         choices = [choice for choice in arguments if choice is not types.NoneType]
-        fitting = [choice for choice in choices if type(value) is choice] or choices
+        fitting = [c for c in choices if type(value) is (typing.get_origin(c) or c)] or choices
         if len(fitting) > 1:
-            raise _expected(" or ".join(c.__name__ for c in choices), value, where, key)
-        return _convert(fitting[0], value, where, key)
+            names = " or ".join(getattr(typing.get_origin(c) or c, "__name__", "") for c in choices)
+            raise _unfit(names, value, key)
+        return _convert(fitting[0], value, key, problems)
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, dict):
-            raise _expected("a table", value, where, key)
-        return build(typing.cast(type, hint), value, where, f"{key}.")
+            raise _unfit("a table", value, key)
+        return accept(typing.cast(type, hint), value, problems, f"{key}.")
     if origin is tuple:
         if not isinstance(value, list) or len(value) > MAX_ITEMS:
-            raise _expected(f"a list of at most {MAX_ITEMS}", value, where, key)
-        return tuple(_convert(arguments[0], v, where, f"{key}[{i}]") for i, v in enumerate(value))
+            raise _unfit(f"a list of at most {MAX_ITEMS}", value, key)
+        return tuple(
+            _convert(arguments[0], v, f"{key}[{i}]", problems) for i, v in enumerate(value)
+        )
+    if origin is dict:
+        if not isinstance(value, dict) or len(value) > MAX_ITEMS:
+            raise _unfit(f"a table of at most {MAX_ITEMS} texts", value, key)
+        return {k: _convert(arguments[1], v, f"{key}.{k}", problems) for k, v in value.items()}
     if type(value) is not hint and not (hint is float and type(value) is int):
-        raise _expected(hint.__name__, value, where, key)
+        raise _unfit(hint.__name__, value, key)
     if hint is str and not value.isprintable():
-        raise _expected("printable text", value, where, key)
+        raise _unfit("printable text", value, key)
     if hint in (int, float) and not bounds.least <= value <= bounds.most:
-        raise _expected(str(bounds), value, where, key)
+        raise _unfit(str(bounds), value, key)
     return hint(value)
 
 
-def _expected(what: str, value: object, where: str, key: str) -> ConfigError:
+def _unfit(what: str, value: object, key: str) -> _Unfit:
     try:
         got = repr(value)
     except ValueError:  # Python writes no integers of thousands of digits
         got = "a huge number"
-    return ConfigError(f"{where}: {key}: expected {what}, got {got[:80]}")
+    return _Unfit(f"{key}: expected {what}, got {got[:80]}")
 
 
 def closest(word: str, known: list[str]) -> str:

@@ -18,14 +18,15 @@ def to_toml(values: Mapping[str, object]) -> str:
 def _lines(path: tuple[str, ...], values: Mapping[str, object]) -> list[str]:
     tables = {key: value for key, value in values.items() if isinstance(value, Mapping)}
     plain = {key: value for key, value in values.items() if key not in tables}
-    lines = [f"{_key(key)} = {_value(v)}" for key, v in plain.items() if v is not None]
+    lines = [f"{toml_key(key)} = {toml_value(v)}" for key, v in plain.items() if v is not None]
     for key, table in tables.items():
         inside = (*path, key)
-        lines += ["", f"[{'.'.join(map(_key, inside))}]", *_lines(inside, table)]
+        lines += ["", f"[{'.'.join(map(toml_key, inside))}]", *_lines(inside, table)]
     return lines
 
 
-def _key(text: str) -> str:
+def toml_key(text: str) -> str:
+    """A key, in quotes where it needs them."""
     return text if re.fullmatch(r"[A-Za-z0-9_-]+", text) else _string(text)
 
 
@@ -33,7 +34,8 @@ def _string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _value(value: object) -> str:
+def toml_value(value: object) -> str:
+    """A value on one line; TypeError for what TOML does not have."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
@@ -41,8 +43,8 @@ def _value(value: object) -> str:
     if isinstance(value, str):
         return _string(value)
     if isinstance(value, Mapping):
-        inside = (f"{_key(k)} = {_value(v)}" for k, v in value.items() if v is not None)
+        inside = (f"{toml_key(k)} = {toml_value(v)}" for k, v in value.items() if v is not None)
         return f"{{{', '.join(inside)}}}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_value, value))}]"
+        return f"[{', '.join(map(toml_value, value))}]"
     raise TypeError(f"{value!r} is no value of TOML")

@@ -22,6 +22,7 @@ from model.features import Windows, make_windows, split_groups
 from model.features.design import recipe_front_end
 from model.features.library import Extractor
 from model.networks import build_network, keras, tf
+from model.progress import Progress
 from model.recipe import Recipe
 from model.tasks import Task, task_of
 
@@ -44,9 +45,6 @@ class Score:
     network: Metrics
     random_forest: Metrics
     seconds: float
-
-
-Progress = Callable[[int, float, float | None], None]  # step, loss, validation score
 
 
 def make_deterministic(seed: int) -> None:

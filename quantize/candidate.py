@@ -16,7 +16,8 @@ from model.datasets import load_dataset
 from model.errors import ModelSideError
 from model.features.design import feature_text
 from model.files import write_bytes, write_json
-from model.recipe import Recipe, load_recipe
+from model.recipe import Recipe
+from model.recipe_file import load_recipe
 from model.stages.splits import load_splits
 from model.tasks import task_of
 from quantize.errors import QuantizeError

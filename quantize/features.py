@@ -90,7 +90,7 @@ def compile_features(
             "[features]; run the quantise step again"
         )
     front_end = recipe_front_end(recipe)
-    rate = recipe.checks.sample_rate_hz
+    rate = recipe.dataset.sample_rate_hz
     files = emit_features(front_end, graph, name=name, sample_rate_hz=rate)
     return files, _describe(front_end, graph)
 

@@ -14,7 +14,8 @@ from model.datasets.base import Dataset, Recording
 from model.features import split_windows
 from model.features.design import recipe_front_end
 from model.features.library import Extractor
-from model.recipe import DatasetConfig, Recipe, load_recipe
+from model.recipe import DatasetConfig, Recipe
+from model.recipe_file import load_recipe
 from model.tasks import task_of
 
 MOTION = load_recipe("motion")
@@ -33,7 +34,8 @@ def good_dataset() -> Dataset:
     return Dataset(
         recordings=tuple(recordings),
         labels=("a", "b", "c"),
-        channels=RECIPE.checks.channels,
+        channels=RECIPE.dataset.channels,
+        units=RECIPE.dataset.units,
         sample_rate_hz=50.0,
         sha256="",
     )

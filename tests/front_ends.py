@@ -40,6 +40,7 @@ LOGMEL = FeatureConfig(
     offset=(-10.0,),
     scale=(2.0,),
     logmel=LogmelConfig(
+        range=0.0,
         frame_ms=30.0,
         hop_ms=10.0,
         points=512,

@@ -7,29 +7,23 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from model.datasets import load_dataset
-from model.datasets.base import Dataset
-from model.errors import DataError
 from model.recipe import CsvFolderConfig, DatasetConfig
+from model.recipe_file import _write_lock
 
 
-def source_config(source: str, table: Any, sha256: str = "0" * 64) -> DatasetConfig:
-    values: dict[str, Any] = {source: table}
-    return DatasetConfig(
-        source=source, sha256=sha256, val_groups=("ann",), test_groups=("bob",), **values
-    )
-
-
-def load(config: DatasetConfig) -> Dataset:
-    """Load with the hash that the first try's message states."""
-    with pytest.raises(DataError) as error:
-        load_dataset(config)
-    match = re.search(r"expected SHA-256 0{64}, got (\w{64})", str(error.value))
-    if match is None:
-        raise error.value
-    return load_dataset(dataclasses.replace(config, sha256=match[1]))
+def source_config(source: str, table: Any, **changes: Any) -> DatasetConfig:
+    """[dataset] with the table of one source; what `changes` leaves out comes from the data."""
+    values: dict[str, Any] = {
+        "sha256": "",
+        "sample_rate_hz": 0.0,
+        "channels": (),
+        "units": (),
+        "labels": (),
+        "val_groups": ("ann",),
+        "test_groups": ("bob",),
+        source: table,
+    }
+    return DatasetConfig(source=source, **{**values, **changes})
 
 
 def assert_complete(message: str) -> None:
@@ -45,19 +39,26 @@ def csv_text(rows: int = 5, start: float = 0.0, header: str = HEADER) -> str:
 
 
 def csv_config(path: Path, **changes: Any) -> DatasetConfig:
+    """A folder of CSV files; `changes` are of [dataset] or of [dataset.csv_folder]."""
     table = CsvFolderConfig(
         folder=str(path),
         pattern=r"(?P<label>[a-z]+)_(?P<group>[a-z]+)\.csv",
         label_column="",
-        labels=("wave", "rest"),
-        channels=("ay", "ax"),
         time_column="t_ms",
-        time_unit_s=0.001,
-        sample_rate_hz=50.0,
+        time_unit="ms",
     )
-    return source_config("csv_folder", dataclasses.replace(table, **changes))
+    common = {"labels": ("wave", "rest"), "channels": ("ay", "ax"), "sample_rate_hz": 50.0}
+    own = {f.name for f in dataclasses.fields(table)}
+    inside = {k: v for k, v in changes.items() if k in own}
+    common |= {k: v for k, v in changes.items() if k not in own}
+    return source_config("csv_folder", dataclasses.replace(table, **inside), **common)
 
 
 def write_csv(path: Path) -> None:
     (path / "rest_ann.csv").write_text(csv_text())
     (path / "wave_bob.csv").write_text(csv_text(start=9))
+
+
+def write_lock(recipe: Path) -> None:
+    """A lock file for a recipe that has all keys that its data decide."""
+    _write_lock(recipe, {"sha256": "0" * 64, "given": "", "data": {}})

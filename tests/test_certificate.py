@@ -21,7 +21,8 @@ from model.features import Windows
 from model.features.design import feature_text
 from model.features.library import Extractor
 from model.files import write_arrays, write_bytes
-from model.recipe import Recipe, load_recipe
+from model.recipe import Recipe
+from model.recipe_file import load_recipe
 from quantize.golden import make_golden, random_inputs, save_golden
 from quantize.inputs import quantised_inputs
 from quantize.lowering import KERNEL_SETS
@@ -65,8 +66,8 @@ def recipe_of(kind: str) -> Recipe:
     config, rate = CONFIGS[kind]
     motion = load_recipe("motion")
     names = tuple(f"c{i}" for i in range(len(config.lsb)))
-    checks = dataclasses.replace(motion.checks, sample_rate_hz=rate, channels=names)
-    return dataclasses.replace(motion, features=config, checks=checks)
+    dataset = dataclasses.replace(motion.dataset, sample_rate_hz=rate, channels=names)
+    return dataclasses.replace(motion, features=config, dataset=dataset)
 
 
 def make_build(root: Path, kind: str, outputs: int = 5) -> Path:

@@ -25,7 +25,8 @@ from model.classical import KINDS, Linear
 from model.errors import ConfigError
 from model.features.design import feature_text
 from model.files import write_bytes, write_json
-from model.recipe import ClassicalConfig, load_recipe
+from model.recipe import ClassicalConfig
+from model.recipe_file import load_recipe
 from model.stages.check import check
 from model.stages.splits import load_splits
 from quantize import classical

@@ -17,7 +17,7 @@ from host_tools import cli
 from host_tools.cli import main
 from host_tools.stages import session
 from host_tools.wording import as_typed
-from model.recipe import load_recipe
+from model.recipe_file import load_recipe
 from quantize.golden import load_golden
 from quantize.stages import emit as emit_stage
 from tests.factory import GENERATORS, ModelBuilder
@@ -190,7 +190,7 @@ def test_a_new_project_runs(project: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["new", "my-gestures"]) == 0
     folder = project / "my-gestures"
     assert {p.name for p in folder.iterdir()} == {
-        "my-gestures.toml", "data", "README.md", ".gitignore",
+        "my-gestures.toml", "my-gestures.lock", "data", "README.md", ".gitignore",
     }  # fmt: skip
     assert len((folder / "README.md").read_text().splitlines()) <= 10
     for arguments in (

@@ -13,7 +13,8 @@ from model.datasets import load_dataset
 from model.features import split_windows
 from model.features.design import recipe_front_end
 from model.features.library import Extractor
-from model.recipe import CompressionConfig, load_recipe
+from model.recipe import CompressionConfig
+from model.recipe_file import load_recipe
 from model.stages.check import check
 from model.stages.splits import load_splits
 from model.stages.train import train

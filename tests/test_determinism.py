@@ -15,7 +15,7 @@ TRAINS = """
 import dataclasses, hashlib, os, sys
 os.sched_setaffinity(0, set(map(int, sys.argv[1:])))
 from model.datasets import load_dataset
-from model.recipe import load_recipe
+from model.recipe_file import load_recipe
 from model.tasks import task_of
 from model.train import train_network
 recipe = load_recipe("motion")

@@ -13,7 +13,7 @@ from host_tools.drift.data import changes, held_out_inputs
 from host_tools.errors import UsageError
 from host_tools.link.target import Target
 from host_tools.stages.engine import Stage
-from model.recipe import load_recipe
+from model.recipe_file import load_recipe
 from tests.studies import drift_classes
 from tests.studies.drift_classes import firmware_without
 from tests.studies.drift_study import run_study

@@ -21,7 +21,7 @@ from host_tools.link.target import choose_target, open_device
 from host_tools.stages.engine import Stage
 from model import results, store, tracking
 from model.files import write_bytes, write_json
-from model.recipe import load_recipe, recipe_names
+from model.recipe_file import load_recipe, recipe_names
 from model.store import Experiment
 from model.toml_writer import to_toml
 from tests.firmware_builds import built

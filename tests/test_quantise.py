@@ -17,7 +17,8 @@ from model.datasets import load_dataset
 from model.errors import ConfigError, ModelSideError
 from model.features.design import feature_text, recipe_front_end
 from model.features.library import Extractor, quantise_features
-from model.recipe import Recipe, load_recipe
+from model.recipe import Recipe
+from model.recipe_file import load_recipe
 from model.stages.check import check
 from model.stages.cross_validate import cross_validate
 from model.stages.splits import load_splits

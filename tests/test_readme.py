@@ -25,7 +25,7 @@ from host_tools.report.readme import (
 )
 from host_tools.stages.engine import Stage
 from host_tools.stages.graph import REPORTED, Source, demo_stages
-from model.recipe import load_recipe
+from model.recipe_file import load_recipe
 from model.recording import LOG
 from model.results import EXPERIMENT, RECORDED
 from tests.documents import DOCUMENTS, ROOT, blocks, commands, headings, links, spans

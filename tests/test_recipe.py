@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from model.errors import ConfigError
-from model.recipe import RECIPES, load_recipe, recipe_names
+from model.recipe_file import RECIPES, load_recipe, recipe_names
 from model.toml_reader import tomllib
 from model.toml_writer import to_toml
 
@@ -38,7 +38,11 @@ def _load(tmp_path: Path, old: str, new: str) -> None:
     [
         ("batch_size =", "batchsize =", r"unknown key 'batchsize' \(did you mean 'batch_size'"),
         ("[augment]", "[augmentation]", "unknown key 'augmentation'"),
-        ("seed = 1\n", "", "train: missing key 'seed'"),
+        (
+            "[network]",
+            "[compression]\nsparsity = 0.5\n[network]",
+            "compression: missing key 'clusters'",
+        ),
         ("seed = 1\n", 'seed = "one"\n', r"train\.seed: expected int, got 'one'"),
         ("seed = 1\n", "seed = true\n", r"train\.seed: expected int, got True"),
         ("mirror = true", "mirror = 1", r"augment\.mirror: expected bool, got 1"),
@@ -47,7 +51,12 @@ def _load(tmp_path: Path, old: str, new: str) -> None:
         ("speed = 1.2", "speed = 0.9", r"augment\.speed: expected 1 to 16, got 0.9"),
         ("hop = 64", "hop = 0", r"features\.hop: expected 1 to 1048576, got 0"),
         ("test_groups = [", "test_groups = [6, ", "are in val_groups and in test_groups"),
-        ('channels = ["ax", ', "channels = [", "expected 5 values"),
+        (
+            "[dataset]",
+            '[dataset]\nunits = ["g"]',
+            r"dataset.units: the source 'seglearn_watch' has \['g'",
+        ),
+        ("[checks]", '[checks]\nunits = ["g"]', "checks.units: is dataset.units now, for all"),
         (
             "scale = [1.0",
             "scale = [0.0",
@@ -63,9 +72,9 @@ def _load(tmp_path: Path, old: str, new: str) -> None:
         ("noise = [0.05, ", "noise = [", "augment.noise: expected 6 values"),
         ("minimum = [-16.0", "minimum = [16.0", "'ax': expected a minimum below the maximum"),
         (
-            'channels = ["ax", ',
-            'channels = ["ay", ',
-            r"expected names, each once, got \['ay', 'ay'",
+            "[dataset]",
+            '[dataset]\nchannels = ["ay", "ay", "az", "wx", "wy", "wz"]',
+            r"dataset.channels: the source 'seglearn_watch' has .*, got \['ay', 'ay'",
         ),
         ("test_groups = [3, 9]", "test_groups = []", "dataset.test_groups: expected at least one"),
         ('title = "', 'name = "../x"\ntitle = "', "changed.toml: name: .*got '../x'"),

@@ -24,9 +24,10 @@ from host_tools.link.transport import Fault, FaultKind, FaultyTransport, Transpo
 from host_tools.stages import session
 from model.datasets.edge_impulse import load
 from model.errors import DataError
-from model.recipe import DatasetConfig, EdgeImpulseConfig
+from model.recipe import EdgeImpulseConfig
 from tests.firmware_builds import built, built_with_features
 from tests.native_app import FIRMWARE, compile_app, stub_with_features
+from tests.sources import source_config
 
 CHANNELS = ("ax", "ay", "az", "wx", "wy", "wz")
 UNITS = ("g",) * 3 + ("rad/s",) * 3
@@ -77,26 +78,14 @@ def read_back(folder: Path, key_variable: str = "") -> Any:
     table = EdgeImpulseConfig(
         folder=str(folder),
         pattern=r"(?P<label>\w+)\.(?P<group>[\w-]+)\.\d+\.json",
-        labels=("wave",),
-        channels=CHANNELS,
-        units=UNITS,
-        sample_rate_hz=RATE_HZ,
         hmac_key_variable=key_variable,
     )
-    config = DatasetConfig(
-        source="edge_impulse", sha256="0" * 64, val_groups=(), test_groups=(), edge_impulse=table
-    )
-    try:
-        return load(config)
-    except DataError as error:
-        if "got " not in str(error) or "SHA-256" not in str(error):
-            raise
-        sha256 = str(error).split("got ")[1][:64]
     return load(
-        DatasetConfig(
-            source="edge_impulse", sha256=sha256, val_groups=(), test_groups=(), edge_impulse=table
+        source_config(
+            "edge_impulse", table, labels=("wave",), channels=CHANNELS, units=UNITS,
+            sample_rate_hz=RATE_HZ,
         )
-    )
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("board_id", REPLAYING)

@@ -26,7 +26,8 @@ from host_tools.search.search import (
     trainer,
     within,
 )
-from model.recipe import Recipe, load_recipe
+from model.recipe import Recipe
+from model.recipe_file import load_recipe
 from model.toml_writer import to_toml
 
 DEFAULT_COST = Cost(flash=30_000, constants=20_000, instructions=400_000, arena=4_000)

@@ -18,11 +18,8 @@ from hypothesis import strategies as st
 
 from model.datasets import edge_impulse, load_dataset
 from model.errors import ConfigError, DataError
-from model.recipe import (
-    DatasetConfig,
-    EdgeImpulseConfig,
-)
-from tests.sources import load, source_config
+from model.recipe import DatasetConfig, EdgeImpulseConfig
+from tests.sources import source_config
 
 KEY = b"a key for tests"
 
@@ -51,13 +48,18 @@ def _ei_config(path: Path, **changes: Any) -> DatasetConfig:
     table = EdgeImpulseConfig(
         folder=str(path),
         pattern=r"(?P<label>[a-z]+)\.\w+\.json",
-        labels=("idle", "wave"),
-        channels=("accY", "accX"),
-        units=("m/s2", "m/s2"),
-        sample_rate_hz=62.5,
         hmac_key_variable="TEST_HMAC_KEY",
     )
-    return source_config("edge_impulse", dataclasses.replace(table, **changes))
+    own = {f.name for f in dataclasses.fields(table)}
+    common: dict[str, Any] = {
+        "labels": ("idle", "wave"),
+        "channels": ("accY", "accX"),
+        "units": ("m/s2", "m/s2"),
+        "sample_rate_hz": 62.5,
+        **{k: v for k, v in changes.items() if k not in own},
+    }
+    inside = {k: v for k, v in changes.items() if k in own}
+    return source_config("edge_impulse", dataclasses.replace(table, **inside), **common)
 
 
 @pytest.fixture
@@ -69,11 +71,11 @@ def ei(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_edge_impulse_is_read_and_its_signature_checked(ei: Path) -> None:
-    dataset = load(_ei_config(ei))
+    dataset = load_dataset(_ei_config(ei))
     assert dataset.group_names == ("ac:87:a3:0a:2d:1b",)
     assert dataset.recordings[1].values.tolist() == [[1, 7], [2, 7.5], [-4.25, 3]]
     named = _ei_config(ei, pattern=r"(?P<label>[a-z]+)\.(?P<group>\w+)\.json")
-    assert load(named).group_names == ("1", "2")
+    assert load_dataset(named).group_names == ("1", "2")
 
 
 def test_one_sensor_may_have_plain_numbers(ei: Path) -> None:
@@ -82,7 +84,7 @@ def test_one_sensor_may_have_plain_numbers(ei: Path) -> None:
         sample = _sample(sensors=sensors, values=[1, -2, len(name), ord(name[0])])
         (ei / f"{name}.json").write_text(_signed(sample))
     config = _ei_config(ei, channels=("audio",), units=("wav",))
-    assert load(config).recordings[0].values.tolist() == [[1], [-2], [6], [105]]
+    assert load_dataset(config).recordings[0].values.tolist() == [[1], [-2], [6], [105]]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +119,7 @@ def test_one_sensor_may_have_plain_numbers(ei: Path) -> None:
 def test_a_bad_payload_says_what_and_where(payload: dict[str, Any], words: str, ei: Path) -> None:
     (ei / "wave.2.json").write_text(_signed(_sample(**payload)))
     with pytest.raises(DataError, match=rf"wave\.2\.json.*{words}"):
-        load(_ei_config(ei))
+        load_dataset(_ei_config(ei))
 
 
 @pytest.mark.parametrize(
@@ -141,12 +143,12 @@ def test_a_damaged_file_says_what_and_where(
 ) -> None:
     (ei / "wave.2.json").write_text(change(_signed(_sample(7))))
     with pytest.raises(DataError, match=rf"wave\.2\.json.*{words}"):
-        load(_ei_config(ei))
+        load_dataset(_ei_config(ei))
 
 
 def test_without_a_key_signatures_are_not_checked(ei: Path) -> None:
     (ei / "wave.2.json").write_text(json.dumps(_sample(7)))
-    assert len(load(_ei_config(ei, hmac_key_variable="")).recordings) == 2
+    assert len(load_dataset(_ei_config(ei, hmac_key_variable="")).recordings) == 2
     with pytest.raises(ConfigError, match="variable NO_KEY_HERE is not set"):
         load_dataset(_ei_config(ei, hmac_key_variable="NO_KEY_HERE"))
 
@@ -154,7 +156,7 @@ def test_without_a_key_signatures_are_not_checked(ei: Path) -> None:
 def test_a_class_without_files_is_found(ei: Path) -> None:
     (ei / "wave.2.json").unlink()
     with pytest.raises(DataError, match="class 'wave' has no recordings, expected .*add recordi"):
-        load(_ei_config(ei))
+        load_dataset(_ei_config(ei))
 
 
 def _cbor(value: Any) -> bytes:
@@ -188,10 +190,10 @@ def _cbor_config(path: Path, **changes: Any) -> DatasetConfig:
 
 
 def test_cbor_gives_the_same_recordings_as_json(ei: Path) -> None:
-    json_values = [r.values.tolist() for r in load(_ei_config(ei)).recordings]
+    json_values = [r.values.tolist() for r in load_dataset(_ei_config(ei)).recordings]
     (ei / "wave.2.json").unlink()
     (ei / "wave.2.cbor").write_bytes(_signed_cbor(_sample(7)))
-    dataset = load(_cbor_config(ei))
+    dataset = load_dataset(_cbor_config(ei))
     assert [r.values.tolist() for r in dataset.recordings] == json_values
     assert dataset.units == ("m/s2", "m/s2")
     assert dataset.recordings[1].name == "wave.2.cbor"
@@ -235,17 +237,17 @@ def test_bad_cbor_says_what_and_where(
     (ei / "wave.2.json").unlink()
     (ei / "wave.2.cbor").write_bytes(change(_signed_cbor(_sample(7))))
     with pytest.raises(DataError, match=rf"wave\.2\.cbor.*{words}"):
-        load(_cbor_config(ei))
+        load_dataset(_cbor_config(ei))
 
 
 def test_cbor_has_its_name_and_a_bounded_size(ei: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (ei / "wave.2.json").write_bytes(_signed_cbor(_sample(7)))
     with pytest.raises(DataError, match=r"wave\.2\.json, byte 0: expected JSON, got a CBOR map; n"):
-        load(_cbor_config(ei))
+        load_dataset(_cbor_config(ei))
     (ei / "wave.2.json").rename(ei / "wave.2.cbor")
     monkeypatch.setattr(edge_impulse, "MAX_CBOR_BYTES", 100)
     with pytest.raises(DataError, match=r"wave\.2\.cbor: expected at most 100 bytes of CBOR, got"):
-        load(_cbor_config(ei))
+        load_dataset(_cbor_config(ei))
 
 
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
@@ -257,7 +259,7 @@ def test_damaged_cbor_raises_our_error_only(data: st.DataObject, ei: Path) -> No
     (ei / "wave.2.json").unlink(missing_ok=True)
     (ei / "wave.2.cbor").write_bytes(content[: data.draw(st.integers(1, len(content)))])
     with contextlib.suppress(DataError):
-        load(_cbor_config(ei, hmac_key_variable=""))
+        load_dataset(_cbor_config(ei, hmac_key_variable=""))
 
 
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
@@ -268,4 +270,4 @@ def test_damaged_json_raises_our_error_only(data: st.DataObject, ei: Path) -> No
         text[data.draw(st.integers(0, len(text) - 1))] = data.draw(st.integers(0, 255))
     (ei / "wave.2.json").write_bytes(text[: data.draw(st.integers(1, len(text)))])
     with contextlib.suppress(DataError):
-        load(_ei_config(ei, hmac_key_variable=""))
+        load_dataset(_ei_config(ei, hmac_key_variable=""))

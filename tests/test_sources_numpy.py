@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from model.datasets import load_dataset
 from model.errors import DataError
-from model.recipe import (
-    DatasetConfig,
-    NumpyFileConfig,
-)
-from tests.sources import load, source_config
+from model.recipe import DatasetConfig, NumpyFileConfig
+from tests.sources import source_config
 
 
 def _arrays() -> dict[str, Any]:
@@ -27,17 +25,20 @@ def _arrays() -> dict[str, Any]:
 
 
 def _npz_config(path: Path) -> DatasetConfig:
-    table = NumpyFileConfig(
-        file=str(path), labels=("idle", "wave"), channels=("ax", "ay"), sample_rate_hz=50.0
+    return source_config(
+        "numpy_file",
+        NumpyFileConfig(file=str(path)),
+        labels=("idle", "wave"),
+        channels=("ax", "ay"),
+        sample_rate_hz=50.0,
     )
-    return source_config("numpy_file", table)
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_npz_is_read(save: Callable[..., None], tmp_path: Path) -> None:
     path = tmp_path / "data.npz"
     save(path, **{**_arrays(), "samples": np.asfortranarray(_arrays()["samples"])})
-    dataset = load(_npz_config(path))
+    dataset = load_dataset(_npz_config(path))
     assert [(r.label, r.group) for r in dataset.recordings] == [(0, 5), (1, 5), (0, 9), (1, 9)]
     assert np.array_equal(dataset.recordings[2].values, _arrays()["samples"][2])
     assert dataset.group_title(9) == 9
@@ -67,7 +68,7 @@ def test_bad_npz_says_what_and_where(changes: dict[str, Any], words: str, tmp_pa
     arrays = {k: v for k, v in {**_arrays(), **changes}.items() if v is not None}
     np.savez(path, **arrays)
     with pytest.raises(DataError, match=words):
-        load(_npz_config(path))
+        load_dataset(_npz_config(path))
 
 
 def test_an_npz_that_lies_about_sizes_is_refused(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_an_npz_that_lies_about_sizes_is_refused(tmp_path: Path) -> None:
             for name, content in members.items():
                 archive.writestr(name, content)
         with pytest.raises(DataError, match=r"samples: shape .* does not fit .* bytes; damaged"):
-            load(_npz_config(tmp_path / "lies.npz"))
+            load_dataset(_npz_config(tmp_path / "lies.npz"))
     path.write_bytes(good[: len(good) // 2])
     with pytest.raises(DataError, match=r"not a whole \.npz file"):
-        load(_npz_config(path))
+        load_dataset(_npz_config(path))

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
+import math
 import os
 import wave
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from model.datasets import wav_folder
-from model.errors import ConfigError, DataError
-from model.recipe import (
-    DatasetConfig,
-    WavFolderConfig,
-)
-from tests.sources import assert_complete, load, source_config
+from model.datasets import load_dataset
+from model.errors import DataError
+from model.recipe import DatasetConfig, ResampleConfig, WavFolderConfig
+from tests.sources import assert_complete, source_config
 
 
 def _wav(
@@ -29,15 +28,13 @@ def _wav(
         sound.writeframes(b"".join(v.to_bytes(width, "little", signed=True) for v in values))
 
 
-def _wav_config(path: Path) -> DatasetConfig:
+def _wav_config(path: Path, seconds: float = 0.0, **changes: Any) -> DatasetConfig:
     table = WavFolderConfig(
         folder=str(path),
         pattern=r"(?P<group>\w+)/(?P<label>\d)\.wav",
-        labels=("0", "1"),
-        sample_rate_hz=8000.0,
-        clip_seconds=0.0,
+        clip_seconds=seconds,
     )
-    return source_config("wav_folder", table)
+    return source_config("wav_folder", table, labels=("0", "1"), sample_rate_hz=8000.0, **changes)
 
 
 def _write_wav(path: Path) -> Path:
@@ -62,28 +59,33 @@ def _write_wav(path: Path) -> Path:
 def test_wav_clips_have_one_length(tmp_path: Path, seconds: float, expected: list[float]) -> None:
     _write_wav(tmp_path)
     _wav(tmp_path / "ann" / "0.wav", [0, 16384, -32768, 3, 8192])
-    config = _wav_config(tmp_path)
-    assert config.wav_folder is not None
-    table = dataclasses.replace(config.wav_folder, clip_seconds=seconds)
-    dataset = load(source_config("wav_folder", table))
+    dataset = load_dataset(_wav_config(tmp_path, seconds))
     first = next(r for r in dataset.recordings if r.name == "ann/0.wav")
     assert first.values[:, 0].tolist() == expected
 
 
-@pytest.mark.parametrize("seconds", [1e-5, 3600.0])
-def test_a_clip_of_no_samples_or_of_all_memory_is_refused(
-    tmp_path: Path, seconds: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(wav_folder, "MAX_TOTAL_BYTES", 1 << 20)
+def test_wav_of_24_bit_and_of_other_rates(tmp_path: Path) -> None:
     _write_wav(tmp_path)
-    table = dataclasses.replace(_wav_config(tmp_path).wav_folder, clip_seconds=seconds)  # type: ignore[type-var]
-    with pytest.raises(ConfigError, match="clip_seconds: expected 0, or 1 to 131072 samples for"):
-        load(source_config("wav_folder", table))
+    _wav(tmp_path / "ann" / "0.wav", [0, 1 << 22, -(1 << 23), 3 << 8, 1], width=3)
+    first = load_dataset(_wav_config(tmp_path)).recordings[0]
+    assert first.values[:, 0].tolist() == [0, 0.5, -1, 3 / 32768, 2.0**-23]
+    rate, length = 44100, 4410
+    tone = [round(8192 * math.sin(2 * math.pi * 440 * i / rate)) for i in range(length)]
+    _wav(tmp_path / "ann" / "0.wav", tone, rate=rate)
+    with pytest.raises(DataError, match=r"ann/0.wav: expected 8000 Hz, got 44100.*\[dataset.resa"):
+        load_dataset(_wav_config(tmp_path))
+    resample = ResampleConfig(max_gap_s=0.1)
+    dataset = load_dataset(_wav_config(tmp_path, resample=resample))
+    values = dataset.recordings[0].values[:, 0]
+    assert len(values) == 800
+    expected = 0.25 * np.sin(2 * np.pi * 440 * np.arange(800) / 8000)
+    assert np.abs(values - expected)[50:-50].max() < 1e-3
+    assert dataset.notes == ("resampled from 44100 Hz to 8000 Hz by a polyphase filter",)
 
 
 def test_wav_samples_labels_and_groups(tmp_path: Path) -> None:
     _write_wav(tmp_path)
-    dataset = load(_wav_config(tmp_path))
+    dataset = load_dataset(_wav_config(tmp_path))
     assert [(r.label, r.group) for r in dataset.recordings] == [(0, 0), (1, 0), (0, 1), (1, 1)]
     assert dataset.recordings[0].values[:3].tolist() == [[0.0], [0.5], [-1.0]]
     assert dataset.channels == ("audio",)
@@ -92,8 +94,8 @@ def test_wav_samples_labels_and_groups(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda p: _wav(p, [1] * 8, rate=16000), "expected 8000 Hz, got 16000; convert"),
-        (lambda p: _wav(p, [1] * 8, width=3), "expected 16-bit samples, got 24-bit; convert"),
+        (lambda p: _wav(p, [1] * 8, rate=16000), "expected 8000 Hz, got 16000; change .*resample"),
+        (lambda p: _wav(p, [1] * 8, width=1), "expected 16-bit or 24-bit samples, got 8-bit; conv"),
         (lambda p: _wav(p, [1] * 8, channels=2), r"expected one channel \(mono\), got 2; mix"),
         (lambda p: _wav(p, []), "the file is empty"),
         (
@@ -116,7 +118,7 @@ def test_bad_wav_says_what_and_where(
 ) -> None:
     spoil(_write_wav(tmp_path))
     with pytest.raises(DataError, match=rf"bob/1\.wav.*{words}") as error:
-        load(_wav_config(tmp_path))
+        load_dataset(_wav_config(tmp_path))
     assert_complete(str(error.value))
 
 
@@ -124,7 +126,7 @@ def test_a_class_without_sounds_is_found(tmp_path: Path) -> None:
     for path in (_write_wav(tmp_path), tmp_path / "ann" / "1.wav"):
         path.unlink()
     with pytest.raises(DataError, match="class '1' has no recordings, expected .*add recordings"):
-        load(_wav_config(tmp_path))
+        load_dataset(_wav_config(tmp_path))
 
 
 def test_spoken_digits_where_they_are() -> None:
@@ -133,10 +135,9 @@ def test_spoken_digits_where_they_are() -> None:
     table = WavFolderConfig(
         folder="$FSDD/recordings",
         pattern=r"(?P<label>\d)_(?P<group>[a-z]+)_\d+\.wav",
-        labels=tuple("0123456789"),
-        sample_rate_hz=8000.0,
-        clip_seconds=0.0,
     )
-    dataset = load(source_config("wav_folder", table))
+    dataset = load_dataset(source_config("wav_folder", table))
+    assert dataset.sample_rate_hz == 8000.0
+    assert dataset.labels == tuple("0123456789")
     assert len(dataset.recordings) == 3000
     assert len(dataset.group_names) == 6

@@ -20,7 +20,7 @@ from host_tools.stages.lock import locked
 from model.errors import ConfigError
 from model.fields import Undeclared, field_values, restrict
 from model.paths import our_process
-from model.recipe import load_recipe, recipe_names
+from model.recipe_file import load_recipe, recipe_names
 
 ROOT = Path(__file__).parents[1]
 

@@ -26,7 +26,7 @@ from host_tools.boards.board import load_board
 from host_tools.errors import UsageError
 from host_tools.link.target import choose_target
 from host_tools.stages.graph import Source
-from model.recipe import load_recipe
+from model.recipe_file import load_recipe
 from tests.bench_models import MODELS, write_models
 
 ROOT = HISTORY.parent.parent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from host_tools.options import plan_options, recipe_options
+from host_tools.options import ACCEPT, plan_options, recipe_options
 from host_tools.stages.graph import Source
 from host_tools.stages.session import make
 
@@ -14,6 +14,7 @@ from host_tools.stages.session import make
     short_help="check the data of a recipe",
 )
 @recipe_options
+@ACCEPT
 @plan_options
 def command(source: Source, dry_run: bool, why: bool) -> None:
     """Everything up to the stage 'check'."""

@@ -19,7 +19,8 @@ from host_tools.link.protocol import DriftCounts
 from host_tools.link.target import Target, check_identity, open_device
 from host_tools.report.results import read_manifest
 from model.files import write_json
-from model.recipe import Recipe, recipe_of
+from model.recipe import Recipe
+from model.recipe_file import recipe_of
 from quantize.drift import BINS, Bytes, Profile, load_profile
 
 DEFAULT_WINDOWS = 256  # that an emulated board is fed with

@@ -21,7 +21,7 @@ from host_tools.stages.graph import Source
 from host_tools.stages.lock import locked
 from model import __version__
 from model.files import write_bytes
-from model.recipe import load_recipe
+from model.recipe_file import load_recipe
 from model.results import FINGERPRINTED, digests, fingerprints, matches
 from model.store import (
     FINGERPRINTS,

@@ -34,7 +34,7 @@ from model.features.design import FrontEnd, recipe_front_end
 from model.features.library import STAGES, Extractor, quantise_features
 from model.files import write_json
 from model.npz import read_arrays
-from model.recipe import recipe_of
+from model.recipe_file import recipe_of
 from quantize.golden import Golden, load_golden
 from quantize.tflm import TfliteMicro
 

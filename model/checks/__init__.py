@@ -45,9 +45,9 @@ SEVERITIES = {
 def check_schema(dataset: Dataset, config: CheckConfig) -> list[CheckResult]:
     """What has to hold before windows can be cut: the schema that the recipe declares.
 
-    Without the recipe's channels nothing else can be checked, and the list ends there.
+    Without them nothing else can be checked, and the list ends there.
     """
-    found = [_result("channels and units", schema.channels(dataset, config))]
+    found = [_result("channels and units", schema.channels(dataset))]
     if not found[0].problems:
         finite, ranges = schema.values(dataset, config)
         found += [_result("non-finite values", finite), _result("ranges", ranges)]

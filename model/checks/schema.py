@@ -1,4 +1,4 @@
-"""The schema that a recipe declares: channels, units, type and ranges of every value."""
+"""The schema that a recipe declares: channels, type and ranges of every value."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from model.recipe import CheckConfig
 _CASES = 100  # failures of one column that are kept
 
 
-def declared_schema(config: CheckConfig) -> pa.DataFrameSchema:
-    """The recipe's [checks] as a schema of one row a sample, one column a channel."""
+def declared_schema(dataset: Dataset, config: CheckConfig) -> pa.DataFrameSchema:
+    """The recipe's channels and limits as a schema of one row a sample, one column a channel."""
     columns = {
         name: pa.Column(
             "float32",
@@ -27,57 +27,42 @@ def declared_schema(config: CheckConfig) -> pa.DataFrameSchema:
             metadata={"unit": unit},
         )
         for name, unit, low, high in zip(
-            config.channels, config.units, config.minimum, config.maximum, strict=True
+            dataset.channels, dataset.units, config.minimum, config.maximum, strict=True
         )
     }
     return pa.DataFrameSchema(columns, strict=True, ordered=True, unique_column_names=True)
 
 
-def channels(dataset: Dataset, config: CheckConfig) -> Finding:
-    """Names and order of the channels, their units where the source knows them, and the type."""
-
-    def problems() -> Iterator[str]:
-        if dataset.channels != config.channels:
-            yield (
-                f"expected the channels {list(config.channels)}, the source has "
-                f"{list(dataset.channels)}; correct channels in [checks] or in the source's table"
-            )
-        if dataset.units and dataset.units != config.units:
-            yield (
-                f"expected the units {list(config.units)}, the source has {list(dataset.units)}; "
-                "correct units, minimum and maximum in [checks]"
-            )
-        for i, recording in enumerate(dataset.recordings):
-            if recording.values.dtype != np.float32:
-                yield (
-                    f"{recording_title(dataset, i)}: expected float32, got "
-                    f"{recording.values.dtype}; the source has to convert it"
-                )
-
-    pairs = (f"{n} in {u}" for n, u in zip(config.channels, config.units, strict=True))
-    return Finding(summary=", ".join(pairs), problems=tuple(problems()))
+def channels(dataset: Dataset) -> Finding:
+    """Channels with their units, and the type and width of every recording's samples."""
+    expected = (np.dtype(np.float32), len(dataset.channels))
+    problems = (
+        f"{recording_title(dataset, i)}: expected float32 of {expected[1]} channels, got "
+        f"{r.values.dtype} of {r.values.shape[1:]}; the source has to convert it"
+        for i, r in enumerate(dataset.recordings)
+        if (r.values.dtype, *r.values.shape[1:]) != expected
+    )
+    pairs = (f"{n} in {u}" for n, u in zip(dataset.channels, dataset.units, strict=True))
+    return Finding(summary=", ".join(pairs), problems=tuple(problems))
 
 
 def values(dataset: Dataset, config: CheckConfig) -> tuple[Finding, Finding]:
-    """(non-finite values, ranges): each value against the schema.
-
-    The channels have to be the recipe's.
-    """
+    """(non-finite values, ranges): each value against the schema."""
     everything = np.concatenate([r.values for r in dataset.recordings])
     ends = np.cumsum([len(r.values) for r in dataset.recordings])
-    failed = _failed_rows(everything, config)
+    failed = _failed_rows(everything, dataset, config)
 
     def place(row: int) -> str:
         i = int(np.searchsorted(ends, row, "right"))
         return f"{recording_title(dataset, i)}, sample {row - (ends[i - 1] if i else 0)}"
 
     def ranges() -> Iterator[str]:
-        for c, name in enumerate(config.channels):
+        for c, name in enumerate(dataset.channels):
             rows = [row for row in failed.get(name, []) if np.isfinite(everything[row, c])]
             if rows:
                 column = everything[np.isfinite(everything[:, c]), c]
                 yield (
-                    f"channel {name}: {column.min():.3g} to {column.max():.3g} {config.units[c]}, "
+                    f"channel {name}: {column.min():.3g} to {column.max():.3g} {dataset.units[c]}, "
                     f"expected {config.minimum[c]:g} to {config.maximum[c]:g}, the first other "
                     f"value in {place(rows[0])}; check the units"
                 )
@@ -85,10 +70,10 @@ def values(dataset: Dataset, config: CheckConfig) -> tuple[Finding, Finding]:
     spans = (
         f"{n} {a:.3g}..{b:.3g} {u}"
         for n, a, b, u in zip(
-            config.channels,
+            dataset.channels,
             everything.min(axis=0),
             everything.max(axis=0),
-            config.units,
+            dataset.units,
             strict=True,
         )
     )
@@ -98,11 +83,13 @@ def values(dataset: Dataset, config: CheckConfig) -> tuple[Finding, Finding]:
     )
 
 
-def _failed_rows(everything: npt.NDArray[np.float32], config: CheckConfig) -> dict[str, list[int]]:
+def _failed_rows(
+    everything: npt.NDArray[np.float32], dataset: Dataset, config: CheckConfig
+) -> dict[str, list[int]]:
     """Channel -> rows that the schema refuses, the first _CASES of each rule, in order."""
     try:
-        declared_schema(config).validate(
-            pd.DataFrame(everything, columns=list(config.channels), copy=False), lazy=True
+        declared_schema(dataset, config).validate(
+            pd.DataFrame(everything, columns=list(dataset.channels), copy=False), lazy=True
         )
     except SchemaErrors as error:
         cases = error.failure_cases

@@ -17,7 +17,7 @@ from model.datasets import (
     wav_folder,
 )
 from model.datasets.base import Dataset
-from model.errors import ConfigError
+from model.errors import ConfigError, DataError
 from model.recipe import DatasetConfig
 
 SOURCES: dict[str, Callable[[DatasetConfig], Dataset]] = {
@@ -49,12 +49,40 @@ def data_files(config: DatasetConfig) -> list[Path]:
 
 
 def load_dataset(config: DatasetConfig) -> Dataset:
-    """All recordings of a source, whose files must have the recipe's SHA-256."""
+    """All recordings of a source; they must have the recipe's SHA-256, unless it has none.
+
+    The hash is compared last, so that what is wrong with new files is said before.
+    """
     if config.source not in SOURCES:
         raise ConfigError(
             f"dataset.source: unknown source {config.source!r}; known: {', '.join(SOURCES)}"
         )
-    return _without(SOURCES[config.source](config), config.leave_out)
+    dataset = SOURCES[config.source](config)
+    if config.sha256 not in ("", dataset.sha256):
+        raise DataError(
+            f"dataset: other data than those of the first check: their SHA-256 was "
+            f"{config.sha256}, is {dataset.sha256}; `tinyproof check --accept` records them as "
+            "they are now (in a recipe with dataset.sha256, remove that key)"
+        )
+    for key in ("labels", "channels", "units", "sample_rate_hz"):
+        said, has = getattr(config, key), getattr(dataset, key)
+        if said and has and said != has:
+            raise ConfigError(
+                f"dataset.{key}: the source {config.source!r} has {_shown(has)}, got "
+                f"{_shown(said)}; remove the key"
+            )
+    units = config.units or dataset.units or ("?",) * len(dataset.channels)
+    if len(units) != len(dataset.channels):
+        raise ConfigError(
+            f"dataset.units: expected {len(dataset.channels)} values, one for each of "
+            f"dataset.channels; got {len(units)}"
+        )
+    dataset = dataclasses.replace(dataset, units=units)
+    return _without(dataset, config.leave_out)
+
+
+def _shown(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _without(dataset: Dataset, left_out: tuple[str, ...]) -> Dataset:

@@ -21,9 +21,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from model.datasets.base import Dataset, table_of
-from model.datasets.folder import Labelled, build_dataset, fits_float32, samples
+from model.datasets.folder import Labelled, build_dataset, fits_float32, require_rate, samples
 from model.errors import ConfigError, DataError
-from model.recipe import AeonSeriesConfig, DatasetConfig
+from model.recipe import DatasetConfig
 
 MAX_BYTES = 16 << 20  # of a file
 MAX_SERIES = 20_000
@@ -60,18 +60,12 @@ def load(config: DatasetConfig) -> Dataset:
     """All series of [dataset.aeon_series].problem.
 
     Raises ConfigError for a name that is no problem's, and DataError for files that are missing,
-    too large, damaged or others than the recipe's (SHA-256 over TRAIN, then TEST).
+    too large or damaged. The data's SHA-256 is over TRAIN, then TEST.
     """
     table = table_of(config.aeon_series, "aeon_series")
     files = data_files(config)
-    folder = files[0].parent
     content = {n: _read(path) for n, path in zip(("train", "test"), files, strict=True)}
     digest = hashlib.sha256(content["train"] + content["test"]).hexdigest()
-    if digest != config.sha256:
-        raise DataError(
-            f"{folder}: other data than the recipe's: expected SHA-256 {config.sha256}, got "
-            f"{digest}; put the new hash into the recipe if you mean these"
-        )
     found = [
         Labelled(
             values=item.values,
@@ -80,9 +74,10 @@ def load(config: DatasetConfig) -> Dataset:
             where=item.where,
         )
         for name, data in content.items()
-        for number, item in enumerate(parse_series(data, table, f"{table.problem} {name}"))
+        for number, item in enumerate(parse_series(data, f"{table.problem} {name}"))
     ]
-    return build_dataset(found, table.labels, table.channels, table.sample_rate_hz, config.sha256)
+    require_rate(config, f"{table.problem}: a .ts file has no times")
+    return build_dataset(found, config, digest)
 
 
 def _read(path: Path) -> bytes:
@@ -100,10 +95,10 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def parse_series(data: bytes, table: AeonSeriesConfig, where: str) -> list[Labelled]:
+def parse_series(data: bytes, where: str) -> list[Labelled]:
     """The series of a .ts file's bytes, their groups empty.
 
-    Raises DataError, with the line, for everything that is not as the table and the header say.
+    Raises DataError, with the line, for everything that is not as the header says.
     """
     try:
         lines = iter(list(enumerate(data.decode("utf-8").splitlines(), 1)))
@@ -117,6 +112,7 @@ def parse_series(data: bytes, table: AeonSeriesConfig, where: str) -> list[Label
                 f"{where}: @{key} is {got!r}, expected {expected!r}; choose another problem"
             )
     length = _number(header, "serieslength", where)
+    width = _number(header, "dimensions", where) if "dimensions" in header else 1
     found: list[Labelled] = []
     for number, line in lines:
         if not line.strip():
@@ -125,11 +121,8 @@ def parse_series(data: bytes, table: AeonSeriesConfig, where: str) -> list[Label
             raise DataError(f"{where}, line {number}: expected at most {MAX_SERIES:,} series")
         *parts, label = line.split(":")
         place = f"{where}, line {number}"
-        if len(parts) != len(table.channels):
-            raise DataError(
-                f"{place}: {len(parts)} channels, expected {len(table.channels)}, one for each of "
-                f"{list(table.channels)}; correct channels in the recipe"
-            )
+        if len(parts) != width:
+            raise DataError(f"{place}: {len(parts)} channels, expected {width}")
         columns = [_values(part, length, place) for part in parts]
         rows = list(zip(*columns, strict=True))
         found.append(

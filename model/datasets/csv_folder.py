@@ -1,13 +1,12 @@
-"""A folder of CSV files (UTF-8, commas, one header line): a time column and channel columns.
+"""A folder of CSV files: channel columns, with or without a column of times and one of labels.
 
-A file is one recording; with a label column, each run of rows with the same label is one.
+Read are commas, semicolons and tabs, decimal commas (unless commas separate), UTF-8 with and
+without a byte order mark, UTF-16 with one, and files without a header. A file is one recording; a
+blank line, a repeated header and, with a label column, another label begin another.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,35 +16,56 @@ import numpy as np
 
 from model.datasets.base import Dataset, table_of
 from model.datasets.folder import (
+    Folder,
+    IrregularError,
     Labelled,
-    SourceFile,
+    Problems,
     build_dataset,
     close_rate,
     compile_pattern,
-    fits_float32,
     list_files,
     match_name,
-    read_folder,
+    require_rate,
     resolve,
     samples,
 )
+from model.datasets.resample import Resampled, regular
+from model.datasets.tables import (
+    ISO,
+    TIME_UNITS,
+    Line,
+    TextTable,
+    guess_columns,
+    guess_time_unit,
+    open_table,
+    parse_number,
+    parse_time,
+)
 from model.errors import ConfigError, DataError
-from model.recipe import CsvFolderConfig, DatasetConfig
+from model.recipe import DatasetConfig
 
 RATE_TOLERANCE = 0.02  # of a recording's mean rate
 MAX_STEP = 1.5  # periods between two rows; more means that rows are missing
-_MARKS = {
-    codecs.BOM_UTF8: "UTF-8 with a byte order mark (BOM)",
-    codecs.BOM_UTF16_LE: "UTF-16",
-    codecs.BOM_UTF16_BE: "UTF-16",
-}
+SURVEYED = 1000  # rows of the first file that a guess looks at
 
-SUFFIXES = (".csv",)
+SUFFIXES = (".csv", ".tsv", ".txt")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """What the columns of a folder's files are, as its first file shows."""
+
+    time: str
+    label: str
+    time_unit: str
+    channels: tuple[str, ...]
+    units: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
     line: int
+    part: int
     time_s: float
     label: str
     values: list[float]
@@ -57,153 +77,247 @@ def data_files(config: DatasetConfig) -> list[Path]:
     return list_files(resolve(table.folder, "dataset.csv_folder.folder"), SUFFIXES)
 
 
-def load(config: DatasetConfig) -> Dataset:
-    """All CSV files below [dataset.csv_folder].folder.
+def survey(folder: Path, sample_rate_hz: float) -> Columns:
+    """What the first file has; `sample_rate_hz`, when it is known, helps to tell units of time.
 
-    Raises DataError with file and line for another encoding or separator, a missing column, a cell
-    that is not a number, rows of another length, time that goes back, gaps and another rate.
+    Raises DataError for a folder without files and for a file that is no table.
+    """
+    for file in Folder(folder, SUFFIXES):
+        table = open_table(file)
+        rows = list(itertools.islice(table.lines(), SURVEYED))
+        time, label = guess_columns(table, rows)
+        numbers = [
+            name
+            for i, name in enumerate(table.header)
+            if name not in (time, label)
+            and rows
+            and all(parse_number(row.cells[i], table.separator) is not None for row in rows)
+        ]
+        unit = _time_unit(table, rows, time, sample_rate_hz) if time else "s"
+        return Columns(
+            time=time,
+            label=label,
+            time_unit=unit,
+            channels=tuple(numbers),
+            units=tuple(_unit(name) for name in numbers),
+        )
+    raise DataError(f"{folder}: expected files *{' or *'.join(SUFFIXES)}, got none")
+
+
+def _unit(column: str) -> str:
+    """'ax (g)' and 'ax [m/s2]' have a unit; '?' where there is none."""
+    for left, right in ("()", "[]"):
+        inside = column.partition(left)[2].partition(right)[0].strip()
+        if inside:
+            return inside
+    return "?"
+
+
+def _time_unit(table: TextTable, rows: list[Line], column: str, sample_rate_hz: float) -> str:
+    cells = [row.cells[table.header.index(column)] for row in rows]
+    numbers = [parse_number(cell, table.separator) for cell in cells]
+    if None in numbers:
+        return ISO
+    known = [n for n in numbers if n is not None]
+    steps = [b - a for a, b in itertools.pairwise(known) if b > a]
+    return guess_time_unit(column, steps, sample_rate_hz)
+
+
+def load(config: DatasetConfig) -> Dataset:
+    """All files below [dataset.csv_folder].folder.
+
+    Raises DataError with file and line, a line a file, for another encoding, a missing column, a
+    cell that is not a number, rows of another length, time that goes back, gaps and another rate.
     """
     table = table_of(config.csv_folder, "csv_folder")
-    needed = ("group",) if table.label_column else ("label", "group")
-    pattern = compile_pattern(table.pattern, needed, "dataset.csv_folder.pattern")
+    pattern = compile_pattern(
+        table.pattern, () if table.label_column else ("label",), "dataset.csv_folder.pattern"
+    )
     if table.label_column and "label" in pattern.groupindex:
         raise ConfigError(
             "dataset.csv_folder: the label is in pattern and in label_column; remove "
             "(?P<label>...) or set label_column = ''"
         )
+    if not table.time_column:
+        require_rate(config, "the files have no column of times")
     folder = resolve(table.folder, "dataset.csv_folder.folder")
+    channels, units = config.channels, tuple[str, ...]()
+    if not channels:
+        found_columns = survey(folder, config.sample_rate_hz)
+        channels, units = found_columns.channels, found_columns.units
     found: list[Labelled] = []
-    for file in read_folder(folder, SUFFIXES, config.sha256):
-        parts = match_name(pattern, file.name)
-        rows = list(_rows(file, table, parts.get("label", "")))
-        if not rows:
-            raise DataError(
-                f"{file.name}, line 2: expected rows under the header, got none; remove it or "
-                "record it again"
-            )
-        found.extend(_recordings(file.name, rows, table, parts["group"]))
-    return build_dataset(found, table.labels, table.channels, table.sample_rate_hz, config.sha256)
-
-
-def _text(file: SourceFile) -> str:
-    for mark, encoding in _MARKS.items():
-        if file.data.startswith(mark):
-            raise DataError(
-                f"{file.name}, line 1: expected plain UTF-8, got {encoding}; save it as UTF-8 "
-                "without a byte order mark"
-            )
-    try:
-        return file.data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = file.data.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{file.name}, line {line}: expected UTF-8, got the byte 0x{file.data[error.start]:02x}"
-            "; save it as UTF-8"
-        ) from error
-
-
-def _columns(name: str, header: list[str], table: CsvFolderConfig) -> dict[str, int]:
-    """Name -> index of every column that the recipe asks for."""
-    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        other = "semicolons" if ";" in header[0] else "tabs"
-        raise DataError(
-            f"{name}, line 1: expected columns separated by commas, got {other}; export it with "
-            "commas, and with points in the numbers"
-        )
-    needed = [table.time_column, *table.channels]
-    needed += [table.label_column] if table.label_column else []
-    for column in needed:
-        if header.count(column) != 1:
-            raise DataError(
-                f"{name}, line 1: expected one column {column!r}, got {header.count(column)} among "
-                f"{header[:50]}; correct the header or the names in the recipe"
-            )
-    return {column: header.index(column) for column in needed}
-
-
-def _rows(file: SourceFile, table: CsvFolderConfig, label: str) -> Iterator[_Row]:
-    reader = csv.reader(io.StringIO(_text(file), newline=""), strict=True)
-    try:
-        header = [cell.strip() for cell in next(reader, [])]
-        columns = _columns(file.name, header, table)
-        for cells in reader:
-            if not cells:
-                continue  # an empty line
-            where = f"{file.name}, line {reader.line_num}"
-            if len(cells) != len(header):
+    rates: list[float] = []
+    files, done, problems = Folder(folder, SUFFIXES), Resampled(), Problems()
+    for file in files:
+        with problems.of(file.name):
+            parts = match_name(pattern, file.name)
+            rows = list(_rows(open_table(file), config, channels, parts.get("label", "")))
+            if not rows:
                 raise DataError(
-                    f"{where}: expected {len(header)} cells as in the header, got {len(cells)}; "
-                    "the file may be truncated, or has commas inside numbers"
+                    f"{file.name}, line 2: expected rows under the header, got none; remove it or "
+                    "record it again"
                 )
-            yield _Row(
-                line=reader.line_num,
-                time_s=table.time_unit_s
-                * _number(cells[columns[table.time_column]], where, table.time_column),
-                label=cells[columns[table.label_column]].strip() if table.label_column else label,
-                values=[_number(cells[columns[c]], where, c) for c in table.channels],
+            for number, part in enumerate(_parts(rows)):
+                group = parts.get("group") or f"{Path(file.name).stem} {number + 1}"
+                found += _recordings(file.name, part, config, group, done, rates)
+    problems.refuse()
+    rate = config.sample_rate_hz or _nice(float(np.median(rates)) if rates else 0.0)
+    notes = done.notes(config.resample, rate) if config.resample else ()
+    return build_dataset(
+        found,
+        config,
+        files.sha256,
+        channels=channels,
+        units=units,
+        sample_rate_hz=rate,
+        notes=notes,
+    )
+
+
+def _nice(rate_hz: float) -> float:
+    """A measured rate as it was meant: to three digits."""
+    return float(f"{rate_hz:.3g}")
+
+
+def _columns(table: TextTable, wanted: tuple[str, ...]) -> dict[str, int]:
+    """Name -> index of every column that the recipe asks for."""
+    if not table.has_header and len(wanted) == len(table.header):
+        return {column: i for i, column in enumerate(wanted)}
+    for column in wanted:
+        if table.header.count(column) != 1:
+            raise DataError(
+                f"{table.name}, line 1: expected one column {column!r}, got "
+                f"{table.header.count(column)} among {list(table.header[:50])}; correct the header "
+                "or the names in the recipe"
             )
-    except csv.Error as error:
-        raise DataError(
-            f"{file.name}, line {reader.line_num}: expected CSV, got {error}; export the file again"
-        ) from error
+    return {column: table.header.index(column) for column in wanted}
 
 
-def _number(text: str, where: str, column: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if "_" in text or not fits_float32(value):
-        raise DataError(
-            f"{where}, column {column}: expected a number, got {text[:40]!r}; correct the cell or "
-            "remove the row's recording"
+def _rows(
+    table: TextTable, config: DatasetConfig, channels: tuple[str, ...], label: str
+) -> Iterator[_Row]:
+    own = table_of(config.csv_folder, "csv_folder")
+    special = tuple(c for c in (own.time_column, own.label_column) if c)
+    columns = _columns(table, (*special, *channels))
+    where = [columns[c] for c in channels]
+    time = columns.get(own.time_column) if own.time_column else None
+    labels = columns.get(own.label_column) if own.label_column else None
+    for line in table.lines():
+        yield _Row(
+            line=line.number,
+            part=line.part,
+            time_s=0.0
+            if time is None
+            else _time(table, line, line.cells[time], own.time_column, own.time_unit),
+            label=label if labels is None else line.cells[labels],
+            values=[
+                table.number(line.cells[i], line.number, c)
+                for c, i in zip(channels, where, strict=True)
+            ],
         )
-    return value
+
+
+def _time(table: TextTable, line: Line, text: str, column: str, unit: str) -> float:
+    seconds = parse_time(text, unit, table.separator)
+    if seconds is None or not -1e12 < seconds < 1e12:
+        expected = "a time as 2024-05-01T12:30:00.25" if unit == ISO else f"a number of {unit}"
+        raise DataError(
+            f"{table.name}, line {line.number}, column {column}: expected {expected}, got "
+            f"{text[:40]!r}; correct the cell, or dataset.csv_folder.time_unit in the recipe "
+            f"({', '.join(TIME_UNITS)} or {ISO})"
+        )
+    return seconds
+
+
+def _parts(rows: list[_Row]) -> Iterator[list[_Row]]:
+    """Rows between two borders: blank lines, repeated headers, changes of the label."""
+    for _, part in itertools.groupby(rows, key=lambda row: (row.part, row.label)):
+        yield list(part)
 
 
 def _recordings(
-    name: str, rows: list[_Row], table: CsvFolderConfig, group: str
+    name: str,
+    rows: list[_Row],
+    config: DatasetConfig,
+    group: str,
+    done: Resampled,
+    rates: list[float],
 ) -> Iterator[Labelled]:
-    """One recording a run of rows with the same label."""
-    first = 0
-    for end in range(1, len(rows) + 1):
-        if end < len(rows) and rows[end].label == rows[first].label:
-            continue
-        part = rows[first:end]
-        _check_time(name, part, table)
+    """The recording of some rows; several when resampling cuts it at its gaps."""
+    table = table_of(config.csv_folder, "csv_folder")
+    values = samples([row.values for row in rows], len(rows[0].values))
+    where = f"{name}, line {rows[0].line}"
+    if not table.time_column:
+        yield Labelled(values=values, label=rows[0].label, group=group, where=where)
+        return
+    times = np.array([row.time_s for row in rows])
+    times -= times[0]
+    if config.resample is None:
+        rate = _check_time(name, rows, config)
+        if rate:
+            rates.append(rate)
+        yield Labelled(values=values, label=rows[0].label, group=group, where=where, times_s=times)
+        return
+    _check_order(name, rows, table.time_column, strict=False)
+    target = config.sample_rate_hz or _nice(_median_rate(times))
+    rates.append(target)
+    for grid, part in regular(times, values, target, config.resample, done):
         yield Labelled(
-            values=samples([row.values for row in part], len(table.channels)),
-            label=part[0].label,
+            values=part,
+            label=rows[0].label,
             group=group,
-            where=f"{name}, line {part[0].line}",
-            times_s=np.array([row.time_s for row in part]),
+            where=where if grid[0] == 0 else f"{where} + {grid[0]:.3f} s",
+            times_s=grid,
         )
-        first = end
 
 
-def _check_time(name: str, rows: list[_Row], table: CsvFolderConfig) -> None:
-    """Time grows, without gaps, at the recipe's rate."""
-    where, limit_s = f"{name}, line", MAX_STEP / table.sample_rate_hz
+def _median_rate(times: np.typing.NDArray[np.float64]) -> float:
+    steps = np.diff(times)
+    steps = steps[steps > 0]
+    return 1 / float(np.median(steps)) if len(steps) else 1.0
+
+
+def _check_order(name: str, rows: list[_Row], column: str, *, strict: bool) -> None:
+    for before, row in itertools.pairwise(rows):
+        step = row.time_s - before.time_s
+        if step < 0:
+            raise DataError(
+                f"{name}, line {row.line}, column {column}: expected a time after that of the row "
+                f"before, got one {-step:.4g} s earlier; sort the rows, put a blank line between "
+                "two recordings, or split the file"
+            )
+        if strict and step == 0:
+            raise IrregularError(
+                f"{name}, line {row.line}, column {column}: expected a time after that of the row "
+                "before, got the same; remove one of the two, or put a table [dataset.resample] "
+                "with max_gap_s into the recipe, which keeps the first"
+            )
+
+
+def _check_time(name: str, rows: list[_Row], config: DatasetConfig) -> float:
+    """Time grows, without gaps, at the recipe's rate; the mean rate of the rows, 0 of one row."""
+    table = table_of(config.csv_folder, "csv_folder")
+    _check_order(name, rows, table.time_column, strict=True)
     steps = [after.time_s - before.time_s for before, after in itertools.pairwise(rows)]
     if not steps:
-        return
-    for row, step in zip(rows[1:], steps, strict=True):
-        if step <= 0:
-            raise DataError(
-                f"{where} {row.line}, column {table.time_column}: expected a time after "
-                f"{row.time_s - step:g} s, got {row.time_s:g} s; sort the rows or split the file"
-            )
+        return 0.0
+    middle = sorted(steps)[len(steps) // 2]
+    expected = config.sample_rate_hz or 1 / middle
+    limit_s = MAX_STEP / expected
     late = next((i for i, step in enumerate(steps) if step > limit_s), None)
-    if late is not None and sorted(steps)[len(steps) // 2] <= limit_s:
-        raise DataError(
-            f"{where} {rows[late + 1].line}, column {table.time_column}: expected a row every "
-            f"{1 / table.sample_rate_hz:g} s, got {steps[late]:g} s after the one before; samples "
-            "are missing, so split the file there"
+    if late is not None and middle <= limit_s:
+        raise IrregularError(
+            f"{name}, line {rows[late + 1].line}, column {table.time_column}: expected a row every "
+            f"{1 / expected:.4g} s, got {steps[late]:.4g} s after the one before; samples are "
+            "missing: put a blank line there, or a table [dataset.resample] with max_gap_s = "
+            f"{_nice(1.5 * max(steps)):g} into the recipe, which fills gaps"
         )
     rate = len(steps) / sum(steps)
-    if late is not None or not close_rate(rate, table.sample_rate_hz, RATE_TOLERANCE):
-        raise DataError(
-            f"{where} {rows[0].line} to {rows[-1].line}, column {table.time_column}: expected "
-            f"{table.sample_rate_hz:g} Hz, got {rate:.4g} Hz; correct time_unit_s or "
-            "sample_rate_hz in the recipe, or resample the file"
+    if late is not None or not close_rate(rate, expected, RATE_TOLERANCE):
+        raise IrregularError(
+            f"{name}, line {rows[0].line} to {rows[-1].line}, column {table.time_column}: expected "
+            f"{expected:g} Hz, got {rate:.4g} Hz; correct sample_rate_hz or "
+            "dataset.csv_folder.time_unit in the recipe, or put a table [dataset.resample] with "
+            "max_gap_s into it"
         )
+    return rate

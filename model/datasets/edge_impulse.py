@@ -15,6 +15,7 @@ import io
 import json
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,7 +23,10 @@ import cbor2
 
 from model.datasets.base import Dataset, table_of
 from model.datasets.folder import (
+    Folder,
+    IrregularError,
     Labelled,
+    Problems,
     SourceFile,
     build_dataset,
     close_rate,
@@ -30,21 +34,30 @@ from model.datasets.folder import (
     fits_float32,
     list_files,
     match_name,
-    read_folder,
     resolve,
     samples,
 )
+from model.datasets.resample import Resampled, change_rate
 from model.errors import ConfigError, DataError
 from model.recipe import DatasetConfig, EdgeImpulseConfig
 
 MAX_CBOR_BYTES = 16 << 20  # a byte can become a list of 64
 MAX_CBOR_DEPTH = 8  # maps and lists; the format has 4
-RATE_TOLERANCE = 0.001  # for intervals that were rounded, such as 16.67 ms
+RATE_TOLERANCE = 0.02  # devices round their interval to whole milliseconds
 _UNSIGNED = "0" * 64
 _HEX = frozenset("0123456789abcdef")
 _TYPES: dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
 
 SUFFIXES = (".json", ".cbor")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """What every file has to have."""
+
+    channels: tuple[str, ...]
+    units: tuple[str, ...]
+    rate_hz: float
 
 
 def data_files(config: DatasetConfig) -> list[Path]:
@@ -60,33 +73,62 @@ def load(config: DatasetConfig) -> Dataset:
     sensors or units than the recipe's, and, with a key, for a signature that is not the file's.
     """
     table = table_of(config.edge_impulse, "edge_impulse")
-    if len(table.units) != len(table.channels):
-        raise ConfigError(
-            f"dataset.edge_impulse.units: expected {len(table.channels)} values, one for each of "
-            f"channels; got {len(table.units)}"
-        )
     pattern = compile_pattern(table.pattern, ("label",), "dataset.edge_impulse.pattern")
     key = _key(table)
     folder = resolve(table.folder, "dataset.edge_impulse.folder")
-    found = []
-    for file in read_folder(folder, SUFFIXES, config.sha256):
-        parts = match_name(pattern, file.name)
-        content = _parse_cbor(file) if file.name.lower().endswith(".cbor") else _parse_json(file)
-        _check_header(file, content, key)
-        payload = _member(content, "payload", dict, file.name)
-        found.append(
-            Labelled(
-                values=samples(_values(file.name, payload, table), len(table.channels)),
-                label=parts["label"],
-                group=parts["group"]
-                if "group" in parts
-                else _member(payload, "device_name", str, f"{file.name}: payload"),
-                where=file.name,
+    found: list[Labelled] = []
+    files, done, problems = Folder(folder, SUFFIXES), Resampled(), Problems()
+    wanted: _Wanted | None = None
+    for file in files:
+        with problems.of(file.name):
+            parts = match_name(pattern, file.name)
+            payload = _payload(file, key)
+            wanted = wanted or _wanted(file.name, payload, config)
+            rate = _rate(file.name, payload)
+            values = samples(_values(file.name, payload, wanted), len(wanted.channels))
+            if not close_rate(rate, wanted.rate_hz, RATE_TOLERANCE):
+                if config.resample is None:
+                    raise _other_rate(file.name, rate, wanted.rate_hz)
+                values = change_rate(values, rate, wanted.rate_hz, done)
+            found.append(
+                Labelled(
+                    values=values,
+                    label=parts["label"],
+                    group=parts["group"]
+                    if "group" in parts
+                    else _member(payload, "device_name", str, f"{file.name}: payload"),
+                    where=file.name,
+                )
             )
-        )
+    problems.refuse()
+    assert wanted is not None
     return build_dataset(
-        found, table.labels, table.channels, table.sample_rate_hz, config.sha256, table.units
+        found,
+        config,
+        files.sha256,
+        channels=wanted.channels,
+        units=wanted.units,
+        sample_rate_hz=wanted.rate_hz,
+        notes=done.notes(config.resample, wanted.rate_hz) if config.resample else (),
     )
+
+
+def _wanted(name: str, payload: dict[str, Any], config: DatasetConfig) -> _Wanted:
+    """The recipe's channels, units and rate; where it has none, those of the first file."""
+    units = _sensor_units(name, payload)
+    channels = config.channels or tuple(units)
+    return _Wanted(
+        channels=channels,
+        units=config.units or tuple(units.get(c, "?") for c in channels),
+        rate_hz=config.sample_rate_hz or float(f"{_rate(name, payload):.6g}"),
+    )
+
+
+def _payload(file: SourceFile, key: bytes | None) -> dict[str, Any]:
+    content = _parse_cbor(file) if file.name.lower().endswith(".cbor") else _parse_json(file)
+    _check_header(file, content, key)
+    payload: dict[str, Any] = _member(content, "payload", dict, file.name)
+    return payload
 
 
 def _key(table: EdgeImpulseConfig) -> bytes | None:
@@ -230,11 +272,10 @@ def _check_header(file: SourceFile, content: dict[str, Any], key: bytes | None) 
         )
 
 
-def _sensor_columns(name: str, payload: dict[str, Any], table: EdgeImpulseConfig) -> list[int]:
-    """The place of each of the recipe's channels among the file's sensors; units are equal."""
-    sensors = _member(payload, "sensors", list, f"{name}: payload")
+def _sensor_units(name: str, payload: dict[str, Any]) -> dict[str, str]:
+    """Sensor -> unit, in the file's order."""
     units: dict[str, str] = {}
-    for i, sensor in enumerate(sensors):
+    for i, sensor in enumerate(_member(payload, "sensors", list, f"{name}: payload")):
         where = f"{name}: payload.sensors[{i}]"
         if not isinstance(sensor, dict):
             raise DataError(f"{where}: expected an object, got {_shown(sensor)}; export again")
@@ -242,18 +283,24 @@ def _sensor_columns(name: str, payload: dict[str, Any], table: EdgeImpulseConfig
         if title in units:
             raise DataError(f"{where}: the name {title!r} is there twice; rename one sensor")
         units[title] = _member(sensor, "units", str, where)
-    for channel, unit in zip(table.channels, table.units, strict=True):
+    return units
+
+
+def _sensor_columns(name: str, payload: dict[str, Any], wanted: _Wanted) -> list[int]:
+    """The place of each of the wanted channels among the file's sensors; units are equal."""
+    units = _sensor_units(name, payload)
+    for channel, unit in zip(wanted.channels, wanted.units, strict=False):
         if units.get(channel) != unit:
             got = repr(units[channel]) if channel in units else f"no such one in {list(units)}"
             raise DataError(
                 f"{name}: payload.sensors: expected {channel!r} in {unit!r}, got {got}; correct "
-                "channels and units in the recipe"
+                "dataset.channels and units in the recipe"
             )
-    return [list(units).index(channel) for channel in table.channels]
+    return [list(units).index(channel) for channel in wanted.channels]
 
 
-def _values(name: str, payload: dict[str, Any], table: EdgeImpulseConfig) -> list[list[float]]:
-    """One list of numbers a sample, in the order of the recipe's channels."""
+def _rate(name: str, payload: dict[str, Any]) -> float:
+    """Samples a second."""
     _member(payload, "device_type", str, f"{name}: payload")
     interval = payload.get("interval_ms")
     if (
@@ -265,13 +312,20 @@ def _values(name: str, payload: dict[str, Any], table: EdgeImpulseConfig) -> lis
             f"{name}: payload.interval_ms: expected milliseconds above 0, got {_shown(interval)}; "
             "export the sample again"
         )
-    if not close_rate(1000 / interval, table.sample_rate_hz, RATE_TOLERANCE):
-        raise DataError(
-            f"{name}: payload.interval_ms: expected {1000 / table.sample_rate_hz:g} ms "
-            f"({table.sample_rate_hz:g} Hz), got {interval:g} ms ({1000 / interval:.4g} Hz); "
-            "change sample_rate_hz in the recipe or resample the file"
-        )
-    columns = _sensor_columns(name, payload, table)
+    return 1000 / interval
+
+
+def _other_rate(name: str, got_hz: float, expected_hz: float) -> IrregularError:
+    return IrregularError(
+        f"{name}: payload.interval_ms: expected {1000 / expected_hz:g} ms ({expected_hz:g} Hz), "
+        f"got {1000 / got_hz:g} ms ({got_hz:.4g} Hz); change dataset.sample_rate_hz in the recipe, "
+        "or put a table [dataset.resample] into it, which brings all to one rate"
+    )
+
+
+def _values(name: str, payload: dict[str, Any], wanted: _Wanted) -> list[list[float]]:
+    """One list of numbers a sample, in the order of the wanted channels."""
+    columns = _sensor_columns(name, payload, wanted)
     rows = _member(payload, "values", list, f"{name}: payload")
     if not rows:
         raise DataError(f"{name}: payload.values: expected samples, got none; record it again")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +18,14 @@ import numpy.typing as npt
 from model.datasets.base import Dataset, Recording
 from model.errors import ConfigError, DataError
 from model.files import read_bounded
+from model.progress import file_progress
+from model.recipe import DatasetConfig
 
-MAX_FILES = 20_000
+MAX_FILES = 250_000
 MAX_FILE_BYTES = 64 << 20
-MAX_TOTAL_BYTES = 512 << 20
+MAX_TOTAL_BYTES = 16 << 30  # read one file at a time
+MAX_NPZ_BYTES = 512 << 20
+MAX_PROBLEMS = 10  # files with a problem that one run names
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -68,19 +75,10 @@ def _read(path: Path, limit: int) -> bytes:
     return data
 
 
-def read_file(path: Path, sha256: str) -> bytes:
-    """The content of a source that is one file; DataError for another file than the recipe's."""
-    data = _read(path, MAX_TOTAL_BYTES)
-    _check_hash(path, sha256, hashlib.sha256(data).hexdigest())
-    return data
-
-
-def _check_hash(path: Path, expected: str, got: str) -> None:
-    if got != expected:
-        raise DataError(
-            f"{path}: other data than the recipe's: expected SHA-256 {expected}, got {got}; put "
-            "the new hash into the recipe if you mean these"
-        )
+def read_file(path: Path) -> tuple[bytes, str]:
+    """(content, SHA-256) of a source that is one file."""
+    data = _read(path, MAX_NPZ_BYTES)
+    return data, hashlib.sha256(data).hexdigest()
 
 
 def list_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
@@ -88,50 +86,80 @@ def list_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
 
 
-def folder_digest(folder: Path, suffixes: tuple[str, ...]) -> str:
-    """SHA-256 over names and contents of a folder's files, as a recipe states it."""
-    whole = hashlib.sha256()
-    for path in list_files(folder, suffixes):
-        digest = hashlib.sha256(path.read_bytes()).digest()
-        whole.update(digest + os.fsencode(path.relative_to(folder).as_posix()) + b"\n")
-    return whole.hexdigest()
+class Folder:
+    """The files below a folder whose names end in one of `suffixes`, by name, one at a time.
 
-
-def read_folder(folder: Path, suffixes: tuple[str, ...], sha256: str) -> list[SourceFile]:
-    """All files below a folder whose names end in one of `suffixes`, sorted by name.
-
-    Raises DataError for none, too many or too large ones, for two files of the same content, and
-    when the SHA-256 over all names and contents is not `sha256`.
+    Raises DataError for none, too many or too large files, and for two of the same content.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; put the data there or correct the recipe")
-    paths = list_files(folder, suffixes)
-    if not 1 <= len(paths) <= MAX_FILES:
-        raise DataError(
-            f"{folder}: expected 1 to {MAX_FILES:,} files *{' or *'.join(suffixes)}, got "
-            f"{len(paths):,}; correct the folder in the recipe"
-        )
-    files, seen, total = [], dict[bytes, str](), 0
-    whole = hashlib.sha256()
-    for path in paths:
-        name, data = path.relative_to(folder).as_posix(), _read(path, MAX_FILE_BYTES)
-        total += len(data)
-        if total > MAX_TOTAL_BYTES:
+
+    def __init__(self, path: Path, suffixes: tuple[str, ...]) -> None:
+        if not path.is_dir():
+            raise DataError(f"{path}: no such folder; put the data there or correct the recipe")
+        self.path, self._paths = path, list_files(path, suffixes)
+        if not 1 <= len(self._paths) <= MAX_FILES:
             raise DataError(
-                f"{folder}: expected at most {MAX_TOTAL_BYTES:,} bytes in all, got more at {name}; "
-                "use fewer files"
+                f"{path}: expected 1 to {MAX_FILES:,} files *{' or *'.join(suffixes)}, got "
+                f"{len(self._paths):,}; correct the folder in the recipe"
             )
-        digest = hashlib.sha256(data).digest()
-        if digest in seen:
-            raise DataError(
-                f"{folder}: {name} and {seen[digest]} have the same content; a recording may "
-                "occur once, so remove one"
-            )
-        seen[digest] = name
-        whole.update(digest + os.fsencode(name) + b"\n")
-        files.append(SourceFile(name=name, data=data))
-    _check_hash(folder, sha256, whole.hexdigest())
-    return files
+        self._whole = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """Over names and contents of all files that have been read."""
+        return self._whole.hexdigest()
+
+    def __iter__(self) -> Iterator[SourceFile]:
+        seen, total = dict[bytes, str](), 0
+        for path in file_progress(self._paths):
+            name, data = path.relative_to(self.path).as_posix(), _read(path, MAX_FILE_BYTES)
+            total += len(data)
+            if total > MAX_TOTAL_BYTES:
+                raise DataError(
+                    f"{self.path}: expected at most {MAX_TOTAL_BYTES:,} bytes in all, got more at "
+                    f"{name}; use fewer files"
+                )
+            digest = hashlib.sha256(data).digest()
+            if digest in seen:
+                raise DataError(
+                    f"{self.path}: {name} and {seen[digest]} have the same content; a recording "
+                    "may occur once, so remove one"
+                )
+            seen[digest] = name
+            self._whole.update(digest + os.fsencode(name) + b"\n")
+            yield SourceFile(name=name, data=data)
+
+
+class IrregularError(DataError):
+    """Another rate, jitter or gaps: [dataset.resample] would read the files."""
+
+
+class Problems:
+    """What is wrong with the files of a folder: a line a file, all at once."""
+
+    def __init__(self) -> None:
+        self._found: list[str] = []
+        self._kind: type[DataError] = IrregularError
+
+    @contextlib.contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Keep the DataError of one file and go on with the next; stop when there are too many."""
+        try:
+            yield
+        except DataError as error:
+            self._found.append(str(error))
+            if not isinstance(error, IrregularError):
+                self._kind = DataError
+            if len(self._found) >= MAX_PROBLEMS:
+                self.refuse()
+
+    def refuse(self) -> None:
+        """DataError with all of them, unless there are none."""
+        if len(self._found) == 1:
+            raise self._kind(self._found[0])
+        if self._found:
+            more = " (and perhaps more)" if len(self._found) >= MAX_PROBLEMS else ""
+            head = f"{len(self._found)} files are not as expected{more}:"
+            raise self._kind("\n  ".join([head, *self._found]))
 
 
 def compile_pattern(text: str, needed: Sequence[str], where: str) -> re.Pattern[str]:
@@ -175,19 +203,68 @@ def close_rate(got_hz: float, expected_hz: float, tolerance: float) -> bool:
     return abs(got_hz - expected_hz) <= tolerance * expected_hz
 
 
+def _classes(found: Sequence[Labelled], config: DatasetConfig) -> list[Labelled]:
+    """The recordings with the classes that the recipe makes of the files' labels."""
+    normal = [
+        dataclasses.replace(item, label=composed(item.label), group=composed(item.group))
+        for item in found
+    ]
+    if config.merge is None:
+        return normal
+    merge = {composed(label): name for label, name in config.merge.items()}
+    other = merge.get("*")
+    have = {item.label for item in normal}
+    if unused := sorted(set(merge) - have - {"*"}):
+        raise DataError(
+            f"dataset.labels: {unused[0]!r} is the label of no recording; the files have "
+            f"{sorted(have)[:50]}; correct the recipe"
+        )
+    if other is None and (left := sorted(have - set(merge))):
+        raise DataError(
+            f"dataset.labels: the label {left[0]!r} of the files has no class; add it, or "
+            '"*" = "other" for all that are not named, or "*" = "" to leave them out'
+        )
+    named = [dataclasses.replace(i, label=merge.get(i.label, other or "")) for i in normal]
+    return [item for item in named if item.label]
+
+
+def composed(text: str) -> str:
+    """Composed characters, as most keyboards give them; file systems may have others."""
+    return unicodedata.normalize("NFC", text)
+
+
+def require_rate(config: DatasetConfig, why: str) -> None:
+    """ConfigError for a recipe without a rate whose files do not tell it."""
+    if not config.sample_rate_hz:
+        raise ConfigError(f"missing key 'dataset.sample_rate_hz': {why}; write it into the recipe")
+
+
 def build_dataset(
     found: Sequence[Labelled],
-    labels: tuple[str, ...],
-    channels: tuple[str, ...],
-    sample_rate_hz: float,
+    config: DatasetConfig,
     sha256: str,
+    *,
+    channels: tuple[str, ...] = (),
     units: tuple[str, ...] = (),
+    sample_rate_hz: float = 0.0,
+    notes: tuple[str, ...] = (),
 ) -> Dataset:
-    """Numbers for labels (the recipe's order) and groups (sorted by name).
+    """Numbers for labels (the recipe's order, or sorted) and groups (sorted by name).
+
+    `channels`, `units` and `sample_rate_hz` are the files' own, where the recipe does not say them.
 
     Raises DataError for a label that is not the recipe's, for a label without recordings, and for
     a group that cannot be written into a recipe.
     """
+    found = _classes(found, config)
+    labels = config.labels or tuple(sorted({item.label for item in found}))
+    width = found[0].values.shape[1] if found else 0
+    channels = config.channels or channels or tuple(f"channel {i}" for i in range(width))
+    if found and width != len(channels):
+        raise DataError(
+            f"{found[0].where}: {width} channels, expected {len(channels)}, one for each of "
+            f"{list(channels)}; correct dataset.channels in the recipe"
+        )
     for item in found:
         if not item.group or not item.group.isprintable():
             raise DataError(
@@ -219,8 +296,9 @@ def build_dataset(
         ),
         labels=labels,
         channels=channels,
-        sample_rate_hz=sample_rate_hz,
+        sample_rate_hz=config.sample_rate_hz or sample_rate_hz,
         sha256=sha256,
         group_names=tuple(groups),
-        units=units,
+        units=config.units or units,
+        notes=notes,
     )

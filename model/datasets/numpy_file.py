@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from model.datasets.base import Dataset, Recording, table_of
-from model.datasets.folder import MAX_TOTAL_BYTES, read_file, resolve
+from model.datasets.folder import MAX_NPZ_BYTES, read_file, require_rate, resolve
 from model.errors import DataError
 from model.npz import parse_arrays
-from model.recipe import DatasetConfig, NumpyFileConfig
+from model.recipe import DatasetConfig
 
+MAX_LABELS = 1000
 MEMBERS = ("samples", "labels", "groups")
 
 
@@ -35,15 +36,24 @@ def load(config: DatasetConfig) -> Dataset:
     """
     table = table_of(config.numpy_file, "numpy_file")
     path = resolve(table.file, "dataset.numpy_file.file")
-    data = read_file(path, config.sha256)
+    data, sha256 = read_file(path)
     try:
-        arrays = parse_arrays(data, MEMBERS, limit=MAX_TOTAL_BYTES)
+        arrays = parse_arrays(data, MEMBERS, limit=MAX_NPZ_BYTES)
     except ValueError as error:
         raise DataError(
             f"{path}: {error}; expected {', '.join(MEMBERS)}: write it with np.savez(path, "
             "samples=..., labels=..., groups=...)"
         ) from error
-    _check(path, arrays, table)
+    require_rate(config, f"{path} has no times")
+    shape = arrays["samples"].shape
+    channels = config.channels or tuple(f"channel {i}" for i in range((*shape, 0, 0, 0)[2]))
+    known = (
+        [int(v) for v in arrays["labels"].ravel()[:MAX_NPZ_BYTES] if 0 <= v < MAX_LABELS]
+        if (arrays["labels"].dtype.kind in "iu")
+        else []
+    )
+    labels = config.labels or tuple(str(i) for i in range(max(known, default=0) + 1))
+    _check(path, arrays, channels, labels)
     return Dataset(
         recordings=tuple(
             Recording(values=values, label=int(label), group=int(group))
@@ -54,19 +64,24 @@ def load(config: DatasetConfig) -> Dataset:
                 strict=True,
             )
         ),
-        labels=table.labels,
-        channels=table.channels,
-        sample_rate_hz=table.sample_rate_hz,
-        sha256=config.sha256,
+        labels=labels,
+        channels=channels,
+        sample_rate_hz=config.sample_rate_hz,
+        sha256=sha256,
     )
 
 
-def _check(path: Path, arrays: dict[str, npt.NDArray[Any]], table: NumpyFileConfig) -> None:
+def _check(
+    path: Path,
+    arrays: dict[str, npt.NDArray[Any]],
+    channels: tuple[str, ...],
+    labels: tuple[str, ...],
+) -> None:
     shape = arrays["samples"].shape
-    if len(shape) != 3 or 0 in shape or shape[2] != len(table.channels):
+    if len(shape) != 3 or 0 in shape or shape[2] != len(channels):
         raise DataError(
-            f"{path}: samples: expected the shape [recordings, samples, {len(table.channels)}], "
-            f"one channel for each of {list(table.channels)}, got {list(shape)}; reshape it "
+            f"{path}: samples: expected the shape [recordings, samples, {len(channels)}], "
+            f"one channel for each of {list(channels)}, got {list(shape)}; reshape it "
             "or correct channels in the recipe"
         )
     finite = np.abs(arrays["samples"]) <= np.finfo(np.float32).max
@@ -84,13 +99,13 @@ def _check(path: Path, arrays: dict[str, npt.NDArray[Any]], table: NumpyFileConf
                 f"{list(array.shape)} of {array.dtype}; write it with astype(np.int64)"
             )
     counts = {int(v): int(n) for v, n in zip(*np.unique_counts(arrays["labels"]), strict=True)}
-    if wrong := [value for value in counts if not 0 <= value < len(table.labels)]:
+    if wrong := [value for value in counts if not 0 <= value < len(labels)]:
         raise DataError(
-            f"{path}: labels: expected 0 to {len(table.labels) - 1}, one for each of "
-            f"{list(table.labels)}, got {wrong[0]}; correct the array or labels in the recipe"
+            f"{path}: labels: expected 0 to {len(labels) - 1}, one for each of "
+            f"{list(labels)}, got {wrong[0]}; correct the array or labels in the recipe"
         )
-    if empty := [label for i, label in enumerate(table.labels) if i not in counts]:
+    if empty := [label for i, label in enumerate(labels) if i not in counts]:
         raise DataError(
             f"{path}: class {empty[0]!r} has no recordings, expected at least one of each of "
-            f"{list(table.labels)}; add recordings or remove the label from the recipe"
+            f"{list(labels)}; add recordings or remove the label from the recipe"
         )

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from model.datasets.base import Dataset, Recording, verified_bytes
+from model.datasets.base import Dataset, Recording, installed_bytes
 from model.errors import DataError
 from model.recipe import DatasetConfig
 
+UNITS = ("g", "g", "g", "rad/s", "rad/s", "rad/s")
 SAMPLE_RATE_HZ = 50.0  # stated by the authors; the file holds no time stamps
 _ALLOWED = {
     ("numpy", "dtype"),
@@ -65,8 +66,8 @@ def data_files(config: DatasetConfig) -> list[Path]:
 
 
 def load(config: DatasetConfig) -> Dataset:
-    """All 140 recordings; the file's SHA-256 is verified before it is opened."""
-    data = verified_bytes(data_path(), config.sha256)
+    """All 140 recordings."""
+    data, sha256 = installed_bytes(data_path())
     content = load_object_array(data)
     recordings = tuple(
         Recording(values=np.asarray(values, np.float32), label=int(label), group=int(subject))
@@ -79,5 +80,6 @@ def load(config: DatasetConfig) -> Dataset:
         labels=tuple(str(name) for name in content["y_labels"]),
         channels=tuple(str(name) for name in content["X_labels"]),
         sample_rate_hz=SAMPLE_RATE_HZ,
-        sha256=config.sha256,
+        units=UNITS,
+        sha256=sha256,
     )

@@ -1,4 +1,4 @@
-"""A folder of WAV files: 16-bit PCM, one channel, one recording a file; samples from -1 to 1."""
+"""A folder of WAV files: 16-bit or 24-bit PCM, one channel, one recording a file, from -1 to 1."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ import numpy.typing as npt
 
 from model.datasets.base import Dataset, table_of
 from model.datasets.folder import (
-    MAX_TOTAL_BYTES,
+    Folder,
+    IrregularError,
     Labelled,
+    Problems,
     SourceFile,
     build_dataset,
     compile_pattern,
     list_files,
     match_name,
-    read_folder,
     resolve,
 )
-from model.errors import ConfigError, DataError
-from model.recipe import DatasetConfig, WavFolderConfig
+from model.datasets.resample import Resampled, change_rate
+from model.errors import DataError
+from model.recipe import DatasetConfig
 
-CHANNELS = ("audio",)
+CHANNELS, UNITS = ("audio",), ("full scale",)
 
 SUFFIXES = (".wav",)
 
@@ -38,32 +40,46 @@ def data_files(config: DatasetConfig) -> list[Path]:
 def load(config: DatasetConfig) -> Dataset:
     """All WAV files below [dataset.wav_folder].folder; label and group are parts of their names.
 
-    Raises DataError for a file that is no WAV file, is truncated or empty, or has another rate,
-    width or number of channels than the recipe's; no file is resampled or mixed.
+    Raises DataError for a file that is no WAV file, is truncated or empty, has several channels,
+    another width, or without [dataset.resample] another rate than the recipe's; none is mixed.
     """
     table = table_of(config.wav_folder, "wav_folder")
-    pattern = compile_pattern(table.pattern, ("label", "group"), "dataset.wav_folder.pattern")
+    pattern = compile_pattern(table.pattern, ("label",), "dataset.wav_folder.pattern")
     folder = resolve(table.folder, "dataset.wav_folder.folder")
-    files = read_folder(folder, SUFFIXES, config.sha256)
-    length = round(table.clip_seconds * table.sample_rate_hz)
-    if table.clip_seconds and not 1 <= length <= MAX_TOTAL_BYTES // 2 // len(files):
-        raise ConfigError(
-            f"dataset.wav_folder.clip_seconds: expected 0, or 1 to "
-            f"{MAX_TOTAL_BYTES // 2 // len(files)} samples for each of {len(files)} files, got "
-            f"{table.clip_seconds:g} s, which are {length} samples"
-        )
-    found = []
+    rate = config.sample_rate_hz
+    found: list[Labelled] = []
+    files, done, problems = Folder(folder, SUFFIXES), Resampled(), Problems()
     for file in files:
-        parts = match_name(pattern, file.name)
-        found.append(
-            Labelled(
-                values=_clip(_decode(file, table), length),
-                label=parts["label"],
-                group=parts["group"],
-                where=file.name,
+        with problems.of(file.name):
+            parts = match_name(pattern, file.name)
+            values, got = decode(file)
+            rate = rate or float(got)
+            if got != rate and config.resample is None:
+                raise IrregularError(
+                    f"{file.name}: expected {rate:g} Hz, got {got}; change dataset.sample_rate_hz, "
+                    "or put a table [dataset.resample] into the recipe, which brings all to it"
+                )
+            if got != rate:
+                values = change_rate(values, got, rate, done)
+            found.append(
+                Labelled(
+                    values=_clip(values, round(table.clip_seconds * rate)),
+                    label=parts["label"],
+                    group=parts.get("group") or file.name,
+                    where=file.name,
+                )
             )
-        )
-    return build_dataset(found, table.labels, CHANNELS, table.sample_rate_hz, config.sha256)
+    problems.refuse()
+    notes = done.notes(config.resample, rate) if config.resample else ()
+    return build_dataset(
+        found,
+        config,
+        files.sha256,
+        channels=CHANNELS,
+        units=UNITS,
+        sample_rate_hz=rate,
+        notes=notes,
+    )
 
 
 def _clip(values: npt.NDArray[np.float32], length: int) -> npt.NDArray[np.float32]:
@@ -76,41 +92,46 @@ def _clip(values: npt.NDArray[np.float32], length: int) -> npt.NDArray[np.float3
     return values[-missing // 2 :][:length]
 
 
-def _decode(file: SourceFile, table: WavFolderConfig) -> npt.NDArray[np.float32]:
-    """[samples, 1] of one file."""
+def decode(file: SourceFile) -> tuple[npt.NDArray[np.float32], int]:
+    """(samples [n, 1] from -1 to 1, samples a second) of one file; DataError for another kind."""
     try:
         with wave.open(io.BytesIO(file.data), "rb") as sound:
             got = sound.getparams()
-            _check_format(file.name, got.nchannels, got.sampwidth, got.framerate, table)
+            _check_format(file.name, got.nchannels, got.sampwidth)
             data = sound.readframes(got.nframes)
     except (wave.Error, EOFError, RuntimeError, OverflowError, MemoryError) as error:
         raise DataError(
-            f"{file.name}, {len(file.data)} bytes: expected a whole WAV file of 16-bit PCM, got "
-            f"{str(error) or 'an early end'}; convert it again: sox in.wav -b 16 -c 1 out.wav"
+            f"{file.name}, {len(file.data)} bytes: expected a whole WAV file of 16-bit or 24-bit "
+            f"PCM, got {str(error) or 'an early end'}; convert it again: sox in.wav -b 16 -c 1 "
+            "out.wav"
         ) from error
-    if not got.nframes or len(data) != 2 * got.nframes:
+    if not got.nframes or len(data) != got.sampwidth * got.nframes:
         raise DataError(
             f"{file.name}, {len(file.data)} bytes: expected {got.nframes or 'some'} samples, got "
-            f"{len(data) // 2}; the file is {'truncated' if got.nframes else 'empty'}, copy or "
-            "record it again"
+            f"{len(data) // got.sampwidth}; the file is "
+            f"{'truncated' if got.nframes else 'empty'}, copy or record it again"
         )
-    return (np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768))[:, None]
+    return _from_pcm(data, got.sampwidth)[:, None], got.framerate
 
 
-def _check_format(name: str, channels: int, width: int, rate: int, table: WavFolderConfig) -> None:
+def _from_pcm(data: bytes, width: int) -> npt.NDArray[np.float32]:
+    """Samples of `width` bytes, little-endian; the largest negative one is -1."""
+    if width == 2:
+        return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(1 << 15)
+    low = np.frombuffer(data, np.uint8).reshape(-1, 3)
+    padded = np.zeros((len(low), 4), np.uint8)
+    padded[:, 1:] = low
+    return (padded.view("<i4")[:, 0] / float(1 << 31)).astype(np.float32)
+
+
+def _check_format(name: str, channels: int, width: int) -> None:
     if channels != 1:
         raise DataError(
             f"{name}: expected one channel (mono), got {channels}; mix or pick one: "
             "sox in.wav out.wav remix 1"
         )
-    if width != 2:
+    if width not in (2, 3):
         raise DataError(
-            f"{name}: expected 16-bit samples, got {8 * width}-bit; convert: "
+            f"{name}: expected 16-bit or 24-bit samples, got {8 * width}-bit; convert: "
             "sox in.wav -b 16 out.wav"
-        )
-    if rate != table.sample_rate_hz:
-        raise DataError(
-            f"{name}: expected {table.sample_rate_hz:g} Hz, got {rate}; convert: "
-            f"sox in.wav -r {table.sample_rate_hz:g} out.wav, or change sample_rate_hz in the "
-            "recipe"
         )

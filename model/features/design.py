@@ -80,15 +80,15 @@ class _Column:
 
 def recipe_front_end(recipe: Recipe) -> FrontEnd:
     """The front end of a recipe; see `design`."""
-    checks = recipe.checks
-    return design(recipe.features, checks.sample_rate_hz, len(checks.channels))
+    data = recipe.dataset
+    return design(recipe.features, data.sample_rate_hz, len(data.channels))
 
 
 def feature_text(recipe: Recipe) -> str:
     """Canonical JSON of what makes the front end; part of the model's file, so of its hash."""
     values = {
         "features": dataclasses.asdict(recipe.features),
-        "sample_rate_hz": recipe.checks.sample_rate_hz,
+        "sample_rate_hz": recipe.dataset.sample_rate_hz,
     }
     return json.dumps(values, sort_keys=True, separators=(",", ":"))
 

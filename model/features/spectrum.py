@@ -125,6 +125,6 @@ def _mel(hz: npt.ArrayLike) -> npt.NDArray[np.float64]:
 def _below_nyquist(hz: float, sample_rate_hz: float, key: str) -> None:
     if hz > sample_rate_hz / 2:
         raise ConfigError(
-            f"{key}: expected at most half of checks.sample_rate_hz, {sample_rate_hz / 2:g}; got "
+            f"{key}: expected at most half of dataset.sample_rate_hz, {sample_rate_hz / 2:g}; got "
             f"{hz:g}"
         )

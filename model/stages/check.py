@@ -67,6 +67,7 @@ def check(recipe: Recipe, out_dir: Path) -> None:
             "sample_rate_hz": dataset.sample_rate_hz,
             "channels": list(dataset.channels),
             "labels": list(dataset.labels),
+            "preparation": list(dataset.notes),
             "splits": {
                 name: {
                     "windows": len(w.x),

@@ -35,7 +35,8 @@ from host_tools.link.target import Target, check_identity, choose_target, open_d
 from host_tools.report.results import read_manifest
 from model.datasets import load_dataset
 from model.files import write_json
-from model.recipe import Recipe, recipe_of
+from model.recipe import Recipe
+from model.recipe_file import recipe_of
 from quantize.drift import (
     Bytes,
     CountedRecording,

@@ -1,0 +1,232 @@
+"""What a recipe leaves out, from its other keys and its data: a rule a key, in their order.
+
+A rule that looks at the data gives the same for the same data and keys; the lock file beside the
+recipe keeps its value, so that nothing is looked up twice (model/recipe_file.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from model.datasets.base import Dataset
+from model.draft import AUDIO, Draft, Rule
+from model.errors import ConfigError
+from model.feature_rules import FEATURE_RULES
+from model.recipe_rules import SOURCE_TABLES
+
+HELD_OUT = 0.2  # share of the groups that val_groups and that test_groups get
+FROZEN_SECONDS = 0.5
+
+
+def _source(draft: Draft) -> str:
+    tables = [name for name in SOURCE_TABLES if draft.get(f"dataset.{name}") is not None]
+    if len(tables) != 1:
+        raise ConfigError(
+            f"dataset.source: expected it, or one table of a source; got the tables {tables}"
+        )
+    return tables[0]
+
+
+def _from_data(name: str) -> Callable[[Draft], Any]:
+    return lambda draft: getattr(draft.dataset, name)
+
+
+def _units(draft: Draft) -> tuple[str, ...]:
+    return draft.dataset.units or ("?",) * len(draft["dataset.channels"])
+
+
+def _groups(key: str) -> Callable[[Draft], tuple[int | str, ...]]:
+    def choose(draft: Draft) -> tuple[int | str, ...]:
+        taken = {*draft.get("dataset.val_groups", ()), *draft.get("dataset.test_groups", ())}
+        return _held_out(draft.dataset, taken, f"dataset.{key}")
+
+    return choose
+
+
+def _held_out(dataset: Dataset, taken: set[int | str], key: str) -> tuple[int | str, ...]:
+    """The last fifth of the groups by name that leaves every class to train on and has each."""
+    have: dict[int | str, set[int]] = {}
+    for recording in dataset.recordings:
+        have.setdefault(dataset.group_title(recording.group), set()).add(recording.label)
+    free = sorted((g for g in have if g not in taken), key=str)
+    count = max(1, round(HELD_OUT * len(have)))
+    if len(free) <= count or len(have) < 3:
+        raise ConfigError(
+            f"{key}: expected it in the recipe, or at least three groups (persons, devices, days) "
+            f"to choose from; the data have {sorted(have, key=str)[:20]}; name groups in pattern"
+        )
+    everything = set(range(len(dataset.labels)))
+    best: tuple[int, tuple[int | str, ...]] = (-1, ())
+    for end in range(len(free), count - 1, -1):
+        held, rest = free[end - count : end], free[: end - count] + free[end:]
+        covered = set().union(*(have[g] for g in held))
+        left = set().union(*(have[g] for g in rest))
+        best = max(best, (len(covered) + 1000 * (left == everything), tuple(held)), key=_first)
+    return best[1]
+
+
+def _first(pair: tuple[int, object]) -> int:
+    return pair[0]
+
+
+def _limit(value: float) -> float:
+    """The smallest of 1, 2, 5, 10, ... (and their parts) that leaves a tenth above `value`."""
+    if value <= 0:
+        return 1.0
+    decade = 10.0 ** math.floor(math.log10(1.1 * value))
+    return float(next(f"{m * decade:.6g}" for m in (1, 2, 5, 10) if m * decade >= 1.1 * value))
+
+
+def _maximum(draft: Draft) -> tuple[float, ...]:
+    if draft["dataset.source"] == AUDIO:
+        return (1.0,) * len(draft["dataset.channels"])
+    low, high = draft.limits
+    return tuple(_limit(max(abs(a), abs(b))) for a, b in zip(low, high, strict=True))
+
+
+def _minimum(draft: Draft) -> tuple[float, ...]:
+    low, _ = draft.limits
+    positive = bool((low >= 0).all())
+    return tuple(0.0 if positive else -value for value in draft["checks.maximum"])
+
+
+def _max_step(draft: Draft) -> tuple[float, ...]:
+    pairs = zip(draft["checks.minimum"], draft["checks.maximum"], strict=False)
+    return tuple(high - low for low, high in pairs)
+
+
+def _network(small: Any, auto: Any) -> Callable[[Draft], Any]:
+    return lambda draft: auto if draft["network.kind"] == "autoencoder" else small
+
+
+def _classifies(draft: Draft) -> bool:
+    return bool(draft["task"] == "classification")
+
+
+def _is_csv(draft: Draft) -> bool:
+    return draft.get("dataset.csv_folder") is not None
+
+
+def _columns(name: str) -> Callable[[Draft], Any]:
+    return lambda draft: getattr(draft.csv_columns, name)
+
+
+def _label_column(draft: Draft) -> str:
+    pattern: str = draft["dataset.csv_folder.pattern"]
+    return "" if "(?P<label>" in pattern else draft.csv_columns.label
+
+
+RULES: dict[str, Rule] = {
+    "title": Rule(text="the recipe's name", value=lambda d: d["name"]),
+    "task": Rule(text="'classification'", value=lambda d: "classification"),
+    "dataset.source": Rule(text="the one whose table there is", value=_source),
+    "dataset.csv_folder.time_column": Rule(
+        text="one that is called so: time, timestamp, t, ms, ...",
+        value=_columns("time"),
+        when=_is_csv,
+        data=True,
+    ),
+    "dataset.csv_folder.label_column": Rule(
+        text="one that is called so: label, class, activity, ...; none where pattern has a label",
+        value=_label_column,
+        when=_is_csv,
+        data=True,
+    ),
+    "dataset.csv_folder.time_unit": Rule(
+        text="by the column's name, else by the rate, else the largest that gives at least 1 Hz",
+        value=_columns("time_unit"),
+        when=_is_csv,
+        data=True,
+    ),
+    "dataset.channels": Rule(
+        text="all that the files have", value=_from_data("channels"), data=True
+    ),
+    "dataset.sample_rate_hz": Rule(
+        text="as the files say", value=_from_data("sample_rate_hz"), data=True
+    ),
+    "dataset.units": Rule(text="as the files say, else '?'", value=_units, data=True),
+    "dataset.labels": Rule(text="all that occur, sorted", value=_from_data("labels"), data=True),
+    "dataset.test_groups": Rule(
+        text="a fifth of the groups, the last by name that leave every class to train on",
+        value=_groups("test_groups"),
+        data=True,
+    ),
+    "dataset.val_groups": Rule(
+        text="another fifth, chosen in the same way", value=_groups("val_groups"), data=True
+    ),
+    "checks.maximum": Rule(
+        text="1 for audio; else 1, 2, 5, 10, ... above the largest amount",
+        value=_maximum,
+        data=True,
+    ),
+    "checks.minimum": Rule(
+        text="0 where no value of any channel is below it, else -maximum", value=_minimum, data=True
+    ),
+    "checks.max_step": Rule(text="maximum - minimum: no limit", value=_max_step),
+    "checks.max_frozen_samples": Rule(
+        text=f"those of {FROZEN_SECONDS:g} s, at least 5; for audio those of 30 s",
+        value=lambda d: max(
+            5,
+            round(
+                (30 if d["dataset.source"] == AUDIO else FROZEN_SECONDS)
+                * d["dataset.sample_rate_hz"]
+            ),
+        ),
+    ),
+    **FEATURE_RULES,
+    "network.kind": Rule(
+        text="'autoencoder' for anomalies, 'depthwise_separable' for logmel, else 'convolutions'",
+        value=lambda d: (
+            "autoencoder"
+            if d["task"] == "anomaly"
+            else ("depthwise_separable" if d["features.kind"] == "logmel" else "convolutions")
+        ),
+    ),
+    **{
+        f"network.{key}": Rule(text=str(small), value=_network(small, auto))
+        for key, small, auto in (
+            ("input_pool", 1, 1),
+            ("filters", (16, 24), (32, 8)),
+            ("kernels", (5, 5), ()),
+            ("strides", (1, 2), ()),
+            ("segments", 1, 1),
+            ("dropout", 0.1, 0.0),
+            ("max_weight_bytes", 32768, 65536),
+        )
+    },
+    "augment.noise": Rule(text="none", value=lambda d: (0.0,) * len(d["dataset.channels"])),
+    "train.label_smoothing": Rule(
+        text="0.05 for classes, else 0", value=lambda d: 0.05 if _classifies(d) else 0.0
+    ),
+    "quantisation": Rule(text="its defaults", value=lambda d: {}),
+}
+
+
+def complete(
+    draft: Draft, kept: dict[str, Any], problems: list[str], *, allow_data: bool
+) -> dict[str, Any] | None:
+    """Give a draft every rule's value; returns those that came from the data.
+
+    `kept` has values of an earlier look at the same data. None when a rule fails, which goes to
+    `problems`, and when one needs the data without `allow_data`.
+    """
+    found: dict[str, Any] = {}
+    for path, rule in RULES.items():
+        if draft.get(path) is not None or not rule.when(draft):
+            continue
+        if rule.data and path in kept:
+            value = kept[path]
+        elif rule.data and not allow_data:
+            return None
+        else:
+            try:
+                value = rule.value(draft)
+            except ConfigError as error:
+                problems.append(str(error))
+                return None
+        draft.set(path, value)
+        if rule.data:
+            found[path] = value
+    return found

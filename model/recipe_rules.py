@@ -1,0 +1,151 @@
+"""What must hold between the keys of a recipe: every problem at once, in words."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+
+from model.recipe import AugmentConfig, DatasetConfig, Recipe
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")  # of a folder in build/
+TASKS = ("classification", "anomaly")
+METHODS = ("linear", "nearest", "previous")  # of [dataset.resample]
+UNITS_OF_TIME = ("s", "ms", "us", "ns", "iso8601")
+# sources that have a table of their own in [dataset]
+SOURCE_TABLES = sorted(
+    f.name
+    for f in dataclasses.fields(DatasetConfig)
+    if f.default is None and f.name not in ("merge", "resample")
+)
+PER_CHANNEL = (
+    ("dataset", "units"),
+    ("checks", "minimum"),
+    ("checks", "maximum"),
+    ("checks", "max_step"),
+    ("features", "lsb"),
+    ("augment", "noise"),
+)
+
+
+def problems(recipe: Recipe) -> Iterator[str]:
+    """'<key>: expected ..., got ...' of each value that does not fit the others."""
+    if not NAME.fullmatch(recipe.name):
+        yield (
+            f"name: expected up to 64 letters, digits, '_', '.' and '-', because results "
+            f"go to build/recipes/<name>; got {recipe.name[:80]!r}; name the file so"
+        )
+    yield from _channels(recipe)
+    if recipe.features.hop > recipe.features.window:
+        yield (
+            f"features.hop: expected at most the window, {recipe.features.window}, got "
+            f"{recipe.features.hop}"
+        )
+    yield from _task(recipe)
+    yield from _source(recipe.dataset)
+    yield from _augment(recipe.augment, len(recipe.dataset.channels))
+    yield from _groups(recipe.dataset)
+    if recipe.compression is not None and recipe.compression.clusters == 1:
+        yield "compression.clusters: expected 0 or 2 to 128, got 1"
+    if recipe.classical is not None and recipe.classical.features not in ("statistics", "input"):
+        yield (
+            f"classical.features: unknown kind {recipe.classical.features!r}; known: "
+            "statistics, input"
+        )
+
+
+def _channels(recipe: Recipe) -> Iterator[str]:
+    channels, checks = recipe.dataset.channels, recipe.checks
+    if not channels or len(set(channels)) < len(channels):
+        yield f"dataset.channels: expected names, each once, got {list(channels)}"
+    for section, field in PER_CHANNEL:
+        got = len(getattr(getattr(recipe, section), field))
+        if got != len(channels):
+            yield (
+                f"{section}.{field}: expected {len(channels)} values, one for each of "
+                f"dataset.channels; got {got}"
+            )
+    for channel, low, high in zip(channels, checks.minimum, checks.maximum, strict=False):
+        if low >= high:
+            yield (
+                f"checks: channel {channel!r}: expected a minimum below the maximum, got "
+                f"{low:g} and {high:g}"
+            )
+
+
+def _groups(dataset: DatasetConfig) -> Iterator[str]:
+    """Both splits have groups, and none has another's."""
+    for key in ("val_groups", "test_groups"):
+        if not getattr(dataset, key):
+            yield f"dataset.{key}: expected at least one group, got none"
+    if both := set(dataset.val_groups) & set(dataset.test_groups):
+        yield (
+            f"dataset: groups {sorted(both, key=str)} are in val_groups and in "
+            "test_groups; a group belongs to one split"
+        )
+
+
+def _task(recipe: Recipe) -> Iterator[str]:
+    """Each task has its own network and its own floor, and no other task's."""
+    if recipe.task not in TASKS:
+        yield f"task: unknown task {recipe.task!r}; known: {', '.join(TASKS)}"
+        return
+    anomaly, floor = recipe.task == "anomaly", recipe.train.min_balanced_accuracy
+    for wrong, expected in (
+        (anomaly != (recipe.network.kind == "autoencoder"), "network.kind 'autoencoder' and task "
+         "'anomaly' belong together"),
+        (anomaly != (recipe.anomaly is not None), "a table [anomaly] for the task 'anomaly' only"),
+        (anomaly and floor is not None, "train.min_balanced_accuracy for the task "
+         "'classification' only; the floor of 'anomaly' is anomaly.min_auc"),
+        (anomaly and recipe.train.label_smoothing, "train.label_smoothing = 0.0: a reconstruction "
+         "has no labels"),
+    ):  # fmt: skip
+        if wrong:
+            yield f"task {recipe.task!r}: expected {expected}"
+
+
+def _augment(augment: AugmentConfig, channels: int) -> Iterator[str]:
+    """What does not fit the channels is refused, not ignored."""
+    if augment.kind not in ("inertial", "signal"):
+        yield f"augment.kind: unknown kind {augment.kind!r}; known: inertial, signal"
+    if augment.kind == "inertial" and channels != 6:
+        yield (
+            f"augment.kind: 'inertial' needs 6 channels, accelerometer x, y, z and "
+            f"gyroscope x, y, z; got {channels}; use 'signal'"
+        )
+    if augment.kind == "signal" and (augment.mirror or augment.rotation_degrees):
+        yield (
+            "augment: mirror and rotation_degrees are for the kind 'inertial'; set "
+            "mirror = false and rotation_degrees = 0.0"
+        )
+    if augment.kind == "inertial" and augment.tilt:
+        yield (
+            f"augment.tilt: expected 0 for the kind 'inertial', got {augment.tilt:g}; use 'signal'"
+        )
+
+
+def _source(dataset: DatasetConfig) -> Iterator[str]:
+    """The table of the source, where it needs one, and no other source's."""
+    if dataset.resample is not None and dataset.resample.method not in METHODS:
+        yield (
+            f"dataset.resample.method: unknown method {dataset.resample.method!r}; known: "
+            f"{', '.join(METHODS)}"
+        )
+    if dataset.csv_folder is not None and dataset.csv_folder.time_unit not in UNITS_OF_TIME:
+        yield (
+            f"dataset.csv_folder.time_unit: unknown unit {dataset.csv_folder.time_unit!r}; known: "
+            f"{', '.join(UNITS_OF_TIME)}"
+        )
+    for name in SOURCE_TABLES:
+        table = getattr(dataset, name)
+        if table is None and name == dataset.source:
+            yield f"dataset: missing table [dataset.{name}] of the source"
+        if table is not None and name != dataset.source:
+            yield (
+                f"[dataset.{name}] belongs to the source {name!r}, dataset.source is "
+                f"{dataset.source!r}; remove the table or change the source"
+            )
+    if len(dataset.labels) < 2 or len(set(dataset.labels)) < len(dataset.labels):
+        yield (
+            f"dataset.labels: expected at least two different labels, got {list(dataset.labels)}"
+        )

@@ -1,0 +1,313 @@
+"""tinyproof new --from: a recipe for a folder as it is, with everything that can be found out."""
+
+from __future__ import annotations
+
+import json
+import math
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from host_tools.cli import main
+from model.errors import ConfigError
+from model.guess import from_template, guess_names
+from model.recipe import Recipe
+from model.recipe_file import load_recipe
+
+PEOPLE = ("ann", "bob", "cleo", "dan", "eve")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "off")
+    return tmp_path
+
+
+def _gesture(label: int, person: int, take: int, count: int = 300) -> Iterator[tuple[float, ...]]:
+    rng = np.random.default_rng([label, person, take])
+    for i in range(count):
+        turn = 2 * math.pi * (label + 1) * (1 + 0.05 * person) * i / 100 + take
+        noise = rng.normal(0, 0.02, 3)
+        yield math.cos(turn) + noise[0], math.sin(turn) + noise[1], 1 + noise[2]
+
+
+def _csv(
+    folder: Path, name: str = "{label}.{who}.{take}.csv", header: str = "time,ax,ay,az",
+    line: str = "{t:.4f},{x:.4f},{y:.4f},{z:.4f}", jitter: float = 0.0,
+) -> None:  # fmt: skip
+    rng = np.random.default_rng(5)
+    for k, label in enumerate(("circle", "wave")):
+        for p, who in enumerate(PEOPLE):
+            for take in range(2):
+                rows, t = [header] if header else [], 0.0
+                for x, y, z in _gesture(k, p, take):
+                    rows.append(line.format(t=t, x=x, y=y, z=z))
+                    t += 0.01 * (1 + jitter * rng.uniform(-1, 1))
+                path = folder / name.format(label=label, who=who, take=take)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text("\n".join(rows) + "\n", "utf-8")
+
+
+def _made(project: Path, *arguments: str) -> Recipe:
+    assert main(["new", "mine", "--from", "raw", *arguments]) == 0
+    assert main(["check", "--project", "mine"]) == 0
+    recipe = load_recipe(str(project / "mine/mine.toml"))
+    text = (project / "mine/mine.toml").read_text("utf-8")
+    plain = [s for s in text.splitlines() if "=" in s and " # " not in s]
+    assert not plain, "every line has its meaning"
+    return recipe
+
+
+def test_gestures_in_csv(project: Path) -> None:
+    _csv(project / "raw")
+    recipe = _made(project)
+    data = recipe.dataset
+    assert data.labels == ("circle", "wave")
+    assert data.channels == ("ax", "ay", "az")
+    assert data.sample_rate_hz == 100.0
+    assert data.val_groups == ("dan",)
+    assert data.test_groups == ("eve",)
+    assert data.csv_folder is not None
+    assert (data.csv_folder.folder, data.csv_folder.time_unit) == ("../raw", "s")
+    assert recipe.checks.maximum == (2.0, 2.0, 2.0)
+    assert recipe.features.window == 200
+    assert data.resample is None
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "line"),
+    [
+        ("{who}/{label}_{take}.csv", "t_ms;ax;ay;az", "{t};{x};{y};{z}"),
+        (
+            "train/{label}/{who}-{take}.csv",
+            "Time (s)\tax [g]\tay [g]\taz [g]",
+            "{t}\t{x}\t{y}\t{z}",
+        ),
+        ("{label}/{who}_{take}.txt", "", "{x},{y},{z}"),
+    ],
+)
+def test_folders_of_other_builds(project: Path, name: str, header: str, line: str) -> None:
+    comma = ";" in line
+    for part in "txyz":
+        line = line.replace(f"{{{part}}}", f"{{{part}:.4f}}")
+    if "t_ms" in header:
+        header = header.replace("t_ms", "seconds")
+    _csv(project / "raw", name, header, line)
+    if comma:
+        for path in (project / "raw").rglob("*.csv"):
+            path.write_text(path.read_text().replace(".", ","))
+    names = name.format(label="{label}", who="{group}", take="{}")
+    recipe = _made(project, "--rate", "100", *(["--names", names] if name[1] == "w" else []))
+    assert recipe.dataset.labels == ("circle", "wave")
+    assert recipe.dataset.test_groups == ("eve",)
+    assert recipe.dataset.sample_rate_hz == 100.0
+    assert len(recipe.dataset.channels) == 3
+    if "[g]" in header:
+        assert recipe.dataset.units == ("g",) * 3
+
+
+def test_a_phones_log_gets_a_resample(project: Path) -> None:
+    _csv(project / "raw", jitter=0.9)
+    recipe = _made(project)
+    assert recipe.dataset.resample is not None
+    assert recipe.dataset.sample_rate_hz == pytest.approx(100, rel=0.02)
+    checked = json.loads((project / "mine/build/recipes/mine/dataset.json").read_text())
+    assert "brought to" in checked["preparation"][0]
+    assert "brought to" in (project / "mine/build/recipes/mine/data.html").read_text()
+
+
+def test_words_in_wav(project: Path) -> None:
+    for k, word in enumerate(("yes", "no", "stop")):
+        for p, who in enumerate(PEOPLE):
+            for take in range(2):
+                rng = np.random.default_rng([k, p, take])
+                time = np.arange(8000) / 8000
+                tone = np.sin(2 * np.pi * (300 + 200 * k + 10 * p) * time) * 0.3
+                sound = ((tone + rng.normal(0, 0.01, 8000)) * 32767).astype("<i2")
+                path = project / "raw" / word / f"{who}_nohash_{take}.wav"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with wave.open(str(path), "wb") as out:
+                    out.setnchannels(1)
+                    out.setsampwidth(2)
+                    out.setframerate(8000)
+                    out.writeframes(sound.tobytes())
+    recipe = _made(project)
+    assert recipe.features.kind == "logmel"
+    assert recipe.dataset.labels == ("no", "stop", "yes")
+    assert recipe.dataset.test_groups == ("eve",)
+    assert recipe.dataset.sample_rate_hz == 8000.0
+
+
+def test_edge_impulse_json(project: Path) -> None:
+    for k, label in enumerate(("idle", "wave")):
+        for p in range(len(PEOPLE)):
+            content = {
+                "protected": {"ver": "v1", "alg": "none"},
+                "signature": "",
+                "payload": {
+                    "device_name": PEOPLE[p],
+                    "device_type": "TEST",
+                    "interval_ms": 16 if p else 16.2,
+                    "sensors": [{"name": n, "units": "m/s2"} for n in ("accX", "accY", "accZ")],
+                    "values": [list(v) for v in _gesture(k, p, 0)],
+                },
+            }
+            path = project / "raw" / "training" / f"{label}.{1000 + 7 * p}ab{k}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(content))
+    recipe = _made(project)
+    assert recipe.dataset.units == ("m/s2",) * 3
+    assert recipe.dataset.sample_rate_hz in (62.5, pytest.approx(1000 / 16.2, rel=1e-4))
+    assert recipe.dataset.test_groups == ("eve",)
+
+
+def test_the_tutorial_format_of_the_nano(project: Path) -> None:
+    """aX,aY,aZ,gX,gY,gZ without times, a file a gesture, blank lines between the recordings."""
+    (project / "raw").mkdir()
+    for k, label in enumerate(("flex", "punch")):
+        parts = [
+            "\n".join(f"{x:.3f},{y:.3f},{z:.3f},{9 * x:.3f},{y:.3f},{z:.3f}" for x, y, z in
+                      _gesture(k, 0, take, 119))
+            for take in range(10)
+        ]  # fmt: skip
+        (project / "raw" / f"{label}.csv").write_text(
+            "aX,aY,aZ,gX,gY,gZ\n" + "\n\n".join(parts) + "\n"
+        )
+    assert main(["new", "mine", "--from", "raw"]) == 2
+    recipe = _made(project, "--rate", "119", "--units", "g,g,g,dps,dps,dps")
+    assert recipe.dataset.labels == ("flex", "punch")
+    assert len(recipe.dataset.test_groups) == 4
+    assert recipe.features.window <= 119
+
+
+def test_an_npz(project: Path) -> None:
+    samples = np.array([list(_gesture(k % 2, k // 4, k)) for k in range(20)])
+    np.savez(
+        project / "data.npz", samples=samples, labels=np.arange(20) % 2, groups=np.arange(20) // 4
+    )
+    assert main(["new", "mine", "--from", "data.npz", "--rate", "100"]) == 0
+    assert main(["check", "--project", "mine"]) == 0
+    assert load_recipe("mine/mine.toml").dataset.test_groups == (4,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--from", "nowhere"], "expected a folder or an .npz file"),
+        (["--from", "empty"], "expected files *.wav, *.json"),
+        (["--from", "raw", "--names", "{label}-{group}.csv"], "does not fit; the names are"),
+        (["--from", "raw", "--names", "{label}{label}"], "{label} and {group} at most once"),
+        (["--from", "raw", "--channels", "ax,,az"], "expected names with commas between"),
+        (["--from", "raw", "--channels", "ax,aw"], "expected one column 'aw', got 0 among"),
+        (["--from", "raw", "--units", "g"], "dataset.units: expected 3 values"),
+        (["--rate", "50"], "are for data of --from"),
+        (["--from", "raw", "--example", "digits"], "expected one of --from and --example"),
+    ],
+)
+def test_what_is_wrong_leaves_nothing(
+    arguments: list[str], words: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _csv(project / "raw")
+    (project / "empty").mkdir()
+    assert main(["new", "mine", *arguments]) in (1, 2)
+    assert words in capsys.readouterr().err
+    assert sorted(p.name for p in project.iterdir()) == ["empty", "raw"]
+
+
+@pytest.mark.parametrize(
+    ("names", "label", "group"),
+    [
+        (["7_jackson_32.wav", "7_theo_1.wav", "3_jackson_4.wav", "3_theo_5.wav"], "7", "jackson"),
+        (["s01/walk.csv", "s01/run.csv", "s02/walk.csv", "s02/run.csv"], "walk", "s01"),
+        (["a/x 1.csv", "a/x 2.csv", "b/y 1.csv", "b/z-3.csv"], "a", None),
+        (["on1.csv", "on-2.csv", "off1.csv", "off_2.csv"], "on", None),
+        (["b'$(x)/1.csv", "b'$(x)/2.csv", "c/1.csv", "c/2.csv"], None, None),
+    ],
+)
+def test_names_tell_label_and_group(names: list[str], label: str, group: str | None) -> None:
+    import re
+
+    pattern = guess_names(names, labels_inside=False).pattern
+    matches = [re.fullmatch(pattern, name) for name in names]
+    assert all(matches)
+    first = matches[0]
+    assert first is not None
+    if label is not None:
+        assert first["label"] == label
+        assert first.groupdict().get("group") == group
+
+
+def test_names_that_tell_nothing_ask(project: Path) -> None:
+    with pytest.raises(ConfigError, match="--names '{label}/{group}_{}.wav'"):
+        guess_names([f"{i}.csv" for i in range(300)], labels_inside=False)
+    assert from_template("a+{label}.csv") == r"a\+(?P<label>[^/]+?)\.csv"
+
+
+# --- recipes that leave nearly everything out, and their lock files -----------------------------
+
+SHORT = """[dataset.csv_folder]
+folder = "raw"
+pattern = '(?P<label>[a-z]+)\\.(?P<group>[a-z]+)\\.\\d\\.csv'
+"""
+
+
+def test_a_recipe_of_three_lines(project: Path) -> None:
+    _csv(project / "raw")
+    (project / "short.toml").write_text(SHORT)
+    assert main(["check", "--dry-run"]) == 0
+    assert not (project / "short.lock").exists()
+    assert main(["check"]) == 0
+    lock = (project / "short.lock").read_text()
+    recipe = load_recipe("short")
+    assert (recipe.title, recipe.dataset.source) == ("short", "csv_folder")
+    assert main(["check"]) == 0
+    assert (project / "short.lock").read_text() == lock
+
+
+def test_a_new_recording_is_accepted_by_one_command(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _csv(project / "raw")
+    (project / "short.toml").write_text(SHORT)
+    assert main(["check"]) == 0
+    before = load_recipe("short")
+    lines = (project / "raw/wave.ann.0.csv").read_text().splitlines()
+    (project / "raw/wave.ann.3.csv").write_text("\n".join(lines[:1] + lines[60:]))
+    assert main(["check"]) == 1
+    assert "tinyproof check --accept" in capsys.readouterr().err
+    assert main(["check", "--accept"]) == 0
+    after = load_recipe("short")
+    assert after.dataset.sha256 != before.dataset.sha256
+    (project / "short.toml").write_text(SHORT + "[features]\nwindow = 64\n")
+    assert load_recipe("short").features.window == 64
+    assert load_recipe("short").features.hop == 32
+    assert load_recipe("short").dataset.sha256 == after.dataset.sha256
+
+
+def test_a_damaged_lock_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _csv(project / "raw")
+    (project / "short.toml").write_text(SHORT)
+    for text in ("x = 1\n", "[", 'sha256 = 3\ngiven = ""\n[data]\n'):
+        (project / "short.lock").write_text(text)
+        assert main(["check"]) == 2
+        assert "short.lock" in capsys.readouterr().err
+    assert main(["check", "--accept"]) == 0
+
+
+def test_all_problems_are_named_in_one_run(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "short.toml").write_text(
+        SHORT + "tme_unit = 's'\n[features]\nwindow = -3\n[train]\nsteps = 'x'\n[chekcs]\n"
+    )
+    assert main(["check"]) == 2
+    said = capsys.readouterr().err
+    for words in (
+        "4 problems", "unknown key 'tme_unit' (did you mean 'time_unit'?)",
+        "features.window: expected 1 to", "train.steps: expected int", "did you mean 'checks'?",
+    ):  # fmt: skip
+        assert words in said
