@@ -90,7 +90,12 @@ class Cluster:
         return dict(self._client.nthreads())
 
     def _check_workers(self) -> None:
-        """ClusterError without workers, and for one that is not as this installation."""
+        """ClusterError without workers, and for a place that is not as this installation."""
+        try:  # which unpickles what it hands on
+            theirs = self._client.run_on_scheduler(installation)
+        except (ImportError, AttributeError, RuntimeError) as error:
+            raise _without_tinyproof(f"scheduler {self._address}", error) from error
+        require_same(installation(), theirs, f"scheduler {self._address}")
         until = time.monotonic() + CONNECT_S
         while not self._threads():
             if time.monotonic() > until:
@@ -105,11 +110,8 @@ class Cluster:
             if isinstance(theirs, OSError):  # it went away between two lines of ours
                 continue
             if isinstance(theirs, BaseException):
-                raise ClusterError(
-                    f"worker {worker}: has no tinyproof of this version ({theirs}); install the "
-                    "same one there, and start `dask worker` with that environment's Python"
-                )
-            require_same(installation(), theirs, worker)
+                raise _without_tinyproof(f"worker {worker}", theirs)
+            require_same(installation(), theirs, f"worker {worker}")
 
     def share(self, **values: Any) -> Shared:
         """As Jobs.share; ClusterError for more than a scheduler should keep."""
@@ -206,12 +208,19 @@ def open_jobs(*, own_process: bool = False, log: Path | None = None) -> Iterator
         yield Here()
 
 
-def require_same(ours: dict[str, str], theirs: dict[str, str], worker: str) -> None:
-    """ClusterError for a worker whose results could have other bytes."""
+def _without_tinyproof(where: str, error: BaseException) -> ClusterError:
+    return ClusterError(
+        f"{where}: has no tinyproof of this version ({error}); install the same one there, and "
+        "start it with that environment's `dask`"
+    )
+
+
+def require_same(ours: dict[str, str], theirs: dict[str, str], where: str) -> None:
+    """ClusterError for a place whose results could have other bytes."""
     if told := different(ours, theirs):
         raise ClusterError(
-            f"worker {worker}: another installation than the one that sends the work ({told}); "
-            "install the same tinyproof and packages there, and start the worker again"
+            f"{where}: another installation than the one that sends the work ({told}); "
+            "install the same tinyproof and packages there, and start it again"
         )
 
 
@@ -226,7 +235,8 @@ def work(
     entry: str, arguments: dict[str, Any], blob: bytes, digest: str, expected: dict[str, str]
 ) -> Any:
     """On a worker: one job, in a process of its own that later jobs use as well."""
-    require_same(expected, installation(), str(_distributed().get_worker().address))
+    where = _distributed().get_worker().address
+    require_same(expected, installation(), f"worker {where}")
     with _borrowed() as process:
         return process.call(entry, arguments, Shared(blob, digest))
 

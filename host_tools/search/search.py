@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import platform
 import threading
 import time
 import warnings
@@ -200,6 +202,7 @@ def _run_trials(
 
     def objective(trial: optuna.Trial) -> tuple[float, int]:
         progress.doing(f"trial {trial.number}")
+        trial.set_user_attr("worker", f"{platform.node()}, process {os.getpid()}")
         recipe = propose(trial, search.short)
         candidate = search.run(maker, recipe, trial.number, f"trial_{trial.number:04}", budget)
         trial.set_user_attr("candidate", dataclasses.asdict(candidate))

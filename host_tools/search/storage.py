@@ -27,11 +27,22 @@ CONNECT_S = 10
 OPENINGS = 4  # two machines that make the tables of an empty database at once hinder each other
 INSTALLATION = "installation"  # of whoever began a shared study
 _DRIVER = re.compile(r"postgres(ql)?(\+psycopg)?://")
+# What else there may be is taken for a host or a port, and told in a driver's message.
+_ADDRESS = re.compile(
+    r"[a-z0-9+]+://(?:[^\s/@:?#]*(?::[^\s/@:?#]*)?@)?"
+    r"(?:\[[0-9A-Fa-f:.]*\]|[^\s/@:?#]*)(?::\d+)?(?:/[^\s@?#]*)?(?:\?[^\s@#]*)?"
+)
 
 
 def open_storage(given: str | None, own_file: Path) -> optuna.storages.RDBStorage:
     """The storage that STORAGE names, or the file; UsageError when it cannot be opened."""
     url = given or f"sqlite:///{own_file}"
+    if not url.startswith("sqlite:") and not _ADDRESS.fullmatch(url):
+        raise UsageError(
+            "STORAGE: expected an address as postgresql://user:password@host:5432/database, got "
+            "something else (it is not shown, it may hold a password); write special characters "
+            "of a password as %40 for @, %2F for /, %3A for :"
+        )
     arguments: dict[str, Any] = {"pool_pre_ping": True}
     if _DRIVER.match(url):
         if importlib.util.find_spec("psycopg") is None:
@@ -64,8 +75,6 @@ def open_storage(given: str | None, own_file: Path) -> optuna.storages.RDBStorag
 def refused(given: str | None, own_file: Path, error: Exception | None) -> UsageError:
     """What to say of a storage that cannot be used."""
     told = without_password((str(error).splitlines() or [""])[0])
-    if given and (secret := re.search(r"://[^/]*?:(.+)@", given)):
-        told = told.replace(secret[1], "...")
     what = f"STORAGE={without_password(given)}" if given else str(own_file)
     return UsageError(
         f"{what}: cannot be opened ({type(error).__name__}: {told}); give a URL, as in "
