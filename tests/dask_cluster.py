@@ -45,11 +45,11 @@ class TestCluster:
     def killing(self, name: str, entry: str) -> Iterator[list[str]]:
         """Kill a worker as soon as it runs a job of `entry`; gives the keys of what it ran then."""
         found: list[str] = []
+        over = threading.Event()
 
         def watch() -> None:
             with Client(self.address, set_as_default=False) as client:
-                until = time.monotonic() + START_S
-                while time.monotonic() < until and not found:
+                while not over.wait(0.05) and not found:
                     names = {
                         address: info["name"]
                         for address, info in client.scheduler_info(-1)["workers"].items()
@@ -57,7 +57,6 @@ class TestCluster:
                     for address, keys in client.processing().items():
                         if names.get(address) == name:
                             found.extend(k for k in map(str, keys) if k.startswith(entry))
-                    time.sleep(0.05)
                 if found:
                     time.sleep(1.0)  # in the middle of it
                     self.kill(name)
@@ -67,6 +66,7 @@ class TestCluster:
         try:
             yield found
         finally:
+            over.set()
             thread.join()
 
 

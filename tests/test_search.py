@@ -15,6 +15,7 @@ from rich.console import Console
 
 from host_tools.boards.board import load_board
 from host_tools.errors import HostToolsError, UsageError
+from host_tools.report.page import network_text
 from host_tools.report.plots import front_of
 from host_tools.search.budget import Budget, Cost, parse_budget
 from host_tools.search.candidates import (
@@ -271,6 +272,18 @@ def test_progress_on_a_terminal_shows_the_best(monkeypatch: pytest.MonkeyPatch) 
     shown = out.getvalue()
     assert "trial 1" in shown and "1/2" in shown
     assert "best so far: trial 0: 300 instructions, flash 10,000: validation 0.900" in shown
+
+
+def test_networks_are_told_in_a_few_words() -> None:
+    own = dataclasses.asdict(load_recipe("motion").network)
+    layers = {"filters": [8, 12], "kernels": [5, 3], "strides": [2, 1]}
+    network = {**own, **layers, "kind": "convolutions", "input_pool": 2, "segments": 4}
+    units = {"kind": "autoencoder", "filters": [32, 8], "kernels": [], "strides": []}
+    for found, text in (
+        (network, "pool 2, 8×5/2 12×3/1, 4 segments"),
+        (network | units, "autoencoder, 32 8 units"),
+    ):
+        assert network_text({"settings": {"network": found, "compression": None}}) == text
 
 
 def test_the_front_rises() -> None:

@@ -29,8 +29,9 @@ def describe(candidate: Candidate) -> str:
 class Watcher:
     """Shows how a search goes on: a line for each candidate, and on a terminal a bar below them."""
 
-    def __init__(self, console: Console, bar: Bar, task: TaskID) -> None:
+    def __init__(self, console: Console, bar: Bar, task: TaskID, total: int) -> None:
         self._console, self._bar, self._task = console, bar, task
+        self._ended, self._total = 0, total
         self._lock = threading.Lock()
         self._best: Candidate | None = None
 
@@ -43,7 +44,9 @@ class Watcher:
         with self._lock:
             self._console.print(describe(candidate), markup=False, highlight=False, soft_wrap=True)
             if candidate.trial != DEFAULT:
-                self._bar.advance(self._task)
+                self._ended += 1  # more than was asked for: trials taken up, finalists
+                total = max(self._ended, self._total)
+                self._bar.update(self._task, completed=self._ended, total=total)
             if best is None or best == self._best:
                 return
             self._best = best
@@ -66,7 +69,8 @@ def watcher(trials: int) -> Iterator[Watcher]:
         TextColumn("{task.fields[best]}", markup=False),
     )
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        yield Watcher(console, bar, bar.add_task("search", total=trials, doing="", best=""))
+        task = bar.add_task("search", total=trials, doing="", best="")
+        yield Watcher(console, bar, task, trials)
 
 
 def print_search(result: dict[str, Any]) -> None:
