@@ -53,7 +53,12 @@ def silent(step: int, loss: float, score: float | None) -> None:
 
 
 def make_deterministic(seed: int) -> None:
-    """Seed every generator and choose deterministic kernels, so that a run repeats."""
+    """Seed every generator and choose deterministic kernels, so that a run repeats.
+
+    Names of layers, which a model file holds, are counted anew: they say nothing of what this
+    process has trained before.
+    """
+    keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 

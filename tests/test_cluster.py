@@ -23,6 +23,7 @@ from model.features.design import recipe_front_end
 from model.features.library import Extractor
 from model.jobs import SCHEDULER, Here, Process, different, installation
 from model.recipe import Recipe, load_recipe
+from model.stages.check import check
 from model.stages.cross_validate import cross_validate
 from tests.dask_cluster import ROOT, START_S, TestCluster, cluster
 
@@ -100,6 +101,35 @@ def test_folds_have_the_same_bytes_when_a_worker_is_killed(
     assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
     told = capsys.readouterr().out
     assert told.count("fold 4 of 4, tested on") == 2
+
+
+def test_candidates_have_the_same_bytes_when_a_worker_is_killed(tmp_path: Path) -> None:
+    recipe = short(40)
+    recipe = dataclasses.replace(
+        recipe,
+        quantisation=dataclasses.replace(recipe.quantisation, max_drop=1.0, qat_steps=0),
+    )
+    check(recipe, tmp_path)
+    values = {
+        "dataset": load_dataset(recipe.dataset),
+        "features": (tmp_path / "features.npz").read_bytes(),
+    }
+    seeds = [dataclasses.replace(recipe.train, seed=seed) for seed in (1, 2, 3)]
+    work = [
+        {"step": "train", "recipe": dataclasses.replace(recipe, train=train)} for train in seeds
+    ]
+    make = "quantize.candidate:make"
+    with open_jobs(own_process=True, log=tmp_path / "log") as jobs:
+        here = list(jobs.map(make, work, jobs.share(**values)))
+    with cluster(tmp_path / "dask") as found, Cluster(found.address) as jobs:
+        with found.killing("one", make) as ran:
+            there = list(jobs.map(make, work, jobs.share(**values)))
+        assert ran and found.workers["one"].returncode == -9
+    for ours, theirs in zip(here, there, strict=True):
+        assert set(ours) == set(theirs)
+        for name in ("model.tflite", "golden.npz", "float.npz", "scores.json"):
+            assert ours[name] == theirs[name], name
+    assert len({files["model.tflite"] for files in here}) == 3
 
 
 def test_a_worker_with_other_code_is_refused(tmp_path: Path) -> None:
