@@ -87,7 +87,11 @@ def test_a_model_is_proved_from_an_installed_wheel(installed: Path, tmp_path: Pa
 def test_a_search_runs_from_an_installed_wheel(installed: Path, tmp_path: Path) -> None:
     before = files(installed)
     assert tinyproof(installed, tmp_path, "new", "mine").returncode == 0
-    arguments = ["--budget", "instructions=200%", "--trials", "1", "--steps", "60"]
+    recipe = tmp_path / "mine" / "mine.toml"
+    text = recipe.read_text()  # QAT's bound on a network of few steps is another matter
+    assert "qat_steps = 50" in text
+    recipe.write_text(text.replace("qat_steps = 50", "qat_steps = 0"))
+    arguments = ["--budget", "instructions=200%", "--trials", "2", "--steps", "150"]
     done = tinyproof(installed, tmp_path / "mine", "search", *arguments)
     assert done.returncode == 0, done.stderr
     (folder,) = (tmp_path / "mine").glob("build/recipes/mine/search/*")
