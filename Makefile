@@ -73,7 +73,7 @@ classical: | .venv/ready ## is a network needed? KIND=forest|logistic|svm beside
 	$(run) classical
 record: | .venv/ready ## record LABEL=word for SECONDS=n from BOARD's sensor (PORT=, WHO=, OUT_DIR=, REPLAY=)
 	$(run) record
-search: | .venv/ready ## find a smaller network under BUDGET=flash=50%,instructions=50% of BOARD (TRIALS=, STEPS=)
+search: | .venv/ready ## find a smaller network under BUDGET=flash=50%,instructions=50% of BOARD (TRIALS=, STEPS=, STORAGE=, SCHEDULER=)
 	$(run) search
 report: | .venv/ready ## write report.html and report.json from what has been run
 	$(run) report

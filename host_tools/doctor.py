@@ -181,7 +181,8 @@ def _system(listing: Path) -> Iterator[Finding]:
             fix="restore the file from the repository",
         )
         return
-    pairs = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    pairs = [row[:2] for row in rows if CHECKOUT or row[2:] != ["tests"]]
     installed = _dpkg_versions([package for package, _ in pairs])
     for package, command in pairs:
         yield _system_package(package, command, installed)

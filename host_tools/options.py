@@ -16,6 +16,7 @@ from host_tools.boards.board import BOARDS, load_board
 from host_tools.errors import UsageError
 from host_tools.project import Import, open_source, project_of
 from host_tools.stages.graph import Source
+from model.jobs import SCHEDULER
 from model.recipe_file import recipe_names
 from quantize.tflite.files import is_model_path
 
@@ -268,6 +269,29 @@ def plan_options(function: F) -> F:
 def board_option(function: F) -> F:
     """Which board."""
     return option("--board", type=BoardName(), help="default: qemu_m4")(function)
+
+
+def scheduler_option(function: F) -> F:
+    """Where jobs run (model.jobs), which no result depends on: it goes through the environment."""
+
+    def export(context: click.Context, param: click.Parameter, value: str | None) -> None:
+        if value:
+            before = os.environ.get(SCHEDULER)
+            os.environ[SCHEDULER] = value
+            context.call_on_close(lambda: restore(before))
+
+    def restore(before: str | None) -> None:
+        del os.environ[SCHEDULER]
+        if before is not None:
+            os.environ[SCHEDULER] = before
+
+    return option(
+        "--scheduler",
+        metavar="ADDRESS",
+        expose_value=False,
+        callback=export,
+        help="run what is many jobs on a Dask cluster, as tcp://host:8786; default: here",
+    )(function)
 
 
 def target_options(function: F) -> F:

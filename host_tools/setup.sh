@@ -16,7 +16,7 @@ for name in ${TINYPROOF_GIVEN:-}; do
 done
 
 missing_packages() {
-    grep -v '^#' system-packages.txt | while read -r package tool; do
+    grep -v '^#' system-packages.txt | while read -r package tool _; do
         if command -v dpkg-query >/dev/null; then
             dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
                 echo "$package"

@@ -24,3 +24,13 @@ class ConfigError(ModelSideError):
 
 class DataError(ModelSideError):
     """The dataset is missing, is another one, or fails a check."""
+
+
+class JobError(ModelSideError):
+    """Work in another process or on another machine has failed."""
+
+
+class ClusterError(ModelSideError):
+    """A cluster cannot be used; says what is missing or different and where."""
+
+    exit_code = 2

@@ -25,6 +25,7 @@ from urllib.parse import unquote
 
 from filelock import FileLock, Timeout
 
+from model.addresses import without_password
 from model.errors import ModelSideError
 from model.files import write_json
 from model.results import EXPERIMENT, KEPT, MODEL, RECORDED, fingerprints, matches, own_files
@@ -62,11 +63,6 @@ class Experiment:
 def address() -> str:
     """MLFLOW_TRACKING_URI, or the project's own file."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(FOLDER / 'mlflow.db').resolve()}"
-
-
-def shown(uri: str) -> str:
-    """A store's address without user and password."""
-    return re.sub(r"//[^/@]*@", "//", uri)
 
 
 def experiments() -> list[Experiment]:
@@ -119,7 +115,9 @@ def serve_command(port: int) -> list[str]:
     """The command line of MLflow's pages for the store; StoreError when it is damaged."""
     uri = address()
     if (file := _sqlite_file(uri)) is None:
-        raise StoreError(f"{shown(uri)}: not a local store; open its address in a browser")
+        raise StoreError(
+            f"{without_password(uri)}: not a local store; open its address in a browser"
+        )
     _check_file(file)
     _quiet()
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
@@ -156,7 +154,7 @@ def pending(out_dir: Path) -> set[str]:
 
 def _recorded(out_dir: Path, experiment: Mapping[str, Any]) -> dict[str, Any]:
     """recorded.json, where it is of this experiment and this store: its run, its files."""
-    identity = {"started_ms": experiment["started_ms"], "store": shown(address())}
+    identity = {"started_ms": experiment["started_ms"], "store": without_password(address())}
     try:
         content = json.loads((out_dir / RECORDED).read_text("utf-8"))
         if content.items() >= identity.items() and content.keys() >= {"run", "files"}:
@@ -358,9 +356,10 @@ def _store() -> Iterator[Any]:
     try:
         yield MlflowClient(tracking_uri=uri)
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
-        why = shown(str(error).strip()).splitlines()[0][:300]
+        why = without_password(str(error).strip()).splitlines()[0][:300]
         raise StoreError(
-            f"{shown(uri)}: {why}; start the server or set MLFLOW_TRACKING_URI to another store"
+            f"{without_password(uri)}: {why}; start the server or set "
+            "MLFLOW_TRACKING_URI to another store"
         ) from error
 
 

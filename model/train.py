@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from model.evaluate import Metrics, evaluate
 from model.features import Windows, make_windows, split_groups
 from model.features.design import recipe_front_end
 from model.features.library import Extractor
+from model.jobs import Here, Jobs
 from model.networks import build_network, keras, tf
 from model.progress import Progress
 from model.recipe import Recipe
@@ -44,11 +44,19 @@ class Score:
     seed: int
     network: Metrics
     random_forest: Metrics
-    seconds: float
+
+
+def silent(step: int, loss: float, score: float | None) -> None:
+    """Progress that nobody looks at."""
 
 
 def make_deterministic(seed: int) -> None:
-    """Seed every generator and choose deterministic kernels, so that a run repeats."""
+    """Seed every generator and choose deterministic kernels, so that a run repeats.
+
+    Names of layers, which a model file holds, are counted anew: they say nothing of what this
+    process has trained before.
+    """
+    keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 
@@ -207,17 +215,25 @@ def load_network(recipe: Recipe, dataset: Dataset, path: Path) -> Any:
 
 
 def cross_validate(
-    recipe: Recipe, folds: int, repeats: int, progress: Progress, *, held_out: bool = False
+    recipe: Recipe,
+    folds: int,
+    repeats: int,
+    progress: Progress,
+    *,
+    held_out: bool = False,
+    dataset: Dataset | None = None,
+    jobs: Jobs | None = None,
+    done: Callable[[list[Score]], None] = lambda scores: None,
 ) -> list[Score]:
     """Train on all groups but a fold's and test on that fold's; once for each fold and seed.
 
     `held_out`: the recipe's test groups are in no fold, so that a choice can be made by the result.
+    `jobs` runs the folds, in this process by default; `done` is told each one, in their order.
 
     Groups are dealt to folds by a seeded permutation. The settings are the recipe's, chosen before
     by validation inside the training groups; a fold's test groups are used for its score only.
     """
-    dataset = load_dataset(recipe.dataset)
-    task = task_of(recipe, dataset.labels)
+    dataset, jobs = dataset or load_dataset(recipe.dataset), jobs or Here()
     if recipe.task != "classification":
         raise ConfigError(
             f"{recipe.name}: cross-validation is for the task 'classification', got "
@@ -229,27 +245,44 @@ def cross_validate(
     groups = np.array(sorted(everyone))
     if not 2 <= folds <= len(groups):
         raise ConfigError(f"CV={folds}: expected 2 to {len(groups)}, the number of groups")
-    classes = len(dataset.labels)
-    extractor = Extractor(recipe_front_end(recipe))
+    parts = np.array_split(np.random.RandomState(0).permutation(groups), folds)
+    work = [
+        {"test_groups": set(part.tolist()), "train_groups": everyone - set(part.tolist())}
+        for part in parts
+    ]
+    shared = jobs.share(recipe=recipe, dataset=dataset, repeats=repeats)
     results = []
-    for part in np.array_split(np.random.RandomState(0).permutation(groups), folds):
-        test_groups = {int(g) for g in part}
-        train_groups = {int(g) for g in groups} - test_groups
-        train_windows, test_windows = (
-            make_windows(dataset, extractor, side) for side in (train_groups, test_groups)
-        )
-        forest = evaluate_baselines(train_windows, test_windows, classes, recipe.train.seed)
-        for seed in range(recipe.train.seed, recipe.train.seed + repeats):
-            started = time.monotonic()
-            network, _ = train_network(recipe, dataset, task, train_groups, seed, progress)
-            outputs = predict(network, test_windows)
-            results.append(
-                Score(
-                    test_groups=tuple(map(dataset.group_title, sorted(test_groups))),
-                    seed=seed,
-                    network=evaluate(test_windows.y, outputs.argmax(axis=1), classes),
-                    random_forest=forest["random forest"],
-                    seconds=round(time.monotonic() - started, 1),
-                )
+    for scores in jobs.map("model.train:run_fold", work, shared, here={"progress": progress}):
+        done(scores)
+        results += scores
+    return results
+
+
+def run_fold(
+    recipe: Recipe,
+    dataset: Dataset,
+    repeats: int,
+    train_groups: set[int],
+    test_groups: set[int],
+    progress: Progress = silent,
+) -> list[Score]:
+    """One fold of a cross-validation, once for each seed."""
+    task, classes = task_of(recipe, dataset.labels), len(dataset.labels)
+    extractor = Extractor(recipe_front_end(recipe))
+    train_windows, test_windows = (
+        make_windows(dataset, extractor, side) for side in (train_groups, test_groups)
+    )
+    forest = evaluate_baselines(train_windows, test_windows, classes, recipe.train.seed)
+    results = []
+    for seed in range(recipe.train.seed, recipe.train.seed + repeats):
+        network, _ = train_network(recipe, dataset, task, train_groups, seed, progress)
+        outputs = predict(network, test_windows)
+        results.append(
+            Score(
+                test_groups=tuple(map(dataset.group_title, sorted(test_groups))),
+                seed=seed,
+                network=evaluate(test_windows.y, outputs.argmax(axis=1), classes),
+                random_forest=forest["random forest"],
             )
+        )
     return results

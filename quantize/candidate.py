@@ -1,52 +1,41 @@
-"""Candidates of a search: train and quantise one recipe after another in one process.
+"""Candidates of a search: cost and score of one recipe after another.
 
-`python -m quantize.candidate` takes requests on standard input (host_tools.search).
+host_tools.search runs `make` as a job (model.jobs), here or on another machine.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import sys
+import tempfile
 from pathlib import Path
-from typing import IO
 
-from model.command import run_and_exit_code
-from model.datasets import load_dataset
-from model.errors import ModelSideError
+from model.datasets.base import Dataset
+from model.features import split_groups
 from model.features.design import feature_text
 from model.files import write_bytes, write_json
 from model.recipe import Recipe
-from model.recipe_file import load_recipe
 from model.stages.splits import load_splits
 from model.tasks import task_of
-from quantize.errors import QuantizeError
 from quantize.golden import save_golden
 
-FOLDS = 4
+FOLDS = 4  # or one for each group, where there are fewer
 UNTRAINED_WINDOWS = 32  # to calibrate a network whose accuracy does not matter yet
+FEATURES = "features.npz"
 
 
-def serve(requests: IO[str], answers: IO[str]) -> int:
-    """Answer each line {"recipe": path, "out": folder, "step": a key of STEPS} by one of JSON.
+def make(step: str, recipe: Recipe, dataset: Dataset, features: bytes) -> dict[str, bytes]:
+    """The files that a step, a key of STEPS, writes; `features` are those of the data check.
 
-    `out` holds the features.npz of the data check and gets what the step writes. The answer is {}
-    or {"error": why the recipe cannot be used}.
+    Raises ModelSideError or QuantizeError for a recipe that cannot be used.
     """
-    for line in requests:
-        request = json.loads(line)
-        answer = {}
-        try:
-            with contextlib.redirect_stdout(sys.stderr):
-                recipe = load_recipe(request["recipe"])
-                STEPS[request["step"]](recipe, Path(request["out"]))
-        except (ModelSideError, QuantizeError) as error:
-            answer = {"error": str(error)}
-        print(json.dumps(answer), file=answers, flush=True)
-    return 0
+    with tempfile.TemporaryDirectory(prefix="tinyproof-candidate-") as name:
+        folder = Path(name)
+        write_bytes(folder / FEATURES, features)
+        STEPS[step](recipe, folder, dataset)
+        made = (path for path in sorted(folder.iterdir()) if path.name != FEATURES)
+        return {path.name: path.read_bytes() for path in made}
 
 
-def untrained_candidate(recipe: Recipe, out_dir: Path) -> None:
+def untrained_candidate(recipe: Recipe, out_dir: Path, dataset: Dataset) -> None:
     """The int8 model of an untrained network, whose cost on a board is that of a trained one."""
     from model import train as training
     from quantize import ptq
@@ -54,51 +43,57 @@ def untrained_candidate(recipe: Recipe, out_dir: Path) -> None:
 
     training.make_deterministic(recipe.train.seed)
     splits = load_splits(out_dir)
-    network = training.new_network(recipe, load_dataset(recipe.dataset))
+    network = training.new_network(recipe, dataset)
     windows = ptq.representative_windows(splits.train, UNTRAINED_WINDOWS, recipe.train.seed)
     model = ptq.convert_int8(network, windows, feature_text(recipe))
     write_bytes(out_dir / "model.tflite", model)
     save_golden(out_dir / "golden.npz", golden_of(model, splits.val.first(2)))
 
 
-def train_candidate(recipe: Recipe, out_dir: Path) -> None:
-    """Train and quantise; the recipe's floor is for its own network and length of training."""
+def train_candidate(recipe: Recipe, out_dir: Path, dataset: Dataset) -> None:
+    """Train and quantise; the recipe's floor is for its own network and length of training.
+
+    scores.json: what the task measures of the int8 model on the validation and the test groups.
+    """
     from model import train as training
     from quantize.pipeline import quantise_recipe
 
-    splits, dataset = load_splits(out_dir), load_dataset(recipe.dataset)
+    splits = load_splits(out_dir)
+    task = task_of(recipe, dataset.labels)
     network, _ = training.train_network(
         recipe,
         dataset,
-        task_of(recipe, dataset.labels),
+        task,
         set(splits.train.group.tolist()),
         recipe.train.seed,
-        lambda step, loss, score: None,
+        training.silent,
     )
     training.save_network(network, out_dir / "float.weights.h5")
-    quantise_recipe(recipe, out_dir)
+    quantised = quantise_recipe(recipe, out_dir, dataset)
+    chosen = quantised["chosen"]
+    key = task.measure.lower().replace(" ", "_")  # as its metrics call it
+    scores = {split: quantised["candidates"][chosen][split][key] for split in ("val", "test")}
+    write_json(out_dir / "scores.json", {**scores, "measure": task.measure, "quantisation": chosen})
 
 
-def cross_validate_candidate(recipe: Recipe, out_dir: Path) -> None:
+def cross_validate_candidate(recipe: Recipe, out_dir: Path, dataset: Dataset) -> None:
     """folds.json: how the float network does on groups it was not trained on, without test groups.
 
     Two validation groups tell little about a third; this takes every group in turn.
     """
     from model import train as training
 
+    groups = {r.group for r in dataset.recordings} - split_groups(dataset, recipe.dataset)["test"]
+    folds = min(FOLDS, len(groups))
     scores = training.cross_validate(
-        recipe, FOLDS, 1, lambda step, loss, score: None, held_out=True
+        recipe, folds, 1, training.silent, held_out=True, dataset=dataset
     )
     found = [score.network.balanced_accuracy for score in scores]
-    write_json(out_dir / "folds.json", {"balanced_accuracy": found, "mean": sum(found) / FOLDS})
+    write_json(out_dir / "folds.json", {"balanced_accuracy": found, "mean": sum(found) / folds})
 
 
 STEPS = {
     "measure": untrained_candidate,  # model.tflite and golden.npz of an untrained network
-    "train": train_candidate,  # the same of a trained one, quantize.json
+    "train": train_candidate,  # the same of a trained one, scores.json
     "cross-validate": cross_validate_candidate,
 }
-
-
-if __name__ == "__main__":
-    sys.exit(run_and_exit_code(lambda: serve(sys.stdin, sys.stdout)))

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.datasets import load_dataset
+from model.datasets.base import Dataset
 from model.evaluate import Metrics
 from model.features import Splits, Windows
 from model.features.design import feature_text
@@ -29,8 +30,12 @@ from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
 
 
-def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
+def quantise_recipe(
+    recipe: Recipe, out_dir: Path, dataset: Dataset | None = None
+) -> dict[str, Any]:
     """Write model.tflite, golden.npz, float.npz, labels.npz and quantize.json; returns the last.
+
+    `dataset` is the recipe's; None: it is loaded.
 
     The task may add a file of its own (model.tasks.Judge.files).
 
@@ -41,7 +46,7 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
     from quantize import ptq, qat
     from quantize.compress import compress
 
-    dataset, splits = load_dataset(recipe.dataset), load_splits(out_dir)
+    dataset, splits = dataset or load_dataset(recipe.dataset), load_splits(out_dir)
     task = task_of(recipe, dataset.labels)
     training.make_deterministic(recipe.train.seed)
     weights = out_dir / "float.weights.h5"

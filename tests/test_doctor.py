@@ -154,3 +154,13 @@ def test_runs_without_any_package(project: Path) -> None:
     )
     assert done.returncode == 1, done.stderr
     assert "MISSING  rich" in done.stdout
+
+
+def test_packages_of_tests_are_a_checkout_s_alone(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing = project / "system-packages.txt"
+    listing.write_text(SYSTEM + "nowhere nothing-of-that-name tests\n")
+    assert list(fixes(project)) == ["nowhere"]
+    monkeypatch.setattr(doctor, "CHECKOUT", False)
+    assert list(fixes(project)) == []

@@ -3,35 +3,64 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+from rich.console import Console
 
 from host_tools.boards.board import load_board
 from host_tools.errors import HostToolsError, UsageError
+from host_tools.report.page import network_text
+from host_tools.report.plots import front_of
 from host_tools.search.budget import Budget, Cost, parse_budget
-from host_tools.search.search import (
+from host_tools.search.candidates import (
     NOT_TRAINED,
     Candidate,
     Search,
+    first_proposals,
+    propose,
+)
+from host_tools.search.search import (
+    best_so_far,
     choose,
     open_study,
     pareto,
-    propose,
     run_search,
-    smaller_networks,
-    trainer,
     within,
 )
+from host_tools.search.table import watcher
+from model.errors import ConfigError
+from model.networks import NETWORKS
 from model.recipe import Recipe
 from model.recipe_file import load_recipe
+from model.search_space import SPACES, space_of
 from model.toml_writer import to_toml
 
 DEFAULT_COST = Cost(flash=30_000, constants=20_000, instructions=400_000, arena=4_000)
 SETTINGS: dict[str, Any] = {"network": {}, "compression": None}
+
+
+class Watch:
+    """Progress that is kept."""
+
+    def __init__(self) -> None:
+        self.all: list[Candidate] = []
+        self.bests: list[Candidate | None] = []
+        self.told: list[str] = []
+
+    def doing(self, text: str) -> None:
+        """As Progress."""
+        self.told.append(text)
+
+    def found(self, candidate: Candidate, best: Candidate | None) -> None:
+        """As Progress."""
+        self.all.append(candidate)
+        self.bests.append(best)
 
 
 def _candidate(trial: int, val: float | None, instructions: int, flash: int = 10_000) -> Candidate:
@@ -85,25 +114,51 @@ def test_nothing_built_says_why() -> None:
         within([failed], Budget(flash=1))
 
 
-def test_a_proposal_is_a_recipe_that_reads_back(tmp_path: Path) -> None:
-    recipe = load_recipe("motion")
+@pytest.mark.parametrize("name", ["motion", "keywords", "anomaly"])
+def test_a_proposal_is_a_recipe_that_reads_back(tmp_path: Path, name: str) -> None:
+    recipe = load_recipe(name)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=3))
+    seen = set()
     for _ in range(20):
         proposed = propose(study.ask(), recipe)
-        path = tmp_path / "motion.toml"
+        path = tmp_path / f"{name}.toml"
         path.write_text(to_toml({k: v for k, v in proposed.as_dict().items() if k != "name"}))
         assert load_recipe(str(path)) == proposed
         assert (proposed.dataset, proposed.features) == (recipe.dataset, recipe.features)
+        seen.add(proposed.network)
+    assert len(seen) > 15
 
 
-def test_a_search_begins_with_smaller_versions_of_the_recipe() -> None:
-    recipe = load_recipe("motion")
+@pytest.mark.parametrize("kind", sorted(NETWORKS))
+def test_every_kind_of_network_is_searched_or_refused(kind: str) -> None:
+    network = dataclasses.replace(load_recipe("motion").network, kind=kind)
+    if kind in SPACES:
+        assert space_of(network) is SPACES[kind]
+    else:
+        with pytest.raises(ConfigError, match=f"{kind}.*nothing to vary.*convolutions"):
+            space_of(network)
+
+
+def test_a_space_is_one_of_a_known_kind() -> None:
+    assert set(SPACES) <= set(NETWORKS)
+    with pytest.raises(ConfigError, match="'svdf': a search has nothing to vary"):
+        space_of(dataclasses.replace(load_recipe("motion").network, kind="svdf"))
+
+
+@pytest.mark.parametrize("name", ["motion", "keywords", "digits", "anomaly"])
+def test_a_search_begins_with_smaller_versions_of_the_recipe(name: str) -> None:
+    recipe = load_recipe(name)
+    own = recipe.network
     study = optuna.create_study()
-    for parameters in smaller_networks(recipe.network):
+    for parameters in first_proposals(recipe):
         study.enqueue_trial(parameters, skip_if_exists=True)
-    first = propose(study.ask(), recipe).network
-    assert (first.filters, first.input_pool) == ((16, 24, 32), 4)
-    assert (first.kernels, first.strides) == (recipe.network.kernels, recipe.network.strides)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a parameter that is no choice of the space
+        first = propose(study.ask(), recipe)
+    assert sum(first.network.filters) < sum(own.filters)
+    assert len(first.network.filters) == len(own.filters)
+    assert (first.network.kernels, first.network.strides) == (own.kernels, own.strides)
+    assert (first.compression, first.quantisation) == (None, recipe.quantisation)
 
 
 def test_a_search_needs_the_windows(tmp_path: Path) -> None:
@@ -128,14 +183,6 @@ def test_a_network_that_pools_its_window_away_is_refused() -> None:
         build_network(changed, 8, 8, 10)
 
 
-def test_a_training_process_that_dies_is_replaced(tmp_path: Path) -> None:
-    missing = tmp_path / "missing.toml"
-    with trainer(tmp_path / "log") as process:
-        process._process.kill()
-        process._process.wait()
-        assert "no such recipe" in (process.make(missing, tmp_path, "measure") or "")
-
-
 def _search(tmp_path: Path, recipe: Recipe | None = None) -> Search:
     from model.stages.check import check
 
@@ -147,28 +194,27 @@ def _search(tmp_path: Path, recipe: Recipe | None = None) -> Search:
 def test_a_wrong_budget_is_refused_before_training(tmp_path: Path) -> None:
     search = _search(tmp_path)
     with pytest.raises(UsageError, match="BUDGET=ram=5"):
-        run_search(search, "ram=5", 1, lambda candidate: None)
+        run_search(search, "ram=5", 1, Watch())
     assert not (search.folder / "default").exists()
 
 
-def test_a_damaged_storage_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_storage_is_refused(tmp_path: Path) -> None:
     damaged = tmp_path / "study.db"
     damaged.write_bytes(b"not a database" * 100)
     search = _search(tmp_path)
-    monkeypatch.setenv("OPTUNA_STORAGE", f"sqlite:///{damaged}")
-    with pytest.raises(UsageError, match=r"OPTUNA_STORAGE=.*cannot be opened"):
-        open_study(search)
+    with pytest.raises(UsageError, match=r"STORAGE=sqlite:///.*cannot be opened"):
+        open_study(search, f"sqlite:///{damaged}")
     assert damaged.read_bytes() == b"not a database" * 100
 
 
 def test_a_study_goes_on_and_keeps_its_trials(tmp_path: Path) -> None:
     search = _search(tmp_path)
-    first = open_study(search)
+    first = open_study(search, None)
     first.add_trial(optuna.trial.create_trial(values=[0.9, 100.0], params={}, distributions={}))
-    again = open_study(search)
+    again = open_study(search, None)
     assert again.study_name == first.study_name and len(again.trials) == 1
     longer = Search(search.recipe, search.board, tmp_path, 21)
-    assert open_study(longer).study_name != first.study_name
+    assert open_study(longer, None).study_name != first.study_name
 
 
 @pytest.mark.slow
@@ -178,13 +224,70 @@ def test_a_search_measures_trains_and_chooses(tmp_path: Path) -> None:
         recipe.quantisation, max_drop=1.0, min_equal_outputs=0.0, max_lsb=255
     )
     search = _search(tmp_path, dataclasses.replace(recipe, quantisation=lenient))
-    seen: list[Candidate] = []
-    result = run_search(search, "flash=110%,instructions=200%", 5, seen.append)
+    watch = Watch()
+    result = run_search(search, "flash=110%,instructions=200%", 5, watch)
     stored = json.loads((search.folder / "search.json").read_text())
     assert stored["best"] == json.loads(json.dumps(result["best"]))
     best = result["best"]
     assert best["cost"]["flash"] <= 1.1 * result["default"]["cost"]["flash"]
     chosen = load_recipe(str(search.folder / "best.toml"))
     assert list(chosen.network.filters) == list(best["settings"]["network"]["filters"])
-    measured = [c for c in seen if c.cost is not None]
+    measured = [c for c in watch.all if c.cost is not None]
     assert len({c.cost for c in measured}) > 2  # counted, not copied
+    assert any(watch.bests) and "<svg" in (search.folder / "search.html").read_text()
+
+
+def test_the_best_so_far_is_within_the_budget() -> None:
+    a, b, c = _candidate(0, 0.9, 300), _candidate(1, 0.9, 200), _candidate(2, 0.99, 900)
+    untrained = _candidate(3, None, 1)
+    assert best_so_far([a, b, c, untrained], Budget(instructions=500)) == b
+    assert best_so_far([untrained, c], Budget(instructions=500)) is None
+    assert best_so_far([], Budget(instructions=500)) is None
+
+
+def test_without_folds_the_validation_score_decides() -> None:
+    a, b = _candidate(0, 0.95, 300), _candidate(1, 0.90, 100)
+    by_validation = [dataclasses.replace(c, folds=None) for c in (a, b)]
+    assert choose(by_validation).trial == 0
+
+
+def test_progress_is_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    a, b = _candidate(0, 0.9, 300), _candidate(1, 0.8, 200)
+    with watcher(2) as progress:
+        progress.doing("trial 0")
+        progress.found(a, a)
+        progress.found(b, a)
+    first = "trial 0: 300 instructions, flash 10,000: validation 0.900"
+    second = "trial 1: 200 instructions, flash 10,000: validation 0.800"
+    assert capsys.readouterr().out.splitlines() == [first, f"best so far: {first}", second]
+
+
+def test_progress_on_a_terminal_shows_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=160)
+    monkeypatch.setattr("host_tools.search.table.Console", lambda: console)
+    a = _candidate(0, 0.9, 300)
+    with watcher(2) as progress:
+        progress.found(a, a)
+        progress.doing("trial 1")
+    shown = out.getvalue()
+    assert "trial 1" in shown and "1/2" in shown
+    assert "best so far: trial 0: 300 instructions, flash 10,000: validation 0.900" in shown
+
+
+def test_networks_are_told_in_a_few_words() -> None:
+    own = dataclasses.asdict(load_recipe("motion").network)
+    layers = {"filters": [8, 12], "kernels": [5, 3], "strides": [2, 1]}
+    network = {**own, **layers, "kind": "convolutions", "input_pool": 2, "segments": 4}
+    units = {"kind": "autoencoder", "filters": [32, 8], "kernels": [], "strides": []}
+    for found, text in (
+        (network, "pool 2, 8×5/2 12×3/1, 4 segments"),
+        (network | units, "autoencoder, 32 8 units"),
+    ):
+        assert network_text({"settings": {"network": found, "compression": None}}) == text
+
+
+def test_the_front_rises() -> None:
+    pairs = [(0.9, 300), (0.8, 100), (0.7, 200), (0.95, 300), (0.95, 400)]
+    trials = [dataclasses.asdict(_candidate(i, *pair)) for i, pair in enumerate(pairs)]
+    assert front_of(trials, "instructions") == [(100, 0.8), (300, 0.95)]

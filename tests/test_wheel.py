@@ -83,6 +83,24 @@ def test_a_model_is_proved_from_an_installed_wheel(installed: Path, tmp_path: Pa
     assert files(installed) == before
 
 
+@pytest.mark.slow
+def test_a_search_runs_from_an_installed_wheel(installed: Path, tmp_path: Path) -> None:
+    before = files(installed)
+    assert tinyproof(installed, tmp_path, "new", "mine").returncode == 0
+    recipe = tmp_path / "mine" / "mine.toml"
+    text = recipe.read_text()  # QAT's bound on a network of few steps is another matter
+    assert "qat_steps = 50" in text
+    recipe.write_text(text.replace("qat_steps = 50", "qat_steps = 0"))
+    arguments = ["--budget", "instructions=200%", "--trials", "2", "--steps", "150"]
+    done = tinyproof(installed, tmp_path / "mine", "search", *arguments)
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "mine").glob("build/recipes/mine/search/*")
+    stored = json.loads((folder / "search.json").read_text())
+    assert stored["best"]["folds"] > 0.3 and (folder / "best.toml").is_file()
+    assert "best so far: trial 0" in done.stdout
+    assert files(installed) == before
+
+
 def test_what_belongs_to_a_checkout_says_so(installed: Path, tmp_path: Path) -> None:
     for arguments in (["readme", "--lists"], ["bench-all", "--record", "--models-dir", "."]):
         done = tinyproof(installed, tmp_path, *arguments)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from host_tools.options import ACCEPT, plan_options, recipe_options
+from host_tools.options import ACCEPT, plan_options, recipe_options, scheduler_option
 from host_tools.stages.graph import Source
 from host_tools.stages.session import make
 
@@ -13,6 +13,7 @@ from host_tools.stages.session import make
     help="Check the data of a recipe and cut it into windows.",
     short_help="check the data of a recipe",
 )
+@scheduler_option
 @recipe_options
 @ACCEPT
 @plan_options

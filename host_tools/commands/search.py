@@ -6,9 +6,10 @@ import click
 
 from host_tools.boards.board import load_board
 from host_tools.commands_shared import DEFAULT_BOARD
-from host_tools.options import COUNT, board_option, option, recipe_options
-from host_tools.search.search import Search, run_search
-from host_tools.search.table import describe, print_search
+from host_tools.options import COUNT, board_option, option, recipe_options, scheduler_option
+from host_tools.search.candidates import Search
+from host_tools.search.search import run_search
+from host_tools.search.table import print_search, watcher
 from host_tools.stages.graph import Source
 from host_tools.stages.session import up_to_date
 
@@ -21,13 +22,29 @@ from host_tools.stages.session import up_to_date
 @option("--budget", required=True, help="as in flash=50%,instructions=200000")
 @option("--trials", type=COUNT, default=20, help="default: 20")
 @option("--steps", type=COUNT, help="of a trial's training; default: a third of the recipe's")
+@option(
+    "--storage",
+    metavar="URL",
+    help="database of the study for several machines, as postgresql://user@host/database; "
+    "default: a file of the recipe's folder",
+)
+@scheduler_option
 @recipe_options
-def command(source: Source, board: str | None, budget: str, trials: int, steps: int | None) -> None:
-    """search.json and best.toml."""
+def command(
+    source: Source,
+    board: str | None,
+    budget: str,
+    trials: int,
+    steps: int | None,
+    storage: str | None,
+) -> None:
+    """search.json, search.html and best.toml."""
     chosen = load_board(board or DEFAULT_BOARD)
     recipe = source.recipe
     assert recipe is not None
     with up_to_date(source, source.stages_to("check")):
         found = Search(recipe, chosen, source.folder, steps or max(recipe.train.steps // 3, 1))
-        print_search(run_search(found, budget, trials, lambda c: print(describe(c))))
-    print(f"All of it: {found.folder / 'search.json'}, the chosen recipe: best.toml beside it")
+        with watcher(trials) as progress:
+            result = run_search(found, budget, trials, progress, storage)
+        print_search(result)
+    print(f"All of it: {found.folder / 'search.html'}; the chosen recipe: best.toml beside it")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from host_tools.options import option, plan_options, recipe_options, switch
+from host_tools.options import option, plan_options, recipe_options, scheduler_option, switch
 from host_tools.stages.engine import run_isolated
 from host_tools.stages.graph import Source
 from host_tools.stages.session import make, up_to_date
@@ -14,6 +14,7 @@ from host_tools.stages.session import make, up_to_date
 @option("--cv", type=click.IntRange(min=2), help="cross-validate as well: folds of the groups")
 @option("--repeats", type=click.IntRange(min=1), default=3, help="seeds for each fold")
 @switch("--held-out", help="cross-validate without the test groups, so that it may choose settings")
+@scheduler_option
 @recipe_options
 @plan_options
 def command(

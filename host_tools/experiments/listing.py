@@ -26,7 +26,8 @@ from host_tools.link.target import choose_target, open_device
 from host_tools.link.transport import BAUD, SerialTransport, require_port
 from host_tools.wording import as_typed
 from model import recording
-from model.store import Experiment, address, experiments, serve_command, shown
+from model.addresses import without_password
+from model.store import Experiment, address, experiments, serve_command
 
 LISTED = 30  # experiments that a table has
 SHORT = 8  # digits of an id that a table shows
@@ -55,7 +56,7 @@ def print_runs() -> None:
     found = experiments()
     console = _console()
     if not found:
-        told = f"no experiments in {shown(address())}; `make train` makes one"
+        told = f"no experiments in {without_password(address())}; `make train` makes one"
         if recording.is_off():
             told += "; recording is off (TRACKING=)"
         console.print(as_typed(told), markup=False)
@@ -109,7 +110,7 @@ def find(wanted: str, among: Sequence[Experiment]) -> Experiment:
     experiments with one firmware run id (equal settings, equal model) the newest is taken.
     """
     if not among:
-        raise UsageError(f"no experiments in {shown(address())}; run `make train` first")
+        raise UsageError(f"no experiments in {without_password(address())}; run `make train` first")
     if wanted == "last":
         return among[0]
     by_id = {e.id: e for e in among if wanted and e.id.startswith(wanted)}
@@ -124,8 +125,9 @@ def find(wanted: str, among: Sequence[Experiment]) -> Experiment:
         known = sorted({name for e in among for name in (e.id[:SHORT], *_firmware(e))})
         closest = difflib.get_close_matches(wanted, known, 1, 0.0)
         raise UsageError(
-            f"experiment {wanted!r}: not in {shown(address())}; the closest of {len(among)} is "
-            f"{closest[0]}; `make runs` lists them, `make runs SHOW=last` shows the newest"
+            f"experiment {wanted!r}: not in {without_password(address())}; the closest of "
+            f"{len(among)} is {closest[0]}; `make runs` lists them, `make runs SHOW=last` shows "
+            "the newest"
         )
     return next(iter(matching.values()))
 
@@ -249,8 +251,8 @@ def _print_origin(info: Hello) -> int:
     same_model = [e for e in found if e.tags.get("model_sha256") == info.model_sha256]
     if not same_run and not same_model:
         raise HostToolsError(
-            f"this firmware is from no experiment in {shown(address())}: none has its run id or "
-            "its model; MLFLOW_TRACKING_URI names another store"
+            f"this firmware is from no experiment in {without_password(address())}: none has its "
+            "run id or its model; MLFLOW_TRACKING_URI names another store"
         )
     if not same_run:
         print("same model, other settings or another release of tinyproof:")

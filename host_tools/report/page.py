@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment
+
 from host_tools.report import plots
 from host_tools.report.collect import (
     EQUAL,
@@ -33,31 +35,45 @@ NBSP = "\u00a0"  # keeps a number and its unit on one line
 
 def render(content: JsonObject) -> str:
     """The page. Everything that is text is escaped; only our own plots are markup."""
+    page = (
+        _templates()
+        .get_template("report.html.jinja")
+        .render(
+            **content,
+            title=page_title(content),
+            labels=_labels(content),
+            tiles=list(_tiles(content)),
+            missing=[as_typed(line) for line in _missing(content)],
+            score_rows=score_rows(content),
+            confusions=_confusions(content),
+            anomaly_table=_anomaly_table(content),
+            floats=float_comparisons(content["boards"]),
+            flips=_flips(content),
+            memory=[_memory(name, b) for name, b in content["boards"].items() if b["size"]],
+            layer_table=_layer_table(content),
+            settings=list(_flatten("", (content["manifest"] or {}).get("settings", {}))),
+            plots=_plots(content),
+            runs_on=runs_on,
+            main_board=MAIN_BOARD,
+        )
+    )
+    return _with_contents(page)
+
+
+def _templates() -> Environment:
     templates = environment(TEMPLATES)
     templates.filters["bytes"] = format_bytes
     templates.filters["percent"] = format_percent
     templates.filters["count"] = format_count
     templates.filters["code"] = code_parts
     templates.filters["network"] = network_text
-    page = templates.get_template("report.html.jinja").render(
-        **content,
-        title=page_title(content),
-        labels=_labels(content),
-        tiles=list(_tiles(content)),
-        missing=[as_typed(line) for line in _missing(content)],
-        score_rows=score_rows(content),
-        confusions=_confusions(content),
-        anomaly_table=_anomaly_table(content),
-        floats=float_comparisons(content["boards"]),
-        flips=_flips(content),
-        memory=[_memory(name, b) for name, b in content["boards"].items() if b["size"]],
-        layer_table=_layer_table(content),
-        settings=list(_flatten("", (content["manifest"] or {}).get("settings", {}))),
-        plots=_plots(content),
-        runs_on=runs_on,
-        main_board=MAIN_BOARD,
-    )
-    return _with_contents(page)
+    return templates
+
+
+def search_page(found: JsonObject) -> str:
+    """The report's section on one search as a page of its own."""
+    template = _templates().get_template("search_page.html.jinja")
+    return template.render(searches=[found], plots=dict(_search_plots([found])))
 
 
 def _with_contents(page: str) -> str:
@@ -387,14 +403,15 @@ def _layer_table(content: JsonObject) -> JsonObject | None:
 def network_text(candidate: JsonObject) -> str:
     """A search's network in a few words: filters x kernel / stride of each layer."""
     network, compression = candidate["settings"]["network"], candidate["settings"]["compression"]
-    segments = network["segments"]
-    layers = zip(network["filters"], network["kernels"], network["strides"], strict=True)
-    text = " ".join(f"{f}×{k}/{s}" for f, k, s in layers)
-    kind = "separable, " if network["kind"] == "depthwise_separable" else ""
-    extra = ""
+    segments, extra = network["segments"], ""
     if compression:
         extra += f", {compression['sparsity']:.0%} zeros" if compression["sparsity"] else ""
         extra += f", {compression['clusters']} values" if compression["clusters"] else ""
+    if len(network["kernels"]) != len(network["filters"]):
+        return f"{network['kind']}, {' '.join(map(str, network['filters']))} units{extra}"
+    layers = zip(network["filters"], network["kernels"], network["strides"], strict=True)
+    text = " ".join(f"{f}×{k}/{s}" for f, k, s in layers)
+    kind = "separable, " if network["kind"] == "depthwise_separable" else ""
     parts = f"{segments} segment{'s' if segments != 1 else ''}"
     return f"{kind}pool {network['input_pool']}, {text}, {parts}{extra}"
 
@@ -441,13 +458,17 @@ def _plots(content: JsonObject) -> dict[str, Plot]:
             for board in table["boards"]
         ]
         drawn["layers"] = plots.layers(table["names"], panels)
-    for search in content["searches"]:
-        if any(trial["val"] is not None for trial in search["trials"]):
-            drawn[f"search {search['board']}"] = plots.search(search)
+    drawn.update(_search_plots(content["searches"]))
     manifest = content["manifest"]
     if manifest and manifest["arena"]:
         drawn["arena"] = _arena_plot(manifest)
     return drawn
+
+
+def _search_plots(searches: list[JsonObject]) -> Iterator[tuple[str, Plot]]:
+    for search in searches:
+        if any(trial["val"] is not None for trial in search["trials"]):
+            yield f"search {search['board']}", plots.search(search)
 
 
 def _arena_plot(manifest: JsonObject) -> Plot:

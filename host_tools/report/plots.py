@@ -232,41 +232,57 @@ def training(steps: Sequence[int], loss: Sequence[float], score: Sequence[float]
 
 
 def search(found: dict[str, Any]) -> Plot:
-    """Validation score over instructions of a search's trained candidates, and the best of them."""
+    """Validation score over instructions and flash of a search's trained candidates."""
     trained = [t for t in found["trials"] if t["val"] is not None]
-    front = sorted(
-        (t for t in trained if t["trial"] in found["pareto"]),
-        key=lambda t: int(t["cost"]["instructions"]),
-    )
+    front = [t for t in trained if t["trial"] in found["pareto"]]
     chosen = [found["best"]] if "best" in found else []
     with matplotlib.rc_context(_STYLE):
-        figure, (axes,) = _figure(5.8, 3.0)
-        for candidates, marker, colour, name in (
-            (trained, "o", SOFT, "candidate"),
-            (front, "o", ACCENT, "none beats it in accuracy, work and flash"),
-            ([found["default"]], "s", MUTED, "the recipe, trained in full"),
-            (chosen, "D", OK, "chosen, trained in full"),
-        ):
-            axes.plot(
-                [c["cost"]["instructions"] for c in candidates],
-                [c["val"] for c in candidates],
-                marker,
-                color=colour,
-                label=name,
-                markersize=5,
-                linestyle="none",
-            )
-        limit = found["budget"]["instructions"]
-        if limit:
-            axes.axvline(limit, color=LINE, linewidth=1.4, linestyle=(0, (4, 3)))
-        axes.grid(True, axis="y")
-        axes.tick_params(axis="y", labelcolor=MUTED)
-        axes.set_xlabel("instructions an inference")
-        axes.set_title("validation balanced accuracy")
-        axes.xaxis.set_major_formatter(lambda value, _: compact(int(value)))
-        axes.legend(frameon=False, labelcolor=FG, loc="lower right")
+        figure, panels = _figure(6.6, 3.4, columns=2, shared=False)
+        costs = {"instructions": "instructions an inference", "flash": "flash, bytes"}
+        for axes, (cost, label) in zip(panels, costs.items(), strict=True):
+            for candidates, marker, colour, name in (
+                (trained, "o", SOFT, "candidate"),
+                (front, "o", ACCENT, "none beats it in score, work and flash"),
+                ([found["default"]], "s", MUTED, "the recipe, trained in full"),
+                (chosen, "D", OK, "chosen, trained in full"),
+            ):
+                axes.plot(
+                    [c["cost"][cost] for c in candidates],
+                    [c["val"] for c in candidates],
+                    marker,
+                    color=colour,
+                    label=name,
+                    markersize=5,
+                    linestyle="none",
+                )
+            steps = front_of(trained, cost)
+            axes.step(*zip(*steps, strict=True), where="post", color=ACCENT, linewidth=1.2)
+            if limit := found["budget"][cost]:
+                axes.axvline(limit, color=LINE, linewidth=1.4, linestyle=(0, (4, 3)))
+            axes.grid(True, axis="y")
+            axes.tick_params(axis="y", labelcolor=MUTED)
+            axes.set_xlabel(label)
+            axes.xaxis.set_major_formatter(lambda value, _: compact(int(value)))
+            axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5))
+        panels[0].set_title(f"validation {found.get('measure', 'balanced accuracy')}")
+        figure.legend(
+            *panels[0].get_legend_handles_labels(),
+            frameon=False,
+            labelcolor=FG,
+            loc="outside lower center",
+            ncols=2,
+        )
         alt = f"Search: {len(trained)} trained candidates, {len(front)} that no other beats."
         return _plot(figure, "search", alt)
+
+
+def front_of(trained: Sequence[dict[str, Any]], cost: str) -> list[tuple[int, float]]:
+    """(cost, score) of each candidate that scores higher than all that cost less, rising."""
+    steps: list[tuple[int, float]] = []
+    for t in sorted(trained, key=lambda t: (t["cost"][cost], -t["val"])):
+        if not steps or t["val"] > steps[-1][1]:
+            steps.append((t["cost"][cost], t["val"]))
+    return steps
 
 
 def anomaly(found: dict[str, Any]) -> Plot:

@@ -2,381 +2,257 @@
 
 Every candidate is built and run before it is trained: what an untrained network costs, a trained
 one costs as well, so candidates over the budget take no training. Optuna proposes; its storage
-(sqlite in the recipe's folder, or OPTUNA_STORAGE) may be shared by several machines.
+(host_tools.search.storage) may be shared by several machines.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
-import subprocess
+import platform
+import threading
+import time
+import warnings
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
 
 import optuna
+from optuna.trial import TrialState
 
-from host_tools.bench.benchmark import run_benchmark
-from host_tools.boards.board import Board
-from host_tools.build.firmware import build_firmware
-from host_tools.errors import HostToolsError, UsageError
-from host_tools.link.target import choose_target
+from host_tools.errors import HostToolsError
+from host_tools.report.page import search_page
 from host_tools.search.budget import Budget, Cost, parse_budget
+from host_tools.search.candidates import (
+    Candidate,
+    Maker,
+    Search,
+    first_proposals,
+    from_record,
+    propose,
+    recipe_text,
+    with_settings,
+)
+from host_tools.search.storage import (
+    open_storage,
+    others,
+    refused,
+    require_same,
+    retried,
+    take_up,
+)
+from model.cluster import open_jobs
 from model.files import write_json, write_text
-from model.paths import our_process
-from model.recipe import CompressionConfig, NetworkConfig, Recipe
-from model.toml_writer import to_toml
-from quantize.errors import QuantizeError
-from quantize.golden import load_golden
-from quantize.manifest import compile_sets
+from model.search_space import VERSION
 
 RULE = (
     "of the finalists trained in full: the highest mean balanced accuracy of the float network "
     "over folds of all groups but the test groups; fewer instructions within half a point"
 )
+RULE_WITHOUT_FOLDS = (
+    "of the finalists trained in full: the highest score on the validation groups, because this "
+    "task or these groups have no folds; fewer instructions within half a point"
+)
 FINALISTS = 3
-TIE = 0.005  # of balanced accuracy
-FILTERS = (8, 12, 16, 20, 24, 32)
-KERNELS = (3, 5, 7, 9)
-SMALLER = ((2, 0.75), (2, 0.6), (2, 0.5), (1, 0.5))  # of the recipe: input pooling, filters
+TIE = 0.005  # of a score
 SEED = 1
 ANY_COST = Cost(flash=1000, constants=1000, instructions=1000, arena=1000)
 DEFAULT = -1  # the number of the recipe itself
-NOT_TRAINED = "over the budget, not trained"
-
-Progress = Callable[["Candidate"], None]
+WAIT_S = 2.0  # between two looks at the trials of other machines
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """One trial: what it costs on the board, and how good it is when it was trained."""
+class Progress(Protocol):
+    """Who is told how a search goes on, from several threads."""
 
-    trial: int  # -1: the recipe itself
-    settings: dict[str, Any]  # network, compression, qat_steps
-    cost: Cost | None = None
-    val: float | None = None  # balanced accuracy of the int8 model
-    test: float | None = None
-    quantisation: str | None = None  # ptq or qat, chosen by validation
-    deflated: int | None = None  # bytes of the .tflite after compression for transport
-    folds: float | None = None  # mean over folds of all groups but the test groups; finalists only
-    problem: str | None = None
+    def doing(self, text: str) -> None:
+        """What is being done now."""
+
+    def found(self, candidate: Candidate, best: Candidate | None) -> None:
+        """A candidate has ended; `best` is the best trial so far, where there is one."""
 
 
-class Trainer:
-    """A process that trains and quantises one candidate after another; a dead one is replaced."""
-
-    def __init__(self, log: Path) -> None:
-        self._log = log.open("ab")
-        self._process = self._start()
-
-    def _start(self) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            our_process("quantize.candidate"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-        )
-
-    def make(self, recipe: Path, out_dir: Path, step: str) -> str | None:
-        """Write the stages' files into `out_dir`; returns why the recipe cannot be used, if so."""
-        if self._process.poll() is not None:
-            self._process = self._start()
-        assert self._process.stdin and self._process.stdout
-        request = {"recipe": str(recipe), "out": str(out_dir), "step": step}
-        with contextlib.suppress(BrokenPipeError):  # then there is no answer either
-            print(json.dumps(request), file=self._process.stdin, flush=True)
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise HostToolsError(
-                f"the training process ended with {self._process.wait()}; see {self._log.name}"
-            )
-        error: str | None = json.loads(answer).get("error")
-        return error
-
-    def close(self) -> None:
-        """End the process."""
-        assert self._process.stdin
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        self._process.wait()
-        self._log.close()
-
-
-@contextlib.contextmanager
-def trainer(log: Path) -> Iterator[Trainer]:
-    """A Trainer that ends with the block."""
-    process = Trainer(log)
-    try:
-        yield process
-    finally:
-        process.close()
-
-
-def propose(trial: optuna.Trial, recipe: Recipe) -> Recipe:
-    """A recipe with another network and compression, of the same task and data."""
-    kind = trial.suggest_categorical("kind", ("convolutions", "depthwise_separable"))
-    depth = trial.suggest_int("layers", 2, 3)
-    network = dataclasses.replace(
-        recipe.network,
-        kind=kind,
-        input_pool=trial.suggest_categorical("input_pool", (1, 2, 4)),
-        filters=tuple(trial.suggest_categorical(f"filters_{i}", FILTERS) for i in range(depth)),
-        kernels=tuple(trial.suggest_categorical(f"kernel_{i}", KERNELS) for i in range(depth)),
-        strides=tuple(trial.suggest_int(f"stride_{i}", 1, 2) for i in range(depth)),
-        segments=trial.suggest_categorical("segments", (1, 2, 4)),
-    )
-    compression = None
-    sparsity = trial.suggest_categorical("sparsity", (0.0, 0.5, 0.75))
-    clusters = trial.suggest_categorical("clusters", (0, 16, 32))
-    if sparsity or clusters:
-        compression = CompressionConfig(
-            sparsity=sparsity,
-            clusters=clusters,
-            steps=max(recipe.train.steps // 2, 1),
-            learning_rate=recipe.train.learning_rate / 3,
-        )
-    quantisation = recipe.quantisation
-    if not trial.suggest_categorical("qat", (False, True)):
-        quantisation = dataclasses.replace(quantisation, qat_steps=0)
-    return dataclasses.replace(
-        recipe, network=network, compression=compression, quantisation=quantisation
-    )
-
-
-def smaller_networks(network: NetworkConfig) -> list[dict[str, Any]]:
-    """The recipe's own network with fewer filters and samples, as parameters of `propose`."""
-    found = []
-    for pool, share in SMALLER:
-        filters = [_nearest(share * count) for count in network.filters]
-        parameters: dict[str, Any] = {
-            "kind": network.kind,
-            "layers": len(filters),
-            "input_pool": min(pool * network.input_pool, 4),
-            "segments": network.segments,
-            "sparsity": 0.0,
-            "clusters": 0,
-            "qat": True,
-        }
-        for name, values in (
-            ("filters", filters),
-            ("kernel", network.kernels),
-            ("stride", network.strides),
-        ):
-            parameters |= {f"{name}_{i}": value for i, value in enumerate(values)}
-        found.append(parameters)
-    return found
-
-
-def _nearest(count: float) -> int:
-    return min(FILTERS, key=lambda filters: abs(filters - count))
-
-
-class Search:
-    """One study in `out_dir`/search: candidates of `recipe` on the emulated `board`."""
-
-    def __init__(self, recipe: Recipe, board: Board, out_dir: Path, steps: int) -> None:
-        emulator = choose_target(board, None, None).emulator
-        if emulator is None or emulator.unit != "instructions":
-            raise UsageError(
-                f"board {board.id}: nothing counts its instructions; "
-                "search on qemu_m4 or qemu_xtensa"
-            )
-        self.recipe, self.board, self.emulator = recipe, board, emulator.name
-        self.folder = out_dir / "search" / board.folder
-        self.short = dataclasses.replace(
-            recipe, train=dataclasses.replace(recipe.train, steps=steps)
-        )
-        self.features = out_dir / "features.npz"
-        if not self.features.exists():
-            raise UsageError(
-                f"{self.features}: no windows to train on; run `make check RECIPE={recipe.name}`"
-            )
-
-    def measure(self, recipe: Recipe, folder: Path) -> Cost:
-        """Build the model in `folder` with its front end for the board, run it, and count."""
-        model = folder / "model.tflite"
-        compile_sets(
-            model.read_bytes(),
-            load_golden(folder / "golden.npz"),
-            {self.board.kernels: self.board.gen_dir(folder)},
-            name=self.recipe.name,
-            settings={},
-            recipe=recipe,
-        )
-        build_firmware(self.board, self.board.gen_dir(folder), folder / self.board.folder)
-        result = run_benchmark(folder, self.board, choose_target(self.board, None, None))
-        return Cost(
-            flash=result.flash_bytes,
-            constants=result.weight_bytes,
-            instructions=result.counts,
-            arena=result.arena_bytes,
-        )
-
-    def cross_validate(self, process: Trainer, candidate: Candidate, name: str) -> Candidate:
-        """`candidate`, which has been run in the folder `name`, with its score over folds."""
-        folder = self.folder / name
-        if candidate.val is None:
-            return candidate
-        problem = process.make(folder / f"{self.recipe.name}.toml", folder, "cross-validate")
-        if problem:
-            return dataclasses.replace(candidate, problem=problem, val=None)
-        mean = json.loads((folder / "folds.json").read_text("utf-8"))["mean"]
-        return dataclasses.replace(candidate, folds=mean)
-
-    def prepare(self, recipe: Recipe, name: str) -> Path:
-        """A folder with the recipe as a file and the windows of the data check."""
-        folder = self.folder / name
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / f"{self.recipe.name}.toml", _toml(recipe))
-        link = folder / "features.npz"
-        link.unlink(missing_ok=True)
-        link.symlink_to(self.features.resolve())
-        return folder
-
-    def run(
-        self, process: Trainer, recipe: Recipe, trial: int, name: str, budget: Budget | None
-    ) -> Candidate:
-        """Measure `recipe`, and train it when its cost is within `budget`."""
-        folder = self.prepare(recipe, name)
-        path = folder / f"{self.recipe.name}.toml"
-        found = Candidate(trial=trial, settings=_settings(recipe))
-        try:
-            if problem := process.make(path, folder, "measure"):
-                return dataclasses.replace(found, problem=problem)
-            found = dataclasses.replace(found, cost=self.measure(recipe, folder))
-            assert found.cost is not None
-            if budget is not None and budget.excess(found.cost) > 1:
-                return dataclasses.replace(found, problem=NOT_TRAINED)
-            if problem := process.make(path, folder, "train"):
-                return dataclasses.replace(found, problem=problem)
-            found = dataclasses.replace(found, cost=self.measure(recipe, folder))
-        except (HostToolsError, QuantizeError) as error:
-            return dataclasses.replace(found, problem=str(error))
-        quantised = json.loads((folder / "quantize.json").read_text("utf-8"))
-        scores = quantised["candidates"][quantised["chosen"]]
-        return dataclasses.replace(
-            found,
-            val=scores["val"]["balanced_accuracy"],
-            test=scores["test"]["balanced_accuracy"],
-            quantisation=quantised["chosen"],
-            deflated=len(zlib.compress((folder / "model.tflite").read_bytes(), 9)),
-        )
-
-
-def _settings(recipe: Recipe) -> dict[str, Any]:
-    compression = recipe.compression
-    return {
-        "network": dataclasses.asdict(recipe.network),
-        "compression": dataclasses.asdict(compression) if compression else None,
-        "qat_steps": recipe.quantisation.qat_steps,
-    }
-
-
-def open_study(search: Search) -> optuna.Study:
+def open_study(search: Search, storage: str | None) -> optuna.Study:
     """The study of this recipe, board and length of training, from its storage or new."""
     search.folder.mkdir(parents=True, exist_ok=True)
-    storage = os.environ.get("OPTUNA_STORAGE", f"sqlite:///{search.folder / 'study.db'}")
+    own_file = search.folder / "study.db"
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    identity = json.dumps(search.short.as_dict(), sort_keys=True)
-    name = f"{search.recipe.name}-{search.board.folder}-{zlib.crc32(identity.encode()):08x}"
+    settings = {"recipe": search.short.as_dict(), "space": VERSION}
+    identity = zlib.crc32(json.dumps(settings, sort_keys=True).encode())
+    opened = open_storage(storage, own_file)
     try:
         study = optuna.create_study(
-            study_name=name,
-            storage=storage,
+            study_name=f"{search.recipe.name}-{search.board.folder}-{identity:08x}",
+            storage=opened,
             directions=["maximize", "minimize"],  # accuracy, instructions
             load_if_exists=True,
         )
         seed = SEED + len(study.trials)  # a study that goes on does not propose the same again
-        study.sampler = optuna.samplers.TPESampler(seed=seed)
-        return study
     except Exception as error:  # whatever the storage's driver raises
-        raise UsageError(
-            f"OPTUNA_STORAGE={storage}: cannot be opened ({type(error).__name__}: "
-            f"{str(error).splitlines()[0]}); give a URL, as in sqlite:///study.db, or move "
-            "a damaged file away"
-        ) from error
+        raise refused(storage, own_file, error) from None  # its chain may show the password
+    require_same(study, storage)
+    study.sampler = optuna.samplers.TPESampler(seed=seed)
+    return study
 
 
-def run_search(search: Search, budget_text: str, trials: int, progress: Progress) -> dict[str, Any]:
+def run_search(
+    search: Search, budget_text: str, trials: int, progress: Progress, storage: str | None = None
+) -> dict[str, Any]:
     """Run `trials` more candidates, then train the best in full; returns what search.json holds.
 
     Raises UsageError for a budget or a storage that cannot be used, HostToolsError when no
     candidate is within the budget: it names the closest. search.json has all trials even then.
     """
     parse_budget(budget_text, ANY_COST)  # refused before anything is trained
-    study = open_study(search)
-    with trainer(search.folder / "training.log") as process:
-        default = search.run(process, search.recipe, DEFAULT, "default", None)
+    study = open_study(search, storage)
+    with open_jobs(own_process=True, log=search.folder / "training.log") as jobs:
+        maker = Maker(jobs, search)
+        progress.doing("the recipe")
+        default = search.run(maker, search.recipe, DEFAULT, "default", None)
         if default.cost is None or default.val is None:
             raise HostToolsError(
                 f"{search.recipe.name}: the recipe itself fails: {default.problem}"
             )
-        progress(default)
-        for parameters in smaller_networks(search.recipe.network):
-            study.enqueue_trial(parameters, skip_if_exists=True)
+        progress.found(default, None)
         budget = parse_budget(budget_text, default.cost)
-
-        _run_trials(search, study, process, budget, trials, progress)
-        found = [
-            _candidate(trial.user_attrs["candidate"])
-            for trial in study.trials
-            if "candidate" in trial.user_attrs
-        ]
-        result = {
+        fixed = {
             "recipe": search.recipe.name,
             "board": search.board.id,
             "emulator": search.emulator,
             "study": study.study_name,
-            "rule": RULE,
+            "rule": RULE if search.has_folds else RULE_WITHOUT_FOLDS,
+            "measure": maker.measure,
             "steps": search.short.train.steps,
             "budget": dataclasses.asdict(budget),
             "default": dataclasses.asdict(default),
-            "trials": [dataclasses.asdict(c) for c in found],
-            "pareto": [c.trial for c in pareto(found)],
         }
-        write_json(search.folder / "search.json", result)
-        finalists = []
-        for candidate in within(found, budget)[:FINALISTS]:
-            recipe = _with_settings(search.recipe, candidate.settings)
-            name = f"finalist_{candidate.trial:04}"
-            trained = search.run(process, recipe, candidate.trial, name, budget)
-            finalists.append(search.cross_validate(process, trained, name))
-            progress(finalists[-1])
-        default = search.cross_validate(process, default, "default")
+
+        def save() -> dict[str, Any]:
+            found = candidates_of(study)
+            trials = [dataclasses.asdict(c) for c in found]
+            so_far = {**fixed, "trials": trials, "pareto": [c.trial for c in pareto(found)]}
+            _write(search, so_far)
+            return so_far
+
+        _run_trials(search, study, maker, budget, trials, progress, save)
+        result = save()
+        finalists, default = _finish(search, maker, budget, candidates_of(study), default, progress)
     result["default"] = dataclasses.asdict(default)
     best = choose(within(finalists, budget))
     result["finalists"] = [dataclasses.asdict(c) for c in finalists]
     result["best"] = dataclasses.asdict(best)
-    write_json(search.folder / "search.json", result)
-    write_text(search.folder / "best.toml", _toml(_with_settings(search.recipe, best.settings)))
+    _write(search, result)
+    chosen = with_settings(search.recipe, best.settings)
+    write_text(search.folder / "best.toml", recipe_text(chosen))
     return result
+
+
+def _write(search: Search, result: dict[str, Any]) -> None:
+    write_json(search.folder / "search.json", result)
+    write_text(search.folder / "search.html", search_page(result))
+
+
+def _finish(
+    search: Search,
+    maker: Maker,
+    budget: Budget,
+    found: Sequence[Candidate],
+    default: Candidate,
+    progress: Progress,
+) -> tuple[list[Candidate], Candidate]:
+    """The best trials trained in full, and these and the recipe with their scores over folds."""
+
+    def finish(candidate: Candidate) -> Candidate:
+        recipe = with_settings(search.recipe, candidate.settings)
+        progress.doing(f"trial {candidate.trial} in full")
+        name = f"finalist_{candidate.trial:04}"
+        trained = search.run(maker, recipe, candidate.trial, name, budget)
+        done = search.cross_validate(maker, trained)
+        progress.found(done, None)
+        return done
+
+    with ThreadPoolExecutor(maker.workers) as pool:
+        finalists = [pool.submit(finish, c) for c in within(found, budget)[:FINALISTS]]
+        own = pool.submit(search.cross_validate, maker, default)
+        return [finalist.result() for finalist in finalists], own.result()
+
+
+def candidates_of(study: optuna.Study) -> list[Candidate]:
+    """The trials that have ended, also those of other machines, in the order of their numbers."""
+    ended = (TrialState.COMPLETE, TrialState.PRUNED)
+    return [
+        from_record(trial.user_attrs["candidate"])
+        for trial in study.get_trials(deepcopy=False, states=ended)
+        if "candidate" in trial.user_attrs
+    ]
 
 
 def _run_trials(
     search: Search,
     study: optuna.Study,
-    process: Trainer,
+    maker: Maker,
     budget: Budget,
     trials: int,
     progress: Progress,
+    save: Callable[[], object],
 ) -> None:
+    """Our own share, in which are those that were interrupted before; `save` after each."""
+    one = threading.Lock()
+
     def objective(trial: optuna.Trial) -> tuple[float, int]:
+        progress.doing(f"trial {trial.number}")
+        trial.set_user_attr("worker", f"{platform.node()}, process {os.getpid()}")
         recipe = propose(trial, search.short)
-        candidate = search.run(process, recipe, trial.number, f"trial_{trial.number:04}", budget)
+        candidate = search.run(maker, recipe, trial.number, f"trial_{trial.number:04}", budget)
         trial.set_user_attr("candidate", dataclasses.asdict(candidate))
         if candidate.cost is not None:
             trial.set_constraint("budget", budget.excess(candidate.cost) - 1)
-        progress(candidate)
+        progress.found(candidate, best_so_far([*candidates_of(study), candidate], budget))
         if candidate.val is None or candidate.cost is None:
             raise optuna.TrialPruned(candidate.problem)
         return candidate.val, candidate.cost.instructions
 
-    study.optimize(objective, n_trials=trials)
+    def ended(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        with one:
+            save()
+
+    def optimise(count: int) -> None:
+        workers = min(maker.workers, count)
+        study.optimize(objective, n_trials=count, n_jobs=workers, callbacks=[ended])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        take_up(study)
+        for parameters in first_proposals(search.recipe):
+            study.enqueue_trial(parameters, skip_if_exists=True)
+        optimise(trials)
+        _wait_for_others(study, optimise, progress)
+
+
+def _wait_for_others(
+    study: optuna.Study, optimise: Callable[[int], None], progress: Progress
+) -> None:
+    """Until what other machines run at this moment has ended; what dies meanwhile is taken up."""
+    waited_for = others(study)
+    while True:
+        take_up(study)
+        if left := retried(study):
+            optimise(left)
+        elif running := others(study) & waited_for:
+            progress.doing(f"waits for {len(running)} trials of other machines")
+            time.sleep(WAIT_S)
+        else:
+            return
+
+
+def best_so_far(candidates: Sequence[Candidate], budget: Budget) -> Candidate | None:
+    """The highest validation score within the budget, with the fewest instructions on a tie."""
+    try:
+        kept = within(candidates, budget)
+    except HostToolsError:
+        return None
+    return min(kept, key=lambda c: (-(c.val or 0.0), c.cost.instructions if c.cost else 0))
 
 
 def within(candidates: Sequence[Candidate], budget: Budget) -> list[Candidate]:
@@ -403,8 +279,9 @@ def _nothing_fits(candidates: Sequence[Candidate], budget: Budget) -> str:
     cost = ", ".join(f"{n} {v:,}" for n, v in dataclasses.asdict(spent).items())
     state = f"{excess:.2f} times the budget" if excess > 1 else f"but: {closest.problem}"
     return (
-        f"none of {len(candidates)} candidates is within the budget ({budget.describe()}); the "
-        f"closest is trial {closest.trial} with {cost}: {state}. Raise the budget or TRIALS"
+        f"none of {len(candidates)} candidates can be used within the budget "
+        f"({budget.describe()}); the closest is trial {closest.trial} with {cost}: {state}. "
+        "Raise the budget or TRIALS"
     )
 
 
@@ -428,29 +305,6 @@ def pareto(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 def choose(candidates: Sequence[Candidate]) -> Candidate:
     """The best by RULE."""
-    highest = max(c.folds or 0.0 for c in candidates)
-    tied = [c for c in candidates if (c.folds or 0.0) >= highest - TIE]
+    scores = [(c.val or 0.0) if c.folds is None else c.folds for c in candidates]
+    tied = [c for c, score in zip(candidates, scores, strict=True) if score >= max(scores) - TIE]
     return min(tied, key=lambda c: c.cost.instructions if c.cost else 0)
-
-
-def _toml(recipe: Recipe) -> str:
-    """The recipe's file; its name is the file's own."""
-    return to_toml({k: v for k, v in recipe.as_dict().items() if k != "name"})
-
-
-def _candidate(values: dict[str, Any]) -> Candidate:
-    cost = values["cost"]
-    return Candidate(**{**values, "cost": Cost(**cost) if cost else None})
-
-
-def _with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
-    network: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in settings["network"].items()
-    }
-    compression = settings["compression"]
-    return dataclasses.replace(
-        recipe,
-        network=NetworkConfig(**network),
-        compression=CompressionConfig(**compression) if compression else None,
-        quantisation=dataclasses.replace(recipe.quantisation, qat_steps=settings["qat_steps"]),
-    )

@@ -9,7 +9,6 @@ is as in the stamp. The stamp is written last, so what was interrupted is done a
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import multiprocessing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +22,7 @@ from typing import Any
 from host_tools.errors import HostToolsError
 from host_tools.stages.code import code_files, versions
 from model.files import write_json
+from model.jobs import run as run_job
 
 STAMPS = ".stages"
 MISSING = "missing"
@@ -126,7 +126,7 @@ def run(stage: Stage) -> None:
     """Run a stage and write its stamp; raises what the stage raises, and then writes none."""
     facts = facts_of(stage)
     stage.stamp.unlink(missing_ok=True)
-    (run_isolated if stage.isolated else call)(stage.entry, stage.arguments)
+    (run_isolated if stage.isolated else run_job)(stage.entry, stage.arguments)
     files = {name: digest(stage.folder / name) for name in matching(stage.folder, stage.writes)}
     if not files:
         raise HostToolsError(
@@ -135,18 +135,12 @@ def run(stage: Stage) -> None:
     write_json(stage.stamp, {"facts": facts, "files": files})
 
 
-def call(entry: str, arguments: Mapping[str, Any]) -> None:
-    """Call 'package.module:function'."""
-    module, function = entry.split(":")
-    getattr(importlib.import_module(module), function)(**arguments)
-
-
 def run_isolated(entry: str, arguments: Mapping[str, Any]) -> None:
     """The same in a new process, whose exception is raised here."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         try:
-            pool.submit(call, entry, arguments).result()
+            pool.submit(run_job, entry, arguments).result()
         except BrokenProcessPool as error:
             raise HostToolsError(
                 f"{entry}: its process was ended from outside (too little memory?); run it again"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from model.addresses import without_password
 from model.files import write_bytes
 
 LOCK, HOLDER = ".lock", ".lock.holder"
@@ -36,7 +37,7 @@ def locked(folder: Path) -> Iterator[None]:
         lock.acquire()
     _HELD.add(key)
     try:
-        command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        command = without_password(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))
         printable = "".join(c if c.isprintable() else "?" for c in command)
         told = f"process {os.getpid()}, `{printable[:200]}`"
         write_bytes(holder, told.encode("utf-8", "replace"))  # by rename: it may be a link

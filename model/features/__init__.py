@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from model.datasets.base import Dataset
+from model.cluster import open_jobs
+from model.datasets.base import Dataset, Recording
 from model.errors import ConfigError
+from model.features.design import FrontEnd
 from model.features.library import Extractor
+from model.jobs import Here, Jobs
 from model.recipe import DatasetConfig
 
 MAX_STREAM_INPUTS = 20
+BLOCK = 1 << 20  # samples times channels of one job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,23 +55,56 @@ class Splits:
         return [("train", self.train), ("val", self.val), ("test", self.test)]
 
 
-def make_windows(dataset: Dataset, extractor: Extractor, groups: set[int]) -> Windows:
-    """Network inputs of every recording of some groups, `hop` samples apart."""
-    front_end = extractor.front_end
+def make_windows(
+    dataset: Dataset, extractor: Extractor, groups: set[int], jobs: Jobs | None = None
+) -> Windows:
+    """Network inputs of every recording of some groups, `hop` samples apart.
+
+    `jobs` extracts blocks of recordings, in this process by default; a few are sent at a time.
+    """
+    front_end, jobs = extractor.front_end, jobs or Here()
+    recordings = [r for r in dataset.recordings if r.group in groups]
     parts = [np.zeros((0, front_end.rows, front_end.columns), np.int16)]
-    y, group = [], []
-    for recording in dataset.recordings:
-        if recording.group in groups:
-            extractor.reset()
-            parts.append(extractor.push(front_end.to_lsb(recording.values)))
-            y += [recording.label] * len(parts[-1])
-            group += [recording.group] * len(parts[-1])
+    work = ({"samples": block} for block in _blocks(recordings, front_end))
+    shared = jobs.share(front_end=front_end)
+    here = {"extractor": extractor}
+    for found in jobs.map("model.features:extract", work, shared, here):
+        parts += found
+    counts = np.array([len(part) for part in parts[1:]], np.int64)
     return Windows(
         features=np.concatenate(parts),
         feature_scale=front_end.feature_scale,
-        y=np.asarray(y, np.int64),
-        group=np.asarray(group, np.int64),
+        y=np.repeat(np.array([r.label for r in recordings], np.int64), counts),
+        group=np.repeat(np.array([r.group for r in recordings], np.int64), counts),
     )
+
+
+def _blocks(
+    recordings: Iterable[Recording], front_end: FrontEnd
+) -> Iterator[list[npt.NDArray[np.int16]]]:
+    """What a sensor would have given for each recording, about BLOCK values together."""
+    block: list[npt.NDArray[np.int16]] = []
+    for recording in recordings:
+        block.append(front_end.to_lsb(recording.values))
+        if sum(samples.size for samples in block) >= BLOCK:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def extract(
+    front_end: FrontEnd,
+    samples: list[npt.NDArray[np.int16]],
+    extractor: Extractor | None = None,
+) -> list[npt.NDArray[np.int16]]:
+    """The inputs [windows, rows, columns] of each recording [samples, channels]."""
+    extractor = extractor or Extractor(front_end)
+    found = []
+    for recording in samples:
+        extractor.reset()
+        found.append(extractor.push(recording))
+    return found
 
 
 def device_samples(
@@ -111,6 +149,9 @@ def split_groups(dataset: Dataset, split: DatasetConfig) -> dict[str, set[int]]:
 
 
 def split_windows(dataset: Dataset, split: DatasetConfig, extractor: Extractor) -> Splits:
-    """Windows of the training, validation and test groups."""
+    """Windows of the training, validation and test groups; on the cluster, where there is one."""
     groups = split_groups(dataset, split)
-    return Splits(**{name: make_windows(dataset, extractor, side) for name, side in groups.items()})
+    with open_jobs() as jobs:
+        return Splits(
+            **{n: make_windows(dataset, extractor, side, jobs) for n, side in groups.items()}
+        )

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from model import train as training
+from model.cluster import open_jobs
 from model.files import write_json
 from model.progress import training_progress
 from model.recipe import Recipe
@@ -24,8 +25,19 @@ def cross_validate(
 
     Raises ConfigError for more folds than groups and for another task than classification.
     """
-    with training_progress("fold", recipe.train.steps) as progress:
-        results = training.cross_validate(recipe, folds, repeats, progress, held_out=held_out)
+    finished = 0
+
+    def done(scores: list[training.Score]) -> None:
+        nonlocal finished
+        finished += 1
+        mean = np.mean([score.network.balanced_accuracy for score in scores])
+        groups = ", ".join(map(str, scores[0].test_groups))
+        console.print(f"fold {finished} of {folds}, tested on {groups}: {mean:.3f}", markup=False)
+
+    with open_jobs() as jobs, training_progress("fold", recipe.train.steps) as progress:
+        results = training.cross_validate(
+            recipe, folds, repeats, progress, held_out=held_out, jobs=jobs, done=done
+        )
     table = Table("test groups", "seed", "network", "accuracy", "random forest")
     for r in results:
         scores = (
