@@ -1,4 +1,4 @@
-"""FULLY_CONNECTED as nn_fully_connected_bytes_s8, where no scratch is left as _direct_s8 (nn_trio.h)."""
+"""FULLY_CONNECTED as nn_fully_connected_bytes_s8 or, without scratch, _direct_s8 (nn_trio.h)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from quantize.tflite.graph import Graph
 
 GROUP = 4  # channels at a time
 STEP = 4  # inputs at a time
+BYTES = "nn_fully_connected_bytes_s8"
+DIRECT = "nn_fully_connected_direct_s8"  # no scratch
 
 
 def lower_dense(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
@@ -36,7 +38,7 @@ def lower_dense(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowered
     stream = _stream(weights, steps, firsts)
     direct = scratch_budget_bytes <= 0 and weights.shape[1] % STEP == 0
     call = CCall(
-        function=f"nn_fully_connected_{'direct' if direct else 'bytes'}_s8",
+        function=DIRECT if direct else BYTES,
         params_type="nn_dense_bytes_t",
         params={
             "stream": "@stream",
