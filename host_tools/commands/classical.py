@@ -7,7 +7,7 @@ from rich.console import Console
 
 from host_tools.boards.board import load_board
 from host_tools.options import board_option, budget_options, option, plan_options, recipe_options
-from host_tools.report.classical import compare, table
+from host_tools.report.classical import compare, sentences, table
 from host_tools.stages.graph import (
     Source,
     bench_stage,
@@ -58,5 +58,7 @@ def command(
         return
     with up_to_date(source, stages):
         console = Console()
-        found = table(compare(source.folder))
-        (console if console.is_terminal else Console(width=160)).print(found)
+        content = compare(source.folder)
+        (console if console.is_terminal else Console(width=160)).print(table(content))
+        for line in sentences(content):
+            print(line)
