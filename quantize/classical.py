@@ -184,10 +184,27 @@ def compile_classical(
         "answers_sha256": hashlib.sha256(answers.tobytes()).hexdigest(),
         "unchanged": unchanged_equal(exported, inputs["test"]),
     } | _description(exported)
-    new = Golden(inputs=golden.inputs, outputs=(answers[:, None],), model_sha256=exported.sha256)
-    front, features = compile_features(path.read_bytes(), graph, recipe, name)
+    _write(exported, golden, answers, recipe, path, settings, out_dir)
+    write_arrays(out_dir / "labels.npz", {"y": splits.test.y})
+    write_json(out_dir / "classical.json", result)
+    return result
+
+
+def _write(
+    exported: Exported,
+    network: Golden,
+    answers: npt.NDArray[Any],
+    recipe: Recipe,
+    path: Path,
+    settings: Mapping[str, object],
+    out_dir: Path,
+) -> None:
+    """gen/<set>, golden.npz and the sketch, beside the network's model in `path`."""
+    graph = read_model(path)
+    new = Golden(inputs=network.inputs, outputs=(answers[:, None],), model_sha256=exported.sha256)
+    front, features = compile_features(path.read_bytes(), graph, recipe, exported.name)
     files = front | _files(exported, run_id_of(exported.sha256, settings, "any"), new)
-    manifest = _manifest(exported, settings, tensor, len(new))
+    manifest = _manifest(exported, settings, graph.tensors[graph.inputs[0]], len(new))
     manifest["features"] = features
     for kernels in KERNEL_SETS:
         folder = out_dir / "gen" / kernels
@@ -195,11 +212,8 @@ def compile_classical(
             write_text(folder / file, text)
         write_json(folder / "manifest.json", manifest | {"kernels": kernels})
     for file, text in exported.sketch.items():
-        write_text(out_dir / "arduino" / TEMPLATES[kind][0] / file, text)
+        write_text(out_dir / "arduino" / TEMPLATES[exported.kind][0] / file, text)
     save_golden(out_dir / "golden.npz", new)
-    write_arrays(out_dir / "labels.npz", {"y": splits.test.y})
-    write_json(out_dir / "classical.json", result)
-    return result
 
 
 def _description(exported: Exported) -> dict[str, Any]:

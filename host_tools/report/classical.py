@@ -51,7 +51,7 @@ def compare(out_dir: Path) -> JsonObject:
         result = read_result(folder / "classical.json", *CLASSICAL_KEYS)
         if result["network_sha256"] != network:
             continue  # made beside another network
-        detail = f", {result['trees']} trees" if result["trees"] else ""
+        detail = f", {result['trees']} trees" if result["trees"] > 1 else ""
         rows.append(
             {
                 "name": f"{KINDS[kind]}{detail}",
