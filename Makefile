@@ -69,7 +69,7 @@ selftest: | .venv/ready ## compare BOARD's kernels with the reference kernels, o
 	$(run) selftest
 drift: | .venv/ready ## compare what BOARD has counted of its inputs with RECIPE's profile (PORT=, CHANGE=, RESET=1)
 	$(run) drift
-classical: | .venv/ready ## is a network needed? KIND=forest|logistic|svm beside it: train, prove, measure
+classical: | .venv/ready ## is a network needed? KIND=forest|tree|boosting|logistic|svm, EXPORTER=emlearn|everywhereml|ours
 	$(run) classical
 record: | .venv/ready ## record LABEL=word for SECONDS=n from BOARD's sensor (PORT=, WHO=, OUT_DIR=, REPLAY=)
 	$(run) record

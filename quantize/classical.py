@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +19,16 @@ import numpy as np
 import numpy.typing as npt
 
 from model import __version__
-from model.classical import KINDS, linear_model, train_classifier, tree_votes
+from model.classical import (
+    KINDS,
+    TREES,
+    Tree,
+    exporters_of,
+    linear_model,
+    train_classifier,
+    tree_scores,
+    trees_of,
+)
 from model.evaluate import evaluate
 from model.features import Splits
 from model.files import write_arrays, write_json, write_text
@@ -30,13 +39,22 @@ from quantize.classical_c import (
     SOURCES,
     FeatureShape,
     HostC,
-    export_forest,
+    ModelCode,
+    check_trees,
+    export_emlearn,
     export_linear,
-    forest_nodes,
+    export_tables,
     plan_header,
+    tree_nodes,
 )
 from quantize.emit_c import byte_rows, render, safe_name
 from quantize.errors import ModelError, QuantizeError
+from quantize.everywhereml_cpp import (
+    TEMPLATES,
+    class_header,
+    export_everywhereml,
+    predictions,
+)
 from quantize.features import compile_features
 from quantize.footprint import Footprint
 from quantize.golden import Golden, load_golden, save_golden
@@ -55,19 +73,42 @@ Int64s = npt.NDArray[np.int64]
 class Exported:
     """A trained model with its C and where its tensors lie in the arena."""
 
+    name: str
     kind: str
+    exporter: str
     shape: FeatureShape
-    classes: int
-    dtype: str  # of the output: votes are int16, scores int64
-    files: Mapping[str, str]  # classical_plan.h and model_export.h
+    labels: tuple[str, ...]
+    code: ModelCode
     classifier: Any  # scikit-learn's
-    trees: int  # 0: a linear model
+    trees: tuple[Tree, ...]  # none: a linear model
+
+    @property
+    def classes(self) -> int:
+        """How many."""
+        return len(self.labels)
+
+    @property
+    def dtype(self) -> str:
+        """Of the output: votes are int16, scores of boosted trees int32, of linear models int64."""
+        return {"forest": "int16", "tree": "int16", "boosting": "int32"}.get(self.kind, "int64")
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The model as C, beside firmware/classical."""
+        plan = plan_header(self.shape, self.classes, self.name)
+        return {"classical_plan.h": plan, **self.code.files}
+
+    @property
+    def sketch(self) -> dict[str, str]:
+        """Files of an Arduino sketch, where the exporter writes for one."""
+        plan = {"classical_plan.h": self.files["classical_plan.h"]} if self.code.arduino else {}
+        return {**self.code.arduino, **plan}
 
     @property
     def sha256(self) -> str:
         """Of all that decides an answer."""
-        texts = [path.read_text("utf-8") for path in sorted(SOURCES.glob("*.[ch]"))]
-        texts += [self.files["classical_plan.h"], self.files["model_export.h"]]
+        texts = [path.read_text("utf-8") for path in sorted(SOURCES.glob("*.*"))]
+        texts += [text for _, text in sorted(self.files.items())]
         return hashlib.sha256("".join(texts).encode()).hexdigest()
 
     @property
@@ -93,14 +134,17 @@ class Exported:
 
 
 def compile_classical(
-    recipe: Recipe, kind: str, network_dir: Path, out_dir: Path
+    recipe: Recipe, kind: str, exporter: str, network_dir: Path, out_dir: Path
 ) -> dict[str, Any]:
     """Fill `out_dir` with gen/<set>, golden.npz, labels.npz and classical.json; returns the last.
 
+    everywhereml also leaves an Arduino sketch, arduino/<class>.
     `network_dir` holds the quantised network, whose int8 inputs the model takes. Raises ModelError
-    without it and for a model that is too large, QuantizeError when the exported C decides another
-    class than scikit-learn in any test case; nothing is written then.
+    without it and for a model that is too large, ConfigError for an exporter that does not know the
+    kind, QuantizeError when the exported C decides another class than scikit-learn in any test
+    case; nothing is written then.
     """
+    exporters_of(kind, exporter)
     splits, golden = load_splits(network_dir), load_golden(network_dir / "golden.npz")
     path = network_dir / "model.tflite"
     graph = read_model(path)
@@ -108,22 +152,24 @@ def compile_classical(
     inputs = _inputs(splits, graph, golden)
     labels = _labels(network_dir / "dataset.json", splits)
     config = recipe.classical or ClassicalConfig()
-    name = f"{recipe.name}-{kind}"
+    name = f"{recipe.name}-{kind}-{exporter}"
     shape = FeatureShape(
         kind=config.features,
         samples=tensor.shape[1],
         channels=int(np.prod(tensor.shape[2:])),
     )
     seed = recipe.train.seed
-    exported = export(name, kind, config, shape, inputs["train"], splits.train.y, seed)
-    answers, equal = answer(exported, name, inputs["test"])
+    exported = export(
+        name, (kind, exporter), config, shape, (inputs["train"], splits.train.y), seed, labels
+    )
+    answers, equal = answer(exported, inputs["test"])
     predicted = answers.argmax(axis=1)
     if equal < len(predicted):
         raise QuantizeError(
             f"{name}: the exported C decides as scikit-learn in {equal} of {len(predicted)} test "
             "cases, expected all; no firmware is built from it, please report the recipe"
         )
-    settings = {"kind": kind, "seed": seed, **asdict(config)}
+    settings = {"kind": kind, "exporter": exporter, "seed": seed, **asdict(config)}
     result = {
         "network_sha256": golden.model_sha256,
         "scikit_learn": {
@@ -133,23 +179,41 @@ def compile_classical(
         },
         "test": asdict(evaluate(splits.test.y, predicted, len(labels))),
         "val": asdict(
-            evaluate(splits.val.y, answer(exported, name, inputs["val"])[0].argmax(1), len(labels))
+            evaluate(splits.val.y, answer(exported, inputs["val"])[0].argmax(1), len(labels))
         ),
+        "answers_sha256": hashlib.sha256(answers.tobytes()).hexdigest(),
+        "unchanged": unchanged_equal(exported, inputs["test"]),
     } | _description(exported)
-    new = Golden(inputs=golden.inputs, outputs=(answers[:, None],), model_sha256=exported.sha256)
-    front, features = compile_features(path.read_bytes(), graph, recipe, name)
-    files = front | _files(exported, name, run_id_of(exported.sha256, settings, "any"), new)
-    manifest = _manifest(exported, name, settings, labels, tensor, len(new))
+    _write(exported, golden, answers, recipe, path, settings, out_dir)
+    write_arrays(out_dir / "labels.npz", {"y": splits.test.y})
+    write_json(out_dir / "classical.json", result)
+    return result
+
+
+def _write(
+    exported: Exported,
+    network: Golden,
+    answers: npt.NDArray[Any],
+    recipe: Recipe,
+    path: Path,
+    settings: Mapping[str, object],
+    out_dir: Path,
+) -> None:
+    """gen/<set>, golden.npz and the sketch, beside the network's model in `path`."""
+    graph = read_model(path)
+    new = Golden(inputs=network.inputs, outputs=(answers[:, None],), model_sha256=exported.sha256)
+    front, features = compile_features(path.read_bytes(), graph, recipe, exported.name)
+    files = front | _files(exported, run_id_of(exported.sha256, settings, "any"), new)
+    manifest = _manifest(exported, settings, graph.tensors[graph.inputs[0]], len(new))
     manifest["features"] = features
     for kernels in KERNEL_SETS:
         folder = out_dir / "gen" / kernels
         for file, text in files.items():
             write_text(folder / file, text)
         write_json(folder / "manifest.json", manifest | {"kernels": kernels})
+    for file, text in exported.sketch.items():
+        write_text(out_dir / "arduino" / TEMPLATES[exported.kind][0] / file, text)
     save_golden(out_dir / "golden.npz", new)
-    write_arrays(out_dir / "labels.npz", {"y": splits.test.y})
-    write_json(out_dir / "classical.json", result)
-    return result
 
 
 def _description(exported: Exported) -> dict[str, Any]:
@@ -157,64 +221,92 @@ def _description(exported: Exported) -> dict[str, Any]:
     return {
         "kind": exported.kind,
         "title": KINDS[exported.kind],
+        "exporter": exported.exporter,
         "model_sha256": exported.sha256,
         "features": exported.shape.features,
-        "trees": exported.trees,
-        "nodes": forest_nodes(exported.classifier) if exported.trees else 0,
+        "trees": len(exported.trees),
+        "nodes": tree_nodes(exported.trees),
     }
 
 
 def export(
     name: str,
-    kind: str,
+    how: tuple[str, str],
     config: ClassicalConfig,
     shape: FeatureShape,
-    inputs: Int8Array,
-    y: Int64s,
+    data: tuple[Int8Array, Int64s],
     seed: int,
+    labels: Sequence[str],
 ) -> Exported:
-    """Train on `inputs` [n, samples, channels] and write the model as C."""
-    classes = int(y.max()) + 1
-    files = {"classical_plan.h": plan_header(shape, classes, name)}
+    """Train on `data`, inputs [n, samples, channels] and y [n], and write the model as C.
+
+    `how` is a kind of KINDS and an exporter that knows it.
+    """
+    (kind, exporter), (inputs, y) = how, data
+    plan = {"classical_plan.h": plan_header(shape, len(labels), name)}
     with tempfile.TemporaryDirectory(prefix="tinyproof-classical-") as folder:
-        features = _compiled(Path(folder), files).features(inputs, shape)
+        features = _compiled(Path(folder), plan).features(inputs, shape)
     classifier = train_classifier(kind, config, features, y, seed)
-    forest = kind == "forest"
-    model = (
-        export_forest(classifier)
-        if forest
-        else export_linear(linear_model(classifier), shape, name)
-    )
+    trees = trees_of(kind, classifier) if kind in TREES else ()
+    check_trees(trees)
+    if kind not in TREES:
+        code = export_linear(linear_model(classifier), shape, name)
+    elif exporter == "emlearn":
+        code = export_emlearn(trees, len(labels), shape.features)
+    elif exporter == "everywhereml":
+        code = export_everywhereml(trees, kind, name, labels)
+    else:
+        code = export_tables(trees, kind, name)
     return Exported(
+        name=name,
         kind=kind,
+        exporter=exporter,
         shape=shape,
-        classes=classes,
-        dtype="int16" if forest else "int64",
-        files=files | {"model_export.h": model},
+        labels=tuple(labels),
+        code=code,
         classifier=classifier,
-        trees=config.trees if forest else 0,
+        trees=trees,
     )
 
 
-def answer(exported: Exported, name: str, inputs: Int8Array) -> tuple[npt.NDArray[Any], int]:
+def answer(exported: Exported, inputs: Int8Array) -> tuple[npt.NDArray[Any], int]:
     """Votes or scores [n, classes] of the C on this computer, and how often scikit-learn agrees.
 
-    Agreement is the same class, for a forest also the same vote of every tree.
+    Agreement is the same class, for trees also what each of them adds; for a class that
+    everywhereml has written, what its own `predict` tells as well.
     """
     files = {
-        file: text
-        for file, text in _files(exported, name, "", None).items()
-        if file != "model_golden.c"
+        file: text for file, text in _files(exported, "", None).items() if file != "model_golden.c"
     }
     with tempfile.TemporaryDirectory(prefix="tinyproof-classical-") as folder:
         library = _compiled(Path(folder), files)
         features = library.features(inputs, exported.shape)
         raw = library.invoke(inputs, exported.arena_bytes, exported.places["output"])
     answers = raw.view(exported.dtype)
-    same = answers.argmax(axis=1) == exported.classifier.predict(features)
+    decided = answers.argmax(axis=1)
+    same = decided == exported.classifier.predict(features)
     if exported.trees:
-        same &= (answers == tree_votes(exported.classifier, features)).all(axis=1)
+        same &= (answers == tree_scores(exported.trees, exported.classes, features)).all(axis=1)
+    if exported.exporter == "everywhereml":
+        header = exported.code.files[f"{TEMPLATES[exported.kind][0]}.h"]
+        same &= decided == predictions(header, exported.kind, features, floats=False)
     return answers, int(same.sum())
+
+
+def unchanged_equal(exported: Exported, inputs: Int8Array) -> int | None:
+    """How often everywhereml decides as scikit-learn when it is given what scikit-learn has.
+
+    Its class then takes floats and asks `x < threshold`. None for other exporters.
+    """
+    if exported.exporter != "everywhereml":
+        return None
+    with tempfile.TemporaryDirectory(prefix="tinyproof-classical-") as folder:
+        plan = {"classical_plan.h": exported.files["classical_plan.h"]}
+        features = _compiled(Path(folder), plan).features(inputs, exported.shape)
+    labels = exported.labels
+    header = class_header(exported.trees, exported.kind, exported.name, labels, unchanged=True)
+    decided = predictions(header, exported.kind, features, floats=True)
+    return int((decided == exported.classifier.predict(features)).sum())
 
 
 def _compiled(folder: Path, files: Mapping[str, str]) -> HostC:
@@ -248,13 +340,13 @@ def _inputs(splits: Splits, graph: Graph, golden: Golden) -> dict[str, Int8Array
     return found
 
 
-def _files(exported: Exported, name: str, run_id: str, golden: Golden | None) -> dict[str, str]:
+def _files(exported: Exported, run_id: str, golden: Golden | None) -> dict[str, str]:
     """File name -> text of the generated folder; without cases of the self-test where None."""
     places = exported.places
     count = min(GOLDEN_IN_FIRMWARE, len(golden)) if golden else 0
     rows = golden.rows(range(count)) if golden else (np.zeros((0, 0), np.uint8),) * 2
     values: dict[str, object] = {
-        "name": safe_name(name),
+        "name": safe_name(exported.name),
         "version": __version__,
         "sha256": exported.sha256,
         "sha256_bytes": ", ".join(str(b) for b in bytes.fromhex(exported.sha256)),
@@ -268,8 +360,8 @@ def _files(exported: Exported, name: str, run_id: str, golden: Golden | None) ->
         "golden_count": count,
         "golden_inputs": [byte_rows(row.tobytes()) for row in rows[0]],
         "golden_outputs": [byte_rows(row.tobytes()) for row in rows[1]],
-        "trees": exported.trees,
-        "classes": exported.classes,
+        "decide": exported.code.decide,
+        "emlearn_trees": exported.code.emlearn_trees,
         "features_offset": places["features"][0],
         "counts_offset": places["counts"][0],
         "output_offset": places["output"][0],
@@ -279,40 +371,33 @@ def _files(exported: Exported, name: str, run_id: str, golden: Golden | None) ->
 
 
 def _manifest(
-    exported: Exported,
-    name: str,
-    settings: Mapping[str, object],
-    labels: list[str],
-    tensor: Tensor,
-    cases: int,
+    exported: Exported, settings: Mapping[str, object], tensor: Tensor, cases: int
 ) -> dict[str, Any]:
-    shape, linear = exported.shape, 0 if exported.trees else exported.classes
-    weights, biases = 4 * linear * shape.features, 8 * linear
-    constants = [
-        {"name": "model_w_linear", "bytes": weights},
-        {"name": "model_w_bias", "bytes": biases},
-    ]
+    shape, constants = exported.shape, exported.code.constants
+    macs = 0 if exported.trees else exported.classes * shape.features
+    biases = constants.get("model_w_bias", 0)
+    weights = sum(constants.values()) - biases
     footprint = Footprint(raw_weights=0, weights=weights, biases=biases, requantisation=0, other=0)
-    steps = [(f"FEATURES ({shape.kind})", 0), (exported.kind.upper(), linear * shape.features)]
+    steps = [(f"FEATURES ({shape.kind})", 0), (exported.kind.upper(), macs)]
     quant = tensor.quant
     advice = "Set fewer classical.trees or a lower classical.max_depth in the recipe."
     return {
-        "name": safe_name(name),
+        "name": safe_name(exported.name),
         "model_sha256": exported.sha256,
         "run_id": run_id_of(exported.sha256, settings, "any"),
         "version": __version__,
-        "labels": labels,
+        "labels": list(exported.labels),
         "settings": dict(settings),
-        "tools": tool_versions("emlearn", "scikit-learn"),
+        "tools": tool_versions("emlearn", "everywhereml", "scikit-learn"),
         "reference": {"cases": cases, "equal": cases, "name": REFERENCE},
         "advice": f"{advice[:-1]}, which have {settings['trees']} and {settings['max_depth']}."
         if exported.trees
         else "Take fewer channels, or a board with more memory.",
-        "constants": constants if linear else [],
+        "constants": [{"name": key, "bytes": size} for key, size in constants.items()],
         "weight_bytes": weights + biases,
         "footprint": asdict(footprint),
         "arena_bytes": exported.arena_bytes,
-        "macs": linear * shape.features,
+        "macs": macs,
         "operators": [
             {"index": i, "op": op, "step": i, "macs": macs} for i, (op, macs) in enumerate(steps)
         ],

@@ -34,4 +34,46 @@ static inline void classical_clear_votes(int16_t *votes)
     }
 }
 
+/* A decision: to child[0] where features[feature] <= threshold, else to child[1]. A child below 0
+ * is a leaf, ~child its class, or the place of its score. */
+typedef struct {
+    int16_t feature;
+    int16_t threshold;
+    int16_t child[2];
+} classical_node_t;
+
+/* The leaf that a tree, a node or a leaf by itself, comes to. */
+static inline int32_t classical_leaf(const classical_node_t *nodes, int32_t tree,
+                                     const int16_t *features)
+{
+    while (tree >= 0) {
+        const classical_node_t *const node = &nodes[tree];
+        tree = node->child[features[node->feature] > node->threshold];
+    }
+    return ~tree;
+}
+
+/* Each tree votes for a class. */
+static inline void classical_votes(const classical_node_t *nodes, const int16_t *roots,
+                                   int32_t trees, const int16_t *features, int16_t *votes)
+{
+    classical_clear_votes(votes);
+    for (int32_t i = 0; i < trees; i++) {
+        votes[classical_leaf(nodes, roots[i], features)]++;
+    }
+}
+
+/* Each tree adds the score of its leaf to its own class. */
+static inline void classical_boosting(const classical_node_t *nodes, const int16_t *roots,
+                                      const int16_t *classes, const int32_t *leaves, int32_t trees,
+                                      const int16_t *features, int32_t *scores)
+{
+    for (int32_t i = 0; i < CLASSICAL_CLASSES; i++) {
+        scores[i] = 0;
+    }
+    for (int32_t i = 0; i < trees; i++) {
+        scores[classes[i]] += leaves[classical_leaf(nodes, roots[i], features)];
+    }
+}
+
 #endif

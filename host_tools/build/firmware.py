@@ -28,7 +28,6 @@ LARGEST = 5
 LOG_LINES = 15
 ARTEFACTS = ("firmware.elf", "firmware.bin", "firmware.map")
 PACKAGES = {
-    "": "gcc",
     "arm-none-eabi-": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
     "xtensa-lx106-elf-": "gcc-xtensa-lx106 picolibc-xtensa-lx106-elf",
 }
@@ -73,11 +72,13 @@ def build_firmware(
         model = _with_reference(model, read_model_sizes(reference_dir(gen_dir)))
     check_fits(board, model)
     env = pio_environment(board, framework)
-    if framework == "bare" and shutil.which(board.toolchain + "gcc") is None:
-        raise ToolMissing(
-            f"{board.toolchain}gcc is not on PATH; board {board.id} needs it. "
-            f"Type: sudo apt-get install {PACKAGES.get(board.toolchain, 'gcc')}"
-        )
+    compilers = ("gcc", "g++") if any(gen_dir.glob("*.cpp")) else ("gcc",)
+    for compiler in compilers if framework == "bare" else ():
+        if shutil.which(board.toolchain + compiler) is None:
+            raise ToolMissing(
+                f"{board.toolchain}{compiler} is not on PATH; board {board.id} needs it. "
+                f"Type: sudo apt-get install {PACKAGES.get(board.toolchain, compiler)}"
+            )
     out_dir.mkdir(parents=True, exist_ok=True)
     with open_workspace(board, env, gen_dir) as workspace:
         output = _run(workspace, out_dir / "build.log")

@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment
 
 from host_tools.report import plots
+from host_tools.report.classical import sentences
 from host_tools.report.collect import (
     EQUAL,
     MAIN_BOARD,
@@ -47,6 +48,7 @@ def render(content: JsonObject) -> str:
             score_rows=score_rows(content),
             confusions=_confusions(content),
             anomaly_table=_anomaly_table(content),
+            classical_exporters=sentences(content["classical"]) if content["classical"] else [],
             floats=float_comparisons(content["boards"]),
             flips=_flips(content),
             memory=[_memory(name, b) for name, b in content["boards"].items() if b["size"]],

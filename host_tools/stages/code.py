@@ -17,7 +17,7 @@ DATA = {
     "model.features.build": ("model/features/*.[ch]", "firmware/features/*.[ch]"),
     "model.page": ("model/templates/*",),
     "host_tools.boards.board": ("boards/*.json",),
-    "quantize.classical": ("firmware/classical/*.[ch]",),
+    "quantize.classical": ("firmware/classical/*.*",),
     "quantize.emit_c": ("quantize/templates/*",),
     "host_tools.emulators": ("host_tools/emulators/labwired_worker.py", "boards/labwired/*"),
     "host_tools.report.page": ("host_tools/report/templates/*",),

@@ -257,10 +257,12 @@ def report_stage(folder: Path) -> Stage:
     )
 
 
-def classical_stages(source: Source, kind: str, boards: Iterable[Board]) -> list[Stage]:
-    """A model without a network beside the recipe's, in classical/<kind>, on some boards."""
+def classical_stages(
+    source: Source, kind: str, exporter: str, boards: Iterable[Board]
+) -> list[Stage]:
+    """A model without a network beside the recipe's, in classical/<kind>-<exporter>, on boards."""
     assert source.recipe is not None
-    folder = source.folder / "classical" / kind
+    folder = source.folder / "classical" / f"{kind}-{exporter}"
     fields = (*DATA, "train.seed", "classical")
     made = ("features.npz", "golden.npz", "model.tflite", "dataset.json")
     stages = [
@@ -271,12 +273,13 @@ def classical_stages(source: Source, kind: str, boards: Iterable[Board]) -> list
             arguments={
                 "recipe": restrict(source.recipe, fields),
                 "kind": kind,
+                "exporter": exporter,
                 "network_dir": source.folder,
                 "out_dir": folder,
             },
             outside={name: source.folder / name for name in made},
-            facts={"kind": kind, **field_values(source.recipe, fields)},
-            writes=("gen/*/*", "golden.npz", "labels.npz", "classical.json"),
+            facts={"kind": kind, "exporter": exporter, **field_values(source.recipe, fields)},
+            writes=("gen/*/*", "arduino/*/*", "golden.npz", "labels.npz", "classical.json"),
         )
     ]
     for board in boards:

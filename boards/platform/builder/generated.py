@@ -1,5 +1,5 @@
-"""Add the generated model to a build: every .c of the folder named by TINYPROOF_GEN, and folders of
-firmware that some of them are for.
+"""Add the generated model to a build: every .c and .cpp of the folder named by TINYPROOF_GEN, and
+folders of firmware that some of them are for.
 
 Every environment runs this script: the bare-metal ones from main.py beside it, the Arduino ones
 through `extra_scripts` in platformio.ini.
@@ -24,7 +24,7 @@ if not (folder / "model.c").is_file():
     )
     env.Exit(1)  # noqa: F821
 env.Append(CPPPATH=[str(folder)], CCFLAGS=[f"-ffile-prefix-map={folder}=gen", "-ffp-contract=off"])  # noqa: F821
-env.BuildSources("$BUILD_DIR/gen", str(folder), "+<*.c>")  # noqa: F821
+env.BuildSources("$BUILD_DIR/gen", str(folder), "+<*.c> +<*.cpp>")  # noqa: F821
 for file, own in PARTS.items():
     if (folder / file).is_file():
         env.BuildSources(f"$BUILD_DIR/{own}", f"$PROJECT_SRC_DIR/{own}", "+<*.c>")  # noqa: F821

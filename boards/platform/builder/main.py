@@ -67,6 +67,7 @@ env.Replace(
     AR=prefix + "ar",
     AS=prefix + "gcc",
     CC=prefix + "gcc",
+    CXX=prefix + "g++",
     LD=prefix + "ld",
     LINK=prefix + "gcc",
     NM=prefix + "nm",
@@ -83,6 +84,7 @@ env.Replace(
 env.Append(
     ASPPFLAGS=facts["flags"],
     CFLAGS=["-std=c11", *C_WARNINGS],
+    CXXFLAGS=["-std=c++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"],
     CCFLAGS=facts["flags"]
     + ["-g", "-ffunction-sections", "-fdata-sections", "-fstack-usage"]
     + ["-ffp-contract=off"]  # a * b + c in two steps, as TFLite Micro rounds it
