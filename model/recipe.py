@@ -159,6 +159,10 @@ class LogmelConfig:
     mels: int
     floor: float  # log2 of a power in the channel's unit squared: what is below counts as this
     range: float = 0.0  # log2: columns count from the input's largest, at most so far below it
+    # PCAN: each band is divided by its running mean to this power; 0: it is not. 0.95 is usual
+    pcan: Share = 0.0
+    # share of a frame in that running mean; 0.025 is usual with 10 ms from frame to frame
+    pcan_smoothing: Annotated[float, Bounds(0.005, 0.9)] = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +211,13 @@ class AugmentConfig:
     noise: tuple[NotNegative, ...]
     # x[t] + a x[t-1] with |a| up to this, as of another microphone
     tilt: Annotated[float, Bounds(0.0, 0.999)] = 0.0
+    # logmel: frequencies are stretched 1/vocal_tract to vocal_tract times, as of another speaker
+    vocal_tract: Annotated[float, Bounds(1.0, 1.3)] = 1.0
+    room: Share = 0.0  # of the windows: heard in a random room, which the sound decays in
+    mask_rows: Annotated[float, Bounds(0.0, 0.9)] = 0.0  # largest share of rows that are hidden
+    mask_columns: Annotated[float, Bounds(0.0, 0.9)] = 0.0  # and of columns
+    # a of the distribution Beta(a, a) of one window's share in a mixture of two; 0: none are mixed
+    mixup: Annotated[float, Bounds(0.0, 8.0)] = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +231,12 @@ class TrainConfig:
     weight_decay: Annotated[float, Bounds(0.0, 10.0)]
     label_smoothing: Annotated[float, Bounds(0.0, 0.9)]
     min_balanced_accuracy: Share | None = None  # of a classifier on the validation groups
+    # networks trained first, each from its own seed, whose mean output the network learns from
+    teachers: Annotated[int, Bounds(0, 16)] = 0
+    teacher_width: Annotated[float, Bounds(0.25, 8.0)] = (
+        1.0  # their filters for each of the network's
+    )
+    distillation: Share = 0.7  # of the loss: by the teachers; the rest: by the labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -400,6 +417,12 @@ def _check(recipe: Recipe, where: str) -> None:
     _check_task(recipe, where)
     _check_source(recipe.dataset, where)
     _check_augment(recipe.augment, len(checks.channels), where)
+    if recipe.augment.vocal_tract > 1 and recipe.features.kind != "logmel":
+        raise ConfigError(
+            f"{where}: augment.vocal_tract: expected 1.0 for features.kind "
+            f"{recipe.features.kind!r}, got {recipe.augment.vocal_tract:g}: it stretches the "
+            "frequencies of 'logmel'"
+        )
     _check_groups(recipe.dataset, where)
     if recipe.compression is not None and recipe.compression.clusters == 1:
         raise ConfigError(f"{where}: compression.clusters: expected 0 or 2 to 128, got 1")
@@ -437,6 +460,10 @@ def _check_task(recipe: Recipe, where: str) -> None:
          "'classification' only; the floor of 'anomaly' is anomaly.min_auc"),
         (anomaly and recipe.train.label_smoothing, "train.label_smoothing = 0.0: a reconstruction "
          "has no labels"),
+        (anomaly and recipe.augment.mixup, "augment.mixup = 0.0: a mixture of normal inputs need "
+         "not be normal"),
+        (anomaly and recipe.train.teachers, "train.teachers = 0: a reconstruction is learnt from "
+         "the input"),
     ):  # fmt: skip
         if wrong:
             raise ConfigError(f"{where}: task {recipe.task!r}: expected {expected}")
@@ -458,11 +485,12 @@ def _check_augment(augment: AugmentConfig, channels: int, where: str) -> None:
             f"{where}: augment: mirror and rotation_degrees are for the kind 'inertial'; set "
             "mirror = false and rotation_degrees = 0.0"
         )
-    if augment.kind == "inertial" and augment.tilt:
-        raise ConfigError(
-            f"{where}: augment.tilt: expected 0 for the kind 'inertial', got {augment.tilt:g}; "
-            "use 'signal'"
-        )
+    for key in ("tilt", "room"):
+        if augment.kind == "inertial" and (value := getattr(augment, key)):
+            raise ConfigError(
+                f"{where}: augment.{key}: expected 0 for the kind 'inertial', got {value:g}; "
+                "use 'signal'"
+            )
 
 
 def _check_source(dataset: DatasetConfig, where: str) -> None:
