@@ -118,7 +118,8 @@ class WindowSampler:
         time = np.arange(1, length) / self._rate
         decay = self._rng.uniform(*_DECAY_S, (len(chosen), 1))
         tail = self._rng.standard_normal((len(chosen), length - 1)) * 10 ** (-3 * time / decay)
-        energy = np.exp(self._rng.uniform(*np.log(_REVERBERATION), (len(chosen), 1)))
+        low, high = np.log(_REVERBERATION)
+        energy = np.exp(self._rng.uniform(low, high, (len(chosen), 1)))
         tail *= np.sqrt(energy / np.maximum((tail**2).sum(axis=1, keepdims=True), 1e-12))
         response = np.concatenate([np.ones((len(chosen), 1)), tail], 1) / np.sqrt(1 + energy)
         points = fft.next_fast_len(self._window + length - 1, real=True)

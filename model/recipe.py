@@ -258,6 +258,9 @@ class QuantConfig:
     calibration_windows: Count
     qat_steps: Annotated[int, Bounds(0, 1_000_000)]  # 0: post-training quantisation only
     qat_learning_rate: Rate
+    # 'validation': the better on the validation groups; 'ptq' or 'qat': that one, chosen by folds
+    # before (`tinyproof train --cv 5 --int8 --held-out`)
+    choice: str = "validation"
     max_drop: Share  # of balanced accuracy (anomaly: of AUC) against float
     min_equal_outputs: Share  # share of the QAT export's outputs equal to the trained graph's
     # largest difference of an output to the trained graph's
@@ -415,6 +418,7 @@ def _check(recipe: Recipe, where: str) -> None:
             f"{recipe.features.hop}"
         )
     _check_task(recipe, where)
+    _check_choice(recipe.quantisation, where)
     _check_source(recipe.dataset, where)
     _check_augment(recipe.augment, len(checks.channels), where)
     if recipe.augment.vocal_tract > 1 and recipe.features.kind != "logmel":
@@ -467,6 +471,19 @@ def _check_task(recipe: Recipe, where: str) -> None:
     ):  # fmt: skip
         if wrong:
             raise ConfigError(f"{where}: task {recipe.task!r}: expected {expected}")
+
+
+def _check_choice(quantisation: QuantConfig, where: str) -> None:
+    choice = quantisation.choice
+    if choice not in ("validation", "ptq", "qat"):
+        raise ConfigError(
+            f"{where}: quantisation.choice: unknown {choice!r}; known: validation, ptq, qat"
+        )
+    if choice == "qat" and not quantisation.qat_steps:
+        raise ConfigError(
+            f"{where}: quantisation.choice is 'qat', so quantisation.qat_steps must be at least 1, "
+            "got 0"
+        )
 
 
 def _check_augment(augment: AugmentConfig, channels: int, where: str) -> None:

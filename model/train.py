@@ -44,10 +44,25 @@ class Score:
     test_groups: tuple[int | str, ...]
     seed: int
     network: Metrics
+    int8: dict[str, Metrics]  # 'ptq', 'qat': of the same network; empty unless asked for
     random_forest: Metrics
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fold:
+    """A network of a cross-validation, what it was trained on and what it is tested on."""
+
+    dataset: Dataset
+    task: Task
+    network: Any
+    train_groups: set[int]
+    train: Windows
+    test: Windows
+    seed: int
+
+
+Int8Scores = Callable[[Fold], dict[str, Metrics]]
 Progress = Callable[[int, float, float | None], None]  # step, loss, validation score
 
 
@@ -242,11 +257,18 @@ def load_network(recipe: Recipe, dataset: Dataset, path: Path) -> Any:
 
 
 def cross_validate(
-    recipe: Recipe, folds: int, repeats: int, progress: Progress, *, held_out: bool = False
+    recipe: Recipe,
+    folds: int,
+    repeats: int,
+    progress: Progress,
+    *,
+    held_out: bool = False,
+    int8_scores: Int8Scores | None = None,
 ) -> list[Score]:
     """Train on all groups but a fold's and test on that fold's; once for each fold and seed.
 
     `held_out`: the recipe's test groups are in no fold, so that a choice can be made by the result.
+    `int8_scores` measures each network on its fold's test windows as int8.
 
     Groups are dealt to folds by a seeded permutation. The settings are the recipe's, chosen before
     by validation inside the training groups; a fold's test groups are used for its score only.
@@ -278,11 +300,21 @@ def cross_validate(
             started = time.monotonic()
             network, _ = train_network(recipe, dataset, task, train_groups, seed, progress)
             outputs = predict(network, test_windows)
+            fold = Fold(
+                dataset=dataset,
+                task=task,
+                network=network,
+                train_groups=train_groups,
+                train=train_windows,
+                test=test_windows,
+                seed=seed,
+            )
             results.append(
                 Score(
                     test_groups=tuple(map(dataset.group_title, sorted(test_groups))),
                     seed=seed,
                     network=evaluate(test_windows.y, outputs.argmax(axis=1), classes),
+                    int8=int8_scores(fold) if int8_scores else {},
                     random_forest=forest["random forest"],
                     seconds=round(time.monotonic() - started, 1),
                 )

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from model import train
 from model.augment import WindowSampler
+from model.datasets import load_dataset
 from model.datasets.base import Recording
 from model.errors import ConfigError
 from model.features.design import design, other_speakers
 from model.features.library import Extractor
 from model.features.spectrum import mel_bank
 from model.recipe import RECIPES, AugmentConfig, FeatureConfig, load_recipe
+from model.tasks import task_of
 
 PLAIN = AugmentConfig(
     kind="signal", speed=1.0, mirror=False, rotation_degrees=0.0, gain=0.0, noise=(0.0,)
@@ -140,3 +145,53 @@ def test_what_does_not_fit_is_refused(
     (tmp_path / "own.toml").write_text(kept.replace(f"[{table}]", f"[{table}]\n{line}"))
     with pytest.raises(ConfigError, match=words):
         load_recipe(str(tmp_path / "own.toml"))
+
+
+def test_teachers_are_trained_first_and_their_mean_is_learnt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recipe = load_recipe("digits")
+    training = dataclasses.replace(
+        recipe.train, steps=3, teachers=2, teacher_width=2.0, distillation=1.0, label_smoothing=0.0
+    )
+    recipe = dataclasses.replace(recipe, train=training)
+    dataset = load_dataset(recipe.dataset)
+    task = task_of(recipe, dataset.labels)
+    calls: list[tuple[int, list[object]]] = []
+    fit = train.fit
+
+    def seen(network: Any, *arguments: Any, teachers: Any = (), **options: Any) -> Any:
+        calls.append((network.count_params(), list(teachers)))
+        return fit(network, *arguments, teachers=teachers, **options)
+
+    monkeypatch.setattr(train, "fit", seen)
+    network, _ = train.train_network(recipe, dataset, task, {0, 1}, 1, lambda *_: None)
+    (first, none), (second, nobody), (own, teachers) = calls
+    assert none == nobody == []
+    assert first == second > 2 * own
+    assert network.count_params() == own
+    a, b = teachers
+    assert not np.array_equal(a.get_weights()[0], b.get_weights()[0])  # type: ignore[attr-defined]
+    x = np.random.default_rng(0).random((5, *network.input_shape[1:])).astype(np.float32)
+    labels = np.eye(10, dtype=np.float32)[:5]
+    mean = (np.asarray(a(x)) + np.asarray(b(x))) / 2  # type: ignore[operator]
+    loss = train._loss_function(recipe, 10, teachers)
+    entropy = -(mean * np.log(mean)).sum(axis=1).mean()
+    assert float(loss(x, labels, mean)) == pytest.approx(entropy, rel=1e-4)
+    assert float(loss(x, labels, np.roll(mean, 1, axis=1))) > entropy
+    half = dataclasses.replace(training, distillation=0.5)
+    shared = train._loss_function(dataclasses.replace(recipe, train=half), 10, teachers)
+    right = -np.log(mean[np.arange(5), np.arange(5)]).mean()
+    assert float(shared(x, labels, mean)) == pytest.approx((entropy + right) / 2, rel=1e-4)
+
+
+def test_a_choice_of_quantisation_that_is_not_trained_is_refused(tmp_path: Path) -> None:
+    text = (RECIPES / "digits.toml").read_text()
+    for line, words in (
+        ('choice = "best"', "quantisation.choice: unknown 'best'; known: validation, ptq, qat"),
+        ('choice = "qat"', "quantisation.choice is 'qat', so quantisation.qat_steps must be"),
+    ):
+        changed = re.sub(r"qat_steps = \d+", f"qat_steps = 0\n{line}", text)
+        (tmp_path / "own.toml").write_text(changed)
+        with pytest.raises(ConfigError, match=words):
+            load_recipe(str(tmp_path / "own.toml"))
