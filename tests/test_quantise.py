@@ -191,7 +191,8 @@ def test_a_choice_of_the_recipe_is_kept_whatever_validation_says(
     assert result["chosen"] == other
     assert result["rule"] != found["rule"]
     model = (tmp_path / "model.tflite").read_bytes()
-    assert hashlib.sha256(model).hexdigest() == found["candidates"][other]["sha256"]
+    assert hashlib.sha256(model).hexdigest() == result["candidates"][other]["sha256"]
+    assert result["candidates"][other]["val"] == found["candidates"][other]["val"]
 
 
 @pytest.mark.parametrize(
