@@ -49,7 +49,7 @@ import: | .venv/ready ## take over MODEL=file.tflite, made elsewhere
 	$(run) import
 check: | .venv/ready ## check the data of RECIPE
 	$(run) check
-train: | .venv/ready ## train the float network of RECIPE (CV=5: cross-validate by group, HELD_OUT=1)
+train: | .venv/ready ## train the float network of RECIPE (CV=5: cross-validate by group, HELD_OUT=1, INT8=1)
 	$(run) train
 quantise: | .venv/ready ## int8 of RECIPE, chosen by validation; or of a float network, MODEL=file INPUTS=x.npz
 	$(run) quantise

@@ -26,7 +26,7 @@ MAKE_DRY = "TINYPROOF_MAKE_DRY_RUN"  # make -n
 TARGETS = {
     "test": ("",), "test-all": ("",), "lint": ("",), "format": ("",), "lock": ("",),
     "clean": ("",), "help": ("",), "setup": ("PYTHON", "SKIP_SYSTEM"),
-    "bench-record": ("REASON",), "train": ("CV", "REPEATS", "HELD_OUT"),
+    "bench-record": ("REASON",), "train": ("CV", "REPEATS", "HELD_OUT", "INT8"),
 }  # fmt: skip
 TRACKING = "TRACKING"  # of every command that records
 

@@ -1,8 +1,9 @@
 """Random variations of training windows.
 
 Kind 'inertial' gives what another wearer, wrist or strap would have recorded; its channels are
-accelerometer x, y, z and gyroscope x, y, z. Kind 'signal' is for any channels: speed, gain, tilt
-of the spectrum, noise.
+accelerometer x, y, z and gyroscope x, y, z. Kind 'signal' is for any channels: speed, gain, rooms,
+tilt of the spectrum, noise. The front end comes next, perhaps with another speaker's vocal tract;
+then masks hide some of what it made, and windows are mixed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy import fft
 
 from model.datasets.base import Recording
 from model.features.library import Extractor
@@ -19,6 +21,8 @@ from model.recipe import AugmentConfig
 Float = npt.NDArray[np.float32]
 # A mirrored wrist: the accelerometer flips along x, the gyroscope (a pseudo-vector) across it.
 _MIRROR = np.array([-1, 1, 1, 1, -1, -1], np.float32)
+_DECAY_S = (0.05, 0.4)  # seconds in which the sound of a room decays by 60 dB
+_REVERBERATION = (0.1, 1.0)  # its energy for each of the direct sound's
 
 
 class WindowSampler:
@@ -30,12 +34,17 @@ class WindowSampler:
         extractor: Extractor,
         config: AugmentConfig,
         seed: int,
+        *,
+        others: Sequence[Extractor] = (),
+        sample_rate_hz: float = 1.0,
     ) -> None:
+        """`others`: the front end for other vocal tracts, taken as often as `extractor` each."""
         self._lengths = np.array([len(r.values) for r in recordings])
         self._starts = np.concatenate([[0], np.cumsum(self._lengths)[:-1]])
         self._samples = np.concatenate([r.values for r in recordings]).astype(np.float32)
         self._labels = np.array([r.label for r in recordings])
-        self._extractor = extractor
+        self._extractors = [extractor, *others]
+        self._rate = sample_rate_hz
         self._window = extractor.front_end.window
         self._config = config
         self._rng = np.random.default_rng(seed)
@@ -51,10 +60,74 @@ class WindowSampler:
             varied = self._vary_inertial(windows, speed)
         else:
             gain = self._rng.standard_normal((size, 1, 1)) * self._config.gain
-            varied = self._tilt(windows * np.exp(gain).astype(np.float32))
+            varied = self._tilt(self._rooms(windows * np.exp(gain).astype(np.float32)))
         noise = np.asarray(self._config.noise) * self._rng.random((size, 1, 1))
         noisy = varied + noise * self._rng.standard_normal(varied.shape)
-        return self._extractor.real(noisy), self._labels[which].astype(np.int64)
+        inputs = self._masked(self._features(noisy))
+        return inputs, self._labels[which].astype(np.int64)
+
+    def mix(self, inputs: Float, targets: Float) -> tuple[Float, Float]:
+        """Each input [size, ...] mixed with another one, and its target alike; see mixup."""
+        if not (spread := self._config.mixup):
+            return inputs, targets
+        size = len(inputs)
+        part = self._rng.beta(spread, spread, size).astype(np.float32)
+        other = self._rng.permutation(size)
+        mixed = [
+            values * (share := part.reshape(-1, *[1] * (values.ndim - 1)))
+            + values[other] * (1 - share)
+            for values in (inputs, targets)
+        ]
+        return mixed[0], mixed[1]
+
+    def _features(self, windows: npt.NDArray[np.floating]) -> Float:
+        """Network inputs, each from a front end that is drawn for it."""
+        if len(self._extractors) == 1:
+            return self._extractors[0].real(windows)
+        drawn = self._rng.integers(len(self._extractors), size=len(windows))
+        front_end = self._extractors[0].front_end
+        inputs = np.empty((len(windows), front_end.rows, front_end.columns), np.float32)
+        for i, extractor in enumerate(self._extractors):
+            if (chosen := drawn == i).any():
+                inputs[chosen] = extractor.real(windows[chosen])
+        return inputs
+
+    def _masked(self, inputs: Float) -> Float:
+        """Some neighbouring rows, and columns, of each input [size, rows, columns] at its mean."""
+        mean = inputs.mean(axis=(1, 2), keepdims=True)
+        for axis, most in ((1, self._config.mask_rows), (2, self._config.mask_columns)):
+            if most:
+                length = inputs.shape[axis]
+                width = self._rng.random(len(inputs)) * most * length
+                first = self._rng.random(len(inputs)) * (length - width)
+                at = np.arange(length)
+                hidden = (at >= first[:, None]) & (at + 1 <= (first + width)[:, None])
+                inputs = np.where(np.expand_dims(hidden, 3 - axis), mean, inputs)
+        return inputs
+
+    def _rooms(self, windows: Float) -> Float:
+        """Some of the windows [size, window, channels] with the reverberation of a random room.
+
+        A room's response is the direct sound and noise that decays behind it; together they have
+        the energy of the direct sound alone.
+        """
+        if not self._config.room:
+            return windows
+        chosen = np.flatnonzero(self._rng.random(len(windows)) < self._config.room)
+        length = min(max(round(_DECAY_S[1] * self._rate), 2), self._window)
+        time = np.arange(1, length) / self._rate
+        decay = self._rng.uniform(*_DECAY_S, (len(chosen), 1))
+        tail = self._rng.standard_normal((len(chosen), length - 1)) * 10 ** (-3 * time / decay)
+        low, high = np.log(_REVERBERATION)
+        energy = np.exp(self._rng.uniform(low, high, (len(chosen), 1)))
+        tail *= np.sqrt(energy / np.maximum((tail**2).sum(axis=1, keepdims=True), 1e-12))
+        response = np.concatenate([np.ones((len(chosen), 1)), tail], 1) / np.sqrt(1 + energy)
+        points = fft.next_fast_len(self._window + length - 1, real=True)
+        spectra = fft.rfft(response.astype(np.float32), points)[:, :, None]
+        heard = windows.copy()
+        sound = fft.irfft(fft.rfft(windows[chosen], points, axis=1) * spectra, points, axis=1)
+        heard[chosen] = sound[:, : self._window]
+        return heard
 
     def _vary_inertial(self, windows: Float, speed: Float) -> Float:
         """Mirrored, rotated and scaled windows [size, window, 6]."""

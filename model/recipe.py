@@ -159,6 +159,10 @@ class LogmelConfig:
     floor: float  # log2 of a power in the channel's unit squared: what is below counts as this
     # log2; columns count from the input's largest, at most so far below it; 0: from 1
     range: float = 14.0
+    # PCAN: each band is divided by its running mean to this power; 0: it is not. 0.95 is usual
+    pcan: Share = 0.0
+    # share of a frame in that running mean; 0.025 is usual with 10 ms from frame to frame
+    pcan_smoothing: Annotated[float, Bounds(0.005, 0.9)] = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +212,13 @@ class AugmentConfig:
     noise: tuple[NotNegative, ...]
     # x[t] + a x[t-1] with |a| up to this, as of another microphone
     tilt: Annotated[float, Bounds(0.0, 0.999)] = 0.0
+    # logmel: frequencies are stretched 1/vocal_tract to vocal_tract times, as of another speaker
+    vocal_tract: Annotated[float, Bounds(1.0, 1.3)] = 1.0
+    room: Share = 0.0  # of the windows: heard in a random room, which the sound decays in
+    mask_rows: Annotated[float, Bounds(0.0, 0.9)] = 0.0  # largest share of rows that are hidden
+    mask_columns: Annotated[float, Bounds(0.0, 0.9)] = 0.0  # and of columns
+    # a of the distribution Beta(a, a) of one window's share in a mixture of two; 0: none are mixed
+    mixup: Annotated[float, Bounds(0.0, 8.0)] = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +233,11 @@ class TrainConfig:
     label_smoothing: Annotated[float, Bounds(0.0, 0.9)]  # share of a label given to all classes
     # of a classifier on the validation groups; less stops the run
     min_balanced_accuracy: Share | None = None
+    # networks trained first, each from its own seed, whose mean output the network learns from
+    teachers: Annotated[int, Bounds(0, 16)] = 0
+    # filters of a teacher for each one of the network's
+    teacher_width: Annotated[float, Bounds(0.25, 8.0)] = 1.0
+    distillation: Share = 0.7  # of the loss: by the teachers; the rest: by the labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +260,9 @@ class QuantConfig:
     # of quantisation-aware training; 0: post-training quantisation only
     qat_steps: Annotated[int, Bounds(0, 1_000_000)] = 100
     qat_learning_rate: Rate = 1e-4  # of quantisation-aware training
+    # 'validation': the better on the validation groups; 'ptq' or 'qat': that one, chosen by folds
+    # before (`tinyproof train --cv 5 --int8 --held-out`)
+    choice: str = "validation"
     max_drop: Share = 0.02  # of balanced accuracy (anomaly: of AUC) against float
     # share of the QAT export's outputs equal to the trained graph's
     min_equal_outputs: Share = 0.5

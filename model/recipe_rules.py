@@ -6,9 +6,10 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
-from model.recipe import AugmentConfig, DatasetConfig, Recipe
+from model.recipe import AugmentConfig, DatasetConfig, QuantConfig, Recipe
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")  # of a folder in build/
+CHOICES = ("validation", "ptq", "qat")
 TASKS = ("classification", "anomaly")
 METHODS = ("linear", "nearest", "previous")  # of [dataset.resample]
 UNITS_OF_TIME = ("s", "ms", "us", "ns", "iso8601")
@@ -43,7 +44,13 @@ def problems(recipe: Recipe) -> Iterator[str]:
         )
     yield from _task(recipe)
     yield from _source(recipe.dataset)
+    yield from _choice(recipe.quantisation)
     yield from _augment(recipe.augment, len(recipe.dataset.channels))
+    if recipe.augment.vocal_tract > 1 and recipe.features.kind != "logmel":
+        yield (
+            f"augment.vocal_tract: expected 1.0 for features.kind {recipe.features.kind!r}, got "
+            f"{recipe.augment.vocal_tract:g}: it stretches the frequencies of 'logmel'"
+        )
     yield from _groups(recipe.dataset)
     if recipe.compression is not None and recipe.compression.clusters == 1:
         yield "compression.clusters: expected 0 or 2 to 128, got 1"
@@ -99,9 +106,20 @@ def _task(recipe: Recipe) -> Iterator[str]:
          "'classification' only; the floor of 'anomaly' is anomaly.min_auc"),
         (anomaly and recipe.train.label_smoothing, "train.label_smoothing = 0.0: a reconstruction "
          "has no labels"),
+        (anomaly and recipe.augment.mixup, "augment.mixup = 0.0: a mixture of normal inputs need "
+         "not be normal"),
+        (anomaly and recipe.train.teachers, "train.teachers = 0: a reconstruction is learnt from "
+         "the input"),
     ):  # fmt: skip
         if wrong:
             yield f"task {recipe.task!r}: expected {expected}"
+
+
+def _choice(quantisation: QuantConfig) -> Iterator[str]:
+    if quantisation.choice not in CHOICES:
+        yield (f"quantisation.choice: unknown {quantisation.choice!r}; known: {', '.join(CHOICES)}")
+    if quantisation.choice == "qat" and not quantisation.qat_steps:
+        yield ("quantisation.choice is 'qat', so quantisation.qat_steps must be at least 1, got 0")
 
 
 def _augment(augment: AugmentConfig, channels: int) -> Iterator[str]:

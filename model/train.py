@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from model.datasets.base import Dataset
 from model.errors import ConfigError, ModelSideError
 from model.evaluate import Metrics, evaluate
 from model.features import Windows, make_windows, split_groups
-from model.features.design import recipe_front_end
+from model.features.design import other_speakers, recipe_front_end
 from model.features.library import Extractor
 from model.jobs import Here, Jobs
 from model.networks import build_network, keras, tf
@@ -43,7 +45,24 @@ class Score:
     test_groups: tuple[int | str, ...]
     seed: int
     network: Metrics
+    int8: dict[str, Metrics]  # 'ptq', 'qat': of the same network; empty unless asked for
     random_forest: Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fold:
+    """A network of a cross-validation, what it was trained on and what it is tested on."""
+
+    dataset: Dataset
+    task: Task
+    network: Any
+    train_groups: set[int]
+    train: Windows
+    test: Windows
+    seed: int
+
+
+Int8Scores = Callable[[Fold], dict[str, Metrics]]
 
 
 def silent(step: int, loss: float, score: float | None) -> None:
@@ -77,12 +96,22 @@ def validate(network: Any, val: Windows, task: Task) -> Metrics:
     return task.judge(val, val.x, outputs, None).metrics(val.x, outputs, val.y)
 
 
-def _loss_function(recipe: Recipe, outputs: int) -> Callable[[Any, Any, Any], Any]:
-    """What training makes small: a function of inputs, labels and outputs [n, outputs]."""
+def _loss_function(
+    recipe: Recipe, outputs: int, teachers: Sequence[Any]
+) -> Callable[[Any, Any, Any], Any]:
+    """What training makes small: a function of inputs, targets and outputs [n, outputs]."""
     if recipe.task == "anomaly":
         return lambda x, y, out: tf.reduce_mean(tf.square(out - tf.reshape(x, (-1, outputs))))
     entropy = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.train.label_smoothing)
-    return lambda x, y, out: entropy(tf.one_hot(y, outputs), out)
+    if not teachers:
+        return lambda x, y, out: entropy(y, out)
+    taught, share = keras.losses.CategoricalCrossentropy(), recipe.train.distillation
+
+    def loss(x: Any, y: Any, out: Any) -> Any:
+        mean = tf.add_n([teacher(x, training=False) for teacher in teachers]) / len(teachers)
+        return share * taught(mean, out) + (1 - share) * entropy(y, out)
+
+    return loss
 
 
 def fit(
@@ -95,8 +124,9 @@ def fit(
     steps: int,
     learning_rate: float,
     progress: Progress,
+    teachers: Sequence[Any] = (),
 ) -> History:
-    """Train `network` in place with AdamW, warm-up and a cosine decay.
+    """Train `network` in place with AdamW, warm-up and a cosine decay; `teachers` stay as they are.
 
     Raises ModelSideError when the loss leaves the finite numbers.
     """
@@ -104,7 +134,8 @@ def fit(
     optimiser = keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay)
     optimiser.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "min", "max"])
     optimiser.build(network.trainable_variables)
-    loss_function = _loss_function(recipe, network.output_shape[-1])
+    loss_function = _loss_function(recipe, network.output_shape[-1], teachers)
+    outputs = np.arange(network.output_shape[-1])
 
     @tf.function  # type: ignore[untyped-decorator]
     def train_step(x: Any, y: Any) -> Any:
@@ -121,7 +152,8 @@ def fit(
         decay = 0.5 * (1 + np.cos(np.pi * max(step - warm_up, 0) / max(steps - warm_up, 1)))
         optimiser.learning_rate.assign(learning_rate * min(step / warm_up, decay))
         x, y = sampler.batch(config.batch_size)
-        losses.append(float(train_step(tf.constant(images(x)), tf.constant(y))))
+        x, targets = sampler.mix(x, (y[:, None] == outputs).astype(np.float32))
+        losses.append(float(train_step(tf.constant(images(x)), tf.constant(targets))))
         score = None
         if step % max(steps // 20, 1) == 0 or step == steps:
             history.step.append(step)
@@ -148,13 +180,21 @@ def make_sampler(
         Extractor(recipe_front_end(recipe)),
         recipe.augment,
         seed,
+        others=[Extractor(fe) for fe in other_speakers(recipe)],
+        sample_rate_hz=recipe.dataset.sample_rate_hz,
     )
 
 
-def new_network(recipe: Recipe, dataset: Dataset) -> Any:
-    """An untrained network of the recipe."""
-    front_end = recipe_front_end(recipe)
-    return build_network(recipe.network, front_end.rows, front_end.columns, len(dataset.labels))
+def new_network(recipe: Recipe, dataset: Dataset, width: float = 1.0) -> Any:
+    """An untrained network of the recipe, or one with `width` times the filters."""
+    front_end, config = recipe_front_end(recipe), recipe.network
+    if width != 1:
+        config = dataclasses.replace(
+            config,
+            filters=tuple(max(round(width * f), 1) for f in config.filters),
+            max_weight_bytes=sys.maxsize,
+        )
+    return build_network(config, front_end.rows, front_end.columns, len(dataset.labels))
 
 
 def train_network(
@@ -166,20 +206,30 @@ def train_network(
     progress: Progress,
     val: Windows | None = None,
 ) -> tuple[Any, History]:
-    """A network trained on the recordings of `groups`; `val` is scored on the way, no more."""
-    make_deterministic(seed)
-    network = new_network(recipe, dataset)
-    history = fit(
-        network,
-        make_sampler(recipe, dataset, task, groups, seed),
-        val,
-        recipe,
-        task,
-        steps=recipe.train.steps,
-        learning_rate=recipe.train.learning_rate,
-        progress=progress,
-    )
-    return network, history
+    """A network trained on the recordings of `groups`; `val` is scored on the way, no more.
+
+    Its teachers, if the recipe has some, see the same recordings and no others.
+    """
+
+    def trained(seed: int, width: float, teachers: Sequence[Any]) -> tuple[Any, History]:
+        make_deterministic(seed)
+        network = new_network(recipe, dataset, width)
+        history = fit(
+            network,
+            make_sampler(recipe, dataset, task, groups, seed),
+            val if teachers or not recipe.train.teachers else None,
+            recipe,
+            task,
+            steps=recipe.train.steps,
+            learning_rate=recipe.train.learning_rate,
+            progress=progress,
+            teachers=teachers,
+        )
+        return network, history
+
+    width = recipe.train.teacher_width
+    seeds = (seed + 1000 * number for number in range(1, recipe.train.teachers + 1))
+    return trained(seed, 1.0, [trained(number, width, ())[0] for number in seeds])
 
 
 def check_floor(recipe: Recipe, task: Task, metrics: Metrics) -> None:
@@ -221,6 +271,7 @@ def cross_validate(
     progress: Progress,
     *,
     held_out: bool = False,
+    int8_scores: Int8Scores | None = None,
     dataset: Dataset | None = None,
     jobs: Jobs | None = None,
     done: Callable[[list[Score]], None] = lambda scores: None,
@@ -228,6 +279,7 @@ def cross_validate(
     """Train on all groups but a fold's and test on that fold's; once for each fold and seed.
 
     `held_out`: the recipe's test groups are in no fold, so that a choice can be made by the result.
+    `int8_scores`, a function of a module, measures each network on its fold's test windows as int8.
     `jobs` runs the folds, in this process by default; `done` is told each one, in their order.
 
     Groups are dealt to folds by a seeded permutation. The settings are the recipe's, chosen before
@@ -250,7 +302,7 @@ def cross_validate(
         {"test_groups": set(part.tolist()), "train_groups": everyone - set(part.tolist())}
         for part in parts
     ]
-    shared = jobs.share(recipe=recipe, dataset=dataset, repeats=repeats)
+    shared = jobs.share(recipe=recipe, dataset=dataset, repeats=repeats, int8_scores=int8_scores)
     results = []
     for scores in jobs.map("model.train:run_fold", work, shared, here={"progress": progress}):
         done(scores)
@@ -264,6 +316,7 @@ def run_fold(
     repeats: int,
     train_groups: set[int],
     test_groups: set[int],
+    int8_scores: Int8Scores | None = None,
     progress: Progress = silent,
 ) -> list[Score]:
     """One fold of a cross-validation, once for each seed."""
@@ -277,11 +330,21 @@ def run_fold(
     for seed in range(recipe.train.seed, recipe.train.seed + repeats):
         network, _ = train_network(recipe, dataset, task, train_groups, seed, progress)
         outputs = predict(network, test_windows)
+        fold = Fold(
+            dataset=dataset,
+            task=task,
+            network=network,
+            train_groups=train_groups,
+            train=train_windows,
+            test=test_windows,
+            seed=seed,
+        )
         results.append(
             Score(
                 test_groups=tuple(map(dataset.group_title, sorted(test_groups))),
                 seed=seed,
                 network=evaluate(test_windows.y, outputs.argmax(axis=1), classes),
+                int8=int8_scores(fold) if int8_scores else {},
                 random_forest=forest["random forest"],
             )
         )

@@ -61,6 +61,7 @@ def _arrays(fe: FrontEnd) -> list[dict[str, object]]:
         ("twiddles", "int16_t", fe.spectrum.twiddles),
         ("weights", "uint16_t", fe.spectrum.weights),
         ("logarithm", "uint16_t", fe.spectrum.logarithm),
+        *([] if fe.mean is None else [("mean", "int16_t", fe.mean)]),
     )
     return [
         {

@@ -90,7 +90,10 @@ def quantise_recipe(
         | {"sha256": hashlib.sha256(model).hexdigest(), "bytes": len(model)}
         for n, model in models.items()
     }
-    chosen = max(scores, key=lambda name: task.preference(scores[name]["val"]))
+    chosen, rule = recipe.quantisation.choice, "the recipe's quantisation.choice, made by folds"
+    if chosen == "validation":
+        chosen = max(scores, key=lambda name: task.preference(scores[name]["val"]))
+        rule = task.rule
     floats = training.validate(network, splits.val, task)
     _check_drop(recipe, task, scores[chosen]["val"], floats)
     golden = predictions[chosen]["test"]
@@ -98,7 +101,7 @@ def quantise_recipe(
     result = {
         "chosen": chosen,
         "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
-        "rule": task.rule,
+        "rule": rule,
         "candidates": candidates,
         "calibration": {
             "windows": used,

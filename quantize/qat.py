@@ -39,7 +39,7 @@ def train_quantised(
     network: Any,
     calibration: npt.NDArray[np.float32],
     sampler: WindowSampler,
-    val: Windows,
+    val: Windows | None,
     recipe: Recipe,
     task: Task,
     progress: Progress,
@@ -47,7 +47,8 @@ def train_quantised(
     """A fake-quantised copy of `network`, fine-tuned; `network` itself is left alone.
 
     Activation ranges start from `calibration` [n, window, 1, channels], because the toolkit's own
-    start of -6 to 6 takes thousands of steps to forget.
+    start of -6 to 6 takes thousands of steps to forget. A network that had teachers teaches its
+    copy in turn.
     """
     if recipe.compression is None:
         quantised = tfmot.quantization.keras.quantize_model(network)
@@ -66,6 +67,7 @@ def train_quantised(
         steps=recipe.quantisation.qat_steps,
         learning_rate=recipe.quantisation.qat_learning_rate,
         progress=progress,
+        teachers=[network] if recipe.train.teachers else (),
     )
     _pin_ranges(quantised, calibration)
     return quantised

@@ -54,11 +54,22 @@ assert LOGMEL.logmel is not None
 RELATIVE = dataclasses.replace(
     LOGMEL, offset=(-6.0,), logmel=dataclasses.replace(LOGMEL.logmel, range=12.0)
 )
+NORMALISED = dataclasses.replace(
+    LOGMEL, logmel=dataclasses.replace(LOGMEL.logmel, pcan=0.8, pcan_smoothing=0.1)
+)
+NORMALISED_RELATIVE = dataclasses.replace(  # the largest column is one that is heard: see LEVEL
+    LOGMEL,
+    logmel=dataclasses.replace(
+        LOGMEL.logmel, floor=-26.0, pcan=0.95, pcan_smoothing=0.025, range=12.0
+    ),
+)
 CONFIGS = {
     "raw": (RAW, 100.0),
     "spectral": (SPECTRAL, 100.0),
     "logmel": (LOGMEL, 16000.0),
     "relative logmel": (RELATIVE, 16000.0),
+    "normalised logmel": (NORMALISED, 16000.0),
+    "normalised relative logmel": (NORMALISED_RELATIVE, 16000.0),
 }
 
 
@@ -158,11 +169,37 @@ def _relative_logmel(samples: Int16) -> tuple[Float, Float]:
     return np.maximum(levels - levels.max(), -RELATIVE.logmel.range), bands
 
 
+def _normalised(values: Float, config: FeatureConfig) -> Float:
+    """PCAN by its meaning: powers divided by a power of their running mean, over the floor's."""
+    assert config.logmel is not None
+    share, power = config.logmel.pcan_smoothing, 2.0 ** (values - config.logmel.floor)
+    mean, levels = power[0], []
+    for row in power:
+        mean = (1 - share) * mean + share * row
+        levels.append(np.log2(row / mean**config.logmel.pcan))
+    return np.array(levels) + config.logmel.floor
+
+
+def _normalised_logmel(samples: Int16) -> tuple[Float, Float]:
+    levels, bands = _logmel(samples)
+    return _normalised(levels, NORMALISED), bands
+
+
+def _normalised_relative_logmel(samples: Int16) -> tuple[Float, Float]:
+    levels, bands = _logmel(samples)
+    assert NORMALISED_RELATIVE.logmel is not None
+    levels = np.maximum(levels, NORMALISED_RELATIVE.logmel.floor)
+    levels = _normalised(levels, NORMALISED_RELATIVE)
+    return np.maximum(levels - levels.max(), -12.0), bands
+
+
 _REFERENCES: dict[str, Callable[[Int16], tuple[Float, Float]]] = {
     "raw": _raw,
     "spectral": _spectral,
     "logmel": _logmel,
     "relative logmel": _relative_logmel,
+    "normalised logmel": _normalised_logmel,
+    "normalised relative logmel": _normalised_relative_logmel,
 }
 
 

@@ -19,7 +19,9 @@ from model.recipe_file import load_recipe
 from model.tasks import task_of
 from model.train import train_network
 recipe = load_recipe("motion")
-recipe = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, steps=8))
+augment = dataclasses.replace(recipe.augment, mixup=0.3, mask_rows=0.3, mask_columns=0.2)
+training = dataclasses.replace(recipe.train, steps=8, teachers=1, teacher_width=1.5)
+recipe = dataclasses.replace(recipe, augment=augment, train=training)
 dataset = load_dataset(recipe.dataset)
 groups = {r.group for r in dataset.recordings}
 task = task_of(recipe, dataset.labels)

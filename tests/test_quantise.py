@@ -20,7 +20,6 @@ from model.features.library import Extractor, quantise_features
 from model.recipe import Recipe
 from model.recipe_file import load_recipe
 from model.stages.check import check
-from model.stages.cross_validate import cross_validate
 from model.stages.splits import load_splits
 from model.stages.train import train
 from quantize.errors import ModelError, QuantizeError
@@ -30,6 +29,7 @@ from quantize.inputs import input_requant
 from quantize.manifest import compile_model, compile_sets
 from quantize.pipeline import quantise_recipe
 from quantize.reference import Reference
+from quantize.stages.cross_validate import cross_validate
 from quantize.tflite.reader import read_features, read_model
 
 MOTION = load_recipe("motion")
@@ -179,6 +179,23 @@ def test_bounds_stop_the_run_and_write_nothing(quantised: Path) -> None:
     _refused(dataclasses.replace(QUICK, quantisation=strict), quantised, "is not the trained one")
 
 
+def test_a_choice_of_the_recipe_is_kept_whatever_validation_says(
+    quantised: Path, tmp_path: Path
+) -> None:
+    for name in ("features.npz", "float.weights.h5"):
+        (tmp_path / name).write_bytes((quantised / name).read_bytes())
+    found = json.loads((quantised / "quantize.json").read_text())
+    other = "ptq" if found["chosen"] == "qat" else "qat"
+    choice = dataclasses.replace(QUICK.quantisation, choice=other, max_drop=1.0)
+    quantise_recipe(dataclasses.replace(QUICK, quantisation=choice), tmp_path)
+    result = json.loads((tmp_path / "quantize.json").read_text())
+    assert result["chosen"] == other
+    assert result["rule"] != found["rule"]
+    model = (tmp_path / "model.tflite").read_bytes()
+    assert hashlib.sha256(model).hexdigest() == result["candidates"][other]["sha256"]
+    assert result["candidates"][other]["val"] == found["candidates"][other]["val"]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -247,9 +264,29 @@ def test_every_network_of_a_process_gets_its_ranges() -> None:
 def test_folds_to_choose_by_have_no_test_groups(held_out: bool, tmp_path: Path) -> None:
     digits = load_recipe("digits")
     short = dataclasses.replace(digits, train=dataclasses.replace(digits.train, steps=2))
-    cross_validate(short, tmp_path, 2, 1, held_out=held_out)
+    cross_validate(short, tmp_path, 2, 1, held_out=held_out, int8=False)
     result = json.loads((tmp_path / "cross_validation.json").read_text())
     tested = {group for fold in result["folds"] for group in fold["test_groups"]}
     assert len(tested) == 10 - (held_out and len(digits.dataset.test_groups))
     assert tested.isdisjoint(digits.dataset.test_groups) == held_out
     assert result["held_out"] == held_out
+    assert result["mean_int8"] == {}
+
+
+def test_folds_tell_how_both_int8_networks_do(tmp_path: Path) -> None:
+    digits = load_recipe("digits")
+    short = dataclasses.replace(
+        digits,
+        train=dataclasses.replace(digits.train, steps=100),
+        quantisation=dataclasses.replace(digits.quantisation, qat_steps=5),
+    )
+    cross_validate(short, tmp_path, 2, 1, held_out=True, int8=True)
+    result = json.loads((tmp_path / "cross_validation.json").read_text())
+    floats, int8 = result["mean_balanced_accuracy"], result["mean_int8"]
+    assert set(int8) == {"ptq", "qat"}
+    assert floats > 0.6
+    assert abs(int8["ptq"] - floats) < 0.05
+    folds = [fold["int8"] for fold in result["folds"]]
+    mean = np.mean([fold["qat"]["balanced_accuracy"] for fold in folds])
+    assert int8["qat"] == pytest.approx(mean)
+    assert folds[0]["qat"] != folds[0]["ptq"]

@@ -62,26 +62,33 @@ typedef struct fe_config fe_config_t;
 
 #define FE_STATISTICS 5 /* columns of `spectral` before its bands */
 
+/* mean[i] = log2(1 - a + a 2^d) - max(d, 0) in Q12 for d = i / 4 - 16, with the smoothing a: by
+ * what log2 of a running mean of powers moves when log2 of the next power is d above it. */
+#define FE_MEAN_POINTS 129
+
 /* A kind of front end is its function: fe_push_raw, fe_push_spectral or fe_push_logmel. */
 typedef bool fe_push_t(const fe_config_t *fe, void *state, const int16_t *sample,
                        int16_t *features);
 
 struct fe_config {
     fe_push_t *push;
-    int32_t channels;         /* int16 values in one sample instant */
-    int32_t window;           /* sample instants in one network input */
-    int32_t hop;              /* sample instants from one network input to the next, <= window */
-    int32_t rows, columns;    /* of the feature frame; the network input is [rows, columns] */
-    int32_t frame;            /* logmel: sample instants in a frame; else window */
-    int32_t frame_hop;        /* logmel: from one frame to the next; else hop */
-    int32_t rows_hop;         /* logmel: frames from one network input to the next */
-    int32_t segment_hop;      /* spectral: sample instants from one FFT to the next */
-    int32_t remove_mean;      /* spectral: 1 takes a channel's mean away first */
-    int32_t reciprocal;       /* spectral: 2^30 / window, rounded */
-    int32_t floor;            /* logmel: columns are at least this before they are scaled */
-    int32_t range;            /* logmel: columns count from the input's largest, at most so far
-                               * below it; 0: they are absolute */
-    const fe_scale_t *scales; /* [columns]; spectral: [rows * columns] */
+    int32_t channels;      /* int16 values in one sample instant */
+    int32_t window;        /* sample instants in one network input */
+    int32_t hop;           /* sample instants from one network input to the next, <= window */
+    int32_t rows, columns; /* of the feature frame; the network input is [rows, columns] */
+    int32_t frame;         /* logmel: sample instants in a frame; else window */
+    int32_t frame_hop;     /* logmel: from one frame to the next; else hop */
+    int32_t rows_hop;      /* logmel: frames from one network input to the next */
+    int32_t segment_hop;   /* spectral: sample instants from one FFT to the next */
+    int32_t remove_mean;   /* spectral: 1 takes a channel's mean away first */
+    int32_t reciprocal;    /* spectral: 2^30 / window, rounded */
+    int32_t floor;         /* logmel: columns are at least this before they are scaled */
+    int32_t range;         /* logmel: columns count from the input's largest, at most so far
+                            * below it; 0: they are absolute */
+    int32_t pcan;          /* logmel: the share of its running mean that is taken from a
+                            * column, Q8; 0: no PCAN */
+    const int16_t *mean;   /* logmel: the running mean's step, see FE_MEAN_POINTS; NULL: no PCAN */
+    const fe_scale_t *scales;      /* [columns]; spectral: [rows * columns] */
     const fe_spectrum_t *spectrum; /* NULL: raw */
 };
 

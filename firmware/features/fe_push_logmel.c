@@ -1,8 +1,11 @@
 /* Log-mel: frames of one channel, each transformed once; rows of log2 of the bank's powers.
  *
- * Silence is held at a floor, so that a recording's digital zeros look like a quiet room. With a
- * range the columns count from the largest of the network input, so that a loud and a quiet voice
- * look alike; they are scaled when it is known.
+ * Silence is held at a floor, so that a recording's digital zeros look like a quiet room. With PCAN
+ * (per-channel amplitude normalisation) each band is divided by a power of its running mean, so
+ * that what lasts fades and what begins stands out; the mean starts anew in every network input, so
+ * that an input depends on its own samples alone. With a range the columns count from the largest
+ * of the network input, so that a loud and a quiet voice look alike. Rows of both stay absolute in
+ * the ring, and are scaled in the network input.
  * State behind fe_state_t: bins[points / 2 + 1], int16 rows[rows][columns], int16 ring[length].
  */
 #include "fe_parts.h"
@@ -12,6 +15,12 @@ static void scale_row(const fe_config_t *fe, int16_t *row)
     for (int32_t f = 0; f < fe->columns; f++) {
         row[f] = fe_scaled(row[f], &fe->scales[f]);
     }
+}
+
+/* Whether columns are scaled only when all of a network input are known. */
+static bool is_late(const fe_config_t *fe)
+{
+    return fe->range > 0 || fe->pcan > 0;
 }
 
 /* The frame that ends with the newest sample, as one row of features. */
@@ -30,8 +39,33 @@ static void make_row(const fe_config_t *fe, const fe_state_t *s, fe_bin_t *bins,
         row[f] = (int16_t)(level < fe->floor ? fe->floor : level);
     }
     fe_trace_add(s->trace, FE_STAGE_BANDS, row, (size_t)fe->columns * sizeof(*row));
-    if (fe->range == 0) {
+    if (!is_late(fe)) {
         scale_row(fe, row);
+    }
+}
+
+/* log2 of the running mean of powers, Q12, after a power whose log2 is `level`, Q8. */
+static int32_t moved(const fe_config_t *fe, int32_t mean, int32_t level)
+{
+    const int32_t step = level * 16 - mean;
+    const int32_t lowest = -(INT32_C(16) << 12), highest = (INT32_C(16) << 12) - 1;
+    const int32_t place = (step < lowest ? lowest : step > highest ? highest : step) - lowest;
+    const int16_t *const entry = fe->mean + (place >> 10);
+    const int32_t part = ((entry[1] - entry[0]) * (place & 1023)) >> 10;
+    return mean + (step > 0 ? step : 0) + entry[0] + part;
+}
+
+/* Each column, from the oldest row on, less a share of its running mean's height over the floor. */
+static void normalise(const fe_config_t *fe, int16_t *features)
+{
+    for (int32_t f = 0; f < fe->columns; f++) {
+        int16_t *value = features + f;
+        int32_t mean = *value * 16;
+        for (int32_t r = 0; r < fe->rows; r++) {
+            mean = moved(fe, mean, *value);
+            *value = (int16_t)(*value - ((fe->pcan * (mean - fe->floor * 16) + 2048) >> 12));
+            value += fe->columns;
+        }
     }
 }
 
@@ -39,16 +73,13 @@ static void make_row(const fe_config_t *fe, const fe_state_t *s, fe_bin_t *bins,
 static void make_relative(const fe_config_t *fe, int16_t *features)
 {
     const int32_t size = fe->rows * fe->columns;
-    int32_t largest = fe->floor;
-    for (int32_t i = 0; i < size; i++) {
+    int32_t largest = features[0];
+    for (int32_t i = 1; i < size; i++) {
         largest = features[i] > largest ? features[i] : largest;
     }
     const int32_t lowest = largest - fe->range;
     for (int32_t i = 0; i < size; i++) {
         features[i] = (int16_t)((features[i] < lowest ? lowest : features[i]) - largest);
-    }
-    for (int32_t i = 0; i < size; i += fe->columns) {
-        scale_row(fe, features + i);
     }
 }
 
@@ -72,8 +103,14 @@ bool fe_push_logmel(const fe_config_t *fe, void *state, const int16_t *sample, i
     s->rows_due = fe->rows_hop;
     const int32_t size = fe->rows * fe->columns;
     fe_copy_ring(features, rows, size, s->row * fe->columns);
+    if (fe->pcan > 0) {
+        normalise(fe, features);
+    }
     if (fe->range > 0) {
         make_relative(fe, features);
+    }
+    for (int32_t i = 0; is_late(fe) && i < size; i += fe->columns) {
+        scale_row(fe, features + i);
     }
     fe_trace_add(s->trace, FE_STAGE_FEATURES, features, (size_t)size * sizeof(int16_t));
     return true;

@@ -15,10 +15,17 @@ from host_tools.stages.session import make, up_to_date
 @option("--repeats", type=click.IntRange(min=1), default=3, help="seeds for each fold")
 @switch("--held-out", help="cross-validate without the test groups, so that it may choose settings")
 @scheduler_option
+@switch("--int8", help="quantise each network of the folds both ways, and score that too")
 @recipe_options
 @plan_options
 def command(
-    source: Source, cv: int | None, repeats: int, held_out: bool, dry_run: bool, why: bool
+    source: Source,
+    cv: int | None,
+    repeats: int,
+    held_out: bool,
+    int8: bool,
+    dry_run: bool,
+    why: bool,
 ) -> None:
     """Everything up to the stage 'train', then the folds."""
     stages = source.stages_to("train")
@@ -27,12 +34,13 @@ def command(
         return
     with up_to_date(source, stages):
         run_isolated(
-            "model.stages.cross_validate:cross_validate",
+            "quantize.stages.cross_validate:cross_validate",
             {
                 "recipe": source.recipe,
                 "out_dir": source.folder,
                 "folds": cv,
                 "repeats": repeats,
                 "held_out": held_out,
+                "int8": int8,
             },
         )

@@ -20,6 +20,7 @@ from model.features.spectrum import (
     band_bank,
     make_spectrum,
     mel_bank,
+    running_mean,
 )
 from model.recipe import FeatureConfig, LogmelConfig, Recipe
 
@@ -35,7 +36,7 @@ class FrontEnd:
 
     INTEGERS: ClassVar = (
         "channels", "window", "hop", "rows", "columns", "frame", "frame_hop", "rows_hop",
-        "segment_hop", "remove_mean", "reciprocal", "floor", "range",
+        "segment_hop", "remove_mean", "reciprocal", "floor", "range", "pcan",
     )  # fmt: skip
 
     kind: str
@@ -52,6 +53,8 @@ class FrontEnd:
     reciprocal: int
     floor: int
     range: int
+    pcan: int = 0
+    mean: npt.NDArray[np.int16] | None = None  # [FE_MEAN_POINTS]
     scales: npt.NDArray[np.int32]  # [columns or rows * columns, 3]: multiplier, bias, shift
     spectrum: Spectrum | None
     lsb: tuple[float, ...]  # per channel, in its unit
@@ -82,6 +85,21 @@ def recipe_front_end(recipe: Recipe) -> FrontEnd:
     """The front end of a recipe; see `design`."""
     data = recipe.dataset
     return design(recipe.features, data.sample_rate_hz, len(data.channels))
+
+
+def other_speakers(recipe: Recipe) -> list[FrontEnd]:
+    """The recipe's front end for other vocal tracts, to train with; see augment.vocal_tract."""
+    if (most := recipe.augment.vocal_tract) == 1:
+        return []
+    table, fe = recipe.features.logmel, recipe_front_end(recipe)
+    assert table is not None
+    banks = [
+        mel_bank(table.low_hz, table.high_hz, table.mels, table.points,
+                 recipe.dataset.sample_rate_hz, most**power)
+        for power in (-1.0, -0.75, -0.5, -0.25, 0.25, 0.5, 0.75, 1.0)
+    ]  # fmt: skip
+    spectra = [make_spectrum(fe.frame, table.points, bank, "features.logmel") for bank in banks]
+    return [dataclasses.replace(fe, spectrum=spectrum) for spectrum in spectra]
 
 
 def feature_text(recipe: Recipe) -> str:
@@ -236,6 +254,7 @@ def _logmel(config: FeatureConfig, sample_rate_hz: float, channels: int) -> Fron
     bank = mel_bank(table.low_hz, table.high_hz, table.mels, table.points, sample_rate_hz)
     spectrum = make_spectrum(frame, table.points, bank, "features.logmel")
     floor, reach, column = _levels(table, config.lsb[0])
+    pcan = round(table.pcan * 256)
     scales, feature_scale = _scales([[column] * table.mels], config)
     return FrontEnd(
         kind="logmel",
@@ -252,6 +271,8 @@ def _logmel(config: FeatureConfig, sample_rate_hz: float, channels: int) -> Fron
         reciprocal=0,
         floor=floor,
         range=reach,
+        pcan=pcan,
+        mean=running_mean(table.pcan_smoothing) if pcan else None,
         scales=scales,
         spectrum=spectrum,
         lsb=config.lsb,
@@ -264,6 +285,7 @@ def _levels(table: LogmelConfig, lsb: float) -> tuple[int, int, _Column]:
     origin = LOG2_ORIGIN + 2 * math.log2(lsb)
     highest = 64 * 256
     floor, reach = round((table.floor - origin) / LOG2_UNIT), round(table.range / LOG2_UNIT)
+    below = round(table.pcan * (highest - floor)) + 1
     if not 0 <= floor < highest:
         raise ConfigError(
             f"features.logmel.floor: expected {origin:g} to {origin + 64:g}, log2 of a power for "
@@ -275,7 +297,8 @@ def _levels(table: LogmelConfig, lsb: float) -> tuple[int, int, _Column]:
         )
     if reach:
         return floor, reach, _Column(unit=LOG2_UNIT, origin=0.0, low=-reach, high=0)
-    return floor, 0, _Column(unit=LOG2_UNIT, origin=origin, low=floor, high=highest)
+    lowest = floor - below if table.pcan else floor
+    return floor, 0, _Column(unit=LOG2_UNIT, origin=origin, low=lowest, high=highest)
 
 
 KINDS = {"raw": _raw, "spectral": _spectral, "logmel": _logmel}

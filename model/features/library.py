@@ -100,6 +100,8 @@ class Extractor:
         for name in fe.INTEGERS:
             setattr(config, name, getattr(fe, name))
         config.scales = self._constant(fe.scales, "fe_scale_t *")
+        if fe.mean is not None:
+            config.mean = self._constant(fe.mean, "int16_t *")
         if fe.spectrum is not None:
             spectrum = self._ffi.new("fe_spectrum_t *")
             self._kept.append(spectrum)

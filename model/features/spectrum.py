@@ -58,6 +58,13 @@ def make_spectrum(length: int, points: int, bank: Bank, table: str) -> Spectrum:
     )
 
 
+def running_mean(smoothing: float) -> npt.NDArray[np.int16]:
+    """fe_config_t.mean: log2 of a running mean of powers, by log2 of the next power; see fe.h."""
+    above = np.arange(-64, 65) / 4
+    moved = np.log2(1 - smoothing + smoothing * 2**above) - np.maximum(above, 0)
+    return np.round(moved * 2**12).astype(np.int16)
+
+
 def check_points(points: int, table: str) -> None:
     """ConfigError unless the FFT has a length that fe.h allows."""
     if not MIN_POINTS <= points <= MAX_POINTS or points & (points - 1):
@@ -92,8 +99,15 @@ def band_bank(edges_hz: Sequence[float], points: int, sample_rate_hz: float) -> 
     return bank
 
 
-def mel_bank(low_hz: float, high_hz: float, mels: int, points: int, sample_rate_hz: float) -> Bank:
-    """Triangles on the mel scale, 2595 log10(1 + f / 700), each as high as 1."""
+def mel_bank(
+    low_hz: float, high_hz: float, mels: int, points: int, sample_rate_hz: float,
+    stretch: float = 1.0,
+) -> Bank:  # fmt: skip
+    """Triangles on the mel scale, 2595 log10(1 + f / 700), each as high as 1.
+
+    `stretch`: what is at f counts as at stretch * f; above a knee less, so that half of the
+    sampling rate stays where it is (vocal-tract length perturbation, Jaitly and Hinton 2013).
+    """
     table = "features.logmel"
     check_points(points, table)
     if not 0 <= low_hz < high_hz:
@@ -103,7 +117,9 @@ def mel_bank(low_hz: float, high_hz: float, mels: int, points: int, sample_rate_
     _below_nyquist(high_hz, sample_rate_hz, f"{table}.high_hz")
     if not 1 <= mels <= MAX_FILTERS:
         raise ConfigError(f"{table}.mels: expected 1 to {MAX_FILTERS}, got {mels}")
-    bins = _mel(np.arange(points // 2 + 1) * sample_rate_hz / points)
+    end, knee = sample_rate_hz / 2, 0.35 * sample_rate_hz * min(1.0, 1 / stretch)
+    frequencies = np.arange(points // 2 + 1) * sample_rate_hz / points
+    bins = _mel(np.interp(frequencies, (0.0, knee, end), (0.0, stretch * knee, end)))
     ends = np.linspace(float(_mel(low_hz)), float(_mel(high_hz)), mels + 2)
     bank: Bank = []
     for m, (left, centre, right) in enumerate(zip(ends, ends[1:], ends[2:], strict=False)):

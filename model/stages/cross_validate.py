@@ -19,7 +19,13 @@ console = Console()
 
 
 def cross_validate(
-    recipe: Recipe, out_dir: Path, folds: int, repeats: int, *, held_out: bool
+    recipe: Recipe,
+    out_dir: Path,
+    folds: int,
+    repeats: int,
+    *,
+    held_out: bool,
+    int8_scores: training.Int8Scores | None = None,
 ) -> None:
     """Train once for each fold and seed; write cross_validation.json.
 
@@ -36,18 +42,28 @@ def cross_validate(
 
     with open_jobs() as jobs, training_progress("fold", recipe.train.steps) as progress:
         results = training.cross_validate(
-            recipe, folds, repeats, progress, held_out=held_out, jobs=jobs, done=done
+            recipe,
+            folds,
+            repeats,
+            progress,
+            held_out=held_out,
+            int8_scores=int8_scores,
+            jobs=jobs,
+            done=done,
         )
-    table = Table("test groups", "seed", "network", "accuracy", "random forest")
+    kinds = list(results[0].int8)
+    table = Table("test groups", "seed", "network", "accuracy", *kinds, "random forest")
     for r in results:
         scores = (
             r.network.balanced_accuracy,
             r.network.accuracy,
+            *(r.int8[kind].balanced_accuracy for kind in kinds),
             r.random_forest.balanced_accuracy,
         )
         groups = ", ".join(map(str, r.test_groups))
         table.add_row(groups, str(r.seed), *(f"{score:.3f}" for score in scores))
     console.print(table)
+    int8 = {k: float(np.mean([r.int8[k].balanced_accuracy for r in results])) for k in kinds}
     network = np.array([r.network.balanced_accuracy for r in results])
     forest = np.array([r.random_forest.balanced_accuracy for r in results])
     write_json(
@@ -59,6 +75,7 @@ def cross_validate(
             "mean_balanced_accuracy": float(network.mean()),
             "std": float(network.std()),
             "mean_accuracy": float(np.mean([r.network.accuracy for r in results])),
+            "mean_int8": int8,
             "mean_random_forest": float(forest.mean()),
         },
     )
@@ -66,3 +83,5 @@ def cross_validate(
         f"mean balanced accuracy {network.mean():.3f} (standard deviation {network.std():.3f}) "
         f"over {folds} folds by group and {repeats} seeds; random forest {forest.mean():.3f}"
     )
+    for kind, score in int8.items():
+        console.print(f"int8 {kind}: {score:.4f}, float {network.mean():.4f}")

@@ -1,0 +1,57 @@
+"""Folds of a recipe's groups, their networks as int8 as well where that is asked for."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from model.evaluate import Metrics
+from model.features import Windows
+from model.features.design import feature_text
+from model.recipe import Recipe
+from model.stages import cross_validate as floats
+from model.train import Fold, make_sampler
+
+
+def cross_validate(
+    recipe: Recipe, out_dir: Path, folds: int, repeats: int, *, held_out: bool, int8: bool
+) -> None:
+    """Write cross_validation.json; see model.stages.cross_validate.
+
+    `int8`: each network is quantised after and in training, with the fold's training groups, and
+    scored on the fold's test groups, so that the recipe's quantisation.choice can be made.
+    """
+    measure = functools.partial(int8_scores, recipe) if int8 else None
+    floats.cross_validate(recipe, out_dir, folds, repeats, held_out=held_out, int8_scores=measure)
+
+
+def int8_scores(recipe: Recipe, fold: Fold) -> dict[str, Metrics]:
+    """'ptq' and, with qat_steps, 'qat': the scores on the fold's test windows."""
+    from quantize import ptq, qat
+    from quantize.compress import compress
+
+    task, network = fold.task, fold.network
+    sampler = make_sampler(recipe, fold.dataset, task, fold.train_groups, fold.seed + 1)
+    if recipe.compression is not None:
+        network = compress(network, sampler, fold.test, recipe, task, _silent)
+    calibration = task.calibration(
+        ptq.representative_windows(fold.train, recipe.quantisation.calibration_windows, fold.seed)
+    )
+    features = feature_text(recipe)
+    models = {"ptq": ptq.convert_int8(network, calibration, features)}
+    if recipe.quantisation.qat_steps:
+        quantised = qat.train_quantised(network, calibration, sampler, None, recipe, task, _silent)
+        models["qat"] = ptq.convert_int8(quantised, calibration, features)
+    return {name: _scored(model, recipe, fold.test, fold) for name, model in models.items()}
+
+
+def _scored(model: bytes, recipe: Recipe, windows: Windows, fold: Fold) -> Metrics:
+    from quantize.pipeline import golden_of
+
+    golden = golden_of(model, windows)
+    judge = fold.task.judge(windows, golden.inputs[0], golden.outputs[0], None)
+    return judge.metrics(golden.inputs[0], golden.outputs[0], windows.y)
+
+
+def _silent(step: int, loss: float, score: float | None) -> None:
+    """Progress of the folds is shown by what trains them."""
