@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from model.datasets import csv_folder, load_dataset
 from model.datasets.base import Dataset
-from model.datasets.folder import resolve
+from model.datasets.lists import split_groups
+from model.datasets.paths import resolve
 from model.errors import ConfigError
 from model.features.design import design
 from model.features.library import Extractor
@@ -26,7 +27,8 @@ from model.recipe_rules import SOURCE_TABLES
 from model.toml_reader import construct, table_type
 
 HELD_OUT = 0.2  # share of the groups that val_groups and that test_groups get
-MAX_LISTED = 100  # groups that a rule chooses from
+MAX_LISTED = 100  # groups that are named; of more val_share and test_share are taken
+HELD_SHARE = 0.1  # that each of these is then
 RAW_SECONDS, AUDIO_SECONDS = 2.0, 1.0  # of a window
 MAX_ROWS = 512  # of a raw window
 FROZEN_SECONDS = 0.5
@@ -89,31 +91,32 @@ class Draft:
         """[dataset] so far: '', 0 and () for what is not known."""
         known = dict(self.tables["dataset"])
         empty: dict[str, Any] = {"sha256": "", "sample_rate_hz": 0.0, "channels": (), "units": ()}
-        empty |= {"labels": (), "val_groups": (), "test_groups": ()}
+        empty["labels"] = ()
         known.pop("sha256", None)  # of the data as they were; whoever compares says so
         tables = {
             f.name: _dataclass(f.name, known[f.name])
             for f in fields(DatasetConfig)
-            if isinstance(known.get(f.name), dict)
+            if f.name != "merge" and isinstance(known.get(f.name), dict)
         }
         return DatasetConfig(**{**empty, **known, **tables})
 
     def samples(self) -> Iterator[npt.NDArray[np.float32]]:
-        """[samples, channels] of each recording that no choice may look away from: training's."""
-        held = {*self["dataset.val_groups"], *self["dataset.test_groups"]}
-        for recording in self.dataset.recordings:
-            if self.dataset.group_title(recording.group) not in held:
-                yield recording.values
+        """[samples, channels] of training's recordings, of MAX_WINDOWS at even distances."""
+        train = split_groups(self.dataset, self.dataset_config())["train"]
+        chosen = [r for r in self.dataset.recordings if r.group in train]
+        some = min(len(chosen), MAX_WINDOWS)
+        for i in np.linspace(0, len(chosen) - 1, some).astype(int):
+            yield chosen[i].values
 
     @functools.cached_property
     def limits(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """(lowest, highest) value of each channel in all recordings."""
-        finite = [r.values for r in self.dataset.recordings if np.isfinite(r.values).all()]
+        ends = [(r.values.min(axis=0), r.values.max(axis=0)) for r in self.dataset.recordings]
+        finite = [end for end in ends if np.isfinite(end).all()]
         if not finite:
             raise ConfigError("dataset: no recording is without values that are not finite")
-        low = np.min([v.min(axis=0) for v in finite], axis=0)
-        high = np.max([v.max(axis=0) for v in finite], axis=0)
-        return low.astype(np.float64), high.astype(np.float64)
+        low, high = np.array(finite, np.float64).transpose(1, 0, 2)
+        return low.min(axis=0), high.max(axis=0)
 
     @property
     def shortest(self) -> int:
@@ -149,9 +152,22 @@ def _units(draft: Draft) -> tuple[str, ...]:
 def _groups(key: str) -> Callable[[Draft], tuple[int | str, ...]]:
     def choose(draft: Draft) -> tuple[int | str, ...]:
         taken = {*draft.get("dataset.val_groups", ()), *draft.get("dataset.test_groups", ())}
+        if len({r.group for r in draft.dataset.recordings}) > MAX_LISTED and not taken:
+            return ()
         return _held_out(draft.dataset, taken, f"dataset.{key}")
 
     return choose
+
+
+def _names_groups(draft: Draft) -> bool:
+    """No other way to hold out groups is in the recipe."""
+    others = ("val_list", "test_list", "val_share", "test_share")
+    return not any(draft.get(f"dataset.{key}") for key in others)
+
+
+def _takes_shares(draft: Draft) -> bool:
+    """The rules for names have found too many."""
+    return all(draft.get(f"dataset.{split}_groups") == () for split in ("val", "test"))
 
 
 def _held_out(dataset: Dataset, taken: set[int | str], key: str) -> tuple[int | str, ...]:
@@ -407,13 +423,26 @@ RULES: dict[str, Rule] = {
     "dataset.units": Rule(text="as the files say, else '?'", value=_units, data=True),
     "dataset.labels": Rule(text="all that occur, sorted", value=_from_data("labels"), data=True),
     "dataset.test_groups": Rule(
-        text="a fifth of the groups, the last by name that leave every class to train on",
+        text="a fifth of the groups, the last by name that leave every class to train on; none of "
+        f"more than {MAX_LISTED} groups, and with lists or shares",
         value=_groups("test_groups"),
+        when=_names_groups,
         data=True,
     ),
     "dataset.val_groups": Rule(
-        text="another fifth, chosen in the same way", value=_groups("val_groups"), data=True
+        text="another fifth, chosen in the same way",
+        value=_groups("val_groups"),
+        when=_names_groups,
+        data=True,
     ),
+    **{
+        f"dataset.{split}_share": Rule(
+            text=f"{HELD_SHARE:g} of more than {MAX_LISTED} groups, unless some are named",
+            value=lambda d: HELD_SHARE,
+            when=_takes_shares,
+        )
+        for split in ("test", "val")
+    },
     "checks.maximum": Rule(
         text="1 for audio; else 1, 2, 5, 10, ... above the largest amount",
         value=_maximum,
