@@ -14,6 +14,7 @@ ERROR, WARNING = "error", "warning"  # severities
 PASSED, FAILED, WARNED = "passed", "failed", "warning"  # states
 MAX_PROBLEMS = 20  # of one check
 MAX_VALUES = 1 << 24  # in the windows of one check: bounds its memory
+BLOCK_VALUES = 1 << 22  # of recordings that are looked at together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,7 @@ def cut_windows(dataset: Dataset, chosen: Sequence[int], window: int, hop: int, 
 
 
 def blocks(recordings: Sequence[Recording]) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-    """(first row, samples) of all recordings behind each other, MAX_VALUES values or so at a time.
+    """(first row, samples) of all recordings behind each other, BLOCK_VALUES or so at a time.
 
     The blocks end with recordings.
     """
@@ -80,7 +81,7 @@ def blocks(recordings: Sequence[Recording]) -> Iterator[tuple[int, npt.NDArray[n
     for recording in recordings:
         held.append(recording.values)
         size += recording.values.size
-        if size >= MAX_VALUES:
+        if size >= BLOCK_VALUES:
             yield first, np.concatenate(held)
             first, held, size = first + sum(map(len, held)), [], 0
     if held:

@@ -54,15 +54,13 @@ def list_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
                 "can be, got none; make it readable"
             ) from error
         for entry in entries:
+            wanted = os.path.splitext(entry.name)[1].lower() in suffixes
+            if not (wanted or entry.is_dir()):
+                continue
             if entry.is_symlink():
                 _check_link(folder, Path(entry.path))
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(entry.path)
-            elif os.path.splitext(entry.name)[1].lower() in suffixes:
-                found.append(entry.path)
-            else:
-                continue
             _check_name(entry.name, entry.path)
+            (waiting if entry.is_dir() else found).append(entry.path)
     return [Path(name) for name in sorted(found, key=lambda name: name.split(os.sep))]
 
 
