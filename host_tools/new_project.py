@@ -143,13 +143,15 @@ def _write_recipe(
     tables: dict[str, Any] = {"name": recipe.stem, "dataset": dataset}
     if source != "numpy_file":
         extras = find_extras(data, names)
-        own = [n for n in names if n.split("/")[0] != extras.noise and n not in extras.lists.values()]
+        own = [
+            n for n in names if n.split("/")[0] != extras.noise and n not in extras.lists.values()
+        ]
         table["pattern"] = _pattern(data, source, own, look, ask)
         notes[f"dataset.{source}.pattern"] = _explained(table["pattern"], own)
         if source == "wav_folder" and (name := usual_length(data, own)):
             content, _ = read_file(data / name)
-            values, rate = wav_folder.decode(SourceFile(name=name, data=content))
-            table["clip_seconds"] = float(f"{len(values) / rate:.3g}")
+            clip, rate = wav_folder.decode(SourceFile(name=name, data=content))
+            table["clip_seconds"] = float(f"{len(clip) / rate:.3g}")
             notes["dataset.wav_folder.clip_seconds"] = "as most are; the shorter ones get silence"
         for split, name in extras.lists.items():
             dataset[f"{split}_list"] = f"{data}/{name}"

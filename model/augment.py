@@ -97,7 +97,7 @@ class WindowSampler:
         pieces = np.zeros_like(windows)
         low, high = self._config.background_snr_db
         for row in np.flatnonzero(self._rng.random(len(windows)) < self._config.background_share):
-            values = self._background[self._rng.integers(len(self._background))]
+            values = self._background[int(self._rng.integers(len(self._background)))]
             start = self._rng.integers(len(values) - self._window + 1)
             piece = values[start : start + self._window]
             power = windows[row].var(axis=0) / 10 ** (self._rng.uniform(low, high) / 10)

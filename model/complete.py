@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from model.datasets import csv_folder, load_dataset
 from model.datasets.base import Dataset
-from model.datasets.lists import split_groups
+from model.datasets.lists import choose_groups, split_groups
 from model.datasets.paths import resolve
 from model.errors import ConfigError
 from model.features.design import design
@@ -26,7 +26,6 @@ from model.recipe import DatasetConfig, FeatureConfig, LogmelConfig, SpectralCon
 from model.recipe_rules import SOURCE_TABLES
 from model.toml_reader import construct, table_type
 
-HELD_OUT = 0.2  # share of the groups that val_groups and that test_groups get
 MAX_LISTED = 100  # groups that are named; of more val_share and test_share are taken
 HELD_SHARE = 0.1  # that each of these is then
 RAW_SECONDS, AUDIO_SECONDS = 2.0, 1.0  # of a window
@@ -154,7 +153,7 @@ def _groups(key: str) -> Callable[[Draft], tuple[int | str, ...]]:
         taken = {*draft.get("dataset.val_groups", ()), *draft.get("dataset.test_groups", ())}
         if len({r.group for r in draft.dataset.recordings}) > MAX_LISTED and not taken:
             return ()
-        return _held_out(draft.dataset, taken, f"dataset.{key}")
+        return choose_groups(draft.dataset, taken, f"dataset.{key}")
 
     return choose
 
@@ -168,32 +167,6 @@ def _names_groups(draft: Draft) -> bool:
 def _takes_shares(draft: Draft) -> bool:
     """The rules for names have found too many."""
     return all(draft.get(f"dataset.{split}_groups") == () for split in ("val", "test"))
-
-
-def _held_out(dataset: Dataset, taken: set[int | str], key: str) -> tuple[int | str, ...]:
-    """The last fifth of the groups by name that leaves every class to train on and has each."""
-    have: dict[int | str, set[int]] = {}
-    for recording in dataset.recordings:
-        have.setdefault(dataset.group_title(recording.group), set()).add(recording.label)
-    free = sorted((g for g in have if g not in taken), key=str)
-    count = max(1, round(HELD_OUT * len(have)))
-    if len(free) <= count or len(have) < 3:
-        raise ConfigError(
-            f"{key}: expected it in the recipe, or at least three groups (persons, devices, days) "
-            f"to choose from; the data have {sorted(have, key=str)[:20]}; name groups in pattern"
-        )
-    everything = set(range(len(dataset.labels)))
-    best: tuple[int, tuple[int | str, ...]] = (-1, ())
-    for end in range(len(free), count - 1, -1):
-        held, rest = free[end - count : end], free[: end - count] + free[end:]
-        covered = set().union(*(have[g] for g in held))
-        left = set().union(*(have[g] for g in rest))
-        best = max(best, (len(covered) + 1000 * (left == everything), tuple(held)), key=_first)
-    return best[1]
-
-
-def _first(pair: tuple[int, object]) -> int:
-    return pair[0]
 
 
 def _limit(value: float) -> float:

@@ -17,12 +17,12 @@ SHOWN_ITEMS = 500  # fewer are done at once
 T = TypeVar("T")
 
 
-def item_progress(items: Sequence[T], title: str) -> Iterator[T]:
-    """The same items, with a bar on a terminal where they are many."""
+def item_progress(items: Sequence[T], title: str, work: int = 0) -> Iterator[T]:
+    """The same items, with a bar on a terminal where they (or their `work`) are many."""
     with Bar(
         console=console,
         transient=True,
-        disable=not console.is_terminal or len(items) < SHOWN_ITEMS,
+        disable=not console.is_terminal or max(len(items), work) < SHOWN_ITEMS,
     ) as bar:
         yield from bar.track(items, description=title)
 

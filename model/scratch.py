@@ -47,7 +47,7 @@ class Scratch:
             self._begin(data.nbytes)
         at = self._used
         try:
-            self._write(memoryview(data).cast("B"), at)
+            self._write(data.reshape(-1).view(np.uint8).data, at)
         except OSError as error:
             raise _refused(self._folder, error) from error
         self._used = -(-(at + data.nbytes) // ALIGNED) * ALIGNED
@@ -61,7 +61,8 @@ class Scratch:
         self._begin(size)
         start, self._used = self._start, self._end
         try:
-            os.posix_fallocate(self._file.fileno(), start, size)  # else a full disk is a SIGBUS
+            if hasattr(os, "posix_fallocate"):  # else a full disk is a SIGBUS; macOS has none
+                os.posix_fallocate(self._file.fileno(), start, size)
         except OSError as error:
             raise _refused(self._folder, error) from error
         mapped = mmap.mmap(self._file.fileno(), size, offset=start)

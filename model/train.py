@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from model.augment import WindowSampler
+from model.background import load_background
 from model.baselines import evaluate_baselines
 from model.datasets import load_dataset
-from model.datasets.background import load_background
 from model.datasets.base import Dataset
 from model.datasets.lists import split_groups
 from model.errors import ConfigError, ModelSideError
@@ -26,7 +26,6 @@ from model.features.library import Extractor
 from model.networks import build_network, keras, tf
 from model.recipe import Recipe
 from model.tasks import Task, task_of
-
 
 PREDICTED = 4096  # windows at once: bounds the memory of the layers between
 

@@ -1,4 +1,4 @@
-"""Background noise in training windows: as loud as said, the same by seed, never of held-out people."""
+"""Background noise in training: as loud as said, the same by seed, never of held-out people."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from host_tools.stages.graph import Source
 from model.augment import WindowSampler
+from model.background import background_files, describe, load_background
 from model.datasets import load_dataset
-from model.datasets.background import background_files, describe, load_background
 from model.datasets.base import Recording
 from model.errors import ConfigError, DataError
 from model.features.design import design
@@ -60,7 +60,7 @@ def _sampler(config: AugmentConfig, noise: list[np.ndarray], seed: int = 1) -> W
     turn = np.arange(512)[:, None] * np.array([0.3, 0.7])
     values = (0.5 * np.sin(turn) + [0.2, -0.1]).astype(np.float32)
     features = FeatureConfig(
-        kind="raw", window=256, hop=256, lsb=(2.0**-14,) * 2, offset=(0.0,), scale=(1.0,)
+        kind="raw", window=256, hop=256, lsb=(2.0**-13,) * 2, offset=(0.0,), scale=(1.0,)
     )
     return WindowSampler(
         [Recording(values=values, label=0, group=0)],
@@ -87,8 +87,8 @@ def test_noise_is_as_loud_as_said_and_in_as_many_windows(level: float) -> None:
     loud = added.any(axis=(1, 2))
     assert 0.18 < loud.mean() < 0.32
     ratio = clean[loud].var(axis=1) / added[loud].var(axis=1)
-    assert 10 * np.log10(ratio) == pytest.approx(np.full(ratio.shape, level), abs=0.02)
-    assert abs(added.mean(axis=1)).max() < 2.0**-13, "noise has no mean"
+    assert 10 * np.log10(ratio) == pytest.approx(np.full(ratio.shape, level), abs=0.05)
+    assert abs(added.mean(axis=1)).max() < 2.0**-12, "noise has no mean"
 
 
 def test_noise_is_the_same_by_seed_and_changes_nothing_where_there_is_none() -> None:
@@ -146,10 +146,13 @@ def test_what_a_held_out_person_has_is_no_background(project: Path) -> None:
     ("change", "words"),
     [
         (('background = "raw/_b', 'background = "raw/none_b'), "no such folder; put the data"),
-        (('background = "', 'background_share = 2\nbackground = "'), "background_share: expected 0"),
+        (
+            ('background = "', 'background_share = 2\nbackground = "'),
+            "background_share: expected 0",
+        ),
         (
             ('background = "', 'background_snr_db = [25, 5]\nbackground = "'),
-            r"background_snr_db: expected the lowest and the highest, as \[5, 25\], got \[25.0, 5.0",
+            r"background_snr_db: expected the lowest and the highest, as \[5, 25\], got \[25",
         ),
     ],
 )
@@ -190,5 +193,7 @@ background = "idle"
     assert background.recordings[0].values.shape == (60, 2)
     digits = (Path(__file__).parents[1] / "model/recipes/digits.toml").read_text()
     (tmp_path / "own.toml").write_text(digits.replace("[augment]", '[augment]\nbackground = "x"'))
-    with pytest.raises(ConfigError, match=r"augment.background: is of the sources csv_folder, edge"):
+    with pytest.raises(
+        ConfigError, match=r"augment.background: is of the sources csv_folder, edge"
+    ):
         load_recipe("own")

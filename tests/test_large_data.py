@@ -1,8 +1,9 @@
-"""Data of any size: samples lie in a file without a name, hostile folders end in one clear error."""
+"""Data of any size lie in a file without a name; hostile folders end in one clear error."""
 
 from __future__ import annotations
 
 import errno
+import io
 import mmap
 import os
 import subprocess
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
-from model import scratch
+from model import progress, scratch
 from model.checks.base import blocks, cut_windows
 from model.data_page import _some_samples
 from model.datasets import load_dataset
@@ -67,7 +69,9 @@ def test_what_looks_at_all_recordings_takes_them_in_turn(monkeypatch: pytest.Mon
     parts = list(blocks(dataset.recordings))
     assert len(parts) > 2
     assert np.array_equal(np.concatenate([block for _, block in parts]), everything)
-    assert [first for first, _ in parts] == np.cumsum([0, *(len(b) for _, b in parts[:-1])]).tolist()
+    assert [first for first, _ in parts] == np.cumsum(
+        [0, *(len(b) for _, b in parts[:-1])]
+    ).tolist()
     found = deviation([r.values for r in dataset.recordings])
     assert np.allclose(found, everything.astype(np.float64).std(axis=0), rtol=1e-12)
     monkeypatch.setattr("model.data_page.MAX_HISTOGRAM", 997)
@@ -90,7 +94,7 @@ from model.features import make_windows
 from model.features.design import design
 from model.features.library import Extractor
 from model.recipe import *
-from tests.checked_data import RECIPE
+from tests.checked_data import RECIPE, good_dataset
 from tests.sources import source_config
 
 table = WavFolderConfig(folder=sys.argv[1], pattern=r"(?P<label>[ab])(?P<group>\\d)_\\d+\\.wav")
@@ -100,7 +104,7 @@ features = FeatureConfig(
 )
 extractor = Extractor(design(features, 8000.0, 1))
 checks = CheckConfig(minimum=(-1.0,), maximum=(1.0,), max_step=(2.0,), max_frozen_samples=99999)
-np.ones(1 << 22).sum()
+schema.values(good_dataset(), RECIPE.checks)  # pandas keeps what it needs for all that follow
 used = next(int(l.split()[1]) << 10 for l in open("/proc/self/status") if l.startswith("VmData"))
 resource.setrlimit(resource.RLIMIT_DATA, (used + (int(sys.argv[2]) << 20),) * 2)
 dataset = load_dataset(config)
@@ -121,7 +125,9 @@ def test_a_data_set_larger_than_memory(tmp_path: Path) -> None:
     noise = rng.normal(0, 0.1, 40000)
     for i in range(4000):
         start = int(rng.integers(20000))
-        write_wav(tmp_path / f"{'ab'[i % 2]}{i % 10}_{i}.wav", noise[start : start + 20000] * rng.random())
+        write_wav(
+            tmp_path / f"{'ab'[i % 2]}{i % 10}_{i}.wav", noise[start : start + 20000] * rng.random()
+        )
     run = subprocess.run(
         [sys.executable, "-c", LIMITED, str(tmp_path), "200"],
         cwd=ROOT, capture_output=True, text=True, timeout=600,
@@ -202,7 +208,7 @@ def test_folders_and_files_without_permission(
 
 
 def test_names_with_quotes_and_html_are_names(tmp_path: Path) -> None:
-    names = ["'; DROP \"x\"", "<img src=x onerror=alert(1)>", "a&amp;b $x^2$", "\u202egnp"]
+    names = ['\'; DROP "x"', "<img src=x onerror=alert(1)>", "a&amp;b $x^2$", "\u202egnp"]
     for number, name in enumerate(names):
         write_wav(tmp_path / name / "1.wav", np.full(9, number / 10))
     table = WavFolderConfig(folder=str(tmp_path), pattern=r"(?P<group>(?P<label>[^/]+))/.+")
@@ -232,3 +238,16 @@ def test_recordings_need_no_memory_of_their_own(tmp_path: Path) -> None:
     dataset = _load(_folder(tmp_path))
     assert all(isinstance(r.values.base, mmap.mmap) for r in dataset.recordings)
     assert isinstance(dataset.recordings[0], Recording)
+
+
+def test_long_work_shows_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for items, work, shown in ((499, 0, False), (500, 0, True), (3, 500, True)):
+        stream = io.StringIO()
+        terminal = Console(file=stream, force_terminal=True, width=80)
+        monkeypatch.setattr(progress, "console", terminal)
+        assert list(progress.item_progress(range(items), "reading files", work)) == [*range(items)]
+        assert ("reading files" in stream.getvalue()) == shown
+        monkeypatch.setattr(progress, "console", Console(file=stream, force_terminal=False))
+        stream.truncate(0)
+        list(progress.item_progress(range(items), "reading files", work))
+        assert "reading" not in stream.getvalue()

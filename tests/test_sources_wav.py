@@ -19,7 +19,6 @@ from model.errors import DataError
 from model.recipe import DatasetConfig, ResampleConfig, WavFolderConfig
 from tests.sources import assert_complete, source_config
 
-
 GUID = bytes.fromhex("000000001000800000aa00389b71")  # behind the kind, of all kinds
 
 

@@ -1,4 +1,4 @@
-"""Who is held out: by list files, by a share of the groups; and folders built as Speech Commands."""
+"""Who is held out: by list files, by a share of the groups; folders as Speech Commands."""
 
 from __future__ import annotations
 
@@ -81,12 +81,14 @@ def test_another_list_is_other_data(tmp_path: Path) -> None:
         ("testing", "yes/nobody_nohash_0.wav", "line 2: .*'yes/nobody.*which the data do not have"),
         ("testing", "\x1b[31m\u2028x", r"line 2: expected the path .*'\\x1b\[31m', which the data"),
         ("testing", "yes/0000000a_nohash_0.wav", "got 'yes/0000000a_nohash_0.wav' in val_list and"),
-        ("testing", "yes/00000001_nohash_0.wav", "of a group in one split, got those of '00000001'"),
+        (
+            "testing",
+            "yes/00000001_nohash_0.wav",
+            "of a group in one split, got those of '00000001'",
+        ),
     ],
 )
-def test_a_wrong_list_says_what_and_where(
-    name: str, text: str, words: str, tmp_path: Path
-) -> None:
+def test_a_wrong_list_says_what_and_where(name: str, text: str, words: str, tmp_path: Path) -> None:
     speech_folder(tmp_path)
     path = tmp_path / f"{name}_list.txt"
     path.write_text(f"\n{text}\n{path.read_text()}", "utf-8")
@@ -169,7 +171,9 @@ def test_one_way_of_holding_out(keys: str, words: str, project: Path) -> None:
         load_recipe("own")
 
 
-def test_many_groups_are_held_out_by_their_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_groups_are_held_out_by_their_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     speech_folder(tmp_path / "raw", [f"{i:08x}" for i in range(101)])
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.toml").write_text(KEYS.format(keys=""))

@@ -46,8 +46,8 @@ class Digests:
 
     def of(self, path: Path) -> str:
         """As `digest`, without reading a file that is known."""
-        name = os.path.abspath(path)
-        before = _look(name)
+        path = path.absolute()
+        name, before = os.fspath(path), _look(path)
         if before is None:
             return digest(path)
         known = self._known.get(name)
@@ -56,7 +56,7 @@ class Digests:
         begun = time.time()
         found = digest(path)
         settled = max(before[2:]) < (begun - SETTLED_S) * 1e9
-        if settled and _look(name) == before and found != MISSING:
+        if settled and _look(path) == before and found != MISSING:
             self._known[name] = (*before, found)
             self._changed = True
         elif self._known.pop(name, None) is not None:
@@ -87,9 +87,9 @@ def digests_of(path: Path) -> Digests:
     return Digests(path)
 
 
-def _look(name: str) -> tuple[int, int, int, int] | None:
+def _look(path: Path) -> tuple[int, int, int, int] | None:
     try:
-        found = os.stat(name)
+        found = path.stat()
     except OSError:
         return None
     return found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns

@@ -17,8 +17,8 @@ from host_tools.boards.board import Board, load_board
 from host_tools.build.tools import build_files, builder_versions, compiler_version
 from host_tools.emulators import EMULATORS
 from host_tools.stages.engine import Stage
+from model.background import background_files
 from model.datasets import data_files
-from model.datasets.background import background_files
 from model.datasets.paths import printable
 from model.fields import field_values, restrict
 from model.files import write_json

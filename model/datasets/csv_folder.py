@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -245,7 +246,7 @@ def _recordings(
     table = table_of(config.csv_folder, "csv_folder")
     values = samples([row.values for row in rows], len(rows[0].values))
     where = f", line {rows[0].line}"
-    common = {"label": rows[0].label, "group": group, "file": name}
+    common: dict[str, Any] = {"label": rows[0].label, "group": group, "file": name}
     if not table.time_column:
         yield Labelled(values=files.keep(values), where=where, **common)
         return
@@ -255,9 +256,7 @@ def _recordings(
         rate = _check_time(name, rows, config)
         if rate:
             rates.append(rate)
-        yield Labelled(
-            values=files.keep(values), times_s=files.keep(times), where=where, **common
-        )
+        yield Labelled(values=files.keep(values), times_s=files.keep(times), where=where, **common)
         return
     _check_order(name, rows, table.time_column, strict=False)
     target = config.sample_rate_hz or _nice(_median_rate(times))

@@ -87,7 +87,9 @@ class Folder:
             raise DataError(f"{path}: no such folder; put the data there or correct the recipe")
         lists = {p.resolve() for p in list_paths(config).values()} if config else set()
         self.path = path
-        self._paths = [p for p in list_files(path, suffixes) if not lists or p.resolve() not in lists]
+        self._paths = [
+            p for p in list_files(path, suffixes) if not lists or p.resolve() not in lists
+        ]
         self._scratch = Scratch()
         if not 1 <= len(self._paths) <= MAX_FILES:
             raise DataError(
@@ -240,6 +242,27 @@ def require_rate(config: DatasetConfig, why: str) -> None:
         raise ConfigError(f"missing key 'dataset.sample_rate_hz': {why}; write it into the recipe")
 
 
+def _check_words(found: Sequence[Labelled], labels: tuple[str, ...]) -> None:
+    """DataError for a label or a group that no recipe can name, and for one that it does not."""
+    for item in found:
+        place = f"{item.file}{item.where}"
+        if not item.label.isprintable():
+            raise DataError(
+                f"{place}: expected a label of printable letters, got {item.label!r}; correct the "
+                "file"
+            )
+        if not item.group or not item.group.isprintable():
+            raise DataError(
+                f"{place}: group {item.group!r}, expected a name of printable letters; a split "
+                "needs to know whose recording it is, so name it"
+            )
+        if item.label not in labels:
+            raise DataError(
+                f"{place}: label {item.label!r}, expected one of {list(labels)}; correct the file "
+                "or add the label to the recipe"
+            )
+
+
 def build_dataset(
     found: Sequence[Labelled],
     config: DatasetConfig,
@@ -267,22 +290,7 @@ def build_dataset(
             f"{found[0].file}: {width} channels, expected {len(channels)}, one for each of "
             f"{list(channels)}; correct dataset.channels in the recipe"
         )
-    for item in found:
-        if not item.label.isprintable():
-            raise DataError(
-                f"{item.file}{item.where}: expected a label of printable letters, got "
-                f"{item.label!r}; correct the file"
-            )
-        if not item.group or not item.group.isprintable():
-            raise DataError(
-                f"{item.file}{item.where}: group {item.group!r}, expected a name of printable letters; a "
-                "split needs to know whose recording it is, so name it"
-            )
-        if item.label not in labels:
-            raise DataError(
-                f"{item.file}{item.where}: label {item.label!r}, expected one of {list(labels)}; correct the "
-                "file or add the label to the recipe"
-            )
+    _check_words(found, labels)
     have = {item.label for item in found}
     if empty := [label for label in labels if label not in have]:
         raise DataError(
@@ -291,7 +299,9 @@ def build_dataset(
         )
     groups = sorted({item.group for item in found})
     number = {group: i for i, group in enumerate(groups)}
-    listed = listed_groups(lists, [(composed(item.file), number[item.group]) for item in found], groups)
+    listed = listed_groups(
+        lists, [(composed(item.file), number[item.group]) for item in found], groups
+    )
     return Dataset(
         recordings=tuple(
             Recording(

@@ -19,6 +19,7 @@ from model.recipe import DatasetConfig
 
 SPLITS = ("val", "test")
 MAX_LIST_BYTES = 64 << 20
+HELD_OUT = 0.2  # share of the groups that each split gets where nothing is said
 SHOWN = 20  # groups that a message names
 Lists = Mapping[str, frozenset[str]]  # split -> paths of its recordings
 
@@ -145,3 +146,29 @@ def split_groups(dataset: Dataset, config: DatasetConfig) -> dict[str, set[int]]
 def position(title: int | str) -> float:
     """Where in 0 to 1 a group's name puts it, the same for ever."""
     return int.from_bytes(hashlib.sha256(str(title).encode()).digest()[:8], "big") / 2.0**64
+
+
+def choose_groups(dataset: Dataset, taken: set[int | str], key: str) -> tuple[int | str, ...]:
+    """The last fifth of the groups by name that leaves every class to train on and has each."""
+    have: dict[int | str, set[int]] = {}
+    for recording in dataset.recordings:
+        have.setdefault(dataset.group_title(recording.group), set()).add(recording.label)
+    free = sorted((g for g in have if g not in taken), key=str)
+    count = max(1, round(HELD_OUT * len(have)))
+    if len(free) <= count or len(have) < 3:
+        raise ConfigError(
+            f"{key}: expected it in the recipe, or at least three groups (persons, devices, days) "
+            f"to choose from; the data have {sorted(have, key=str)[:20]}; name groups in pattern"
+        )
+    everything = set(range(len(dataset.labels)))
+    best: tuple[int, tuple[int | str, ...]] = (-1, ())
+    for end in range(len(free), count - 1, -1):
+        held, rest = free[end - count : end], free[: end - count] + free[end:]
+        covered = set().union(*(have[g] for g in held))
+        left = set().union(*(have[g] for g in rest))
+        best = max(best, (len(covered) + 1000 * (left == everything), tuple(held)), key=_first)
+    return best[1]
+
+
+def _first(pair: tuple[int, object]) -> int:
+    return pair[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from model.errors import ConfigError, DataError
 
@@ -54,14 +54,14 @@ def list_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
                 "can be, got none; make it readable"
             ) from error
         for entry in entries:
-            wanted = os.path.splitext(entry.name)[1].lower() in suffixes
+            wanted = PurePath(entry.name).suffix.lower() in suffixes
             if not (wanted or entry.is_dir()):
                 continue
             if entry.is_symlink():
                 _check_link(folder, Path(entry.path))
             _check_name(entry.name, entry.path)
             (waiting if entry.is_dir() else found).append(entry.path)
-    return [Path(name) for name in sorted(found, key=lambda name: name.split(os.sep))]
+    return sorted(map(Path, found), key=lambda path: path.parts)
 
 
 def _check_link(folder: Path, path: Path) -> None:

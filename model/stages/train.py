@@ -13,8 +13,8 @@ from rich.table import Table
 
 from model import tracking
 from model import train as training
+from model.background import describe, load_background
 from model.datasets import load_dataset
-from model.datasets.background import describe, load_background
 from model.files import write_json
 from model.progress import training_progress
 from model.recipe import Recipe

@@ -47,7 +47,7 @@ def _config(recipe: Recipe) -> DatasetConfig:
     """Of a data set that is the background alone."""
     config = recipe.dataset
     own = getattr(config, config.source)
-    changes = {"folder": recipe.augment.background, "pattern": "(?P<label>).*"}
+    changes: dict[str, Any] = {"folder": recipe.augment.background, "pattern": "(?P<label>).*"}
     neutral = {"clip_seconds": 0.0, "label_column": ""}
     changes |= {key: value for key, value in neutral.items() if hasattr(own, key)}
     none = {"sha256": "", "labels": (), "merge": None, "val_list": "", "test_list": ""}
