@@ -19,11 +19,18 @@ import numpy as np
 
 from host_tools.errors import UsageError
 from model.complete import complete
-from model.datasets import csv_folder
-from model.datasets.folder import IrregularError
+from model.datasets import csv_folder, wav_folder
+from model.datasets.folder import IrregularError, SourceFile, read_file
 from model.draft import Draft
 from model.files import write_text
-from model.guess import find_source, from_template, guess_names
+from model.guess import (
+    find_extras,
+    find_source,
+    from_template,
+    guess_names,
+    usual_length,
+    with_noise,
+)
 from model.recipe import Recipe
 from model.recipe_file import RECIPES, lock_path, record_data
 from model.recipe_rules import NAME
@@ -31,6 +38,7 @@ from model.recipe_rules import problems as recipe_problems
 from model.recipe_text import recipe_text
 from model.toml_reader import accept, construct, refuse, table_type
 
+PATHS = {"folder", "file", "val_list", "test_list", "background"}  # keys
 RESAMPLE_PERIODS = 10  # the longest gap that a new recipe fills
 PEOPLE, LABELS, TAKES = ("ann", "bob", "cleo", "dan"), ("circle", "rest", "wave"), 2
 RATE_HZ, SECONDS = 50, 12
@@ -132,10 +140,24 @@ def _write_recipe(
     source, names = find_source(data)
     table: dict[str, Any] = {"file" if source == "numpy_file" else "folder": str(data)}
     notes: dict[str, str] = {}
-    if source != "numpy_file":
-        table["pattern"] = _pattern(data, source, names, look, ask)
-        notes[f"dataset.{source}.pattern"] = _explained(table["pattern"], names)
     dataset: dict[str, Any] = {source: table}
+    tables: dict[str, Any] = {"name": recipe.stem, "dataset": dataset}
+    if source != "numpy_file":
+        extras = find_extras(data, names)
+        own = [
+            n for n in names if n.split("/")[0] != extras.noise and n not in extras.lists.values()
+        ]
+        table["pattern"] = _pattern(data, source, own, look, ask)
+        notes[f"dataset.{source}.pattern"] = _explained(table["pattern"], own)
+        if source == "wav_folder" and (name := usual_length(data, own)):
+            content, _ = read_file(data / name)
+            clip, rate = wav_folder.decode(SourceFile(name=name, data=content))
+            table["clip_seconds"] = float(f"{len(clip) / rate:.3g}")
+            notes["dataset.wav_folder.clip_seconds"] = "as most are; the shorter ones get silence"
+        for split, name in extras.lists.items():
+            dataset[f"{split}_list"] = f"{data}/{name}"
+        if extras.noise:
+            _mix_in(tables, source, f"{data}/{extras.noise}", own, notes)
     if look.channels:
         dataset["channels"] = look.channels
     if look.units:
@@ -146,16 +168,41 @@ def _write_recipe(
         if ask is None:
             raise UsageError(f"{data}: the files have no times; say their rate: --rate 50 (in Hz)")
         dataset["sample_rate_hz"] = _rate(ask("Samples a second (Hz)?", ""))
-    draft, found = _completed({"name": recipe.stem, "dataset": dataset}, notes)
+    draft, found = _completed(tables, notes)
     problems: list[str] = []
     made = construct(
         Recipe, {**draft.tables, "dataset": {**draft["dataset"], "sha256": ""}}, problems
     )
     refuse(recipe.name, [*problems, *(recipe_problems(made) if made else ())])
-    draft["dataset"][source]["file" if source == "numpy_file" else "folder"] = folder
+    _rename(draft.tables, str(data), folder)
     values = {k: v for k, v in draft.tables.items() if k != "name"}
+    values["dataset"] = {k: v for k, v in values["dataset"].items() if v != ()}
     write_text(recipe, head + recipe_text(_ordered(values), notes))
     record_data(recipe, found)
+
+
+def _mix_in(
+    tables: dict[str, Any], source: str, folder: str, names: list[str], notes: dict[str, str]
+) -> None:
+    """Background noise is no class, but is heard behind the others."""
+    dataset, noise = tables["dataset"], Path(folder).name
+    table = dataset[source]
+    found = [re.fullmatch(table["pattern"], name) for name in names]
+    labels = sorted({match["label"] for match in found if match})
+    table["pattern"] = with_noise(table["pattern"], noise)
+    dataset["merge"] = {**{label: label for label in labels}, noise: ""}
+    notes |= {f"dataset.merge.{label}": "a class" for label in labels}
+    notes[f"dataset.merge.{noise}"] = "no class: left out here, and mixed in by [augment]"
+    tables["augment"] = {"background": folder, "background_snr_db": (5.0, 25.0)}
+
+
+def _rename(tables: dict[str, Any], data: str, folder: str) -> None:
+    """Paths in `data` as the recipe in its project has them."""
+    for key, value in tables.items():
+        if isinstance(value, dict):
+            _rename(value, data, folder)
+        elif isinstance(value, str) and key in PATHS and (f"{value}/").startswith(f"{data}/"):
+            tables[key] = folder + value[len(data) :]
 
 
 def _completed(tables: dict[str, Any], notes: dict[str, str]) -> tuple[Draft, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.errors import UsageError
-from host_tools.stages.engine import digest
+from host_tools.stages.digests import digest
 from host_tools.stages.graph import IMPORTED, Source, model_name
 from host_tools.stages.lock import locked
 from model.errors import ConfigError

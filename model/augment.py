@@ -37,17 +37,18 @@ class WindowSampler:
         *,
         others: Sequence[Extractor] = (),
         sample_rate_hz: float = 1.0,
+        background: Sequence[Float] = (),  # recordings to mix in, each of a window or more
     ) -> None:
         """`others`: the front end for other vocal tracts, taken as often as `extractor` each."""
         self._lengths = np.array([len(r.values) for r in recordings])
-        self._starts = np.concatenate([[0], np.cumsum(self._lengths)[:-1]])
-        self._samples = np.concatenate([r.values for r in recordings]).astype(np.float32)
+        self._recordings = recordings
         self._labels = np.array([r.label for r in recordings])
         self._extractors = [extractor, *others]
         self._rate = sample_rate_hz
-        self._window = extractor.front_end.window
+        self._window, self._channels = extractor.front_end.window, extractor.front_end.channels
         self._config = config
         self._rng = np.random.default_rng(seed)
+        self._background = background
 
     def batch(self, size: int) -> tuple[Float, npt.NDArray[np.int64]]:
         """(network inputs [size, rows, columns], labels [size]) of random places of recordings.
@@ -61,6 +62,8 @@ class WindowSampler:
         else:
             gain = self._rng.standard_normal((size, 1, 1)) * self._config.gain
             varied = self._tilt(self._rooms(windows * np.exp(gain).astype(np.float32)))
+        if self._background:
+            varied = varied + self._pieces(varied)
         noise = np.asarray(self._config.noise) * self._rng.random((size, 1, 1))
         noisy = varied + noise * self._rng.standard_normal(varied.shape)
         inputs = self._masked(self._features(noisy))
@@ -152,8 +155,28 @@ class WindowSampler:
         at = np.minimum(at, last)
         floor = np.minimum(at.astype(np.int64), np.maximum(last - 1, 0))
         part = (at - floor).astype(np.float32)[..., None]
-        index = self._starts[which][:, None] + floor
-        return self._samples[index] * (1 - part) + self._samples[index + 1] * part, speed
+        windows = np.empty((size, self._window, self._channels), np.float32)
+        for row, i in enumerate(which):
+            values, index = self._recordings[i].values, floor[row]
+            after = np.minimum(index + 1, len(values) - 1)
+            windows[row] = values[index] * (1 - part[row]) + values[after] * part[row]
+        return windows, speed
+
+    def _pieces(self, windows: Float) -> Float:
+        """Of the background, as loud as the recipe says for each window; 0 for the others.
+
+        Powers are those of each channel about its mean; what rests in a window gets nothing.
+        """
+        pieces = np.zeros_like(windows)
+        low, high = self._config.background_snr_db
+        for row in np.flatnonzero(self._rng.random(len(windows)) < self._config.background_share):
+            values = self._background[int(self._rng.integers(len(self._background)))]
+            start = self._rng.integers(len(values) - self._window + 1)
+            piece = values[start : start + self._window]
+            power = windows[row].var(axis=0) / 10 ** (self._rng.uniform(low, high) / 10)
+            piece = piece - piece.mean(axis=0)
+            pieces[row] = piece * np.sqrt(power / np.maximum(piece.var(axis=0), 1e-30))
+        return pieces
 
     def _tilt(self, windows: Float) -> Float:
         """Each window with a tilted spectrum, as of another microphone; nothing gets larger.

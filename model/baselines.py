@@ -11,6 +11,8 @@ from model.evaluate import Metrics, evaluate
 from model.features import Splits, Windows
 
 MIN_ROWS = 8
+MAX_TRAINED = 20_000  # windows, at even distances
+STEP = 2_000  # windows at once
 
 
 def window_statistics(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -32,10 +34,16 @@ def window_statistics(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     )
 
 
+def _statistics(windows: Windows) -> npt.NDArray[np.float32]:
+    """window_statistics, some windows at a time."""
+    starts = range(0, max(len(windows.y), 1), STEP)
+    return np.concatenate([window_statistics(windows.part(a, a + STEP).x) for a in starts])
+
+
 def evaluate_baselines(
     train: Windows, test: Windows, classes: int, seed: int
 ) -> dict[str, Metrics]:
-    """Name -> metrics on `test` of each baseline, trained on `train`."""
+    """Name -> metrics on `test` of each baseline, trained on `train`, MAX_TRAINED windows of it."""
     from sklearn.dummy import DummyClassifier
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
@@ -47,7 +55,8 @@ def evaluate_baselines(
         "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
         "random forest": RandomForestClassifier(n_estimators=200, random_state=seed),
     }
-    features, held_out = window_statistics(train.x), window_statistics(test.x)
+    train = train.spread(MAX_TRAINED)
+    features, held_out = _statistics(train), _statistics(test)
     return {
         name: evaluate(test.y, model.fit(features, train.y).predict(held_out), classes)
         for name, model in models.items()
@@ -68,9 +77,10 @@ def anomaly_baselines(
     from sklearn.ensemble import IsolationForest
     from sklearn.preprocessing import StandardScaler
 
-    raw = [w.x.reshape(len(w.x), -1) for _, w in splits.items()]
-    scaler = StandardScaler().fit(window_statistics(splits.train.x))
-    told = [scaler.transform(window_statistics(w.x)) for _, w in splits.items()]
+    parts = (splits.train.spread(MAX_TRAINED), splits.val, splits.test)
+    raw = [w.x.reshape(len(w.y), -1) for w in parts]
+    scaler = StandardScaler().fit(_statistics(parts[0]))
+    told = [scaler.transform(_statistics(w)) for w in parts]
     pca = PCA(min(components, *raw[0].shape)).fit(raw[0])
     forest = IsolationForest(n_estimators=200, random_state=seed).fit(told[0])
     distance = LedoitWolf().fit(told[0])

@@ -10,13 +10,14 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from model.datasets.base import Dataset
+from model.datasets.lists import choose_groups
 from model.draft import AUDIO, Draft, Rule
 from model.errors import ConfigError
 from model.feature_rules import FEATURE_RULES
 from model.recipe_rules import SOURCE_TABLES
 
-HELD_OUT = 0.2  # share of the groups that val_groups and that test_groups get
+MAX_LISTED = 100  # groups that are named; of more val_share and test_share are taken
+HELD_SHARE = 0.1  # that each of these is then
 FROZEN_SECONDS = 0.5
 
 
@@ -40,35 +41,22 @@ def _units(draft: Draft) -> tuple[str, ...]:
 def _groups(key: str) -> Callable[[Draft], tuple[int | str, ...]]:
     def choose(draft: Draft) -> tuple[int | str, ...]:
         taken = {*draft.get("dataset.val_groups", ()), *draft.get("dataset.test_groups", ())}
-        return _held_out(draft.dataset, taken, f"dataset.{key}")
+        if len({r.group for r in draft.dataset.recordings}) > MAX_LISTED and not taken:
+            return ()
+        return choose_groups(draft.dataset, taken, f"dataset.{key}")
 
     return choose
 
 
-def _held_out(dataset: Dataset, taken: set[int | str], key: str) -> tuple[int | str, ...]:
-    """The last fifth of the groups by name that leaves every class to train on and has each."""
-    have: dict[int | str, set[int]] = {}
-    for recording in dataset.recordings:
-        have.setdefault(dataset.group_title(recording.group), set()).add(recording.label)
-    free = sorted((g for g in have if g not in taken), key=str)
-    count = max(1, round(HELD_OUT * len(have)))
-    if len(free) <= count or len(have) < 3:
-        raise ConfigError(
-            f"{key}: expected it in the recipe, or at least three groups (persons, devices, days) "
-            f"to choose from; the data have {sorted(have, key=str)[:20]}; name groups in pattern"
-        )
-    everything = set(range(len(dataset.labels)))
-    best: tuple[int, tuple[int | str, ...]] = (-1, ())
-    for end in range(len(free), count - 1, -1):
-        held, rest = free[end - count : end], free[: end - count] + free[end:]
-        covered = set().union(*(have[g] for g in held))
-        left = set().union(*(have[g] for g in rest))
-        best = max(best, (len(covered) + 1000 * (left == everything), tuple(held)), key=_first)
-    return best[1]
+def _names_groups(draft: Draft) -> bool:
+    """No other way to hold out groups is in the recipe."""
+    others = ("val_list", "test_list", "val_share", "test_share")
+    return not any(draft.get(f"dataset.{key}") for key in others)
 
 
-def _first(pair: tuple[int, object]) -> int:
-    return pair[0]
+def _takes_shares(draft: Draft) -> bool:
+    """The rules for names have found too many."""
+    return all(draft.get(f"dataset.{split}_groups") == () for split in ("val", "test"))
 
 
 def _limit(value: float) -> float:
@@ -149,13 +137,26 @@ RULES: dict[str, Rule] = {
     "dataset.units": Rule(text="as the files say, else '?'", value=_units, data=True),
     "dataset.labels": Rule(text="all that occur, sorted", value=_from_data("labels"), data=True),
     "dataset.test_groups": Rule(
-        text="a fifth of the groups, the last by name that leave every class to train on",
+        text="a fifth of the groups, the last by name that leave every class to train on; none of "
+        f"more than {MAX_LISTED} groups, and with lists or shares",
         value=_groups("test_groups"),
+        when=_names_groups,
         data=True,
     ),
     "dataset.val_groups": Rule(
-        text="another fifth, chosen in the same way", value=_groups("val_groups"), data=True
+        text="another fifth, chosen in the same way",
+        value=_groups("val_groups"),
+        when=_names_groups,
+        data=True,
     ),
+    **{
+        f"dataset.{split}_share": Rule(
+            text=f"{HELD_SHARE:g} of more than {MAX_LISTED} groups, unless some are named",
+            value=lambda d: HELD_SHARE,
+            when=_takes_shares,
+        )
+        for split in ("test", "val")
+    },
     "checks.maximum": Rule(
         text="1 for audio; else 1, 2, 5, 10, ... above the largest amount",
         value=_maximum,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from markupsafe import Markup
 
 from model.checks.base import FAILED, WARNED, CheckResult
@@ -132,8 +133,7 @@ def _examples(recipe: Recipe, dataset: Dataset) -> Markup:
 
 
 def _histograms(recipe: Recipe, dataset: Dataset) -> Markup:
-    everything = np.concatenate([r.values for r in dataset.recordings])
-    everything = everything[:: 1 + len(everything) // MAX_HISTOGRAM]
+    everything = _some_samples(dataset)
     names = dataset.channels[:MAX_CHANNELS]
     config = recipe.checks
     figure, grid = _figure(-(-len(names) // 4), min(4, len(names)), 9.0, 0.0)
@@ -147,6 +147,16 @@ def _histograms(recipe: Recipe, dataset: Dataset) -> Markup:
             axes.axvline(limit, color=COLOURS[7], linewidth=0.8, linestyle="--")
         axes.set_title(f"{_short(name)} in {_short(dataset.units[c])}")
     return _svg(figure)
+
+
+def _some_samples(dataset: Dataset) -> npt.NDArray[np.float32]:
+    """[samples, channels] at even distances through all recordings, MAX_HISTOGRAM at most."""
+    lengths = [len(r.values) for r in dataset.recordings]
+    step, first, found = 1 + sum(lengths) // MAX_HISTOGRAM, 0, []
+    for recording, length in zip(dataset.recordings, lengths, strict=True):
+        found.append(recording.values[first::step])
+        first = (first - length) % step
+    return np.concatenate(found)
 
 
 def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Any, list[Any]]:

@@ -12,12 +12,14 @@ import numpy.typing as npt
 
 from model.datasets import csv_folder, load_dataset
 from model.datasets.base import Dataset
-from model.datasets.folder import resolve
+from model.datasets.lists import split_groups
+from model.datasets.paths import resolve
 from model.errors import ConfigError
 from model.recipe import DatasetConfig
 from model.toml_reader import construct, table_type
 
 AUDIO = "wav_folder"
+MAX_RECORDINGS = 400  # that offsets and scales are measured on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,31 +76,32 @@ class Draft:
         """[dataset] so far: '', 0 and () for what is not known."""
         known = dict(self.tables["dataset"])
         empty: dict[str, Any] = {"sha256": "", "sample_rate_hz": 0.0, "channels": (), "units": ()}
-        empty |= {"labels": (), "val_groups": (), "test_groups": ()}
+        empty["labels"] = ()
         known.pop("sha256", None)  # of the data as they were; whoever compares says so
         tables = {
             f.name: _dataclass(f.name, known[f.name])
             for f in fields(DatasetConfig)
-            if isinstance(known.get(f.name), dict)
+            if f.name != "merge" and isinstance(known.get(f.name), dict)
         }
         return DatasetConfig(**{**empty, **known, **tables})
 
     def samples(self) -> Iterator[npt.NDArray[np.float32]]:
-        """[samples, channels] of each recording that no choice may look away from: training's."""
-        held = {*self["dataset.val_groups"], *self["dataset.test_groups"]}
-        for recording in self.dataset.recordings:
-            if self.dataset.group_title(recording.group) not in held:
-                yield recording.values
+        """[samples, channels] of training's recordings, of MAX_RECORDINGS at even distances."""
+        train = split_groups(self.dataset, self.dataset_config())["train"]
+        chosen = [r for r in self.dataset.recordings if r.group in train]
+        some = min(len(chosen), MAX_RECORDINGS)
+        for i in np.linspace(0, len(chosen) - 1, some).astype(int):
+            yield chosen[i].values
 
     @functools.cached_property
     def limits(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """(lowest, highest) value of each channel in all recordings."""
-        finite = [r.values for r in self.dataset.recordings if np.isfinite(r.values).all()]
+        ends = [(r.values.min(axis=0), r.values.max(axis=0)) for r in self.dataset.recordings]
+        finite = [end for end in ends if np.isfinite(end).all()]
         if not finite:
             raise ConfigError("dataset: no recording is without values that are not finite")
-        low = np.min([v.min(axis=0) for v in finite], axis=0)
-        high = np.max([v.max(axis=0) for v in finite], axis=0)
-        return low.astype(np.float64), high.astype(np.float64)
+        low, high = np.array(finite, np.float64).transpose(1, 0, 2)
+        return low.min(axis=0), high.max(axis=0)
 
     @property
     def shortest(self) -> int:

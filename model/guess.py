@@ -24,6 +24,58 @@ GROUP_NAME = re.compile(
 _PIECE = re.compile(r"[^/._\- ]+")
 _FIELD = re.compile(r"\{(label|group|)\}")
 MAX_CLASSES = 200
+ALIKE = 0.05  # lengths of files that differ by no larger share are alike
+NOISE_NAMES = {"background_noise", "background", "noise", "noises"}  # of folders, without _ around
+LIST_NAMES = {  # of Speech Commands and others that are built as it is
+    "val": ("validation_list.txt", "val_list.txt"),
+    "test": ("testing_list.txt", "test_list.txt"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extras:
+    """What a folder has besides recordings of its classes."""
+
+    noise: str  # the name of its folder; '': there is none
+    lists: dict[str, str]  # 'val' and 'test' -> the name of a list file; empty: there are none
+
+
+def find_extras(folder: Path, names: Sequence[str]) -> Extras:
+    """Background noise, and list files of what is held out, of a data set with these files."""
+    tops = sorted({name.split("/")[0] for name in names if "/" in name})
+    noise = next((t for t in tops if t.strip("_ -").lower() in NOISE_NAMES), "")
+    lists = {
+        split: name
+        for split, known in LIST_NAMES.items()
+        for name in known
+        if (folder / name).is_file()
+    }
+    return Extras(noise=noise, lists=lists if len(lists) == len(LIST_NAMES) else {})
+
+
+def usual_length(folder: Path, names: Sequence[str]) -> str:
+    """A file of the length that most have, where some are shorter; '' where it makes no odds."""
+    sizes = sorted(((folder / name).stat().st_size, name) for name in names)
+    (least, _), (middle, name) = sizes[0], sizes[len(sizes) // 2]
+    alike = sum(abs(size - middle) <= ALIKE * middle for size, _ in sizes)
+    return name if least < (1 - ALIKE) * middle and alike > len(sizes) / 2 else ""
+
+
+def with_noise(pattern: str, noise: str) -> str:
+    """A pattern of label/group... that the files in the folder of the noise fit too.
+
+    Raises ConfigError for another pattern.
+    """
+    match = re.fullmatch(r"\(\?P<label>.*?\)/(?:\(\?P<group>.*?\))?(.*?)(\\\.\\w\+)?", pattern)
+    if match is None:
+        raise ConfigError(
+            f"{noise}/: background noise beside data whose folders are no labels; move it out of "
+            "the folder, and name its place in augment.background of the recipe"
+        )
+    tail, suffix = match[1], match[2] or ""
+    if "(?P<group>" not in pattern:
+        return rf"(?P<label>[^/]+)/[^/]+{suffix}"
+    return rf"(?P<label>[^/]+)/(?P<group>[^/]+?){f'(?:{tail})?' if tail else ''}{suffix}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +145,11 @@ def guess_names(names: Sequence[str], *, labels_inside: bool) -> Names:
     if not words:
         raise _no_label(names)
     label = words[0]
-    group = next(iter(groups + [i for i in words if i != label]), None)
+    others = [i for i in words if i != label]
+    takes = [i for i in others if all(v.isdigit() for v in columns[i])]
     ids = [i for i, column in enumerate(columns) if i != label and _identifier(column)]
-    chosen = group if group is not None else next(iter(ids), None)
-    return _built(names[0], pieces[0], label, chosen, sure=len(words) == 1 or bool(groups))
+    group = next(iter([*groups, *(i for i in others if i not in takes), *ids, *takes]), None)
+    return _built(names[0], pieces[0], label, group, sure=len(words) == 1 or bool(groups))
 
 
 def _between(name: str) -> str:

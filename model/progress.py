@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import Progress as Bar
 
 Progress = Callable[[int, float, float | None], None]  # step, loss, validation score
 console = Console()
-SHOWN_FILES = 500  # fewer are read at once
+SHOWN_ITEMS = 500  # fewer are done at once
+T = TypeVar("T")
 
 
-def file_progress(paths: Sequence[Path]) -> Iterator[Path]:
-    """The same paths, with a bar on a terminal where they are many."""
+def item_progress(items: Sequence[T], title: str, work: int = 0) -> Iterator[T]:
+    """The same items, with a bar on a terminal where they (or their `work`) are many."""
     with Bar(
         console=console,
         transient=True,
-        disable=not console.is_terminal or len(paths) < SHOWN_FILES,
+        disable=not console.is_terminal or max(len(items), work) < SHOWN_ITEMS,
     ) as bar:
-        yield from bar.track(paths, description="reading files")
+        yield from bar.track(items, description=title)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from model.toml_reader import Bounds
 Positive = Annotated[float, Bounds(1e-12, 1e12)]
 NotNegative = Annotated[float, Bounds(0.0, 1e12)]
 Share = Annotated[float, Bounds(0.0, 1.0)]
+HeldOut = Annotated[float, Bounds(0.0, 0.5)]
 Rate = Annotated[float, Bounds(1e-9, 10.0)]  # of learning
 Count = Annotated[int, Bounds(1, 1_000_000)]
 Samples = Annotated[int, Bounds(1, 1 << 20)]
@@ -37,7 +38,7 @@ class CsvFolderConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WavFolderConfig:
-    """A folder of 16-bit mono WAV files; see model.datasets.wav_folder."""
+    """A folder of mono WAV files of 16 or 24 bits; see model.datasets.wav_folder."""
 
     folder: str  # from the project's folder, or $VARIABLE/below
     pattern: str  # of the path in the folder, with (?P<label>...) and (?P<group>...)
@@ -103,8 +104,16 @@ class DatasetConfig:
     channels: tuple[str, ...]  # their names, in the order of the samples; of files: which are read
     units: tuple[str, ...]  # one a channel
     labels: tuple[str, ...]  # the classes, in the order of the network's outputs
-    val_groups: tuple[int | str, ...]  # groups (subjects) for every choice
-    test_groups: tuple[int | str, ...]  # groups that nothing is chosen by
+    val_groups: tuple[int | str, ...] = ()  # groups (subjects) for every choice
+    test_groups: tuple[int | str, ...] = ()  # groups that nothing is chosen by
+    # instead of groups: a file with the path of a recording, from the data's folder on, on each
+    # line; all recordings of a group
+    val_list: str = ""
+    test_list: str = ""  # the same, of those that nothing is chosen by
+    # instead of groups or lists: so much of them, by a hash of their names, so that new ones move
+    # no others
+    val_share: HeldOut = 0.0
+    test_share: HeldOut = 0.0  # the same, of those that nothing is chosen by
     leave_out: tuple[str, ...] = ()  # classes that the network is not to know
     # label in the files -> class, or '' to leave its recordings out; '*' is every other label;
     # in a recipe: labels = {yes = "yes", "*" = "other"}
@@ -219,6 +228,11 @@ class AugmentConfig:
     mask_columns: Annotated[float, Bounds(0.0, 0.9)] = 0.0  # and of columns
     # a of the distribution Beta(a, a) of one window's share in a mixture of two; 0: none are mixed
     mixup: Annotated[float, Bounds(0.0, 8.0)] = 0.0
+    # a folder of recordings as the source reads them, that are mixed in; '': nothing is
+    background: str = ""
+    background_share: Share = 0.5  # of the windows that get a piece of it
+    # lowest and highest ratio of a window's power (of each channel about its mean) to the piece's
+    background_snr_db: tuple[Annotated[float, Bounds(-60.0, 120.0)], ...] = (5.0, 25.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

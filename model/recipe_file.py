@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from model.complete import complete
-from model.datasets.folder import composed
+from model.datasets.paths import composed
 from model.draft import Draft
 from model.errors import ConfigError, ModelSideError
 from model.features.design import recipe_front_end

@@ -19,6 +19,7 @@ SOURCE_TABLES = sorted(
     for f in dataclasses.fields(DatasetConfig)
     if f.default is None and f.name not in ("merge", "resample")
 )
+FOLDERS = ("csv_folder", "edge_impulse", "wav_folder")  # sources of many files
 PER_CHANNEL = (
     ("dataset", "units"),
     ("checks", "minimum"),
@@ -51,6 +52,7 @@ def problems(recipe: Recipe) -> Iterator[str]:
             f"augment.vocal_tract: expected 1.0 for features.kind {recipe.features.kind!r}, got "
             f"{recipe.augment.vocal_tract:g}: it stretches the frequencies of 'logmel'"
         )
+    yield from _background(recipe.augment, recipe.dataset.source)
     yield from _groups(recipe.dataset)
     if recipe.compression is not None and recipe.compression.clusters == 1:
         yield "compression.clusters: expected 0 or 2 to 128, got 1"
@@ -81,10 +83,25 @@ def _channels(recipe: Recipe) -> Iterator[str]:
 
 
 def _groups(dataset: DatasetConfig) -> Iterator[str]:
-    """Both splits have groups, and none has another's."""
-    for key in ("val_groups", "test_groups"):
-        if not getattr(dataset, key):
-            yield f"dataset.{key}: expected at least one group, got none"
+    """Both splits have groups, in one of three ways, and none has another's."""
+    ways = {
+        way: tuple(bool(getattr(dataset, f"{split}_{way}")) for split in ("val", "test"))
+        for way in ("groups", "list", "share")
+    }
+    used = [way for way, both in ways.items() if any(both)]
+    if len(used) > 1:
+        yield (
+            "dataset: expected one of val_groups with test_groups, val_list with test_list, and "
+            f"val_share with test_share, got {' and '.join(used)}; remove the others"
+        )
+    else:
+        way = used[0] if used else "groups"
+        for split, given in zip(("val", "test"), ways[way], strict=True):
+            if not given:
+                what = {"groups": "at least one group", "list": "a list file", "share": "a share"}
+                yield f"dataset.{split}_{way}: expected {what[way]}, got none"
+    if "list" in used and dataset.source not in FOLDERS:
+        yield f"dataset.val_list: is of the sources {', '.join(FOLDERS)}; name groups instead"
     if both := set(dataset.val_groups) & set(dataset.test_groups):
         yield (
             f"dataset: groups {sorted(both, key=str)} are in val_groups and in "
@@ -139,6 +156,20 @@ def _augment(augment: AugmentConfig, channels: int) -> Iterator[str]:
     if augment.kind == "inertial" and augment.tilt:
         yield (
             f"augment.tilt: expected 0 for the kind 'inertial', got {augment.tilt:g}; use 'signal'"
+        )
+
+
+def _background(augment: AugmentConfig, source: str) -> Iterator[str]:
+    if augment.background and source not in FOLDERS:
+        yield (
+            f"augment.background: is of the sources {', '.join(FOLDERS)}, dataset.source is "
+            f"{source!r}; remove it"
+        )
+    levels = augment.background_snr_db
+    if len(levels) != 2 or levels[0] > levels[1]:
+        yield (
+            f"augment.background_snr_db: expected the lowest and the highest, as [5, 25], got "
+            f"{list(levels)}"
         )
 
 

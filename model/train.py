@@ -14,12 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from model.augment import WindowSampler
+from model.background import load_background
 from model.baselines import evaluate_baselines
 from model.datasets import load_dataset
 from model.datasets.base import Dataset
+from model.datasets.lists import split_groups
 from model.errors import ConfigError, ModelSideError
 from model.evaluate import Metrics, evaluate
-from model.features import Windows, make_windows, split_groups
+from model.features import Windows, make_windows
 from model.features.design import other_speakers, recipe_front_end
 from model.features.library import Extractor
 from model.jobs import Here, Jobs
@@ -27,6 +29,8 @@ from model.networks import build_network, keras, tf
 from model.progress import Progress
 from model.recipe import Recipe
 from model.tasks import Task, task_of
+
+PREDICTED = 4096  # windows at once: bounds the memory of the layers between
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +91,8 @@ def images(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 def predict(network: Any, windows: Windows) -> npt.NDArray[np.float32]:
     """The network's output for each window, [n, outputs]."""
-    return np.asarray(network(images(windows.x), training=False))
+    parts = [windows.part(at, at + PREDICTED) for at in range(0, max(len(windows.y), 1), PREDICTED)]
+    return np.concatenate([np.asarray(network(images(p.x), training=False)) for p in parts])
 
 
 def validate(network: Any, val: Windows, task: Task) -> Metrics:
@@ -175,6 +180,7 @@ def make_sampler(
     recipe: Recipe, dataset: Dataset, task: Task, groups: set[int], seed: int
 ) -> WindowSampler:
     """Augmented batches from the recordings of some groups that the task trains on."""
+    background = load_background(recipe, dataset)
     return WindowSampler(
         [r for r in dataset.recordings if r.group in groups and task.trains_on(r.label)],
         Extractor(recipe_front_end(recipe)),
@@ -182,6 +188,7 @@ def make_sampler(
         seed,
         others=[Extractor(fe) for fe in other_speakers(recipe)],
         sample_rate_hz=recipe.dataset.sample_rate_hz,
+        background=[r.values for r in background.recordings] if background else (),
     )
 
 

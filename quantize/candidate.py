@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from model.datasets.base import Dataset
-from model.features import split_groups
+from model.datasets.lists import split_groups
 from model.features.design import feature_text
 from model.files import write_bytes, write_json
 from model.recipe import Recipe

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from model import __version__
 from model.datasets import load_dataset
 from model.datasets.base import Dataset, Recording
+from model.datasets.lists import split_groups
 from model.features import make_windows
 from model.features.design import recipe_front_end
 from model.features.library import Extractor
@@ -173,8 +174,9 @@ def answers(model: bytes, inputs: Bytes) -> Bytes:
 
 def known_recordings(recipe: Recipe, dataset: Dataset, *, held_out: bool) -> Iterator[Recording]:
     """The recordings of the test groups, or those of all others."""
+    test = split_groups(dataset, recipe.dataset)["test"]
     for recording in dataset.recordings:
-        if (dataset.group_title(recording.group) in recipe.dataset.test_groups) == held_out:
+        if (recording.group in test) == held_out:
             yield recording
 
 

@@ -316,6 +316,7 @@ def dataset(title: str, labels: tuple[str, ...]) -> dict[str, Any]:
         "sample_rate_hz": 50.0,
         "channels": ["ax", "ay", "az", "gx", "gy", "gz"],
         "labels": list(labels),
+        "preparation": ["resampled from 100 Hz to 50 Hz by a polyphase filter"],
         "splits": {"train": split, "val": split, "test": split | {"groups": [9, 10]}},
         "checks": [
             {"name": "gaps", "summary": "longest frozen run: 4 samples", "problems": []},
@@ -331,6 +332,14 @@ def train(n: int) -> dict[str, Any]:
         "parameters": 8_423,
         "steps": 600,
         "seconds": 83.2,
+        "background": {
+            "recordings": 6,
+            "seconds": 400.5,
+            "sha256": "cd" * 32,
+            "share": 0.5,
+            "snr_db": [5.0, 25.0],
+            "preparation": [],
+        },
         "history": {
             "step": list(range(10, 610, 10)),
             "loss": [1.9 * 0.95**i + 0.1 for i in range(60)],

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import wave
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from model.recipe import CsvFolderConfig, DatasetConfig
 from model.recipe_file import _write_lock
@@ -62,3 +67,40 @@ def write_csv(path: Path) -> None:
 def write_lock(recipe: Path) -> None:
     """A lock file for a recipe that has all keys that its data decide."""
     _write_lock(recipe, {"sha256": "0" * 64, "given": "", "data": {}})
+
+
+def write_wav(path: Path, values: npt.NDArray[np.floating], rate: int = 8000) -> None:
+    """16-bit mono of samples from -1 to 1."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(rate)
+        sound.writeframes(np.round(values * 32767).astype("<i2").tobytes())
+
+
+def speech_folder(folder: Path, speakers: Sequence[str] = (), seconds: float = 0.5) -> None:
+    """Tones as words, in a folder that is built as Speech Commands; some files are shorter."""
+    people = speakers or [f"0000000{c}" for c in "1234abcd"]
+    rng = np.random.default_rng(7)
+    lists: dict[str, list[str]] = {"validation": [], "testing": []}
+    times = np.arange(round(8000 * seconds)) / 8000
+    for k, word in enumerate(("yes", "no", "up")):
+        for p, who in enumerate(people):
+            for take in range(2):
+                name = f"{word}/{who}_nohash_{take}.wav"
+                sweep = rng.uniform(-300, 300, 3) @ np.stack([times, times**2, times**3])
+                tone = np.sin(2 * np.pi * (500 + 600 * k + 20 * p + sweep) * times)
+                sound = 0.3 * tone + rng.normal(0, 0.05, len(times))
+                cut = 0.8 if (p, take) == (0, 0) else 1.0
+                write_wav(folder / name, sound[: round(cut * len(times))])
+                if who[-1] in "abcd":
+                    lists["validation" if who[-1] in "ab" else "testing"].append(name)
+    for split, names in lists.items():
+        (folder / f"{split}_list.txt").write_text("\n".join(names) + "\n")
+    noise = folder / "_background_noise_"
+    write_wav(noise / "running_tap.wav", rng.normal(0, 0.1, 16000))
+    write_wav(noise / "white.wav", rng.normal(0, 0.2, 24000))
+    (noise / "README.md").write_text("Where they come from.\n")
+    for name in ("README.md", "LICENSE"):
+        (folder / name).write_text("Of the data set.\n")

@@ -99,6 +99,16 @@ def test_whole_run(whole: tuple[Path, _Page]) -> None:
     assert sum(tag == "svg" for tag, _ in page.tags) == 6
 
 
+def test_what_was_done_to_the_data_is_told(whole: tuple[Path, _Page]) -> None:
+    folder, _ = whole
+    text = " ".join((folder / "report.html").read_text("utf-8").split())
+    assert "two splits. Resampled from 100 Hz to 50 Hz by a polyphase filter." in text
+    assert (
+        "50 % of the training windows had background noise mixed in, 5 to 25 dB below the signal, "
+        "from 6 recordings (400.5 s, SHA-256 <code>cdcdcdcdcdcd</code>) that no held-out group has."
+    ) in text
+
+
 def test_the_page_lists_its_sections(whole: tuple[Path, _Page]) -> None:
     tags = whole[1].tags
     links = [attrs["href"] for tag, attrs in tags if tag == "a"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import struct
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,12 @@ import numpy as np
 import pytest
 
 from model.datasets import load_dataset
+from model.datasets.resample import Resampled, change_rate
 from model.errors import DataError
 from model.recipe import DatasetConfig, ResampleConfig, WavFolderConfig
 from tests.sources import assert_complete, source_config
+
+GUID = bytes.fromhex("000000001000800000aa00389b71")  # behind the kind, of all kinds
 
 
 def _wav(
@@ -26,6 +30,52 @@ def _wav(
         sound.setsampwidth(width)
         sound.setframerate(rate)
         sound.writeframes(b"".join(v.to_bytes(width, "little", signed=True) for v in values))
+
+
+def _raw_wav(
+    path: Path, kind: int, bits: int, data: bytes, *, extended: bool = False, channels: int = 1
+) -> None:
+    """A WAV file of any kind; `extended` is WAVE_FORMAT_EXTENSIBLE, as ffmpeg writes 24 bits."""
+    frame = channels * bits // 8
+    form = struct.pack(
+        "<HHIIHH", 0xFFFE if extended else kind, channels, 8000, 8000 * frame, frame, bits
+    )
+    if extended:
+        form += struct.pack("<HHI", 22, bits, 4) + struct.pack("<H", kind) + GUID
+    body = b"WAVEfmt " + struct.pack("<I", len(form)) + form
+    body += b"LIST" + struct.pack("<I", 3) + b"abc\0"  # of odd length, so padded
+    body += b"data" + struct.pack("<I", len(data)) + data
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+
+
+@pytest.mark.parametrize("extended", [False, True])
+def test_pcm_of_16_and_24_bits_is_read_in_either_form(extended: bool, tmp_path: Path) -> None:
+    _write_wav(tmp_path)
+    for bits, values in ((16, [0, 1 << 14, -(1 << 15)]), (24, [0, 1 << 22, -(1 << 23)])):
+        data = b"".join(v.to_bytes(bits // 8, "little", signed=True) for v in values)
+        _raw_wav(tmp_path / "ann" / "0.wav", 1, bits, data, extended=extended)
+        first = load_dataset(_wav_config(tmp_path)).recordings[0]
+        assert first.values[:, 0].tolist() == [0, 0.5, -1]
+
+
+@pytest.mark.parametrize("rate", [48000, 44100, 22050, 11025, 8000])
+def test_another_rate_keeps_the_sound_and_nothing_that_would_alias(rate: int) -> None:
+    """To 16 kHz: above 8 kHz nothing is left, below 7.2 kHz all is, to 0.01 dB."""
+    target, seconds = 16000, 0.5
+
+    def level_db(frequency: float) -> float:
+        times = np.arange(round(rate * seconds)) / rate
+        tone = np.sin(2 * np.pi * frequency * times).astype(np.float32)[:, None]
+        out = change_rate(tone, rate, target, Resampled())
+        assert len(out) == math.ceil(len(tone) * target / rate)
+        inside = out[len(out) // 4 : -len(out) // 4, 0]  # away from the ends
+        return float(10 * np.log10(2 * np.mean(inside**2)))
+
+    lower = min(rate, target) / 2
+    for share in (0.05, 0.5, 0.89):
+        assert abs(level_db(share * lower)) < 0.01
+    for frequency in np.linspace(target / 2 + 1, rate / 2 - 1, 7) if rate > target else ():
+        assert level_db(frequency) < -75
 
 
 def _wav_config(path: Path, seconds: float = 0.0, **changes: Any) -> DatasetConfig:
@@ -96,15 +146,32 @@ def test_wav_samples_labels_and_groups(tmp_path: Path) -> None:
     [
         (lambda p: _wav(p, [1] * 8, rate=16000), "expected 8000 Hz, got 16000; change .*resample"),
         (lambda p: _wav(p, [1] * 8, width=1), "expected 16-bit or 24-bit samples, got 8-bit; conv"),
+        (lambda p: _wav(p, [1] * 8, width=4), "got 32-bit; convert: sox in.wav -b 24 -e signed"),
+        (lambda p: _raw_wav(p, 3, 32, b"abcd"), "got floating point; convert: sox in.wav -b 24"),
+        (lambda p: _raw_wav(p, 7, 8, b"abcd"), "got mu-law; convert: sox in.wav -b 16"),
+        (lambda p: _raw_wav(p, 0x161, 8, b"abcd"), "got the kind 0x0161, 8-bit; convert: sox"),
+        (lambda p: _raw_wav(p, 3, 32, b"abcd", extended=True), "got floating point; convert: sox"),
         (lambda p: _wav(p, [1] * 8, channels=2), r"expected one channel \(mono\), got 2; mix"),
+        (
+            lambda p: _raw_wav(p, 1, 16, b"ab", extended=True, channels=6),
+            r"expected one channel \(mono\), got 6; mix",
+        ),
+        (
+            lambda p: p.write_bytes(p.read_bytes()[:40] + b"\xff\xff\xff\xff" + bytes(8)),
+            "expected 4,294,967,295 bytes in its part 'data', got 8; the file is truncated",
+        ),
         (lambda p: _wav(p, []), "the file is empty"),
         (
             lambda p: p.write_bytes(p.read_bytes()[:-4]),
-            "50 bytes: expected 5 samples, got 3; .*trunc",
+            "50 bytes: expected 10 bytes in its part 'data', got 6; .*trunc",
         ),
         (
             lambda p: p.write_bytes(p.read_bytes()[:30]),
-            "bytes: expected a whole WAV file .*, got ",
+            "bytes: expected 16 bytes in its part 'fmt ', got 10; the file is truncated",
+        ),
+        (
+            lambda p: p.write_bytes(p.read_bytes()[:36]),
+            "bytes: expected a whole WAV file .*, got no samples; convert",
         ),
         (lambda p: p.write_bytes(b""), "bytes: expected a whole WAV file .*, got "),
         (

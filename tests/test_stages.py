@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pickle
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from host_tools.boards.board import load_board
-from host_tools.stages import code, engine
+from host_tools.stages import code, digests, engine
 from host_tools.stages.engine import NEVER_RUN, Stage, differences, plan, run, update
 from host_tools.stages.graph import FIELDS, Source, build_stage, demo_stages, model_name
 from host_tools.stages.lock import locked
@@ -68,6 +69,55 @@ def test_nothing_is_done_twice_and_dates_do_not_count(chain: list[Stage], tmp_pa
     os.utime(tmp_path / "a", (0, 0))  # older than all that was made of it
     assert ran(chain) == ["first", "second"]
     assert ran(chain, force="second") == ["second"]
+
+
+def outside(folder: Path, *files: Path) -> Stage:
+    """A stage that writes `b` from `a`, and reads files from elsewhere."""
+    one = stage(folder, "first", "a", "b")
+    return dataclasses.replace(
+        one, outside={"data one": files[0], f"data ({len(files)} files)": tuple(files)}
+    )
+
+
+def test_known_files_are_not_read_again_and_no_change_of_them_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    whole = digests.digest
+
+    def counted(path: Path) -> str:
+        read.append(path.name)
+        return whole(path)
+
+    monkeypatch.setattr(digests, "digest", counted)
+    (tmp_path / "a").write_text("x")
+    files = [tmp_path / f"{i}.wav" for i in range(3)]
+    for path in files:
+        path.write_text("same length")
+    one = outside(tmp_path, *files)
+    assert ran([one]) == ["first"]
+    read.clear()
+    assert differences(one) == []
+    assert set(read) == {"0.wav", "1.wav", "2.wav"}, "just written: not yet known"
+    now = time.time() + 10
+    monkeypatch.setattr(time, "time", lambda: now)
+    assert differences(one) == []
+    read.clear()
+    digests.digests_of.cache_clear()  # another process
+    assert differences(one) == []
+    assert read == []
+    kept = files[1].stat()
+    files[1].write_text("SAME LENGTH")
+    os.utime(files[1], ns=(kept.st_atime_ns, kept.st_mtime_ns))  # as cp -p and tar do
+    assert [told.split(":")[0] for told in differences(one)] == ["data (3 files)"]
+    files[1].write_text("same length")
+    assert differences(one) == []
+    files[0].unlink()
+    assert [told.split(":")[0] for told in differences(one)] == ["data (3 files)", "data one"]
+    for damage in ("{", "[]", '{"x": [1]}', '{"x": [1, 2, 3, 4.5, "y"]}'):
+        (tmp_path / engine.STAMPS / engine.DIGESTS).write_text(damage)
+        digests.digests_of.cache_clear()
+        assert len(differences(one)) == 2
 
 
 @pytest.mark.parametrize(

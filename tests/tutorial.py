@@ -54,7 +54,7 @@ def run(step: Step, folder: Path) -> str:
     if not own.exists():
         own.mkdir()
         (own / "tinyproof").write_text(
-            f"#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m tests.tinyproof \"$@\"\n"
+            f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m tests.tinyproof "$@"\n'
         )
         (own / "tinyproof").chmod(0o755)
     environment = {

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from host_tools.errors import UsageError
 from model.datasets import load_dataset
-from model.datasets.base import Dataset, Recording
+from model.datasets.base import Dataset, Recording, deviation
 from model.recipe import Recipe
 from quantize.drift import Bytes, known_recordings, recording_inputs
 
@@ -105,9 +105,7 @@ def held_out_inputs(recipe: Recipe, model: bytes, change: str) -> Iterator[tuple
 
 
 def _deviation(recipe: Recipe, dataset: Dataset) -> Values:
-    known = known_recordings(recipe, dataset, held_out=False)
-    samples = np.concatenate([np.asarray(r.values, float) for r in known])
-    return np.asarray(samples.std(axis=0))
+    return deviation([r.values for r in known_recordings(recipe, dataset, held_out=False)])
 
 
 def _changed(

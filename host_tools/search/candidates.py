@@ -22,8 +22,8 @@ from host_tools.errors import HostToolsError, UsageError
 from host_tools.link.target import choose_target
 from host_tools.search.budget import Budget, Cost
 from model.datasets import load_dataset
+from model.datasets.lists import split_groups
 from model.errors import ClusterError, ModelSideError
-from model.features import split_groups
 from model.files import write_bytes, write_text
 from model.jobs import Jobs
 from model.recipe import CompressionConfig, NetworkConfig, Recipe

@@ -1,4 +1,4 @@
-"""Do a stage again when the content of something it has read differs; dates are never looked at.
+"""Do a stage again when the content of something it has read differs, whatever its date.
 
 A stage is a function that reads and writes files of one folder. After it has run, its stamp
 <folder>/.stages/<name>.json holds the SHA-256 of every file it read and wrote, and the value of
@@ -8,7 +8,6 @@ is as in the stamp. The stamp is written last, so what was interrupted is done a
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,11 +20,12 @@ from typing import Any
 
 from host_tools.errors import HostToolsError
 from host_tools.stages.code import code_files, versions
+from host_tools.stages.digests import MISSING, digest, digests_of
 from model.files import write_json
 from model.jobs import run as run_job
 
 STAMPS = ".stages"
-MISSING = "missing"
+DIGESTS = "digests.cache"  # beside the stamps
 NEVER_RUN = "it has not been run"
 SHOWN = 12  # digits of a digest that a message shows
 
@@ -39,7 +39,8 @@ class Stage:
     entry: str  # 'package.module:function', called with `arguments`
     arguments: Mapping[str, Any]
     reads: tuple[str, ...] = ()
-    outside: Mapping[str, Path] = field(default_factory=dict)  # a name for messages, the file
+    # a name for messages -> the file, or many that have one digest
+    outside: Mapping[str, Path | tuple[Path, ...]] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     writes: tuple[str, ...]
     isolated: bool = False  # in a process of its own: TensorFlow keeps state between trainings
@@ -55,18 +56,6 @@ class Stage:
         return self.folder / STAMPS / f"{self.name}.json"
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file; MISSING when it cannot be read."""
-    whole = hashlib.sha256()
-    try:
-        with path.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                whole.update(block)
-    except OSError:
-        return MISSING
-    return whole.hexdigest()
-
-
 def matching(folder: Path, patterns: Iterable[str]) -> list[str]:
     """The files below `folder` that the patterns name, sorted."""
     found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
@@ -77,7 +66,10 @@ def facts_of(stage: Stage) -> dict[str, str]:
     """Everything a stage depends on, by a name for messages: values, and digests of files."""
     facts = {**stage.facts, **versions(stage.module)}
     facts |= {f"code {name}": digest(path) for name, path in code_files(stage.module).items()}
-    facts |= {name: digest(path) for name, path in stage.outside.items()}
+    known = digests_of(stage.folder / STAMPS / DIGESTS)
+    for name, files in stage.outside.items():
+        facts[name] = known.of(files) if isinstance(files, Path) else known.of_all(files)
+    known.save()
     return facts | {name: digest(stage.folder / name) for name in _read_files(stage)}
 
 
@@ -124,6 +116,7 @@ def _load(path: Path) -> dict[str, dict[str, str]] | None:
 
 def run(stage: Stage) -> None:
     """Run a stage and write its stamp; raises what the stage raises, and then writes none."""
+    stage.stamp.parent.mkdir(parents=True, exist_ok=True)
     facts = facts_of(stage)
     stage.stamp.unlink(missing_ok=True)
     (run_isolated if stage.isolated else run_job)(stage.entry, stage.arguments)
@@ -187,7 +180,8 @@ def plan(stages: Sequence[Stage]) -> list[Plan]:
 def _feeds(earlier: Stage, later: Stage) -> bool:
     """Whether a file that `earlier` writes is one that `later` reads."""
     written = [(earlier.folder / pattern).as_posix() for pattern in earlier.writes]
-    read = [later.folder / pattern for pattern in later.reads] + list(later.outside.values())
+    read = [later.folder / pattern for pattern in later.reads]
+    read += [path for path in later.outside.values() if isinstance(path, Path)]
     return any(_overlap(a, b.as_posix()) for a in written for b in read)
 
 

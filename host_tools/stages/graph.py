@@ -17,7 +17,9 @@ from host_tools.boards.board import Board, load_board
 from host_tools.build.tools import build_files, builder_versions, compiler_version
 from host_tools.emulators import EMULATORS
 from host_tools.stages.engine import Stage
+from model.background import background_files
 from model.datasets import data_files
+from model.datasets.paths import printable
 from model.fields import field_values, restrict
 from model.files import write_json
 from model.recipe import Recipe
@@ -31,6 +33,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "quantise": (*TRAINING, "quantisation", "compression"),
     "profile": (*DATA, "augment.kind"),
 }
+MANY_FILES = 1000  # more are told apart by their folders
 IMPORTED = "import.json"  # how a model made elsewhere was taken over
 REFERENCE_FILES = ("golden.npz", "labels.npz", "anomaly.json", "float.npz")
 
@@ -69,8 +72,8 @@ class Source:
 
     def stages_to(self, last: str) -> list[Stage]:
         """Those up to the one of that name."""
-        names = [stage.name for stage in self.stages()]
-        return self.stages()[: names.index(last) + 1]
+        stages = self.stages()
+        return stages[: [stage.name for stage in stages].index(last) + 1]
 
     def _golden(self) -> Stage:
         kept = [name for name in (self.inputs, self.float_model) if name]
@@ -121,7 +124,8 @@ class Source:
 
 
 def _recipe_stages(recipe: Recipe, folder: Path) -> list[Stage]:
-    data = {f"data {_printable(path)}": path for path in data_files(recipe.dataset)}
+    data = _named("data", data_files(recipe.dataset))
+    heard = {**data, **_named("background", background_files(recipe))}
     parts = {
         name: {"recipe": restrict(recipe, fields), "out_dir": folder}
         for name, fields in FIELDS.items()
@@ -143,7 +147,7 @@ def _recipe_stages(recipe: Recipe, folder: Path) -> list[Stage]:
             entry="model.stages.train:train",
             arguments={**parts["train"], "settings": recipe.as_dict()},
             reads=("features.npz",),
-            outside=data,
+            outside=heard,
             facts=facts["train"],
             writes=("float.weights.h5", "train.json"),
             isolated=True,
@@ -154,7 +158,7 @@ def _recipe_stages(recipe: Recipe, folder: Path) -> list[Stage]:
             entry="quantize.stages.quantise:quantise",
             arguments=parts["quantise"],
             reads=("features.npz", "float.weights.h5"),
-            outside=data,
+            outside=heard,
             facts=facts["quantise"],
             writes=("model.tflite", "quantize.json", *REFERENCE_FILES),
             isolated=True,
@@ -173,8 +177,17 @@ def _recipe_stages(recipe: Recipe, folder: Path) -> list[Stage]:
     ]
 
 
-def _printable(path: Path) -> str:
-    return "".join(c if c.isprintable() else "?" for c in os.fspath(path))
+def _named(what: str, paths: list[Path]) -> dict[str, Path | tuple[Path, ...]]:
+    """Each file by its name; the files of each folder together when they are many."""
+    if len(paths) <= MANY_FILES:
+        return {f"{what} {printable(os.fspath(path))}": path for path in paths}
+    found: dict[Path, list[Path]] = {}
+    for path in paths:
+        found.setdefault(path.parent, []).append(path)
+    return {
+        f"{what} {printable(os.fspath(folder))} ({len(inside):,} files)": tuple(inside)
+        for folder, inside in found.items()
+    }
 
 
 def build_stage(folder: Path, board: Board, framework: str = "bare") -> Stage:

@@ -20,6 +20,7 @@ from model.checks.base import (
 )
 from model.datasets.base import Dataset
 from model.features import Splits
+from model.progress import item_progress
 from model.recipe import CheckConfig, Recipe
 from model.tasks import Task
 
@@ -78,7 +79,8 @@ def check_recordings(
         "class balance": lambda: similar.balance(splits, config),
         "label doubts": lambda: labels.label_doubts(dataset, recipe),
     }
-    return [_result(name, check()) for name, check in checks.items()]
+    names = item_progress([*checks], "data checks", work=len(dataset.recordings))
+    return [_result(name, checks[name]()) for name in names]
 
 
 def _result(name: str, finding: Finding) -> CheckResult:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from model.datasets.base import Dataset
+from model.datasets.base import Dataset, Recording
 
 ERROR, WARNING = "error", "warning"  # severities
 PASSED, FAILED, WARNED = "passed", "failed", "warning"  # states
 MAX_PROBLEMS = 20  # of one check
 MAX_VALUES = 1 << 24  # in the windows of one check: bounds its memory
+BLOCK_VALUES = 1 << 22  # of recordings that are looked at together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,19 +54,38 @@ def cut_windows(dataset: Dataset, chosen: Sequence[int], window: int, hop: int, 
 
     The limit is `limit` windows, and fewer where they would have more than MAX_VALUES values.
     """
-    places = [
-        (i, start)
-        for i in chosen
-        for start in range(0, len(dataset.recordings[i].values) - window + 1, hop)
-    ]
+    counts = np.array(
+        [max(0, (len(dataset.recordings[i].values) - window) // hop + 1) for i in chosen], np.int64
+    )
+    ends = np.cumsum(counts)
+    total = int(counts.sum())
     limit = max(1, min(limit, MAX_VALUES // (window * len(dataset.channels))))
-    if len(places) > limit:
-        places = [places[k] for k in np.linspace(0, len(places) - 1, limit).astype(int)]
+    places = np.arange(total)
+    if total > limit:
+        places = np.linspace(0, total - 1, limit).astype(np.int64)
+    which = np.searchsorted(ends, places, "right")
+    start = (places - (ends - counts)[which]) * hop
+    recording = np.asarray(chosen, np.int64)[which]
     x = np.empty((len(places), window, len(dataset.channels)), np.float32)
-    for row, (i, start) in enumerate(places):
-        x[row] = dataset.recordings[i].values[start : start + window]
-    both = np.asarray(places, np.int64).reshape(-1, 2)
-    return Cut(x=x, recording=both[:, 0], start=both[:, 1])
+    for row, (i, at) in enumerate(zip(recording.tolist(), start.tolist(), strict=True)):
+        x[row] = dataset.recordings[i].values[at : at + window]
+    return Cut(x=x, recording=recording, start=start)
+
+
+def blocks(recordings: Sequence[Recording]) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+    """(first row, samples) of all recordings behind each other, BLOCK_VALUES or so at a time.
+
+    The blocks end with recordings.
+    """
+    first, held, size = 0, list[npt.NDArray[np.float32]](), 0
+    for recording in recordings:
+        held.append(recording.values)
+        size += recording.values.size
+        if size >= BLOCK_VALUES:
+            yield first, np.concatenate(held)
+            first, held, size = first + sum(map(len, held)), [], 0
+    if held:
+        yield first, np.concatenate(held)
 
 
 def recording_title(dataset: Dataset, index: int) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +12,7 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
-from model.checks.base import Finding, recording_title
+from model.checks.base import Finding, blocks, recording_title
 from model.datasets.base import Dataset
 from model.recipe import CheckConfig
 
@@ -46,50 +48,62 @@ def channels(dataset: Dataset) -> Finding:
     return Finding(summary=", ".join(pairs), problems=tuple(problems))
 
 
+@dataclass(slots=True)
+class _Extent:
+    """What the finite values of one channel span, and where the first refused one is."""
+
+    low: float = math.inf
+    high: float = -math.inf
+    refused: int | None = None  # row in all recordings
+
+
 def values(dataset: Dataset, config: CheckConfig) -> tuple[Finding, Finding]:
     """(non-finite values, ranges): each value against the schema."""
-    everything = np.concatenate([r.values for r in dataset.recordings])
     ends = np.cumsum([len(r.values) for r in dataset.recordings])
-    failed = _failed_rows(everything, dataset, config)
+    extents = {name: _Extent() for name in dataset.channels}
+    some_failed = False
+    for first, block in blocks(dataset.recordings):
+        failed = _failed_rows(block, dataset, config)
+        some_failed = some_failed or bool(failed)
+        for c, (name, extent) in enumerate(extents.items()):
+            finite = block[np.isfinite(block[:, c]), c]
+            if len(finite):
+                extent.low = min(extent.low, float(finite.min()))
+                extent.high = max(extent.high, float(finite.max()))
+            rows = [row for row in failed.get(name, []) if np.isfinite(block[row, c])]
+            if rows and extent.refused is None:
+                extent.refused = first + rows[0]
 
     def place(row: int) -> str:
         i = int(np.searchsorted(ends, row, "right"))
         return f"{recording_title(dataset, i)}, sample {row - (ends[i - 1] if i else 0)}"
 
     def ranges() -> Iterator[str]:
-        for c, name in enumerate(dataset.channels):
-            rows = [row for row in failed.get(name, []) if np.isfinite(everything[row, c])]
-            if rows:
-                column = everything[np.isfinite(everything[:, c]), c]
+        for c, (name, extent) in enumerate(extents.items()):
+            if extent.refused is not None:
                 yield (
-                    f"channel {name}: {column.min():.3g} to {column.max():.3g} {dataset.units[c]}, "
+                    f"channel {name}: {extent.low:.3g} to {extent.high:.3g} {dataset.units[c]}, "
                     f"expected {config.minimum[c]:g} to {config.maximum[c]:g}, the first other "
-                    f"value in {place(rows[0])}; check the units"
+                    f"value in {place(extent.refused)}; check the units"
                 )
 
     spans = (
-        f"{n} {a:.3g}..{b:.3g} {u}"
-        for n, a, b, u in zip(
-            dataset.channels,
-            everything.min(axis=0),
-            everything.max(axis=0),
-            dataset.units,
-            strict=True,
-        )
+        f"{name} {extent.low:.3g}..{extent.high:.3g} {unit}"
+        for (name, extent), unit in zip(extents.items(), dataset.units, strict=True)
     )
     return (
-        Finding(summary="none", problems=tuple(_non_finite(dataset, failed))),
+        Finding(summary="none", problems=tuple(_non_finite(dataset) if some_failed else ())),
         Finding(summary=", ".join(spans), problems=tuple(ranges())),
     )
 
 
 def _failed_rows(
-    everything: npt.NDArray[np.float32], dataset: Dataset, config: CheckConfig
+    block: npt.NDArray[np.float32], dataset: Dataset, config: CheckConfig
 ) -> dict[str, list[int]]:
     """Channel -> rows that the schema refuses, the first _CASES of each rule, in order."""
     try:
         declared_schema(dataset, config).validate(
-            pd.DataFrame(everything, columns=list(dataset.channels), copy=False), lazy=True
+            pd.DataFrame(block, columns=list(dataset.channels), copy=False), lazy=True
         )
     except SchemaErrors as error:
         cases = error.failure_cases
@@ -100,9 +114,7 @@ def _failed_rows(
     return {}
 
 
-def _non_finite(dataset: Dataset, failed: dict[str, list[int]]) -> Iterator[str]:
-    if not failed:
-        return
+def _non_finite(dataset: Dataset) -> Iterator[str]:
     for i, recording in enumerate(dataset.recordings):
         bad = np.argwhere(~np.isfinite(recording.values))
         if len(bad):

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from model.checks.base import Cut, Finding, cut_windows, recording_title
-from model.datasets.base import Dataset
+from model.datasets.base import Dataset, deviation
 from model.features import Splits
 from model.recipe import CheckConfig, Recipe
 from model.tasks import Task
 
 MAX_INDEX, MAX_QUERIES = 20_000, 5_000  # windows that are compared
+SHOWN = 20  # groups of a split
 NEIGHBOURS = 5  # candidates of a window
 DIMENSIONS = 32  # of the embedding
 FITTED = 2_000  # windows that the embedding is fitted to
@@ -34,7 +35,7 @@ def duplicates(dataset: Dataset, splits: Splits) -> Finding:
                 yield f"recordings {seen[digest]} and {i} are the same; remove one"
             seen.setdefault(digest, i)
         for name, windows in splits.items():
-            count = len(windows.x) - len(set(_hashes(windows.x)))
+            count = len(windows.y) - len(set(_hashes(windows.features)))
             if count:
                 yield f"{count} windows of the {name} split occur twice; remove their recordings"
 
@@ -44,8 +45,12 @@ def duplicates(dataset: Dataset, splits: Splits) -> Finding:
 def leaks(dataset: Dataset, splits: Splits) -> Finding:
     """Groups and equal windows in two splits."""
 
-    def titles(groups: set[int]) -> list[int | str]:
-        return [dataset.group_title(group) for group in sorted(groups)]
+    def titles(groups: set[int]) -> str:
+        shown = [dataset.group_title(group) for group in sorted(groups)[:SHOWN]]
+        more = f" and {len(groups) - SHOWN} more" if len(groups) > SHOWN else ""
+        return f"{shown}{more}"
+
+    hashes = {name: set(_hashes(windows.features)) for name, windows in splits.items()}
 
     def problems() -> Iterator[str]:
         items = splits.items()
@@ -54,8 +59,7 @@ def leaks(dataset: Dataset, splits: Splits) -> Finding:
                 groups = set(windows.group.tolist()) & set(other.group.tolist())
                 if groups:
                     yield f"groups {titles(groups)} are in {name} and in {other_name}"
-                shared = set(_hashes(windows.x)) & set(_hashes(other.x))
-                if shared:
+                if shared := hashes[name] & hashes[other_name]:
                     yield f"{len(shared)} windows are in {name} and in {other_name}"
 
     groups = (f"{name} {titles(set(w.group.tolist()))}" for name, w in splits.items())
@@ -95,7 +99,7 @@ def balance(splits: Splits, config: CheckConfig) -> Finding:
     return Finding(summary="; ".join(rows), problems=problems)
 
 
-def _hashes(rows: Iterable[npt.NDArray[np.float32]]) -> list[bytes]:
+def _hashes(rows: Iterable[npt.NDArray[np.generic]]) -> list[bytes]:
     return [hashlib.sha256(row.tobytes()).digest() for row in rows]
 
 
@@ -111,7 +115,7 @@ def near_duplicates(dataset: Dataset, splits: Splits, recipe: Recipe) -> Finding
     for name, windows in splits.items():
         groups = set(windows.group.tolist())
         parts[name] = [i for i, r in enumerate(dataset.recordings) if r.group in groups]
-    spread = np.concatenate([r.values for r in dataset.recordings]).std(axis=0)
+    spread = deviation([r.values for r in dataset.recordings]).astype(np.float32)
     best: dict[tuple[int, int], tuple[float, int, int, str, str]] = {}  # of two recordings
     names = list(parts)
     highest = 0.0

@@ -17,6 +17,7 @@ from model.datasets import (
     wav_folder,
 )
 from model.datasets.base import Dataset
+from model.datasets.lists import list_paths
 from model.errors import ConfigError, DataError
 from model.recipe import DatasetConfig
 
@@ -45,7 +46,7 @@ FILES: dict[str, Callable[[DatasetConfig], list[Path]]] = {
 def data_files(config: DatasetConfig) -> list[Path]:
     """The files that a source reads; none of one that generates its data or is not known."""
     source = FILES.get(config.source)
-    return source(config) if source else []
+    return [*(source(config) if source else []), *list_paths(config).values()]
 
 
 def load_dataset(config: DatasetConfig) -> Dataset:

@@ -71,7 +71,7 @@ def load(config: DatasetConfig) -> Dataset:
             values=item.values,
             label=item.label,
             group=f"{name} {number % table.parts}",
-            where=item.where,
+            file=item.file,
         )
         for name, data in content.items()
         for number, item in enumerate(parse_series(data, f"{table.problem} {name}"))
@@ -126,7 +126,7 @@ def parse_series(data: bytes, where: str) -> list[Labelled]:
         columns = [_values(part, length, place) for part in parts]
         rows = list(zip(*columns, strict=True))
         found.append(
-            Labelled(values=samples(rows, len(columns)), label=label.strip(), group="", where=place)
+            Labelled(values=samples(rows, len(columns)), label=label.strip(), group="", file=place)
         )
     if not found:
         raise DataError(f"{where}: no series behind @data; the file is cut off: run `make setup`")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,11 +38,21 @@ class Dataset:
     sha256: str
     group_names: tuple[str, ...] = ()  # of group i; empty where groups are numbers only
     units: tuple[str, ...] = ()  # of the channels; empty where the source does not know them
+    # 'val' and 'test' -> groups that list files name
+    listed: Mapping[str, frozenset[int]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()  # what was done to the samples, for reports
 
     def group_title(self, group: int) -> int | str:
         """A group as recipes and reports call it."""
         return self.group_names[group] if self.group_names else group
+
+
+def deviation(parts: Sequence[npt.NDArray[np.floating]]) -> npt.NDArray[np.float64]:
+    """The standard deviation of each channel over all of `parts` [samples, channels], in turn."""
+    count = sum(map(len, parts))
+    mean = np.sum([part.sum(axis=0, dtype=np.float64) for part in parts], axis=0) / count
+    squares = [((part - mean) ** 2).sum(axis=0) for part in parts]
+    return np.asarray(np.sqrt(np.sum(squares, axis=0) / count))
 
 
 def installed_bytes(path: Path) -> tuple[bytes, str]:

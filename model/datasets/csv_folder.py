@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,12 +24,11 @@ from model.datasets.folder import (
     build_dataset,
     close_rate,
     compile_pattern,
-    list_files,
     match_name,
     require_rate,
-    resolve,
     samples,
 )
+from model.datasets.paths import list_files, resolve
 from model.datasets.resample import Resampled, regular
 from model.datasets.tables import (
     ISO,
@@ -82,26 +82,24 @@ def survey(folder: Path, sample_rate_hz: float) -> Columns:
 
     Raises DataError for a folder without files and for a file that is no table.
     """
-    for file in Folder(folder, SUFFIXES):
-        table = open_table(file)
-        rows = list(itertools.islice(table.lines(), SURVEYED))
-        time, label = guess_columns(table, rows)
-        numbers = [
-            name
-            for i, name in enumerate(table.header)
-            if name not in (time, label)
-            and rows
-            and all(parse_number(row.cells[i], table.separator) is not None for row in rows)
-        ]
-        unit = _time_unit(table, rows, time, sample_rate_hz) if time else "s"
-        return Columns(
-            time=time,
-            label=label,
-            time_unit=unit,
-            channels=tuple(numbers),
-            units=tuple(_unit(name) for name in numbers),
-        )
-    raise DataError(f"{folder}: expected files *{' or *'.join(SUFFIXES)}, got none")
+    table = open_table(Folder(folder, SUFFIXES).typical())
+    rows = list(itertools.islice(table.lines(), SURVEYED))
+    time, label = guess_columns(table, rows)
+    numbers = [
+        name
+        for i, name in enumerate(table.header)
+        if name not in (time, label)
+        and rows
+        and all(parse_number(row.cells[i], table.separator) is not None for row in rows)
+    ]
+    unit = _time_unit(table, rows, time, sample_rate_hz) if time else "s"
+    return Columns(
+        time=time,
+        label=label,
+        time_unit=unit,
+        channels=tuple(numbers),
+        units=tuple(_unit(name) for name in numbers),
+    )
 
 
 def _unit(column: str) -> str:
@@ -147,7 +145,7 @@ def load(config: DatasetConfig) -> Dataset:
         channels, units = found_columns.channels, found_columns.units
     found: list[Labelled] = []
     rates: list[float] = []
-    files, done, problems = Folder(folder, SUFFIXES), Resampled(), Problems()
+    files, done, problems = Folder(folder, SUFFIXES, config), Resampled(), Problems()
     for file in files:
         with problems.of(file.name):
             parts = match_name(pattern, file.name)
@@ -159,7 +157,7 @@ def load(config: DatasetConfig) -> Dataset:
                 )
             for number, part in enumerate(_parts(rows)):
                 group = parts.get("group") or f"{Path(file.name).stem} {number + 1}"
-                found += _recordings(file.name, part, config, group, done, rates)
+                found += _recordings(files, file.name, part, config, group, done, rates)
     problems.refuse()
     rate = config.sample_rate_hz or _nice(float(np.median(rates)) if rates else 0.0)
     notes = done.notes(config.resample, rate) if config.resample else ()
@@ -236,6 +234,7 @@ def _parts(rows: list[_Row]) -> Iterator[list[_Row]]:
 
 
 def _recordings(
+    files: Folder,
     name: str,
     rows: list[_Row],
     config: DatasetConfig,
@@ -246,9 +245,10 @@ def _recordings(
     """The recording of some rows; several when resampling cuts it at its gaps."""
     table = table_of(config.csv_folder, "csv_folder")
     values = samples([row.values for row in rows], len(rows[0].values))
-    where = f"{name}, line {rows[0].line}"
+    where = f", line {rows[0].line}"
+    common: dict[str, Any] = {"label": rows[0].label, "group": group, "file": name}
     if not table.time_column:
-        yield Labelled(values=values, label=rows[0].label, group=group, where=where)
+        yield Labelled(values=files.keep(values), where=where, **common)
         return
     times = np.array([row.time_s for row in rows])
     times -= times[0]
@@ -256,18 +256,17 @@ def _recordings(
         rate = _check_time(name, rows, config)
         if rate:
             rates.append(rate)
-        yield Labelled(values=values, label=rows[0].label, group=group, where=where, times_s=times)
+        yield Labelled(values=files.keep(values), times_s=files.keep(times), where=where, **common)
         return
     _check_order(name, rows, table.time_column, strict=False)
     target = config.sample_rate_hz or _nice(_median_rate(times))
     rates.append(target)
     for grid, part in regular(times, values, target, config.resample, done):
         yield Labelled(
-            values=part,
-            label=rows[0].label,
-            group=group,
+            values=files.keep(part),
+            times_s=files.keep(grid),
             where=where if grid[0] == 0 else f"{where} + {grid[0]:.3f} s",
-            times_s=grid,
+            **common,
         )
 
 

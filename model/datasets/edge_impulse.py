@@ -32,11 +32,10 @@ from model.datasets.folder import (
     close_rate,
     compile_pattern,
     fits_float32,
-    list_files,
     match_name,
-    resolve,
     samples,
 )
+from model.datasets.paths import list_files, resolve
 from model.datasets.resample import Resampled, change_rate
 from model.errors import ConfigError, DataError
 from model.recipe import DatasetConfig, EdgeImpulseConfig
@@ -92,12 +91,12 @@ def load(config: DatasetConfig) -> Dataset:
                 values = change_rate(values, rate, wanted.rate_hz, done)
             found.append(
                 Labelled(
-                    values=values,
+                    values=files.keep(values),
                     label=parts["label"],
                     group=parts["group"]
                     if "group" in parts
                     else _member(payload, "device_name", str, f"{file.name}: payload"),
-                    where=file.name,
+                    file=file.name,
                 )
             )
     problems.refuse()

@@ -7,25 +7,30 @@ import dataclasses
 import hashlib
 import os
 import re
-import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from model.datasets.base import Dataset, Recording
+from model.datasets.lists import list_paths, listed_groups, lists_digest, read_lists
+from model.datasets.paths import composed, list_files, printable
 from model.errors import ConfigError, DataError
 from model.files import read_bounded
-from model.progress import file_progress
+from model.progress import item_progress
 from model.recipe import DatasetConfig
+from model.scratch import Scratch
 
 MAX_FILES = 250_000
 MAX_FILE_BYTES = 64 << 20
 MAX_TOTAL_BYTES = 16 << 30  # read one file at a time
 MAX_NPZ_BYTES = 512 << 20
 MAX_PROBLEMS = 10  # files with a problem that one run names
+T = TypeVar("T", bound=np.generic)
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -44,22 +49,9 @@ class Labelled:
     values: npt.NDArray[np.float32]  # [samples, channels]
     label: str
     group: str
-    where: str  # for messages
+    file: str  # its path in the folder
+    where: str = ""  # in the file, for messages
     times_s: npt.NDArray[np.float64] | None = None  # [samples]
-
-
-def resolve(text: str, where: str) -> Path:
-    """The path of a recipe's setting: from the project's folder, or from $VARIABLE in its front."""
-    match = re.fullmatch(r"\$(\w+)(/.*)?", text)
-    if match is None:
-        return Path(text)
-    folder = os.environ.get(match[1], "")
-    if not folder:
-        raise ConfigError(
-            f"{where} = {text!r}: the environment variable {match[1]} is not set; set it to the "
-            f"folder with the data: export {match[1]}=path/to/folder"
-        )
-    return Path(folder + (match[2] or ""))
 
 
 def _read(path: Path, limit: int) -> bytes:
@@ -68,7 +60,8 @@ def _read(path: Path, limit: int) -> bytes:
         data = read_bounded(path, limit + 1)
     except OSError as error:
         raise DataError(
-            f"{path}: the file cannot be read: {error.strerror}; check the recipe's path"
+            f"{path}: the file cannot be read: {error.strerror}; make it readable, or correct the "
+            "path in the recipe"
         ) from error
     if len(data) > limit:
         raise DataError(f"{path}: expected at most {limit:,} bytes, got more; split the file")
@@ -81,27 +74,42 @@ def read_file(path: Path) -> tuple[bytes, str]:
     return data, hashlib.sha256(data).hexdigest()
 
 
-def list_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """All files below a folder whose names end in one of `suffixes`, sorted by name."""
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
-
-
 class Folder:
     """The files below a folder whose names end in one of `suffixes`, by name, one at a time.
 
     Raises DataError for none, too many or too large files, and for two of the same content.
     """
 
-    def __init__(self, path: Path, suffixes: tuple[str, ...]) -> None:
+    def __init__(
+        self, path: Path, suffixes: tuple[str, ...], config: DatasetConfig | None = None
+    ) -> None:
         if not path.is_dir():
             raise DataError(f"{path}: no such folder; put the data there or correct the recipe")
-        self.path, self._paths = path, list_files(path, suffixes)
+        lists = {p.resolve() for p in list_paths(config).values()} if config else set()
+        self.path = path
+        self._paths = [
+            p for p in list_files(path, suffixes) if not lists or p.resolve() not in lists
+        ]
+        self._scratch = Scratch()
         if not 1 <= len(self._paths) <= MAX_FILES:
             raise DataError(
                 f"{path}: expected 1 to {MAX_FILES:,} files *{' or *'.join(suffixes)}, got "
                 f"{len(self._paths):,}; correct the folder in the recipe"
             )
         self._whole = hashlib.sha256()
+
+    def typical(self) -> SourceFile:
+        """The first file of the most frequent suffix: a folder may have a README.txt, and lists."""
+        suffix = Counter(p.suffix.lower() for p in self._paths).most_common(1)[0][0]
+        path = next(p for p in self._paths if p.suffix.lower() == suffix)
+        return SourceFile(name=self._name(path), data=_read(path, MAX_FILE_BYTES))
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.path).as_posix()
+
+    def keep(self, values: npt.NDArray[T]) -> npt.NDArray[T]:
+        """The same values, outside of memory."""
+        return self._scratch.keep(values)
 
     @property
     def sha256(self) -> str:
@@ -110,8 +118,8 @@ class Folder:
 
     def __iter__(self) -> Iterator[SourceFile]:
         seen, total = dict[bytes, str](), 0
-        for path in file_progress(self._paths):
-            name, data = path.relative_to(self.path).as_posix(), _read(path, MAX_FILE_BYTES)
+        for path in item_progress(self._paths, "reading files"):
+            name, data = self._name(path), _read(path, MAX_FILE_BYTES)
             total += len(data)
             if total > MAX_TOTAL_BYTES:
                 raise DataError(
@@ -228,15 +236,31 @@ def _classes(found: Sequence[Labelled], config: DatasetConfig) -> list[Labelled]
     return [item for item in named if item.label]
 
 
-def composed(text: str) -> str:
-    """Composed characters, as most keyboards give them; file systems may have others."""
-    return unicodedata.normalize("NFC", text)
-
-
 def require_rate(config: DatasetConfig, why: str) -> None:
     """ConfigError for a recipe without a rate whose files do not tell it."""
     if not config.sample_rate_hz:
         raise ConfigError(f"missing key 'dataset.sample_rate_hz': {why}; write it into the recipe")
+
+
+def _check_words(found: Sequence[Labelled], labels: tuple[str, ...]) -> None:
+    """DataError for a label or a group that no recipe can name, and for one that it does not."""
+    for item in found:
+        place = f"{item.file}{item.where}"
+        if not item.label.isprintable():
+            raise DataError(
+                f"{place}: expected a label of printable letters, got {item.label!r}; correct the "
+                "file"
+            )
+        if not item.group or not item.group.isprintable():
+            raise DataError(
+                f"{place}: group {item.group!r}, expected a name of printable letters; a split "
+                "needs to know whose recording it is, so name it"
+            )
+        if item.label not in labels:
+            raise DataError(
+                f"{place}: label {item.label!r}, expected one of {list(labels)}; correct the file "
+                "or add the label to the recipe"
+            )
 
 
 def build_dataset(
@@ -256,26 +280,17 @@ def build_dataset(
     Raises DataError for a label that is not the recipe's, for a label without recordings, and for
     a group that cannot be written into a recipe.
     """
+    lists = read_lists(config, {composed(item.file) for item in found})
     found = _classes(found, config)
     labels = config.labels or tuple(sorted({item.label for item in found}))
     width = found[0].values.shape[1] if found else 0
     channels = config.channels or channels or tuple(f"channel {i}" for i in range(width))
     if found and width != len(channels):
         raise DataError(
-            f"{found[0].where}: {width} channels, expected {len(channels)}, one for each of "
+            f"{found[0].file}: {width} channels, expected {len(channels)}, one for each of "
             f"{list(channels)}; correct dataset.channels in the recipe"
         )
-    for item in found:
-        if not item.group or not item.group.isprintable():
-            raise DataError(
-                f"{item.where}: group {item.group!r}, expected a name of printable letters; a "
-                "split needs to know whose recording it is, so name it"
-            )
-        if item.label not in labels:
-            raise DataError(
-                f"{item.where}: label {item.label!r}, expected one of {list(labels)}; correct the "
-                "file or add the label to the recipe"
-            )
+    _check_words(found, labels)
     have = {item.label for item in found}
     if empty := [label for label in labels if label not in have]:
         raise DataError(
@@ -283,13 +298,17 @@ def build_dataset(
             f"{list(labels)}; add recordings or remove the label from the recipe"
         )
     groups = sorted({item.group for item in found})
+    number = {group: i for i, group in enumerate(groups)}
+    listed = listed_groups(
+        lists, [(composed(item.file), number[item.group]) for item in found], groups
+    )
     return Dataset(
         recordings=tuple(
             Recording(
                 values=item.values,
                 label=labels.index(item.label),
-                group=groups.index(item.group),
-                name="".join(c if c.isprintable() else "?" for c in item.where),
+                group=number[item.group],
+                name=printable(f"{item.file}{item.where}"),
                 times_s=item.times_s,
             )
             for item in found
@@ -297,8 +316,9 @@ def build_dataset(
         labels=labels,
         channels=channels,
         sample_rate_hz=config.sample_rate_hz or sample_rate_hz,
-        sha256=sha256,
+        sha256=lists_digest(sha256, lists),
         group_names=tuple(groups),
+        listed=listed,
         units=config.units or units,
         notes=notes,
     )

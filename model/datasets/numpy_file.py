@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from model.datasets.base import Dataset, Recording, table_of
-from model.datasets.folder import MAX_NPZ_BYTES, read_file, require_rate, resolve
+from model.datasets.folder import MAX_NPZ_BYTES, read_file, require_rate
+from model.datasets.paths import resolve
 from model.errors import DataError
 from model.npz import parse_arrays
 from model.recipe import DatasetConfig

@@ -6,6 +6,7 @@ the recording; regular samples of another rate go through a polyphase filter (sc
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -16,6 +17,8 @@ import scipy.signal
 
 from model.recipe import ResampleConfig
 
+PASSED = 0.9  # of the lower of the two Nyquist frequencies is kept
+ATTENUATION_DB = 80.0  # of what would alias
 MAX_FACTOR = 1000  # of the two whole numbers that a change of rate is made of
 
 
@@ -109,6 +112,23 @@ def change_rate(
     done.recordings += 1
     done.rates_hz.add(from_hz)
     changed = scipy.signal.resample_poly(
-        values.astype(np.float64), ratio.numerator, ratio.denominator, axis=0
+        values.astype(np.float64),
+        ratio.numerator,
+        ratio.denominator,
+        axis=0,
+        window=_low_pass(ratio.numerator, ratio.denominator),
     )
     return np.asarray(changed, np.float32)
+
+
+@functools.lru_cache(16)
+def _low_pass(up: int, down: int) -> npt.NDArray[np.float64]:
+    """A filter at `up` times the old rate: flat to PASSED of the lower Nyquist frequency, nothing
+    above it.
+    """
+    edge = 1 / max(up, down)  # the lower Nyquist frequency over that of the filter's own rate
+    taps, beta = scipy.signal.kaiserord(ATTENUATION_DB, (1 - PASSED) * edge)
+    filtered: npt.NDArray[np.float64] = scipy.signal.firwin(
+        taps | 1, (1 + PASSED) / 2 * edge, window=("kaiser", beta)
+    )
+    return filtered

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import wave
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +17,16 @@ from model.datasets.folder import (
     SourceFile,
     build_dataset,
     compile_pattern,
-    list_files,
     match_name,
-    resolve,
 )
+from model.datasets.paths import list_files, resolve
 from model.datasets.resample import Resampled, change_rate
 from model.errors import DataError
 from model.recipe import DatasetConfig
 
 CHANNELS, UNITS = ("audio",), ("full scale",)
+PCM, EXTENSIBLE = 1, 0xFFFE  # of a file's format; the latter has the kind in its extension
+KINDS = {2: "ADPCM", 3: "floating point", 6: "A-law", 7: "mu-law", 0x11: "IMA ADPCM", 0x55: "MP3"}
 
 SUFFIXES = (".wav",)
 
@@ -63,10 +63,10 @@ def load(config: DatasetConfig) -> Dataset:
                 values = change_rate(values, got, rate, done)
             found.append(
                 Labelled(
-                    values=_clip(values, round(table.clip_seconds * rate)),
+                    values=files.keep(_clip(values, round(table.clip_seconds * rate))),
                     label=parts["label"],
                     group=parts.get("group") or file.name,
-                    where=file.name,
+                    file=file.name,
                 )
             )
     problems.refuse()
@@ -93,25 +93,53 @@ def _clip(values: npt.NDArray[np.float32], length: int) -> npt.NDArray[np.float3
 
 
 def decode(file: SourceFile) -> tuple[npt.NDArray[np.float32], int]:
-    """(samples [n, 1] from -1 to 1, samples a second) of one file; DataError for another kind."""
-    try:
-        with wave.open(io.BytesIO(file.data), "rb") as sound:
-            got = sound.getparams()
-            _check_format(file.name, got.nchannels, got.sampwidth)
-            data = sound.readframes(got.nframes)
-    except (wave.Error, EOFError, RuntimeError, OverflowError, MemoryError) as error:
+    """(samples [n, 1] from -1 to 1, samples a second) of one file; DataError for another kind.
+
+    RIFF by hand: what Python's module `wave` reads differs between versions.
+    """
+    chunks = _chunks(file)
+    form = chunks.get(b"fmt ", b"")
+    if len(form) < 16:
+        raise _not_wav(file, f"{len(form)} bytes of format")
+    kind, channels, rate, _, frame_bytes, bits = struct.unpack_from("<HHIIHH", form)
+    if kind == EXTENSIBLE and len(form) >= 40:
+        (kind,) = struct.unpack_from("<H", form, 24)
+    _check_format(file.name, kind, channels, bits)
+    if b"data" not in chunks or not rate or frame_bytes != bits // 8:
+        raise _not_wav(file, "no samples" if rate else "0 samples a second")
+    data = chunks[b"data"]
+    if not data:
         raise DataError(
-            f"{file.name}, {len(file.data)} bytes: expected a whole WAV file of 16-bit or 24-bit "
-            f"PCM, got {str(error) or 'an early end'}; convert it again: sox in.wav -b 16 -c 1 "
-            "out.wav"
-        ) from error
-    if not got.nframes or len(data) != got.sampwidth * got.nframes:
-        raise DataError(
-            f"{file.name}, {len(file.data)} bytes: expected {got.nframes or 'some'} samples, got "
-            f"{len(data) // got.sampwidth}; the file is "
-            f"{'truncated' if got.nframes else 'empty'}, copy or record it again"
+            f"{file.name}, {len(file.data)} bytes: expected some samples, got 0; the file is empty,"
+            " record it again"
         )
-    return _from_pcm(data, got.sampwidth)[:, None], got.framerate
+    return _from_pcm(data[: len(data) // frame_bytes * frame_bytes], frame_bytes)[:, None], rate
+
+
+def _chunks(file: SourceFile) -> dict[bytes, bytes]:
+    """Name -> content of the file's parts up to its samples; the first of each name."""
+    data, found, at = file.data, dict[bytes, bytes](), 12
+    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+        raise _not_wav(file, f"{data[:4]!r} at its start" if data else "an empty file")
+    while at + 8 <= len(data) and b"data" not in found:
+        name, size = struct.unpack_from("<4sI", data, at)
+        content = data[at + 8 : at + 8 + size]
+        if len(content) < size:
+            raise DataError(
+                f"{file.name}, {len(data)} bytes: expected {size:,} bytes in its part "
+                f"{name.decode('latin-1')!r}, got "
+                f"{len(content):,}; the file is truncated, copy or record it again"
+            )
+        found.setdefault(name, content)
+        at += 8 + size + size % 2
+    return found
+
+
+def _not_wav(file: SourceFile, got: str) -> DataError:
+    return DataError(
+        f"{file.name}, {len(file.data)} bytes: expected a whole WAV file of 16-bit or 24-bit PCM, "
+        f"got {got}; convert it: sox in.wav -b 16 -c 1 out.wav"
+    )
 
 
 def _from_pcm(data: bytes, width: int) -> npt.NDArray[np.float32]:
@@ -124,14 +152,17 @@ def _from_pcm(data: bytes, width: int) -> npt.NDArray[np.float32]:
     return (padded.view("<i4")[:, 0] / float(1 << 31)).astype(np.float32)
 
 
-def _check_format(name: str, channels: int, width: int) -> None:
-    if channels != 1:
+def _check_format(name: str, kind: int, channels: int, bits: int) -> None:
+    """DataError, with how to convert the file, for all but 16 or 24 bits of one channel."""
+    if kind == PCM and bits in (16, 24) and channels == 1:
+        return
+    if kind == PCM and bits in (16, 24):
         raise DataError(
             f"{name}: expected one channel (mono), got {channels}; mix or pick one: "
             "sox in.wav out.wav remix 1"
         )
-    if width not in (2, 3):
-        raise DataError(
-            f"{name}: expected 16-bit or 24-bit samples, got {8 * width}-bit; convert: "
-            "sox in.wav -b 16 out.wav"
-        )
+    got = f"{bits}-bit" if kind == PCM else KINDS.get(kind, f"the kind {kind:#06x}, {bits}-bit")
+    raise DataError(
+        f"{name}: expected 16-bit or 24-bit samples, got {got}; convert: sox in.wav "
+        f"-b {24 if bits > 24 else 16} -e signed-integer -c 1 out.wav"
+    )

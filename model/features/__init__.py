@@ -11,11 +11,13 @@ import numpy.typing as npt
 
 from model.cluster import open_jobs
 from model.datasets.base import Dataset, Recording
-from model.errors import ConfigError
+from model.datasets.lists import split_groups
 from model.features.design import FrontEnd
 from model.features.library import Extractor
 from model.jobs import Here, Jobs
+from model.progress import item_progress
 from model.recipe import DatasetConfig
+from model.scratch import Scratch
 
 MAX_STREAM_INPUTS = 20
 BLOCK = 1 << 20  # samples times channels of one job
@@ -37,8 +39,24 @@ class Windows:
 
     def first(self, count: int) -> Windows:
         """The first `count` windows."""
+        return self.part(0, count)
+
+    def part(self, begin: int, end: int) -> Windows:
+        """The windows from `begin` up to before `end`."""
         return dataclasses.replace(
-            self, features=self.features[:count], y=self.y[:count], group=self.group[:count]
+            self,
+            features=self.features[begin:end],
+            y=self.y[begin:end],
+            group=self.group[begin:end],
+        )
+
+    def spread(self, count: int) -> Windows:
+        """At most `count` windows, at even distances through all."""
+        if len(self.y) <= count:
+            return self
+        rows = np.linspace(0, len(self.y) - 1, count).astype(np.int64)
+        return dataclasses.replace(
+            self, features=self.features[rows], y=self.y[rows], group=self.group[rows]
         )
 
 
@@ -63,20 +81,28 @@ def make_windows(
     `jobs` extracts blocks of recordings, in this process by default; a few are sent at a time.
     """
     front_end, jobs = extractor.front_end, jobs or Here()
-    recordings = [r for r in dataset.recordings if r.group in groups]
-    parts = [np.zeros((0, front_end.rows, front_end.columns), np.int16)]
-    work = ({"samples": block} for block in _blocks(recordings, front_end))
-    shared = jobs.share(front_end=front_end)
-    here = {"extractor": extractor}
-    for found in jobs.map("model.features:extract", work, shared, here):
-        parts += found
-    counts = np.array([len(part) for part in parts[1:]], np.int64)
+    chosen = [recording for recording in dataset.recordings if recording.group in groups]
+    counts = [_count(len(recording.values), front_end) for recording in chosen]
+    shape = (sum(counts), front_end.rows, front_end.columns)
+    features = Scratch().zeros(shape, np.int16)
+    work = ({"samples": block} for block in _blocks(item_progress(chosen, "windows"), front_end))
+    shared, at = jobs.share(front_end=front_end), 0
+    for found in jobs.map("model.features:extract", work, shared, {"extractor": extractor}):
+        for made in found:
+            features[at : at + len(made)] = made
+            at += len(made)
+    assert at == len(features)
     return Windows(
-        features=np.concatenate(parts),
+        features=features,
         feature_scale=front_end.feature_scale,
-        y=np.repeat(np.array([r.label for r in recordings], np.int64), counts),
-        group=np.repeat(np.array([r.group for r in recordings], np.int64), counts),
+        y=np.repeat(np.array([r.label for r in chosen], np.int64), counts),
+        group=np.repeat(np.array([r.group for r in chosen], np.int64), counts),
     )
+
+
+def _count(samples: int, front_end: FrontEnd) -> int:
+    """Windows of a recording."""
+    return max(0, (samples - front_end.window) // front_end.hop + 1)
 
 
 def _blocks(
@@ -116,36 +142,21 @@ def device_samples(
     first recording, at most 20 inputs of it: they are the first windows of `samples`.
     """
     fe = extractor.front_end
-    recordings = [
-        fe.to_lsb(r.values)
-        for r in dataset.recordings
-        if r.group in groups and len(r.values) >= fe.window
-    ]
-    samples = [
-        values[start : start + fe.window]
-        for values in recordings
-        for start in range(0, len(values) - fe.window + 1, fe.hop)
-    ]
-    shape = (len(samples), fe.window, fe.channels)
-    stream = recordings[0] if recordings else np.zeros((0, fe.channels), np.int16)
+    chosen = [r for r in dataset.recordings if r.group in groups and len(r.values) >= fe.window]
+    count = sum(_count(len(r.values), fe) for r in chosen)
+    samples = Scratch().zeros((count, fe.window, fe.channels), np.int16)
+    at = 0
+    for recording in chosen:
+        values = fe.to_lsb(recording.values)
+        for start in range(0, len(values) - fe.window + 1, fe.hop):
+            samples[at] = values[start : start + fe.window]
+            at += 1
+    longest = fe.window + (MAX_STREAM_INPUTS - 1) * fe.hop
+    none = np.zeros((0, fe.channels), np.int16)
     return {
-        "samples": np.asarray(samples, np.int16).reshape(shape),
-        "stream": stream[: fe.window + (MAX_STREAM_INPUTS - 1) * fe.hop],
+        "samples": samples,
+        "stream": fe.to_lsb(chosen[0].values[:longest]) if chosen else none,
     }
-
-
-def split_groups(dataset: Dataset, split: DatasetConfig) -> dict[str, set[int]]:
-    """The numbers of the training, validation and test groups."""
-    numbers = {dataset.group_title(group): group for group in {r.group for r in dataset.recordings}}
-    everyone = set(numbers.values())
-    if unknown := {*split.val_groups, *split.test_groups} - set(numbers):
-        raise ConfigError(
-            f"dataset: groups {sorted(unknown, key=str)} are not in the data; it has "
-            f"{[dataset.group_title(group) for group in sorted(everyone)]}"
-        )
-    val = {numbers[group] for group in split.val_groups}
-    test = {numbers[group] for group in split.test_groups}
-    return {"train": everyone - val - test, "val": val, "test": test}
 
 
 def split_windows(dataset: Dataset, split: DatasetConfig, extractor: Extractor) -> Splits:

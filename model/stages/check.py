@@ -14,8 +14,9 @@ from model.checks import check_recordings, check_schema, usable
 from model.checks.base import FAILED, PASSED, WARNED, CheckResult
 from model.data_page import write_page
 from model.datasets import load_dataset
+from model.datasets.lists import split_groups
 from model.errors import DataError
-from model.features import device_samples, split_groups, split_windows
+from model.features import device_samples, split_windows
 from model.features.design import recipe_front_end
 from model.features.library import Extractor
 from model.files import write_arrays, write_json

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from model import tracking
 from model import train as training
+from model.background import describe, load_background
 from model.datasets import load_dataset
 from model.files import write_json
 from model.progress import training_progress
@@ -55,6 +56,8 @@ def train(recipe: Recipe, out_dir: Path, settings: Mapping[str, object]) -> None
         "metrics": {name: dataclasses.asdict(m) for name, m in scores.items()},
         "baselines": {name: dataclasses.asdict(m) for name, m in baselines.items()},
     }
+    if said := describe(recipe, load_background(recipe, dataset)):
+        result["background"] = said
     write_json(out_dir / "train.json", result)
     tracking.start(out_dir, begun)
     rows = {"network, float": scores["test"], **baselines}
