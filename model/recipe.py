@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from model.errors import ConfigError
+from model.network_config import OWN, NetworkConfig, check_kind, refuse_old
 from model.toml_reader import Bounds, build, closest, read_toml
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -20,7 +21,6 @@ Share = Annotated[float, Bounds(0.0, 1.0)]
 Rate = Annotated[float, Bounds(1e-9, 10.0)]  # of learning
 Count = Annotated[int, Bounds(1, 1_000_000)]
 Samples = Annotated[int, Bounds(1, 1 << 20)]
-Rows = Annotated[int, Bounds(1, 1024)]
 Seed = Annotated[int, Bounds(0, 2**31 - 1)]
 
 
@@ -176,24 +176,6 @@ class FeatureConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkConfig:
-    """The network's architecture; one entry of the lists for each convolution.
-
-    An 'autoencoder' is fully connected: `filters` are the units of the layers up to the narrowest,
-    mirrored behind it; kernels and strides are empty, input_pool and segments are 1.
-    """
-
-    kind: str  # a key of model.networks.NETWORKS
-    input_pool: Rows  # samples averaged into one before the first convolution
-    filters: tuple[Rows, ...]
-    kernels: tuple[Annotated[int, Bounds(1, 128)], ...]  # samples
-    strides: tuple[Rows, ...]
-    segments: Rows  # parts of the window that the last pooling keeps apart
-    dropout: Annotated[float, Bounds(0.0, 0.99)]
-    max_weight_bytes: Annotated[int, Bounds(1, 1 << 23)]  # of the int8 model
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AugmentConfig:
     """How training windows are varied; see model.augment."""
 
@@ -343,13 +325,16 @@ def load_recipe(name: str) -> Recipe:
     missing key, a value of the wrong type or out of its bounds, or values that do not fit together.
     """
     path = find_recipe(name)
-    recipe = build(Recipe, {"name": path.stem, **read_toml(path)}, path.name)
+    values = read_toml(path)
+    refuse_old(values.get("network"), path.name)
+    recipe = build(Recipe, {"name": path.stem, **values}, path.name)
     _check(recipe, path.name)
     return recipe
 
 
 def recipe_of(settings: Mapping[str, Any], where: str) -> Recipe:
     """The recipe whose as_dict() is in a record; ConfigError, naming `where`, for anything else."""
+    refuse_old(settings.get("network"), where)
     recipe = build(Recipe, _given(settings), where)
     _check(recipe, where)
     return recipe
@@ -397,6 +382,7 @@ def _check(recipe: Recipe, where: str) -> None:
             f"{where}: features.hop: expected at most the window, {recipe.features.window}, got "
             f"{recipe.features.hop}"
         )
+    check_kind(recipe.network, where)
     _check_task(recipe, where)
     _check_source(recipe.dataset, where)
     _check_augment(recipe.augment, len(checks.channels), where)
@@ -430,8 +416,8 @@ def _check_task(recipe: Recipe, where: str) -> None:
         )
     anomaly, floor = recipe.task == "anomaly", recipe.train.min_balanced_accuracy
     for wrong, expected in (
-        (anomaly != (recipe.network.kind == "autoencoder"), "network.kind 'autoencoder' and task "
-         "'anomaly' belong together"),
+        (recipe.network.kind not in OWN and anomaly != (recipe.network.kind == "autoencoder"),
+         "network.kind 'autoencoder' and task 'anomaly' belong together"),
         (anomaly != (recipe.anomaly is not None), "a table [anomaly] for the task 'anomaly' only"),
         (anomaly == (floor is not None), "train.min_balanced_accuracy for the task "
          "'classification' only; the floor of 'anomaly' is anomaly.min_auc"),

@@ -29,7 +29,7 @@ FINGERPRINTED = {
     "profile": ("profile.json",),
     "emit": ("gen/*/*.c", "gen/*/*.h", "gen/*/*.cc"),
 }
-OF_TRAINING = {"dataset.json", "features.npz", WEIGHTS, TRAINED}
+OF_TRAINING = {"network.json", "dataset.json", "features.npz", WEIGHTS, TRAINED}
 OF_MODEL = {QUANTISED, MODEL, "golden.npz", "anomaly.json"}
 Json = dict[str, Any]
 

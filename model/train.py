@@ -21,9 +21,11 @@ from model.evaluate import Metrics, evaluate
 from model.features import Windows, make_windows, split_groups
 from model.features.design import recipe_front_end
 from model.features.library import Extractor
+from model.network_config import OWN
 from model.networks import build_network, keras, tf
+from model.own_networks import own_network
 from model.recipe import Recipe
-from model.tasks import Task, task_of
+from model.tasks import Task, outputs_of, task_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,10 +147,21 @@ def make_sampler(
     )
 
 
-def new_network(recipe: Recipe, dataset: Dataset) -> Any:
-    """An untrained network of the recipe."""
+def network_of(recipe: Recipe, classes: int) -> Any:
+    """An untrained network of the recipe; a trained one of the kind 'file'.
+
+    Raises ConfigError for settings that do not fit, and for what is wrong with a user's own.
+    """
     front_end = recipe_front_end(recipe)
-    return build_network(recipe.network, front_end.rows, front_end.columns, len(dataset.labels))
+    rows, columns = front_end.rows, front_end.columns
+    outputs = outputs_of(recipe.task, classes, rows * columns)
+    make = own_network if recipe.network.kind in OWN else build_network
+    return make(recipe.network, rows, columns, outputs, recipe.task)
+
+
+def new_network(recipe: Recipe, dataset: Dataset) -> Any:
+    """network_of the recipe for the labels of its data."""
+    return network_of(recipe, len(dataset.labels))
 
 
 def train_network(
@@ -160,9 +173,14 @@ def train_network(
     progress: Progress,
     val: Windows | None = None,
 ) -> tuple[Any, History]:
-    """A network trained on the recordings of `groups`; `val` is scored on the way, no more."""
+    """A network trained on the recordings of `groups`; `val` is scored on the way, no more.
+
+    One of the kind 'file' is trained already and comes back as it is.
+    """
     make_deterministic(seed)
     network = new_network(recipe, dataset)
+    if recipe.network.kind == "file":
+        return network, History(step=[], loss=[], val_balanced_accuracy=[])
     history = fit(
         network,
         make_sampler(recipe, dataset, task, groups, seed),
@@ -224,6 +242,11 @@ def cross_validate(
         raise ConfigError(
             f"{recipe.name}: cross-validation is for the task 'classification', got "
             f"{recipe.task!r}, which needs validation groups in every fold; use `make train`"
+        )
+    if recipe.network.kind == "file":
+        raise ConfigError(
+            f"{recipe.name}: cross-validation trains a network in every fold, and network.kind "
+            "'file' is trained already; give its architecture as another kind, 'python' for one"
         )
     everyone = {r.group for r in dataset.recordings}
     if held_out:

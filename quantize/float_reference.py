@@ -29,7 +29,6 @@ from quantize.ops.base import Array
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import read_model
 
-MAX_FILE_BYTES = 256 << 20
 LIMIT_S = 900.0  # for one engine and all cases
 ENGINES = {
     ".tflite": ("tflite_micro", "tensorflow_lite"),  # the second where the first fails

@@ -1,6 +1,6 @@
 """The graph of stages: what each reads, which fields of a recipe it uses, what it writes.
 
-A recipe goes through check, train, quantise, profile and emit; a model made elsewhere through
+A recipe goes through network, check, train, quantise, profile and emit; a model made elsewhere through
 golden and emit. From there both have, for each board, build, parity, bench and (with a front end)
 features; the report reads what has been measured.
 """
@@ -20,12 +20,14 @@ from host_tools.stages.engine import Stage
 from model.datasets import data_files
 from model.fields import field_values, restrict
 from model.files import write_json
+from model.network_files import network_file
 from model.recipe import Recipe
 
 # What a stage uses of a recipe besides its name; anything else raises (model.fields).
 DATA = ("dataset", "checks", "features", "task", "anomaly.normal")
 TRAINING = (*DATA, "network", "augment", "train", "anomaly")
 FIELDS: Mapping[str, tuple[str, ...]] = {
+    "network": ("dataset", "checks", "features", "task", "network", "train.seed"),
     "check": (*DATA, "title"),
     "train": (*TRAINING,),
     "quantise": (*TRAINING, "quantisation", "compression"),
@@ -127,7 +129,19 @@ def _recipe_stages(recipe: Recipe, folder: Path) -> list[Stage]:
         for name, fields in FIELDS.items()
     }
     facts = {name: field_values(recipe, fields) for name, fields in FIELDS.items()}
+    own = network_file(recipe.network)
+    network = {f"network {_printable(own)}": own} if own else {}
     return [
+        Stage(
+            name="network",
+            folder=folder,
+            entry="quantize.stages.network:network",
+            arguments=parts["network"],
+            outside={**data, **network},
+            facts=facts["network"],
+            writes=("network.json",),
+            isolated=own is not None,  # which TensorFlow looks at
+        ),
         Stage(
             name="check",
             folder=folder,
@@ -143,7 +157,7 @@ def _recipe_stages(recipe: Recipe, folder: Path) -> list[Stage]:
             entry="model.stages.train:train",
             arguments={**parts["train"], "settings": recipe.as_dict()},
             reads=("features.npz",),
-            outside=data,
+            outside={**data, **network},
             facts=facts["train"],
             writes=("float.weights.h5", "train.json"),
             isolated=True,
@@ -154,7 +168,7 @@ def _recipe_stages(recipe: Recipe, folder: Path) -> list[Stage]:
             entry="quantize.stages.quantise:quantise",
             arguments=parts["quantise"],
             reads=("features.npz", "float.weights.h5"),
-            outside=data,
+            outside={**data, **network},
             facts=facts["quantise"],
             writes=("model.tflite", "quantize.json", *REFERENCE_FILES),
             isolated=True,

@@ -57,6 +57,15 @@ def load_dataset(config: DatasetConfig) -> Dataset:
     return _without(SOURCES[config.source](config), config.leave_out)
 
 
+def dataset_labels(config: DatasetConfig) -> tuple[str, ...]:
+    """The classes; without reading the data where the recipe's table says them."""
+    table = getattr(config, config.source, None)
+    labels = getattr(table, "labels", None)
+    if labels is None:
+        return load_dataset(config).labels
+    return tuple(label for label in labels if label not in config.leave_out)
+
+
 def _without(dataset: Dataset, left_out: tuple[str, ...]) -> Dataset:
     labels = [label for label in dataset.labels if label not in left_out]
     if len(labels) != len(dataset.labels) - len(left_out) or len(labels) < 2:
