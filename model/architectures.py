@@ -336,7 +336,7 @@ def _mobilenet(options: Any, given: Shape, where: str) -> list[Layer]:
         return (wanted, wanted) if side >= SMALLEST_STRIDED else (1, 1)
 
     def scaled(filters: int) -> int:
-        return max(1, round(options.width * filters))
+        return max(1, int(options.width * filters + 0.5))
 
     layers.append(Convolution(filters=scaled(32), kernel=(3, 3), stride=stride(2)))
     for filters, wanted in MOBILENET[: options.blocks]:

@@ -70,7 +70,9 @@ def _description(path: Path) -> tuple[Any, str]:
 
         with h5py.File(path, "r") as file:
             if "model_config" not in file.attrs:
-                raise KerasFileError("only weights, no layers; save the whole network: network.save()")
+                raise KerasFileError(
+                    "only weights, no layers; save the whole network: network.save()"
+                )
             config = json.loads(file.attrs["model_config"])
             release = file.attrs.get("keras_version", "2")
     return config, str(release)

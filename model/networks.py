@@ -34,7 +34,9 @@ def build_network(
     settings that do not fit together or the input, and for too many weights.
     """
     source = layers.Input((rows, 1, columns), name="window")
-    return keras.Model(source, _apply(nn.architecture(config, rows, columns, outputs, task), source))
+    return keras.Model(
+        source, _apply(nn.architecture(config, rows, columns, outputs, task), source)
+    )
 
 
 def _apply(description: Sequence[nn.Layer], x: Any) -> Any:

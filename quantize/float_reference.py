@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.files import write_arrays, write_json
+from model.keras_file import MAX_FILE_BYTES
 from model.npz import read_arrays
 from model.paths import our_process
 from quantize.errors import ModelError

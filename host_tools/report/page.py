@@ -387,16 +387,20 @@ def _layer_table(content: JsonObject) -> JsonObject | None:
 def network_text(candidate: JsonObject) -> str:
     """A search's network in a few words: filters x kernel / stride of each layer."""
     network, compression = candidate["settings"]["network"], candidate["settings"]["compression"]
-    segments = network["segments"]
-    layers = zip(network["filters"], network["kernels"], network["strides"], strict=True)
-    text = " ".join(f"{f}×{k}/{s}" for f, k, s in layers)
-    kind = "separable, " if network["kind"] == "depthwise_separable" else ""
+    options = network.get(network["kind"]) or {}
+    text = ", ".join(f"{key} {value}" for key, value in options.items())
+    if network["kind"] in ("cnn1d", "dscnn") and options.get("kernels") and options.get("strides"):
+        layers = zip(options["filters"], options["kernels"], options["strides"], strict=True)
+        segments = options["segments"]
+        parts = f"{segments} segment{'s' if segments != 1 else ''}"
+        stack = " ".join(f"{f}×{k}/{s}" for f, k, s in layers)
+        text = f"pool {options['input_pool']}, {stack}, {parts}"
+    kind = "" if network["kind"] == "cnn1d" else f"{network['kind']}{', ' if text else ''}"
     extra = ""
     if compression:
         extra += f", {compression['sparsity']:.0%} zeros" if compression["sparsity"] else ""
         extra += f", {compression['clusters']} values" if compression["clusters"] else ""
-    parts = f"{segments} segment{'s' if segments != 1 else ''}"
-    return f"{kind}pool {network['input_pool']}, {text}, {parts}{extra}"
+    return f"{kind}{text}{extra}"
 
 
 def _plots(content: JsonObject) -> dict[str, Plot]:

@@ -27,8 +27,10 @@ from host_tools.errors import HostToolsError, UsageError
 from host_tools.link.target import choose_target
 from host_tools.search.budget import Budget, Cost, parse_budget
 from model.files import write_json, write_text
+from model.network_config import Cnn1dConfig, DscnnConfig, NetworkConfig
 from model.paths import our_process
-from model.recipe import CompressionConfig, NetworkConfig, Recipe
+from model.recipe import CompressionConfig, Recipe
+from model.toml_reader import build
 from model.toml_writer import to_toml
 from quantize.errors import QuantizeError
 from quantize.golden import load_golden
@@ -40,6 +42,7 @@ RULE = (
 )
 FINALISTS = 3
 TIE = 0.005  # of balanced accuracy
+SEARCHED = {"cnn1d": Cnn1dConfig, "dscnn": DscnnConfig}  # kinds that are proposed
 FILTERS = (8, 12, 16, 20, 24, 32)
 KERNELS = (3, 5, 7, 9)
 SMALLER = ((2, 0.75), (2, 0.6), (2, 0.5), (1, 0.5))  # of the recipe: input pooling, filters
@@ -119,17 +122,18 @@ def trainer(log: Path) -> Iterator[Trainer]:
 
 def propose(trial: optuna.Trial, recipe: Recipe) -> Recipe:
     """A recipe with another network and compression, of the same task and data."""
-    kind = trial.suggest_categorical("kind", ("convolutions", "depthwise_separable"))
+    kind = trial.suggest_categorical("kind", tuple(SEARCHED))
     depth = trial.suggest_int("layers", 2, 3)
-    network = dataclasses.replace(
-        recipe.network,
-        kind=kind,
+    dropout = getattr(recipe.network.options, "dropout", 0.1)
+    options = SEARCHED[kind](
+        dropout=dropout,
         input_pool=trial.suggest_categorical("input_pool", (1, 2, 4)),
         filters=tuple(trial.suggest_categorical(f"filters_{i}", FILTERS) for i in range(depth)),
         kernels=tuple(trial.suggest_categorical(f"kernel_{i}", KERNELS) for i in range(depth)),
         strides=tuple(trial.suggest_int(f"stride_{i}", 1, 2) for i in range(depth)),
         segments=trial.suggest_categorical("segments", (1, 2, 4)),
     )
+    network = _with_options(recipe.network, kind, options)
     compression = None
     sparsity = trial.suggest_categorical("sparsity", (0.0, 0.5, 0.75))
     clusters = trial.suggest_categorical("clusters", (0, 16, 32))
@@ -148,24 +152,34 @@ def propose(trial: optuna.Trial, recipe: Recipe) -> Recipe:
     )
 
 
+def _with_options(network: NetworkConfig, kind: str, options: Any) -> NetworkConfig:
+    return NetworkConfig(kind=kind, max_weight_bytes=network.max_weight_bytes, **{kind: options})
+
+
 def smaller_networks(network: NetworkConfig) -> list[dict[str, Any]]:
-    """The recipe's own network with fewer filters and samples, as parameters of `propose`."""
-    found = []
+    """The recipe's own network with fewer filters and samples, as parameters of `propose`.
+
+    None for kinds, numbers of layers, and lists left to their defaults that `propose` never gives.
+    """
+    found: list[dict[str, Any]] = []
+    own = network.options
+    if network.kind not in SEARCHED or not own.kernels or not own.strides or not own.segments:
+        return found
     for pool, share in SMALLER:
-        filters = [_nearest(share * count) for count in network.filters]
+        filters = [_nearest(share * count) for count in own.filters]
         parameters: dict[str, Any] = {
             "kind": network.kind,
             "layers": len(filters),
-            "input_pool": min(pool * network.input_pool, 4),
-            "segments": network.segments,
+            "input_pool": min(pool * own.input_pool, 4),
+            "segments": own.segments,
             "sparsity": 0.0,
             "clusters": 0,
             "qat": True,
         }
         for name, values in (
             ("filters", filters),
-            ("kernel", network.kernels),
-            ("stride", network.strides),
+            ("kernel", own.kernels),
+            ("stride", own.strides),
         ):
             parameters |= {f"{name}_{i}": value for i, value in enumerate(values)}
         found.append(parameters)
@@ -444,13 +458,11 @@ def _candidate(values: dict[str, Any]) -> Candidate:
 
 
 def _with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
-    network: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in settings["network"].items()
-    }
+    network = json.loads(json.dumps({k: v for k, v in settings["network"].items() if v}))
     compression = settings["compression"]
     return dataclasses.replace(
         recipe,
-        network=NetworkConfig(**network),
+        network=build(NetworkConfig, network, "search", "network."),
         compression=CompressionConfig(**compression) if compression else None,
         quantisation=dataclasses.replace(recipe.quantisation, qat_steps=settings["qat_steps"]),
     )

@@ -1,8 +1,8 @@
 """The graph of stages: what each reads, which fields of a recipe it uses, what it writes.
 
-A recipe goes through network, check, train, quantise, profile and emit; a model made elsewhere through
-golden and emit. From there both have, for each board, build, parity, bench and (with a front end)
-features; the report reads what has been measured.
+A recipe goes through network, check, train, quantise, profile and emit; a model made elsewhere
+through golden and emit. From there both have, for each board, build, parity, bench and (with a
+front end) features; the report reads what has been measured.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from host_tools.boards.board import Board, load_board
 from host_tools.build.tools import build_files, builder_versions, compiler_version
 from host_tools.emulators import EMULATORS
 from host_tools.stages.engine import Stage
-from model.datasets import data_files
+from model.datasets import data_files, stated_labels
 from model.fields import field_values, restrict
 from model.files import write_json
 from model.network_files import network_file
@@ -137,7 +137,7 @@ def _recipe_stages(recipe: Recipe, folder: Path) -> list[Stage]:
             folder=folder,
             entry="quantize.stages.network:network",
             arguments=parts["network"],
-            outside={**data, **network},
+            outside=network if stated_labels(recipe.dataset) else {**data, **network},
             facts=facts["network"],
             writes=("network.json",),
             isolated=own is not None,  # which TensorFlow looks at

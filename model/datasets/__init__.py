@@ -59,11 +59,14 @@ def load_dataset(config: DatasetConfig) -> Dataset:
 
 def dataset_labels(config: DatasetConfig) -> tuple[str, ...]:
     """The classes; without reading the data where the recipe's table says them."""
-    table = getattr(config, config.source, None)
-    labels = getattr(table, "labels", None)
-    if labels is None:
-        return load_dataset(config).labels
-    return tuple(label for label in labels if label not in config.leave_out)
+    labels = stated_labels(config)
+    return load_dataset(config).labels if labels is None else labels
+
+
+def stated_labels(config: DatasetConfig) -> tuple[str, ...] | None:
+    """The classes that the recipe's table says; None where it has none."""
+    labels = getattr(getattr(config, config.source, None), "labels", None)
+    return labels and tuple(label for label in labels if label not in config.leave_out)
 
 
 def _without(dataset: Dataset, left_out: tuple[str, ...]) -> Dataset:

@@ -1,4 +1,4 @@
-"""Check a recipe's network before any data is cut into windows; a built-in one without TensorFlow."""
+"""Check a recipe's network before data is cut into windows; a built-in one without TensorFlow."""
 
 from __future__ import annotations
 
