@@ -23,7 +23,7 @@ from quantize.manifest import compile_model
 from quantize.pipeline import quantise_recipe
 from quantize.stages.network import network
 from quantize.tflite.reader import read_model
-from tests.native_app import compile_app, start_device
+from tests.host_c import HostModel
 
 DIGITS = load_recipe("digits")
 MOTION = load_recipe("motion")
@@ -73,12 +73,11 @@ def equal_on_a_device(out_dir: Path, cases: int = 12) -> None:
     """The model's C, compiled for this computer, answers as TFLite Micro."""
     model, golden = (out_dir / "model.tflite").read_bytes(), load_golden(out_dir / "golden.npz")
     gen = out_dir / "c"
-    compile_model(model, golden, gen, name="tiny", settings={})
-    with start_device(compile_app(out_dir, gen, kernels="ref")) as device:
-        for case in range(min(cases, len(golden))):
-            got = device.run(golden.case_inputs(case))
-            for a, b in zip(got, golden.case_outputs(case), strict=True):
-                assert np.array_equal(a, b), f"case {case}"
+    device = HostModel(gen, compile_model(model, golden, gen, name="tiny", settings={}))
+    for case in range(min(cases, len(golden))):
+        got = device.run(golden.case_inputs(case))
+        for values, expected in zip(got, golden.case_outputs(case), strict=True):
+            assert np.array_equal(values, expected), f"case {case}"
     assert len(np.unique(golden.outputs[0][:cases].reshape(cases, -1), axis=0)) > 3
 
 

@@ -26,6 +26,7 @@ from host_tools.search.search import (
     trainer,
     within,
 )
+from model.network_config import DscnnConfig, NetworkConfig
 from model.recipe import Recipe, load_recipe
 from model.toml_writer import to_toml
 
@@ -100,9 +101,9 @@ def test_a_search_begins_with_smaller_versions_of_the_recipe() -> None:
     study = optuna.create_study()
     for parameters in smaller_networks(recipe.network):
         study.enqueue_trial(parameters, skip_if_exists=True)
-    first = propose(study.ask(), recipe).network
+    first, own = propose(study.ask(), recipe).network.options, recipe.network.options
     assert (first.filters, first.input_pool) == ((16, 24, 32), 4)
-    assert (first.kernels, first.strides) == (recipe.network.kernels, recipe.network.strides)
+    assert (first.kernels, first.strides) == (own.kernels, own.strides)
 
 
 def test_a_search_needs_the_windows(tmp_path: Path) -> None:
@@ -119,10 +120,9 @@ def test_a_network_that_pools_its_window_away_is_refused() -> None:
     from model.errors import ConfigError
     from model.networks import build_network
 
-    network = load_recipe("digits").network
-    changed = dataclasses.replace(
-        network, kind="depthwise_separable", input_pool=4, strides=(2, 2), segments=1
-    )
+    own = dataclasses.asdict(load_recipe("digits").network.options)
+    options = DscnnConfig(**{**own, "input_pool": 4, "strides": (2, 2), "segments": 1})
+    changed = NetworkConfig(kind="dscnn", dscnn=options)
     with pytest.raises(ConfigError, match="input_pool 4 and strides .* leave nothing of an input"):
         build_network(changed, 8, 8, 10)
 
@@ -184,6 +184,8 @@ def test_a_search_measures_trains_and_chooses(tmp_path: Path) -> None:
     best = result["best"]
     assert best["cost"]["flash"] <= 1.1 * result["default"]["cost"]["flash"]
     chosen = load_recipe(str(search.folder / "best.toml"))
-    assert list(chosen.network.filters) == list(best["settings"]["network"]["filters"])
+    assert chosen.network.options.filters == tuple(
+        best["settings"]["network"][chosen.network.kind]["filters"]
+    )
     measured = [c for c in seen if c.cost is not None]
     assert len({c.cost for c in measured}) > 2  # counted, not copied
