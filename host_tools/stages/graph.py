@@ -20,6 +20,7 @@ from host_tools.stages.engine import Stage
 from model.datasets import data_files, stated_labels
 from model.fields import field_values, restrict
 from model.files import write_json
+from model.network_config import OWN
 from model.network_files import network_file
 from model.recipe import Recipe
 
@@ -131,17 +132,9 @@ def _recipe_stages(recipe: Recipe, folder: Path) -> list[Stage]:
     facts = {name: field_values(recipe, fields) for name, fields in FIELDS.items()}
     own = network_file(recipe.network)
     network = {f"network {_printable(own)}": own} if own else {}
+    stated = stated_labels(recipe.dataset)
     return [
-        Stage(
-            name="network",
-            folder=folder,
-            entry="quantize.stages.network:network",
-            arguments=parts["network"],
-            outside=network if stated_labels(recipe.dataset) else {**data, **network},
-            facts=facts["network"],
-            writes=("network.json",),
-            isolated=own is not None,  # which TensorFlow looks at
-        ),
+        _network_stage(recipe, folder, network if stated else {**data, **network}),
         Stage(
             name="check",
             folder=folder,
@@ -185,6 +178,19 @@ def _recipe_stages(recipe: Recipe, folder: Path) -> list[Stage]:
             isolated=True,
         ),
     ]
+
+
+def _network_stage(recipe: Recipe, folder: Path, outside: Mapping[str, Path]) -> Stage:
+    return Stage(
+        name="network",
+        folder=folder,
+        entry="quantize.stages.network:network",
+        arguments={"recipe": restrict(recipe, FIELDS["network"]), "out_dir": folder},
+        outside=outside,
+        facts=field_values(recipe, FIELDS["network"]),
+        writes=("network.json",),
+        isolated=recipe.network.kind in OWN,  # which TensorFlow looks at
+    )
 
 
 def _printable(path: Path) -> str:
