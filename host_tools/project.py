@@ -17,6 +17,7 @@ from host_tools.errors import UsageError
 from host_tools.stages.digests import digest
 from host_tools.stages.graph import IMPORTED, Source, model_name
 from host_tools.stages.lock import locked
+from host_tools.trust import require_trust
 from model.errors import ConfigError
 from model.files import write_bytes
 from model.paths import CHECKOUT, ROOT
@@ -93,6 +94,8 @@ def open_source(
                 return _reopen(found, options, hold)
             raise _unknown(text)
     recipe = load_recipe(text, accept_data=options.accept, write_lock=not options.dry)
+    if not options.dry:
+        require_trust(recipe.network)
     if options.inputs or options.float_model or options.array:
         raise UsageError(
             f"{text}: a recipe has inputs and a float model of its own, and is no C source; leave "

@@ -20,9 +20,10 @@ from host_tools.project import DEFAULT_CASES, FLOAT_SUFFIXES, Import, import_mod
 from host_tools.stages.graph import Source, model_name
 from host_tools.stages.session import make
 from model.files import read_bounded, write_arrays, write_json
+from model.keras_file import MAX_FILE_BYTES
 from model.stages.splits import load_splits
 from quantize.convert import FloatNetwork, OutputPair, Quantised, open_network, quantise_network
-from quantize.float_reference import MAX_FILE_BYTES, ends_of, match_ends
+from quantize.float_reference import ends_of, match_ends
 from quantize.representative import (
     WHY_NOT_RANDOM,
     Representative,

@@ -6,6 +6,7 @@ recipe keeps its value, so that nothing is looked up twice (model/recipe_file.py
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ from model.datasets.lists import choose_groups
 from model.draft import AUDIO, Draft, Rule
 from model.errors import ConfigError
 from model.feature_rules import FEATURE_RULES
+from model.network_config import KINDS
 from model.recipe_rules import SOURCE_TABLES
 
 MAX_LISTED = 100  # groups that are named; of more val_share and test_share are taken
@@ -85,8 +87,18 @@ def _max_step(draft: Draft) -> tuple[float, ...]:
     return tuple(high - low for low, high in pairs)
 
 
-def _network(small: Any, auto: Any) -> Callable[[Draft], Any]:
-    return lambda draft: auto if draft["network.kind"] == "autoencoder" else small
+def _network_kind(draft: Draft) -> str:
+    if draft["task"] == "anomaly":
+        return "autoencoder"
+    return "dscnn" if draft["features.kind"] == "logmel" else "cnn1d"
+
+
+def _is_of(kind: str) -> Callable[[Draft], bool]:
+    return lambda draft: draft.get("network.kind") == kind
+
+
+def _defaults(table: type[Any]) -> Callable[[Draft], dict[str, Any]]:
+    return lambda draft: dataclasses.asdict(table())
 
 
 def _classifies(draft: Draft) -> bool:
@@ -178,24 +190,11 @@ RULES: dict[str, Rule] = {
     ),
     **FEATURE_RULES,
     "network.kind": Rule(
-        text="'autoencoder' for anomalies, 'depthwise_separable' for logmel, else 'convolutions'",
-        value=lambda d: (
-            "autoencoder"
-            if d["task"] == "anomaly"
-            else ("depthwise_separable" if d["features.kind"] == "logmel" else "convolutions")
-        ),
+        text="'autoencoder' for anomalies, 'dscnn' for logmel, else 'cnn1d'", value=_network_kind
     ),
     **{
-        f"network.{key}": Rule(text=str(small), value=_network(small, auto))
-        for key, small, auto in (
-            ("input_pool", 1, 1),
-            ("filters", (16, 24), (32, 8)),
-            ("kernels", (5, 5), ()),
-            ("strides", (1, 2), ()),
-            ("segments", 1, 1),
-            ("dropout", 0.1, 0.0),
-            ("max_weight_bytes", 32768, 65536),
-        )
+        f"network.{kind}": Rule(text="its defaults", value=_defaults(table), when=_is_of(kind))
+        for kind, table in KINDS.items()
     },
     "augment.noise": Rule(text="none", value=lambda d: (0.0,) * len(d["dataset.channels"])),
     "train.label_smoothing": Rule(

@@ -122,7 +122,7 @@ def _examples(recipe: Recipe, dataset: Dataset) -> Markup:
         values = first[label].values[: recipe.features.window]
         step = max(1, len(values) // MAX_POINTS)
         times = np.arange(0, len(values), step) / dataset.sample_rate_hz
-        for c, name in enumerate(dataset.channels[:MAX_CHANNELS]):
+        for c, name in enumerate(_channels(dataset)):
             colour = COLOURS[c % len(COLOURS)]
             axes.plot(times, values[::step, c], color=colour, linewidth=0.8, label=_short(name))
         axes.set_title(_short(dataset.labels[label]))
@@ -132,9 +132,15 @@ def _examples(recipe: Recipe, dataset: Dataset) -> Markup:
     return _svg(figure)
 
 
+def _channels(dataset: Dataset) -> tuple[str, ...]:
+    """Those that are drawn; recordings of another width may not have all."""
+    width = min(recording.values.shape[1] for recording in dataset.recordings)
+    return dataset.channels[: min(width, MAX_CHANNELS)]
+
+
 def _histograms(recipe: Recipe, dataset: Dataset) -> Markup:
     everything = _some_samples(dataset)
-    names = dataset.channels[:MAX_CHANNELS]
+    names = _channels(dataset)
     config = recipe.checks
     figure, grid = _figure(-(-len(names) // 4), min(4, len(names)), 9.0, 0.0)
     for c, (axes, name) in enumerate(zip(grid, names, strict=False)):

@@ -10,6 +10,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from model.network_config import NetworkConfig
 from model.toml_reader import Bounds
 
 Positive = Annotated[float, Bounds(1e-12, 1e12)]
@@ -19,7 +20,6 @@ HeldOut = Annotated[float, Bounds(0.0, 0.5)]
 Rate = Annotated[float, Bounds(1e-9, 10.0)]  # of learning
 Count = Annotated[int, Bounds(1, 1_000_000)]
 Samples = Annotated[int, Bounds(1, 1 << 20)]
-Rows = Annotated[int, Bounds(1, 1024)]
 Seed = Annotated[int, Bounds(0, 2**31 - 1)]
 
 
@@ -186,24 +186,6 @@ class FeatureConfig:
     scale: tuple[Positive, ...]  # per column, or one for all: what becomes 1 at the input
     spectral: SpectralConfig | None = None
     logmel: LogmelConfig | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkConfig:
-    """The network's architecture; one entry of the lists for each convolution.
-
-    An 'autoencoder' is fully connected: `filters` are the units of the layers up to the narrowest,
-    mirrored behind it; kernels and strides are empty, input_pool and segments are 1.
-    """
-
-    kind: str  # a key of model.networks.NETWORKS
-    input_pool: Rows  # samples averaged into one before the first convolution
-    filters: tuple[Rows, ...]  # of each convolution
-    kernels: tuple[Annotated[int, Bounds(1, 128)], ...]  # samples
-    strides: tuple[Rows, ...]  # samples
-    segments: Rows  # parts of the window that the last pooling keeps apart
-    dropout: Annotated[float, Bounds(0.0, 0.99)]  # share, before the last layer
-    max_weight_bytes: Annotated[int, Bounds(1, 1 << 23)]  # of the int8 model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

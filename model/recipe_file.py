@@ -20,6 +20,7 @@ from model.draft import Draft
 from model.errors import ConfigError, ModelSideError
 from model.features.design import recipe_front_end
 from model.files import write_text
+from model.network_config import refuse_old
 from model.recipe import Recipe
 from model.recipe_rules import NAME, problems
 from model.toml_reader import accept, build, closest, construct, read_toml, refuse
@@ -69,7 +70,7 @@ def _example(name: str) -> list[Path]:
     return [RECIPES / f"{name}.toml"] if NAME.fullmatch(name) else []
 
 
-def _normalise(tables: dict[str, Any]) -> None:
+def normalise(tables: dict[str, Any]) -> None:
     """Labels that are a table become classes and `merge`; names are composed characters."""
     dataset = tables.get("dataset")
     if not isinstance(dataset, dict):
@@ -95,7 +96,8 @@ def load_recipe(name: str, *, accept_data: bool = False, write_lock: bool = True
     found: list[str] = []
     tables = {"name": path.stem, **read_toml(path)}
     _refuse_moved(tables, found)
-    _normalise(tables)
+    refuse_old(tables.get("network"), found)
+    normalise(tables)
     given = _given_digest(tables)
     draft = Draft(accept(Recipe, tables, found))
     pinned = draft.get("dataset.sha256")
@@ -132,7 +134,10 @@ def _checked(draft: Draft, found: list[str]) -> Recipe | None:
 
 def recipe_of(settings: Mapping[str, Any], where: str) -> Recipe:
     """The recipe whose as_dict() is in a record; ConfigError, naming `where`, for anything else."""
-    recipe = build(Recipe, _given(settings), where)
+    given, found = _given(settings), list[str]()
+    refuse_old(given.get("network"), found)
+    refuse(where, found)
+    recipe = build(Recipe, given, where)
     refuse(where, list(problems(recipe)))
     return recipe
 
@@ -158,7 +163,7 @@ def _refuse_moved(tables: dict[str, Any], found: list[str]) -> None:
 def record_data(path: Path, sha256: str) -> None:
     """Write the lock file of a recipe that states all keys which the data decide."""
     tables = {"name": path.stem, **read_toml(path)}
-    _normalise(tables)
+    normalise(tables)
     _write_lock(path, {"sha256": sha256, "given": _given_digest(tables), "data": {}})
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
+from model.network_config import HAVE_FILTERS, OWN, kind_problems
 from model.recipe import AugmentConfig, DatasetConfig, QuantConfig, Recipe
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")  # of a folder in build/
@@ -43,7 +44,9 @@ def problems(recipe: Recipe) -> Iterator[str]:
             f"features.hop: expected at most the window, {recipe.features.window}, got "
             f"{recipe.features.hop}"
         )
+    yield from kind_problems(recipe.network)
     yield from _task(recipe)
+    yield from _teachers(recipe)
     yield from _source(recipe.dataset)
     yield from _choice(recipe.quantisation)
     yield from _augment(recipe.augment, len(recipe.dataset.channels))
@@ -116,8 +119,8 @@ def _task(recipe: Recipe) -> Iterator[str]:
         return
     anomaly, floor = recipe.task == "anomaly", recipe.train.min_balanced_accuracy
     for wrong, expected in (
-        (anomaly != (recipe.network.kind == "autoencoder"), "network.kind 'autoencoder' and task "
-         "'anomaly' belong together"),
+        (recipe.network.kind not in OWN and anomaly != (recipe.network.kind == "autoencoder"),
+         "network.kind 'autoencoder' and task 'anomaly' belong together"),
         (anomaly != (recipe.anomaly is not None), "a table [anomaly] for the task 'anomaly' only"),
         (anomaly and floor is not None, "train.min_balanced_accuracy for the task "
          "'classification' only; the floor of 'anomaly' is anomaly.min_auc"),
@@ -130,6 +133,18 @@ def _task(recipe: Recipe) -> Iterator[str]:
     ):  # fmt: skip
         if wrong:
             yield f"task {recipe.task!r}: expected {expected}"
+
+
+def _teachers(recipe: Recipe) -> Iterator[str]:
+    """Only what is trained has teachers, and only what has filters has wider ones."""
+    kind, train = recipe.network.kind, recipe.train
+    if train.teachers and kind == "file":
+        yield "train.teachers: expected 0 for network.kind 'file', which is trained already"
+    elif train.teachers and train.teacher_width != 1 and kind not in HAVE_FILTERS:
+        yield (
+            f"train.teacher_width: expected 1.0 for network.kind {kind!r}, which has no filters, "
+            f"got {train.teacher_width:g}; of {', '.join(HAVE_FILTERS)} teachers can be wider"
+        )
 
 
 def _choice(quantisation: QuantConfig) -> Iterator[str]:

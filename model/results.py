@@ -23,13 +23,14 @@ NO_RESULTS = {EXPERIMENT, RECORDED, REPORT}
 KEPT = (MODEL, "report.html", "plots/*.svg")  # artifacts besides the results
 # What a stage makes and a repetition makes again, byte for byte.
 FINGERPRINTED = {
+    "network": ("network.json",),
     "check": ("features.npz",),
     "train": (WEIGHTS,),
     "quantise": (MODEL, "golden.npz"),
     "profile": ("profile.json",),
     "emit": ("gen/*/*.c", "gen/*/*.h", "gen/*/*.cc"),
 }
-OF_TRAINING = {"dataset.json", "features.npz", WEIGHTS, TRAINED}
+OF_TRAINING = {"network.json", "dataset.json", "features.npz", WEIGHTS, TRAINED}
 OF_MODEL = {QUANTISED, MODEL, "golden.npz", "anomaly.json"}
 Json = dict[str, Any]
 

@@ -6,17 +6,18 @@ network alone, so that every trial of a study has the same choices.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from model.errors import ConfigError
-from model.recipe import NetworkConfig
+from model.network_config import KINDS, NetworkConfig
 
-VERSION = 2  # of the choices: a study with others is another one
+VERSION = 3  # of the choices: a study with others is another one
 FILTERS = (4, 6, 8, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256)
 KERNELS = (3, 5, 7, 9)
+KERNEL = 5  # of a recipe that leaves it to the kind
+CONVOLUTIONS = ("cnn1d", "dscnn")  # kinds with the same settings
 POOLS = SEGMENTS = (1, 2, 4)
 UNITS = (2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 SMALLER = ((2, 0.75), (2, 0.6), (2, 0.5), (1, 0.5))  # of the recipe: input pooling, filters
@@ -62,39 +63,52 @@ def _nearest(value: float, choices: Iterable[int]) -> int:
     return min(choices, key=lambda choice: abs(choice - value))
 
 
-def _propose_convolutions(trial: Suggest, own: NetworkConfig) -> NetworkConfig:
-    depth = trial.suggest_int("layers", min(2, len(own.filters)), max(3, len(own.filters)))
-    filters = _choices(FILTERS, own.filters)
-    kernels = tuple(sorted({*KERNELS, *own.kernels}))
-    layers = range(depth)
-    return dataclasses.replace(
-        own,
-        kind=trial.suggest_categorical("kind", ("convolutions", "depthwise_separable")),
-        input_pool=trial.suggest_categorical("input_pool", _pools(own)),
-        filters=tuple(trial.suggest_categorical(f"filters_{i}", filters) for i in layers),
-        kernels=tuple(trial.suggest_categorical(f"kernel_{i}", kernels) for i in layers),
-        strides=tuple(trial.suggest_int(f"stride_{i}", 1, max(2, *own.strides)) for i in layers),
-        segments=trial.suggest_categorical("segments", tuple(sorted({*SEGMENTS, own.segments}))),
+def _with_options(own: NetworkConfig, kind: str, **options: Any) -> NetworkConfig:
+    return NetworkConfig(
+        kind=kind, max_weight_bytes=own.max_weight_bytes, **{kind: KINDS[kind](**options)}
     )
 
 
-def _pools(own: NetworkConfig) -> tuple[int, ...]:
+def _propose_convolutions(trial: Suggest, network: NetworkConfig) -> NetworkConfig:
+    """Strides that the recipe leaves to the kind stay its own."""
+    own = network.options
+    depth = trial.suggest_int("layers", min(2, len(own.filters)), max(3, len(own.filters)))
+    filters, layers = _choices(FILTERS, own.filters), range(depth)
+    kernels = tuple(sorted({*KERNELS, *own.kernels}))
+    strides: tuple[int, ...] = ()
+    if own.strides:
+        most = max(2, *own.strides)
+        strides = tuple(trial.suggest_int(f"stride_{i}", 1, most) for i in layers)
+    return _with_options(
+        network,
+        trial.suggest_categorical("kind", CONVOLUTIONS),
+        input_pool=trial.suggest_categorical("input_pool", _pools(own)),
+        filters=tuple(trial.suggest_categorical(f"filters_{i}", filters) for i in layers),
+        kernels=tuple(trial.suggest_categorical(f"kernel_{i}", kernels) for i in layers),
+        strides=strides,
+        segments=trial.suggest_categorical("segments", tuple(sorted({*SEGMENTS, own.segments}))),
+        dropout=own.dropout,
+    )
+
+
+def _pools(own: Any) -> tuple[int, ...]:
     return tuple(sorted({*POOLS, own.input_pool}))
 
 
-def _smaller_convolutions(own: NetworkConfig) -> list[dict[str, Any]]:
+def _smaller_convolutions(network: NetworkConfig) -> list[dict[str, Any]]:
     """With fewer filters and samples."""
+    own = network.options
     choices, found = _choices(FILTERS, own.filters), []
     for pool, share in SMALLER:
         parameters: dict[str, Any] = {
-            "kind": own.kind,
+            "kind": network.kind,
             "layers": len(own.filters),
             "input_pool": _nearest(pool * own.input_pool, _pools(own)),
             "segments": own.segments,
         }
         for name, values in (
             ("filters", [_nearest(share * count, choices) for count in own.filters]),
-            ("kernel", own.kernels),
+            ("kernel", own.kernels or [KERNEL] * len(own.filters)),
             ("stride", own.strides),
         ):
             parameters |= {f"{name}_{i}": value for i, value in enumerate(values)}
@@ -102,26 +116,27 @@ def _smaller_convolutions(own: NetworkConfig) -> list[dict[str, Any]]:
     return found
 
 
-def _propose_autoencoder(trial: Suggest, own: NetworkConfig) -> NetworkConfig:
+def _propose_autoencoder(trial: Suggest, network: NetworkConfig) -> NetworkConfig:
     """Widths of the layers down to the narrowest; each at most as wide as the one before."""
-    depth = trial.suggest_int("layers", 1, max(3, len(own.filters)))
-    choices = _choices(UNITS, own.filters)
+    own = network.options.units
+    depth = trial.suggest_int("layers", 1, max(3, len(own)))
+    choices = _choices(UNITS, own)
     units = [trial.suggest_categorical(f"units_{i}", choices) for i in range(depth)]
-    return dataclasses.replace(own, filters=tuple(sorted(units, reverse=True)))
+    return _with_options(network, network.kind, units=tuple(sorted(units, reverse=True)))
 
 
-def _smaller_autoencoder(own: NetworkConfig) -> list[dict[str, Any]]:
-    choices = _choices(UNITS, own.filters)
+def _smaller_autoencoder(network: NetworkConfig) -> list[dict[str, Any]]:
+    own = network.options.units
+    choices = _choices(UNITS, own)
     return [
-        {"layers": len(own.filters)}
-        | {f"units_{i}": _nearest(share * n, choices) for i, n in enumerate(own.filters)}
+        {"layers": len(own)}
+        | {f"units_{i}": _nearest(share * n, choices) for i, n in enumerate(own)}
         for share in FEWER
     ]
 
 
 _CONVOLUTIONS = Space(propose=_propose_convolutions, smaller=_smaller_convolutions)
-SPACES: dict[str, Space] = {  # by a key of model.networks.NETWORKS
+SPACES: dict[str, Space] = {  # by a kind
     "autoencoder": Space(propose=_propose_autoencoder, smaller=_smaller_autoencoder),
-    "convolutions": _CONVOLUTIONS,
-    "depthwise_separable": _CONVOLUTIONS,
+    **dict.fromkeys(CONVOLUTIONS, _CONVOLUTIONS),
 }

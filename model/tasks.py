@@ -29,6 +29,7 @@ from model.features import Splits, Windows
 from model.recipe import Recipe
 
 Array = npt.NDArray[Any]
+OWN_COMPONENTS = 8  # of PCA beside a network whose narrowest layer is not known
 RECORD = "anomaly.json"  # what parity needs to judge a device, and the report to draw
 
 
@@ -312,7 +313,8 @@ class Anomaly:
 
     def baselines(self, splits: Splits) -> Mapping[str, Metrics]:
         """PCA, Mahalanobis distance and isolation forest, each with the same rule of threshold."""
-        found = anomaly_baselines(splits, self.recipe.network.filters[-1], self.recipe.train.seed)
+        units = getattr(self.recipe.network.options, "units", (OWN_COMPONENTS,))
+        found = anomaly_baselines(splits, units[-1], self.recipe.train.seed)
         normal = splits.val.y == self.normal
         return {
             name: evaluate_anomalies(
@@ -346,6 +348,11 @@ def task_of(recipe: Recipe, labels: Sequence[str]) -> Task:
         normal=list(labels).index(name),
         predictions=(name, "anomaly"),
     )
+
+
+def outputs_of(task: str, classes: int, inputs: int) -> int:
+    """How many numbers a network of the task answers with."""
+    return inputs if task == "anomaly" else classes
 
 
 def trained_part(windows: Windows, task: Task) -> Windows:

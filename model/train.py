@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +23,12 @@ from model.features import Windows, make_windows
 from model.features.design import other_speakers, recipe_front_end
 from model.features.library import Extractor
 from model.jobs import Here, Jobs
+from model.network_config import OWN
 from model.networks import build_network, keras, tf
+from model.own_networks import own_network
 from model.progress import Progress
 from model.recipe import Recipe
-from model.tasks import Task, task_of
+from model.tasks import Task, outputs_of, task_of
 
 PREDICTED = 4096  # windows at once: bounds the memory of the layers between
 
@@ -192,16 +192,22 @@ def make_sampler(
     )
 
 
+def network_of(recipe: Recipe, classes: int, width: float = 1.0) -> Any:
+    """An untrained network of the recipe, with `width` times its filters; a trained one of 'file'.
+
+    Raises ConfigError for settings that do not fit, and for what is wrong with a user's own.
+    """
+    front_end = recipe_front_end(recipe)
+    rows, columns = front_end.rows, front_end.columns
+    outputs = outputs_of(recipe.task, classes, rows * columns)
+    make = own_network if recipe.network.kind in OWN else build_network
+    config = recipe.network if width == 1 else recipe.network.widened(width)
+    return make(config, rows, columns, outputs, recipe.task)
+
+
 def new_network(recipe: Recipe, dataset: Dataset, width: float = 1.0) -> Any:
-    """An untrained network of the recipe, or one with `width` times the filters."""
-    front_end, config = recipe_front_end(recipe), recipe.network
-    if width != 1:
-        config = dataclasses.replace(
-            config,
-            filters=tuple(max(round(width * f), 1) for f in config.filters),
-            max_weight_bytes=sys.maxsize,
-        )
-    return build_network(config, front_end.rows, front_end.columns, len(dataset.labels))
+    """network_of the recipe for the labels of its data."""
+    return network_of(recipe, len(dataset.labels), width)
 
 
 def train_network(
@@ -215,8 +221,12 @@ def train_network(
 ) -> tuple[Any, History]:
     """A network trained on the recordings of `groups`; `val` is scored on the way, no more.
 
-    Its teachers, if the recipe has some, see the same recordings and no others.
+    Its teachers, if the recipe has some, see the same recordings and no others. A network of the
+    kind 'file' is trained already and comes back as it is.
     """
+    if recipe.network.kind == "file":
+        make_deterministic(seed)
+        return new_network(recipe, dataset), History(step=[], loss=[], val_balanced_accuracy=[])
 
     def trained(seed: int, width: float, teachers: Sequence[Any]) -> tuple[Any, History]:
         make_deterministic(seed)
@@ -297,6 +307,11 @@ def cross_validate(
         raise ConfigError(
             f"{recipe.name}: cross-validation is for the task 'classification', got "
             f"{recipe.task!r}, which needs validation groups in every fold; use `make train`"
+        )
+    if recipe.network.kind == "file":
+        raise ConfigError(
+            f"{recipe.name}: cross-validation trains a network in every fold, and network.kind "
+            "'file' is trained already; give its architecture as another kind, 'python' for one"
         )
     everyone = {r.group for r in dataset.recordings}
     if held_out:

@@ -17,11 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from model.files import write_arrays, write_bytes
+from model.keras_file import MAX_FILE_BYTES
 from model.npz import read_arrays
 from quantize.advice import type_warnings, weight_warnings
 from quantize.compare_layers import warnings_of
 from quantize.errors import ModelError
-from quantize.float_reference import MAX_FILE_BYTES, ask
+from quantize.float_reference import ask
 from quantize.representative import FEW, Representative
 from quantize.tflite import c_array
 from quantize.tflite.files import (

@@ -19,10 +19,11 @@ from typing import Any
 import numpy.typing as npt
 
 from model.files import write_arrays, write_bytes, write_json
+from model.keras_file import MAX_FILE_BYTES, load_keras_file
 from quantize.compare_layers import Layers
 from quantize.errors import ModelError
-from quantize.float_reference import MAX_FILE_BYTES, plain_name
-from quantize.float_worker import MAX_MEMORY, answered, load_network, stored_inputs
+from quantize.float_reference import plain_name
+from quantize.float_worker import MAX_MEMORY, answered, stored_inputs
 from quantize.pt2 import clean_program
 from quantize.reference import compile_graph
 from quantize.tflite.reader import parse_model, read_model
@@ -47,7 +48,7 @@ def _functions(kind: str, path: Path) -> tuple[list[Any], Any, str]:
     from model.networks import tf
 
     if kind == "keras":
-        network, name = load_network(path)
+        network, name = load_keras_file(path)
         specs = [
             tf.TensorSpec(_one_case(t.name, t.shape), t.dtype, plain_name(t.name))
             for t in network.inputs

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.files import write_arrays, write_json
+from model.keras_file import MAX_FILE_BYTES
 from model.npz import read_arrays
 from model.paths import our_process
 from quantize.errors import ModelError
@@ -30,7 +31,6 @@ from quantize.ops.base import Array
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import read_model
 
-MAX_FILE_BYTES = 256 << 20
 LIMIT_S = 900.0  # for one engine and all cases
 ENGINES = {
     ".tflite": ("tflite_micro", "tensorflow_lite"),  # the second where the first fails

@@ -64,11 +64,20 @@ def quantise_recipe(
     used, calibration = len(calibration), task.calibration(calibration)
     models = {"ptq": ptq.convert_int8(network, calibration, features)}
     report = ptq.calibration_report(network, calibration, parse_model(models["ptq"]))
-    fidelity = None
+    fidelity, no_qat = None, ""
     if steps := recipe.quantisation.qat_steps:
+        quantised, no_qat = qat.fake_quantised(network, recipe.compression)
+    if no_qat and recipe.quantisation.choice == "qat":
+        raise QuantizeError(
+            f"{recipe.name}: quantisation.choice is 'qat', and there is no quantisation-aware "
+            f"training of this network: {no_qat}; set it to 'ptq' or use other layers"
+        )
+    if no_qat:
+        print(f"{recipe.name}: no quantisation-aware training ({no_qat}): post-training int8 alone")
+    elif steps:
         with training_progress("QAT", steps) as progress:
-            quantised = qat.train_quantised(
-                network, calibration, sampler, splits.val, recipe, task, progress
+            qat.train_quantised(
+                quantised, network, calibration, sampler, splits.val, recipe, task, progress
             )
         models["qat"] = ptq.convert_int8(quantised, calibration, features)
         layers = qat.measure_fidelity(quantised, parse_model(models["qat"]), splits.val)
@@ -109,6 +118,7 @@ def quantise_recipe(
             "tensors": report,
         },
         "fidelity": fidelity,
+        "no_qat": no_qat,
         "host_latency_ms": _latency(network, models[chosen], splits.test),
     }
     write_bytes(out_dir / "model.tflite", models[chosen])

@@ -12,10 +12,15 @@ from model.features import Windows
 from model.networks import keras, tf
 from model.quiet import captured_stderr
 from model.train import images
+from quantize.reference import Reference
+from quantize.scheme import quantise
 from quantize.tflite.graph import Graph
 from quantize.tflite.reader import FEATURES_ENTRY
 
 from tensorflow.lite.tools import flatbuffer_utils  # isort: skip
+
+MATCHED = 8  # windows that tell which layer an operator was made of
+FAR = 0.5  # mean difference over mean value: then an operator is no layer's
 
 
 def representative_windows(train: Windows, count: int, seed: int) -> npt.NDArray[np.float32]:
@@ -73,13 +78,15 @@ def calibration_report(
 ) -> list[dict[str, Any]]:
     """Per run-time tensor of the int8 graph: float range, outliers, share outside int8's range.
 
-    Float activations come from the Keras layers that the operators were made of, in order.
+    Float activations come from the Keras layers that the operators were made of; an operator that
+    no layer gives the output of has no row.
     """
+    floats = layer_outputs(network, windows)
     rows = []
     tensors = [(graph.inputs[0], "input", windows)]
     tensors += [
-        (op.outputs[0], op.name, values)
-        for op, values in zip(kernel_operators(graph), layer_outputs(network, windows), strict=True)
+        (op.outputs[0], op.name, floats[layer])
+        for op, layer in matched_layers(network, graph, windows)
     ]
     for index, operator, values in tensors:
         quant = graph.tensors[index].quant
@@ -108,26 +115,59 @@ def calibration_report(
 def kernel_operators(graph: Graph) -> list[Any]:
     """The operator that ends each layer: not a reshape, and not what a QUANTIZE still rescales."""
     rescaled = {op.inputs[0] for op in graph.operators if op.name == "QUANTIZE"}
-    return [op for op in graph.operators if op.name != "RESHAPE" and op.outputs[0] not in rescaled]
+    moves = {"RESHAPE", "STRIDED_SLICE", "TRANSPOSE"}
+    return [op for op in graph.operators if op.name not in moves and op.outputs[0] not in rescaled]
 
 
-def output_layers(network: Any) -> list[Any]:
-    """The Keras layers whose outputs are the outputs of the int8 graph's operators, in order.
+def matched_layers(
+    network: Any, graph: Graph, windows: npt.NDArray[np.float32]
+) -> list[tuple[Any, str]]:
+    """(operator, name of the Keras layer with its output) of an int8 graph of `network`.
 
-    A convolution's batch normalisation and ReLU are fused into it, so its ReLU stands for it.
+    Converters fuse layers and split them, so the layer is the one whose values on some windows are
+    nearest to the operator's. The last operator is the network's output, whatever its values are.
     """
-    kept = []
-    for layer in network.layers:
-        inner = getattr(layer, "layer", layer)  # the quantisation-aware wrapper's own layer
-        name = type(inner).__name__
-        if name in {"ReLU", "AveragePooling2D", "MaxPooling2D", "Dense", "Softmax", "Add"} or (
-            name == "GlobalAveragePooling2D"
-        ):
-            kept.append(layer)
-    return kept
+    some = windows[:MATCHED]
+    floats = layer_outputs(network, some)
+    source = graph.tensors[graph.inputs[0]].quant
+    assert source is not None
+    reference = Reference(graph)
+    computed = [reference.run_all([quantise(window[None], source)]) for window in some]
+    found = []
+    for op in kernel_operators(graph):
+        quant = graph.tensors[op.outputs[0]].quant
+        if quant is None:
+            continue
+        got = np.stack([values[op.outputs[0]].ravel() for values in computed]).astype(np.float64)
+        got = (got - quant.zero_point[0]) * quant.scale[0]
+        last = op.outputs[0] in graph.outputs or op is graph.operators[-1]
+        layer = network.layers[-1].name if last else _nearest(got, floats)
+        if layer is not None:
+            found.append((op, layer))
+    return found
 
 
-def layer_outputs(network: Any, windows: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
-    """The float output of each of output_layers, for all windows."""
-    probe = keras.Model(network.input, [layer.output for layer in output_layers(network)])
-    return [np.asarray(v) for v in probe(windows, training=False)]
+def _nearest(got: npt.NDArray[np.float64], floats: dict[str, Any]) -> str | None:
+    """The layer with these values [n, elements]; None when all are far from them."""
+    apart = {
+        name: float(np.abs(values.reshape(len(values), -1) - got).mean())
+        for name, values in floats.items()
+        if values.size == got.size
+    }
+    if not apart:
+        return None
+    least = min(apart.values())
+    # of layers that only hand on, the first that has the values: a ReLU, not the Dropout behind it
+    name = next(name for name, distance in apart.items() if distance <= least)
+    return name if least <= FAR * max(float(np.abs(got).mean()), 1e-9) else None
+
+
+def layer_outputs(
+    network: Any, windows: npt.NDArray[np.float32]
+) -> dict[str, npt.NDArray[np.float32]]:
+    """The float output of each layer by its name, for all windows, in the order of the layers."""
+    kept = [x for x in network.layers if type(x).__name__ != "InputLayer"]
+    probe = keras.Model(network.inputs, [layer.output for layer in kept])
+    values = probe(windows, training=False)
+    values = values if isinstance(values, list) else [values]
+    return {layer.name: np.asarray(v) for layer, v in zip(kept, values, strict=True)}

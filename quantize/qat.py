@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +12,13 @@ import numpy.typing as npt
 from model.augment import WindowSampler
 from model.features import Windows
 from model.progress import Progress
-from model.recipe import Recipe
+from model.recipe import CompressionConfig, Recipe
 from model.tasks import Task
 from model.train import fit, images
 from quantize.compress import preserving_scheme
 from quantize.errors import QuantizeError
 from quantize.inputs import quantised_inputs
-from quantize.ptq import kernel_operators, layer_outputs, output_layers
+from quantize.ptq import layer_outputs, matched_layers
 from quantize.reference import Reference
 from quantize.scheme import quantise
 from quantize.tflite.graph import Graph
@@ -35,7 +36,22 @@ class LayerFidelity:
     mean_lsb: float
 
 
+def fake_quantised(network: Any, compression: CompressionConfig | None) -> tuple[Any, str]:
+    """(a fake-quantised copy, '') or (None, why the toolkit makes none of this network)."""
+    try:
+        if compression is None:
+            return tfmot.quantization.keras.quantize_model(network), ""
+        annotated = tfmot.quantization.keras.quantize_annotate_model(network)
+        scheme = preserving_scheme(compression)
+        return tfmot.quantization.keras.quantize_apply(annotated, scheme), ""
+    except (ValueError, RuntimeError, NotImplementedError) as error:
+        said = re.match(r"Layer (\S+):<class '.*?(\w+)'> is not supported", str(error))
+        first = (str(error).strip().splitlines() or [""])[0][:200]
+        return None, f"no scheme for the layer {said[1]} ({said[2]})" if said else first
+
+
 def train_quantised(
+    quantised: Any,
     network: Any,
     calibration: npt.NDArray[np.float32],
     sampler: WindowSampler,
@@ -43,20 +59,13 @@ def train_quantised(
     recipe: Recipe,
     task: Task,
     progress: Progress,
-) -> Any:
-    """A fake-quantised copy of `network`, fine-tuned; `network` itself is left alone.
+) -> None:
+    """Fine-tune what fake_quantised has made of `network`, which itself is left alone.
 
     Activation ranges start from `calibration` [n, window, 1, channels], because the toolkit's own
     start of -6 to 6 takes thousands of steps to forget. A network that had teachers teaches its
     copy in turn.
     """
-    if recipe.compression is None:
-        quantised = tfmot.quantization.keras.quantize_model(network)
-    else:
-        quantised = tfmot.quantization.keras.quantize_apply(
-            tfmot.quantization.keras.quantize_annotate_model(network),
-            preserving_scheme(recipe.compression),
-        )
     _start_ranges(quantised, network, calibration)
     fit(
         quantised,
@@ -70,14 +79,15 @@ def train_quantised(
         teachers=[network] if recipe.train.teachers else (),
     )
     _pin_ranges(quantised, calibration)
-    return quantised
 
 
 def _start_ranges(quantised: Any, network: Any, calibration: npt.NDArray[np.float32]) -> None:
     """Give every activation quantiser the range that the float network has on `calibration`."""
     floats = layer_outputs(network, calibration)
-    for layer, values in zip(output_layers(quantised), floats, strict=True):
-        _set_range(layer, float(values.min()), float(values.max()))
+    for layer in quantised.layers:
+        values = floats.get(layer.name.removeprefix("quant_"))
+        if values is not None:
+            _set_range(layer, float(values.min()), float(values.max()))
     _pin_ranges(quantised, calibration)
 
 
@@ -87,13 +97,13 @@ def _pin_ranges(quantised: Any, calibration: npt.NDArray[np.float32]) -> None:
     The int8 average pooling does not rescale, so only with one range for both is the export the
     graph that was trained.
     """
-    previous = (float(calibration.min()), float(calibration.max()))
-    _set_range(quantised.layers[1], *previous)
-    for layer in output_layers(quantised):
+    _set_range(quantised.layers[1], float(calibration.min()), float(calibration.max()))
+    for layer in quantised.layers:
         if type(getattr(layer, "layer", layer)).__name__ == "AveragePooling2D":
-            _set_range(layer, *previous)
-        elif (found := _range(layer)) is not None:
-            previous = found
+            before = layer
+            while before is layer or (found := _range(before)) is None:
+                before = before.input._keras_history.layer
+            _set_range(layer, *found)
 
 
 def _range_variables(layer: Any) -> list[Any]:
@@ -135,12 +145,12 @@ def measure_fidelity(quantised: Any, graph: Graph, windows: Windows) -> list[Lay
     reference = Reference(graph)
     computed = [reference.run_all([x]) for x in quantised_inputs(graph, windows)]
     result = []
-    layers = output_layers(quantised)
-    for op, layer, floats in zip(kernel_operators(graph), layers, expected, strict=True):
+    for op, layer in matched_layers(quantised, graph, batch):
         quant = graph.tensors[op.outputs[0]].quant
         assert quant is not None
         got = np.concatenate([values[op.outputs[0]] for values in computed])
-        result.append(_compare(f"{op.name} ({layer.name})", quantise(floats, quant), got))
+        floats = quantise(expected[layer], quant)
+        result.append(_compare(f"{op.name} ({layer})", floats, got))
     return result
 
 

@@ -160,7 +160,7 @@ def test_no_anomaly_moves_the_threshold() -> None:
     [
         ('task = "anomaly"', 'task = "anomalies"', "known: classification, anomaly"),
         ('task = "anomaly"\n', "", "belong together"),
-        ('kind = "autoencoder"', 'kind = "convolutions"', "belong together"),
+        ('kind = "autoencoder"', 'kind = "dense"', "belongs to the kind 'autoencoder'"),
         ("[anomaly]\n", "[anomalie]\n", "did you mean 'anomaly'"),
         ("seed = 1\nsteps", "min_balanced_accuracy = 0.5\nseed = 1\nsteps", "anomaly.min_auc"),
         ("label_smoothing = 0.0", "label_smoothing = 0.1", "label_smoothing = 0.0"),

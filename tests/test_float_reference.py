@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from host_tools.cli import main
+from model.keras_file import KerasFileError, check_layers
 from quantize.errors import ModelError
 from quantize.float_outputs import FloatOutputs, load_float_outputs
 from quantize.float_reference import End, match_ends, reference_outputs
-from quantize.float_worker import check_layers
 from quantize.golden import Golden, make_golden, random_inputs
 from quantize.tflite.graph import Graph
 from quantize.tflite.reader import parse_model, read_model
@@ -213,7 +213,7 @@ def test_a_process_that_dies_is_a_message(folder: Path, monkeypatch: pytest.Monk
 )
 def test_only_arithmetic_is_loaded(entry: dict[str, Any]) -> None:
     for config in (entry, {"config": {"layers": [{"config": {"activation": entry}}]}}):
-        with pytest.raises(ModelError, match="is not loaded, because it may run code"):
+        with pytest.raises(KerasFileError, match="is not loaded, because it may run code"):
             check_layers(config)
     check_layers({"class_name": "Sequential", "config": {}, "compile_config": entry})
 

@@ -76,6 +76,8 @@ def test_gestures_in_csv(project: Path) -> None:
     assert recipe.checks.maximum == (2.0, 2.0, 2.0)
     assert recipe.features.window == 200
     assert data.resample is None
+    text = Path("mine/mine.toml").read_text("utf-8")
+    assert "[network.cnn1d]\n" in text and "filters = [16, 24, 32] # " in text
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ from host_tools.search.search import (
 )
 from host_tools.search.table import watcher
 from model.errors import ConfigError
-from model.networks import NETWORKS
+from model.network_config import KINDS, DscnnConfig, NetworkConfig
 from model.recipe import Recipe
 from model.recipe_file import load_recipe
 from model.search_space import SPACES, space_of
@@ -129,35 +129,38 @@ def test_a_proposal_is_a_recipe_that_reads_back(tmp_path: Path, name: str) -> No
     assert len(seen) > 15
 
 
-@pytest.mark.parametrize("kind", sorted(NETWORKS))
+@pytest.mark.parametrize("kind", sorted(KINDS))
 def test_every_kind_of_network_is_searched_or_refused(kind: str) -> None:
-    network = dataclasses.replace(load_recipe("motion").network, kind=kind)
+    network = NetworkConfig(kind=kind)
     if kind in SPACES:
         assert space_of(network) is SPACES[kind]
     else:
-        with pytest.raises(ConfigError, match=f"{kind}.*nothing to vary.*convolutions"):
+        with pytest.raises(ConfigError, match=f"{kind}.*nothing to vary.*cnn1d"):
             space_of(network)
 
 
 def test_a_space_is_one_of_a_known_kind() -> None:
-    assert set(SPACES) <= set(NETWORKS)
+    assert set(SPACES) <= set(KINDS)
     with pytest.raises(ConfigError, match="'svdf': a search has nothing to vary"):
-        space_of(dataclasses.replace(load_recipe("motion").network, kind="svdf"))
+        space_of(NetworkConfig(kind="svdf"))
 
 
 @pytest.mark.parametrize("name", ["motion", "keywords", "digits", "anomaly"])
 def test_a_search_begins_with_smaller_versions_of_the_recipe(name: str) -> None:
     recipe = load_recipe(name)
-    own = recipe.network
+    own = dataclasses.asdict(recipe.network.options)
     study = optuna.create_study()
     for parameters in first_proposals(recipe):
         study.enqueue_trial(parameters, skip_if_exists=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a parameter that is no choice of the space
         first = propose(study.ask(), recipe)
-    assert sum(first.network.filters) < sum(own.filters)
-    assert len(first.network.filters) == len(own.filters)
-    assert (first.network.kernels, first.network.strides) == (own.kernels, own.strides)
+    found = dataclasses.asdict(first.network.options)
+    key = "units" if recipe.network.kind == "autoencoder" else "filters"
+    assert sum(found[key]) < sum(own[key])
+    assert len(found[key]) == len(own[key])
+    kept = ("kernels", "strides", "segments", "dropout")
+    assert [found.get(k) for k in kept] == [own.get(k) for k in kept]
     assert (first.compression, first.quantisation) == (None, recipe.quantisation)
 
 
@@ -175,10 +178,9 @@ def test_a_network_that_pools_its_window_away_is_refused() -> None:
     from model.errors import ConfigError
     from model.networks import build_network
 
-    network = load_recipe("digits").network
-    changed = dataclasses.replace(
-        network, kind="depthwise_separable", input_pool=4, strides=(2, 2), segments=1
-    )
+    own = dataclasses.asdict(load_recipe("digits").network.options)
+    options = DscnnConfig(**{**own, "input_pool": 4, "strides": (2, 2), "segments": 1})
+    changed = NetworkConfig(kind="dscnn", dscnn=options)
     with pytest.raises(ConfigError, match="input_pool 4 and strides .* leave nothing of an input"):
         build_network(changed, 8, 8, 10)
 
@@ -231,7 +233,8 @@ def test_a_search_measures_trains_and_chooses(tmp_path: Path) -> None:
     best = result["best"]
     assert best["cost"]["flash"] <= 1.1 * result["default"]["cost"]["flash"]
     chosen = load_recipe(str(search.folder / "best.toml"))
-    assert list(chosen.network.filters) == list(best["settings"]["network"]["filters"])
+    options = best["settings"]["network"][chosen.network.kind]
+    assert list(chosen.network.options.filters) == list(options["filters"])
     measured = [c for c in watch.all if c.cost is not None]
     assert len({c.cost for c in measured}) > 2  # counted, not copied
     assert any(watch.bests) and "<svg" in (search.folder / "search.html").read_text()
@@ -276,13 +279,12 @@ def test_progress_on_a_terminal_shows_the_best(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_networks_are_told_in_a_few_words() -> None:
-    own = dataclasses.asdict(load_recipe("motion").network)
     layers = {"filters": [8, 12], "kernels": [5, 3], "strides": [2, 1]}
-    network = {**own, **layers, "kind": "convolutions", "input_pool": 2, "segments": 4}
-    units = {"kind": "autoencoder", "filters": [32, 8], "kernels": [], "strides": []}
+    network = {"kind": "cnn1d", "cnn1d": {**layers, "input_pool": 2, "segments": 4}}
+    units = {"kind": "autoencoder", "autoencoder": {"units": [32, 8]}}
     for found, text in (
         (network, "pool 2, 8×5/2 12×3/1, 4 segments"),
-        (network | units, "autoencoder, 32 8 units"),
+        (units, "autoencoder, 32 8 units"),
     ):
         assert network_text({"settings": {"network": found, "compression": None}}) == text
 

@@ -19,7 +19,7 @@ from model.features import split_windows
 from model.features.design import design
 from model.features.library import Extractor
 from model.recipe import AugmentConfig, DatasetConfig, FeatureConfig, Recipe
-from model.recipe_file import RECIPES, load_recipe
+from model.recipe_file import RECIPES, load_recipe, normalise
 from model.toml_reader import accept, construct, table_type, tomllib
 from tests.sources import csv_config, csv_text, write_csv, write_lock
 
@@ -166,6 +166,7 @@ def _examples() -> dict[str, str]:
 @pytest.mark.parametrize("source", [s for s in SOURCES if s in DatasetConfig.__dataclass_fields__])
 def test_the_examples_of_the_readme_are_recipes(source: str) -> None:
     tables, problems = tomllib.loads(_examples()[source]), list[str]()
+    normalise(tables)
     draft = Draft(accept(Recipe, tables, problems))
     assert not problems
     assert draft.get("dataset.source") in (None, source)

@@ -135,6 +135,24 @@ def test_a_held_input_lies_in_the_arena_and_runs_by_invoke(device: Device) -> No
     assert [replies[4]] == expected_outputs(samples)
 
 
+def test_no_window_goes_on_from_the_state_of_another(tmp_path: Path) -> None:
+    gen = stub_with_features(tmp_path)
+    text = (gen / "model.c").read_text()
+    for old, new in (
+        ("void model_reset", "static uint8_t state;\n\nvoid model_reset"),
+        ("(void)arena;", "(void)arena;\n    state = 0;"),
+        ("arena[768 + i] = arena[i];", "arena[768 + i] = (uint8_t)(arena[i] + state);"),
+        ("if (step == 0) {", "if (step == 0) {\n        state++;"),
+    ):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    (gen / "model.c").write_text(text)
+    with start_device(compile_app(tmp_path, gen)) as started:
+        found = inferences(started.exchange(pushes(list(range(HOP, len(SAMPLES), HOP)))))
+    after_reset = [bytes((b + 1) % 256 for b in row) for row in expected_outputs(SAMPLES)]
+    assert [i.outputs for i in found] == after_reset
+
+
 def refusal(device: Device, request: Request) -> int:
     with pytest.raises(DeviceError) as failed:
         device.exchange([request])

@@ -36,6 +36,7 @@ bool app_stream_push(app_stream_t *stream, app_t *app, const int16_t *sample)
     const bool complete = fe_push(&model_features, stream->state, sample, stream->features);
     stream->pushed++;
     if (complete) {
+        app_model_reset(&app->model); /* no window goes on from the state of another */
         int8_t *input = app_model_fill(&app->model);
         fe_quantise(stream->features, MODEL_FE_COUNT, MODEL_FE_MULTIPLIER, MODEL_FE_SHIFT,
                     MODEL_FE_ZERO_POINT, input);

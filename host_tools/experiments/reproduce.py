@@ -19,8 +19,12 @@ from host_tools.experiments.listing import SHORT, find
 from host_tools.stages.engine import run
 from host_tools.stages.graph import Source
 from host_tools.stages.lock import locked
+from host_tools.trust import require_trust
 from model import __version__
 from model.files import write_bytes
+from model.network_config import OWN
+from model.network_files import network_digest
+from model.recipe import Recipe
 from model.recipe_file import load_recipe
 from model.results import FINGERPRINTED, digests, fingerprints, matches
 from model.store import (
@@ -34,6 +38,7 @@ from model.store import (
 from model.tracking import code_version, describe_code
 
 MANIFEST = "gen/ref/manifest.json"
+NETWORK = "network.json"
 DATA = "dataset.json"  # whose row compares the hash of the data
 
 
@@ -72,6 +77,7 @@ def _again(experiment: Experiment, names: Collection[str], folder: Path) -> int:
     write_bytes(folder / RECIPE, artifact(experiment.id, RECIPE))
     manifest = _recorded(experiment, MANIFEST) if MANIFEST in names else {}
     recipe = load_recipe(str(folder / RECIPE))
+    _same_network(recipe, _recorded(experiment, NETWORK) if NETWORK in names else {}, experiment)
     source = Source(
         folder=out_dir,
         name=recipe.name,
@@ -100,6 +106,23 @@ def _again(experiment: Experiment, names: Collection[str], folder: Path) -> int:
         return 1
     print(f"all {len(rows)} files equal those of experiment {experiment.id[:SHORT]}: {folder}")
     return 0
+
+
+def _same_network(recipe: Recipe, recorded: dict[str, Any], experiment: Experiment) -> None:
+    """UsageError unless the project's own file of the network is the recorded one.
+
+    No code comes from a record: what runs is the project's, which the user has allowed.
+    """
+    if recipe.network.kind not in OWN:
+        return
+    now, was = network_digest(recipe.network), recorded.get("sha256")
+    if now != was:
+        raise UsageError(
+            f"experiment {experiment.id[:SHORT]}: its network is of {recipe.network.options.file} "
+            f"with the SHA-256 {str(was)[:12]}; that of this project has {str(now)[:12]}: bring "
+            "the file of then back, for one from version control"
+        )
+    require_trust(recipe.network)
 
 
 def _recorded(experiment: Experiment, name: str) -> dict[str, Any]:

@@ -405,17 +405,23 @@ def _layer_table(content: JsonObject) -> JsonObject | None:
 def network_text(candidate: JsonObject) -> str:
     """A search's network in a few words: filters x kernel / stride of each layer."""
     network, compression = candidate["settings"]["network"], candidate["settings"]["compression"]
-    segments, extra = network["segments"], ""
-    if compression:
-        extra += f", {compression['sparsity']:.0%} zeros" if compression["sparsity"] else ""
-        extra += f", {compression['clusters']} values" if compression["clusters"] else ""
-    if len(network["kernels"]) != len(network["filters"]):
-        return f"{network['kind']}, {' '.join(map(str, network['filters']))} units{extra}"
-    layers = zip(network["filters"], network["kernels"], network["strides"], strict=True)
-    text = " ".join(f"{f}×{k}/{s}" for f, k, s in layers)
-    kind = "separable, " if network["kind"] == "depthwise_separable" else ""
-    parts = f"{segments} segment{'s' if segments != 1 else ''}"
-    return f"{kind}pool {network['input_pool']}, {text}, {parts}{extra}"
+    options = network.get(network["kind"]) or {}
+    text = ", ".join(f"{_listed(value)} {key}" for key, value in options.items() if value != [])
+    if network["kind"] in ("cnn1d", "dscnn") and options.get("kernels") and options.get("strides"):
+        layers = zip(options["filters"], options["kernels"], options["strides"], strict=True)
+        segments = options["segments"]
+        parts = f"{segments} segment{'s' if segments != 1 else ''}"
+        stack = " ".join(f"{f}×{k}/{s}" for f, k, s in layers)
+        text = f"pool {options['input_pool']}, {stack}, {parts}"
+    kind = "" if network["kind"] == "cnn1d" else f"{network['kind']}{', ' if text else ''}"
+    few = compression or {"sparsity": 0, "clusters": 0}
+    extra = f", {few['sparsity']:.0%} zeros" if few["sparsity"] else ""
+    extra += f", {few['clusters']} values" if few["clusters"] else ""
+    return f"{kind}{text}{extra}"
+
+
+def _listed(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _plots(content: JsonObject) -> dict[str, Plot]:

@@ -26,8 +26,10 @@ from model.datasets.lists import split_groups
 from model.errors import ClusterError, ModelSideError
 from model.files import write_bytes, write_text
 from model.jobs import Jobs
-from model.recipe import CompressionConfig, NetworkConfig, Recipe
+from model.network_config import NetworkConfig
+from model.recipe import CompressionConfig, Recipe
 from model.search_space import space_of
+from model.toml_reader import build
 from model.toml_writer import to_toml
 from quantize.errors import QuantizeError
 from quantize.golden import load_golden
@@ -217,13 +219,12 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
 
 def with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
     """The recipe of a candidate's settings."""
-    network: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in settings["network"].items()
-    }
+    own = {k: v for k, v in settings["network"].items() if v is not None}
+    network = json.loads(json.dumps(own))  # lists, whether it comes from a record or not
     compression = settings["compression"]
     return dataclasses.replace(
         recipe,
-        network=NetworkConfig(**network),
+        network=build(NetworkConfig, network, "search", "network."),
         compression=CompressionConfig(**compression) if compression else None,
         quantisation=dataclasses.replace(recipe.quantisation, qat_steps=settings["qat_steps"]),
     )

@@ -1,8 +1,8 @@
 """The graph of stages: what each reads, which fields of a recipe it uses, what it writes.
 
-A recipe goes through check, train, quantise, profile and emit; a model made elsewhere through
-golden and emit. From there both have, for each board, build, parity, bench and (with a front end)
-features; the report reads what has been measured.
+A recipe goes through network, check, train, quantise, profile and emit; a model made elsewhere
+through golden and emit. From there both have, for each board, build, parity, bench and (with a
+front end) features; the report reads what has been measured.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from model.datasets import data_files
 from model.datasets.paths import printable
 from model.fields import field_values, restrict
 from model.files import write_json
+from model.network_config import OWN
+from model.network_files import network_file
 from model.recipe import Recipe
 
 # What a stage uses of a recipe besides its name; anything else raises (model.fields).
 DATA = ("dataset", "checks", "features", "task", "anomaly.normal")
 TRAINING = (*DATA, "network", "augment", "train", "anomaly")
 FIELDS: Mapping[str, tuple[str, ...]] = {
+    "network": ("dataset", "checks", "features", "task", "network", "train.seed"),
     "check": (*DATA, "title"),
     "train": (*TRAINING,),
     "quantise": (*TRAINING, "quantisation", "compression"),
@@ -131,7 +134,10 @@ def _recipe_stages(recipe: Recipe, folder: Path) -> list[Stage]:
         for name, fields in FIELDS.items()
     }
     facts = {name: field_values(recipe, fields) for name, fields in FIELDS.items()}
+    own = network_file(recipe.network)
+    network = {f"network {printable(os.fspath(own))}": own} if own else {}
     return [
+        _network_stage(recipe, folder, network),
         Stage(
             name="check",
             folder=folder,
@@ -147,7 +153,7 @@ def _recipe_stages(recipe: Recipe, folder: Path) -> list[Stage]:
             entry="model.stages.train:train",
             arguments={**parts["train"], "settings": recipe.as_dict()},
             reads=("features.npz",),
-            outside=heard,
+            outside={**heard, **network},
             facts=facts["train"],
             writes=("float.weights.h5", "train.json"),
             isolated=True,
@@ -158,7 +164,7 @@ def _recipe_stages(recipe: Recipe, folder: Path) -> list[Stage]:
             entry="quantize.stages.quantise:quantise",
             arguments=parts["quantise"],
             reads=("features.npz", "float.weights.h5"),
-            outside=heard,
+            outside={**heard, **network},
             facts=facts["quantise"],
             writes=("model.tflite", "quantize.json", *REFERENCE_FILES),
             isolated=True,
@@ -188,6 +194,19 @@ def _named(what: str, paths: list[Path]) -> dict[str, Path | tuple[Path, ...]]:
         f"{what} {printable(os.fspath(folder))} ({len(inside):,} files)": tuple(inside)
         for folder, inside in found.items()
     }
+
+
+def _network_stage(recipe: Recipe, folder: Path, outside: Mapping[str, Path]) -> Stage:
+    return Stage(
+        name="network",
+        folder=folder,
+        entry="quantize.stages.network:network",
+        arguments={"recipe": restrict(recipe, FIELDS["network"]), "out_dir": folder},
+        outside=outside,
+        facts=field_values(recipe, FIELDS["network"]),
+        writes=("network.json",),
+        isolated=recipe.network.kind in OWN,  # which TensorFlow looks at
+    )
 
 
 def build_stage(folder: Path, board: Board, framework: str = "bare") -> Stage:

@@ -86,6 +86,11 @@ def _shown(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
+def dataset_labels(config: DatasetConfig) -> tuple[str, ...]:
+    """The classes of a recipe's data, without reading them."""
+    return tuple(label for label in config.labels if label not in config.leave_out)
+
+
 def _without(dataset: Dataset, left_out: tuple[str, ...]) -> Dataset:
     labels = [label for label in dataset.labels if label not in left_out]
     if len(labels) != len(dataset.labels) - len(left_out) or len(labels) < 2:

@@ -52,17 +52,7 @@ def cross_validate(
             done=done,
         )
     kinds = list(results[0].int8)
-    table = Table("test groups", "seed", "network", "accuracy", *kinds, "random forest")
-    for r in results:
-        scores = (
-            r.network.balanced_accuracy,
-            r.network.accuracy,
-            *(r.int8[kind].balanced_accuracy for kind in kinds),
-            r.random_forest.balanced_accuracy,
-        )
-        groups = ", ".join(map(str, r.test_groups))
-        table.add_row(groups, str(r.seed), *(f"{score:.3f}" for score in scores))
-    console.print(table)
+    console.print(_table(results, kinds))
     int8 = {k: float(np.mean([r.int8[k].balanced_accuracy for r in results])) for k in kinds}
     network = np.array([r.network.balanced_accuracy for r in results])
     forest = np.array([r.random_forest.balanced_accuracy for r in results])
@@ -85,3 +75,17 @@ def cross_validate(
     )
     for kind, score in int8.items():
         console.print(f"int8 {kind}: {score:.4f}, float {network.mean():.4f}")
+
+
+def _table(results: list[training.Score], kinds: list[str]) -> Table:
+    table = Table("test groups", "seed", "network", "accuracy", *kinds, "random forest")
+    for r in results:
+        scores = (
+            r.network.balanced_accuracy,
+            r.network.accuracy,
+            *(r.int8[kind].balanced_accuracy for kind in kinds),
+            r.random_forest.balanced_accuracy,
+        )
+        groups = ", ".join(map(str, r.test_groups))
+        table.add_row(groups, str(r.seed), *(f"{score:.3f}" for score in scores))
+    return table

@@ -26,7 +26,7 @@ def cross_validate(
 
 
 def int8_scores(recipe: Recipe, fold: Fold) -> dict[str, Metrics]:
-    """'ptq' and, with qat_steps, 'qat': the scores on the fold's test windows."""
+    """'ptq' and, with qat_steps and where it can be, 'qat': scores on the fold's test windows."""
     from quantize import ptq, qat
     from quantize.compress import compress
 
@@ -40,8 +40,12 @@ def int8_scores(recipe: Recipe, fold: Fold) -> dict[str, Metrics]:
     features = feature_text(recipe)
     models = {"ptq": ptq.convert_int8(network, calibration, features)}
     if recipe.quantisation.qat_steps:
-        quantised = qat.train_quantised(network, calibration, sampler, None, recipe, task, _silent)
-        models["qat"] = ptq.convert_int8(quantised, calibration, features)
+        quantised, no_qat = qat.fake_quantised(network, recipe.compression)
+        if not no_qat:
+            qat.train_quantised(
+                quantised, network, calibration, sampler, None, recipe, task, _silent
+            )
+            models["qat"] = ptq.convert_int8(quantised, calibration, features)
     return {name: _scored(model, recipe, fold.test, fold) for name, model in models.items()}
 
 
