@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-if TYPE_CHECKING:
-    from model.train import Progress
-
 console = Console()
 SHOWN_ITEMS = 500  # fewer are done at once
 T = TypeVar("T")
+Progress = Callable[[int, float, float | None], None]  # step, loss, validation score
 
 
 def item_progress(items: Sequence[T], title: str, work: int = 0) -> Iterator[T]:

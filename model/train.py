@@ -24,6 +24,7 @@ from model.features import Windows, make_windows
 from model.features.design import recipe_front_end
 from model.features.library import Extractor
 from model.networks import build_network, keras, tf
+from model.progress import Progress
 from model.recipe import Recipe
 from model.tasks import Task, task_of
 
@@ -48,9 +49,6 @@ class Score:
     network: Metrics
     random_forest: Metrics
     seconds: float
-
-
-Progress = Callable[[int, float, float | None], None]  # step, loss, validation score
 
 
 def make_deterministic(seed: int) -> None:

@@ -15,9 +15,10 @@ import numpy as np
 from model.augment import WindowSampler
 from model.features import Windows
 from model.networks import keras, tf
+from model.progress import Progress
 from model.recipe import CompressionConfig, Recipe
 from model.tasks import Task
-from model.train import Progress, fit
+from model.train import fit
 from quantize.errors import QuantizeError
 
 import tensorflow_model_optimization as tfmot  # isort: skip

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from model.augment import WindowSampler
 from model.features import Windows
+from model.progress import Progress
 from model.recipe import Recipe
 from model.tasks import Task
-from model.train import Progress, fit, images
+from model.train import fit, images
 from quantize.compress import preserving_scheme
 from quantize.errors import QuantizeError
 from quantize.inputs import quantised_inputs
