@@ -13,7 +13,6 @@ Progress = Callable[[int, float, float | None], None]  # step, loss, validation 
 console = Console()
 SHOWN_ITEMS = 500  # fewer are done at once
 T = TypeVar("T")
-Progress = Callable[[int, float, float | None], None]  # step, loss, validation score
 
 
 def item_progress(items: Sequence[T], title: str, work: int = 0) -> Iterator[T]:
