@@ -202,10 +202,13 @@ def _operand_array(suffix: str, dtype: str, data: Array) -> CConstant:
 
 
 def _call(graph: Graph, plan: ArenaPlan, op: Operator, call: CCall, name: str) -> dict[str, object]:
-    sides = ((call.inputs, op.inputs, "const "), (call.outputs, op.outputs, ""))
+    sides = (
+        (call.inputs, op.inputs, call.first_input, "const "),
+        (call.outputs, op.outputs, call.first_output, ""),
+    )
     arguments = [
-        _argument(graph, plan, op.index, side[position], position, const)
-        for positions, side, const in sides
+        _argument(graph, plan, op.index, side[position], position, first, const)
+        for positions, side, first, const in sides
         for position in positions
     ]
     if call.scratch_bytes:
@@ -223,12 +226,13 @@ def _call(graph: Graph, plan: ArenaPlan, op: Operator, call: CCall, name: str) -
 
 
 def _argument(
-    graph: Graph, plan: ArenaPlan, index: int, tensor: int, position: int, const: str
+    graph: Graph, plan: ArenaPlan, index: int, tensor: int, position: int, first: int, const: str
 ) -> str:
     if graph.tensors[tensor].data is not None:
         return constant_symbol(f"input{position}", index)
-    place = f"base + {plan.offset(tensor)}"
-    ctype = C_TYPES[graph.tensors[tensor].dtype]
+    dtype = graph.tensors[tensor].dtype
+    place = f"base + {plan.offset(tensor) + first * np.dtype(dtype).itemsize}"
+    ctype = C_TYPES[dtype]
     const = "" if graph.tensors[tensor].variable else const
     return place if ctype == "int8_t" else f"({const}{ctype} *)({const}void *)({place})"
 

@@ -85,12 +85,13 @@ CHOICES: list[tuple[int, bool, str, int | None, str, int]] = [
     (4000, False, "armv7em", None, "nn_fully_connected_packed_s8", 4016),
     (4000, True, "armv7em", None, "nn_fully_connected_narrow_s8", 4016),
     (4004, True, "armv7em", None, "nn_fully_connected_s8", 4032),  # 4004 are no whole blocks
-    (4000, False, "xtensa", None, "nn_fully_connected_s8", 4016),
+    (4000, False, "xtensa", None, "nn_fully_connected_direct_s8", 4016),
+    (4002, False, "xtensa", None, "nn_fully_connected_s8", 4032),  # 4002 are no whole words
     (404, True, "armv7em", None, "nn_fully_connected_halves_s8", 1248),
     (404, True, "armv7em", 1248, "nn_fully_connected_halves_s8", 1248),
     (404, True, "armv7em", 1247, "nn_fully_connected_s8", 432),
     (404, True, "xtensa", 848, "nn_fully_connected_bytes_s8", 848),
-    (404, True, "xtensa", 847, "nn_fully_connected_s8", 432),
+    (404, True, "xtensa", 847, "nn_fully_connected_direct_s8", 432),
     (404, True, "ref", 1, "nn_fully_connected_s8", 432),  # has no budget
 ]
 

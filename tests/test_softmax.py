@@ -17,11 +17,13 @@ from tests.factory import ModelBuilder
 from tests.host_c import HostModel
 
 
-def softmax(depth: int, scale: float = 0.1) -> bytes:
+def softmax(depth: int, scale: float = 0.1, output: str = "int8") -> bytes:
     """One row of that many values."""
     b = ModelBuilder()
     x = b.tensor([1, depth], scale=[scale], zero_point=[0])
-    y = b.tensor([1, depth], scale=[1 / 256], zero_point=[-128])
+    limits = np.iinfo(output)
+    y_scale = [2.0**-limits.bits]
+    y = b.tensor([1, depth], dtype=output, scale=y_scale, zero_point=[limits.min])
     b.operator("SOFTMAX", [x], [y], "SoftmaxOptions", 2, beta=1.0)
     return b.pack([x], [y])
 
@@ -47,11 +49,22 @@ def test_rows_on_which_it_aborts_are_named() -> None:
     assert raised.value.cases == (1,)
 
 
-def test_what_no_answer_is_known_to_is_the_same_in_c(tmp_path: Path) -> None:
-    model = softmax(600)
-    values = np.random.default_rng(0).integers(-128, 128, (1, 1, 600)).astype(np.int8)
+@pytest.mark.parametrize("depth", [511, 2047, 2048, 4095])
+def test_equal_values_to_int16(depth: int, tmp_path: Path) -> None:
+    """Sums up to the largest that a word holds."""
+    model = softmax(depth, output="int16")
+    cases = make_golden(model, [np.full((1, 1, depth), 7, np.int8)])
+    manifest = compile_model(model, cases, tmp_path, name="softmax", settings={})
+    for who in (Reference(parse_model(model)), HostModel(tmp_path, manifest)):
+        assert np.array_equal(who.run(cases.case_inputs(0))[0], cases.case_outputs(0)[0])
+
+
+@pytest.mark.parametrize("depth", [512, 600, 1024, 2048, 4095])
+def test_what_no_answer_is_known_to_is_the_same_in_c(depth: int, tmp_path: Path) -> None:
+    model = softmax(depth)
+    values = np.random.default_rng(0).integers(-128, 128, (1, 1, depth)).astype(np.int8)
     manifest = compile_model(model, make_golden(model, [values]), tmp_path, name="s", settings={})
-    equal = np.full((1, 600), 7, np.int8)
+    equal = np.full((1, depth), 7, np.int8)
     host = HostModel(tmp_path, manifest)
     assert np.array_equal(host.run([equal])[0], Reference(parse_model(model)).run([equal])[0])
 

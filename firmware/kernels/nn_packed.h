@@ -29,7 +29,7 @@ typedef enum {
  */
 typedef struct {
     const int32_t *stream;
-    int32_t pairs; /* nn_channels_s8 fills it in */
+    int32_t count; /* of channels; for nn_quad_s8, of pairs */
     int32_t steps; /* of two inputs each; even */
     nn_form_t form;
 } nn_quad_t;
@@ -42,9 +42,8 @@ typedef struct {
     nn_window_t window;
     int32_t pad_value;            /* the input's zero point */
     int32_t ring_rows, row_bytes; /* rows of the input kept in scratch; 0: they are read in place */
-    int32_t row_columns;          /* of the padded row that a window can reach */
+    int32_t inside_bytes;         /* of such a row: what comes from the input */
     int32_t runs, run_bytes;      /* contiguous parts of a row of a window */
-    nn_group_t group;
     nn_quad_t quad;
 } nn_conv_packed_t;
 
@@ -63,8 +62,7 @@ typedef struct {
 void nn_quad_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_t stride);
 
 /* The same for all channels, of which an odd last one has no partner. */
-void nn_channels_s8(const nn_quad_t *quad, int32_t channels, const uint32_t *x, int8_t *output,
-                    int32_t stride);
+void nn_channels_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_t stride);
 
 /* Append `words` times four inputs of each of four pixels to x: of bytes 0 to 3, first the steps
  * (0, 2), then the steps (1, 3). Returns where the next inputs go. */

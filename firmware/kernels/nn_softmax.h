@@ -1,6 +1,7 @@
 /* What softmax and log-softmax of int8 share: exponentials in gemmlowp's fixed-point formats and
  * rounding (fixedpoint.h), so that every bit is TFLite Micro's. Qm.n: m integer bits. What is
- * rounded by a shift here is never negative, so halves go up. */
+ * rounded by a shift here is never negative, so halves go up. What is called twice is not inline:
+ * a softmax would hold it twice. */
 #ifndef NN_SOFTMAX_H
 #define NN_SOFTMAX_H
 
@@ -16,7 +17,7 @@ static inline int32_t nn_half_up(int32_t x, int32_t exponent)
 }
 
 /* exp(a) in Q0.31 for a in Q0.31 within [-1/4, 0): Taylor polynomial around -1/8. */
-static inline int32_t nn_exp_quarter(int32_t a)
+static int32_t nn_exp_quarter(int32_t a)
 {
     const int32_t exp_minus_eighth = 1895147668;
     const int32_t one_third = 715827883;
@@ -29,7 +30,7 @@ static inline int32_t nn_exp_quarter(int32_t a)
 }
 
 /* exp of a difference of at most 0, in Q0.31. */
-static inline int32_t nn_scaled_exp(const nn_softmax_t *p, int32_t diff)
+static int32_t nn_scaled_exp(const nn_softmax_t *p, int32_t diff)
 {
     /* exp(-2^k) in Q0.31 for k = -2 .. 4 */
     static const int32_t factor[] = {1672461947, 1302514674, 790015084, 290630308,
@@ -91,14 +92,22 @@ typedef struct {
     int32_t exponent; /* by which products are shifted for 0 integer bits and no others */
 } nn_softmax_scale_t;
 
+/* 1 / sum in Q12.19; the exponent is 31 to 42. */
 static inline nn_softmax_scale_t nn_softmax_scale(int32_t sum)
 {
     int32_t exponent = NN_ACCUMULATOR_INTEGER_BITS + 30;
-    do {
-        sum <<= 1;
+    for (; sum <= INT32_MAX >> 1; sum <<= 1) {
         exponent--;
-    } while (sum <= INT32_MAX >> 1);
+    }
     return (nn_softmax_scale_t){nn_reciprocal(sum), exponent};
+}
+
+/* exponential * scale / 2^exponent to the nearest, for an exponent of 2 to 32: what is left of the
+ * product, which is positive, is its high word. */
+static inline int32_t nn_softmax_part(int32_t exponential, int32_t scale, int32_t exponent)
+{
+    const uint64_t product = (uint64_t)(uint32_t)exponential * (uint32_t)scale;
+    return nn_half_up((int32_t)((product + (UINT64_C(1) << 30)) >> 32), exponent - 1);
 }
 
 #endif

@@ -53,7 +53,6 @@ typedef struct {
     nn_shape_t input, output;
     nn_window_t window;
     int32_t pad_value; /* the input's zero point */
-    nn_group_t group;
     nn_trio_t trio;
 } nn_conv_trio_t;
 
@@ -97,8 +96,8 @@ typedef struct {
  * where pixel i goes. Pixels may go to the same place. */
 void nn_trio_s8(const nn_trio_t *trio, const uint8_t *x, int8_t *const *outputs);
 
-/* scratch: 16 * chunks * steps bytes and one an input channel of the group. The output may lie on
- * the input where quantize/lowering says so. */
+/* scratch: 16 * chunks * steps bytes and one an input channel. The output may lie on the input
+ * where quantize/lowering says so. */
 void nn_conv_2d_trio_s8(const nn_conv_trio_t *p, const int8_t *input, int8_t *output,
                         int8_t *scratch);
 
@@ -132,9 +131,15 @@ void nn_depthwise_conv_2d_line_s8(const nn_depthwise_line_t *p, const int8_t *in
 /* One vector times all channels; x: its 4 * steps inputs plus 128, base: added to every sum. */
 void nn_dense_bytes_s8(const nn_dense_bytes_t *p, const uint8_t *x, int8_t *output, int32_t base);
 
+/* The same with x as it is, whole words. */
+void nn_dense_direct_s8(const nn_dense_bytes_t *p, const int8_t *x, int8_t *output, int32_t base);
+
 /* scratch: 4 * steps bytes. */
 void nn_fully_connected_bytes_s8(const nn_dense_bytes_t *p, const int8_t *input, int8_t *output,
                                  int8_t *scratch);
+
+/* input_depth is 4 * steps. */
+void nn_fully_connected_direct_s8(const nn_dense_bytes_t *p, const int8_t *input, int8_t *output);
 
 /* The output may lie on an operand that has all rows. */
 void nn_linear_terms_s8(const nn_linear_terms_t *p, const int8_t *a, const int8_t *b,

@@ -36,22 +36,15 @@ typedef struct {
     int32_t pad_h, pad_w; /* rows above, columns to the left */
 } nn_window_t;
 
-/* The channels of one call: `inputs` of each pixel from `first_input` on, all of them without
- * groups, give `outputs` from `first_output` on. */
-typedef struct {
-    int32_t first_input, inputs, first_output, outputs;
-} nn_group_t;
-
 typedef struct {
     nn_shape_t input, output;
     nn_window_t window;
     int32_t input_offset, output_offset, act_min, act_max;
-    int32_t depth_multiplier;    /* depthwise only: outputs per input channel */
+    int32_t outputs; /* channels of one call of a convolution; depthwise: of one input channel */
     const int8_t *weights;       /* convolution [out_c][kh][kw][in_c]; depthwise [kh][kw][out_c] */
     const int32_t *bias;         /* [out_c] */
     const int64_t *bias64;       /* [out_c], in the place of bias: int16 only, sums of 64 bits */
     const nn_requant_t *requant; /* [out_c] */
-    nn_group_t group;            /* convolution only; in_c and out_c are its inputs and outputs */
 } nn_conv_t;
 
 typedef struct {

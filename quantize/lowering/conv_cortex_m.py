@@ -17,7 +17,7 @@ from quantize.lowering.packing import (
     words_constant,
 )
 from quantize.ops.base import CCall, CConstant, c_shape
-from quantize.ops.conv_2d import ConvParams, group_fields, split_groups
+from quantize.ops.conv_2d import ConvParams, split_groups
 from quantize.ops.window import Window
 from quantize.proofs import Form, ShortRequant
 from quantize.reference import Step
@@ -34,7 +34,7 @@ def lower_conv(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredS
     p: ConvParams = step.params
     if p.groups == 1:
         return convolution(step, p, scratch_budget_bytes)
-    parts = [_lowered(step, _flattened(part)) for part in split_groups(p, p.groups)]
+    parts = [_lowered(step, part) for part in split_groups(_flattened(p))]
     return in_groups(step, parts)
 
 
@@ -85,6 +85,7 @@ def _quad(
     )
     fields = {
         "quad.stream": "@stream",
+        "quad.count": str(len(weights)),
         "quad.steps": str(weights.shape[1] // 2),
         "quad.form": C_FORMS[requants[0].form],
     }
@@ -136,8 +137,9 @@ def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall,
     fields, stream = quad
     ring_rows = _ring_rows(p)
     reach = (p.window.kernel[0] - 1) * p.window.dilation[0] + 1
-    ahead = _ahead(p, QUAD, reach if ring_rows else None) if p.group is None else None
+    ahead = _ahead(p, QUAD, reach if ring_rows else None) if _is_whole(p) else None
     columns = _padded(p, 1)
+    inside = min(columns - p.window.pad[1], p.input_shape[2] - p.first_input // p.input_shape[3])
     if ahead != 0 and ring_rows and not _needs_ring(p, runs):
         ring_rows, ahead = 0, None
     row_bytes = columns * p.input_shape[3] if ring_rows else p.input_shape[2] * p.input_shape[3]
@@ -149,13 +151,14 @@ def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall,
         | {
             "ring_rows": str(ring_rows),
             "row_bytes": str(row_bytes),
-            "row_columns": str(columns),
+            "inside_bytes": str(inside * p.input_shape[3]),
             "runs": str(runs),
             "run_bytes": str(run_bytes),
         }
-        | group_fields(p)
         | fields,
         constants=(stream,),
+        first_input=p.first_input,
+        first_output=p.first_output,
         scratch_bytes=8 * rows[0].size
         + (ring_rows * row_bytes + 4 if ring_rows else 0)
         + (4 * rows[0].size + 16 if run_bytes % 4 else 0),
@@ -168,7 +171,6 @@ def _is_by_rows(p: ConvParams) -> bool:
     w = p.window
     return (
         p.output_shape[2] % QUAD == 0
-        and p.group is None
         and w.dilation == (1, 1)
         and w.stride[0] <= w.kernel[0]
         and w.kernel != (1, 1)
@@ -226,9 +228,14 @@ def _flattened(p: ConvParams) -> ConvParams:
     )
 
 
+def _is_whole(p: ConvParams) -> bool:
+    """Whether it computes all channels of its output."""
+    return len(p.weights) == p.output_shape[3]
+
+
 def _runs(p: ConvParams) -> int:
     """Contiguous parts of a row of the window."""
-    return 1 if p.window.dilation[1] == 1 and p.group is None else p.window.kernel[1]
+    return 1 if p.window.dilation[1] == 1 else p.window.kernel[1]
 
 
 def _padded(p: ConvParams, axis: int) -> int:
@@ -244,7 +251,7 @@ def _padded(p: ConvParams, axis: int) -> int:
 def _needs_ring(p: ConvParams, runs: int) -> bool:
     """Whether windows meet borders, or words reach beyond the input."""
     inside = all(p.window.pad[a] == 0 and _padded(p, a) <= p.input_shape[1 + a] for a in (0, 1))
-    run = p.weights.shape[3] * (p.window.kernel[1] if runs == 1 else 1)
+    run = p.input_shape[3] * (p.window.kernel[1] if runs == 1 else 1)
     return not inside or run % 4 != 0
 
 

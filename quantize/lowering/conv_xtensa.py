@@ -21,7 +21,7 @@ from quantize.lowering.split import (
     short_requants,
 )
 from quantize.ops.base import CCall, CConstant, c_shape
-from quantize.ops.conv_2d import ConvParams, group_fields, split_groups
+from quantize.ops.conv_2d import ConvParams, split_groups
 from quantize.ops.window import OutputStage
 from quantize.reference import Step
 from quantize.scheme import IntArray
@@ -42,7 +42,7 @@ def lower_conv(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> Lowered
     """
     p: ConvParams = step.params
     if p.groups > 1:
-        return in_groups(step, [_convolution(step, part) for part in split_groups(p, p.groups)])
+        return in_groups(step, [_convolution(step, part) for part in split_groups(p)])
     return _convolution(step, as_row(p))
 
 
@@ -63,10 +63,11 @@ def _convolution(step: Step, p: ConvParams) -> LoweredStep | None:
             "window": p.window.c_initialiser(),
             "pad_value": str(-p.input_offset),
         }
-        | group_fields(p)
         | stream.fields("trio"),
         constants=(stream.constant,),
-        scratch_bytes=PIXELS * STEP * stream.chunks * stream.steps + p.weights.shape[3],
+        first_input=p.first_input,
+        first_output=p.first_output,
+        scratch_bytes=PIXELS * STEP * stream.chunks * stream.steps + p.input_shape[3],
     )
     taps = p.weights[0].size
     longer = max(p.output_shape[3] - p.input_shape[3], 0)  # pixels of the output

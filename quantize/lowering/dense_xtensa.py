@@ -1,4 +1,4 @@
-"""FULLY_CONNECTED as nn_fully_connected_bytes_s8 (nn_trio.h)."""
+"""FULLY_CONNECTED as nn_fully_connected_bytes_s8 or, without scratch, _direct_s8 (nn_trio.h)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from quantize.tflite.graph import Graph
 
 GROUP = 4  # channels at a time
 STEP = 4  # inputs at a time
+BYTES = "nn_fully_connected_bytes_s8"
+DIRECT = "nn_fully_connected_direct_s8"  # no scratch
 
 
-def lower_dense(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
-    """The kernel on bytes; None where its requantisation is not exact.
+def lower_dense(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
+    """A kernel on bytes; None where its requantisation is not exact.
 
-    Costs a MAC: 3.4 instructions and one byte of flash, which a single vector reads just once.
+    Costs a MAC: 3.4 instructions and one byte of flash, which a single vector reads just once;
+    3.5 without scratch, where whole words are read.
     """
     p: FullyConnectedParams = step.params
     weights = p.weights.astype(np.int64)
@@ -33,8 +36,9 @@ def lower_dense(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> Lowere
     firsts = p.bias + (p.input_offset - 128) * weights.sum(axis=1)
     steps = -(-weights.shape[1] // STEP)
     stream = _stream(weights, steps, firsts)
+    direct = scratch_budget_bytes <= 0 and weights.shape[1] % STEP == 0
     call = CCall(
-        function="nn_fully_connected_bytes_s8",
+        function=DIRECT if direct else BYTES,
         params_type="nn_dense_bytes_t",
         params={
             "stream": "@stream",
@@ -51,14 +55,14 @@ def lower_dense(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> Lowere
             ),
             _exact_constant(rows),
         ),
-        scratch_bytes=STEP * steps,
+        scratch_bytes=0 if direct else STEP * steps,
     )
     return LoweredStep(
         step=step,
         calls=(call,),
         in_place=(),
         requantisation="exact",
-        cost=round(3.4 * step.spec.macs(p)),
+        cost=round((3.5 if direct else 3.4) * step.spec.macs(p)),
     )
 
 

@@ -88,16 +88,18 @@ def lower_depthwise(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Low
         step=step,
         calls=(call,),
         in_place=(0,) if in_place else (),
+        ahead_bytes=0 if in_place and p.input_shape[3] == 1 else None,
         requantisation="exact",
         cost=fours * (95 + 37 * segments * across.kernel) + 5 * math.prod(p.input_shape),
     )
 
 
 def _works_in_place(p: ConvParams) -> bool:
-    """Whether the outputs of a channel lie on the inputs of that channel only."""
-    images, height, width, _ = p.input_shape
+    """Whether the outputs of a channel lie on the inputs of that channel only, or there is no other
+    channel."""
+    images, height, width, channels = p.input_shape
     shrinks = p.output_shape[1] * p.output_shape[2] <= height * width
-    return images == 1 and p.depth_multiplier == 1 and shrinks
+    return images == 1 and (channels == 1 or (p.depth_multiplier == 1 and shrinks))
 
 
 def _axes(p: ConvParams) -> tuple[_Axis, _Axis]:

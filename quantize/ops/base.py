@@ -56,6 +56,8 @@ class CCall:
     constants: tuple[CConstant, ...] = ()
     inputs: tuple[int, ...] = (0,)  # positions of the operator's inputs that the kernel takes
     outputs: tuple[int, ...] = (0,)
+    first_input: int = 0  # element of its inputs at which the kernel begins
+    first_output: int = 0
     scratch_bytes: int = 0  # above 0: the kernel's last argument is that much of the arena
 
 

@@ -75,17 +75,8 @@ class ConvParams:
     bias: Array  # its type is that of the sums
     requants: tuple[Requant, ...]
     groups: int = 1  # of channels; weights are those of all channels, 0 outside of their group
-    group: Group | None = None  # of a call that computes one of several groups; None: all channels
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """The channels of one group."""
-
-    first_input: int
-    inputs: int
-    first_output: int
-    outputs: int
+    first_input: int = 0  # elements that lie before those of one group
+    first_output: int = 0
 
 
 def conv_params(
@@ -136,20 +127,13 @@ def conv_call(kernels: Mapping[str, str], p: ConvParams) -> CCall:
             "input": c_shape(p.input_shape),
             "output": c_shape(p.output_shape),
             "window": p.window.c_initialiser(),
-            "depth_multiplier": str(p.depth_multiplier),
+            "outputs": str(p.depth_multiplier or len(p.weights)),
         }
-        | c_fields(p)
-        | group_fields(p),
+        | c_fields(p),
         constants=c_constants(p),
+        first_input=p.first_input,
+        first_output=p.first_output,
     )
-
-
-def group_fields(p: ConvParams) -> dict[str, str]:
-    """The initialiser of an nn_group_t."""
-    g = p.group or Group(
-        first_input=0, inputs=p.input_shape[3], first_output=0, outputs=p.output_shape[3]
-    )
-    return {"group": f"{{{g.first_input}, {g.inputs}, {g.first_output}, {g.outputs}}}"}
 
 
 def numbered(call: CCall, number: int) -> CCall:
@@ -161,25 +145,37 @@ def numbered(call: CCall, number: int) -> CCall:
     )
 
 
-def split_groups(p: ConvParams, groups: int) -> list[ConvParams]:
-    """The convolution of each group: its rows of weights, and of these what is not always 0."""
-    inputs, outputs = p.input_shape[3] // groups, p.output_shape[3] // groups
+def split_groups(p: ConvParams) -> list[ConvParams]:
+    """An ordinary convolution for each group of channels.
+
+    Pixels of `groups` times as many channels are as many times more pixels. From the first input of
+    a group on, every so manieth of them is one of this group's, so windows stride over the others.
+    Of the outputs a group computes only some channels: its weights are fewer than output_shape[3].
+    """
+    n, height, width, channels = p.input_shape
+    inputs, outputs, w = channels // p.groups, p.output_shape[3] // p.groups, p.window
+
+    def wider(pair: tuple[int, int]) -> tuple[int, int]:
+        return pair[0], pair[1] * p.groups
+
+    whole = replace(
+        p,
+        input_shape=(n, height, width * p.groups, inputs),
+        window=replace(w, stride=wider(w.stride), dilation=wider(w.dilation), pad=wider(w.pad)),
+        groups=1,
+    )
     parts = []
-    for number in range(groups):
+    for number in range(p.groups):
         rows = slice(number * outputs, (number + 1) * outputs)
         columns = slice(number * inputs, (number + 1) * inputs)
         parts.append(
             replace(
-                p,
+                whole,
                 weights=np.ascontiguousarray(p.weights[rows, ..., columns]),
                 bias=p.bias[rows],
                 requants=p.requants[rows],
-                group=Group(
-                    first_input=columns.start,
-                    inputs=inputs,
-                    first_output=rows.start,
-                    outputs=outputs,
-                ),
+                first_input=columns.start,
+                first_output=rows.start,
             )
         )
     return parts
@@ -239,7 +235,7 @@ def _sums(p: ConvParams, source: Interval, _: tuple[int, ...]) -> Interval:
 def _calls(p: ConvParams) -> tuple[CCall, ...]:
     if p.groups == 1:
         return (conv_call(KERNELS, p),)
-    parts = enumerate(split_groups(p, p.groups))
+    parts = enumerate(split_groups(p))
     return tuple(numbered(conv_call(KERNELS, part), number) for number, part in parts)
 
 

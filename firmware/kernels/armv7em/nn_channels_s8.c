@@ -3,21 +3,21 @@
  */
 #include "nn_packed.h"
 
-void nn_channels_s8(const nn_quad_t *quad, int32_t channels, const uint32_t *x, int8_t *output,
-                    int32_t stride)
+void nn_channels_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_t stride)
 {
     nn_quad_t part = *quad;
-    part.pairs = channels / 2;
-    if (part.pairs > 0) {
+    part.count >>= 1;
+    if (part.count != 0) {
         nn_quad_s8(&part, x, output, stride);
     }
-    if (channels & 1) {
+    if (quad->count & 1) {
         int8_t last[2 * NN_QUAD];
-        part.stream += part.pairs * (NN_PAIR_WORDS + part.steps);
-        part.pairs = 1;
+        part.stream += part.count * (NN_PAIR_WORDS + part.steps);
+        output += 2 * part.count;
+        part.count = 1;
         nn_quad_s8(&part, x, last, 2);
         for (int32_t i = 0; i < NN_QUAD; i++) {
-            output[i * stride + channels - 1] = last[2 * i];
+            output[i * stride] = last[2 * i];
         }
     }
 }

@@ -37,30 +37,27 @@ static void nn_copy_row(int8_t *to, const int8_t *from, int32_t bytes)
     }
 }
 
-static void nn_fill_row(int8_t *to, int32_t value, int32_t bytes)
+/* Fill the words of a row that lie between two bytes, or reach beyond them. */
+static void nn_fill_words(int8_t *row, int32_t from, int32_t to, int32_t value)
 {
-    for (int32_t i = 0; i < bytes; i++) {
-        to[i] = (int8_t)value;
+    const uint32_t four = (uint32_t)(uint8_t)value * 0x01010101U;
+    for (int32_t i = from & ~3; i < to; i += 4) {
+        memcpy(row + i, &four, 4);
     }
 }
 
 /* Bring the next row of the image into the ring, with its borders. */
 static void nn_load_row(const nn_conv_packed_t *p, const int8_t *image, nn_rows_t *rows)
 {
-    const int32_t depth = p->input.c;
     const int32_t y = rows->loaded - p->window.pad_h;
-    const int32_t left = p->window.pad_w;
     int8_t *const row = rows->ring + (rows->loaded % rows->count) * rows->bytes;
-    int32_t inside = p->row_columns - left;
-    inside = inside < p->input.w ? inside : p->input.w;
-    if (y < 0 || y >= p->input.h) {
-        inside = -left;
-    } else {
-        nn_fill_row(row, p->pad_value, left * depth);
-        nn_copy_row(row + left * depth, image + y * p->input.w * depth, inside * depth);
+    const int32_t left = p->window.pad_w * p->input.c;
+    const int32_t inside = y >= 0 && y < p->input.h ? p->inside_bytes : 0;
+    nn_fill_words(row, 0, left, p->pad_value);
+    nn_fill_words(row, left + inside, rows->bytes, p->pad_value);
+    if (inside > 0) {
+        nn_copy_row(row + left, image + y * p->input.w * p->input.c, inside);
     }
-    nn_fill_row(row + (left + inside) * depth, p->pad_value,
-                (p->row_columns - left - inside) * depth);
     rows->loaded++;
 }
 
@@ -145,7 +142,7 @@ void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t
     const int32_t reach = (p->window.kernel_h - 1) * p->window.dilation_h + 1;
     for (int32_t n = 0; n < p->output.n; n++) {
         nn_rows_t rows = {.ring = ring,
-                          .base = (p->ring_rows > 0 ? ring : input) + p->group.first_input,
+                          .base = p->ring_rows > 0 ? ring : input,
                           .count = p->ring_rows > 0 ? p->ring_rows : INT32_MAX,
                           .bytes = p->row_bytes,
                           .end = p->ring_rows > 0 ? p->ring_rows * p->row_bytes : INT32_MAX};
@@ -161,9 +158,7 @@ void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t
             } else {
                 nn_gather_joined(p, &rows, starts, joined, x);
             }
-            nn_channels_s8(&p->quad, p->group.outputs, x,
-                           output + p->group.first_output + pixel * p->output.c,
-                           step * p->output.c);
+            nn_channels_s8(&p->quad, x, output + pixel * p->output.c, step * p->output.c);
             pixel += step ? NN_QUAD : 1;
         }
         input += p->input.h * p->input.w * p->input.c;

@@ -83,7 +83,7 @@ static void nn_row(const nn_conv_rows_t *p, const nn_slots_t *s, int32_t first, 
     const int32_t step = p->window.stride_w * p->window.kernel_h * nn_slot_words(p);
     const uint32_t *x = s->slots + (first - s->origin) * nn_slot_words(p);
     for (int32_t i = 0; i < quads; i++) {
-        nn_channels_s8(&p->quad, p->output.c, x, output, quads * p->output.c);
+        nn_channels_s8(&p->quad, x, output, quads * p->output.c);
         x += step;
         output += p->output.c;
     }

@@ -1,4 +1,4 @@
-/* out[n,y,x,o] = clamp(zp + requant_o(bias[o] + sum over ky,kx and the c of a group of
+/* out[n,y,x,o] = clamp(zp + requant_o(bias[o] + sum over ky,kx,c of
  *                (in[n, y*sh - ph + ky*dh, x*sw - pw + kx*dw, c] - zp_in) * w[o,ky,kx,c]))
  *
  * Positions outside the input add nothing: the taps inside are found once a pixel, and those that
@@ -30,23 +30,17 @@ static int32_t nn_sum_taps(const nn_taps_t *taps, const int8_t *in_row, const in
 void nn_conv_2d_s8(const nn_conv_t *p, const int8_t *input, int8_t *output)
 {
     const nn_window_t *win = &p->window;
-    const int32_t depth = p->group.inputs;
-    const int32_t filter_size = win->kernel_h * win->kernel_w * depth;
-    input += p->group.first_input;
-    output += p->group.first_output;
+    const int32_t filter_size = win->kernel_h * win->kernel_w * p->input.c;
     for (int32_t n = 0; n < p->output.n; n++) {
         const int8_t *image = input + n * p->input.h * p->input.w * p->input.c;
         for (int32_t y = 0; y < p->output.h; y++) {
             for (int32_t x = 0; x < p->output.w; x++) {
-                nn_taps_t taps = nn_find_taps(p, depth, y * win->stride_h - win->pad_h,
+                nn_taps_t taps = nn_find_taps(p, p->input.c, y * win->stride_h - win->pad_h,
                                               x * win->stride_w - win->pad_w);
-                taps.length = depth;
-                if (depth == p->input.c) {
-                    nn_join_runs(p, &taps);
-                }
+                nn_join_runs(p, &taps);
                 const int8_t *in = image + taps.input;
                 const int8_t *filter = p->weights + taps.weight;
-                for (int32_t o = 0; o < p->group.outputs; o++) {
+                for (int32_t o = 0; o < p->outputs; o++) {
                     const int32_t acc = nn_sum_taps(&taps, in, filter, p->input_offset, p->bias[o]);
                     output[o] =
                         nn_output_s8(acc, p->requant[o], p->output_offset, p->act_min, p->act_max);

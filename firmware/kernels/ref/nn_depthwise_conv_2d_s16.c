@@ -32,7 +32,7 @@ static int16_t *nn_depthwise_pixel(const nn_conv_t *p, const nn_taps_t *taps, co
 {
     int32_t o = 0;
     for (int32_t c = 0; c < p->input.c; c++) {
-        for (int32_t m = 0; m < p->depth_multiplier; m++) {
+        for (int32_t m = 0; m < p->outputs; m++) {
             const int8_t *w = p->weights + taps->weight + o;
             const int64_t acc = nn_channel_sum(taps, input + taps->input + c, w, p->bias64[o]);
             *output++ = nn_output_s16(acc, true, p->requant[o], p->act_min, p->act_max);

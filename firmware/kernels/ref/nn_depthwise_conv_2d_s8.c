@@ -31,7 +31,7 @@ static int8_t *nn_depthwise_pixel(const nn_conv_t *p, const nn_taps_t *taps, con
 {
     int32_t o = 0;
     for (int32_t c = 0; c < p->input.c; c++) {
-        for (int32_t m = 0; m < p->depth_multiplier; m++) {
+        for (int32_t m = 0; m < p->outputs; m++) {
             const int8_t *w = p->weights + taps->weight + o;
             const int32_t acc =
                 nn_channel_sum(taps, input + taps->input + c, w, p->input_offset, p->bias[o]);

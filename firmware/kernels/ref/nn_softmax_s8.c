@@ -7,16 +7,16 @@
 #include "nn_softmax.h"
 
 #define NN_OUTPUT_BITS 8
+#define NN_512 (INT32_C(512) << (31 - NN_ACCUMULATOR_INTEGER_BITS))
 
 static void nn_softmax_row(const nn_softmax_t *p, const int8_t *in, int8_t *out)
 {
     const int8_t *const end = in + p->depth;
     const int32_t max = nn_row_max(in, p->depth);
-    const nn_softmax_scale_t s = nn_softmax_scale(nn_exp_sum(p, in, max));
+    const nn_softmax_scale_t s = nn_softmax_scale(nn_min(nn_exp_sum(p, in, max), NN_512));
     const int32_t exponent = s.exponent - NN_OUTPUT_BITS;
     do {
-        const int32_t product = nn_doubling_high_mul(s.scale, nn_scaled_exp(p, *in++ - max));
-        const int32_t value = exponent > 31 ? 0 : nn_half_up(product, exponent);
+        const int32_t value = nn_softmax_part(nn_scaled_exp(p, *in++ - max), s.scale, exponent);
         *out++ = (int8_t)nn_min(value + INT8_MIN, INT8_MAX);
     } while (in != end);
 }

@@ -12,9 +12,9 @@ static void nn_softmax_row(const nn_softmax_t *p, const int8_t *in, int16_t *out
     const int8_t *const end = in + p->depth;
     const int32_t max = nn_row_max(in, p->depth);
     const nn_softmax_scale_t s = nn_softmax_scale(nn_exp_sum(p, in, max));
+    const int32_t exponent = s.exponent - NN_OUTPUT_BITS;
     do {
-        const int32_t product = nn_doubling_high_mul(s.scale, nn_scaled_exp(p, *in++ - max));
-        const int32_t value = nn_half_up(product, s.exponent - NN_OUTPUT_BITS);
+        const int32_t value = nn_softmax_part(nn_scaled_exp(p, *in++ - max), s.scale, exponent);
         *out++ = (int16_t)nn_min(value + INT16_MIN, INT16_MAX);
     } while (in != end);
 }

@@ -119,7 +119,7 @@ static void nn_put_taps(const nn_conv_trio_t *p, const int8_t *image, nn_place_t
                                     (uint32_t)(places[i].column + dx) < (uint32_t)p->input.w;
                 from[i] = inside ? image + places[i].at + step : outside;
             }
-            x = nn_put_run(x, from, p->group.inputs);
+            x = nn_put_run(x, from, p->input.c);
         }
     }
 }
@@ -129,7 +129,6 @@ static void nn_conv_image(const nn_conv_trio_t *p, const int8_t *input, int8_t *
                           const int8_t *outside)
 {
     const nn_window_t *win = &p->window;
-    const bool whole_rows = win->dilation_w == 1 && p->group.inputs == p->input.c;
     const int32_t last_row = p->input.h - 1 - (win->kernel_h - 1) * win->dilation_h;
     const int32_t last_column = p->input.w - win->kernel_w - (NN_TRIO_PIXELS - 1) * win->stride_w;
     nn_place_t place = {.row = -win->pad_h, .column = -win->pad_w};
@@ -140,8 +139,8 @@ static void nn_conv_image(const nn_conv_trio_t *p, const int8_t *input, int8_t *
             outputs[i] = output;
             output += i + 1 < left ? p->output.c : 0;
         }
-        if (whole_rows && left >= NN_TRIO_PIXELS && place.row >= 0 && place.row <= last_row &&
-            place.column >= 0 && place.column <= last_column) {
+        if (win->dilation_w == 1 && left >= NN_TRIO_PIXELS && place.row >= 0 &&
+            place.row <= last_row && place.column >= 0 && place.column <= last_column) {
             nn_put_inside(p, input + place.at, x);
             nn_move_place(p, &place, NN_TRIO_PIXELS);
         } else {
@@ -155,9 +154,7 @@ void nn_conv_2d_trio_s8(const nn_conv_trio_t *p, const int8_t *input, int8_t *ou
                         int8_t *scratch)
 {
     int8_t *const outside = scratch + 4 * NN_TRIO_PIXELS * p->trio.chunks * p->trio.steps;
-    memset(outside, p->pad_value, (size_t)p->group.inputs);
-    input += p->group.first_input;
-    output += p->group.first_output;
+    memset(outside, p->pad_value, (size_t)p->input.c);
     for (int32_t n = 0; n < p->output.n; n++) {
         nn_conv_image(p, input, output, (uint8_t *)scratch, outside);
         input += p->input.h * p->input.w * p->input.c;

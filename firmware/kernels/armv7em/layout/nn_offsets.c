@@ -10,7 +10,7 @@
     _Static_assert(offsetof(type, field) == (offset), #type "." #field)
 
 NN_FIELD(nn_quad_t, stream, NN_QUAD_AT_STREAM);
-NN_FIELD(nn_quad_t, pairs, NN_QUAD_AT_PAIRS);
+NN_FIELD(nn_quad_t, count, NN_QUAD_AT_COUNT);
 NN_FIELD(nn_quad_t, steps, NN_QUAD_AT_STEPS);
 NN_FIELD(nn_quad_t, form, NN_QUAD_AT_FORM);
 
@@ -83,7 +83,7 @@ _Static_assert(NN_DENSE_AT_STREAM == 0, "NN_DENSE_AT_STREAM");
 _Static_assert(NN_LINEAR_AT_A_FACTOR == 0, "NN_LINEAR_AT_A_FACTOR");
 _Static_assert(NN_PRODUCT_AT_A_OFFSETS == 0, "NN_PRODUCT_AT_A_OFFSETS");
 _Static_assert(NN_PLACES_AT_ROWS == 0, "NN_PLACES_AT_ROWS");
-NN_NEXT(NN_QUAD_AT_STREAM, NN_QUAD_AT_PAIRS);
+NN_NEXT(NN_QUAD_AT_STREAM, NN_QUAD_AT_COUNT);
 NN_NEXT(NN_QUAD_AT_STEPS, NN_QUAD_AT_FORM);
 NN_NEXT(NN_DENSE_AT_STREAM, NN_DENSE_AT_REQUANT);
 NN_NEXT(NN_DENSE_AT_REQUANT, NN_DENSE_AT_REQUANT_BYTES);

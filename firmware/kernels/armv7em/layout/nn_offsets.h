@@ -6,7 +6,7 @@
 
 /* nn_quad_t */
 #define NN_QUAD_AT_STREAM 0
-#define NN_QUAD_AT_PAIRS 4
+#define NN_QUAD_AT_COUNT 4
 #define NN_QUAD_AT_STEPS 8
 #define NN_QUAD_AT_FORM 12
 

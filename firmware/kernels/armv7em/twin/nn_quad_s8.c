@@ -30,7 +30,7 @@ static int8_t nn_short_output(int32_t sum, nn_form_t form, const int32_t *requan
 void nn_quad_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_t stride)
 {
     const int32_t *stream = quad->stream;
-    for (int32_t pair = 0; pair < quad->pairs; pair++) {
+    for (int32_t pair = 0; pair < quad->count; pair++) {
         const int32_t *weights = stream + 2;
         const int32_t *requant = weights + quad->steps;
         for (int32_t pixel = 0; pixel < NN_QUAD; pixel++) {
