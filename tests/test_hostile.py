@@ -314,6 +314,27 @@ def _self_reference() -> bytes:
     return bytes(data)
 
 
+class _Shared:
+    """A table that is packed once, wherever it stands."""
+
+    def __init__(self, table: Any) -> None:
+        self.table, self.at = table, 0
+
+    def Pack(self, builder: Any) -> int:
+        self.at = self.at or self.table.Pack(builder)
+        return self.at
+
+
+def _shared_signatures() -> bytes:
+    """25 KB in which 3000 signatures have the same 3000 inputs, of a model that is written anew."""
+    model = unpack(SEEDS["TILE__CONSTANT"](np.random.default_rng(0)))
+    signature, entry = schema.SignatureDefT(), schema.TensorMapT()
+    entry.name = b"a"
+    signature.inputs = [_Shared(entry)] * 3000
+    model.signatureDefs = [_Shared(signature)] * 3000
+    return pack(model)
+
+
 BY_HAND: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "refused"),
     "identifier only": (lambda: b"\0\0\0\0TFL3", "refused"),
@@ -323,6 +344,7 @@ BY_HAND: dict[str, tuple[Callable[[], bytes], str]] = {
     "100000 operators": (lambda: _stretched("operators", 100_000), "refused"),
     "overlapping buffers": (_shared_buffer, "refused"),
     "shared weights": (_shared_weights, "refused"),
+    "shared signatures": (_shared_signatures, "refused"),
     "cyclic graph": (_cycle, "refused"),
     "operator writes its input": (_own_input, "refused"),
     "list leads to itself": (_self_reference, "refused"),
