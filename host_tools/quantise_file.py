@@ -19,10 +19,10 @@ from host_tools.parity.float_comparison import class_decisions, output_differenc
 from host_tools.project import DEFAULT_CASES, FLOAT_SUFFIXES, Import, import_model, open_source
 from host_tools.stages.graph import Source, model_name
 from host_tools.stages.session import make
-from model.files import write_arrays, write_json
+from model.files import read_bounded, write_arrays, write_json
 from model.stages.splits import load_splits
 from quantize.convert import FloatNetwork, OutputPair, Quantised, open_network, quantise_network
-from quantize.float_reference import ends_of, match_ends
+from quantize.float_reference import MAX_FILE_BYTES, ends_of, match_ends
 from quantize.representative import (
     WHY_NOT_RANDOM,
     Representative,
@@ -31,7 +31,6 @@ from quantize.representative import (
     from_random,
     from_windows,
 )
-from quantize.tflite.files import read_file
 from quantize.tflite.graph import Graph
 from quantize.tflite.reader import read_model
 
@@ -122,7 +121,7 @@ def summary(
     path: Path, network: FloatNetwork, inputs: Representative, found: Quantised
 ) -> dict[str, Any]:
     """What quantise.json holds."""
-    data = read_file(path) if path.is_file() else None
+    data = read_bounded(path, MAX_FILE_BYTES) if path.is_file() else None
     return {
         "network": path.name,
         "network_sha256": hashlib.sha256(data).hexdigest() if data is not None else None,

@@ -48,6 +48,6 @@ def run_and_exit_code(command: Callable[[], int], phrased: Callable[[str], str] 
         told, code = f"{error}; check the folder, its permissions and its space", 2
     except KeyboardInterrupt:
         told, code = "interrupted; what was finished before is kept", INTERRUPTED
-    told = phrased(told)
+    told = "".join(c if c.isprintable() or c in "\n\t" else "?" for c in phrased(told))
     print(f"error: {told}" if code != INTERRUPTED else told, file=sys.stderr)
     return code

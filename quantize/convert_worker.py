@@ -9,6 +9,7 @@ tflite. answer.json says which tools have done it, or what is wrong.
 from __future__ import annotations
 
 import io
+import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
@@ -34,6 +35,7 @@ SIGNATURE = "serving_default"
 # Operators of a SavedModel that call back into Python, or read and write files and the network.
 # What a checkpoint is saved and restored with is no part of what is converted.
 CHECKPOINT = {"SaveV2", "RestoreV2", "ShardedFilename", "MergeV2Checkpoints"}
+WRITING = {"SaveV2", "MergeV2Checkpoints"}
 REFUSED_WORDS = (
     *("PyFunc", "File", "Save", "Restore", "Dataset", "Iterator", "Print", "Summary", "Debug"),
     *("Rpc", "Remote", "Send", "Recv", "Socket", "Sql", "Record", "Reader", "LogMessage", "Lookup"),
@@ -55,7 +57,8 @@ def _functions(kind: str, path: Path) -> tuple[list[Any], Any, str]:
         def call(*values: Any) -> Any:
             return network(values[0] if one else list(values), training=False)
 
-        holder = network
+        holder = tf.Module()  # the converter does not find the variables of Keras 3 in a network
+        holder.own = [v if isinstance(v, tf.Variable) else v._value for v in network.variables]
     else:
         check_saved_model(path)
         holder = tf.saved_model.load(str(path))
@@ -87,20 +90,55 @@ def check_saved_model(folder: Path) -> None:
     """Refuse a SavedModel that is too large, or whose graph does more than compute."""
     from tensorflow.core.protobuf import saved_model_pb2
 
-    files = [p for p in folder.rglob("*") if p.is_file()][: MAX_SAVED_FILES + 1]
-    size = sum(p.stat().st_size for p in files)
-    if len(files) > MAX_SAVED_FILES or size > MAX_FILE_BYTES:
-        raise ModelError(f"{len(files)} files of {size:,} bytes; at most {MAX_FILE_BYTES:,}")
+    found = list(itertools.islice(folder.rglob("*"), MAX_SAVED_FILES + 1))
+    if other := [p for p in found if not (p.is_file() or p.is_dir())]:
+        raise ModelError(f"{other[0].name[:60]!r} is neither a file nor a folder")
+    size = sum(p.stat().st_size for p in found if p.is_file())
+    if len(found) > MAX_SAVED_FILES or size > MAX_FILE_BYTES:
+        raise ModelError(
+            f"{len(found)} files of {size:,} bytes; at most {MAX_SAVED_FILES:,} of "
+            f"{MAX_FILE_BYTES:,} are accepted"
+        )
     saved = saved_model_pb2.SavedModel()
     saved.ParseFromString((folder / "saved_model.pb").read_bytes())
-    for graph in (meta.graph_def for meta in saved.meta_graphs):
-        nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]
-        for op in sorted({node.op for node in nodes} - CHECKPOINT):
-            if any(word in op for word in REFUSED_WORDS):
-                raise ModelError(
-                    f"the operator {op[:60]!r} is not loaded, because it does more than compute: "
-                    "it calls Python, or reads or writes files; save the network without it"
-                )
+    for meta in saved.meta_graphs:
+        nodes = [*meta.graph_def.node, *(n for f in meta.graph_def.library.function
+                                         for n in f.node_def)]  # fmt: skip
+        refused = {op for op in {n.op for n in nodes} - CHECKPOINT
+                   if any(word in op for word in REFUSED_WORDS)}  # fmt: skip
+        if refused := refused | (WRITING & _run_operators(meta)):
+            raise ModelError(
+                f"the operator {min(refused)[:60]!r} is not loaded, because it does more than "
+                "compute: it calls Python, or reads or writes files; save the network without it"
+            )
+
+
+def _run_operators(meta: Any) -> set[str]:
+    """The operators that loading or calling may run: of all but what saves a checkpoint."""
+    nodes = {node.name: node for node in meta.graph_def.node}
+    functions = {f.signature.name: f.node_def for f in meta.graph_def.library.function}
+    objects = meta.object_graph_def
+    ends = [info.name for s in meta.signature_def.values() for info in s.outputs.values()]
+    ends += [name for c in meta.collection_def.values() for name in c.node_list.value]
+    called = [*objects.concrete_functions]
+    for entry in objects.nodes:
+        called += [*entry.function.concrete_functions]
+        called.append(entry.bare_concrete_function.concrete_function_name)
+    waiting = [name.split(":")[0] for name in [*ends, meta.saver_def.restore_op_name]]
+    found: set[str] = set()
+    while waiting or called:
+        if waiting:
+            node = nodes.pop(waiting.pop(), None)
+            run = [node] if node is not None else []
+            waiting += [name.lstrip("^").split(":")[0] for n in run for name in n.input]
+        else:
+            run = functions.pop(called.pop(), [])
+        for node in run:
+            found.add(node.op)
+            called.append(node.op)
+            for value in node.attr.values():
+                called += [value.func.name, *(f.name for f in value.list.func)]
+    return found
 
 
 def _converted(kind: str, path: Path, samples: Sequence[Array] | None) -> tuple[bytes, str]:

@@ -8,6 +8,7 @@ TensorFlow, Keras or TFLite Micro ends in a message.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import tempfile
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.files import write_arrays, write_json
+from model.files import file_size, write_arrays, write_json
 from model.npz import read_arrays
 from model.paths import our_process
 from quantize.errors import ModelError
@@ -62,7 +63,7 @@ def reference_outputs(
             "quantisation"
         )
     try:
-        size = path.stat().st_size
+        size = file_size(path)
     except OSError as error:
         raise ModelError(
             f"FLOAT={path}: cannot be read: {error.strerror}; check the path"
@@ -188,8 +189,11 @@ def ask(what: str, module: str, arguments: Sequence[str], folder: Path) -> dict[
     answer_path = folder / "answer.json"
     answer_path.unlink(missing_ok=True)
     command = our_process(module, *arguments)
+    null, own = subprocess.DEVNULL, os.environ | {"TMPDIR": str(folder)}  # it may end anywhere
     try:
-        done = subprocess.run(command, capture_output=True, timeout=LIMIT_S, check=False)
+        done = subprocess.run(
+            command, stdin=null, stdout=null, stderr=null, env=own, timeout=LIMIT_S, check=False
+        )
     except subprocess.TimeoutExpired:
         return {"error": f"{what} took more than {LIMIT_S:.0f} s; give fewer CASES"}
     try:

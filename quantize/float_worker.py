@@ -10,7 +10,9 @@ Keras's safe_mode, which refuses pickled functions, holds for the .keras format 
 from __future__ import annotations
 
 import importlib
+import io
 import json
+import math
 import resource
 import sys
 import zipfile
@@ -31,6 +33,8 @@ Array = npt.NDArray[Any]
 Job = dict[str, Any]
 MAX_MEMORY = 8 << 30  # bytes of address space; TensorFlow alone takes 3 GiB of it
 MAX_CONFIG = 8 << 20  # bytes of a Keras file's description of its layers
+MAX_OBJECTS = 100_000  # arrays and folders of an HDF5 file
+MAX_WRITTEN = 4 << 30  # bytes of a file that this process writes
 BATCH = 32  # cases at a time
 _NAMES = """
 Sequential Functional Model InputLayer __keras_tensor__ DTypePolicy Policy
@@ -132,24 +136,77 @@ def _keras(path: Path, job: Job, inputs: Sequence[Array]) -> tuple[list[Array], 
 
 def _keras_config(path: Path) -> tuple[Any, str]:
     """(the description of the layers, the version of Keras that wrote the file)."""
+    import h5py
+
     if path.suffix.lower() == ".keras":
         with zipfile.ZipFile(path) as archive:
-            sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
-            if not {"config.json", "metadata.json"} <= set(sizes):
-                raise ModelError("not a Keras file: config.json or metadata.json is missing")
-            if sizes["config.json"] > MAX_CONFIG or sum(sizes.values()) > MAX_FILE_BYTES:
-                raise ModelError(f"more than {MAX_FILE_BYTES} bytes when unpacked")
-            config = json.loads(archive.read("config.json"))
-            release = json.loads(archive.read("metadata.json")).get("keras_version", "")
+            _check_members(archive)
+            config = _described(archive.read("config.json"))
+            release = _described(archive.read("metadata.json")).get("keras_version", "")
+            for name in (n for n in archive.namelist() if n.endswith(".h5")):
+                with h5py.File(io.BytesIO(archive.read(name)), "r") as file:
+                    check_arrays(file)
     else:
-        import h5py
-
         with h5py.File(path, "r") as file:
+            check_arrays(file)
             if "model_config" not in file.attrs:
                 raise ModelError("only weights, no layers; save the whole network: network.save()")
-            config = json.loads(file.attrs["model_config"])
+            config = _described(file.attrs["model_config"])
             release = file.attrs.get("keras_version", "2")
     return config, str(release)
+
+
+def _check_members(archive: zipfile.ZipFile) -> None:
+    entries = archive.infolist()
+    sizes = {entry.filename: entry.file_size for entry in entries}
+    if len(sizes) < len(entries):
+        raise ModelError("not a Keras file: two of its members have one name")
+    if not {"config.json", "metadata.json"} <= set(sizes):
+        raise ModelError("not a Keras file: config.json or metadata.json is missing")
+    large = max(sizes["config.json"], sizes["metadata.json"]) > MAX_CONFIG
+    if large or sum(sizes.values()) > MAX_FILE_BYTES:
+        raise ModelError(f"more than {MAX_FILE_BYTES} bytes when unpacked")
+
+
+def _described(text: Any) -> dict[str, Any]:
+    """An object of JSON that a Keras file holds."""
+    try:
+        value = json.loads(text) if len(text) <= MAX_CONFIG else None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ModelError(f"not a Keras file: its description is damaged: {error}") from error
+    if not isinstance(value, dict):
+        raise ModelError("not a Keras file: its description is not an object of JSON")
+    return value
+
+
+def check_arrays(file: Any) -> None:
+    """Refuse an HDF5 file that leads to other files, or whose arrays are too large for a network.
+
+    Keras reads what links and arrays lead to, wherever that is.
+    """
+    import h5py
+
+    waiting, seen, size = [file], set(), 0
+    while waiting:
+        folder = waiting.pop()
+        for name in folder:
+            if not isinstance(folder.get(name, getlink=True), h5py.HardLink):
+                raise ModelError(f"{name[:60]!r} is a link; expected arrays in the file itself")
+            entry = folder[name]
+            place = h5py.h5o.get_info(entry.id).addr
+            if place in seen:
+                continue
+            seen.add(place)
+            if isinstance(entry, h5py.Group):
+                waiting.append(entry)
+            elif isinstance(entry, h5py.Dataset):
+                if entry.external or entry.is_virtual:
+                    raise ModelError(f"the array {name[:60]!r} lies in another file")
+                size += math.prod(entry.shape or ()) * entry.dtype.itemsize
+            if len(seen) > MAX_OBJECTS or size > MAX_FILE_BYTES:
+                raise ModelError(
+                    f"more than {MAX_OBJECTS:,} arrays or {MAX_FILE_BYTES:,} bytes of them"
+                )
 
 
 def check_layers(config: Any) -> None:
@@ -207,6 +264,7 @@ def answered(folder: Path, run: Callable[[], str], memory: int = MAX_MEMORY) -> 
     """Write answer.json: the engine's name, or whatever goes wrong in place of a traceback."""
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_WRITTEN, MAX_WRITTEN))
     try:
         answer = {"engine": run()}
     except ModelError as error:

@@ -19,6 +19,7 @@ from quantize.tflite.graph import Graph, Tensor
 MAX_CASES = 1000  # that are used, spread evenly over all
 MAX_BYTES = 512 << 20  # of the inputs that are used
 MAX_FILES = 10_000  # of a folder
+SHOWN = 10  # names of arrays in a message
 FEW = 50  # cases; with fewer there is a warning
 LABELS = "labels"  # the array that says which class each case is of
 RANDOM_CASES = 100
@@ -53,12 +54,13 @@ def from_arrays(arrays: Mapping[str, Array], graph: Graph, told: str) -> Represe
     rest = {k: v for k, v in arrays.items() if labels is None or k != LABELS}
     if len(rest) != len(tensors):
         raise ModelError(
-            f"{told}: arrays {', '.join(sorted(rest)) or 'none'}; expected one for each input of "
+            f"{told}: arrays {_named(rest)}; expected one for each input of "
             f"the network: {', '.join(_told(t) for t in tensors)} (and {LABELS}, if you like)"
         )
     order = names if set(names) == set(rest) else sorted(rest)
-    inputs = [_fitted(rest[k], t, f"{told}: {k}") for k, t in zip(order, tensors, strict=True)]
-    counts = {len(v) for v in inputs} | (
+    for k, tensor in zip(order, tensors, strict=True):
+        _check_shape(rest[k], tensor, f"{told}: {k[:60]}")
+    counts = {len(rest[k]) for k in order} | (
         {len(labels)} if labels is not None and labels.ndim else set()
     )
     if len(counts) != 1 or 0 in counts:
@@ -69,26 +71,40 @@ def from_arrays(arrays: Mapping[str, Array], graph: Graph, told: str) -> Represe
             f"{told}: {LABELS} is {labels.dtype} {list(labels.shape)}; expected one whole number a "
             "case, the number of its class"
         )
-    case_bytes = sum(v[0].nbytes for v in inputs)
+    case_bytes = sum(t.bytes for t in tensors)
     count = min(given, MAX_CASES, max(1, MAX_BYTES // case_bytes))
     chosen = np.linspace(0, given - 1, count).round().astype(int)
     return Representative(
-        inputs=tuple(np.ascontiguousarray(v[chosen]) for v in inputs),
+        inputs=tuple(
+            _fitted(rest[k][chosen], t, f"{told}: {k[:60]}")
+            for k, t in zip(order, tensors, strict=True)
+        ),
         labels=None if labels is None else labels[chosen].astype(np.int64),
         told=told,
         given=given,
     )
 
 
+def _named(arrays: Mapping[str, Array]) -> str:
+    names = sorted(arrays)
+    shown = ", ".join(name[:60] for name in names[:SHOWN]) or "none"
+    return shown + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
+
+
 def _told(tensor: Tensor) -> str:
     return f"{plain_name(tensor.name)[:60]} [cases, {', '.join(map(str, tensor.shape))}]"
 
 
-def _fitted(values: Array, tensor: Tensor, told: str) -> Array:
-    """[cases, *shape] of the input's type; the file may leave out a first dimension of 1."""
+def _check_shape(values: Array, tensor: Tensor, told: str) -> None:
+    """[cases, *shape]; the file may leave out a first dimension of 1."""
     shape = tensor.shape
-    if values.shape[1:] not in (shape, shape[1:] if shape[:1] == (1,) else shape):
+    own = (shape, shape[1:] if shape[:1] == (1,) else shape)
+    if not values.ndim or values.shape[1:] not in own:
         raise ModelError(f"{told}: shape {list(values.shape)}; expected {_told(tensor)}")
+
+
+def _fitted(values: Array, tensor: Tensor, told: str) -> Array:
+    """The cases that are used, [cases, *shape] of the input's type."""
     whole = np.dtype(tensor.dtype).kind in "iu"
     if whole and values.dtype.kind == "f":
         raise ModelError(f"{told}: {values.dtype}; the input takes whole numbers, {tensor.dtype}")
@@ -97,7 +113,7 @@ def _fitted(values: Array, tensor: Tensor, told: str) -> Array:
     if whole and (values.astype(tensor.dtype) != values).any():
         raise ModelError(f"{told}: values beyond {tensor.dtype}, which the input takes")
     with np.errstate(over="ignore"):
-        fitted = values.reshape(len(values), *shape).astype(tensor.dtype)
+        fitted = values.reshape(len(values), *tensor.shape).astype(tensor.dtype)
     if not np.isfinite(fitted).all():
         raise ModelError(f"{told}: values beyond {tensor.dtype}, which the input takes")
     return fitted

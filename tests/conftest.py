@@ -60,3 +60,9 @@ def local_store(_empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv(recording.SWITCH)
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
     return file
+
+
+@pytest.fixture
+def out_dir(tmp_path: Path) -> Path:
+    """build/motion."""
+    return tmp_path / "build" / "motion"

@@ -1,22 +1,14 @@
-"""Experiments: what is recorded, what is found again, and that no store's trouble costs a run."""
+"""Experiments: what is recorded of a build, and what is found and done again of it."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
-import os
 import shutil
-import signal
-import sqlite3
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,66 +19,18 @@ from host_tools.experiments import listing as experiments
 from host_tools.experiments import reproduce
 from host_tools.link.target import choose_target, open_device
 from host_tools.stages.engine import Stage
-from model import recording, results, store, tracking
+from model import results, store, tracking
 from model.files import write_bytes, write_json
 from model.recipe import load_recipe, recipe_names
-from model.store import Experiment, StoreError
+from model.store import Experiment
 from model.toml_writer import to_toml
 from tests.firmware_builds import built
+from tests.stage_results import MODEL, RUNS, SETTINGS, SHA, compare, quantise, train
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-SETTINGS = {"title": "t", "train": {"seed": 1, "rates": [1, 2]}, "features": {"kind": "raw"}}
-MODEL = b"a model"
-PATIENCE_S = 120.0  # for a recording on a busy machine
-SHA = hashlib.sha256(MODEL).hexdigest()
-RUNS = {"ref": "0123456789ab", "armv7em": "ba9876543210"}  # a firmware's run id by its kernels
-
-
-def train(out_dir: Path, settings: dict[str, Any] = SETTINGS, score: float = 0.9) -> None:
-    """What `make check train` leaves."""
-    write_json(out_dir / "dataset.json", {"sha256": "d" * 64, "splits": {"test": {"windows": 7}}})
-    write_bytes(out_dir / "features.npz", b"features")
-    write_bytes(out_dir / results.WEIGHTS, weights(settings, score))
-    begun = tracking.begin(out_dir.name, settings)
-    history = {"step": [10, 20], "loss": [0.5, 0.25]}
-    metrics = {"test": {"balanced_accuracy": score, "recall": [1.0, 0.8]}}
-    write_json(out_dir / "train.json", {"metrics": metrics, "history": history, "seconds": 9.5})
-    tracking.start(out_dir, begun)
-
-
-def weights(settings: dict[str, Any], score: float) -> bytes:
-    """Determined by the settings and how well they do."""
-    return json.dumps([settings, score]).encode()
-
-
-def quantise(out_dir: Path, model: bytes = MODEL, settings: dict[str, Any] = SETTINGS) -> None:
-    """What `make quantise emit` leaves."""
-    sha = hashlib.sha256(model).hexdigest()
-    write_bytes(out_dir / "model.tflite", model)
-    ptq = {"test": {"balanced_accuracy": 0.88}, "sha256": sha}
-    trained = hashlib.sha256((out_dir / results.WEIGHTS).read_bytes()).hexdigest()
-    quantised = {"chosen": "ptq", "candidates": {"ptq": ptq}, "weights_sha256": trained}
-    write_json(out_dir / "quantize.json", quantised)
-    for kernels, run in RUNS.items():
-        manifest = {"model_sha256": sha, "run_id": run, "macs": 5, "model_bytes": len(model)}
-        write_json(out_dir / f"gen/{kernels}/manifest.json", manifest | {"settings": settings})
-        write_bytes(out_dir / f"gen/{kernels}/model.c", b"int model;")
-
-
-def compare(out_dir: Path, board: str, equal: int = 4, sha: str = SHA) -> None:
-    """What `make parity` leaves."""
-    content = {"cases": 4, "equal": equal, "model_sha256": sha, "port": None}
-    write_json(out_dir / board / "parity.json", content)
-
-
-@pytest.fixture
-def out_dir(tmp_path: Path) -> Path:
-    """build/motion."""
-    return tmp_path / "build" / "motion"
 
 
 def test_stages_add_to_one_experiment(local_store: Path, out_dir: Path) -> None:
@@ -216,194 +160,6 @@ def test_results_of_another_model_or_other_settings_are_left_out(
     store.record(out_dir)
     (found,) = store.experiments()
     assert not any(k.startswith(("native", "cross_validation")) for k in found.metrics)
-
-
-def test_a_deleted_experiment_is_recorded_anew(local_store: Path, out_dir: Path) -> None:
-    train(out_dir)
-    first = store.record(out_dir)
-    with store._store() as client:
-        client.delete_run(first)
-    second = store.record(out_dir)
-    assert second != first
-    assert store.experiments()[0].metrics["train/seconds"] == 9.5
-
-
-def test_nothing_is_recorded_when_it_is_off(
-    local_store: Path, out_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train(out_dir)
-    for word in ("off", "0", "no", "False"):
-        monkeypatch.setenv("TINYPROOF_TRACKING", word)
-        recording.record(out_dir)
-    assert not (out_dir / recording.LOG).exists()
-    assert store.experiments() == []
-
-
-def damage(file: Path) -> None:
-    file.write_bytes(b"no database at all" * 300)
-
-
-def truncate(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-
-
-@pytest.mark.parametrize("break_store", [damage, truncate])
-def test_a_damaged_store_costs_no_training(
-    break_store: Any,
-    local_store: Path,
-    out_dir: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(recording, "WAIT_S", PATIENCE_S)
-    train(out_dir)
-    break_store(local_store)
-    recording.record(out_dir)
-    told = capsys.readouterr()
-    assert "warning" in told.err and "damaged" in told.err and "move it away" in told.err
-    assert "Traceback" not in told.err
-    assert json.loads((out_dir / "train.json").read_text())["seconds"] == 9.5
-    assert command.main(["runs"]) == 2
-    assert str(local_store) in capsys.readouterr().err
-    local_store.unlink()
-    recording.record(out_dir)
-    assert "recorded" in capsys.readouterr().out
-    assert len(store.experiments()) == 1
-
-
-def test_a_store_may_be_named_from_the_current_folder(
-    local_store: Path, out_dir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    train(out_dir)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mine/runs.db")
-    assert store.record(out_dir)
-    assert (tmp_path / "mine" / "artifacts").is_dir()
-
-
-def test_a_store_without_a_folder_is_told(
-    local_store: Path, out_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train(out_dir)
-    file = out_dir / "train.json" / "runs.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{file}")
-    with pytest.raises(StoreError, match="its folder cannot be made: .*; set MLFLOW_TRACKING_URI"):
-        store.record(out_dir)
-
-
-def test_a_locked_store_is_told_in_time(
-    local_store: Path, out_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train(out_dir)
-    monkeypatch.setattr(store, "BUSY_S", 0.1)
-    with contextlib.closing(sqlite3.connect(local_store)) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(StoreError, match="locked; end the program that uses it"):
-            store.record(out_dir)
-    assert store.record(out_dir)
-
-
-def test_a_server_that_is_not_there_is_told(
-    local_store: Path, out_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train(out_dir)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
-    with pytest.raises(StoreError, match="http://127.0.0.1:9.*start the server") as error:
-        store.record(out_dir)
-    assert "secret" not in str(error.value)
-
-
-def test_no_build_waits_for_its_record(
-    local_store: Path,
-    out_dir: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """Two recordings of one folder are left to themselves, and make one experiment."""
-    monkeypatch.setattr(recording, "WAIT_S", 0.05)
-    train(out_dir)
-    recording.record(out_dir)
-    quantise(out_dir)
-    recording.record(out_dir)
-    assert capsys.readouterr().err.count("still being recorded in the background") == 2
-    log, until = out_dir / recording.LOG, time.monotonic() + PATIENCE_S
-    while log.read_text().count("recorded in experiment") < 2:
-        assert time.monotonic() < until, log.read_text()
-        time.sleep(0.1)
-    (found,) = store.experiments()
-    assert found.metrics["gen/ref/manifest/macs"] == 5
-
-
-def test_a_recording_survives_what_ends_the_build(local_store: Path, out_dir: Path) -> None:
-    train(out_dir)
-    command = [sys.executable, "-m", "model.recording", str(out_dir)]
-    build = subprocess.Popen(command, start_new_session=True)
-    log, until = out_dir / recording.LOG, time.monotonic() + PATIENCE_S
-    while not (out_dir / store.LOCK).exists():
-        assert time.monotonic() < until
-        time.sleep(0.01)
-    os.killpg(build.pid, signal.SIGINT)
-    build.wait(PATIENCE_S)
-    while "recorded in experiment" not in log.read_text():
-        assert time.monotonic() < until, log.read_text()
-        time.sleep(0.1)
-    assert len(store.experiments()) == 1
-
-
-def test_no_process_starts_where_nothing_is_new(
-    local_store: Path, out_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train(out_dir)
-    store.record(out_dir)
-    for path in out_dir.iterdir():
-        os.utime(path, (0, 0))
-    started: list[Path] = []
-
-    def start_store(folder: Path, _: int) -> subprocess.Popen[bytes]:
-        started.append(folder)
-        return subprocess.Popen(["true"])
-
-    monkeypatch.setattr(recording, "_start_store", start_store)
-    recording.record(out_dir)
-    assert not started
-    quantise(out_dir)
-    recording.record(out_dir)
-    assert started == [out_dir]
-    store.record(out_dir)
-    local_store.unlink()  # another store gets all of it
-    recording.record(out_dir)
-    assert started == [out_dir, out_dir]
-
-
-def test_a_folder_that_is_being_recorded_is_told(
-    local_store: Path, out_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train(out_dir)
-    monkeypatch.setattr(store, "LOCK_S", 0.1)
-    with (
-        FileLock(out_dir / store.LOCK),
-        pytest.raises(StoreError, match="another recording of this folder has not ended"),
-    ):
-        store.record(out_dir)
-
-
-def test_a_training_during_a_recording_is_another_experiment(
-    local_store: Path, out_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What a late recording writes down is not taken for the new training's."""
-    train(out_dir)
-    log = store._log
-
-    def train_again(*arguments: Any) -> None:
-        log(*arguments)
-        patch.undo()
-        train(out_dir, score=0.7)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "_log", train_again)
-        first = store.record(out_dir)
-    assert store.record(out_dir) != first
-    assert store.experiments()[0].metrics["train/metrics/test/balanced_accuracy"] == 0.7
 
 
 def an_experiment(id: str, run: str = "", name: str = "motion", **metrics: float) -> Experiment:

@@ -19,11 +19,14 @@ SUFFIXES = (".c", ".cc", ".cpp", ".cxx", ".h", ".hpp")
 MAX_TOKENS = 1 << 20  # outside the arrays
 MAX_ARRAYS = 64
 MAX_HEAD = 64  # tokens of a declaration
+MAX_COMMENTS = 1 << 20  # elements of all arrays that have some around them
+MAX_NAME = 80  # characters of a name that a message shows
 LISTED = 10  # arrays that a message names
 TFLITE = b"TFL3"  # at byte 4
 
 # Single classes are repeated, never groups: the engine keeps nothing for each repetition.
 _TOKEN = re.compile(rb"\s*([A-Za-z_]\w*|\d[\w.']*|//|/\*|\S)")
+_RUN = re.compile(rb"[\s\w,]{1,65536}")  # of elements, a block at a time
 _ELEMENT = re.compile(rb"\s*(0[xX][0-9a-fA-F]{1,2}|\d{1,3})\s*([,}])")
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 _PIECE = re.compile(rb"\s*([\w.'+-]{1,24}|\S)")  # what a message shows
@@ -42,7 +45,9 @@ class CArray:
     problem: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.name} ({'damaged' if self.problem else f'{len(self.data):,} bytes'})"
+        return (
+            f"{self.name[:MAX_NAME]} ({'damaged' if self.problem else f'{len(self.data):,} bytes'})"
+        )
 
 
 class _Damaged(Exception):
@@ -53,7 +58,7 @@ class _Source:
     """The text and where reading has come to."""
 
     def __init__(self, text: bytes, path: str) -> None:
-        self.text, self.path, self.at = text, path, 0
+        self.text, self.path, self.at, self.comments = text, path, 0, 0
 
     def line(self, at: int) -> int:
         return self.text.count(b"\n", 0, at) + 1
@@ -128,19 +133,43 @@ class _Source:
         """The elements to behind the closing brace, whose opening one has been read."""
         values, last = bytearray(), b","
         while last == b",":
-            while found := _ELEMENT.match(self.text, self.at):
-                value = _VALUES.get(found[1])
-                if value is None:
-                    break
-                values.append(value)
-                self.at, last = found.end(), found[2]
-                if last == b"}":
-                    return bytes(values)
-            last = self._rare(values)
+            until = self._blocks(values)
+            last = self._next(values)
+            while last == b"," and self.at < until:
+                last = self._next(values)
         return bytes(values)
+
+    def _blocks(self, values: bytearray) -> int:
+        """Read blocks of elements that nothing stands between; where the one ends that is none."""
+        while run := _RUN.match(self.text, self.at):
+            parts = run[0].split(b",")[:-1]  # the last one may go on behind the block
+            try:
+                values += bytes(map(_VALUES.__getitem__, map(bytes.strip, parts)))
+            except KeyError:
+                return run.end()
+            if not parts:
+                return run.end()
+            self.at += run[0].rindex(b",") + 1
+        return self.at
+
+    def _next(self, values: bytearray) -> bytes:
+        """Read one element; the comma or brace behind it."""
+        found = _ELEMENT.match(self.text, self.at)
+        value = _VALUES.get(found[1]) if found else None
+        if found is None or value is None:
+            return self._rare(values)
+        values.append(value)
+        self.at = found.end()
+        return bytes(found[2])
 
     def _rare(self, values: bytearray) -> bytes:
         """An element with comments around it, or the brace after a trailing comma; its end."""
+        self.comments += 1
+        if self.comments > MAX_COMMENTS:
+            raise ModelError(
+                f"{self.path}: line {self.line(self.at)}: more than {MAX_COMMENTS:,} elements with "
+                "comments around them; leave the comments out"
+            )
         token = self._behind_comments()
         if token == b"}":
             return token
@@ -244,5 +273,6 @@ def array_bytes(text: bytes, path: str, wanted: str | None) -> bytes:
             + ("leave one of each name (#if is not decided here)" if same else "give --array NAME")
         )
     if chosen[0].problem:
-        raise ModelError(f"{path}: array {chosen[0].name}: {chosen[0].problem}")
+        name = chosen[0].name[:MAX_NAME]
+        raise ModelError(f"{path}: array {name}: {chosen[0].problem}")
     return chosen[0].data
