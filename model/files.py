@@ -16,15 +16,21 @@ import numpy.typing as npt
 BLOCK_BYTES = 1 << 20  # read(n) reserves n bytes, however short the file is
 
 
+def file_size(path: Path) -> int:
+    """Bytes of a file; OSError for another kind: a pipe may never end, nor be read twice."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
+        raise OSError(errno.EINVAL, f"{kind}, expected a file", str(path))
+    return found.st_size
+
+
 def read_bounded(path: Path, limit: int) -> bytes:
     """At most the first `limit` bytes of a file; memory is taken for what there is.
 
-    OSError for anything but a file: a pipe may never end, and cannot be read twice.
+    OSError as file_size.
     """
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
-        raise OSError(errno.EINVAL, f"{kind}, expected a file", str(path))
+    file_size(path)
     blocks, rest = [], limit
     with path.open("rb") as stream:
         while rest and (block := stream.read(min(rest, BLOCK_BYTES))):

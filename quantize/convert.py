@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.files import write_arrays, write_bytes
+from model.files import file_size, write_arrays, write_bytes
 from model.keras_file import MAX_FILE_BYTES
 from model.npz import read_arrays
 from quantize.advice import type_warnings, weight_warnings
@@ -100,7 +100,8 @@ def open_network(path: Path, folder: Path, array: str | None = None) -> FloatNet
     else:
         if array is not None:
             raise ModelError(f"{path}: --array {array} (ARRAY=) is for C source only; leave it out")
-        _check_size(path)
+        if kind != "saved_model":
+            _check_size(path)
         tool = _work("float", kind, path, folder)
     graph = read_model(folder / "float.tflite")
     _check_float(graph, path)
@@ -109,7 +110,7 @@ def open_network(path: Path, folder: Path, array: str | None = None) -> FloatNet
 
 def _check_size(path: Path) -> None:
     try:
-        size = path.stat().st_size
+        size = file_size(path)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; give the path of an existing file") from error
     if size > MAX_FILE_BYTES:

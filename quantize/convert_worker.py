@@ -58,7 +58,8 @@ def _functions(kind: str, path: Path) -> tuple[list[Any], Any, str]:
         def call(*values: Any) -> Any:
             return network(values[0] if one else list(values), training=False)
 
-        holder = network
+        holder = tf.Module()  # the converter does not find the variables of Keras 3 in a network
+        holder.own = [v if isinstance(v, tf.Variable) else v._value for v in network.variables]
     else:
         check_saved_model(path)
         holder = tf.saved_model.load(str(path))

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.files import write_arrays, write_json
+from model.files import file_size, write_arrays, write_json
 from model.keras_file import MAX_FILE_BYTES
 from model.npz import read_arrays
 from model.paths import our_process
@@ -63,7 +63,7 @@ def reference_outputs(
             "quantisation"
         )
     try:
-        size = path.stat().st_size
+        size = file_size(path)
     except OSError as error:
         raise ModelError(
             f"FLOAT={path}: cannot be read: {error.strerror}; check the path"

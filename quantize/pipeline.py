@@ -39,8 +39,10 @@ def quantise_recipe(
 
     The task may add a file of its own (model.tasks.Judge.files).
 
-    Raises QuantizeError when int8 costs more accuracy than the recipe allows, or when the QAT
-    export is not the graph that was trained; nothing is written then.
+    A QAT export that is not the graph that was trained is not chosen; fidelity.warning says why.
+
+    Raises QuantizeError when int8 costs more accuracy than the recipe allows; nothing is written
+    then.
     """
     from model import train as training
     from quantize import ptq, qat
@@ -64,7 +66,7 @@ def quantise_recipe(
     used, calibration = len(calibration), task.calibration(calibration)
     models = {"ptq": ptq.convert_int8(network, calibration, features)}
     report = ptq.calibration_report(network, calibration, parse_model(models["ptq"]))
-    fidelity, no_qat = None, ""
+    fidelity, no_qat, warning = None, "", ""
     if steps := recipe.quantisation.qat_steps:
         quantised, no_qat = qat.fake_quantised(network, recipe.compression)
     if no_qat and recipe.quantisation.choice == "qat":
@@ -81,8 +83,8 @@ def quantise_recipe(
             )
         models["qat"] = ptq.convert_int8(quantised, calibration, features)
         layers = qat.measure_fidelity(quantised, parse_model(models["qat"]), splits.val)
-        qat.check_fidelity(layers, recipe)
-        fidelity = _fidelity(layers, recipe, len(splits.val.x))
+        warning = qat.fidelity_problem(layers, recipe)
+        fidelity = _fidelity(layers, recipe, len(splits.val.x)) | {"warning": warning}
 
     predictions = {
         name: {split: golden_of(model, w) for split, w in splits.items() if split != "train"}
@@ -100,7 +102,9 @@ def quantise_recipe(
         for n, model in models.items()
     }
     chosen, rule = recipe.quantisation.choice, "the recipe's quantisation.choice, made by folds"
-    if chosen == "validation":
+    if warning:
+        chosen, rule = "ptq", "the QAT export is not the graph that was trained"
+    elif chosen == "validation":
         chosen = max(scores, key=lambda name: task.preference(scores[name]["val"]))
         rule = task.rule
     floats = training.validate(network, splits.val, task)
@@ -178,9 +182,10 @@ def _check_drop(recipe: Recipe, task: Task, metrics: Metrics, floats: Metrics) -
     score, reference = task.measured(metrics), task.measured(floats)
     if reference - score > recipe.quantisation.max_drop:
         raise QuantizeError(
-            f"{recipe.name}: int8 has {score:.3f} {task.measure} on the validation groups, "
-            f"float {reference:.3f}; expected a drop of at most "
-            f"{recipe.quantisation.max_drop:g}; calibrate on more windows or train QAT longer"
+            f"{recipe.name}: quantisation.max_drop: int8 has {score:.3f} {task.measure} on the "
+            f"validation groups, float {reference:.3f}; expected a drop of at most "
+            f"{recipe.quantisation.max_drop:g}, got {reference - score:.3g}; raise "
+            "quantisation.calibration_windows or qat_steps, or allow it by max_drop"
         )
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import re
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -60,7 +62,8 @@ def clean_program(path: Path) -> bytes:
             return _rewritten(archive, str(path))
     except (
         *(zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError, AttributeError),
-        *(EOFError, NotImplementedError, RecursionError, RuntimeError, OSError),
+        *(EOFError, NotImplementedError, RecursionError, RuntimeError, OSError, MemoryError),
+        *(OverflowError, struct.error, lzma.LZMAError),
     ) as error:
         raise ModelError(f"{path}: not a whole .pt2 file: {error}; {AGAIN}") from error
 

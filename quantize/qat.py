@@ -16,7 +16,6 @@ from model.recipe import CompressionConfig, Recipe
 from model.tasks import Task
 from model.train import fit, images
 from quantize.compress import preserving_scheme
-from quantize.errors import QuantizeError
 from quantize.inputs import quantised_inputs
 from quantize.ptq import layer_outputs, matched_layers
 from quantize.reference import Reference
@@ -166,16 +165,28 @@ def _compare(
     )
 
 
-def check_fidelity(layers: list[LayerFidelity], recipe: Recipe) -> None:
-    """QuantizeError when the model's output is further from the trained graph than allowed."""
+def fidelity_problem(layers: list[LayerFidelity], recipe: Recipe) -> str:
+    """Why the export is not taken: its output is further from the trained graph than allowed.
+
+    Empty when it is not. The message names the limit of the recipe that failed.
+    """
     output, bound = layers[-1], recipe.quantisation
-    if output.equal_share < bound.min_equal_outputs or output.max_lsb > bound.max_lsb:
-        worst = max(layers, key=lambda item: item.max_lsb)
-        raise QuantizeError(
-            f"{recipe.name}: the exported QAT graph is not the trained one: "
-            f"{output.equal_share:.1%} of its outputs are equal (expected at least "
-            f"{bound.min_equal_outputs:.1%}), the largest differs by {output.max_lsb} LSB "
-            f"(expected at most {bound.max_lsb}); the worst layer is {worst.layer} with "
-            f"{worst.max_lsb} LSB; train with more qat_steps, or set qat_steps = 0 for "
-            "post-training quantisation only"
+    failed = [
+        f"{key}: expected {words} {limit}, got {got}"
+        for key, words, limit, got, bad in (
+            ("quantisation.min_equal_outputs", "at least", f"{bound.min_equal_outputs:.1%}",
+             f"{output.equal_share:.1%} equal outputs",
+             output.equal_share < bound.min_equal_outputs),
+            ("quantisation.max_lsb", "at most", f"{bound.max_lsb} LSB", f"{output.max_lsb} LSB",
+             output.max_lsb > bound.max_lsb),
         )
+        if bad
+    ]  # fmt: skip
+    if not failed:
+        return ""
+    worst = max(layers, key=lambda item: item.max_lsb)
+    return (
+        f"the exported QAT graph is not the trained one: {'; '.join(failed)}; the worst layer is "
+        f"{worst.layer} with {worst.max_lsb} LSB. Post-training int8 is kept. Train with more "
+        "qat_steps, widen that limit, or set qat_steps = 0 for post-training quantisation only"
+    )

@@ -33,15 +33,14 @@ def one_input(data: bytes) -> None:
 
 
 def main() -> None:
-    """Fill an empty corpus with a valid file of every operator, then fuzz."""
-    from tests.generators import GENERATORS
+    """Add a valid file of every operator, also of new ones, to the corpus, then fuzz."""
+    from tests.generators import SEEDS
     from tests.hostile_worker import limit_memory
 
     corpus = Path(sys.argv[1])
     corpus.mkdir(parents=True, exist_ok=True)
-    if not any(corpus.iterdir()):
-        for name, generate in GENERATORS.items():
-            (corpus / name).write_bytes(generate(np.random.default_rng(0)))
+    for name, generate in SEEDS.items():
+        (corpus / name).write_bytes(generate(np.random.default_rng(0)))
     limit_memory()
     atheris.Setup([sys.argv[0], *LIMITS, *sys.argv[1:]], one_input)
     atheris.Fuzz()

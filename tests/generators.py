@@ -14,10 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from tests import factory
+from tests.constant_cases import CASES, whole
 
 GENERATORS: dict[str, Callable[[np.random.Generator], bytes]] = dict(factory.GENERATORS)
 for path in sorted(Path(__file__).parent.glob("factory_*.py")):
     GENERATORS |= importlib.import_module(f"tests.{path.stem}").GENERATORS
+
+# What hostile files start from: also one model for each operator that is evaluated in constants.
+SEEDS: dict[str, Callable[[np.random.Generator], bytes]] = GENERATORS | {
+    f"{case[0]}__CONSTANT": lambda _, case=case: whole(case)[0] for case in reversed(CASES)
+}
 
 
 def operator_of(key: str) -> str:

@@ -386,6 +386,7 @@ def quantised(n: int) -> dict[str, Any]:
             "max_lsb": 1,
             "mean_lsb": 0.0039,
             "bound": {"min_equal_outputs": 0.98, "max_lsb": 2},
+            "warning": "",
             "layers": [
                 {"layer": "conv_1", "equal_share": 0.9991, "max_lsb": 1, "mean_lsb": 0.0009}
             ],

@@ -173,9 +173,36 @@ def _refused(recipe: Recipe, out_dir: Path, words: str) -> None:
     assert {p.name: p.read_bytes() for p in out_dir.iterdir() if p.is_file()} == before
 
 
-def test_bounds_stop_the_run_and_write_nothing(quantised: Path) -> None:
-    strict = dataclasses.replace(QUICK.quantisation, min_equal_outputs=1.0, max_lsb=0)
-    _refused(dataclasses.replace(QUICK, quantisation=strict), quantised, "is not the trained one")
+def test_a_drop_stops_the_run_and_writes_nothing(
+    quantised: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The float network is said to be perfect, so int8 loses more than nothing."""
+    from model import train as training
+
+    best = training.validate
+    monkeypatch.setattr(
+        training,
+        "validate",
+        lambda *args: dataclasses.replace(best(*args), balanced_accuracy=1.5),
+    )
+    strict = dataclasses.replace(QUICK.quantisation, max_drop=0.0)
+    _refused(
+        dataclasses.replace(QUICK, quantisation=strict), quantised, r"quantisation\.max_drop: int8"
+    )
+
+
+def test_a_qat_export_beyond_its_bound_leaves_post_training_int8(
+    quantised: Path, tmp_path: Path
+) -> None:
+    for name in ("features.npz", "float.weights.h5"):
+        (tmp_path / name).write_bytes((quantised / name).read_bytes())
+    strict = dataclasses.replace(QUICK.quantisation, min_equal_outputs=1.0, max_lsb=0, max_drop=1.0)
+    quantise_recipe(dataclasses.replace(QUICK, quantisation=strict), tmp_path)
+    result = json.loads((tmp_path / "quantize.json").read_text())
+    assert result["chosen"] == "ptq"
+    assert set(result["candidates"]) == {"ptq", "qat"}
+    for words in ("quantisation.max_lsb: expected at most 0 LSB", "Post-training int8 is kept"):
+        assert words in result["fidelity"]["warning"]
 
 
 def test_a_choice_of_the_recipe_is_kept_whatever_validation_says(

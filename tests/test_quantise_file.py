@@ -45,6 +45,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     for name in ("net.keras", "net.h5"):
         network.save(folder / name)
+    import keras as three
+
+    of_three = three.Sequential(
+        [
+            three.layers.InputLayer(SHAPE),
+            three.layers.Conv2D(3, 3, activation="relu"),
+            three.layers.Flatten(),
+            three.layers.Dense(5, activation="softmax"),
+        ]
+    )
+    of_three.set_weights(network.get_weights())
+    of_three.save(folder / "three.keras")
     tf.saved_model.save(network, str(folder / "saved"))
     function = tf.function(
         lambda x: network(x, training=False), input_signature=[tf.TensorSpec((1, *SHAPE))]
@@ -97,6 +109,7 @@ def result(project: Path) -> tuple[str, dict[str, Any]]:
     "name",
     [
         "net.keras",
+        "three.keras",
         pytest.param("net.h5", marks=pytest.mark.slow),
         "saved",
         pytest.param("net.tflite", marks=needs_quantiser),

@@ -156,16 +156,21 @@ def test_a_wrong_table_says_what_and_where(old: str, new: str, words: str, tmp_p
         _recipe(tmp_path, (old, new))
 
 
-def _examples() -> dict[str, str]:
-    """Source -> its example in the README of the sources."""
+def _examples() -> list[tuple[str, str]]:
+    """(source, text) of each example in the README of the sources."""
     text = (ROOT / "model/datasets/README.md").read_text()
     blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
-    return {re.findall(r'source = "(\w+)"', block)[0]: block for block in blocks}
+    return [(re.findall(r'source = "(\w+)"', block)[0], block) for block in blocks]
 
 
-@pytest.mark.parametrize("source", [s for s in SOURCES if s in DatasetConfig.__dataclass_fields__])
-def test_the_examples_of_the_readme_are_recipes(source: str) -> None:
-    tables, problems = tomllib.loads(_examples()[source]), list[str]()
+def test_every_source_with_a_table_has_an_example() -> None:
+    own = {s for s in SOURCES if s in DatasetConfig.__dataclass_fields__}
+    assert {source for source, _ in _examples()} == own
+
+
+@pytest.mark.parametrize(("source", "text"), _examples())
+def test_the_examples_of_the_readme_are_recipes(source: str, text: str) -> None:
+    tables, problems = tomllib.loads(text), list[str]()
     normalise(tables)
     draft = Draft(accept(Recipe, tables, problems))
     assert not problems

@@ -22,6 +22,8 @@ def quantise(recipe: Recipe, out_dir: Path) -> None:
     console = Console()
     console.print(table)
     if fidelity := result["fidelity"]:
+        if fidelity["warning"]:
+            console.print(f"warning: {fidelity['warning']}", style="yellow", markup=False)
         console.print(
             f"QAT export against the trained graph: {fidelity['equal_share']:.1%} of outputs "
             f"equal, largest difference {fidelity['max_lsb']} LSB, mean {fidelity['mean_lsb']:.3f}"

@@ -26,6 +26,7 @@ from quantize.tflite.signatures import MANY, NO_OPTIONS, Options, Signature
 
 MAX_WORK = 1 << 22  # elements of all inputs and outputs that are evaluated
 MAX_RANK = 6
+MAX_TOLD = 200  # characters of what is wrong with values
 KEPT = ("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND")  # TFLite Micro trusts their shapes in the file
 Array = npt.NDArray[Any]
 PLAIN = ("int32", "int64", "bool", "float32")  # evaluated here; others by quantize.ops
@@ -172,7 +173,7 @@ def _evaluated(graph: Graph, op: Operator, path: str) -> list[Array] | None:
             return None
         except (ValueError, IndexError, OverflowError) as error:
             where = f"{path}: operator {op.index} {op.name} of constants"
-            raise ModelError(f"{where}: {error}; {FREE}") from error
+            raise ModelError(f"{where}: {str(error)[:MAX_TOLD]}; {FREE}") from error
     assert found is not None
     values = [found] if isinstance(found, np.ndarray) else list(found)
     if len(values) != len(outputs):
@@ -234,8 +235,7 @@ def _divide(a: Array, b: Array) -> Array:
     if a.dtype.kind == "f":
         return np.asarray(a / b)
     _nonzero(b)
-    wide = np.int64(0) + a, np.int64(0) + b
-    floor, rest = np.divmod(*wide)
+    floor, rest = np.divmod(np.int64(0) + a, np.int64(0) + b)
     return np.asarray(floor + ((rest != 0) & ((a < 0) != (b < 0))))
 
 
@@ -405,25 +405,27 @@ class Rule:
     inputs: tuple[int, int]  # fewest and most
     values: tuple[int, int] = (0, MANY)  # the inputs of the output's type; others: axes, places
     boolean: bool = False  # the output is bool
+    kinds: str = "bif"  # of numpy's types, of those inputs
 
     def fits(self, inputs: Sequence[str], outputs: Sequence[str]) -> bool:
         """Whether a converter combines these types."""
         own = set(inputs[slice(*self.values)])
         expected = {"bool"} if self.boolean else own
-        return len(own) <= 1 and (not own or set(outputs) == expected)
+        known = all(np.dtype(name).kind in self.kinds for name in own)
+        return known and len(own) <= 1 and (not own or set(outputs) == expected)
 
 
-def _same(function: Callable[..., Array], inputs: int) -> Rule:
+def _same(function: Callable[..., Array], inputs: int, kinds: str = "if") -> Rule:
     """Element by element."""
-    return Rule(evaluate=_elementwise(function), inputs=(inputs, inputs))
+    return Rule(evaluate=_elementwise(function), inputs=(inputs, inputs), kinds=kinds)
 
 
 def _compared(function: Callable[..., Array]) -> Rule:
     return Rule(evaluate=_elementwise(function), inputs=(2, 2), boolean=True)
 
 
-def _reduced(function: Callable[..., Array]) -> Rule:
-    return Rule(evaluate=_reduce(function), inputs=(2, 2), values=(0, 1))
+def _reduced(function: Callable[..., Array], kinds: str = "if") -> Rule:
+    return Rule(evaluate=_reduce(function), inputs=(2, 2), values=(0, 1), kinds=kinds)
 
 
 def _moved(evaluate: Evaluator, fewest: int, most: int) -> Rule:
@@ -452,18 +454,18 @@ EVALUATORS: Mapping[str, Rule] = {
     "GREATER_EQUAL": _compared(np.greater_equal),
     "LESS": _compared(np.less),
     "LESS_EQUAL": _compared(np.less_equal),
-    "LOGICAL_AND": _same(np.logical_and, 2),
-    "LOGICAL_NOT": _same(np.logical_not, 1),
-    "LOGICAL_OR": _same(np.logical_or, 2),
+    "LOGICAL_AND": _same(np.logical_and, 2, "b"),
+    "LOGICAL_NOT": _same(np.logical_not, 1, "b"),
+    "LOGICAL_OR": _same(np.logical_or, 2, "b"),
     "MAXIMUM": _same(np.maximum, 2),
     "MINIMUM": _same(np.minimum, 2),
     "MUL": _same(np.multiply, 2),
     "NEG": _same(np.negative, 1),
     "NOT_EQUAL": _compared(np.not_equal),
     "PACK": Rule(evaluate=_pack, inputs=(1, MANY)),
-    "RANGE": Rule(evaluate=_range, inputs=(3, 3)),
-    "REDUCE_ALL": _reduced(np.all),
-    "REDUCE_ANY": _reduced(np.any),
+    "RANGE": Rule(evaluate=_range, inputs=(3, 3), kinds="if"),
+    "REDUCE_ALL": _reduced(np.all, "b"),
+    "REDUCE_ANY": _reduced(np.any, "b"),
     "REDUCE_MAX": _reduced(np.max),
     "REDUCE_MIN": _reduced(np.min),
     "REDUCE_PROD": _reduced(np.prod),
@@ -479,7 +481,7 @@ EVALUATORS: Mapping[str, Rule] = {
     "TILE": _moved(_tile, 2, 2),
     "TRANSPOSE": _moved(_transpose, 2, 2),
     "UNPACK": _moved(_unpack, 1, 1),
-    "ZEROS_LIKE": _same(np.zeros_like, 1),
+    "ZEROS_LIKE": _same(np.zeros_like, 1, "bif"),
 }
 
 

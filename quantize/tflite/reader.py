@@ -25,6 +25,7 @@ MAX_FILE_BYTES = 64 << 20
 MAX_SUBGRAPHS = 16
 MAX_TENSORS = 4096  # of one subgraph
 MAX_OPERATORS = 1024
+MAX_ENDS = 1024  # inputs or outputs of a signature
 MAX_RANK = 6  # of TFLite Micro's shapes
 MAX_ELEMENTS = 1 << 26
 MAX_SCALE = 2.0**64
@@ -116,7 +117,7 @@ def read_features(data: bytes, path: str = "model") -> str | None:
 
 
 def _check_metadata(model: Table) -> None:
-    """What we do not use, but the interpreter follows."""
+    """What we do not use, but the interpreter and quantize.tflite.rewrite follow."""
     for table in model.tables(6, "metadata", 64):
         name = table.string(0, "name")
         if not name:
@@ -125,6 +126,9 @@ def _check_metadata(model: Table) -> None:
             raise ModelError(
                 f"{table.path}: an offline memory plan is not supported; export without one"
             )
+    for signature in model.tables(7, "signature_defs", MAX_SUBGRAPHS):
+        for slot, side in enumerate(("inputs", "outputs")):
+            signature.tables(slot, side, MAX_ENDS)
     model.array(5, "i32", "metadata_buffer", MAX_TENSORS)
     model.string(3, "description")
 
@@ -156,6 +160,7 @@ def _read_tensor(table: Table, index: int, buffers: list[Table]) -> Tensor:
     free = bool((table.array(7, "i32", "shape_signature", MAX_RANK).astype(np.int64) < 0).any())
     if table.table(6, "sparsity") is not None:
         raise ModelError(f"{table.path}: sparse tensors are not supported; export it dense")
+    table.tables(9, "variant_tensors", 0)
     variable = bool(table.integer(5, "bool"))
     data = _constant(table, shape, dtype_name, dtype, buffers)
     if variable and data is not None:
@@ -223,6 +228,10 @@ def _read_quantisation(
     quant = table.table(4, "quantization")
     if quant is None:
         return None
+    for slot, bound in enumerate(("min", "max")):
+        quant.array(slot, "f32", bound, MAX_SCALES)
+    if quant.table(5, "details") is not None:
+        raise ModelError(f"{quant.path}: a quantisation of its own kind is not supported")
     scale = [float(s) for s in quant.array(2, "f32", "scale", MAX_SCALES)]
     zero = [int(z) for z in quant.array(3, "i64", "zero_point", MAX_SCALES)]
     if not zero and dtype_name not in _ZERO_POINTS:
@@ -275,6 +284,9 @@ def _read_operator(table: Table, index: int, file: _File, tensor_count: int) -> 
     if name == "VAR_HANDLE":
         options["variable"] = _variable_number(table, holder, file)
     table.array(5, "u8", "custom_options", MAX_FILE_BYTES)
+    table.array(7, "u8", "mutating_variable_inputs", MAX_ENDS)
+    if table.table(12, "builtin_options_2") is not None:
+        raise ModelError(f"{table.path}: {name} with options of StableHLO is not supported")
     _indices(table, 8, "intermediates", tensor_count)
     op = Operator(
         index=index,
