@@ -2,7 +2,9 @@
  *
  * The quotient of single precision, bit by bit from the bits of both floats, because a table of
  * 65535 thresholds as that of nn_quantize_s8 would not fit. Subnormal inputs count as 0, which the
- * scale makes of them anyhow; NaN becomes -32768. Scratch: none.
+ * scale makes of them anyhow. Where int32 does not hold the rounded quotient, and for infinities and
+ * NaN, TFLite Micro's cast is undefined: here larger ones saturate, NaN becomes -32768.
+ * Scratch: none.
  * Rounding: the quotient to nearest even in 24 bits, then half away from zero.
  */
 #include "nn_kernels.h"
