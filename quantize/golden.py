@@ -228,9 +228,9 @@ class Undefined(Unanswered):
         named = ", ".join(map(str, cases[:NAMED])) + (", ..." if len(cases) > NAMED else "")
         super().__init__(
             cases,
-            f"TFLite Micro's answer is undefined in {len(cases)} of the cases ({named}): a QUANTIZE "
-            "of float32 gets an infinite value, NaN, or one of over 2^31 scales, as a division by "
-            "0 gives; leave these cases out",
+            f"TFLite Micro's answer is undefined in {len(cases)} of the cases ({named}): a "
+            "QUANTIZE of float32 gets an infinite value, NaN, or one of over 2^31 scales, as a "
+            "division by 0 gives; leave these cases out",
         )
 
 
