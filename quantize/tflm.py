@@ -59,11 +59,9 @@ class TfliteMicro:
             "STRIDED_SLICE of five dimensions as SLICE": sliced(graph),
         }
         changed = ", ".join(what for what, applies in changes.items() if applies)
-        tries = [] if graph.resized or sliced(graph) else [("", lambda: model)]
-        if changed:  # written only where the file itself is refused
-            tries.append((changed, lambda: rewritten(model, graph)))
-        for told, made in tries:
-            file = made()
+        tries = [""] if not graph.resized and not sliced(graph) else []
+        for told in [*tries, *([changed] if changed else [])]:
+            file = rewritten(model, graph) if told else model  # only where the file is refused
             self._start = functools.partial(
                 runtime.Interpreter.from_bytes, file, arena_size=arena, intrepreter_config=kind
             )

@@ -74,7 +74,7 @@ def _is_int16(graph: Graph, op: Operator) -> bool:
 
 def _never_negative(graph: Graph, index: int, before: int) -> bool:
     """Whether no input of the model makes tensor `index` negative; operators up to `before`."""
-    found = set()
+    found: set[int] = set()
 
     def known(number: int) -> bool:
         data = graph.tensors[number].data

@@ -228,11 +228,11 @@ def _declared(head: Sequence[bytes]) -> tuple[str, int | None] | None:
 
 def _other(head: Sequence[bytes]) -> CArray | None:
     """The array of another type of one byte, or std::array of bytes, that `head {` begins."""
-    words = [*head[:-1]] if head and head[-1] == b"=" else [*head]
+    words = list(head[:-1] if head and head[-1] == b"=" else head)
     if b"array" in words and words[-2:-1] == [b">"] and _WORD.fullmatch(words[-1]):
-        kind = b" ".join(words[words.index(b"array") + 2 :]).split(b" ,")[0]
-        if kind.split(b" ")[-1] in (b"uint8_t", b"int8_t", b"char"):
-            return CArray(name=words[-1].decode(), other=f"std::array of {kind.decode()}")
+        element = b" ".join(words[words.index(b"array") + 2 :]).split(b" ,")[0]
+        if element.split(b" ")[-1] in (b"uint8_t", b"int8_t", b"char"):
+            return CArray(name=words[-1].decode(), other=f"std::array of {element.decode()}")
     if b"[" not in words[1:] or b"*" in words or not _WORD.fullmatch(words[words.index(b"[") - 1]):
         return None
     name, kind = words[words.index(b"[") - 1], words[: words.index(b"[") - 1]
