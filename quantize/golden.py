@@ -22,6 +22,7 @@ from quantize.ops.picks import index_limits
 from quantize.ops.quantize import EdgeParams, FloatParams, is_defined
 from quantize.ops.softmax import ABORT_DEPTH
 from quantize.reference import Reference
+from quantize.scheme import nearest_codes
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
@@ -318,9 +319,7 @@ def _fitted(values: Array, tensor: Tensor) -> Array:
         raise ModelError(
             f"input {tensor.index}: {wrong} values are NaN or infinite; leave them out"
         )
-    limits = np.iinfo(tensor.dtype)
-    codes = np.round(values / tensor.quant.scale[0]) + tensor.quant.zero_point[0]
-    return np.clip(codes, limits.min, limits.max).astype(tensor.dtype)
+    return nearest_codes(values, tensor.quant, tensor.dtype)
 
 
 def load_inputs(path: Path) -> tuple[Array, ...]:

@@ -19,6 +19,8 @@ typedef int16_t NN_MAY_ALIAS nn_alias_s16_t;
 typedef int32_t NN_MAY_ALIAS nn_alias_s32_t;
 typedef float NN_MAY_ALIAS nn_alias_f32_t;
 
+#define NN_SQRT_HALF 1518500250 /* in Q0.31 */
+
 /* x * 2^shift, wrapping as two's complement does. */
 static inline int32_t nn_shift_left(int32_t x, int32_t shift)
 {
