@@ -97,6 +97,26 @@ class VibrationConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OscillatorConfig:
+    """Generated beams that ring after knocks; see model.datasets.oscillator."""
+
+    seed: Seed
+    devices: Annotated[int, Bounds(3, 1000)]
+    recordings: Annotated[int, Bounds(1, 1000)]  # of each device
+    seconds: Annotated[float, Bounds(1.0, 600.0)]  # of a recording
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TonesConfig:
+    """Generated sounds, several at once; see model.datasets.tones."""
+
+    seed: Seed
+    devices: Annotated[int, Bounds(3, 1000)]
+    recordings: Annotated[int, Bounds(1, 1000)]  # of each device
+    seconds: Annotated[float, Bounds(0.5, 600.0)]  # of a recording
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetConfig:
     """Where the recordings come from and who is held out.
 
@@ -114,6 +134,8 @@ class DatasetConfig:
     numpy_file: NumpyFileConfig | None = None
     aeon_series: AeonSeriesConfig | None = None
     vibration: VibrationConfig | None = None
+    oscillator: OscillatorConfig | None = None
+    tones: TonesConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +263,8 @@ class QuantConfig:
     calibration_windows: Count
     qat_steps: Annotated[int, Bounds(0, 1_000_000)]  # 0: post-training quantisation only
     qat_learning_rate: Rate
-    max_drop: Share  # of balanced accuracy (anomaly: of AUC) against float
+    # of balanced accuracy (anomaly: AUC; regression: R2; multilabel: macro F1) against float
+    max_drop: Share
     min_equal_outputs: Share  # share of the QAT export's outputs equal to the trained graph's
     # largest difference of an output to the trained graph's
     max_lsb: Annotated[int, Bounds(0, 255)]
@@ -270,6 +293,27 @@ class AnomalyConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegressionConfig:
+    """For the task 'regression': the numbers that are told, and how well; see model.regression."""
+
+    # names: columns of a CSV file, or parts (?P<name>...) of the pattern that are numbers
+    targets: tuple[str, ...]
+    units: tuple[str, ...]  # of the targets
+    of_window: str = "mean"  # of a target that varies in a window; or 'last'
+    # largest mean absolute error of each target, in its unit; (): any
+    max_mae: tuple[Positive, ...] = ()
+    min_r2: Annotated[float, Bounds(-1.0, 1.0)] = 0.0  # mean of the targets' R2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MultilabelConfig:
+    """For the task 'multilabel': any number of the source's labels; see model.multilabel."""
+
+    min_macro_f1: Share  # on the validation groups; less stops the run
+    separator: str = "+"  # between the labels of one cell or one part of a name; '' has none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ParityConfig:
     """How far a board's outputs may be from the float network's; DESIGN.md has the reasons."""
 
@@ -280,13 +324,17 @@ class ParityConfig:
     min_sqnr_db: Annotated[float, Bounds(-100.0, 200.0)] = 15.0
 
 
+MAX_TARGETS = 16  # numbers that one network tells
+TASKS = ("classification", "anomaly", "regression", "multilabel")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """One task file."""
 
     name: str
     title: str
-    task: str = "classification"  # or 'anomaly'
+    task: str = "classification"  # a key of TASKS
     dataset: DatasetConfig
     checks: CheckConfig
     features: FeatureConfig
@@ -296,7 +344,9 @@ class Recipe:
     quantisation: QuantConfig
     classical: ClassicalConfig | None = None
     compression: CompressionConfig | None = None
-    anomaly: AnomalyConfig | None = None  # of the task 'anomaly', which needs it
+    anomaly: AnomalyConfig | None = None  # each of the task of its name, which needs it
+    regression: RegressionConfig | None = None
+    multilabel: MultilabelConfig | None = None
     parity: ParityConfig | None = None  # None: as ParityConfig has it
 
     def as_dict(self) -> dict[str, Any]:
@@ -398,7 +448,7 @@ def _check(recipe: Recipe, where: str) -> None:
             f"{recipe.features.hop}"
         )
     _check_task(recipe, where)
-    _check_source(recipe.dataset, where)
+    _check_source(recipe.dataset, recipe.task, where)
     _check_augment(recipe.augment, len(checks.channels), where)
     _check_groups(recipe.dataset, where)
     if recipe.compression is not None and recipe.compression.clusters == 1:
@@ -424,22 +474,53 @@ def _check_groups(dataset: DatasetConfig, where: str) -> None:
 
 def _check_task(recipe: Recipe, where: str) -> None:
     """Each task has its own network and its own floor, and no other task's."""
-    if recipe.task not in ("classification", "anomaly"):
-        raise ConfigError(
-            f"{where}: task: unknown task {recipe.task!r}; known: classification, anomaly"
-        )
-    anomaly, floor = recipe.task == "anomaly", recipe.train.min_balanced_accuracy
+    task = recipe.task
+    if task not in TASKS:
+        raise ConfigError(f"{where}: task: unknown task {task!r}; known: {', '.join(TASKS)}")
+    floor = recipe.train.min_balanced_accuracy
     for wrong, expected in (
-        (anomaly != (recipe.network.kind == "autoencoder"), "network.kind 'autoencoder' and task "
-         "'anomaly' belong together"),
-        (anomaly != (recipe.anomaly is not None), "a table [anomaly] for the task 'anomaly' only"),
-        (anomaly == (floor is not None), "train.min_balanced_accuracy for the task "
-         "'classification' only; the floor of 'anomaly' is anomaly.min_auc"),
-        (anomaly and recipe.train.label_smoothing, "train.label_smoothing = 0.0: a reconstruction "
-         "has no labels"),
+        ((task == "anomaly") != (recipe.network.kind == "autoencoder"), "network.kind "
+         "'autoencoder' and task 'anomaly' belong together"),
+        *(((task == name) != (getattr(recipe, name) is not None),
+           f"a table [{name}] for the task {name!r} only") for name in TASKS[1:]),
+        ((task == "classification") != (floor is not None), "train.min_balanced_accuracy for the "
+         "task 'classification' only; the floors of others are anomaly.min_auc, "
+         "regression.max_mae and min_r2, multilabel.min_macro_f1"),
+        (task in ("anomaly", "regression") and recipe.train.label_smoothing,
+         "train.label_smoothing = 0.0: the network answers with numbers, not with labels"),
+        (task in ("regression", "multilabel") and recipe.dataset.leave_out,
+         "dataset.leave_out for classes only"),
     ):  # fmt: skip
         if wrong:
-            raise ConfigError(f"{where}: task {recipe.task!r}: expected {expected}")
+            raise ConfigError(f"{where}: task {task!r}: expected {expected}")
+    if recipe.regression is not None:
+        _check_regression(recipe.regression, where)
+    if recipe.multilabel is not None and len(recipe.multilabel.separator) != 1:
+        raise ConfigError(
+            f"{where}: multilabel.separator: expected one character, got "
+            f"{recipe.multilabel.separator!r}"
+        )
+
+
+def _check_regression(config: RegressionConfig, where: str) -> None:
+    """Each target has a unit and, if there are any, a limit."""
+    names = config.targets
+    if not 1 <= len(names) <= MAX_TARGETS or len(set(names)) < len(names) or not all(names):
+        raise ConfigError(
+            f"{where}: regression.targets: expected 1 to {MAX_TARGETS} names, each once, got "
+            f"{list(names)}"
+        )
+    for key in ("units", "max_mae"):
+        got = len(getattr(config, key))
+        if got != len(names) and (key == "units" or got):
+            raise ConfigError(
+                f"{where}: regression.{key}: expected {len(names)} values, one for each of "
+                f"regression.targets; got {got}"
+            )
+    if config.of_window not in ("mean", "last"):
+        raise ConfigError(
+            f"{where}: regression.of_window: unknown kind {config.of_window!r}; known: mean, last"
+        )
 
 
 def _check_augment(augment: AugmentConfig, channels: int, where: str) -> None:
@@ -465,7 +546,7 @@ def _check_augment(augment: AugmentConfig, channels: int, where: str) -> None:
         )
 
 
-def _check_source(dataset: DatasetConfig, where: str) -> None:
+def _check_source(dataset: DatasetConfig, task: str, where: str) -> None:
     """The table of the source, where it needs one, and no other source's."""
     own = {f.name for f in dataclasses.fields(dataset) if f.default is None}
     for name in sorted(own):
@@ -477,9 +558,15 @@ def _check_source(dataset: DatasetConfig, where: str) -> None:
                 f"{where}: [dataset.{name}] belongs to the source {name!r}, dataset.source is "
                 f"{dataset.source!r}; remove the table or change the source"
             )
-        if table is None or name == "vibration":  # checks its own numbers
+        if table is None or not hasattr(table, "labels"):  # what is generated has its own
             continue
-        if len(table.labels) < 2 or len(set(table.labels)) < len(table.labels):
+        if task == "regression":
+            if table.labels:
+                raise ConfigError(
+                    f"{where}: dataset.{name}.labels: expected [] for the task 'regression', whose "
+                    f"numbers are regression.targets; got {list(table.labels)}"
+                )
+        elif len(table.labels) < 2 or len(set(table.labels)) < len(table.labels):
             raise ConfigError(
                 f"{where}: dataset.{name}.labels: expected at least two different labels, got "
                 f"{list(table.labels)}"

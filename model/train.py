@@ -16,6 +16,7 @@ from model.augment import WindowSampler
 from model.baselines import evaluate_baselines
 from model.datasets import load_dataset
 from model.datasets.base import Dataset
+from model.datasets.truth import truth_of
 from model.errors import ConfigError, ModelSideError
 from model.evaluate import Metrics, evaluate
 from model.features import Windows, make_windows, split_groups
@@ -218,7 +219,7 @@ def cross_validate(
     Groups are dealt to folds by a seeded permutation. The settings are the recipe's, chosen before
     by validation inside the training groups; a fold's test groups are used for its score only.
     """
-    dataset = load_dataset(recipe.dataset)
+    dataset = load_dataset(recipe.dataset, truth_of(recipe))
     task = task_of(recipe, dataset.labels)
     if recipe.task != "classification":
         raise ConfigError(

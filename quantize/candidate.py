@@ -13,6 +13,7 @@ from typing import IO
 
 from model.command import run_and_exit_code
 from model.datasets import load_dataset
+from model.datasets.truth import truth_of
 from model.errors import ModelSideError
 from model.features.design import feature_text
 from model.files import write_bytes, write_json
@@ -53,7 +54,7 @@ def untrained_candidate(recipe: Recipe, out_dir: Path) -> None:
 
     training.make_deterministic(recipe.train.seed)
     splits = load_splits(out_dir)
-    network = training.new_network(recipe, load_dataset(recipe.dataset))
+    network = training.new_network(recipe, load_dataset(recipe.dataset, truth_of(recipe)))
     windows = ptq.representative_windows(splits.train, UNTRAINED_WINDOWS, recipe.train.seed)
     model = ptq.convert_int8(network, windows, feature_text(recipe))
     write_bytes(out_dir / "model.tflite", model)
@@ -65,7 +66,7 @@ def train_candidate(recipe: Recipe, out_dir: Path) -> None:
     from model import train as training
     from quantize.pipeline import quantise_recipe
 
-    splits, dataset = load_splits(out_dir), load_dataset(recipe.dataset)
+    splits, dataset = load_splits(out_dir), load_dataset(recipe.dataset, truth_of(recipe))
     network, _ = training.train_network(
         recipe,
         dataset,

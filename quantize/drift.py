@@ -24,6 +24,7 @@ import numpy.typing as npt
 from model import __version__
 from model.datasets import load_dataset
 from model.datasets.base import Dataset, Recording
+from model.datasets.truth import truth_of
 from model.features import make_windows
 from model.features.design import recipe_front_end
 from model.features.library import Extractor
@@ -192,7 +193,7 @@ def make_profile(recipe: Recipe, out_dir: Path) -> Profile:
     types = [graph.tensors[i].dtype for i in (*graph.inputs, *graph.outputs)]
     if types != ["int8", "int8"]:
         raise ModelError(f"{path}: a profile is of one int8 input and output, this has {types}")
-    dataset = load_dataset(recipe.dataset)
+    dataset = load_dataset(recipe.dataset, truth_of(recipe))
     found = []
     for recording in known_recordings(recipe, dataset, held_out=False):
         inputs = recording_inputs(dataset, recipe, model, recording)

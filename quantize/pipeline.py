@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.datasets import load_dataset
+from model.datasets.truth import truth_of
 from model.evaluate import Metrics
 from model.features import Splits, Windows
 from model.features.design import feature_text
@@ -41,7 +42,7 @@ def quantise_recipe(recipe: Recipe, out_dir: Path) -> dict[str, Any]:
     from quantize import ptq, qat
     from quantize.compress import compress
 
-    dataset, splits = load_dataset(recipe.dataset), load_splits(out_dir)
+    dataset, splits = load_dataset(recipe.dataset, truth_of(recipe)), load_splits(out_dir)
     task = task_of(recipe, dataset.labels)
     training.make_deterministic(recipe.train.seed)
     weights = out_dir / "float.weights.h5"

@@ -11,23 +11,45 @@ from model.datasets import (
     csv_folder,
     edge_impulse,
     numpy_file,
+    oscillator,
     seglearn_watch,
     sklearn_digits,
+    tones,
     vibration,
     wav_folder,
 )
 from model.datasets.base import Dataset
+from model.datasets.truth import CLASSES, Truth
 from model.errors import ConfigError
 from model.recipe import DatasetConfig
 
-SOURCES: dict[str, Callable[[DatasetConfig], Dataset]] = {
-    "aeon_series": aeon_series.load,
+Loader = Callable[[DatasetConfig, Truth], Dataset]
+
+
+def _only(kind: str, load: Callable[[DatasetConfig], Dataset]) -> Loader:
+    """A source whose recordings have one kind of truth."""
+
+    def checked(config: DatasetConfig, truth: Truth) -> Dataset:
+        if truth.kind != kind:
+            raise ConfigError(
+                f"dataset.source {config.source!r}: it is for the task {kind!r}, the recipe's is "
+                f"{truth.kind!r}; set task = {kind!r} or take another source"
+            )
+        return load(config)
+
+    return checked
+
+
+SOURCES: dict[str, Loader] = {
+    "aeon_series": _only("classification", aeon_series.load),
     "csv_folder": csv_folder.load,
     "edge_impulse": edge_impulse.load,
     "numpy_file": numpy_file.load,
-    "seglearn_watch": seglearn_watch.load,
-    "sklearn_digits": sklearn_digits.load,
-    "vibration": vibration.load,
+    "oscillator": _only("regression", oscillator.load),
+    "seglearn_watch": _only("classification", seglearn_watch.load),
+    "sklearn_digits": _only("classification", sklearn_digits.load),
+    "tones": _only("multilabel", tones.load),
+    "vibration": _only("classification", vibration.load),
     "wav_folder": wav_folder.load,
 }
 
@@ -48,13 +70,24 @@ def data_files(config: DatasetConfig) -> list[Path]:
     return source(config) if source else []
 
 
-def load_dataset(config: DatasetConfig) -> Dataset:
-    """All recordings of a source, whose files must have the recipe's SHA-256."""
+def load_dataset(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
+    """All recordings of a source, whose files must have the recipe's SHA-256.
+
+    Raises ConfigError for an unknown source, and for one that does not know such a truth.
+    """
     if config.source not in SOURCES:
         raise ConfigError(
             f"dataset.source: unknown source {config.source!r}; known: {', '.join(SOURCES)}"
         )
-    return _without(SOURCES[config.source](config), config.leave_out)
+    dataset = SOURCES[config.source](config, truth)
+    if truth.targets and dataset.labels != truth.targets:
+        raise ConfigError(
+            f"regression.targets: the source {config.source!r} has {list(dataset.labels)}, got "
+            f"{list(truth.targets)}; name them so"
+        )
+    if truth.kind != "classification":
+        return dataclasses.replace(dataset, of_window=truth.of_window)
+    return _without(dataset, config.leave_out)
 
 
 def _without(dataset: Dataset, left_out: tuple[str, ...]) -> Dataset:

@@ -1,6 +1,7 @@
 """A folder of CSV files (UTF-8, commas, one header line): a time column and channel columns.
 
-A file is one recording; with a label column, each run of rows with the same label is one.
+A file is one recording; with a label column, each run of rows with the same label is one. The
+numbers of a regression are columns of their own, or parts of the file's name.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import codecs
 import csv
 import io
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,9 @@ from model.datasets.folder import (
     read_folder,
     resolve,
     samples,
+    target_number,
 )
+from model.datasets.truth import CLASSES, Truth
 from model.errors import ConfigError, DataError
 from model.recipe import CsvFolderConfig, DatasetConfig
 
@@ -49,6 +52,7 @@ class _Row:
     time_s: float
     label: str
     values: list[float]
+    targets: list[float]  # of a regression
 
 
 def data_files(config: DatasetConfig) -> list[Path]:
@@ -57,15 +61,20 @@ def data_files(config: DatasetConfig) -> list[Path]:
     return list_files(resolve(table.folder, "dataset.csv_folder.folder"), SUFFIXES)
 
 
-def load(config: DatasetConfig) -> Dataset:
+def load(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
     """All CSV files below [dataset.csv_folder].folder.
 
     Raises DataError with file and line for another encoding or separator, a missing column, a cell
     that is not a number, rows of another length, time that goes back, gaps and another rate.
     """
     table = table_of(config.csv_folder, "csv_folder")
-    needed = ("group",) if table.label_column else ("label", "group")
+    needed = ("group",) if table.label_column or truth.targets else ("label", "group")
     pattern = compile_pattern(table.pattern, needed, "dataset.csv_folder.pattern")
+    if truth.targets and table.label_column:
+        raise ConfigError(
+            "dataset.csv_folder.label_column: expected '' for the task 'regression', got "
+            f"{table.label_column!r}; its numbers are the columns regression.targets"
+        )
     if table.label_column and "label" in pattern.groupindex:
         raise ConfigError(
             "dataset.csv_folder: the label is in pattern and in label_column; remove "
@@ -75,14 +84,15 @@ def load(config: DatasetConfig) -> Dataset:
     found: list[Labelled] = []
     for file in read_folder(folder, SUFFIXES, config.sha256):
         parts = match_name(pattern, file.name)
-        rows = list(_rows(file, table, parts.get("label", "")))
+        rows = list(_rows(file, table, parts, truth))
         if not rows:
             raise DataError(
                 f"{file.name}, line 2: expected rows under the header, got none; remove it or "
                 "record it again"
             )
         found.extend(_recordings(file.name, rows, table, parts["group"]))
-    return build_dataset(found, table.labels, table.channels, table.sample_rate_hz, config.sha256)
+    rate = table.sample_rate_hz
+    return build_dataset(found, table.labels, table.channels, rate, config.sha256, truth=truth)
 
 
 def _text(file: SourceFile) -> str:
@@ -102,7 +112,9 @@ def _text(file: SourceFile) -> str:
         ) from error
 
 
-def _columns(name: str, header: list[str], table: CsvFolderConfig) -> dict[str, int]:
+def _columns(
+    name: str, header: list[str], table: CsvFolderConfig, targets: Sequence[str]
+) -> dict[str, int]:
     """Name -> index of every column that the recipe asks for."""
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
         other = "semicolons" if ";" in header[0] else "tabs"
@@ -110,7 +122,7 @@ def _columns(name: str, header: list[str], table: CsvFolderConfig) -> dict[str, 
             f"{name}, line 1: expected columns separated by commas, got {other}; export it with "
             "commas, and with points in the numbers"
         )
-    needed = [table.time_column, *table.channels]
+    needed = [table.time_column, *table.channels, *targets]
     needed += [table.label_column] if table.label_column else []
     for column in needed:
         if header.count(column) != 1:
@@ -121,11 +133,14 @@ def _columns(name: str, header: list[str], table: CsvFolderConfig) -> dict[str, 
     return {column: header.index(column) for column in needed}
 
 
-def _rows(file: SourceFile, table: CsvFolderConfig, label: str) -> Iterator[_Row]:
+def _rows(
+    file: SourceFile, table: CsvFolderConfig, parts: Mapping[str, str], truth: Truth
+) -> Iterator[_Row]:
     reader = csv.reader(io.StringIO(_text(file), newline=""), strict=True)
     try:
         header = [cell.strip() for cell in next(reader, [])]
-        columns = _columns(file.name, header, table)
+        of_rows = [target for target in truth.targets if target not in parts]
+        columns = _columns(file.name, header, table, of_rows)
         for cells in reader:
             if not cells:
                 continue  # an empty line
@@ -139,7 +154,13 @@ def _rows(file: SourceFile, table: CsvFolderConfig, label: str) -> Iterator[_Row
                 line=reader.line_num,
                 time_s=table.time_unit_s
                 * _number(cells[columns[table.time_column]], where, table.time_column),
-                label=cells[columns[table.label_column]].strip() if table.label_column else label,
+                label=cells[columns[table.label_column]].strip()
+                if table.label_column
+                else parts.get("label", ""),
+                targets=[
+                    target_number(parts[t] if t in parts else cells[columns[t]], where, t)
+                    for t in truth.targets
+                ],
                 values=[_number(cells[columns[c]], where, c) for c in table.channels],
             )
     except csv.Error as error:
@@ -177,6 +198,9 @@ def _recordings(
             group=group,
             where=f"{name}, line {part[0].line}",
             times_s=np.array([row.time_s for row in part]),
+            targets=samples([row.targets for row in part], len(part[0].targets))
+            if part[0].targets
+            else None,
         )
         first = end
 

@@ -30,10 +30,13 @@ from model.datasets.folder import (
     fits_float32,
     list_files,
     match_name,
+    named_parts,
+    named_targets,
     read_folder,
     resolve,
     samples,
 )
+from model.datasets.truth import CLASSES, Truth
 from model.errors import ConfigError, DataError
 from model.recipe import DatasetConfig, EdgeImpulseConfig
 
@@ -53,7 +56,7 @@ def data_files(config: DatasetConfig) -> list[Path]:
     return list_files(resolve(table.folder, "dataset.edge_impulse.folder"), SUFFIXES)
 
 
-def load(config: DatasetConfig) -> Dataset:
+def load(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
     """All .json and .cbor files below [dataset.edge_impulse].folder; labels stand in their names.
 
     Raises DataError with the file and the place in it for what is not the format, another rate,
@@ -65,7 +68,7 @@ def load(config: DatasetConfig) -> Dataset:
             f"dataset.edge_impulse.units: expected {len(table.channels)} values, one for each of "
             f"channels; got {len(table.units)}"
         )
-    pattern = compile_pattern(table.pattern, ("label",), "dataset.edge_impulse.pattern")
+    pattern = compile_pattern(table.pattern, named_parts(truth), "dataset.edge_impulse.pattern")
     key = _key(table)
     folder = resolve(table.folder, "dataset.edge_impulse.folder")
     found = []
@@ -74,19 +77,20 @@ def load(config: DatasetConfig) -> Dataset:
         content = _parse_cbor(file) if file.name.lower().endswith(".cbor") else _parse_json(file)
         _check_header(file, content, key)
         payload = _member(content, "payload", dict, file.name)
+        values = samples(_values(file.name, payload, table), len(table.channels))
         found.append(
             Labelled(
-                values=samples(_values(file.name, payload, table), len(table.channels)),
-                label=parts["label"],
+                values=values,
+                label=parts.get("label", ""),
+                targets=named_targets(parts, truth, len(values), file.name),
                 group=parts["group"]
                 if "group" in parts
                 else _member(payload, "device_name", str, f"{file.name}: payload"),
                 where=file.name,
             )
         )
-    return build_dataset(
-        found, table.labels, table.channels, table.sample_rate_hz, config.sha256, table.units
-    )
+    rate, units = table.sample_rate_hz, table.units
+    return build_dataset(found, table.labels, table.channels, rate, config.sha256, units, truth)
 
 
 def _key(table: EdgeImpulseConfig) -> bytes | None:

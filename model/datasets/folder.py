@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from model.datasets.base import Dataset, Recording
+from model.datasets.base import Dataset, Recording, constant_targets
+from model.datasets.truth import CLASSES, Truth
 from model.errors import ConfigError, DataError
 from model.files import read_bounded
 
@@ -32,12 +33,13 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:
-    """An uninterrupted recording whose label and group still are words."""
+    """An uninterrupted recording whose label (or labels) and group still are words."""
 
     values: npt.NDArray[np.float32]  # [samples, channels]
-    label: str
+    label: str  # '' where targets are what is learned
     group: str
     where: str  # for messages
+    targets: npt.NDArray[np.float32] | None = None  # [samples, targets] of a regression
     times_s: npt.NDArray[np.float64] | None = None  # [samples]
 
 
@@ -160,6 +162,37 @@ def match_name(pattern: re.Pattern[str], name: str) -> dict[str, str]:
     return {key: value or "" for key, value in match.groupdict().items()}
 
 
+def named_parts(truth: Truth) -> tuple[str, ...]:
+    """The parts of a name that tell what is true of a recording."""
+    return truth.targets or ("label",)
+
+
+def named_targets(
+    parts: Mapping[str, str], truth: Truth, samples: int, where: str
+) -> npt.NDArray[np.float32] | None:
+    """[samples, targets] of a regression by the numbers in a file's name; else None.
+
+    Raises DataError for a part that is no number.
+    """
+    if not truth.targets:
+        return None
+    return constant_targets([target_number(parts[t], where, t) for t in truth.targets], samples)
+
+
+def target_number(text: str, where: str, name: str) -> float:
+    """A target that a name or a cell tells; DataError for what is not a finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if "_" in text or not fits_float32(value):
+        raise DataError(
+            f"{where}, target {name}: expected a number, got {text[:40]!r}; correct it, or remove "
+            "what has no measured value"
+        )
+    return value
+
+
 def samples(rows: Sequence[Sequence[float]], channels: int) -> npt.NDArray[np.float32]:
     """[samples, channels] of rows that are known to be finite and of equal length."""
     return np.asarray(rows, np.float32).reshape(len(rows), channels)
@@ -182,8 +215,11 @@ def build_dataset(
     sample_rate_hz: float,
     sha256: str,
     units: tuple[str, ...] = (),
+    truth: Truth = CLASSES,
 ) -> Dataset:
     """Numbers for labels (the recipe's order) and groups (sorted by name).
+
+    With a separator a recording may have several labels, or none.
 
     Raises DataError for a label that is not the recipe's, for a label without recordings, and for
     a group that cannot be written into a recipe.
@@ -194,13 +230,9 @@ def build_dataset(
                 f"{item.where}: group {item.group!r}, expected a name of printable letters; a "
                 "split needs to know whose recording it is, so name it"
             )
-        if item.label not in labels:
-            raise DataError(
-                f"{item.where}: label {item.label!r}, expected one of {list(labels)}; correct the "
-                "file or add the label to the recipe"
-            )
-    have = {item.label for item in found}
-    if empty := [label for label in labels if label not in have]:
+    told = [_labels_of(item, labels, truth) for item in found]
+    have = {label for words in told for label in words}
+    if not truth.targets and (empty := [label for label in labels if label not in have]):
         raise DataError(
             f"class {empty[0]!r} has no recordings, expected at least one of each of "
             f"{list(labels)}; add recordings or remove the label from the recipe"
@@ -210,17 +242,37 @@ def build_dataset(
         recordings=tuple(
             Recording(
                 values=item.values,
-                label=labels.index(item.label),
+                label=labels.index(words[0]) if truth.kind == "classification" else 0,
                 group=groups.index(item.group),
                 name="".join(c if c.isprintable() else "?" for c in item.where),
                 times_s=item.times_s,
+                targets=constant_targets([float(c in words) for c in labels], len(item.values))
+                if truth.separator
+                else item.targets,
             )
-            for item in found
+            for item, words in zip(found, told, strict=True)
         ),
-        labels=labels,
+        labels=truth.targets or labels,
         channels=channels,
         sample_rate_hz=sample_rate_hz,
         sha256=sha256,
         group_names=tuple(groups),
         units=units,
     )
+
+
+def _labels_of(item: Labelled, labels: tuple[str, ...], truth: Truth) -> list[str]:
+    """The one label of a recording, or its labels; none of a regression's."""
+    if truth.targets:
+        return []
+    words = [item.label]
+    if truth.separator:
+        words = [word.strip() for word in item.label.split(truth.separator)] if item.label else []
+    for word in words:
+        if word not in labels or words.count(word) > 1:
+            several = f", each once, joined by {truth.separator!r}" if truth.separator else ""
+            raise DataError(
+                f"{item.where}: label {item.label!r}, expected one of {list(labels)}{several}; "
+                "correct the file or add the label to the recipe"
+            )
+    return words

@@ -18,9 +18,12 @@ from model.datasets.folder import (
     compile_pattern,
     list_files,
     match_name,
+    named_parts,
+    named_targets,
     read_folder,
     resolve,
 )
+from model.datasets.truth import CLASSES, Truth
 from model.errors import ConfigError, DataError
 from model.recipe import DatasetConfig, WavFolderConfig
 
@@ -35,14 +38,16 @@ def data_files(config: DatasetConfig) -> list[Path]:
     return list_files(resolve(table.folder, "dataset.wav_folder.folder"), SUFFIXES)
 
 
-def load(config: DatasetConfig) -> Dataset:
-    """All WAV files below [dataset.wav_folder].folder; label and group are parts of their names.
+def load(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
+    """All WAV files below [dataset.wav_folder].folder; label (or targets) and group are in their names.
 
     Raises DataError for a file that is no WAV file, is truncated or empty, or has another rate,
     width or number of channels than the recipe's; no file is resampled or mixed.
     """
     table = table_of(config.wav_folder, "wav_folder")
-    pattern = compile_pattern(table.pattern, ("label", "group"), "dataset.wav_folder.pattern")
+    pattern = compile_pattern(
+        table.pattern, (*named_parts(truth), "group"), "dataset.wav_folder.pattern"
+    )
     folder = resolve(table.folder, "dataset.wav_folder.folder")
     files = read_folder(folder, SUFFIXES, config.sha256)
     length = round(table.clip_seconds * table.sample_rate_hz)
@@ -55,15 +60,18 @@ def load(config: DatasetConfig) -> Dataset:
     found = []
     for file in files:
         parts = match_name(pattern, file.name)
+        values = _clip(_decode(file, table), length)
         found.append(
             Labelled(
-                values=_clip(_decode(file, table), length),
-                label=parts["label"],
+                values=values,
+                label=parts.get("label", ""),
                 group=parts["group"],
                 where=file.name,
+                targets=named_targets(parts, truth, len(values), file.name),
             )
         )
-    return build_dataset(found, table.labels, CHANNELS, table.sample_rate_hz, config.sha256)
+    rate = table.sample_rate_hz
+    return build_dataset(found, table.labels, CHANNELS, rate, config.sha256, truth=truth)
 
 
 def _clip(values: npt.NDArray[np.float32], length: int) -> npt.NDArray[np.float32]:

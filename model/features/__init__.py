@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from model.datasets.base import Dataset
+from model.datasets.base import Dataset, window_targets
 from model.errors import ConfigError
 from model.features.library import Extractor
 from model.recipe import DatasetConfig
@@ -24,6 +25,12 @@ class Windows:
     feature_scale: float
     y: npt.NDArray[np.int64]  # [windows]
     group: npt.NDArray[np.int64]  # [windows]
+    targets: npt.NDArray[np.float32] | None = None  # [windows, targets]; None: y is the truth
+
+    @property
+    def truth(self) -> npt.NDArray[Any]:
+        """What a judge compares with: y [windows], or the targets."""
+        return self.y if self.targets is None else self.targets
 
     @property
     def x(self) -> npt.NDArray[np.float32]:
@@ -32,8 +39,16 @@ class Windows:
 
     def first(self, count: int) -> Windows:
         """The first `count` windows."""
+        return self.chosen(np.arange(len(self.y)) < count)
+
+    def chosen(self, keep: npt.NDArray[np.bool_]) -> Windows:
+        """Those where `keep` [windows] is true."""
         return dataclasses.replace(
-            self, features=self.features[:count], y=self.y[:count], group=self.group[:count]
+            self,
+            features=self.features[keep],
+            y=self.y[keep],
+            group=self.group[keep],
+            targets=None if self.targets is None else self.targets[keep],
         )
 
 
@@ -54,18 +69,22 @@ def make_windows(dataset: Dataset, extractor: Extractor, groups: set[int]) -> Wi
     """Network inputs of every recording of some groups, `hop` samples apart."""
     front_end = extractor.front_end
     parts = [np.zeros((0, front_end.rows, front_end.columns), np.int16)]
-    y, group = [], []
+    y, group, targets = [], [], []
     for recording in dataset.recordings:
         if recording.group in groups:
             extractor.reset()
             parts.append(extractor.push(front_end.to_lsb(recording.values)))
             y += [recording.label] * len(parts[-1])
             group += [recording.group] * len(parts[-1])
+            if recording.targets is not None:
+                window, hop = front_end.window, front_end.hop
+                targets.append(window_targets(recording.targets, window, hop, dataset.of_window))
     return Windows(
         features=np.concatenate(parts),
         feature_scale=front_end.feature_scale,
         y=np.asarray(y, np.int64),
         group=np.asarray(group, np.int64),
+        targets=np.concatenate(targets) if targets else None,
     )
 
 

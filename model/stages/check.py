@@ -14,6 +14,7 @@ from model.checks import check_recordings, check_schema, usable
 from model.checks.base import FAILED, PASSED, WARNED, CheckResult
 from model.data_page import write_page
 from model.datasets import load_dataset
+from model.datasets.truth import truth_of
 from model.errors import DataError
 from model.features import device_samples, split_groups, split_windows
 from model.features.design import recipe_front_end
@@ -29,7 +30,7 @@ console = Console()
 
 def check(recipe: Recipe, out_dir: Path) -> None:
     """Run the data checks; write data.html and, without errors, what training reads."""
-    dataset, splits = load_dataset(recipe.dataset), None
+    dataset, splits = load_dataset(recipe.dataset, truth_of(recipe)), None
     task = task_of(recipe, dataset.labels)
     extractor = Extractor(recipe_front_end(recipe))
     results = check_schema(dataset, recipe.checks)

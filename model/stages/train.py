@@ -14,6 +14,7 @@ from rich.table import Table
 from model import tracking
 from model import train as training
 from model.datasets import load_dataset
+from model.datasets.truth import truth_of
 from model.files import write_json
 from model.progress import training_progress
 from model.recipe import Recipe
@@ -29,7 +30,7 @@ def train(recipe: Recipe, out_dir: Path, settings: Mapping[str, object]) -> None
     `settings` are all of the recipe's, for the record of the experiment that begins here.
     """
     begun = tracking.begin(recipe.name, settings)
-    dataset, splits = load_dataset(recipe.dataset), load_splits(out_dir)
+    dataset, splits = load_dataset(recipe.dataset, truth_of(recipe)), load_splits(out_dir)
     task = task_of(recipe, dataset.labels)
     with training_progress("training", recipe.train.steps) as progress:
         started = time.monotonic()
