@@ -8,6 +8,7 @@ of the spectrum, noise.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,23 +31,30 @@ class WindowSampler:
         extractor: Extractor,
         config: AugmentConfig,
         seed: int,
+        of_window: str = "mean",
     ) -> None:
         self._lengths = np.array([len(r.values) for r in recordings])
         self._starts = np.concatenate([[0], np.cumsum(self._lengths)[:-1]])
         self._samples = np.concatenate([r.values for r in recordings]).astype(np.float32)
         self._labels = np.array([r.label for r in recordings])
+        self._of_window = of_window
+        targets = [r.targets for r in recordings if r.targets is not None]
+        self._targets = np.concatenate(targets) if targets else None
+        self._sums = None if self._targets is None else np.cumsum(self._targets, 0, np.float64)
         self._extractor = extractor
         self._window = extractor.front_end.window
         self._config = config
         self._rng = np.random.default_rng(seed)
 
-    def batch(self, size: int) -> tuple[Float, npt.NDArray[np.int64]]:
-        """(network inputs [size, rows, columns], labels [size]) of random places of recordings.
+    def batch(self, size: int) -> tuple[Float, npt.NDArray[Any]]:
+        """(network inputs [size, rows, columns], truth [size, ...]) of random places of recordings.
+
+        The truth are labels, or the targets of the samples that the window was cut from.
 
         Samples are varied in their units; then the front end sees what a sensor would give.
         """
         which = self._rng.integers(len(self._lengths), size=size)
-        windows, speed = self._cut(which)
+        windows, speed, ends = self._cut(which)
         if self._config.kind == "inertial":
             varied = self._vary_inertial(windows, speed)
         else:
@@ -54,7 +62,21 @@ class WindowSampler:
             varied = self._tilt(windows * np.exp(gain).astype(np.float32))
         noise = np.asarray(self._config.noise) * self._rng.random((size, 1, 1))
         noisy = varied + noise * self._rng.standard_normal(varied.shape)
-        return self._extractor.real(noisy), self._labels[which].astype(np.int64)
+        return self._extractor.real(noisy), self._truth(which, *ends)
+
+    def _truth(
+        self,
+        which: npt.NDArray[np.int64],
+        first: npt.NDArray[np.int64],
+        last: npt.NDArray[np.int64],
+    ) -> npt.NDArray[Any]:
+        """Labels [size], or targets [size, targets] of the samples `first` to `last`."""
+        if self._targets is None or self._sums is None:
+            return self._labels[which].astype(np.int64)
+        if self._of_window == "last":
+            return self._targets[last]
+        before = self._sums[first] - self._targets[first]
+        return ((self._sums[last] - before) / (last - first + 1)[:, None]).astype(np.float32)
 
     def _vary_inertial(self, windows: Float, speed: Float) -> Float:
         """Mirrored, rotated and scaled windows [size, window, 6]."""
@@ -67,8 +89,9 @@ class WindowSampler:
         turned = np.concatenate([windows[..., :3] @ rotation, windows[..., 3:] @ rotation], 2)
         return self._vary_gain(turned)
 
-    def _cut(self, which: npt.NDArray[np.int64]) -> tuple[Float, Float]:
-        """Windows at random offsets, resampled to a random speed by linear interpolation."""
+    def _cut(self, which: npt.NDArray[np.int64]) -> tuple[Float, Float, list[Any]]:
+        """(windows at random offsets, at a random speed by linear interpolation; the speed; the
+        numbers of their first and last samples)."""
         size = len(which)
         log_speed = np.log(self._config.speed)
         speed = np.exp(self._rng.uniform(-log_speed, log_speed, size)).astype(np.float32)
@@ -80,7 +103,8 @@ class WindowSampler:
         floor = np.minimum(at.astype(np.int64), np.maximum(last - 1, 0))
         part = (at - floor).astype(np.float32)[..., None]
         index = self._starts[which][:, None] + floor
-        return self._samples[index] * (1 - part) + self._samples[index + 1] * part, speed
+        ends = [index[:, 0], index[:, -1]]
+        return self._samples[index] * (1 - part) + self._samples[index + 1] * part, speed, ends
 
     def _tilt(self, windows: Float) -> Float:
         """Each window with a tilted spectrum, as of another microphone; nothing gets larger.

@@ -22,12 +22,14 @@ with captured_stderr():
     tf.config.list_logical_devices()  # says here what it thinks of missing GPUs
 
 layers = keras.layers
-Network = Callable[[NetworkConfig, Any, int], Any]  # settings, input, classes -> output
+Network = Callable[[NetworkConfig, Any, int, str], Any]  # settings, input, outputs, head -> output
 __all__ = ["NETWORKS", "build_network", "keras", "tf"]
 
 
-def build_network(config: NetworkConfig, rows: int, columns: int, classes: int) -> Any:
-    """A Keras model: [1, rows, 1, columns] features -> [1, classes] probabilities.
+def build_network(
+    config: NetworkConfig, rows: int, columns: int, outputs: int, head: str = "softmax"
+) -> Any:
+    """A Keras model: [1, rows, 1, columns] features -> [1, outputs], which `head` makes.
 
     An autoencoder answers with [1, rows * columns], its own input as far as it can.
     Raises ConfigError for settings that do not fit together, and for too many weights.
@@ -37,7 +39,7 @@ def build_network(config: NetworkConfig, rows: int, columns: int, classes: int) 
             f"network.kind: unknown network {config.kind!r}; known: {', '.join(NETWORKS)}"
         )
     source = layers.Input((rows, 1, columns), name="window")
-    network = keras.Model(source, NETWORKS[config.kind](config, source, classes))
+    network = keras.Model(source, NETWORKS[config.kind](config, source, outputs, head))
     weights = sum(w.shape.num_elements() for w in network.weights if "kernel" in w.name)
     if weights > config.max_weight_bytes:
         raise ConfigError(
@@ -48,9 +50,9 @@ def build_network(config: NetworkConfig, rows: int, columns: int, classes: int) 
 
 
 def _classifier(body: Callable[[NetworkConfig, Any], Any]) -> Network:
-    """`body`, pooled in segments, with a dense layer and softmax behind it."""
+    """`body`, pooled in segments, with a dense layer and a head behind it."""
 
-    def build(config: NetworkConfig, source: Any, classes: int) -> Any:
+    def build(config: NetworkConfig, source: Any, outputs: int, head: str) -> Any:
         if not 1 <= len(config.filters) == len(config.kernels) == len(config.strides):
             raise ConfigError(
                 "network: filters, kernels and strides need one entry a convolution, and at least "
@@ -68,7 +70,7 @@ def _classifier(body: Callable[[NetworkConfig, Any], Any]) -> Network:
             raise ConfigError(f"network.segments: {config.segments} does not divide {left} rows")
         pooled = layers.AveragePooling2D((left // config.segments, 1), name="segments")(features)
         flat = layers.Dropout(config.dropout)(layers.Flatten()(pooled))
-        return layers.Softmax(name="probabilities")(layers.Dense(classes, name="logits")(flat))
+        return HEADS[head](layers.Dense(outputs, name="logits")(flat))
 
     return build
 
@@ -103,7 +105,7 @@ def _depthwise_separable(config: NetworkConfig, x: Any) -> Any:
     return x
 
 
-def _autoencoder(config: NetworkConfig, source: Any, classes: int) -> Any:
+def _autoencoder(config: NetworkConfig, source: Any, outputs: int, head: str) -> Any:
     """Dense layers down to the narrowest, which has no ReLU, and up again."""
     if not config.filters or (config.kernels, config.strides) != ((), ()) or (
         config.input_pool, config.segments, config.dropout) != (1, 1, 0):  # fmt: skip
@@ -122,6 +124,12 @@ def _autoencoder(config: NetworkConfig, source: Any, classes: int) -> Any:
     return layers.Dense(elements, name="reconstruction")(x)
 
 
+# What follows the last dense layer: one class, labels of their own, or numbers.
+HEADS: dict[str, Callable[[Any], Any]] = {
+    "softmax": lambda x: layers.Softmax(name="probabilities")(x),
+    "sigmoid": lambda x: layers.Activation("sigmoid", name="probabilities")(x),
+    "linear": lambda x: x,
+}
 NETWORKS: dict[str, Network] = {
     "autoencoder": _autoencoder,
     "convolutions": _classifier(_convolutions),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from model.augment import WindowSampler
-from model.baselines import evaluate_baselines
 from model.datasets import load_dataset
 from model.datasets.base import Dataset
 from model.datasets.truth import truth_of
 from model.errors import ConfigError, ModelSideError
-from model.evaluate import Metrics, evaluate
-from model.features import Windows, make_windows, split_groups
+from model.evaluate import AnyMetrics, headline
+from model.features import Splits, Windows, make_windows, split_groups
 from model.features.design import recipe_front_end
 from model.features.library import Extractor
 from model.networks import build_network, keras, tf
 from model.recipe import Recipe
+from model.regression import Regression
 from model.tasks import Task, task_of
 
 
@@ -33,7 +33,7 @@ class History:
 
     step: list[int]
     loss: list[float]
-    val_balanced_accuracy: list[float]
+    val_score: list[float]  # model.evaluate.headline of the validation windows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +42,8 @@ class Score:
 
     test_groups: tuple[int | str, ...]
     seed: int
-    network: Metrics
-    random_forest: Metrics
+    network: AnyMetrics
+    random_forest: AnyMetrics
     seconds: float
 
 
@@ -66,16 +66,23 @@ def predict(network: Any, windows: Windows) -> npt.NDArray[np.float32]:
     return np.asarray(network(images(windows.x), training=False))
 
 
-def validate(network: Any, val: Windows, task: Task) -> Metrics:
+def validate(network: Any, val: Windows, task: Task) -> AnyMetrics:
     """The network's scores on the windows that also gave its judge."""
     outputs = predict(network, val)
-    return task.judge(val, val.x, outputs, None).metrics(val.x, outputs, val.y)
+    return task.judge(val, val.x, outputs, None).metrics(val.x, outputs, val.truth)
 
 
-def _loss_function(recipe: Recipe, outputs: int) -> Callable[[Any, Any, Any], Any]:
-    """What training makes small: a function of inputs, labels and outputs [n, outputs]."""
+def _loss_function(recipe: Recipe, task: Task, outputs: int) -> Callable[[Any, Any, Any], Any]:
+    """What training makes small: a function of inputs, truth and outputs [n, outputs]."""
     if recipe.task == "anomaly":
         return lambda x, y, out: tf.reduce_mean(tf.square(out - tf.reshape(x, (-1, outputs))))
+    if isinstance(task, Regression):
+        huber = keras.losses.Huber()  # of deviations: a few far targets do not lead
+        mean, deviation = tf.constant(task.mean), tf.constant(task.deviation)
+        return lambda x, y, out: huber((y - mean) / deviation, out)
+    if recipe.task == "multilabel":
+        binary = keras.losses.BinaryCrossentropy(label_smoothing=recipe.train.label_smoothing)
+        return lambda x, y, out: binary(y, out)
     entropy = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.train.label_smoothing)
     return lambda x, y, out: entropy(tf.one_hot(y, outputs), out)
 
@@ -99,7 +106,7 @@ def fit(
     optimiser = keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay)
     optimiser.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "min", "max"])
     optimiser.build(network.trainable_variables)
-    loss_function = _loss_function(recipe, network.output_shape[-1])
+    loss_function = _loss_function(recipe, task, network.output_shape[-1])
 
     @tf.function  # type: ignore[untyped-decorator]
     def train_step(x: Any, y: Any) -> Any:
@@ -109,7 +116,7 @@ def fit(
         optimiser.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
         return loss
 
-    history = History(step=[], loss=[], val_balanced_accuracy=[])
+    history = History(step=[], loss=[], val_score=[])
     warm_up = max(steps // 20, 1)
     losses: list[float] = []
     for step in range(1, steps + 1):
@@ -128,8 +135,8 @@ def fit(
                 )
             losses.clear()
             if val is not None:
-                score = validate(network, val, task).balanced_accuracy
-                history.val_balanced_accuracy.append(score)
+                score = headline(asdict(validate(network, val, task))).value
+                history.val_score.append(score)
         progress(step, losses[-1] if losses else history.loss[-1], score)
     return history
 
@@ -143,13 +150,15 @@ def make_sampler(
         Extractor(recipe_front_end(recipe)),
         recipe.augment,
         seed,
+        dataset.of_window,
     )
 
 
 def new_network(recipe: Recipe, dataset: Dataset) -> Any:
     """An untrained network of the recipe."""
-    front_end = recipe_front_end(recipe)
-    return build_network(recipe.network, front_end.rows, front_end.columns, len(dataset.labels))
+    front_end, head = recipe_front_end(recipe), task_of(recipe, dataset.labels).head
+    rows, columns = front_end.rows, front_end.columns
+    return build_network(recipe.network, rows, columns, len(dataset.labels), head)
 
 
 def train_network(
@@ -177,13 +186,12 @@ def train_network(
     return network, history
 
 
-def check_floor(recipe: Recipe, task: Task, metrics: Metrics) -> None:
-    """ModelSideError when the validation score is below the recipe's floor."""
-    (floor, key), score = task.floor(), task.measured(metrics)
-    if score < floor:
+def check_limits(recipe: Recipe, task: Task, metrics: AnyMetrics) -> None:
+    """ModelSideError when the validation scores miss the recipe's limits."""
+    if missed := task.shortfalls(metrics):
         raise ModelSideError(
-            f"{recipe.name}: {task.measure} {score:.3f} on the validation groups, expected at "
-            f"least {floor:.3f} ({key}); train longer or change the network"
+            f"{recipe.name}: on the validation groups {'; '.join(missed)}; train longer or change "
+            "the network"
         )
 
 
@@ -217,14 +225,15 @@ def cross_validate(
     `held_out`: the recipe's test groups are in no fold, so that a choice can be made by the result.
 
     Groups are dealt to folds by a seeded permutation. The settings are the recipe's, chosen before
-    by validation inside the training groups; a fold's test groups are used for its score only.
+    by validation inside the training groups; a fold's test groups are used for its score only. What
+    a judge learns, as thresholds of labels, it learns of the fold's training windows.
     """
     dataset = load_dataset(recipe.dataset, truth_of(recipe))
     task = task_of(recipe, dataset.labels)
-    if recipe.task != "classification":
+    if recipe.task == "anomaly":
         raise ConfigError(
-            f"{recipe.name}: cross-validation is for the task 'classification', got "
-            f"{recipe.task!r}, which needs validation groups in every fold; use `make train`"
+            f"{recipe.name}: cross-validation is for every task but 'anomaly', which needs "
+            "validation groups in every fold; use `make train`"
         )
     everyone = {r.group for r in dataset.recordings}
     if held_out:
@@ -232,26 +241,26 @@ def cross_validate(
     groups = np.array(sorted(everyone))
     if not 2 <= folds <= len(groups):
         raise ConfigError(f"CV={folds}: expected 2 to {len(groups)}, the number of groups")
-    classes = len(dataset.labels)
     extractor = Extractor(recipe_front_end(recipe))
     results = []
     for part in np.array_split(np.random.RandomState(0).permutation(groups), folds):
         test_groups = {int(g) for g in part}
         train_groups = {int(g) for g in groups} - test_groups
-        train_windows, test_windows = (
+        train, test = (
             make_windows(dataset, extractor, side) for side in (train_groups, test_groups)
         )
-        forest = evaluate_baselines(train_windows, test_windows, classes, recipe.train.seed)
+        task = task.fitted(train)
+        baselines = task.baselines(Splits(train=train, val=train, test=test))
         for seed in range(recipe.train.seed, recipe.train.seed + repeats):
             started = time.monotonic()
             network, _ = train_network(recipe, dataset, task, train_groups, seed, progress)
-            outputs = predict(network, test_windows)
+            judge = task.judge(train, train.x, predict(network, train), None)
             results.append(
                 Score(
                     test_groups=tuple(map(dataset.group_title, sorted(test_groups))),
                     seed=seed,
-                    network=evaluate(test_windows.y, outputs.argmax(axis=1), classes),
-                    random_forest=forest["random forest"],
+                    network=judge.metrics(test.x, predict(network, test), test.truth),
+                    random_forest=baselines["random forest"],
                     seconds=round(time.monotonic() - started, 1),
                 )
             )

@@ -70,7 +70,7 @@ def train_candidate(recipe: Recipe, out_dir: Path) -> None:
     network, _ = training.train_network(
         recipe,
         dataset,
-        task_of(recipe, dataset.labels),
+        task_of(recipe, dataset.labels).fitted(splits.train),
         set(splits.train.group.tolist()),
         recipe.train.seed,
         lambda step, loss, score: None,

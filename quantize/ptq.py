@@ -19,11 +19,16 @@ from tensorflow.lite.tools import flatbuffer_utils  # isort: skip
 
 
 def representative_windows(train: Windows, count: int, seed: int) -> npt.NDArray[np.float32]:
-    """`count` windows [n, window, 1, channels] of the training groups, classes in equal parts."""
+    """`count` windows [n, window, 1, channels] of the training groups.
+
+    Classes, or combinations of labels, are there in equal parts; of numbers `count` at random.
+    """
     rng = np.random.default_rng(seed)
-    classes = np.unique(train.y)
-    share = -(-count // len(classes))
-    chosen = [rng.permutation(np.flatnonzero(train.y == c))[:share] for c in classes]
+    values, y = np.unique(train.truth, axis=0, return_inverse=True)
+    if len(values) > count:
+        return images(train.x[rng.permutation(len(y))[:count]])
+    share = -(-count // len(values))
+    chosen = [rng.permutation(np.flatnonzero(y == c))[:share] for c in range(len(values))]
     return images(train.x[np.concatenate(chosen)])
 
 
@@ -120,7 +125,8 @@ def output_layers(network: Any) -> list[Any]:
     for layer in network.layers:
         inner = getattr(layer, "layer", layer)  # the quantisation-aware wrapper's own layer
         name = type(inner).__name__
-        if name in {"ReLU", "AveragePooling2D", "MaxPooling2D", "Dense", "Softmax", "Add"} or (
+        if name in {"ReLU", "AveragePooling2D", "MaxPooling2D", "Dense", "Softmax", "Add",
+                    "Activation"} or (
             name == "GlobalAveragePooling2D"
         ):
             kept.append(layer)

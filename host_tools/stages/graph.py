@@ -21,10 +21,14 @@ from model.datasets import data_files
 from model.fields import field_values, restrict
 from model.files import write_json
 from model.recipe import Recipe
+from model.tasks import RECORDS
 
 # What a stage uses of a recipe besides its name; anything else raises (model.fields).
-DATA = ("dataset", "checks", "features", "task", "anomaly.normal")
-TRAINING = (*DATA, "network", "augment", "train", "anomaly")
+DATA = (
+    *("dataset", "checks", "features", "task", "anomaly.normal", "multilabel.separator"),
+    *(f"regression.{key}" for key in ("targets", "units", "of_window")),
+)
+TRAINING = (*DATA, "network", "augment", "train", "anomaly", "regression", "multilabel")
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "check": (*DATA, "title"),
     "train": (*TRAINING,),
@@ -32,7 +36,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "profile": (*DATA, "augment.kind"),
 }
 IMPORTED = "import.json"  # how a model made elsewhere was taken over
-REFERENCE_FILES = ("golden.npz", "labels.npz", "anomaly.json", "float.npz")
+REFERENCE_FILES = ("golden.npz", "labels.npz", *RECORDS.values(), "float.npz")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +100,7 @@ class Source:
 
     def _emit(self) -> Stage:
         recipe = self.recipe
-        made = ("dataset.json", "profile.json") if recipe else ()
+        made = ("dataset.json", "profile.json", *RECORDS.values()) if recipe else ()
         settings = field_values(recipe, [*recipe.as_dict()]) if recipe else {}
         return Stage(
             name="emit",
@@ -235,7 +239,7 @@ REPORTED = (
     "cross_validation.json",
     "quantize.json",
     "classical.json",
-    "anomaly.json",
+    *RECORDS.values(),
     "drift.json",
     "float.weights.h5",
     "golden.npz",

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from model import train as training
+from model.evaluate import headline
 from model.files import write_json
 from model.progress import training_progress
 from model.recipe import Recipe
@@ -22,35 +23,34 @@ def cross_validate(
 ) -> None:
     """Train once for each fold and seed; write cross_validation.json.
 
-    Raises ConfigError for more folds than groups and for another task than classification.
+    Raises ConfigError for more folds than groups and for the task 'anomaly'.
     """
     with training_progress("fold", recipe.train.steps) as progress:
         results = training.cross_validate(recipe, folds, repeats, progress, held_out=held_out)
-    table = Table("test groups", "seed", "network", "accuracy", "random forest")
-    for r in results:
-        scores = (
-            r.network.balanced_accuracy,
-            r.network.accuracy,
-            r.random_forest.balanced_accuracy,
-        )
+    found = [
+        tuple(headline(dataclasses.asdict(m)) for m in (r.network, r.random_forest))
+        for r in results
+    ]
+    measure = found[0][0].name
+    table = Table("test groups", "seed", f"network, {measure}", "random forest")
+    for r, scores in zip(results, found, strict=True):
         groups = ", ".join(map(str, r.test_groups))
-        table.add_row(groups, str(r.seed), *(f"{score:.3f}" for score in scores))
+        table.add_row(groups, str(r.seed), *(f"{score.value:.3f}" for score in scores))
     console.print(table)
-    network = np.array([r.network.balanced_accuracy for r in results])
-    forest = np.array([r.random_forest.balanced_accuracy for r in results])
+    network, forest = np.array([[score.value for score in scores] for scores in found]).T
     write_json(
         out_dir / "cross_validation.json",
         {
             "settings": recipe.as_dict(),
             "held_out": held_out,
             "folds": [dataclasses.asdict(r) for r in results],
-            "mean_balanced_accuracy": float(network.mean()),
+            "measure": measure,
+            "mean_score": float(network.mean()),
             "std": float(network.std()),
-            "mean_accuracy": float(np.mean([r.network.accuracy for r in results])),
             "mean_random_forest": float(forest.mean()),
         },
     )
     console.print(
-        f"mean balanced accuracy {network.mean():.3f} (standard deviation {network.std():.3f}) "
+        f"mean {measure} {network.mean():.3f} (standard deviation {network.std():.3f}) "
         f"over {folds} folds by group and {repeats} seeds; random forest {forest.mean():.3f}"
     )
