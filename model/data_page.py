@@ -85,7 +85,7 @@ def _plots(recipe: Recipe, dataset: Dataset, splits: Splits | None) -> list[tupl
     with matplotlib.rc_context(_STYLE):
         drawn = [
             (
-                f"The first window of one recording of each {_KINDS[recipe.task][0]}, over seconds.",
+                f"The first window of one recording of each {_KINDS[recipe.task][0]}, in seconds.",
                 _examples(recipe, dataset),
             ),
             (

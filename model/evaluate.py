@@ -1,4 +1,4 @@
-"""Metrics: for classes of any balance, for anomalies, for numbers and for several labels at once."""
+"""Metrics of each task; those of classes hold for any balance."""
 
 from __future__ import annotations
 

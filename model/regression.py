@@ -102,8 +102,8 @@ class Regression:
         mean, deviation = values.mean(axis=0), values.std(axis=0)
         if constant := np.flatnonzero(deviation <= 1e-6 * np.abs(mean)).tolist():
             raise DataError(
-                f"target {self.predictions[constant[0]]!r} is {mean[constant[0]]:g} in all training "
-                "windows; there is nothing to learn, so record other values or remove the target"
+                f"target {self.predictions[constant[0]]!r} is {mean[constant[0]]:g} in all "
+                "training windows; there is nothing to learn, so record other values or remove the target"
             )
         return dataclasses.replace(
             self, mean=tuple(mean.tolist()), deviation=tuple(deviation.tolist())

@@ -14,7 +14,6 @@ model.regression and model.multilabel have the other two tasks.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -416,7 +415,7 @@ def _stored_judge(task: str, stored: dict[str, Any]) -> Judge:
             threshold=int(stored["threshold"]),
             error=IntegerError(**stored["error"]),
         )
-    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
     if task == "regression":
         units = Units(**fields)
         np.broadcast_arrays(units.targets, units.units, units.mean, units.deviation)

@@ -88,7 +88,7 @@ def answers_of(judge: Judge, labels: Sequence[str]) -> tuple[Answer, ...]:
 
 
 def emit_answers(judge: Judge, labels: Sequence[str], name: str) -> dict[str, str]:
-    """File name -> text of the header that `live` prints by; nothing for a detector of anomalies."""
+    """File name -> text of the header that `live` prints by; none for a detector of anomalies."""
     answers = answers_of(judge, labels)
     if not answers:
         return {}

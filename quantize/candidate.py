@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
@@ -15,6 +16,7 @@ from model.command import run_and_exit_code
 from model.datasets import load_dataset
 from model.datasets.truth import truth_of
 from model.errors import ModelSideError
+from model.evaluate import headline
 from model.features.design import feature_text
 from model.files import write_bytes, write_json
 from model.recipe import Recipe, load_recipe
@@ -89,8 +91,8 @@ def cross_validate_candidate(recipe: Recipe, out_dir: Path) -> None:
     scores = training.cross_validate(
         recipe, FOLDS, 1, lambda step, loss, score: None, held_out=True
     )
-    found = [score.network.balanced_accuracy for score in scores]
-    write_json(out_dir / "folds.json", {"balanced_accuracy": found, "mean": sum(found) / FOLDS})
+    found = [headline(asdict(score.network)).value for score in scores]
+    write_json(out_dir / "folds.json", {"scores": found, "mean": sum(found) / FOLDS})
 
 
 STEPS = {

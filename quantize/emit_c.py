@@ -1,8 +1,8 @@
 """Write a Graph and its ArenaPlan as C: model.c, model.h, model_check.c and model_golden.c.
 
 Same input, same bytes. Nothing from the .tflite file but integers and the names of known operators
-reaches the C text; the model's own name is reduced to letters, digits and underscores, and a recipe's
-labels are escaped byte by byte.
+reaches the C text; the model's own name is reduced to letters, digits and underscores, and the
+labels of a recipe are escaped byte by byte.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _TEMPLATES = jinja2.Environment(
 def c_text(text: str) -> str:
     """The inside of a C string: letters, digits and spaces as they are, all else as octal bytes."""
     return "".join(
-        chr(byte) if chr(byte).isalnum() and byte < 128 or byte == 32 else f"\\{byte:03o}"
+        chr(byte) if (chr(byte).isalnum() and byte < 128) or byte == 32 else f"\\{byte:03o}"
         for byte in text.encode("utf-8")
     )
 

@@ -18,8 +18,8 @@ from model.evaluate import AnyMetrics
 from model.features import Splits, Windows
 from model.features.design import feature_text
 from model.files import write_arrays, write_bytes, write_json
-from model.progress import training_progress
 from model.grid import Grid
+from model.progress import training_progress
 from model.recipe import Recipe
 from model.stages.splits import load_splits
 from model.tasks import RECORDS, AnomalyJudge, Judge, Task, task_of

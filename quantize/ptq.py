@@ -125,10 +125,15 @@ def output_layers(network: Any) -> list[Any]:
     for layer in network.layers:
         inner = getattr(layer, "layer", layer)  # the quantisation-aware wrapper's own layer
         name = type(inner).__name__
-        if name in {"ReLU", "AveragePooling2D", "MaxPooling2D", "Dense", "Softmax", "Add",
-                    "Activation"} or (
-            name == "GlobalAveragePooling2D"
-        ):
+        if name in {
+            "ReLU",
+            "AveragePooling2D",
+            "MaxPooling2D",
+            "Dense",
+            "Softmax",
+            "Add",
+            "Activation",
+        } or (name == "GlobalAveragePooling2D"):
             kept.append(layer)
     return kept
 

@@ -5,9 +5,10 @@ Differences are |f - d| in the output's own unit. SQNR is the ratio of signal to
 10 log10(sum f^2 / sum (f - d)^2) in dB, over all elements of all cases (B. Widrow and I. Kollar,
 Quantization Noise, Cambridge University Press, 2008).
 
-A decision is the largest element of the first output, an anomaly's alarm, or the set of labels above
-their thresholds; a regression decides nothing, and is compared in its targets' units as well. Some decisions always
-flip: those of windows for which the float network itself hardly prefers one class to another.
+A decision is the largest element of the first output, an anomaly's alarm, or the set of labels
+above their thresholds; a regression decides nothing and is compared in its targets' units as well.
+Some decisions always flip: those of windows for which the float network itself hardly prefers one
+class to another.
 
 What a detector of anomalies rebuilds of an anomaly lies beyond the values that int8 was calibrated
 for and is clipped, so that only the alarm counts there: the bounds on differences are about the
@@ -141,7 +142,7 @@ def alarm_decisions(scores: npt.NDArray[Any], threshold: float, step: float) -> 
 
 def label_set(holds: npt.NDArray[np.bool_], names: Sequence[str]) -> str:
     """'hum+fan', or 'none'."""
-    return "+".join(names[i] for i in np.flatnonzero(holds)) or "none"
+    return "+".join(names[i] for i in np.flatnonzero(holds).tolist()) or "none"
 
 
 def set_decisions(

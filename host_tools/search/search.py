@@ -26,6 +26,7 @@ from host_tools.build.firmware import build_firmware
 from host_tools.errors import HostToolsError, UsageError
 from host_tools.link.target import choose_target
 from host_tools.search.budget import Budget, Cost, parse_budget
+from model.evaluate import headline
 from model.files import write_json, write_text
 from model.paths import our_process
 from model.recipe import CompressionConfig, NetworkConfig, Recipe
@@ -35,11 +36,12 @@ from quantize.golden import load_golden
 from quantize.manifest import compile_sets
 
 RULE = (
-    "of the finalists trained in full: the highest mean balanced accuracy of the float network "
+    "of the finalists trained in full: the highest mean score of the float network "
     "over folds of all groups but the test groups; fewer instructions within half a point"
 )
 FINALISTS = 3
-TIE = 0.005  # of balanced accuracy
+MEASURES = {"regression": "R2", "multilabel": "macro F1"}
+TIE = 0.005  # of the score
 FILTERS = (8, 12, 16, 20, 24, 32)
 KERNELS = (3, 5, 7, 9)
 SMALLER = ((2, 0.75), (2, 0.6), (2, 0.5), (1, 0.5))  # of the recipe: input pooling, filters
@@ -58,7 +60,7 @@ class Candidate:
     trial: int  # -1: the recipe itself
     settings: dict[str, Any]  # network, compression, qat_steps
     cost: Cost | None = None
-    val: float | None = None  # balanced accuracy of the int8 model
+    val: float | None = None  # model.evaluate.headline of the int8 model
     test: float | None = None
     quantisation: str | None = None  # ptq or qat, chosen by validation
     deflated: int | None = None  # bytes of the .tflite after compression for transport
@@ -261,8 +263,8 @@ class Search:
         scores = quantised["candidates"][quantised["chosen"]]
         return dataclasses.replace(
             found,
-            val=scores["val"]["balanced_accuracy"],
-            test=scores["test"]["balanced_accuracy"],
+            val=headline(scores["val"]).value,
+            test=headline(scores["test"]).value,
             quantisation=quantised["chosen"],
             deflated=len(zlib.compress((folder / "model.tflite").read_bytes(), 9)),
         )
@@ -332,6 +334,7 @@ def run_search(search: Search, budget_text: str, trials: int, progress: Progress
             "board": search.board.id,
             "emulator": search.emulator,
             "study": study.study_name,
+            "measure": MEASURES.get(search.recipe.task, "balanced accuracy"),
             "rule": RULE,
             "steps": search.short.train.steps,
             "budget": dataclasses.asdict(budget),

@@ -114,7 +114,9 @@ def label_balance(dataset: Dataset, splits: Splits, config: CheckConfig) -> Find
     for name, windows in splits.items():
         counts = windows.truth.sum(axis=0) if len(windows.y) else np.zeros(len(dataset.labels))
         most, least = int(counts.argmax()), int(counts.argmin())
-        told.append(f"{name} {len(windows.y)} windows, {counts[least]:g} to {counts[most]:g} a label")
+        told.append(
+            f"{name} {len(windows.y)} windows, {counts[least]:g} to {counts[most]:g} a label"
+        )
         if counts[least] and counts[most] > config.max_class_ratio * counts[least]:
             problems.append(
                 f"{name}: {dataset.labels[most]} holds in {counts[most]:g} windows, "

@@ -55,7 +55,7 @@ def constant_targets(values: Sequence[float], samples: int) -> npt.NDArray[np.fl
 def window_targets(
     targets: npt.NDArray[np.float32], window: int, hop: int, of_window: str
 ) -> npt.NDArray[np.float32]:
-    """[samples, targets] -> [windows, targets], of windows `hop` samples apart from the first on."""
+    """[samples, targets] -> [windows, targets], of windows `hop` samples apart."""
     starts = np.arange(0, len(targets) - window + 1, hop)
     if of_window == "last":
         return np.asarray(targets[starts + window - 1])

@@ -21,7 +21,6 @@ from model.errors import DataError
 from model.npz import parse_arrays
 from model.recipe import DatasetConfig, NumpyFileConfig
 
-
 Arrays = dict[str, npt.NDArray[Any]]
 
 

@@ -46,7 +46,9 @@ def make_recording(samples: int, rng: np.random.RandomState) -> tuple[Float, Flo
         passed = turns[start:] - turns[start]
         strength = 400.0 * loudness * rng.uniform(0.4, 1.0)
         for mode, order, share in ((first, 1.0, 1.0), (second, SECOND_MODE, rng.uniform(0.2, 1.0))):
-            ring = np.exp(-2 * np.pi * DAMPING * order * passed) * np.sin(2 * np.pi * order * passed)
+            ring = np.exp(-2 * np.pi * DAMPING * order * passed) * np.sin(
+                2 * np.pi * order * passed
+            )
             mode[start:] += share * strength * ring
     power = np.convolve(first**2, np.ones(LEVEL_SAMPLES) / LEVEL_SAMPLES, "same")
     return first + second, np.stack([frequency, np.sqrt(power)], axis=1)

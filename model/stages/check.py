@@ -88,7 +88,7 @@ def check(recipe: Recipe, out_dir: Path) -> None:
 def _counts(windows: Windows, labels: int) -> list[int] | None:
     """Windows of each class or label; None of numbers."""
     if windows.targets is None:
-        return np.bincount(windows.y, minlength=labels).tolist()
+        return list(map(int, np.bincount(windows.y, minlength=labels)))
     whole = np.isin(windows.targets, (0, 1)).all()
     return windows.targets.sum(axis=0).astype(int).tolist() if whole else None
 
