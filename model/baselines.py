@@ -89,7 +89,7 @@ def anomaly_baselines(
 def regression_baselines(
     train: Windows, test: Windows, seed: int
 ) -> dict[str, npt.NDArray[np.float64]]:
-    """Name -> numbers [windows, targets] that each baseline, trained on `train`, tells of `test`."""
+    """Name -> numbers [windows, targets] that a baseline, trained on `train`, tells of `test`."""
     from sklearn.dummy import DummyRegressor
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.linear_model import Ridge

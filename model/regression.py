@@ -103,7 +103,8 @@ class Regression:
         if constant := np.flatnonzero(deviation <= 1e-6 * np.abs(mean)).tolist():
             raise DataError(
                 f"target {self.predictions[constant[0]]!r} is {mean[constant[0]]:g} in all "
-                "training windows; there is nothing to learn, so record other values or remove the target"
+                "training windows; there is nothing to learn, so record other values or remove the "
+                "target"
             )
         return dataclasses.replace(
             self, mean=tuple(mean.tolist()), deviation=tuple(deviation.tolist())

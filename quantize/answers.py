@@ -2,12 +2,14 @@
 
 A number of a regression is printed with as many decimals as one step of the int8 output has.
 It is computed as an integer in units of the last digit, (offset + step q) / 2^24 rounded half up,
-from what model.regression.Units says of the outputs; firmware/stream/app_live.c does the same.
+from what model.regression.Units says of the outputs; firmware/stream/app_live.c does the same. The
+link's lines are ASCII, so names and units lose their accents, and some signs become words.
 """
 
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +28,16 @@ MAX_DECIMALS = 6
 LARGEST = 2**31 - 1  # that the firmware prints
 KINDS = {ClassJudge: "MODEL_ANSWERS_ONE", LabelsJudge: "MODEL_ANSWERS_SEVERAL",
          RegressionJudge: "MODEL_ANSWERS_NUMBERS"}  # fmt: skip
+
+
+SIGNS = str.maketrans({"°": "deg", "µ": "u", "Ω": "Ohm", "ß": "ss"})
+
+
+def board_text(text: str) -> str:
+    """The text in printable ASCII; what has no likeness there becomes '?'."""
+    parts = unicodedata.normalize("NFKD", unicodedata.normalize("NFC", text).translate(SIGNS))
+    plain = (c for c in parts.replace("\u03bc", "u") if not unicodedata.combining(c))
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in plain)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +79,8 @@ def number_answers(units: Units) -> tuple[Answer, ...]:
         scale = 10**decimals * 2.0**FRACTION
         found.append(
             Answer(
-                name=target,
-                unit=units.units[i],
+                name=board_text(target),
+                unit=board_text(units.units[i]),
                 decimals=decimals,
                 offset=round(at_zero[i] * scale),
                 step=round(units.steps[i] * scale),
@@ -83,8 +95,10 @@ def answers_of(judge: Judge, labels: Sequence[str]) -> tuple[Answer, ...]:
         return number_answers(judge.units)
     if isinstance(judge, LabelsJudge):
         pairs = zip(judge.labels, judge.thresholds, strict=True)
-        return tuple(Answer(name=label, threshold=int(limit)) for label, limit in pairs)
-    return tuple(Answer(name=label) for label in labels) if isinstance(judge, ClassJudge) else ()
+        return tuple(Answer(name=board_text(k), threshold=int(limit)) for k, limit in pairs)
+    if isinstance(judge, ClassJudge):
+        return tuple(Answer(name=board_text(label)) for label in labels)
+    return ()
 
 
 def emit_answers(judge: Judge, labels: Sequence[str], name: str) -> dict[str, str]:

@@ -101,6 +101,11 @@ def compile_classical(
     without it and for a model that is too large, QuantizeError when the exported C decides another
     class than scikit-learn in any test case; nothing is written then.
     """
+    if recipe.task != "classification":
+        raise ModelError(
+            f"{recipe.name}: classical models are for the task 'classification', got "
+            f"{recipe.task!r}; its baselines are in the report (make train)"
+        )
     splits, golden = load_splits(network_dir), load_golden(network_dir / "golden.npz")
     path = network_dir / "model.tflite"
     graph = read_model(path)

@@ -168,6 +168,7 @@ def float_comparison(cases: int = 280, **changes: Any) -> dict[str, Any]:
         "equal_decisions": cases - 3,
         "outputs": [difference],
         "normal_outputs": None,
+        "targets": None,
         "flips": [flip | {"case": 71 + i} for i in range(3)],
         "points": {"floats": values, "device": values, "flipped": [v < 0.1 for v in values]},
         "bounds": {

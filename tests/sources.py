@@ -11,6 +11,7 @@ import pytest
 
 from model.datasets import load_dataset
 from model.datasets.base import Dataset
+from model.datasets.truth import CLASSES, Truth
 from model.errors import DataError
 from model.recipe import CsvFolderConfig, DatasetConfig
 
@@ -22,14 +23,14 @@ def source_config(source: str, table: Any, sha256: str = "0" * 64) -> DatasetCon
     )
 
 
-def load(config: DatasetConfig) -> Dataset:
+def load(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
     """Load with the hash that the first try's message states."""
     with pytest.raises(DataError) as error:
-        load_dataset(config)
+        load_dataset(config, truth)
     match = re.search(r"expected SHA-256 0{64}, got (\w{64})", str(error.value))
     if match is None:
         raise error.value
-    return load_dataset(dataclasses.replace(config, sha256=match[1]))
+    return load_dataset(dataclasses.replace(config, sha256=match[1]), truth)
 
 
 def assert_complete(message: str) -> None:

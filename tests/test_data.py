@@ -118,7 +118,7 @@ def test_other_channels_are_refused_before_the_front_end(
         dataclasses.replace(r, values=r.values[:, :5]) for r in good_dataset().recordings
     )
     other = dataclasses.replace(good_dataset(), recordings=recordings, channels=tuple("abcde"))
-    monkeypatch.setattr(command, "load_dataset", lambda _: other)
+    monkeypatch.setattr(command, "load_dataset", lambda *_: other)
     with pytest.raises(DataError, match=r"the source has \['a', 'b', 'c', 'd', 'e'\]"):
         command.check(dataclasses.replace(RECIPE, dataset=SPLIT), tmp_path / "out")
 

@@ -397,9 +397,9 @@ def _plots(content: JsonObject) -> dict[str, Plot]:
         drawn["scores"] = plots.scores(measure, bars)
     labels, int8 = _labels(content), int8_metrics(content)
     if content["train"] and labels:
-        word, first = _of_labels(content["train"]["metrics"]["test"])
+        word, first = _of_labels(content["train"]["metrics"]["test"], labels)
         if len(first) == len(labels):
-            second = _of_labels(int8[1])[1] if int8 else None
+            second = _of_labels(int8[1], labels)[1] if int8 else None
             drawn["recall"] = plots.recall(word, labels, first, second)
         history = content["train"]["history"]
         if history["step"]:
@@ -431,10 +431,10 @@ def _plots(content: JsonObject) -> dict[str, Plot]:
     return drawn
 
 
-def _of_labels(metrics: JsonObject) -> tuple[str, list[float]]:
+def _of_labels(metrics: JsonObject, labels: list[str]) -> tuple[str, list[float]]:
     """(what it is, the numbers) of what is drawn for each class or label; none of numbers."""
     if "f1" in metrics:
-        return "F1 of each label", list(metrics["f1"].values())
+        return "F1 of each label", [metrics["f1"][label] for label in labels]
     return "Recall per class", list(metrics.get("recall", ()))
 
 

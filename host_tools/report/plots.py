@@ -101,6 +101,8 @@ def scores(measure: str, bars: Sequence[Bar]) -> Plot:
             axes.text(shares[row] + 0.01, row, bar.text, va="center")
         _rows(axes, [short(b.name) for b in bars])
         _share_axis(axes, 0.25)
+        if measure == "R2":
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}" if value <= 1.001 else "")
         axes.set_xlim(0, 1.15)
         alt = f"{_upper(measure)}. " + "; ".join(f"{b.name} {b.text}" for b in bars)
         return _plot(figure, "scores", alt)
@@ -370,8 +372,9 @@ def floats(found: dict[str, Any]) -> Plot:
         axes.tick_params(axis="y", labelcolor=MUTED)
         axes.set_xlabel("float network")
         axes.set_title("device", color=MUTED)
-        axes.text(0.2, 1.02, "● same decision", transform=axes.transAxes, color=ACCENT)
-        axes.text(0.6, 1.02, "× another", transform=axes.transAxes, color=SECOND)
+        if found["equal_decisions"] is not None:
+            axes.text(0.2, 1.02, "● same decision", transform=axes.transAxes, color=ACCENT)
+            axes.text(0.6, 1.02, "× another", transform=axes.transAxes, color=SECOND)
         alt = (
             f"Outputs of the device over those of the float network, {len(rest) + len(flipped):,} "
             f"elements from {low:.3g} to {high:.3g}; {len(flipped):,} of cases decided otherwise."

@@ -87,8 +87,7 @@ def score_table(content: JsonObject) -> JsonObject | None:
 def _columns(metrics: JsonObject, units: dict[str, str]) -> Iterator[Column]:
     yield headline(metrics).name, lambda m: headline(m).text
     if "mean_r2" in metrics:
-        for target in metrics["mae"]:
-            unit = units.get(target, "")
+        for target, unit in units.items():
             yield f"MAE of {target}, {unit}", functools.partial(_error, "mae", target)
             yield f"RMSE of {target}, {unit}", functools.partial(_error, "rmse", target)
         return

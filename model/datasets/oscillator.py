@@ -1,12 +1,12 @@
 """Beams that ring after knocks, generated: the same everywhere by seed.
 
-A beam is clamped at one end and has an accelerometer at the other: one channel, 200 Hz, 16 bits, +-4
-g. Its load moves, so that its natural frequency wanders slowly between 4 and 14 Hz, and it is knocked
-at random about twice a second; each knock makes it ring, h(t) = exp(-2 pi DAMPING turns(t)) sin(2 pi
-turns(t)), with turns(t) the integral of the frequency, and so does the second mode of a clamped beam
-at SECOND_MODE times that frequency. `level` is the root mean square of the first mode in mg over half
-a second, so both targets differ from sample to sample. The sensor adds noise and an offset of the
-device.
+A beam is clamped at one end and has an accelerometer at the other: one channel, 200 Hz, 16 bits,
++-4 g. Its load moves, so that its natural frequency wanders slowly between 4 and 14 Hz, and it is
+knocked at random about twice a second; each knock makes it ring, h(t) = exp(-2 pi DAMPING turns(t))
+sin(2 pi turns(t)), with turns(t) the integral of the frequency, and so does the second mode of a
+clamped beam at SECOND_MODE times that frequency. `level` is the root mean square of the first mode
+in mg over half a second, so both targets differ from sample to sample. The sensor adds noise and an
+offset of the device.
 """
 
 from __future__ import annotations

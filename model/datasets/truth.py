@@ -1,4 +1,4 @@
-"""What a source has to tell of its recordings besides their samples: a class, labels, or numbers."""
+"""What a source has to tell of its recordings besides samples: a class, labels, or numbers."""
 
 from __future__ import annotations
 

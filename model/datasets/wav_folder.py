@@ -39,7 +39,7 @@ def data_files(config: DatasetConfig) -> list[Path]:
 
 
 def load(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
-    """All WAV files below [dataset.wav_folder].folder; label (or targets) and group are in their names.
+    """All WAV files below [dataset.wav_folder].folder; their names tell the rest.
 
     Raises DataError for a file that is no WAV file, is truncated or empty, or has another rate,
     width or number of channels than the recipe's; no file is resampled or mixed.
