@@ -10,18 +10,26 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from model.errors import ConfigError
+from model.recipe_tables import (
+    Count,
+    MultilabelConfig,
+    OscillatorConfig,
+    Positive,
+    RegressionConfig,
+    Seed,
+    Share,
+    TonesConfig,
+    VibrationConfig,
+    check_tables,
+)
 from model.toml_reader import Bounds, build, closest, read_toml
 
 RECIPES = Path(__file__).parent / "recipes"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")  # of a folder in build/
-Positive = Annotated[float, Bounds(1e-12, 1e12)]
 NotNegative = Annotated[float, Bounds(0.0, 1e12)]
-Share = Annotated[float, Bounds(0.0, 1.0)]
 Rate = Annotated[float, Bounds(1e-9, 10.0)]  # of learning
-Count = Annotated[int, Bounds(1, 1_000_000)]
 Samples = Annotated[int, Bounds(1, 1 << 20)]
 Rows = Annotated[int, Bounds(1, 1024)]
-Seed = Annotated[int, Bounds(0, 2**31 - 1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,37 +91,6 @@ class AeonSeriesConfig:
     channels: tuple[str, ...]
     sample_rate_hz: Positive
     parts: Annotated[int, Bounds(1, 1000)]  # groups that each of the two files is dealt to
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VibrationConfig:
-    """Generated machines; see model.datasets.vibration."""
-
-    seed: Seed
-    machines: Count
-    seconds: Positive  # of a recording
-    normal_recordings: Count  # of each machine; every fault and severity has one
-    severities: tuple[Annotated[float, Bounds(0.001, 1.0)], ...]  # rising
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OscillatorConfig:
-    """Generated beams that ring after knocks; see model.datasets.oscillator."""
-
-    seed: Seed
-    devices: Annotated[int, Bounds(3, 1000)]
-    recordings: Annotated[int, Bounds(1, 1000)]  # of each device
-    seconds: Annotated[float, Bounds(1.0, 600.0)]  # of a recording
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TonesConfig:
-    """Generated sounds, several at once; see model.datasets.tones."""
-
-    seed: Seed
-    devices: Annotated[int, Bounds(3, 1000)]
-    recordings: Annotated[int, Bounds(1, 1000)]  # of each device
-    seconds: Annotated[float, Bounds(0.5, 600.0)]  # of a recording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,27 +270,6 @@ class AnomalyConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RegressionConfig:
-    """For the task 'regression': the numbers that are told, and how well; see model.regression."""
-
-    # names: columns of a CSV file, or parts (?P<name>...) of the pattern that are numbers
-    targets: tuple[str, ...]
-    units: tuple[str, ...]  # of the targets
-    of_window: str = "mean"  # of a target that varies in a window; or 'last'
-    # largest mean absolute error of each target, in its unit; (): any
-    max_mae: tuple[Positive, ...] = ()
-    min_r2: Annotated[float, Bounds(-1.0, 1.0)] = 0.0  # mean of the targets' R2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MultilabelConfig:
-    """For the task 'multilabel': any number of the source's labels; see model.multilabel."""
-
-    min_macro_f1: Share  # on the validation groups; less stops the run
-    separator: str = "+"  # between the labels of one cell or one part of a name; '' has none
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ParityConfig:
     """How far a board's outputs may be from the float network's; DESIGN.md has the reasons."""
 
@@ -324,7 +280,6 @@ class ParityConfig:
     min_sqnr_db: Annotated[float, Bounds(-100.0, 200.0)] = 15.0
 
 
-MAX_TARGETS = 16  # numbers that one network tells
 TASKS = ("classification", "anomaly", "regression", "multilabel")
 
 
@@ -493,34 +448,7 @@ def _check_task(recipe: Recipe, where: str) -> None:
     ):  # fmt: skip
         if wrong:
             raise ConfigError(f"{where}: task {task!r}: expected {expected}")
-    if recipe.regression is not None:
-        _check_regression(recipe.regression, where)
-    if recipe.multilabel is not None and len(recipe.multilabel.separator) != 1:
-        raise ConfigError(
-            f"{where}: multilabel.separator: expected one character, got "
-            f"{recipe.multilabel.separator!r}"
-        )
-
-
-def _check_regression(config: RegressionConfig, where: str) -> None:
-    """Each target has a unit and, if there are any, a limit."""
-    names = config.targets
-    if not 1 <= len(names) <= MAX_TARGETS or len(set(names)) < len(names) or not all(names):
-        raise ConfigError(
-            f"{where}: regression.targets: expected 1 to {MAX_TARGETS} names, each once, got "
-            f"{list(names)}"
-        )
-    for key in ("units", "max_mae"):
-        got = len(getattr(config, key))
-        if got != len(names) and (key == "units" or got):
-            raise ConfigError(
-                f"{where}: regression.{key}: expected {len(names)} values, one for each of "
-                f"regression.targets; got {got}"
-            )
-    if config.of_window not in ("mean", "last"):
-        raise ConfigError(
-            f"{where}: regression.of_window: unknown kind {config.of_window!r}; known: mean, last"
-        )
+    check_tables(recipe.regression, recipe.multilabel, where)
 
 
 def _check_augment(augment: AugmentConfig, channels: int, where: str) -> None:

@@ -101,11 +101,7 @@ def compile_classical(
     without it and for a model that is too large, QuantizeError when the exported C decides another
     class than scikit-learn in any test case; nothing is written then.
     """
-    if recipe.task != "classification":
-        raise ModelError(
-            f"{recipe.name}: classical models are for the task 'classification', got "
-            f"{recipe.task!r}; its baselines are in the report (make train)"
-        )
+    _check_task(recipe)
     splits, golden = load_splits(network_dir), load_golden(network_dir / "golden.npz")
     path = network_dir / "model.tflite"
     graph = read_model(path)
@@ -155,6 +151,14 @@ def compile_classical(
     write_arrays(out_dir / "labels.npz", {"y": splits.test.y})
     write_json(out_dir / "classical.json", result)
     return result
+
+
+def _check_task(recipe: Recipe) -> None:
+    if recipe.task != "classification":
+        raise ModelError(
+            f"{recipe.name}: classical models are for the task 'classification', got "
+            f"{recipe.task!r}; its baselines are in the report (make train)"
+        )
 
 
 def _description(exported: Exported) -> dict[str, Any]:

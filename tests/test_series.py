@@ -14,7 +14,8 @@ import pytest
 from model.datasets import aeon_series, load_dataset, vibration
 from model.datasets.vibration import SAMPLE_RATE_HZ, bearing_orders, make_machine, make_signal
 from model.errors import ConfigError, DataError
-from model.recipe import AeonSeriesConfig, DatasetConfig, VibrationConfig, load_recipe
+from model.recipe import AeonSeriesConfig, DatasetConfig, load_recipe
+from model.recipe_tables import VibrationConfig
 
 # --- vibration ---------------------------------------------------------------------------------
 

@@ -10,7 +10,8 @@ from model.checks.base import Finding, recording_title
 from model.checks.similar import too_short
 from model.datasets.base import Dataset
 from model.features import Splits
-from model.recipe import CheckConfig, Recipe, RegressionConfig
+from model.recipe import CheckConfig, Recipe
+from model.recipe_tables import RegressionConfig
 
 OUTSIDE = 0.02  # share of a split's windows that may lie beyond the training windows' values
 
