@@ -58,9 +58,8 @@ static inline void print_labels(app_text_t *text, const int8_t *scores)
 /* The digits of `value` behind the point, zeros in front included. */
 static void print_fraction(app_text_t *text, uint32_t value, uint32_t scale)
 {
-    while (scale > 1) {
-        scale /= 10;
-        const uint32_t digit = value / scale % 10;
+    for (uint32_t place = scale / 10; place > 0; place /= 10) {
+        const uint32_t digit = value / place % 10;
         app_text_values(text, "#", &digit);
     }
 }
