@@ -439,7 +439,7 @@ def _check_task(recipe: Recipe, where: str) -> None:
         *(((task == name) != (getattr(recipe, name) is not None),
            f"a table [{name}] for the task {name!r} only") for name in TASKS[1:]),
         ((task == "classification") != (floor is not None), "train.min_balanced_accuracy for the "
-         "task 'classification' only; others: anomaly.min_auc, regression, multilabel.min_macro_f1"),
+         "task 'classification' only; others: anomaly.min_auc, multilabel.min_macro_f1"),
         (task in ("anomaly", "regression") and recipe.train.label_smoothing,
          "train.label_smoothing = 0.0: the network answers with numbers, not with labels"),
         (task in ("regression", "multilabel") and recipe.dataset.leave_out,
