@@ -147,6 +147,11 @@ class Softmax:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sigmoid(Softmax):
+    """A probability of each label, whatever the others are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Residual:
     """The sum of a path's output and its input, or what `shortcut` makes of it; then ReLU."""
 
@@ -163,7 +168,9 @@ class Residual:
         return aside + weights_of(self.path, given)
 
 
-Layer = Convolution | Depthwise | Pool | Dense | Lstm | Reshape | Dropout | Softmax | Residual
+Layer = (
+    Convolution | Depthwise | Pool | Dense | Lstm | Reshape | Dropout | Softmax | Sigmoid | Residual
+)
 
 
 def _strided(given: Shape, stride: Pair) -> Pair:
@@ -197,13 +204,19 @@ def architecture(
     given = (rows, 1, columns)
     layers = BUILT_IN[config.kind](config.options, given, f"network.{config.kind}")
     layers.append(Dense(units=outputs, name=OUTPUT_NAMES.get(task, "outputs")))
-    if task == "classification":
-        layers.append(Softmax())
+    if task in ENDINGS:
+        layers.append(ENDINGS[task])
     check_weights(weights_of(layers, given), config)
     return layers
 
 
-OUTPUT_NAMES = {"classification": "logits", "anomaly": "reconstruction"}
+OUTPUT_NAMES = {
+    "classification": "logits",
+    "multilabel": "logits",
+    "anomaly": "reconstruction",
+    "regression": "numbers",
+}
+ENDINGS: dict[str, Layer] = {"classification": Softmax(), "multilabel": Sigmoid()}
 
 
 def check_weights(count: int, config: NetworkConfig) -> None:

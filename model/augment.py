@@ -9,6 +9,7 @@ then masks hide some of what it made, and windows are mixed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,12 +38,14 @@ class WindowSampler:
         *,
         others: Sequence[Extractor] = (),
         sample_rate_hz: float = 1.0,
+        of_window: str = "mean",
         background: Sequence[Float] = (),  # recordings to mix in, each of a window or more
     ) -> None:
         """`others`: the front end for other vocal tracts, taken as often as `extractor` each."""
         self._lengths = np.array([len(r.values) for r in recordings])
         self._recordings = recordings
         self._labels = np.array([r.label for r in recordings])
+        self._of_window = of_window
         self._extractors = [extractor, *others]
         self._rate = sample_rate_hz
         self._window, self._channels = extractor.front_end.window, extractor.front_end.channels
@@ -50,13 +53,15 @@ class WindowSampler:
         self._rng = np.random.default_rng(seed)
         self._background = background
 
-    def batch(self, size: int) -> tuple[Float, npt.NDArray[np.int64]]:
-        """(network inputs [size, rows, columns], labels [size]) of random places of recordings.
+    def batch(self, size: int) -> tuple[Float, npt.NDArray[Any]]:
+        """(network inputs [size, rows, columns], truth [size, ...]) of random places of recordings.
+
+        The truth are labels, or the targets of the samples that the window was cut from.
 
         Samples are varied in their units; then the front end sees what a sensor would give.
         """
         which = self._rng.integers(len(self._lengths), size=size)
-        windows, speed = self._cut(which)
+        windows, speed, ends = self._cut(which)
         if self._config.kind == "inertial":
             varied = self._vary_inertial(windows, speed)
         else:
@@ -67,7 +72,24 @@ class WindowSampler:
         noise = np.asarray(self._config.noise) * self._rng.random((size, 1, 1))
         noisy = varied + noise * self._rng.standard_normal(varied.shape)
         inputs = self._masked(self._features(noisy))
-        return inputs, self._labels[which].astype(np.int64)
+        return inputs, self._truth(which, *ends)
+
+    def _truth(
+        self,
+        which: npt.NDArray[np.int64],
+        first: npt.NDArray[np.int64],
+        last: npt.NDArray[np.int64],
+    ) -> npt.NDArray[Any]:
+        """Labels [size], or targets [size, targets] of the samples `first` to `last`."""
+        targets = [self._recordings[i].targets for i in which]
+        if targets[0] is None:
+            return self._labels[which].astype(np.int64)
+        parts = [
+            t[a : b + 1] for t, a, b in zip(targets, first, last, strict=True) if t is not None
+        ]
+        if self._of_window == "last":
+            return np.stack([part[-1] for part in parts])
+        return np.stack([part.mean(axis=0, dtype=np.float64) for part in parts]).astype(np.float32)
 
     def mix(self, inputs: Float, targets: Float) -> tuple[Float, Float]:
         """Each input [size, ...] mixed with another one, and its target alike; see mixup."""
@@ -143,8 +165,9 @@ class WindowSampler:
         turned = np.concatenate([windows[..., :3] @ rotation, windows[..., 3:] @ rotation], 2)
         return self._vary_gain(turned)
 
-    def _cut(self, which: npt.NDArray[np.int64]) -> tuple[Float, Float]:
-        """Windows at random offsets, resampled to a random speed by linear interpolation."""
+    def _cut(self, which: npt.NDArray[np.int64]) -> tuple[Float, Float, list[Any]]:
+        """(windows at random offsets, at a random speed by linear interpolation; the speed; the
+        numbers of their first and last samples)."""
         size = len(which)
         log_speed = np.log(self._config.speed)
         speed = np.exp(self._rng.uniform(-log_speed, log_speed, size)).astype(np.float32)
@@ -160,7 +183,7 @@ class WindowSampler:
             values, index = self._recordings[i].values, floor[row]
             after = np.minimum(index + 1, len(values) - 1)
             windows[row] = values[index] * (1 - part[row]) + values[after] * part[row]
-        return windows, speed
+        return windows, speed, [floor[:, 0], floor[:, -1]]
 
     def _pieces(self, windows: Float) -> Float:
         """Of the background, as loud as the recipe says for each window; 0 for the others.

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from model.datasets import SOURCES, data_files
 from model.datasets.base import Dataset
 from model.datasets.lists import split_groups
+from model.datasets.truth import CLASSES
 from model.errors import DataError
 from model.recipe import DatasetConfig, Recipe
 
@@ -32,7 +33,7 @@ def load_background(recipe: Recipe, dataset: Dataset) -> Dataset | None:
     """
     if not recipe.augment.background:
         return None
-    found = SOURCES[recipe.dataset.source](_config(recipe))
+    found = SOURCES[recipe.dataset.source](_config(recipe), CLASSES)
     for recording in found.recordings:
         if len(recording.values) < recipe.features.window:
             raise DataError(

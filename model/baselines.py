@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -93,3 +94,54 @@ def anomaly_baselines(
         "Mahalanobis distance": (distance.mahalanobis(told[1]), distance.mahalanobis(told[2])),
         "isolation forest": (-forest.score_samples(told[1]), -forest.score_samples(told[2])),
     }
+
+
+def regression_baselines(
+    train: Windows, test: Windows, seed: int
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Name -> numbers [windows, targets] that a baseline, trained on `train`, tells of `test`."""
+    from sklearn.dummy import DummyRegressor
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    models: dict[str, Any] = {
+        "mean": DummyRegressor(),
+        "ridge regression": make_pipeline(StandardScaler(), Ridge()),
+        "random forest": RandomForestRegressor(n_estimators=100, random_state=seed),
+    }
+    features, held_out = window_statistics(train.x), window_statistics(test.x)
+    truth = train.truth if train.truth.shape[1] > 1 else train.truth[:, 0]
+    return {
+        name: np.asarray(model.fit(features, truth).predict(held_out)).reshape(test.truth.shape)
+        for name, model in models.items()
+    }
+
+
+def multilabel_baselines(
+    splits: Splits, seed: int
+) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+    """Name -> scores [windows, labels] of the validation and of the test windows."""
+    from sklearn.dummy import DummyClassifier
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    models: dict[str, Callable[[], Any]] = {
+        "share of each label": lambda: DummyClassifier(strategy="prior"),
+        "logistic regression": lambda: make_pipeline(
+            StandardScaler(), LogisticRegression(max_iter=2000)
+        ),
+        "random forest": lambda: RandomForestClassifier(n_estimators=100, random_state=seed),
+    }
+    told = {name: window_statistics(windows.x) for name, windows in splits.items()}
+    found = {}
+    for name, make in models.items():
+        fitted = [make().fit(told["train"], truth > 0) for truth in splits.train.truth.T]
+        found[name] = tuple(
+            np.stack([model.predict_proba(told[split])[:, -1] for model in fitted], axis=1)
+            for split in ("val", "test")
+        )
+    return {name: (val, test) for name, (val, test) in found.items()}

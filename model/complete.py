@@ -147,7 +147,11 @@ RULES: dict[str, Rule] = {
         text="as the files say", value=_from_data("sample_rate_hz"), data=True
     ),
     "dataset.units": Rule(text="as the files say, else '?'", value=_units, data=True),
-    "dataset.labels": Rule(text="all that occur, sorted", value=_from_data("labels"), data=True),
+    "dataset.labels": Rule(
+        text="all that occur, sorted; of a regression its targets",
+        value=_from_data("labels"),
+        data=True,
+    ),
     "dataset.test_groups": Rule(
         text="a fifth of the groups, the last by name that leave every class to train on; none of "
         f"more than {MAX_LISTED} groups, and with lists or shares",
@@ -198,7 +202,8 @@ RULES: dict[str, Rule] = {
     },
     "augment.noise": Rule(text="none", value=lambda d: (0.0,) * len(d["dataset.channels"])),
     "train.label_smoothing": Rule(
-        text="0.05 for classes, else 0", value=lambda d: 0.05 if _classifies(d) else 0.0
+        text="0.05 for classes, else 0",
+        value=lambda d: 0.05 if _classifies(d) else 0.0,
     ),
     "quantisation": Rule(text="its defaults", value=lambda d: {}),
 }

@@ -29,6 +29,12 @@ MAX_POINTS = 400  # of a line
 MAX_HISTOGRAM = 1_000_000  # values that are counted, evenly spread
 MAX_NAME = 20  # characters in a plot
 COLOURS = ("#2563eb", "#d97706", "#059669", "#db2777", "#7c3aed", "#0891b2", "#65a30d", "#b91c1c")
+_KINDS = {  # task -> what examples are of, and what is counted
+    "classification": ("class", "Windows of each class in each split."),
+    "anomaly": ("class", "Windows of each class in each split."),
+    "multilabel": ("label", "Windows in which each label holds, in each split."),
+    "regression": ("target's ends", "Values of each target in the windows of each split."),
+}
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "data",
@@ -80,7 +86,7 @@ def _plots(recipe: Recipe, dataset: Dataset, splits: Splits | None) -> list[tupl
     with matplotlib.rc_context(_STYLE):
         drawn = [
             (
-                "The first window of one recording of each class, over seconds.",
+                f"The first window of one recording of each {_KINDS[recipe.task][0]}, in seconds.",
                 _examples(recipe, dataset),
             ),
             (
@@ -89,7 +95,8 @@ def _plots(recipe: Recipe, dataset: Dataset, splits: Splits | None) -> list[tupl
             ),
         ]
         if splits is not None:
-            drawn.insert(0, ("Windows of each class in each split.", _balance(dataset, splits)))
+            shown = _targets if recipe.task == "regression" else _balance
+            drawn.insert(0, (_KINDS[recipe.task][1], shown(dataset, splits)))
         return drawn
 
 
@@ -102,7 +109,9 @@ def _balance(dataset: Dataset, splits: Splits) -> Markup:
     names = dataset.labels[:MAX_CLASSES]
     figure, (axes,) = _figure(1, 1, 6.0, 0.6 + 0.3 * len(names))
     for k, (split, windows) in enumerate(splits.items()):
+        several = windows.targets
         counts = np.bincount(windows.y, minlength=len(dataset.labels))[: len(names)]
+        counts = counts if several is None else several.sum(axis=0)[: len(names)]
         axes.barh(
             np.arange(len(names)) + 0.27 * (k - 1), counts, 0.25, color=COLOURS[k], label=split
         )
@@ -112,11 +121,42 @@ def _balance(dataset: Dataset, splits: Splits) -> Markup:
     return _svg(figure)
 
 
+def _targets(dataset: Dataset, splits: Splits) -> Markup:
+    """How the values of each target are spread in each split."""
+    names = dataset.labels[:MAX_CLASSES]
+    figure, grid = _figure(-(-len(names) // 3), min(3, len(names)), 9.0, 0.0)
+    for i, (axes, name) in enumerate(zip(grid, names, strict=False)):
+        for k, (split, windows) in enumerate(splits.items()):
+            values = windows.truth[:, i] if len(windows.y) else np.zeros(0)
+            counts, edges = np.histogram(values[np.isfinite(values)], 30)
+            axes.stairs(counts / max(counts.sum(), 1), edges, color=COLOURS[k], label=split)
+        axes.set_title(_short(name))
+        axes.set_yticks([], [])
+    grid[0].legend(frameon=False)
+    return _svg(figure)
+
+
+def _first(dataset: Dataset) -> dict[str, Recording]:
+    """Title -> recording: the first of each class or label, or the least and most of a target."""
+    found: dict[str, Recording] = {}
+    if dataset.recordings[0].targets is None:
+        for recording in sorted(dataset.recordings, key=lambda r: r.label):
+            found.setdefault(dataset.labels[recording.label], recording)
+        return found
+    for i, label in enumerate(dataset.labels):
+        values = [0.0 if r.targets is None else float(r.targets[0, i]) for r in dataset.recordings]
+        ends = {value: values.index(value) for value in (min(values), max(values))}
+        for value, index in ends.items():
+            if set(ends) != {0.0, 1.0}:
+                found[f"{label} {value:.3g}"] = dataset.recordings[index]
+            elif value:
+                found[label] = dataset.recordings[index]
+    return found
+
+
 def _examples(recipe: Recipe, dataset: Dataset) -> Markup:
-    first: dict[int, Recording] = {}
-    for recording in dataset.recordings:
-        first.setdefault(recording.label, recording)
-    chosen = sorted(first)[:MAX_CLASSES]
+    first = _first(dataset)
+    chosen = list(first)[:MAX_CLASSES]
     figure, grid = _figure(-(-len(chosen) // 4), min(4, len(chosen)), 9.0, 0.0)
     for axes, label in zip(grid, chosen, strict=False):
         values = first[label].values[: recipe.features.window]
@@ -125,7 +165,7 @@ def _examples(recipe: Recipe, dataset: Dataset) -> Markup:
         for c, name in enumerate(_channels(dataset)):
             colour = COLOURS[c % len(COLOURS)]
             axes.plot(times, values[::step, c], color=colour, linewidth=0.8, label=_short(name))
-        axes.set_title(_short(dataset.labels[label]))
+        axes.set_title(_short(label))
     if len(dataset.channels) > 1:
         handles, names = grid[0].get_legend_handles_labels()
         figure.legend(handles, names, frameon=False, ncols=6, loc="lower center")

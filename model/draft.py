@@ -14,8 +14,10 @@ from model.datasets import csv_folder, load_dataset
 from model.datasets.base import Dataset
 from model.datasets.lists import split_groups
 from model.datasets.paths import resolve
+from model.datasets.truth import CLASSES, Truth
 from model.errors import ConfigError
 from model.recipe import DatasetConfig
+from model.recipe_rules import separator_problems, target_problems
 from model.toml_reader import construct, table_type
 
 AUDIO = "wav_folder"
@@ -64,13 +66,29 @@ class Draft:
     @functools.cached_property
     def dataset(self) -> Dataset:
         """All recordings; what the recipe does not say of them is as the source has it."""
-        return load_dataset(self.dataset_config())
+        return load_dataset(self.dataset_config(), self.truth)
+
+    @property
+    def truth(self) -> Truth:
+        """What the task learns; ConfigError for targets or a separator that cannot be."""
+        if self.get("task") == "regression":
+            of_window = self.get("regression.of_window", "mean")
+            targets = self["regression.targets"]
+            _refuse_first(target_problems(targets))
+            return Truth(targets=targets, of_window=of_window)
+        if self.get("task") == "multilabel":
+            separator = self.get("multilabel.separator", "+")
+            _refuse_first(separator_problems(separator))
+            return Truth(separator=separator)
+        return CLASSES
 
     @functools.cached_property
     def csv_columns(self) -> csv_folder.Columns:
         """What the first CSV file has."""
         folder = resolve(self["dataset.csv_folder.folder"], "dataset.csv_folder.folder")
-        return csv_folder.survey(folder, self.get("dataset.sample_rate_hz", 0.0))
+        return csv_folder.survey(
+            folder, self.get("dataset.sample_rate_hz", 0.0), self.truth.targets
+        )
 
     def dataset_config(self) -> DatasetConfig:
         """[dataset] so far: '', 0 and () for what is not known."""
@@ -107,6 +125,11 @@ class Draft:
     def shortest(self) -> int:
         """Samples of the shortest recording."""
         return min(len(r.values) for r in self.dataset.recordings)
+
+
+def _refuse_first(problems: Iterator[str]) -> None:
+    for problem in problems:
+        raise ConfigError(problem)
 
 
 def _dataclass(name: str, values: dict[str, Any]) -> Any:

@@ -1,7 +1,8 @@
-"""Metrics that hold for imbalanced classes."""
+"""Metrics of each task; those of classes hold for any balance."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,3 +100,112 @@ def curve(scores: npt.NDArray[Any], anomaly: npt.NDArray[np.bool_]) -> list[list
     rows = np.stack([false, found], axis=1)
     every = -(-len(rows) // 200)
     return [[float(a), float(b)] for a, b in [*rows[:-1:every], rows[-1]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegressionMetrics:
+    """Scores of one regression on one split; each target in its own unit."""
+
+    mean_r2: float  # of the targets
+    r2: dict[str, float]  # 1: exact; 0: no better than the mean of the split
+    mae: dict[str, float]  # mean absolute error
+    rmse: dict[str, float]  # root mean square error
+    largest: dict[str, float]  # error
+
+
+def evaluate_regression(
+    truth: npt.NDArray[Any], told: npt.NDArray[Any], targets: tuple[str, ...]
+) -> RegressionMetrics:
+    """Compare [windows, targets] in units.
+
+    Raises ValueError for a target that is the same in all windows: its R2 is not defined.
+    """
+    error = told.astype(np.float64) - truth
+    spread = ((truth - truth.mean(axis=0, dtype=np.float64)) ** 2).sum(axis=0)
+    if not spread.all():
+        same = [targets[i] for i in np.flatnonzero(spread == 0)]
+        raise ValueError(f"targets {same} do not vary; R2 is not defined")
+    r2 = 1 - (error**2).sum(axis=0) / spread
+
+    def named(values: npt.NDArray[Any]) -> dict[str, float]:
+        return dict(zip(targets, map(float, values), strict=True))
+
+    return RegressionMetrics(
+        mean_r2=float(r2.mean()),
+        r2=named(r2),
+        mae=named(np.abs(error).mean(axis=0)),
+        rmse=named(np.sqrt((error**2).mean(axis=0))),
+        largest=named(np.abs(error).max(axis=0)),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MultilabelMetrics:
+    """Scores of one multi-label classifier on one split."""
+
+    macro_f1: float  # mean of the labels' F1
+    average_precision: float  # mean of the labels' areas under precision over recall
+    exact_share: float  # of windows with all labels right
+    f1: dict[str, float]
+    precision: dict[str, float]  # 0 where the label is never given
+    found: dict[str, float]  # recall
+    average_precision_by_label: dict[str, float]
+
+
+def evaluate_labels(
+    truth: npt.NDArray[Any],
+    given: npt.NDArray[np.bool_],
+    scores: npt.NDArray[Any],
+    labels: tuple[str, ...],
+) -> MultilabelMetrics:
+    """Compare [windows, labels]: 0 or 1, what is given, and the scores that it is given by.
+
+    Raises ValueError for a label that holds in no window: its recall is not defined.
+    """
+    from sklearn.metrics import average_precision_score
+
+    holds = truth > 0
+    if not holds.any(axis=0).all():
+        missing = [labels[i] for i in np.flatnonzero(~holds.any(axis=0))]
+        raise ValueError(f"labels {missing} hold in no window; recall is not defined")
+    right = (holds & given).sum(axis=0)
+    area = [float(average_precision_score(h, s)) for h, s in zip(holds.T, scores.T, strict=True)]
+    f1 = 2 * right / (holds.sum(axis=0) + given.sum(axis=0))
+
+    def named(values: Iterable[float]) -> dict[str, float]:
+        return dict(zip(labels, map(float, values), strict=True))
+
+    return MultilabelMetrics(
+        macro_f1=float(f1.mean()),
+        average_precision=float(np.mean(area)),
+        exact_share=float((holds == given).all(axis=1).mean()),
+        f1=named(f1),
+        precision=named(right / np.maximum(given.sum(axis=0), 1)),
+        found=named(right / holds.sum(axis=0)),
+        average_precision_by_label=named(area),
+    )
+
+
+AnyMetrics = Metrics | RegressionMetrics | MultilabelMetrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headline:
+    """The one number that stands for a network's scores; higher is better, 1 is all right."""
+
+    name: str
+    value: float
+
+    @property
+    def text(self) -> str:
+        """As a reader of tables expects it."""
+        return f"{self.value:.3f}" if self.name == "R2" else f"{self.value * 100:.1f} %"
+
+
+def headline(metrics: Mapping[str, Any]) -> Headline:
+    """Of the metrics of any task as their file has them."""
+    if "mean_r2" in metrics:
+        return Headline(name="R2", value=metrics["mean_r2"])
+    if "macro_f1" in metrics:
+        return Headline(name="macro F1", value=metrics["macro_f1"])
+    return Headline(name="balanced accuracy", value=metrics["balanced_accuracy"])

@@ -67,6 +67,8 @@ def _layer(layer: nn.Layer, x: Any) -> Any:
             return layers.Flatten()(x) if layer.to is None else layers.Reshape(layer.to)(x)
         case nn.Dropout():
             return layers.Dropout(layer.share)(x)
+        case nn.Sigmoid():
+            return layers.Activation("sigmoid", name="probabilities")(x)
         case nn.Softmax():
             return layers.Softmax(name="probabilities")(x)
         case nn.Residual():

@@ -231,13 +231,18 @@ def _fitted(network: Any, shape: tuple[int, int, int], outputs: int, task: str, 
         )
     flat = task == "anomaly" and None not in answer and int(np.prod(answer)) == outputs
     if answer != (outputs,) and not flat:
-        what = {"classification": "one for each label", "anomaly": "one for each input"}
+        what = {
+            "classification": "one for each label",
+            "multilabel": "one for each label",
+            "regression": "one for each target",
+            "anomaly": "one for each input",
+        }
         raise ConfigError(
             f"{where}: the network's output is {list(answer)}, expected [{outputs}]"
             f"{', ' + what[task] if task in what else ''}"
         )
     if given == shape and not flat:
-        return _with_probabilities(network) if task == "classification" else network
+        return _with_ending(network, task)
     source = layers.Input(shape, name="window")
     x = layers.Flatten()(source) if len(given) == 1 else source
     x = layers.Reshape(given)(source) if len(given) > 1 and given != shape else x
@@ -246,16 +251,27 @@ def _fitted(network: Any, shape: tuple[int, int, int], outputs: int, task: str, 
     adapted = keras.Model(source, x)
     copy = keras.models.clone_model(adapted)  # whose layers are in one network only
     copy.set_weights(adapted.get_weights())
-    return _with_probabilities(copy) if task == "classification" else copy
+    return _with_ending(copy, task)
 
 
-def _with_probabilities(network: Any) -> Any:
-    """The network with a softmax as its last layer, which many leave to the loss or to a Dense."""
-    last = network.outputs[0]._keras_history.layer
-    if type(last).__name__ == "Softmax":
+ENDINGS = {
+    "classification": ("softmax", layers.Softmax),
+    "multilabel": ("sigmoid", lambda: layers.Activation("sigmoid")),
+}
+
+
+def _with_ending(network: Any, task: str) -> Any:
+    """The network with its task's activation as the last layer, which many leave to the loss or to
+    a Dense.
+    """
+    if task not in ENDINGS:
         return network
-    if getattr(getattr(last, "activation", None), "__name__", "") == "softmax":
+    name, ending = ENDINGS[task]
+    last = network.outputs[0]._keras_history.layer
+    if type(last).__name__.lower() == name:
+        return network
+    if getattr(getattr(last, "activation", None), "__name__", "") == name:
         if type(last).__name__ == "Activation":
             return network
         last.activation = keras.activations.linear
-    return keras.Model(network.inputs[0], layers.Softmax()(network.outputs[0]))
+    return keras.Model(network.inputs[0], ending()(network.outputs[0]))

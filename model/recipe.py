@@ -11,16 +11,23 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from model.network_config import NetworkConfig
+from model.recipe_tables import (
+    Count,
+    MultilabelConfig,
+    OscillatorConfig,
+    Positive,
+    RegressionConfig,
+    Seed,
+    Share,
+    TonesConfig,
+    VibrationConfig,
+)
 from model.toml_reader import Bounds
 
-Positive = Annotated[float, Bounds(1e-12, 1e12)]
 NotNegative = Annotated[float, Bounds(0.0, 1e12)]
-Share = Annotated[float, Bounds(0.0, 1.0)]
 HeldOut = Annotated[float, Bounds(0.0, 0.5)]
 Rate = Annotated[float, Bounds(1e-9, 10.0)]  # of learning
-Count = Annotated[int, Bounds(1, 1_000_000)]
 Samples = Annotated[int, Bounds(1, 1 << 20)]
-Seed = Annotated[int, Bounds(0, 2**31 - 1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,17 +78,6 @@ class AeonSeriesConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VibrationConfig:
-    """Generated machines; see model.datasets.vibration."""
-
-    seed: Seed  # of all that is drawn at random
-    machines: Count  # groups 0 to machines - 1
-    seconds: Positive  # of a recording
-    normal_recordings: Count  # of each machine; every fault and severity has one
-    severities: tuple[Annotated[float, Bounds(0.001, 1.0)], ...]  # rising
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ResampleConfig:
     """Bring samples to the rate of the data set; without it another rate and gaps are errors."""
 
@@ -125,6 +121,8 @@ class DatasetConfig:
     numpy_file: NumpyFileConfig | None = None
     aeon_series: AeonSeriesConfig | None = None
     vibration: VibrationConfig | None = None
+    oscillator: OscillatorConfig | None = None
+    tones: TonesConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,7 +257,8 @@ class QuantConfig:
     # 'validation': the better on the validation groups; 'ptq' or 'qat': that one, chosen by folds
     # before (`tinyproof train --cv 5 --int8 --held-out`)
     choice: str = "validation"
-    max_drop: Share = 0.02  # of balanced accuracy (anomaly: of AUC) against float
+    # of balanced accuracy (anomaly: AUC; regression: R2; multilabel: macro F1) against float
+    max_drop: Share = 0.02
     # share of the QAT export's outputs equal to the trained graph's
     min_equal_outputs: Share = 0.5
     # largest difference of an output to the trained graph's
@@ -299,13 +298,16 @@ class ParityConfig:
     min_sqnr_db: Annotated[float, Bounds(-100.0, 200.0)] = 15.0
 
 
+TASKS = ("classification", "anomaly", "regression", "multilabel")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """One task file."""
 
     name: str  # of the file; results go to build/recipes/<name>
     title: str  # one line for reports
-    task: str = "classification"  # or 'anomaly'
+    task: str = "classification"  # or 'anomaly', 'regression', 'multilabel'
     dataset: DatasetConfig
     checks: CheckConfig
     features: FeatureConfig
@@ -315,7 +317,9 @@ class Recipe:
     quantisation: QuantConfig
     classical: ClassicalConfig | None = None
     compression: CompressionConfig | None = None
-    anomaly: AnomalyConfig | None = None  # of the task 'anomaly', which needs it
+    anomaly: AnomalyConfig | None = None  # each of the task of its name, which needs it
+    regression: RegressionConfig | None = None
+    multilabel: MultilabelConfig | None = None
     parity: ParityConfig | None = None  # None: as ParityConfig has it
 
     def as_dict(self) -> dict[str, Any]:

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 
 from model.network_config import HAVE_FILTERS, OWN, kind_problems
-from model.recipe import AugmentConfig, DatasetConfig, QuantConfig, Recipe
+from model.recipe import TASKS, AugmentConfig, DatasetConfig, QuantConfig, Recipe
+from model.recipe_tables import MAX_TARGETS, RegressionConfig
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")  # of a folder in build/
 CHOICES = ("validation", "ptq", "qat")
-TASKS = ("classification", "anomaly")
 METHODS = ("linear", "nearest", "previous")  # of [dataset.resample]
 UNITS_OF_TIME = ("s", "ms", "us", "ns", "iso8601")
 # sources that have a table of their own in [dataset]
@@ -47,7 +47,12 @@ def problems(recipe: Recipe) -> Iterator[str]:
     yield from kind_problems(recipe.network)
     yield from _task(recipe)
     yield from _teachers(recipe)
+    if recipe.regression is not None:
+        yield from _regression(recipe.regression)
+    if recipe.multilabel is not None:
+        yield from separator_problems(recipe.multilabel.separator)
     yield from _source(recipe.dataset)
+    yield from _labels(recipe)
     yield from _choice(recipe.quantisation)
     yield from _augment(recipe.augment, len(recipe.dataset.channels))
     if recipe.augment.vocal_tract > 1 and recipe.features.kind != "logmel":
@@ -117,19 +122,26 @@ def _task(recipe: Recipe) -> Iterator[str]:
     if recipe.task not in TASKS:
         yield f"task: unknown task {recipe.task!r}; known: {', '.join(TASKS)}"
         return
-    anomaly, floor = recipe.task == "anomaly", recipe.train.min_balanced_accuracy
+    task, floor = recipe.task, recipe.train.min_balanced_accuracy
+    anomaly, train = task == "anomaly", recipe.train
     for wrong, expected in (
         (recipe.network.kind not in OWN and anomaly != (recipe.network.kind == "autoencoder"),
          "network.kind 'autoencoder' and task 'anomaly' belong together"),
-        (anomaly != (recipe.anomaly is not None), "a table [anomaly] for the task 'anomaly' only"),
-        (anomaly and floor is not None, "train.min_balanced_accuracy for the task "
-         "'classification' only; the floor of 'anomaly' is anomaly.min_auc"),
-        (anomaly and recipe.train.label_smoothing, "train.label_smoothing = 0.0: a reconstruction "
-         "has no labels"),
+        *(((task == name) != (getattr(recipe, name) is not None),
+           f"a table [{name}] for the task {name!r} only") for name in TASKS[1:]),
+        (task != "classification" and floor is not None, "train.min_balanced_accuracy for the "
+         "task 'classification' only; others: anomaly.min_auc, regression.max_mae and min_r2, "
+         "multilabel.min_macro_f1"),
+        (task in ("anomaly", "regression") and train.label_smoothing,
+         "train.label_smoothing = 0.0: the network answers with numbers, not with labels"),
         (anomaly and recipe.augment.mixup, "augment.mixup = 0.0: a mixture of normal inputs need "
          "not be normal"),
-        (anomaly and recipe.train.teachers, "train.teachers = 0: a reconstruction is learnt from "
+        (anomaly and train.teachers, "train.teachers = 0: a reconstruction is learnt from "
          "the input"),
+        (task in ("regression", "multilabel") and recipe.dataset.leave_out,
+         "dataset.leave_out for classes only"),
+        (task in ("regression", "multilabel") and recipe.dataset.merge is not None,
+         "dataset.merge for classes only: dataset.labels is a list of the labels"),
     ):  # fmt: skip
         if wrong:
             yield f"task {recipe.task!r}: expected {expected}"
@@ -145,6 +157,49 @@ def _teachers(recipe: Recipe) -> Iterator[str]:
             f"train.teacher_width: expected 1.0 for network.kind {kind!r}, which has no filters, "
             f"got {train.teacher_width:g}; of {', '.join(HAVE_FILTERS)} teachers can be wider"
         )
+
+
+def _labels(recipe: Recipe) -> Iterator[str]:
+    """Classes or labels; of a regression the names of its targets."""
+    labels, least = recipe.dataset.labels, 1 if recipe.task == "multilabel" else 2
+    if recipe.task == "regression":
+        if recipe.regression is not None and labels != recipe.regression.targets:
+            yield (
+                "dataset.labels: expected regression.targets for the task 'regression', got "
+                f"{list(labels)}; remove it"
+            )
+    elif len(labels) < least or len(set(labels)) < len(labels):
+        count = {1: "labels, each once", 2: "at least two different labels"}[least]
+        yield f"dataset.labels: expected {count}, got {list(labels)}"
+
+
+def target_problems(names: tuple[str, ...]) -> Iterator[str]:
+    """Of regression.targets."""
+    if not 1 <= len(names) <= MAX_TARGETS or len(set(names)) < len(names) or not all(names):
+        yield (
+            f"regression.targets: expected 1 to {MAX_TARGETS} names, each once, got {list(names)}"
+        )
+
+
+def separator_problems(separator: str) -> Iterator[str]:
+    """Of multilabel.separator."""
+    if len(separator) != 1:
+        yield f"multilabel.separator: expected one character, got {separator!r}"
+
+
+def _regression(config: RegressionConfig) -> Iterator[str]:
+    """Each target has a unit and, if there are any, a limit."""
+    names = config.targets
+    yield from target_problems(names)
+    for key in ("units", "max_mae"):
+        got = len(getattr(config, key))
+        if got != len(names) and (key == "units" or got):
+            yield (
+                f"regression.{key}: expected {len(names)} values, one for each of "
+                f"regression.targets; got {got}"
+            )
+    if config.of_window not in ("mean", "last"):
+        yield f"regression.of_window: unknown kind {config.of_window!r}; known: mean, last"
 
 
 def _choice(quantisation: QuantConfig) -> Iterator[str]:
@@ -168,10 +223,9 @@ def _augment(augment: AugmentConfig, channels: int) -> Iterator[str]:
             "augment: mirror and rotation_degrees are for the kind 'inertial'; set "
             "mirror = false and rotation_degrees = 0.0"
         )
-    if augment.kind == "inertial" and augment.tilt:
-        yield (
-            f"augment.tilt: expected 0 for the kind 'inertial', got {augment.tilt:g}; use 'signal'"
-        )
+    for key in ("tilt", "room"):
+        if augment.kind == "inertial" and (value := getattr(augment, key)):
+            yield f"augment.{key}: expected 0 for the kind 'inertial', got {value:g}; use 'signal'"
 
 
 def _background(augment: AugmentConfig, source: str) -> Iterator[str]:
@@ -209,7 +263,3 @@ def _source(dataset: DatasetConfig) -> Iterator[str]:
                 f"[dataset.{name}] belongs to the source {name!r}, dataset.source is "
                 f"{dataset.source!r}; remove the table or change the source"
             )
-    if len(dataset.labels) < 2 or len(set(dataset.labels)) < len(dataset.labels):
-        yield (
-            f"dataset.labels: expected at least two different labels, got {list(dataset.labels)}"
-        )

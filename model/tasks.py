@@ -8,11 +8,12 @@ The score of a float network is the mean of (output - input)^2. The score of an 
 integer that a device can compute as it is (IntegerError), and the threshold is one of its values:
 the smallest that at least the share `quantile` of the normal validation windows does not exceed.
 Faults of the validation groups serve the floor min_auc and max_drop, and choose nothing.
+
+model.regression and model.multilabel have the other two tasks.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -22,37 +23,42 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from model import multilabel, regression
 from model.baselines import anomaly_baselines, evaluate_baselines
 from model.errors import ConfigError, DataError
-from model.evaluate import AnomalyMetrics, Metrics, curve, evaluate, evaluate_anomalies
+from model.evaluate import (
+    AnomalyMetrics,
+    AnyMetrics,
+    Metrics,
+    curve,
+    evaluate,
+    evaluate_anomalies,
+)
 from model.features import Splits, Windows
+from model.grid import Grid, flat
+from model.multilabel import LabelsJudge, Multilabel
 from model.recipe import Recipe
+from model.regression import Regression, RegressionJudge, Units
 
 Array = npt.NDArray[Any]
 OWN_COMPONENTS = 8  # of PCA beside a network whose narrowest layer is not known
-RECORD = "anomaly.json"  # what parity needs to judge a device, and the report to draw
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grid:
-    """Scale and zero point of an int8 model's input and output."""
-
-    scale_in: float
-    zero_in: int
-    scale_out: float
-    zero_out: int
+RECORD = "anomaly.json"
+# Task -> what parity needs to judge a device, and the report to draw.
+RECORDS = {"anomaly": RECORD, "regression": regression.RECORD, "multilabel": multilabel.RECORD}
 
 
 class Judge(Protocol):
-    """Judges predictions: inputs and outputs [windows, ...], labels y [windows]."""
+    """Judges predictions: inputs and outputs [windows, ...] by Windows.truth [windows, ...]."""
 
-    def is_correct(self, inputs: Array, outputs: Array, y: Array) -> npt.NDArray[np.bool_]:
-        """Which windows [windows] were predicted right."""
+    def is_correct(
+        self, inputs: Array, outputs: Array, truth: Array
+    ) -> npt.NDArray[np.bool_] | None:
+        """Which windows [windows] were predicted right; None where that is a matter of degree."""
 
-    def metrics(self, inputs: Array, outputs: Array, y: Array) -> Metrics:
+    def metrics(self, inputs: Array, outputs: Array, truth: Array) -> AnyMetrics:
         """The scores of all windows of a split."""
 
-    def files(self, inputs: Array, outputs: Array, y: Array) -> dict[str, Any]:
+    def files(self, inputs: Array, outputs: Array, truth: Array) -> dict[str, Any]:
         """Name and content of what to keep besides the metrics."""
 
 
@@ -61,7 +67,7 @@ class Task(Protocol):
 
     @property
     def predictions(self) -> tuple[str, ...]:
-        """The names of what a window can be predicted to be."""
+        """The names of what a window can be predicted to be, or of the numbers that are told."""
 
     @property
     def measure(self) -> str:
@@ -70,6 +76,9 @@ class Task(Protocol):
     @property
     def rule(self) -> str:
         """How quantisation is chosen, without the test groups."""
+
+    def fitted(self, train: Windows) -> Task:
+        """The task with what it learns of the training windows before there is a network."""
 
     def trains_on(self, label: int) -> bool:
         """Whether windows of this class may train the network."""
@@ -83,16 +92,16 @@ class Task(Protocol):
         `grid` says how int8 inputs and outputs are scaled; None for a float network.
         """
 
-    def measured(self, metrics: Metrics) -> float:
+    def measured(self, metrics: AnyMetrics) -> float:
         """The number that `measure` names."""
 
-    def preference(self, metrics: Metrics) -> float:
+    def preference(self, metrics: AnyMetrics) -> float:
         """Higher is better, by `rule`."""
 
-    def floor(self) -> tuple[float, str]:
-        """The lowest `measured` of the validation split that is accepted, and its key."""
+    def shortfalls(self, metrics: AnyMetrics) -> list[str]:
+        """Which of the recipe's limits the validation split misses: found, expected and key."""
 
-    def baselines(self, splits: Splits) -> Mapping[str, Metrics]:
+    def baselines(self, splits: Splits) -> Mapping[str, AnyMetrics]:
         """What a network has to beat, on the test split."""
 
 
@@ -104,11 +113,11 @@ class ClassJudge:
 
     def is_correct(self, inputs: Array, outputs: Array, y: Array) -> npt.NDArray[np.bool_]:
         """Which windows got their own class."""
-        return np.asarray(_flat(outputs).argmax(axis=1) == y)
+        return np.asarray(flat(outputs).argmax(axis=1) == y)
 
     def metrics(self, inputs: Array, outputs: Array, y: Array) -> Metrics:
         """Recall, confusion and the like."""
-        return evaluate(y, _flat(outputs).argmax(axis=1), self.classes)
+        return evaluate(y, flat(outputs).argmax(axis=1), self.classes)
 
     def files(self, inputs: Array, outputs: Array, y: Array) -> dict[str, Any]:
         """Nothing."""
@@ -126,7 +135,7 @@ class FloatError:
 
     def scores(self, inputs: Array, outputs: Array) -> npt.NDArray[np.float64]:
         """[windows] from float arrays."""
-        difference = _flat(outputs).astype(np.float64) - _flat(inputs)
+        difference = flat(outputs).astype(np.float64) - flat(inputs)
         return np.asarray((difference**2).mean(axis=1))
 
 
@@ -163,8 +172,8 @@ class IntegerError:
 
     def scores(self, inputs: Array, outputs: Array) -> npt.NDArray[np.int64]:
         """[windows] from int8 arrays."""
-        rebuilt = self.multiplier * (_flat(outputs).astype(np.int64) - self.zero_out)
-        difference = rebuilt - 4096 * (_flat(inputs).astype(np.int64) - self.zero_in)
+        rebuilt = self.multiplier * (flat(outputs).astype(np.int64) - self.zero_out)
+        difference = rebuilt - 4096 * (flat(inputs).astype(np.int64) - self.zero_in)
         return np.asarray((difference**2).sum(axis=1))
 
 
@@ -222,6 +231,10 @@ class Classification:
     measure: str = "balanced accuracy"
     rule: str = "the higher balanced accuracy on the validation groups; post-training on a tie"
 
+    def fitted(self, train: Windows) -> Classification:
+        """Nothing is learned from the training windows."""
+        return self
+
     def trains_on(self, label: int) -> bool:
         """Every class."""
         return True
@@ -234,19 +247,21 @@ class Classification:
         """Nothing is learned from the predictions."""
         return ClassJudge(classes=len(self.predictions))
 
-    def measured(self, metrics: Metrics) -> float:
+    def measured(self, metrics: AnyMetrics) -> float:
         """Balanced accuracy."""
+        assert isinstance(metrics, Metrics)
         return metrics.balanced_accuracy
 
-    def preference(self, metrics: Metrics) -> float:
+    def preference(self, metrics: AnyMetrics) -> float:
         """Balanced accuracy."""
-        return metrics.balanced_accuracy
+        return self.measured(metrics)
 
-    def floor(self) -> tuple[float, str]:
+    def shortfalls(self, metrics: AnyMetrics) -> list[str]:
         """As the recipe's training has it."""
-        return self.recipe.train.min_balanced_accuracy or 0.0, "train.min_balanced_accuracy"
+        floor = self.recipe.train.min_balanced_accuracy or 0.0
+        return _below(self, metrics, floor, "train.min_balanced_accuracy")
 
-    def baselines(self, splits: Splits) -> Mapping[str, Metrics]:
+    def baselines(self, splits: Splits) -> Mapping[str, AnyMetrics]:
         """Majority, logistic regression, random forest."""
         return evaluate_baselines(
             splits.train, splits.test, len(self.predictions), self.recipe.train.seed
@@ -267,6 +282,10 @@ class Anomaly:
         "needs no anomalies; post-training on a tie"
     )
 
+    def fitted(self, train: Windows) -> Anomaly:
+        """Nothing is learned from the training windows."""
+        return self
+
     def trains_on(self, label: int) -> bool:
         """Normal windows alone."""
         return label == self.normal
@@ -283,7 +302,7 @@ class Anomaly:
 
     def judge(self, windows: Windows, inputs: Array, outputs: Array, grid: Grid | None) -> Judge:
         """The threshold is a quantile of the scores of normal windows."""
-        error = IntegerError.of(grid, _flat(outputs).shape[1]) if grid else FloatError()
+        error = IntegerError.of(grid, flat(outputs).shape[1]) if grid else FloatError()
         normal = windows.y == self.normal
         return AnomalyJudge(
             labels=self.labels,
@@ -296,22 +315,22 @@ class Anomaly:
         assert self.recipe.anomaly is not None
         return threshold(scores, self.recipe.anomaly.quantile)
 
-    def measured(self, metrics: Metrics) -> float:
+    def measured(self, metrics: AnyMetrics) -> float:
         """Area under the ROC curve."""
         assert isinstance(metrics, AnomalyMetrics)
         return metrics.auc
 
-    def preference(self, metrics: Metrics) -> float:
+    def preference(self, metrics: AnyMetrics) -> float:
         """A small error of normal windows."""
         assert isinstance(metrics, AnomalyMetrics)
         return -metrics.normal_error
 
-    def floor(self) -> tuple[float, str]:
+    def shortfalls(self, metrics: AnyMetrics) -> list[str]:
         """As the recipe's table [anomaly] has it."""
         assert self.recipe.anomaly is not None
-        return self.recipe.anomaly.min_auc, "anomaly.min_auc"
+        return _below(self, metrics, self.recipe.anomaly.min_auc, "anomaly.min_auc")
 
-    def baselines(self, splits: Splits) -> Mapping[str, Metrics]:
+    def baselines(self, splits: Splits) -> Mapping[str, AnyMetrics]:
         """PCA, Mahalanobis distance and isolation forest, each with the same rule of threshold."""
         units = getattr(self.recipe.network.options, "units", (OWN_COMPONENTS,))
         found = anomaly_baselines(splits, units[-1], self.recipe.train.seed)
@@ -322,6 +341,13 @@ class Anomaly:
             )
             for name, (val, test) in found.items()
         }
+
+
+def _below(task: Task, metrics: AnyMetrics, floor: float, key: str) -> list[str]:
+    score = task.measured(metrics)
+    if score >= floor:
+        return []
+    return [f"{task.measure} {score:.3f}, expected at least {floor:.3f} ({key})"]
 
 
 def threshold(scores: Array, quantile: float) -> float:
@@ -335,6 +361,10 @@ def task_of(recipe: Recipe, labels: Sequence[str]) -> Task:
 
     Raises ConfigError when the data do not have the label that is said to be normal.
     """
+    if recipe.task == "regression":
+        return Regression(recipe=recipe, predictions=tuple(labels))
+    if recipe.task == "multilabel":
+        return Multilabel(recipe=recipe, predictions=tuple(labels))
     if recipe.anomaly is None:
         return Classification(recipe=recipe, predictions=tuple(labels))
     name = recipe.anomaly.normal
@@ -358,32 +388,39 @@ def outputs_of(task: str, classes: int, inputs: int) -> int:
 def trained_part(windows: Windows, task: Task) -> Windows:
     """The windows that may train the network."""
     keep = np.array([task.trains_on(int(label)) for label in windows.y], bool)
-    return dataclasses.replace(
-        windows, features=windows.features[keep], y=windows.y[keep], group=windows.group[keep]
-    )
+    return windows.chosen(keep)
 
 
 def load_judge(out_dir: Path, settings: Mapping[str, Any], classes: int) -> Judge:
     """The judge of a folder's int8 model, by the settings that its manifest has.
 
-    Raises DataError for an anomaly.json that is missing or has another shape.
+    Raises DataError for a record that is missing or has another shape.
     """
-    if settings.get("task", "classification") == "classification":
+    task = settings.get("task", "classification")
+    if task == "classification":
         return ClassJudge(classes=classes)
-    path = out_dir / RECORD
+    path = out_dir / RECORDS[task]
     try:
-        stored = json.loads(path.read_text("utf-8"))["judge"]
+        return _stored_judge(task, json.loads(path.read_text("utf-8"))["judge"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}: not the record of how outputs are read: {error!r}; run `make quantise`"
+        ) from error
+
+
+def _stored_judge(task: str, stored: dict[str, Any]) -> Judge:
+    if task == "anomaly":
         return AnomalyJudge(
             labels=tuple(stored["labels"]),
             normal=int(stored["normal"]),
             threshold=int(stored["threshold"]),
             error=IntegerError(**stored["error"]),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{path}: not the record of the threshold: {error!r}; run `make quantise`"
-        ) from error
-
-
-def _flat(values: Array) -> Array:
-    return values.reshape(len(values), -1)
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+    if task == "regression":
+        units = Units(**fields)
+        np.broadcast_arrays(units.targets, units.units, units.mean, units.deviation)
+        return RegressionJudge(units=units)
+    judge = LabelsJudge(**fields)
+    np.broadcast_arrays(judge.labels, judge.thresholds)
+    return judge

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 from model.augment import WindowSampler
 from model.background import load_background
-from model.baselines import evaluate_baselines
 from model.datasets import load_dataset
 from model.datasets.base import Dataset
 from model.datasets.lists import split_groups
+from model.datasets.truth import truth_of
 from model.errors import ConfigError, ModelSideError
-from model.evaluate import Metrics, evaluate
-from model.features import Windows, make_windows
+from model.evaluate import AnyMetrics, headline
+from model.features import Splits, Windows, make_windows
 from model.features.design import other_speakers, recipe_front_end
 from model.features.library import Extractor
 from model.jobs import Here, Jobs
@@ -28,6 +28,7 @@ from model.networks import build_network, keras, tf
 from model.own_networks import own_network
 from model.progress import Progress
 from model.recipe import Recipe
+from model.regression import Regression
 from model.tasks import Task, outputs_of, task_of
 
 PREDICTED = 4096  # windows at once: bounds the memory of the layers between
@@ -39,7 +40,7 @@ class History:
 
     step: list[int]
     loss: list[float]
-    val_balanced_accuracy: list[float]
+    val_score: list[float]  # model.evaluate.headline of the validation windows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +49,9 @@ class Score:
 
     test_groups: tuple[int | str, ...]
     seed: int
-    network: Metrics
-    int8: dict[str, Metrics]  # 'ptq', 'qat': of the same network; empty unless asked for
-    random_forest: Metrics
+    network: AnyMetrics
+    int8: dict[str, AnyMetrics]  # 'ptq', 'qat': of the same network; empty unless asked for
+    random_forest: AnyMetrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ class Fold:
     seed: int
 
 
-Int8Scores = Callable[[Fold], dict[str, Metrics]]
+Int8Scores = Callable[[Fold], dict[str, AnyMetrics]]
 
 
 def silent(step: int, loss: float, score: float | None) -> None:
@@ -95,28 +96,50 @@ def predict(network: Any, windows: Windows) -> npt.NDArray[np.float32]:
     return np.concatenate([np.asarray(network(images(p.x), training=False)) for p in parts])
 
 
-def validate(network: Any, val: Windows, task: Task) -> Metrics:
+def validate(network: Any, val: Windows, task: Task) -> AnyMetrics:
     """The network's scores on the windows that also gave its judge."""
     outputs = predict(network, val)
-    return task.judge(val, val.x, outputs, None).metrics(val.x, outputs, val.y)
+    return task.judge(val, val.x, outputs, None).metrics(val.x, outputs, val.truth)
 
 
 def _loss_function(
-    recipe: Recipe, outputs: int, teachers: Sequence[Any]
+    recipe: Recipe, task: Task, outputs: int, teachers: Sequence[Any]
 ) -> Callable[[Any, Any, Any], Any]:
-    """What training makes small: a function of inputs, targets and outputs [n, outputs]."""
+    """What training makes small: a function of inputs, truth and outputs [n, outputs]."""
     if recipe.task == "anomaly":
         return lambda x, y, out: tf.reduce_mean(tf.square(out - tf.reshape(x, (-1, outputs))))
-    entropy = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.train.label_smoothing)
+    own, taught = _compared(recipe)
+    normal = _normal(task)
     if not teachers:
-        return lambda x, y, out: entropy(y, out)
-    taught, share = keras.losses.CategoricalCrossentropy(), recipe.train.distillation
+        return lambda x, y, out: own(normal(y), out)
+    share = recipe.train.distillation
 
     def loss(x: Any, y: Any, out: Any) -> Any:
         mean = tf.add_n([teacher(x, training=False) for teacher in teachers]) / len(teachers)
-        return share * taught(mean, out) + (1 - share) * entropy(y, out)
+        return share * taught(mean, out) + (1 - share) * own(normal(y), out)
 
     return loss
+
+
+def _compared(recipe: Recipe) -> tuple[Any, Any]:
+    """What outputs are compared by with the truth, and with those of teachers."""
+    smoothing = recipe.train.label_smoothing
+    if recipe.task == "regression":
+        huber = keras.losses.Huber()  # of deviations: a few far targets do not lead
+        return huber, huber
+    entropy = {
+        "classification": keras.losses.CategoricalCrossentropy,
+        "multilabel": keras.losses.BinaryCrossentropy,
+    }[recipe.task]
+    return entropy(label_smoothing=smoothing), entropy()
+
+
+def _normal(task: Task) -> Callable[[Any], Any]:
+    """The truth as the network is to answer it."""
+    if not isinstance(task, Regression):
+        return lambda y: y
+    mean, deviation = tf.constant(task.mean), tf.constant(task.deviation)
+    return lambda y: (y - mean) / deviation
 
 
 def fit(
@@ -139,7 +162,7 @@ def fit(
     optimiser = keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay)
     optimiser.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "min", "max"])
     optimiser.build(network.trainable_variables)
-    loss_function = _loss_function(recipe, network.output_shape[-1], teachers)
+    loss_function = _loss_function(recipe, task, network.output_shape[-1], teachers)
     outputs = np.arange(network.output_shape[-1])
 
     @tf.function  # type: ignore[untyped-decorator]
@@ -150,14 +173,15 @@ def fit(
         optimiser.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
         return loss
 
-    history = History(step=[], loss=[], val_balanced_accuracy=[])
+    history = History(step=[], loss=[], val_score=[])
     warm_up = max(steps // 20, 1)
     losses: list[float] = []
     for step in range(1, steps + 1):
         decay = 0.5 * (1 + np.cos(np.pi * max(step - warm_up, 0) / max(steps - warm_up, 1)))
         optimiser.learning_rate.assign(learning_rate * min(step / warm_up, decay))
         x, y = sampler.batch(config.batch_size)
-        x, targets = sampler.mix(x, (y[:, None] == outputs).astype(np.float32))
+        truth = y if y.ndim > 1 else (y[:, None] == outputs).astype(np.float32)
+        x, targets = sampler.mix(x, truth)
         losses.append(float(train_step(tf.constant(images(x)), tf.constant(targets))))
         score = None
         if step % max(steps // 20, 1) == 0 or step == steps:
@@ -170,8 +194,8 @@ def fit(
                 )
             losses.clear()
             if val is not None:
-                score = validate(network, val, task).balanced_accuracy
-                history.val_balanced_accuracy.append(score)
+                score = headline(asdict(validate(network, val, task))).value
+                history.val_score.append(score)
         progress(step, losses[-1] if losses else history.loss[-1], score)
     return history
 
@@ -188,6 +212,7 @@ def make_sampler(
         seed,
         others=[Extractor(fe) for fe in other_speakers(recipe)],
         sample_rate_hz=recipe.dataset.sample_rate_hz,
+        of_window=dataset.of_window,
         background=[r.values for r in background.recordings] if background else (),
     )
 
@@ -226,7 +251,7 @@ def train_network(
     """
     if recipe.network.kind == "file":
         make_deterministic(seed)
-        return new_network(recipe, dataset), History(step=[], loss=[], val_balanced_accuracy=[])
+        return new_network(recipe, dataset), History(step=[], loss=[], val_score=[])
 
     def trained(seed: int, width: float, teachers: Sequence[Any]) -> tuple[Any, History]:
         make_deterministic(seed)
@@ -249,13 +274,12 @@ def train_network(
     return trained(seed, 1.0, [trained(number, width, ())[0] for number in seeds])
 
 
-def check_floor(recipe: Recipe, task: Task, metrics: Metrics) -> None:
-    """ModelSideError when the validation score is below the recipe's floor."""
-    (floor, key), score = task.floor(), task.measured(metrics)
-    if score < floor:
+def check_limits(recipe: Recipe, task: Task, metrics: AnyMetrics) -> None:
+    """ModelSideError when the validation scores miss the recipe's limits."""
+    if missed := task.shortfalls(metrics):
         raise ModelSideError(
-            f"{recipe.name}: {task.measure} {score:.3f} on the validation groups, expected at "
-            f"least {floor:.3f} ({key}); train longer or change the network"
+            f"{recipe.name}: on the validation groups {'; '.join(missed)}; train longer or change "
+            "the network"
         )
 
 
@@ -300,13 +324,14 @@ def cross_validate(
     `jobs` runs the folds, in this process by default; `done` is told each one, in their order.
 
     Groups are dealt to folds by a seeded permutation. The settings are the recipe's, chosen before
-    by validation inside the training groups; a fold's test groups are used for its score only.
+    by validation inside the training groups; a fold's test groups are used for its score only. What
+    a judge learns, as thresholds of labels, it learns of the fold's training windows.
     """
-    dataset, jobs = dataset or load_dataset(recipe.dataset), jobs or Here()
-    if recipe.task != "classification":
+    dataset, jobs = dataset or load_dataset(recipe.dataset, truth_of(recipe)), jobs or Here()
+    if recipe.task == "anomaly":
         raise ConfigError(
-            f"{recipe.name}: cross-validation is for the task 'classification', got "
-            f"{recipe.task!r}, which needs validation groups in every fold; use `make train`"
+            f"{recipe.name}: cross-validation is for every task but 'anomaly', which needs "
+            "validation groups in every fold; use `make train`"
         )
     if recipe.network.kind == "file":
         raise ConfigError(
@@ -342,32 +367,30 @@ def run_fold(
     progress: Progress = silent,
 ) -> list[Score]:
     """One fold of a cross-validation, once for each seed."""
-    task, classes = task_of(recipe, dataset.labels), len(dataset.labels)
     extractor = Extractor(recipe_front_end(recipe))
-    train_windows, test_windows = (
-        make_windows(dataset, extractor, side) for side in (train_groups, test_groups)
-    )
-    forest = evaluate_baselines(train_windows, test_windows, classes, recipe.train.seed)
+    train, test = (make_windows(dataset, extractor, side) for side in (train_groups, test_groups))
+    task = task_of(recipe, dataset.labels).fitted(train)
+    baselines = task.baselines(Splits(train=train, val=train, test=test))
     results = []
     for seed in range(recipe.train.seed, recipe.train.seed + repeats):
         network, _ = train_network(recipe, dataset, task, train_groups, seed, progress)
-        outputs = predict(network, test_windows)
+        judge = task.judge(train, train.x, predict(network, train), None)
         fold = Fold(
             dataset=dataset,
             task=task,
             network=network,
             train_groups=train_groups,
-            train=train_windows,
-            test=test_windows,
+            train=train,
+            test=test,
             seed=seed,
         )
         results.append(
             Score(
                 test_groups=tuple(map(dataset.group_title, sorted(test_groups))),
                 seed=seed,
-                network=evaluate(test_windows.y, outputs.argmax(axis=1), classes),
+                network=judge.metrics(test.x, predict(network, test), test.truth),
                 int8=int8_scores(fold) if int8_scores else {},
-                random_forest=forest["random forest"],
+                random_forest=baselines["random forest"],
             )
         )
     return results

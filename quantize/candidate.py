@@ -6,10 +6,12 @@ host_tools.search runs `make` as a job (model.jobs), here or on another machine.
 from __future__ import annotations
 
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 from model.datasets.base import Dataset
 from model.datasets.lists import split_groups
+from model.evaluate import headline
 from model.features.design import feature_text
 from model.files import write_bytes, write_json
 from model.recipe import Recipe
@@ -59,7 +61,7 @@ def train_candidate(recipe: Recipe, out_dir: Path, dataset: Dataset) -> None:
     from quantize.pipeline import quantise_recipe
 
     splits = load_splits(out_dir)
-    task = task_of(recipe, dataset.labels)
+    task = task_of(recipe, dataset.labels).fitted(splits.train)
     network, _ = training.train_network(
         recipe,
         dataset,
@@ -71,7 +73,8 @@ def train_candidate(recipe: Recipe, out_dir: Path, dataset: Dataset) -> None:
     training.save_network(network, out_dir / "float.weights.h5")
     quantised = quantise_recipe(recipe, out_dir, dataset)
     chosen = quantised["chosen"]
-    key = task.measure.lower().replace(" ", "_")  # as its metrics call it
+    # as its metrics call it
+    key = {"R2": "mean_r2"}.get(task.measure, task.measure.lower().replace(" ", "_"))
     scores = {split: quantised["candidates"][chosen][split][key] for split in ("val", "test")}
     write_json(out_dir / "scores.json", {**scores, "measure": task.measure, "quantisation": chosen})
 
@@ -88,8 +91,8 @@ def cross_validate_candidate(recipe: Recipe, out_dir: Path, dataset: Dataset) ->
     scores = training.cross_validate(
         recipe, folds, 1, training.silent, held_out=True, dataset=dataset
     )
-    found = [score.network.balanced_accuracy for score in scores]
-    write_json(out_dir / "folds.json", {"balanced_accuracy": found, "mean": sum(found) / folds})
+    found = [headline(asdict(score.network)).value for score in scores]
+    write_json(out_dir / "folds.json", {"scores": found, "mean": sum(found) / folds})
 
 
 STEPS = {

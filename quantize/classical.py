@@ -145,6 +145,7 @@ def compile_classical(
     case; nothing is written then.
     """
     exporters_of(kind, exporter)
+    _check_task(recipe)
     splits, golden = load_splits(network_dir), load_golden(network_dir / "golden.npz")
     path = network_dir / "model.tflite"
     graph = read_model(path)
@@ -214,6 +215,14 @@ def _write(
     for file, text in exported.sketch.items():
         write_text(out_dir / "arduino" / TEMPLATES[exported.kind][0] / file, text)
     save_golden(out_dir / "golden.npz", new)
+
+
+def _check_task(recipe: Recipe) -> None:
+    if recipe.task != "classification":
+        raise ModelError(
+            f"{recipe.name}: classical models are for the task 'classification', got "
+            f"{recipe.task!r}; its baselines are in the report (make train)"
+        )
 
 
 def _description(exported: Exported) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 For each window the rule takes a few integers: of each channel the sum and the roughness (the sum of
 the absolute second differences), of each group of channels the energy (the sum of the squared
-distances from the zero point), and the highest score. Each has edges that cut the profile's own
+distances from the zero point), and the highest score; where outputs are numbers or labels of their
+own, each output. Each has edges that cut the profile's own
 windows into BINS bins, narrow ones at the ends. The firmware counts windows in bins
 (firmware/drift is this rule in C); host_tools.drift.compare compares the counts with the profile.
 """
@@ -25,6 +26,7 @@ from model import __version__
 from model.datasets import load_dataset
 from model.datasets.base import Dataset, Recording
 from model.datasets.lists import split_groups
+from model.datasets.truth import truth_of
 from model.features import make_windows
 from model.features.design import recipe_front_end
 from model.features.library import Extractor
@@ -43,6 +45,7 @@ SCORE_SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)  # scores crowd at the top
 MAX_CHANNELS = 16  # of more, as many spread evenly are watched
 MAX_SAMPLES = 8192  # of a channel, from its start: the sums fit 32 bits
 MAX_CLASSES = 64
+MAX_OUTPUTS = 16  # whose values are counted
 FILES = ("drift_plan.c", "drift_plan.h")
 
 Codes = npt.NDArray[np.uint8]
@@ -61,6 +64,7 @@ class DriftPlan:
     group_names: tuple[str, ...]
     zero_point: int  # of the input
     classes: int  # 1: the output is not a score for each class, and no score is counted
+    outputs: tuple[str, ...]  # names of the first outputs, whose values are counted
     edges: tuple[tuple[int, ...], ...]  # [tests][BINS - 1], ascending
 
     @property
@@ -70,6 +74,7 @@ class DriftPlan:
             *(f"{channel} {what}" for channel in self.channels for what in ("mean", "roughness")),
             *(f"{group} energy" for group in self.group_names),
             *(("confidence",) if self.classes > 1 else ()),
+            *(f"{output}, told" for output in self.outputs),
         )
 
     def measure(self, inputs: Bytes, outputs: Bytes) -> npt.NDArray[np.int64]:
@@ -84,6 +89,7 @@ class DriftPlan:
         columns += list(energies)
         if self.classes > 1:
             columns.append(outputs.max(axis=1).astype(np.int64))
+        columns += list(outputs[:, : len(self.outputs)].T.astype(np.int64))
         return np.stack(columns, axis=1)
 
     def count(self, inputs: Bytes, outputs: Bytes) -> tuple[Codes, Codes]:
@@ -133,7 +139,8 @@ def make_plan(
     titled = len(dataset.channels) == stride
     channels = tuple(dataset.channels[k] if titled else f"input {k}" for k in offsets)
     inertial = recipe.augment.kind == "inertial" and recipe.features.kind == "raw" and stride == 6
-    scored = output.elements == len(dataset.labels) <= MAX_CLASSES
+    counted = dataset.labels[:MAX_OUTPUTS] if recipe.task in ("regression", "multilabel") else ()
+    scored = not counted and output.elements == len(dataset.labels) <= MAX_CLASSES
     plan = DriftPlan(
         samples=min(tensor.elements // stride, MAX_SAMPLES),
         stride=stride,
@@ -143,6 +150,7 @@ def make_plan(
         group_names=("accelerometer", "gyroscope") if inertial else channels,
         zero_point=tensor.quant.zero_point[0] if tensor.quant else 0,
         classes=len(dataset.labels) if scored else 1,
+        outputs=counted,
         edges=(),
     )
     values = plan.measure(inputs, outputs)
@@ -194,7 +202,7 @@ def make_profile(recipe: Recipe, out_dir: Path) -> Profile:
     types = [graph.tensors[i].dtype for i in (*graph.inputs, *graph.outputs)]
     if types != ["int8", "int8"]:
         raise ModelError(f"{path}: a profile is of one int8 input and output, this has {types}")
-    dataset = load_dataset(recipe.dataset)
+    dataset = load_dataset(recipe.dataset, truth_of(recipe))
     found = []
     for recording in known_recordings(recipe, dataset, held_out=False):
         inputs = recording_inputs(dataset, recipe, model, recording)

@@ -1,7 +1,8 @@
 """Write a Graph and its ArenaPlan as C: model.c, model.h, model_check.c and model_golden.c.
 
 Same input, same bytes. Nothing from the .tflite file but integers and the names of known operators
-reaches the C text; the model's own name is reduced to letters, digits and underscores.
+reaches the C text; the model's own name is reduced to letters, digits and underscores, and the
+labels of a recipe are escaped byte by byte.
 """
 
 from __future__ import annotations
@@ -45,6 +46,17 @@ _TEMPLATES = jinja2.Environment(
     keep_trailing_newline=True,
     undefined=jinja2.StrictUndefined,
 )
+
+
+def c_text(text: str) -> str:
+    """The inside of a C string: letters, digits and spaces as they are, all else as octal bytes."""
+    return "".join(
+        chr(byte) if (chr(byte).isalnum() and byte < 128) or byte == 32 else f"\\{byte:03o}"
+        for byte in text.encode("utf-8")
+    )
+
+
+_TEMPLATES.filters["c_text"] = c_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

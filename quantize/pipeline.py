@@ -14,14 +14,16 @@ import numpy.typing as npt
 
 from model.datasets import load_dataset
 from model.datasets.base import Dataset
-from model.evaluate import Metrics
+from model.datasets.truth import truth_of
+from model.evaluate import AnyMetrics
 from model.features import Splits, Windows
 from model.features.design import feature_text
 from model.files import write_arrays, write_bytes, write_json
+from model.grid import Grid
 from model.progress import training_progress
 from model.recipe import Recipe
 from model.stages.splits import load_splits
-from model.tasks import RECORD, AnomalyJudge, Grid, Judge, Task, task_of
+from model.tasks import RECORDS, AnomalyJudge, Judge, Task, task_of
 from quantize.errors import QuantizeError
 from quantize.float_outputs import FloatOutputs, float_outputs, save_float_outputs
 from quantize.golden import Golden, make_golden, save_golden
@@ -48,8 +50,11 @@ def quantise_recipe(
     from quantize import ptq, qat
     from quantize.compress import compress
 
-    dataset, splits = dataset or load_dataset(recipe.dataset), load_splits(out_dir)
-    task = task_of(recipe, dataset.labels)
+    dataset, splits = (
+        dataset or load_dataset(recipe.dataset, truth_of(recipe)),
+        load_splits(out_dir),
+    )
+    task = task_of(recipe, dataset.labels).fitted(splits.train)
     training.make_deterministic(recipe.train.seed)
     weights = out_dir / "float.weights.h5"
     network = trained = training.load_network(recipe, dataset, weights)
@@ -90,7 +95,7 @@ def quantise_recipe(
         name: {split: golden_of(model, w) for split, w in splits.items() if split != "train"}
         for name, model in models.items()
     }
-    judges = {n: _judge(task, models[n], predictions[n]["val"], splits.val) for n in models}
+    judges = {n: int8_judge(task, models[n], predictions[n]["val"], splits.val) for n in models}
     scores = {
         n: {split: _score(judges[n], predictions[n][split], w) for split, w in splits.items()
             if split != "train"}
@@ -126,12 +131,12 @@ def quantise_recipe(
         "host_latency_ms": _latency(network, models[chosen], splits.test),
     }
     write_bytes(out_dir / "model.tflite", models[chosen])
-    write_arrays(out_dir / "labels.npz", {"y": splits.test.y})
-    kept = judges[chosen].files(golden.inputs[0], golden.outputs[0], splits.test.y)
+    write_arrays(out_dir / "labels.npz", {"y": splits.test.truth})
+    kept = judges[chosen].files(golden.inputs[0], golden.outputs[0], splits.test.truth)
     for name, content in kept.items():
         write_json(out_dir / name, content)
-    if RECORD not in kept:
-        (out_dir / RECORD).unlink(missing_ok=True)  # of a task that the recipe had before
+    for name in set(RECORDS.values()) - set(kept):
+        (out_dir / name).unlink(missing_ok=True)  # of a task that the recipe had before
     write_json(out_dir / "quantize.json", result)
     save_float_outputs(out_dir / "float.npz", float_network)
     save_golden(out_dir / "golden.npz", golden)
@@ -160,7 +165,7 @@ def golden_of(model: bytes, windows: Windows) -> Golden:
     return make_golden(model, [quantised_inputs(parse_model(model), windows)])
 
 
-def _judge(task: Task, model: bytes, golden: Golden, windows: Windows) -> Judge:
+def int8_judge(task: Task, model: bytes, golden: Golden, windows: Windows) -> Judge:
     graph = parse_model(model)
     source, sink = (graph.tensors[i].quant for i in (graph.inputs[0], graph.outputs[0]))
     if source is None or sink is None:
@@ -174,11 +179,11 @@ def _judge(task: Task, model: bytes, golden: Golden, windows: Windows) -> Judge:
     return task.judge(windows, golden.inputs[0], golden.outputs[0], grid)
 
 
-def _score(judge: Judge, golden: Golden, windows: Windows) -> Metrics:
-    return judge.metrics(golden.inputs[0], golden.outputs[0], windows.y)
+def _score(judge: Judge, golden: Golden, windows: Windows) -> AnyMetrics:
+    return judge.metrics(golden.inputs[0], golden.outputs[0], windows.truth)
 
 
-def _check_drop(recipe: Recipe, task: Task, metrics: Metrics, floats: Metrics) -> None:
+def _check_drop(recipe: Recipe, task: Task, metrics: AnyMetrics, floats: AnyMetrics) -> None:
     score, reference = task.measured(metrics), task.measured(floats)
     if reference - score > recipe.quantisation.max_drop:
         raise QuantizeError(

@@ -24,11 +24,16 @@ FAR = 0.5  # mean difference over mean value: then an operator is no layer's
 
 
 def representative_windows(train: Windows, count: int, seed: int) -> npt.NDArray[np.float32]:
-    """`count` windows [n, window, 1, channels] of the training groups, classes in equal parts."""
+    """`count` windows [n, window, 1, channels] of the training groups.
+
+    Classes, or combinations of labels, are there in equal parts; of numbers `count` at random.
+    """
     rng = np.random.default_rng(seed)
-    classes = np.unique(train.y)
-    share = -(-count // len(classes))
-    chosen = [rng.permutation(np.flatnonzero(train.y == c))[:share] for c in classes]
+    values, y = np.unique(train.truth, axis=0, return_inverse=True)
+    if len(values) > count:
+        return images(train.x[rng.permutation(len(y))[:count]])
+    share = -(-count // len(values))
+    chosen = [rng.permutation(np.flatnonzero(y == c))[:share] for c in range(len(values))]
     return images(train.x[np.concatenate(chosen)])
 
 

@@ -168,6 +168,7 @@ def float_comparison(cases: int = 280, **changes: Any) -> dict[str, Any]:
         "equal_decisions": cases - 3,
         "outputs": [difference],
         "normal_outputs": None,
+        "targets": None,
         "flips": [flip | {"case": 71 + i} for i in range(3)],
         "points": {"floats": values, "device": values, "flipped": [v < 0.1 for v in values]},
         "bounds": {
@@ -283,9 +284,9 @@ def write_training(out_dir: Path, *, title: str, labels: tuple[str, ...] = LABEL
     fold = {"test_groups": [1, 2], "random_forest": metrics(0.85, n), "seconds": 20.0}
     cross = {
         "folds": [fold | {"seed": k, "network": metrics(0.93, n, k)} for k in range(5)],
-        "mean_balanced_accuracy": 0.931,
+        "measure": "balanced accuracy",
+        "mean_score": 0.931,
         "std": 0.021,
-        "mean_accuracy": 0.934,
         "mean_random_forest": 0.85,
         "held_out": True,
         "settings": SETTINGS,
@@ -343,7 +344,7 @@ def train(n: int) -> dict[str, Any]:
         "history": {
             "step": list(range(10, 610, 10)),
             "loss": [1.9 * 0.95**i + 0.1 for i in range(60)],
-            "val_balanced_accuracy": [0.95 - 0.7 * 0.9**i + 0.01 * (i % 3) for i in range(60)],
+            "val_score": [0.95 - 0.7 * 0.9**i + 0.01 * (i % 3) for i in range(60)],
         },
         "metrics": scores(0.94, n, 3),
         "baselines": {

@@ -14,13 +14,14 @@ from model.datasets import load_dataset
 from model.errors import ConfigError, DataError, ModelSideError
 from model.evaluate import evaluate_anomalies
 from model.features import Windows
+from model.grid import Grid
 from model.recipe import Recipe
 from model.recipe_file import RECIPES, load_recipe
 from model.stages.check import check
 from model.stages.cross_validate import cross_validate
 from model.stages.splits import load_splits
 from model.stages.train import train
-from model.tasks import AnomalyJudge, ClassJudge, Grid, IntegerError, load_judge, task_of, threshold
+from model.tasks import AnomalyJudge, ClassJudge, IntegerError, load_judge, task_of, threshold
 from quantize.float_outputs import load_float_outputs
 from quantize.golden import load_golden
 from quantize.pipeline import quantise_recipe
@@ -284,6 +285,6 @@ def test_a_network_below_the_floor_is_not_kept(run: tuple[Recipe, Path], tmp_pat
     assert [p.name for p in tmp_path.iterdir()] == ["features.npz"]
 
 
-def test_cross_validation_is_for_classes(run: tuple[Recipe, Path], tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cross-validation is for the task 'classification'"):
+def test_cross_validation_is_not_for_anomalies(run: tuple[Recipe, Path], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cross-validation is for every task but 'anomaly'"):
         cross_validate(run[0], tmp_path, 2, 1, held_out=True)

@@ -18,7 +18,8 @@ from model.errors import ConfigError
 from model.features.design import design, other_speakers
 from model.features.library import Extractor
 from model.features.spectrum import mel_bank
-from model.recipe import RECIPES, AugmentConfig, FeatureConfig, load_recipe
+from model.recipe import AugmentConfig, FeatureConfig
+from model.recipe_file import RECIPES, load_recipe
 from model.tasks import task_of
 
 PLAIN = AugmentConfig(
@@ -175,12 +176,12 @@ def test_teachers_are_trained_first_and_their_mean_is_learnt(
     x = np.random.default_rng(0).random((5, *network.input_shape[1:])).astype(np.float32)
     labels = np.eye(10, dtype=np.float32)[:5]
     mean = (np.asarray(a(x)) + np.asarray(b(x))) / 2  # type: ignore[operator]
-    loss = train._loss_function(recipe, 10, teachers)
+    loss = train._loss_function(recipe, task, 10, teachers)
     entropy = -(mean * np.log(mean)).sum(axis=1).mean()
     assert float(loss(x, labels, mean)) == pytest.approx(entropy, rel=1e-4)
     assert float(loss(x, labels, np.roll(mean, 1, axis=1))) > entropy
     half = dataclasses.replace(training, distillation=0.5)
-    shared = train._loss_function(dataclasses.replace(recipe, train=half), 10, teachers)
+    shared = train._loss_function(dataclasses.replace(recipe, train=half), task, 10, teachers)
     right = -np.log(mean[np.arange(5), np.arange(5)]).mean()
     assert float(shared(x, labels, mean)) == pytest.approx((entropy + right) / 2, rel=1e-4)
 

@@ -39,7 +39,8 @@ def _small_forest(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 
 def test_good_data_pass_every_check() -> None:
     results = run_checks(good_dataset())
-    assert [r.name for r in results] == list(SEVERITIES)
+    other_tasks = {"targets", "target ranges", "labels", "label balance"}
+    assert [r.name for r in results] == [name for name in SEVERITIES if name not in other_tasks]
     assert {r.name: r.problems for r in results if r.state != PASSED} == {}
 
 
@@ -252,7 +253,7 @@ class _Page(HTMLParser):
 
 
 def _check(dataset: Dataset, out: Path, monkeypatch: pytest.MonkeyPatch) -> _Page:
-    monkeypatch.setattr(command, "load_dataset", lambda _: dataset)
+    monkeypatch.setattr(command, "load_dataset", lambda *_: dataset)
     try:
         command.check(RECIPE, out)
     finally:

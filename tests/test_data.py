@@ -118,7 +118,7 @@ def test_samples_of_another_width_are_refused_before_the_front_end(
         dataclasses.replace(r, values=r.values[:, :5]) for r in good_dataset().recordings
     )
     other = dataclasses.replace(good_dataset(), recordings=recordings)
-    monkeypatch.setattr(command, "load_dataset", lambda _: other)
+    monkeypatch.setattr(command, "load_dataset", lambda *_: other)
     with pytest.raises(DataError, match=r"expected float32 of 6 channels, got float32 of \(5,\)"):
         command.check(dataclasses.replace(RECIPE, dataset=SPLIT), tmp_path / "out")
 

@@ -60,6 +60,7 @@ def make_profile(
     stride: int = STRIDE,
     classes: int = CLASSES,
     groups: tuple[int, ...] = (0, 0, 0, 1, 1, 1),
+    outputs: tuple[str, ...] = (),
     seed: int = 1,
 ) -> Profile:
     """A profile whose edges lie where random windows put them; no recordings."""
@@ -72,10 +73,11 @@ def make_profile(
         group_names=tuple(f"g{k}" for k in sorted(set(groups))),
         zero_point=-5,
         classes=classes,
+        outputs=outputs,
         edges=(),
     )
-    inputs, outputs = random_windows(200, samples * stride, max(classes, 3), seed)
-    values = plan.measure(inputs, outputs)
+    inputs, answers = random_windows(200, samples * stride, max(classes, 3), seed)
+    values = plan.measure(inputs, answers)
     shares = np.arange(1, BINS) / BINS
     edges = tuple(tuple(map(int, np.quantile(v, shares))) for v in values.T)
     plan = dataclasses.replace(plan, edges=edges)
@@ -145,6 +147,7 @@ SHAPES: dict[str, dict[str, object]] = {
     "one sample": {"samples": 1},
     "16 of 40 channels": {"channels": 16, "stride": 40, "groups": tuple(range(16)), "samples": 9},
     "no classes": {"classes": 1},
+    "numbers": {"classes": 1, "outputs": ("frequency", "level")},
     "the longest": {"channels": 3, "stride": 3, "groups": (0, 0, 0), "samples": 8192},
 }
 

@@ -14,8 +14,9 @@ import pytest
 from model.datasets import aeon_series, load_dataset, vibration
 from model.datasets.vibration import SAMPLE_RATE_HZ, bearing_orders, make_machine, make_signal
 from model.errors import ConfigError, DataError
-from model.recipe import AeonSeriesConfig, DatasetConfig, VibrationConfig
+from model.recipe import AeonSeriesConfig, DatasetConfig
 from model.recipe_file import load_recipe
+from model.recipe_tables import VibrationConfig
 from tests.sources import source_config
 
 # --- vibration ---------------------------------------------------------------------------------

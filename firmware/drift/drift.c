@@ -55,6 +55,10 @@ static uint32_t find_class(drift_t *drift, const int8_t *output)
 void drift_count(drift_t *drift, const int8_t *output)
 {
     const uint32_t class = find_class(drift, output);
+    const uint32_t outputs = DRIFT_OUTPUTS; /* may be 0 */
+    for (uint32_t i = 0; i < outputs; i++) {
+        put(drift, DRIFT_TESTS - outputs + i, output[i]);
+    }
     if (drift->windows == UINT16_MAX) {
         return;
     }

@@ -3,6 +3,10 @@
 
 #include "board.h"
 
+#if __has_include("model_answers.h")
+#include "model_answers.h"
+#endif
+
 #define BATCH 8 /* samples at a time */
 
 static void print_score(app_text_t *text, int32_t score)
@@ -11,18 +15,89 @@ static void print_score(app_text_t *text, int32_t score)
     app_text_values(text, score < 0 ? " -#" : " #", &size);
 }
 
-/* The class with the highest score of the first output, and all scores. */
-static void print_inference(app_t *app)
+static void print_scores(app_text_t *text, const int8_t *scores)
 {
-    const int8_t *scores = (const int8_t *)&app->model.arena[model_outputs[0].offset];
+    app_text(text, ", scores");
+    for (uint32_t i = 0; i < model_outputs[0].bytes; i++) {
+        print_score(text, scores[i]);
+    }
+}
+
+/* The class with the highest score of the first output, and all scores. */
+static inline void print_class(app_text_t *text, const int8_t *scores)
+{
     uint32_t best = 0;
     for (uint32_t i = 1; i < model_outputs[0].bytes; i++) {
         best = scores[i] > scores[best] ? i : best;
     }
-    app_text_values(&app->text, "class #, scores", &best);
-    for (uint32_t i = 0; i < model_outputs[0].bytes; i++) {
-        print_score(&app->text, scores[i]);
+    app_text_values(text, "class #", &best);
+#ifdef MODEL_ANSWERS_KIND
+    app_text(text, " ");
+    app_text(text, model_answers[best].name);
+#endif
+    print_scores(text, scores);
+}
+
+#ifdef MODEL_ANSWERS_KIND
+/* All labels whose scores are above their thresholds, and all scores. */
+static inline void print_labels(app_text_t *text, const int8_t *scores)
+{
+    const char *between = " ";
+    app_text(text, "labels");
+    for (uint32_t i = 0; i < MODEL_ANSWERS_COUNT; i++) {
+        if (scores[i] > model_answers[i].threshold) {
+            app_text(text, between);
+            app_text(text, model_answers[i].name);
+            between = "+";
+        }
     }
+    app_text(text, *between == ' ' ? " none" : "");
+    print_scores(text, scores);
+}
+
+/* The digits of `value` behind the point, zeros in front included. */
+static void print_fraction(app_text_t *text, uint32_t value, uint32_t scale)
+{
+    for (uint32_t place = scale / 10; place > 0; place /= 10) {
+        const uint32_t digit = value / place % 10;
+        app_text_values(text, "#", &digit);
+    }
+}
+
+static inline void print_numbers(app_text_t *text, const int8_t *outputs)
+{
+    for (uint32_t i = 0; i < MODEL_ANSWERS_COUNT; i++) {
+        const model_answer_t *answer = &model_answers[i];
+        const int64_t half = 1 << 23;
+        const int64_t number = (answer->offset + answer->step * outputs[i] + half) >> 24;
+        const uint32_t size = (uint32_t)(number < 0 ? -number : number);
+        uint32_t scale = 1;
+        for (uint32_t digit = 0; digit < answer->decimals; digit++) {
+            scale *= 10;
+        }
+        const uint32_t whole = size / scale;
+        app_text(text, i == 0 ? "" : ", ");
+        app_text(text, answer->name);
+        app_text_values(text, number < 0 ? " -#" : " #", &whole);
+        app_text(text, scale > 1 ? "." : "");
+        print_fraction(text, size, scale);
+        app_text(text, " ");
+        app_text(text, answer->unit);
+    }
+}
+#endif
+
+/* The first output of the model in words. */
+static void print_inference(app_t *app)
+{
+    const int8_t *outputs = (const int8_t *)&app->model.arena[model_outputs[0].offset];
+#if !defined(MODEL_ANSWERS_KIND) || MODEL_ANSWERS_KIND == MODEL_ANSWERS_ONE
+    print_class(&app->text, outputs);
+#elif MODEL_ANSWERS_KIND == MODEL_ANSWERS_SEVERAL
+    print_labels(&app->text, outputs);
+#else
+    print_numbers(&app->text, outputs);
+#endif
     app_text_end(&app->text);
 }
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from host_tools.errors import UsageError
 from model.datasets import load_dataset
 from model.datasets.base import Dataset, Recording, deviation
+from model.datasets.truth import truth_of
 from model.recipe import Recipe
 from quantize.drift import Bytes, known_recordings, recording_inputs
 
@@ -94,7 +95,7 @@ def held_out_inputs(recipe: Recipe, model: bytes, change: str) -> Iterator[tuple
     known = changes(recipe)
     if change not in known:
         raise UsageError(f"no change {change!r}; expected one of: {', '.join(known)}")
-    dataset = load_dataset(recipe.dataset)
+    dataset = load_dataset(recipe.dataset, truth_of(recipe))
     sd = _deviation(recipe, dataset)
     rng = np.random.default_rng(SEED)
     for recording in known_recordings(recipe, dataset, held_out=True):

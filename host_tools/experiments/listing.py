@@ -37,8 +37,8 @@ UI_PORT = 5000
 TIMES = re.compile(r"(^|/)seconds$|/host_latency_ms/")
 # The results that answer "how good, how large, how fast"; the others are for comparisons.
 SHOWN = re.compile(
-    r"dataset/splits/\w+/windows|train/(metrics/\w+/balanced_accuracy|seconds)"
-    r"|quantize/candidates/\w+/\w+/(balanced_accuracy|auc)"
+    r"dataset/splits/\w+/windows|train/(metrics/\w+/(balanced_accuracy|mean_r2|macro_f1)|seconds)"
+    r"|quantize/candidates/\w+/\w+/(balanced_accuracy|auc|mean_r2|macro_f1)"
     r"|[\w-]+/(parity/(cases|equal)|bench/(counts|arena_bytes)|size/(flash|ram)_bytes"
     r"|features/max_difference)"
 )
@@ -66,15 +66,18 @@ def print_runs() -> None:
     for experiment in found[:LISTED]:
         table.add_row(*map(Text, _row(experiment)))
     console.print(table)
-    console.print("float, int8: balanced accuracy on the test groups; parity: boards equal in full")
+    console.print(
+        "float, int8: balanced accuracy, R2 or macro F1 on the test groups; "
+        "parity: boards equal in full"
+    )
     if len(found) > LISTED:
         console.print(f"{len(found) - LISTED} older ones: make runs-ui")
 
 
 def _row(experiment: Experiment) -> list[str]:
     metrics, tags = experiment.metrics, experiment.tags
-    chosen = f"quantize/candidates/{tags.get('chosen', '')}/test/balanced_accuracy"
-    scores = [metrics.get(k) for k in ("train/metrics/test/balanced_accuracy", chosen)]
+    chosen = f"quantize/candidates/{tags.get('chosen', '')}/test"
+    scores = [_score(metrics, folder) for folder in ("train/metrics/test", chosen)]
     size = metrics.get("gen/ref/manifest/model_bytes")
     boards = _boards(metrics, "parity")
     equal = [b for b in boards if metrics[f"{b}/parity/equal"] == metrics[f"{b}/parity/cases"]]
@@ -83,11 +86,18 @@ def _row(experiment: Experiment) -> list[str]:
         _date(experiment),
         experiment.name,
         " ".join(_firmware(experiment)) or NO_VALUE,
-        *(NO_VALUE if score is None else f"{score:.1%}" for score in scores),
+        *scores,
         NO_VALUE if size is None else f"{size:,.0f}",
         f"{len(equal)} of {len(boards)}" if boards else NO_VALUE,
         tags.get("code", NO_VALUE),
     ]
+
+
+def _score(metrics: Mapping[str, float], folder: str) -> str:
+    for name, word in (("balanced_accuracy", ""), ("mean_r2", "R2 "), ("macro_f1", "F1 ")):
+        if (value := metrics.get(f"{folder}/{name}")) is not None:
+            return f"{word}{value:.3f}" if name == "mean_r2" else f"{word}{value:.1%}"
+    return NO_VALUE
 
 
 def _boards(metrics: Mapping[str, float], result: str) -> list[str]:

@@ -5,8 +5,10 @@ Differences are |f - d| in the output's own unit. SQNR is the ratio of signal to
 10 log10(sum f^2 / sum (f - d)^2) in dB, over all elements of all cases (B. Widrow and I. Kollar,
 Quantization Noise, Cambridge University Press, 2008).
 
-A decision is the largest element of the first output, or an anomaly's alarm. Some decisions always
-flip: those of windows for which the float network itself hardly prefers one class to another.
+A decision is the largest element of the first output, an anomaly's alarm, or the set of labels
+above their thresholds; a regression decides nothing and is compared in its targets' units as well.
+Some decisions always flip: those of windows for which the float network itself hardly prefers one
+class to another.
 
 What a detector of anomalies rebuilds of an anomaly lies beyond the values that int8 was calibrated
 for and is clipped, so that only the alarm counts there: the bounds on differences are about the
@@ -27,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.recipe import ParityConfig
+from model.regression import Units
 from quantize.scheme import real_values
 
 Float64s = npt.NDArray[np.float64]
@@ -53,6 +56,17 @@ class OutputDifference:
     percentile_95: float
     float_range: float  # largest minus smallest value of the float network
     sqnr_db: float | None  # None where it is infinite: equal, or a float output that is all 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetDifference:
+    """One number of a regression over all cases, in its unit."""
+
+    target: str
+    unit: str
+    step: float  # of the int8 output
+    largest: float
+    mean: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +104,7 @@ class FloatComparison:
     points: Points
     bounds: ParityConfig | None  # None: the inputs are random
     failures: tuple[str, ...]  # which bounds do not hold
+    targets: tuple[TargetDifference, ...] | None = None  # of a regression, in units
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +118,7 @@ class Compared:
     decisions: tuple[Decisions, Decisions] | None  # the float network's, the device's
     names: Sequence[str]  # of the answers; may be empty
     labels: Sequence[str] | None  # of the cases
+    targets: tuple[TargetDifference, ...] | None = None
 
 
 def dequantise(values: npt.NDArray[Any], place: Mapping[str, Any]) -> Float64s:
@@ -122,6 +138,46 @@ def alarm_decisions(scores: npt.NDArray[Any], threshold: float, step: float) -> 
     """1 for a score [cases] above the threshold; `step` is one of score in squared input units."""
     chosen = (scores > threshold).astype(np.int64)
     return Decisions(chosen=chosen, scores=scores.astype(np.float64) * step, alarms=True)
+
+
+def label_set(holds: npt.NDArray[np.bool_], names: Sequence[str]) -> str:
+    """'hum+fan', or 'none'."""
+    return "+".join(names[i] for i in np.flatnonzero(holds).tolist()) or "none"
+
+
+def set_decisions(
+    sides: tuple[npt.NDArray[Any], Float64s], thresholds: Float64s, labels: Sequence[str]
+) -> tuple[Decisions, Decisions, list[str]]:
+    """(one side's, the other's, names): a decision is the set of labels above their thresholds.
+
+    Both sides are read by the same thresholds, the int8 model's. A score is how far the closest
+    output is from its threshold.
+    """
+    rows = [s.reshape(len(s), -1).astype(np.float64) for s in sides]
+    given = np.concatenate([r > thresholds for r in rows])
+    sets, chosen = np.unique(given, axis=0, return_inverse=True)
+    first, second = (
+        Decisions(chosen=c, scores=np.abs(r - thresholds).min(axis=1))
+        for c, r in zip(np.split(chosen.reshape(-1), 2), rows, strict=True)
+    )
+    return first, second, [label_set(row, labels) for row in sets]
+
+
+def target_differences(
+    units: Units, floats: Float64s, device: Float64s
+) -> tuple[TargetDifference, ...]:
+    """Of each target, from what both sides tell [cases, targets] in units."""
+    apart = np.abs(floats - device)
+    return tuple(
+        TargetDifference(
+            target=target,
+            unit=units.units[i],
+            step=units.steps[i],
+            largest=float(apart[:, i].max()),
+            mean=float(apart[:, i].mean()),
+        )
+        for i, target in enumerate(units.targets)
+    )
 
 
 def compare_float(network: str, compared: Compared, bounds: ParityConfig | None) -> FloatComparison:
@@ -151,6 +207,7 @@ def compare_float(network: str, compared: Compared, bounds: ParityConfig | None)
             *(() if equal is None else _too_many_flips(len(flipped), equal, flips, bounds)),
             *(line for output in bounded for line in _too_far(output, bounds)),
         ),
+        targets=compared.targets,
     )
 
 
@@ -271,6 +328,8 @@ def describe(found: FloatComparison) -> str:
         parts.append(
             f"differences{where}: at most {worst.largest:.3g}, mean {worst.mean:.2g}{sqnr}"
         )
+    for t in found.targets or ():
+        parts.append(f"{t.target} differs by {t.mean:.2g} {t.unit} (one step is {t.step:.2g})")
     part = f"of {found.golden_cases:,} " if found.cases < found.golden_cases else ""
     random = "" if found.bounds else "; the inputs are random, so no bound applies: give INPUTS="
     return f"{'; '.join(parts)}; in {found.cases:,} {part}cases{random}"

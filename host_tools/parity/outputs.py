@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import sys
 import time
@@ -22,10 +23,14 @@ from host_tools.parity.float_comparison import (
     Compared,
     Decisions,
     FloatComparison,
+    TargetDifference,
     alarm_decisions,
     class_decisions,
     compare_float,
     dequantise,
+    label_set,
+    set_decisions,
+    target_differences,
 )
 from host_tools.parity.float_comparison import describe as describe_float
 from host_tools.parity.tap import TapReport, tap_cases
@@ -33,7 +38,9 @@ from host_tools.parity.tap import describe as describe_tap
 from host_tools.report.results import read_manifest
 from host_tools.wording import as_typed
 from model.files import write_json
+from model.multilabel import LabelsJudge
 from model.recipe import ParityConfig
+from model.regression import RegressionJudge
 from model.tasks import AnomalyJudge, Judge, load_judge
 from model.toml_reader import build
 from quantize.float_outputs import FloatOutputs, load_float_outputs
@@ -227,7 +234,7 @@ def _difference(case: int, golden: Golden, got: list[Any]) -> Difference | None:
 class _Truth:
     """What the golden cases of a recipe really are."""
 
-    y: npt.NDArray[np.integer]  # [cases]
+    y: npt.NDArray[Any]  # [cases, ...]: classes, labels or numbers
     judge: Judge
 
 
@@ -268,10 +275,8 @@ def _accuracy(
     if truth is None:
         return None, None
     inputs, y = golden.inputs[0][chosen], truth.y[chosen]
-    counts = {
-        "cases": len(chosen),
-        "correct": int(truth.judge.is_correct(inputs, outputs, y).sum()),
-    }
+    right = truth.judge.is_correct(inputs, outputs, y)
+    counts = None if right is None else {"cases": len(chosen), "correct": int(right.sum())}
     if len(chosen) < len(truth.y):
         return counts, None
     return counts, asdict(truth.judge.metrics(inputs, outputs, y))
@@ -286,10 +291,21 @@ def _float_comparison(
 ) -> FloatComparison:
     golden, truth = reference.golden, reference.truth
     judge = truth.judge if truth else None
-    names = judge.labels if isinstance(judge, AnomalyJudge) else manifest["labels"]
+    names = list(manifest["labels"])
+    labels = _true_labels(truth, names, chosen) if truth else None
     values = [dequantise(v, m) for v, m in zip(device, manifest["outputs"], strict=True)]
+    decisions: tuple[Decisions, Decisions] | None = None
+    targets: tuple[TargetDifference, ...] | None = None
     if isinstance(judge, AnomalyJudge):
         decisions = _alarms(floats, judge, golden.inputs[0][chosen], device[0], chosen)
+    elif isinstance(judge, LabelsJudge):
+        limits = judge.scale * (np.asarray(judge.thresholds) - judge.zero)
+        *decided, names = set_decisions((floats.outputs[0][chosen], values[0]), limits, names)
+        decisions = (decided[0], decided[1])
+    elif isinstance(judge, RegressionJudge):
+        units = judge.units
+        exact = dataclasses.replace(units, scale=1.0, zero=0).values(floats.outputs[0][chosen])
+        targets = target_differences(units, exact, units.values(device[0]))
     else:
         rebuilt = truth is None and golden.inputs[0].shape[1:] == golden.outputs[0].shape[1:]
         decisions = None if rebuilt else _classes(floats.outputs[0][chosen], values[0])
@@ -299,12 +315,23 @@ def _float_comparison(
         floats=[v[chosen] for v in floats.outputs],
         device=values,
         decisions=decisions,
-        names=manifest["labels"],
-        labels=[str(names[y]) for y in truth.y[chosen]] if truth else None,
+        names=names,
+        labels=labels,
+        targets=targets,
     )
     settings = manifest["settings"].get("parity", {})
     bounds = build(ParityConfig, settings, "manifest.json", "settings.parity.")
     return compare_float(floats.network, compared, None if floats.random_inputs else bounds)
+
+
+def _true_labels(truth: _Truth, names: list[str], chosen: list[int]) -> list[str] | None:
+    """What each case really is; None of numbers."""
+    if isinstance(truth.judge, RegressionJudge):
+        return None
+    if isinstance(truth.judge, LabelsJudge):
+        return [label_set(row > 0, names) for row in truth.y[chosen]]
+    known = truth.judge.labels if isinstance(truth.judge, AnomalyJudge) else names
+    return [str(known[y]) for y in truth.y[chosen]]
 
 
 def _classes(

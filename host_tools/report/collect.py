@@ -17,7 +17,9 @@ from host_tools.errors import UsageError
 from host_tools.report.results import read_result
 from host_tools.wording import as_typed
 from model import __version__
+from model.evaluate import headline
 from model.results import WEIGHTS
+from model.tasks import RECORDS
 from quantize.golden import load_golden
 
 JsonObject = dict[str, Any]
@@ -47,7 +49,7 @@ def collect(out_dir: Path) -> JsonObject:
         "cross_validation": _read(out_dir / "cross_validation.json"),
         "quantize": _read(out_dir / "quantize.json"),
         "classical": _read(out_dir / "classical.json"),
-        "anomaly": _read(out_dir / "anomaly.json"),
+        **{task: _read(out_dir / name) for task, name in RECORDS.items()},
         "drift": _read(out_dir / "drift.json"),
         "manifest": _read(load_board(MAIN_BOARD).gen_dir(out_dir) / "manifest.json"),
         "golden_cases": _golden_cases(out_dir / "golden.npz"),
@@ -289,7 +291,10 @@ def _float_sentence(floats: JsonObject) -> str:
     name = max(floats, key=lambda name: floats[name]["cases"])
     found = floats[name]
     if found["equal_decisions"] is None:
-        how = f"{name}: outputs differ by {found['outputs'][0]['mean']:.2g} on average from"
+        targets = found.get("targets") or ()
+        told = [f"{t['mean']:.2g} {t['unit']} of {t['target']}" for t in targets]
+        what = join_words(told) or f"{found['outputs'][0]['mean']:.2g}"
+        how = f"{name}: outputs differ by {what} on average from"
     else:
         share = found["equal_decisions"] / found["cases"]
         how = (
@@ -384,8 +389,8 @@ def _target(parity: JsonObject) -> str:
 
 def _float_evidence(train: JsonObject | None, floats: JsonObject) -> tuple[str, list[str]]:
     if train is not None:
-        score = train["metrics"]["test"]["balanced_accuracy"]
-        return MEASURED, [f"balanced accuracy {score * 100:.1f} % on the test split"]
+        score = headline(train["metrics"]["test"])
+        return MEASURED, [f"{score.name} {score.text} on the test split"]
     if floats:
         return REFERENCE, sorted({found["network"] for found in floats.values()})
     return NOT_RUN, ["no training in this run, and no float network was given"]
@@ -412,6 +417,8 @@ def float_words(found: JsonObject) -> str:
     parts = []
     if found["equal_decisions"] is not None:
         parts.append(f"{found['equal_decisions'] / found['cases'] * 100:.1f} % of decisions equal")
+    for t in found.get("targets") or ():
+        parts.append(f"{t['target']} differs by {t['mean']:.2g} {t['unit']}")
     differences = found["outputs"] if found["normal_outputs"] is None else found["normal_outputs"]
     noise = [o["sqnr_db"] for o in differences if o["sqnr_db"] is not None]
     if noise:

@@ -15,13 +15,22 @@ from host_tools.report.classical import sentences
 from host_tools.report.collect import (
     EQUAL,
     MAIN_BOARD,
-    STALE,
     float_comparisons,
     make_variable,
     runs_on,
 )
 from host_tools.report.plots import ACCENT, MUTED, SECOND, Bar, Panel, Plot
+from host_tools.report.scores import (
+    NO_VALUE,
+    best,
+    int8_metrics,
+    label_table,
+    score_rows,
+    score_table,
+    target_table,
+)
 from host_tools.wording import as_typed
+from model.evaluate import headline
 from model.page import STYLE, environment
 
 JsonObject = dict[str, Any]
@@ -30,7 +39,6 @@ TEMPLATES = Path(__file__).parent / "templates"
 MAX_CLASSES = 20  # a larger confusion matrix is told as its most frequent mistakes
 MISTAKES = 12
 FLIPS = 20  # windows that are listed
-NO_VALUE = "–"
 NBSP = "\u00a0"  # keeps a number and its unit on one line
 
 
@@ -45,7 +53,9 @@ def render(content: JsonObject) -> str:
             labels=_labels(content),
             tiles=list(_tiles(content)),
             missing=[as_typed(line) for line in _missing(content)],
-            score_rows=score_rows(content),
+            score_table=score_table(content),
+            target_table=target_table(content),
+            label_table=label_table(content),
             confusions=_confusions(content),
             anomaly_table=_anomaly_table(content),
             classical_exporters=sentences(content["classical"]) if content["classical"] else [],
@@ -67,6 +77,7 @@ def _templates() -> Environment:
     templates.filters["bytes"] = format_bytes
     templates.filters["percent"] = format_percent
     templates.filters["count"] = format_count
+    templates.filters["headline"] = headline
     templates.filters["code"] = code_parts
     templates.filters["network"] = network_text
     return templates
@@ -110,6 +121,10 @@ def format_bytes(value: int | None) -> str:
     return f"{value / 2**20:,.1f}{NBSP}MiB"
 
 
+def _spaced(text: str) -> str:
+    return text.replace(" ", NBSP)
+
+
 def format_count(value: int | None) -> str:
     """1234567 -> '1,234,567'."""
     return NO_VALUE if value is None else f"{int(value):,}"
@@ -130,35 +145,6 @@ def page_title(content: JsonObject) -> str:
     return str((content["dataset"] or {}).get("title") or content["name"])
 
 
-def score_rows(content: JsonObject) -> list[JsonObject]:
-    """Float, int8, every device and the baselines, all on the test split."""
-    train, quantised = content["train"], content["quantize"]
-    rows: list[JsonObject] = []
-
-    def add(kind: str, name: str, metrics: JsonObject | None, **more: Any) -> None:
-        rows.append({"kind": kind, "name": name, "test": metrics, "val": None, "note": ""} | more)
-
-    if train:
-        metrics = train["metrics"]
-        add("model", "float", metrics["test"], val=metrics["val"])
-    for key, title in (("ptq", "int8 PTQ"), ("qat", "int8 QAT")):
-        candidate = (quantised or {"candidates": {}})["candidates"].get(key)
-        if quantised and candidate:
-            note = "chosen" if quantised["chosen"] == key else ""
-            add("model", title, candidate["test"], val=candidate["val"], note=note)
-    for name, board in content["boards"].items():
-        parity = board["parity"]
-        answers = parity["accuracy"] if parity and board["state"] != STALE else None
-        if answers and answers["cases"]:
-            correct, cases = answers["correct"], answers["cases"]
-            note = f"{correct:,} of {cases:,} windows right, on {runs_on(parity)}"
-            add("device", name, parity["metrics"], note=note, accuracy=correct / cases)
-    baselines = train["baselines"] if train else {}
-    for name in sorted(baselines, key=lambda name: -baselines[name]["balanced_accuracy"]):
-        add("baseline", name, baselines[name])
-    return rows
-
-
 def _labels(content: JsonObject) -> list[str]:
     manifest, dataset = content["manifest"] or {}, content["dataset"] or {}
     return [str(label) for label in manifest.get("labels") or dataset.get("labels") or []]
@@ -170,8 +156,9 @@ def _tiles(content: JsonObject) -> Iterator[tuple[str, str, str]]:
     chosen = next((row for row in rows if row["note"]), None)
     reference = next((row for row in rows if row["name"] == "float"), None)
     if chosen:
-        detail = f"float {format_percent(_balanced(reference))}" if reference else ""
-        yield format_percent(_balanced(chosen)), "balanced accuracy, int8", detail
+        score, original = headline(chosen["test"]), best(reference and reference["test"])
+        detail = f"float {_spaced(original.text)}" if original else ""
+        yield _spaced(score.text), f"{score.name}, int8", detail
     equal = [b["parity"] for b in content["boards"].values() if b["state"] == EQUAL]
     if equal:
         cases = sum(parity["cases"] for parity in equal)
@@ -187,10 +174,6 @@ def _tiles(content: JsonObject) -> Iterator[tuple[str, str, str]]:
         yield format_bytes(manifest["weight_bytes"]), "weights", f"{manifest['macs']:,} MACs"
         bound = format_bytes(manifest["arena_lower_bound"])
         yield format_bytes(manifest["arena_bytes"]), "arena", f"lower bound {bound}"
-
-
-def _balanced(row: JsonObject | None) -> float | None:
-    return row["test"]["balanced_accuracy"] if row and row["test"] else None
 
 
 def _missing(content: JsonObject) -> Iterator[str]:
@@ -247,7 +230,10 @@ def _optional(content: JsonObject, which: str) -> Iterator[str]:
     of_another = " of these settings" if "cross_validation" in old else ""
     if not content["cross_validation"]:
         yield f"Cross-validation{of_another} has not been run: `make train {which} CV=5`"
-    if not content["classical"] and not content["anomaly"]:
+    classes = content["manifest"] is None or (
+        content["manifest"]["settings"].get("task", "classification") == "classification"
+    )
+    if not content["classical"] and classes:
         yield f"No smaller kind of model has been tried: `make classical {which}`"
     if not content["drift"]:
         of_another = " for this model" if "drift" in old else ""
@@ -260,7 +246,7 @@ def _confusions(content: JsonObject) -> list[JsonObject]:
     chosen: list[tuple[str, JsonObject]] = []
     if content["train"]:
         chosen.append(("float", content["train"]["metrics"]["test"]))
-    if device := _int8_metrics(content):
+    if device := int8_metrics(content):
         chosen.append(device)
     return [
         {
@@ -269,13 +255,13 @@ def _confusions(content: JsonObject) -> list[JsonObject]:
             "mistakes": _mistakes(metrics["confusion"], labels),
         }
         for title, metrics in chosen
-        if len(labels) == len(metrics["confusion"])
+        if len(labels) == len(metrics.get("confusion", ()))
     ]
 
 
 def _anomaly_table(content: JsonObject) -> JsonObject | None:
     """How often each label gives an alarm: the network on a device or int8, float, baselines."""
-    found, int8 = content["anomaly"], _int8_metrics(content)
+    found, int8 = content["anomaly"], int8_metrics(content)
     if found is None or int8 is None or content["train"] is None or content["dataset"] is None:
         return None
     counts = content["dataset"]["splits"]["test"]["per_class"]
@@ -303,16 +289,6 @@ def _anomaly_table(content: JsonObject) -> JsonObject | None:
             if counts[index]
         ],
     }
-
-
-def _int8_metrics(content: JsonObject) -> tuple[str, JsonObject] | None:
-    for row in score_rows(content):
-        if row["kind"] == "device" and row["test"]:
-            return f"int8 on {row['name']}", row["test"]
-    for row in score_rows(content):
-        if row["kind"] == "model" and row["note"]:
-            return row["name"], row["test"]
-    return None
 
 
 def _most_compared(content: JsonObject) -> JsonObject | None:
@@ -427,10 +403,12 @@ def _listed(value: object) -> str:
 def _plots(content: JsonObject) -> dict[str, Plot]:
     """What can be drawn of this run."""
     drawn: dict[str, Plot] = {}
+    measure = (score_table(content) or {"measure": ""})["measure"]
     bars = [
         Bar(
             name=row["name"] + (" (chosen)" if row["note"] == "chosen" else ""),
-            share=row["test"]["balanced_accuracy"],
+            share=headline(row["test"]).value,
+            text=headline(row["test"]).text,
             colour=MUTED
             if row["kind"] == "baseline"
             else SECOND
@@ -441,19 +419,22 @@ def _plots(content: JsonObject) -> dict[str, Plot]:
         if row["test"]
     ]
     if bars:
-        drawn["scores"] = plots.scores(bars)
-    labels, int8 = _labels(content), _int8_metrics(content)
+        drawn["scores"] = plots.scores(measure, bars)
+    labels, int8 = _labels(content), int8_metrics(content)
     if content["train"] and labels:
-        first = content["train"]["metrics"]["test"]["recall"]
+        word, first = _of_labels(content["train"]["metrics"]["test"], labels)
         if len(first) == len(labels):
-            drawn["recall"] = plots.recall(labels, first, int8[1]["recall"] if int8 else None)
+            second = _of_labels(int8[1], labels)[1] if int8 else None
+            drawn["recall"] = plots.recall(word, labels, first, second)
         history = content["train"]["history"]
         if history["step"]:
             drawn["training"] = plots.training(
-                history["step"], history["loss"], history["val_balanced_accuracy"]
+                measure, history["step"], history["loss"], history["val_score"]
             )
     if found := content["anomaly"]:
         drawn["anomaly"] = plots.anomaly(found)
+    if found := content["regression"]:
+        drawn["targets"] = plots.targets(found)
     if compared := _most_compared(content):
         drawn["floats"] = plots.floats(compared)
     if table := _layer_table(content):
@@ -477,6 +458,13 @@ def _search_plots(searches: list[JsonObject]) -> Iterator[tuple[str, Plot]]:
     for search in searches:
         if any(trial["val"] is not None for trial in search["trials"]):
             yield f"search {search['board']}", plots.search(search)
+
+
+def _of_labels(metrics: JsonObject, labels: list[str]) -> tuple[str, list[float]]:
+    """(what it is, the numbers) of what is drawn for each class or label; none of numbers."""
+    if "f1" in metrics:
+        return "F1 of each label", [metrics["f1"][label] for label in labels]
+    return "Recall per class", list(metrics.get("recall", ()))
 
 
 def _arena_plot(manifest: JsonObject) -> Plot:

@@ -68,10 +68,11 @@ class Plot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One bar: a name, a share from 0 to 1, and the colour that tells what it stands for."""
+    """One bar: a name, a share up to 1, and the colour that tells what it stands for."""
 
     name: str
     share: float
+    text: str
     colour: str
 
 
@@ -90,24 +91,29 @@ def short(name: str) -> str:
     return plain if len(plain) <= MAX_NAME else plain[: MAX_NAME - 1] + "…"
 
 
-def scores(bars: Sequence[Bar]) -> Plot:
-    """Balanced accuracy of models, devices and baselines, one bar each."""
+def scores(measure: str, bars: Sequence[Bar]) -> Plot:
+    """The score of models, devices and baselines, one bar each; below 0 there is none."""
     with matplotlib.rc_context(_STYLE):
         figure, (axes,) = _figure(4.8, 0.45 + 0.27 * len(bars))
-        axes.barh(range(len(bars)), [b.share for b in bars], 0.62, color=[b.colour for b in bars])
+        shares = [max(b.share, 0.0) for b in bars]
+        axes.barh(range(len(bars)), shares, 0.62, color=[b.colour for b in bars])
         for row, bar in enumerate(bars):
-            axes.text(bar.share + 0.01, row, f"{bar.share * 100:.1f} %", va="center")
+            axes.text(shares[row] + 0.01, row, bar.text, va="center")
         _rows(axes, [short(b.name) for b in bars])
         _share_axis(axes, 0.25)
+        if measure == "R2":
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}" if value <= 1.001 else "")
         axes.set_xlim(0, 1.15)
-        alt = "Balanced accuracy. " + "; ".join(f"{b.name} {b.share:.1%}" for b in bars)
+        alt = f"{_upper(measure)}. " + "; ".join(f"{b.name} {b.text}" for b in bars)
         return _plot(figure, "scores", alt)
 
 
-def recall(labels: Sequence[str], first: Sequence[float], second: Sequence[float] | None) -> Plot:
-    """Recall per class: a ring for `first` (float), a dot for `second` (int8), joined by a line.
+def recall(
+    title: str, labels: Sequence[str], first: Sequence[float], second: Sequence[float] | None
+) -> Plot:
+    """A share per class: a ring for `first` (float), a dot for `second` (int8), joined by a line.
 
-    Of many classes only those with the lowest recall are drawn.
+    Of many classes only those with the lowest share are drawn.
     """
     order = sorted(range(len(labels)), key=lambda i: (second or first)[i])[:MAX_ROWS]
     chosen = order if len(labels) > MAX_ROWS else range(len(labels))
@@ -132,7 +138,7 @@ def recall(labels: Sequence[str], first: Sequence[float], second: Sequence[float
         if second is not None:
             axes.text(0.2, 1.04, "● int8", transform=axes.transAxes, color=ACCENT)
         listed = (f"{labels[i]} {(second or first)[i]:.0%}" for i in chosen)
-        return _plot(figure, "recall", "Recall per class. " + "; ".join(listed))
+        return _plot(figure, "recall", f"{title}. " + "; ".join(listed))
 
 
 def layers(names: Sequence[str], panels: Sequence[Panel]) -> Plot:
@@ -200,33 +206,37 @@ def arena(steps: Sequence[str], plan: Sequence[dict[str, Any]], lower_bound: int
         return _plot(figure, "arena", alt)
 
 
-def training(steps: Sequence[int], loss: Sequence[float], score: Sequence[float]) -> Plot:
-    """Training loss and validation balanced accuracy after `steps` steps."""
+def training(
+    measure: str, steps: Sequence[int], loss: Sequence[float], score: Sequence[float]
+) -> Plot:
+    """Training loss and validation score after `steps` steps."""
     with matplotlib.rc_context(_STYLE):
         figure, (left, right) = _figure(6.2, 2.3, columns=2, shared=False)
         for axes, values, colour, title in (
             (left, loss, SECOND, "training loss"),
-            (right, score, ACCENT, "validation balanced accuracy"),
+            (right, score, ACCENT, f"validation {measure}"),
         ):
             axes.plot(steps, values, color=colour, linewidth=1.6)
             axes.set_title(title, color=colour)
             axes.set_xlabel("step")
             axes.grid(True, axis="y")
             axes.tick_params(axis="y", labelcolor=MUTED)
-        right.yaxis.set_major_formatter(lambda value, _: f"{value * 100:.0f} %")
+        if measure != "R2":
+            right.yaxis.set_major_formatter(lambda value, _: f"{value * 100:.0f} %")
         best = max(range(len(score)), key=score.__getitem__)
+        text = f"{score[best]:.3f}" if measure == "R2" else f"{score[best] * 100:.1f} %"
         right.plot([steps[best]], [score[best]], "o", color=ACCENT, markersize=5)
         right.text(
             0.98,
             0.08,
-            f"best {score[best] * 100:.1f} %, step {steps[best]:,}",
+            f"best {text}, step {steps[best]:,}",
             transform=right.transAxes,
             ha="right",
             color=ACCENT,
         )
         alt = (
             f"Training: loss from {loss[0]:.3f} to {loss[-1]:.3f} in {steps[-1]:,} steps; best "
-            f"validation balanced accuracy {score[best]:.1%} after {steps[best]:,}."
+            f"validation {measure} {text} after {steps[best]:,}."
         )
         return _plot(figure, "training", alt)
 
@@ -326,6 +336,33 @@ def anomaly(found: dict[str, Any]) -> Plot:
         return _plot(figure, "anomaly", alt)
 
 
+def targets(found: dict[str, Any]) -> Plot:
+    """What a regression tells over what is true, a panel a target."""
+    judge, points = found["judge"], found["points"]
+    with matplotlib.rc_context(_STYLE):
+        figure, panels = _figure(
+            1.2 + 3.0 * min(len(points), 3), 3.2, columns=min(len(points), 3), shared=False
+        )
+        told = []
+        for axes, (target, unit) in zip(
+            panels, zip(judge["targets"], judge["units"], strict=True), strict=False
+        ):
+            truth, told_values = points[target]["truth"], points[target]["told"]
+            low, high = min([*truth, *told_values]), max([*truth, *told_values])
+            axes.plot([low, high], [low, high], color=LINE, linewidth=1.2)
+            axes.plot(
+                truth, told_values, "o", color=ACCENT, markersize=3, alpha=0.6, linestyle="none"
+            )
+            axes.grid(True, axis="both")
+            axes.set_axisbelow(True)
+            axes.tick_params(axis="y", labelcolor=MUTED)
+            axes.set_title(f"{short(target)}, told, {short(unit)}", color=MUTED)
+            axes.set_xlabel("true")
+            told.append(f"{target} from {low:.3g} to {high:.3g} {unit}")
+        alt = f"Told over true values of {len(truth):,} windows: {'; '.join(told)}."
+        return _plot(figure, "targets", alt)
+
+
 def floats(found: dict[str, Any]) -> Plot:
     """Outputs of a board over those of the float network; a cross where the decision differs."""
     points = found["points"]
@@ -351,13 +388,18 @@ def floats(found: dict[str, Any]) -> Plot:
         axes.tick_params(axis="y", labelcolor=MUTED)
         axes.set_xlabel("float network")
         axes.set_title("device", color=MUTED)
-        axes.text(0.2, 1.02, "● same decision", transform=axes.transAxes, color=ACCENT)
-        axes.text(0.6, 1.02, "× another", transform=axes.transAxes, color=SECOND)
+        if found["equal_decisions"] is not None:
+            axes.text(0.2, 1.02, "● same decision", transform=axes.transAxes, color=ACCENT)
+            axes.text(0.6, 1.02, "× another", transform=axes.transAxes, color=SECOND)
         alt = (
             f"Outputs of the device over those of the float network, {len(rest) + len(flipped):,} "
             f"elements from {low:.3g} to {high:.3g}; {len(flipped):,} of cases decided otherwise."
         )
         return _plot(figure, "floats", alt)
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def compact(count: int) -> str:

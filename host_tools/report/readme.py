@@ -13,6 +13,7 @@ from host_tools.bench.history import Entry, load_history
 from host_tools.errors import UsageError
 from host_tools.report.collect import MAIN_BOARD, collect, wrong_shape
 from host_tools.report.summary import WIDTH, show_summary
+from model.evaluate import headline
 from model.files import write_json, write_text
 from model.paths import ROOT
 from quantize.ops import OPS
@@ -81,8 +82,9 @@ def recipe_row(content: dict[str, Any]) -> dict[str, Any] | None:
     return {
         "title": content["dataset"]["title"],
         "front_end": content["manifest"]["features"]["kind"],
-        "float": train["metrics"]["test"]["balanced_accuracy"],
-        "int8": chosen["balanced_accuracy"],
+        "measure": headline(chosen).name,
+        "float": headline(train["metrics"]["test"]).value,
+        "int8": headline(chosen).value,
         "auc": chosen.get("auc"),
         "macs": content["manifest"]["macs"],
         "weight_bytes": board["size"]["weight_bytes"],
@@ -100,11 +102,18 @@ def _recipes() -> str:
     for name, r in sorted(stored_recipes().items()):
         auc = f", AUC {r['auc']:.3f}" if r["auc"] is not None else ""
         rows.append(
-            f"| `{name}`: {r['title']} | {r['front_end']} | {r['float']:.1%} | "
-            f"{r['int8']:.1%}{auc} | {r['macs']:,} | {r['weight_bytes']:,} | "
+            f"| `{name}`: {r['title']} | {r['front_end']} | {_told(r, 'float')} | "
+            f"{_told(r, 'int8')}{auc} | {r['macs']:,} | {r['weight_bytes']:,} | "
             f"{r['instructions']:,} | {r['equal']:,} of {r['cases']:,} |"
         )
     return "\n".join(rows) + "\n"
+
+
+def _told(row: dict[str, Any], key: str) -> str:
+    """A score, and what it is where it is not balanced accuracy."""
+    measure = row.get("measure", "balanced accuracy")
+    number = f"{row[key]:.3f}" if measure == "R2" else f"{row[key]:.1%}"
+    return number if measure == "balanced accuracy" else f"{measure} {number}"
 
 
 def stored_recipes() -> dict[str, Any]:
@@ -132,7 +141,7 @@ def results(content: dict[str, Any]) -> dict[str, Any]:
         and {
             "folds": len({tuple(f["test_groups"]) for f in folds["folds"]}),
             "seeds": len({f["seed"] for f in folds["folds"]}),
-            "mean": folds["mean_balanced_accuracy"],
+            "mean": folds["mean_score"],
             "std": folds["std"],
             "random_forest": folds["mean_random_forest"],
         },

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from host_tools.report.collect import DIFFERS, EQUAL, collect, float_comparisons, runs_on
+from model.evaluate import headline
 
 JsonObject = dict[str, Any]
 
@@ -89,8 +90,11 @@ def _cells(name: str, board: JsonObject, floats: JsonObject | None) -> list[str]
         cells.append(equal if board["state"] in STYLES else board["state"])
         cells.append(_as_float(floats))
         accuracy = parity["accuracy"]
-        right = accuracy["correct"] / accuracy["cases"] if accuracy and accuracy["cases"] else None
-        cells.append("-" if right is None else f"{right * 100:.1f} %")
+        if accuracy and accuracy["cases"]:
+            cells.append(f"{accuracy['correct'] / accuracy['cases'] * 100:.1f} %")
+        else:  # numbers are near or far, not right
+            told = headline(parity["metrics"]) if parity["metrics"] else None
+            cells.append(f"{told.name} {told.text}" if told else "-")
     else:
         cells += [board["state"], "-", "-"]
     cells.append(f"{bench['counts']:,}" if bench else "-")
@@ -148,6 +152,6 @@ def _accuracies(content: JsonObject) -> str | None:
         scores.append(("random forest", train["baselines"]["random forest"]))
     if not scores:
         return None
-    return "Balanced accuracy (test): " + ", ".join(
-        f"{name} {metrics['balanced_accuracy'] * 100:.1f} %" for name, metrics in scores
-    )
+    measure = headline(scores[0][1]).name
+    told = ", ".join(f"{name} {headline(metrics).text}" for name, metrics in scores)
+    return f"{measure[:1].upper()}{measure[1:]} (test): {told}"

@@ -23,6 +23,7 @@ from host_tools.link.target import choose_target
 from host_tools.search.budget import Budget, Cost
 from model.datasets import load_dataset
 from model.datasets.lists import split_groups
+from model.datasets.truth import truth_of
 from model.errors import ClusterError, ModelSideError
 from model.files import write_bytes, write_text
 from model.jobs import Jobs
@@ -102,11 +103,11 @@ class Search:
             raise UsageError(
                 f"{self.features}: no windows to train on; run `make check RECIPE={recipe.name}`"
             )
-        self.dataset = load_dataset(recipe.dataset)
+        self.dataset = load_dataset(recipe.dataset, truth_of(recipe))
         everyone = {r.group for r in self.dataset.recordings}
         trained = everyone - split_groups(self.dataset, recipe.dataset)["test"]
         # model.train.cross_validate says of what there are folds
-        self.has_folds = recipe.task == "classification" and len(trained) > 1
+        self.has_folds = recipe.task != "anomaly" and len(trained) > 1
         self._one_build = threading.Lock()  # of candidates that are trained at the same time
 
     def measure(self, recipe: Recipe, folder: Path) -> Cost:

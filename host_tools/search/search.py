@@ -48,7 +48,7 @@ from model.files import write_json, write_text
 from model.search_space import VERSION
 
 RULE = (
-    "of the finalists trained in full: the highest mean balanced accuracy of the float network "
+    "of the finalists trained in full: the highest mean score of the float network "
     "over folds of all groups but the test groups; fewer instructions within half a point"
 )
 RULE_WITHOUT_FOLDS = (

@@ -25,10 +25,14 @@ from model.files import write_json
 from model.network_config import OWN
 from model.network_files import network_file
 from model.recipe import Recipe
+from model.tasks import RECORDS
 
 # What a stage uses of a recipe besides its name; anything else raises (model.fields).
-DATA = ("dataset", "checks", "features", "task", "anomaly.normal")
-TRAINING = (*DATA, "network", "augment", "train", "anomaly")
+DATA = (
+    *("dataset", "checks", "features", "task", "anomaly.normal", "multilabel.separator"),
+    *(f"regression.{key}" for key in ("targets", "units", "of_window")),
+)
+TRAINING = (*DATA, "network", "augment", "train", "anomaly", "regression", "multilabel")
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "network": ("dataset", "checks", "features", "task", "network", "train.seed"),
     "check": (*DATA, "title"),
@@ -38,7 +42,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 MANY_FILES = 1000  # more are told apart by their folders
 IMPORTED = "import.json"  # how a model made elsewhere was taken over
-REFERENCE_FILES = ("golden.npz", "labels.npz", "anomaly.json", "float.npz")
+REFERENCE_FILES = ("golden.npz", "labels.npz", *RECORDS.values(), "float.npz")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +106,7 @@ class Source:
 
     def _emit(self) -> Stage:
         recipe = self.recipe
-        made = ("dataset.json", "profile.json") if recipe else ()
+        made = ("dataset.json", "profile.json", *RECORDS.values()) if recipe else ()
         settings = field_values(recipe, [*recipe.as_dict()]) if recipe else {}
         return Stage(
             name="emit",
@@ -267,7 +271,7 @@ REPORTED = (
     "cross_validation.json",
     "quantize.json",
     "classical.json",
-    "anomaly.json",
+    *RECORDS.values(),
     "drift.json",
     "float.weights.h5",
     "golden.npz",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from model.checks import labels, schema, series, similar
+from model.checks import labels, schema, series, similar, truth
 from model.checks.base import (
     ERROR,
     FAILED,
@@ -40,6 +40,10 @@ SEVERITIES = {
     "classes": ERROR,
     "class balance": WARNING,
     "label doubts": WARNING,
+    "targets": ERROR,
+    "target ranges": WARNING,
+    "labels": ERROR,
+    "label balance": WARNING,
 }
 
 
@@ -75,12 +79,32 @@ def check_recordings(
         "duplicates": lambda: similar.duplicates(dataset, splits),
         "leaks between splits": lambda: similar.leaks(dataset, splits),
         "near-duplicates": lambda: similar.near_duplicates(dataset, splits, recipe),
-        "classes": lambda: similar.classes(dataset, splits, task, recipe.features.window),
-        "class balance": lambda: similar.balance(splits, config),
-        "label doubts": lambda: labels.label_doubts(dataset, recipe),
+        **_of_truth(dataset, splits, recipe, task),
     }
     names = item_progress([*checks], "data checks", work=len(dataset.recordings))
     return [_result(name, checks[name]()) for name in names]
+
+
+def _of_truth(
+    dataset: Dataset, splits: Splits, recipe: Recipe, task: Task
+) -> dict[str, Callable[[], Finding]]:
+    """What is looked at in the classes, labels or numbers that the task learns."""
+    config, window = recipe.checks, recipe.features.window
+    if recipe.task == "regression":
+        return {
+            "targets": lambda: truth.targets(dataset, splits, recipe),
+            "target ranges": lambda: truth.target_ranges(splits, recipe),
+        }
+    if recipe.task == "multilabel":
+        return {
+            "labels": lambda: truth.labels(dataset, splits, window),
+            "label balance": lambda: truth.label_balance(dataset, splits, config),
+        }
+    return {
+        "classes": lambda: similar.classes(dataset, splits, task, window),
+        "class balance": lambda: similar.balance(splits, config),
+        "label doubts": lambda: labels.label_doubts(dataset, recipe),
+    }
 
 
 def _result(name: str, finding: Finding) -> CheckResult:

@@ -68,10 +68,8 @@ def leaks(dataset: Dataset, splits: Splits) -> Finding:
 
 def classes(dataset: Dataset, splits: Splits, task: Task, window: int) -> Finding:
     """Every class has windows in every split; in training, every class that the task trains on."""
-    longest = max(len(recording.values) for recording in dataset.recordings)
-    if longest < window:
-        short = f"the longest recording has {longest} samples, features.window {window}"
-        return Finding(summary="", problems=(f"{short}; take a shorter window or record longer",))
+    if short := too_short(dataset, window):
+        return Finding(summary="", problems=(short,))
     problems = tuple(
         f"class {title} has no {name} windows; change the groups of the split"
         for name, windows in splits.items()
@@ -79,6 +77,17 @@ def classes(dataset: Dataset, splits: Splits, task: Task, window: int) -> Findin
         if (name != "train" or task.trains_on(label)) and not (windows.y == label).any()
     )
     return Finding(summary=f"{len(dataset.labels)} classes in every split", problems=problems)
+
+
+def too_short(dataset: Dataset, window: int) -> str | None:
+    """Why there can be no window at all, if so."""
+    longest = max(len(recording.values) for recording in dataset.recordings)
+    if longest >= window:
+        return None
+    return (
+        f"the longest recording has {longest} samples, features.window {window}; take a shorter "
+        "window or record longer"
+    )
 
 
 def balance(splits: Splits, config: CheckConfig) -> Finding:

@@ -11,24 +11,46 @@ from model.datasets import (
     csv_folder,
     edge_impulse,
     numpy_file,
+    oscillator,
     seglearn_watch,
     sklearn_digits,
+    tones,
     vibration,
     wav_folder,
 )
 from model.datasets.base import Dataset
 from model.datasets.lists import list_paths
+from model.datasets.truth import CLASSES, Truth
 from model.errors import ConfigError, DataError
 from model.recipe import DatasetConfig
 
-SOURCES: dict[str, Callable[[DatasetConfig], Dataset]] = {
-    "aeon_series": aeon_series.load,
+Loader = Callable[[DatasetConfig, Truth], Dataset]
+
+
+def _only(kind: str, load: Callable[[DatasetConfig], Dataset]) -> Loader:
+    """A source whose recordings have one kind of truth."""
+
+    def checked(config: DatasetConfig, truth: Truth) -> Dataset:
+        if truth.kind != kind:
+            raise ConfigError(
+                f"dataset.source {config.source!r}: it is for the task {kind!r}, the recipe's is "
+                f"{truth.kind!r}; set task = {kind!r} or take another source"
+            )
+        return load(config)
+
+    return checked
+
+
+SOURCES: dict[str, Loader] = {
+    "aeon_series": _only("classification", aeon_series.load),
     "csv_folder": csv_folder.load,
     "edge_impulse": edge_impulse.load,
     "numpy_file": numpy_file.load,
-    "seglearn_watch": seglearn_watch.load,
-    "sklearn_digits": sklearn_digits.load,
-    "vibration": vibration.load,
+    "oscillator": _only("regression", oscillator.load),
+    "seglearn_watch": _only("classification", seglearn_watch.load),
+    "sklearn_digits": _only("classification", sklearn_digits.load),
+    "tones": _only("multilabel", tones.load),
+    "vibration": _only("classification", vibration.load),
     "wav_folder": wav_folder.load,
 }
 
@@ -49,16 +71,22 @@ def data_files(config: DatasetConfig) -> list[Path]:
     return [*(source(config) if source else []), *list_paths(config).values()]
 
 
-def load_dataset(config: DatasetConfig) -> Dataset:
+def load_dataset(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
     """All recordings of a source; they must have the recipe's SHA-256, unless it has none.
 
-    The hash is compared last, so that what is wrong with new files is said before.
+    The hash is compared last, so that what is wrong with new files is said before. Raises
+    ConfigError for an unknown source, and for one that does not know such a truth.
     """
     if config.source not in SOURCES:
         raise ConfigError(
             f"dataset.source: unknown source {config.source!r}; known: {', '.join(SOURCES)}"
         )
-    dataset = SOURCES[config.source](config)
+    dataset = SOURCES[config.source](config, truth)
+    if truth.targets and dataset.labels != truth.targets:
+        raise ConfigError(
+            f"regression.targets: the source {config.source!r} has {list(dataset.labels)}, got "
+            f"{list(truth.targets)}; name them so"
+        )
     if config.sha256 not in ("", dataset.sha256):
         raise DataError(
             f"dataset: other data than those of the first check: their SHA-256 was "
@@ -78,7 +106,9 @@ def load_dataset(config: DatasetConfig) -> Dataset:
             f"dataset.units: expected {len(dataset.channels)} values, one for each of "
             f"dataset.channels; got {len(units)}"
         )
-    dataset = dataclasses.replace(dataset, units=units)
+    dataset = dataclasses.replace(dataset, units=units, of_window=truth.of_window)
+    if truth.kind != "classification":
+        return dataset
     return _without(dataset, config.leave_out)
 
 

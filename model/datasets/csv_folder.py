@@ -2,18 +2,20 @@
 
 Read are commas, semicolons and tabs, decimal commas (unless commas separate), UTF-8 with and
 without a byte order mark, UTF-16 with one, and files without a header. A file is one recording; a
-blank line, a repeated header and, with a label column, another label begin another.
+blank line, a repeated header and, with a label column, another label begin another. The numbers of
+a regression are columns of their own, or parts of the file's name.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from model.datasets.base import Dataset, table_of
 from model.datasets.folder import (
@@ -24,9 +26,12 @@ from model.datasets.folder import (
     build_dataset,
     close_rate,
     compile_pattern,
+    fits_float32,
     match_name,
+    no_target,
     require_rate,
     samples,
+    target_number,
 )
 from model.datasets.paths import list_files, resolve
 from model.datasets.resample import Resampled, regular
@@ -41,6 +46,7 @@ from model.datasets.tables import (
     parse_number,
     parse_time,
 )
+from model.datasets.truth import CLASSES, Truth
 from model.errors import ConfigError, DataError
 from model.recipe import DatasetConfig
 
@@ -69,6 +75,7 @@ class _Row:
     time_s: float
     label: str
     values: list[float]
+    targets: list[float]  # of a regression
 
 
 def data_files(config: DatasetConfig) -> list[Path]:
@@ -77,18 +84,21 @@ def data_files(config: DatasetConfig) -> list[Path]:
     return list_files(resolve(table.folder, "dataset.csv_folder.folder"), SUFFIXES)
 
 
-def survey(folder: Path, sample_rate_hz: float) -> Columns:
+def survey(folder: Path, sample_rate_hz: float, targets: tuple[str, ...] = ()) -> Columns:
     """What the first file has; `sample_rate_hz`, when it is known, helps to tell units of time.
+
+    Columns of `targets` are no channels, and a regression has no column of labels.
 
     Raises DataError for a folder without files and for a file that is no table.
     """
     table = open_table(Folder(folder, SUFFIXES).typical())
     rows = list(itertools.islice(table.lines(), SURVEYED))
     time, label = guess_columns(table, rows)
+    label = "" if targets else label
     numbers = [
         name
         for i, name in enumerate(table.header)
-        if name not in (time, label)
+        if name not in (time, label, *targets)
         and rows
         and all(parse_number(row.cells[i], table.separator) is not None for row in rows)
     ]
@@ -121,7 +131,7 @@ def _time_unit(table: TextTable, rows: list[Line], column: str, sample_rate_hz: 
     return guess_time_unit(column, steps, sample_rate_hz)
 
 
-def load(config: DatasetConfig) -> Dataset:
+def load(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
     """All files below [dataset.csv_folder].folder.
 
     Raises DataError with file and line, a line a file, for another encoding, a missing column, a
@@ -129,8 +139,15 @@ def load(config: DatasetConfig) -> Dataset:
     """
     table = table_of(config.csv_folder, "csv_folder")
     pattern = compile_pattern(
-        table.pattern, () if table.label_column else ("label",), "dataset.csv_folder.pattern"
+        table.pattern,
+        () if table.label_column or truth.targets else ("label",),
+        "dataset.csv_folder.pattern",
     )
+    if truth.targets and table.label_column:
+        raise ConfigError(
+            "dataset.csv_folder.label_column: expected '' for the task 'regression', got "
+            f"{table.label_column!r}; its numbers are the columns regression.targets"
+        )
     if table.label_column and "label" in pattern.groupindex:
         raise ConfigError(
             "dataset.csv_folder: the label is in pattern and in label_column; remove "
@@ -141,7 +158,7 @@ def load(config: DatasetConfig) -> Dataset:
     folder = resolve(table.folder, "dataset.csv_folder.folder")
     channels, units = config.channels, tuple[str, ...]()
     if not channels:
-        found_columns = survey(folder, config.sample_rate_hz)
+        found_columns = survey(folder, config.sample_rate_hz, truth.targets)
         channels, units = found_columns.channels, found_columns.units
     found: list[Labelled] = []
     rates: list[float] = []
@@ -149,7 +166,7 @@ def load(config: DatasetConfig) -> Dataset:
     for file in files:
         with problems.of(file.name):
             parts = match_name(pattern, file.name)
-            rows = list(_rows(open_table(file), config, channels, parts.get("label", "")))
+            rows = list(_rows(open_table(file), config, channels, parts, truth))
             if not rows:
                 raise DataError(
                     f"{file.name}, line 2: expected rows under the header, got none; remove it or "
@@ -169,6 +186,7 @@ def load(config: DatasetConfig) -> Dataset:
         units=units,
         sample_rate_hz=rate,
         notes=notes,
+        truth=truth,
     )
 
 
@@ -192,11 +210,16 @@ def _columns(table: TextTable, wanted: tuple[str, ...]) -> dict[str, int]:
 
 
 def _rows(
-    table: TextTable, config: DatasetConfig, channels: tuple[str, ...], label: str
+    table: TextTable,
+    config: DatasetConfig,
+    channels: tuple[str, ...],
+    parts: Mapping[str, str],
+    truth: Truth,
 ) -> Iterator[_Row]:
     own = table_of(config.csv_folder, "csv_folder")
     special = tuple(c for c in (own.time_column, own.label_column) if c)
-    columns = _columns(table, (*special, *channels))
+    named = {t: target_number(parts[t], table.name, t) for t in truth.targets if t in parts}
+    columns = _columns(table, (*special, *channels, *(t for t in truth.targets if t not in named)))
     where = [columns[c] for c in channels]
     time = columns.get(own.time_column) if own.time_column else None
     labels = columns.get(own.label_column) if own.label_column else None
@@ -207,12 +230,23 @@ def _rows(
             time_s=0.0
             if time is None
             else _time(table, line, line.cells[time], own.time_column, own.time_unit),
-            label=label if labels is None else line.cells[labels],
+            label=parts.get("label", "") if labels is None else line.cells[labels],
             values=[
                 table.number(line.cells[i], line.number, c)
                 for c, i in zip(channels, where, strict=True)
             ],
+            targets=[
+                named[t] if t in named else _target(table, line, line.cells[columns[t]], t)
+                for t in truth.targets
+            ],
         )
+
+
+def _target(table: TextTable, line: Line, cell: str, name: str) -> float:
+    value = parse_number(cell, table.separator)
+    if value is None or not fits_float32(value):
+        raise no_target(cell, f"{table.name}, line {line.number}", name)
+    return value
 
 
 def _time(table: TextTable, line: Line, text: str, column: str, unit: str) -> float:
@@ -245,10 +279,13 @@ def _recordings(
     """The recording of some rows; several when resampling cuts it at its gaps."""
     table = table_of(config.csv_folder, "csv_folder")
     values = samples([row.values for row in rows], len(rows[0].values))
+    targets = samples([row.targets for row in rows], len(rows[0].targets))
     where = f", line {rows[0].line}"
     common: dict[str, Any] = {"label": rows[0].label, "group": group, "file": name}
     if not table.time_column:
-        yield Labelled(values=files.keep(values), where=where, **common)
+        yield Labelled(
+            values=files.keep(values), where=where, targets=_kept(files, targets), **common
+        )
         return
     times = np.array([row.time_s for row in rows])
     times -= times[0]
@@ -256,18 +293,31 @@ def _recordings(
         rate = _check_time(name, rows, config)
         if rate:
             rates.append(rate)
-        yield Labelled(values=files.keep(values), times_s=files.keep(times), where=where, **common)
+        yield Labelled(
+            values=files.keep(values),
+            times_s=files.keep(times),
+            where=where,
+            targets=_kept(files, targets),
+            **common,
+        )
         return
     _check_order(name, rows, table.time_column, strict=False)
     target = config.sample_rate_hz or _nice(_median_rate(times))
     rates.append(target)
-    for grid, part in regular(times, values, target, config.resample, done):
+    both = np.concatenate([values, targets], axis=1)  # numbers to learn go with their samples
+    for grid, part in regular(times, both, target, config.resample, done):
         yield Labelled(
-            values=files.keep(part),
+            values=files.keep(np.ascontiguousarray(part[:, : values.shape[1]])),
+            targets=_kept(files, part[:, values.shape[1] :]),
             times_s=files.keep(grid),
             where=where if grid[0] == 0 else f"{where} + {grid[0]:.3f} s",
             **common,
         )
+
+
+def _kept(files: Folder, targets: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:
+    """[samples, targets] outside of memory; None of no targets."""
+    return files.keep(np.ascontiguousarray(targets)) if targets.shape[1] else None
 
 
 def _median_rate(times: np.typing.NDArray[np.float64]) -> float:

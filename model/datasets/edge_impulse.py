@@ -33,10 +33,13 @@ from model.datasets.folder import (
     compile_pattern,
     fits_float32,
     match_name,
+    named_parts,
+    named_targets,
     samples,
 )
 from model.datasets.paths import list_files, resolve
 from model.datasets.resample import Resampled, change_rate
+from model.datasets.truth import CLASSES, Truth
 from model.errors import ConfigError, DataError
 from model.recipe import DatasetConfig, EdgeImpulseConfig
 
@@ -65,14 +68,14 @@ def data_files(config: DatasetConfig) -> list[Path]:
     return list_files(resolve(table.folder, "dataset.edge_impulse.folder"), SUFFIXES)
 
 
-def load(config: DatasetConfig) -> Dataset:
-    """All .json and .cbor files below [dataset.edge_impulse].folder; labels stand in their names.
+def load(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
+    """All .json and .cbor files below [dataset.edge_impulse].folder; their names tell what is true.
 
     Raises DataError with the file and the place in it for what is not the format, another rate,
     sensors or units than the recipe's, and, with a key, for a signature that is not the file's.
     """
     table = table_of(config.edge_impulse, "edge_impulse")
-    pattern = compile_pattern(table.pattern, ("label",), "dataset.edge_impulse.pattern")
+    pattern = compile_pattern(table.pattern, named_parts(truth), "dataset.edge_impulse.pattern")
     key = _key(table)
     folder = resolve(table.folder, "dataset.edge_impulse.folder")
     found: list[Labelled] = []
@@ -92,11 +95,12 @@ def load(config: DatasetConfig) -> Dataset:
             found.append(
                 Labelled(
                     values=files.keep(values),
-                    label=parts["label"],
+                    label=parts.get("label", ""),
                     group=parts["group"]
                     if "group" in parts
                     else _member(payload, "device_name", str, f"{file.name}: payload"),
                     file=file.name,
+                    targets=named_targets(parts, truth, len(values), file.name),
                 )
             )
     problems.refuse()
@@ -109,6 +113,7 @@ def load(config: DatasetConfig) -> Dataset:
         units=wanted.units,
         sample_rate_hz=wanted.rate_hz,
         notes=done.notes(config.resample, wanted.rate_hz) if config.resample else (),
+        truth=truth,
     )
 
 

@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -16,9 +16,10 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from model.datasets.base import Dataset, Recording
+from model.datasets.base import Dataset, Recording, constant_targets
 from model.datasets.lists import list_paths, listed_groups, lists_digest, read_lists
 from model.datasets.paths import composed, list_files, printable
+from model.datasets.truth import CLASSES, Truth
 from model.errors import ConfigError, DataError
 from model.files import read_bounded
 from model.progress import item_progress
@@ -44,14 +45,15 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:
-    """An uninterrupted recording whose label and group still are words."""
+    """An uninterrupted recording whose label (or labels) and group still are words."""
 
     values: npt.NDArray[np.float32]  # [samples, channels]
-    label: str
+    label: str  # '' where targets are what is learned
     group: str
     file: str  # its path in the folder
     where: str = ""  # in the file, for messages
     times_s: npt.NDArray[np.float64] | None = None  # [samples]
+    targets: npt.NDArray[np.float32] | None = None  # [samples, targets] of a regression
 
 
 def _read(path: Path, limit: int) -> bytes:
@@ -196,6 +198,42 @@ def match_name(pattern: re.Pattern[str], name: str) -> dict[str, str]:
     return {key: value or "" for key, value in match.groupdict().items()}
 
 
+def named_parts(truth: Truth) -> tuple[str, ...]:
+    """The parts of a name that tell what is true of a recording."""
+    return truth.targets or ("label",)
+
+
+def named_targets(
+    parts: Mapping[str, str], truth: Truth, samples: int, where: str
+) -> npt.NDArray[np.float32] | None:
+    """[samples, targets] of a regression by the numbers in a file's name; else None.
+
+    Raises DataError for a part that is no number.
+    """
+    if not truth.targets:
+        return None
+    return constant_targets([target_number(parts[t], where, t) for t in truth.targets], samples)
+
+
+def target_number(text: str, where: str, name: str) -> float:
+    """A target that a name tells; DataError for what is not a finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if "_" in text or not fits_float32(value):
+        raise no_target(text, where, name)
+    return value
+
+
+def no_target(text: str, where: str, name: str) -> DataError:
+    """What is said of a target that is no number."""
+    return DataError(
+        f"{where}, target {name}: expected a number, got {text[:40]!r}; correct it, or remove "
+        "what has no measured value"
+    )
+
+
 def samples(rows: Sequence[Sequence[float]], channels: int) -> npt.NDArray[np.float32]:
     """[samples, channels] of rows that are known to be finite and of equal length."""
     return np.asarray(rows, np.float32).reshape(len(rows), channels)
@@ -242,8 +280,20 @@ def require_rate(config: DatasetConfig, why: str) -> None:
         raise ConfigError(f"missing key 'dataset.sample_rate_hz': {why}; write it into the recipe")
 
 
-def _check_words(found: Sequence[Labelled], labels: tuple[str, ...]) -> None:
-    """DataError for a label or a group that no recipe can name, and for one that it does not."""
+def _words(item: Labelled, truth: Truth) -> list[str]:
+    """The one label of a recording, or its labels; none of a regression's."""
+    if truth.targets:
+        return []
+    if not truth.separator:
+        return [item.label]
+    return [word.strip() for word in item.label.split(truth.separator)] if item.label else []
+
+
+def _check_words(found: Sequence[Labelled], labels: tuple[str, ...], truth: Truth) -> None:
+    """DataError for a label or a group that no recipe can name, for a label that it does not, and
+    for one without recordings.
+    """
+    several = f", each once, joined by {truth.separator!r}" if truth.separator else ""
     for item in found:
         place = f"{item.file}{item.where}"
         if not item.label.isprintable():
@@ -256,11 +306,28 @@ def _check_words(found: Sequence[Labelled], labels: tuple[str, ...]) -> None:
                 f"{place}: group {item.group!r}, expected a name of printable letters; a split "
                 "needs to know whose recording it is, so name it"
             )
-        if item.label not in labels:
+        words = _words(item, truth)
+        if any(word not in labels or words.count(word) > 1 for word in words):
             raise DataError(
-                f"{place}: label {item.label!r}, expected one of {list(labels)}; correct the file "
-                "or add the label to the recipe"
+                f"{place}: label {item.label!r}, expected one of {list(labels)}{several}; correct "
+                "the file or add the label to the recipe"
             )
+    have = {word for item in found for word in _words(item, truth)}
+    if not truth.targets and (empty := [label for label in labels if label not in have]):
+        raise DataError(
+            f"class {empty[0]!r} has no recordings, expected at least one of each of "
+            f"{list(labels)}; add recordings or remove the label from the recipe"
+        )
+
+
+def _targets(
+    item: Labelled, labels: tuple[str, ...], truth: Truth
+) -> npt.NDArray[np.float32] | None:
+    """[samples, targets] of what is no class."""
+    if not truth.separator:
+        return item.targets
+    words = _words(item, truth)
+    return constant_targets([float(label in words) for label in labels], len(item.values))
 
 
 def build_dataset(
@@ -272,17 +339,20 @@ def build_dataset(
     units: tuple[str, ...] = (),
     sample_rate_hz: float = 0.0,
     notes: tuple[str, ...] = (),
+    truth: Truth = CLASSES,
 ) -> Dataset:
     """Numbers for labels (the recipe's order, or sorted) and groups (sorted by name).
 
     `channels`, `units` and `sample_rate_hz` are the files' own, where the recipe does not say them.
+    With a separator a recording may have several labels, or none; of a regression they are targets.
 
     Raises DataError for a label that is not the recipe's, for a label without recordings, and for
     a group that cannot be written into a recipe.
     """
     lists = read_lists(config, {composed(item.file) for item in found})
     found = _classes(found, config)
-    labels = config.labels or tuple(sorted({item.label for item in found}))
+    known = sorted({word for item in found for word in _words(item, truth)})
+    labels = truth.targets or config.labels or tuple(known)
     width = found[0].values.shape[1] if found else 0
     channels = config.channels or channels or tuple(f"channel {i}" for i in range(width))
     if found and width != len(channels):
@@ -290,13 +360,7 @@ def build_dataset(
             f"{found[0].file}: {width} channels, expected {len(channels)}, one for each of "
             f"{list(channels)}; correct dataset.channels in the recipe"
         )
-    _check_words(found, labels)
-    have = {item.label for item in found}
-    if empty := [label for label in labels if label not in have]:
-        raise DataError(
-            f"class {empty[0]!r} has no recordings, expected at least one of each of "
-            f"{list(labels)}; add recordings or remove the label from the recipe"
-        )
+    _check_words(found, labels, truth)
     groups = sorted({item.group for item in found})
     number = {group: i for i, group in enumerate(groups)}
     listed = listed_groups(
@@ -306,10 +370,11 @@ def build_dataset(
         recordings=tuple(
             Recording(
                 values=item.values,
-                label=labels.index(item.label),
+                label=labels.index(item.label) if truth.kind == "classification" else 0,
                 group=number[item.group],
                 name=printable(f"{item.file}{item.where}"),
                 times_s=item.times_s,
+                targets=_targets(item, labels, truth),
             )
             for item in found
         ),

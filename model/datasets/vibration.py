@@ -34,7 +34,8 @@ import numpy.typing as npt
 
 from model.datasets.base import Dataset, Recording, table_of
 from model.errors import ConfigError
-from model.recipe import DatasetConfig, VibrationConfig
+from model.recipe import DatasetConfig
+from model.recipe_tables import VibrationConfig
 
 Float = npt.NDArray[np.float64]
 

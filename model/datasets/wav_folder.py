@@ -18,9 +18,12 @@ from model.datasets.folder import (
     build_dataset,
     compile_pattern,
     match_name,
+    named_parts,
+    named_targets,
 )
 from model.datasets.paths import list_files, resolve
 from model.datasets.resample import Resampled, change_rate
+from model.datasets.truth import CLASSES, Truth
 from model.errors import DataError
 from model.recipe import DatasetConfig
 
@@ -37,14 +40,14 @@ def data_files(config: DatasetConfig) -> list[Path]:
     return list_files(resolve(table.folder, "dataset.wav_folder.folder"), SUFFIXES)
 
 
-def load(config: DatasetConfig) -> Dataset:
-    """All WAV files below [dataset.wav_folder].folder; label and group are parts of their names.
+def load(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
+    """All WAV files below [dataset.wav_folder].folder; their names tell the rest.
 
     Raises DataError for a file that is no WAV file, is truncated or empty, has several channels,
     another width, or without [dataset.resample] another rate than the recipe's; none is mixed.
     """
     table = table_of(config.wav_folder, "wav_folder")
-    pattern = compile_pattern(table.pattern, ("label",), "dataset.wav_folder.pattern")
+    pattern = compile_pattern(table.pattern, named_parts(truth), "dataset.wav_folder.pattern")
     folder = resolve(table.folder, "dataset.wav_folder.folder")
     rate = config.sample_rate_hz
     found: list[Labelled] = []
@@ -61,12 +64,14 @@ def load(config: DatasetConfig) -> Dataset:
                 )
             if got != rate:
                 values = change_rate(values, got, rate, done)
+            values = files.keep(_clip(values, round(table.clip_seconds * rate)))
             found.append(
                 Labelled(
-                    values=files.keep(_clip(values, round(table.clip_seconds * rate))),
-                    label=parts["label"],
+                    values=values,
+                    label=parts.get("label", ""),
                     group=parts.get("group") or file.name,
                     file=file.name,
+                    targets=named_targets(parts, truth, len(values), file.name),
                 )
             )
     problems.refuse()
@@ -79,6 +84,7 @@ def load(config: DatasetConfig) -> Dataset:
         units=UNITS,
         sample_rate_hz=rate,
         notes=notes,
+        truth=truth,
     )
 
 

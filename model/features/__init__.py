@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from model.cluster import open_jobs
-from model.datasets.base import Dataset, Recording
+from model.datasets.base import Dataset, Recording, window_targets
 from model.datasets.lists import split_groups
 from model.features.design import FrontEnd
 from model.features.library import Extractor
@@ -31,6 +32,12 @@ class Windows:
     feature_scale: float
     y: npt.NDArray[np.int64]  # [windows]
     group: npt.NDArray[np.int64]  # [windows]
+    targets: npt.NDArray[np.float32] | None = None  # [windows, targets]; None: y is the truth
+
+    @property
+    def truth(self) -> npt.NDArray[Any]:
+        """What a judge compares with: y [windows], or the targets."""
+        return self.y if self.targets is None else self.targets
 
     @property
     def x(self) -> npt.NDArray[np.float32]:
@@ -43,21 +50,23 @@ class Windows:
 
     def part(self, begin: int, end: int) -> Windows:
         """The windows from `begin` up to before `end`."""
+        return self.chosen(slice(begin, end))
+
+    def chosen(self, keep: slice | npt.NDArray[Any]) -> Windows:
+        """Those of a slice, of numbers, or where `keep` [windows] is true."""
         return dataclasses.replace(
             self,
-            features=self.features[begin:end],
-            y=self.y[begin:end],
-            group=self.group[begin:end],
+            features=self.features[keep],
+            y=self.y[keep],
+            group=self.group[keep],
+            targets=None if self.targets is None else self.targets[keep],
         )
 
     def spread(self, count: int) -> Windows:
         """At most `count` windows, at even distances through all."""
         if len(self.y) <= count:
             return self
-        rows = np.linspace(0, len(self.y) - 1, count).astype(np.int64)
-        return dataclasses.replace(
-            self, features=self.features[rows], y=self.y[rows], group=self.group[rows]
-        )
+        return self.chosen(np.linspace(0, len(self.y) - 1, count).astype(np.int64))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +106,20 @@ def make_windows(
         feature_scale=front_end.feature_scale,
         y=np.repeat(np.array([r.label for r in chosen], np.int64), counts),
         group=np.repeat(np.array([r.group for r in chosen], np.int64), counts),
+        targets=_targets(chosen, front_end, dataset.of_window),
     )
+
+
+def _targets(
+    recordings: Sequence[Recording], front_end: FrontEnd, of_window: str
+) -> npt.NDArray[np.float32] | None:
+    """[windows, targets] of some recordings; None where a class is the truth."""
+    found = [
+        window_targets(r.targets, front_end.window, front_end.hop, of_window)
+        for r in recordings
+        if r.targets is not None
+    ]
+    return np.concatenate(found) if found else None
 
 
 def _count(samples: int, front_end: FrontEnd) -> int:

@@ -15,8 +15,9 @@ from model.checks.base import FAILED, PASSED, WARNED, CheckResult
 from model.data_page import write_page
 from model.datasets import load_dataset
 from model.datasets.lists import split_groups
+from model.datasets.truth import truth_of
 from model.errors import DataError
-from model.features import device_samples, split_windows
+from model.features import Windows, device_samples, split_windows
 from model.features.design import recipe_front_end
 from model.features.library import Extractor
 from model.files import write_arrays, write_json
@@ -30,7 +31,7 @@ console = Console()
 
 def check(recipe: Recipe, out_dir: Path) -> None:
     """Run the data checks; write data.html and, without errors, what training reads."""
-    dataset, splits = load_dataset(recipe.dataset), None
+    dataset, splits = load_dataset(recipe.dataset, truth_of(recipe)), None
     task = task_of(recipe, dataset.labels)
     extractor = Extractor(recipe_front_end(recipe))
     results = check_schema(dataset, recipe.checks)
@@ -54,10 +55,14 @@ def check(recipe: Recipe, out_dir: Path) -> None:
         for name, windows in splits.items()
         for field in FIELDS
     }
+    arrays |= {
+        f"{name}_targets": windows.targets
+        for name, windows in splits.items()
+        if windows.targets is not None
+    }
     write_arrays(out_dir / "features.npz", arrays)
     test = split_groups(dataset, recipe.dataset)["test"]
     write_arrays(out_dir / "samples.npz", device_samples(dataset, extractor, test))
-    classes = len(dataset.labels)
     write_json(
         out_dir / "dataset.json",
         {
@@ -73,13 +78,21 @@ def check(recipe: Recipe, out_dir: Path) -> None:
                 name: {
                     "windows": len(w.x),
                     "groups": [dataset.group_title(g) for g in sorted(set(w.group.tolist()))],
-                    "per_class": np.bincount(w.y, minlength=classes).tolist(),
+                    "per_class": _counts(w, len(dataset.labels)),
                 }
                 for name, w in splits.items()
             },
             "checks": [dataclasses.asdict(r) for r in results],
         },
     )
+
+
+def _counts(windows: Windows, labels: int) -> list[int] | None:
+    """Windows of each class or label; None of numbers."""
+    if windows.targets is None:
+        return list(map(int, np.bincount(windows.y, minlength=labels)))
+    whole = np.isin(windows.targets, (0, 1)).all()
+    return windows.targets.sum(axis=0).astype(int).tolist() if whole else None
 
 
 def _print_checks(results: list[CheckResult]) -> None:

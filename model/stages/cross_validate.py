@@ -11,6 +11,7 @@ from rich.table import Table
 
 from model import train as training
 from model.cluster import open_jobs
+from model.evaluate import AnyMetrics, headline
 from model.files import write_json
 from model.progress import training_progress
 from model.recipe import Recipe
@@ -29,14 +30,14 @@ def cross_validate(
 ) -> None:
     """Train once for each fold and seed; write cross_validation.json.
 
-    Raises ConfigError for more folds than groups and for another task than classification.
+    Raises ConfigError for more folds than groups and for the task 'anomaly'.
     """
     finished = 0
 
     def done(scores: list[training.Score]) -> None:
         nonlocal finished
         finished += 1
-        mean = np.mean([score.network.balanced_accuracy for score in scores])
+        mean = np.mean([_score(score.network) for score in scores])
         groups = ", ".join(map(str, scores[0].test_groups))
         console.print(f"fold {finished} of {folds}, tested on {groups}: {mean:.3f}", markup=False)
 
@@ -53,39 +54,40 @@ def cross_validate(
         )
     kinds = list(results[0].int8)
     console.print(_table(results, kinds))
-    int8 = {k: float(np.mean([r.int8[k].balanced_accuracy for r in results])) for k in kinds}
-    network = np.array([r.network.balanced_accuracy for r in results])
-    forest = np.array([r.random_forest.balanced_accuracy for r in results])
+    int8 = {k: float(np.mean([_score(r.int8[k]) for r in results])) for k in kinds}
+    network = np.array([_score(r.network) for r in results])
+    forest = np.array([_score(r.random_forest) for r in results])
+    measure = headline(dataclasses.asdict(results[0].network)).name
     write_json(
         out_dir / "cross_validation.json",
         {
             "settings": recipe.as_dict(),
             "held_out": held_out,
             "folds": [dataclasses.asdict(r) for r in results],
-            "mean_balanced_accuracy": float(network.mean()),
+            "measure": measure,
+            "mean_score": float(network.mean()),
             "std": float(network.std()),
-            "mean_accuracy": float(np.mean([r.network.accuracy for r in results])),
             "mean_int8": int8,
             "mean_random_forest": float(forest.mean()),
         },
     )
     console.print(
-        f"mean balanced accuracy {network.mean():.3f} (standard deviation {network.std():.3f}) "
+        f"mean {measure} {network.mean():.3f} (standard deviation {network.std():.3f}) "
         f"over {folds} folds by group and {repeats} seeds; random forest {forest.mean():.3f}"
     )
     for kind, score in int8.items():
         console.print(f"int8 {kind}: {score:.4f}, float {network.mean():.4f}")
 
 
+def _score(metrics: AnyMetrics) -> float:
+    return headline(dataclasses.asdict(metrics)).value
+
+
 def _table(results: list[training.Score], kinds: list[str]) -> Table:
-    table = Table("test groups", "seed", "network", "accuracy", *kinds, "random forest")
+    measure = headline(dataclasses.asdict(results[0].network)).name
+    table = Table("test groups", "seed", f"network, {measure}", *kinds, "random forest")
     for r in results:
-        scores = (
-            r.network.balanced_accuracy,
-            r.network.accuracy,
-            *(r.int8[kind].balanced_accuracy for kind in kinds),
-            r.random_forest.balanced_accuracy,
-        )
+        found = (r.network, *(r.int8[kind] for kind in kinds), r.random_forest)
         groups = ", ".join(map(str, r.test_groups))
-        table.add_row(groups, str(r.seed), *(f"{score:.3f}" for score in scores))
+        table.add_row(groups, str(r.seed), *(f"{_score(m):.3f}" for m in found))
     return table

@@ -22,6 +22,7 @@ def load_splits(out_dir: Path) -> Splits:
                 feature_scale=float(stored[f"{name}_feature_scale"]),
                 y=stored[f"{name}_y"],
                 group=stored[f"{name}_group"],
+                targets=stored.get(f"{name}_targets"),
             )
             for name in ("train", "val", "test")
         }

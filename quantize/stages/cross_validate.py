@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from model.evaluate import Metrics
+from model.evaluate import AnyMetrics
 from model.features import Windows
 from model.features.design import feature_text
 from model.recipe import Recipe
 from model.stages import cross_validate as floats
 from model.train import Fold, make_sampler
+
+JUDGED = 500  # training windows that an int8 network's judge is made by
 
 
 def cross_validate(
@@ -25,7 +27,7 @@ def cross_validate(
     floats.cross_validate(recipe, out_dir, folds, repeats, held_out=held_out, int8_scores=measure)
 
 
-def int8_scores(recipe: Recipe, fold: Fold) -> dict[str, Metrics]:
+def int8_scores(recipe: Recipe, fold: Fold) -> dict[str, AnyMetrics]:
     """'ptq' and, with qat_steps and where it can be, 'qat': scores on the fold's test windows."""
     from quantize import ptq, qat
     from quantize.compress import compress
@@ -49,12 +51,13 @@ def int8_scores(recipe: Recipe, fold: Fold) -> dict[str, Metrics]:
     return {name: _scored(model, recipe, fold.test, fold) for name, model in models.items()}
 
 
-def _scored(model: bytes, recipe: Recipe, windows: Windows, fold: Fold) -> Metrics:
-    from quantize.pipeline import golden_of
+def _scored(model: bytes, recipe: Recipe, windows: Windows, fold: Fold) -> AnyMetrics:
+    """What a judge learns, as thresholds of labels, it learns of training windows."""
+    from quantize.pipeline import golden_of, int8_judge
 
-    golden = golden_of(model, windows)
-    judge = fold.task.judge(windows, golden.inputs[0], golden.outputs[0], None)
-    return judge.metrics(golden.inputs[0], golden.outputs[0], windows.y)
+    known, golden = fold.train.spread(JUDGED), golden_of(model, windows)
+    judge = int8_judge(fold.task, model, golden_of(model, known), known)
+    return judge.metrics(golden.inputs[0], golden.outputs[0], windows.truth)
 
 
 def _silent(step: int, loss: float, score: float | None) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from model.files import write_text
 from model.recipe import Recipe
-from model.tasks import task_of
+from model.tasks import load_judge, task_of
+from quantize.answers import emit_answers
 from quantize.drift import emit_drift, load_profile
 from quantize.golden import load_golden
 from quantize.lowering import KERNEL_SETS
@@ -29,11 +30,13 @@ def emit(
     """
     model = (out_dir / "model.tflite").read_bytes()
     labels: list[str] = []
-    drift: dict[str, str] = {}
+    more: dict[str, str] = {}
     if recipe is not None:
         found = json.loads((out_dir / "dataset.json").read_text("utf-8"))["labels"]
         labels = list(task_of(recipe, found).predictions)
-        drift = emit_drift(load_profile(out_dir / "profile.json"), model, name)
+        more = emit_drift(load_profile(out_dir / "profile.json"), model, name)
+        judge = load_judge(out_dir, recipe.as_dict(), len(labels))
+        more |= emit_answers(judge, labels, name)
     with tempfile.TemporaryDirectory(prefix=".gen-", dir=out_dir) as folder:
         manifests = compile_sets(
             model,
@@ -47,7 +50,7 @@ def emit(
             recipe=recipe,
         )
         for kernels in manifests:
-            for file, text in drift.items():
+            for file, text in more.items():
                 write_text(Path(folder) / "gen" / kernels / file, text)
         if (out_dir / "gen").exists():
             (out_dir / "gen").rename(Path(folder) / "old")

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from model.evaluate import headline
 from model.recipe import Recipe
 from quantize.pipeline import quantise_recipe
 
@@ -14,9 +15,10 @@ from quantize.pipeline import quantise_recipe
 def quantise(recipe: Recipe, out_dir: Path) -> None:
     """Write what quantise_recipe writes; raises as it does."""
     result = quantise_recipe(recipe, out_dir)
-    table = Table("int8", "validation", "test groups", "bytes", "")
+    measure = headline(result["candidates"][result["chosen"]]["val"]).name
+    table = Table("int8", f"validation, {measure}", "test groups", "bytes", "")
     for name, candidate in result["candidates"].items():
-        scores = [f"{candidate[s]['balanced_accuracy']:.3f}" for s in ("val", "test")]
+        scores = [f"{headline(candidate[s]).value:.3f}" for s in ("val", "test")]
         mark = "chosen" if name == result["chosen"] else ""
         table.add_row(name, *scores, str(candidate["bytes"]), mark)
     console = Console()
