@@ -24,8 +24,8 @@ from model.recipe import RECIPES, find_recipe, load_recipe, recipe_names
 from quantize.advice import is_float
 from quantize.errors import ModelError
 from quantize.tflite import c_array
-from quantize.tflite.files import how_to_quantise, model_bytes, read_file
-from quantize.tflite.reader import parse_model
+from quantize.tflite.files import how_to_quantise, model_bytes
+from quantize.tflite.reader import parse_model, read_file
 
 BUILD = Path("build")  # from the project's folder, in which every command runs
 DEMO = "motion"  # the example that a checkout runs without a recipe of its own

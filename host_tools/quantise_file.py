@@ -137,7 +137,7 @@ def summary(
         "outputs": [_output(i, pair) for i, pair in enumerate(found.outputs)],
         "accuracy": _accuracy(found.outputs[0], inputs),
         "layers": found.layers[:RECORDED],
-        "warnings": found.warnings,
+        "warnings": [*found.warnings, *_misfit(found.outputs[0], inputs)],
     }
 
 
@@ -152,11 +152,25 @@ def _output(index: int, pair: OutputPair) -> dict[str, Any]:
 
 def _accuracy(pair: OutputPair, inputs: Representative) -> dict[str, float] | None:
     """Shares of the labels that both sides decide for; None without labels that fit."""
-    labels = inputs.labels
-    if labels is None or not 0 <= labels.min() <= labels.max() < pair.floats[0].size > 1:
+    if inputs.labels is None or _misfit(pair, inputs):
         return None
     sides = {"float": pair.floats, "int8": pair.int8}
-    return {k: float((class_decisions(v).chosen == labels).mean()) for k, v in sides.items()}
+    return {k: float((class_decisions(v).chosen == inputs.labels).mean()) for k, v in sides.items()}
+
+
+def _misfit(pair: OutputPair, inputs: Representative) -> list[str]:
+    """Why no accuracy is computed from labels that are there."""
+    labels, classes = inputs.labels, pair.floats[0].size
+    if labels is None:
+        return []
+    if classes == 1:
+        return ["no accuracy: output 0 has one value, and labels are numbers of classes"]
+    if labels.min() >= 0 and labels.max() < classes:
+        return []
+    return [
+        f"no accuracy: the labels are {labels.min()} to {labels.max()}, output 0 has {classes} "
+        f"values; give 0 to {classes - 1}"
+    ]
 
 
 def _decibels(value: float | None) -> str:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from quantize.float_reference import ends_of, match_ends
 from quantize.ops.base import Array
+from quantize.scheme import nearest_codes, real_values
 from quantize.tflite.graph import Graph, Tensor
 
 Float64s = npt.NDArray[np.float64]
@@ -76,19 +77,19 @@ class Layers:
         """One case of the float network's inputs, as the int8 model takes them."""
         tensors = [self._device.tensors[i] for i in self._device.inputs]
         values = [case[i] for i in self._inputs]
-        return [quantised(v, t) for v, t in zip(values, tensors, strict=True)]
+        return [_codes(v, t) for v, t in zip(values, tensors, strict=True)]
 
     def add(self, network: Callable[[int], Array], device: Callable[[int], Array]) -> None:
         """The case that both have just run; each gives its tensor of an index."""
         for sums in self._sums:
             shape = sums.tensor.shape
             f = np.asarray(network(sums.float_index), np.float64).reshape(shape)
-            d = dequantised(np.asarray(device(sums.tensor.index)).reshape(shape), sums.tensor)
+            d = _real(np.asarray(device(sums.tensor.index)).reshape(shape), sums.tensor)
             _add(sums, f, d, self._each)
         tensors = [self._device.tensors[i] for i in self._device.outputs]
         self._rows[0].append([np.asarray(network(i)).reshape(t.shape)
                               for i, t in zip(self._outputs, tensors, strict=True)])  # fmt: skip
-        self._rows[1].append([dequantised(np.asarray(device(t.index)).reshape(t.shape), t)
+        self._rows[1].append([_real(np.asarray(device(t.index)).reshape(t.shape), t)
                               for t in tensors])  # fmt: skip
 
     def outputs(self) -> dict[str, Array]:
@@ -104,21 +105,18 @@ class Layers:
         return [_entry(sums) for sums in self._sums]
 
 
-def quantised(values: Array, tensor: Tensor) -> Array:
-    """round(value / scale) + zero point, clipped; of a tensor without a scale the value."""
+def _codes(values: Array, tensor: Tensor) -> Array:
+    """What the device takes; of a tensor without a scale the value."""
     if tensor.quant is None or tensor.dtype == "float32":
         return values.astype(tensor.dtype)
-    limits = np.iinfo(tensor.dtype)
-    codes = np.round(values / tensor.quant.scale[0]) + tensor.quant.zero_point[0]
-    return np.asarray(np.clip(codes, limits.min, limits.max).astype(tensor.dtype))
+    return nearest_codes(values, tensor.quant, tensor.dtype)
 
 
-def dequantised(values: Array, tensor: Tensor) -> Float64s:
-    """scale (q - zero point); without a scale the value."""
-    exact = values.astype(np.float64)
+def _real(values: Array, tensor: Tensor) -> Float64s:
+    """What its codes stand for; without a scale the value."""
     if tensor.quant is None:
-        return exact
-    return np.asarray((exact - tensor.quant.zero_point[0]) * tensor.quant.scale[0])
+        return values.astype(np.float64)
+    return real_values(values, tensor.quant.scale[0], tensor.quant.zero_point[0])
 
 
 def _add(sums: _Sums, f: Float64s, d: Float64s, each: int) -> None:

@@ -30,10 +30,9 @@ from quantize.tflite.files import (
     PICKLES,
     is_saved_model,
     model_bytes,
-    read_file,
 )
 from quantize.tflite.graph import Graph
-from quantize.tflite.reader import read_model
+from quantize.tflite.reader import read_file, read_model
 
 QUANTISED = {"int4", "int8", "uint8", "int16"}
 INPUT_TYPES = ("float32", "int32", "int64", "uint8", "int8", "int16")

@@ -17,14 +17,19 @@ from model.files import write_arrays
 from model.npz import read_arrays
 from quantize.errors import ModelError
 from quantize.ops.base import Array
+from quantize.ops.float32 import is_float
 from quantize.ops.picks import index_limits
+from quantize.ops.quantize import EdgeParams, FloatParams, is_defined
 from quantize.ops.softmax import ABORT_DEPTH
+from quantize.reference import Reference
+from quantize.scheme import nearest_codes
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
 
 Case = Sequence[Array]  # a value of each input
 MAX_ABORTS = 8  # cases after which no more are tried
+NAMED = 10  # cases that a message names
 _interpreter: TfliteMicro | None = None  # of a process that may die
 
 
@@ -154,6 +159,8 @@ def make_golden(model: bytes, inputs: Sequence[Array], sequence: int = 1) -> Gol
                 "float32 of the same shape"
             )
     cases = [[v[case] for v in inputs] for case in range(len(inputs[0]))]
+    if undefined := _undefined(graph, cases, sequence):
+        raise Undefined(undefined)
     answer = _answers_apart if may_abort(graph) and sequence == 1 else _answers
     rows = answer(model, cases, sequence)
     return Golden(
@@ -170,18 +177,19 @@ def _answers(model: bytes, cases: Sequence[Case], sequence: int) -> list[list[Ar
     for number, case in enumerate(cases):
         if number % sequence == 0:
             interpreter.reset()
-        rows.append(list(_run(interpreter, case, number)))
+        try:
+            rows.append(list(interpreter.run(case)))
+        except RuntimeError as error:
+            what = (
+                "an index may lie outside of its tensor; "
+                if index_limits(parse_model(model))
+                else ""
+            )
+            raise ModelError(
+                f"TFLite Micro stops at case {number} ({error}): {what}give inputs that the model "
+                "is made for (INPUTS=)"
+            ) from error
     return rows
-
-
-def _run(interpreter: TfliteMicro, case: Case, number: int) -> list[Array]:
-    try:
-        return interpreter.run(case)
-    except RuntimeError as error:
-        raise ModelError(
-            f"TFLite Micro stops at case {number} ({error}): an index may lie outside of its "
-            "tensor; give inputs that the model is made for (INPUTS=)"
-        ) from error
 
 
 def may_abort(graph: Graph) -> bool:
@@ -194,16 +202,67 @@ def may_abort(graph: Graph) -> bool:
     )
 
 
-class Aborted(ModelError):
-    """TFLite Micro ends its process on the inputs of `cases`."""
+class Unanswered(ModelError):
+    """TFLite Micro has no answer to the inputs of `cases`."""
+
+    def __init__(self, cases: Sequence[int], told: str) -> None:
+        super().__init__(told)
+        self.cases = tuple(cases)
+
+
+class Aborted(Unanswered):
+    """It ends its process there."""
 
     def __init__(self, cases: Sequence[int]) -> None:
         super().__init__(
+            cases,
             f"TFLite Micro aborts on {len(cases)} of the cases, first on case {cases[0]}: its "
             f"SOFTMAX has {ABORT_DEPTH} or more about equal values; take a network that has "
-            "been trained, and real samples (INPUTS=)"
+            "been trained, and real samples (INPUTS=)",
         )
-        self.cases = tuple(cases)
+
+
+class Undefined(Unanswered):
+    """Its answer is undefined in C, and another one on another processor."""
+
+    def __init__(self, cases: Sequence[int]) -> None:
+        named = ", ".join(map(str, cases[:NAMED])) + (", ..." if len(cases) > NAMED else "")
+        super().__init__(
+            cases,
+            f"TFLite Micro's answer is undefined in {len(cases)} of the cases ({named}): a "
+            "QUANTIZE of float32 gets an infinite value, NaN, or one of over 2^31 scales, as a "
+            "division by 0 gives; leave these cases out",
+        )
+
+
+def _undefined(graph: Graph, cases: Sequence[Case], sequence: int) -> list[int]:
+    """The cases in which a QUANTIZE of float32 gets what TFLite Micro's cast is undefined for."""
+    if not any(op.name == "QUANTIZE" and is_float(graph, op) for op in graph.operators):
+        return []
+    try:
+        reference = Reference(graph)
+    except ModelError:
+        return []  # what does not compile is not compared
+    places = [
+        (step.op.inputs[0], step.params)
+        for step in reference.steps
+        if isinstance(step.params, FloatParams | EdgeParams) and step.op.name == "QUANTIZE"
+    ]
+    ends = dict(zip(graph.inputs, zip(*cases, strict=True), strict=True))
+    if all(index in ends for index, _ in places):  # nothing has to be computed
+        return [
+            case
+            for case in range(len(cases))
+            if not all(is_defined(p, ends[index][case]) for index, p in places)
+        ]
+    found = []
+    for number, case in enumerate(cases):
+        if number % sequence == 0:
+            reference.reset()
+        values = reference.run_all(case)
+        if not all(is_defined(p, values[index]) for index, p in places):
+            found.append(number)
+    return found
 
 
 def _answers_apart(model: bytes, cases: Sequence[Case], _: int) -> list[list[Array]]:
@@ -260,9 +319,7 @@ def _fitted(values: Array, tensor: Tensor) -> Array:
         raise ModelError(
             f"input {tensor.index}: {wrong} values are NaN or infinite; leave them out"
         )
-    limits = np.iinfo(tensor.dtype)
-    codes = np.round(values / tensor.quant.scale[0]) + tensor.quant.zero_point[0]
-    return np.clip(codes, limits.min, limits.max).astype(tensor.dtype)
+    return nearest_codes(values, tensor.quant, tensor.dtype)
 
 
 def load_inputs(path: Path) -> tuple[Array, ...]:

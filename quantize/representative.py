@@ -13,8 +13,8 @@ from model.npz import parse_array, read_arrays
 from quantize.errors import ModelError
 from quantize.float_reference import plain_name
 from quantize.ops.base import Array
-from quantize.tflite.files import read_file
 from quantize.tflite.graph import Graph, Tensor
+from quantize.tflite.reader import read_file
 
 MAX_CASES = 1000  # that are used, spread evenly over all
 MAX_BYTES = 512 << 20  # of the inputs that are used

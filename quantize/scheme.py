@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -161,3 +162,15 @@ def activation_range(activation: int, params: QuantParams, dtype: str = "int8") 
     minimum = lowest if low is None else max(lowest, to_int(low))
     maximum = highest if high is None else min(highest, to_int(high))
     return minimum, maximum
+
+
+def nearest_codes(values: npt.NDArray[Any], quant: QuantParams, dtype: str) -> npt.NDArray[Any]:
+    """round(value / scale) + zero point, halves to even, clipped to the type; of one scale."""
+    limits = np.iinfo(dtype)
+    codes = np.round(values / quant.scale[0]) + quant.zero_point[0]
+    return np.clip(codes, limits.min, limits.max).astype(dtype)
+
+
+def real_values(values: npt.NDArray[Any], scale: float, zero_point: int) -> npt.NDArray[np.float64]:
+    """scale (q - zero point)."""
+    return np.asarray(scale * (values.astype(np.float64) - zero_point))

@@ -53,15 +53,15 @@ class TfliteMicro:
         activations = sum(t.bytes for t in graph.tensors if t.data is None)
         arena = (1 << 20) + 20 * len(model) + min(activations, MAX_ACTIVATIONS)
         self.told = ""  # what was done to the file before it took it
-        files = [] if graph.resized or sliced(graph) else [("", model)]
         changes = {
             f"{graph.folded} operators of constants evaluated": graph.folded or graph.resized,
             "shapes computed": graph.resized,
             "STRIDED_SLICE of five dimensions as SLICE": sliced(graph),
         }
-        if changed := [what for what, applies in changes.items() if applies]:
-            files.append((", ".join(changed), rewritten(model, graph)))
-        for told, file in files:
+        changed = ", ".join(what for what, applies in changes.items() if applies)
+        tries = [""] if not graph.resized and not sliced(graph) else []
+        for told in [*tries, *([changed] if changed else [])]:
+            file = rewritten(model, graph) if told else model  # only where the file is refused
             self._start = functools.partial(
                 runtime.Interpreter.from_bytes, file, arena_size=arena, intrepreter_config=kind
             )

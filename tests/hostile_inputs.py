@@ -21,7 +21,8 @@ from model.errors import TinyproofError
 from quantize.ops import OPS
 from quantize.pt2 import clean_program
 from quantize.representative import from_file
-from quantize.tflite.constants import EVALUATED, EVALUATORS
+from quantize.tflite.constants import EVALUATED
+from quantize.tflite.evaluators import EVALUATORS
 from quantize.tflite.files import model_bytes
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import parse_model

@@ -38,6 +38,7 @@ CASES = 5
 SECONDS = 5  # of processor time
 PAIRS = ("FLOOR_DIV", "FLOOR_MOD")
 VALUES = {"SELECT_V2": 1, "EMBEDDING_LOOKUP": 2, "GATHER": 2, "GATHER_ND": 2}  # first of them
+PARTNERS = {"READ_VARIABLE": "ASSIGN_VARIABLE"}  # whose models have both
 OF_SHAPES = (*SHAPES, "BROADCAST_ARGS")  # known when the file is read
 CONTROL = ("CALL_ONCE", "IF", "VAR_HANDLE", "WHILE")  # of several subgraphs, or no tensors
 HEAD = """# Operators
@@ -110,7 +111,8 @@ def _own_type(data: bytes, name: str) -> tuple[str, bool]:
 
 def _models(name: str) -> Iterator[tuple[str, bytes]]:
     """(type, model) to try."""
-    keys = [key for key in sorted(GENERATORS) if operator_of(key) == name]
+    names = (name, PARTNERS.get(name))
+    keys = [key for key in sorted(GENERATORS) if operator_of(key) in names]
     for dtype in TYPES if not keys and name not in CONTROL else ():
         yield dtype, _one(name, dtype)
     for key in keys:

@@ -66,10 +66,16 @@ def test_arrays_are_chosen_by_name() -> None:
     assert read(text, "c") == b"1234"
     with pytest.raises(ModelError, match=r"2 arrays.* a \(12 bytes\), b \(13 bytes\), c.*--array"):
         read(text)
-    with pytest.raises(ModelError, match=r"no array 'd'; there are a \(12 bytes\), b"):
+    with pytest.raises(ModelError, match=r"no array 'd' of .*; there are a \(12 bytes\), b"):
         read(text, "d")
     with pytest.raises(ModelError, match="leave one of each name"):
         read(xxd(TFLITE) * 2, "g_model")
+
+
+def test_an_array_of_another_type_is_not_chosen_by_name() -> None:
+    with pytest.raises(ModelError, match=r"no array 'b' of unsigned .*: b \(char\)"):
+        read(f"{HEAD}{{{LIST}}}; const char b[] = {{{LIST}}};", "b")
+    assert read(f"{HEAD}{{{LIST}}}; const char b[] = {{{LIST}}};") == TFLITE
 
 
 @pytest.mark.parametrize(
@@ -110,7 +116,15 @@ def test_elements_that_are_none(elements: str, told: str) -> None:
     ("text", "told"),
     [
         ("", "arrays of unsigned char or uint8_t with elements in braces: none"),
-        (f"const int8_t g_model[] = {{{LIST}}};", "in braces: none"),
+        (f"const int8_t g_model[] = {{{LIST}}};", r"none; not read, .*: g_model \(int8_t\)"),
+        (f"const char a[] = {{{LIST}}};", r"in braces: none; not read, .* types: a \(char\)"),
+        (f"static signed char a[2] = {{{LIST}}};", r"not read, .* types: a \(char\)"),
+        (f"std::array<uint8_t, 12> a = {{{LIST}}};", r"types: a \(std::array of uint8_t\)"),
+        (f"const std::array<unsigned char, N> a{{{LIST}}};", r"a \(std::array of unsigned char\)"),
+        (
+            f"int a[2] = {{{LIST}}}; std::array<int, 2> b{{1, 2}}; char* c[] = {{0}};",
+            "braces: none$",
+        ),
         (f'const unsigned char g[] = "{LIST}";', "in braces: none"),
         (f"const uint8_t g[13] = {{{LIST}}};", "g: has 12 elements, declared are 13"),
         (f"const uint8_t g[11] = {{{LIST}}};", "g: has 12 elements, declared are 11"),
@@ -136,6 +150,8 @@ def test_source_without_a_model(text: str, told: str) -> None:
         '"' + "\\" * (2 << 20),
         '"' + "a" * (2 << 20),
         "#" + "\\\n" * (2 << 20),
+        "#/**/" * (1 << 17) + " " * (2 << 20),
+        "#/**/" * (1 << 17) + "\\\n" * (1 << 20),
         "a" * (2 << 20),
         "1" * (2 << 20),
         "[" * (1 << 20),

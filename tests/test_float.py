@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from quantize.errors import UnsupportedOperator
-from quantize.golden import make_golden, random_inputs
+from quantize.errors import ModelError, UnsupportedOperator
+from quantize.golden import load_golden, make_golden, random_inputs
 from quantize.inspect import inspect_model
 from quantize.manifest import compile_model
 from quantize.ops import OPS
 from quantize.ops.float32 import BINARY, UNARY
 from quantize.reference import Reference, compile_graph, integer_bits
+from quantize.stages.golden import golden as make_golden_file
 from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
 from tests.factory import ModelBuilder
@@ -200,6 +203,68 @@ def test_the_warnings_say_what_computes_in_float_and_where(tmp_path: Path) -> No
     assert "float unit on nano33 and qemu_m4; esp32 and qemu_xtensa compute it in software" in text
     model.write_bytes(island(np.random.default_rng(0), ["ELU"], ends_in_float=False))
     assert "float" not in " ".join(inspect_model(model).warnings)
+
+
+def _quotient(dtype: str) -> bytes:
+    """The quotient of two int8 tensors in float32, whose divisor may be 0, as int8 or int16."""
+    b = ModelBuilder()
+    q: dict[str, Any] = {"scale": [0.05], "zero_point": [3]}
+    sources = [b.tensor([1, 5], **q) for _ in range(2)]
+    floats = [b.tensor([1, 5], **F32) for _ in range(3)]
+    y = b.tensor([1, 5], dtype=dtype, scale=[0.01], zero_point=[-7 if dtype == "int8" else 0])
+    for source, value in zip(sources, floats, strict=False):
+        b.operator("DEQUANTIZE", [source], [value], "DequantizeOptions", 2)
+    b.operator("DIV", floats[:2], [floats[2]], "DivOptions")
+    b.operator("QUANTIZE", [floats[2]], [y], "QuantizeOptions")
+    return b.pack(sources, [y])
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16"])
+def test_a_quotient_that_is_infinite_is_left_out_of_the_random_cases(
+    dtype: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """QUANTIZE of it is undefined in TFLite Micro; the other cases are compared."""
+    monkeypatch.setenv("TINYPROOF_TRACKING", "off")
+    model = _quotient(dtype)
+    (tmp_path / "model.tflite").write_bytes(model)
+    make_golden_file(tmp_path, "quotient", 40, None, None)
+    assert re.search(r"left out \d+ of 40 random cases: .* undefined", capsys.readouterr().out)
+    golden = load_golden(tmp_path / "golden.npz")
+    assert 20 < len(golden) < 40
+    manifest = compile_model(model, golden, tmp_path / "gen", name="m", settings={})
+    host = HostModel(tmp_path / "gen", manifest)
+    for case in range(len(golden)):
+        assert np.array_equal(host.run(golden.case_inputs(case))[0], golden.case_outputs(case)[0])
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16"])
+def test_own_inputs_that_tflite_micro_leaves_undefined_are_named(dtype: str) -> None:
+    inputs = [np.full((4, 1, 5), 9, np.int8) for _ in range(2)]
+    inputs[1][[1, 3], 0, 2] = 3
+    with pytest.raises(ModelError, match=r"undefined in 2 of the cases \(1, 3\): a QUANTIZE"):
+        make_golden(_quotient(dtype), inputs)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [("int8", [127, -128, 127, -128, -7]), ("int16", [32767, -32768] * 2 + [0])],
+)
+def test_a_quantise_saturates_where_tflite_micros_is_undefined(
+    dtype: str, expected: list[int], tmp_path: Path
+) -> None:
+    b = ModelBuilder()
+    x = b.tensor([5], **F32)
+    y = b.tensor([5], dtype=dtype, scale=[0.01], zero_point=[-7 if dtype == "int8" else 0])
+    b.operator("QUANTIZE", [x], [y], "QuantizeOptions")
+    model = b.pack([x], [y])
+    golden = make_golden(model, [np.ones((1, 5), np.float32)])
+    manifest = compile_model(model, golden, tmp_path, name="m", settings={})
+    values = np.array([np.inf, -np.inf, 3e38, -3e38, 0], np.float32)
+    for who in (Reference(parse_model(model)), HostModel(tmp_path, manifest)):
+        assert who.run([values])[0].tolist() == expected
+    for value in (np.inf, np.nan, 2e9 * 0.01 * 1.1):
+        with pytest.raises(ModelError, match="a QUANTIZE"):
+            make_golden(model, [np.full((1, 5), value, np.float32)])
 
 
 def test_prelu_of_five_dimensions_is_refused() -> None:

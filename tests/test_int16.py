@@ -219,6 +219,39 @@ def test_the_inverse_root_of_every_int16(scales: tuple[float, float], tmp_path: 
     assert np.array_equal(got, golden.case_outputs(0)[0])
 
 
+def test_an_inverse_root_of_int8_made_int16_may_be_negative() -> None:
+    b = ModelBuilder()
+    q: dict[str, Any] = {"dtype": "int16", "scale": [0.01]}
+    x, m, y = b.tensor([4], scale=[0.01]), b.tensor([4], **q), b.tensor([4], **q)
+    b.operator("QUANTIZE", [x], [m], "QuantizeOptions")
+    b.operator("RSQRT", [m], [y], "", 3)
+    model = b.pack([x], [y])
+    with pytest.raises(UnsupportedOperator, match="an input may be negative; TFLite Micro stops"):
+        compile_graph(parse_model(model))
+    with pytest.raises(ModelError, match=r"stops at case 0 \(.*\): give inputs"):  # of no indices
+        make_golden(model, [np.full((1, 4), -5, np.int8)])
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "copies"), [("ADD", "AddOptions", 2), ("RESHAPE", "", 1)]
+)
+def test_a_long_chain_before_an_inverse_root_is_followed_once(
+    name: str, options: str, copies: int
+) -> None:
+    """Each ADD(x, x) asks twice about what is before it, and a call inside a call has its end."""
+    b = ModelBuilder()
+    q: dict[str, Any] = {"dtype": "int16", "scale": [0.01]}
+    x, last = b.tensor([4], **q), b.tensor([4], **q)
+    b.operator("ABS", [x], [last], "", 3)
+    for _ in range(1000):
+        after = b.tensor([4], **q)
+        b.operator(name, [last] * copies, [after], options)
+        last = after
+    y = b.tensor([4], **q)
+    b.operator("RSQRT", [last], [y], "", 3)
+    assert len(compile_graph(parse_model(b.pack([x], [y])))) == 1002
+
+
 def test_an_inverse_root_of_what_may_be_negative_is_refused() -> None:
     b = ModelBuilder()
     q = {"dtype": "int16", "scale": [0.01]}

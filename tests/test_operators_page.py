@@ -25,6 +25,10 @@ def test_the_page_names_every_operator() -> None:
         assert ROWS[name][1] != "-", name
 
 
+def test_a_variable_is_read_in_the_types_that_it_is_assigned_in() -> None:
+    assert ROWS["READ_VARIABLE"] == ROWS["ASSIGN_VARIABLE"]
+
+
 def test_refusals_say_what_the_page_says() -> None:
     for name in MICRO - set(CONTROL):
         assert (ROWS[name][0] == "float32") == (name in FLOAT_ONLY), name
@@ -33,7 +37,7 @@ def test_refusals_say_what_the_page_says() -> None:
         assert "TFLite Micro has no " not in told
 
 
-@pytest.mark.parametrize("name", ["ADD", "CAST", "LOG", "REVERSE_V2", "SELECT_V2"])
+@pytest.mark.parametrize("name", ["ADD", "CAST", "LOG", "READ_VARIABLE", "REVERSE_V2", "SELECT_V2"])
 def test_the_page_is_what_probes_find(name: str) -> None:
     assert row(name, *probed(name)) in PAGE.read_text(), "run python -m tests.operator_table"
 

@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from host_tools.errors import DeviceError, ToolMissing, UsageError
 from host_tools.link.device import Device
 from host_tools.link.target import choose_target
 from host_tools.link.transport import Fault, FaultKind, FaultyTransport
-from host_tools.parity.outputs import run_parity
+from host_tools.parity.outputs import describe, run_parity
 from model.files import write_bytes
 from quantize.golden import Golden, load_golden, make_golden, random_inputs, save_golden
 from quantize.lowering import KERNEL_SETS
@@ -231,3 +233,18 @@ def stateful(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Golden]:
     assert any(not np.array_equal(a, b) for a, b in zip(golden.outputs, alone.outputs, strict=True))
     compile_sets(model, golden, {"ref": folder / "gen"}, name="svdf", settings={})
     return compile_app(folder, folder / "gen", kernels="ref"), golden
+
+
+@pytest.mark.parametrize(
+    ("cases", "distinct", "told"),
+    [(1, 1, False), (2, 1, True), (3, 1, True), (3, 2, False), (8, 3, True), (8, 4, False),
+     (1000, 9, True), (1000, 10, False)],
+)  # fmt: skip
+def test_few_distinct_outputs_are_told(cases: int, distinct: int, told: bool) -> None:
+    report: Any = SimpleNamespace(
+        board="native", emulator=None, port=None, equal=cases, cases=cases, first_difference=None,
+        reference="TFLite Micro", selftest={"failures": 0}, float_comparison=None, layers=None,
+        float_missing="none", image_sha256=None, model_sha256="0" * 64, kernels="ref", run_id="0",
+        distinct_inputs=cases, distinct_outputs=distinct,
+    )  # fmt: skip
+    assert any("few distinct outputs" in line for line in describe(report)) == told

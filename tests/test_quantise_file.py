@@ -5,18 +5,27 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from host_tools.cli import main
+from host_tools.quantise_file import summary
 from quantize.compare_layers import warnings_of
-from quantize.convert import open_network
+from quantize.convert import OutputPair, Quantised, open_network
 from quantize.convert_worker import SIGNATURE, check_saved_model, with_signature
 from quantize.errors import ModelError
 from quantize.float_outputs import load_float_outputs
-from quantize.representative import MAX_CASES, from_arrays, from_file, from_folder, from_windows
+from quantize.representative import (
+    MAX_CASES,
+    Representative,
+    from_arrays,
+    from_file,
+    from_folder,
+    from_windows,
+)
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import read_model
 
@@ -373,3 +382,32 @@ def test_windows_of_a_recipe() -> None:
     assert found.inputs[0].shape == (4, 1, 3, 1, 2)
     with pytest.raises(ModelError, match=r"windows of the shape \[3, 2\]; the network takes x"):
         from_windows(windows, labels, graph(("x", (1, 2, 3), "float32")), "windows")
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "told"),
+    [
+        ([0, 2, 3], 3, "the labels are 0 to 3, output 0 has 3 values; give 0 to 2"),
+        ([-1, 2, 0], 3, "the labels are -1 to 2"),
+        ([0, 1, 0], 1, "output 0 has one value"),
+        ([0, 2, 1], 3, None),
+        (None, 3, None),
+    ],
+)
+def test_labels_that_do_not_fit_are_told(
+    labels: list[int] | None, classes: int, told: str | None, tmp_path: Path
+) -> None:
+    values = np.eye(3)[:, :classes]
+    inputs = Representative(
+        inputs=(np.zeros((3, 4), np.float32),),
+        labels=None if labels is None else np.array(labels),
+        told="x.npz",
+        given=3,
+    )
+    pair = OutputPair(floats=values, int8=values)
+    made = Quantised(tool="t", outputs=(pair,), layers=[], warnings=["another"])
+    network: Any = SimpleNamespace(tool=None)
+    found = summary(tmp_path / "none.keras", network, inputs, made)
+    assert (found["accuracy"] is None) == (told is not None or labels is None)
+    assert found["warnings"][0] == "another" and len(found["warnings"]) == 1 + (told is not None)
+    assert told is None or told in found["warnings"][1]

@@ -8,6 +8,19 @@
 
 #include "nn_types.h"
 
+/* The elements of kernels that may run in place, whose input and output are of two types in the
+ * same memory; ISO C lets a compiler take accesses through other types for independent. */
+#ifdef __GNUC__
+#define NN_MAY_ALIAS __attribute__((__may_alias__))
+#else
+#define NN_MAY_ALIAS
+#endif
+typedef int16_t NN_MAY_ALIAS nn_alias_s16_t;
+typedef int32_t NN_MAY_ALIAS nn_alias_s32_t;
+typedef float NN_MAY_ALIAS nn_alias_f32_t;
+
+#define NN_SQRT_HALF 1518500250 /* in Q0.31 */
+
 /* x * 2^shift, wrapping as two's complement does. */
 static inline int32_t nn_shift_left(int32_t x, int32_t shift)
 {

@@ -5,7 +5,6 @@
 #include "nn_math.h"
 
 #define NN_ONE (INT32_C(1) << 28)
-#define NN_SQRT_HALF 1518500250 /* in Q0.31 */
 
 /* x * 2^shift, kept within int32. */
 static inline int32_t nn_saturating_shift_left(int32_t x, int32_t shift)

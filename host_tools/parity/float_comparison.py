@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.recipe import ParityConfig
+from quantize.scheme import real_values
 
 Float64s = npt.NDArray[np.float64]
 MAX_FLIPS = 200  # that are listed
@@ -106,10 +107,9 @@ class Compared:
 
 def dequantise(values: npt.NDArray[Any], place: Mapping[str, Any]) -> Float64s:
     """scale (q - zero point), by the manifest's entry for the tensor; without a scale the value."""
-    exact = values.astype(np.float64)
     if place["scale"] is None:
-        return exact
-    return np.asarray(float(place["scale"]) * (exact - int(place["zero_point"])))
+        return values.astype(np.float64)
+    return real_values(values, float(place["scale"]), int(place["zero_point"]))
 
 
 def class_decisions(values: npt.NDArray[Any]) -> Decisions:

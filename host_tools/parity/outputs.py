@@ -358,6 +358,7 @@ def describe(report: ParityReport) -> list[str]:
         f"  few distinct outputs: {report.distinct_outputs} in {report.cases} cases show little of "
         "the model; give real samples (INPUTS=file.npz, or a recipe's windows)"
     )
-    weak = report.distinct_outputs < min(MANY_OUTPUTS, report.cases // 2)
+    wanted = max(report.cases // 2, min(2, report.cases))  # of 2 or 3 cases, two
+    weak = report.distinct_outputs < min(MANY_OUTPUTS, wanted)
     told = [equal, about, *([few] if weak else []), floats]
     return [*told, *(describe_tap(report.layers) if report.layers else [])]

@@ -223,9 +223,12 @@ def _operators() -> str:
     theirs = set(json.loads(TFLM_OPERATORS.read_text("utf-8"))["operators"])
     known = {*OPS, *FOLDED, *LIBRARY}
     ours, refused = sorted(known & theirs), sorted(theirs - known)
+    tables, gone = (sorted(theirs & {*names} - {*OPS}) for names in (LIBRARY, FOLDED))
     return (
         f"TFLite Micro's interpreter knows {len(theirs)} builtin operators. "
-        f"{len(ours)} of them compile here: {', '.join(ours)}.\n\n"
+        f"{len(ours)} of them compile here: {', '.join(ours)}. Of these, {', '.join(tables)} are "
+        "in float32 only and compile as a table of 256 answers, where they are a function of one "
+        f"int8 tensor; {' and '.join(gone)} are gone when the file is read.\n\n"
         f"Refused by name, index and version before anything is built: {', '.join(refused)}.\n"
     )
 

@@ -74,18 +74,19 @@ def _is_int16(graph: Graph, op: Operator) -> bool:
 
 def _never_negative(graph: Graph, index: int, before: int) -> bool:
     """Whether no input of the model makes tensor `index` negative; operators up to `before`."""
-    data = graph.tensors[index].data
-    if data is not None:
-        return bool(np.all(np.asarray(data, np.int64) >= 0))
-    for op in reversed(graph.operators[:before]):
-        if index not in op.outputs:
-            continue
-        squared = op.name == "MUL" and op.inputs[0] == op.inputs[1]
-        if op.name in _NEVER or squared:
-            return True
+    found: set[int] = set()
+
+    def known(number: int) -> bool:
+        data = graph.tensors[number].data
+        return number in found if data is None else bool(np.all(np.asarray(data, np.int64) >= 0))
+
+    for op in graph.operators[:before]:
         values = [i for i in op.inputs if i >= 0 and graph.tensors[i].dtype == "int16"]
-        return op.name in _KEPT and all(_never_negative(graph, i, op.index) for i in values)
-    return False
+        squared = op.name == "MUL" and op.inputs[0] == op.inputs[1]
+        kept = op.name in _KEPT and bool(values) and all(map(known, values))
+        if op.name in _NEVER or squared or kept:
+            found.update(op.outputs)
+    return known(index)
 
 
 def _prepare(graph: Graph, op: Operator) -> InverseRoot:

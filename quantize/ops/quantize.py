@@ -2,6 +2,9 @@
 
 int8 and uint8 meet float32 in tables of all their values; int16 has too many, so that its kernels
 compute what single precision does from the bits of floats, without a floating point unit.
+
+Where int32 does not hold a quotient, TFLite Micro's cast is undefined in C: a computer with x86 has
+other bytes there than a Cortex-M, which saturates. Ours saturates, and `is_defined` tells the two.
 """
 
 from __future__ import annotations
@@ -56,6 +59,7 @@ PAIRS = {
 }
 MIN_SCALE = 2.0**-100  # of int16 and float32: no product or quotient that matters is subnormal
 MAX_QUOTIENT = 65536.0  # beyond, every zero point saturates
+MAX_DEFINED = 2.0**31 - 2.0**16  # so that int32 holds a quotient and its sum with a zero point
 
 _INFINITY = 0x7F800000  # the bits of an infinite float
 
@@ -76,6 +80,7 @@ class FloatParams:
     """A QUANTIZE of float32: where each int8 value begins, as ordered bits of floats."""
 
     shape: tuple[int, ...]
+    scale: float  # of float32
     thresholds: npt.NDArray[np.int32]  # [255]
 
 
@@ -139,7 +144,8 @@ def _prepare(graph: Graph, op: Operator) -> RescaleParams | FloatParams | EdgePa
         quant = _edge(op, target, "output")
         if target.dtype == "int16":
             return _edge_params(op, source.shape, quant)
-        return FloatParams(shape=source.shape, thresholds=float_thresholds(quant))
+        thresholds = float_thresholds(quant)
+        return FloatParams(shape=source.shape, scale=quant.scale[0], thresholds=thresholds)
     if (source.dtype, target.dtype) not in PAIRS:
         kinds = ", ".join(f"{a} to {b}" for a, b in sorted(PAIRS))
         fix = f"expected float32 to int8 or int16, {kinds}"
@@ -154,8 +160,14 @@ def _prepare(graph: Graph, op: Operator) -> RescaleParams | FloatParams | EdgePa
     )
 
 
+def is_defined(p: FloatParams | EdgeParams, values: Array) -> bool:
+    """Whether TFLite Micro's QUANTIZE of these float32 is defined: infinities and NaN are not."""
+    with np.errstate(all="ignore"):
+        return bool(np.all(np.abs(values / np.float32(p.scale)) < MAX_DEFINED))
+
+
 def _round_quotient(values: Array, p: EdgeParams) -> Array:
-    """float32 -> int16; saturates beyond int32 too, where TFLite Micro's result is undefined."""
+    """float32 -> int16; saturates beyond int32 too, see `is_defined`."""
     with np.errstate(all="ignore"):
         quotient = (values / np.float32(p.scale)).astype(np.float64)
     known = np.where(np.isnan(quotient), -MAX_QUOTIENT, quotient)

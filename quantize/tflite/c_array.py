@@ -38,13 +38,17 @@ _VALUES |= {f"0{x}{digits}".encode(): int(digits, 16) for x in "xX" for digits i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CArray:
-    """One array of bytes of the source; `problem` says why its elements cannot be read."""
+    """One array of the source; `problem` says why its elements cannot be read, `other` of which
+    type it is where that is none that is read."""
 
     name: str
     data: bytes = b""
     problem: str | None = None
+    other: str = ""
 
     def __str__(self) -> str:
+        if self.other:
+            return f"{self.name[:MAX_NAME]} ({self.other})"
         return (
             f"{self.name[:MAX_NAME]} ({'damaged' if self.problem else f'{len(self.data):,} bytes'})"
         )
@@ -59,6 +63,7 @@ class _Source:
 
     def __init__(self, text: bytes, path: str) -> None:
         self.text, self.path, self.at, self.comments = text, path, 0, 0
+        self.line_end = 0  # of the line that was skipped last; a line is searched for its end once
 
     def line(self, at: int) -> int:
         return self.text.count(b"\n", 0, at) + 1
@@ -97,14 +102,18 @@ class _Source:
 
     def _skip_line(self) -> None:
         """To behind the end of a line, which a backslash continues."""
+        if self.at < self.line_end:
+            self.at = self.line_end
+            return
         while True:
             end = self.text.find(b"\n", self.at)
             if end < 0:
                 self.at = len(self.text)
-                return
+                break
             tail, self.at = self.text[max(end - 2, self.at) : end], end + 1
             if not tail.removesuffix(b"\r").endswith(b"\\"):
-                return
+                break
+        self.line_end = self.at
 
     def _skip_directive(self) -> None:
         """As a line, but to the beginning of a comment in it, which may be longer than it."""
@@ -217,13 +226,29 @@ def _declared(head: Sequence[bytes]) -> tuple[str, int | None] | None:
     return None
 
 
+def _other(head: Sequence[bytes]) -> CArray | None:
+    """The array of another type of one byte, or std::array of bytes, that `head {` begins."""
+    words = list(head[:-1] if head and head[-1] == b"=" else head)
+    if b"array" in words and words[-2:-1] == [b">"] and _WORD.fullmatch(words[-1]):
+        element = b" ".join(words[words.index(b"array") + 2 :]).split(b" ,")[0]
+        if element.split(b" ")[-1] in (b"uint8_t", b"int8_t", b"char"):
+            return CArray(name=words[-1].decode(), other=f"std::array of {element.decode()}")
+    if b"[" not in words[1:] or b"*" in words or not _WORD.fullmatch(words[words.index(b"[") - 1]):
+        return None
+    name, kind = words[words.index(b"[") - 1], words[: words.index(b"[") - 1]
+    byte = next((k for k in (b"char", b"int8_t") if k in kind), None)
+    return CArray(name=name.decode(), other=byte.decode()) if byte else None
+
+
 def c_arrays(text: bytes, path: str) -> list[CArray]:
-    """All arrays of unsigned char or uint8_t with elements in braces, in the file's order.
+    """All arrays of unsigned char or uint8_t with elements in braces, in the file's order, then
+    the first few of other types of a byte, which are not read.
 
     Raises ModelError for what is no C source as far as it is read here.
     """
     source, head = _Source(text, path), deque[bytes](maxlen=MAX_HEAD)
     found: list[CArray] = []
+    others: list[CArray] = []
     for token in source.tokens():
         if token not in (b"{", b"}", b";"):
             head.append(token)
@@ -232,8 +257,10 @@ def c_arrays(text: bytes, path: str) -> list[CArray]:
             if len(found) == MAX_ARRAYS:
                 raise ModelError(f"{path}: more than {MAX_ARRAYS} arrays of bytes")
             found.append(_read(source, *declared))
+        elif token == b"{" and len(others) < LISTED and (other := _other(list(head))):
+            others.append(other)
         head.clear()
-    return found
+    return found + others
 
 
 def _read(source: _Source, name: str, size: int | None) -> CArray:
@@ -253,19 +280,24 @@ def array_bytes(text: bytes, path: str, wanted: str | None) -> bytes:
     Raises ModelError that lists the arrays where that is none or more than one, and for an array
     that cannot be read.
     """
-    arrays = c_arrays(text, path)
+    found = c_arrays(text, path)
+    arrays, others = [a for a in found if not a.other], [a for a in found if a.other]
+    unread = f"; not read, as they are of other types: {', '.join(map(str, others))}" * bool(others)
     listed = ", ".join(str(a) for a in arrays[:LISTED]) + (", ..." if len(arrays) > LISTED else "")
     if wanted is None:
         chosen = [a for a in arrays if a.data[4:8] == TFLITE] or [a for a in arrays if a.problem]
         if not chosen:
             raise ModelError(
                 f"{path}: no array of bytes is a .tflite (TFL3 at byte 4); arrays of unsigned char "
-                f"or uint8_t with elements in braces: {listed or 'none'}"
+                f"or uint8_t with elements in braces: {listed or 'none'}{unread}"
             )
     else:
         chosen = [a for a in arrays if a.name == wanted]
         if not chosen:
-            raise ModelError(f"{path}: no array {wanted!r}; there are {listed or 'none'}")
+            raise ModelError(
+                f"{path}: no array {wanted!r} of unsigned char or uint8_t; there are "
+                f"{listed or 'none'}{unread}"
+            )
     if len(chosen) > 1:
         same = len({a.name for a in chosen}) < len(chosen)
         raise ModelError(

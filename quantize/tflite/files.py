@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from model.files import read_bounded
 from quantize.errors import ModelError
 from quantize.tflite import c_array
-from quantize.tflite.reader import MAX_FILE_BYTES
+from quantize.tflite.reader import read_file
 
 NETWORKS = {  # that `tinyproof quantise` makes an int8 .tflite of
     ".keras": "a Keras network",
@@ -57,14 +56,3 @@ def model_bytes(path: Path, array: str | None = None) -> bytes:
 def how_to_quantise(path: Path) -> str:
     """The command that makes an int8 model of a float one."""
     return f"`tinyproof quantise {path} --inputs X.npz`"
-
-
-def read_file(path: Path) -> bytes:
-    """A whole file; ModelError when it cannot be read or is too large."""
-    try:
-        data = read_bounded(path, MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}; give the path of an existing file") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise ModelError(f"{path}: expected at most {MAX_FILE_BYTES:,} bytes, got more")
-    return data

@@ -53,22 +53,27 @@ class _File:
     variables: dict[tuple[bytes | None, bytes], int] = field(default_factory=dict)
 
 
+def read_file(path: Path) -> bytes:
+    """A whole file; ModelError when it cannot be read or is larger than any model may be."""
+    try:
+        data = read_bounded(path, MAX_FILE_BYTES + 1)
+    except OSError as error:
+        told = f"cannot be read: {error.strerror}; give the path of an existing file"
+        raise ModelError(f"{path}: {told}") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise ModelError(
+            f"{path}: expected at most {MAX_FILE_BYTES:,} bytes, got more; give a smaller file"
+        )
+    return data
+
+
 def read_model(path: Path) -> Graph:
     """Read and validate the .tflite file at `path`.
 
     Raises ModelError for a file that is missing, too large, damaged or hostile, and
     UnsupportedOperator for an operator code that TFLite does not define.
     """
-    try:
-        data = read_bounded(path, MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}; check the path") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise ModelError(
-            f"{path}: expected at most {MAX_FILE_BYTES:,} bytes, got more; no board holds such a "
-            "model: take a smaller one"
-        )
-    return parse_model(data, str(path))
+    return parse_model(read_file(path), str(path))
 
 
 def parse_model(data: bytes, path: str = "model") -> Graph:

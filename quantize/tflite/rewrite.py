@@ -39,9 +39,7 @@ def rewritten(model: bytes, graph: Graph) -> bytes:
     try:
         file = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
         main = file.subgraphs[0]
-        main.operators = [
-            op for op in main.operators if not all(_known(graph, int(i)) for i in op.outputs)
-        ]
+        main.operators = [op for op in main.operators if not _folded(graph, op)]
         for index, tensor in enumerate(main.tensors):
             tensor.shape = np.array(graph.tensors[index].shape, np.int32)
             data = graph.tensors[index].data
@@ -49,7 +47,7 @@ def rewritten(model: bytes, graph: Graph) -> bytes:
             if data is not None and (stored is None or not len(stored)):
                 tensor.buffer = _buffer(file, data.tobytes())
         for op in main.operators:
-            if ranges := slices.get(tuple(int(i) for i in op.outputs)):
+            if ranges := slices.get(_written(op)):
                 firsts, counts = ([r[k] for r in ranges] for k in (0, 1))
                 bounds = [_vector(file, firsts), _vector(file, counts)]
                 op.inputs = np.array([op.inputs[0], *bounds], np.int32)
@@ -87,5 +85,12 @@ def _code(file: Any, builtin: int) -> int:
     return len(file.operatorCodes) - 1
 
 
-def _known(graph: Graph, index: int) -> bool:
-    return graph.tensors[index].data is not None
+def _written(op: Any) -> tuple[int, ...]:
+    """The outputs of an operator of the file, which leaves the list out where there are none."""
+    return () if op.outputs is None else tuple(int(i) for i in op.outputs)
+
+
+def _folded(graph: Graph, op: Any) -> bool:
+    """Whether its outputs are constants; CALL_ONCE and ASSIGN_VARIABLE, which have none, stay."""
+    outputs = _written(op)
+    return bool(outputs) and all(graph.tensors[i].data is not None for i in outputs)

@@ -26,11 +26,11 @@ static int32_t nn_cast_integer(const nn_cast_t *p, const void *input, int32_t i)
 {
     switch (p->input_type) {
     case NN_S16:
-        return ((const int16_t *)input)[i];
+        return ((const nn_alias_s16_t *)input)[i];
     case NN_S32:
-        return ((const int32_t *)input)[i];
+        return ((const nn_alias_s32_t *)input)[i];
     case NN_F32:
-        return nn_cast_real(p->output_type, ((const float *)input)[i]);
+        return nn_cast_real(p->output_type, ((const nn_alias_f32_t *)input)[i]);
     case NN_U8:
         return ((const uint8_t *)input)[i] ^ p->flip;
     case NN_S8:
@@ -42,7 +42,7 @@ static int32_t nn_cast_integer(const nn_cast_t *p, const void *input, int32_t i)
 
 static float nn_cast_float(const nn_cast_t *p, const void *input, int32_t i)
 {
-    return p->input_type == NN_F32 ? ((const float *)input)[i]
+    return p->input_type == NN_F32 ? ((const nn_alias_f32_t *)input)[i]
                                    : (float)nn_cast_integer(p, input, i);
 }
 
@@ -50,14 +50,14 @@ void nn_cast(const nn_cast_t *p, const void *input, void *output)
 {
     for (int32_t i = 0; i < p->count; i++) {
         if (p->output_type == NN_F32) {
-            ((float *)output)[i] = nn_cast_float(p, input, i);
+            ((nn_alias_f32_t *)output)[i] = nn_cast_float(p, input, i);
             continue;
         }
         const int32_t value = nn_cast_integer(p, input, i);
         if (p->output_type == NN_S32) {
-            ((int32_t *)output)[i] = value;
+            ((nn_alias_s32_t *)output)[i] = value;
         } else if (p->output_type == NN_S16) {
-            ((int16_t *)output)[i] = (int16_t)value;
+            ((nn_alias_s16_t *)output)[i] = (int16_t)value;
         } else {
             ((int8_t *)output)[i] = (int8_t)value;
         }

@@ -8,7 +8,6 @@
 #include "nn_kernels.h"
 #include "nn_softmax.h"
 
-#define NN_SQRT_HALF 1518500250
 #define NN_ROOT 1805811301 /* the fourth root of 1/2 */
 #define NN_QUARTER (INT32_C(1) << 23)
 #define NN_OUTPUT_SHIFT (31 - 5 - 4)

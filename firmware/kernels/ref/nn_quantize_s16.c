@@ -2,7 +2,9 @@
  *
  * The quotient of single precision, bit by bit from the bits of both floats, because a table of
  * 65535 thresholds as that of nn_quantize_s8 would not fit. Subnormal inputs count as 0, which the
- * scale makes of them anyhow; NaN becomes -32768. Scratch: none.
+ * scale makes of them anyhow. Where int32 does not hold the rounded quotient, and for infinities
+ * and NaN, TFLite Micro's cast is undefined: here larger ones saturate, NaN becomes -32768.
+ * Scratch: none.
  * Rounding: the quotient to nearest even in 24 bits, then half away from zero.
  */
 #include "nn_kernels.h"
@@ -56,12 +58,14 @@ static int32_t nn_quantize_bits(uint32_t bits, uint32_t scale)
 
 void nn_quantize_s16(const nn_float_edge_t *p, const float *input, int16_t *output)
 {
+    const nn_alias_f32_t *const from = input;
+    nn_alias_s16_t *const to = output; /* in place too */
     for (int32_t i = 0; i < p->count; i++) {
         const union {
             float value;
             uint32_t bits;
-        } as = {input[i]};
+        } as = {from[i]};
         const int32_t value = nn_quantize_bits(as.bits, p->scale_bits) + p->zero_point;
-        output[i] = nn_clamp_s16(value, INT16_MIN, INT16_MAX);
+        to[i] = nn_clamp_s16(value, INT16_MIN, INT16_MAX);
     }
 }

@@ -1,9 +1,11 @@
 /* out[i] = the number of thresholds that in[i] reaches, minus 128
  *
  * thresholds[k] is the smallest float that quantises to at least k - 127, found when the code is
- * generated; quantisation is monotonic, so this equals clamp(zp + round(in / scale)) for every
- * float. Floats are compared by their bits, in the order of nn_float_order. NaN with a clear sign
- * bit becomes 127, with a set one -128. Scratch: none. Rounding: half away from zero.
+ * generated; quantisation is monotonic, so this equals clamp(zp + round(in / scale)) wherever int32
+ * holds the rounded quotient. Beyond, and for infinities and NaN, TFLite Micro's cast is undefined:
+ * here larger ones saturate, NaN with a clear sign bit becomes 127, with a set one -128. Floats are
+ * compared by their bits, in the order of nn_float_order.
+ * Scratch: none. Rounding: half away from zero.
  */
 #include "nn_kernels.h"
 

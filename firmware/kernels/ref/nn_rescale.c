@@ -8,10 +8,10 @@
 static int32_t nn_load(nn_type_t type, const void *data, int32_t i)
 {
     if (type == NN_S32) {
-        return ((const int32_t *)data)[i];
+        return ((const nn_alias_s32_t *)data)[i];
     }
     if (type == NN_S16) {
-        return ((const int16_t *)data)[i];
+        return ((const nn_alias_s16_t *)data)[i];
     }
     return type == NN_S8 ? ((const int8_t *)data)[i] : ((const uint8_t *)data)[i];
 }
@@ -19,9 +19,9 @@ static int32_t nn_load(nn_type_t type, const void *data, int32_t i)
 static void nn_store(nn_type_t type, void *data, int32_t i, int32_t value)
 {
     if (type == NN_S32) {
-        ((int32_t *)data)[i] = value;
+        ((nn_alias_s32_t *)data)[i] = value;
     } else if (type == NN_S16) {
-        ((int16_t *)data)[i] = (int16_t)nn_min(nn_max(value, INT16_MIN), INT16_MAX);
+        ((nn_alias_s16_t *)data)[i] = (int16_t)nn_min(nn_max(value, INT16_MIN), INT16_MAX);
     } else if (type == NN_S8) {
         ((int8_t *)data)[i] = (int8_t)nn_min(nn_max(value, INT8_MIN), INT8_MAX);
     } else {
