@@ -75,10 +75,11 @@ if [ ! -x .venv/bin/python ] || [ "$(cat .venv/lock.sha256 2>/dev/null)" != "$lo
     echo "$lock_hash" >.venv/lock.sha256
 fi
 # The project itself, so that .venv/bin/tinyproof runs the files of this folder.
-if [ "$(cat .venv/project.sha256 2>/dev/null)" != "$(sha256sum pyproject.toml)" ]; then
+project_hash="$(sha256sum pyproject.toml) $PWD" # another place: a folder that was moved or copied
+if [ "$(cat .venv/project.sha256 2>/dev/null)" != "$project_hash" ]; then
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
         --no-build-isolation --no-index --editable .
-    sha256sum pyproject.toml >.venv/project.sha256
+    echo "$project_hash" >.venv/project.sha256
 fi
 .venv/bin/python -m host_tools.build.provision
 touch .venv/ready

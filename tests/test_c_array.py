@@ -230,9 +230,9 @@ def test_source_is_the_same_model_as_its_file(
 def test_a_file_that_is_too_large_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from quantize.tflite import files
+    from quantize.tflite import reader
 
-    monkeypatch.setattr(files, "MAX_FILE_BYTES", 20)
+    monkeypatch.setattr(reader, "MAX_FILE_BYTES", 20)
     (tmp_path / "a.cc").write_text(xxd(TFLITE))
     with pytest.raises(ModelError, match="expected at most 20 bytes"):
         model_bytes(tmp_path / "a.cc")
