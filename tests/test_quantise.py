@@ -201,7 +201,7 @@ def test_a_choice_of_the_recipe_is_kept_whatever_validation_says(
         ({"max_weight_bytes": 1000}, "17808 bytes of int8 weights, expected at most 1000"),
         ({"filters": (), "kernels": (), "strides": ()}, "at least one; got 0, 0 and 0"),
         ({"strides": (1, 2)}, "one entry a convolution, and at least one; got 3, 3 and 2"),
-        ({"input_pool": 129}, "leave nothing of an input of 128 rows"),
+        ({"input_pool": 257}, "leave nothing of an input of 256 rows"),
         ({"segments": 3}, "3 does not divide 16 rows"),
     ],
 )
@@ -214,7 +214,7 @@ def test_a_network_that_cannot_be_is_refused_before_training(
     if kind == "depthwise_separable":
         words = words.replace("17808", r"\d+")
     with pytest.raises(ConfigError, match=words):
-        build_network(dataclasses.replace(MOTION.network, kind=kind, **change), 128, 6, 7)
+        build_network(dataclasses.replace(MOTION.network, kind=kind, **change), 256, 6, 7)
 
 
 def test_a_loss_that_is_no_number_stops_the_run(trained: Path, tmp_path: Path) -> None:
