@@ -113,7 +113,7 @@ def test_recordings_shorter_than_a_window_are_found() -> None:
     recordings = [dataclasses.replace(r, values=r.values[:100]) for r in base.recordings]
     found = problems(dataclasses.replace(base, recordings=tuple(recordings)))
     assert found["classes"][0].startswith(
-        "the longest recording has 100 samples, features.window 128; "
+        "the longest recording has 100 samples, features.window 256; "
     )
 
 
@@ -179,7 +179,7 @@ def test_duplicates_and_leaks_are_found() -> None:
     twin = with_recording(26, values=values_of(6), label=0)  # subject 8 gets subject 2's (test)
     found = problems(twin)
     assert "recordings 6 and 26 are the same; remove one" in found["duplicates"]
-    assert "9 windows are in train and in test" in found["leaks between splits"]
+    assert "7 windows are in train and in test" in found["leaks between splits"]
 
 
 def test_a_group_in_two_splits_is_found() -> None:

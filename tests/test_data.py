@@ -58,8 +58,8 @@ def test_windows_are_scaled_and_hop() -> None:
     dataset = good_dataset()
     windows = make_windows(dataset, EXTRACTOR, {0})
     first = dataset.recordings[0].values
-    assert windows.x.shape == (3 * ((700 - 128) // 64 + 1), 128, 6)
-    error = np.abs(windows.x[1, :, 3] - first[64:192, 3] / 3.0)
+    assert windows.x.shape == (3 * ((700 - 256) // 64 + 1), 256, 6)
+    error = np.abs(windows.x[1, :, 3] - first[64:320, 3] / 3.0)
     assert 0 < error.max() < RECIPE.features.lsb[3] / 6 + windows.feature_scale
 
 
@@ -70,7 +70,7 @@ def test_what_a_device_is_fed_with_gives_the_windows() -> None:
     assert np.array_equal(EXTRACTOR.batch(fed["samples"]), windows.features)
     EXTRACTOR.reset()
     streamed = EXTRACTOR.push(fed["stream"])
-    assert len(streamed) == (700 - 128) // 64 + 1
+    assert len(streamed) == (700 - 256) // 64 + 1
     assert np.array_equal(streamed, windows.features[: len(streamed)])
     long = dataclasses.replace(dataset.recordings[6], values=np.zeros((5000, 6), np.float32))
     fed = device_samples(dataclasses.replace(dataset, recordings=(long,)), EXTRACTOR, {2})

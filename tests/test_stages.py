@@ -202,7 +202,7 @@ def test_every_file_that_code_reads_belongs_to_a_module() -> None:
 
 def test_an_undeclared_field_refuses_any_use() -> None:
     recipe = restrict(load_recipe("motion"), ("dataset", "features.window"))
-    assert recipe.name == "motion" and recipe.features.window == 128
+    assert recipe.name == "motion" and recipe.features.window == 256
     field = recipe.quantisation
     for use in (
         bool,
