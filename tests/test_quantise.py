@@ -115,7 +115,7 @@ def test_golden_inputs_are_what_a_device_makes_of_the_samples(quantised: Path) -
     graph = read_model(quantised / "model.tflite")
     extractor = Extractor(recipe_front_end(QUICK))
     requant = asdict(input_requant(graph, extractor.front_end.feature_scale))
-    golden = load_golden(quantised / "golden.npz").inputs[0].reshape(-1, 128, 6)
+    golden = load_golden(quantised / "golden.npz").inputs[0].reshape(-1, 256, 6)
     with np.load(quantised / "samples.npz") as stored:
         inputs = quantise_features(extractor.batch(stored["samples"]), **requant)
         streamed = quantise_features(extractor.push(stored["stream"]), **requant)
