@@ -149,7 +149,7 @@ RULES: dict[str, Rule] = {
     "dataset.units": Rule(text="as the files say, else '?'", value=_units, data=True),
     "dataset.labels": Rule(
         text="all that occur, sorted; of a regression its targets",
-        value=_from_data("labels"),
+        value=lambda d: d.source.labels,
         data=True,
     ),
     "dataset.test_groups": Rule(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.datasets import csv_folder, load_dataset
+from model.datasets import csv_folder, load_dataset, without
 from model.datasets.base import Dataset
 from model.datasets.lists import split_groups
 from model.datasets.paths import resolve
@@ -64,9 +65,18 @@ class Draft:
         inner[key] = value
 
     @functools.cached_property
+    def source(self) -> Dataset:
+        """All recordings of the source, also those of classes that the recipe leaves out."""
+        config = dataclasses.replace(self.dataset_config(), leave_out=())
+        return load_dataset(config, self.truth)
+
+    @functools.cached_property
     def dataset(self) -> Dataset:
-        """All recordings; what the recipe does not say of them is as the source has it."""
-        return load_dataset(self.dataset_config(), self.truth)
+        """The recordings; what the recipe does not say of them is as the source has it."""
+        left_out = self.get("dataset.leave_out")
+        if not left_out or self.truth.kind != CLASSES.kind:
+            return self.source
+        return without(self.source, left_out)
 
     @property
     def truth(self) -> Truth:

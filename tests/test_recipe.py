@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from model.datasets import dataset_labels, load_dataset
 from model.errors import ConfigError
 from model.recipe_file import RECIPES, load_recipe, recipe_names
 from model.toml_reader import tomllib
 from model.toml_writer import to_toml
+from tests.sources import csv_text
 
 MOTION = (RECIPES / "motion.toml").read_text()
 
@@ -124,6 +126,26 @@ def test_every_number_has_bounds(name: str, tmp_path: Path) -> None:
             path.write_text(to_toml(changed))
             with pytest.raises(ConfigError, match=rf"{key}(\[0\])?: expected .* to .*, got"):
                 load_recipe(str(path))
+
+
+def test_classes_that_are_left_out_are_kept_among_the_labels(tmp_path: Path) -> None:
+    """Labels come from the data, then from the lock file; each time the data are to be read."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for number in range(9):
+        name = f"{'abc'[number % 3]}_p{number // 3}.csv"
+        (folder / name).write_text(csv_text(60, number))
+    path = tmp_path / "left.toml"
+    path.write_text(
+        f'[dataset]\nleave_out = ["c"]\n[dataset.csv_folder]\nfolder = "{folder}"\n'
+        "pattern = '(?P<label>[abc])_(?P<group>p\\d)\\.csv'\n"
+        '[features]\nkind = "raw"\n[train]\nsteps = 10\n'
+    )
+    for _ in range(2):
+        recipe = load_recipe(str(path))
+        assert recipe.dataset.labels == ("a", "b", "c")
+        assert dataset_labels(recipe.dataset) == load_dataset(recipe.dataset).labels == ("a", "b")
+        assert path.with_suffix(".lock").exists()
 
 
 def test_a_recipe_that_cannot_be_read_is_told(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def load_dataset(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
     dataset = dataclasses.replace(dataset, units=units, of_window=truth.of_window)
     if truth.kind != "classification":
         return dataset
-    return _without(dataset, config.leave_out)
+    return without(dataset, config.leave_out)
 
 
 def _shown(value: object) -> object:
@@ -121,7 +121,8 @@ def dataset_labels(config: DatasetConfig) -> tuple[str, ...]:
     return tuple(label for label in config.labels if label not in config.leave_out)
 
 
-def _without(dataset: Dataset, left_out: tuple[str, ...]) -> Dataset:
+def without(dataset: Dataset, left_out: tuple[str, ...]) -> Dataset:
+    """The data without these classes; ConfigError for others, and when less than two remain."""
     labels = [label for label in dataset.labels if label not in left_out]
     if len(labels) != len(dataset.labels) - len(left_out) or len(labels) < 2:
         raise ConfigError(
