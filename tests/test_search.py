@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from host_tools.search.search import (
     run_search,
     within,
 )
-from host_tools.search.table import watcher
+from host_tools.search.table import print_search, watcher
 from model.errors import ConfigError
 from model.network_config import KINDS, DscnnConfig, NetworkConfig
 from model.recipe import Recipe
@@ -276,6 +277,31 @@ def test_progress_on_a_terminal_shows_the_best(monkeypatch: pytest.MonkeyPatch) 
     shown = out.getvalue()
     assert "trial 1" in shown and "1/2" in shown
     assert "best so far: trial 0: 300 instructions, flash 10,000: validation 0.900" in shown
+
+
+def test_a_number_stands_below_its_name(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("host_tools.search.table.network_text", lambda candidate: "small")
+    full = dataclasses.replace(_candidate(1, 0.75, 1_234), folds=0.5, test=0.25, deflated=4_321)
+    failed = _candidate(2, None, 1)
+    failed = dataclasses.replace(failed, problem="no [network.cnn1d]")
+    no_folds = dataclasses.replace(full, trial=3, folds=None)
+    one, other, third = (dataclasses.asdict(c) for c in (full, failed, no_folds))
+    print_search(
+        {
+            "trials": [], "pareto": [], "steps": 20, "rule": "by a test", "default": one,
+            "finalists": [other], "best": third,
+        }
+    )  # fmt: skip
+    lines = [line for line in capsys.readouterr().out.splitlines() if line[0] in "┃│"]
+    head, first, second, last = ([c.strip() for c in re.split("[┃│]", x)[1:-1]] for x in lines)
+    names = "network folds validation test instructions constants flash arena deflated".split()
+    assert head == ["", *names]
+    numbers = ["0.750", "0.250", "1,234", "5,000", "10,000", "1,000", "4,321"]
+    assert first == ["recipe", "small", "0.500", *numbers]
+    assert second == ["finalist", "small", "", "no [network.cnn1d]", *[""] * 6]
+    assert last == ["chosen", "small", "", *numbers]
 
 
 def test_networks_are_told_in_a_few_words() -> None:

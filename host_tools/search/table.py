@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
@@ -104,7 +105,7 @@ def print_search(result: dict[str, Any]) -> None:
 def _row(candidate: dict[str, Any]) -> list[str]:
     cost = candidate["cost"]
     if candidate["val"] is None:
-        return [network_text(candidate), candidate["problem"] or "", *[""] * 7]
+        return [network_text(candidate), "", escape(candidate["problem"] or ""), *[""] * 6]
     return [
         network_text(candidate),
         f"{candidate['folds']:.3f}" if candidate["folds"] is not None else "",
