@@ -272,26 +272,29 @@ def board_option(function: F) -> F:
 
 
 def scheduler_option(function: F) -> F:
-    """Where jobs run (model.jobs), which no result depends on: it goes through the environment."""
+    """Where jobs run (model.jobs), which no result depends on: it goes through the environment.
 
-    def export(context: click.Context, param: click.Parameter, value: str | None) -> None:
-        if value:
-            before = os.environ.get(SCHEDULER)
-            os.environ[SCHEDULER] = value
-            context.call_on_close(lambda: restore(before))
+    Only while the command runs, so not when a wrong option keeps it from running.
+    """
 
-    def restore(before: str | None) -> None:
-        del os.environ[SCHEDULER]
-        if before is not None:
-            os.environ[SCHEDULER] = before
+    @functools.wraps(function)
+    def run(*arguments: Any, scheduler: str | None, **options: Any) -> Any:
+        before = os.environ.get(SCHEDULER)
+        if scheduler:
+            os.environ[SCHEDULER] = scheduler
+        try:
+            return function(*arguments, **options)
+        finally:
+            os.environ.pop(SCHEDULER, None)
+            if before is not None:
+                os.environ[SCHEDULER] = before
 
-    return option(
+    added = option(
         "--scheduler",
         metavar="ADDRESS",
-        expose_value=False,
-        callback=export,
         help="run what is many jobs on a Dask cluster, as tcp://host:8786; default: here",
-    )(function)
+    )
+    return added(run)  # type: ignore[return-value]
 
 
 def target_options(function: F) -> F:

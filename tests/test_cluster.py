@@ -181,6 +181,8 @@ def test_what_is_no_cluster_is_refused(
     assert main(["check", "digits", "--scheduler", "tcp://127.0.0.1:1"]) == 2
     assert "pip install 'tinyproof[cluster]'" in capsys.readouterr().err
     assert SCHEDULER not in os.environ  # not for the next command of this process
+    assert main(["train", "--scheduler", "tcp://127.0.0.1:1", "--cv", "1"]) == 2
+    assert SCHEDULER not in os.environ  # even when it was not run
 
 
 def test_too_much_to_send_is_refused(two: TestCluster, monkeypatch: pytest.MonkeyPatch) -> None:
