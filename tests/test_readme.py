@@ -7,10 +7,9 @@ import re
 import subprocess
 from pathlib import Path
 
-import click
 import pytest
 
-from host_tools.cli import group, variables
+from host_tools.cli import variables
 from host_tools.errors import UsageError
 from host_tools.link.target import Target
 from host_tools.project import IMPORTED
@@ -28,7 +27,16 @@ from host_tools.stages.graph import REPORTED, Source, demo_stages
 from model.recipe_file import load_recipe
 from model.recording import LOG
 from model.results import EXPERIMENT, RECORDED
-from tests.documents import DOCUMENTS, ROOT, blocks, commands, headings, links, spans
+from tests.documents import (
+    DOCUMENTS,
+    ROOT,
+    blocks,
+    commands,
+    headings,
+    links,
+    spans,
+    wrong_commands,
+)
 
 TEXT = README.read_text("utf-8")
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in DOCUMENTS}
@@ -79,25 +87,13 @@ def test_every_target_and_variable_named_exists() -> None:
 
 def test_every_command_and_option_named_exists() -> None:
     for document, text in TEXTS.items():
-        for name, *words in commands(text, "tinyproof"):
-            command = group.get_command(click.Context(group), name)
-            if name.startswith(("<", "-")):
-                continue
-            assert command is not None, f"{document}: tinyproof {name}"
-            try:
-                command.make_context(name, ["native" if w == "<id>" else w for w in words])
-            except click.MissingParameter:
-                pass  # a sentence need not say all of it
-            except click.UsageError as error:
-                pytest.fail(f"{document}: tinyproof {name} {words}: {error.format_message()}")
+        assert not list(wrong_commands(text)), document
 
 
-def test_a_wrong_option_is_noticed() -> None:
-    command = group.get_command(click.Context(group), "parity")
-    assert command is not None
-    for words in (["--bord", "esp32"], ["one", "two"], ["--cases", "none"]):
-        with pytest.raises(click.UsageError):
-            command.make_context("parity", words)
+def test_a_wrong_command_is_noticed() -> None:
+    for words in ("parity --bord esp32", "parity one two", "parity --cases none", "parities"):
+        assert list(wrong_commands(f"Call `tinyproof {words}`.")), words
+        assert list(wrong_commands(f"```console\n$ tinyproof {words}\n```\n")), words
 
 
 def _files() -> set[str]:

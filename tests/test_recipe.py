@@ -16,6 +16,7 @@ from model.errors import ConfigError
 from model.recipe_file import RECIPES, load_recipe, recipe_names
 from model.toml_reader import tomllib
 from model.toml_writer import to_toml
+from tests.recipe_reference import PAGE, page
 from tests.sources import csv_text
 
 MOTION = (RECIPES / "motion.toml").read_text()
@@ -146,6 +147,10 @@ def test_classes_that_are_left_out_are_kept_among_the_labels(tmp_path: Path) -> 
         assert recipe.dataset.labels == ("a", "b", "c")
         assert dataset_labels(recipe.dataset) == load_dataset(recipe.dataset).labels == ("a", "b")
         assert path.with_suffix(".lock").exists()
+
+
+def test_the_reference_of_keys_is_made_from_the_types() -> None:
+    assert PAGE.read_text("utf-8") == page(), "run python -m tests.recipe_reference"
 
 
 def test_a_recipe_that_cannot_be_read_is_told(tmp_path: Path) -> None:

@@ -296,7 +296,17 @@ def test_a_number_stands_below_its_name(
     )  # fmt: skip
     lines = [line for line in capsys.readouterr().out.splitlines() if line[0] in "┃│"]
     head, first, second, last = ([c.strip() for c in re.split("[┃│]", x)[1:-1]] for x in lines)
-    names = "network folds validation test instructions constants flash arena deflated".split()
+    names = [
+        "network",
+        "folds",
+        "validation",
+        "test",
+        "instructions",
+        "constants",
+        "flash",
+        "arena",
+        "deflated",
+    ]
     assert head == ["", *names]
     numbers = ["0.750", "0.250", "1,234", "5,000", "10,000", "1,000", "4,321"]
     assert first == ["recipe", "small", "0.500", *numbers]

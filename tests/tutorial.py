@@ -14,6 +14,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from host_tools import wording
+from model import recording
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "TUTORIAL.md"
 TEXT = Path(__file__).parent / "tutorial.md"
@@ -61,9 +64,9 @@ def run(step: Step, folder: Path) -> str:
         **os.environ,
         "PATH": f"{own}:{os.environ['PATH']}",
         "COLUMNS": COLUMNS,
-        "TINYPROOF_GOALS": "help",
-        "TRACKING": "off",
+        recording.SWITCH: "off",
     }
+    environment.pop(wording.GOALS, None)  # no make: advice as tinyproof's commands
     script = f"set -e\ncd '{here}'\n{step.commands}\npwd > '{place}'\n"
     done = subprocess.run(
         ["bash", "-c", script],
@@ -103,6 +106,15 @@ def render(outputs: list[str]) -> str:
     """The page with the outputs of all steps."""
     blocks = iter([shown(s, o) for s, o in zip(steps(), outputs, strict=True)])
     return STEP.sub(lambda _: next(blocks), TEXT.read_text("utf-8"))
+
+
+def fits(page: str) -> bool:
+    """Whether a page has the text and the commands of tests/tutorial.md, whatever they printed."""
+    prose = [re.escape(part) for part in STEP.sub("\0", TEXT.read_text("utf-8")).split("\0")]
+    made = [re.escape(shown(step, "").removesuffix("```\n")) for step in steps()]
+    blocks = [f"{block}(?:(?!```).*\n)*```\n" for block in made]
+    pattern = "".join(a + b for a, b in zip(prose, [*blocks, ""], strict=True))
+    return re.fullmatch(pattern, page) is not None
 
 
 def draw(folder: Path) -> None:
