@@ -81,17 +81,23 @@ def equal_on_a_device(out_dir: Path, cases: int = 12) -> None:
     assert len(np.unique(golden.outputs[0][:cases].reshape(cases, -1), axis=0)) > 3
 
 
-@pytest.mark.parametrize("kind", CLASSIFIERS)
-def test_every_kind_trains_quantises_and_runs(kind: str, tmp_path: Path) -> None:
+# Quantisation-aware training, which takes most of the time, where a kind has it.
+WITH_QAT = [pytest.param(kind, 4, marks=pytest.mark.slow) for kind in CLASSIFIERS if kind != "lstm"]
+WITHOUT = [(kind, 4 if kind == "lstm" else 0) for kind in CLASSIFIERS]
+
+
+@pytest.mark.parametrize(("kind", "qat_steps"), [*WITHOUT, *WITH_QAT])
+def test_every_kind_trains_quantises_and_runs(kind: str, qat_steps: int, tmp_path: Path) -> None:
     options = {kind: KINDS[kind](**SMALL[kind])} if kind in SMALL else {}
-    recipe = tiny_recipe(tmp_path, NetworkConfig(kind=kind, **options))
+    recipe = tiny_recipe(tmp_path, NetworkConfig(kind=kind, **options), qat_steps=qat_steps)
     network(recipe, tmp_path)
     check(recipe, tmp_path)
     train(recipe, tmp_path, recipe.as_dict())
     result = quantise_recipe(recipe, tmp_path)
     loss = json.loads((tmp_path / "train.json").read_text())["history"]["loss"]
     assert loss[-1] < loss[0]
-    assert set(result["candidates"]) == {"ptq"} | ({"qat"} if kind != "lstm" else set())
+    has_qat = qat_steps > 0 and kind != "lstm"
+    assert set(result["candidates"]) == {"ptq"} | ({"qat"} if has_qat else set())
     assert bool(result["no_qat"]) == (kind == "lstm")
     equal_on_a_device(tmp_path)
 
@@ -143,7 +149,7 @@ def test_the_known_networks_have_their_known_sizes() -> None:
     [
         ({"filters": (), "kernels": (), "strides": ()}, "at least one .*; got 0, 0 and 0"),
         ({"strides": (1, 2)}, "one entry a convolution, and at least one .*; got 3, 3 and 2"),
-        ({"input_pool": 129}, "leave nothing of an input of 128 rows"),
+        ({"input_pool": 257}, "leave nothing of an input of 256 rows"),
         ({"segments": 3}, "3 does not divide 16 rows"),
     ],
 )
@@ -154,7 +160,7 @@ def test_a_network_that_cannot_be_is_refused_before_data_are_read(
     own = dataclasses.asdict(MOTION.network.options)
     config = NetworkConfig(kind=kind, **{kind: KINDS[kind](**{**own, **change})})
     with pytest.raises(ConfigError, match=words):
-        nn.architecture(config, 128, 6, 7, "classification")
+        nn.architecture(config, 256, 6, 7, "classification")
     recipe = tiny_recipe(tmp_path, NetworkConfig(kind=kind, max_weight_bytes=1000))
     (tmp_path / "pictures.npz").unlink()
     with pytest.raises(ConfigError, match=r"\d+ bytes of int8 weights, expected at most 1000 "):
