@@ -19,10 +19,10 @@ import pytest
 from host_tools.cli import main
 from host_tools.quantise_file import summary
 from model.command import run_and_exit_code
+from model.keras_file import KerasFileError, check_arrays
 from quantize import float_reference
 from quantize.convert import FloatNetwork, Quantised
 from quantize.errors import ModelError
-from quantize.float_worker import check_arrays
 from quantize.representative import Representative, from_arrays
 from quantize.tflite import c_array
 from quantize.tflite.c_array import array_bytes
@@ -131,7 +131,7 @@ def test_arrays_lie_in_the_file_itself(what: str, tmp_path: Path) -> None:
         file["round"] = file["/"]
         check_arrays(file)
         hostile_networks.ELSEWHERE[what](file)
-        with pytest.raises(ModelError, match=hostile_networks.KERAS[what][1]):
+        with pytest.raises(KerasFileError, match=hostile_networks.KERAS[what][1]):
             check_arrays(file)
 
 
