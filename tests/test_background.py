@@ -67,7 +67,7 @@ def _sampler(config: AugmentConfig, noise: list[np.ndarray], seed: int = 1) -> W
         Extractor(design(features, 1.0, 2)),
         config,
         seed,
-        noise,
+        background=noise,
     )
 
 
@@ -122,9 +122,8 @@ def test_training_reads_it_so_it_is_done_again_when_it_changes(project: Path) ->
     recipe = _recipe(project, ('"raw/_background_noise_"', '"noise"'))
     stages = Source(folder=project / "build", name="own", recipe=recipe).stages()
     read = {stage.name: any("hum.wav" in name for name in stage.outside) for stage in stages}
-    assert read == {
-        "check": False, "train": True, "quantise": True, "profile": False, "emit": False,
-    }  # fmt: skip
+    assert [name for name, reads in read.items() if reads] == ["train", "quantise"]
+    assert {"network", "check", "profile", "emit"} < set(read)
 
 
 def test_what_a_held_out_person_has_is_no_background(project: Path) -> None:
