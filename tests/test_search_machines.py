@@ -216,7 +216,8 @@ def test_two_machines_search_together_and_one_is_killed(database: str, tmp_path:
     (name,) = (n for n in names(database) if n.startswith("mine-"))
 
     def victims() -> list[optuna.trial.FrozenTrial]:
-        found = trials(database, name, TrialState.RUNNING)
+        """Trials of the first machine that have all their parameters."""
+        found = [t for t in trials(database, name, TrialState.RUNNING) if "qat" in t.params]
         return [t for t in found if t.user_attrs.get("worker", "").endswith(f" {killed.pid}")]
 
     until(lambda: bool(victims()), killed, stays)
