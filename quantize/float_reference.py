@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from quantize.errors import ModelError
 from quantize.float_outputs import FloatOutputs, float_outputs
 from quantize.golden import Golden
 from quantize.ops.base import Array
+from quantize.pairing import plain_name
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import read_model
 
@@ -156,11 +156,6 @@ def _fits(found: Sequence[int | None], wanted: Sequence[int | None]) -> bool:
 
 def _shape(shape: Sequence[int | None]) -> str:
     return f"[{', '.join('?' if n is None else str(n) for n in shape)}]"
-
-
-def plain_name(name: str) -> str:
-    """A tensor's name without what the converter puts around it."""
-    return re.sub(r"^serving_default_|:\d+$", "", name)
 
 
 def _run_apart(

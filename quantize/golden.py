@@ -21,6 +21,7 @@ from quantize.ops.float32 import is_float
 from quantize.ops.picks import index_limits
 from quantize.ops.quantize import EdgeParams, FloatParams, is_defined
 from quantize.ops.softmax import ABORT_DEPTH
+from quantize.pairing import paired, plain_name
 from quantize.reference import Reference
 from quantize.scheme import nearest_codes
 from quantize.tflite.graph import Graph, Tensor
@@ -299,14 +300,21 @@ def _answer(case: Case) -> list[Array]:
 def own_inputs(path: Path, graph: Graph) -> tuple[Array, ...]:
     """A user's own inputs as the model takes them, [cases, *shape] each, of its types.
 
-    The file may leave out a first dimension of 1, and may hold float values for quantised inputs,
-    which become round(value / scale) + zero point, clipped. Raises ModelError as load_inputs does.
+    The arrays have the inputs' names or numbers (quantize.pairing). The file may leave out a first
+    dimension of 1, and may hold float values for quantised inputs, which become
+    round(value / scale) + zero point, clipped. Raises ModelError for a file that is missing or
+    something else, and for arrays that do not fit.
     """
-    values = load_inputs(path)
-    if len(values) != len(graph.inputs):
-        return values  # make_golden says what is wrong
+    try:
+        arrays = read_arrays(path, kinds="biuf")
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{path}: not an .npz of plain arrays: {error}; write it with numpy.savez, one array "
+            "[cases, *shape] for each model input"
+        ) from error
     tensors = [graph.tensors[i] for i in graph.inputs]
-    return tuple(_fitted(v, tensor) for v, tensor in zip(values, tensors, strict=True))
+    order = paired(arrays, [plain_name(t.name) for t in tensors], str(path))
+    return tuple(_fitted(arrays[name], t) for name, t in zip(order, tensors, strict=True))
 
 
 def _fitted(values: Array, tensor: Tensor) -> Array:
@@ -320,21 +328,6 @@ def _fitted(values: Array, tensor: Tensor) -> Array:
             f"input {tensor.index}: {wrong} values are NaN or infinite; leave them out"
         )
     return nearest_codes(values, tensor.quant, tensor.dtype)
-
-
-def load_inputs(path: Path) -> tuple[Array, ...]:
-    """The arrays of an .npz in the order of their names.
-
-    Raises ModelError for a file that is missing or something else.
-    """
-    try:
-        stored = read_arrays(path, kinds="biuf")
-        return tuple(stored[key] for key in sorted(stored))
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{path}: not an .npz of plain arrays: {error}; write it with numpy.savez, one array "
-            "[cases, *shape] for each model input"
-        ) from error
 
 
 def save_golden(path: Path, golden: Golden) -> None:
