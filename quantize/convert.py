@@ -79,16 +79,21 @@ def kind_of(path: Path) -> str:
     if path.is_dir():
         if is_saved_model(path):
             return "saved_model"
-        raise ModelError(f"{path}: a folder without saved_model.pb; expected a SavedModel")
+        raise ModelError(
+            f"{path}: a folder without saved_model.pb; expected the folder of a SavedModel, "
+            "as network.export(folder) of Keras writes it"
+        )
     if suffix == ".pt2":
         return "pytorch"
     if suffix in NETWORKS:
         return "keras"
     if suffix in (".tflite", *c_array.SUFFIXES):
         return "tflite"
+    _check_size(path)
+    way = "; of an ONNX file, give the network that it was made of" if suffix == ".onnx" else ""
     raise ModelError(
         f"{path}: expected a float network: .tflite, C source with one, .keras, .h5, .pt2 or the "
-        "folder of a SavedModel"
+        f"folder of a SavedModel{way}"
     )
 
 

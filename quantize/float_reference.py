@@ -36,6 +36,7 @@ ENGINES = {
     ".tflite": ("tflite_micro", "tensorflow_lite"),  # the second where the first fails
     ".keras": ("keras",),
     ".h5": ("keras",),
+    ".hdf5": ("keras",),
 }
 QUANTISED = ("int4", "int8", "uint8", "int16")
 

@@ -54,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             layers.Dense(5, activation="softmax"),
         ]
     )
-    for name in ("net.keras", "net.h5"):
+    for name in ("net.keras", "net.h5", "net.hdf5"):
         network.save(folder / name)
     import keras as three
 
@@ -101,6 +101,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     x[3, 0, 0, 0] = 1e6
     np.savez(folder / "outlier.npz", x=x)
     np.save(folder / "net.npy", x)
+    (folder / "net.onnx").write_bytes(b"onnx")
     return folder
 
 
@@ -123,6 +124,7 @@ def result(project: Path) -> tuple[str, dict[str, Any]]:
         "net.keras",
         "three.keras",
         pytest.param("net.h5", marks=pytest.mark.slow),
+        pytest.param("net.hdf5", marks=pytest.mark.slow),
         "saved",
         pytest.param("net.tflite", marks=needs_quantiser),
     ],
@@ -226,7 +228,12 @@ def test_c_source_is_the_same_network_as_its_file(folder: Path, tmp_path: Path) 
         ("net.keras --inputs absent.npz", "No such file or directory; expected an .npz with rep"),
         ("net.keras --inputs net.npy", "a folder of .npy files is for --data (DATA=)"),
         ("net.keras --recipe digits --cases 0", "0 is not in the range x>=1"),
-        ("--model net.onnx --random", "expected a float network: .tflite, C source with one, .ke"),
+        ("--model x.npz --random", "expected a float network: .tflite, C source with one, .ke"),
+        ("nothere --random", "nothere: No such file or directory; give the path of an existing"),
+        ("empty --random", "a folder without saved_model.pb; expected the folder of a SavedMod"),
+        ("net.onnx --random", "of an ONNX file, give the network that it was made of"),
+        ("x.npz --random", "x.npz: expected a float network: .tflite, C source with one, .keras"),
+        ("absent.hdf5 --random", "No such file or directory; give the path of an existing file"),
         ("digits --inputs x.npz", "--inputs is for a float network's file; a recipe has its own"),
         ("net.keras --model net.h5 --random", "expected one of SOURCE and --model, got both"),
     ],
