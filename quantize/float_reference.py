@@ -199,7 +199,6 @@ def ask(what: str, module: str, arguments: Sequence[str], folder: Path) -> dict[
         )
     except subprocess.TimeoutExpired:
         return {"error": f"{what} took more than {LIMIT_S:.0f} s; give fewer CASES"}
-    answer: dict[str, str]
     try:
         answer = json.loads(answer_path.read_text("utf-8"))
     except (OSError, ValueError):
@@ -207,6 +206,6 @@ def ask(what: str, module: str, arguments: Sequence[str], folder: Path) -> dict[
         told = f"{what} ended with code {code}: the file is damaged or too large"
         return {"error": f"{told}; give a whole one, or a smaller network", "code": str(code)}
     if "error" in answer:
-        own = str(folder) + os.sep  # nobody's but ours, and gone when the message is read
-        return {"error": f"{what}: {answer['error'].replace(own, '')}"}
+        ours = str(folder) + os.sep  # gone when the message is read
+        return {"error": f"{what}: {str(answer['error']).replace(ours, '')}"}
     return {"engine": str(answer["engine"])}

@@ -192,10 +192,10 @@ def _refusal(name: Any, module: str) -> str | None:
     """Why a class is not loaded; None where it is."""
     if not isinstance(name, str):
         return "expected a name; the file is damaged or hand-made"
-    if module.split(".")[0] not in ("keras", "tf_keras"):
-        return "it is not Keras's own, and loading it would run code from elsewhere"
     if name in FUNCTIONS:
         return "it stands for a function that the file names, which may do anything"
+    if module.split(".")[0] not in ("keras", "tf_keras"):
+        return "it is not Keras's own, and loading it would run code from elsewhere"
     if name in ALLOWED:
         return None
     return REFUSED.get(name) or (

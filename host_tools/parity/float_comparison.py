@@ -193,7 +193,7 @@ def likely_reason(floats: npt.NDArray[np.floating], place: Mapping[str, Any] | N
             f"the largest value of a typical case is {top:.2g}, {top / scale:.1f} steps: end the "
             "network at its logits, without that layer, which decides the same"
         )
-    ends = [scale * (code - zero) for code in (-128.5, 127.5)]
+    ends = [scale * (code - zero) for code in (-129, 128)]  # a step more: softmax's 1 has no code
     if (outside := float(((rows < ends[0]) | (rows > ends[1])).mean())) > CLIPPED:
         return (
             f"{outside:.1%} of the float values are beyond {ends[0]:.3g} to {ends[1]:.3g}, which "
