@@ -20,7 +20,7 @@ from host_tools.cli import main
 from host_tools.quantise_file import summary
 from model.command import run_and_exit_code
 from quantize import float_reference
-from quantize.convert import FloatNetwork, Quantised
+from quantize.convert import FloatNetwork, OutputPair, Quantised
 from quantize.errors import ModelError
 from quantize.keras_file import check_arrays
 from quantize.representative import Representative, from_arrays
@@ -205,7 +205,7 @@ def test_a_network_of_more_than_a_model_is_summed_up(tmp_path: Path) -> None:
     graph = parse_model(_folded("ABS", [np.ones(4, np.float32)], [4]))
     network = FloatNetwork(kind="keras", path=path, folder=tmp_path, graph=graph, tool=None)
     inputs = Representative(inputs=(np.zeros((1, 2)),), labels=None, told="x", given=1)
-    pair: Any = type("Pair", (), {"floats": np.zeros((1, 1)), "int8": np.zeros((1, 1))})
+    pair = OutputPair(floats=np.zeros((1, 1)), int8=np.zeros((1, 1)))
     found = summary(
         path, network, inputs, Quantised(tool="t", outputs=(pair,), layers=[], warnings=[])
     )
