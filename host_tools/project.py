@@ -266,7 +266,7 @@ def _record(
 
 def _companion(path: Path) -> bytes:
     """What is kept of inputs or of a float model."""
-    return model_bytes(path) if _in_c(path) else read_file(path)
+    return model_bytes(path) if _in_c(path) or path.suffix.lower() == ".tflite" else read_file(path)
 
 
 def _in_c(path: Path) -> bool:

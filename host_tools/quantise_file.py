@@ -15,11 +15,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from host_tools.errors import UsageError
-from host_tools.parity.float_comparison import class_decisions, output_difference
+from host_tools.parity.float_comparison import (
+    Compared,
+    class_decisions,
+    class_pair,
+    compare_float,
+    output_difference,
+)
 from host_tools.project import DEFAULT_CASES, FLOAT_SUFFIXES, Import, import_model, open_source
 from host_tools.stages.graph import Source, model_name
 from host_tools.stages.session import make
 from model.files import read_bounded, write_arrays, write_json
+from model.recipe import ParityConfig
 from model.stages.splits import load_splits
 from quantize.convert import FloatNetwork, OutputPair, Quantised, open_network, quantise_network
 from quantize.float_reference import MAX_FILE_BYTES
@@ -137,8 +144,29 @@ def summary(
         "outputs": [_output(i, pair) for i, pair in enumerate(found.outputs)],
         "accuracy": _accuracy(found.outputs[0], inputs),
         "layers": found.layers[:RECORDED],
-        "warnings": [*found.warnings, *_misfit(found.outputs[0], inputs)],
+        "warnings": [
+            *found.warnings,
+            *_misfit(found.outputs[0], inputs),
+            *([] if inputs.random else _apart(path.name, inputs, found.outputs)),
+        ],
     }
+
+
+def _apart(name: str, inputs: Representative, outputs: Sequence[OutputPair]) -> Sequence[str]:
+    """The outputs and decisions that parity will not pass, why and what to do."""
+    first = outputs[0]
+    rebuilt = first.floats.shape[1:] == inputs.inputs[0].shape[1:]  # values, and no classes
+    compared = Compared(
+        cases=range(len(inputs)),
+        golden_cases=len(inputs),
+        floats=[pair.floats for pair in outputs],
+        device=[pair.int8 for pair in outputs],
+        decisions=None if rebuilt else class_pair(first.floats, first.int8),
+        names=(),
+        labels=None,
+        places=[pair.place for pair in outputs],
+    )
+    return compare_float(name, compared, ParityConfig()).failures
 
 
 def _output(index: int, pair: OutputPair) -> dict[str, Any]:

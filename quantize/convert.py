@@ -8,7 +8,7 @@ a PyTorch program (.pt2) through litert-torch first. All of them run in a proces
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from quantize.advice import type_warnings, weight_warnings
 from quantize.compare_layers import warnings_of
 from quantize.errors import ModelError
 from quantize.float_reference import MAX_FILE_BYTES, ask
+from quantize.golden import Aborted, may_abort
 from quantize.pairing import plain_name
 from quantize.representative import FEW, Inputs, Representative
 from quantize.tflite import c_array
@@ -32,10 +33,11 @@ from quantize.tflite.files import (
     is_saved_model,
     model_bytes,
 )
-from quantize.tflite.graph import Graph
-from quantize.tflite.reader import read_file, read_model
+from quantize.tflite.graph import Graph, Tensor
+from quantize.tflite.reader import parse_model, read_file, read_model
 
 QUANTISED = {"int4", "int8", "uint8", "int16"}
+TASKS = {"float": "reading the network", "int8": "quantising it"}  # of quantize.convert_worker
 INPUT_TYPES = ("float32", "int32", "int64", "uint8", "int8", "int16")
 MAX_WARNINGS = 20  # of one kind
 
@@ -59,6 +61,7 @@ class OutputPair:
     name: str
     floats: npt.NDArray[np.float64]
     int8: npt.NDArray[np.float64]
+    place: Mapping[str, Any] | None = None  # dtype, scale and zero_point, as in a manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,14 +105,16 @@ def open_network(path: Path, folder: Path, array: str | None = None) -> FloatNet
     kind = kind_of(path)
     tool = None
     if kind == "tflite":
-        write_bytes(folder / "float.tflite", model_bytes(path, array))
+        model = model_bytes(path, array)
+        write_bytes(folder / "float.tflite", model)
     else:
         if array is not None:
             raise ModelError(f"{path}: --array {array} (ARRAY=) is for C source only; leave it out")
         if kind != "saved_model":
             _check_size(path)
         tool = _work("float", kind, path, folder)
-    graph = read_model(folder / "float.tflite")
+        model = read_file(folder / "float.tflite")
+    graph = parse_model(model, str(path))
     _check_float(graph, path)
     inputs = Inputs.of(graph)
     if tool is not None:
@@ -154,7 +159,7 @@ def quantise_network(network: FloatNetwork, inputs: Representative) -> Quantised
     arrays = {f"input_{i}": v for i, v in enumerate(inputs.inputs)}
     write_arrays(folder / "inputs.npz", arrays)
     tool = _work("int8", network.kind, network.path, folder)
-    graph = read_model(folder / "int8.tflite")
+    graph = parse_model(read_file(folder / "int8.tflite"), f"{network.path}: as int8")
     found = read_arrays(folder / "outputs.npz")
     layers = json.loads(read_file(folder / "layers.json"))
     pairs = [
@@ -162,17 +167,28 @@ def quantise_network(network: FloatNetwork, inputs: Representative) -> Quantised
             name=plain_name(graph.tensors[index].name),
             floats=found[f"float_{i}"],
             int8=found[f"int8_{i}"],
+            place=_place(graph.tensors[index]),
         )
         for i, index in enumerate(graph.outputs)
     ]
     if not all(np.isfinite(p.floats).all() for p in pairs):
-        raise ModelError(f"{network.path}: the float network gives values that are not finite")
+        raise ModelError(
+            f"{network.path}: the float network gives values that are not finite; train it again, "
+            "or leave out the inputs that it gives them for"
+        )
     return Quantised(
         tool=tool,
         outputs=tuple(pairs),
         layers=layers,
         warnings=_warnings(graph, layers, inputs),
     )
+
+
+def _place(tensor: Tensor) -> dict[str, Any] | None:
+    if tensor.quant is None:
+        return None
+    scale, zero = tensor.quant.scale[0], tensor.quant.zero_point[0]
+    return {"dtype": tensor.dtype, "scale": scale, "zero_point": zero}
 
 
 def _warnings(graph: Graph, layers: Sequence[dict[str, Any]], inputs: Representative) -> list[str]:
@@ -191,7 +207,10 @@ def _warnings(graph: Graph, layers: Sequence[dict[str, Any]], inputs: Representa
 def _work(task: str, kind: str, path: Path, folder: Path) -> str:
     """What a worker answers; ModelError when it fails."""
     arguments = (task, kind, str(path.absolute()), str(folder))
-    answer = ask(f"{task} of {kind}", "quantize.convert_worker", arguments, folder)
-    if "error" in answer:
-        raise ModelError(f"{path}: {answer['error']}")
-    return answer["engine"]
+    answer = ask(TASKS[task], "quantize.convert_worker", arguments, folder)
+    if "error" not in answer:
+        return answer["engine"]
+    made = folder / "int8.tflite"  # is there once the int8 model compiles
+    if "code" in answer and made.is_file() and may_abort(read_model(made)):
+        raise ModelError(f"{path}: TFLite Micro aborts on one of the cases: {Aborted.REASON}")
+    raise ModelError(f"{path}: {answer['error']}")

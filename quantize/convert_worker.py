@@ -18,16 +18,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from model.files import write_arrays, write_bytes, write_json
 from quantize.compare_layers import Layers
-from quantize.errors import ModelError
+from quantize.errors import ModelError, told_as
 from quantize.float_reference import MAX_FILE_BYTES
-from quantize.float_worker import MAX_MEMORY, answered, load_network, stored_inputs
+from quantize.float_worker import MAX_MEMORY, answered, stored_inputs
+from quantize.keras_file import GIVE_A_TFLITE, load_network
 from quantize.pairing import plain_name
-from quantize.pt2 import clean_program
+from quantize.pt2 import AGAIN, clean_program
 from quantize.reference import compile_graph
+from quantize.tflite.external_buffers import inlined
 from quantize.tflite.reader import parse_model, read_model
 from quantize.tflm import TfliteMicro
 
@@ -35,6 +38,11 @@ Array = npt.NDArray[Any]
 MAX_PYTORCH_MEMORY = 64 << 30  # bytes of address space, most of which is never touched
 MAX_SAVED_FILES = 1000
 SIGNATURE = "serving_default"
+SAVE_AGAIN = "save it again, tf.saved_model.save(network, folder), or copy the whole folder"
+OTHER_FORM = (
+    "leave out the layer that it names, or give the network in another form: .keras, a SavedModel "
+    "or a float .tflite"
+)
 # Operators of a SavedModel that call back into Python, or read and write files and the network.
 # What a checkpoint is saved and restored with is no part of what is converted.
 CHECKPOINT = {"SaveV2", "RestoreV2", "ShardedFilename", "MergeV2Checkpoints"}
@@ -77,11 +85,15 @@ def _function(kind: str, path: Path) -> _Function:
         holder = tf.Module()  # the converter does not find the variables of Keras 3 in a network
         holder.own = [v if isinstance(v, tf.Variable) else v._value for v in network.variables]
     else:
-        check_saved_model(path)
-        holder = tf.saved_model.load(str(path))
+        with told_as("not a whole SavedModel", SAVE_AGAIN):
+            check_saved_model(path)
+            holder = tf.saved_model.load(str(path))
         if SIGNATURE not in holder.signatures:
             found = ", ".join(sorted(map(str, holder.signatures))) or "none"
-            raise ModelError(f"no signature {SIGNATURE!r}, there are {found[:200]}; save one")
+            raise ModelError(
+                f"no signature {SIGNATURE!r}, there are {found[:200]}; save one: "
+                "tf.saved_model.save(network, folder, signatures=function)"
+            )
         signature, tool = holder.signatures[SIGNATURE], "SavedModel"
         ends = sorted(signature.structured_input_signature[1].items())
         names = [name for name, _ in ends]
@@ -94,8 +106,10 @@ def _function(kind: str, path: Path) -> _Function:
         def call(*values: Any) -> Any:
             return signature(**dict(zip(names, values, strict=True)))
 
+    with told_as("TensorFlow cannot trace the network", GIVE_A_TFLITE):
+        function = tf.function(call, input_signature=specs).get_concrete_function()
     return _Function(
-        function=tf.function(call, input_signature=specs).get_concrete_function(),
+        function=function,
         holder=holder,
         tool=f"{tool}, TensorFlow {tf.__version__}",
         inputs=dict(zip(inputs, names, strict=True)),
@@ -179,12 +193,12 @@ def check_saved_model(folder: Path) -> None:
 
     found = list(itertools.islice(folder.rglob("*"), MAX_SAVED_FILES + 1))
     if other := [p for p in found if not (p.is_file() or p.is_dir())]:
-        raise ModelError(f"{other[0].name[:60]!r} is neither a file nor a folder")
+        raise ModelError(f"{other[0].name[:60]!r} is neither a file nor a folder; {SAVE_AGAIN}")
     size = sum(p.stat().st_size for p in found if p.is_file())
     if len(found) > MAX_SAVED_FILES or size > MAX_FILE_BYTES:
         raise ModelError(
             f"{len(found)} files of {size:,} bytes; at most {MAX_SAVED_FILES:,} of "
-            f"{MAX_FILE_BYTES:,} are accepted"
+            f"{MAX_FILE_BYTES:,} are accepted; save the network alone"
         )
     saved = saved_model_pb2.SavedModel()
     saved.ParseFromString((folder / "saved_model.pb").read_bytes())
@@ -247,7 +261,9 @@ def _converted(
             dict(zip(network.inputs, case, strict=True)) for case in _cases(samples)
         )
     ends = {"inputs": [*network.inputs.values()], "ordered": network.ordered}
-    model = in_order(bytes(converter.convert()), network.inputs, network.outputs)
+    with told_as("TensorFlow's converter does not take it", OTHER_FORM):
+        converted = bytes(converter.convert())
+    model = in_order(converted, network.inputs, network.outputs)
     return model, network.tool, ends
 
 
@@ -265,18 +281,20 @@ def _from_pytorch(path: Path, folder: Path) -> tuple[bytes, str, dict[str, Any]]
             f"needs litert-torch, which is not installed ({error}): "
             "pip install 'tinyproof[pytorch]'"
         ) from error
-    program = torch.export.load(io.BytesIO(clean_program(path)))
+    data = clean_program(path)
+    with told_as("PyTorch does not load it", AGAIN):
+        program = torch.export.load(io.BytesIO(data))
     wanted = set(program.graph_signature.user_inputs)
     nodes = [n for n in program.graph.nodes if n.op == "placeholder" and n.name in wanted]
     ends = [node.meta["val"] for node in nodes]
     example = tuple(torch.zeros(tuple(end.shape), dtype=end.dtype) for end in ends)
-    with torch.no_grad():
+    target = folder / "converted.tflite"
+    with torch.no_grad(), told_as("litert-torch does not take it", OTHER_FORM):
         # without in-place operators, as of torch.tensor(...) in a network, which it cannot trace
         converted = litert_torch.convert(program.run_decompositions({}).module(), example)
-    target = folder / "converted.tflite"
-    converted.export(str(target))
+        converted.export(str(target))
     names = {f"args_{i}": node.name for i, node in enumerate(nodes)}
-    model = in_order(target.read_bytes(), names, [])
+    model = in_order(inlined(target.read_bytes()), names, [])
     told = {"inputs": [*names.values()], "ordered": True}
     return model, f"litert-torch {version('litert-torch')}", told
 
@@ -284,14 +302,22 @@ def _from_pytorch(path: Path, folder: Path) -> tuple[bytes, str, dict[str, Any]]
 def _quantised(model: bytes, inputs: Sequence[Array]) -> tuple[bytes, str]:
     """An int8 .tflite of a float one."""
     try:
-        from litert_quantizer import calibrator, quantizer, recipe, recipe_manager
-        from litert_quantizer.utils.qsv_utils import min_max_update
+        import litert_quantizer  # noqa: F401
     except ImportError as error:
         raise ModelError(
             f"needs litert-quantizer, which is not installed ({error}): run make setup in a "
             "checkout, else pip install litert-quantizer"
         ) from error
     signed = with_signature(model, len(inputs))
+    name = f"litert-quantizer {version('litert-quantizer')}"
+    with told_as(f"{name} does not take it", OTHER_FORM):
+        return inlined(_by_litert(signed, inputs)), name
+
+
+def _by_litert(signed: bytes, inputs: Sequence[Array]) -> bytes:
+    from litert_quantizer import calibrator, quantizer, recipe, recipe_manager
+    from litert_quantizer.utils.qsv_utils import min_max_update
+
     tool = quantizer.Quantizer(bytearray(signed))
     tool.load_quantization_recipe(recipe.static_wi8_ai8())
     rules = recipe_manager.RecipeManager()
@@ -306,7 +332,7 @@ def _quantised(model: bytes, inputs: Sequence[Array]) -> tuple[bytes, str]:
     )
     ranges.calibrate({SIGNATURE: samples}, rules)
     result = tool.quantize(ranges.get_model_qsvs(), enable_progress_report=False)
-    return bytes(result.quantized_model), f"litert-quantizer {version('litert-quantizer')}"
+    return bytes(result.quantized_model)
 
 
 def with_signature(model: bytes, inputs: int) -> bytes:
@@ -349,10 +375,16 @@ def to_float(kind: str, path: Path, folder: Path) -> str:
 def to_int8(kind: str, path: Path, folder: Path) -> str:
     """Write int8.tflite, if it is one that we compile, and what compare writes."""
     inputs, network = stored_inputs(folder), (folder / "float.tflite").read_bytes()
-    if kind in ("keras", "saved_model"):
-        model, name, _ = _converted(kind, path, inputs)
-    else:
-        model, name = _quantised(network, inputs)
+    try:
+        if kind in ("keras", "saved_model"):
+            model, name, _ = _converted(kind, path, inputs)
+        else:
+            model, name = _quantised(network, inputs)
+    except ModelError:
+        run = _FloatNetwork(folder / "float.tflite")
+        for number, case in enumerate(_cases(inputs)):
+            run.run(number, case)  # where a case is to blame, it says so
+        raise
     model = with_ends_of(model, network)
     try:
         compile_graph(parse_model(model))
@@ -365,33 +397,69 @@ def to_int8(kind: str, path: Path, folder: Path) -> str:
     return f"{name}; {compare(folder)}"
 
 
+class _FloatNetwork:
+    """A float .tflite in TensorFlow Lite, which keeps all tensors of a run."""
+
+    def __init__(self, path: Path) -> None:
+        from model.networks import tf
+
+        self.graph = read_model(path)
+        self.engine = f"TensorFlow Lite {tf.__version__}"
+        with told_as(f"{self.engine} does not take the float network", OTHER_FORM):
+            self._interpreter = tf.lite.Interpreter(
+                str(path),
+                num_threads=1,
+                experimental_preserve_all_tensors=True,
+                experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            )
+            self._interpreter.allocate_tensors()
+
+    def run(self, number: int, case: Sequence[Array]) -> None:
+        """Start anew with a case of the inputs; ModelError that names the case if it fails."""
+        self._interpreter.reset_all_variables()
+        for index, value in zip(self.graph.inputs, case, strict=True):
+            self._interpreter.set_tensor(index, value)
+        with told_as(
+            f"{self.engine} stops at case {number} of the inputs", _inputs_for(self, case)
+        ):
+            self._interpreter.invoke()
+
+    def tensor(self, index: int) -> Array:
+        """A tensor after the last run."""
+        return np.asarray(self._interpreter.get_tensor(index))
+
+
+def _inputs_for(network: _FloatNetwork, case: Sequence[Array]) -> str:
+    """What to do where a case stops the network: most often an index is too large."""
+    ranges = ", ".join(
+        f"{plain_name(network.graph.tensors[i].name)[:60]} {v.min():g} to {v.max():g}"
+        for i, v in zip(network.graph.inputs, case, strict=True)
+    )
+    tables = [
+        network.graph.input(op, 0).shape[0]
+        for op in network.graph.operators
+        if op.name == "GATHER" and network.graph.input(op, 0).shape
+    ]
+    rows = f", and the network looks up rows 0 to {min(tables) - 1}" if tables else ""
+    return f"that case holds {ranges}{rows}; give inputs that the network is made for"
+
+
 def compare(folder: Path) -> str:
     """Write layers.json and outputs.npz: float_0, int8_0, ... with int8 dequantised."""
-    from model.networks import tf
-
-    files = [folder / "float.tflite", folder / "int8.tflite"]
-    graphs = [read_model(path) for path in files]
+    network = _FloatNetwork(folder / "float.tflite")
+    model = (folder / "int8.tflite").read_bytes()
     inputs = stored_inputs(folder)
-    layers = Layers(graphs[0], graphs[1], len(inputs[0]))
-    network = tf.lite.Interpreter(
-        str(files[0]),
-        num_threads=1,
-        experimental_preserve_all_tensors=True,
-        experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-    )
-    network.allocate_tensors()
-    device = TfliteMicro(files[1].read_bytes(), preserve_tensors=True)
-    for case in _cases(inputs):
-        network.reset_all_variables()
+    layers = Layers(network.graph, parse_model(model), len(inputs[0]))
+    device = TfliteMicro(model, preserve_tensors=True)
+    for number, case in enumerate(_cases(inputs)):
         device.reset()
-        for index, value in zip(graphs[0].inputs, case, strict=True):
-            network.set_tensor(index, value)
-        network.invoke()
-        device.run(layers.device_inputs(case))
-        layers.add(network.get_tensor, device.tensor)
+        network.run(number, case)
+        with told_as(f"TFLite Micro stops at case {number} of the inputs", OTHER_FORM):
+            device.run(layers.device_inputs(case))
+        layers.add(network.tensor, device.tensor)
     write_json(folder / "layers.json", layers.found())
     write_arrays(folder / "outputs.npz", layers.outputs())
-    return f"TensorFlow Lite {tf.__version__}, tflite_micro {version('tflite-micro')}"
+    return f"{network.engine}, tflite_micro {version('tflite-micro')}"
 
 
 TASKS: dict[str, Callable[[str, Path, Path], str]] = {

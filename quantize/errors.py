@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from model.errors import TinyproofError
 
 
@@ -27,3 +30,20 @@ class Malformed(ModelError):
 
 class UnsupportedOperator(ModelError):
     """An operator, version or attribute that we do not compile; names it, and says what to do."""
+
+
+def first_line(error: BaseException) -> str:
+    """The kind of an exception of other software, and the first line of what it says."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {text[:300].rstrip('.')}"
+
+
+@contextmanager
+def told_as(what: str, then: str) -> Iterator[None]:
+    """Turn whatever other software raises into a ModelError: what failed, why, what to do."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{what}: {first_line(error)}; {then}") from error

@@ -181,7 +181,10 @@ def _run_apart(
 
 
 def ask(what: str, module: str, arguments: Sequence[str], folder: Path) -> dict[str, str]:
-    """Run a worker, which writes answer.json into `folder`: {"engine": name} or {"error": text}."""
+    """Run a worker, which writes answer.json into `folder`: {"engine": name} or {"error": text}.
+
+    Where it has died, `code` is beside the error.
+    """
     answer_path = folder / "answer.json"
     answer_path.unlink(missing_ok=True)
     command = our_process(module, *arguments)
@@ -196,7 +199,9 @@ def ask(what: str, module: str, arguments: Sequence[str], folder: Path) -> dict[
         answer = json.loads(answer_path.read_text("utf-8"))
     except (OSError, ValueError):
         code = done.returncode
-        return {"error": f"{what} ended with code {code}: the file is damaged or too large"}
+        told = f"{what} ended with code {code}: the file is damaged or too large"
+        return {"error": f"{told}; give a whole one, or a smaller network", "code": str(code)}
     if "error" in answer:
-        return {"error": f"{what}: {answer['error']}"}
+        ours = str(folder) + os.sep  # gone when the message is read
+        return {"error": f"{what}: {str(answer['error']).replace(ours, '')}"}
     return {"engine": str(answer["engine"])}

@@ -214,12 +214,16 @@ class Unanswered(ModelError):
 class Aborted(Unanswered):
     """It ends its process there."""
 
+    REASON = (
+        f"its SOFTMAX has {ABORT_DEPTH} or more about equal values; take a network that has been "
+        "trained, and real samples (INPUTS=), or end it at its logits, without the SOFTMAX"
+    )
+
     def __init__(self, cases: Sequence[int]) -> None:
         super().__init__(
             cases,
-            f"TFLite Micro aborts on {len(cases)} of the cases, first on case {cases[0]}: its "
-            f"SOFTMAX has {ABORT_DEPTH} or more about equal values; take a network that has "
-            "been trained, and real samples (INPUTS=)",
+            f"TFLite Micro aborts on {len(cases)} of the cases, first on case {cases[0]}: "
+            f"{self.REASON}",
         )
 
 

@@ -22,7 +22,7 @@ from model.command import run_and_exit_code
 from quantize import float_reference
 from quantize.convert import FloatNetwork, OutputPair, Quantised
 from quantize.errors import ModelError
-from quantize.float_worker import check_arrays
+from quantize.keras_file import check_arrays
 from quantize.representative import Inputs, Representative, from_arrays
 from quantize.tflite import c_array
 from quantize.tflite.c_array import array_bytes
@@ -119,7 +119,7 @@ def test_the_command_refuses_and_leaves_nothing(
     Path("net.keras").write_bytes(change((valid / "net.keras").read_bytes()))
     assert main(["quantise", "net.keras", "--random"]) == 2
     told = capsys.readouterr().err
-    assert "net.keras: float of keras: " in told and told.count("\n") == 1
+    assert "net.keras: reading the network: " in told and told.count("\n") == 1
     assert [p.name for p in tmp_path.iterdir()] == ["net.keras"]
 
 

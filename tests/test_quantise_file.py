@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,6 +29,7 @@ from quantize.representative import (
     from_folder,
     from_windows,
 )
+from quantize.tflite.external_buffers import inlined
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import parse_model, read_model
 
@@ -90,6 +92,34 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         input_signature=[tf.TensorSpec((None, 4))],
     )
     tf.saved_model.save(calls, str(folder / "calls"), signatures=calls.f.get_concrete_function())
+    for name, of in (
+        ("wide", [layers.Dense(600, activation="relu"), layers.Dense(600), layers.Dense(5)]),
+        ("many", [layers.Dense(300, activation="softmax")]),
+        ("flat", [layers.Dense(1000, activation="softmax")]),
+    ):
+        other = keras.Sequential([layers.InputLayer(SHAPE), layers.Flatten(), *of])
+        other.save(folder / f"{name}.keras")
+    converter = tf.lite.TFLiteConverter.from_keras_model(
+        keras.models.load_model(folder / "wide.keras")
+    )
+    (folder / "wide.tflite").write_bytes(converter.convert())
+    words = [layers.InputLayer((4,)), layers.Embedding(20, 4), layers.Flatten(), layers.Dense(3)]
+    keras.Sequential(words).save(folder / "words.keras")
+    converter = tf.lite.TFLiteConverter.from_keras_model(
+        keras.models.load_model(folder / "words.keras")
+    )
+    (folder / "words.tflite").write_bytes(converter.convert())
+    for kit, name in ((three, "attention.keras"), (keras, "attention.h5")):
+        x = kit.Input((6, 4))
+        attended = kit.layers.MultiHeadAttention(2, 4)(x, x)
+        kit.Model(x, attended).save(folder / name)
+    for name in ("net.h5", "net.tflite", "three.keras", "words.tflite"):
+        data = (folder / name).read_bytes()
+        (folder / f"cut_{name}").write_bytes(data[: len(data) * 3 // 4])
+    for part in ("saved_model.pb", "variables/variables.data-00000-of-00001"):
+        cut = folder / f"cut_{Path(part).stem}"
+        shutil.copytree(folder / "saved", cut)
+        (cut / part).write_bytes((cut / part).read_bytes()[:500])
     (folder / "damaged.keras").write_bytes((folder / "net.keras").read_bytes()[:9000])
     (folder / "damaged").mkdir()
     (folder / "damaged" / "saved_model.pb").write_bytes(b"\xff" * 100)
@@ -98,6 +128,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     x = rng.normal(size=(60, *SHAPE)).astype(np.float32)
     labels = np.asarray(network(x)).argmax(axis=1)
     np.savez(folder / "x.npz", x=x, labels=labels)
+    np.savez(folder / "words.npz", x=np.arange(240).reshape(60, 4) % 40)
+    np.savez(folder / "attention.npz", x=x.reshape(60, 6, 4))
     x[3, 0, 0, 0] = 1e6
     np.savez(folder / "outlier.npz", x=x)
     np.save(folder / "net.npy", x)
@@ -148,6 +180,60 @@ def test_from_file_to_parity(
     assert main(["parity", made, "--board", "native"]) == 0
     told = capsys.readouterr().out
     assert "20 of 20 cases equal" in told and "as float_model" in told and "dB" in told
+
+
+@needs_quantiser
+def test_indices_that_litert_refuses_are_told_alike(
+    folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--inputs", str(folder / "words.npz")]
+    assert main(["quantise", str(folder / "words.tflite"), *arguments]) == 2
+    assert "20 to 23, and the network looks up rows 0 to 19; give" in capsys.readouterr().err
+
+
+@needs_quantiser
+def test_weights_behind_the_flatbuffer(
+    folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """litert-quantizer writes 256 KiB or more of them so, and TFLite Micro does not see them."""
+    inputs = ["--inputs", str(folder / "x.npz"), "--cases", "20"]
+    assert main(["quantise", str(folder / "wide.tflite"), *inputs]) == 0
+    made, found = result(project)
+    model = (project / "build" / "models" / made / "model.tflite").read_bytes()
+    assert len(model) > 360_000 and inlined(model) is model
+    assert found["outputs"][0]["sqnr_db"] > 25
+    assert main(["parity", made, "--board", "native"]) == 0
+    assert "20 of 20 cases equal" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["attention.keras", "attention.h5"])
+def test_attention_is_arithmetic(
+    name: str, folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inputs = ["--inputs", str(folder / "attention.npz"), "--cases", "20"]
+    assert main(["quantise", str(folder / name), *inputs]) == 0
+    made, found = result(project)
+    assert found["outputs"][0]["sqnr_db"] > 20 and found["warnings"] == []
+    assert main(["parity", made, "--board", "native"]) == 0
+    assert "20 of 20 cases equal" in capsys.readouterr().out
+
+
+def test_a_flat_softmax_is_told_and_parity_says_the_same(
+    folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inputs = ["--inputs", str(folder / "x.npz"), "--cases", "60"]
+    assert main(["quantise", str(folder / "many.keras"), *inputs]) == 0
+    told = capsys.readouterr().out
+    made, found = result(project)
+    assert found["outputs"][0]["sqnr_db"] < 15
+    for limit in ("min_equal_decisions", "min_sqnr_db"):
+        (line,) = (line for line in found["warnings"] if limit in line)
+        assert f"warning: {line}" in told
+        assert "steps of 1/256" in line and "end the network at its logits" in line
+    assert main(["parity", made, "--board", "native"]) == 1
+    told = "".join(capsys.readouterr())
+    assert "60 of 60 cases equal" in told
+    assert told.count("end the network at its logits") >= 2
 
 
 def test_an_outlier_and_saturation_are_told(
@@ -216,8 +302,18 @@ def test_c_source_is_the_same_network_as_its_file(folder: Path, tmp_path: Path) 
         ("lambda.keras --random", "'Lambda' of 'keras"),
         ("open.keras --random", "expected [cases, ...] with fixed sizes behind the first"),
         ("calls --random", "'EagerPyFunc' is not loaded, because it does more than compute"),
-        ("damaged.keras --random", "damaged.keras: float of keras: BadZipFile"),
-        ("damaged --random", "float of saved_model: DecodeError"),
+        ("damaged.keras --random", "damaged.keras: reading the network: not a whole Keras file: "),
+        ("cut_three.keras --random", "BadZipFile: File is not a zip file; save the network again"),
+        ("cut_net.h5 --random", "(truncated file: eof ="),
+        ("cut_net.h5 --random", "stored_eof = "),
+        ("cut_net.h5 --random", "; save the network again, network.save('network.keras'), or copy"),
+        ("damaged --random", "not a whole SavedModel: DecodeError"),
+        ("cut_saved_model --random", "; save it again, tf.saved_model.save(network, folder), or"),
+        ("cut_variables --random", "cut_variables: reading the network: not a whole SavedModel: "),
+        ("cut_net.tflite --random", "cut_net.tflite.buffers[0]: u16 at byte 2"),
+        ("words.keras --inputs words.npz", "stops at case 5 of the inputs: RuntimeError: gather i"),
+        ("words.keras --inputs words.npz", "20 to 23, and the network looks up rows 0 to 19; giv"),
+        ("flat.keras --inputs x.npz", "TFLite Micro aborts on one of the cases: its SOFTMAX has "),
         ("--model empty --random", "a folder without saved_model.pb"),
         ("absent.keras --random", "No such file or directory; give the path of an existing file"),
         ("absent.tflite --random", "No such file or directory; give the path of an existing file"),
@@ -244,7 +340,8 @@ def test_what_is_refused(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(folder)
     assert main(["quantise", *arguments.split(), "--project", str(project)]) == 2
-    assert told in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert told in error and "tinyproof-quantise-" not in error and "/float.tflite" not in error
     assert not (project / "build" / "models").exists()
 
 

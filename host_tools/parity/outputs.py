@@ -23,7 +23,7 @@ from host_tools.parity.float_comparison import (
     Decisions,
     FloatComparison,
     alarm_decisions,
-    class_decisions,
+    class_pair,
     compare_float,
     dequantise,
 )
@@ -292,7 +292,7 @@ def _float_comparison(
         decisions = _alarms(floats, judge, golden.inputs[0][chosen], device[0], chosen)
     else:
         rebuilt = truth is None and golden.inputs[0].shape[1:] == golden.outputs[0].shape[1:]
-        decisions = None if rebuilt else _classes(floats.outputs[0][chosen], values[0])
+        decisions = None if rebuilt else class_pair(floats.outputs[0][chosen], values[0])
     compared = Compared(
         cases=chosen,
         golden_cases=len(golden),
@@ -301,19 +301,11 @@ def _float_comparison(
         decisions=decisions,
         names=manifest["labels"],
         labels=[str(names[y]) for y in truth.y[chosen]] if truth else None,
+        places=manifest["outputs"],
     )
     settings = manifest["settings"].get("parity", {})
     bounds = build(ParityConfig, settings, "manifest.json", "settings.parity.")
     return compare_float(floats.network, compared, None if floats.random_inputs else bounds)
-
-
-def _classes(
-    floats: npt.NDArray[np.float32], device: npt.NDArray[np.float64]
-) -> tuple[Decisions, Decisions] | None:
-    """What both sides [cases, *shape] decide; None for one number a case, and for an image."""
-    if sum(n > 1 for n in floats.shape[1:]) != 1:
-        return None
-    return class_decisions(floats), class_decisions(device)
 
 
 def _alarms(

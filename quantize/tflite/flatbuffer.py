@@ -129,11 +129,15 @@ class Table:
 
     def tables(self, slot: int, name: str, limit: int) -> list[Table]:
         """A vector of tables."""
-        start, count = self._vector(slot, name, 4, limit)
         return [
-            Table(self.file, self._follow(start + 4 * i), f"{self.path}.{name}[{i}]")
-            for i in range(count)
+            Table(self.file, self._follow(place), f"{self.path}.{name}[{i}]")
+            for i, place in enumerate(self.offsets(slot, name, limit))
         ]
+
+    def offsets(self, slot: int, name: str, limit: int) -> range:
+        """Where the entries of a vector of tables lie."""
+        start, count = self._vector(slot, name, 4, limit)
+        return range(start, start + 4 * count, 4)
 
     def array(self, slot: int, kind: str, name: str, limit: int) -> npt.NDArray[np.generic]:
         """A vector of scalars as a read-only array; empty when absent."""
