@@ -120,7 +120,7 @@ def _check_float(graph: Graph, path: Path) -> None:
     for tensor in (graph.tensors[i] for i in used):
         if tensor.dtype == "float16" or (tensor.dtype in QUANTISED and tensor.quant is not None):
             raise ModelError(
-                f"{path}: tensor {tensor.index} is {tensor.dtype}: quantised already; `tinyproof "
+                f"{path}: tensor {tensor.index} is {tensor.dtype}: quantised already; `make "
                 "import` takes an int8 model, and this command the float network from before, "
                 "converted without optimizations"
             )
