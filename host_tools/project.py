@@ -39,11 +39,10 @@ DEMO = "motion"  # the example that a checkout runs without a recipe of its own
 NUMBERS = ("cases", "constants_bytes", "ram_bytes")  # of import.json
 KEYS = (*NUMBERS, "inputs", "float_model", "file")
 MODEL = "model.tflite"
-QUANTISED = (
-    "quantise.json"  # beside a model that tinyproof quantise has made: of what, at what cost
-)
+# Beside a model that tinyproof quantise has made: of what, and at what cost.
+QUANTISED = "quantise.json"
 LISTED = 10  # models of one name in a message
-FLOAT_SUFFIXES = (".tflite", ".keras", ".h5")  # of a float original
+FLOAT_SUFFIXES = (".tflite", ".keras", ".h5", ".hdf5")  # of a float original
 HASH_DIGITS = 8  # of a model's SHA-256 in its folder's name
 Hold = Callable[[AbstractContextManager[None]], object]  # keeps a lock for the rest of a command
 DEFAULT_CASES = 100
@@ -101,7 +100,7 @@ def open_source(
             return (
                 _reopen(found, options, hold) if found else import_model(path, options, hold=hold)
             )
-        if not _is_recipe_name(text):
+        if not is_recipe_name(text):
             if found := _imported(text):
                 return _reopen(found, options, hold)
             raise _unknown(text)
@@ -120,7 +119,8 @@ def open_source(
     )
 
 
-def _is_recipe_name(text: str) -> bool:
+def is_recipe_name(text: str) -> bool:
+    """Whether a recipe of this folder, or one of ours, has this name."""
     try:
         find_recipe(text)
     except ConfigError:

@@ -32,18 +32,17 @@ from model.stages.splits import load_splits
 from model.text import printable
 from quantize.convert import FloatNetwork, OutputPair, Quantised, open_network, quantise_network
 from quantize.float_reference import MAX_FILE_BYTES as MAX_NETWORK_BYTES
-from quantize.float_reference import ends_of, match_ends
+from quantize.pairing import LABELS
 from quantize.representative import (
-    LABELS,
     WHY_NOT_RANDOM,
+    Inputs,
     Representative,
     from_file,
     from_folder,
     from_random,
     from_windows,
 )
-from quantize.tflite.graph import Graph
-from quantize.tflite.reader import MAX_FILE_BYTES, read_model
+from quantize.tflite.reader import MAX_FILE_BYTES
 
 ZIP_BYTES = 1 << 20  # that an .npz may take beyond its values
 SHOWN = 10  # layers that are printed
@@ -88,7 +87,7 @@ def quantise_file(path: Path, given: Given, *, dry: bool = False) -> Source | No
         return None
     with scratch_folder("quantise") as folder:
         network = open_network(path, folder, given.array)
-        inputs = representative(given, network.graph)
+        inputs = representative(given, network.inputs)
         kept = kept_cases(inputs, given)
         found = quantise_network(network, inputs)
         source = _import(network, inputs, given, found, kept)
@@ -118,20 +117,20 @@ def kept_cases(inputs: Representative, given: Given) -> list[int]:
     return list(np.linspace(0, len(inputs) - 1, min(wanted, most)).round().astype(int))
 
 
-def representative(given: Given, graph: Graph) -> Representative:
+def representative(given: Given, network: Inputs) -> Representative:
     """The inputs that are meant, for the network's own."""
     if given.inputs is not None:
-        return from_file(given.inputs, graph)
+        return from_file(given.inputs, network)
     if given.data is not None:
-        return from_folder(given.data, graph)
+        return from_folder(given.data, network)
     if given.recipe is None:
-        return from_random(graph)
+        return from_random(network)
     source = open_source(given.recipe, None, Import())
     if source.recipe is None:
         raise UsageError(f"RECIPE={given.recipe}: a model made elsewhere, which has no windows")
     make(source, source.stages_to("check"), dry_run=False, why=False)
     train = load_splits(source.folder).train
-    return from_windows(train.x, train.y, graph, f"training windows of {source.name}")
+    return from_windows(train.x, train.y, network, f"training windows of {source.name}")
 
 
 def _import(
@@ -148,15 +147,15 @@ def _import(
     (network.folder / "int8.tflite").rename(model)
     kept: Path | None = None
     if not inputs.random:
-        graph, ends = read_model(model), network.graph
-        order = match_ends(ends_of(ends, ends.inputs), ends_of(graph, graph.inputs), "input")
         kept = own / "inputs.npz"
-        arrays = {f"input_{i:04}": inputs.inputs[j][cases] for i, j in enumerate(order)}
+        arrays = {f"input_{i:04}": v[cases] for i, v in enumerate(inputs.inputs)}
         if inputs.labels is not None and not _misfit(found.outputs[0], inputs):
             arrays[LABELS] = inputs.labels[cases]
         write_arrays(kept, arrays)
-    is_original = network.path.is_file() and network.path.suffix.lower() in FLOAT_SUFFIXES
-    original = network.path if is_original else network.folder / "float.tflite"
+    # Of several ends the converted file has the names that the int8 model has, and their order.
+    single = len(network.graph.inputs) == len(network.graph.outputs) == 1
+    taken = network.path.is_file() and network.path.suffix.lower() in FLOAT_SUFFIXES
+    original = network.path if single and taken else network.folder / "float.tflite"
     how = Import(cases=given.cases, inputs=kept, float_model=original)
     source = import_model(model, how, anew=True)
     make(source, source.stages(), dry_run=False, why=False)
@@ -179,6 +178,7 @@ def summary(
             "cases": len(inputs),
             "given": inputs.given,
             "random": inputs.random,
+            "pairs": list(inputs.pairs),
         },
         "outputs": [_output(i, pair) for i, pair in enumerate(found.outputs)],
         "accuracy": _accuracy(found.outputs[0], inputs),
@@ -193,7 +193,7 @@ def _output(index: int, pair: OutputPair) -> dict[str, Any]:
     if pair.floats[0].size > 1:
         sides = [class_decisions(values).chosen for values in (pair.floats, pair.int8)]
         equal = int((sides[0] == sides[1]).sum())
-    return {**entry, "equal_decisions": equal}
+    return {**entry, "name": pair.name, "equal_decisions": equal}
 
 
 def _accuracy(pair: OutputPair, inputs: Representative) -> dict[str, float] | None:
@@ -232,6 +232,7 @@ def _print(result: dict[str, Any]) -> None:
         f"{result['network']}: {'; '.join(result['tools'])}",
         f"calibrated and compared on {cases:,}{of} cases: {result['inputs']['from']}",
         f"kept for parity: {kept:,} of them; CASES= changes that" if kept else "",
+        *(f"input {pair}" for pair in result["inputs"]["pairs"]),
     )
     for line in filter(None, told):
         _say(console, line)
@@ -240,12 +241,20 @@ def _print(result: dict[str, Any]) -> None:
         equal = row["equal_decisions"]
         numbers = (f"{row[key]:.3g}" for key in ("largest", "mean", "float_range"))
         decided = "-" if equal is None else f"{equal:,} of {cases:,} ({equal / cases:.1%})"
-        table.add_row(str(row["output"]), *numbers, _decibels(row["sqnr_db"]), decided)
+        table.add_row(
+            f"{row['output']} {escape(row['name'][:40])}",
+            *numbers,
+            _decibels(row["sqnr_db"]),
+            decided,
+        )
     console.print(table)
     if found := result["accuracy"]:
+        several = len(result["outputs"]) > 1
+        of_output = f" of output 0, {result['outputs'][0]['name'][:40]}," if several else ""
         console.print(
-            f"accuracy against labels, on these cases: float {found['float']:.1%}, int8 "
+            f"accuracy{of_output} against labels, on these cases: float {found['float']:.1%}, int8 "
             f"{found['int8']:.1%}",
+            markup=False,
             highlight=False,
         )
     if result["layers"]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from quantize.advice import type_warnings, weight_warnings
 from quantize.compare_layers import warnings_of
 from quantize.errors import ModelError
 from quantize.float_reference import MAX_FILE_BYTES, ask
-from quantize.representative import FEW, Representative
+from quantize.pairing import plain_name
+from quantize.representative import FEW, Inputs, Representative
 from quantize.tflite import c_array
 from quantize.tflite.files import (
     HOW_TO_EXPORT,
@@ -47,6 +48,7 @@ class FloatNetwork:
     path: Path  # absolute
     folder: Path
     graph: Graph
+    inputs: Inputs
     tool: str | None  # what has made the .tflite; None where it was given
 
 
@@ -54,6 +56,7 @@ class FloatNetwork:
 class OutputPair:
     """Both sides of one output, [cases, *shape], int8 dequantised."""
 
+    name: str
     floats: npt.NDArray[np.float64]
     int8: npt.NDArray[np.float64]
 
@@ -76,16 +79,21 @@ def kind_of(path: Path) -> str:
     if path.is_dir():
         if is_saved_model(path):
             return "saved_model"
-        raise ModelError(f"{path}: a folder without saved_model.pb; expected a SavedModel")
+        raise ModelError(
+            f"{path}: a folder without saved_model.pb; expected the folder of a SavedModel, "
+            "as network.export(folder) of Keras writes it"
+        )
     if suffix == ".pt2":
         return "pytorch"
     if suffix in NETWORKS:
         return "keras"
     if suffix in (".tflite", *c_array.SUFFIXES):
         return "tflite"
+    _check_size(path)
+    way = "; of an ONNX file, give the network that it was made of" if suffix == ".onnx" else ""
     raise ModelError(
         f"{path}: expected a float network: .tflite, C source with one, .keras, .h5, .pt2 or the "
-        "folder of a SavedModel"
+        f"folder of a SavedModel{way}"
     )
 
 
@@ -103,7 +111,13 @@ def open_network(path: Path, folder: Path, array: str | None = None) -> FloatNet
         tool = _work("float", kind, path, folder)
     graph = read_model(folder / "float.tflite")
     _check_float(graph, path)
-    return FloatNetwork(kind=kind, path=path.absolute(), folder=folder, graph=graph, tool=tool)
+    inputs = Inputs.of(graph)
+    if tool is not None:
+        said = json.loads(read_file(folder / "ends.json"))
+        inputs = replace(inputs, names=tuple(said["inputs"]), ordered=said["ordered"])
+    return FloatNetwork(
+        kind=kind, path=path.absolute(), folder=folder, graph=graph, inputs=inputs, tool=tool
+    )
 
 
 def _check_size(path: Path) -> None:
@@ -144,8 +158,12 @@ def quantise_network(network: FloatNetwork, inputs: Representative) -> Quantised
     found = read_arrays(folder / "outputs.npz")
     layers = json.loads(read_file(folder / "layers.json"))
     pairs = [
-        OutputPair(floats=found[f"float_{i}"], int8=found[f"int8_{i}"])
-        for i in range(len(graph.outputs))
+        OutputPair(
+            name=plain_name(graph.tensors[index].name),
+            floats=found[f"float_{i}"],
+            int8=found[f"int8_{i}"],
+        )
+        for i, index in enumerate(graph.outputs)
     ]
     if not all(np.isfinite(p.floats).all() for p in pairs):
         raise ModelError(f"{network.path}: the float network gives values that are not finite")

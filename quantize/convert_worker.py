@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,9 @@ import numpy.typing as npt
 from model.files import write_arrays, write_bytes, write_json
 from quantize.compare_layers import Layers
 from quantize.errors import ModelError
-from quantize.float_reference import MAX_FILE_BYTES, plain_name
+from quantize.float_reference import MAX_FILE_BYTES
 from quantize.float_worker import MAX_MEMORY, answered, load_network, stored_inputs
+from quantize.pairing import plain_name
 from quantize.pt2 import clean_program
 from quantize.reference import compile_graph
 from quantize.tflite.reader import parse_model, read_model
@@ -42,16 +45,30 @@ REFUSED_WORDS = (
 )
 
 
-def _functions(kind: str, path: Path) -> tuple[list[Any], Any, str]:
-    """(functions of TensorFlow with one case as input, what holds their variables, the tool)."""
+@dataclass(frozen=True, kw_only=True)
+class _Function:
+    """A network as a function of TensorFlow with one case as input."""
+
+    function: Any
+    holder: Any  # of its variables
+    tool: str
+    inputs: dict[str, str]  # names of the function's signature: what the network calls them
+    outputs: list[str]  # what the network calls them; may be left open
+    ordered: bool  # whether the network has an order
+
+
+def _function(kind: str, path: Path) -> _Function:
     from model.networks import tf
 
     if kind == "keras":
-        network, name = load_network(path)
+        network, tool = load_network(path)
+        names = [plain_name(t.name) for t in network.inputs]
+        inputs = _signature_names(names)
         specs = [
-            tf.TensorSpec(_one_case(t.name, t.shape), t.dtype, plain_name(t.name))
-            for t in network.inputs
+            tf.TensorSpec(_one_case(t.name, t.shape), t.dtype, own)
+            for t, own in zip(network.inputs, inputs, strict=True)
         ]
+        outputs = [str(n) for n in getattr(network, "output_names", [])]
         one = len(specs) == 1
 
         def call(*values: Any) -> Any:
@@ -63,17 +80,87 @@ def _functions(kind: str, path: Path) -> tuple[list[Any], Any, str]:
         check_saved_model(path)
         holder = tf.saved_model.load(str(path))
         if SIGNATURE not in holder.signatures:
-            names = ", ".join(sorted(map(str, holder.signatures))) or "none"
-            raise ModelError(f"no signature {SIGNATURE!r}, there are {names[:200]}; save one")
-        signature, name = holder.signatures[SIGNATURE], "SavedModel"
+            found = ", ".join(sorted(map(str, holder.signatures))) or "none"
+            raise ModelError(f"no signature {SIGNATURE!r}, there are {found[:200]}; save one")
+        signature, tool = holder.signatures[SIGNATURE], "SavedModel"
         ends = sorted(signature.structured_input_signature[1].items())
-        specs = [tf.TensorSpec(_one_case(n, t.shape), t.dtype, n) for n, t in ends]
+        names = [name for name, _ in ends]
+        inputs, outputs = _signature_names(names), list[str]()
+        specs = [
+            tf.TensorSpec(_one_case(n, t.shape), t.dtype, own)
+            for (n, t), own in zip(ends, inputs, strict=True)
+        ]
 
         def call(*values: Any) -> Any:
-            return signature(**dict(zip((n for n, _ in ends), values, strict=True)))
+            return signature(**dict(zip(names, values, strict=True)))
 
-    function = tf.function(call, input_signature=specs).get_concrete_function()
-    return [function], holder, f"{name}, TensorFlow {tf.__version__}"
+    return _Function(
+        function=tf.function(call, input_signature=specs).get_concrete_function(),
+        holder=holder,
+        tool=f"{tool}, TensorFlow {tf.__version__}",
+        inputs=dict(zip(inputs, names, strict=True)),
+        outputs=outputs,
+        ordered=kind == "keras" or len(names) == 1,
+    )
+
+
+def _signature_names(names: Sequence[str]) -> list[str]:
+    """The names as a signature of TensorFlow can have them, none twice."""
+    found: list[str] = []
+    for name in names:
+        plain = re.sub(r"[^A-Za-z0-9_]", "_", name)
+        plain = plain if plain[:1].isalpha() else f"input_{plain}"
+        lower = {n.lower() for n in found}
+        while plain.lower() in lower:
+            plain += "_"
+        found.append(plain)
+    return found
+
+
+def in_order(model: bytes, inputs: Mapping[str, str], outputs: Sequence[str]) -> bytes:
+    """The same model with inputs and outputs in the network's order, and with its names for them.
+
+    The converter sorts them by name: input_10 before input_2. `inputs` gives the names that the
+    signature has, in the order that is wanted, the network's names; the signature's outputs are
+    output_0, output_1 ..., or of the names in `outputs`.
+    """
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    tree = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
+    (signature,), graph = tree.signatureDefs, tree.subgraphs[0]
+    places = {entry.name.decode(): entry.tensorIndex for entry in signature.inputs}
+    graph.inputs = [places[name] for name in inputs]
+    ends = dict(zip(graph.inputs, inputs.values(), strict=True))
+    found = {entry.name.decode(): entry.tensorIndex for entry in signature.outputs}
+    numbered = [f"output_{i}" for i in range(len(found))]
+    order = numbered if set(found) == set(numbered) else sorted(found)
+    if len(found) == len(graph.outputs):  # else it gives one tensor twice
+        graph.outputs = [found[name] for name in order]
+        names = outputs if len(outputs) == len(order) else order
+        ends = dict(zip(graph.outputs, names, strict=True)) | ends
+    for index, name in ends.items():
+        graph.tensors[index].name = name
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(tree))
+
+
+def with_ends_of(model: bytes, network: bytes) -> bytes:
+    """The int8 model with the names that the inputs and outputs of the float network have."""
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    trees = [flatbuffer_utils.convert_bytearray_to_object(bytearray(m)) for m in (model, network)]
+    (own, given) = (tree.subgraphs[0] for tree in trees)
+    for side in ("outputs", "inputs"):
+        for number, (mine, theirs) in enumerate(
+            zip(getattr(own, side), getattr(given, side), strict=True)
+        ):
+            sizes = [[*graph.tensors[i].shape] for graph, i in ((own, mine), (given, theirs))]
+            if sizes[0] != sizes[1]:
+                raise ModelError(
+                    f"{side[:-1]} {number} has the shape {sizes[1]}, after conversion {sizes[0]}; "
+                    "give this network in another form (Keras, .tflite)"
+                )
+            own.tensors[mine].name = given.tensors[theirs].name
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(trees[0]))
 
 
 def _one_case(name: str, shape: Sequence[int | None]) -> tuple[int, ...]:
@@ -141,18 +228,27 @@ def _run_operators(meta: Any) -> set[str]:
     return found
 
 
-def _converted(kind: str, path: Path, samples: Sequence[Array] | None) -> tuple[bytes, str]:
-    """A .tflite by TensorFlow's converter: float, or int8 throughout with representative inputs."""
+def _converted(
+    kind: str, path: Path, samples: Sequence[Array] | None
+) -> tuple[bytes, str, dict[str, Any]]:
+    """A .tflite by TensorFlow's converter: float, or int8 throughout with representative inputs.
+
+    Third what ends.json says of the inputs.
+    """
     from model.networks import tf
 
-    functions, holder, name = _functions(kind, path)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(functions, holder)
+    network = _function(kind, path)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([network.function], network.holder)
     if samples is not None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
-        converter.representative_dataset = lambda: (list(case) for case in _cases(samples))
-    return bytes(converter.convert()), name
+        converter.representative_dataset = lambda: (
+            dict(zip(network.inputs, case, strict=True)) for case in _cases(samples)
+        )
+    ends = {"inputs": [*network.inputs.values()], "ordered": network.ordered}
+    model = in_order(bytes(converter.convert()), network.inputs, network.outputs)
+    return model, network.tool, ends
 
 
 def _cases(inputs: Sequence[Array]) -> Iterator[list[Array]]:
@@ -160,7 +256,7 @@ def _cases(inputs: Sequence[Array]) -> Iterator[list[Array]]:
         yield [values[case] for values in inputs]
 
 
-def _from_pytorch(path: Path, folder: Path) -> tuple[bytes, str]:
+def _from_pytorch(path: Path, folder: Path) -> tuple[bytes, str, dict[str, Any]]:
     try:
         import litert_torch
         import torch
@@ -179,7 +275,10 @@ def _from_pytorch(path: Path, folder: Path) -> tuple[bytes, str]:
         converted = litert_torch.convert(program.run_decompositions({}).module(), example)
     target = folder / "converted.tflite"
     converted.export(str(target))
-    return target.read_bytes(), f"litert-torch {version('litert-torch')}"
+    names = {f"args_{i}": node.name for i, node in enumerate(nodes)}
+    model = in_order(target.read_bytes(), names, [])
+    told = {"inputs": [*names.values()], "ordered": True}
+    return model, f"litert-torch {version('litert-torch')}", told
 
 
 def _quantised(model: bytes, inputs: Sequence[Array]) -> tuple[bytes, str]:
@@ -237,24 +336,24 @@ def with_signature(model: bytes, inputs: int) -> bytes:
 
 
 def to_float(kind: str, path: Path, folder: Path) -> str:
-    """Write float.tflite."""
-    make: dict[str, Callable[[], tuple[bytes, str]]] = {
-        "keras": lambda: _converted(kind, path, None),
-        "saved_model": lambda: _converted(kind, path, None),
-        "pytorch": lambda: _from_pytorch(path, folder),
-    }
-    model, name = make[kind]()
+    """Write float.tflite, and what the network says of its inputs into ends.json."""
+    if kind == "pytorch":
+        model, name, ends = _from_pytorch(path, folder)
+    else:
+        model, name, ends = _converted(kind, path, None)
     write_bytes(folder / "float.tflite", model)
+    write_json(folder / "ends.json", ends)
     return name
 
 
 def to_int8(kind: str, path: Path, folder: Path) -> str:
     """Write int8.tflite, if it is one that we compile, and what compare writes."""
-    inputs = stored_inputs(folder)
+    inputs, network = stored_inputs(folder), (folder / "float.tflite").read_bytes()
     if kind in ("keras", "saved_model"):
-        model, name = _converted(kind, path, inputs)
+        model, name, _ = _converted(kind, path, inputs)
     else:
-        model, name = _quantised((folder / "float.tflite").read_bytes(), inputs)
+        model, name = _quantised(network, inputs)
+    model = with_ends_of(model, network)
     try:
         compile_graph(parse_model(model))
     except ModelError as error:

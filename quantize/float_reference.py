@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -30,6 +29,7 @@ from quantize.errors import ModelError
 from quantize.float_outputs import FloatOutputs, float_outputs
 from quantize.golden import Golden
 from quantize.ops.base import Array
+from quantize.pairing import plain_name
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import read_model
 
@@ -40,6 +40,7 @@ ENGINES = {
     ".tflite": ("tflite_micro", "tensorflow_lite"),  # the second where the first fails
     ".keras": ("keras",),
     ".h5": ("keras",),
+    ".hdf5": ("keras",),
 }
 QUANTISED = ("int4", "int8", "uint8", "int16")
 
@@ -160,11 +161,6 @@ def _fits(found: Sequence[int | None], wanted: Sequence[int | None]) -> bool:
 
 def _shape(shape: Sequence[int | None]) -> str:
     return f"[{', '.join('?' if n is None else str(n) for n in shape)}]"
-
-
-def plain_name(name: str) -> str:
-    """A tensor's name without what the converter puts around it."""
-    return re.sub(r"^serving_default_|:\d+$", "", name)
 
 
 def _run_apart(

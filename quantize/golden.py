@@ -22,6 +22,7 @@ from quantize.ops.float32 import is_float
 from quantize.ops.picks import index_limits
 from quantize.ops.quantize import EdgeParams, FloatParams, is_defined
 from quantize.ops.softmax import ABORT_DEPTH
+from quantize.pairing import paired, plain_name
 from quantize.reference import Reference
 from quantize.scheme import nearest_codes
 from quantize.tflite.graph import Graph, Tensor
@@ -299,17 +300,17 @@ def _answer(case: Case) -> list[Array]:
     return list(_interpreter.run(case))
 
 
-def own_inputs(arrays: Mapping[str, Array], graph: Graph) -> tuple[Array, ...]:
+def own_inputs(arrays: Mapping[str, Array], graph: Graph, told: str) -> tuple[Array, ...]:
     """A user's own inputs as the model takes them, [cases, *shape] each, of its types.
 
-    They are in the order of their names; they may leave out a first dimension of 1, and may be
-    float values for quantised inputs, which become round(value / scale) + zero point, clipped.
+    The arrays have the inputs' names or numbers (quantize.pairing). They may leave out a first
+    dimension of 1, and may be float values for quantised inputs, which become
+    round(value / scale) + zero point, clipped. Raises ModelError for arrays that do not fit, which
+    are those of `told`.
     """
-    values = tuple(arrays[name] for name in sorted(arrays))
-    if len(values) != len(graph.inputs):
-        return values  # make_golden says what is wrong
     tensors = [graph.tensors[i] for i in graph.inputs]
-    return tuple(_fitted(v, tensor) for v, tensor in zip(values, tensors, strict=True))
+    order = paired(arrays, [plain_name(t.name) for t in tensors], told)
+    return tuple(_fitted(arrays[name], t) for name, t in zip(order, tensors, strict=True))
 
 
 def _fitted(values: Array, tensor: Tensor) -> Array:

@@ -149,7 +149,7 @@ def test_labels_beside_own_inputs(project: Path, capsys: pytest.CaptureFixture[s
         assert "accuracy against" not in told
     np.savez("own.npz", x=x, y=x)
     assert main([*parity, "own.npz"]) == 2
-    assert "got 2 input arrays, the model has 1 inputs" in capsys.readouterr().err
+    assert "--inputs: the file: arrays x, y; expected one for each input" in capsys.readouterr().err
 
 
 def test_cases_without_effect_are_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,10 +21,21 @@ from host_tools.options import (
     require_recipe,
     switch,
 )
-from host_tools.project import Import, open_source
+from host_tools.project import Import, is_recipe_name, open_source
 from host_tools.quantise_file import Given, quantise_file
 from host_tools.stages.session import make
-from quantize.tflite.files import is_model_path
+
+
+class NetworkName(SourceName):
+    """A recipe's name or .toml, or the path of a network, also one that will be refused."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, or the absolute path of what is a file or folder."""
+        text = super().convert(value, param, ctx)
+        path = Path(text)
+        if text.endswith(".toml") or is_recipe_name(text):
+            return text
+        return str(path.absolute()) if path.suffix or path.exists() else text
 
 
 @click.command(
@@ -34,7 +45,7 @@ from quantize.tflite.files import is_model_path
     "--data or --recipe. The result is imported, with the float network to compare it with.",
     short_help="int8 of a recipe, or of a float network's file",
 )
-@click.argument("source", type=SourceName(), required=False)
+@click.argument("source", type=NetworkName(), required=False)
 @RECIPE
 @option("--model", type=File(), help="a float network's file or folder, in place of SOURCE")
 @ARRAY
@@ -55,7 +66,10 @@ def command(
     """A recipe's stages up to 'quantise', or a network's file to an imported int8 model."""
     if source and model is not None:
         raise click.UsageError("expected one of SOURCE and --model, got both")
-    network = Path(source) if source and is_model_path(Path(source)) else model
+    network = model
+    if source and not source.endswith(".toml") and not is_recipe_name(source):
+        inputs = recipe or any(given[name] for name in ("inputs", "data", "random"))
+        network = Path(source) if inputs or Path(source).is_absolute() else model
     if network is not None:
         made = quantise_file(network, Given(recipe=recipe, **given), dry=dry_run or why)
         if made is not None:

@@ -23,8 +23,8 @@ from quantize.golden import (
     save_golden,
 )
 from quantize.ops.base import Array
+from quantize.pairing import LABELS
 from quantize.reference import compile_graph
-from quantize.representative import LABELS
 from quantize.tflite.graph import Graph
 from quantize.tflite.reader import read_model
 
@@ -59,7 +59,7 @@ def golden(
             arrays = load_inputs(out_dir / inputs)
             if LABELS in arrays and len(arrays) == len(graph.inputs) + 1:
                 labels = arrays.pop(LABELS)
-            result = make_golden(model, own_inputs(arrays, graph), sequence)
+            result = make_golden(model, own_inputs(arrays, graph, "the file"), sequence)
         except ModelError as error:
             raise ModelError(f"INPUTS=: {error}") from error
     else:

@@ -12,6 +12,7 @@ from quantize.tflite.reader import read_file
 NETWORKS = {  # that `tinyproof quantise` makes an int8 .tflite of
     ".keras": "a Keras network",
     ".h5": "a Keras network",
+    ".hdf5": "a Keras network",
     ".pt2": "a PyTorch program",
 }
 PICKLES = (".pt", ".pth")
