@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -23,6 +22,7 @@ from model.classical import KINDS, linear_model, train_classifier, tree_votes
 from model.evaluate import evaluate
 from model.features import Splits
 from model.files import write_arrays, write_json, write_text
+from model.processes import scratch_folder
 from model.recipe import ClassicalConfig, Recipe
 from model.stages.splits import load_splits
 from model.tracking import tool_versions
@@ -176,8 +176,8 @@ def export(
     """Train on `inputs` [n, samples, channels] and write the model as C."""
     classes = int(y.max()) + 1
     files = {"classical_plan.h": plan_header(shape, classes, name)}
-    with tempfile.TemporaryDirectory(prefix="tinyproof-classical-") as folder:
-        features = _compiled(Path(folder), files).features(inputs, shape)
+    with scratch_folder("classical") as folder:
+        features = _compiled(folder, files).features(inputs, shape)
     classifier = train_classifier(kind, config, features, y, seed)
     forest = kind == "forest"
     model = (
@@ -206,8 +206,8 @@ def answer(exported: Exported, name: str, inputs: Int8Array) -> tuple[npt.NDArra
         for file, text in _files(exported, name, "", None).items()
         if file != "model_golden.c"
     }
-    with tempfile.TemporaryDirectory(prefix="tinyproof-classical-") as folder:
-        library = _compiled(Path(folder), files)
+    with scratch_folder("classical") as folder:
+        library = _compiled(folder, files)
         features = library.features(inputs, exported.shape)
         raw = library.invoke(inputs, exported.arena_bytes, exported.places["output"])
     answers = raw.view(exported.dtype)

@@ -139,7 +139,7 @@ def _check_float(graph: Graph, path: Path) -> None:
     for tensor in (graph.tensors[i] for i in used):
         if tensor.dtype == "float16" or (tensor.dtype in QUANTISED and tensor.quant is not None):
             raise ModelError(
-                f"{path}: tensor {tensor.index} is {tensor.dtype}: quantised already; `tinyproof "
+                f"{path}: tensor {tensor.index} is {tensor.dtype}: quantised already; `make "
                 "import` takes an int8 model, and this command the float network from before, "
                 "converted without optimizations"
             )
@@ -212,5 +212,6 @@ def _work(task: str, kind: str, path: Path, folder: Path) -> str:
         return answer["engine"]
     made = folder / "int8.tflite"  # is there once the int8 model compiles
     if "code" in answer and made.is_file() and may_abort(read_model(made)):
-        raise ModelError(f"{path}: TFLite Micro aborts on one of the cases: {Aborted.REASON}")
+        why = f"{Aborted.WHY}; {Aborted.ADVICE}"
+        raise ModelError(f"{path}: TFLite Micro aborts on one of the cases: {why}")
     raise ModelError(f"{path}: {answer['error']}")

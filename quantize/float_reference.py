@@ -7,10 +7,11 @@ TensorFlow, Keras or TFLite Micro ends in a message.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ import numpy.typing as npt
 from model.files import file_size, write_arrays, write_json
 from model.npz import read_arrays
 from model.paths import our_process
+from model.processes import end_with_parent, scratch_folder
+from model.text import printable
 from quantize.errors import ModelError
 from quantize.float_outputs import FloatOutputs, float_outputs
 from quantize.golden import Golden
@@ -32,6 +35,7 @@ from quantize.tflite.reader import read_model
 
 MAX_FILE_BYTES = 256 << 20
 LIMIT_S = 900.0  # for one engine and all cases
+FULL_BYTES = 64 << 10  # with less a disk is full
 ENGINES = {
     ".tflite": ("tflite_micro", "tensorflow_lite"),  # the second where the first fails
     ".keras": ("keras",),
@@ -167,12 +171,12 @@ def _run_apart(
     inputs: Sequence[Array],
 ) -> tuple[tuple[npt.NDArray[Any], ...], str] | str:
     """(outputs, name and version of the engine), or why there are none."""
-    with tempfile.TemporaryDirectory(prefix="tinyproof-float-") as name:
-        folder = Path(name)
+    with scratch_folder("float") as folder:
         write_arrays(folder / "inputs.npz", {f"input_{i}": v for i, v in enumerate(inputs)})
         ends = [[asdict(end) for end in side] for side in wanted]
         write_json(folder / "job.json", {"wanted": ends, "order": order})
-        answer = ask(engine, "quantize.float_worker", (engine, str(path.resolve()), name), folder)
+        arguments = (engine, str(path.resolve()), str(folder))
+        answer = ask(engine, "quantize.float_worker", arguments, folder)
         if "error" in answer:
             return answer["error"]
         names = [f"output_{i}" for i in range(len(wanted[1]))]
@@ -191,17 +195,32 @@ def ask(what: str, module: str, arguments: Sequence[str], folder: Path) -> dict[
     null, own = subprocess.DEVNULL, os.environ | {"TMPDIR": str(folder)}  # it may end anywhere
     try:
         done = subprocess.run(
-            command, stdin=null, stdout=null, stderr=null, env=own, timeout=LIMIT_S, check=False
+            command,
+            stdin=null,
+            stdout=null,
+            stderr=null,
+            env=own,
+            timeout=LIMIT_S,
+            check=False,
+            preexec_fn=end_with_parent(),
         )
     except subprocess.TimeoutExpired:
-        return {"error": f"{what} took more than {LIMIT_S:.0f} s; give fewer CASES"}
+        return {"error": f"{what} took more than {LIMIT_S:.0f} s; give fewer: CASES=N"}
     try:
         answer = json.loads(answer_path.read_text("utf-8"))
     except (OSError, ValueError):
         code = done.returncode
+        _check_space(folder)
         told = f"{what} ended with code {code}: the file is damaged or too large"
         return {"error": f"{told}; give a whole one, or a smaller network", "code": str(code)}
     if "error" in answer:
+        _check_space(folder)
         ours = str(folder) + os.sep  # gone when the message is read
-        return {"error": f"{what}: {str(answer['error']).replace(ours, '')}"}
+        return {"error": f"{what}: {printable(str(answer['error']).replace(ours, ''))}"}
     return {"engine": str(answer["engine"])}
+
+
+def _check_space(folder: Path) -> None:
+    """OSError where a worker has failed on a full disk, whatever it could still say of it."""
+    if shutil.disk_usage(folder).free < FULL_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))

@@ -76,7 +76,6 @@ _GRAPHS = tuple(
     for shape in SHAPES[:3]
     for dtype in ("float32", "int32")
 )
-ONE_GRAPH = _GRAPHS[0]
 ONE_INPUT = tuple(map(Inputs.of, _GRAPHS))
 NAMES = ("x", "labels", "a/../b", "\x1b[31m", "x.npy", "é" * 99, "")
 

@@ -246,7 +246,7 @@ def test_float_file_round_trip(tmp_path: Path) -> None:
     found = load_float_outputs(tmp_path / "float.npz")
     assert found.outputs[0].dtype == np.float32
     assert found.outputs[0].tolist() == [[[0, 1]], [[2, 3]], [[4, 5]]]
-    assert (found.network, found.random_inputs, found.alarm_threshold) == ("net?[2J", True, 2.5)
+    assert (found.network, found.random_inputs, found.alarm_threshold) == ("net\\x1b[2J", True, 2.5)
     assert found.mismatch(_golden()) is None
 
 

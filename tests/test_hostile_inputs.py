@@ -182,7 +182,7 @@ def test_messages_have_no_control_characters(capsys: pytest.CaptureFixture[str])
         raise ModelError("layer '\x1b[2J\x9b\r\u202e' é\nnext")
 
     assert run_and_exit_code(fail) == 2
-    assert capsys.readouterr().err == "error: layer '?[2J????' é\nnext\n".replace("????", "???")
+    assert capsys.readouterr().err == ("error: layer '\\x1b[2J\\x9b\\r\\u202e' é\nnext\n")
 
 
 @pytest.mark.parametrize("network", ONE_INPUT, ids=lambda n: f"{n.tensors[0]!r}"[:0])

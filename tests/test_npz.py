@@ -20,8 +20,7 @@ from model.files import read_bounded
 from model.npz import parse_arrays, read_arrays
 from model.stages.splits import load_splits
 from quantize.errors import ModelError
-from quantize.golden import load_golden, own_inputs
-from tests.hostile_inputs import ONE_GRAPH
+from quantize.golden import load_golden, load_inputs
 
 
 def _npz(content: bytes, method: int = zipfile.ZIP_STORED) -> bytes:
@@ -75,7 +74,7 @@ def test_a_bad_file_is_told_by_every_reader(content: bytes, tmp_path: Path) -> N
     path = tmp_path / "features.npz"
     path.write_bytes(content)
     with pytest.raises(ModelError, match="not an .npz of plain arrays"):
-        own_inputs(path, ONE_GRAPH)
+        load_inputs(path)
     with pytest.raises(ModelError, match="not a golden file"):
         load_golden(path)
     with pytest.raises(DataError, match="not the features file"):

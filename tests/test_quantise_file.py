@@ -168,7 +168,7 @@ def test_from_file_to_parity(
     assert main(["quantise", str(folder / name), *inputs]) == 0
     told = capsys.readouterr().out
     made, found = result(project)
-    assert f"imported as {made}; next: tinyproof parity {made} --board native" in told
+    assert f"imported as {made}; next: make parity MODEL={made} BOARD=native" in told
     assert "accuracy against labels, on these cases: float 100.0%" in told
     (output,) = found["outputs"]
     assert output["sqnr_db"] > 25 and output["equal_decisions"] >= 54, output
@@ -298,7 +298,7 @@ def test_c_source_is_the_same_network_as_its_file(folder: Path, tmp_path: Path) 
     ("arguments", "told"),
     [
         ("net.keras", "got none: int8 gives each layer the range that these inputs need; random"),
-        ("net.keras --inputs x.npz --random", "--recipe NAME, got 2"),
+        ("net.keras --inputs x.npz --random", "RECIPE=NAME, got 2"),
         ("lambda.keras --random", "'Lambda' of 'keras"),
         ("open.keras --random", "expected [cases, ...] with fixed sizes behind the first"),
         ("calls --random", "'EagerPyFunc' is not loaded, because it does more than compute"),
@@ -318,11 +318,11 @@ def test_c_source_is_the_same_network_as_its_file(folder: Path, tmp_path: Path) 
         ("absent.keras --random", "No such file or directory; give the path of an existing file"),
         ("absent.tflite --random", "No such file or directory; give the path of an existing file"),
         ("net.pt --random", "a pickle, which may run code when it is read; write the network in"),
-        ("dynamic.tflite --random", "quantised already; `tinyproof import` takes an int8 model"),
-        ("net.keras --array a --random", "--array a (ARRAY=) is for C source only"),
-        ("net.keras --data absent", "--data"),
+        ("dynamic.tflite --random", "quantised already; `make import` takes an int8 model"),
+        ("net.keras --array a --random", "ARRAY=a is for C source only"),
+        ("net.keras --data absent", "DATA="),
         ("net.keras --inputs absent.npz", "No such file or directory; expected an .npz with rep"),
-        ("net.keras --inputs net.npy", "a folder of .npy files is for --data (DATA=)"),
+        ("net.keras --inputs net.npy", "a folder of .npy files is for DATA="),
         ("net.keras --recipe digits --cases 0", "0 is not in the range x>=1"),
         ("--model x.npz --random", "expected a float network: .tflite, C source with one, .ke"),
         ("nothere --random", "nothere: No such file or directory; give the path of an existing"),
@@ -330,7 +330,7 @@ def test_c_source_is_the_same_network_as_its_file(folder: Path, tmp_path: Path) 
         ("net.onnx --random", "of an ONNX file, give the network that it was made of"),
         ("x.npz --random", "x.npz: expected a float network: .tflite, C source with one, .keras"),
         ("absent.hdf5 --random", "No such file or directory; give the path of an existing file"),
-        ("digits --inputs x.npz", "--inputs is for a float network's file; a recipe has its own"),
+        ("digits --inputs x.npz", "INPUTS= is for a float network's file; a recipe has its own"),
         ("net.keras --model net.h5 --random", "expected one of SOURCE and --model, got both"),
     ],
 )
@@ -361,7 +361,7 @@ def test_other_commands_say_what_makes_an_int8_model(
     for name in ("net.keras", "net.h5", "saved", "net.pt2", "net.tflite", "dynamic.tflite"):
         assert main([command, str(folder / name)]) != 0
         told = "".join(capsys.readouterr())
-        assert "`tinyproof quantise " in told and "--inputs X.npz` makes" in told, told
+        assert "quantise " in told and "X.npz` makes " in told, told
     assert not (project / "build").exists()
 
 

@@ -15,6 +15,7 @@ from host_tools.options import (
     File,
     SourceName,
     in_project,
+    next_step,
     option,
     plan_options,
     require_recipe,
@@ -70,11 +71,15 @@ def command(
         inputs = recipe or any(given[name] for name in ("inputs", "data", "random"))
         network = Path(source) if inputs or Path(source).is_absolute() else model
     if network is not None:
-        quantise_file(network, Given(recipe=recipe, **given), dry=dry_run or why)
+        made = quantise_file(network, Given(recipe=recipe, **given), dry=dry_run or why)
+        if made is not None:
+            print(next_step(made))
         return
     if source and recipe:
         raise click.UsageError("expected one of SOURCE and --recipe, got both")
     if used := [name for name, value in given.items() if value]:
-        raise click.UsageError(f"--{used[0]} is for a float network's file; a recipe has its own")
+        raise click.UsageError(
+            f"{used[0].upper()}= is for a float network's file; a recipe has its own"
+        )
     opened = require_recipe(open_source(source or recipe, None, Import(dry=dry_run or why)))
     make(opened, opened.stages_to("quantise"), dry_run=dry_run, why=why)

@@ -36,7 +36,7 @@ MAX_POINTS = 600  # of the report's plot
 FEW_CODES = 16  # of int8's 256 that are left for nearly all values
 CLIPPED = 0.01  # share of values beyond what int8 reaches
 WHERE = (
-    "`tinyproof quantise` of the float network lists the layers with most noise: give it 100 or "
+    "`make quantise` of the float network lists the layers with most noise: give it 100 or "
     "more representative inputs that are like the real ones, or train the network longer or with "
     "quantisation"
 )

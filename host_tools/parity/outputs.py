@@ -31,10 +31,9 @@ from host_tools.parity.float_comparison import describe as describe_float
 from host_tools.parity.tap import TapReport, tap_cases
 from host_tools.parity.tap import describe as describe_tap
 from host_tools.report.results import read_manifest
-from host_tools.wording import as_typed
 from model.files import write_json
 from model.recipe import ParityConfig
-from model.tasks import AnomalyJudge, Judge, load_judge
+from model.tasks import AnomalyJudge, ClassJudge, Judge, load_judge
 from model.toml_reader import build
 from quantize.float_outputs import FloatOutputs, load_float_outputs
 from quantize.golden import Golden, load_golden
@@ -77,6 +76,7 @@ class ParityReport:
     image_sha256: str | None = None  # of the built firmware.elf; a board cannot tell its own
     distinct_inputs: int = 0  # of the cases that ran
     distinct_outputs: int = 0  # of what the device answered
+    golden_cases: int = 0  # that there are
     golden_sha256: str | None = None  # of golden.npz, whose cases these are
     layers: TapReport | None = None  # how far the intermediate tensors agree, when asked for
 
@@ -198,6 +198,7 @@ def _report(
         kernels=manifest["kernels"],
         distinct_inputs=len({tuple(x.tobytes() for x in golden.case_inputs(c)) for c in chosen}),
         distinct_outputs=len({tuple(case) for case in outputs}),
+        golden_cases=len(golden),
         golden_sha256=reference.sha256,
         float_comparison=None
         if isinstance(floats, str)
@@ -272,7 +273,8 @@ def _accuracy(
         "cases": len(chosen),
         "correct": int(truth.judge.is_correct(inputs, outputs, y).sum()),
     }
-    if len(chosen) < len(truth.y):
+    of_a_recipe = not isinstance(truth.judge, ClassJudge) or truth.judge.classes > 0
+    if len(chosen) < len(truth.y) or not of_a_recipe:
         return counts, None
     return counts, asdict(truth.judge.metrics(inputs, outputs, y))
 
@@ -300,7 +302,7 @@ def _float_comparison(
         device=values,
         decisions=decisions,
         names=manifest["labels"],
-        labels=[str(names[y]) for y in truth.y[chosen]] if truth else None,
+        labels=[str(names[y] if y < len(names) else y) for y in truth.y[chosen]] if truth else None,
         places=manifest["outputs"],
     )
     settings = manifest["settings"].get("parity", {})
@@ -333,7 +335,7 @@ def describe(report: ParityReport) -> list[str]:
             f" {report.reference}, every byte; self-test {report.selftest['failures']} failures"
         )
     if report.float_comparison is None:
-        floats = f"not compared with a float network: {as_typed(str(report.float_missing))}"
+        floats = f"not compared with a float network: {report.float_missing}"
     else:
         floats = f"as {report.float_comparison.network}: {describe_float(report.float_comparison)}"
     image = (
@@ -352,5 +354,14 @@ def describe(report: ParityReport) -> list[str]:
     )
     wanted = max(report.cases // 2, min(2, report.cases))  # of 2 or 3 cases, two
     weak = report.distinct_outputs < min(MANY_OUTPUTS, wanted)
-    told = [equal, about, *([few] if weak else []), floats]
+    part = f"  these are {report.cases:,} of the {report.golden_cases:,} cases that are kept"
+    right = report.accuracy
+    told = [equal, about, *([part] if report.cases < report.golden_cases else [])]
+    told += [few] if weak else []
+    if right is not None:
+        share = right["correct"] / right["cases"]
+        told.append(
+            f"  accuracy against labels: {right['correct']:,} of {right['cases']:,} ({share:.1%})"
+        )
+    told.append(floats)
     return [*told, *(describe_tap(report.layers) if report.layers else [])]

@@ -23,6 +23,7 @@ from typing import Any
 from host_tools.errors import HostToolsError
 from host_tools.stages.code import code_files, versions
 from model.files import write_json
+from model.processes import begin_child
 
 STAMPS = ".stages"
 MISSING = "missing"
@@ -144,7 +145,7 @@ def call(entry: str, arguments: Mapping[str, Any]) -> None:
 def run_isolated(entry: str, arguments: Mapping[str, Any]) -> None:
     """The same in a new process, whose exception is raised here."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
+    with ProcessPoolExecutor(1, mp_context=context, initializer=begin_child) as pool:
         try:
             pool.submit(call, entry, arguments).result()
         except BrokenProcessPool as error:

@@ -21,6 +21,7 @@ from model.datasets import data_files
 from model.fields import field_values, restrict
 from model.files import write_json
 from model.recipe import Recipe
+from model.text import printable
 
 # What a stage uses of a recipe besides its name; anything else raises (model.fields).
 DATA = ("dataset", "checks", "features", "task", "anomaly.normal")
@@ -48,6 +49,11 @@ class Source:
     constants_bytes: int | None = None  # budget of the constants
     ram_bytes: int | None = None  # budget of the arena
     pending: Mapping[str, object] | None = None  # import.json, once a model has run so
+
+    @property
+    def says(self) -> str:
+        """What names it on make's command line."""
+        return f"{'MODEL' if self.recipe is None else 'RECIPE'}={self.name}"
 
     def stages(self) -> list[Stage]:
         """From the beginning to generated C."""
@@ -87,11 +93,11 @@ class Source:
             },
             reads=("model.tflite", *kept),
             facts={
-                "cases": str(self.cases),
+                "cases": str(self.cases) if self.inputs is None else "those of the inputs",
                 "inputs": str(self.inputs),
                 "float original": str(self.float_model),
             },
-            writes=("golden.npz", "float.npz"),
+            writes=("golden.npz", "float.npz", "labels.npz"),
         )
 
     def _emit(self) -> Stage:
@@ -174,7 +180,7 @@ def _recipe_stages(recipe: Recipe, folder: Path) -> list[Stage]:
 
 
 def _printable(path: Path) -> str:
-    return "".join(c if c.isprintable() else "?" for c in os.fspath(path))
+    return printable(os.fspath(path))
 
 
 def build_stage(folder: Path, board: Board, framework: str = "bare") -> Stage:

@@ -11,6 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from model.files import write_bytes
+from model.text import printable
 
 LOCK, HOLDER = ".lock", ".lock.holder"
 _HELD: set[Path] = set()  # by this process
@@ -37,8 +38,7 @@ def locked(folder: Path) -> Iterator[None]:
     _HELD.add(key)
     try:
         command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
-        printable = "".join(c if c.isprintable() else "?" for c in command)
-        told = f"process {os.getpid()}, `{printable[:200]}`"
+        told = f"process {os.getpid()}, `{printable(command)[:200]}`"
         write_bytes(holder, told.encode("utf-8", "replace"))  # by rename: it may be a link
         yield
     finally:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from model.datasets.base import Dataset, Recording
 from model.errors import ConfigError, DataError
 from model.files import read_bounded
+from model.text import printable
 
 MAX_FILES = 20_000
 MAX_FILE_BYTES = 64 << 20
@@ -212,7 +213,7 @@ def build_dataset(
                 values=item.values,
                 label=labels.index(item.label),
                 group=groups.index(item.group),
-                name="".join(c if c.isprintable() else "?" for c in item.where),
+                name=printable(item.where),
                 times_s=item.times_s,
             )
             for item in found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from quantize.errors import ModelError
@@ -59,4 +60,4 @@ def model_bytes(path: Path, array: str | None = None) -> bytes:
 
 def how_to_quantise(path: Path) -> str:
     """The command that makes an int8 model of a float one."""
-    return f"`tinyproof quantise {path} --inputs X.npz`"
+    return f"`make quantise MODEL={shlex.quote(str(path))} INPUTS=X.npz`"
