@@ -28,7 +28,6 @@ TARGETS = {
     "clean": ("",), "help": ("",), "setup": ("PYTHON", "SKIP_SYSTEM"),
     "bench-record": ("REASON",), "train": ("CV", "REPEATS", "HELD_OUT", "INT8"),
 }  # fmt: skip
-TRACKING = "TRACKING"  # of every command that records
 
 
 class Commands(click.Group):
@@ -115,7 +114,7 @@ def variables(target: str) -> set[str]:
         return own
     names = {str(p.envvar) for p in command.params if isinstance(p.envvar, str)}
     names |= {n for p in command.params if isinstance(p.envvar, list | tuple) for n in p.envvar}
-    return own | {TRACKING} | {n.removeprefix(PREFIX) for n in names}
+    return own | {n.removeprefix(PREFIX) for n in names}
 
 
 def _command_of(target: str) -> str:

@@ -45,7 +45,7 @@ def on_target(
     """
     if port:
         if emulator:
-            raise UsageError(f"--emulator {emulator}: the board at --port {port} runs by itself")
+            raise UsageError(f"EMULATOR={emulator}: the board at PORT={port} runs by itself")
         if dry_run or why:
             print(f"no stage would run: the firmware at {port} is taken as it is")
             yield None
@@ -82,13 +82,13 @@ def flashed_board(source: Source, board_name: str | None, port: str) -> Board:
     if named is not None and named.id != info.board_id:
         raise DeviceError(
             f"{port}: the firmware was built for {info.board_id}, not for {named.id}; name the "
-            f"right board: --board {info.board_id}"
+            f"right board: BOARD={info.board_id}"
         )
     paths = sorted(source.folder.glob("gen/*/manifest.json"))
     if not paths:
         raise UsageError(
             f"{source.folder}: no firmware was generated here; flash the board first: "
-            f"tinyproof flash {source.name} --board {info.board_id} --port {port}"
+            f"make flash {source.says} BOARD={info.board_id} PORT={port}"
         )
     runs = {read_result(path, "run_id")["run_id"]: path.parent.name for path in paths}
     if info.run_id not in runs:
@@ -96,8 +96,8 @@ def flashed_board(source: Source, board_name: str | None, port: str) -> Board:
         raise DeviceError(
             f"{port}: the firmware holds model {info.model_name} {info.model_sha256[:16]}, run "
             f"{info.run_id}; {source.folder} has the runs {listed}. Name the recipe or model that "
-            f"was flashed, or flash again: tinyproof flash {source.name} --board {info.board_id} "
-            f"--port {port}"
+            f"was flashed, or flash again: make flash {source.says} BOARD={info.board_id} "
+            f"PORT={port}"
         )
     suffix = SELFTEST if named is not None and named.selftest else ""
     plain = load_board(info.board_id + suffix)

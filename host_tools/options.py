@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import shlex
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,10 +18,13 @@ from host_tools.boards.board import BOARDS, load_board
 from host_tools.errors import UsageError
 from host_tools.project import Import, open_source, project_of
 from host_tools.stages.graph import Source
+from host_tools.wording import as_typed, know
 from model.jobs import SCHEDULER
 from model.recipe_file import recipe_names
+from model.recording import SWITCH
 from quantize.tflite.files import is_model_path
 
+START = "tinyproof.start"  # of click's context: where the user stands
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -105,6 +110,7 @@ class BoardName(Text):
 def option(*names: str, make: str = "", **more: Any) -> Callable[[F], F]:
     """An option whose variable of make is `make`, or its own name in capitals."""
     own = make or names[-1].lstrip("-").split("/")[0].replace("-", "_").upper()
+    know(own, names[0].split("/")[0], switch=bool(more.get("is_flag")))
     if "type" not in more and not more.get("is_flag"):
         more["type"] = Text()
     return click.option(*names, envvar=variable(own), show_envvar=False, **more)
@@ -116,18 +122,36 @@ def switch(*names: str, make: str = "", help: str) -> Callable[[F], F]:
 
 
 def in_project(function: F) -> F:
-    """Add --project, and run the command in that folder."""
+    """Add --project, and run the command in that folder; and --tracking."""
 
     @functools.wraps(function)
-    def run(*arguments: Any, project: Path | None, **options: Any) -> Any:
+    def run(*arguments: Any, project: Path | None, tracking: str | None, **options: Any) -> Any:
+        if tracking is not None:
+            os.environ[SWITCH] = tracking
         recipe = options.get("recipe") or options.get("source")
+        click.get_current_context().meta[START] = Path.cwd()
         os.chdir(project_of(project, recipe if isinstance(recipe, str) else None))
         return function(*arguments, **options)
 
-    added = option(
-        "--project", type=File(), help="folder of the project; default: the recipe's, or this one"
+    for added in (
+        option("--tracking", metavar="off", help="off: record no experiment"),
+        option(
+            "--project",
+            type=File(),
+            help="folder of the project; default: the recipe's, or this one",
+        ),
+    ):
+        run = added(run)
+    return run  # type: ignore[return-value]
+
+
+def next_step(source: Source) -> str:
+    """The command that proves an imported model, as it is typed where the user stands."""
+    start = click.get_current_context().meta[START]
+    project = "" if start == Path.cwd() else f" PROJECT={shlex.quote(os.fspath(Path.cwd()))}"
+    return as_typed(
+        f"imported as {source.name}; next: make parity {source.says} BOARD=native{project}"
     )
-    return added(run)  # type: ignore[return-value]
 
 
 def recipe_options(function: F) -> F:
@@ -165,12 +189,26 @@ def source_options(function: F) -> F:
         source = _open(options, Import(cases=cases, dry=_plans(options), **taken))
         if cases and not wanted and source.recipe is not None:
             raise click.UsageError(
-                f"--cases {cases}: the cases of a recipe are its test windows; only parity and "
+                f"CASES={cases}: the cases of a recipe are its test windows; only parity and "
                 "features run fewer of them"
             )
+        if not wanted:
+            tell_cases(source, cases)
         return source
 
     return _with_source(function, opened, *MODEL_OPTIONS, RECIPE)
+
+
+def tell_cases(source: Source, cases: int | None) -> None:
+    """Say that --cases, which counts random inputs, does not choose among somebody's own."""
+    if cases and source.inputs:
+        print(
+            as_typed(
+                f"CASES={cases}: without effect, all cases of the model's own inputs are kept; "
+                "parity runs fewer of them"
+            ),
+            file=sys.stderr,
+        )
 
 
 def _with_source(

@@ -7,23 +7,30 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import click
 
 from host_tools.errors import UsageError
 from host_tools.stages.digests import digest
 from host_tools.stages.graph import IMPORTED, Source, model_name
 from host_tools.stages.lock import locked
 from host_tools.trust import require_trust
+from host_tools.wording import as_typed
 from model.errors import ConfigError
 from model.files import write_bytes
 from model.paths import CHECKOUT, ROOT
 from model.recipe_file import RECIPES, find_recipe, load_recipe, recipe_names
+from model.text import printable
 from quantize.advice import is_float
 from quantize.errors import ModelError
+from quantize.golden import load_inputs
 from quantize.tflite import c_array
 from quantize.tflite.files import how_to_quantise, model_bytes
 from quantize.tflite.reader import parse_model, read_file
@@ -33,7 +40,10 @@ DEMO = "motion"  # the example that a checkout runs without a recipe of its own
 NUMBERS = ("cases", "constants_bytes", "ram_bytes")  # of import.json
 KEYS = (*NUMBERS, "inputs", "float_model", "file")
 MODEL = "model.tflite"
-FLOAT_SUFFIXES = (".tflite", ".keras", ".h5")  # of a float original
+# Beside a model that tinyproof quantise has made: of what, and at what cost.
+QUANTISED = "quantise.json"
+LISTED = 10  # models of one name in a message
+FLOAT_SUFFIXES = (".tflite", ".keras", ".h5", ".hdf5")  # of a float original
 HASH_DIGITS = 8  # of a model's SHA-256 in its folder's name
 Hold = Callable[[AbstractContextManager[None]], object]  # keeps a lock for the rest of a command
 DEFAULT_CASES = 100
@@ -57,7 +67,7 @@ def project_of(folder: Path | None, source: str | None) -> Path:
     """The project's folder: the one named, that of a recipe given by its path, or this one."""
     if folder is not None:
         if not folder.is_dir():
-            raise UsageError(f"--project {folder}: no such folder; `tinyproof new` makes one")
+            raise UsageError(f"--project {folder}: no such folder; `make new` makes one")
         return folder.absolute()
     if source and source.endswith(".toml"):
         path = Path(source).absolute()
@@ -83,13 +93,16 @@ def open_source(
     Raises UsageError, ConfigError or ModelError with what there is.
     """
     if model is not None:
-        found = None if model.is_file() else _imported(model.name)
+        found = _kept(model)
         return _reopen(found, options, hold) if found else import_model(model, options, hold=hold)
     text = text or _only_source()
     if not text.endswith(".toml"):
-        if Path(text).is_absolute():
-            return import_model(Path(text), options, hold=hold)
-        if not _is_recipe_name(text):
+        if (path := Path(text)).is_absolute():
+            found = _kept(path) if path.is_dir() else None
+            return (
+                _reopen(found, options, hold) if found else import_model(path, options, hold=hold)
+            )
+        if not is_recipe_name(text):
             if found := _imported(text):
                 return _reopen(found, options, hold)
             raise _unknown(text)
@@ -99,7 +112,7 @@ def open_source(
     if options.inputs or options.float_model or options.array:
         raise UsageError(
             f"{text}: a recipe has inputs and a float model of its own, and is no C source; leave "
-            "--inputs, --float and --array out"
+            "INPUTS=, FLOAT= and ARRAY= out"
         )
     return Source(
         folder=BUILD / "recipes" / recipe.name,
@@ -110,7 +123,8 @@ def open_source(
     )
 
 
-def _is_recipe_name(text: str) -> bool:
+def is_recipe_name(text: str) -> bool:
+    """Whether a recipe of this folder, or one of ours, has this name."""
     try:
         find_recipe(text)
     except ConfigError:
@@ -148,8 +162,8 @@ def _only_source() -> str:
         + (
             f"Give one of: {', '.join(there)}"
             if there
-            else "This folder has none: `tinyproof new NAME` makes a project, "
-            "`tinyproof import FILE.tflite` takes a model"
+            else "This folder has none: `make new NAME=<name>` makes a project, "
+            "`make import MODEL=<file.tflite>` takes a model"
         )
     )
 
@@ -163,14 +177,68 @@ def _imported(text: str) -> Path | None:
     short = {p: p.name[: -HASH_DIGITS - 1] for p in _model_folders()}
     found = [p for p in short if text in (p.name, short[p])]
     if len(found) > 1:
-        names = ", ".join(sorted(p.name for p in found))
-        raise UsageError(f"{text}: {len(found)} models of that name: {names}; give one of these")
+        raise _several(text, found)
     return found[0] if found else None
+
+
+def _several(text: str, found: Sequence[Path]) -> UsageError:
+    """The error for a short name of several models: the newest first, and how to name it."""
+    times = {folder: _made(folder) for folder in found}
+    newest = sorted(found, key=lambda folder: (-times[folder], folder.name))
+    listed = [
+        f"  {folder.name}, {datetime.fromtimestamp(times[folder]):%Y-%m-%d %H:%M:%S}, "
+        f"{_origin(folder)}"
+        for folder in newest[:LISTED]
+    ]
+    more = [f"  and {len(found) - LISTED} older ones"] if len(found) > LISTED else []
+    context = click.get_current_context(silent=True)
+    command = context.info_name if context is not None else "parity"
+    first = "\n".join([f"{text!r}: {len(found)} models have that name, the newest first:", *listed])
+    return UsageError(
+        "\n".join([first, *more, f"for the newest: make {command} MODEL={newest[0].name}"])
+    )
+
+
+def _made(folder: Path) -> float:
+    """When a model was made or imported."""
+    files = [p for p in (folder / IMPORTED, folder / QUANTISED) if p.is_file()]
+    return max((p.stat().st_mtime for p in files), default=0.0)
+
+
+def _origin(folder: Path) -> str:
+    """Which file a model was made of, and with which inputs, as far as that is kept."""
+    try:
+        made = json.loads((folder / QUANTISED).read_text("utf-8"))
+        told = f"made of {made['network']} with {made['inputs']['from']}"
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        try:
+            told = f"imported from {_import_record(folder).get('file')}"
+        except UsageError:
+            told = "imported, its import.json is damaged"
+    return printable(told)
+
+
+def _kept(path: Path) -> Path | None:
+    """The folder of the imported model that a path means which is no file; None without one.
+
+    A folder is the float network of a SavedModel at most, from which the kept one was made.
+    """
+    if path.is_file() or (found := _imported(path.name)) is None:
+        return None
+    if path.is_dir():
+        print(
+            as_typed(
+                f"{printable(path.name)}: the imported model {found.name}, not the folder of that "
+                "name, which is no int8 model (make quantise takes a SavedModel)"
+            ),
+            file=sys.stderr,
+        )
+    return found
 
 
 def model_file(path: Path) -> Path:
     """`path`, or the file of the imported model of that name."""
-    found = None if path.exists() else _imported(path.name)
+    found = _kept(path)
     return found / MODEL if found else path
 
 
@@ -236,7 +304,7 @@ def _take_over(
         elif record[key] and not (folder / str(record[key])).is_file():
             raise UsageError(
                 f"{folder / str(record[key])}: missing; the model was imported with it: give "
-                f"--{'float' if key == 'float_model' else key} again, or import it anew without"
+                f"{'FLOAT' if key == 'float_model' else 'INPUTS'}= again, or import it anew without"
             )
     return replace(_source(folder, record, options), pending=record if record != before else None)
 
@@ -269,7 +337,9 @@ def _record(
 
 def _companion(path: Path) -> bytes:
     """What is kept of inputs or of a float model."""
-    return model_bytes(path) if _in_c(path) else read_file(path)
+    if path.suffix.lower() == ".npz":
+        load_inputs(path)  # what is wrong with it is told of the user's file, not of our copy
+    return model_bytes(path) if _in_c(path) or path.suffix.lower() == ".tflite" else read_file(path)
 
 
 def _in_c(path: Path) -> bool:
@@ -312,7 +382,7 @@ def _import_record(folder: Path) -> dict[str, Any]:
     if not whole:
         raise UsageError(
             f"{path}: not as tinyproof wrote it; how the model was imported is not known: import "
-            f"it again (tinyproof import {folder / MODEL}, with --inputs and --float if it had any)"
+            f"it again (make import MODEL={folder / MODEL}, with INPUTS= and FLOAT= if it had any)"
         )
     return kept
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,27 +14,44 @@ from rich.markup import escape
 from rich.table import Table
 
 from host_tools.errors import UsageError
-from host_tools.parity.float_comparison import class_decisions, output_difference
-from host_tools.project import DEFAULT_CASES, FLOAT_SUFFIXES, Import, import_model, open_source
+from host_tools.parity.float_comparison import (
+    Compared,
+    class_decisions,
+    class_pair,
+    compare_float,
+    output_difference,
+)
+from host_tools.project import (
+    DEFAULT_CASES,
+    FLOAT_SUFFIXES,
+    QUANTISED,
+    Import,
+    import_model,
+    open_source,
+)
 from host_tools.stages.graph import Source, model_name
 from host_tools.stages.session import make
+from host_tools.wording import as_typed
 from model.files import read_bounded, write_arrays, write_json
-from model.keras_file import MAX_FILE_BYTES
+from model.keras_file import MAX_FILE_BYTES as MAX_NETWORK_BYTES
+from model.processes import scratch_folder
+from model.recipe import ParityConfig
 from model.stages.splits import load_splits
+from model.text import printable
 from quantize.convert import FloatNetwork, OutputPair, Quantised, open_network, quantise_network
-from quantize.float_reference import ends_of, match_ends
+from quantize.pairing import LABELS
 from quantize.representative import (
     WHY_NOT_RANDOM,
+    Inputs,
     Representative,
     from_file,
     from_folder,
     from_random,
     from_windows,
 )
-from quantize.tflite.graph import Graph
-from quantize.tflite.reader import read_model
+from quantize.tflite.reader import MAX_FILE_BYTES
 
-RESULT = "quantise.json"  # in the model's folder
+ZIP_BYTES = 1 << 20  # that an .npz may take beyond its values
 SHOWN = 10  # layers that are printed
 RECORDED = 200  # layers in the result
 
@@ -51,52 +67,86 @@ class Given:
     random: bool = False
     cases: int | None = None  # that parity compares
 
+    @property
+    def whence(self) -> str:
+        """Where the representative inputs are."""
+        if self.recipe is not None:
+            return f"RECIPE={self.recipe}"
+        return f"INPUTS={self.inputs}" if self.inputs is not None else f"DATA={self.data}"
+
     def __post_init__(self) -> None:
         ways = [w for w in (self.inputs, self.data, self.recipe, self.random) if w]
         if len(ways) != 1:
             raise UsageError(
-                f"expected representative inputs by one of --inputs X.npz, --data FOLDER and "
-                f"--recipe NAME, got {len(ways) or 'none'}: {WHY_NOT_RANDOM}; for a trial that is "
-                "not to be used: --random"
+                f"expected representative inputs by one of INPUTS=X.npz, DATA=FOLDER and "
+                f"RECIPE=NAME, got {len(ways) or 'none'}: {WHY_NOT_RANDOM}; for a trial that is "
+                "not to be used: RANDOM=1"
             )
 
 
-def quantise_file(path: Path, given: Given, *, dry: bool = False) -> None:
+def quantise_file(path: Path, given: Given, *, dry: bool = False) -> Source | None:
     """Convert, compare, import and print; `dry` only says so.
 
     Raises ModelError for a network or inputs that are not taken, and UsageError.
     """
     if dry:
-        print(f"quantise: would convert {path}, compare it and import it")
-        return
-    with tempfile.TemporaryDirectory(prefix="tinyproof-quantise-") as name:
-        network = open_network(path, Path(name), given.array)
-        inputs = representative(given, network.graph)
+        print(f"quantise: would convert {printable(str(path))}, compare it and import it")
+        return None
+    with scratch_folder("quantise") as folder:
+        network = open_network(path, folder, given.array)
+        inputs = representative(given, network.inputs)
+        kept = kept_cases(inputs, given)
         found = quantise_network(network, inputs)
-        source = _import(network, inputs, given)
+        source = _import(network, inputs, given, found, kept)
     result = summary(path, network, inputs, found)
-    write_json(source.folder / RESULT, result)
+    result["inputs"]["kept"] = len(kept)
+    write_json(source.folder / QUANTISED, result)
     _print(result)
-    print(f"imported as {source.name}; next: tinyproof parity {source.name} --board native")
+    return source
 
 
-def representative(given: Given, graph: Graph) -> Representative:
+def kept_cases(inputs: Representative, given: Given) -> list[int]:
+    """The cases that parity will compare, spread evenly; none of random inputs.
+
+    Raises UsageError for more than an import takes: as many as are asked for, or one alone.
+    """
+    if inputs.random:
+        return []
+    case_bytes = sum(values[0].nbytes for values in inputs.inputs)
+    most = (MAX_FILE_BYTES - ZIP_BYTES) // case_bytes
+    wanted = min(len(inputs), given.cases or DEFAULT_CASES)
+    if most == 0 or (given.cases and wanted > most):
+        raise UsageError(
+            f"{given.whence}: {wanted:,} cases of {case_bytes:,} bytes are more than parity keeps, "
+            f"{MAX_FILE_BYTES:,} bytes; "
+            + (f"give CASES={most} or fewer" if most else "give a network of smaller inputs")
+        )
+    return list(np.linspace(0, len(inputs) - 1, min(wanted, most)).round().astype(int))
+
+
+def representative(given: Given, network: Inputs) -> Representative:
     """The inputs that are meant, for the network's own."""
     if given.inputs is not None:
-        return from_file(given.inputs, graph)
+        return from_file(given.inputs, network)
     if given.data is not None:
-        return from_folder(given.data, graph)
+        return from_folder(given.data, network)
     if given.recipe is None:
-        return from_random(graph)
+        return from_random(network)
     source = open_source(given.recipe, None, Import())
     if source.recipe is None:
-        raise UsageError(f"--recipe {given.recipe}: a model made elsewhere, which has no windows")
+        raise UsageError(f"RECIPE={given.recipe}: a model made elsewhere, which has no windows")
     make(source, source.stages_to("check"), dry_run=False, why=False)
     train = load_splits(source.folder).train
-    return from_windows(train.x, train.y, graph, f"training windows of {source.name}")
+    return from_windows(train.x, train.y, network, f"training windows of {source.name}")
 
 
-def _import(network: FloatNetwork, inputs: Representative, given: Given) -> Source:
+def _import(
+    network: FloatNetwork,
+    inputs: Representative,
+    given: Given,
+    found: Quantised,
+    cases: list[int],
+) -> Source:
     """As `tinyproof import`, with some of the inputs and the float network."""
     own = network.folder / "import"
     own.mkdir()
@@ -104,14 +154,15 @@ def _import(network: FloatNetwork, inputs: Representative, given: Given) -> Sour
     (network.folder / "int8.tflite").rename(model)
     kept: Path | None = None
     if not inputs.random:
-        graph, ends = read_model(model), network.graph
-        order = match_ends(ends_of(ends, ends.inputs), ends_of(graph, graph.inputs), "input")
-        count = min(len(inputs), given.cases or DEFAULT_CASES)
-        chosen = np.linspace(0, len(inputs) - 1, count).round().astype(int)
         kept = own / "inputs.npz"
-        write_arrays(kept, {f"input_{i:04}": inputs.inputs[j][chosen] for i, j in enumerate(order)})
-    is_original = network.path.is_file() and network.path.suffix.lower() in FLOAT_SUFFIXES
-    original = network.path if is_original else network.folder / "float.tflite"
+        arrays = {f"input_{i:04}": v[cases] for i, v in enumerate(inputs.inputs)}
+        if inputs.labels is not None and not _misfit(found.outputs[0], inputs):
+            arrays[LABELS] = inputs.labels[cases]
+        write_arrays(kept, arrays)
+    # Of several ends the converted file has the names that the int8 model has, and their order.
+    single = len(network.graph.inputs) == len(network.graph.outputs) == 1
+    taken = network.path.is_file() and network.path.suffix.lower() in FLOAT_SUFFIXES
+    original = network.path if single and taken else network.folder / "float.tflite"
     how = Import(cases=given.cases, inputs=kept, float_model=original)
     source = import_model(model, how, anew=True)
     make(source, source.stages(), dry_run=False, why=False)
@@ -122,7 +173,7 @@ def summary(
     path: Path, network: FloatNetwork, inputs: Representative, found: Quantised
 ) -> dict[str, Any]:
     """What quantise.json holds."""
-    data = read_bounded(path, MAX_FILE_BYTES) if path.is_file() else None
+    data = read_bounded(path, MAX_NETWORK_BYTES) if path.is_file() else None
     return {
         "network": path.name,
         "network_sha256": hashlib.sha256(data).hexdigest() if data is not None else None,
@@ -134,12 +185,34 @@ def summary(
             "cases": len(inputs),
             "given": inputs.given,
             "random": inputs.random,
+            "pairs": list(inputs.pairs),
         },
         "outputs": [_output(i, pair) for i, pair in enumerate(found.outputs)],
         "accuracy": _accuracy(found.outputs[0], inputs),
         "layers": found.layers[:RECORDED],
-        "warnings": [*found.warnings, *_misfit(found.outputs[0], inputs)],
+        "warnings": [
+            *found.warnings,
+            *_misfit(found.outputs[0], inputs),
+            *([] if inputs.random else _apart(path.name, inputs, found.outputs)),
+        ],
     }
+
+
+def _apart(name: str, inputs: Representative, outputs: Sequence[OutputPair]) -> Sequence[str]:
+    """The outputs and decisions that parity will not pass, why and what to do."""
+    first = outputs[0]
+    rebuilt = first.floats.shape[1:] == inputs.inputs[0].shape[1:]  # values, and no classes
+    compared = Compared(
+        cases=range(len(inputs)),
+        golden_cases=len(inputs),
+        floats=[pair.floats for pair in outputs],
+        device=[pair.int8 for pair in outputs],
+        decisions=None if rebuilt else class_pair(first.floats, first.int8),
+        names=(),
+        labels=None,
+        places=[pair.place for pair in outputs],
+    )
+    return compare_float(name, compared, ParityConfig()).failures
 
 
 def _output(index: int, pair: OutputPair) -> dict[str, Any]:
@@ -148,7 +221,7 @@ def _output(index: int, pair: OutputPair) -> dict[str, Any]:
     if pair.floats[0].size > 1:
         sides = [class_decisions(values).chosen for values in (pair.floats, pair.int8)]
         equal = int((sides[0] == sides[1]).sum())
-    return {**entry, "equal_decisions": equal}
+    return {**entry, "name": pair.name, "equal_decisions": equal}
 
 
 def _accuracy(pair: OutputPair, inputs: Representative) -> dict[str, float] | None:
@@ -182,28 +255,44 @@ def _print(result: dict[str, Any]) -> None:
     console = Console()
     cases, given = result["inputs"]["cases"], result["inputs"]["given"]
     of = f" of {given:,}" if given > cases else ""
-    console.print(
-        f"{result['network']}: {'; '.join(result['tools'])}\n"
+    kept = result["inputs"]["kept"]
+    told = (
+        f"{result['network']}: {'; '.join(result['tools'])}",
         f"calibrated and compared on {cases:,}{of} cases: {result['inputs']['from']}",
-        markup=False, highlight=False, soft_wrap=True,
-    )  # fmt: skip
+        f"kept for parity: {kept:,} of them; CASES= changes that" if kept else "",
+        *(f"input {pair}" for pair in result["inputs"]["pairs"]),
+    )
+    for line in filter(None, told):
+        _say(console, line)
     table = Table("output", "largest", "mean", "float's range", "SQNR dB", "equal decisions")
     for row in result["outputs"]:
         equal = row["equal_decisions"]
         numbers = (f"{row[key]:.3g}" for key in ("largest", "mean", "float_range"))
         decided = "-" if equal is None else f"{equal:,} of {cases:,} ({equal / cases:.1%})"
-        table.add_row(str(row["output"]), *numbers, _decibels(row["sqnr_db"]), decided)
+        table.add_row(
+            f"{row['output']} {escape(row['name'][:40])}",
+            *numbers,
+            _decibels(row["sqnr_db"]),
+            decided,
+        )
     console.print(table)
     if found := result["accuracy"]:
+        several = len(result["outputs"]) > 1
+        of_output = f" of output 0, {result['outputs'][0]['name'][:40]}," if several else ""
         console.print(
-            f"accuracy against labels, on these cases: float {found['float']:.1%}, int8 "
+            f"accuracy{of_output} against labels, on these cases: float {found['float']:.1%}, int8 "
             f"{found['int8']:.1%}",
+            markup=False,
             highlight=False,
         )
     if result["layers"]:
         console.print(_layer_table(result["layers"]))
     for line in result["warnings"]:
-        console.print(f"warning: {line}", markup=False, highlight=False, soft_wrap=True)
+        _say(console, f"warning: {line}")
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(printable(as_typed(line)), markup=False, highlight=False, soft_wrap=True)
 
 
 def _layer_table(layers: Sequence[dict[str, Any]]) -> Table:
@@ -214,6 +303,6 @@ def _layer_table(layers: Sequence[dict[str, Any]]) -> Table:
     for row in worst[:SHOWN]:
         span = f"{row['minimum']:.3g} to {row['maximum']:.3g}"
         numbers = (f"{row[key]:.3g}" for key in ("largest", "mean"))
-        operator = escape(row["operator"])
+        operator = escape(printable(row["operator"]))
         table.add_row(str(row["tensor"]), operator, *numbers, span, _decibels(row["sqnr_db"]))
     return table

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 from model.errors import TinyproofError
+from model.paths import SCRATCH
+from model.text import printable
 
 INTERRUPTED = 130
 
@@ -39,15 +45,42 @@ def run_and_exit_code(command: Callable[[], int], phrased: Callable[[str], str] 
         return command()
     except TinyproofError as error:
         told, code = str(error), error.exit_code
-    except FileNotFoundError as error:
-        told = f"{error.filename}: no such file; run the step that writes it (`make` lists them)"
-        code = 2
-    except (FileExistsError, NotADirectoryError) as error:
-        told, code = f"{error.filename}: expected a folder there; delete what is in its place", 2
     except OSError as error:
-        told, code = f"{error}; check the folder, its permissions and its space", 2
+        told, code = _of_the_disk(error), 2
     except KeyboardInterrupt:
         told, code = "interrupted; what was finished before is kept", INTERRUPTED
-    told = "".join(c if c.isprintable() or c in "\n\t" else "?" for c in phrased(told))
+    told = printable(phrased(told), keep="\n\t")
     print(f"error: {told}" if code != INTERRUPTED else told, file=sys.stderr)
     return code
+
+
+def _of_the_disk(error: OSError) -> str:
+    """Which file or folder, what is wrong with it, and what to do next."""
+    if error.filename is None:
+        return f"{error}; check the folders, their permissions and their space"
+    path = Path(os.fsdecode(error.filename))
+    if isinstance(error, FileNotFoundError):
+        return f"{path}: no such file; run the step that writes it (`make` lists them)"
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"{path}: expected a folder there; delete what is in its place"
+    ours = Path(tempfile.gettempdir()) / SCRATCH
+    temporary = str(path).startswith(str(ours))
+    elsewhere = (
+        "name another folder for temporary files with TMPDIR=<folder> in the environment"
+        if temporary
+        else "copy what you work on to another folder and work there (PROJECT=<folder>)"
+    )
+    kept = "nothing is half written, what was finished before is kept"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        what = "no space left" if error.errno == errno.ENOSPC else "your quota is used up"
+        told = f"cannot be written, {what} on its disk; free some, or {elsewhere}, and run again"
+    elif error.errno == errno.EROFS:
+        told = f"cannot be written, its file system is read-only; make it writable, or {elsewhere}"
+    elif isinstance(error, PermissionError):
+        return (
+            f"{path}: permission denied; change its owner or permissions (ls -ld shows them), or "
+            f"{elsewhere}"
+        )
+    else:
+        return f"{path}: {error.strerror}; check the folder, its permissions and its space"
+    return f"{path}: {told}; {kept}"

@@ -23,6 +23,7 @@ from model.features import Splits
 from model.files import write_text
 from model.page import environment
 from model.recipe import Recipe
+from model.text import printable
 
 MAX_CLASSES, MAX_CHANNELS = 24, 12  # that are drawn
 MAX_POINTS = 400  # of a line
@@ -101,7 +102,7 @@ def _plots(recipe: Recipe, dataset: Dataset, splits: Splits | None) -> list[tupl
 
 
 def _short(name: str) -> str:
-    plain = "".join(c if c.isprintable() else "?" for c in name)
+    plain = printable(name)
     return plain if len(plain) <= MAX_NAME else plain[: MAX_NAME - 1] + "…"
 
 

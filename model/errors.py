@@ -5,6 +5,9 @@ Each has the exit code that it ends a command with (model.command).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class TinyproofError(Exception):
     """A check failed."""
@@ -34,3 +37,20 @@ class ClusterError(ModelSideError):
     """A cluster cannot be used; says what is missing or different and where."""
 
     exit_code = 2
+
+
+def first_line(error: BaseException) -> str:
+    """The kind of an exception of other software, and the first line of what it says."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {text[:300].rstrip('.')}"
+
+
+@contextmanager
+def told_as(what: str, then: str, kind: type[TinyproofError]) -> Iterator[None]:
+    """Turn whatever other software raises into one of ours: what failed, why, what to do."""
+    try:
+        yield
+    except TinyproofError:
+        raise
+    except Exception as error:
+        raise kind(f"{what}: {first_line(error)}; {then}") from error

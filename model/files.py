@@ -41,24 +41,32 @@ def read_bounded(path: Path, limit: int) -> bytes:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write under a temporary name beside `path`, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with _named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             temporary.write_bytes(data)
             temporary.replace(path)
         finally:
-            temporary.unlink(missing_ok=True)
+            _discard(temporary)
 
 
 @contextlib.contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """An error of the disk says of which file: write() itself does not."""
+    """An error of the disk says of which file: write() itself does not, open() of ours."""
     try:
         yield
-    except OSError as error:
-        error.filename = error.filename or str(path)
+    except (FileExistsError, NotADirectoryError):  # of its folder
         raise
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+def _discard(temporary: Path) -> None:
+    """What could not be made cannot always be looked for either; the first error is the one."""
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -73,11 +81,11 @@ def write_json(path: Path, value: object) -> None:
 
 def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
     """Arrays as .npz."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp.npz")
     with _named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             np.savez_compressed(temporary, **dict(arrays))  # type: ignore[arg-type]
             temporary.replace(path)
         finally:
-            temporary.unlink(missing_ok=True)
+            _discard(temporary)

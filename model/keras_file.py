@@ -1,7 +1,7 @@
-"""The network of a .keras or .h5 file, without running code of it.
+"""A Keras file (.keras, .h5) as a network, without running code of the file.
 
-A Keras file may name code to be loaded. Only the layers of ALLOWED are, all of them arithmetic;
-Keras's safe_mode, which refuses pickled functions, holds for the .keras format alone.
+It may name code to be loaded. Only what is in ALLOWED is: layers of Keras that compute, whatever
+they are told. Keras's safe_mode, which refuses pickled functions, holds for .keras alone.
 """
 
 from __future__ import annotations
@@ -15,27 +15,61 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from model.errors import ConfigError
+from model.errors import ConfigError, told_as
 
 MAX_FILE_BYTES = 256 << 20
-MAX_CONFIG = 8 << 20  # bytes of a file's description of its layers
+MAX_CONFIG = 8 << 20  # bytes of a Keras file's description of its layers
 MAX_OBJECTS = 100_000  # arrays and folders of an HDF5 file
 _NAMES = """
-Sequential Functional Model InputLayer __keras_tensor__ DTypePolicy Policy
-Activation Add Average AveragePooling1D AveragePooling2D BatchNormalization Bidirectional
-CategoryEncoding Concatenate Conv1D Conv1DTranspose Conv2D Conv2DTranspose Cropping1D Cropping2D
-Dense DepthwiseConv1D DepthwiseConv2D Dot Dropout ELU Embedding Flatten GRU GRUCell
-GaussianDropout GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalMaxPooling1D
-GlobalMaxPooling2D LSTM LSTMCell LayerNormalization LeakyReLU Masking MaxPooling1D MaxPooling2D
-Maximum Minimum Multiply Normalization PReLU Permute RNN ReLU RepeatVector Rescaling Reshape
-SeparableConv1D SeparableConv2D SimpleRNN SimpleRNNCell Softmax SpatialDropout1D
-SpatialDropout2D StackedRNNCells Subtract TimeDistributed UnitNormalization UpSampling1D
-UpSampling2D ZeroPadding1D ZeroPadding2D
-Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunNormal LecunUniform Ones
-Orthogonal RandomNormal RandomUniform TruncatedNormal VarianceScaling Zeros
-L1 L1L2 L2 MaxNorm MinMaxNorm NonNeg UnitNorm
+Sequential Functional Model __keras_tensor__ DTypePolicy Policy
+AbstractRNNCell Activation ActivityRegularization AdaptiveAveragePooling1D
+AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D AdaptiveMaxPooling2D
+AdaptiveMaxPooling3D Add AdditiveAttention AlphaDropout Attention AugMix AutoContrast Average
+AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional
+CategoryEncoding CenterCrop Concatenate ContrastLimitedAdaptiveHistogramEqualization Conv1D
+Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D
+Cropping1D Cropping2D Cropping3D CutMix Dense DepthwiseConv1D DepthwiseConv2D Discretization Dot
+Dropout ELU EinsumDense Embedding Equalization Flatten GRU GRUCell GaussianDropout GaussianNoise
+GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D
+GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention GroupedQueryAttention
+HashedCrossing Hashing Identity InputLayer LSTM LSTMCell Layer LayerNormalization LeakyReLU
+LocallyConnected1D LocallyConnected2D Masking MaxNumBoundingBoxes MaxPooling1D MaxPooling2D
+MaxPooling3D Maximum MelSpectrogram Minimum MixUp MultiHeadAttention Multiply Normalization PReLU
+Permute Pipeline RMSNormalization RNN RandAugment RandomBrightness RandomColorDegeneration
+RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip
+RandomGaussianBlur RandomGrayscale RandomHeight RandomHue RandomInvert RandomPerspective
+RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation
+RandomWidth RandomZoom ReLU RepeatVector Rescaling Reshape Resizing ReversibleEmbedding
+STFTSpectrogram SeparableConv1D SeparableConv2D SimpleRNN SimpleRNNCell Softmax Solarization
+SpatialDropout1D SpatialDropout2D SpatialDropout3D SpectralNormalization StackedRNNCells Subtract
+ThresholdedReLU TimeDistributed UnitNormalization UpSampling1D UpSampling2D UpSampling3D Wrapper
+ZeroPadding1D ZeroPadding2D ZeroPadding3D
+Constant GlorotNormal GlorotUniform HeNormal HeUniform LecunNormal LecunUniform Ones Orthogonal
+RandomNormal RandomUniform TruncatedNormal VarianceScaling Zeros L1 L1L2 L2 MaxNorm MinMaxNorm
+NonNeg UnitNorm IdentityInitializer OrthogonalInitializer STFT STFTInitializer
+OrthogonalRegularizer RadialConstraint
 """
 ALLOWED = frozenset(_NAMES.split())
+REFUSED = {  # of Keras itself, and why
+    "Lambda": "it holds Python code, which loading the network runs",
+    "TFSMLayer": "it loads a SavedModel from a path that the file names",
+    "JaxLayer": "it holds functions, which loading the network runs",
+    "FlaxLayer": "it holds functions, which loading the network runs",
+    "TorchModuleWrapper": "it holds a pickle, which may run code when it is read",
+    "DenseFeatures": "its feature columns may hold functions, which loading the network runs",
+    "StringLookup": "its vocabulary may be any file that the network names",
+    "IntegerLookup": "its vocabulary may be any file that the network names",
+    "TextVectorization": "its vocabulary may be any file that the network names",
+}
+FUNCTIONS = {  # that stand for one by its name
+    *("function", "__lambda__", "__typespec__"),
+    *("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"),  # what Keras 2 makes of tf.*
+}
+GIVE_A_TFLITE = (
+    "convert the network to a float .tflite, "
+    "tf.lite.TFLiteConverter.from_keras_model(network).convert(), and give that"
+)
+SAVE_AGAIN = "save the network again, network.save('network.keras'), or copy the whole file"
 
 
 class KerasFileError(ConfigError):
@@ -45,19 +79,24 @@ class KerasFileError(ConfigError):
 def load_keras_file(path: Path) -> tuple[Any, str]:
     """(the network of a Keras file, the name and version of what has read it); runs no code of it.
 
-    Raises KerasFileError for layers that are not loaded.
+    Raises KerasFileError for a file that is not whole, and for layers that are not loaded.
     """
-    config, release = _description(path)
+    with told_as("not a whole Keras file", SAVE_AGAIN, KerasFileError):
+        config, release = _keras_config(path)
     check_layers(config)
     from model.networks import keras as framework
 
     if release.split(".")[0] != "2":
         framework = importlib.import_module("keras")  # version 3, what networks have is 2
-    network = framework.models.load_model(path, compile=False, safe_mode=True)
-    return network, f"Keras {framework.__version__}"
+    name = f"Keras {framework.__version__}"
+    with told_as(
+        f"{name} does not load it (written by {release[:20]})", GIVE_A_TFLITE, KerasFileError
+    ):
+        network = framework.models.load_model(path, compile=False, safe_mode=True)
+    return network, name
 
 
-def _description(path: Path) -> tuple[Any, str]:
+def _keras_config(path: Path) -> tuple[Any, str]:
     """(the description of the layers, the version of Keras that wrote the file)."""
     import h5py
 
@@ -85,12 +124,16 @@ def _check_members(archive: zipfile.ZipFile) -> None:
     entries = archive.infolist()
     sizes = {entry.filename: entry.file_size for entry in entries}
     if len(sizes) < len(entries):
-        raise KerasFileError("not a Keras file: two of its members have one name")
+        raise KerasFileError(f"not a Keras file: two of its members have one name; {SAVE_AGAIN}")
     if not {"config.json", "metadata.json"} <= set(sizes):
-        raise KerasFileError("not a Keras file: config.json or metadata.json is missing")
+        raise KerasFileError(
+            f"not a Keras file: config.json or metadata.json is missing; {SAVE_AGAIN}"
+        )
     large = max(sizes["config.json"], sizes["metadata.json"]) > MAX_CONFIG
     if large or sum(sizes.values()) > MAX_FILE_BYTES:
-        raise KerasFileError(f"more than {MAX_FILE_BYTES} bytes when unpacked")
+        raise KerasFileError(
+            f"more than {MAX_FILE_BYTES:,} bytes when unpacked; give a smaller network"
+        )
 
 
 def _described(text: Any) -> dict[str, Any]:
@@ -98,9 +141,13 @@ def _described(text: Any) -> dict[str, Any]:
     try:
         value = json.loads(text) if len(text) <= MAX_CONFIG else None
     except (ValueError, TypeError, RecursionError) as error:
-        raise KerasFileError(f"not a Keras file: its description is damaged: {error}") from error
+        raise KerasFileError(
+            f"not a Keras file: its description is damaged: {error}; {SAVE_AGAIN}"
+        ) from error
     if not isinstance(value, dict):
-        raise KerasFileError("not a Keras file: its description is not an object of JSON")
+        raise KerasFileError(
+            f"not a Keras file: its description is not an object of JSON; {SAVE_AGAIN}"
+        )
     return value
 
 
@@ -116,7 +163,9 @@ def check_arrays(file: Any) -> None:
         folder = waiting.pop()
         for name in folder:
             if not isinstance(folder.get(name, getlink=True), h5py.HardLink):
-                raise KerasFileError(f"{name[:60]!r} is a link; expected arrays in the file itself")
+                raise KerasFileError(
+                    f"{name[:60]!r} is a link; expected arrays in the file itself; {SAVE_AGAIN}"
+                )
             entry = folder[name]
             place = h5py.h5o.get_info(entry.id).addr
             if place in seen:
@@ -126,25 +175,43 @@ def check_arrays(file: Any) -> None:
                 waiting.append(entry)
             elif isinstance(entry, h5py.Dataset):
                 if entry.external or entry.is_virtual:
-                    raise KerasFileError(f"the array {name[:60]!r} lies in another file")
+                    raise KerasFileError(
+                        f"the array {name[:60]!r} lies in another file; expected it in this one; "
+                        f"{SAVE_AGAIN}"
+                    )
                 size += math.prod(entry.shape or ()) * entry.dtype.itemsize
             if len(seen) > MAX_OBJECTS or size > MAX_FILE_BYTES:
                 raise KerasFileError(
-                    f"more than {MAX_OBJECTS:,} arrays or {MAX_FILE_BYTES:,} bytes of them"
+                    f"more than {MAX_OBJECTS:,} arrays or {MAX_FILE_BYTES:,} bytes of them; give a "
+                    "smaller network"
                 )
 
 
 def check_layers(config: Any) -> None:
-    """Refuse what is not arithmetic of Keras itself; how the network was trained is not loaded."""
+    """Refuse what is no layer of Keras that only computes; how it was trained is not loaded."""
     for entry in _entries({k: v for k, v in config.items() if k != "compile_config"}):
         name, module = entry["class_name"], entry.get("module") or "keras"
-        known = isinstance(name, str) and name in ALLOWED
-        if not known or str(module).split(".")[0] not in ("keras", "tf_keras"):
+        if reason := _refusal(name, str(module)):
             raise KerasFileError(
-                f"the layer or function {str(name)[:60]!r} of {str(module)[:60]!r} is not loaded, "
-                "because it may run code of the file; convert the network to a float .tflite, "
-                "tf.lite.TFLiteConverter.from_keras_model(network).convert(), and give that"
+                f"the layer or function {str(name)[:60]!r} of {str(module)[:60]!r} is not loaded: "
+                f"{reason}; {GIVE_A_TFLITE}"
             )
+
+
+def _refusal(name: Any, module: str) -> str | None:
+    """Why a class is not loaded; None where it is."""
+    if not isinstance(name, str):
+        return "expected a name; the file is damaged or hand-made"
+    if name in FUNCTIONS:
+        return "it stands for a function that the file names, which may do anything"
+    if module.split(".")[0] not in ("keras", "tf_keras"):
+        return "it is not Keras's own, and loading it would run code from elsewhere"
+    if name in ALLOWED:
+        return None
+    return REFUSED.get(name) or (
+        "it is none of the layers that Keras comes with and that are known to compute only; a "
+        "class of your own is not in the file, only its name"
+    )
 
 
 def _entries(value: Any) -> Iterator[dict[str, Any]]:

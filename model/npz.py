@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.files import read_bounded
+from model.text import printable
 
 HEADER_BYTES = 1 << 16  # of an array, with its first values
 MAX_BYTES = 2 << 30  # of a file, and of all its arrays
@@ -49,6 +50,8 @@ def parse_arrays(
 ) -> dict[str, npt.NDArray[Any]]:
     """The arrays `names` of a .npz file's bytes, or all; read-only, their dtypes of some `kinds`.
 
+    Control characters of names are escaped (model.text).
+
     Raises ValueError, which says what and in which array, for a damaged file, a missing array,
     another kind (objects are pickles) and more than `limit` bytes.
     """
@@ -61,13 +64,18 @@ def parse_arrays(
                 raise ValueError("compressed by another method than np.savez_compressed's")
             chosen = [n.removesuffix(".npy") for n in sizes] if names is None else names
             if missing := [name for name in chosen if f"{name}.npy" not in sizes]:
-                raise ValueError(f"no array {missing[0]!r}, but {', '.join(sorted(sizes)[:20])}")
+                there = ", ".join(map(printable, sorted(sizes)[:20]))
+                raise ValueError(f"no array {missing[0]!r}, but {there}")
             if (total := sum(sizes[f"{name}.npy"] for name in chosen)) > limit:
                 raise ValueError(f"expected at most {limit:,} bytes of arrays, got {total:,}")
             for name in chosen:
                 with archive.open(f"{name}.npy") as stream:
-                    _check(name, io.BytesIO(stream.read(HEADER_BYTES)), sizes[f"{name}.npy"], kinds)
-            return {name: _array(name, archive.read(f"{name}.npy"), kinds) for name in chosen}
+                    head = io.BytesIO(stream.read(HEADER_BYTES))
+                    _check(printable(name), head, sizes[f"{name}.npy"], kinds)
+            shown = {name: printable(name) for name in chosen}
+            if len(set(shown.values())) < len(shown):
+                raise ValueError("two arrays whose names differ in control characters only")
+            return {s: _array(s, archive.read(f"{name}.npy"), kinds) for name, s in shown.items()}
     except (
         *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, NotImplementedError),
         *(EOFError, MemoryError, OSError, OverflowError, RuntimeError, SyntaxError, TypeError),

@@ -11,7 +11,6 @@ import importlib
 import inspect
 import sys
 import traceback
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -113,12 +112,6 @@ def _from_file(config: NetworkConfig) -> tuple[Any, str]:
             network, _ = load_keras_file(path)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        text = (str(error).strip().splitlines() or [""])[0][:300]
-        raise ConfigError(
-            f"{where}: cannot be loaded: {type(error).__name__}: {text}; save the whole network "
-            "with network.save('trained.keras')"
-        ) from error
     return network, where
 
 

@@ -12,6 +12,7 @@ _INSTALLED = PACKAGES / "tinyproof_data"  # a wheel keeps there what a checkout 
 CHECKOUT = not _INSTALLED.is_dir()
 ROOT = PACKAGES if CHECKOUT else _INSTALLED  # firmware, boards, monitor, platformio.ini
 CACHE_VARIABLE = "TINYPROOF_CACHE"
+SCRATCH = "tinyproof-"  # with what the names of our temporary folders begin
 
 
 def our_process(module: str, *arguments: str) -> list[str]:

@@ -47,8 +47,8 @@ def record(out_dir: Path) -> None:
         return
     print(
         f"warning: {out_dir}: the experiment is not recorded: {_last_line(said)}\n"
-        f"All files are in {out_dir}; `make report` records them when the store works again. "
-        f"{SWITCH}=off records nothing.",
+        f"All files are in {out_dir}; the next command there records them when the store works "
+        f"again. {SWITCH}=off in the environment records nothing.",
         file=sys.stderr,
     )
 

@@ -16,7 +16,7 @@ from quantize.reference import Reference, Step
 from quantize.tflite.graph import Graph, Operator, Tensor
 
 HOW_TO_QUANTISE = (
-    "`tinyproof quantise FILE --inputs X.npz` makes an int8 model of its float original; or "
+    "`make quantise MODEL=FILE INPUTS=X.npz` makes an int8 model of its float original; or "
     "quantise it when converting: optimizations = [tf.lite.Optimize.DEFAULT], "
     "representative_dataset = a generator of 100 or more real inputs, "
     "target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8], "

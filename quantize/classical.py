@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -32,6 +31,7 @@ from model.classical import (
 from model.evaluate import evaluate
 from model.features import Splits
 from model.files import write_arrays, write_json, write_text
+from model.processes import scratch_folder
 from model.recipe import ClassicalConfig, Recipe
 from model.stages.splits import load_splits
 from model.tracking import tool_versions
@@ -253,8 +253,8 @@ def export(
     """
     (kind, exporter), (inputs, y) = how, data
     plan = {"classical_plan.h": plan_header(shape, len(labels), name)}
-    with tempfile.TemporaryDirectory(prefix="tinyproof-classical-") as folder:
-        features = _compiled(Path(folder), plan).features(inputs, shape)
+    with scratch_folder("classical") as folder:
+        features = _compiled(folder, plan).features(inputs, shape)
     classifier = train_classifier(kind, config, features, y, seed)
     trees = trees_of(kind, classifier) if kind in TREES else ()
     check_trees(trees)
@@ -287,8 +287,8 @@ def answer(exported: Exported, inputs: Int8Array) -> tuple[npt.NDArray[Any], int
     files = {
         file: text for file, text in _files(exported, "", None).items() if file != "model_golden.c"
     }
-    with tempfile.TemporaryDirectory(prefix="tinyproof-classical-") as folder:
-        library = _compiled(Path(folder), files)
+    with scratch_folder("classical") as folder:
+        library = _compiled(folder, files)
         features = library.features(inputs, exported.shape)
         raw = library.invoke(inputs, exported.arena_bytes, exported.places["output"])
     answers = raw.view(exported.dtype)
@@ -309,9 +309,9 @@ def unchanged_equal(exported: Exported, inputs: Int8Array) -> int | None:
     """
     if exported.exporter != "everywhereml":
         return None
-    with tempfile.TemporaryDirectory(prefix="tinyproof-classical-") as folder:
+    with scratch_folder("classical") as folder:
         plan = {"classical_plan.h": exported.files["classical_plan.h"]}
-        features = _compiled(Path(folder), plan).features(inputs, exported.shape)
+        features = _compiled(folder, plan).features(inputs, exported.shape)
     labels = exported.labels
     header = class_header(exported.trees, exported.kind, exported.name, labels, unchanged=True)
     decided = predictions(header, exported.kind, features, floats=True)

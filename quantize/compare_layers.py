@@ -156,7 +156,7 @@ def _entry(sums: _Sums) -> dict[str, Any]:
     return {
         "tensor": sums.tensor.index,
         "operator": sums.operator,
-        "name": "".join(c if c.isprintable() else "?" for c in sums.tensor.name)[:200],
+        "name": sums.tensor.name[:200],
         "sqnr_db": None if sqnr is None else round(sqnr, 2),
         **rounded,
     }

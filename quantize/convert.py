@@ -8,8 +8,8 @@ a PyTorch program (.pt2) through litert-torch first. All of them run in a proces
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,9 @@ from quantize.advice import type_warnings, weight_warnings
 from quantize.compare_layers import warnings_of
 from quantize.errors import ModelError
 from quantize.float_reference import ask
-from quantize.representative import FEW, Representative
+from quantize.golden import Aborted, may_abort
+from quantize.pairing import plain_name
+from quantize.representative import FEW, Inputs, Representative
 from quantize.tflite import c_array
 from quantize.tflite.files import (
     HOW_TO_EXPORT,
@@ -32,10 +34,11 @@ from quantize.tflite.files import (
     is_saved_model,
     model_bytes,
 )
-from quantize.tflite.graph import Graph
-from quantize.tflite.reader import read_file, read_model
+from quantize.tflite.graph import Graph, Tensor
+from quantize.tflite.reader import parse_model, read_file, read_model
 
 QUANTISED = {"int4", "int8", "uint8", "int16"}
+TASKS = {"float": "reading the network", "int8": "quantising it"}  # of quantize.convert_worker
 INPUT_TYPES = ("float32", "int32", "int64", "uint8", "int8", "int16")
 MAX_WARNINGS = 20  # of one kind
 
@@ -48,6 +51,7 @@ class FloatNetwork:
     path: Path  # absolute
     folder: Path
     graph: Graph
+    inputs: Inputs
     tool: str | None  # what has made the .tflite; None where it was given
 
 
@@ -55,8 +59,10 @@ class FloatNetwork:
 class OutputPair:
     """Both sides of one output, [cases, *shape], int8 dequantised."""
 
+    name: str
     floats: npt.NDArray[np.float64]
     int8: npt.NDArray[np.float64]
+    place: Mapping[str, Any] | None = None  # dtype, scale and zero_point, as in a manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,16 +83,21 @@ def kind_of(path: Path) -> str:
     if path.is_dir():
         if is_saved_model(path):
             return "saved_model"
-        raise ModelError(f"{path}: a folder without saved_model.pb; expected a SavedModel")
+        raise ModelError(
+            f"{path}: a folder without saved_model.pb; expected the folder of a SavedModel, "
+            "as network.export(folder) of Keras writes it"
+        )
     if suffix == ".pt2":
         return "pytorch"
     if suffix in NETWORKS:
         return "keras"
     if suffix in (".tflite", *c_array.SUFFIXES):
         return "tflite"
+    _check_size(path)
+    way = "; of an ONNX file, give the network that it was made of" if suffix == ".onnx" else ""
     raise ModelError(
         f"{path}: expected a float network: .tflite, C source with one, .keras, .h5, .pt2 or the "
-        "folder of a SavedModel"
+        f"folder of a SavedModel{way}"
     )
 
 
@@ -95,16 +106,24 @@ def open_network(path: Path, folder: Path, array: str | None = None) -> FloatNet
     kind = kind_of(path)
     tool = None
     if kind == "tflite":
-        write_bytes(folder / "float.tflite", model_bytes(path, array))
+        model = model_bytes(path, array)
+        write_bytes(folder / "float.tflite", model)
     else:
         if array is not None:
             raise ModelError(f"{path}: --array {array} (ARRAY=) is for C source only; leave it out")
         if kind != "saved_model":
             _check_size(path)
         tool = _work("float", kind, path, folder)
-    graph = read_model(folder / "float.tflite")
+        model = read_file(folder / "float.tflite")
+    graph = parse_model(model, str(path))
     _check_float(graph, path)
-    return FloatNetwork(kind=kind, path=path.absolute(), folder=folder, graph=graph, tool=tool)
+    inputs = Inputs.of(graph)
+    if tool is not None:
+        said = json.loads(read_file(folder / "ends.json"))
+        inputs = replace(inputs, names=tuple(said["inputs"]), ordered=said["ordered"])
+    return FloatNetwork(
+        kind=kind, path=path.absolute(), folder=folder, graph=graph, inputs=inputs, tool=tool
+    )
 
 
 def _check_size(path: Path) -> None:
@@ -121,7 +140,7 @@ def _check_float(graph: Graph, path: Path) -> None:
     for tensor in (graph.tensors[i] for i in used):
         if tensor.dtype == "float16" or (tensor.dtype in QUANTISED and tensor.quant is not None):
             raise ModelError(
-                f"{path}: tensor {tensor.index} is {tensor.dtype}: quantised already; `tinyproof "
+                f"{path}: tensor {tensor.index} is {tensor.dtype}: quantised already; `make "
                 "import` takes an int8 model, and this command the float network from before, "
                 "converted without optimizations"
             )
@@ -141,21 +160,36 @@ def quantise_network(network: FloatNetwork, inputs: Representative) -> Quantised
     arrays = {f"input_{i}": v for i, v in enumerate(inputs.inputs)}
     write_arrays(folder / "inputs.npz", arrays)
     tool = _work("int8", network.kind, network.path, folder)
-    graph = read_model(folder / "int8.tflite")
+    graph = parse_model(read_file(folder / "int8.tflite"), f"{network.path}: as int8")
     found = read_arrays(folder / "outputs.npz")
     layers = json.loads(read_file(folder / "layers.json"))
     pairs = [
-        OutputPair(floats=found[f"float_{i}"], int8=found[f"int8_{i}"])
-        for i in range(len(graph.outputs))
+        OutputPair(
+            name=plain_name(graph.tensors[index].name),
+            floats=found[f"float_{i}"],
+            int8=found[f"int8_{i}"],
+            place=_place(graph.tensors[index]),
+        )
+        for i, index in enumerate(graph.outputs)
     ]
     if not all(np.isfinite(p.floats).all() for p in pairs):
-        raise ModelError(f"{network.path}: the float network gives values that are not finite")
+        raise ModelError(
+            f"{network.path}: the float network gives values that are not finite; train it again, "
+            "or leave out the inputs that it gives them for"
+        )
     return Quantised(
         tool=tool,
         outputs=tuple(pairs),
         layers=layers,
         warnings=_warnings(graph, layers, inputs),
     )
+
+
+def _place(tensor: Tensor) -> dict[str, Any] | None:
+    if tensor.quant is None:
+        return None
+    scale, zero = tensor.quant.scale[0], tensor.quant.zero_point[0]
+    return {"dtype": tensor.dtype, "scale": scale, "zero_point": zero}
 
 
 def _warnings(graph: Graph, layers: Sequence[dict[str, Any]], inputs: Representative) -> list[str]:
@@ -174,7 +208,11 @@ def _warnings(graph: Graph, layers: Sequence[dict[str, Any]], inputs: Representa
 def _work(task: str, kind: str, path: Path, folder: Path) -> str:
     """What a worker answers; ModelError when it fails."""
     arguments = (task, kind, str(path.absolute()), str(folder))
-    answer = ask(f"{task} of {kind}", "quantize.convert_worker", arguments, folder)
-    if "error" in answer:
-        raise ModelError(f"{path}: {answer['error']}")
-    return answer["engine"]
+    answer = ask(TASKS[task], "quantize.convert_worker", arguments, folder)
+    if "error" not in answer:
+        return answer["engine"]
+    made = folder / "int8.tflite"  # is there once the int8 model compiles
+    if "code" in answer and made.is_file() and may_abort(read_model(made)):
+        why = f"{Aborted.WHY}; {Aborted.ADVICE}"
+        raise ModelError(f"{path}: TFLite Micro aborts on one of the cases: {why}")
+    raise ModelError(f"{path}: {answer['error']}")

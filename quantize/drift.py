@@ -274,7 +274,7 @@ def load_profile(path: Path) -> Profile:
             raise ValueError("the plan is not the one it was made with")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
-            f"{path}: no profile of the recipe's windows: {error}; run `tinyproof emit`"
+            f"{path}: no profile of the recipe's windows: {error}; run `make emit`"
         ) from error
     return profile
 
@@ -295,7 +295,7 @@ def emit_drift(profile: Profile, model: bytes, name: str) -> dict[str, str]:
     if profile.model_sha256 != (digest := hashlib.sha256(model).hexdigest()):
         raise ModelError(
             f"profile.json is of model {profile.model_sha256[:16]}, the model is {digest[:16]}; "
-            "run `tinyproof emit`"
+            "run `make emit`"
         )
     plan = profile.plan
     values: dict[str, object] = {

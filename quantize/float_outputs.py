@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from model.files import write_arrays
 from model.npz import read_arrays
+from model.text import printable
 from quantize.errors import ModelError
 from quantize.golden import Golden
 
@@ -74,7 +75,7 @@ def float_outputs(
         _check_finite(shaped[-1], f"{network}: output {index}")
     return FloatOutputs(
         outputs=tuple(shaped),
-        network="".join(c if c.isprintable() else "?" for c in network)[:MAX_NETWORK],
+        network=printable(network)[:MAX_NETWORK],
         model_sha256=golden.model_sha256,
         inputs_sha256=inputs_digest(golden),
         random_inputs=random_inputs,

@@ -7,11 +7,11 @@ TensorFlow, Keras or TFLite Micro ends in a message.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-import re
+import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,18 +24,23 @@ from model.files import file_size, write_arrays, write_json
 from model.keras_file import MAX_FILE_BYTES
 from model.npz import read_arrays
 from model.paths import our_process
+from model.processes import end_with_parent, scratch_folder
+from model.text import printable
 from quantize.errors import ModelError
 from quantize.float_outputs import FloatOutputs, float_outputs
 from quantize.golden import Golden
 from quantize.ops.base import Array
+from quantize.pairing import plain_name
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import read_model
 
 LIMIT_S = 900.0  # for one engine and all cases
+FULL_BYTES = 64 << 10  # with less a disk is full
 ENGINES = {
     ".tflite": ("tflite_micro", "tensorflow_lite"),  # the second where the first fails
     ".keras": ("keras",),
     ".h5": ("keras",),
+    ".hdf5": ("keras",),
 }
 QUANTISED = ("int4", "int8", "uint8", "int16")
 
@@ -158,11 +163,6 @@ def _shape(shape: Sequence[int | None]) -> str:
     return f"[{', '.join('?' if n is None else str(n) for n in shape)}]"
 
 
-def plain_name(name: str) -> str:
-    """A tensor's name without what the converter puts around it."""
-    return re.sub(r"^serving_default_|:\d+$", "", name)
-
-
 def _run_apart(
     engine: str,
     path: Path,
@@ -171,12 +171,12 @@ def _run_apart(
     inputs: Sequence[Array],
 ) -> tuple[tuple[npt.NDArray[Any], ...], str] | str:
     """(outputs, name and version of the engine), or why there are none."""
-    with tempfile.TemporaryDirectory(prefix="tinyproof-float-") as name:
-        folder = Path(name)
+    with scratch_folder("float") as folder:
         write_arrays(folder / "inputs.npz", {f"input_{i}": v for i, v in enumerate(inputs)})
         ends = [[asdict(end) for end in side] for side in wanted]
         write_json(folder / "job.json", {"wanted": ends, "order": order})
-        answer = ask(engine, "quantize.float_worker", (engine, str(path.resolve()), name), folder)
+        arguments = (engine, str(path.resolve()), str(folder))
+        answer = ask(engine, "quantize.float_worker", arguments, folder)
         if "error" in answer:
             return answer["error"]
         names = [f"output_{i}" for i in range(len(wanted[1]))]
@@ -185,22 +185,42 @@ def _run_apart(
 
 
 def ask(what: str, module: str, arguments: Sequence[str], folder: Path) -> dict[str, str]:
-    """Run a worker, which writes answer.json into `folder`: {"engine": name} or {"error": text}."""
+    """Run a worker, which writes answer.json into `folder`: {"engine": name} or {"error": text}.
+
+    Where it has died, `code` is beside the error.
+    """
     answer_path = folder / "answer.json"
     answer_path.unlink(missing_ok=True)
     command = our_process(module, *arguments)
     null, own = subprocess.DEVNULL, os.environ | {"TMPDIR": str(folder)}  # it may end anywhere
     try:
         done = subprocess.run(
-            command, stdin=null, stdout=null, stderr=null, env=own, timeout=LIMIT_S, check=False
+            command,
+            stdin=null,
+            stdout=null,
+            stderr=null,
+            env=own,
+            timeout=LIMIT_S,
+            check=False,
+            preexec_fn=end_with_parent(),
         )
     except subprocess.TimeoutExpired:
-        return {"error": f"{what} took more than {LIMIT_S:.0f} s; give fewer CASES"}
+        return {"error": f"{what} took more than {LIMIT_S:.0f} s; give fewer: CASES=N"}
     try:
         answer = json.loads(answer_path.read_text("utf-8"))
     except (OSError, ValueError):
         code = done.returncode
-        return {"error": f"{what} ended with code {code}: the file is damaged or too large"}
+        _check_space(folder)
+        told = f"{what} ended with code {code}: the file is damaged or too large"
+        return {"error": f"{told}; give a whole one, or a smaller network", "code": str(code)}
     if "error" in answer:
-        return {"error": f"{what}: {answer['error']}"}
+        _check_space(folder)
+        ours = str(folder) + os.sep  # gone when the message is read
+        return {"error": f"{what}: {printable(str(answer['error']).replace(ours, ''))}"}
     return {"engine": str(answer["engine"])}
+
+
+def _check_space(folder: Path) -> None:
+    """OSError where a worker has failed on a full disk, whatever it could still say of it."""
+    if shutil.disk_usage(folder).free < FULL_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from model.errors import first_line
 from model.files import write_arrays, write_json
-from model.keras_file import KerasFileError, load_keras_file
+from model.keras_file import GIVE_A_TFLITE, KerasFileError, load_keras_file
 from model.npz import read_arrays
 from quantize.errors import ModelError
 from quantize.float_reference import End, match_ends
@@ -130,8 +131,7 @@ def answered(folder: Path, run: Callable[[], str], memory: int = MAX_MEMORY) -> 
     except (ModelError, KerasFileError) as error:
         answer = {"error": str(error)}
     except Exception as error:  # of three frameworks, on a file that may be anything
-        text = (str(error).strip().splitlines() or [""])[0]
-        answer = {"error": f"{type(error).__name__}: {text[:300]}"}
+        answer = {"error": f"{first_line(error)}; {GIVE_A_TFLITE}"}
     write_json(folder / "answer.json", answer)
 
 

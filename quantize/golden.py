@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -15,12 +15,14 @@ import numpy.typing as npt
 
 from model.files import write_arrays
 from model.npz import read_arrays
+from model.processes import begin_child
 from quantize.errors import ModelError
 from quantize.ops.base import Array
 from quantize.ops.float32 import is_float
 from quantize.ops.picks import index_limits
 from quantize.ops.quantize import EdgeParams, FloatParams, is_defined
 from quantize.ops.softmax import ABORT_DEPTH
+from quantize.pairing import paired, plain_name
 from quantize.reference import Reference
 from quantize.scheme import nearest_codes
 from quantize.tflite.graph import Graph, Tensor
@@ -205,20 +207,26 @@ def may_abort(graph: Graph) -> bool:
 class Unanswered(ModelError):
     """TFLite Micro has no answer to the inputs of `cases`."""
 
-    def __init__(self, cases: Sequence[int], told: str) -> None:
-        super().__init__(told)
-        self.cases = tuple(cases)
+    def __init__(self, cases: Sequence[int], why: str, advice: str) -> None:
+        super().__init__(f"{why}; {advice}")
+        self.cases, self.why = tuple(cases), why
 
 
 class Aborted(Unanswered):
     """It ends its process there."""
 
+    WHY = f"its SOFTMAX has {ABORT_DEPTH} or more about equal values"
+    ADVICE = (
+        "take a network that has been trained, and real samples (INPUTS=), or end it at its "
+        "logits, without the SOFTMAX"
+    )
+
     def __init__(self, cases: Sequence[int]) -> None:
         super().__init__(
             cases,
-            f"TFLite Micro aborts on {len(cases)} of the cases, first on case {cases[0]}: its "
-            f"SOFTMAX has {ABORT_DEPTH} or more about equal values; take a network that has "
-            "been trained, and real samples (INPUTS=)",
+            f"TFLite Micro aborts on {len(cases)} of the cases, first on case {cases[0]}: "
+            f"{self.WHY}",
+            self.ADVICE,
         )
 
 
@@ -231,7 +239,8 @@ class Undefined(Unanswered):
             cases,
             f"TFLite Micro's answer is undefined in {len(cases)} of the cases ({named}): a "
             "QUANTIZE of float32 gets an infinite value, NaN, or one of over 2^31 scales, as a "
-            "division by 0 gives; leave these cases out",
+            "division by 0 gives",
+            "leave these cases out",
         )
 
 
@@ -287,6 +296,7 @@ def _answers_apart(model: bytes, cases: Sequence[Case], _: int) -> list[list[Arr
 
 def _begin(model: bytes) -> None:
     global _interpreter
+    begin_child()
     _interpreter = TfliteMicro(model)
 
 
@@ -296,17 +306,17 @@ def _answer(case: Case) -> list[Array]:
     return list(_interpreter.run(case))
 
 
-def own_inputs(path: Path, graph: Graph) -> tuple[Array, ...]:
+def own_inputs(arrays: Mapping[str, Array], graph: Graph, told: str) -> tuple[Array, ...]:
     """A user's own inputs as the model takes them, [cases, *shape] each, of its types.
 
-    The file may leave out a first dimension of 1, and may hold float values for quantised inputs,
-    which become round(value / scale) + zero point, clipped. Raises ModelError as load_inputs does.
+    The arrays have the inputs' names or numbers (quantize.pairing). They may leave out a first
+    dimension of 1, and may be float values for quantised inputs, which become
+    round(value / scale) + zero point, clipped. Raises ModelError for arrays that do not fit, which
+    are those of `told`.
     """
-    values = load_inputs(path)
-    if len(values) != len(graph.inputs):
-        return values  # make_golden says what is wrong
     tensors = [graph.tensors[i] for i in graph.inputs]
-    return tuple(_fitted(v, tensor) for v, tensor in zip(values, tensors, strict=True))
+    order = paired(arrays, [plain_name(t.name) for t in tensors], told)
+    return tuple(_fitted(arrays[name], t) for name, t in zip(order, tensors, strict=True))
 
 
 def _fitted(values: Array, tensor: Tensor) -> Array:
@@ -322,14 +332,13 @@ def _fitted(values: Array, tensor: Tensor) -> Array:
     return nearest_codes(values, tensor.quant, tensor.dtype)
 
 
-def load_inputs(path: Path) -> tuple[Array, ...]:
-    """The arrays of an .npz in the order of their names.
+def load_inputs(path: Path) -> dict[str, Array]:
+    """The arrays of an .npz.
 
     Raises ModelError for a file that is missing or something else.
     """
     try:
-        stored = read_arrays(path, kinds="biuf")
-        return tuple(stored[key] for key in sorted(stored))
+        return read_arrays(path, kinds="biuf")
     except (OSError, ValueError) as error:
         raise ModelError(
             f"{path}: not an .npz of plain arrays: {error}; write it with numpy.savez, one array "

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from model.paths import ROOT
+from model.text import printable
 from quantize.advice import (
     constant_warnings,
     float_operators,
@@ -312,7 +313,7 @@ def _fit(constants: int, arena: int, sets: Mapping[str, tuple[int, int]]) -> lis
 
 def print_inspection(found: Inspection, console: Console) -> None:
     """The tables for a terminal."""
-    console.print(f"{escape(found.model)}: {found.model_bytes} bytes, SHA-256 "
+    console.print(f"{escape(printable(found.model))}: {found.model_bytes} bytes, SHA-256 "
                   f"{found.model_sha256[:16]}", highlight=False)  # fmt: skip
     console.print(f"in {', '.join(found.inputs)}; out {', '.join(found.outputs)}", highlight=False)
     table = Table("", "operator", "v", "inputs", "output", "MACs", "constants", "activations", "")
@@ -348,7 +349,8 @@ def print_inspection(found: Inspection, console: Console) -> None:
         )
     for kind, lines in (("problem", found.problems), ("warning", found.warnings)):
         for line in lines:
-            console.print(f"{kind}: {line}", markup=False, highlight=False, soft_wrap=True)
+            told = printable(f"{kind}: {line}")
+            console.print(told, markup=False, highlight=False, soft_wrap=True)
     verdict = "supported" if found.supported else f"not supported: {len(found.problems)} problem(s)"
     console.print(verdict, highlight=False)
 

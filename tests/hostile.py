@@ -48,6 +48,34 @@ def unpack(data: bytes) -> Any:
     return schema.ModelT.InitFromPackedBuf(data, 0)
 
 
+def external(data: bytes, change: Callable[[list[Any]], None] = lambda buffers: None) -> bytes:
+    """The file with the data of all buffers behind the FlatBuffer, as litert-quantizer writes it.
+
+    `change` gets the buffers that have some, with their offset and size, before they are packed.
+    """
+    model = unpack(data)
+    held = [b for b in model.buffers if b.data is not None and len(b.data)]
+    parts = [bytes(np.array(b.data, np.uint8)) for b in held]
+    for buffer in held:
+        buffer.data, buffer.offset, buffer.size = None, 2, 2
+    start = _rounded(len(pack(model)))
+    places = [start]
+    for buffer, part in zip(held, parts, strict=True):
+        buffer.offset, buffer.size = places[-1], len(part)
+        places.append(_rounded(places[-1] + len(part)))
+    change(held)
+    out = bytearray(places[-1])
+    file = pack(model)
+    out[: len(file)] = file
+    for place, part in zip(places, parts, strict=False):
+        out[place : place + len(part)] = part
+    return bytes(out)
+
+
+def _rounded(size: int) -> int:
+    return -(-size // 16) * 16
+
+
 def mutants(data: bytes, codes: list[int]) -> Iterator[Mutant]:
     """Every mutation that makes sense for this file; `codes` are operators to rename others to."""
     model = unpack(data)

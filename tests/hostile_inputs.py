@@ -20,7 +20,7 @@ from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as sch
 from model.errors import TinyproofError
 from quantize.ops import OPS
 from quantize.pt2 import clean_program
-from quantize.representative import from_file
+from quantize.representative import Inputs, from_file
 from quantize.tflite.constants import EVALUATED
 from quantize.tflite.evaluators import EVALUATORS
 from quantize.tflite.files import model_bytes
@@ -66,7 +66,7 @@ def source(rng: Rng) -> bytes:
 # --- representative inputs ------------------------------------------------------------------------
 
 SHAPES: tuple[tuple[int, ...], ...] = ((), (1,), (1, 2), (2,), (0,))
-ONE_INPUT = tuple(
+_GRAPHS = tuple(
     Graph(
         tensors=(Tensor(index=0, name="x", dtype=dtype, shape=shape, quant=None, data=None),),
         operators=(),
@@ -76,6 +76,7 @@ ONE_INPUT = tuple(
     for shape in SHAPES[:3]
     for dtype in ("float32", "int32")
 )
+ONE_INPUT = tuple(map(Inputs.of, _GRAPHS))
 NAMES = ("x", "labels", "a/../b", "\x1b[31m", "x.npy", "é" * 99, "")
 
 
@@ -281,9 +282,9 @@ def _read_source(data: bytes) -> None:
 def _read_inputs(data: bytes) -> None:
     with tempfile.NamedTemporaryFile(suffix=".npz") as file:
         Path(file.name).write_bytes(data)
-        for graph in ONE_INPUT[1:]:
+        for network in ONE_INPUT[1:]:
             try:
-                from_file(Path(file.name), graph)
+                from_file(Path(file.name), network)
             except TinyproofError:
                 continue
         from_file(Path(file.name), ONE_INPUT[0])

@@ -24,7 +24,7 @@ from quantize.errors import ModelError, QuantizeError
 from quantize.golden import make_golden, random_inputs
 from quantize.manifest import compile_model
 from quantize.reference import compile_graph
-from quantize.tflite.files import is_model_path
+from quantize.tflite.files import is_model_path, model_bytes
 from quantize.tflite.reader import parse_model, read_model
 
 MAX_BYTES = 500 << 20  # of address space beyond what an idle worker has
@@ -37,7 +37,7 @@ CASES = 5
 def judge(path: Path) -> tuple[str, str]:
     """The whole way from a file to C, in this process."""
     try:
-        data = path.read_bytes()
+        data = model_bytes(path)
         graph = parse_model(data)
         compile_graph(graph)
         golden = make_golden(data, random_inputs(graph, CASES, 0))

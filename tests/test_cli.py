@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from host_tools import cli
 from host_tools.cli import main
 from host_tools.stages import session
 from host_tools.wording import as_typed
+from model import recording
 from model.recipe_file import load_recipe
 from quantize.golden import load_golden
 from quantize.stages import emit as emit_stage
@@ -132,7 +134,7 @@ def test_no_value_reaches_a_shell(names: tuple[str, ...], tmp_path: Path) -> Non
         (["quantise", "MODEL=net.keras"], "got none: int8 gives each layer the range"),
         (["parity", "CASES=x"], "CASES=: Invalid value for '--cases': 'x'"),
         (["drift", "RESET=perhaps"], "RESET=: Invalid value for '--reset': 'perhaps'"),
-        (["build", "RECIPE=digits", "CASES=3"], "--cases 3: the cases of a recipe are its test"),
+        (["build", "RECIPE=digits", "CASES=3"], "CASES=3: the cases of a recipe are its test"),
         (["clean", "BORD=x"], "make clean and make help take no variables; got BORD."),
         (["parity", "RECIPE=digts"], "'digts': no such recipe or model (did you mean 'digits'?)"),
     ],
@@ -224,7 +226,7 @@ def test_a_folder_of_several_recipes_asks_which(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["check"]) == 2
-    assert "`tinyproof new NAME` makes a project" in capsys.readouterr().err
+    assert "`make new NAME=<name>` makes a project" in capsys.readouterr().err
     for name in ("one", "two"):
         shutil.copy(ROOT / "model/recipes/digits.toml", project / f"{name}.toml")
     assert main(["check"]) == 2
@@ -435,6 +437,48 @@ def test_advice_is_what_the_user_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     said = "run `make parity MODEL=<file> BOARD=esp32 TAP=1`, or make setup"
     assert as_typed(said) == said
     monkeypatch.delenv("TINYPROOF_GOALS")
-    assert as_typed(said) == (
-        "run `tinyproof parity --model <file> --board esp32 --tap`, or make setup"
-    )
+    assert as_typed(said) == ("run `tinyproof parity <file> --board esp32 --tap`, or make setup")
+
+
+@pytest.mark.parametrize(
+    ("said", "by_make", "by_command"),
+    [
+        ("give INPUTS=x.npz", "give INPUTS=x.npz", "give --inputs x.npz"),
+        ("real samples (INPUTS=)", "real samples (INPUTS=)", "real samples (--inputs)"),
+        ("INPUTS=: no", "INPUTS=: no", "--inputs: no"),
+        ("FLOAT=../a b.h5: no", "FLOAT=../a b.h5: no", "--float ../a b.h5: no"),
+        ("--data /a b (DATA=): no", "DATA=/a b: no", "--data /a b: no"),
+        ("RAM=1 or RANDOM=1", "RAM=1 or RANDOM=1", "--ram 1 or --random"),
+        ("make quantise MODEL='a b' INPUTS=X", "make quantise MODEL='a b' INPUTS=X",
+         "tinyproof quantise 'a b' --inputs X"),
+        ("TMPDIR=/tmp and /CASES=3/", "TMPDIR=/tmp and /CASES=3/", "TMPDIR=/tmp and /CASES=3/"),
+    ],
+)  # fmt: skip
+def test_a_variable_is_an_option_to_who_gives_options(
+    said: str, by_make: str, by_command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_module("host_tools.commands.quantise")
+    assert as_typed(said) == by_make
+    monkeypatch.delenv("TINYPROOF_GOALS")
+    assert as_typed(said) == by_command
+
+
+def test_no_option_is_named_to_who_gives_variables(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same refusal in both wordings."""
+    (small / "a.keras").write_bytes(b"")
+    for goals, told, other in (("quantise", "INPUTS=X.npz", "--inputs"), ("", "--inputs X", "INP")):
+        monkeypatch.setenv("TINYPROOF_GOALS", goals)
+        assert cli.main(["quantise", "a.keras"]) == 2
+        said = capsys.readouterr().err
+        assert told in said and other not in said, said
+
+
+def test_tracking_is_an_option(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TINYPROOF_TRACKING", "on")
+    assert cli.main(["runs", "--tracking", "off"]) == 0
+    assert "recording is off" in capsys.readouterr().out
+    assert recording.is_off()

@@ -69,7 +69,7 @@ def test_what_errors_say_and_end_with(capsys: pytest.CaptureFixture[str]) -> Non
         (
             PermissionError(13, "Permission denied", "b"),
             2,
-            "Permission denied: 'b'; check the folder",
+            "b: permission denied; change its owner or permissions",
         ),
         (OSError(28, "No space left on device"), 2, "No space left on device; check"),
         (KeyboardInterrupt(), 130, "interrupted"),

@@ -480,7 +480,7 @@ def test_a_damaged_profile_is_refused(
         place = place[key]
     place[path[-1]] = value
     write_json(tmp_path / "profile.json", target)
-    with pytest.raises(ModelError, match="tinyproof emit"):
+    with pytest.raises(ModelError, match="make emit"):
         load_profile(tmp_path / "profile.json")
 
 

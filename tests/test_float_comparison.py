@@ -24,6 +24,7 @@ from host_tools.parity.float_comparison import (
     compare_float,
     dequantise,
     describe,
+    likely_reason,
     output_difference,
 )
 from model.npz import read_arrays
@@ -160,6 +161,47 @@ def test_a_bound_that_does_not_hold_is_named(bounds: dict[str, float], told: str
     assert not told or re.search(told, found[0])
 
 
+def place(scale: float, zero: int = 0, dtype: str = "int8") -> dict[str, Any]:
+    return {"dtype": dtype, "scale": scale, "zero_point": zero}
+
+
+SOFT = place(1 / 256, -128)
+SPREAD = np.linspace(-1, 1, 2000).reshape(100, 20)
+
+
+@pytest.mark.parametrize(
+    ("floats", "at", "told"),
+    [
+        (np.full((10, 1000), 0.001), SOFT, "case is 0.001, 0.3 steps: end the network at its logi"),
+        (np.eye(10), SOFT, "lists the layers with most noise"),
+        (np.full((10, 1000), 0.001), place(1 / 256, 0), "99.8 % lie in 0.001 to 0.001"),
+        (SPREAD, place(2 / 255), "lists the layers with most noise"),
+        (SPREAD, place(1 / 255), "of the float values are beyond -0.506 to 0.502, which"),
+        (SPREAD, place(1.0), "for which 2 of 256 codes are left: leave such representative"),
+        (SPREAD, place(1.0, 0, "int16"), "lists the layers with most noise"),
+        (SPREAD, None, "lists the layers with most noise"),
+    ],
+)
+def test_the_likely_reason_and_what_to_do(
+    floats: np.ndarray[Any, Any], at: dict[str, Any] | None, told: str
+) -> None:
+    assert told in likely_reason(floats, at)
+    compared = Compared(
+        cases=range(len(floats)),
+        golden_cases=len(floats),
+        floats=[floats],
+        device=[np.zeros(floats.shape)],
+        decisions=(class_decisions(floats), class_decisions(-1 - floats)),
+        names=[],
+        labels=None,
+        places=[at],
+    )
+    strict = ParityConfig(min_equal_decisions=1.0, max_mean_difference=0.0, min_sqnr_db=99.0)
+    found = compare_float("net", compared, strict).failures
+    assert any("parity.min_sqnr_db" in line for line in found)
+    assert all(told in line for line in found)
+
+
 def test_nothing_is_asked_of_random_inputs() -> None:
     found = _compare([[1.0, 0.0]] * 9, [[0.0, 1.0]] * 9, None)
     assert found.failures == ()
@@ -204,7 +246,7 @@ def test_float_file_round_trip(tmp_path: Path) -> None:
     found = load_float_outputs(tmp_path / "float.npz")
     assert found.outputs[0].dtype == np.float32
     assert found.outputs[0].tolist() == [[[0, 1]], [[2, 3]], [[4, 5]]]
-    assert (found.network, found.random_inputs, found.alarm_threshold) == ("net?[2J", True, 2.5)
+    assert (found.network, found.random_inputs, found.alarm_threshold) == ("net\\x1b[2J", True, 2.5)
     assert found.mismatch(_golden()) is None
 
 

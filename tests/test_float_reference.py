@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,14 @@ import numpy as np
 import pytest
 
 from host_tools.cli import main
-from model.keras_file import KerasFileError, check_layers
+from model.keras_file import ALLOWED, REFUSED, KerasFileError, check_layers
 from quantize.errors import ModelError
 from quantize.float_outputs import FloatOutputs, load_float_outputs
 from quantize.float_reference import End, match_ends, reference_outputs
 from quantize.golden import Golden, make_golden, random_inputs
 from quantize.tflite.graph import Graph
 from quantize.tflite.reader import parse_model, read_model
+from tests.documents import ROOT
 
 
 def _ends(*texts: str) -> list[End]:
@@ -177,11 +179,14 @@ def test_tensorflow_runs_what_tflite_micro_does_not(
     ("name", "told"),
     [
         ("other.keras", r"shape \[1, 6, 4, 1\], the float network has .* \[\?, 7, 4, 1\]"),
-        ("lambda.keras", "'Lambda'.*may run code of the file; convert the network to a float"),
-        ("lambda.h5", "'Lambda'.*may run code of the file; convert the network to a float"),
+        ("lambda.keras", "'Lambda'.*holds Python code, which.*; convert the network to a float"),
+        ("lambda.h5", "'Lambda'.*holds Python code, which.*; convert the network to a float"),
         ("weights.h5", "only weights, no layers; save the whole network"),
-        ("damaged.keras", "FLOAT=.*damaged.keras: keras: BadZipFile"),
-        ("damaged.h5", "FLOAT=.*damaged.h5: keras: OSError"),
+        (
+            "damaged.keras",
+            "FLOAT=.*damaged.keras: keras: not a whole Keras file: BadZipFile.*; save the",
+        ),
+        ("damaged.h5", "FLOAT=.*damaged.h5: keras: not a whole Keras file: OSError.*; save the"),
         ("damaged.tflite", "damaged.tflite"),
         ("int8.tflite", "is a quantised int8; give the network from before quantisation"),
         ("net.onnx", "expected a file of type .tflite, .keras, .h5"),
@@ -201,21 +206,59 @@ def test_a_process_that_dies_is_a_message(folder: Path, monkeypatch: pytest.Monk
         _reference(folder, "net.keras")
 
 
+def test_no_message_names_a_path_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from quantize import float_reference
+
+    write = f'echo \'{{"error": "{tmp_path}/float.tflite is cut"}}\' > {tmp_path}/answer.json'
+    monkeypatch.setattr(float_reference, "our_process", lambda *_: ["sh", "-c", write])
+    assert float_reference.ask("it", "", (), tmp_path) == {"error": "it: float.tflite is cut"}
+
+
 @pytest.mark.parametrize(
-    "entry",
+    ("entry", "reason"),
     [
-        {"class_name": "Lambda", "config": {}},
-        {"class_name": "Dense", "module": "os", "config": {}},
-        {"class_name": "TFOpLambda", "config": {"function": "io.write_file"}},
-        {"class_name": "function", "module": "builtins", "config": "eval"},
-        {"class_name": ["Dense"], "config": {}},
+        ({"class_name": "Lambda", "config": {}}, "it holds Python code"),
+        ({"class_name": "Dense", "module": "os", "config": {}}, "not Keras's own, and"),
+        ({"class_name": "MultiHeadAttention", "module": "mine.layers"}, "not Keras's own, and"),
+        ({"class_name": "TFOpLambda", "config": {"function": "io.write_file"}}, "for a function"),
+        ({"class_name": "function", "module": "builtins", "config": "eval"}, "for a function"),
+        ({"class_name": "__lambda__", "config": {"value": "x"}}, "for a function"),
+        ({"class_name": "TFSMLayer", "module": "keras.layers"}, "SavedModel from a path"),
+        ({"class_name": "JaxLayer", "module": "keras.layers"}, "it holds functions"),
+        ({"class_name": "TorchModuleWrapper", "module": "keras.layers"}, "it holds a pickle"),
+        ({"class_name": "StringLookup", "module": "keras.layers"}, "may be any file"),
+        ({"class_name": "get_file", "module": "keras.utils"}, "none of the layers that Keras"),
+        ({"class_name": "MyLayer", "config": {}}, "a class of your own is not in the file"),
+        ({"class_name": ["Dense"], "config": {}}, "expected a name"),
     ],
 )
-def test_only_arithmetic_is_loaded(entry: dict[str, Any]) -> None:
+def test_what_may_do_more_than_compute_is_not_loaded(entry: dict[str, Any], reason: str) -> None:
     for config in (entry, {"config": {"layers": [{"config": {"activation": entry}}]}}):
-        with pytest.raises(KerasFileError, match="is not loaded, because it may run code"):
+        with pytest.raises(
+            KerasFileError, match=f"is not loaded: .*{reason}.*; convert the network"
+        ):
             check_layers(config)
     check_layers({"class_name": "Sequential", "config": {}, "compile_config": entry})
+
+
+def test_every_layer_of_keras_is_loaded_or_refused_for_a_reason() -> None:
+    """Of both versions: what a new one adds has to be looked at."""
+    import keras as three
+
+    from model.networks import keras as two
+
+    for kit in (three, two):
+        own = [v for v in vars(kit.layers).values() if isinstance(v, type)]
+        names = {v.__name__ for v in own if issubclass(v, kit.layers.Layer)}
+        assert len(names) > 90
+        assert names - ALLOWED - {*REFUSED} == set(), kit.__version__
+    assert not ALLOWED & {*REFUSED}
+
+
+def test_the_layers_that_the_readme_names_are_those_refused() -> None:
+    text = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    told = re.search(r"layers of Keras's own are loaded but (.*?), which may do more", text)
+    assert told and set(re.findall(r"`(\w+)`", told[1])) == {*REFUSED}
 
 
 def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path: Path, folder: Path) -> None:

@@ -23,6 +23,7 @@ from quantize.ops import OPS, table
 from quantize.planner import plan_arena
 from quantize.reference import compile_graph
 from quantize.tflite.constants import EVALUATED
+from quantize.tflite.external_buffers import inlined
 from quantize.tflite.reader import parse_model
 from quantize.tflite.schema import OPERATOR_NAMES
 from quantize.tflite.variables import FOLDED
@@ -30,7 +31,7 @@ from tests.factory import ModelBuilder
 from tests.factory_state import Streaming
 from tests.generators import GENERATORS, SEEDS
 from tests.host_c import KERNELS, ROOT, WARNINGS
-from tests.hostile import mutants, mutated, pack, unpack
+from tests.hostile import external, mutants, mutated, pack, unpack
 
 VECTORS = ROOT / "tests" / "vectors" / "hostile"
 CODES = [OPERATOR_NAMES.index(name) for name in (*OPS, *EVALUATED) if name in OPERATOR_NAMES]
@@ -92,7 +93,7 @@ def accepted(name: str, data: bytes) -> bool:
     """Whether a file is compiled; any error but ours fails the test, and so does a long wait."""
     started = time.process_time()
     try:
-        graph = parse_model(data)
+        graph = parse_model(inlined(data))
         plan_arena(graph, lower(graph, compile_graph(graph)))
     except QuantizeError:
         return False
@@ -128,11 +129,13 @@ def test_everything_wrong_once(name: str, tmp_path: Path) -> None:
 
 
 def flipped(name: str, count: int) -> Iterator[tuple[str, bytes]]:
-    """Files with a few damaged bits that the reader still accepts."""
+    """Files with a few damaged bits that the reader still accepts, every other one with its data
+    behind the FlatBuffer."""
     rng = np.random.default_rng(zlib.crc32(name.encode()))
-    original = SEEDS[name](np.random.default_rng(1))
+    plain = SEEDS[name](np.random.default_rng(1))
+    forms = (plain, external(plain))
     for row in range(count):
-        data = bytearray(original)
+        data = bytearray(forms[row % 2])
         for position in rng.integers(0, len(data), int(rng.integers(1, 4))):
             data[position] ^= 1 << int(rng.integers(8))
         title = f"{name} flip {row}"
@@ -154,9 +157,10 @@ def test_many_flipped_bits(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(SEEDS))
 def test_truncated(name: str) -> None:
-    data = SEEDS[name](np.random.default_rng(0))
-    for length in range(0, len(data), max(1, len(data) // 40)):
-        assert not accepted(f"{name} cut at {length}", data[:length])
+    plain = SEEDS[name](np.random.default_rng(0))
+    for data in (plain, external(plain)):
+        for length in range(0, len(data) - 16, max(1, len(data) // 40)):
+            assert not accepted(f"{name} cut at {length}", data[:length])
 
 
 # --- made by hand -------------------------------------------------------------------------------
@@ -335,6 +339,32 @@ def _shared_signatures() -> bytes:
     return pack(model)
 
 
+def _external(**places: int) -> bytes:
+    """A model whose weights and bias lie behind the FlatBuffer; the bias where it is said."""
+    b = ModelBuilder()
+    x, y = b.tensor([1, 4], **Q), b.tensor([1, 8], **Q)
+    w = b.tensor([8, 4], scale=[0.1], data=np.ones((8, 4), np.int8))
+    bias = b.tensor([8], dtype="int32", scale=[0.01], data=np.arange(8, dtype=np.int32))
+    b.operator("FULLY_CONNECTED", [x, w, bias], [y], "FullyConnectedOptions", 4)
+
+    def change(buffers: list[Any]) -> None:
+        last = buffers[-1]
+        last.offset += places.get("further", 0)
+        last.offset = places.get("offset", last.offset)
+        last.size = places.get("size", last.size)
+
+    return external(b.pack([x], [y]), change)
+
+
+def _external_and_own() -> bytes:
+    """The buffers of constants have their data in the FlatBuffer, and others behind it."""
+    model = unpack(_dense(8, 8))
+    for buffer in model.buffers:
+        if buffer.data is not None and len(buffer.data):
+            buffer.offset, buffer.size = 16, 64
+    return pack(model)
+
+
 BY_HAND: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "refused"),
     "identifier only": (lambda: b"\0\0\0\0TFL3", "refused"),
@@ -345,6 +375,16 @@ BY_HAND: dict[str, tuple[Callable[[], bytes], str]] = {
     "overlapping buffers": (_shared_buffer, "refused"),
     "shared weights": (_shared_weights, "refused"),
     "shared signatures": (_shared_signatures, "refused"),
+    "external buffers": (_external, "accepted"),
+    "external buffers that overlap": (lambda: _external(further=-32), "refused"),
+    "external buffer behind the file": (lambda: _external(further=4096), "refused"),
+    "external buffer at 2**64": (lambda: _external(offset=2**64 - 1, size=2**64 - 1), "refused"),
+    "external buffer of 2**63 bytes": (lambda: _external(size=2**63), "refused"),
+    "external buffer of no bytes": (lambda: _external(size=0), "refused"),
+    "external buffer one byte short": (lambda: _external(size=31), "refused"),
+    "external buffer in the FlatBuffer": (lambda: _external(offset=2), "refused"),
+    "external buffer in its header": (lambda: _external(offset=200), "refused"),
+    "external buffer and its own": (_external_and_own, "refused"),
     "cyclic graph": (_cycle, "refused"),
     "operator writes its input": (_own_input, "refused"),
     "list leads to itself": (_self_reference, "refused"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,19 +16,22 @@ from host_tools.cli import main
 from host_tools.quantise_file import summary
 from quantize.compare_layers import warnings_of
 from quantize.convert import OutputPair, Quantised, open_network
-from quantize.convert_worker import SIGNATURE, check_saved_model, with_signature
+from quantize.convert_worker import SIGNATURE, check_saved_model, in_order, with_signature
 from quantize.errors import ModelError
 from quantize.float_outputs import load_float_outputs
+from quantize.pairing import paired
 from quantize.representative import (
     MAX_CASES,
+    Inputs,
     Representative,
     from_arrays,
     from_file,
     from_folder,
     from_windows,
 )
+from quantize.tflite.external_buffers import inlined
 from quantize.tflite.graph import Graph, Tensor
-from quantize.tflite.reader import read_model
+from quantize.tflite.reader import parse_model, read_model
 
 needs_quantiser = pytest.mark.skipif(
     importlib.util.find_spec("litert_quantizer") is None,
@@ -52,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             layers.Dense(5, activation="softmax"),
         ]
     )
-    for name in ("net.keras", "net.h5"):
+    for name in ("net.keras", "net.h5", "net.hdf5"):
         network.save(folder / name)
     import keras as three
 
@@ -88,6 +92,34 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         input_signature=[tf.TensorSpec((None, 4))],
     )
     tf.saved_model.save(calls, str(folder / "calls"), signatures=calls.f.get_concrete_function())
+    for name, of in (
+        ("wide", [layers.Dense(600, activation="relu"), layers.Dense(600), layers.Dense(5)]),
+        ("many", [layers.Dense(300, activation="softmax")]),
+        ("flat", [layers.Dense(1000, activation="softmax")]),
+    ):
+        other = keras.Sequential([layers.InputLayer(SHAPE), layers.Flatten(), *of])
+        other.save(folder / f"{name}.keras")
+    converter = tf.lite.TFLiteConverter.from_keras_model(
+        keras.models.load_model(folder / "wide.keras")
+    )
+    (folder / "wide.tflite").write_bytes(converter.convert())
+    words = [layers.InputLayer((4,)), layers.Embedding(20, 4), layers.Flatten(), layers.Dense(3)]
+    keras.Sequential(words).save(folder / "words.keras")
+    converter = tf.lite.TFLiteConverter.from_keras_model(
+        keras.models.load_model(folder / "words.keras")
+    )
+    (folder / "words.tflite").write_bytes(converter.convert())
+    for kit, name in ((three, "attention.keras"), (keras, "attention.h5")):
+        x = kit.Input((6, 4))
+        attended = kit.layers.MultiHeadAttention(2, 4)(x, x)
+        kit.Model(x, attended).save(folder / name)
+    for name in ("net.h5", "net.tflite", "three.keras", "words.tflite"):
+        data = (folder / name).read_bytes()
+        (folder / f"cut_{name}").write_bytes(data[: len(data) * 3 // 4])
+    for part in ("saved_model.pb", "variables/variables.data-00000-of-00001"):
+        cut = folder / f"cut_{Path(part).stem}"
+        shutil.copytree(folder / "saved", cut)
+        (cut / part).write_bytes((cut / part).read_bytes()[:500])
     (folder / "damaged.keras").write_bytes((folder / "net.keras").read_bytes()[:9000])
     (folder / "damaged").mkdir()
     (folder / "damaged" / "saved_model.pb").write_bytes(b"\xff" * 100)
@@ -96,8 +128,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     x = rng.normal(size=(60, *SHAPE)).astype(np.float32)
     labels = np.asarray(network(x)).argmax(axis=1)
     np.savez(folder / "x.npz", x=x, labels=labels)
+    np.savez(folder / "words.npz", x=np.arange(240).reshape(60, 4) % 40)
+    np.savez(folder / "attention.npz", x=x.reshape(60, 6, 4))
     x[3, 0, 0, 0] = 1e6
     np.savez(folder / "outlier.npz", x=x)
+    np.save(folder / "net.npy", x)
+    (folder / "net.onnx").write_bytes(b"onnx")
     return folder
 
 
@@ -120,6 +156,7 @@ def result(project: Path) -> tuple[str, dict[str, Any]]:
         "net.keras",
         "three.keras",
         pytest.param("net.h5", marks=pytest.mark.slow),
+        pytest.param("net.hdf5", marks=pytest.mark.slow),
         "saved",
         pytest.param("net.tflite", marks=needs_quantiser),
     ],
@@ -131,7 +168,7 @@ def test_from_file_to_parity(
     assert main(["quantise", str(folder / name), *inputs]) == 0
     told = capsys.readouterr().out
     made, found = result(project)
-    assert f"imported as {made}; next: tinyproof parity {made} --board native" in told
+    assert f"imported as {made}; next: make parity MODEL={made} BOARD=native" in told
     assert "accuracy against labels, on these cases: float 100.0%" in told
     (output,) = found["outputs"]
     assert output["sqnr_db"] > 25 and output["equal_decisions"] >= 54, output
@@ -143,6 +180,60 @@ def test_from_file_to_parity(
     assert main(["parity", made, "--board", "native"]) == 0
     told = capsys.readouterr().out
     assert "20 of 20 cases equal" in told and "as float_model" in told and "dB" in told
+
+
+@needs_quantiser
+def test_indices_that_litert_refuses_are_told_alike(
+    folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--inputs", str(folder / "words.npz")]
+    assert main(["quantise", str(folder / "words.tflite"), *arguments]) == 2
+    assert "20 to 23, and the network looks up rows 0 to 19; give" in capsys.readouterr().err
+
+
+@needs_quantiser
+def test_weights_behind_the_flatbuffer(
+    folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """litert-quantizer writes 256 KiB or more of them so, and TFLite Micro does not see them."""
+    inputs = ["--inputs", str(folder / "x.npz"), "--cases", "20"]
+    assert main(["quantise", str(folder / "wide.tflite"), *inputs]) == 0
+    made, found = result(project)
+    model = (project / "build" / "models" / made / "model.tflite").read_bytes()
+    assert len(model) > 360_000 and inlined(model) is model
+    assert found["outputs"][0]["sqnr_db"] > 25
+    assert main(["parity", made, "--board", "native"]) == 0
+    assert "20 of 20 cases equal" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["attention.keras", "attention.h5"])
+def test_attention_is_arithmetic(
+    name: str, folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inputs = ["--inputs", str(folder / "attention.npz"), "--cases", "20"]
+    assert main(["quantise", str(folder / name), *inputs]) == 0
+    made, found = result(project)
+    assert found["outputs"][0]["sqnr_db"] > 20 and found["warnings"] == []
+    assert main(["parity", made, "--board", "native"]) == 0
+    assert "20 of 20 cases equal" in capsys.readouterr().out
+
+
+def test_a_flat_softmax_is_told_and_parity_says_the_same(
+    folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inputs = ["--inputs", str(folder / "x.npz"), "--cases", "60"]
+    assert main(["quantise", str(folder / "many.keras"), *inputs]) == 0
+    told = capsys.readouterr().out
+    made, found = result(project)
+    assert found["outputs"][0]["sqnr_db"] < 15
+    for limit in ("min_equal_decisions", "min_sqnr_db"):
+        (line,) = (line for line in found["warnings"] if limit in line)
+        assert f"warning: {line}" in told
+        assert "steps of 1/256" in line and "end the network at its logits" in line
+    assert main(["parity", made, "--board", "native"]) == 1
+    told = "".join(capsys.readouterr())
+    assert "60 of 60 cases equal" in told
+    assert told.count("end the network at its logits") >= 2
 
 
 def test_an_outlier_and_saturation_are_told(
@@ -207,23 +298,39 @@ def test_c_source_is_the_same_network_as_its_file(folder: Path, tmp_path: Path) 
     ("arguments", "told"),
     [
         ("net.keras", "got none: int8 gives each layer the range that these inputs need; random"),
-        ("net.keras --inputs x.npz --random", "--recipe NAME, got 2"),
+        ("net.keras --inputs x.npz --random", "RECIPE=NAME, got 2"),
         ("lambda.keras --random", "'Lambda' of 'keras"),
         ("open.keras --random", "expected [cases, ...] with fixed sizes behind the first"),
         ("calls --random", "'EagerPyFunc' is not loaded, because it does more than compute"),
-        ("damaged.keras --random", "damaged.keras: float of keras: BadZipFile"),
-        ("damaged --random", "float of saved_model: DecodeError"),
+        ("damaged.keras --random", "damaged.keras: reading the network: not a whole Keras file: "),
+        ("cut_three.keras --random", "BadZipFile: File is not a zip file; save the network again"),
+        ("cut_net.h5 --random", "(truncated file: eof ="),
+        ("cut_net.h5 --random", "stored_eof = "),
+        ("cut_net.h5 --random", "; save the network again, network.save('network.keras'), or copy"),
+        ("damaged --random", "not a whole SavedModel: DecodeError"),
+        ("cut_saved_model --random", "; save it again, tf.saved_model.save(network, folder), or"),
+        ("cut_variables --random", "cut_variables: reading the network: not a whole SavedModel: "),
+        ("cut_net.tflite --random", "cut_net.tflite.buffers[0]: u16 at byte 2"),
+        ("words.keras --inputs words.npz", "stops at case 5 of the inputs: RuntimeError: gather i"),
+        ("words.keras --inputs words.npz", "20 to 23, and the network looks up rows 0 to 19; giv"),
+        ("flat.keras --inputs x.npz", "TFLite Micro aborts on one of the cases: its SOFTMAX has "),
         ("--model empty --random", "a folder without saved_model.pb"),
         ("absent.keras --random", "No such file or directory; give the path of an existing file"),
         ("absent.tflite --random", "No such file or directory; give the path of an existing file"),
         ("net.pt --random", "a pickle, which may run code when it is read; write the network in"),
-        ("dynamic.tflite --random", "quantised already; `tinyproof import` takes an int8 model"),
-        ("net.keras --array a --random", "--array a (ARRAY=) is for C source only"),
-        ("net.keras --data absent", "--data"),
-        ("net.keras --inputs absent.npz", "not an .npz of plain arrays"),
+        ("dynamic.tflite --random", "quantised already; `make import` takes an int8 model"),
+        ("net.keras --array a --random", "ARRAY=a is for C source only"),
+        ("net.keras --data absent", "DATA="),
+        ("net.keras --inputs absent.npz", "No such file or directory; expected an .npz with rep"),
+        ("net.keras --inputs net.npy", "a folder of .npy files is for DATA="),
         ("net.keras --recipe digits --cases 0", "0 is not in the range x>=1"),
-        ("--model net.onnx --random", "expected a float network: .tflite, C source with one, .ke"),
-        ("digits --inputs x.npz", "--inputs is for a float network's file; a recipe has its own"),
+        ("--model x.npz --random", "expected a float network: .tflite, C source with one, .ke"),
+        ("nothere --random", "nothere: No such file or directory; give the path of an existing"),
+        ("empty --random", "a folder without saved_model.pb; expected the folder of a SavedMod"),
+        ("net.onnx --random", "of an ONNX file, give the network that it was made of"),
+        ("x.npz --random", "x.npz: expected a float network: .tflite, C source with one, .keras"),
+        ("absent.hdf5 --random", "No such file or directory; give the path of an existing file"),
+        ("digits --inputs x.npz", "INPUTS= is for a float network's file; a recipe has its own"),
         ("net.keras --model net.h5 --random", "expected one of SOURCE and --model, got both"),
     ],
 )
@@ -233,7 +340,8 @@ def test_what_is_refused(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(folder)
     assert main(["quantise", *arguments.split(), "--project", str(project)]) == 2
-    assert told in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert told in error and "tinyproof-quantise-" not in error and "/float.tflite" not in error
     assert not (project / "build" / "models").exists()
 
 
@@ -253,7 +361,7 @@ def test_other_commands_say_what_makes_an_int8_model(
     for name in ("net.keras", "net.h5", "saved", "net.pt2", "net.tflite", "dynamic.tflite"):
         assert main([command, str(folder / name)]) != 0
         told = "".join(capsys.readouterr())
-        assert "`tinyproof quantise " in told and "--inputs X.npz` makes" in told, told
+        assert "quantise " in told and "X.npz` makes " in told, told
     assert not (project / "build").exists()
 
 
@@ -293,13 +401,15 @@ def test_a_saved_model_of_too_many_files_is_refused(
 # --- representative inputs ---------------------------------------------------------------------
 
 
-def graph(*ends: tuple[str, tuple[int, ...], str]) -> Graph:
+def graph(*ends: tuple[str, tuple[int, ...], str]) -> Inputs:
     """Inputs without a network."""
     tensors = tuple(
         Tensor(index=i, name=name, dtype=dtype, shape=shape, quant=None, data=None)
         for i, (name, shape, dtype) in enumerate(ends)
     )
-    return Graph(tensors=tensors, operators=(), inputs=tuple(range(len(ends))), outputs=())
+    return Inputs.of(
+        Graph(tensors=tensors, operators=(), inputs=tuple(range(len(ends))), outputs=())
+    )
 
 
 TWO = graph(("serving_default_b:0", (1, 2), "float32"), ("a", (1, 3), "int32"))
@@ -308,7 +418,7 @@ ONE = graph(("x", (1, 2), "float32"))
 
 def test_arrays_by_name_and_by_order() -> None:
     b, a = np.ones((5, 2)), np.ones((5, 1, 3), np.uint8)
-    for arrays in ({"a": a, "b": b}, {"0": b, "1": a}):
+    for arrays in ({"a": a, "b": b}, {"1": a, "0": b}, {"arr_0": b, "arr_1": a}):
         found = from_arrays(arrays, TWO, "x")
         assert [(v.shape, v.dtype) for v in found.inputs] == [
             ((5, 1, 2), "float32"),
@@ -319,6 +429,109 @@ def test_arrays_by_name_and_by_order() -> None:
     assert found.labels is not None and found.labels.tolist() == [0, 1, 2, 3, 4]
     labels_end = graph(("labels", (1, 2), "float32"))
     assert from_arrays({"labels": b}, labels_end, "x").labels is None
+
+
+def test_inputs_are_counted_as_numbers() -> None:
+    many = graph(*((f"in_{n}", (1, 1), "float32") for n in range(12)))
+    values = {f"arr_{n}": np.full((2, 1), n) for n in range(12)}
+    found = from_arrays(values, many, "x")
+    assert [v[0, 0] for v in found.inputs] == [*range(12)]
+    assert found.pairs[2] == "arr_2 is in_2 [cases, 1]"
+
+
+@pytest.mark.parametrize(
+    ("names", "network", "told"),
+    [
+        (["x", "y"], ["b", "a"], "arrays x, y; expected one for each input, .* name: b, a .*arr_0"),
+        (["b", "arr_1"], ["b", "a"], "arrays arr_1, b; expected"),
+        (["input_0", "input_1"], ["input_1", "input_2"], "expected one for each input"),
+        (["arr_1", "arr_2"], ["b", "a"], "arrays arr_1, arr_2; expected"),
+        (["b", "a", "c"], ["b", "a"], "arrays a, b, c; expected"),
+        (["x", "y"], ["same", "same"], "2 arrays; or arr_0 to arr_1"),
+    ],
+)
+def test_arrays_are_never_given_to_inputs_by_a_guess(
+    names: list[str], network: list[str], told: str
+) -> None:
+    with pytest.raises(ModelError, match=told):
+        paired(names, network, "x.npz")
+
+
+def test_numbers_are_not_taken_where_the_network_has_no_order() -> None:
+    assert paired(["b", "a"], ["a", "b"], "x", ordered=False) == ["a", "b"]
+    with pytest.raises(ModelError, match=r"name: a, b \(and labels, if you like\)$"):
+        paired(["arr_0", "arr_1"], ["a", "b"], "x", ordered=False)
+
+
+@pytest.mark.parametrize(
+    ("form", "keys"),
+    [
+        ("two.keras", ("arr_0", "arr_1")),
+        ("two.keras", ("z b", "a-b")),
+        pytest.param("two3.keras", ("arr_0", "arr_1"), marks=pytest.mark.slow),
+        pytest.param("two3.keras", ("z b", "a-b"), marks=pytest.mark.slow),
+        pytest.param("two.tflite", ("z b", "a-b"), marks=needs_quantiser),
+        pytest.param("two", ("z_b", "a_b"), marks=pytest.mark.slow),
+    ],
+)
+def test_two_inputs_keep_the_order_of_the_network(
+    form: str, keys: tuple[str, str], project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The converter sorts them by name; one of them is 100 times as large as the other."""
+    from model.networks import keras, tf
+
+    framework = importlib.import_module("keras") if form == "two3.keras" else keras
+    framework.utils.set_random_seed(3)
+    names = ("z_b", "a-b") if form == "two" else ("z b", "a-b")
+    ends = [framework.layers.Input((4,), name=name) for name in names]
+    scaled = framework.layers.Rescaling(0.01)(ends[1])
+    joined = framework.layers.Concatenate()([ends[0], scaled])
+    results = [framework.layers.Dense(5, name=name)(joined) for name in ("y", "b")]
+    network = framework.Model(ends, results)
+    if form == "two":
+        tf.saved_model.save(network, form)
+    elif form == "two.tflite":
+        function = tf.function(
+            lambda a, b: network([a, b]), input_signature=[tf.TensorSpec((1, 4))] * 2
+        ).get_concrete_function()
+        model = tf.lite.TFLiteConverter.from_concrete_functions([function], network).convert()
+        own = dict(zip(("a", "b"), names, strict=True))
+        Path(form).write_bytes(in_order(model, own, ["y", "b"]))
+    else:
+        network.save(form)
+    x = np.random.default_rng(0).normal(size=(2, 60, 4)).astype(np.float32) * [[[1]], [[100]]]
+    x = x.astype(np.float32)
+    chosen = 1 if form == "two" else 0  # a SavedModel has its outputs by name
+    labels = np.asarray(network([x[0], x[1]])[chosen]).argmax(axis=1)
+    np.savez("own.npz", **dict(zip(keys, x, strict=True)), labels=labels)
+    assert main(["quantise", form, "--inputs", "own.npz"]) == 0
+    told = capsys.readouterr().out
+    assert f"input {keys[0]} is {names[0]} [cases, 4]\n" in told
+    _, found = result(project)
+    assert found["accuracy"]["float"] == 1 and found["accuracy"]["int8"] >= 0.95, told
+    assert found["warnings"] == [] and found["outputs"][0]["sqnr_db"] > 30
+    assert f"accuracy of output 0, {'yb'[chosen]}, against labels" in told
+    assert [row["name"] for row in found["outputs"]] == [["y", "b"], ["b", "y"]][chosen]
+    (made,) = (project / "build" / "models").iterdir()
+    kept = read_model(made / "model.tflite")
+    scales = [kept.tensors[i].quant.scale[0] for i in kept.inputs]  # type: ignore[union-attr]
+    if form != "two":
+        assert scales[1] > 20 * scales[0]
+
+
+def test_a_file_with_many_outputs_keeps_their_order() -> None:
+    from model.networks import keras, tf
+
+    end = keras.layers.Input((4,))
+    network = keras.Model(end, [keras.layers.Dense(n)(end) for n in range(1, 13)])
+    function = tf.function(
+        lambda x: network(x), input_signature=[tf.TensorSpec((1, 4), name="x")]
+    ).get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], network)
+    graph = parse_model(in_order(converter.convert(), {"x": "of the network"}, []))
+    assert [graph.tensors[i].shape[1] for i in graph.outputs] == [*range(1, 13)]
+    assert graph.tensors[graph.inputs[0]].name == "of the network"
+    assert graph.tensors[graph.outputs[10]].name == "output_10"
 
 
 def test_many_cases_are_spread_evenly() -> None:
@@ -333,8 +546,9 @@ def test_many_cases_are_spread_evenly() -> None:
 @pytest.mark.parametrize(
     ("arrays", "told"),
     [
-        ({}, r"arrays none; expected one for each .* x \[cases, 1, 2\]"),
-        ({"x": np.ones((3, 3))}, r"x: shape \[3, 3\]; expected x \[cases, 1, 2\]"),
+        ({}, r"arrays none; expected one for each input, with the input's name: x \(and labels,"),
+        ({"x": np.ones((3, 3))}, r"x: shape \[3, 3\]; expected x \[cases, 2\]$"),
+        ({"x": np.ones((3, 2, 1))}, r"expected x \[cases, 2\]; .* a case fits, so reshape it"),
         ({"x": np.ones(2)}, r"x: shape \[2\]"),
         ({"x": np.ones((0, 2))}, r"of \[0\] cases"),
         ({"x": np.full((3, 2), np.nan)}, "values that are not finite"),
@@ -404,7 +618,7 @@ def test_labels_that_do_not_fit_are_told(
         told="x.npz",
         given=3,
     )
-    pair = OutputPair(floats=values, int8=values)
+    pair = OutputPair(name="y", floats=values, int8=values)
     made = Quantised(tool="t", outputs=(pair,), layers=[], warnings=["another"])
     network: Any = SimpleNamespace(tool=None)
     found = summary(tmp_path / "none.keras", network, inputs, made)

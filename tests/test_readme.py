@@ -12,8 +12,7 @@ import pytest
 from host_tools.cli import variables
 from host_tools.errors import UsageError
 from host_tools.link.target import Target
-from host_tools.project import IMPORTED
-from host_tools.quantise_file import RESULT
+from host_tools.project import IMPORTED, QUANTISED
 from host_tools.report.readme import (
     PICTURE,
     README,
@@ -104,7 +103,7 @@ def _files() -> set[str]:
     written = [
         pattern for stage in [*_stages("digits"), *_stages(None)] for pattern in stage.writes
     ]
-    kept = [EXPERIMENT, RECORDED, IMPORTED, LOG, RESULT, *REPORTED]
+    kept = [EXPERIMENT, RECORDED, IMPORTED, LOG, QUANTISED, *REPORTED]
     kept.append(Target(emulator=None, port="/dev/ttyUSB0").file("parity"))
     return {p.relative_to(ROOT).as_posix() for p in found} | {*templates, *written, *kept}
 

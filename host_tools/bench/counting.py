@@ -7,7 +7,6 @@ the speed of this computer: the same firmware and input give the same numbers.
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from host_tools.build.elf import symbol_address
 from host_tools.emulators import Pluggable
 from host_tools.errors import HostToolsError, ToolMissing
 from host_tools.link.target import Target
+from model.processes import scratch_folder
 
 SOURCE = Path(emulators.__file__).with_name("count.c")
 COMPILE = ("gcc", "-std=c11", "-O2", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror")
@@ -73,9 +73,9 @@ def counting(
         raise HostToolsError(f"{elf}: no function {', '.join(missing)}; build it again")
     # The lowest bit of a function's address on Arm says Thumb.
     starts = {a & ~1 if arm else a: f for f, a in found.items() if a is not None}
-    with tempfile.TemporaryDirectory(prefix="tinyproof-count-") as name:
-        out = Path(name) / "counts"
-        words = [str(_compile(Path(name))), f"out={out}", f"base={base}", f"bytes={size}"]
+    with scratch_folder("count") as folder:
+        out = folder / "counts"
+        words = [str(_compile(folder)), f"out={out}", f"base={base}", f"bytes={size}"]
         words += [f"mark={address}" for address in starts]
         flash = board.memory_for("constants")
         if flash is not None and "data" not in flash.holds:

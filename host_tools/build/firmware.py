@@ -16,10 +16,10 @@ from pathlib import Path
 from host_tools.boards.board import SELFTEST, Board, Memory
 from host_tools.build.elf import SizeReport, size_report
 from host_tools.build.provision import CORE_DIR
-from host_tools.build.tools import end_with_parent
 from host_tools.build.workspace import Workspace, open_workspace, reference_dir
 from host_tools.errors import HostToolsError, ToolMissing, UsageError
 from model.files import write_bytes, write_json, write_text
+from model.processes import end_with_parent
 
 log = logging.getLogger(__name__)
 

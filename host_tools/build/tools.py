@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
-import signal
 import subprocess
-import sys
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,7 +11,6 @@ from host_tools.boards.board import Board
 from model.paths import ROOT
 
 VERSION_S = 10.0
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def build_files() -> dict[str, Path]:
@@ -33,14 +28,6 @@ def compiler_version(board: Board) -> str:
 def builder_versions() -> dict[str, str]:
     """What turns sources into an image besides the compiler."""
     return {f"version of {name}": version(name) for name in ("platformio", "scons", "esptool")}
-
-
-def end_with_parent() -> Callable[[], None] | None:
-    """For a child process of Linux: end when the one that started it is killed; else None."""
-    if sys.platform != "linux":
-        return None
-    libc = ctypes.CDLL(None)  # loaded before the fork
-    return lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @functools.cache

@@ -17,16 +17,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from host_tools.boards.board import Board
 from host_tools.build.provision import CORE_DIR, provision
 from host_tools.errors import UsageError
 from model.paths import PACKAGES, ROOT
+from model.processes import scratch_folder
 
 HARMLESS = re.compile(r"[A-Za-z0-9_./+-]+")
 LINKED = ("platformio.ini", "firmware")
-PREFIX, LOCK = "tinyproof-build-", "in-use"  # of the temporary folders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +71,7 @@ def open_workspace(board: Board, env: str, gen_dir: Path) -> Iterator[Workspace]
             "letters, digits and _ . + -; set TMPDIR=/tmp"
         )
     provision()
-    _sweep(Path(tempfile.gettempdir()))
-    with (
-        tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name,
-        FileLock(Path(name) / LOCK),
-    ):
-        folder = Path(name)
+    with scratch_folder("build") as folder:
         project = folder / "project"
         # PlatformIO resolves links on its way to its platform, so this one is a copy.
         shutil.copytree(ROOT / "boards", project / "boards")
@@ -94,19 +87,6 @@ def open_workspace(board: Board, env: str, gen_dir: Path) -> Iterator[Workspace]
             variables=_variables(board, folder, bare=env == board.env),
             shown=(*shown, (project, ROOT)),
         )
-
-
-def _sweep(parent: Path) -> None:
-    """Remove the folders of builds that were killed: their locks are free."""
-    for folder in parent.glob(f"{PREFIX}*"):
-        lock = FileLock(folder / LOCK)
-        try:
-            if folder.stat().st_uid != os.getuid() or not (folder / LOCK).is_file():
-                continue
-            with lock.acquire(timeout=0):
-                shutil.rmtree(folder, ignore_errors=True)
-        except (OSError, Timeout):
-            continue  # in use, or another process sweeps it
 
 
 def reference_dir(gen_dir: Path) -> Path:

@@ -14,7 +14,9 @@ from host_tools.options import (
     File,
     budget_options,
     in_project,
+    next_step,
     plan_options,
+    tell_cases,
 )
 from host_tools.project import Import, import_model
 from host_tools.stages.session import make
@@ -59,4 +61,5 @@ def command(
     source = import_model(file, how, anew=True, hold=click.get_current_context().with_resource)
     make(source, source.stages(), dry_run=dry_run, why=why)
     if not (dry_run or why):
-        print(f"imported as {source.name}; next: tinyproof parity {source.name} --board native")
+        tell_cases(source, cases)
+        print(next_step(source))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ from rich.console import Console
 
 from host_tools.options import ARRAY, RAM, File, in_project, switch
 from host_tools.project import model_file
+from host_tools.wording import as_typed
 from quantize.inspect import as_json, inspect_model, print_inspection
 
 
@@ -25,6 +27,8 @@ from quantize.inspect import as_json, inspect_model, print_inspection
 def command(file: Path, array: str | None, as_json_: bool, ram_bytes: int | None) -> int:
     """0 when we compile it, 1 when not."""
     found = inspect_model(model_file(file), array, ram_bytes)
+    problems, warnings = ([*map(as_typed, lines)] for lines in (found.problems, found.warnings))
+    found = replace(found, problems=problems, warnings=warnings)
     if as_json_:
         print(as_json(found))
     else:

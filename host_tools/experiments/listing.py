@@ -58,7 +58,7 @@ def print_runs() -> None:
     if not found:
         told = f"no experiments in {without_password(address())}; `make train` makes one"
         if recording.is_off():
-            told += "; recording is off (TRACKING=)"
+            told += "; recording is off (TINYPROOF_TRACKING)"
         console.print(as_typed(told), markup=False)
         return
     columns = "id,date,recipe,firmware run id,float,int8,model bytes,parity,code"
@@ -223,7 +223,7 @@ def serve(port: int | None) -> NoReturn:
     except (OSError, OverflowError) as error:
         raise UsageError(
             f"port {port} of this computer cannot be used: {error}; give another one: "
-            "`tinyproof runs-ui --http-port 5001`"
+            "`make runs-ui HTTP_PORT=5001`"
         ) from error
     command = serve_command(port)
     print(

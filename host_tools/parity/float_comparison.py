@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,13 @@ from quantize.scheme import real_values
 Float64s = npt.NDArray[np.float64]
 MAX_FLIPS = 200  # that are listed
 MAX_POINTS = 600  # of the report's plot
+FEW_CODES = 16  # of int8's 256 that are left for nearly all values
+CLIPPED = 0.01  # share of values beyond what int8 reaches
+WHERE = (
+    "`make quantise` of the float network lists the layers with most noise: give it 100 or "
+    "more representative inputs that are like the real ones, or train the network longer or with "
+    "quantisation"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +127,7 @@ class Compared:
     names: Sequence[str]  # of the answers; may be empty
     labels: Sequence[str] | None  # of the cases
     targets: tuple[TargetDifference, ...] | None = None
+    places: Sequence[Mapping[str, Any] | None] = ()  # dtype, scale, zero_point of each output
 
 
 def dequantise(values: npt.NDArray[Any], place: Mapping[str, Any]) -> Float64s:
@@ -132,6 +141,15 @@ def class_decisions(values: npt.NDArray[Any]) -> Decisions:
     """The largest element of each row [cases, ...], the first of equal ones."""
     rows = values.reshape(len(values), -1).astype(np.float64)
     return Decisions(chosen=rows.argmax(axis=1), scores=rows.max(axis=1))
+
+
+def class_pair(
+    floats: npt.NDArray[Any], device: npt.NDArray[Any]
+) -> tuple[Decisions, Decisions] | None:
+    """What both sides [cases, *shape] decide; None for one number a case, and for an image."""
+    if sum(n > 1 for n in floats.shape[1:]) != 1:
+        return None
+    return class_decisions(floats), class_decisions(device)
 
 
 def alarm_decisions(scores: npt.NDArray[Any], threshold: float, step: float) -> Decisions:
@@ -190,6 +208,7 @@ def compare_float(network: str, compared: Compared, bounds: ParityConfig | None)
         flipped = compared.decisions[0].chosen != compared.decisions[1].chosen
         equal = int((~flipped).sum())
     bounded = outputs if normal is None else normal
+    reasons = [likely_reason(f, p) for f, p in zip_longest(compared.floats, compared.places)]
     flips = _flips(compared, np.flatnonzero(flipped)[:MAX_FLIPS])
     return FloatComparison(
         network=network,
@@ -204,11 +223,47 @@ def compare_float(network: str, compared: Compared, bounds: ParityConfig | None)
         failures=()
         if bounds is None
         else (
-            *(() if equal is None else _too_many_flips(len(flipped), equal, flips, bounds)),
-            *(line for output in bounded for line in _too_far(output, bounds)),
+            *(
+                f"{line}; {reasons[0]}"
+                for line in _too_many_flips(len(flipped), equal, flips, bounds)
+            ),
+            *(
+                f"{line}; {reasons[output.output]}"
+                for output in bounded
+                for line in _too_far(output, bounds)
+            ),
         ),
         targets=compared.targets,
     )
+
+
+def likely_reason(floats: npt.NDArray[np.floating], place: Mapping[str, Any] | None) -> str:
+    """Why an output, [cases, *shape] of the float network, may be far off as int8; what to do."""
+    if place is None or place["scale"] is None or place["dtype"] != "int8":
+        return WHERE
+    rows = floats.reshape(len(floats), -1).astype(np.float64)
+    scale, zero = float(place["scale"]), int(place["zero_point"])
+    top = float(np.median(rows.max(axis=1)))
+    if (scale, zero) == (1 / 256, -128) and rows.min() >= 0 and top < FEW_CODES * scale:
+        return (
+            "int8 gives a softmax or sigmoid steps of 1/256 = 0.0039, whatever its values are, and "
+            f"the largest value of a typical case is {top:.2g}, {top / scale:.1f} steps: end the "
+            "network at its logits, without that layer, which decides the same"
+        )
+    ends = [scale * (code - zero) for code in (-129, 128)]  # a step more: softmax's 1 has no code
+    if (outside := float(((rows < ends[0]) | (rows > ends[1])).mean())) > CLIPPED:
+        return (
+            f"{outside:.1%} of the float values are beyond {ends[0]:.3g} to {ends[1]:.3g}, which "
+            "int8 reaches: quantise it with representative inputs as large as these"
+        )
+    low, high = np.percentile(rows, (0.1, 99.9))
+    if (codes := round(float(high - low) / scale)) < FEW_CODES:
+        return (
+            f"a few values dominate its range: 99.8 % lie in {low:.3g} to {high:.3g}, for which "
+            f"{max(1, codes)} of 256 codes are left: leave such representative inputs out, or clip "
+            "them"
+        )
+    return WHERE
 
 
 def _differences(
@@ -248,10 +303,10 @@ def allowed_flips(cases: int, min_equal_decisions: float) -> int:
 
 
 def _too_many_flips(
-    cases: int, equal: int, flips: Sequence[Flip], bounds: ParityConfig
+    cases: int, equal: int | None, flips: Sequence[Flip], bounds: ParityConfig
 ) -> Iterator[str]:
     allowed = allowed_flips(cases, bounds.min_equal_decisions)
-    if cases - equal > allowed:
+    if equal is not None and cases - equal > allowed:
         first = flips[0]
         yield (
             f"{equal:,} of {cases:,} decisions ({equal / cases:.1%}) are the float network's, "

@@ -25,7 +25,7 @@ from host_tools.parity.float_comparison import (
     FloatComparison,
     TargetDifference,
     alarm_decisions,
-    class_decisions,
+    class_pair,
     compare_float,
     dequantise,
     label_set,
@@ -36,12 +36,11 @@ from host_tools.parity.float_comparison import describe as describe_float
 from host_tools.parity.tap import TapReport, tap_cases
 from host_tools.parity.tap import describe as describe_tap
 from host_tools.report.results import read_manifest
-from host_tools.wording import as_typed
 from model.files import write_json
 from model.multilabel import LabelsJudge
 from model.recipe import ParityConfig
 from model.regression import RegressionJudge
-from model.tasks import AnomalyJudge, Judge, load_judge
+from model.tasks import AnomalyJudge, ClassJudge, Judge, load_judge
 from model.toml_reader import build
 from quantize.float_outputs import FloatOutputs, load_float_outputs
 from quantize.golden import Golden, load_golden
@@ -84,6 +83,7 @@ class ParityReport:
     image_sha256: str | None = None  # of the built firmware.elf; a board cannot tell its own
     distinct_inputs: int = 0  # of the cases that ran
     distinct_outputs: int = 0  # of what the device answered
+    golden_cases: int = 0  # that there are
     golden_sha256: str | None = None  # of golden.npz, whose cases these are
     layers: TapReport | None = None  # how far the intermediate tensors agree, when asked for
 
@@ -205,6 +205,7 @@ def _report(
         kernels=manifest["kernels"],
         distinct_inputs=len({tuple(x.tobytes() for x in golden.case_inputs(c)) for c in chosen}),
         distinct_outputs=len({tuple(case) for case in outputs}),
+        golden_cases=len(golden),
         golden_sha256=reference.sha256,
         float_comparison=None
         if isinstance(floats, str)
@@ -277,7 +278,8 @@ def _accuracy(
     inputs, y = golden.inputs[0][chosen], truth.y[chosen]
     right = truth.judge.is_correct(inputs, outputs, y)
     counts = None if right is None else {"cases": len(chosen), "correct": int(right.sum())}
-    if len(chosen) < len(truth.y):
+    of_a_recipe = not isinstance(truth.judge, ClassJudge) or truth.judge.classes > 0
+    if len(chosen) < len(truth.y) or not of_a_recipe:
         return counts, None
     return counts, asdict(truth.judge.metrics(inputs, outputs, y))
 
@@ -308,7 +310,7 @@ def _float_comparison(
         targets = target_differences(units, exact, units.values(device[0]))
     else:
         rebuilt = truth is None and golden.inputs[0].shape[1:] == golden.outputs[0].shape[1:]
-        decisions = None if rebuilt else _classes(floats.outputs[0][chosen], values[0])
+        decisions = None if rebuilt else class_pair(floats.outputs[0][chosen], values[0])
     compared = Compared(
         cases=chosen,
         golden_cases=len(golden),
@@ -318,6 +320,7 @@ def _float_comparison(
         names=names,
         labels=labels,
         targets=targets,
+        places=manifest["outputs"],
     )
     settings = manifest["settings"].get("parity", {})
     bounds = build(ParityConfig, settings, "manifest.json", "settings.parity.")
@@ -331,16 +334,7 @@ def _true_labels(truth: _Truth, names: list[str], chosen: list[int]) -> list[str
     if isinstance(truth.judge, LabelsJudge):
         return [label_set(row > 0, names) for row in truth.y[chosen]]
     known = truth.judge.labels if isinstance(truth.judge, AnomalyJudge) else names
-    return [str(known[y]) for y in truth.y[chosen]]
-
-
-def _classes(
-    floats: npt.NDArray[np.float32], device: npt.NDArray[np.float64]
-) -> tuple[Decisions, Decisions] | None:
-    """What both sides [cases, *shape] decide; None for one number a case, and for an image."""
-    if sum(n > 1 for n in floats.shape[1:]) != 1:
-        return None
-    return class_decisions(floats), class_decisions(device)
+    return [str(known[y] if y < len(known) else y) for y in truth.y[chosen]]
 
 
 def _alarms(
@@ -368,7 +362,7 @@ def describe(report: ParityReport) -> list[str]:
             f" {report.reference}, every byte; self-test {report.selftest['failures']} failures"
         )
     if report.float_comparison is None:
-        floats = f"not compared with a float network: {as_typed(str(report.float_missing))}"
+        floats = f"not compared with a float network: {report.float_missing}"
     else:
         floats = f"as {report.float_comparison.network}: {describe_float(report.float_comparison)}"
     image = (
@@ -387,5 +381,14 @@ def describe(report: ParityReport) -> list[str]:
     )
     wanted = max(report.cases // 2, min(2, report.cases))  # of 2 or 3 cases, two
     weak = report.distinct_outputs < min(MANY_OUTPUTS, wanted)
-    told = [equal, about, *([few] if weak else []), floats]
+    part = f"  these are {report.cases:,} of the {report.golden_cases:,} cases that are kept"
+    right = report.accuracy
+    told = [equal, about, *([part] if report.cases < report.golden_cases else [])]
+    told += [few] if weak else []
+    if right is not None:
+        share = right["correct"] / right["cases"]
+        told.append(
+            f"  accuracy against labels: {right['correct']:,} of {right['cases']:,} ({share:.1%})"
+        )
+    told.append(floats)
     return [*told, *(describe_tap(report.layers) if report.layers else [])]

@@ -11,6 +11,7 @@ from host_tools.parity.certificate import FeatureReport, run_features
 from host_tools.parity.certificate import describe as describe_features
 from host_tools.parity.outputs import ParityReport, run_parity
 from host_tools.parity.outputs import describe as describe_parity
+from host_tools.wording import as_typed
 
 
 def parity(out_dir: Path, board_name: str) -> None:
@@ -37,6 +38,6 @@ def print_features(report: FeatureReport) -> None:
 
 def print_parity(report: ParityReport) -> None:
     """The verdict, and what it is about; raises HostToolsError when something is wrong."""
-    print("\n".join(describe_parity(report)))
+    print(as_typed("\n".join(describe_parity(report))))
     if report.failures:
         raise HostToolsError(f"{report.board}: " + "; ".join(report.failures))

@@ -18,6 +18,8 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from model.text import printable
+
 # Stand-ins that to_svg replaces by CSS variables of the same names.
 FG, MUTED, LINE, BACK = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04"
 ACCENT, SECOND, OK, SOFT = "#0a0b05", "#0a0b06", "#0a0b07", "#0a0b08"
@@ -86,8 +88,8 @@ class Panel:
 
 
 def short(name: str) -> str:
-    """A label that fits: unprintable characters become '?', long names are cut."""
-    plain = "".join(c if c.isprintable() else "?" for c in name)
+    """A label that fits: unprintable characters are escaped, long names are cut."""
+    plain = printable(name)
     return plain if len(plain) <= MAX_NAME else plain[: MAX_NAME - 1] + "…"
 
 

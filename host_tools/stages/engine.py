@@ -23,6 +23,7 @@ from host_tools.stages.code import code_files, versions
 from host_tools.stages.digests import MISSING, digest, digests_of
 from model.files import write_json
 from model.jobs import run as run_job
+from model.processes import begin_child
 
 STAMPS = ".stages"
 DIGESTS = "digests.cache"  # beside the stamps
@@ -131,7 +132,7 @@ def run(stage: Stage) -> None:
 def run_isolated(entry: str, arguments: Mapping[str, Any]) -> None:
     """The same in a new process, whose exception is raised here."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
+    with ProcessPoolExecutor(1, mp_context=context, initializer=begin_child) as pool:
         try:
             pool.submit(run_job, entry, arguments).result()
         except BrokenProcessPool as error:

@@ -19,13 +19,13 @@ from host_tools.emulators import EMULATORS
 from host_tools.stages.engine import Stage
 from model.background import background_files
 from model.datasets import data_files
-from model.datasets.paths import printable
 from model.fields import field_values, restrict
 from model.files import write_json
 from model.network_config import OWN
 from model.network_files import network_file
 from model.recipe import Recipe
 from model.tasks import RECORDS
+from model.text import printable
 
 # What a stage uses of a recipe besides its name; anything else raises (model.fields).
 DATA = (
@@ -58,6 +58,11 @@ class Source:
     constants_bytes: int | None = None  # budget of the constants
     ram_bytes: int | None = None  # budget of the arena
     pending: Mapping[str, object] | None = None  # import.json, once a model has run so
+
+    @property
+    def says(self) -> str:
+        """What names it on make's command line."""
+        return f"{'MODEL' if self.recipe is None else 'RECIPE'}={self.name}"
 
     def stages(self) -> list[Stage]:
         """From the beginning to generated C."""
@@ -97,11 +102,11 @@ class Source:
             },
             reads=("model.tflite", *kept),
             facts={
-                "cases": str(self.cases),
+                "cases": str(self.cases) if self.inputs is None else "those of the inputs",
                 "inputs": str(self.inputs),
                 "float original": str(self.float_model),
             },
-            writes=("golden.npz", "float.npz"),
+            writes=("golden.npz", "float.npz", "labels.npz"),
         )
 
     def _emit(self) -> Stage:

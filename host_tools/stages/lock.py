@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from model.addresses import without_password
 from model.files import write_bytes
+from model.text import printable
 
 LOCK, HOLDER = ".lock", ".lock.holder"
 _HELD: set[Path] = set()  # by this process
@@ -38,8 +39,7 @@ def locked(folder: Path) -> Iterator[None]:
     _HELD.add(key)
     try:
         command = without_password(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))
-        printable = "".join(c if c.isprintable() else "?" for c in command)
-        told = f"process {os.getpid()}, `{printable[:200]}`"
+        told = f"process {os.getpid()}, `{printable(command)[:200]}`"
         write_bytes(holder, told.encode("utf-8", "replace"))  # by rename: it may be a link
         yield
     finally:

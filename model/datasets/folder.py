@@ -18,13 +18,14 @@ import numpy.typing as npt
 
 from model.datasets.base import Dataset, Recording, constant_targets
 from model.datasets.lists import list_paths, listed_groups, lists_digest, read_lists
-from model.datasets.paths import composed, list_files, printable
+from model.datasets.paths import composed, list_files
 from model.datasets.truth import CLASSES, Truth
 from model.errors import ConfigError, DataError
 from model.files import read_bounded
 from model.progress import item_progress
 from model.recipe import DatasetConfig
 from model.scratch import Scratch
+from model.text import printable
 
 MAX_FILES = 250_000
 MAX_FILE_BYTES = 64 << 20

@@ -31,11 +31,6 @@ def composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def printable(text: str) -> str:
-    """Text of one line: ? for what has no picture."""
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
 def list_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """All files below a folder whose names end in one of `suffixes`, by the parts of their paths.
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from model import tracking
+from model.files import write_arrays
 from quantize.errors import ModelError
 from quantize.float_outputs import save_float_outputs
 from quantize.float_reference import reference_outputs
@@ -13,11 +16,14 @@ from quantize.golden import (
     Aborted,
     Golden,
     Unanswered,
+    load_inputs,
     make_golden,
     own_inputs,
     random_inputs,
     save_golden,
 )
+from quantize.ops.base import Array
+from quantize.pairing import LABELS
 from quantize.reference import compile_graph
 from quantize.tflite.graph import Graph
 from quantize.tflite.reader import read_model
@@ -34,8 +40,9 @@ def golden(
 
     The inputs are those of out_dir/`inputs`, [cases, *shape] for each model input, or edge cases
     and random ones; a model with a state runs them in sequences, without a reset in between.
-    `float_model` is another file there. Raises ModelError for a model that does not compile, for
-    inputs that are not its own, and for a float network of other shapes.
+    Labels beside the inputs become labels.npz. `float_model` is another file there. Raises
+    ModelError for a model that does not compile, for inputs that are not its own, and for a float
+    network of other shapes.
     """
     begun = tracking.begin(name, {})
     path = out_dir / "model.tflite"
@@ -43,15 +50,18 @@ def golden(
     compile_graph(graph)  # refuse before anything is written
     case_bytes = sum(graph.tensors[i].bytes for i in (*graph.inputs, *graph.outputs))
     maximum = MAX_CASE_BYTES // case_bytes
-    if not 1 <= cases <= maximum:
+    if not inputs and not 1 <= cases <= maximum:
         raise ModelError(f"--cases {cases} (CASES=): expected 1 to {maximum}")
     sequence = SEQUENCE if graph.variables and not float_model else 1
-    model = path.read_bytes()
+    model, labels = path.read_bytes(), None
     if inputs:
         try:
-            result = make_golden(model, own_inputs(out_dir / inputs, graph), sequence)
+            arrays = load_inputs(out_dir / inputs)
+            if LABELS in arrays and len(arrays) == len(graph.inputs) + 1:
+                labels = arrays.pop(LABELS)
+            result = make_golden(model, own_inputs(arrays, graph, "the file"), sequence)
         except ModelError as error:
-            raise ModelError(f"INPUTS= (--inputs): {error}") from error
+            raise ModelError(f"INPUTS=: {error}") from error
     else:
         result = _random_cases(model, graph, name, cases, sequence)
     floats = None
@@ -62,7 +72,25 @@ def golden(
     (out_dir / "float.npz").unlink(missing_ok=True)
     if floats:
         save_float_outputs(out_dir / "float.npz", floats)
+    (out_dir / "labels.npz").unlink(missing_ok=True)
+    if labels is not None:
+        if unfit := _misfit(labels, result):
+            print(f"{name}: {LABELS} are left out, so no accuracy is told: {unfit}")
+        else:
+            write_arrays(out_dir / "labels.npz", {"y": labels.astype(np.int64)})
     tracking.start(out_dir, begun)
+
+
+def _misfit(labels: Array, result: Golden) -> str:
+    """Why labels are no classes of the first output; empty where they are."""
+    classes = result.outputs[0][0].size
+    if labels.shape != (len(result),) or labels.dtype.kind not in "iu":
+        return f"{labels.dtype} {list(labels.shape)}, expected one whole number a case"
+    if classes == 1:
+        return "output 0 has one value, and labels are numbers of classes"
+    if labels.min() < 0 or labels.max() >= classes:
+        return f"{labels.min()} to {labels.max()}, expected 0 to {classes - 1}"
+    return ""
 
 
 def _random_cases(model: bytes, graph: Graph, name: str, cases: int, sequence: int) -> Golden:
@@ -76,5 +104,5 @@ def _random_cases(model: bytes, graph: Graph, name: str, cases: int, sequence: i
             left = [case for place, case in enumerate(kept) if place // sequence not in out]
             if not left or (isinstance(error, Aborted) and len(error.cases) >= MAX_ABORTS):
                 raise
-            print(f"{name}: left out {len(kept) - len(left)} of {cases} random cases: {error}")
+            print(f"{name}: left out {len(kept) - len(left)} of {cases} random cases: {error.why}")
             kept = left

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from quantize.errors import ModelError
 from quantize.tflite import c_array
+from quantize.tflite.external_buffers import inlined
 from quantize.tflite.reader import read_file
 
 NETWORKS = {  # that `tinyproof quantise` makes an int8 .tflite of
     ".keras": "a Keras network",
     ".h5": "a Keras network",
+    ".hdf5": "a Keras network",
     ".pt2": "a PyTorch program",
 }
 PICKLES = (".pt", ".pth")
@@ -34,6 +37,8 @@ def is_model_path(path: Path) -> bool:
 def model_bytes(path: Path, array: str | None = None) -> bytes:
     """The .tflite in a file: its bytes, or those of the array `array` of C source.
 
+    Data behind its FlatBuffer are brought in (quantize.tflite.external_buffers).
+
     Raises ModelError for a file that cannot be read, is too large or is of another kind, with what
     makes an int8 .tflite of it.
     """
@@ -47,12 +52,12 @@ def model_bytes(path: Path, array: str | None = None) -> bytes:
         )
     data = read_file(path)
     if suffix in c_array.SUFFIXES:
-        return c_array.array_bytes(data, str(path), array)
+        return inlined(c_array.array_bytes(data, str(path), array), str(path))
     if array is not None:
         raise ModelError(f"{path}: --array {array} (ARRAY=) is for C source only; leave it out")
-    return data
+    return inlined(data, str(path))
 
 
 def how_to_quantise(path: Path) -> str:
     """The command that makes an int8 model of a float one."""
-    return f"`tinyproof quantise {path} --inputs X.npz`"
+    return f"`make quantise MODEL={shlex.quote(str(path))} INPUTS=X.npz`"

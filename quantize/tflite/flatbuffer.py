@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from model.text import printable
 from quantize.errors import ModelError
 
 _SCALARS = {
@@ -129,11 +130,15 @@ class Table:
 
     def tables(self, slot: int, name: str, limit: int) -> list[Table]:
         """A vector of tables."""
-        start, count = self._vector(slot, name, 4, limit)
         return [
-            Table(self.file, self._follow(start + 4 * i), f"{self.path}.{name}[{i}]")
-            for i in range(count)
+            Table(self.file, self._follow(place), f"{self.path}.{name}[{i}]")
+            for i, place in enumerate(self.offsets(slot, name, limit))
         ]
+
+    def offsets(self, slot: int, name: str, limit: int) -> range:
+        """Where the entries of a vector of tables lie."""
+        start, count = self._vector(slot, name, 4, limit)
+        return range(start, start + 4 * count, 4)
 
     def array(self, slot: int, kind: str, name: str, limit: int) -> npt.NDArray[np.generic]:
         """A vector of scalars as a read-only array; empty when absent."""
@@ -142,9 +147,9 @@ class Table:
         return np.frombuffer(self.file.data, dtype, count, start) if count else np.empty(0, dtype)
 
     def string(self, slot: int, name: str, limit: int = 4096) -> str:
-        """A string; bytes that are not UTF-8 are replaced."""
+        """A string, as it is shown; bytes that are not UTF-8 are replaced."""
         start, count = self._vector(slot, name, 1, limit)
-        return self.file.data[start : start + count].decode("utf-8", "replace")
+        return printable(self.file.data[start : start + count].decode("utf-8", "replace"))
 
     def c_string(self, slot: int, name: str, limit: int = 4096) -> bytes | None:
         """A string as C compares it: its bytes up to the first 0; None when absent."""

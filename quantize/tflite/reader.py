@@ -14,6 +14,7 @@ from quantize.errors import ModelError, UnsupportedOperator
 from quantize.ops import OPS
 from quantize.scheme import QuantParams
 from quantize.tflite.constants import EVALUATED, fold_constants
+from quantize.tflite.external_buffers import is_external
 from quantize.tflite.flatbuffer import Table, root_table
 from quantize.tflite.float_tables import make_tables
 from quantize.tflite.graph import Graph, Operator, Tensor
@@ -201,8 +202,11 @@ def _constant(
     number = table.integer(2, "u32")
     if number >= len(buffers):
         raise ModelError(f"{table.path}: buffer {number}; the file has {len(buffers)}")
-    if buffers[number].integer(1, "u64") > 1:
-        raise ModelError(f"{buffers[number].path}: data outside the FlatBuffer is not supported")
+    if is_external(buffers[number]):
+        raise ModelError(
+            f"{buffers[number].path}: its data lie behind the FlatBuffer, where TFLite Micro does "
+            "not look; read the file with quantize.tflite.files.model_bytes, which brings them in"
+        )
     raw = buffers[number].array(0, "u8", "data", MAX_FILE_BYTES)
     if raw.size == 0:
         return None

@@ -1,0 +1,61 @@
+"""Nothing stays of a process that is killed: neither its children nor its temporary folders."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from model.paths import SCRATCH
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+LOCK = "in-use"  # of a temporary folder
+
+
+def end_with_parent() -> Callable[[], None] | None:
+    """For a child process of Linux: end when the one that started it is killed; else None."""
+    if sys.platform != "linux":
+        return None
+    libc = ctypes.CDLL(None)  # loaded before the fork
+    return lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def begin_child() -> None:
+    """The same from within: the initializer of a pool's processes."""
+    if (tie := end_with_parent()) is not None:
+        tie()
+
+
+@contextmanager
+def scratch_folder(kind: str) -> Iterator[Path]:
+    """<temporary folder>/tinyproof-<kind>-..., gone afterwards, with those of killed processes."""
+    _sweep(Path(tempfile.gettempdir()))
+    with (
+        tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{kind}-", ignore_cleanup_errors=True) as name,
+        FileLock(Path(name) / LOCK),
+    ):
+        yield Path(name)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove our folders whose lock is free: their processes were killed."""
+    for folder in parent.glob(f"{SCRATCH}*"):
+        lock = FileLock(folder / LOCK)
+        try:
+            found = folder.lstat()  # a link may lead anywhere
+            ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+            if not ours or not (folder / LOCK).is_file():
+                continue
+            with lock.acquire(timeout=0):
+                shutil.rmtree(folder, ignore_errors=True)
+        except (OSError, Timeout):
+            continue  # in use, or another process sweeps it

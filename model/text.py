@@ -1,0 +1,14 @@
+"""How text that somebody else has written is shown: a terminal must not follow it."""
+
+from __future__ import annotations
+
+
+def printable(text: str, keep: str = "") -> str:
+    """`text` with what a terminal would act on as its escape: ESC as \\x1b, a newline as \\n.
+
+    So are the other control characters, those that turn the direction of writing, and lone
+    surrogates; `keep` are characters that stay.
+    """
+    return "".join(
+        c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text
+    )
