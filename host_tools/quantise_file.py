@@ -32,8 +32,7 @@ from host_tools.project import (
 from host_tools.stages.graph import Source, model_name
 from host_tools.stages.session import make
 from host_tools.wording import as_typed
-from model.files import read_bounded, write_arrays, write_json
-from model.keras_file import MAX_FILE_BYTES as MAX_NETWORK_BYTES
+from model.files import MAX_NETWORK_BYTES, read_bounded, write_arrays, write_json
 from model.processes import scratch_folder
 from model.recipe import ParityConfig
 from model.stages.splits import load_splits

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+MAX_NETWORK_BYTES = 256 << 20  # of a trained network's file, before quantisation
 BLOCK_BYTES = 1 << 20  # read(n) reserves n bytes, however short the file is
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import ConfigError, told_as
+from model.files import MAX_NETWORK_BYTES
 
-MAX_FILE_BYTES = 256 << 20
 MAX_CONFIG = 8 << 20  # bytes of a Keras file's description of its layers
 MAX_OBJECTS = 100_000  # arrays and folders of an HDF5 file
 _NAMES = """
@@ -130,9 +130,9 @@ def _check_members(archive: zipfile.ZipFile) -> None:
             f"not a Keras file: config.json or metadata.json is missing; {SAVE_AGAIN}"
         )
     large = max(sizes["config.json"], sizes["metadata.json"]) > MAX_CONFIG
-    if large or sum(sizes.values()) > MAX_FILE_BYTES:
+    if large or sum(sizes.values()) > MAX_NETWORK_BYTES:
         raise KerasFileError(
-            f"more than {MAX_FILE_BYTES:,} bytes when unpacked; give a smaller network"
+            f"more than {MAX_NETWORK_BYTES:,} bytes when unpacked; give a smaller network"
         )
 
 
@@ -180,9 +180,9 @@ def check_arrays(file: Any) -> None:
                         f"{SAVE_AGAIN}"
                     )
                 size += math.prod(entry.shape or ()) * entry.dtype.itemsize
-            if len(seen) > MAX_OBJECTS or size > MAX_FILE_BYTES:
+            if len(seen) > MAX_OBJECTS or size > MAX_NETWORK_BYTES:
                 raise KerasFileError(
-                    f"more than {MAX_OBJECTS:,} arrays or {MAX_FILE_BYTES:,} bytes of them; give a "
+                    f"more than {MAX_OBJECTS:,} arrays or {MAX_NETWORK_BYTES:,} bytes of them; give a "
                     "smaller network"
                 )
 

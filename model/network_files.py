@@ -7,8 +7,7 @@ from pathlib import Path
 
 from model.datasets.paths import resolve
 from model.errors import ConfigError
-from model.files import read_bounded
-from model.keras_file import MAX_FILE_BYTES
+from model.files import MAX_NETWORK_BYTES, read_bounded
 from model.network_config import NetworkConfig
 
 MAX_CODE_BYTES = 1 << 20
@@ -43,7 +42,7 @@ def read_network_file(config: NetworkConfig) -> tuple[Path, bytes]:
     path = network_file(config)
     assert path is not None
     key = f"network.{config.kind}.file = {config.options.file!r}"
-    limit = MAX_CODE_BYTES if config.kind == "python" else MAX_FILE_BYTES
+    limit = MAX_CODE_BYTES if config.kind == "python" else MAX_NETWORK_BYTES
     try:
         data = read_bounded(path, limit + 1)
     except OSError as error:

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.files import file_size, write_arrays, write_bytes
-from model.keras_file import MAX_FILE_BYTES
+from model.files import MAX_NETWORK_BYTES, file_size, write_arrays, write_bytes
 from model.npz import read_arrays
 from quantize.advice import type_warnings, weight_warnings
 from quantize.compare_layers import warnings_of
@@ -131,8 +130,8 @@ def _check_size(path: Path) -> None:
         size = file_size(path)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; give the path of an existing file") from error
-    if size > MAX_FILE_BYTES:
-        raise ModelError(f"{path}: {size:,} bytes; at most {MAX_FILE_BYTES:,} are accepted")
+    if size > MAX_NETWORK_BYTES:
+        raise ModelError(f"{path}: {size:,} bytes; at most {MAX_NETWORK_BYTES:,} are accepted")
 
 
 def _check_float(graph: Graph, path: Path) -> None:

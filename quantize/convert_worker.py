@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import told_as
-from model.files import write_arrays, write_bytes, write_json
-from model.keras_file import GIVE_A_TFLITE, MAX_FILE_BYTES, load_keras_file
+from model.files import MAX_NETWORK_BYTES, write_arrays, write_bytes, write_json
+from model.keras_file import GIVE_A_TFLITE, load_keras_file
 from quantize.compare_layers import Layers
 from quantize.errors import ModelError
 from quantize.float_worker import MAX_MEMORY, answered, stored_inputs
@@ -195,10 +195,10 @@ def check_saved_model(folder: Path) -> None:
     if other := [p for p in found if not (p.is_file() or p.is_dir())]:
         raise ModelError(f"{other[0].name[:60]!r} is neither a file nor a folder; {SAVE_AGAIN}")
     size = sum(p.stat().st_size for p in found if p.is_file())
-    if len(found) > MAX_SAVED_FILES or size > MAX_FILE_BYTES:
+    if len(found) > MAX_SAVED_FILES or size > MAX_NETWORK_BYTES:
         raise ModelError(
             f"{len(found)} files of {size:,} bytes; at most {MAX_SAVED_FILES:,} of "
-            f"{MAX_FILE_BYTES:,} are accepted; save the network alone"
+            f"{MAX_NETWORK_BYTES:,} are accepted; save the network alone"
         )
     saved = saved_model_pb2.SavedModel()
     saved.ParseFromString((folder / "saved_model.pb").read_bytes())

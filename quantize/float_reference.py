@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.files import file_size, write_arrays, write_json
-from model.keras_file import MAX_FILE_BYTES
+from model.files import MAX_NETWORK_BYTES, file_size, write_arrays, write_json
 from model.npz import read_arrays
 from model.paths import our_process
 from model.processes import end_with_parent, scratch_folder
@@ -73,8 +72,8 @@ def reference_outputs(
         raise ModelError(
             f"FLOAT={path}: cannot be read: {error.strerror}; check the path"
         ) from error
-    if size > MAX_FILE_BYTES:
-        raise ModelError(f"FLOAT={path}: {size} bytes; at most {MAX_FILE_BYTES} are accepted")
+    if size > MAX_NETWORK_BYTES:
+        raise ModelError(f"FLOAT={path}: {size} bytes; at most {MAX_NETWORK_BYTES} are accepted")
     wanted = [ends_of(graph, numbers) for numbers in (graph.inputs, graph.outputs)]
     order = _tflite_order(path, wanted) if path.suffix.lower() == ".tflite" else None
     tensors = [graph.tensors[i] for i in graph.inputs]
