@@ -182,8 +182,8 @@ def check_arrays(file: Any) -> None:
                 size += math.prod(entry.shape or ()) * entry.dtype.itemsize
             if len(seen) > MAX_OBJECTS or size > MAX_NETWORK_BYTES:
                 raise KerasFileError(
-                    f"more than {MAX_OBJECTS:,} arrays or {MAX_NETWORK_BYTES:,} bytes of them; give a "
-                    "smaller network"
+                    f"more than {MAX_OBJECTS:,} arrays or {MAX_NETWORK_BYTES:,} bytes of them; "
+                    "give a smaller network"
                 )
 
 
