@@ -283,6 +283,7 @@ def _print(result: dict[str, Any]) -> None:
             f"{found['int8']:.1%}",
             markup=False,
             highlight=False,
+            soft_wrap=True,
         )
     if result["layers"]:
         console.print(_layer_table(result["layers"]))

@@ -8,6 +8,8 @@ tflite. answer.json says which tools have done it, or what is wrong.
 
 from __future__ import annotations
 
+import functools
+import importlib
 import io
 import itertools
 import re
@@ -70,6 +72,7 @@ def _function(kind: str, path: Path) -> _Function:
 
     if kind == "keras":
         network, tool = load_keras_file(path)
+        _look_up_plainly(network)
         names = [plain_name(t.name) for t in network.inputs]
         inputs = _signature_names(names)
         specs = [
@@ -116,6 +119,24 @@ def _function(kind: str, path: Path) -> _Function:
         outputs=outputs,
         ordered=kind == "keras" or len(names) == 1,
     )
+
+
+def _look_up_plainly(network: Any) -> None:
+    """Let the Embedding layers of Keras 3 look up what they are given.
+
+    Their own call takes a negative index as one from the end, by a SELECT that TFLite Micro lacks;
+    for an index of the table, which alone is taken here, both are the same.
+    """
+    from model.networks import tf
+
+    def plain(layer: Any, inputs: Any) -> Any:
+        return tf.cast(tf.gather(layer.embeddings, tf.cast(inputs, tf.int32)), layer.compute_dtype)
+
+    if type(network).__module__.split(".")[0] == "keras":
+        embedding = importlib.import_module("keras").layers.Embedding
+        for layer in network._flatten_layers():
+            if isinstance(layer, embedding):
+                layer.call = functools.partial(plain, layer)
 
 
 def _signature_names(names: Sequence[str]) -> list[str]:

@@ -519,6 +519,21 @@ def test_two_inputs_keep_the_order_of_the_network(
         assert scales[1] > 20 * scales[0]
 
 
+def test_tokens_of_keras_3_are_looked_up(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its Embedding alone would leave a SELECT, which TFLite Micro lacks."""
+    three = importlib.import_module("keras")
+    three.utils.set_random_seed(5)
+    end = three.layers.Input((6,), dtype="int32", name="tokens")
+    found = three.layers.Embedding(20, 4)(end)
+    network = three.Model(end, three.layers.Dense(3)(three.layers.Flatten()(found)))
+    network.save("tokens.keras")
+    tokens = np.random.default_rng(0).integers(0, 20, (80, 6)).astype(np.int32)
+    np.savez("own.npz", tokens, labels=np.asarray(network(tokens)).argmax(axis=1))
+    assert main(["quantise", "tokens.keras", "--inputs", "own.npz"]) == 0
+    _, said = result(project)
+    assert said["accuracy"]["float"] == 1 and said["outputs"][0]["sqnr_db"] > 25
+
+
 def test_a_file_with_many_outputs_keeps_their_order() -> None:
     from model.networks import keras, tf
 
