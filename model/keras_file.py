@@ -11,7 +11,7 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,22 @@ def load_keras_file(path: Path) -> tuple[Any, str]:
     ):
         network = framework.models.load_model(path, compile=False, safe_mode=True)
     return network, name
+
+
+def input_keys(network: Any) -> list[str]:
+    """The keys of a network that takes a dict, in the order of its inputs; [] of another one."""
+    nested = getattr(network, "_inputs_struct", getattr(network, "_nested_inputs", None))
+    if not isinstance(nested, dict):
+        return []
+    keys = {id(tensor): str(key) for key, tensor in nested.items()}
+    return [keys[id(tensor)] for tensor in network.inputs]
+
+
+def called(network: Any, values: Sequence[Any]) -> Any:
+    """What a network answers to values in the order of its inputs, in its form."""
+    if keys := input_keys(network):
+        return network(dict(zip(keys, values, strict=True)), training=False)
+    return network(values[0] if len(values) == 1 else list(values), training=False)
 
 
 def _keras_config(path: Path) -> tuple[Any, str]:

@@ -21,6 +21,14 @@ from model.text import printable
 HEADER_BYTES = 1 << 16  # of an array, with its first values
 MAX_BYTES = 2 << 30  # of a file, and of all its arrays
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+OTHER = "convert it with astype(np.float32) or astype(np.int64)"
+NOT_NUMBERS = {  # by the kind of a dtype
+    "O": f"objects are pickles and are refused, so {OTHER}",
+    "U": "give each text a number, from 0",
+    "S": "give each text a number, from 0",
+    "c": "give real and imaginary parts as numbers of their own",
+    "V": "give each field as an array of its own",
+}
 _READ_HEADER = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -93,8 +101,7 @@ def _check(
     shape, fortran, dtype = _READ_HEADER[version](stream)
     if dtype.kind not in kinds:
         raise ValueError(
-            f"{name}: expected numbers, got the type {dtype}; objects are pickles and are refused, "
-            "so convert it with astype(np.float32) or astype(np.int64)"
+            f"{name}: expected numbers, got the type {dtype}; {NOT_NUMBERS.get(dtype.kind, OTHER)}"
         )
     rest = size - stream.tell()
     if any(type(n) is not int or n < 0 for n in shape) or math.prod(shape) * dtype.itemsize != rest:

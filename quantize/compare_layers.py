@@ -25,6 +25,7 @@ SAMPLED = 20_000  # values of a layer for its percentiles
 CENTRE = (0.1, 99.9)  # percentiles: nearly all values
 DOMINATED = 16.0  # ratio of the whole range to that of nearly all values: 16 codes are left of 256
 CLIPPED = 0.01  # share of the float values beyond int8's range
+FIXED = ("LOGISTIC", "LOG_SOFTMAX", "SOFTMAX", "TANH")  # whose range TFLite sets, not the inputs
 DECIMALS = 6  # significant digits in the result
 
 
@@ -176,7 +177,7 @@ def warnings_of(layers: Sequence[dict[str, Any]]) -> list[str]:
                 f"{layer['high']:.3g}, for which {codes} of 256 codes are left; leave such inputs "
                 "out, or clip them"
             )
-        if layer["saturated"] > CLIPPED:
+        if layer["saturated"] > CLIPPED and layer["operator"] not in FIXED:
             told.append(
                 f"{where}: {layer['saturated']:.1%} of its float values are beyond what int8 "
                 "reaches and are cut off; give inputs as large as the real ones"

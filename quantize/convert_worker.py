@@ -12,6 +12,7 @@ import functools
 import importlib
 import io
 import itertools
+import keyword
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ import numpy.typing as npt
 
 from model.errors import told_as
 from model.files import MAX_NETWORK_BYTES, write_arrays, write_bytes, write_json
-from model.keras_file import GIVE_A_TFLITE, load_keras_file
+from model.keras_file import GIVE_A_TFLITE, called, input_keys, load_keras_file
 from quantize.compare_layers import Layers
 from quantize.errors import ModelError
 from quantize.float_worker import MAX_MEMORY, answered, stored_inputs
@@ -73,17 +74,16 @@ def _function(kind: str, path: Path) -> _Function:
     if kind == "keras":
         network, tool = load_keras_file(path)
         _look_up_plainly(network)
-        names = [plain_name(t.name) for t in network.inputs]
+        names = input_keys(network) or [plain_name(t.name) for t in network.inputs]
         inputs = _signature_names(names)
         specs = [
             tf.TensorSpec(_one_case(t.name, t.shape), t.dtype, own)
             for t, own in zip(network.inputs, inputs, strict=True)
         ]
         outputs = [str(n) for n in getattr(network, "output_names", [])]
-        one = len(specs) == 1
 
         def call(*values: Any) -> Any:
-            return network(values[0] if one else list(values), training=False)
+            return called(network, values)
 
         holder = tf.Module()  # the converter does not find the variables of Keras 3 in a network
         holder.own = [v if isinstance(v, tf.Variable) else v._value for v in network.variables]
@@ -117,7 +117,7 @@ def _function(kind: str, path: Path) -> _Function:
         tool=f"{tool}, TensorFlow {tf.__version__}",
         inputs=dict(zip(inputs, names, strict=True)),
         outputs=outputs,
-        ordered=kind == "keras" or len(names) == 1,
+        ordered=len(names) == 1 or (kind == "keras" and not input_keys(network)),
     )
 
 
@@ -144,7 +144,8 @@ def _signature_names(names: Sequence[str]) -> list[str]:
     found: list[str] = []
     for name in names:
         plain = re.sub(r"[^A-Za-z0-9_]", "_", name)
-        plain = plain if plain[:1].isalpha() else f"input_{plain}"
+        if not plain[:1].isalpha() or keyword.iskeyword(plain):
+            plain = f"input_{plain}"
         lower = {n.lower() for n in found}
         while plain.lower() in lower:
             plain += "_"
@@ -171,7 +172,7 @@ def in_order(model: bytes, inputs: Mapping[str, str], outputs: Sequence[str]) ->
     order = numbered if set(found) == set(numbered) else sorted(found)
     if len(found) == len(graph.outputs):  # else it gives one tensor twice
         graph.outputs = [found[name] for name in order]
-        names = outputs if len(outputs) == len(order) else order
+        names = outputs if order == numbered and len(outputs) == len(order) else order
         ends = dict(zip(graph.outputs, names, strict=True)) | ends
     for index, name in ends.items():
         graph.tensors[index].name = name

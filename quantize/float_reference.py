@@ -142,7 +142,9 @@ def match_ends(found: Sequence[End], wanted: Sequence[End], side: str) -> tuple[
                 f"network has {side}s of the shape {shapes}; give the network that the model was "
                 "made from"
             )
-        named = [j for j in fitting if plain_name(found[j].name) == plain_name(end.name)]
+        named = [j for j in fitting if found[j].name == end.name] or [
+            j for j in fitting if plain_name(found[j].name) == plain_name(end.name)
+        ]
         chosen.append(fitting if len(fitting) == 1 else named)
     if any(len(c) != 1 for c in chosen) or len({c[0] for c in chosen}) < len(chosen):
         raise ModelError(

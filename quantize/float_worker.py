@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from model.errors import first_line
 from model.files import write_arrays, write_json
-from model.keras_file import GIVE_A_TFLITE, KerasFileError, load_keras_file
+from model.keras_file import GIVE_A_TFLITE, KerasFileError, called, input_keys, load_keras_file
 from model.npz import read_arrays
 from quantize.errors import ModelError
 from quantize.float_reference import End, match_ends
@@ -63,6 +63,11 @@ def _tensorflow_lite(path: Path, job: Job, inputs: Sequence[Array]) -> tuple[lis
     return columns, f"TensorFlow Lite {tf.__version__}"
 
 
+def _ends(tensors: Sequence[Any], names: Sequence[str]) -> list[End]:
+    own = names if len(names) == len(tensors) else [t.name for t in tensors]
+    return [End(name=n, shape=tuple(t.shape)) for n, t in zip(own, tensors, strict=True)]
+
+
 def _keras(path: Path, job: Job, inputs: Sequence[Array]) -> tuple[list[Array], str]:
     network, name = load_keras_file(path)
     from model.networks import tf
@@ -71,10 +76,10 @@ def _keras(path: Path, job: Job, inputs: Sequence[Array]) -> tuple[list[Array], 
         [End(name=e["name"], shape=tuple(e["shape"])) for e in side] for side in job["wanted"]
     ]
     into, out = (
-        match_ends([End(name=t.name, shape=tuple(t.shape)) for t in tensors], ends, side)
-        for tensors, ends, side in (
-            (network.inputs, wanted[0], "input"),
-            (network.outputs, wanted[1], "output"),
+        match_ends(_ends(tensors, names), ends, side)
+        for tensors, names, ends, side in (
+            (network.inputs, input_keys(network), wanted[0], "input"),
+            (network.outputs, getattr(network, "output_names", ()), wanted[1], "output"),
         )
     )
     dtypes = [tf.as_dtype(t.dtype).as_numpy_dtype for t in network.inputs]
@@ -90,7 +95,7 @@ def _keras(path: Path, job: Job, inputs: Sequence[Array]) -> tuple[list[Array], 
             np.concatenate(inputs[into.index(j)][first : first + size]).astype(dtype)
             for j, dtype in enumerate(dtypes)
         ]
-        found = network(values[0] if len(values) == 1 else values, training=False)
+        found = called(network, values)
         rows.append([np.asarray(v) for v in tf.nest.flatten(found)])
     columns = [np.concatenate(column) for column in zip(*rows, strict=True)]
     return [columns[j] for j in out], name

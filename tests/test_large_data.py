@@ -243,6 +243,7 @@ def test_recordings_need_no_memory_of_their_own(tmp_path: Path) -> None:
 def test_long_work_shows_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for items, work, shown in ((499, 0, False), (500, 0, True), (3, 500, True)):
         stream = io.StringIO()
+        monkeypatch.setenv("TERM", "xterm")
         terminal = Console(file=stream, force_terminal=True, width=80)
         monkeypatch.setattr(progress, "console", terminal)
         assert list(progress.item_progress(range(items), "reading files", work)) == [*range(items)]

@@ -247,7 +247,7 @@ def test_an_outlier_and_saturation_are_told(
     assert "for which 1 of 256 codes are left" in told
 
 
-def layer(**more: float) -> dict[str, Any]:
+def layer(**more: Any) -> dict[str, Any]:
     """A layer's entry, whose range is used well."""
     numbers = {"minimum": -1.0, "maximum": 1.0, "low": -0.9, "high": 0.9, "scale": 2 / 255}
     return {"tensor": 1, "operator": "ADD", "saturated": 0.0, **numbers, **more}
@@ -262,10 +262,11 @@ def layer(**more: float) -> dict[str, Any]:
         ({"low": 0.0, "high": 0.0}, "for which 1 of 256 codes"),
         ({"minimum": 0.0, "maximum": 0.0, "low": 0.0, "high": 0.0}, None),
         ({"saturated": 0.009}, None),
+        ({"saturated": 0.02, "operator": "TANH"}, None),
         ({"saturated": 0.02}, "2.0% of its float values are beyond what int8 reaches"),
     ],
 )
-def test_warnings_of_a_layer(more: dict[str, float], told: str | None) -> None:
+def test_warnings_of_a_layer(more: dict[str, Any], told: str | None) -> None:
     found = warnings_of([layer(**more)])
     assert len(found) == (told is not None)
     assert told is None or told in found[0]
@@ -468,6 +469,7 @@ def test_numbers_are_not_taken_where_the_network_has_no_order() -> None:
     [
         ("two.keras", ("arr_0", "arr_1")),
         ("two.keras", ("z b", "a-b")),
+        pytest.param("two.keras", ("in", "a"), marks=pytest.mark.slow),
         pytest.param("two3.keras", ("arr_0", "arr_1"), marks=pytest.mark.slow),
         pytest.param("two3.keras", ("z b", "a-b"), marks=pytest.mark.slow),
         pytest.param("two.tflite", ("z b", "a-b"), marks=needs_quantiser),
@@ -482,7 +484,8 @@ def test_two_inputs_keep_the_order_of_the_network(
 
     framework = importlib.import_module("keras") if form == "two3.keras" else keras
     framework.utils.set_random_seed(3)
-    names = ("z_b", "a-b") if form == "two" else ("z b", "a-b")
+    names = keys if keys[0] == "in" else ("z b", "a-b")
+    names = ("z_b", "a-b") if form == "two" else names
     ends = [framework.layers.Input((4,), name=name) for name in names]
     scaled = framework.layers.Rescaling(0.01)(ends[1])
     joined = framework.layers.Concatenate()([ends[0], scaled])
@@ -532,6 +535,65 @@ def test_tokens_of_keras_3_are_looked_up(project: Path, capsys: pytest.CaptureFi
     assert main(["quantise", "tokens.keras", "--inputs", "own.npz"]) == 0
     _, said = result(project)
     assert said["accuracy"]["float"] == 1 and said["outputs"][0]["sqnr_db"] > 25
+
+
+@pytest.mark.parametrize("framework", ["keras", pytest.param("tf_keras", marks=pytest.mark.slow)])
+def test_dicts_of_inputs_and_outputs(
+    framework: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of = importlib.import_module(framework)
+    of.utils.set_random_seed(6)
+    ends = {key: of.layers.Input((4,), name=key) for key in ("zeta", "alpha")}
+    results = {
+        "second": of.layers.Dense(3)(ends["zeta"]),
+        "first": of.layers.Dense(3)(ends["alpha"]),
+    }
+    network = of.Model(ends, results)
+    network.save("dicts.keras")
+    x = np.random.default_rng(0).normal(size=(2, 60, 4)).astype(np.float32) * [[[1]], [[50]]]
+    given = {"zeta": x[0].astype(np.float32), "alpha": x[1].astype(np.float32)}
+    labels = np.asarray(network(given)["first"]).argmax(axis=1)
+    np.savez("numbers.npz", *given.values())
+    assert main(["quantise", "dicts.keras", "--inputs", "numbers.npz"]) == 2
+    assert "expected one for each input, with the input's name" in capsys.readouterr().err
+    np.savez("own.npz", **given, labels=labels)
+    assert main(["quantise", "dicts.keras", "--inputs", "own.npz"]) == 0
+    assert "accuracy of output 0, first, against labels" in capsys.readouterr().out
+    made, said = result(project)
+    assert said["accuracy"]["float"] == 1 and said["outputs"][1]["sqnr_db"] > 25
+    assert main(["parity", made, "--board", "native"]) == 0
+    told = capsys.readouterr().out
+    assert "accuracy of output 0 against labels: " in told and "decisions of output 0 equal" in told
+
+
+def test_the_float_network_of_two_outputs_is_a_file_of_keras(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its outputs have the layers' names, and so has the int8 model."""
+    from model.networks import keras
+
+    end = keras.layers.Input((4,))
+    results = [keras.layers.Dense(3, name=name)(end) for name in ("yy", "aa")]
+    keras.Model(end, results).save("two.keras")
+    np.savez("own.npz", np.random.default_rng(0).normal(size=(40, 4)))
+    assert main(["quantise", "two.keras", "--inputs", "own.npz"]) == 0
+    made, _ = result(project)
+    Path("other.tflite").write_bytes(
+        (project / "build" / "models" / made / "model.tflite").read_bytes()
+    )
+    assert main(["import", "other.tflite", "--inputs", "own.npz", "--float", "two.keras"]) == 0
+
+
+@needs_quantiser
+def test_outputs_whose_names_differ_in_their_number_alone(project: Path) -> None:
+    """As the converter names them: StatefulPartitionedCall:0 and StatefulPartitionedCall:1."""
+    from model.networks import keras, tf
+
+    end = keras.layers.Input((4,))
+    network = keras.Model(end, [keras.layers.Dense(3, name=name)(end) for name in ("yy", "aa")])
+    Path("two.tflite").write_bytes(tf.lite.TFLiteConverter.from_keras_model(network).convert())
+    np.savez("own.npz", np.random.default_rng(0).normal(size=(40, 4)))
+    assert main(["quantise", "two.tflite", "--inputs", "own.npz"]) == 0
 
 
 def test_a_file_with_many_outputs_keeps_their_order() -> None:

@@ -267,6 +267,7 @@ def test_progress_is_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixt
 
 
 def test_progress_on_a_terminal_shows_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=160)
     monkeypatch.setattr("host_tools.search.table.Console", lambda: console)

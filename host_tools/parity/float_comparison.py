@@ -373,7 +373,10 @@ def describe(found: FloatComparison) -> str:
     parts = []
     if found.equal_decisions is not None:
         share = found.equal_decisions / found.cases
-        parts.append(f"{found.equal_decisions:,} of {found.cases:,} decisions equal ({share:.1%})")
+        which = " of output 0" if len(found.outputs) > 1 else ""
+        parts.append(
+            f"{found.equal_decisions:,} of {found.cases:,} decisions{which} equal ({share:.1%})"
+        )
     shown = found.outputs if found.normal_outputs is None else found.normal_outputs
     if shown:
         worst = min(shown, key=lambda o: math.inf if o.sqnr_db is None else o.sqnr_db)

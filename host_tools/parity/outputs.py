@@ -387,8 +387,11 @@ def describe(report: ParityReport) -> list[str]:
     told += [few] if weak else []
     if right is not None:
         share = right["correct"] / right["cases"]
+        several = report.float_comparison is not None and len(report.float_comparison.outputs) > 1
+        of_output = " of output 0" if several else ""
         told.append(
-            f"  accuracy against labels: {right['correct']:,} of {right['cases']:,} ({share:.1%})"
+            f"  accuracy{of_output} against labels: {right['correct']:,} of {right['cases']:,} "
+            f"({share:.1%})"
         )
     told.append(floats)
     return [*told, *(describe_tap(report.layers) if report.layers else [])]
