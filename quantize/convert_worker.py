@@ -165,6 +165,11 @@ def in_order(model: bytes, inputs: Mapping[str, str], outputs: Sequence[str]) ->
     tree = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
     (signature,), graph = tree.signatureDefs, tree.subgraphs[0]
     places = {entry.name.decode(): entry.tensorIndex for entry in signature.inputs}
+    if set(places) != set(inputs):
+        raise ModelError(
+            f"the converter has made the inputs {', '.join(sorted(places))} of "
+            f"{', '.join(inputs)}; give this network in another form, as a float .tflite"
+        )
     graph.inputs = [places[name] for name in inputs]
     ends = dict(zip(graph.inputs, inputs.values(), strict=True))
     found = {entry.name.decode(): entry.tensorIndex for entry in signature.outputs}
