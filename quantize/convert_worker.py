@@ -491,10 +491,7 @@ def compare(folder: Path) -> str:
     return f"{network.engine}, tflite_micro {version('tflite-micro')}"
 
 
-TASKS: dict[str, Callable[[str, Path, Path], str]] = {
-    "float": to_float,
-    "int8": to_int8,
-}
+TASKS: dict[str, Callable[[str, Path, Path], str]] = {"float": to_float, "int8": to_int8}
 
 
 if __name__ == "__main__":
