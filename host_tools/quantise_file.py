@@ -38,7 +38,7 @@ from model.recipe import ParityConfig
 from model.stages.splits import load_splits
 from model.text import printable
 from quantize.convert import FloatNetwork, OutputPair, Quantised, open_network, quantise_network
-from quantize.pairing import LABELS
+from quantize.pairing import LABELS, labels_misfit
 from quantize.representative import (
     WHY_NOT_RANDOM,
     Inputs,
@@ -233,17 +233,10 @@ def _accuracy(pair: OutputPair, inputs: Representative) -> dict[str, float] | No
 
 def _misfit(pair: OutputPair, inputs: Representative) -> list[str]:
     """Why no accuracy is computed from labels that are there."""
-    labels, classes = inputs.labels, pair.floats[0].size
-    if labels is None:
+    if inputs.labels is None:
         return []
-    if classes == 1:
-        return ["no accuracy: output 0 has one value, and labels are numbers of classes"]
-    if labels.min() >= 0 and labels.max() < classes:
-        return []
-    return [
-        f"no accuracy: the labels are {labels.min()} to {labels.max()}, output 0 has {classes} "
-        f"values; give 0 to {classes - 1}"
-    ]
+    unfit = labels_misfit(inputs.labels, len(inputs), pair.floats[0].size)
+    return [f"no accuracy: {unfit}"] if unfit else []
 
 
 def _decibels(value: float | None) -> str:

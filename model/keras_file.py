@@ -102,7 +102,8 @@ def input_keys(network: Any) -> list[str]:
     if not isinstance(nested, dict):
         return []
     keys = {id(tensor): str(key) for key, tensor in nested.items()}
-    return [keys[id(tensor)] for tensor in network.inputs]
+    found = [keys.get(id(tensor)) for tensor in network.inputs]
+    return [] if None in found else [str(key) for key in found]
 
 
 def called(network: Any, values: Sequence[Any]) -> Any:

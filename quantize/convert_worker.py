@@ -12,10 +12,8 @@ import functools
 import importlib
 import io
 import itertools
-import keyword
-import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +26,7 @@ from model.errors import told_as
 from model.files import MAX_NETWORK_BYTES, write_arrays, write_bytes, write_json
 from model.keras_file import GIVE_A_TFLITE, called, input_keys, load_keras_file
 from quantize.compare_layers import Layers
+from quantize.ends import SIGNATURE, in_order, signature_names, with_ends_of, with_signature
 from quantize.errors import ModelError
 from quantize.float_worker import MAX_MEMORY, answered, stored_inputs
 from quantize.pairing import plain_name
@@ -40,7 +39,6 @@ from quantize.tflm import TfliteMicro
 Array = npt.NDArray[Any]
 MAX_PYTORCH_MEMORY = 64 << 30  # bytes of address space, most of which is never touched
 MAX_SAVED_FILES = 1000
-SIGNATURE = "serving_default"
 SAVE_AGAIN = "save it again, tf.saved_model.save(network, folder), or copy the whole folder"
 OTHER_FORM = (
     "leave out the layer that it names, or give the network in another form: .keras, a SavedModel "
@@ -75,7 +73,7 @@ def _function(kind: str, path: Path) -> _Function:
         network, tool = load_keras_file(path)
         _look_up_plainly(network)
         names = input_keys(network) or [plain_name(t.name) for t in network.inputs]
-        inputs = _signature_names(names)
+        inputs = signature_names(names)
         specs = [
             tf.TensorSpec(_one_case(t.name, t.shape), t.dtype, own)
             for t, own in zip(network.inputs, inputs, strict=True)
@@ -100,7 +98,7 @@ def _function(kind: str, path: Path) -> _Function:
         signature, tool = holder.signatures[SIGNATURE], "SavedModel"
         ends = sorted(signature.structured_input_signature[1].items())
         names = [name for name, _ in ends]
-        inputs, outputs = _signature_names(names), list[str]()
+        inputs, outputs = signature_names(names), list[str]()
         specs = [
             tf.TensorSpec(_one_case(n, t.shape), t.dtype, own)
             for (n, t), own in zip(ends, inputs, strict=True)
@@ -137,71 +135,6 @@ def _look_up_plainly(network: Any) -> None:
         for layer in network._flatten_layers():
             if isinstance(layer, embedding):
                 layer.call = functools.partial(plain, layer)
-
-
-def _signature_names(names: Sequence[str]) -> list[str]:
-    """The names as a signature of TensorFlow can have them, none twice."""
-    found: list[str] = []
-    for name in names:
-        plain = re.sub(r"[^A-Za-z0-9_]", "_", name)
-        if not plain[:1].isalpha() or keyword.iskeyword(plain):
-            plain = f"input_{plain}"
-        lower = {n.lower() for n in found}
-        while plain.lower() in lower:
-            plain += "_"
-        found.append(plain)
-    return found
-
-
-def in_order(model: bytes, inputs: Mapping[str, str], outputs: Sequence[str]) -> bytes:
-    """The same model with inputs and outputs in the network's order, and with its names for them.
-
-    The converter sorts them by name: input_10 before input_2. `inputs` gives the names that the
-    signature has, in the order that is wanted, the network's names; the signature's outputs are
-    output_0, output_1 ..., or of the names in `outputs`.
-    """
-    from tensorflow.lite.tools import flatbuffer_utils
-
-    tree = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
-    (signature,), graph = tree.signatureDefs, tree.subgraphs[0]
-    places = {entry.name.decode(): entry.tensorIndex for entry in signature.inputs}
-    if set(places) != set(inputs):
-        raise ModelError(
-            f"the converter has made the inputs {', '.join(sorted(places))} of "
-            f"{', '.join(inputs)}; give this network in another form, as a float .tflite"
-        )
-    graph.inputs = [places[name] for name in inputs]
-    ends = dict(zip(graph.inputs, inputs.values(), strict=True))
-    found = {entry.name.decode(): entry.tensorIndex for entry in signature.outputs}
-    numbered = [f"output_{i}" for i in range(len(found))]
-    order = numbered if set(found) == set(numbered) else sorted(found)
-    if len(found) == len(graph.outputs):  # else it gives one tensor twice
-        graph.outputs = [found[name] for name in order]
-        names = outputs if order == numbered and len(outputs) == len(order) else order
-        ends = dict(zip(graph.outputs, names, strict=True)) | ends
-    for index, name in ends.items():
-        graph.tensors[index].name = name
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(tree))
-
-
-def with_ends_of(model: bytes, network: bytes) -> bytes:
-    """The int8 model with the names that the inputs and outputs of the float network have."""
-    from tensorflow.lite.tools import flatbuffer_utils
-
-    trees = [flatbuffer_utils.convert_bytearray_to_object(bytearray(m)) for m in (model, network)]
-    (own, given) = (tree.subgraphs[0] for tree in trees)
-    for side in ("outputs", "inputs"):
-        for number, (mine, theirs) in enumerate(
-            zip(getattr(own, side), getattr(given, side), strict=True)
-        ):
-            sizes = [[*graph.tensors[i].shape] for graph, i in ((own, mine), (given, theirs))]
-            if sizes[0] != sizes[1]:
-                raise ModelError(
-                    f"{side[:-1]} {number} has the shape {sizes[1]}, after conversion {sizes[0]}; "
-                    "give this network in another form (Keras, .tflite)"
-                )
-            own.tensors[mine].name = given.tensors[theirs].name
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(trees[0]))
 
 
 def _one_case(name: str, shape: Sequence[int | None]) -> tuple[int, ...]:
@@ -360,32 +293,6 @@ def _by_litert(signed: bytes, inputs: Sequence[Array]) -> bytes:
     ranges.calibrate({SIGNATURE: samples}, rules)
     result = tool.quantize(ranges.get_model_qsvs(), enable_progress_report=False)
     return bytes(result.quantized_model)
-
-
-def with_signature(model: bytes, inputs: int) -> bytes:
-    """The same model with one signature, of its first subgraph: input_0, input_1, ... output_0.
-
-    Its own ones are left out: they only name what the graph says, and may name it wrongly.
-    """
-    from tensorflow.lite.tools import flatbuffer_utils
-
-    tree = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
-    schema = flatbuffer_utils.schema_fb
-    signature = schema.SignatureDefT()
-    signature.signatureKey, signature.subgraphIndex = SIGNATURE, 0
-    graph = tree.subgraphs[0]
-    if len(graph.inputs) != inputs:
-        raise ModelError(f"{inputs} inputs for a model that has {len(graph.inputs)}")
-    sides = {"inputs": graph.inputs, "outputs": graph.outputs}
-    for side, indices in sides.items():
-        entries = []
-        for number, index in enumerate(indices):
-            entry = schema.TensorMapT()
-            entry.name, entry.tensorIndex = f"{side[:-1]}_{number}", int(index)
-            entries.append(entry)
-        setattr(signature, side, entries)
-    tree.signatureDefs = [signature]
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(tree))
 
 
 def to_float(kind: str, path: Path, folder: Path) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from quantize.errors import ModelError
+from quantize.ops.base import Array
 
 LABELS = "labels"  # the array that says which class each case is of
 SHOWN = 10  # names of arrays in a message
@@ -44,6 +45,20 @@ def paired(
         f"{told}: arrays {listed(names)}; expected one for each input, with the input's name: "
         f"{expected}{by_place if len(inputs) > 1 else ''}"
     )
+
+
+def labels_misfit(labels: Array, cases: int, classes: int) -> str:
+    """Why labels are no classes of an output with `classes` values; empty where they are."""
+    if labels.shape != (cases,) or labels.dtype.kind not in "iu":
+        return f"{LABELS} are {labels.dtype} {list(labels.shape)}, expected one whole number a case"
+    if classes == 1:
+        return f"output 0 has one value, and {LABELS} are numbers of classes"
+    if labels.min() < 0 or labels.max() >= classes:
+        return (
+            f"{LABELS} are {labels.min()} to {labels.max()}, output 0 has {classes} values; give 0 "
+            f"to {classes - 1}"
+        )
+    return ""
 
 
 def plain_name(name: str) -> str:

@@ -66,3 +66,10 @@ def local_store(_empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def out_dir(tmp_path: Path) -> Path:
     """build/motion."""
     return tmp_path / "build" / "motion"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to stand in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

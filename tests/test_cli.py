@@ -37,13 +37,6 @@ def model(seed: int) -> bytes:
     return GENERATORS["FULLY_CONNECTED"](np.random.default_rng(seed))
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to stand in."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """make in the repository."""
     return subprocess.run(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,27 +15,15 @@ from host_tools.cli import main
 from host_tools.quantise_file import summary
 from quantize.compare_layers import warnings_of
 from quantize.convert import OutputPair, Quantised, open_network
-from quantize.convert_worker import SIGNATURE, check_saved_model, in_order, with_signature
+from quantize.convert_worker import check_saved_model
+from quantize.ends import SIGNATURE, with_signature
 from quantize.errors import ModelError
 from quantize.float_outputs import load_float_outputs
-from quantize.pairing import paired
-from quantize.representative import (
-    MAX_CASES,
-    Inputs,
-    Representative,
-    from_arrays,
-    from_file,
-    from_folder,
-    from_windows,
-)
+from quantize.representative import Representative
 from quantize.tflite.external_buffers import inlined
-from quantize.tflite.graph import Graph, Tensor
-from quantize.tflite.reader import parse_model, read_model
+from quantize.tflite.reader import read_model
+from tests.quantised import needs_quantiser, result
 
-needs_quantiser = pytest.mark.skipif(
-    importlib.util.find_spec("litert_quantizer") is None,
-    reason="litert-quantizer is not installed; run make setup",
-)
 SHAPE = (6, 4, 1)
 
 
@@ -135,19 +122,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.save(folder / "net.npy", x)
     (folder / "net.onnx").write_bytes(b"onnx")
     return folder
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to stand in."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def result(project: Path) -> tuple[str, dict[str, Any]]:
-    """The name and quantise.json of the only model."""
-    (made,) = (project / "build" / "models").iterdir()
-    return made.name, json.loads((made / "quantise.json").read_text())
 
 
 @pytest.mark.parametrize(
@@ -402,284 +376,11 @@ def test_a_saved_model_of_too_many_files_is_refused(
 # --- representative inputs ---------------------------------------------------------------------
 
 
-def graph(*ends: tuple[str, tuple[int, ...], str]) -> Inputs:
-    """Inputs without a network."""
-    tensors = tuple(
-        Tensor(index=i, name=name, dtype=dtype, shape=shape, quant=None, data=None)
-        for i, (name, shape, dtype) in enumerate(ends)
-    )
-    return Inputs.of(
-        Graph(tensors=tensors, operators=(), inputs=tuple(range(len(ends))), outputs=())
-    )
-
-
-TWO = graph(("serving_default_b:0", (1, 2), "float32"), ("a", (1, 3), "int32"))
-ONE = graph(("x", (1, 2), "float32"))
-
-
-def test_arrays_by_name_and_by_order() -> None:
-    b, a = np.ones((5, 2)), np.ones((5, 1, 3), np.uint8)
-    for arrays in ({"a": a, "b": b}, {"1": a, "0": b}, {"arr_0": b, "arr_1": a}):
-        found = from_arrays(arrays, TWO, "x")
-        assert [(v.shape, v.dtype) for v in found.inputs] == [
-            ((5, 1, 2), "float32"),
-            ((5, 1, 3), "int32"),
-        ]
-        assert found.labels is None
-    found = from_arrays({"1": a, "0": b, "labels": np.arange(5)}, TWO, "x")
-    assert found.labels is not None and found.labels.tolist() == [0, 1, 2, 3, 4]
-    labels_end = graph(("labels", (1, 2), "float32"))
-    assert from_arrays({"labels": b}, labels_end, "x").labels is None
-
-
-def test_inputs_are_counted_as_numbers() -> None:
-    many = graph(*((f"in_{n}", (1, 1), "float32") for n in range(12)))
-    values = {f"arr_{n}": np.full((2, 1), n) for n in range(12)}
-    found = from_arrays(values, many, "x")
-    assert [v[0, 0] for v in found.inputs] == [*range(12)]
-    assert found.pairs[2] == "arr_2 is in_2 [cases, 1]"
-
-
-@pytest.mark.parametrize(
-    ("names", "network", "told"),
-    [
-        (["x", "y"], ["b", "a"], "arrays x, y; expected one for each input, .* name: b, a .*arr_0"),
-        (["b", "arr_1"], ["b", "a"], "arrays arr_1, b; expected"),
-        (["input_0", "input_1"], ["input_1", "input_2"], "expected one for each input"),
-        (["arr_1", "arr_2"], ["b", "a"], "arrays arr_1, arr_2; expected"),
-        (["b", "a", "c"], ["b", "a"], "arrays a, b, c; expected"),
-        (["x", "y"], ["same", "same"], "2 arrays; or arr_0 to arr_1"),
-    ],
-)
-def test_arrays_are_never_given_to_inputs_by_a_guess(
-    names: list[str], network: list[str], told: str
-) -> None:
-    with pytest.raises(ModelError, match=told):
-        paired(names, network, "x.npz")
-
-
-def test_numbers_are_not_taken_where_the_network_has_no_order() -> None:
-    assert paired(["b", "a"], ["a", "b"], "x", ordered=False) == ["a", "b"]
-    with pytest.raises(ModelError, match=r"name: a, b \(and labels, if you like\)$"):
-        paired(["arr_0", "arr_1"], ["a", "b"], "x", ordered=False)
-
-
-@pytest.mark.parametrize(
-    ("form", "keys"),
-    [
-        ("two.keras", ("arr_0", "arr_1")),
-        ("two.keras", ("z b", "a-b")),
-        pytest.param("two.keras", ("in", "a"), marks=pytest.mark.slow),
-        pytest.param("two3.keras", ("arr_0", "arr_1"), marks=pytest.mark.slow),
-        pytest.param("two3.keras", ("z b", "a-b"), marks=pytest.mark.slow),
-        pytest.param("two.tflite", ("z b", "a-b"), marks=needs_quantiser),
-        pytest.param("two", ("z_b", "a_b"), marks=pytest.mark.slow),
-    ],
-)
-def test_two_inputs_keep_the_order_of_the_network(
-    form: str, keys: tuple[str, str], project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The converter sorts them by name; one of them is 100 times as large as the other."""
-    from model.networks import keras, tf
-
-    framework = importlib.import_module("keras") if form == "two3.keras" else keras
-    framework.utils.set_random_seed(3)
-    names = keys if keys[0] == "in" else ("z b", "a-b")
-    names = ("z_b", "a-b") if form == "two" else names
-    ends = [framework.layers.Input((4,), name=name) for name in names]
-    scaled = framework.layers.Rescaling(0.01)(ends[1])
-    joined = framework.layers.Concatenate()([ends[0], scaled])
-    results = [framework.layers.Dense(5, name=name)(joined) for name in ("y", "b")]
-    network = framework.Model(ends, results)
-    if form == "two":
-        tf.saved_model.save(network, form)
-    elif form == "two.tflite":
-        function = tf.function(
-            lambda a, b: network([a, b]), input_signature=[tf.TensorSpec((1, 4))] * 2
-        ).get_concrete_function()
-        model = tf.lite.TFLiteConverter.from_concrete_functions([function], network).convert()
-        own = dict(zip(("a", "b"), names, strict=True))
-        Path(form).write_bytes(in_order(model, own, ["y", "b"]))
-    else:
-        network.save(form)
-    x = np.random.default_rng(0).normal(size=(2, 60, 4)).astype(np.float32) * [[[1]], [[100]]]
-    x = x.astype(np.float32)
-    chosen = 1 if form == "two" else 0  # a SavedModel has its outputs by name
-    labels = np.asarray(network([x[0], x[1]])[chosen]).argmax(axis=1)
-    np.savez("own.npz", **dict(zip(keys, x, strict=True)), labels=labels)
-    assert main(["quantise", form, "--inputs", "own.npz"]) == 0
-    told = capsys.readouterr().out
-    assert f"input {keys[0]} is {names[0]} [cases, 4]\n" in told
-    _, found = result(project)
-    assert found["accuracy"]["float"] == 1 and found["accuracy"]["int8"] >= 0.95, told
-    assert found["warnings"] == [] and found["outputs"][0]["sqnr_db"] > 30
-    assert f"accuracy of output 0, {'yb'[chosen]}, against labels" in told
-    assert [row["name"] for row in found["outputs"]] == [["y", "b"], ["b", "y"]][chosen]
-    (made,) = (project / "build" / "models").iterdir()
-    kept = read_model(made / "model.tflite")
-    scales = [kept.tensors[i].quant.scale[0] for i in kept.inputs]  # type: ignore[union-attr]
-    if form != "two":
-        assert scales[1] > 20 * scales[0]
-
-
-def test_tokens_of_keras_3_are_looked_up(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its Embedding alone would leave a SELECT, which TFLite Micro lacks."""
-    three = importlib.import_module("keras")
-    three.utils.set_random_seed(5)
-    end = three.layers.Input((6,), dtype="int32", name="tokens")
-    found = three.layers.Embedding(20, 4)(end)
-    network = three.Model(end, three.layers.Dense(3)(three.layers.Flatten()(found)))
-    network.save("tokens.keras")
-    tokens = np.random.default_rng(0).integers(0, 20, (80, 6)).astype(np.int32)
-    np.savez("own.npz", tokens, labels=np.asarray(network(tokens)).argmax(axis=1))
-    assert main(["quantise", "tokens.keras", "--inputs", "own.npz"]) == 0
-    _, said = result(project)
-    assert said["accuracy"]["float"] == 1 and said["outputs"][0]["sqnr_db"] > 25
-
-
-@pytest.mark.parametrize("framework", ["keras", pytest.param("tf_keras", marks=pytest.mark.slow)])
-def test_dicts_of_inputs_and_outputs(
-    framework: str, project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    of = importlib.import_module(framework)
-    of.utils.set_random_seed(6)
-    ends = {key: of.layers.Input((4,), name=key) for key in ("zeta", "alpha")}
-    results = {
-        "second": of.layers.Dense(3)(ends["zeta"]),
-        "first": of.layers.Dense(3)(ends["alpha"]),
-    }
-    network = of.Model(ends, results)
-    network.save("dicts.keras")
-    x = np.random.default_rng(0).normal(size=(2, 60, 4)).astype(np.float32) * [[[1]], [[50]]]
-    given = {"zeta": x[0].astype(np.float32), "alpha": x[1].astype(np.float32)}
-    labels = np.asarray(network(given)["first"]).argmax(axis=1)
-    np.savez("numbers.npz", *given.values())
-    assert main(["quantise", "dicts.keras", "--inputs", "numbers.npz"]) == 2
-    assert "expected one for each input, with the input's name" in capsys.readouterr().err
-    np.savez("own.npz", **given, labels=labels)
-    assert main(["quantise", "dicts.keras", "--inputs", "own.npz"]) == 0
-    assert "accuracy of output 0, first, against labels" in capsys.readouterr().out
-    made, said = result(project)
-    assert said["accuracy"]["float"] == 1 and said["outputs"][1]["sqnr_db"] > 25
-    assert main(["parity", made, "--board", "native"]) == 0
-    told = capsys.readouterr().out
-    assert "accuracy of output 0 against labels: " in told and "decisions of output 0 equal" in told
-
-
-def test_the_float_network_of_two_outputs_is_a_file_of_keras(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Its outputs have the layers' names, and so has the int8 model."""
-    from model.networks import keras
-
-    end = keras.layers.Input((4,))
-    results = [keras.layers.Dense(3, name=name)(end) for name in ("yy", "aa")]
-    keras.Model(end, results).save("two.keras")
-    np.savez("own.npz", np.random.default_rng(0).normal(size=(40, 4)))
-    assert main(["quantise", "two.keras", "--inputs", "own.npz"]) == 0
-    made, _ = result(project)
-    Path("other.tflite").write_bytes(
-        (project / "build" / "models" / made / "model.tflite").read_bytes()
-    )
-    assert main(["import", "other.tflite", "--inputs", "own.npz", "--float", "two.keras"]) == 0
-
-
-@needs_quantiser
-def test_outputs_whose_names_differ_in_their_number_alone(project: Path) -> None:
-    """As the converter names them: StatefulPartitionedCall:0 and StatefulPartitionedCall:1."""
-    from model.networks import keras, tf
-
-    end = keras.layers.Input((4,))
-    network = keras.Model(end, [keras.layers.Dense(3, name=name)(end) for name in ("yy", "aa")])
-    Path("two.tflite").write_bytes(tf.lite.TFLiteConverter.from_keras_model(network).convert())
-    np.savez("own.npz", np.random.default_rng(0).normal(size=(40, 4)))
-    assert main(["quantise", "two.tflite", "--inputs", "own.npz"]) == 0
-
-
-def test_a_file_with_many_outputs_keeps_their_order() -> None:
-    from model.networks import keras, tf
-
-    end = keras.layers.Input((4,))
-    network = keras.Model(end, [keras.layers.Dense(n)(end) for n in range(1, 13)])
-    function = tf.function(
-        lambda x: network(x), input_signature=[tf.TensorSpec((1, 4), name="x")]
-    ).get_concrete_function()
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], network)
-    graph = parse_model(in_order(converter.convert(), {"x": "of the network"}, []))
-    assert [graph.tensors[i].shape[1] for i in graph.outputs] == [*range(1, 13)]
-    assert graph.tensors[graph.inputs[0]].name == "of the network"
-    assert graph.tensors[graph.outputs[10]].name == "output_10"
-
-
-def test_many_cases_are_spread_evenly() -> None:
-    count = 3 * MAX_CASES
-    values = np.arange(2 * count).reshape(count, 2)
-    found = from_arrays({"x": values, "labels": np.arange(count)}, ONE, "x")
-    assert len(found) == MAX_CASES and found.given == count
-    assert found.inputs[0][-1].tolist() == [values[-1].tolist()]
-    assert found.labels is not None and (found.inputs[0][:, 0, 0] == 2 * found.labels).all()
-
-
-@pytest.mark.parametrize(
-    ("arrays", "told"),
-    [
-        ({}, r"arrays none; expected one for each input, with the input's name: x \(and labels,"),
-        ({"x": np.ones((3, 3))}, r"x: shape \[3, 3\]; expected x \[cases, 2\]$"),
-        ({"x": np.ones((3, 2, 1))}, r"expected x \[cases, 2\]; .* a case fits, so reshape it"),
-        ({"x": np.ones(2)}, r"x: shape \[2\]"),
-        ({"x": np.ones((0, 2))}, r"of \[0\] cases"),
-        ({"x": np.full((3, 2), np.nan)}, "values that are not finite"),
-        ({"x": np.full((3, 2), 1e300)}, "values beyond float32"),
-        ({"x": np.ones((3, 2)), "labels": np.ones(2, int)}, r"of \[2, 3\] cases"),
-        ({"x": np.ones((3, 2)), "labels": np.ones(3)}, "labels is float64"),
-        ({"x": np.ones((3, 2)), "labels": np.ones((3, 1), int)}, "one whole number a case"),
-        ({"x": np.ones((3, 2)), "y": np.ones((3, 2))}, "arrays x, y; expected one"),
-    ],
-)
-def test_arrays_that_do_not_fit(arrays: dict[str, Any], told: str) -> None:
-    with pytest.raises(ModelError, match=told):
-        from_arrays(arrays, ONE, "x.npz")
-
-
-@pytest.mark.parametrize("values", [np.full((2, 2), 1.5), np.full((2, 2), 1 << 40)])
-def test_whole_numbers_are_asked_for(values: Any) -> None:
-    with pytest.raises(ModelError, match="whole numbers|values beyond int32"):
-        from_arrays({"x": values}, graph(("x", (1, 2), "int32")), "x.npz")
-
-
-def test_a_folder_of_files(tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", np.array([1, 2], np.float32))
-    np.save(tmp_path / "b.npy", np.array([[3, 4], [5, 6]], np.float32))
-    np.savez(tmp_path / "c.npz", x=np.array([[7, 8]]))
-    (tmp_path / "d.txt").write_text("not read")
-    found = from_folder(tmp_path, ONE)
-    assert found.inputs[0].reshape(-1).tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
-    np.save(tmp_path / "e.npy", np.array([{}]), allow_pickle=True)
-    with pytest.raises(ModelError, match=r"e\.npy: not a \.npy .* objects are pickles"):
-        from_folder(tmp_path, ONE)
-    (tmp_path / "e.npy").write_bytes(b"\x93NUMPY")
-    with pytest.raises(ModelError, match=r"e\.npy: not a \.npy"):
-        from_folder(tmp_path, ONE)
-    with pytest.raises(ModelError, match=r"0 files \.npy or \.npz"):
-        from_folder(tmp_path.parent / tmp_path.name / "..", ONE)
-    with pytest.raises(ModelError, match=r"c\.npz: a"):
-        np.savez(tmp_path / "c.npz", a=np.ones((1, 3)))
-        from_file(tmp_path / "c.npz", ONE)
-
-
-def test_windows_of_a_recipe() -> None:
-    windows, labels = np.ones((4, 3, 2), np.float32), np.arange(4)
-    found = from_windows(windows, labels, graph(("x", (1, 3, 1, 2), "float32")), "windows")
-    assert found.inputs[0].shape == (4, 1, 3, 1, 2)
-    with pytest.raises(ModelError, match=r"windows of the shape \[3, 2\]; the network takes x"):
-        from_windows(windows, labels, graph(("x", (1, 2, 3), "float32")), "windows")
-
-
 @pytest.mark.parametrize(
     ("labels", "classes", "told"),
     [
-        ([0, 2, 3], 3, "the labels are 0 to 3, output 0 has 3 values; give 0 to 2"),
-        ([-1, 2, 0], 3, "the labels are -1 to 2"),
+        ([0, 2, 3], 3, "labels are 0 to 3, output 0 has 3 values; give 0 to 2"),
+        ([-1, 2, 0], 3, "labels are -1 to 2"),
         ([0, 1, 0], 1, "output 0 has one value"),
         ([0, 2, 1], 3, None),
         (None, 3, None),

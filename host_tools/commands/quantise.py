@@ -69,7 +69,8 @@ def command(
     network = model
     if source and not source.endswith(".toml") and not is_recipe_name(source):
         inputs = recipe or any(given[name] for name in ("inputs", "data", "random"))
-        network = Path(source) if inputs or Path(source).is_absolute() else model
+        if inputs or Path(source).is_absolute():  # else the name of what is not there
+            network = Path(source)
     if network is not None:
         made = quantise_file(network, Given(recipe=recipe, **given), dry=dry_run or why)
         if made is not None:

@@ -21,6 +21,8 @@ ADVICE = {
     "TFLite Micro aborts where they do not fit; export with all dimensions fixed (batch_size=1)",
     "TILE": "UpSampling2D with interpolation='nearest' and tf.repeat become it: use "
     "interpolation='bilinear', or Conv2DTranspose",
+    "SELECT": "the Embedding layer of Keras 3 becomes it: give its .keras to `make quantise`, or "
+    "look rows up with tf.gather",
     "WHILE": "a recurrent layer became a loop: build it with unroll=True, or as a Keras LSTM "
     "converted with a fixed batch of 1, which becomes UNIDIRECTIONAL_SEQUENCE_LSTM",
     "IF": "export a model without branches",

@@ -22,8 +22,7 @@ from quantize.golden import (
     random_inputs,
     save_golden,
 )
-from quantize.ops.base import Array
-from quantize.pairing import LABELS
+from quantize.pairing import LABELS, labels_misfit
 from quantize.reference import compile_graph
 from quantize.tflite.graph import Graph
 from quantize.tflite.reader import read_model
@@ -74,23 +73,11 @@ def golden(
         save_float_outputs(out_dir / "float.npz", floats)
     (out_dir / "labels.npz").unlink(missing_ok=True)
     if labels is not None:
-        if unfit := _misfit(labels, result):
-            print(f"{name}: {LABELS} are left out, so no accuracy is told: {unfit}")
+        if unfit := labels_misfit(labels, len(result), result.outputs[0][0].size):
+            print(f"{name}: no accuracy: {unfit}")
         else:
             write_arrays(out_dir / "labels.npz", {"y": labels.astype(np.int64)})
     tracking.start(out_dir, begun)
-
-
-def _misfit(labels: Array, result: Golden) -> str:
-    """Why labels are no classes of the first output; empty where they are."""
-    classes = result.outputs[0][0].size
-    if labels.shape != (len(result),) or labels.dtype.kind not in "iu":
-        return f"{labels.dtype} {list(labels.shape)}, expected one whole number a case"
-    if classes == 1:
-        return "output 0 has one value, and labels are numbers of classes"
-    if labels.min() < 0 or labels.max() >= classes:
-        return f"{labels.min()} to {labels.max()}, expected 0 to {classes - 1}"
-    return ""
 
 
 def _random_cases(model: bytes, graph: Graph, name: str, cases: int, sequence: int) -> Golden:
