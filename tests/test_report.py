@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from host_tools.errors import UsageError
-from host_tools.report.collect import collect
+from host_tools.report.collect import collect, float_words
 from host_tools.report.summary import print_summary
 from host_tools.report.write import write_report
 from model.files import write_json
@@ -346,6 +346,16 @@ def test_summary(whole: tuple[Path, _Page]) -> None:
         assert expected in row.replace("…", "?"), row
     assert re.search(r"float 9\d\.\d %.*int8 9\d\.\d %.*random forest 8\d\.\d %", text)
     assert str(out_dir / "report.html") in text
+
+
+def test_decisions_are_of_the_first_output() -> None:
+    """A model may have several outputs, and the noise that is told is not always of the first."""
+    one: dict[str, Any] = {"sqnr_db": 40.0, "mean": 0.1}
+    found: dict[str, Any] = {"equal_decisions": 3, "cases": 4, "golden_cases": 4, "outputs": [one],
+                             "normal_outputs": None, "targets": None}  # fmt: skip
+    assert float_words(found).startswith("75.0 % of decisions equal, ")
+    found["outputs"] = [one, one]
+    assert float_words(found).startswith("75.0 % of decisions of output 0 equal, ")
 
 
 def test_the_float_network_is_told_first(whole: tuple[Path, _Page]) -> None:

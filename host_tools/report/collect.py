@@ -299,7 +299,7 @@ def _float_sentence(floats: JsonObject) -> str:
         share = found["equal_decisions"] / found["cases"]
         how = (
             f"{name} decides {found['equal_decisions']:,} of {found['cases']:,} cases "
-            f"({share * 100:.1f} %) as"
+            f"({share * 100:.1f} %){' by output 0' if len(found['outputs']) > 1 else ''} as"
         )
     random = "" if found["bounds"] else ", on random inputs, for which no network is made"
     return f"{how} {found['network']}{random}."
@@ -416,7 +416,9 @@ def float_words(found: JsonObject) -> str:
     """Decisions and noise of one board's comparison, with the cases that they are about."""
     parts = []
     if found["equal_decisions"] is not None:
-        parts.append(f"{found['equal_decisions'] / found['cases'] * 100:.1f} % of decisions equal")
+        share = found["equal_decisions"] / found["cases"]
+        which = " of output 0" if len(found["outputs"]) > 1 else ""
+        parts.append(f"{share * 100:.1f} % of decisions{which} equal")
     for t in found.get("targets") or ():
         parts.append(f"{t['target']} differs by {t['mean']:.2g} {t['unit']}")
     differences = found["outputs"] if found["normal_outputs"] is None else found["normal_outputs"]
