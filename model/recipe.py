@@ -255,7 +255,8 @@ class QuantConfig:
     qat_steps: Annotated[int, Bounds(0, 1_000_000)] = 100
     qat_learning_rate: Rate = 1e-4  # of quantisation-aware training
     # 'validation': the better on the validation groups; 'ptq' or 'qat': that one, chosen by folds
-    # before (`tinyproof train --cv 5 --int8 --held-out`)
+    # before (`tinyproof train --cv 5 --int8 --held-out`); 'int16': int16 activations with int8
+    # weights, which is else tried where int8 loses more than max_drop
     choice: str = "validation"
     # of balanced accuracy (anomaly: AUC; regression: R2; multilabel: macro F1) against float
     max_drop: Share = 0.02

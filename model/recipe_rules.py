@@ -11,7 +11,7 @@ from model.recipe import TASKS, AugmentConfig, DatasetConfig, QuantConfig, Recip
 from model.recipe_tables import MAX_TARGETS, RegressionConfig
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")  # of a folder in build/
-CHOICES = ("validation", "ptq", "qat")
+CHOICES = ("validation", "ptq", "qat", "int16")
 METHODS = ("linear", "nearest", "previous")  # of [dataset.resample]
 UNITS_OF_TIME = ("s", "ms", "us", "ns", "iso8601")
 # sources that have a table of their own in [dataset]

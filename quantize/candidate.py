@@ -33,8 +33,8 @@ def make(step: str, recipe: Recipe, dataset: Dataset, features: bytes) -> dict[s
         folder = Path(name)
         write_bytes(folder / FEATURES, features)
         STEPS[step](recipe, folder, dataset)
-        made = (path for path in sorted(folder.iterdir()) if path.name != FEATURES)
-        return {path.name: path.read_bytes() for path in made}
+        made = (path for path in sorted(folder.iterdir()) if path.is_file())
+        return {path.name: path.read_bytes() for path in made if path.name != FEATURES}
 
 
 def untrained_candidate(recipe: Recipe, out_dir: Path, dataset: Dataset) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from quantize.errors import ModelError
 
@@ -99,4 +100,42 @@ def with_signature(model: bytes, inputs: int) -> bytes:
             entries.append(entry)
         setattr(signature, side, entries)
     tree.signatureDefs = [signature]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(tree))
+
+
+def with_int8_ends(model: bytes, int8: bytes) -> bytes:
+    """The model of int16 activations with the input and output of its `int8` sibling.
+
+    A QUANTIZE behind the input and one before the output, so that front end, thresholds and limits
+    are those of the sibling. Both have one input and one output.
+    """
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    tree, sibling = (
+        flatbuffer_utils.convert_bytearray_to_object(bytearray(m)) for m in (model, int8)
+    )
+    schema, graph, ends = flatbuffer_utils.schema_fb, tree.subgraphs[0], sibling.subgraphs[0]
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.QUANTIZE
+    code.version = 2  # int16 and int8
+    tree.operatorCodes.append(code)
+
+    def quantize(source: int, target: int) -> Any:
+        operator = schema.OperatorT()
+        operator.opcodeIndex = len(tree.operatorCodes) - 1
+        operator.inputs, operator.outputs = [source], [target]
+        return operator
+
+    def end(index: int) -> int:
+        tensor = ends.tensors[index]
+        tensor.buffer = 0
+        graph.tensors.append(tensor)
+        return len(graph.tensors) - 1
+
+    ((wide_in,), (wide_out,)) = graph.inputs, graph.outputs
+    graph.inputs, graph.outputs = [end(ends.inputs[0])], [end(ends.outputs[0])]
+    first = quantize(graph.inputs[0], wide_in)
+    last = quantize(wide_out, graph.outputs[0])
+    graph.operators = [first, *graph.operators, last]
+    tree.signatureDefs = []
     return bytes(flatbuffer_utils.convert_object_to_bytearray(tree))

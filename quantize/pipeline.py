@@ -1,11 +1,16 @@
-"""Quantise a trained recipe both ways, measure both, and keep the better by validation."""
+"""Quantise a trained recipe, measure every way, and keep the best by validation.
+
+Post-training and quantisation-aware int8; where the better of them loses more than
+quantisation.max_drop, int16 activations with int8 weights between int8 ends.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +33,11 @@ from quantize.errors import QuantizeError
 from quantize.float_outputs import FloatOutputs, float_outputs, save_float_outputs
 from quantize.golden import Golden, make_golden, save_golden
 from quantize.inputs import quantised_inputs
+from quantize.scheme import TITLES
 from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
+
+ALTERNATIVE = "alternative"  # the best model with activations of the other width, if it was tried
 
 
 def quantise_recipe(
@@ -37,14 +45,17 @@ def quantise_recipe(
 ) -> dict[str, Any]:
     """Write model.tflite, golden.npz, float.npz, labels.npz and quantize.json; returns the last.
 
+    Where activations of both widths were tried, the other one's model and two cases are written to
+    alternative/.
+
     `dataset` is the recipe's; None: it is loaded.
 
     The task may add a file of its own (model.tasks.Judge.files).
 
     A QAT export that is not the graph that was trained is not chosen; fidelity.warning says why.
 
-    Raises QuantizeError when int8 costs more accuracy than the recipe allows; nothing is written
-    then.
+    Raises QuantizeError when all of them cost more accuracy than the recipe allows; nothing is
+    written then.
     """
     from model import train as training
     from quantize import ptq, qat
@@ -91,30 +102,30 @@ def quantise_recipe(
         warning = qat.fidelity_problem(layers, recipe)
         fidelity = _fidelity(layers, recipe, len(splits.val.x)) | {"warning": warning}
 
-    predictions = {
-        name: {split: golden_of(model, w) for split, w in splits.items() if split != "train"}
-        for name, model in models.items()
-    }
-    judges = {n: int8_judge(task, models[n], predictions[n]["val"], splits.val) for n in models}
-    scores = {
-        n: {split: _score(judges[n], predictions[n][split], w) for split, w in splits.items()
-            if split != "train"}
-        for n in models
-    }  # fmt: skip
+    floats = training.validate(network, splits.val, task)
+    judged = {name: _judged(task, model, splits) for name, model in models.items()}
+    int8, rule = _better_int8(recipe, task, judged, warning)
+    chosen, no_int16, forced = int8, "", recipe.quantisation.choice == "int16"
+    drop = _drop(task, floats, judged[int8])
+    if forced or drop > recipe.quantisation.max_drop:
+        wide, no_int16 = ptq.convert_int16(network, calibration, features, models["ptq"])
+        if wide is not None:
+            models["int16"], judged["int16"] = wide, _judged(task, wide, splits)
+            if forced or _drop(task, floats, judged["int16"]) < drop:
+                chosen, rule = "int16", _rule_of_int16(recipe, task, drop)
+        elif forced:
+            raise QuantizeError(
+                f"{recipe.name}: quantisation.choice is 'int16', and this network cannot have "
+                f"int16 activations: {no_int16}; set it to 'validation' or use other layers"
+            )
+    _check_drop(recipe, task, judged, chosen, floats, no_int16)
     candidates = {
-        n: {k: asdict(v) for k, v in scores[n].items()}
+        n: {k: asdict(v) for k, v in judged[n].scores.items()}
         | {"sha256": hashlib.sha256(model).hexdigest(), "bytes": len(model)}
         for n, model in models.items()
     }
-    chosen, rule = recipe.quantisation.choice, "the recipe's quantisation.choice, made by folds"
-    if warning:
-        chosen, rule = "ptq", "the QAT export is not the graph that was trained"
-    elif chosen == "validation":
-        chosen = max(scores, key=lambda name: task.preference(scores[name]["val"]))
-        rule = task.rule
-    floats = training.validate(network, splits.val, task)
-    _check_drop(recipe, task, scores[chosen]["val"], floats)
-    golden = predictions[chosen]["test"]
+    alternative = int8 if chosen == "int16" else "int16" if "int16" in models else None
+    golden = judged[chosen].golden["test"]
     float_network = _float_network(recipe, task, trained, splits, golden)
     result = {
         "chosen": chosen,
@@ -128,15 +139,24 @@ def quantise_recipe(
         },
         "fidelity": fidelity,
         "no_qat": no_qat,
+        "no_int16": no_int16,
+        "alternative": alternative,
         "host_latency_ms": _latency(network, models[chosen], splits.test),
     }
     write_bytes(out_dir / "model.tflite", models[chosen])
     write_arrays(out_dir / "labels.npz", {"y": splits.test.truth})
-    kept = judges[chosen].files(golden.inputs[0], golden.outputs[0], splits.test.truth)
+    kept = judged[chosen].judge.files(golden.inputs[0], golden.outputs[0], splits.test.truth)
     for name, content in kept.items():
         write_json(out_dir / name, content)
     for name in set(RECORDS.values()) - set(kept):
         (out_dir / name).unlink(missing_ok=True)  # of a task that the recipe had before
+    shutil.rmtree(out_dir / ALTERNATIVE, ignore_errors=True)
+    if alternative is not None:
+        write_bytes(out_dir / ALTERNATIVE / "model.tflite", models[alternative])
+        save_golden(
+            out_dir / ALTERNATIVE / "golden.npz",
+            golden_of(models[alternative], splits.test.first(2)),
+        )
     write_json(out_dir / "quantize.json", result)
     save_float_outputs(out_dir / "float.npz", float_network)
     save_golden(out_dir / "golden.npz", golden)
@@ -179,19 +199,72 @@ def int8_judge(task: Task, model: bytes, golden: Golden, windows: Windows) -> Ju
     return task.judge(windows, golden.inputs[0], golden.outputs[0], grid)
 
 
-def _score(judge: Judge, golden: Golden, windows: Windows) -> AnyMetrics:
-    return judge.metrics(golden.inputs[0], golden.outputs[0], windows.truth)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    """What TFLite Micro predicts of the validation and the test windows, and how good that is."""
+
+    judge: Judge
+    golden: dict[str, Golden]
+    scores: dict[str, AnyMetrics]
 
 
-def _check_drop(recipe: Recipe, task: Task, metrics: AnyMetrics, floats: AnyMetrics) -> None:
-    score, reference = task.measured(metrics), task.measured(floats)
-    if reference - score > recipe.quantisation.max_drop:
-        raise QuantizeError(
-            f"{recipe.name}: quantisation.max_drop: int8 has {score:.3f} {task.measure} on the "
-            f"validation groups, float {reference:.3f}; expected a drop of at most "
-            f"{recipe.quantisation.max_drop:g}, got {reference - score:.3g}; raise "
-            "quantisation.calibration_windows or qat_steps, or allow it by max_drop"
-        )
+def _judged(task: Task, model: bytes, splits: Splits) -> _Judged:
+    windows = {split: w for split, w in splits.items() if split != "train"}
+    golden = {split: golden_of(model, w) for split, w in windows.items()}
+    judge = int8_judge(task, model, golden["val"], splits.val)
+    scores = {
+        split: judge.metrics(golden[split].inputs[0], golden[split].outputs[0], w.truth)
+        for split, w in windows.items()
+    }
+    return _Judged(judge=judge, golden=golden, scores=scores)
+
+
+def _better_int8(
+    recipe: Recipe, task: Task, judged: Mapping[str, _Judged], warning: str
+) -> tuple[str, str]:
+    """(the better of the int8 models, why)."""
+    if warning:
+        return "ptq", "the QAT export is not the graph that was trained"
+    if recipe.quantisation.choice in judged:
+        return recipe.quantisation.choice, "the recipe's quantisation.choice, made by folds"
+    best = max(judged, key=lambda name: task.preference(judged[name].scores["val"]))
+    return best, task.rule
+
+
+def _rule_of_int16(recipe: Recipe, task: Task, drop: float) -> str:
+    if recipe.quantisation.choice == "int16":
+        return "the recipe's quantisation.choice"
+    return (
+        f"int8 loses {drop:.3g} {task.measure} on the validation groups, more than "
+        f"quantisation.max_drop = {recipe.quantisation.max_drop:g}"
+    )
+
+
+def _drop(task: Task, floats: AnyMetrics, judged: _Judged) -> float:
+    return float(task.measured(floats) - task.measured(judged.scores["val"]))
+
+
+def _check_drop(
+    recipe: Recipe,
+    task: Task,
+    judged: Mapping[str, _Judged],
+    chosen: str,
+    floats: AnyMetrics,
+    no_int16: str,
+) -> None:
+    drop = _drop(task, floats, judged[chosen])
+    if drop <= recipe.quantisation.max_drop:
+        return
+    tried = ", ".join(
+        f"{TITLES[name]} {task.measured(one.scores['val']):.3f}" for name, one in judged.items()
+    )
+    missing = f"; there are no int16 activations of this network: {no_int16}" if no_int16 else ""
+    raise QuantizeError(
+        f"{recipe.name}: quantisation.max_drop: float has {task.measured(floats):.3f} "
+        f"{task.measure} on the validation groups, {tried}; expected a drop of at most "
+        f"{recipe.quantisation.max_drop:g}, got {drop:.3g}{missing}; raise "
+        "quantisation.calibration_windows or qat_steps, or allow it by max_drop"
+    )
 
 
 def _fidelity(layers: list[Any], recipe: Recipe, windows: int) -> dict[str, Any]:

@@ -12,10 +12,13 @@ from model.features import Windows
 from model.networks import keras, tf
 from model.quiet import captured_stderr
 from model.train import images
+from quantize.ends import with_int8_ends
+from quantize.errors import QuantizeError
 from quantize.reference import Reference
 from quantize.scheme import quantise
 from quantize.tflite.graph import Graph
-from quantize.tflite.reader import FEATURES_ENTRY
+from quantize.tflite.reader import FEATURES_ENTRY, parse_model
+from quantize.tflm import TfliteMicro
 
 from tensorflow.lite.tools import flatbuffer_utils  # isort: skip
 
@@ -42,16 +45,39 @@ def convert_int8(network: Any, windows: npt.NDArray[np.float32], features: str) 
 
     `features` goes into the file's metadata, so that its hash stands for the front end as well.
     """
+    model = _convert(network, windows, tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.int8)
+    return _with_metadata(model, FEATURES_ENTRY, features)
+
+
+def convert_int16(
+    network: Any, windows: npt.NDArray[np.float32], features: str, int8: bytes
+) -> tuple[bytes | None, str]:
+    """(the same with int16 activations between the ends of `int8`, '') or (None, why not).
+
+    Weights are int8. What the converter makes is kept only if this project compiles it and TFLite
+    Micro runs it.
+    """
+    wide = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+    try:
+        model = with_int8_ends(_convert(network, windows, wide, tf.int16), int8)
+        graph = parse_model(model)
+        Reference(graph)
+        TfliteMicro(model)
+    except (QuantizeError, ValueError, RuntimeError, NotImplementedError) as error:
+        return None, (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    return _with_metadata(model, FEATURES_ENTRY, features), ""
+
+
+def _convert(network: Any, windows: npt.NDArray[np.float32], operators: Any, ends: Any) -> bytes:
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [_single(network).get_concrete_function()], network
     )
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
+    converter.target_spec.supported_ops = [operators]
+    converter.inference_input_type = converter.inference_output_type = ends
     converter.representative_dataset = lambda: _samples(windows)
     with captured_stderr():
-        model = converter.convert()
-    return _with_metadata(model, FEATURES_ENTRY, features)
+        return bytes(converter.convert())
 
 
 def _with_metadata(model: bytes, name: str, text: str) -> bytes:

@@ -18,6 +18,7 @@ from quantize.errors import ModelError
 
 IntArray = npt.NDArray[np.int64]
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
+TITLES = {"ptq": "int8 PTQ", "qat": "int8 QAT", "int16": "int16 activations"}
 
 
 class Rounding(enum.Enum):

@@ -187,7 +187,7 @@ def test_a_drop_stops_the_run_and_writes_nothing(
     )
     strict = dataclasses.replace(QUICK.quantisation, max_drop=0.0)
     _refused(
-        dataclasses.replace(QUICK, quantisation=strict), quantised, r"quantisation\.max_drop: int8"
+        dataclasses.replace(QUICK, quantisation=strict), quantised, r"quantisation\.max_drop: float"
     )
 
 

@@ -1,4 +1,4 @@
-"""Measure one board of a folder of results."""
+"""Measure one board of a folder of results, and models that are not its own beside it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,64 @@ from pathlib import Path
 
 from host_tools.bench.benchmark import BenchmarkResult, describe_footprint, run_benchmark
 from host_tools.bench.estimate import describe
-from host_tools.boards.board import load_board
+from host_tools.boards.board import Board, load_board
+from host_tools.build.firmware import build_firmware
 from host_tools.link.target import choose_target
+from host_tools.report.results import read_result
+from model.files import write_json
+from model.recipe import Recipe
+from quantize.golden import load_golden
+from quantize.manifest import compile_sets
+from quantize.scheme import TITLES
 
 
 def bench(out_dir: Path, board_name: str) -> None:
-    """Write <board>/bench.json of the board's first emulator; raises as run_benchmark does."""
+    """Write <board>/bench.json of the board's first emulator, and what measure_alternative writes.
+
+    Raises as run_benchmark does.
+    """
     board = load_board(board_name)
-    print_benchmark(run_benchmark(out_dir, board, choose_target(board, None, None)))
+    result = run_benchmark(out_dir, board, choose_target(board, None, None))
+    print_benchmark(result)
+    measure_alternative(out_dir, board, result)
+
+
+def measure_alternative(out_dir: Path, board: Board, chosen: BenchmarkResult) -> None:
+    """<board>/alternative.json: what the model costs that was not chosen, beside the chosen one.
+
+    Only where quantisation tried activations of both widths.
+    """
+    folder, written = out_dir / "alternative", out_dir / board.folder / "alternative.json"
+    written.unlink(missing_ok=True)
+    if not (folder / "model.tflite").exists():
+        return
+    quantised = read_result(out_dir / "quantize.json", "chosen", "alternative")
+    other = measure_model(folder, board, quantised["alternative"])
+    write_json(written, asdict(other) | {"name": quantised["alternative"]})
+    for name, cost in ((quantised["chosen"], chosen), (quantised["alternative"], other)):
+        print(
+            f"  {TITLES[name]}: {cost.counts:,} {cost.unit}, constants {cost.weight_bytes:,} "
+            f"bytes, arena {cost.arena_bytes:,} bytes"
+        )
+
+
+def measure_model(
+    folder: Path, board: Board, name: str, recipe: Recipe | None = None
+) -> BenchmarkResult:
+    """Build `folder`/model.tflite, with the recipe's front end, for the board, run it, and count.
+
+    Two cases of golden.npz are enough. Raises what building and running raises.
+    """
+    compile_sets(
+        (folder / "model.tflite").read_bytes(),
+        load_golden(folder / "golden.npz"),
+        {board.kernels: board.gen_dir(folder)},
+        name=name,
+        settings={},
+        recipe=recipe,
+    )
+    build_firmware(board, board.gen_dir(folder), folder / board.folder)
+    return run_benchmark(folder, board, choose_target(board, None, None))
 
 
 def print_benchmark(result: BenchmarkResult) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from host_tools.bench.benchmark import run_benchmark
-from host_tools.bench.stage import print_benchmark
+from host_tools.bench.stage import measure_alternative, print_benchmark
 from host_tools.commands_shared import on_target
 from host_tools.options import (
     board_option,
@@ -35,5 +35,8 @@ def command(
     """bench.json."""
     with on_target(source, board, emulator, port, dry_run=dry_run, why=why) as found:
         if found is not None:
-            print_benchmark(run_benchmark(source.folder, found.board, found.target))
+            result = run_benchmark(source.folder, found.board, found.target)
+            print_benchmark(result)
+            if found.target.emulator is not None:
+                measure_alternative(source.folder, found.board, result)
             print(f"  per layer: {source.folder / found.board.folder / found.target.file('bench')}")

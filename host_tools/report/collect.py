@@ -25,7 +25,7 @@ from quantize.golden import load_golden
 JsonObject = dict[str, Any]
 
 MAIN_BOARD = "qemu_m4"  # whose kernels the generated part of the report describes
-BOARD_FILES = ("parity", "bench", "features")
+BOARD_FILES = ("parity", "bench", "features", "alternative")
 PORT = "-port"  # behind the name of a result that a real board gave
 EQUAL, DIFFERS, STALE, NOT_RUN = "equal", "differs", "stale", "not run"  # a board's parity
 # A rung's state, besides DIFFERS and NOT_RUN.

@@ -28,6 +28,7 @@ from host_tools.report.scores import (
     score_rows,
     score_table,
     target_table,
+    width_table,
 )
 from host_tools.wording import as_typed
 from model.evaluate import headline
@@ -56,6 +57,7 @@ def render(content: JsonObject) -> str:
             score_table=score_table(content),
             target_table=target_table(content),
             label_table=label_table(content),
+            widths=width_table(content),
             confusions=_confusions(content),
             anomaly_table=_anomaly_table(content),
             classical_exporters=sentences(content["classical"]) if content["classical"] else [],

@@ -8,6 +8,7 @@ from typing import Any
 
 from host_tools.report.collect import STALE, runs_on
 from model.evaluate import Headline, headline
+from quantize.scheme import TITLES
 
 JsonObject = dict[str, Any]
 Column = tuple[str, Callable[[JsonObject], str]]  # title, the cell of a row's test metrics
@@ -25,7 +26,7 @@ def score_rows(content: JsonObject) -> list[JsonObject]:
     if train:
         metrics = train["metrics"]
         add("model", "float", metrics["test"], val=metrics["val"])
-    for key, title in (("ptq", "int8 PTQ"), ("qat", "int8 QAT")):
+    for key, title in TITLES.items():
         candidate = (quantised or {"candidates": {}})["candidates"].get(key)
         if quantised and candidate:
             note = "chosen" if quantised["chosen"] == key else ""
@@ -166,3 +167,34 @@ def label_table(content: JsonObject) -> JsonObject | None:
             for i, label in enumerate(found["judge"]["labels"])
         ],
     }
+
+
+def width_table(content: JsonObject) -> list[JsonObject]:
+    """Activations of int8 and int16 beside each other, where quantisation tried both.
+
+    Accuracy, and for each board that measured both: bytes of constants and arena, and the count.
+    """
+    quantised = content["quantize"] or {}
+    other = quantised.get("alternative")
+    if not other:
+        return []
+    rows = []
+    for key in (quantised["chosen"], other):
+        candidate = quantised["candidates"][key]
+        costs = [
+            {"board": name, **board["bench" if key == quantised["chosen"] else "alternative"]}
+            for name, board in content["boards"].items()
+            if board["bench"]
+            and board["alternative"]
+            and board["alternative"]["model_sha256"] == quantised["candidates"][other]["sha256"]
+        ]
+        rows.append(
+            {
+                "name": TITLES[key],
+                "chosen": key == quantised["chosen"],
+                "val": headline(candidate["val"]).text,
+                "test": headline(candidate["test"]).text,
+                "costs": costs,
+            }
+        )
+    return rows

@@ -15,9 +15,8 @@ from typing import Any
 
 import optuna
 
-from host_tools.bench.benchmark import run_benchmark
+from host_tools.bench.stage import measure_model
 from host_tools.boards.board import Board
-from host_tools.build.firmware import build_firmware
 from host_tools.errors import HostToolsError, UsageError
 from host_tools.link.target import choose_target
 from host_tools.search.budget import Budget, Cost
@@ -33,8 +32,6 @@ from model.search_space import space_of
 from model.toml_reader import build
 from model.toml_writer import to_toml
 from quantize.errors import QuantizeError
-from quantize.golden import load_golden
-from quantize.manifest import compile_sets
 
 NOT_TRAINED = "over the budget, not trained"
 PROBLEMS = (HostToolsError, ModelSideError, QuantizeError)  # of a candidate
@@ -116,17 +113,7 @@ class Search:
             return self._measure(recipe, folder)
 
     def _measure(self, recipe: Recipe, folder: Path) -> Cost:
-        model = folder / "model.tflite"
-        compile_sets(
-            model.read_bytes(),
-            load_golden(folder / "golden.npz"),
-            {self.board.kernels: self.board.gen_dir(folder)},
-            name=self.recipe.name,
-            settings={},
-            recipe=recipe,
-        )
-        build_firmware(self.board, self.board.gen_dir(folder), folder / self.board.folder)
-        result = run_benchmark(folder, self.board, choose_target(self.board, None, None))
+        result = measure_model(folder, self.board, self.recipe.name, recipe)
         return Cost(
             flash=result.flash_bytes,
             constants=result.weight_bytes,

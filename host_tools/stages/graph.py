@@ -175,7 +175,7 @@ def _recipe_stages(recipe: Recipe, folder: Path) -> list[Stage]:
             reads=("features.npz", "float.weights.h5"),
             outside={**heard, **network},
             facts=facts["quantise"],
-            writes=("model.tflite", "quantize.json", *REFERENCE_FILES),
+            writes=("model.tflite", "quantize.json", "alternative/*", *REFERENCE_FILES),
             isolated=True,
         ),
         Stage(
@@ -235,8 +235,16 @@ def build_stage(folder: Path, board: Board, framework: str = "bare") -> Stage:
     )
 
 
-def _measured(folder: Path, board: Board, what: str, entry: str, more: Iterable[str]) -> Stage:
-    """A stage that runs a board's firmware in its first emulator and writes <board>/<what>.json."""
+def _measured(
+    folder: Path,
+    board: Board,
+    what: str,
+    entry: str,
+    more: Iterable[str],
+    beside: Iterable[str] = (),
+) -> Stage:
+    """A stage that runs a board's firmware in its first emulator and writes <board>/<what>.json,
+    and there the files `beside` it."""
     emulator = EMULATORS[board.emulators[0]]
     return Stage(
         name=f"{what}-{board.folder}",
@@ -249,7 +257,7 @@ def _measured(folder: Path, board: Board, what: str, entry: str, more: Iterable[
             *more,
         ),
         facts={"emulator": emulator.name, "version of the emulator": emulator.version()},
-        writes=(f"{board.folder}/{what}.json",),
+        writes=(f"{board.folder}/{what}.json", *(f"{board.folder}/{name}" for name in beside)),
     )
 
 
@@ -266,8 +274,10 @@ def features_stage(folder: Path, board: Board) -> Stage:
 
 def bench_stage(folder: Path, board: Board) -> Stage:
     """Instructions and memory of the board."""
-    more = (f"{board.folder}/size.json", "golden.npz")
-    return _measured(folder, board, "bench", "host_tools.bench.stage:bench", more)
+    more = (f"{board.folder}/size.json", "golden.npz", "quantize.json", "alternative/*")
+    return _measured(
+        folder, board, "bench", "host_tools.bench.stage:bench", more, ("alternative.json",)
+    )
 
 
 REPORTED = (
@@ -281,7 +291,7 @@ REPORTED = (
     "float.weights.h5",
     "golden.npz",
     "gen/*/manifest.json",
-    *(f"*/{name}*.json" for name in ("size", "parity", "bench", "features")),
+    *(f"*/{name}*.json" for name in ("size", "parity", "bench", "features", "alternative")),
     "search/*/search.json",
 )
 
