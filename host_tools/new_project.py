@@ -219,8 +219,8 @@ def _completed(tables: dict[str, Any], notes: dict[str, str]) -> tuple[Draft, st
         rate = tables["dataset"].get("sample_rate_hz") or draft.get("dataset.sample_rate_hz") or 0.0
         gap_s = float(f"{RESAMPLE_PERIODS / rate:.3g}") if rate else 0.5
         tables["dataset"]["resample"] = {"method": "linear", "max_gap_s": gap_s}
-        reason = str(error).splitlines()[:2][-1].strip()
-        notes["dataset.resample.max_gap_s"] = f"needed: {reason[:160]}"
+        reason = str(error).splitlines()[:2][-1].strip().split("; ")[0]
+        notes["dataset.resample.max_gap_s"] = f"needed: {reason}"
         return _completed(tables, notes)
     refuse("new", problems)
     return draft, draft.dataset.sha256

@@ -120,7 +120,7 @@ class Folder:
         return self._whole.hexdigest()
 
     def __iter__(self) -> Iterator[SourceFile]:
-        seen, total = dict[bytes, str](), 0
+        seen, twice, total = dict[bytes, str](), list[str](), 0
         for path in item_progress(self._paths, "reading files"):
             name, data = self._name(path), _read(path, MAX_FILE_BYTES)
             total += len(data)
@@ -131,13 +131,17 @@ class Folder:
                 )
             digest = hashlib.sha256(data).digest()
             if digest in seen:
-                raise DataError(
-                    f"{self.path}: {name} and {seen[digest]} have the same content; a recording "
-                    "may occur once, so remove one"
-                )
+                twice.append(f"{name} and {seen[digest]}")
+                continue
             seen[digest] = name
             self._whole.update(digest + os.fsencode(name) + b"\n")
             yield SourceFile(name=name, data=data)
+        if twice:
+            more = f", and {len(twice) - MAX_PROBLEMS} more pairs" if len(twice) > MAX_PROBLEMS else ""
+            raise DataError(
+                f"{self.path}: {', '.join(twice[:MAX_PROBLEMS])}{more} have the same content; a recording "
+                "may occur once, so remove one of each pair"
+            )
 
 
 class IrregularError(DataError):
