@@ -122,9 +122,10 @@ def test_what_is_missing_comes_with_what_to_type(whole: tuple[Path, _Page]) -> N
     for command in (
         "make classical RECIPE=motion",
         "make drift RECIPE=motion BOARD=qemu_m4",
-        "make flash RECIPE=motion BOARD=nano33 PORT=<port> LINK_PORT=<serial adapter>",
-        "make parity RECIPE=motion BOARD=nano33 PORT=<serial adapter>",
-        "make flash RECIPE=motion BOARD=esp32 PORT=<port> ",
+        "make flash RECIPE=motion BOARD=nano33 PORT=/dev/ttyACM0 LINK_PORT=/dev/ttyUSB0 ",
+        "make parity RECIPE=motion BOARD=nano33 PORT=/dev/ttyUSB0 ",
+        "make flash RECIPE=motion BOARD=esp32 PORT=/dev/ttyUSB0 ",
+        "make whois BOARD=esp32 PORT=/dev/ttyUSB0 ",
     ):
         assert command in text, command
 
@@ -210,7 +211,7 @@ def test_model_made_elsewhere(tmp_path: Path) -> None:
     assert "The model was made elsewhere" in page.text
     assert "Every output byte is equal on nano33" in page.text
     assert "balanced accuracy" not in page.text
-    assert "MODEL=<file>" in page.text
+    assert "MODEL=ic" in page.text
     assert "FLOAT=<.tflite" not in page.text
     write_board(out_dir, "nano33", float_comparison=None)
     assert "FLOAT=<.tflite, .keras or .h5>" in read_page(out_dir).text
