@@ -137,7 +137,7 @@ def _balance(dataset: Dataset, splits: Splits) -> Drawing:
 def _targets(dataset: Dataset, splits: Splits) -> Drawing:
     """How the values of each target are spread in each split."""
     names = dataset.labels[:MAX_CLASSES]
-    figure, grid = _figure(-(-len(names) // 3), min(3, len(names)), 9.0, 0.0)
+    figure, grid = _panels(len(names))
     for i, (axes, name) in enumerate(zip(grid, names, strict=False)):
         for k, (split, windows) in enumerate(splits.items()):
             values = windows.truth[:, i] if len(windows.y) else np.zeros(0)
@@ -170,7 +170,7 @@ def _first(dataset: Dataset) -> dict[str, Recording]:
 def _examples(recipe: Recipe, dataset: Dataset) -> Drawing:
     first = _first(dataset)
     chosen = list(first)[:MAX_CLASSES]
-    figure, grid = _figure(-(-len(chosen) // 4), min(4, len(chosen)), 9.0, 0.0)
+    figure, grid = _panels(len(chosen))
     for axes, label in zip(grid, chosen, strict=False):
         values = first[label].values[: recipe.features.window]
         step = max(1, len(values) // MAX_POINTS)
@@ -194,7 +194,7 @@ def _histograms(recipe: Recipe, dataset: Dataset) -> Drawing:
     everything = _some_samples(dataset)
     names = _channels(dataset)
     config = recipe.checks
-    figure, grid = _figure(-(-len(names) // 4), min(4, len(names)), 9.0, 0.0)
+    figure, grid = _panels(len(names))
     for c, (axes, name) in enumerate(zip(grid, names, strict=False)):
         column = everything[np.isfinite(everything[:, c]), c]
         axes.stairs(*np.histogram(column, 60), fill=True, color=COLOURS[0])
@@ -217,10 +217,16 @@ def _some_samples(dataset: Dataset) -> npt.NDArray[np.float32]:
     return np.concatenate(found)
 
 
+def _panels(count: int) -> tuple[Any, list[Any]]:
+    """A figure of that many panels, four or fewer beside each other."""
+    columns = min(count, 4)
+    rows = -(-count // columns)
+    return _figure(rows, columns, (4.6, 6.4, 8.0, 9.0)[columns - 1], 0.9 + 1.6 * rows)
+
+
 def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Any, list[Any]]:
     from matplotlib.figure import Figure
 
-    height = height or 0.9 + 1.6 * rows
     figure = Figure(figsize=(width, height))
     edges = {"left": 0.9 / width, "right": 0.99, "bottom": 0.3 / height, "top": 1 - HEAD / height}
     figure.subplots_adjust(**edges, wspace=0.25, hspace=0.5)

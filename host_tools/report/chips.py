@@ -114,7 +114,8 @@ def _instructions(content: JsonObject, board: Board, which: str) -> JsonObject:
         (f"make bench {at} PORT={link}", "the board's own cycles, in place of the estimate"),
         (
             f"make whois BOARD={board.id} PORT={link}",
-            f"what is on the board: {board.id}: model {manifest['name']}, and model {sha}",
+            f"asks the board what it runs; this firmware answers {board.id}: model "
+            f"{manifest['name']}, and model {sha}",
         ),
         (f"make monitor PORT={link}", "then type help, info, selftest or bench 10"),
     )

@@ -80,6 +80,7 @@ def _templates() -> Environment:
     templates.filters["percent"] = format_percent
     templates.filters["count"] = format_count
     templates.filters["counted"] = counted
+    templates.filters["typed"] = as_typed
     templates.filters["headline"] = headline
     templates.filters["code"] = code_parts
     templates.filters["network"] = network_text

@@ -50,7 +50,7 @@ def _scores(content: JsonObject) -> Iterator[Tile]:
         for row in table["rows"][:TARGETS]:
             value = spaced(f"{row['int8']['mae']:.3g} {row['unit']}")
             detail = f"R2 {row['int8']['r2']:.3f}; float {row['float']['mae']:.3g}; {data}"
-            yield value, f"mean error of {row['name']}, {title}", detail
+            yield value, f"mean absolute error of {row['name']}, {title}", detail
         return
     score, train = headline(metrics), content["train"]
     detail = f"float {spaced(headline(train['metrics']['test']).text)}; {data}" if train else data
