@@ -30,7 +30,7 @@ MAX_CLASSES, MAX_CHANNELS = 24, 12  # that are drawn
 MAX_POINTS = 400  # of a line
 MAX_HISTOGRAM = 1_000_000  # values that are counted, evenly spread
 MAX_NAME = 20  # characters in a plot
-HEAD = 0.6  # inches above the first row of panels
+HEAD, LEGEND = 0.3, 0.6  # inches above the first row of panels, without and with a legend
 COLOURS = ("#2563eb", "#d97706", "#059669", "#db2777", "#7c3aed", "#0891b2", "#65a30d", "#b91c1c")
 _KINDS = {  # task -> what examples are of, and what is counted
     "classification": ("class", "Windows of each class in each split."),
@@ -137,7 +137,7 @@ def _balance(dataset: Dataset, splits: Splits) -> Drawing:
 def _targets(dataset: Dataset, splits: Splits) -> Drawing:
     """How the values of each target are spread in each split."""
     names = dataset.labels[:MAX_CLASSES]
-    figure, grid = _panels(len(names))
+    figure, grid = _panels(len(names), LEGEND)
     for i, (axes, name) in enumerate(zip(grid, names, strict=False)):
         for k, (split, windows) in enumerate(splits.items()):
             values = windows.truth[:, i] if len(windows.y) else np.zeros(0)
@@ -170,7 +170,7 @@ def _first(dataset: Dataset) -> dict[str, Recording]:
 def _examples(recipe: Recipe, dataset: Dataset) -> Drawing:
     first = _first(dataset)
     chosen = list(first)[:MAX_CLASSES]
-    figure, grid = _panels(len(chosen))
+    figure, grid = _panels(len(chosen), LEGEND if len(dataset.channels) > 1 else HEAD)
     for axes, label in zip(grid, chosen, strict=False):
         values = first[label].values[: recipe.features.window]
         step = max(1, len(values) // MAX_POINTS)
@@ -217,18 +217,21 @@ def _some_samples(dataset: Dataset) -> npt.NDArray[np.float32]:
     return np.concatenate(found)
 
 
-def _panels(count: int) -> tuple[Any, list[Any]]:
+def _panels(count: int, head: float = HEAD) -> tuple[Any, list[Any]]:
     """A figure of that many panels, four or fewer beside each other."""
     columns = min(count, 4)
     rows = -(-count // columns)
-    return _figure(rows, columns, (4.6, 6.4, 8.0, 9.0)[columns - 1], 0.9 + 1.6 * rows)
+    width = (4.6, 6.4, 8.0, 9.0)[columns - 1]
+    return _figure(rows, columns, width, head + 0.3 + 1.6 * rows, head)
 
 
-def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Any, list[Any]]:
+def _figure(
+    rows: int, columns: int, width: float, height: float, head: float = HEAD
+) -> tuple[Any, list[Any]]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height))
-    edges = {"left": 0.9 / width, "right": 0.99, "bottom": 0.3 / height, "top": 1 - HEAD / height}
+    edges = {"left": 0.9 / width, "right": 0.99, "bottom": 0.3 / height, "top": 1 - head / height}
     figure.subplots_adjust(**edges, wspace=0.25, hspace=0.5)
     return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
 

@@ -183,7 +183,11 @@ def evil_run(folder: Path) -> Path:
 
 def data_page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The page of good data, whose class has a long and hostile name."""
-    dataset = dataclasses.replace(good_dataset(), labels=(EVIL, "b", "c"))
+    recordings = [dataclasses.replace(r, name=EVIL) for r in good_dataset().recordings]
+    recordings[20] = dataclasses.replace(recordings[20], values=recordings[6].values * 1.01)
+    dataset = dataclasses.replace(
+        good_dataset(), recordings=tuple(recordings), labels=(EVIL, "b", "c")
+    )
     monkeypatch.setattr(check_stage, "load_dataset", lambda *_: dataset)
     folder.mkdir()
     check_stage.check(RECIPE, folder)
@@ -223,6 +227,7 @@ def test_a_phone_scrolls_tables_visibly_and_never_the_page(
             assert place["bar"] >= 8, place  # a bar that is always there
             assert "gradient" in place["shade"], place
             assert place["column"] in ("sticky", "none"), place
+            assert place["kept"] < 0.7 * place["client"], place  # the rest has room beside it
 
 
 MEASURE = """<script>
@@ -232,7 +237,8 @@ const places = [...document.querySelectorAll(".scroll")].map(e => {
   return {name: e.getAttribute("aria-label").slice(0, 40), scroll: e.scrollWidth,
     client: e.clientWidth, bar: e.offsetHeight - e.clientHeight,
     shade: getComputedStyle(e).backgroundImage,
-    column: first ? getComputedStyle(first).position : "none"};
+    column: first ? getComputedStyle(first).position : "none",
+    kept: first ? first.offsetWidth : 0};
 });
 const found = {inner: innerWidth, page: document.documentElement.scrollWidth, places};
 parent.document.body.innerText = "found=" + encodeURIComponent(JSON.stringify(found)) + "=";
