@@ -10,6 +10,7 @@ import io
 import re
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,19 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
-from model.checks.base import FAILED, WARNED, CheckResult
+from model.checks.base import ERROR, WARNING, CheckResult
 from model.datasets.base import Dataset, Recording
 from model.features import Splits
 from model.files import write_text
 from model.page import environment
 from model.recipe import Recipe
-from model.text import printable
+from model.text import counted, printable
 
 MAX_CLASSES, MAX_CHANNELS = 24, 12  # that are drawn
 MAX_POINTS = 400  # of a line
 MAX_HISTOGRAM = 1_000_000  # values that are counted, evenly spread
 MAX_NAME = 20  # characters in a plot
+HEAD, LEGEND = 0.3, 0.6  # inches above the first row of panels, without and with a legend
 COLOURS = ("#2563eb", "#d97706", "#059669", "#db2777", "#7c3aed", "#0891b2", "#65a30d", "#b91c1c")
 _KINDS = {  # task -> what examples are of, and what is counted
     "classification": ("class", "Windows of each class in each split."),
@@ -55,6 +57,14 @@ _STYLE = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """An SVG element and its natural width in CSS pixels."""
+
+    svg: Markup
+    width: int
+
+
 def write_page(
     path: Path,
     recipe: Recipe,
@@ -72,16 +82,16 @@ def write_page(
             recipe=recipe,
             dataset=dataset,
             results=results,
-            failed=states.count(FAILED),
-            warned=states.count(WARNED),
+            errors=states.count(ERROR),
+            found=[counted(states.count(state), state) for state in (ERROR, WARNING)],
             complete=splits is not None,
-            plots=_plots(recipe, dataset, splits),
+            drawings=_plots(recipe, dataset, splits),
         ),
     )
 
 
-def _plots(recipe: Recipe, dataset: Dataset, splits: Splits | None) -> list[tuple[str, Markup]]:
-    """(caption, SVG) of each plot."""
+def _plots(recipe: Recipe, dataset: Dataset, splits: Splits | None) -> list[tuple[str, Drawing]]:
+    """Each plot behind its caption."""
     import matplotlib
 
     with matplotlib.rc_context(_STYLE):
@@ -106,26 +116,28 @@ def _short(name: str) -> str:
     return plain if len(plain) <= MAX_NAME else plain[: MAX_NAME - 1] + "…"
 
 
-def _balance(dataset: Dataset, splits: Splits) -> Markup:
+def _balance(dataset: Dataset, splits: Splits) -> Drawing:
+    """A bar for each class and split, with its number of windows and the split's name beside it."""
     names = dataset.labels[:MAX_CLASSES]
-    figure, (axes,) = _figure(1, 1, 6.0, 0.6 + 0.3 * len(names))
+    figure, (axes,) = _figure(1, 1, 5.2, HEAD + 0.2 + 0.45 * len(names))
+    shown = [_short(name) for name in names]
+    figure.subplots_adjust(left=(0.2 + 0.075 * max(map(len, shown))) / 5.2)
     for k, (split, windows) in enumerate(splits.items()):
         several = windows.targets
         counts = np.bincount(windows.y, minlength=len(dataset.labels))[: len(names)]
         counts = counts if several is None else several.sum(axis=0)[: len(names)]
-        axes.barh(
-            np.arange(len(names)) + 0.27 * (k - 1), counts, 0.25, color=COLOURS[k], label=split
-        )
-    axes.set_yticks(range(len(names)), [_short(name) for name in names])
+        bars = axes.barh(np.arange(len(names)) + 0.29 * (k - 1), counts, 0.25, color=COLOURS[k])
+        axes.bar_label(bars, [f"{split} {count:,.0f}" for count in counts], padding=3, fontsize=7.5)
+    axes.set_yticks(range(len(names)), shown)
+    axes.set_xlim(0, 1.3 * max(axes.dataLim.x1, 1))
     axes.invert_yaxis()
-    axes.legend(frameon=False)
-    return _svg(figure)
+    return _drawing(figure)
 
 
-def _targets(dataset: Dataset, splits: Splits) -> Markup:
+def _targets(dataset: Dataset, splits: Splits) -> Drawing:
     """How the values of each target are spread in each split."""
     names = dataset.labels[:MAX_CLASSES]
-    figure, grid = _figure(-(-len(names) // 3), min(3, len(names)), 9.0, 0.0)
+    figure, grid = _panels(len(names), LEGEND)
     for i, (axes, name) in enumerate(zip(grid, names, strict=False)):
         for k, (split, windows) in enumerate(splits.items()):
             values = windows.truth[:, i] if len(windows.y) else np.zeros(0)
@@ -133,8 +145,8 @@ def _targets(dataset: Dataset, splits: Splits) -> Markup:
             axes.stairs(counts / max(counts.sum(), 1), edges, color=COLOURS[k], label=split)
         axes.set_title(_short(name))
         axes.set_yticks([], [])
-    grid[0].legend(frameon=False)
-    return _svg(figure)
+    _legend(figure, grid[0])
+    return _drawing(figure)
 
 
 def _first(dataset: Dataset) -> dict[str, Recording]:
@@ -155,10 +167,10 @@ def _first(dataset: Dataset) -> dict[str, Recording]:
     return found
 
 
-def _examples(recipe: Recipe, dataset: Dataset) -> Markup:
+def _examples(recipe: Recipe, dataset: Dataset) -> Drawing:
     first = _first(dataset)
     chosen = list(first)[:MAX_CLASSES]
-    figure, grid = _figure(-(-len(chosen) // 4), min(4, len(chosen)), 9.0, 0.0)
+    figure, grid = _panels(len(chosen), LEGEND if len(dataset.channels) > 1 else HEAD)
     for axes, label in zip(grid, chosen, strict=False):
         values = first[label].values[: recipe.features.window]
         step = max(1, len(values) // MAX_POINTS)
@@ -168,9 +180,8 @@ def _examples(recipe: Recipe, dataset: Dataset) -> Markup:
             axes.plot(times, values[::step, c], color=colour, linewidth=0.8, label=_short(name))
         axes.set_title(_short(label))
     if len(dataset.channels) > 1:
-        handles, names = grid[0].get_legend_handles_labels()
-        figure.legend(handles, names, frameon=False, ncols=6, loc="lower center")
-    return _svg(figure)
+        _legend(figure, grid[0])
+    return _drawing(figure)
 
 
 def _channels(dataset: Dataset) -> tuple[str, ...]:
@@ -179,11 +190,11 @@ def _channels(dataset: Dataset) -> tuple[str, ...]:
     return dataset.channels[: min(width, MAX_CHANNELS)]
 
 
-def _histograms(recipe: Recipe, dataset: Dataset) -> Markup:
+def _histograms(recipe: Recipe, dataset: Dataset) -> Drawing:
     everything = _some_samples(dataset)
     names = _channels(dataset)
     config = recipe.checks
-    figure, grid = _figure(-(-len(names) // 4), min(4, len(names)), 9.0, 0.0)
+    figure, grid = _panels(len(names))
     for c, (axes, name) in enumerate(zip(grid, names, strict=False)):
         column = everything[np.isfinite(everything[:, c]), c]
         axes.stairs(*np.histogram(column, 60), fill=True, color=COLOURS[0])
@@ -193,7 +204,7 @@ def _histograms(recipe: Recipe, dataset: Dataset) -> Markup:
         for limit in (config.minimum[c], config.maximum[c]):
             axes.axvline(limit, color=COLOURS[7], linewidth=0.8, linestyle="--")
         axes.set_title(f"{_short(name)} in {_short(dataset.units[c])}")
-    return _svg(figure)
+    return _drawing(figure)
 
 
 def _some_samples(dataset: Dataset) -> npt.NDArray[np.float32]:
@@ -206,17 +217,33 @@ def _some_samples(dataset: Dataset) -> npt.NDArray[np.float32]:
     return np.concatenate(found)
 
 
-def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Any, list[Any]]:
+def _panels(count: int, head: float = HEAD) -> tuple[Any, list[Any]]:
+    """A figure of that many panels, four or fewer beside each other."""
+    columns = min(count, 4)
+    rows = -(-count // columns)
+    width = (4.6, 6.4, 8.0, 9.0)[columns - 1]
+    return _figure(rows, columns, width, head + 0.3 + 1.6 * rows, head)
+
+
+def _figure(
+    rows: int, columns: int, width: float, height: float, head: float = HEAD
+) -> tuple[Any, list[Any]]:
     from matplotlib.figure import Figure
 
-    height = height or 0.5 + 1.6 * rows
     figure = Figure(figsize=(width, height))
-    edges = {"left": 0.9 / width, "right": 0.99, "bottom": 0.5 / height, "top": 1 - 0.2 / height}
+    edges = {"left": 0.9 / width, "right": 0.99, "bottom": 0.3 / height, "top": 1 - head / height}
     figure.subplots_adjust(**edges, wspace=0.25, hspace=0.5)
     return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
 
 
-def _svg(figure: Any) -> Markup:
+def _legend(figure: Any, axes: Any) -> None:
+    """What the colours of all panels mean, in the figure's head, at the left."""
+    handles, names = axes.get_legend_handles_labels()
+    columns = {"ncols": 6, "columnspacing": 1.0, "handlelength": 1.4}
+    figure.legend(handles, names, frameon=False, loc="upper left", **columns)
+
+
+def _drawing(figure: Any) -> Drawing:
     """The figure as an element of a page, without a prolog; axes without a plot are left out."""
     for axes in figure.axes:
         if not axes.has_data():
@@ -229,4 +256,4 @@ def _svg(figure: Any) -> Markup:
     text = re.sub(
         r"<metadata>.*?</metadata>|<!--.*?-->", "", text[text.index("<svg") :], flags=re.S
     )
-    return Markup(text)
+    return Drawing(svg=Markup(text), width=round(96 * figure.get_figwidth()))

@@ -12,3 +12,8 @@ def printable(text: str, keep: str = "") -> str:
     return "".join(
         c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text
     )
+
+
+def counted(number: int, word: str) -> str:
+    """'no errors', '1 error', '2 errors'."""
+    return f"{number or 'no'} {word}{'' if number == 1 else 's'}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from model.checks import SEVERITIES, labels, similar
-from model.checks.base import ERROR, PASSED, WARNED, WARNING
+from model.checks.base import ERROR, MAX_PROBLEMS, PASSED, WARNING
 from model.datasets import load_dataset
 from model.datasets.base import Dataset
 from model.errors import DataError
@@ -178,7 +179,10 @@ def test_clipping_is_found() -> None:
 def test_duplicates_and_leaks_are_found() -> None:
     twin = with_recording(26, values=values_of(6), label=0)  # subject 8 gets subject 2's (test)
     found = problems(twin)
-    assert "recordings 6 and 26 are the same; remove one" in found["duplicates"]
+    assert (
+        "recording 6 and recording 26 are the same; remove one of each pair"
+        in (found["duplicates"])
+    )
     assert "7 windows are in train and in test" in found["leaks between splits"]
 
 
@@ -197,9 +201,28 @@ def test_near_duplicates_are_found_under_noise_gain_offset_and_shift() -> None:
     step = (1e9,) * 6
     found = problems(with_recording(24, values=shifted), max_step=step)  # subject 8, train
     assert list(found) == ["near-duplicates"]
-    assert "recording 24 (train) at" in found["near-duplicates"][0]
-    assert "recording 6 (test) at" in found["near-duplicates"][0]
+    (told,) = found["near-duplicates"]
+    assert told.startswith("1 pair of recordings in two splits with a correlation of at least 0.98")
+    assert "recording 24 (train) at" in told
+    assert "recording 6 (test) at" in told
     assert problems(with_recording(24, values=shifted), max_step=step, near_duplicate=1.0) == {}
+
+
+def test_many_copies_are_one_line_and_a_table() -> None:
+    rng = np.random.default_rng(2)
+    recordings = list(good_dataset().recordings)
+    for copy in range(20, 27):  # subjects 6 to 8, train
+        noise = rng.normal(0, 0.003, (700, 6)).astype(np.float32)
+        values = recordings[6].values + noise  # subject 2, test
+        recordings[copy] = dataclasses.replace(recordings[copy], values=values)
+    dataset = dataclasses.replace(good_dataset(), recordings=tuple(recordings))
+    found = {result.name: result for result in run_checks(dataset)}["near-duplicates"]
+    assert len(found.problems) == 1
+    assert found.problems[0].startswith("7 pairs of recordings in two splits")
+    assert len(found.rows) == 7
+    scores = [float(row[-1]) for row in found.rows]
+    assert scores == sorted(scores, reverse=True)
+    assert f"the highest {found.rows[0][-1]} of {found.rows[0][0]} (train)" in found.problems[0]
 
 
 def test_the_correlation_ignores_a_shift_but_not_another_signal() -> None:
@@ -266,13 +289,58 @@ def test_an_error_stops_and_the_page_says_why(
 ) -> None:
     values = values_of(4)
     values[3, 3] = np.inf
-    with pytest.raises(DataError, match=r"1 of 3 data checks failed: .*see .*data\.html"):
+    with pytest.raises(DataError, match=r"3 data checks, 1 error: .*see .*data\.html"):
         _check(with_recording(4, values=values), tmp_path, monkeypatch)
     assert [p.name for p in tmp_path.iterdir()] == ["data.html"]
     page = _Page((tmp_path / "data.html").read_text("utf-8"))
     assert "recording 4: 1 values are not finite" in page.text
-    assert "1 of 3 checks failed" in page.text
+    assert "3 data checks: 1 error, no warnings" in page.text
     assert "have not run" in page.text
+
+
+def test_what_is_not_listed_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recordings = [
+        dataclasses.replace(r, times_s=_times(50.0, 0.4)) for r in good_dataset().recordings
+    ]
+    page = _check(
+        dataclasses.replace(good_dataset(), recordings=tuple(recordings)), tmp_path, monkeypatch
+    )
+    assert f"and {len(recordings) - 5} more, in data.html" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    assert page.text.count("jitter") > 0
+    assert f"and {len(recordings) - MAX_PROBLEMS} more" in page.text
+
+
+def test_a_severity_has_one_word_on_the_terminal_and_on_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recordings = list(with_recording(4, times_s=_times(50.0, 0.4)).recordings)
+    recordings[7] = dataclasses.replace(recordings[7], values=values_of(8))
+    both = dataclasses.replace(good_dataset(), recordings=tuple(recordings))
+    with pytest.raises(DataError, match="data checks, 1 error: duplicates: recording 7 and"):
+        _check(both, tmp_path, monkeypatch)
+    page = (tmp_path / "data.html").read_text("utf-8")
+    states = re.findall(r'<span class="pill (\w+)">\1</span>', page)
+    rows = re.findall(r"^│ [\w -]+ +│ (\w+) +│", capsys.readouterr().out, re.M)
+    assert states == rows
+    assert set(states) == {ERROR, WARNING, PASSED}
+    assert "data checks: 1 error, 2 warnings" in page
+    assert not re.search(r"\bfail|\bwarned\b|stop the run", page.split("</style>")[1])
+
+
+def test_every_bar_has_its_split_and_number_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _check(good_dataset(), tmp_path, monkeypatch)
+    page = (tmp_path / "data.html").read_text("utf-8")
+    splits = json.loads((tmp_path / "dataset.json").read_text())["splits"]
+    for name, split in splits.items():
+        for count in set(split["per_class"]):
+            bars = page.count(f">{name} {count:,}</text>")
+            assert bars == split["per_class"].count(count), (name, count)
 
 
 def test_a_warning_is_shown_and_does_not_stop(
@@ -290,5 +358,5 @@ def test_a_warning_is_shown_and_does_not_stop(
     results = json.loads((tmp_path / "dataset.json").read_text())["checks"]
     assert {r["state"] for r in results if r["name"] != "jitter"} == {PASSED}
     assert {r["severity"] for r in results} == {ERROR, WARNING}
-    assert [r["state"] for r in results if r["name"] == "jitter"] == [WARNED]
-    assert "No check failed. 1 warned." in " ".join(page.text.split())
+    assert [r["state"] for r in results if r["name"] == "jitter"] == [WARNING]
+    assert "data checks: no errors, 1 warning" in page.text

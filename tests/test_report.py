@@ -29,7 +29,7 @@ from tests.result_files import (
 )
 
 
-class _Page(HTMLParser):
+class Page(HTMLParser):
     """Collects tags and the visible text, and checks that tags are balanced."""
 
     VOID = frozenset({"meta", "link", "br", "img", "input", "hr"})
@@ -63,19 +63,19 @@ class _Page(HTMLParser):
         return re.sub(r"\s+", " ", " ".join(self.words))
 
 
-def read_page(out_dir: Path) -> _Page:
+def read_page(out_dir: Path) -> Page:
     """Write the report and parse it."""
-    return _Page(write_report(out_dir).read_text("utf-8"))
+    return Page(write_report(out_dir).read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, _Page]:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
     """The folder and the page of a whole run; tests only read them."""
     out_dir = write_run(tmp_path_factory.mktemp("whole") / "motion")
     return out_dir, read_page(out_dir)
 
 
-def test_whole_run(whole: tuple[Path, _Page]) -> None:
+def test_whole_run(whole: tuple[Path, Page]) -> None:
     _, page = whole
     assert "Every output byte is equal on esp32, nano33, qemu_m4 and qemu_xtensa" in page.text
     for expected in (
@@ -99,7 +99,7 @@ def test_whole_run(whole: tuple[Path, _Page]) -> None:
     assert sum(tag == "svg" for tag, _ in page.tags) == 6
 
 
-def test_what_was_done_to_the_data_is_told(whole: tuple[Path, _Page]) -> None:
+def test_what_was_done_to_the_data_is_told(whole: tuple[Path, Page]) -> None:
     folder, _ = whole
     text = " ".join((folder / "report.html").read_text("utf-8").split())
     assert "two splits. Resampled from 100 Hz to 50 Hz by a polyphase filter." in text
@@ -109,7 +109,7 @@ def test_what_was_done_to_the_data_is_told(whole: tuple[Path, _Page]) -> None:
     ) in text
 
 
-def test_the_page_lists_its_sections(whole: tuple[Path, _Page]) -> None:
+def test_the_page_lists_its_sections(whole: tuple[Path, Page]) -> None:
     tags = whole[1].tags
     links = [attrs["href"] for tag, attrs in tags if tag == "a"]
     headings = [attrs.get("id") for tag, attrs in tags if tag == "h2"]
@@ -117,14 +117,15 @@ def test_the_page_lists_its_sections(whole: tuple[Path, _Page]) -> None:
     assert links == [f"#{heading}" for heading in headings]
 
 
-def test_what_is_missing_comes_with_what_to_type(whole: tuple[Path, _Page]) -> None:
+def test_what_is_missing_comes_with_what_to_type(whole: tuple[Path, Page]) -> None:
     text = whole[1].text
     for command in (
         "make classical RECIPE=motion",
         "make drift RECIPE=motion BOARD=qemu_m4",
-        "make flash RECIPE=motion BOARD=nano33 PORT=<port> LINK_PORT=<serial adapter>",
-        "make parity RECIPE=motion BOARD=nano33 PORT=<serial adapter>",
-        "make flash RECIPE=motion BOARD=esp32 PORT=<port> ",
+        "make flash RECIPE=motion BOARD=nano33 PORT=/dev/ttyACM0 LINK_PORT=/dev/ttyUSB0 ",
+        "make parity RECIPE=motion BOARD=nano33 PORT=/dev/ttyUSB0 ",
+        "make flash RECIPE=motion BOARD=esp32 PORT=/dev/ttyUSB0 ",
+        "make whois BOARD=esp32 PORT=/dev/ttyUSB0 ",
     ):
         assert command in text, command
 
@@ -138,18 +139,18 @@ def test_results_of_other_settings_are_left_out_and_told(tmp_path: Path) -> None
     assert "Cross-validation by group" not in text
 
 
-def test_an_emulator_with_other_kernels_than_the_board_is_told(whole: tuple[Path, _Page]) -> None:
+def test_an_emulator_with_other_kernels_than_the_board_is_told(whole: tuple[Path, Page]) -> None:
     assert "nano33: its emulator runs the ref kernels" in whole[1].text
     assert "esp32: its emulator runs" not in whole[1].text
 
 
-def test_folded_channels_are_told(whole: tuple[Path, _Page]) -> None:
+def test_folded_channels_are_told(whole: tuple[Path, Page]) -> None:
     text = whole[1].text
     assert "3 channels of the model cannot change any of its outputs" in text
     assert "4,321 of 308,545 MACs" in text
 
 
-def test_page_needs_no_other_file_and_is_small(whole: tuple[Path, _Page]) -> None:
+def test_page_needs_no_other_file_and_is_small(whole: tuple[Path, Page]) -> None:
     out_dir, page = whole
     text = (out_dir / "report.html").read_text("utf-8")
     assert len(text.encode()) < 1_000_000
@@ -159,21 +160,21 @@ def test_page_needs_no_other_file_and_is_small(whole: tuple[Path, _Page]) -> Non
     assert all(v is not None and v.startswith("#") for v in references)
 
 
-def test_every_plot_has_its_words(whole: tuple[Path, _Page]) -> None:
+def test_every_plot_has_its_words(whole: tuple[Path, Page]) -> None:
     _, page = whole
     images = [attrs for _, attrs in page.tags if attrs.get("role") == "img"]
     assert len(images) == 6 + 2 * 4
     assert all(attrs["aria-label"] for attrs in images)
 
 
-def test_same_files_same_page(whole: tuple[Path, _Page]) -> None:
+def test_same_files_same_page(whole: tuple[Path, Page]) -> None:
     out_dir, _ = whole
     first = (out_dir / "report.html").read_bytes(), (out_dir / "report.json").read_bytes()
     second = write_report(out_dir).read_bytes(), (out_dir / "report.json").read_bytes()
     assert first == second
 
 
-def test_json_holds_the_files_unchanged(whole: tuple[Path, _Page]) -> None:
+def test_json_holds_the_files_unchanged(whole: tuple[Path, Page]) -> None:
     out_dir, _ = whole
     report = json.loads((out_dir / "report.json").read_text("utf-8"))
     for part in ("dataset", "train", "cross_validation", "quantize"):
@@ -210,7 +211,7 @@ def test_model_made_elsewhere(tmp_path: Path) -> None:
     assert "The model was made elsewhere" in page.text
     assert "Every output byte is equal on nano33" in page.text
     assert "balanced accuracy" not in page.text
-    assert "MODEL=<file>" in page.text
+    assert "MODEL=ic" in page.text
     assert "FLOAT=<.tflite" not in page.text
     write_board(out_dir, "nano33", float_comparison=None)
     assert "FLOAT=<.tflite, .keras or .h5>" in read_page(out_dir).text
@@ -336,7 +337,7 @@ def summary(out_dir: Path) -> str:
     return stream.getvalue()
 
 
-def test_summary(whole: tuple[Path, _Page]) -> None:
+def test_summary(whole: tuple[Path, Page]) -> None:
     out_dir, _ = whole
     text = summary(out_dir)
     assert max(len(line) for line in text.splitlines() if "report.html" not in line) <= 100
@@ -358,7 +359,7 @@ def test_decisions_are_of_the_first_output() -> None:
     assert float_words(found).startswith("75.0 % of decisions of output 0 equal, ")
 
 
-def test_the_float_network_is_told_first(whole: tuple[Path, _Page]) -> None:
+def test_the_float_network_is_told_first(whole: tuple[Path, Page]) -> None:
     text = whole[1].text
     for expected in (
         "qemu_m4 decides 277 of 280 cases (98.9 %) as the trained float network before",

@@ -370,13 +370,14 @@ def test_the_report_and_the_closing_table_have_the_task(
             "one step",
             "R2, int8",
             "ridge",
+            "<span>mean absolute error of level, int8",
         ),
         "multilabel": (
             ">Labels</h2>",
             "whistle",
             "average precision",
             "all labels right",
-            "macro F1",
+            "<span>macro F1, int8",
         ),
     }[recipe.task]
     assert [word for word in words if word not in page] == []

@@ -48,12 +48,14 @@ class Uart:
 class Upload:
     """How firmware reaches the board: a tool of host_tools.boards.flash, and a sentence about it.
 
-    `kernels` are for the chip; the board's emulator may lack their instructions.
+    `kernels` are for the chip; the board's emulator may lack their instructions. `unverified` says
+    what of this route nobody has tried on the board.
     """
 
     tool: str
     how: str
     kernels: str
+    unverified: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,7 @@ class Board:
 
     id: str
     title: str
+    clock_hz: int  # that the port sets
     soc: str
     toolchain: str
     flags: tuple[str, ...]
@@ -133,11 +136,12 @@ def read_board(path: Path) -> Board:
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: not a readable JSON file: {error}") from error
     top = _Reader(path.name, "", content, ("name", "url", "vendor", "build", "tinyproof"))
-    _Reader(path.name, "build", top.value("build", dict), ("mcu", "f_cpu"), ("ldscript",))
+    build = _Reader(path.name, "build", top.value("build", dict), ("mcu", "f_cpu"), ("ldscript",))
     ours = top.section("tinyproof", tuple(_FIELDS))
     return Board(
         id=path.stem,
         title=top.value("name", str),
+        clock_hz=_clock(build),
         soc=ours.value("soc", str),
         toolchain=ours.value("toolchain", str),
         flags=ours.strings("flags"),
@@ -229,6 +233,15 @@ class _Reader:
         return UsageError(f"{self.file}: {self._path(key)}: expected {expected}, got {found!r}")
 
 
+def _clock(build: _Reader) -> int:
+    text = build.value("f_cpu", str)
+    if not text.removesuffix("L").isdecimal():
+        raise UsageError(
+            f"{build.file}: build.f_cpu: expected hertz such as '64000000L', got '{text}'"
+        )
+    return int(text.removesuffix("L"))
+
+
 def _memory(reader: _Reader) -> Memory:
     holds = reader.strings("holds")
     unknown = next((content for content in holds if content not in CONTENTS), None)
@@ -268,11 +281,12 @@ def _uart(ours: _Reader) -> Uart | None:
 def _upload(ours: _Reader) -> Upload | None:
     if ours.content["upload"] is None:
         return None
-    reader = ours.section("upload", ("tool", "how", "kernels"))
+    reader = ours.section("upload", ("tool", "how", "kernels", "unverified"))
     return Upload(
         tool=reader.value("tool", str),
         how=reader.value("how", str),
         kernels=reader.value("kernels", str),
+        unverified=reader.value("unverified", str),
     )
 
 

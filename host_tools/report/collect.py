@@ -7,6 +7,7 @@ part that was not run is missing from the report.
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +27,7 @@ JsonObject = dict[str, Any]
 
 MAIN_BOARD = "qemu_m4"  # whose kernels the generated part of the report describes
 BOARD_FILES = ("parity", "bench", "features", "alternative")
-PORT = "-port"  # behind the name of a result that a real board gave
+PORT, ON_BOARD = "-port", " (board)"  # behind the name of a result that a real board gave; in words
 EQUAL, DIFFERS, STALE, NOT_RUN = "equal", "differs", "stale", "not run"  # a board's parity
 # A rung's state, besides DIFFERS and NOT_RUN.
 PROVEN, MEASURED, REFERENCE, HARDWARE = (
@@ -117,7 +118,8 @@ def _leave_out(content: JsonObject, out_dir: Path) -> Iterator[str]:
 
 def make_variable(content: JsonObject) -> str:
     """What chooses this run in a `make` command."""
-    return f"RECIPE={content['name']}" if content["dataset"] else "MODEL=<file>"
+    name = shlex.quote(content["name"])
+    return f"RECIPE={name}" if content["dataset"] else f"MODEL={name}"
 
 
 def join_words(words: list[str]) -> str:
@@ -162,7 +164,7 @@ def _boards(out_dir: Path) -> JsonObject:
     for folder in sorted(path for path in out_dir.glob("*") if path.is_dir()):
         if folder.name.endswith(SELFTEST):
             continue
-        for suffix, title in (("", ""), (PORT, " (board)")):
+        for suffix, title in (("", ""), (PORT, ON_BOARD)):
             if (results := _board(out_dir, folder, suffix)) is not None:
                 found[folder.name + title] = results
     order = sorted(found.items(), key=lambda i: (not i[1]["real"], i[1]["budget"]["flash"] is None))
@@ -182,10 +184,9 @@ def _board(out_dir: Path, folder: Path, suffix: str) -> JsonObject | None:
         "generated": _generated(out_dir, known) if known else None,
         "title": known.title if known else None,
         "real": upload is not None,
-        "own_link": bool(known and known.uart and known.uart.wiring),
         "kernels": known.kernels if known else None,
         "chip_kernels": upload.kernels if upload else None,
-        "budget": _budget(known) if known else {"flash": None, "ram": None},
+        "budget": budget_of(known) if known else {"flash": None, "ram": None},
     }
 
 
@@ -203,7 +204,7 @@ def _generated(out_dir: Path, board: Board) -> JsonObject | None:
     return manifest and {key: manifest[key] for key in ("model_sha256", "run_id")}
 
 
-def _budget(board: Board) -> JsonObject:
+def budget_of(board: Board) -> JsonObject:
     """Bytes of flash (what holds code or constants) and of RAM; None without a limit."""
     stored = {m.name: m.bytes for m in board.memories if {"code", "constants"} & {*m.holds}}
     data = [m.bytes for m in board.memories if "data" in m.holds]
@@ -238,6 +239,12 @@ def float_comparisons(boards: JsonObject) -> JsonObject:
         for name, board in boards.items()
         if board["parity"] and board["state"] != STALE and board["parity"].get("float_comparison")
     }
+
+
+def most_compared(content: JsonObject) -> JsonObject | None:
+    """The comparison with the float network that is about most cases."""
+    floats = float_comparisons(content["boards"]).values()
+    return max(floats, key=lambda found: int(found["cases"]), default=None)
 
 
 def _verdict(boards: JsonObject, which: str, floats: JsonObject) -> JsonObject:

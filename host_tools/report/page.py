@@ -11,18 +11,17 @@ from typing import Any
 from jinja2 import Environment
 
 from host_tools.report import plots
+from host_tools.report.chips import on_board
 from host_tools.report.classical import sentences
 from host_tools.report.collect import (
-    EQUAL,
     MAIN_BOARD,
     float_comparisons,
     make_variable,
+    most_compared,
     runs_on,
 )
 from host_tools.report.plots import ACCENT, MUTED, SECOND, Bar, Panel, Plot
 from host_tools.report.scores import (
-    NO_VALUE,
-    best,
     int8_metrics,
     label_table,
     score_rows,
@@ -30,9 +29,12 @@ from host_tools.report.scores import (
     target_table,
     width_table,
 )
+from host_tools.report.text import format_bytes, format_count, format_percent
+from host_tools.report.tiles import tiles
 from host_tools.wording import as_typed
 from model.evaluate import headline
 from model.page import STYLE, environment
+from model.text import counted
 
 JsonObject = dict[str, Any]
 
@@ -40,7 +42,6 @@ TEMPLATES = Path(__file__).parent / "templates"
 MAX_CLASSES = 20  # a larger confusion matrix is told as its most frequent mistakes
 MISTAKES = 12
 FLIPS = 20  # windows that are listed
-NBSP = "\u00a0"  # keeps a number and its unit on one line
 
 
 def render(content: JsonObject) -> str:
@@ -52,7 +53,8 @@ def render(content: JsonObject) -> str:
             **content,
             title=page_title(content),
             labels=_labels(content),
-            tiles=list(_tiles(content)),
+            tiles=[tuple(map(as_typed, tile)) for tile in tiles(content)],
+            on_board=on_board(content) if content["manifest"] else [],
             missing=[as_typed(line) for line in _missing(content)],
             score_table=score_table(content),
             target_table=target_table(content),
@@ -79,6 +81,8 @@ def _templates() -> Environment:
     templates.filters["bytes"] = format_bytes
     templates.filters["percent"] = format_percent
     templates.filters["count"] = format_count
+    templates.filters["counted"] = counted
+    templates.filters["typed"] = as_typed
     templates.filters["headline"] = headline
     templates.filters["code"] = code_parts
     templates.filters["network"] = network_text
@@ -112,31 +116,6 @@ def plot_files(content: JsonObject) -> dict[str, str]:
     return files
 
 
-def format_bytes(value: int | None) -> str:
-    """Bytes up to 9,999, then KiB, then MiB."""
-    if value is None:
-        return NO_VALUE
-    if value < 10_000:
-        return f"{value:,}{NBSP}B"
-    if value < 10 * 2**20:
-        return f"{value / 1024:,.1f}{NBSP}KiB"
-    return f"{value / 2**20:,.1f}{NBSP}MiB"
-
-
-def _spaced(text: str) -> str:
-    return text.replace(" ", NBSP)
-
-
-def format_count(value: int | None) -> str:
-    """1234567 -> '1,234,567'."""
-    return NO_VALUE if value is None else f"{int(value):,}"
-
-
-def format_percent(value: float | None, digits: int = 1) -> str:
-    """0.9637 -> '96.4 %'."""
-    return NO_VALUE if value is None else f"{value * 100:.{digits}f}{NBSP}%"
-
-
 def code_parts(text: str) -> list[tuple[bool, str]]:
     """Split at backquotes: (is code, text) pairs."""
     return [(i % 2 == 1, part) for i, part in enumerate(text.split("`")) if part]
@@ -152,43 +131,17 @@ def _labels(content: JsonObject) -> list[str]:
     return [str(label) for label in manifest.get("labels") or dataset.get("labels") or []]
 
 
-def _tiles(content: JsonObject) -> Iterator[tuple[str, str, str]]:
-    """(value, what it is, detail) of the few numbers to see first."""
-    rows = [row for row in score_rows(content) if row["kind"] == "model" and row["test"]]
-    chosen = next((row for row in rows if row["note"]), None)
-    reference = next((row for row in rows if row["name"] == "float"), None)
-    if chosen:
-        score, original = headline(chosen["test"]), best(reference and reference["test"])
-        detail = f"float {_spaced(original.text)}" if original else ""
-        yield _spaced(score.text), f"{score.name}, int8", detail
-    equal = [b["parity"] for b in content["boards"].values() if b["state"] == EQUAL]
-    if equal:
-        cases = sum(parity["cases"] for parity in equal)
-        yield (
-            f"{cases:,}",
-            "inferences equal in every byte",
-            f"{len(equal)} target{'s' if len(equal) > 1 else ''}",
-        )
-    if (compared := _most_compared(content)) and compared["equal_decisions"] is not None:
-        share = compared["equal_decisions"] / compared["cases"]
-        yield format_percent(share), "decisions as float", f"{compared['cases']:,} cases"
-    if manifest := content["manifest"]:
-        yield format_bytes(manifest["weight_bytes"]), "weights", f"{manifest['macs']:,} MACs"
-        bound = format_bytes(manifest["arena_lower_bound"])
-        yield format_bytes(manifest["arena_bytes"]), "arena", f"lower bound {bound}"
-
-
 def _missing(content: JsonObject) -> Iterator[str]:
     """A sentence for every part that this report has no results of, with what to type for it."""
     which = make_variable(content)
     elsewhere = content["manifest"] is not None and not content["manifest"]["settings"]
     if elsewhere and not content["dataset"]:
         yield "The model was made elsewhere: no data, training or quantisation to report."
-        compared = _most_compared(content)
+        compared = most_compared(content)
         if compared is None:
             yield (
                 "It is not compared with the float network that it was made from: "
-                "`make parity MODEL=<file> FLOAT=<.tflite, .keras or .h5>`"
+                f"`make parity {which} FLOAT=<.tflite, .keras or .h5>`"
             )
         elif not compared["bounds"]:
             yield "It is compared on random inputs: INPUTS=<.npz> gives real ones."
@@ -216,14 +169,6 @@ def _missing(content: JsonObject) -> Iterator[str]:
         ):
             if not board[part]:
                 yield f"{name}: without {text}: `make {target} {which} BOARD={name}`"
-        if board["real"] and board["parity"] and board["parity"]["emulator"]:
-            link = "<serial adapter>" if board["own_link"] else "<port>"
-            more = f" LINK_PORT={link}" if board["own_link"] else ""
-            yield (
-                f"{name} has run in an emulator only. With the board plugged in: "
-                f"`make flash {which} BOARD={name} PORT=<port>{more}`, then "
-                f"`make parity {which} BOARD={name} PORT={link}`"
-            )
 
 
 def _optional(content: JsonObject, which: str) -> Iterator[str]:
@@ -293,15 +238,9 @@ def _anomaly_table(content: JsonObject) -> JsonObject | None:
     }
 
 
-def _most_compared(content: JsonObject) -> JsonObject | None:
-    """The comparison with the float network that is about most cases."""
-    floats = float_comparisons(content["boards"]).values()
-    return max(floats, key=lambda found: int(found["cases"]), default=None)
-
-
 def _flips(content: JsonObject) -> JsonObject | None:
     """The first windows that a board decides otherwise than the float network."""
-    found = _most_compared(content)
+    found = most_compared(content)
     if found is None or not found["flips"]:
         return None
     return {
@@ -437,7 +376,7 @@ def _plots(content: JsonObject) -> dict[str, Plot]:
         drawn["anomaly"] = plots.anomaly(found)
     if found := content["regression"]:
         drawn["targets"] = plots.targets(found)
-    if compared := _most_compared(content):
+    if compared := most_compared(content):
         drawn["floats"] = plots.floats(compared)
     if table := _layer_table(content):
         panels = [

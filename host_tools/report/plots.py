@@ -103,6 +103,8 @@ def scores(measure: str, bars: Sequence[Bar]) -> Plot:
             axes.text(shares[row] + 0.01, row, bar.text, va="center")
         _rows(axes, [short(b.name) for b in bars])
         _share_axis(axes, 0.25)
+        kinds = [(SECOND, "float"), (ACCENT, "int8"), (MUTED, "baseline")]
+        _keys(axes, [(c, f"■ {name}") for c, name in kinds if any(b.colour == c for b in bars)])
         if measure == "R2":
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}" if value <= 1.001 else "")
         axes.set_xlim(0, 1.15)
@@ -136,9 +138,7 @@ def recall(
         _rows(axes, [short(labels[i]) for i in chosen])
         _share_axis(axes, 0.2 if start == 0.0 else 0.1)
         axes.set_xlim(start, 1.02)
-        axes.text(0, 1.04, "○ float", transform=axes.transAxes, color=SECOND)
-        if second is not None:
-            axes.text(0.2, 1.04, "● int8", transform=axes.transAxes, color=ACCENT)
+        _keys(axes, [(SECOND, "○ float"), *([(ACCENT, "● int8")] if second is not None else [])])
         listed = (f"{labels[i]} {(second or first)[i]:.0%}" for i in chosen)
         return _plot(figure, "recall", f"{title}. " + "; ".join(listed))
 
@@ -317,8 +317,7 @@ def anomaly(found: dict[str, Any]) -> Plot:
         left.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
         left.set_xlabel("score: mean squared error, input units")
         left.set_yticks([])
-        left.text(0, 1.04, "■ normal", transform=left.transAxes, color=ACCENT)
-        left.text(0.3, 1.04, "■ anomaly", transform=left.transAxes, color=SECOND)
+        _keys(left, [(ACCENT, "■ normal"), (SECOND, "■ anomaly")])
         right.plot([x for x, _ in roc], [y for _, y in roc], color=ACCENT, linewidth=1.8)
         right.plot([0, 1], [0, 1], color=LINE, linewidth=1)
         right.set_title("detection by false alarms", color=MUTED)
@@ -391,8 +390,7 @@ def floats(found: dict[str, Any]) -> Plot:
         axes.set_xlabel("float network")
         axes.set_title("device", color=MUTED)
         if found["equal_decisions"] is not None:
-            axes.text(0.2, 1.02, "● same decision", transform=axes.transAxes, color=ACCENT)
-            axes.text(0.6, 1.02, "× another", transform=axes.transAxes, color=SECOND)
+            _keys(axes, [(ACCENT, "● same decision"), (SECOND, "× another")], first=50)
         alt = (
             f"Outputs of the device over those of the float network, {len(rest) + len(flipped):,} "
             f"elements from {low:.3g} to {high:.3g}; {len(flipped):,} of cases decided otherwise."
@@ -425,6 +423,15 @@ def _rows(axes: Any, names: Sequence[str]) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.spines["left"].set_visible(False)
+
+
+def _keys(axes: Any, keys: Sequence[tuple[str, str]], first: int = 0) -> None:
+    """What colours stand for, in a row right above what is drawn, `first` points from its left."""
+    for colour, text in keys:
+        axes.annotate(
+            text, (0, 1), (first, 5), "axes fraction", textcoords="offset points", color=colour
+        )
+        first += 6 * len(text) + 14
 
 
 def _share_axis(axes: Any, step: float) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from host_tools.report.collect import STALE, runs_on
-from model.evaluate import Headline, headline
+from model.evaluate import headline
 from quantize.scheme import TITLES
 
 JsonObject = dict[str, Any]
@@ -38,7 +38,7 @@ def score_rows(content: JsonObject) -> list[JsonObject]:
         if (answers := parity["accuracy"]) and answers["cases"]:
             correct, cases = answers["correct"], answers["cases"]
             note = f"{correct:,} of {cases:,} windows right, on {runs_on(parity)}"
-            add("device", name, parity["metrics"], note=note, accuracy=correct / cases)
+            add("device", name, parity["metrics"], note=note, accuracy=correct / cases, cases=cases)
         elif parity["metrics"]:
             add("device", name, parity["metrics"], note=f"on {runs_on(parity)}")
     baselines = train["baselines"] if train else {}
@@ -56,11 +56,6 @@ def int8_metrics(content: JsonObject) -> tuple[str, JsonObject] | None:
         if row["kind"] == "model" and row["note"]:
             return row["name"], row["test"]
     return None
-
-
-def best(metrics: JsonObject | None) -> Headline | None:
-    """The headline of a row that has been measured."""
-    return headline(metrics) if metrics else None
 
 
 def score_table(content: JsonObject) -> JsonObject | None:

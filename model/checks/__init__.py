@@ -10,10 +10,8 @@ from collections.abc import Callable
 from model.checks import labels, schema, series, similar, truth
 from model.checks.base import (
     ERROR,
-    FAILED,
     MAX_PROBLEMS,
     PASSED,
-    WARNED,
     WARNING,
     CheckResult,
     Finding,
@@ -108,13 +106,13 @@ def _of_truth(
 
 
 def _result(name: str, finding: Finding) -> CheckResult:
-    bad = FAILED if SEVERITIES[name] == ERROR else WARNED
     return CheckResult(
         name=name,
         severity=SEVERITIES[name],
-        state=bad if finding.problems else PASSED,
+        state=SEVERITIES[name] if finding.problems else PASSED,
         summary=finding.summary,
         problems=finding.problems[:MAX_PROBLEMS],
+        more=len(finding.problems[MAX_PROBLEMS:]),
         columns=finding.columns,
         rows=finding.rows,
     )

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from model.datasets.base import Dataset, Recording
 
-ERROR, WARNING = "error", "warning"  # severities
-PASSED, FAILED, WARNED = "passed", "failed", "warning"  # states
+ERROR, WARNING = "error", "warning"  # severities, and the states of checks that found something
+PASSED = "passed"
 MAX_PROBLEMS = 20  # of one check
 MAX_VALUES = 1 << 24  # in the windows of one check: bounds its memory
 BLOCK_VALUES = 1 << 22  # of recordings that are looked at together
@@ -33,9 +33,10 @@ class CheckResult:
 
     name: str
     severity: str  # ERROR: stops the run; WARNING: is shown
-    state: str  # PASSED, FAILED or WARNED
+    state: str  # PASSED or the severity
     summary: str
-    problems: tuple[str, ...]
+    problems: tuple[str, ...]  # the first MAX_PROBLEMS
+    more: int  # how many there are besides
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from model.tasks import Task
 
 MAX_INDEX, MAX_QUERIES = 20_000, 5_000  # windows that are compared
 SHOWN = 20  # groups of a split
+LISTED = 50  # pairs of recordings
 NEIGHBOURS = 5  # candidates of a window
 DIMENSIONS = 32  # of the embedding
 FITTED = 2_000  # windows that the embedding is fitted to
@@ -27,19 +28,26 @@ _PAIRS = 1 << 22  # values that are correlated at once
 def duplicates(dataset: Dataset, splits: Splits) -> Finding:
     """Recordings, and windows of one split, that are there twice."""
 
+    pairs, seen = [], dict[bytes, int]()
+    for i, digest in enumerate(_hashes(recording.values for recording in dataset.recordings)):
+        if (first := seen.setdefault(digest, i)) != i:
+            pairs.append((recording_title(dataset, first), recording_title(dataset, i)))
+
     def problems() -> Iterator[str]:
-        seen: dict[bytes, int] = {}
-        for i, recording in enumerate(dataset.recordings):
-            digest = _hashes([recording.values])[0]
-            if digest in seen:
-                yield f"recordings {seen[digest]} and {i} are the same; remove one"
-            seen.setdefault(digest, i)
+        if pairs:
+            more = f", and {len(pairs) - 1} more pairs" if len(pairs) > 1 else ""
+            yield f"{pairs[0][0]} and {pairs[0][1]} are the same{more}; remove one of each pair"
         for name, windows in splits.items():
             count = len(windows.y) - len(set(_hashes(windows.features)))
             if count:
                 yield f"{count} windows of the {name} split occur twice; remove their recordings"
 
-    return Finding(summary="no recording or window twice", problems=tuple(problems()))
+    return Finding(
+        summary="no recording or window twice",
+        problems=tuple(problems()),
+        columns=("recording", "the same as"),
+        rows=tuple((second, first) for first, second in pairs[:LISTED]),
+    )
 
 
 def leaks(dataset: Dataset, splits: Splits) -> Finding:
@@ -144,23 +152,33 @@ def near_duplicates(dataset: Dataset, splits: Splits, recipe: Recipe) -> Finding
                     best[pair] = (score, int(index.start[b]), int(asked.start[a]), name, other)
     ranked = sorted(best.items(), key=lambda item: -item[1][0])
     rate = dataset.sample_rate_hz
+    rows = tuple(
+        (
+            *(recording_title(dataset, i), name, f"{a / rate:g} s"),
+            *(recording_title(dataset, j), other, f"{b / rate:g} s", f"{score:.4f}"),
+        )
+        for (i, j), (score, a, b, name, other) in ranked[:LISTED]
+    )
     return Finding(
         summary=f"the most alike of two splits have a correlation of {highest:.3f}",
-        problems=tuple(
-            f"{recording_title(dataset, i)} ({name}) at {a / rate:g} s and "
-            f"{recording_title(dataset, j)} ({other}) at {b / rate:g} s have a correlation of "
-            f"{score:.4f}, expected less than {recipe.checks.near_duplicate:g}; listen to or plot "
-            "both, and remove one if it is a copy"
-            for (i, j), (score, a, b, name, other) in ranked
-        ),
+        problems=_too_alike(rows, len(ranked), recipe.checks.near_duplicate),
         columns=("recording", "split", "at", "recording", "split", "at", "correlation"),
-        rows=tuple(
-            (
-                *(recording_title(dataset, i), name, f"{a / rate:g} s"),
-                *(recording_title(dataset, j), other, f"{b / rate:g} s", f"{score:.4f}"),
-            )
-            for (i, j), (score, a, b, name, other) in ranked[:50]
-        ),
+        rows=rows,
+    )
+
+
+def _too_alike(rows: Sequence[tuple[str, ...]], pairs: int, limit: float) -> tuple[str, ...]:
+    """One line for all pairs; `rows` has the most alike ones, the first above all."""
+    if not rows:
+        return ()
+    first, split, at, second, other, then, score = rows[0]
+    listed = f"the {len(rows)} most alike are" if len(rows) < pairs else "all are"
+    told = f"; {listed} listed in data.html" if pairs > 1 else ""
+    return (
+        f"{pairs} pair{'s' if pairs > 1 else ''} of recordings in two splits with a correlation "
+        f"of at least {limit:g}, the highest {score} of {first} ({split}) at {at} and "
+        f"{second} ({other}) at {then}{told}; listen to or plot both of a pair, and remove one if "
+        "it is a copy",
     )
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from model.checks import check_recordings, check_schema, usable
-from model.checks.base import FAILED, PASSED, WARNED, CheckResult
+from model.checks.base import ERROR, PASSED, WARNING, CheckResult
 from model.data_page import write_page
 from model.datasets import load_dataset
 from model.datasets.lists import split_groups
@@ -24,6 +24,7 @@ from model.files import write_arrays, write_json
 from model.recipe import Recipe
 from model.stages.splits import FIELDS
 from model.tasks import task_of, trained_part
+from model.text import counted
 
 MAX_PROBLEMS = 5  # of a check, on the terminal
 console = Console()
@@ -43,11 +44,11 @@ def check(recipe: Recipe, out_dir: Path) -> None:
     page = out_dir / "data.html"
     write_page(page, recipe, dataset, splits, results)
     console.print(f"details and plots: {page}", soft_wrap=True)
-    failed = [r for r in results if r.state == FAILED]
-    if failed or splits is None:
+    errors = [r for r in results if r.state == ERROR]
+    if errors or splits is None:
         raise DataError(
-            f"{recipe.name}: {len(failed)} of {len(results)} data checks failed: "
-            + "; ".join(f"{r.name}: {r.problems[0]}" for r in failed)
+            f"{recipe.name}: {len(results)} data checks, {counted(len(errors), ERROR)}: "
+            + "; ".join(f"{r.name}: {r.problems[0]}" for r in errors)
             + f"; see {page}"
         )
     arrays = {
@@ -97,11 +98,11 @@ def _counts(windows: Windows, labels: int) -> list[int] | None:
 
 def _print_checks(results: list[CheckResult]) -> None:
     table = Table("data check", "result", "", title_justify="left")
-    colours = {FAILED: "[red]failed[/]", WARNED: "[yellow]warning[/]", PASSED: "ok"}
+    colours = {ERROR: "red", WARNING: "yellow", PASSED: "default"}
     for result in results:
         shown = list(result.problems[:MAX_PROBLEMS])
-        if more := len(result.problems) - len(shown):
-            shown.append(f"and {more} more, all in data.html")
+        if more := len(result.problems) - len(shown) + result.more:
+            shown.append(f"and {more} more, in data.html")
         found = Text("\n".join(shown) or result.summary)  # no markup: has file names
-        table.add_row(result.name, colours[result.state], found)
+        table.add_row(result.name, Text(result.state, colours[result.state]), found)
     console.print(table)
