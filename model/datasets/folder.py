@@ -137,10 +137,13 @@ class Folder:
             self._whole.update(digest + os.fsencode(name) + b"\n")
             yield SourceFile(name=name, data=data)
         if twice:
-            more = f", and {len(twice) - MAX_PROBLEMS} more pairs" if len(twice) > MAX_PROBLEMS else ""
+            more = len(twice) - MAX_PROBLEMS
+            told = ", ".join(twice[:MAX_PROBLEMS]) + (
+                f", and {more} more pairs" if more > 0 else ""
+            )
             raise DataError(
-                f"{self.path}: {', '.join(twice[:MAX_PROBLEMS])}{more} have the same content; a recording "
-                "may occur once, so remove one of each pair"
+                f"{self.path}: {told} have the same content; a recording may occur once, so remove "
+                "one of each pair"
             )
 
 
