@@ -6,8 +6,6 @@ import os
 import random
 import re
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,20 +20,10 @@ from host_tools.errors import DeviceError, ToolMissing
 from host_tools.link.device import Device
 from host_tools.link.transport import Transport
 from tests.firmware_builds import break_model, built, overwrite
-from tests.test_leftovers import found, is_alive
 
 READY = b"ready: type help"
 BOOT_S = 20.0
 INPUT_BYTES = 768
-STARTS = """
-import sys, time
-from pathlib import Path
-from host_tools.emulators import EMULATORS
-started = EMULATORS[sys.argv[1]].start(Path(sys.argv[2]))
-(task,) = Path("/proc/self/task").iterdir()
-print((task / "children").read_text(), flush=True)
-time.sleep(600)
-"""
 
 
 def board_of(emulator: str) -> str:
@@ -143,31 +131,6 @@ def test_a_killed_emulator_is_reported(emulator: str) -> None:
                 started.read(1.0)
     finally:
         started.close()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is of Linux")
-@pytest.mark.parametrize("emulator", EMULATORS)
-def test_an_emulator_ends_with_who_started_it(folder: Path, emulator: str) -> None:
-    missing = EMULATORS[emulator].missing()
-    if missing is not None:
-        pytest.skip(missing)
-    firmware = built(board_of(emulator))[0] / "firmware.elf"
-    parent = subprocess.Popen(
-        [sys.executable, "-c", STARTS, emulator, str(firmware)],
-        cwd=Path(__file__).parents[1],
-        env=os.environ | {"TMPDIR": str(folder)},
-        stdout=subprocess.PIPE,
-    )
-    assert parent.stdout is not None
-    child = int(parent.stdout.readline())
-    assert is_alive(child)
-    parent.send_signal(signal.SIGTERM)
-    parent.wait()
-    try:
-        found(lambda: not is_alive(child), "the end of the emulator")
-    finally:
-        if is_alive(child):
-            os.kill(child, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("emulator", EMULATORS)

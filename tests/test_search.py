@@ -223,6 +223,39 @@ def test_a_search_measures_trains_and_chooses(tmp_path: Path) -> None:
     assert any(watch.bests) and "<svg" in (search.folder / "search.html").read_text()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "kind", "measure"),
+    [
+        ("oscillator", "dense", "R2"),
+        ("tones", "cnn2d", "macro F1"),
+        ("anomaly", "autoencoder", "AUC"),
+        ("digits", "lstm", "balanced accuracy"),
+    ],
+)
+def test_every_task_is_searched_by_its_own_measure(
+    name: str, kind: str, measure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("host_tools.search.search.FINALISTS", 1)
+    recipe = load_recipe(name)
+    lenient = dataclasses.replace(
+        recipe.quantisation, max_drop=1.0, min_equal_outputs=0.0, max_lsb=255, qat_steps=0
+    )
+    recipe = dataclasses.replace(
+        recipe,
+        network=NetworkConfig(kind=kind),
+        train=dataclasses.replace(recipe.train, steps=40),
+        quantisation=lenient,
+    )
+    search = _search(tmp_path, recipe)
+    result = run_search(search, "instructions=200%", 2, Watch())
+    trained = [t for t in result["trials"] if t["val"] is not None]
+    assert result["measure"] == measure and len(trained) == 2
+    assert result["finalists"][0]["trial"] == max(trained, key=lambda t: t["val"])["trial"]
+    assert (result["best"]["folds"] is None) == (name == "anomaly")
+    assert load_recipe(str(search.folder / "best.toml")).network.kind == kind
+
+
 def test_the_best_so_far_is_within_the_budget() -> None:
     a, b, c = _candidate(0, 0.9, 300), _candidate(1, 0.9, 200), _candidate(2, 0.99, 900)
     untrained = _candidate(3, None, 1)

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from host_tools.errors import DeviceError, ToolMissing
 from host_tools.link.transport import PipeTransport
-from model.processes import end_with_parent
 
 SENSOR_FILE = "sensor"  # as in firmware/board/replay/replay.h
 START_S = 10.0  # until the firmware has opened its named pipes
@@ -134,7 +133,6 @@ class _Child:
                     stdin=link,
                     stdout=link if piped else output,
                     stderr=output,
-                    preexec_fn=end_with_parent(),
                     start_new_session=True,  # an interrupt is for the host; it closes the link
                 )
         except OSError as error:

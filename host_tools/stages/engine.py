@@ -133,8 +133,9 @@ def run(stage: Stage) -> None:
 def run_isolated(entry: str, arguments: Mapping[str, Any]) -> None:
     """The same in a new process, whose exception is raised here."""
     context = multiprocessing.get_context("spawn")
-    own = {"initializer": begin_child, "initargs": (os.getpid(),)}
-    with ProcessPoolExecutor(1, mp_context=context, **own) as pool:
+    with ProcessPoolExecutor(
+        1, mp_context=context, initializer=begin_child, initargs=(os.getpid(),)
+    ) as pool:
         try:
             pool.submit(run_job, entry, arguments).result()
         except BrokenProcessPool as error:
