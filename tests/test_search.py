@@ -16,7 +16,7 @@ from rich.console import Console
 
 from host_tools.boards.board import load_board
 from host_tools.errors import HostToolsError, UsageError
-from host_tools.report.page import network_text
+from host_tools.report.page import network_text, search_page
 from host_tools.report.plots import front_of
 from host_tools.search.budget import Budget, Cost, parse_budget
 from host_tools.search.candidates import (
@@ -68,7 +68,6 @@ def _candidate(trial: int, val: float | None, instructions: int, flash: int = 10
         settings=SETTINGS,
         cost=Cost(flash=flash, constants=5_000, instructions=instructions, arena=1_000),
         val=val,
-        folds=val,
         problem=None if val is not None else NOT_TRAINED,
     )
 
@@ -99,6 +98,8 @@ def test_pareto_keeps_what_nothing_beats() -> None:
 def test_the_rule_prefers_fewer_instructions_on_a_tie() -> None:
     a, b, c = _candidate(0, 0.950, 300), _candidate(1, 0.946, 200), _candidate(2, 0.944, 100)
     assert choose([a, b, c]) == b
+    a, b, c = (dataclasses.replace(x, folds=x.val, val=0.9) for x in (a, b, c))
+    assert choose([a, b, c]) == b  # folds count, where there are some
 
 
 def test_nothing_within_the_budget_names_the_closest() -> None:
@@ -338,7 +339,26 @@ def test_networks_are_told_in_a_few_words() -> None:
         (network, "pool 2, 8×5/2 12×3/1, 4 segments"),
         (units, "autoencoder, 32 8 units"),
     ):
-        assert network_text({"settings": {"network": found, "compression": None}}) == text
+        settings = {"network": found, "compression": None, "vary": {"features.hop": 8}}
+        assert network_text({"settings": settings}) == f"{text}, features.hop 8"
+
+
+@pytest.mark.parametrize(("measure", "told"), [("R2", "-0.061"), ("macro F1", "-6.1")])
+def test_scores_of_a_search_are_shown_as_their_measure(measure: str, told: str) -> None:
+    network = {"kind": "dense", "dense": {"units": [4]}}
+    candidate = dataclasses.replace(
+        _candidate(0, -0.061, 300), settings={**SETTINGS, "network": network}, test=0.5, deflated=1
+    )
+    one = dataclasses.asdict(candidate)
+    page = search_page(
+        {
+            "recipe": "x", "board": "qemu_m4", "emulator": "qemu_m4", "measure": measure,
+            "rule": "by a test", "steps": 20, "budget": dataclasses.asdict(Budget(flash=9_000)),
+            "default": one, "trials": [one], "pareto": [0],
+        }
+    )  # fmt: skip
+    table = page[page.index("<table") : page.index("</table>")]
+    assert told in table and ("%" in table) == (measure != "R2")
 
 
 def test_the_front_rises() -> None:
