@@ -17,6 +17,7 @@ from model.recipe_tables import (
     OscillatorConfig,
     Positive,
     RegressionConfig,
+    SearchConfig,
     Seed,
     Share,
     TonesConfig,
@@ -322,6 +323,7 @@ class Recipe:
     regression: RegressionConfig | None = None
     multilabel: MultilabelConfig | None = None
     parity: ParityConfig | None = None  # None: as ParityConfig has it
+    search: SearchConfig | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """All settings, for records, without the tables that a recipe leaves out."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from model.attachments import Attachments, attached, attachments
 from model.augment import WindowSampler
 from model.background import load_background
 from model.datasets import load_dataset
@@ -349,7 +350,13 @@ def cross_validate(
         {"test_groups": set(part.tolist()), "train_groups": everyone - set(part.tolist())}
         for part in parts
     ]
-    shared = jobs.share(recipe=recipe, dataset=dataset, repeats=repeats, int8_scores=int8_scores)
+    shared = jobs.share(
+        recipe=recipe,
+        dataset=dataset,
+        repeats=repeats,
+        int8_scores=int8_scores,
+        sent=attachments(recipe, dataset),
+    )
     results = []
     for scores in jobs.map("model.train:run_fold", work, shared, here={"progress": progress}):
         done(scores)
@@ -363,10 +370,24 @@ def run_fold(
     repeats: int,
     train_groups: set[int],
     test_groups: set[int],
+    sent: Attachments,
     int8_scores: Int8Scores | None = None,
     progress: Progress = silent,
 ) -> list[Score]:
     """One fold of a cross-validation, once for each seed."""
+    with attached(recipe, sent):
+        return _run_fold(recipe, dataset, repeats, train_groups, test_groups, int8_scores, progress)
+
+
+def _run_fold(
+    recipe: Recipe,
+    dataset: Dataset,
+    repeats: int,
+    train_groups: set[int],
+    test_groups: set[int],
+    int8_scores: Int8Scores | None,
+    progress: Progress,
+) -> list[Score]:
     extractor = Extractor(recipe_front_end(recipe))
     train, test = (make_windows(dataset, extractor, side) for side in (train_groups, test_groups))
     task = task_of(recipe, dataset.labels).fitted(train)
