@@ -154,10 +154,13 @@ def fit(
     learning_rate: float,
     progress: Progress,
     teachers: Sequence[Any] = (),
+    average: float = 0.0,
 ) -> History:
     """Train `network` in place with AdamW, warm-up and a cosine decay; `teachers` stay as they are.
 
-    Raises ModelSideError when the loss leaves the finite numbers.
+    With `average`, the decay of an exponential moving average, the network ends with the averages
+    of its weights and of its batch normalisations' statistics. Raises ModelSideError when the loss
+    leaves the finite numbers.
     """
     config = recipe.train
     optimiser = keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay)
@@ -165,13 +168,17 @@ def fit(
     optimiser.build(network.trainable_variables)
     loss_function = _loss_function(recipe, task, network.output_shape[-1], teachers)
     outputs = np.arange(network.output_shape[-1])
+    averaged = [w for w in network.weights if w.dtype.is_floating] if average else []
+    averages = [tf.Variable(weight) for weight in averaged]
 
     @tf.function  # type: ignore[untyped-decorator]
-    def train_step(x: Any, y: Any) -> Any:
+    def train_step(x: Any, y: Any, keep: Any) -> Any:
         with tf.GradientTape() as tape:
             loss = loss_function(x, y, network(x, training=True))
         gradients = tape.gradient(loss, network.trainable_variables)
         optimiser.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+        for mean, weight in zip(averages, averaged, strict=True):
+            mean.assign(keep * mean + (1 - keep) * weight)
         return loss
 
     history = History(step=[], loss=[], val_score=[])
@@ -183,7 +190,11 @@ def fit(
         x, y = sampler.batch(config.batch_size)
         truth = y if y.ndim > 1 else (y[:, None] == outputs).astype(np.float32)
         x, targets = sampler.mix(x, truth)
-        losses.append(float(train_step(tf.constant(images(x)), tf.constant(targets))))
+        keep = tf.constant(min(average, step / (step + 10)), tf.float32)  # the start is forgotten
+        losses.append(float(train_step(tf.constant(images(x)), tf.constant(targets), keep)))
+        if step == steps:
+            for mean, weight in zip(averages, averaged, strict=True):
+                weight.assign(mean)
         score = None
         if step % max(steps // 20, 1) == 0 or step == steps:
             history.step.append(step)
@@ -267,6 +278,7 @@ def train_network(
             learning_rate=recipe.train.learning_rate,
             progress=progress,
             teachers=teachers,
+            average=recipe.train.average,
         )
         return network, history
 
