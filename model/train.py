@@ -185,12 +185,12 @@ def fit(
     learning_rate: float,
     progress: Progress,
     teachers: Sequence[Any] = (),
-    average: float = 0.0,
+    ema_decay: float = 0.0,
 ) -> History:
     """Train `network` in place with AdamW, warm-up and a cosine decay; `teachers` stay as they are.
 
-    With `average`, the decay of an exponential moving average, the network ends with the averages
-    of its weights and of its batch normalisations' statistics. Raises ModelSideError when the loss
+    With `ema_decay`, of an exponential moving average, the network ends with the averages of its
+    weights and of its batch normalisations' statistics. Raises ModelSideError when the loss
     leaves the finite numbers.
     """
     config = recipe.train
@@ -199,12 +199,13 @@ def fit(
     optimiser.build(network.trainable_variables)
     loss_function = _loss_function(recipe, task, network.output_shape[-1], teachers)
     outputs = np.arange(network.output_shape[-1])
-    averages = _Averages(network, average)
+    averages = _Averages(network, ema_decay)
 
     @tf.function  # type: ignore[untyped-decorator]
     def train_step(x: Any, y: Any, keep: Any) -> Any:
         with tf.GradientTape() as tape:
             loss = loss_function(x, y, network(x, training=True))
+            loss = tf.add_n([loss, *network.losses])  # regularisers of a network of one's own
         gradients = tape.gradient(loss, network.trainable_variables)
         optimiser.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
         averages.update(keep)
@@ -240,7 +241,7 @@ def make_sampler(
     recipe: Recipe, dataset: Dataset, task: Task, groups: set[int], seed: int
 ) -> WindowSampler:
     """Augmented batches from the recordings of some groups that the task trains on."""
-    background = load_background(recipe, dataset)
+    background = load_background(recipe, dataset, groups)
     return WindowSampler(
         [r for r in dataset.recordings if r.group in groups and task.trains_on(r.label)],
         Extractor(recipe_front_end(recipe)),
@@ -302,7 +303,7 @@ def train_network(
             learning_rate=recipe.train.learning_rate,
             progress=progress,
             teachers=teachers,
-            average=recipe.train.average,
+            ema_decay=recipe.train.ema_decay,
         )
         return network, history
 
