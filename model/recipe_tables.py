@@ -58,7 +58,7 @@ class SpeechConfig:
         *("en-us", "en-us-nyc", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan"),
         *("en-gb-x-gbcwmd", "en-029"),
     )
-    # whose voices say the first language's phonemes, as those who learnt it later
+    # other languages, whose voices say the first one's phonemes: half of the voices
     accents: tuple[str, ...] = ()
     seed: Seed = 1  # of the voices
 

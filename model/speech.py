@@ -110,16 +110,16 @@ def _generate(plan: _Plan, rate_hz: float) -> Speech:
 
 
 def voices(config: SpeechConfig) -> list[Voice]:
-    """Random ones, the same by seed; as many of each language and of each accent by chance."""
-    rng = np.random.RandomState(config.seed)
-    languages, speakers = [*config.languages, *config.accents], SPEAKERS.split()
+    """Random ones, the same by seed; every other one has an accent, where there are some."""
+    rng, speakers = np.random.RandomState(config.seed), SPEAKERS.split()
     found = []
-    for _ in range(config.voices):
-        which = int(rng.randint(len(languages)))
+    for number in range(config.voices):
+        accent = bool(config.accents) and number % 2 == 1
+        languages = config.accents if accent else config.languages
+        language = languages[int(rng.randint(len(languages)))]
         speaker = speakers[int(rng.randint(len(speakers)))]
         pitch, rate = (int(rng.randint(low, high + 1)) for low, high in (PITCHES, RATES))
-        accent = which >= len(config.languages)
-        found.append(Voice(f"{languages[which]}+{speaker}", pitch, rate, accent))
+        found.append(Voice(f"{language}+{speaker}", pitch, rate, accent))
     return found
 
 
