@@ -24,6 +24,7 @@ from model.datasets.folder import SourceFile
 from model.datasets.resample import Resampled, change_rate
 from model.datasets.wav_folder import clip, decode
 from model.errors import ConfigError
+from model.progress import console
 from model.recipe import Recipe
 from model.recipe_tables import SpeechConfig
 
@@ -102,6 +103,7 @@ def _generate(plan: _Plan, rate_hz: float) -> Speech:
             f"{PROGRAM}, or remove the table"
         )
     work = list(_work(config))
+    console.print(f"generating speech: {len(work):,} words by eSpeak NG {version}")
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # each waits for a process
         sounds = list(pool.map(lambda job: _say(job[1], job[2], rate_hz), work))
     digest = hashlib.sha256(b"".join(sound.tobytes() for sound in sounds)).hexdigest()
