@@ -64,6 +64,9 @@ class Speech:
     by: str  # 'eSpeak NG 1.51'
 
 
+_made: dict[tuple[str, float], Speech] = {}  # by config and rate
+
+
 def program_version() -> str:
     """'1.51', or '' when eSpeak NG is not installed."""
     if shutil.which(PROGRAM) is None:
@@ -77,25 +80,13 @@ def load_speech(recipe: Recipe, sample_rate_hz: float) -> Speech | None:
     config = recipe.augment.speech
     if config is None:
         return None
-    return _generate(_Plan(config), sample_rate_hz)
+    key = (repr(config), sample_rate_hz)
+    if key not in _made:
+        _made[key] = _generate(config, sample_rate_hz)
+    return _made[key]
 
 
-class _Plan:
-    """A config that can be the key of a cache: its table of words cannot."""
-
-    def __init__(self, config: SpeechConfig) -> None:
-        self.config = config
-
-    def __hash__(self) -> int:
-        return hash(repr(self.config))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Plan) and repr(self.config) == repr(other.config)
-
-
-@functools.lru_cache(2)
-def _generate(plan: _Plan, rate_hz: float) -> Speech:
-    config = plan.config
+def _generate(config: SpeechConfig, rate_hz: float) -> Speech:
     version = program_version()
     if not version:
         raise ConfigError(
@@ -104,7 +95,7 @@ def _generate(plan: _Plan, rate_hz: float) -> Speech:
         )
     work = list(_work(config))
     console.print(f"generating speech: {len(work):,} words by eSpeak NG {version}")
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # each waits for a process
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # each waits for a process
         sounds = list(pool.map(lambda job: _say(job[1], job[2], rate_hz), work))
     digest = hashlib.sha256(b"".join(sound.tobytes() for sound in sounds)).hexdigest()
     words = tuple((label, sound) for (label, *_), sound in zip(work, sounds, strict=True))

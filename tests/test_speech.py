@@ -86,7 +86,7 @@ def test_words_of_a_class_sound_alike_and_others_do_not(project: Path) -> None:
 def test_speech_is_the_same_by_seed(project: Path) -> None:
     recipe = load_recipe("own")
     first = load_speech(recipe, 8000.0)
-    module._generate.cache_clear()
+    module._made.clear()
     again = load_speech(recipe, 8000.0)
     other = load_speech(_recipe(project, ("voices = 6", "voices = 6\nseed = 2")), 8000.0)
     assert first is not again
@@ -169,7 +169,7 @@ def test_without_the_program_it_says_how_to_get_it(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = load_recipe("own")
-    module._generate.cache_clear()
+    module._made.clear()
     monkeypatch.setenv("PATH", str(project))
     with pytest.raises(ConfigError, match=r"got none on PATH; type: sudo apt-get install espeak"):
         load_speech(recipe, 8000.0)
