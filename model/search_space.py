@@ -16,8 +16,8 @@ from model.network_config import KINDS, NetworkConfig
 VERSION = 3  # of the choices: a study with others is another one
 FILTERS = (4, 6, 8, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256)
 KERNELS = (3, 5, 7, 9)
-KERNEL = 5  # of a recipe that leaves it to the kind
-CONVOLUTIONS = ("cnn1d", "dscnn")  # kinds with the same settings
+KERNELS_LEFT = {"cnn1d": 5, "dscnn": 5, "cnn2d": 3}  # of a recipe that leaves them to the kind
+OVER_ROWS = ("cnn1d", "dscnn")  # kinds with the same settings
 POOLS = SEGMENTS = (1, 2, 4)
 UNITS = (2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 SMALLER = ((2, 0.75), (2, 0.6), (2, 0.5), (1, 0.5))  # of the recipe: input pooling, filters
@@ -79,10 +79,12 @@ def _propose_convolutions(trial: Suggest, network: NetworkConfig) -> NetworkConf
     if own.strides:
         most = max(2, *own.strides)
         strides = tuple(trial.suggest_int(f"stride_{i}", 1, most) for i in layers)
+    kinds = OVER_ROWS if network.kind in OVER_ROWS else (network.kind,)
+    pools = _pools(own)
     return _with_options(
         network,
-        trial.suggest_categorical("kind", CONVOLUTIONS),
-        input_pool=trial.suggest_categorical("input_pool", _pools(own)),
+        trial.suggest_categorical("kind", kinds),
+        **({"input_pool": trial.suggest_categorical("input_pool", pools)} if pools else {}),
         filters=tuple(trial.suggest_categorical(f"filters_{i}", filters) for i in layers),
         kernels=tuple(trial.suggest_categorical(f"kernel_{i}", kernels) for i in layers),
         strides=strides,
@@ -92,7 +94,8 @@ def _propose_convolutions(trial: Suggest, network: NetworkConfig) -> NetworkConf
 
 
 def _pools(own: Any) -> tuple[int, ...]:
-    return tuple(sorted({*POOLS, own.input_pool}))
+    """None of a kind that does not pool its input."""
+    return tuple(sorted({*POOLS, own.input_pool})) if hasattr(own, "input_pool") else ()
 
 
 def _smaller_convolutions(network: NetworkConfig) -> list[dict[str, Any]]:
@@ -103,12 +106,13 @@ def _smaller_convolutions(network: NetworkConfig) -> list[dict[str, Any]]:
         parameters: dict[str, Any] = {
             "kind": network.kind,
             "layers": len(own.filters),
-            "input_pool": _nearest(pool * own.input_pool, _pools(own)),
             "segments": own.segments,
         }
+        if pools := _pools(own):
+            parameters["input_pool"] = _nearest(pool * own.input_pool, pools)
         for name, values in (
             ("filters", [_nearest(share * count, choices) for count in own.filters]),
-            ("kernel", own.kernels or [KERNEL] * len(own.filters)),
+            ("kernel", own.kernels or [KERNELS_LEFT[network.kind]] * len(own.filters)),
             ("stride", own.strides),
         ):
             parameters |= {f"{name}_{i}": value for i, value in enumerate(values)}
@@ -138,5 +142,5 @@ def _smaller_autoencoder(network: NetworkConfig) -> list[dict[str, Any]]:
 _CONVOLUTIONS = Space(propose=_propose_convolutions, smaller=_smaller_convolutions)
 SPACES: dict[str, Space] = {  # by a kind
     "autoencoder": Space(propose=_propose_autoencoder, smaller=_smaller_autoencoder),
-    **dict.fromkeys(CONVOLUTIONS, _CONVOLUTIONS),
+    **dict.fromkeys(KERNELS_LEFT, _CONVOLUTIONS),
 }
