@@ -20,6 +20,7 @@ from model.recipe_tables import (
     SearchConfig,
     Seed,
     Share,
+    SpeechConfig,
     TonesConfig,
     VibrationConfig,
 )
@@ -215,6 +216,7 @@ class AugmentConfig:
     background_share: Share = 0.5  # of the windows that get a piece of it
     # lowest and highest ratio of a window's power (of each channel about its mean) to the piece's
     background_snr_db: tuple[Annotated[float, Bounds(-60.0, 120.0)], ...] = (5.0, 25.0)
+    speech: SpeechConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

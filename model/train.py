@@ -30,6 +30,7 @@ from model.own_networks import own_network
 from model.progress import Progress
 from model.recipe import Recipe
 from model.regression import Regression
+from model.speech import generated_recordings
 from model.tasks import Task, outputs_of, task_of
 
 PREDICTED = 4096  # windows at once: bounds the memory of the layers between
@@ -242,8 +243,9 @@ def make_sampler(
 ) -> WindowSampler:
     """Augmented batches from the recordings of some groups that the task trains on."""
     background = load_background(recipe, dataset, groups)
+    recordings = [r for r in dataset.recordings if r.group in groups and task.trains_on(r.label)]
     return WindowSampler(
-        [r for r in dataset.recordings if r.group in groups and task.trains_on(r.label)],
+        recordings,
         Extractor(recipe_front_end(recipe)),
         recipe.augment,
         seed,
@@ -251,6 +253,7 @@ def make_sampler(
         sample_rate_hz=recipe.dataset.sample_rate_hz,
         of_window=dataset.of_window,
         background=[r.values for r in background.recordings] if background else (),
+        generated=generated_recordings(recipe, dataset, recordings),
     )
 
 
