@@ -293,6 +293,10 @@ def _speech(recipe: Recipe) -> Iterator[str]:
         yield f"{where}.words: {empty[0]!r}: expected a text, got none; remove the key"
     if not speech.languages:
         yield f'{where}.languages: expected at least one, as "en-us", got none'
+    for key in ("languages", "accents"):
+        for name in getattr(speech, key):
+            if re.fullmatch(r"[A-Za-z0-9-]{1,40}", name) is None:
+                yield f"{where}.{key}: expected eSpeak's names, as 'en-gb-scotland', got {name!r}"
 
 
 def _source(dataset: DatasetConfig) -> Iterator[str]:

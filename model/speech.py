@@ -75,6 +75,17 @@ def program_version() -> str:
     return match[1] if match else "unknown"
 
 
+def require_same_speech(recipe: Recipe, sample_rate_hz: float, sha256: str) -> None:
+    """ConfigError where eSpeak NG says it otherwise here than where the job was sent from."""
+    speech = load_speech(recipe, sample_rate_hz)
+    if speech is not None and speech.sha256 != sha256:
+        raise ConfigError(
+            f"{KEY}: {speech.by} of this machine makes other sounds (SHA-256 "
+            f"{speech.sha256[:12]}) than the one that the job comes from ({sha256[:12]}); install "
+            "the same version"
+        )
+
+
 def load_speech(recipe: Recipe, sample_rate_hz: float) -> Speech | None:
     """The recipe's generated words; None for none. Made once in a process."""
     config = recipe.augment.speech
@@ -166,7 +177,14 @@ def _say(voice: Voice, text: str, rate_hz: float) -> Float:
 
 
 def _run(arguments: Sequence[str]) -> bytes:
-    done = subprocess.run([PROGRAM, *arguments], capture_output=True, timeout=SECONDS, check=False)
+    try:
+        done = subprocess.run(
+            [PROGRAM, *arguments], capture_output=True, timeout=SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ConfigError(
+            f"{KEY}: `{PROGRAM} {' '.join(arguments)}` did not end in {SECONDS:g} s; say less"
+        ) from error
     if done.returncode:
         raise ConfigError(
             f"{KEY}: `{PROGRAM} {' '.join(arguments)}` ended with code {done.returncode}: "
@@ -200,6 +218,7 @@ def generated_recordings(
             name=KEY,
         )
         for label, sound in speech.words
+        if label in dataset.labels  # not of a class that is left out
     ]
 
 

@@ -266,7 +266,7 @@ def test_a_trained_file_and_the_background_go_with_the_jobs(
 ) -> None:
     recipe = tiny_recipe(tmp_path, NetworkConfig(kind="file"))
     dataset = load_dataset(recipe.dataset)
-    sent = Attachments(network=b"trained", background=dataset)
+    sent = Attachments(network=b"trained", background=dataset, speech=None)
     monkeypatch.chdir(tmp_path)
     noisy = dataclasses.replace(
         recipe, augment=dataclasses.replace(recipe.augment, background="noise")

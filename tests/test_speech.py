@@ -11,6 +11,7 @@ import pytest
 
 from host_tools.stages.graph import Source
 from model import speech as module
+from model.attachments import attached, attachments
 from model.augment import WindowSampler
 from model.datasets import load_dataset
 from model.datasets.base import Recording
@@ -148,6 +149,7 @@ def test_only_training_depends_on_it(project: Path) -> None:
         ('six = "six"', 'six = " "', r"words: 'six': expected a text, got none"),
         ("voices = 6", "voices = 0", r"voices: expected 1 to 10000, got 0"),
         ("voices = 6", "languages = []", r"languages: expected at least one"),
+        ("voices = 6", 'accents = ["../x; y"]', r"accents: expected eSpeak's names.*got '../x; y'"),
         ("voices = 6", 'languages = ["xx"]', r"`espeak-ng .*` ended with code 1: .*; correct"),
         ('six = "six"', 'six = "..."', r"says nothing for '...'; expected a sound; write it"),
     ],
@@ -155,6 +157,29 @@ def test_only_training_depends_on_it(project: Path) -> None:
 def test_wrong_settings_say_what_and_where(old: str, new: str, words: str, project: Path) -> None:
     with pytest.raises(ConfigError, match=words):
         load_speech(_recipe(project, (old, new)), 8000.0)
+
+
+def test_words_of_a_class_that_is_left_out_are_not_heard(project: Path) -> None:
+    recipe = _recipe(project)
+    dataset = load_dataset(recipe.dataset)
+    less = dataclasses.replace(dataset, labels=("one",))
+    heard = generated_recordings(recipe, less, [r for r in dataset.recordings if r.label == 0])
+    assert heard and {r.label for r in heard} == {0}
+
+
+def test_a_worker_that_says_it_otherwise_is_refused(project: Path) -> None:
+    recipe = _recipe(project)
+    dataset = load_dataset(recipe.dataset)
+    sent = attachments(recipe, dataset)
+    with attached(recipe, sent):
+        pass
+    assert sent.speech is not None
+    other = dataclasses.replace(sent, speech=(sent.speech[0], "0" * 64))
+    with (
+        pytest.raises(ConfigError, match=r"makes other sounds .*install the same version"),
+        attached(recipe, other),
+    ):
+        pass
 
 
 def test_speech_is_for_one_channel_of_classes(project: Path) -> None:
