@@ -190,9 +190,8 @@ def fit(
 ) -> History:
     """Train `network` in place with AdamW, warm-up and a cosine decay; `teachers` stay as they are.
 
-    With `ema_decay`, of an exponential moving average, the network ends with the averages of its
-    weights and of its batch normalisations' statistics. Raises ModelSideError when the loss
-    leaves the finite numbers.
+    With `ema_decay` it ends with exponential moving averages of its weights and of its batch
+    normalisations' statistics. Raises ModelSideError when the loss leaves the finite numbers.
     """
     config = recipe.train
     optimiser = keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay)
@@ -205,8 +204,8 @@ def fit(
     @tf.function  # type: ignore[untyped-decorator]
     def train_step(x: Any, y: Any, keep: Any) -> Any:
         with tf.GradientTape() as tape:
-            loss = loss_function(x, y, network(x, training=True))
-            loss = tf.add_n([loss, *network.losses])  # regularisers of a network of one's own
+            own = loss_function(x, y, network(x, training=True))
+            loss = tf.add_n([own, *network.losses])  # and regularisers
         gradients = tape.gradient(loss, network.trainable_variables)
         optimiser.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
         averages.update(keep)
