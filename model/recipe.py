@@ -38,7 +38,8 @@ class CsvFolderConfig:
 
     folder: str  # from the project's folder, or $VARIABLE/below
     # regular expression of the path in the folder: (?P<label>...) unless there is a label_column,
-    # and (?P<group>...); without the latter each recording is a group of its own
+    # and (?P<group>...); without the latter each recording is a group of its own, and with a
+    # label_column each file, where there are three or more
     pattern: str
     label_column: str  # a column whose changes begin another recording; '': the pattern has it
     time_column: str  # '': there is none, rows are 1 / sample_rate_hz apart

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from model.files import write_text
 from model.network_config import refuse_old
 from model.recipe import Recipe
 from model.recipe_rules import NAME, problems
-from model.toml_reader import accept, build, closest, construct, read_toml, refuse
+from model.toml_reader import MAX_BYTES, accept, build, closest, construct, read_toml, refuse
 from model.toml_writer import to_toml
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -38,6 +39,9 @@ MOVED = {
 }
 
 
+DATASET = re.compile(rb"^\s*\[dataset\b", re.MULTILINE)
+
+
 def recipe_names(folder: Path = RECIPES) -> list[str]:
     """The recipes of a folder, or those that come with the project: files with a [dataset]."""
     return sorted(path.stem for path in folder.glob("*.toml") if _is_recipe(path))
@@ -46,8 +50,11 @@ def recipe_names(folder: Path = RECIPES) -> list[str]:
 def _is_recipe(path: Path) -> bool:
     try:
         return "dataset" in read_toml(path)
-    except (ConfigError, FileNotFoundError):
+    except FileNotFoundError:
         return False
+    except ConfigError:  # with a slip that is told when it is opened
+        readable = path.is_file() and path.stat().st_size <= MAX_BYTES
+        return readable and DATASET.search(path.read_bytes()) is not None
 
 
 def find_recipe(name: str) -> Path:

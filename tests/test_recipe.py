@@ -162,3 +162,15 @@ def test_a_recipe_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 def test_an_unknown_recipe_suggests_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'motion'"):
         load_recipe("motoin")
+
+
+@pytest.mark.parametrize("slip", ['title = "own', "hop = 1\nhop = 2", "fräsen = 1"])
+def test_a_recipe_with_a_slip_is_still_the_projects(
+    slip: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.toml").write_text(f"{slip}\n[dataset]\n")
+    Path("other.toml").write_text('[tool]\nname = "x\n')
+    assert recipe_names(Path()) == ["own"]
+    with pytest.raises(ConfigError, match=r"own\.toml: not TOML: .* line [12]"):
+        load_recipe("own")

@@ -34,6 +34,18 @@ def test_csv_labels_from_a_column_split_a_file(tmp_path: Path) -> None:
     assert [(r.label, len(r.values)) for r in load_dataset(config).recordings] == [(1, 3), (0, 4)]
 
 
+def test_who_wrote_a_file_with_a_label_column_is_in_one_split(tmp_path: Path) -> None:
+    rows = (f"{20 * i},{i},2,{'rest' if i % 6 < 3 else 'wave'}\n" for i in range(24))
+    text = "t_ms,ax,ay,what\n" + "".join(rows)
+    people = ("ann", "bob", "cy")
+    for number, who in enumerate(people):
+        (tmp_path / f"{who}.csv").write_text(text.replace(",2,", f",{number},"))
+        config = csv_config(tmp_path, pattern=r".*\.csv", label_column="what")
+        names = load_dataset(config).group_names
+        assert len(names or ()) == (8 * (number + 1) if number < 2 else 3)
+    assert names == people
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -101,6 +101,9 @@ class Folder:
             )
         self._whole = hashlib.sha256()
 
+    def __len__(self) -> int:
+        return len(self._paths)
+
     def typical(self) -> SourceFile:
         """The first file of the most frequent suffix: a folder may have a README.txt, and lists."""
         suffix = Counter(p.suffix.lower() for p in self._paths).most_common(1)[0][0]
