@@ -116,7 +116,7 @@ class DatasetConfig:
     test_share: HeldOut = 0.0  # the test set, in the same way
     leave_out: tuple[str, ...] = ()  # classes that the network is not to know
     # label in the files -> class, or '' to leave its recordings out; '*' is every other label;
-    # in a recipe: labels = {yes = "yes", "*" = "other"}
+    # and "*" as its class keeps each of them; in a recipe: labels = {yes = "yes", "*" = "other"}
     merge: dict[str, str] | None = None
     resample: ResampleConfig | None = None
     csv_folder: CsvFolderConfig | None = None

@@ -85,7 +85,10 @@ def normalise(tables: dict[str, Any]) -> None:
     if isinstance(merge := dataset.get("labels"), dict) and "merge" not in dataset:
         dataset["merge"] = merge
         named = [v for v in merge.values() if isinstance(v, str) and v]
-        dataset["labels"] = list(dict.fromkeys(named))
+        if merge.get("*") == "*":
+            del dataset["labels"]  # the data have them
+        else:
+            dataset["labels"] = list(dict.fromkeys(named))
     for key in ("labels", "val_groups", "test_groups"):
         if isinstance(values := dataset.get(key), list):
             dataset[key] = [composed(v) if isinstance(v, str) else v for v in values]

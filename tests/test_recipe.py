@@ -174,3 +174,17 @@ def test_a_recipe_with_a_slip_is_still_the_projects(
     assert recipe_names(Path()) == ["own"]
     with pytest.raises(ConfigError, match=r"own\.toml: not TOML: .* line [12]"):
         load_recipe("own")
+
+
+def test_labels_that_are_kept_come_from_the_data(tmp_path: Path) -> None:
+    for number in range(12):
+        name = f"{'abcd'[number % 4]}_p{number // 4}.csv"
+        (tmp_path / name).write_text(csv_text(60, number))
+    path = tmp_path / "kept.toml"
+    path.write_text(
+        f'[dataset]\nlabels = {{a = "ab", b = "ab", "*" = "*"}}\n[dataset.csv_folder]\n'
+        f"folder = \"{tmp_path}\"\npattern = '(?P<label>[abcd])_(?P<group>p\\d)\\.csv'\n"
+        '[features]\nkind = "raw"\n'
+    )
+    for _ in range(2):
+        assert load_recipe(str(path)).dataset.labels == ("ab", "c", "d")

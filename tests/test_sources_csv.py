@@ -167,6 +167,9 @@ def test_labels_are_merged_and_left_out(tmp_path: Path) -> None:
     dataset = load_dataset(csv_config(tmp_path, labels=("yes", "other"), merge=merge))
     names = [dataset.labels[r.label] for r in dataset.recordings]
     assert sorted(names) == ["other", "other", "other", "yes"]
+    keep = {"yes": "answer", "no": "answer", "*": "*", "noise": ""}
+    dataset = load_dataset(csv_config(tmp_path, labels=(), merge=keep))
+    assert dataset.labels == ("answer", "cat", "dog")
     with pytest.raises(DataError, match="the label 'cat' of the files has no class"):
         load_dataset(csv_config(tmp_path, labels=(), merge={"yes": "yes", "no": "no"}))
     with pytest.raises(DataError, match="'maybe' is the label of no recording"):

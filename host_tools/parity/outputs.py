@@ -389,8 +389,11 @@ def describe(report: ParityReport) -> list[str]:
         share = right["correct"] / right["cases"]
         several = report.float_comparison is not None and len(report.float_comparison.outputs) > 1
         of_output = " of output 0" if several else ""
+        what = (
+            "all labels of a window right" if "macro_f1" in (report.metrics or {}) else "accuracy"
+        )
         told.append(
-            f"  accuracy{of_output} against labels: {right['correct']:,} of {right['cases']:,} "
+            f"  {what}{of_output} against labels: {right['correct']:,} of {right['cases']:,} "
             f"({share:.1%})"
         )
     told.append(floats)

@@ -59,7 +59,10 @@ def jitter(dataset: Dataset, config: CheckConfig) -> Finding:
         for i, share in found.items()
         if share > config.max_jitter
     )
-    return Finding(summary=f"at most {max(found.values()):.1%} of the period", problems=problems)
+    after = ", after the preparation that is told below" if dataset.notes else ""
+    return Finding(
+        summary=f"at most {max(found.values()):.1%} of the period{after}", problems=problems
+    )
 
 
 def sensor_range(dataset: Dataset, lsb: Sequence[float]) -> Finding:

@@ -279,9 +279,14 @@ def _classes(found: Sequence[Labelled], config: DatasetConfig) -> list[Labelled]
     if other is None and (left := sorted(have - set(merge))):
         raise DataError(
             f"dataset.labels: the label {left[0]!r} of the files has no class; add it, or "
-            '"*" = "other" for all that are not named, or "*" = "" to leave them out'
+            '"*" = "other" for all that are not named, "*" = "*" to keep each of them, or "*" = "" '
+            "to leave them out"
         )
-    named = [dataclasses.replace(i, label=merge.get(i.label, other or "")) for i in normal]
+    kept = {label: label for label in have} if other == "*" else {}
+    named = [
+        dataclasses.replace(item, label={**kept, **merge}.get(item.label, other or ""))
+        for item in normal
+    ]
     return [item for item in named if item.label]
 
 

@@ -41,6 +41,8 @@ def check(recipe: Recipe, out_dir: Path) -> None:
         splits = dataclasses.replace(splits, train=trained_part(splits.train, task))
         results += check_recordings(dataset, splits, recipe, task)
     _print_checks(results)
+    for note in dataset.notes:
+        console.print(note, markup=False)
     page = out_dir / "data.html"
     write_page(page, recipe, dataset, splits, results)
     console.print(f"details and plots: {page}", soft_wrap=True)
