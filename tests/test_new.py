@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -9,15 +10,21 @@ import shlex
 import wave
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from host_tools.cli import main
-from model.errors import ConfigError
+from model.complete import RULES
+from model.errors import ConfigError, ModelSideError
 from model.guess import find_extras, from_template, guess_names, usual_length, with_noise
 from model.recipe import Recipe
 from model.recipe_file import load_recipe
+from model.toml_reader import tomllib
+from model.toml_writer import to_toml
 from tests.sources import write_wav
 
 PEOPLE = ("ann", "bob", "cleo", "dan", "eve")
@@ -472,11 +479,62 @@ def test_a_new_recording_is_accepted_by_one_command(
 def test_a_damaged_lock_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _csv(project / "raw")
     (project / "short.toml").write_text(SHORT)
-    for text in ("x = 1\n", "[", 'sha256 = 3\ngiven = ""\n[data]\n'):
+    head = 'sha256 = ""\ngiven = ""\n'
+    for text, words in (
+        ("x = 1\n", "data: expected a table"),
+        ("[", "not TOML"),
+        ('sha256 = 3\ngiven = ""\n[data]\n', "sha256: expected text"),
+        (head + "data = []\n", "data: expected a table"),
+        (head + '[data]\n"dataset" = "x"\n', "data: unexpected key 'dataset'"),
+        (head + '[data]\n"dataset" = "x"\n"dataset.labels" = []\n', "unexpected key 'dataset'"),
+        (head + '[data]\n"dataset.labels.x" = 1\n', "unexpected key 'dataset.labels.x'"),
+        (head + "[data.dataset]\nlabels = []\n", "unexpected key 'dataset'"),
+        (head + '[data]\n"" = 1\n', "unexpected key ''"),
+        (head + '[data]\n"features.window" = 0\n', "features.window: expected 1 to"),
+        (head + '[data]\n"dataset.labels" = {a = "b"}\n', "dataset.labels: expected a list"),
+    ):
         (project / "short.lock").write_text(text)
         assert main(["check"]) == 2
-        assert "short.lock" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert "short.lock: not " in said and words in said
     assert main(["check", "--accept"]) == 0
+
+
+_VALUES = st.recursive(
+    st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+_LIKELY = (
+    st.lists(st.sampled_from(["ax", "circle", "ann", "", "m/s2", "time"]), max_size=4)
+    | st.lists(st.floats(-10, 10) | st.integers(-10, 10), max_size=4)
+    | st.sampled_from(["", "s", "time", "iso8601", 0, 1, 200, 10**6, 1e-9, 100.0])
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+@given(
+    data=st.dictionaries(
+        st.sampled_from([key for key, rule in RULES.items() if rule.data])
+        | st.sampled_from([*RULES, "dataset", "dataset.labels.x", ""]),
+        _LIKELY | _VALUES,
+        max_size=3,
+    ),
+    top=st.dictionaries(st.sampled_from(["sha256", "given", "data", "x"]), _VALUES, max_size=1),
+)
+def test_any_lock_gives_a_recipe_or_an_error_of_ours(
+    data: dict[str, Any], top: dict[str, Any], project: Path
+) -> None:
+    if not (project / "raw").exists():
+        _csv(project / "raw")
+        (project / "short.toml").write_text(SHORT)
+        load_recipe("short")
+        (project / "good.lock").write_text((project / "short.lock").read_text())
+    lock = tomllib.loads((project / "good.lock").read_text())
+    lock["data"] |= data
+    (project / "short.lock").write_text(to_toml(lock | top), "utf-8")
+    with contextlib.suppress(ModelSideError):
+        load_recipe("short", write_lock=False)
 
 
 def test_all_problems_are_named_in_one_run(
