@@ -7,6 +7,7 @@ import dataclasses
 import math
 import os
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -71,7 +72,6 @@ class Look:
     sample_rate_hz: float | None = None
     channels: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
-    task: str | None = None
 
 
 Ask = Callable[[str, str], str]  # (question, answer by default) -> answer
@@ -143,7 +143,7 @@ def _write_recipe(
     dataset: dict[str, Any] = {source: table}
     tables: dict[str, Any] = {"name": recipe.stem, "dataset": dataset}
     if source != "numpy_file":
-        extras = find_extras(data, names)
+        extras = find_extras(data, source, names)
         own = [
             n for n in names if n.split("/")[0] != extras.noise and n not in extras.lists.values()
         ]
@@ -252,9 +252,16 @@ def _pattern(data: Path, source: str, names: list[str], look: Look, ask: Ask | N
     if source == "csv_folder":
         inside = bool(csv_folder.survey(data, look.sample_rate_hz or 0.0).label)
     guess = guess_names(names, labels_inside=inside)
-    if guess.sure or ask is None:
+    if guess.sure:
         return guess.pattern
-    print(_explained(guess.pattern, names))
+    explained = _explained(guess.pattern, names)
+    if ask is None:
+        raise UsageError(
+            f"{data}: the names do not tell for sure which part is the label; a guess is "
+            f"{explained}; where that is right, add --names {shlex.quote(guess.names)}, else say "
+            "it as in --names '{group}/{label}_{}.wav' ({} is any text)"
+        )
+    print(explained)
     template = ask(
         "Is that right? Enter, or the names as in '{group}/{label}_{}.wav' ({} is any text)", ""
     )

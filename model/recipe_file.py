@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from model.complete import complete
+from model.complete import RULES, complete
 from model.datasets.paths import composed
 from model.draft import Draft
 from model.errors import ConfigError, ModelSideError
@@ -28,7 +28,6 @@ from model.toml_reader import MAX_BYTES, accept, build, closest, construct, read
 from model.toml_writer import to_toml
 
 RECIPES = Path(__file__).parent / "recipes"
-LOCK_KEYS = ("sha256", "given", "data")
 MOVED = {
     **{f"checks.{k}": f"dataset.{k}" for k in ("sample_rate_hz", "channels", "units")},
     **{
@@ -197,17 +196,18 @@ def _read_lock(recipe: Path) -> dict[str, Any]:
         content = read_toml(path)
     except FileNotFoundError:
         return {}
-    data = content.get("data")
-    if not isinstance(data, dict) or not all(
-        isinstance(content.get(key), str) for key in ("sha256", "given")
-    ):
+    data, found = content.get("data"), list[str]()
+    if not isinstance(data, dict):
+        data, found = {}, ["data: expected a table"]
+    found += [f"{k}: expected text" for k in ("sha256", "given") if type(content.get(k)) is not str]
+    found += [f"data: unexpected key {k!r}" for k in data if k not in RULES or not RULES[k].data]
+    draft = Draft({} if found else accept(Recipe, _nested(data), found))
+    if found:
         raise ConfigError(
-            f"{path}: not a lock file as tinyproof writes it; remove it, or `tinyproof check "
-            "--accept` to record the data as they are"
+            f"{path}: not a lock file as tinyproof writes it: {found[0]}; remove it, or `tinyproof "
+            "check --accept` to record the data as they are"
         )
-    values = accept(Recipe, _nested(data), [])
-    flat = {key: Draft(values).get(key) for key in data}
-    return {**content, "data": {key: value for key, value in flat.items() if value is not None}}
+    return {**content, "data": {key: draft.get(key) for key in data}}
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:

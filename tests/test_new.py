@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import re
+import shlex
 import wave
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from host_tools.cli import main
-from model.errors import ConfigError
-from model.guess import from_template, guess_names
+from model.complete import RULES
+from model.errors import ConfigError, ModelSideError
+from model.guess import find_extras, from_template, guess_names, usual_length, with_noise
 from model.recipe import Recipe
 from model.recipe_file import load_recipe
+from model.toml_reader import tomllib
+from model.toml_writer import to_toml
+from tests.sources import write_wav
 
 PEOPLE = ("ann", "bob", "cleo", "dan", "eve")
 
@@ -52,6 +62,9 @@ def _csv(
                 path.write_text("\n".join(rows) + "\n", "utf-8")
 
 
+NAMED = ("--names", "{label}.{group}.{}.csv")
+
+
 def _made(project: Path, *arguments: str) -> Recipe:
     assert main(["new", "mine", "--from", "raw", *arguments]) == 0
     assert main(["check", "--project", "mine"]) == 0
@@ -64,7 +77,7 @@ def _made(project: Path, *arguments: str) -> Recipe:
 
 def test_gestures_in_csv(project: Path) -> None:
     _csv(project / "raw")
-    recipe = _made(project)
+    recipe = _made(project, *NAMED)
     data = recipe.dataset
     assert data.labels == ("circle", "wave")
     assert data.channels == ("ax", "ay", "az")
@@ -103,7 +116,7 @@ def test_folders_of_other_builds(project: Path, name: str, header: str, line: st
         for path in (project / "raw").rglob("*.csv"):
             path.write_text(path.read_text().replace(".", ","))
     names = name.format(label="{label}", who="{group}", take="{}")
-    recipe = _made(project, "--rate", "100", *(["--names", names] if name[1] == "w" else []))
+    recipe = _made(project, "--rate", "100", "--names", names)
     assert recipe.dataset.labels == ("circle", "wave")
     assert recipe.dataset.test_groups == ("eve",)
     assert recipe.dataset.sample_rate_hz == 100.0
@@ -114,7 +127,7 @@ def test_folders_of_other_builds(project: Path, name: str, header: str, line: st
 
 def test_a_phones_log_gets_a_resample(project: Path) -> None:
     _csv(project / "raw", jitter=0.9)
-    recipe = _made(project)
+    recipe = _made(project, *NAMED)
     assert recipe.dataset.resample is not None
     assert recipe.dataset.sample_rate_hz == pytest.approx(100, rel=0.02)
     checked = json.loads((project / "mine/build/recipes/mine/dataset.json").read_text())
@@ -137,7 +150,7 @@ def test_words_in_wav(project: Path) -> None:
                     out.setsampwidth(2)
                     out.setframerate(8000)
                     out.writeframes(sound.tobytes())
-    recipe = _made(project)
+    recipe = _made(project, "--names", "{label}/{group}_{}.wav")
     assert recipe.features.kind == "logmel"
     assert recipe.dataset.labels == ("no", "stop", "yes")
     assert recipe.dataset.test_groups == ("eve",)
@@ -204,8 +217,9 @@ def test_an_npz(project: Path) -> None:
         (["--from", "raw", "--names", "{label}-{group}.csv"], "does not fit; the names are"),
         (["--from", "raw", "--names", "{label}{label}"], "{label} and {group} at most once"),
         (["--from", "raw", "--channels", "ax,,az"], "expected names with commas between"),
-        (["--from", "raw", "--channels", "ax,aw"], "expected one column 'aw', got 0 among"),
-        (["--from", "raw", "--units", "g"], "dataset.units: expected 3 values"),
+        (["--from", "raw", *NAMED, "--channels", "ax,aw"], "expected one column 'aw', got 0 among"),
+        (["--from", "raw", *NAMED, "--units", "g"], "dataset.units: expected 3 values"),
+        (["--from", "raw", "--names", "(?P<label>[)"], "--names = '(?P<label>[)': not a regular"),
         (["--rate", "50"], "are for data of --from"),
         (["--from", "raw", "--example", "digits"], "expected one of --from and --example"),
     ],
@@ -227,20 +241,192 @@ def test_what_is_wrong_leaves_nothing(
         (["s01/walk.csv", "s01/run.csv", "s02/walk.csv", "s02/run.csv"], "walk", "s01"),
         (["a/x 1.csv", "a/x 2.csv", "b/y 1.csv", "b/z-3.csv"], "a", None),
         (["on1.csv", "on-2.csv", "off1.csv", "off_2.csv"], "on", None),
+        (
+            [
+                "2024-01-02/left.csv",
+                "2024-01-02/up.csv",
+                "2024-02-03/left.csv",
+                "2024-02-03/up.csv",
+            ],
+            "left",
+            "2024-01-02",
+        ),
+        (
+            [
+                "2024/01/02/left_1.csv",
+                "2024/01/02/up_1.csv",
+                "2024/01/03/left_2.csv",
+                "2024/01/03/up_3.csv",
+            ],
+            "left",
+            "2024/01/02",
+        ),
+        (
+            ["20240102_left.csv", "20240102_up.csv", "20240203_left.csv", "20240203_up.csv"],
+            "left",
+            "20240102",
+        ),
+        (
+            [
+                "2024-01-02T10-20-30-up.csv",
+                "2024-01-02T10-20-30-on.csv",
+                "2024-01-02T10-30-00-up.csv",
+                "2024-01-02T10-30-00-on.csv",
+            ],
+            "up",
+            "2024-01-02T10-20-30",
+        ),
+        (
+            [
+                "02.01.2024 left.csv",
+                "02.01.2024 up.csv",
+                "03.01.2024 left.csv",
+                "03.01.2024 up.csv",
+            ],
+            "left",
+            "02.01.2024",
+        ),
+        (
+            ["2024-01/left.csv", "2024-01/up.csv", "2024-02/left.csv", "2024-02/up.csv"],
+            "left",
+            "2024-01",
+        ),
+        (
+            [
+                "2024-01-02/left 1.csv",
+                "2024-01-02/up.csv",
+                "2024-01-03/left-1.csv",
+                "2024-01-03/up.csv",
+            ],
+            "left",
+            "2024-01-02",
+        ),
+        (["s1/left 1.csv", "s1/up.csv", "s2/left-1.csv", "s2/up.csv"], "left", "s1"),
+        (["train/left 1.csv", "train/up.csv", "test/left-1.csv", "test/up.csv"], "left", None),
         (["b'$(x)/1.csv", "b'$(x)/2.csv", "c/1.csv", "c/2.csv"], None, None),
     ],
 )
 def test_names_tell_label_and_group(names: list[str], label: str, group: str | None) -> None:
-    import re
-
-    pattern = guess_names(names, labels_inside=False).pattern
-    matches = [re.fullmatch(pattern, name) for name in names]
+    guess = guess_names(names, labels_inside=False)
+    matches = [re.fullmatch(guess.pattern, name) for name in names]
     assert all(matches)
+    typed = [re.fullmatch(from_template(guess.names), name) for name in names]
+    assert [m and m.groupdict() for m in typed] == [m and m.groupdict() for m in matches]
     first = matches[0]
     assert first is not None
     if label is not None:
         assert first["label"] == label
         assert first.groupdict().get("group") == group
+
+
+@pytest.mark.parametrize(
+    ("name", "sure"),
+    [
+        ("{who}{k}/{label}.csv", False),
+        ("{label}/{who}_nohash_{k}.csv", False),
+        ("{label}/{k}.csv", True),
+        ("{who}/{label}_{k}.csv", False),
+        ("{label}/00{k}ae71_nohash_{k}.csv", True),
+        ("s0{k}/{label}_{k}.csv", True),
+        ("{k}/{label}.csv", False),
+        ("s0{k}/{label}/{who}.csv", False),
+        ("{who}/{label}{k}.csv", False),
+    ],
+)
+def test_a_guess_is_sure_where_no_other_part_could_be_the_label(name: str, sure: bool) -> None:
+    names = [
+        name.format(label=label, who=who, k=k)
+        for label in ("circle", "wave")
+        for who in ("ann", "bob")
+        for k in (1, 2, 3)
+    ]
+    assert guess_names(sorted({*names}), labels_inside=False).sure == sure
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["{label}.{who}.{take}.csv", "2024-01-02/{label}-{who}/{take}.csv", "{who}/{label}{take}.csv"],
+)
+def test_a_guess_that_is_not_sure_shows_what_to_type(
+    name: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _csv(project / "raw", name)
+    if "{label}{take}" in name:  # of different build
+        for path in (project / "raw").glob("*/wave1.csv"):
+            path.rename(path.with_name("wave-1.csv"))
+    assert main(["new", "mine", "--from", "raw"]) == 2
+    said = capsys.readouterr().err
+    assert "do not tell for sure which part is the label; a guess is " in said
+    assert "label '" in said
+    assert not (project / "mine").exists()
+    typed = shlex.split(said.partition(" add ")[2].partition(", else")[0])
+    assert typed[0] == "--names"
+    recipe = _made(project, *typed)
+    assert recipe.dataset.labels
+
+
+@pytest.mark.parametrize("kind", ["csv", "wav"])
+def test_noise_is_a_class_as_others(kind: str, project: Path) -> None:
+    """Edge Impulse and others have it; only Speech Commands' own folder is known to be mixed in."""
+    for k, label in enumerate(("circle", "noise", "_background_noise_")):
+        for take in range(10):
+            path = project / "raw" / label / f"{take}.{kind}"
+            rows = list(_gesture(k, 0, take, 4000))
+            if kind == "wav":
+                write_wav(path, 0.5 * np.array(rows)[:, 0], 4000)
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("".join(f"{x:.4f},{y:.4f}\n" for x, y, _ in rows[:300]))
+    recipe = _made(project, *(["--rate", "100"] if kind == "csv" else []))
+    classes = {"csv": ("_background_noise_", "circle", "noise"), "wav": ("circle", "noise")}
+    assert recipe.dataset.labels == classes[kind]
+    background = {"csv": "", "wav": "../raw/_background_noise_"}
+    assert recipe.augment.background == background[kind]
+
+
+def test_what_a_folder_has_besides_classes(tmp_path: Path) -> None:
+    names = ["yes/1.wav", "noise/2.wav", "_background_noise_/tap.wav", "up/3.wav"]
+    for i, name in enumerate(names):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(bytes(100 if i else 50))
+    found = find_extras(tmp_path, "wav_folder", names)
+    assert (found.noise, found.lists) == ("_background_noise_", {})
+    assert not find_extras(tmp_path, "csv_folder", names).noise
+    assert not find_extras(tmp_path, "wav_folder", names[:2]).noise
+    for name in ("validation_list.txt", "test_list.txt"):
+        assert not find_extras(tmp_path, "wav_folder", names).lists
+        (tmp_path / name).touch()
+    assert find_extras(tmp_path, "wav_folder", names).lists == {
+        "val": "validation_list.txt",
+        "test": "test_list.txt",
+    }
+    assert usual_length(tmp_path, names) in names[1:], "most have 100 bytes"
+    assert not usual_length(tmp_path, names[1:]), "all have"
+    assert not usual_length(tmp_path, names[:2]), "no length is usual"
+
+
+@pytest.mark.parametrize(
+    ("template", "group"),
+    [("{label}/{group}_nohash_{}.wav", "ann"), ("{label}/{group}.wav", "ann_nohash_0"),
+     ("{label}/{}.wav", None)],
+)  # fmt: skip
+def test_a_pattern_with_noise_fits_both(template: str, group: str | None) -> None:
+    pattern = with_noise(from_template(template), "_background_noise_")
+    word = re.fullmatch(pattern, "yes/ann_nohash_0.wav")
+    noise = re.fullmatch(pattern, "_background_noise_/tap.wav")
+    assert word and noise
+    assert (word["label"], noise["label"]) == ("yes", "_background_noise_")
+    assert word.groupdict().get("group") == group
+    with pytest.raises(ConfigError, match="_background_noise_/: .* whose folders are no labels"):
+        with_noise(from_template("{group}/{label}.wav"), "_background_noise_")
+
+
+def test_a_readme_and_lists_are_no_data(project: Path) -> None:
+    _csv(project / "raw")
+    for name in ("README.txt", "._wave.ann.0.csv", "__MACOSX/wave.ann.0.csv", ".DS_Store"):
+        (project / "raw" / name).parent.mkdir(exist_ok=True)
+        (project / "raw" / name).write_text("About the data.\n")
+    assert _made(project, *NAMED).dataset.labels == ("circle", "wave")
 
 
 def test_names_that_tell_nothing_ask(project: Path) -> None:
@@ -293,11 +479,62 @@ def test_a_new_recording_is_accepted_by_one_command(
 def test_a_damaged_lock_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _csv(project / "raw")
     (project / "short.toml").write_text(SHORT)
-    for text in ("x = 1\n", "[", 'sha256 = 3\ngiven = ""\n[data]\n'):
+    head = 'sha256 = ""\ngiven = ""\n'
+    for text, words in (
+        ("x = 1\n", "data: expected a table"),
+        ("[", "not TOML"),
+        ('sha256 = 3\ngiven = ""\n[data]\n', "sha256: expected text"),
+        (head + "data = []\n", "data: expected a table"),
+        (head + '[data]\n"dataset" = "x"\n', "data: unexpected key 'dataset'"),
+        (head + '[data]\n"dataset" = "x"\n"dataset.labels" = []\n', "unexpected key 'dataset'"),
+        (head + '[data]\n"dataset.labels.x" = 1\n', "unexpected key 'dataset.labels.x'"),
+        (head + "[data.dataset]\nlabels = []\n", "unexpected key 'dataset'"),
+        (head + '[data]\n"" = 1\n', "unexpected key ''"),
+        (head + '[data]\n"features.window" = 0\n', "features.window: expected 1 to"),
+        (head + '[data]\n"dataset.labels" = {a = "b"}\n', "dataset.labels: expected a list"),
+    ):
         (project / "short.lock").write_text(text)
         assert main(["check"]) == 2
-        assert "short.lock" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert "short.lock: not " in said and words in said
     assert main(["check", "--accept"]) == 0
+
+
+_VALUES = st.recursive(
+    st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+_LIKELY = (
+    st.lists(st.sampled_from(["ax", "circle", "ann", "", "m/s2", "time"]), max_size=4)
+    | st.lists(st.floats(-10, 10) | st.integers(-10, 10), max_size=4)
+    | st.sampled_from(["", "s", "time", "iso8601", 0, 1, 200, 10**6, 1e-9, 100.0])
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+@given(
+    data=st.dictionaries(
+        st.sampled_from([key for key, rule in RULES.items() if rule.data])
+        | st.sampled_from([*RULES, "dataset", "dataset.labels.x", ""]),
+        _LIKELY | _VALUES,
+        max_size=3,
+    ),
+    top=st.dictionaries(st.sampled_from(["sha256", "given", "data", "x"]), _VALUES, max_size=1),
+)
+def test_any_lock_gives_a_recipe_or_an_error_of_ours(
+    data: dict[str, Any], top: dict[str, Any], project: Path
+) -> None:
+    if not (project / "raw").exists():
+        _csv(project / "raw")
+        (project / "short.toml").write_text(SHORT)
+        load_recipe("short")
+        (project / "good.lock").write_text((project / "short.lock").read_text())
+    lock = tomllib.loads((project / "good.lock").read_text())
+    lock["data"] |= data
+    (project / "short.lock").write_text(to_toml(lock | top), "utf-8")
+    with contextlib.suppress(ModelSideError):
+        load_recipe("short", write_lock=False)
 
 
 def test_all_problems_are_named_in_one_run(

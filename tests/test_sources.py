@@ -18,6 +18,7 @@ from model.errors import ConfigError, DataError
 from model.features import split_windows
 from model.features.design import design
 from model.features.library import Extractor
+from model.guess import find_source
 from model.recipe import AugmentConfig, DatasetConfig, FeatureConfig, Recipe
 from model.recipe_file import RECIPES, load_recipe, normalise
 from model.toml_reader import accept, construct, table_type, tomllib
@@ -51,6 +52,19 @@ def test_folders_refuse_what_does_not_belong(
             patch.setattr(folder_module, limit, 60)
             with pytest.raises(DataError, match="expected at most 60 bytes"):
                 load_dataset(config)
+
+
+def test_what_computers_and_authors_put_beside_data_is_left_out(tmp_path: Path) -> None:
+    write_csv(tmp_path)
+    before = load_dataset(csv_config(tmp_path))
+    for name in (
+        "README.txt", "below/readme.de.txt", "LICENSE.txt", "._rest_ann.csv", ".DS_Store",
+        "Thumbs.db", "__MACOSX/rest_eve.csv",
+    ):  # fmt: skip
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    assert load_dataset(csv_config(tmp_path)).sha256 == before.sha256
+    assert find_source(tmp_path) == ("csv_folder", ["rest_ann.csv", "wave_bob.csv"])
 
 
 def test_a_class_without_files_is_found(tmp_path: Path) -> None:
@@ -158,8 +172,9 @@ def test_a_wrong_table_says_what_and_where(old: str, new: str, words: str, tmp_p
 
 
 def _examples() -> list[tuple[str, str]]:
-    """(source, text) of each example in the README of the sources."""
+    """(source, text) of each example in the README of the sources, under its heading."""
     text = (ROOT / "model/datasets/README.md").read_text()
+    text = text.partition("\n## Examples\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     return [(re.findall(r'source = "(\w+)"', block)[0], block) for block in blocks]
 

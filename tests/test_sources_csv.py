@@ -129,6 +129,27 @@ def test_a_file_without_a_header_takes_the_channels_by_their_order(tmp_path: Pat
     assert found.channels == ("column 1", "column 2")
 
 
+@pytest.mark.parametrize("separator", ["\t", ";"])
+def test_decimal_commas_without_a_header_are_inside_numbers(separator: str, tmp_path: Path) -> None:
+    write_csv(tmp_path)
+    rows = [f"{y:.2f}{separator}{x:.2f}{separator}0.50".replace(".", ",") for y, x in GOOD]
+    (tmp_path / "rest_ann.csv").write_text("\n".join(rows[1:]))
+    (tmp_path / "wave_bob.csv").write_text("\n".join(rows))
+    found = load_dataset(csv_config(tmp_path, time_column="", channels=()))
+    assert found.channels == ("column 1", "column 2", "column 3")
+    assert found.recordings[1].values.tolist() == [[*row, 0.5] for row in GOOD]
+
+
+def test_a_separator_in_quotes_does_not_count(tmp_path: Path) -> None:
+    write_csv(tmp_path)
+    (tmp_path / "wave_bob.csv").write_text(
+        csv_text(start=9, header='t_ms,ax,ay,"a;b"')
+        .replace("\n", ",0\n")
+        .replace('"a;b",0', '"a;b"')
+    )
+    assert load_dataset(csv_config(tmp_path)).recordings[1].values.tolist() == GOOD
+
+
 @pytest.mark.parametrize(
     ("unit", "stamp"),
     [

@@ -45,7 +45,8 @@ class Words(click.ParamType[tuple[str, ...]]):
 @option(
     "--names",
     metavar="TEMPLATE",
-    help="what file names are made of: '{label}/{group}_{}.wav', where {} is any text",
+    help="what file names are made of: '{label}/{group}_{}.wav', where {} is any text; or a "
+    "regular expression with (?P<label>...)",
 )
 @option("--rate", type=click.FloatRange(min=0, min_open=True), help="samples a second (Hz)")
 @option("--channels", type=Words(), help="columns to read; default: all that are numbers")

@@ -105,7 +105,7 @@ class Folder:
         return len(self._paths)
 
     def typical(self) -> SourceFile:
-        """The first file of the most frequent suffix: a folder may have a README.txt, and lists."""
+        """The first file of the most frequent suffix: a folder may have lists besides data."""
         suffix = Counter(p.suffix.lower() for p in self._paths).most_common(1)[0][0]
         path = next(p for p in self._paths if p.suffix.lower() == suffix)
         return SourceFile(name=self._name(path), data=_read(path, MAX_FILE_BYTES))

@@ -9,6 +9,10 @@ from pathlib import Path, PurePath
 
 from model.errors import ConfigError, DataError
 
+NO_DATA = re.compile(  # names of what computers and authors put beside data
+    r"\._.*|__macosx|\.ds_store|thumbs\.db|desktop\.ini|(readme|licen[cs]e)([._-].*)?\.txt",
+    re.IGNORECASE,
+)
 UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}  # categories of characters that no message can show
 
 
@@ -31,10 +35,11 @@ def composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def list_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+def list_files(folder: Path, suffixes: tuple[str, ...] = ()) -> list[Path]:
     """All files below a folder whose names end in one of `suffixes`, by the parts of their paths.
 
-    None of a folder that is not there. Raises DataError for a folder that cannot be read, for
+    Without suffixes all; no README.txt and nothing else that is no data (NO_DATA). None of a folder
+    that is not there. Raises DataError for a folder that cannot be read, for
     links to folders and links that leave `folder`, and for names with control characters.
     """
     found: list[str] = []
@@ -49,8 +54,8 @@ def list_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
                 "can be, got none; make it readable"
             ) from error
         for entry in entries:
-            wanted = PurePath(entry.name).suffix.lower() in suffixes
-            if not (wanted or entry.is_dir()):
+            wanted = not suffixes or PurePath(entry.name).suffix.lower() in suffixes
+            if NO_DATA.fullmatch(entry.name) or not (wanted or entry.is_dir()):
                 continue
             if entry.is_symlink():
                 _check_link(folder, Path(entry.path))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from model.datasets.folder import SourceFile, fits_float32
 from model.errors import DataError
 
-SEPARATORS = ("\t", ";", ",")
+SEPARATORS = ("\t", ";", ",")  # the first that there is: a comma may stand inside numbers
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 ISO = "iso8601"
 # names of columns that hold times, in lower case and without their unit
@@ -127,9 +127,8 @@ def open_table(file: SourceFile) -> TextTable:
             f"{file.name}, line 1: expected a header or numbers, got an empty file; "
             "remove it or record it again"
         )
-    separator = max(SEPARATORS, key=lambda s: first.count(s))
-    if not first.count(separator):
-        separator = ","
+    unquoted = re.sub('"[^"]*"', "", first)
+    separator = next((s for s in SEPARATORS if s in unquoted), ",")
     try:
         cells = [c.strip() for c in next(csv.reader([first], delimiter=separator, strict=True))]
     except csv.Error as error:
