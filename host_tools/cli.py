@@ -10,6 +10,7 @@ import difflib
 import importlib
 import os
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import click
@@ -152,6 +153,7 @@ def _invoke(arguments: list[str] | None) -> int:
     here = Path.cwd()
     try:
         check_variables()
+        check_folder()
         if _dry(arguments):
             return 0
         result = group.main(arguments, prog_name="tinyproof", standalone_mode=False)
@@ -169,6 +171,27 @@ def _invoke(arguments: list[str] | None) -> int:
         os.chdir(here)
 
 
+def check_folder(version: tuple[int, int] = sys.version_info[:2]) -> None:
+    """UsageError for a module in the current folder that a child of ours would load for its own.
+
+    From Python 3.11 on PYTHONSAFEPATH keeps the folder out of the children's sys.path.
+    """
+    if version >= (3, 11):
+        return
+    here = Path.cwd()
+    others = [place for place in sys.path if place and Path(place).resolve() != here.resolve()]
+    for path in sorted(here.iterdir()):
+        name = path.stem if path.suffix == ".py" else path.name
+        is_module = path.suffix == ".py" or (path / "__init__.py").is_file()
+        if is_module and (
+            name in sys.stdlib_module_names or PathFinder.find_spec(name, others) is not None
+        ):
+            raise UsageError(
+                f"{path}: Python {version[0]}.{version[1]} would load it in place of the module "
+                f"{name!r} that tinyproof needs; rename it, or use Python 3.11 or later"
+            )
+
+
 def _in_words(error: click.UsageError) -> str:
     """click's message; of a value that came from make, with the variable's name."""
     text = error.format_message().rstrip(".")
@@ -180,7 +203,8 @@ def _in_words(error: click.UsageError) -> str:
 
 
 def entry() -> None:
-    """The console script."""
+    """The console script; no child of it takes a module from the project's folder."""
+    os.environ["PYTHONSAFEPATH"] = "1"
     sys.exit(main())
 
 

@@ -1,6 +1,7 @@
 """What a job needs of the project besides the recipe and the data: it goes with the job.
 
-The file of a network of the user's own, and the background that is mixed in. Where the project is
+The file of a network of the user's own, the background that is mixed in, and what generated speech
+has to sound like. Where the project is
 not, on a machine of a cluster, `attached` puts the file into a temporary folder. What is sent is
 code as well (kind 'python'): whoever sends it was allowed to run it (host_tools.trust), and a
 worker trusts whoever reaches its scheduler.
@@ -21,6 +22,7 @@ from model.network_config import OWN, NetworkConfig
 from model.network_files import given_file, read_network_file
 from model.processes import scratch_folder
 from model.recipe import Recipe
+from model.speech import load_speech, require_same_speech
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +31,17 @@ class Attachments:
 
     network: bytes | None
     background: Dataset | None
+    speech: tuple[float, str] | None  # rate in Hz and SHA-256 of what eSpeak NG has to say
 
 
 def attachments(recipe: Recipe, dataset: Dataset) -> Attachments:
     """Of a recipe of the project in the current folder; raises what reading them raises."""
     own = recipe.network.kind in OWN
+    speech = load_speech(recipe, dataset.sample_rate_hz)
     return Attachments(
         network=read_network_file(recipe.network)[1] if own else None,
         background=load_background(recipe, dataset),
+        speech=(dataset.sample_rate_hz, speech.sha256) if speech else None,
     )
 
 
@@ -44,6 +49,8 @@ def attachments(recipe: Recipe, dataset: Dataset) -> Attachments:
 def attached(recipe: Recipe, found: Attachments) -> Iterator[None]:
     """Within, the recipe's network and background are those that were sent."""
     with contextlib.ExitStack() as stack:
+        if found.speech is not None:
+            require_same_speech(recipe, *found.speech)
         if found.background is not None:
             stack.enter_context(given_background(found.background))
         if found.network is not None and found.network != _here(recipe.network):

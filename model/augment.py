@@ -40,8 +40,11 @@ class WindowSampler:
         sample_rate_hz: float = 1.0,
         of_window: str = "mean",
         background: Sequence[Float] = (),  # recordings to mix in, each of a window or more
+        generated: Sequence[Recording] = (),  # further ones, of the share of config.speech
     ) -> None:
         """`others`: the front end for other vocal tracts, taken as often as `extractor` each."""
+        self._own, self._generated = len(recordings), len(generated)
+        recordings = [*recordings, *generated]
         self._lengths = np.array([len(r.values) for r in recordings])
         self._recordings = recordings
         self._labels = np.array([r.label for r in recordings])
@@ -60,7 +63,7 @@ class WindowSampler:
 
         Samples are varied in their units; then the front end sees what a sensor would give.
         """
-        which = self._rng.integers(len(self._lengths), size=size)
+        which = self._drawn(size)
         windows, speed, ends = self._cut(which)
         if self._config.kind == "inertial":
             varied = self._vary_inertial(windows, speed)
@@ -73,6 +76,15 @@ class WindowSampler:
         noisy = varied + noise * self._rng.standard_normal(varied.shape)
         inputs = self._masked(self._features(noisy))
         return inputs, self._truth(which, *ends)
+
+    def _drawn(self, size: int) -> npt.NDArray[np.int64]:
+        """Numbers of recordings, of the generated ones as many as their share asks."""
+        which = self._rng.integers(self._own, size=size)
+        if self._generated and self._config.speech is not None:
+            chosen = self._rng.random(size) < self._config.speech.share
+            others = self._own + self._rng.integers(self._generated, size=size)
+            which = np.where(chosen, others, which)
+        return which
 
     def _truth(
         self,

@@ -6,7 +6,7 @@ import contextlib
 import contextvars
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,24 @@ def background_files(recipe: Recipe) -> list[Path]:
     return data_files(_config(recipe)) if recipe.augment.background else []
 
 
-def load_background(recipe: Recipe, dataset: Dataset) -> Dataset | None:
+def load_background(
+    recipe: Recipe, dataset: Dataset, trained: Collection[int] | None = None
+) -> Dataset | None:
     """The background, read as the recipe's source reads its files; None for none.
 
-    Raises DataError for a recording that is shorter than a window, and for one that a held-out
-    group has too, for then the network would have heard what it is tested on.
+    `trained` are the groups that are trained on; None: the recipe's. Raises DataError for a
+    recording that is shorter than a window, and for one that another group has too, for then the
+    network would have heard what it is tested on.
     """
     if not recipe.augment.background:
         return None
-    if (sent := _given.get()) is not None:
-        return sent
+    found = _given.get() or _read(recipe)
+    groups = split_groups(dataset, recipe.dataset)["train"] if trained is None else trained
+    _refuse_held_out(dataset, found, groups)
+    return found
+
+
+def _read(recipe: Recipe) -> Dataset:
     found = SOURCES[recipe.dataset.source](_config(recipe), CLASSES)
     for recording in found.recordings:
         if len(recording.values) < recipe.features.window:
@@ -46,7 +54,6 @@ def load_background(recipe: Recipe, dataset: Dataset) -> Dataset | None:
                 f"{KEY}: {recording.name}: expected at least a window, {recipe.features.window} "
                 f"samples, got {len(recording.values)}; record longer, or remove it"
             )
-    _refuse_held_out(dataset, found, recipe.dataset)
     return found
 
 
@@ -73,12 +80,11 @@ def _config(recipe: Recipe) -> DatasetConfig:
     )
 
 
-def _refuse_held_out(dataset: Dataset, background: Dataset, config: DatasetConfig) -> None:
-    groups = split_groups(dataset, config)
+def _refuse_held_out(dataset: Dataset, background: Dataset, trained: Collection[int]) -> None:
     noise = {_digest(r.values): r.name for r in background.recordings}
     lengths = {len(r.values) for r in background.recordings}
     for recording in dataset.recordings:
-        if recording.group in groups["train"] or len(recording.values) not in lengths:
+        if recording.group in trained or len(recording.values) not in lengths:
             continue
         if name := noise.get(_digest(recording.values)):
             raise DataError(

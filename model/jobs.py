@@ -220,22 +220,26 @@ def _serve(parent: int) -> None:
         _send(answers, answer)
 
 
+CODE = (".py", ".jinja", ".c", ".h")  # suffixes of what may decide a job's bytes
+
+
 @functools.cache
 def installation() -> dict[str, str]:
     """What has to be the same wherever jobs of one run are done."""
     from importlib.metadata import PackageNotFoundError, version
-    from platform import machine, python_version
+    from platform import python_version
 
     from model import __version__
     from model.paths import PACKAGES, ROOT
+    from model.tracking import processor
 
     code = hashlib.sha256()
     places = [PACKAGES / name for name in ("model", "quantize", "host_tools")]
     for place in (*places, ROOT / "firmware" / "features"):
-        for path in sorted(p for p in place.rglob("*") if p.is_file() and p.suffix != ".pyc"):
+        for path in sorted(p for p in place.rglob("*") if p.suffix in CODE):
             code.update(path.relative_to(place).as_posix().encode() + b"\0" + path.read_bytes())
     found = {"tinyproof": __version__, "code": code.hexdigest()[:12]}
-    found |= {"Python": python_version(), "machine": machine()}
+    found |= {"Python": python_version(), "processor": processor()}
     for package in ("numpy", "scipy", "scikit-learn", "tensorflow", "tf_keras", "tflite-micro",
                     "tensorflow-model-optimization"):  # fmt: skip
         with contextlib.suppress(PackageNotFoundError):

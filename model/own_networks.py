@@ -203,17 +203,28 @@ def _layer_2(operation: Any, newer: Any, where: str) -> Any:
         )
     accepted = {name for c in own.__mro__ for name in inspect.signature(c.__init__).parameters}
     settings = {
-        key: value
+        key: _penalty(value) if key.endswith(PENALTIES) else value
         for key, value in operation.get_config().items()
-        if key in accepted and not key.endswith(("_initializer", "_regularizer", "_constraint"))
-        and key != "dtype"
-    }  # fmt: skip
+        if key in accepted and not key.endswith("_initializer") and key != "dtype"
+    }
     if any(isinstance(value, dict) for value in settings.values()):
         raise ConfigError(
             f"{where}: layer {operation.name!r} ({kind}) holds other layers or functions; use "
             "plain layers, or build the network with `import tf_keras as keras`"
         )
     return own(**{**settings, "name": operation.name})
+
+
+def _penalty(value: Any) -> Any:
+    """A regulariser or constraint of Keras 3 as Keras 2 has it; as it is where it has none."""
+    if not isinstance(value, dict):
+        return value
+    for made in (keras.regularizers, keras.constraints):
+        try:
+            return made.deserialize({key: value[key] for key in ("class_name", "config")})
+        except (KeyError, TypeError, ValueError):
+            continue
+    return value
 
 
 def _fitted(network: Any, shape: tuple[int, int, int], outputs: int, task: str, where: str) -> Any:
@@ -239,7 +250,7 @@ def _fitted(network: Any, shape: tuple[int, int, int], outputs: int, task: str, 
             f"{', ' + what[task] if task in what else ''}"
         )
     if given == shape and not flat:
-        return _with_ending(network, task)
+        return _with_ending(network, task, where)
     source = layers.Input(shape, name="window")
     x = layers.Flatten()(source) if len(given) == 1 else source
     x = layers.Reshape(given)(source) if len(given) > 1 and given != shape else x
@@ -248,27 +259,38 @@ def _fitted(network: Any, shape: tuple[int, int, int], outputs: int, task: str, 
     adapted = keras.Model(source, x)
     copy = keras.models.clone_model(adapted)  # whose layers are in one network only
     copy.set_weights(adapted.get_weights())
-    return _with_ending(copy, task)
+    return _with_ending(copy, task, where)
 
 
+PENALTIES = ("_regularizer", "_constraint")
+MOVES = ("Flatten", "Reshape", "Dropout")  # layers that compute nothing after training
+NONLINEAR = ("Softmax", "ReLU", "LeakyReLU", "PReLU", "ELU", "ThresholdedReLU")
 ENDINGS = {
     "classification": ("softmax", layers.Softmax),
     "multilabel": ("sigmoid", lambda: layers.Activation("sigmoid")),
 }
 
 
-def _with_ending(network: Any, task: str) -> Any:
+def _with_ending(network: Any, task: str, where: str) -> Any:
     """The network with its task's activation as the last layer, which many leave to the loss or to
-    a Dense.
+    a Dense. ConfigError for one that ends with another activation.
     """
     if task not in ENDINGS:
         return network
     name, ending = ENDINGS[task]
-    last = network.outputs[0]._keras_history.layer
-    if type(last).__name__.lower() == name:
+    last = end = network.outputs[0]._keras_history.layer
+    while type(last).__name__ in MOVES:
+        last = last.input._keras_history.layer
+    found = getattr(getattr(last, "activation", None), "__name__", "linear")
+    if type(last).__name__ in NONLINEAR:
+        found = type(last).__name__.lower()
+    if found not in ("linear", name):
+        raise ConfigError(
+            f"{where}: the network ends with {found} (layer {last.name!r}); for the task {task!r} "
+            f"expected {name}, or none, which then gets it"
+        )
+    if found == name and (end is not last or type(last).__name__ in ("Activation", *NONLINEAR)):
         return network
-    if getattr(getattr(last, "activation", None), "__name__", "") == name:
-        if type(last).__name__ == "Activation":
-            return network
+    if found == name:
         last.activation = keras.activations.linear
     return keras.Model(network.inputs[0], ending()(network.outputs[0]))

@@ -18,7 +18,7 @@ SCRATCH = "tinyproof-"  # with what the names of our temporary folders begin
 def our_process(module: str, *arguments: str) -> list[str]:
     """The command line of a module of ours, whatever the current folder has of the same name."""
     code = (
-        f"import runpy, sys; sys.path.insert(0, {str(PACKAGES)!r}); "
+        f"import runpy, sys; sys.path[:] = [{str(PACKAGES)!r}, *filter(None, sys.path)]; "
         f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
     )
     return [sys.executable, "-c", code, *arguments]

@@ -20,6 +20,7 @@ from model.recipe_tables import (
     SearchConfig,
     Seed,
     Share,
+    SpeechConfig,
     TonesConfig,
     VibrationConfig,
 )
@@ -101,16 +102,17 @@ class DatasetConfig:
     channels: tuple[str, ...]  # their names, in the order of the samples; of files: which are read
     units: tuple[str, ...]  # one a channel
     labels: tuple[str, ...]  # the classes, in the order of the network's outputs
-    val_groups: tuple[int | str, ...] = ()  # groups (subjects) for every choice
-    test_groups: tuple[int | str, ...] = ()  # groups that nothing is chosen by
-    # instead of groups: a file with the path of a recording, from the data's folder on, on each
-    # line; all recordings of a group
+    # validation set: groups (subjects) on which every choice is made
+    val_groups: tuple[int | str, ...] = ()
+    test_groups: tuple[int | str, ...] = ()  # test set: groups that only the last score is of
+    # validation set by a file instead: on each line the path of a recording, from the data's
+    # folder on; a group's recordings have to be in one set
     val_list: str = ""
-    test_list: str = ""  # the same, of those that nothing is chosen by
-    # instead of groups or lists: so much of them, by a hash of their names, so that new ones move
-    # no others
+    test_list: str = ""  # the test set, in the same way
+    # validation set as a share of the groups instead, drawn by a hash of their names: a new group
+    # moves no other
     val_share: HeldOut = 0.0
-    test_share: HeldOut = 0.0  # the same, of those that nothing is chosen by
+    test_share: HeldOut = 0.0  # the test set, in the same way
     leave_out: tuple[str, ...] = ()  # classes that the network is not to know
     # label in the files -> class, or '' to leave its recordings out; '*' is every other label;
     # in a recipe: labels = {yes = "yes", "*" = "other"}
@@ -214,6 +216,7 @@ class AugmentConfig:
     background_share: Share = 0.5  # of the windows that get a piece of it
     # lowest and highest ratio of a window's power (of each channel about its mean) to the piece's
     background_snr_db: tuple[Annotated[float, Bounds(-60.0, 120.0)], ...] = (5.0, 25.0)
+    speech: SpeechConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +229,7 @@ class TrainConfig:
     learning_rate: Rate = 3e-3  # the largest: it rises at first and falls to 0 as a cosine
     weight_decay: Annotated[float, Bounds(0.0, 10.0)] = 0.01  # of AdamW
     # decay of an exponential moving average of the weights, which the network ends with; 0: none
-    average: Annotated[float, Bounds(0.0, 0.9999)] = 0.0
+    ema_decay: Annotated[float, Bounds(0.0, 0.9999)] = 0.0
     label_smoothing: Annotated[float, Bounds(0.0, 0.9)]  # share of a label given to all classes
     # of a classifier on the validation groups; less stops the run
     min_balanced_accuracy: Share | None = None

@@ -170,7 +170,7 @@ def record_data(path: Path, sha256: str) -> None:
 def _given_digest(tables: Mapping[str, Any]) -> str:
     """Of the keys that the values from the data depend on."""
     own = [key for key in ("regression", "multilabel") if key in tables]
-    keys = ("dataset", "features", "task", *own)
+    keys = ("dataset", "checks", "features", "task", *own)
     text = json.dumps([tables.get(key) for key in keys], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -68,6 +68,7 @@ def problems(recipe: Recipe) -> Iterator[str]:
             f"{recipe.augment.vocal_tract:g}: it stretches the frequencies of 'logmel'"
         )
     yield from _background(recipe.augment, recipe.dataset.source)
+    yield from _speech(recipe)
     yield from _groups(recipe.dataset)
     if recipe.compression is not None and recipe.compression.clusters == 1:
         yield "compression.clusters: expected 0 or 2 to 128, got 1"
@@ -270,6 +271,32 @@ def _background(augment: AugmentConfig, source: str) -> Iterator[str]:
             f"augment.background_snr_db: expected the lowest and the highest, as [5, 25], got "
             f"{list(levels)}"
         )
+
+
+def _speech(recipe: Recipe) -> Iterator[str]:
+    if (speech := recipe.augment.speech) is None:
+        return
+    where, channels = "augment.speech", len(recipe.dataset.channels)
+    if recipe.task != "classification" or channels != 1:
+        yield (
+            f"{where}: is for the task 'classification' and one channel, of sound; got the task "
+            f"{recipe.task!r} and {channels}; remove the table"
+        )
+    if not speech.words:
+        yield f"{where}.words: expected a text for some classes, got none; remove the table"
+    if unknown := sorted(set(speech.words) - set(recipe.dataset.labels)):
+        yield (
+            f"{where}.words: {unknown[0]!r} is no class; expected some of "
+            f"{list(recipe.dataset.labels)}"
+        )
+    if empty := [label for label, text in speech.words.items() if not text.strip()]:
+        yield f"{where}.words: {empty[0]!r}: expected a text, got none; remove the key"
+    if not speech.languages:
+        yield f'{where}.languages: expected at least one, as "en-us", got none'
+    for key in ("languages", "accents"):
+        for name in getattr(speech, key):
+            if re.fullmatch(r"[A-Za-z0-9-]{1,40}", name) is None:
+                yield f"{where}.{key}: expected eSpeak's names, as 'en-gb-scotland', got {name!r}"
 
 
 def _source(dataset: DatasetConfig) -> Iterator[str]:

@@ -46,6 +46,24 @@ class TonesConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechConfig:
+    """Words that eSpeak NG says in made-up voices, for training alone; see model.speech."""
+
+    # class -> its text: words = {"0" = "zero", "1" = "one"}; classes without one get none
+    words: dict[str, str]
+    share: Share = 0.33  # of the training windows
+    voices: Annotated[int, Bounds(1, 10_000)] = 400  # each says every word once
+    # `espeak-ng --voices` lists them; a voice is one of them, with a speaker, pitch and rate
+    languages: tuple[str, ...] = (
+        *("en-us", "en-us-nyc", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan"),
+        *("en-gb-x-gbcwmd", "en-029"),
+    )
+    # other languages, whose voices say the first one's phonemes: half of the voices
+    accents: tuple[str, ...] = ()
+    seed: Seed = 1  # of the voices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegressionConfig:
     """For the task 'regression': the numbers that are told, and how well; see model.regression."""
 

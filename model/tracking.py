@@ -75,7 +75,7 @@ def _git(*arguments: str) -> str | None:
 
 def tool_versions(*others: str) -> dict[str, str]:
     """Versions of what made a model, with `others`; 'absent' for what is not installed."""
-    versions = {"python": platform.python_version(), "cpu": _cpu()}
+    versions = {"python": platform.python_version(), "cpu": processor()}
     for tool in (*_TOOLS, *others):
         try:
             versions[tool] = version(tool)
@@ -84,7 +84,7 @@ def tool_versions(*others: str) -> dict[str, str]:
     return versions
 
 
-def _cpu() -> str:
+def processor() -> str:
     """What of the processor may decide a float's last bit (model.threads): 'x86_64, L1 cache 32K'.
 
     TensorFlow cuts long sums into parts that fit the first-level cache.

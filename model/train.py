@@ -30,6 +30,7 @@ from model.own_networks import own_network
 from model.progress import Progress
 from model.recipe import Recipe
 from model.regression import Regression
+from model.speech import generated_recordings
 from model.tasks import Task, outputs_of, task_of
 
 PREDICTED = 4096  # windows at once: bounds the memory of the layers between
@@ -185,13 +186,12 @@ def fit(
     learning_rate: float,
     progress: Progress,
     teachers: Sequence[Any] = (),
-    average: float = 0.0,
+    ema_decay: float = 0.0,
 ) -> History:
     """Train `network` in place with AdamW, warm-up and a cosine decay; `teachers` stay as they are.
 
-    With `average`, the decay of an exponential moving average, the network ends with the averages
-    of its weights and of its batch normalisations' statistics. Raises ModelSideError when the loss
-    leaves the finite numbers.
+    With `ema_decay` it ends with exponential moving averages of its weights and of its batch
+    normalisations' statistics. Raises ModelSideError when the loss leaves the finite numbers.
     """
     config = recipe.train
     optimiser = keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay)
@@ -199,12 +199,13 @@ def fit(
     optimiser.build(network.trainable_variables)
     loss_function = _loss_function(recipe, task, network.output_shape[-1], teachers)
     outputs = np.arange(network.output_shape[-1])
-    averages = _Averages(network, average)
+    averages = _Averages(network, ema_decay)
 
     @tf.function  # type: ignore[untyped-decorator]
     def train_step(x: Any, y: Any, keep: Any) -> Any:
         with tf.GradientTape() as tape:
-            loss = loss_function(x, y, network(x, training=True))
+            own = loss_function(x, y, network(x, training=True))
+            loss = tf.add_n([own, *network.losses])  # and regularisers
         gradients = tape.gradient(loss, network.trainable_variables)
         optimiser.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
         averages.update(keep)
@@ -240,9 +241,10 @@ def make_sampler(
     recipe: Recipe, dataset: Dataset, task: Task, groups: set[int], seed: int
 ) -> WindowSampler:
     """Augmented batches from the recordings of some groups that the task trains on."""
-    background = load_background(recipe, dataset)
+    background = load_background(recipe, dataset, groups)
+    recordings = [r for r in dataset.recordings if r.group in groups and task.trains_on(r.label)]
     return WindowSampler(
-        [r for r in dataset.recordings if r.group in groups and task.trains_on(r.label)],
+        recordings,
         Extractor(recipe_front_end(recipe)),
         recipe.augment,
         seed,
@@ -250,6 +252,7 @@ def make_sampler(
         sample_rate_hz=recipe.dataset.sample_rate_hz,
         of_window=dataset.of_window,
         background=[r.values for r in background.recordings] if background else (),
+        generated=generated_recordings(recipe, dataset, recordings),
     )
 
 
@@ -302,7 +305,7 @@ def train_network(
             learning_rate=recipe.train.learning_rate,
             progress=progress,
             teachers=teachers,
-            average=recipe.train.average,
+            ema_decay=recipe.train.ema_decay,
         )
         return network, history
 

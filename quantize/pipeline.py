@@ -226,7 +226,7 @@ def _better_int8(
     if warning:
         return "ptq", "the QAT export is not the graph that was trained"
     if recipe.quantisation.choice in judged:
-        return recipe.quantisation.choice, "the recipe's quantisation.choice, made by folds"
+        return recipe.quantisation.choice, "the recipe's quantisation.choice"
     best = max(judged, key=lambda name: task.preference(judged[name].scores["val"]))
     return best, task.rule
 

@@ -348,6 +348,14 @@ def train(n: int) -> dict[str, Any]:
             "snr_db": [5.0, 25.0],
             "preparation": [],
         },
+        "speech": {
+            "by": "eSpeak NG 1.51",
+            "words": 4000,
+            "voices": 400,
+            "languages": ["en-us", "de"],
+            "share": 0.33,
+            "sha256": "ef" * 32,
+        },
         "history": {
             "step": list(range(10, 610, 10)),
             "loss": [1.9 * 0.95**i + 0.1 for i in range(60)],

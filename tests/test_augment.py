@@ -201,9 +201,9 @@ def test_a_network_ends_with_the_moving_average_of_its_weights(
 
     monkeypatch.setattr(train, "new_network", seen)
 
-    def trained(average: float) -> list[list[Any]]:
+    def trained(ema_decay: float) -> list[list[Any]]:
         """The weights after every step, those of batch normalisation's statistics too."""
-        training = dataclasses.replace(recipe.train, steps=15, average=average)
+        training = dataclasses.replace(recipe.train, steps=15, ema_decay=ema_decay)
         own, steps = dataclasses.replace(recipe, train=training), []
         train.train_network(
             own, dataset, task, {0, 1}, 1, lambda *_: steps.append(made[-1].get_weights())

@@ -14,6 +14,7 @@ from model.augment import WindowSampler
 from model.background import background_files, describe, load_background
 from model.datasets import load_dataset
 from model.datasets.base import Recording
+from model.datasets.lists import split_groups
 from model.errors import ConfigError, DataError
 from model.features.design import design
 from model.features.library import Extractor
@@ -139,6 +140,25 @@ def test_what_a_held_out_person_has_is_no_background(project: Path) -> None:
             load_background(stolen, dataset)
         assert words
         shutil.rmtree(project / "noise")
+
+
+def test_what_a_folds_test_group_has_is_no_background_there(project: Path) -> None:
+    recipe = load_recipe("own")
+    dataset = load_dataset(recipe.dataset)
+    trained = split_groups(dataset, recipe.dataset)["train"]
+    heard = next(
+        r
+        for r in dataset.recordings
+        if r.group in trained and (project / "raw" / r.name).stat().st_size > 2 * len(r.values)
+    )
+    (project / "noise").mkdir()
+    shutil.copy(project / "raw" / heard.name, project / "noise/innocent.wav")
+    own = dataclasses.replace(
+        recipe, augment=dataclasses.replace(recipe.augment, background="noise")
+    )
+    assert load_background(own, dataset) is not None
+    with pytest.raises(DataError, match=rf"innocent.wav, which is {heard.name} of"):
+        load_background(own, dataset, trained - {heard.group})
 
 
 @pytest.mark.parametrize(

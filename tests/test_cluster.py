@@ -204,7 +204,7 @@ def test_too_much_to_send_is_refused(two: TestCluster, monkeypatch: pytest.Monke
 
 def test_installations_are_compared() -> None:
     ours = installation()
-    assert {"tinyproof", "code", "Python", "machine", "numpy", "tensorflow"} <= set(ours)
+    assert {"tinyproof", "code", "Python", "processor", "numpy", "tensorflow"} <= set(ours)
     assert different(ours, ours) == ""
     assert "numpy: 0 there" in different(ours, {**ours, "numpy": "0"})
     assert "numpy: none there" in different(ours, {k: v for k, v in ours.items() if k != "numpy"})
@@ -266,7 +266,7 @@ def test_a_trained_file_and_the_background_go_with_the_jobs(
 ) -> None:
     recipe = tiny_recipe(tmp_path, NetworkConfig(kind="file"))
     dataset = load_dataset(recipe.dataset)
-    sent = Attachments(network=b"trained", background=dataset)
+    sent = Attachments(network=b"trained", background=dataset, speech=None)
     monkeypatch.chdir(tmp_path)
     noisy = dataclasses.replace(
         recipe, augment=dataclasses.replace(recipe.augment, background="noise")

@@ -16,6 +16,7 @@ from host_tools.experiments.reproduce import _same_network
 from host_tools.stages.engine import differences, facts_of
 from host_tools.stages.graph import Source
 from host_tools.trust import require_trust
+from model.datasets import load_dataset
 from model.errors import ConfigError
 from model.network_config import FileConfig, NetworkConfig, PythonConfig
 from model.own_networks import own_network
@@ -23,6 +24,7 @@ from model.recipe_file import RECIPES
 from model.stages.check import check
 from model.stages.cross_validate import cross_validate
 from model.stages.train import train
+from model.tasks import task_of
 from quantize.pipeline import quantise_recipe
 from quantize.stages.network import network
 from tests.test_networks import equal_on_a_device, tiny_recipe
@@ -96,6 +98,14 @@ def test_a_function_of_the_project_goes_all_the_way(release: str) -> None:
             EXAMPLE.format(keras=KERAS_2).replace("Dense(outputs", "Dense(7"),
             r"output is \[7\], exp",
         ),
+        (
+            EXAMPLE.format(keras=KERAS_2).replace("softmax", "sigmoid"),
+            r"ends with sigmoid .*expected softmax, or none",
+        ),
+        (
+            EXAMPLE.format(keras=KERAS_3).replace('"softmax"),', '"linear"), keras.layers.ReLU(),'),
+            "ends with relu",
+        ),
         (EXAMPLE.format(keras=KERAS_2).replace("(input_shape)", "((9, 1, 8))"), r"input is \[9, 1"),
         (EXAMPLE.format(keras=KERAS_2).replace("keras.Input(input_shape),", ""), "no input shape"),
     ],
@@ -104,6 +114,33 @@ def test_a_function_that_fails_is_told_with_its_line(code: str, words: str) -> N
     Path("network.py").write_text(code)
     with pytest.raises(ConfigError, match=words):
         _own(PYTHON)
+
+
+@pytest.mark.parametrize("release", [KERAS_2, KERAS_3])
+def test_a_regulariser_of_ones_own_is_kept_and_counts(
+    release: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from model import train as training
+
+    penalty = 'kernel_regularizer=keras.regularizers.L2(0.5), kernel_constraint="non_neg", '
+    code = EXAMPLE.format(keras=release)
+    Path("network.py").write_text(code.replace("padding", penalty + "padding"))
+    made = _own(PYTHON)
+    (loss,) = made.losses
+    kernel = made.layers[1].kernel.numpy()
+    assert float(loss) == pytest.approx(0.5 * float((kernel**2).sum()), rel=1e-5)
+    assert type(made.layers[1].kernel_constraint).__name__ == "NonNeg"
+
+    recipe, out_dir = tiny_recipe(Path(), PYTHON), Path("build")
+    check(recipe, out_dir)
+    seen = {}
+    for name, text in (("with", penalty), ("without", "")):
+        Path("network.py").write_text(code.replace("padding", text + "padding"))
+        data = load_dataset(recipe.dataset)
+        task = task_of(recipe, data.labels)
+        _, history = training.train_network(recipe, data, task, {0, 1}, 1, training.silent)
+        seen[name] = history.loss[0]
+    assert seen["with"] > seen["without"] + 0.1
 
 
 def test_layers_that_do_not_run_as_int8_are_named() -> None:

@@ -107,6 +107,10 @@ def test_what_was_done_to_the_data_is_told(whole: tuple[Path, Page]) -> None:
         "50 % of the training windows had background noise mixed in, 5 to 25 dB below the signal, "
         "from 6 recordings (400.5 s, SHA-256 <code>cdcdcdcdcdcd</code>) that no held-out group has."
     ) in text
+    assert (
+        "33 % of the training windows are generated speech, 4,000 words in 400 made-up voices by "
+        "eSpeak NG 1.51 (SHA-256 <code>efefefefefef</code>); no validation or test window is."
+    ) in text
 
 
 def test_the_page_lists_its_sections(whole: tuple[Path, Page]) -> None:

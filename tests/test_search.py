@@ -203,6 +203,15 @@ def test_a_study_goes_on_and_keeps_its_trials(tmp_path: Path) -> None:
     assert open_study(longer, None).study_name != first.study_name
 
 
+def test_a_network_that_was_edited_has_another_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = _search(tmp_path)
+    first = open_study(search, None).study_name
+    monkeypatch.setattr("host_tools.search.candidates.network_digest", lambda config: "f" * 64)
+    assert open_study(search, None).study_name != first
+
+
 @pytest.mark.slow
 def test_a_search_measures_trains_and_chooses(tmp_path: Path) -> None:
     recipe = load_recipe("digits")

@@ -115,6 +115,7 @@ def _recipe(tmp_path: Path, *changes: tuple[str, str]) -> DatasetConfig:
     text = (RECIPES / "keywords.toml").read_text()
     start, end = text.index("[dataset]"), text.index("[checks]")
     text = text[:start] + TABLE + text[end:]
+    text = text[: text.index("[augment.speech]")] + text[text.index("[train]") :]  # other labels
     for old, new in changes:
         assert old in text
         text = text.replace(old, new, 1)

@@ -49,9 +49,10 @@ def score_rows(content: JsonObject) -> list[JsonObject]:
 
 def int8_metrics(content: JsonObject) -> tuple[str, JsonObject] | None:
     """Those of a device that ran every test case, else of the chosen model, with a title."""
+    wide = (content["quantize"] or {}).get("chosen") == "int16"
     for row in score_rows(content):
         if row["kind"] == "device" and row["test"]:
-            return f"int8 on {row['name']}", row["test"]
+            return f"{TITLES['int16'] if wide else 'int8'} on {row['name']}", row["test"]
     for row in score_rows(content):
         if row["kind"] == "model" and row["note"]:
             return row["name"], row["test"]

@@ -21,6 +21,7 @@ from host_tools.errors import HostToolsError, UsageError
 from host_tools.link.target import choose_target
 from host_tools.search.budget import Budget, Cost
 from model.attachments import attachments
+from model.background import load_background
 from model.datasets import load_dataset
 from model.datasets.lists import split_groups
 from model.datasets.truth import truth_of
@@ -28,6 +29,7 @@ from model.errors import ClusterError, ModelSideError
 from model.files import write_bytes, write_text
 from model.jobs import Jobs
 from model.network_config import NetworkConfig
+from model.network_files import network_digest
 from model.recipe import CompressionConfig, Recipe
 from model.search_space import propose as propose_model
 from model.search_space import require_choices, smaller, value_of, varied, with_values
@@ -106,6 +108,14 @@ class Search:
         folds = recipe.task != "anomaly" and recipe.network.kind != "file"
         self.has_folds = folds and len(trained) > 1
         self._one_build = threading.Lock()  # of candidates that are trained at the same time
+
+    def files(self) -> dict[str, str | None]:
+        """SHA-256 of what decides candidates and does not stand in the recipe."""
+        heard = load_background(self.recipe, self.dataset)
+        return {
+            "network": network_digest(self.recipe.network),
+            "background": heard.sha256 if heard else None,
+        }
 
     def measure(self, recipe: Recipe, folder: Path) -> Cost:
         """Build the model in `folder` with its front end for the board, run it, and count."""

@@ -48,8 +48,9 @@ from model.files import write_json, write_text
 from model.search_space import VERSION
 
 RULE = (
-    "of the finalists trained in full: the highest mean score of the float network "
-    "over folds of all groups but the test groups; fewer instructions within half a point"
+    "of the finalists trained in full: the highest mean score of the float network, before "
+    "pruning and clustering, over folds of all groups but the test groups; fewer instructions "
+    "within half a point"
 )
 RULE_WITHOUT_FOLDS = (
     "of the finalists trained in full: the highest score on the validation groups, because this "
@@ -78,7 +79,7 @@ def open_study(search: Search, storage: str | None) -> optuna.Study:
     search.folder.mkdir(parents=True, exist_ok=True)
     own_file = search.folder / "study.db"
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    settings = {"recipe": search.short.as_dict(), "space": VERSION}
+    settings = {"recipe": search.short.as_dict(), "space": VERSION, "files": search.files()}
     identity = zlib.crc32(json.dumps(settings, sort_keys=True).encode())
     opened = open_storage(storage, own_file)
     try:

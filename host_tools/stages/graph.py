@@ -24,6 +24,7 @@ from model.files import write_json
 from model.network_config import OWN
 from model.network_files import network_file
 from model.recipe import Recipe
+from model.speech import program_version
 from model.tasks import RECORDS
 from model.text import printable
 
@@ -143,6 +144,9 @@ def _recipe_stages(recipe: Recipe, folder: Path) -> list[Stage]:
         for name, fields in FIELDS.items()
     }
     facts = {name: field_values(recipe, fields) for name, fields in FIELDS.items()}
+    if recipe.augment.speech is not None:
+        for name in ("train", "quantise"):
+            facts[name]["eSpeak NG"] = program_version()
     own = network_file(recipe.network)
     network = {f"network {printable(os.fspath(own))}": own} if own else {}
     return [

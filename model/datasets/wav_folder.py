@@ -64,7 +64,7 @@ def load(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
                 )
             if got != rate:
                 values = change_rate(values, got, rate, done)
-            values = files.keep(_clip(values, round(table.clip_seconds * rate)))
+            values = files.keep(clip(values, round(table.clip_seconds * rate)))
             found.append(
                 Labelled(
                     values=values,
@@ -88,7 +88,7 @@ def load(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
     )
 
 
-def _clip(values: npt.NDArray[np.float32], length: int) -> npt.NDArray[np.float32]:
+def clip(values: npt.NDArray[np.float32], length: int) -> npt.NDArray[np.float32]:
     """The middle `length` samples of a recording, or all of it amid silence; 0: as it is."""
     if not length:
         return values

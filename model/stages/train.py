@@ -20,6 +20,8 @@ from model.evaluate import AnyMetrics, MultilabelMetrics, RegressionMetrics
 from model.files import write_json
 from model.progress import training_progress
 from model.recipe import Recipe
+from model.speech import describe as describe_speech
+from model.speech import load_speech
 from model.stages.splits import load_splits
 from model.tasks import task_of
 
@@ -34,6 +36,7 @@ def train(recipe: Recipe, out_dir: Path, settings: Mapping[str, object]) -> None
     begun = tracking.begin(recipe.name, settings)
     dataset, splits = load_dataset(recipe.dataset, truth_of(recipe)), load_splits(out_dir)
     task = task_of(recipe, dataset.labels).fitted(splits.train)
+    speech = load_speech(recipe, dataset.sample_rate_hz)
     with training_progress("training", recipe.train.steps) as progress:
         started = time.monotonic()
         groups = set(splits.train.group.tolist())
@@ -60,6 +63,8 @@ def train(recipe: Recipe, out_dir: Path, settings: Mapping[str, object]) -> None
     }
     if said := describe(recipe, load_background(recipe, dataset)):
         result["background"] = said
+    if said := describe_speech(recipe, speech):
+        result["speech"] = said
     write_json(out_dir / "train.json", result)
     tracking.start(out_dir, begun)
     rows = {"network, float": scores["test"], **baselines}
