@@ -185,6 +185,16 @@ def serial_ports() -> dict[str, str]:
     }
 
 
+def usb_identity(port: str) -> tuple[int, int] | None:
+    """(vendor, product) of the USB device behind a serial port, also behind a link to it."""
+    _import_serial()
+    from serial.tools import list_ports
+
+    names = {port, os.path.realpath(port)}
+    found = (p for p in list_ports.comports() if p.device in names and p.vid is not None)
+    return next(((p.vid, p.pid) for p in found), None)
+
+
 def require_port(port: str, what_to_type: str, hint: str = "") -> None:
     """Raise when `port` is empty (UsageError) or absent (DeviceError), listing those that exist.
 
