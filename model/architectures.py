@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from model.errors import ConfigError
-from model.network_config import OWN, NetworkConfig
+from model.network_config import OWN, ROW_KERNEL, SIDE_KERNEL, NetworkConfig
 
 Shape = tuple[int, ...]
 Pair = tuple[int, int]  # of rows and columns
@@ -282,7 +282,7 @@ def _cnn1d(options: Any, given: Shape, where: str) -> list[Layer]:
     rows = max(shape_after(layers, given)[0], 1)
     layers += [
         Convolution(filters=filters, kernel=(kernel, 1), stride=(stride, 1))
-        for filters, kernel, stride in _stack(options, where, _row_stride, 5, rows)
+        for filters, kernel, stride in _stack(options, where, _row_stride, ROW_KERNEL, rows)
     ]
     return _with_head(layers, options, given, where)
 
@@ -290,7 +290,7 @@ def _cnn1d(options: Any, given: Shape, where: str) -> list[Layer]:
 def _dscnn(options: Any, given: Shape, where: str) -> list[Layer]:
     layers = _pooled(options)
     rows = max(shape_after(layers, given)[0], 1)
-    (filters, kernel, stride), *rest = _stack(options, where, _row_stride, 5, rows)
+    (filters, kernel, stride), *rest = _stack(options, where, _row_stride, ROW_KERNEL, rows)
     layers.append(Convolution(filters=filters, kernel=(kernel, 1), stride=(stride, 1)))
     for filters, kernel, stride in rest:
         if stride > 1:
@@ -329,7 +329,7 @@ def _cnn2d(options: Any, given: Shape, where: str) -> list[Layer]:
     layers += [
         Convolution(filters=filters, kernel=(kernel, kernel), stride=(stride, stride))
         for filters, kernel, stride in _stack(
-            options, where, lambda side: 2 if side >= 8 else 1, 3, max(image)
+            options, where, lambda side: 2 if side >= 8 else 1, SIDE_KERNEL, max(image)
         )
     ]
     return _with_head(layers, options, given, where)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import dataclasses
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from model.errors import DataError
 from model.recipe import DatasetConfig, Recipe
 
 KEY = "augment.background"
+_given: contextvars.ContextVar[Dataset | None] = contextvars.ContextVar("_given", default=None)
 
 
 def background_files(recipe: Recipe) -> list[Path]:
@@ -33,6 +37,8 @@ def load_background(recipe: Recipe, dataset: Dataset) -> Dataset | None:
     """
     if not recipe.augment.background:
         return None
+    if (sent := _given.get()) is not None:
+        return sent
     found = SOURCES[recipe.dataset.source](_config(recipe), CLASSES)
     for recording in found.recordings:
         if len(recording.values) < recipe.features.window:
@@ -42,6 +48,16 @@ def load_background(recipe: Recipe, dataset: Dataset) -> Dataset | None:
             )
     _refuse_held_out(dataset, found, recipe.dataset)
     return found
+
+
+@contextlib.contextmanager
+def given_background(background: Dataset) -> Iterator[None]:
+    """Within, the background that was sent with a job (model.attachments) stands for the files."""
+    before = _given.set(background)
+    try:
+        yield
+    finally:
+        _given.reset(before)
 
 
 def _config(recipe: Recipe) -> DatasetConfig:

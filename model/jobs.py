@@ -166,7 +166,7 @@ class Process:
             self.end()
         self._has = ""
         self._process = subprocess.Popen(
-            our_process("model.jobs"),
+            our_process("model.jobs", str(os.getpid())),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -189,18 +189,21 @@ def _receive(stream: IO[bytes]) -> Any:
 
 
 def _end_without(parent: int) -> None:
-    """A killed parent leaves no process behind that trains on for nobody."""
+    """A killed parent leaves no process behind that trains on for nobody.
+
+    Not model.processes.end_with_parent: the thread that began this process may end before it.
+    """
     while os.getppid() == parent:
         time.sleep(PARENT_S)
     os._exit(1)
 
 
-def _serve() -> None:
+def _serve(parent: int) -> None:
     """Answer requests (entry, arguments, new shared values or None) by (result, error)."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what jobs print is no answer
     os.environ.pop(SCHEDULER, None)  # a job sends no jobs
-    threading.Thread(target=_end_without, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_without, args=(parent,), daemon=True).start()
     shared: dict[str, Any] = {}
     while (request := _receive(sys.stdin.buffer)) is not None:
         entry, arguments, blob = request
@@ -250,4 +253,4 @@ def different(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(int(sys.argv[1]))

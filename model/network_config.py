@@ -10,9 +10,44 @@ from typing import Annotated, Any
 
 from model.toml_reader import Bounds, closest
 
-Rows = Annotated[int, Bounds(1, 1024)]
-Kernel = Annotated[int, Bounds(1, 128)]
-Segments = Annotated[int, Bounds(0, 1024)]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What a search may try of a setting, besides the recipe's own; of a list: of each entry.
+
+    Part of a field's type behind its Bounds; a setting without Choices stays as the recipe has it.
+    """
+
+    values: tuple[float, ...]
+    size: bool = False  # weights grow with it: nothing above the recipe's own is tried
+    coarser: bool = False  # work falls with it
+    falling: bool = False  # no entry of a list is larger than the one before
+    unset: int | None = None  # an entry of a list that the recipe leaves to the kind; None: stays
+    layers: tuple[int, int] | None = None  # of this list's entries at least and at most
+
+
+SIZES = (2, 4, 6, 8, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256)
+ROW_KERNEL, SIDE_KERNEL = 5, 3  # of kinds over rows, and over rows and columns
+ALIKE = ("cnn1d", "dscnn")  # have the same settings: a search tries one for the other
+
+Pool = Annotated[int, Bounds(1, 1024), Choices(values=(1, 2, 4), coarser=True)]
+Filters = Annotated[int, Bounds(1, 1024), Choices(values=SIZES, size=True, layers=(2, 3))]
+Units = Annotated[int, Bounds(1, 1024), Choices(values=SIZES, size=True, layers=(1, 3))]
+Narrowing = Annotated[
+    int, Bounds(1, 1024), Choices(values=SIZES, size=True, layers=(1, 3), falling=True)
+]
+Kernel = Annotated[int, Bounds(1, 128), Choices(values=(3, 5, 7, 9), unset=ROW_KERNEL)]
+SideKernel = Annotated[int, Bounds(1, 128), Choices(values=(1, 3, 5), unset=SIDE_KERNEL)]
+Stride = Annotated[int, Bounds(1, 1024), Choices(values=(1, 2))]
+Segments = Annotated[int, Bounds(0, 1024), Choices(values=(1, 2, 4))]
+SideSegments = Annotated[int, Bounds(0, 1024), Choices(values=(0, 1))]
+Width = Annotated[
+    float,
+    Bounds(0.05, 1.0),
+    Choices(values=(0.05, 0.1, 0.15, 0.2, 0.25, 0.35, 0.5, 0.75, 1.0), size=True),
+]
+Blocks = Annotated[int, Bounds(1, 13), Choices(values=(1, 2, 3, 4, 5, 6, 8, 10, 13), size=True)]
+FirstFilters = Annotated[int, Bounds(1, 256), Choices(values=SIZES, size=True)]
 Dropout = Annotated[float, Bounds(0.0, 0.99)]
 
 
@@ -20,7 +55,7 @@ Dropout = Annotated[float, Bounds(0.0, 0.99)]
 class DenseConfig:
     """Fully connected layers with ReLU over the flattened input."""
 
-    units: tuple[Rows, ...] = (64, 32)  # of the layers, the first one first
+    units: tuple[Units, ...] = (64, 32)  # of the layers, the first one first
     dropout: Dropout = 0.1  # share of the last layer's outputs that training drops
 
 
@@ -28,10 +63,10 @@ class DenseConfig:
 class Cnn1dConfig:
     """Convolutions over the rows (time); the columns (channels) are their input filters."""
 
-    input_pool: Rows = 1  # rows averaged into one before the first convolution
-    filters: tuple[Rows, ...] = (16, 24, 32)  # of each convolution
+    input_pool: Pool = 1  # rows averaged into one before the first convolution
+    filters: tuple[Filters, ...] = (16, 24, 32)  # of each convolution
     kernels: tuple[Kernel, ...] = ()  # rows, of each convolution; empty: 5
-    strides: tuple[Rows, ...] = ()  # rows; empty: 4 where 512 rows are left, 2 where 16, else 1
+    strides: tuple[Stride, ...] = ()  # rows; empty: 4 where 512 rows are left, 2 where 16, else 1
     segments: Segments = 0  # parts of the rows kept apart; 0: all where at most 8 are left, else 1
     dropout: Dropout = 0.1  # share of the last layer's inputs that training drops
 
@@ -40,10 +75,11 @@ class Cnn1dConfig:
 class DscnnConfig:
     """One convolution over the rows, then depthwise-separable ones: a DS-CNN in one dimension."""
 
-    input_pool: Rows = 1  # rows averaged into one before the first convolution
-    filters: tuple[Rows, ...] = (32, 32, 32, 32)  # of the convolution, then of each separable one
+    input_pool: Pool = 1  # rows averaged into one before the first convolution
+    # of the convolution, then of each separable one
+    filters: tuple[Filters, ...] = (32, 32, 32, 32)
     kernels: tuple[Kernel, ...] = ()  # rows, of each; empty: 5
-    strides: tuple[Rows, ...] = ()  # rows; empty: 4 where 512 rows are left, 2 where 16, else 1
+    strides: tuple[Stride, ...] = ()  # rows; empty: 4 where 512 rows are left, 2 where 16, else 1
     segments: Segments = 0  # parts of the rows kept apart; 0: all where at most 8 are left, else 1
     dropout: Dropout = 0.1  # share of the last layer's inputs that training drops
 
@@ -52,10 +88,12 @@ class DscnnConfig:
 class Cnn2dConfig:
     """Convolutions over rows and columns: spectrograms and images."""
 
-    filters: tuple[Rows, ...] = (8, 16, 32)  # of each convolution
-    kernels: tuple[Kernel, ...] = ()  # rows and columns, of each convolution; empty: 3
-    strides: tuple[Rows, ...] = ()  # both ways; empty: 2 while the longer side is 8 or more, else 1
-    segments: Segments = 0  # parts of the rows kept apart; 0: all where at most 8 are left, else 1
+    filters: tuple[Filters, ...] = (8, 16, 32)  # of each convolution
+    kernels: tuple[SideKernel, ...] = ()  # rows and columns, of each convolution; empty: 3
+    # both ways; empty: 2 while the longer side is 8 or more, else 1
+    strides: tuple[Stride, ...] = ()
+    # parts of the rows kept apart; 0: all where at most 8 are left, else 1
+    segments: SideSegments = 0
     dropout: Dropout = 0.1  # share of the last layer's inputs that training drops
 
 
@@ -63,8 +101,8 @@ class Cnn2dConfig:
 class MobilenetConfig:
     """MobileNet v1 over rows and columns; it strides while the longer side is 5 or more."""
 
-    width: Annotated[float, Bounds(0.05, 1.0)] = 0.25  # share of the paper's filters
-    blocks: Annotated[int, Bounds(1, 13)] = 13  # depthwise-separable ones, from the first on
+    width: Width = 0.25  # share of the paper's filters
+    blocks: Blocks = 13  # depthwise-separable ones, from the first on
     dropout: Dropout = 0.0  # share of the last layer's inputs that training drops
 
 
@@ -72,7 +110,7 @@ class MobilenetConfig:
 class Resnet8Config:
     """MLPerf Tiny's ResNet over rows and columns: three blocks of two convolutions, with sums."""
 
-    filters: Annotated[int, Bounds(1, 256)] = 16  # of the first block; twice and four times after
+    filters: FirstFilters = 16  # of the first block; twice and four times after
     dropout: Dropout = 0.0  # share of the last layer's inputs that training drops
 
 
@@ -80,14 +118,14 @@ class Resnet8Config:
 class AutoencoderConfig:
     """Fully connected layers to the narrowest and, mirrored, back to the input; for 'anomaly'."""
 
-    units: tuple[Rows, ...] = (32, 8)  # of the layers up to the narrowest, which has no ReLU
+    units: tuple[Narrowing, ...] = (32, 8)  # of the layers up to the narrowest, which has no ReLU
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LstmConfig:
     """LSTM layers over the rows (time); post-training quantisation only."""
 
-    units: tuple[Rows, ...] = (24,)  # of the layers, the first one first
+    units: tuple[Units, ...] = (24,)  # of the layers, the first one first
     dropout: Dropout = 0.1  # share of the last layer's inputs that training drops
 
 
@@ -97,6 +135,7 @@ class PythonConfig:
 
     file: str = "network.py"  # from the project's folder, in which it has to lie
     function: str = "network"  # called with input_shape, outputs and, if it has one, task
+    arguments: dict[str, int | float] | None = None  # more that it is called with, by their names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

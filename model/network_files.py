@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from model.datasets.paths import resolve
@@ -11,6 +14,7 @@ from model.files import MAX_NETWORK_BYTES, read_bounded
 from model.network_config import NetworkConfig
 
 MAX_CODE_BYTES = 1 << 20
+_given: contextvars.ContextVar[Path | None] = contextvars.ContextVar("_given", default=None)
 SUFFIXES = {"python": (".py",), "file": (".keras", ".h5")}
 
 
@@ -26,6 +30,8 @@ def network_file(config: NetworkConfig) -> Path | None:
         raise ConfigError(
             f"{key}: expected a file *{' or *'.join(SUFFIXES[config.kind])}, got {text!r}"
         )
+    if (sent := _given.get()) is not None:
+        return sent
     if config.kind == "file":
         return resolve(text, key)
     path, project = Path(text), Path.cwd().resolve()
@@ -35,6 +41,16 @@ def network_file(config: NetworkConfig) -> Path | None:
             "other places is not run; copy it there"
         )
     return path
+
+
+@contextlib.contextmanager
+def given_file(path: Path) -> Iterator[None]:
+    """Within, the file that was sent with a job (model.attachments) stands for the project's."""
+    before = _given.set(path)
+    try:
+        yield
+    finally:
+        _given.reset(before)
 
 
 def read_network_file(config: NetworkConfig) -> tuple[Path, bytes]:

@@ -27,7 +27,7 @@ from model.networks import keras
 from model.quiet import captured_stderr
 
 layers = keras.layers
-GIVEN = ("input_shape", "outputs", "task")  # what a function may ask for by name
+GIVEN = ("input_shape", "outputs", "task")  # what a function may ask for by name, besides its own
 CHECKED = 4  # random cases on which a network has to stay the same
 TOLERANCE = 1e-4  # relative to the largest output
 
@@ -53,13 +53,17 @@ def _from_function(config: NetworkConfig, given: dict[str, Any]) -> tuple[Any, s
     function = _function(path, source, config.options.function)
     code = inspect.unwrap(function).__code__
     where = f"{path}:{code.co_firstlineno}: {config.options.function}()"
-    wanted = inspect.signature(function).parameters
-    if not {"input_shape", "outputs"} <= set(wanted) <= set(GIVEN):
+    wanted, own = inspect.signature(function).parameters, config.options.arguments or {}
+    needed = {name for name, p in wanted.items() if p.default is p.empty}
+    fits = {"input_shape", "outputs"} <= set(wanted) and needed <= {*GIVEN, *own}
+    if not fits or not set(own) <= set(wanted) - set(GIVEN):
         raise ConfigError(
-            f"{where}: expected the parameters input_shape, outputs and, if it is of use, task; "
-            f"got {', '.join(wanted) or 'none'}"
+            f"{where}: expected the parameters input_shape, outputs, if it is of use task, and "
+            f"those of [network.python.arguments] ({', '.join(own) or 'none'}); got "
+            f"{', '.join(wanted) or 'none'}"
         )
-    network = _run(path, where, lambda: function(**{name: given[name] for name in wanted}))
+    values = {**own, **given}
+    network = _run(path, where, lambda: function(**{n: values[n] for n in wanted if n in values}))
     if network is None:
         raise ConfigError(f"{where}: returned None, expected a Keras model; end it with `return`")
     return network, where

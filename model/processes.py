@@ -22,17 +22,26 @@ LOCK = "in-use"  # of a temporary folder
 
 
 def end_with_parent() -> Callable[[], None] | None:
-    """For a child process of Linux: end when the one that started it is killed; else None."""
+    """For a child process of Linux: end when the one that started it is killed; else None.
+
+    The kernel tells of the end of the thread that started it, so that one has to wait for it.
+    """
     if sys.platform != "linux":
         return None
-    libc = ctypes.CDLL(None)  # loaded before the fork
-    return lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc, parent = ctypes.CDLL(None), os.getpid()  # loaded before the fork
+    return lambda: _tie(libc, parent)
 
 
-def begin_child() -> None:
-    """The same from within: the initializer of a pool's processes."""
-    if (tie := end_with_parent()) is not None:
-        tie()
+def begin_child(parent: int) -> None:
+    """The same from within, of who started it: the initializer of a pool's processes."""
+    if sys.platform == "linux":
+        _tie(ctypes.CDLL(None), parent)
+
+
+def _tie(libc: ctypes.CDLL, parent: int) -> None:
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was killed before, so nobody is told
+        os._exit(1)
 
 
 @contextmanager

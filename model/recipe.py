@@ -17,6 +17,7 @@ from model.recipe_tables import (
     OscillatorConfig,
     Positive,
     RegressionConfig,
+    SearchConfig,
     Seed,
     Share,
     TonesConfig,
@@ -224,6 +225,8 @@ class TrainConfig:
     batch_size: Annotated[int, Bounds(1, 1 << 16)] = 64  # windows of a step
     learning_rate: Rate = 3e-3  # the largest: it rises at first and falls to 0 as a cosine
     weight_decay: Annotated[float, Bounds(0.0, 10.0)] = 0.01  # of AdamW
+    # decay of an exponential moving average of the weights, which the network ends with; 0: none
+    average: Annotated[float, Bounds(0.0, 0.9999)] = 0.0
     label_smoothing: Annotated[float, Bounds(0.0, 0.9)]  # share of a label given to all classes
     # of a classifier on the validation groups; less stops the run
     min_balanced_accuracy: Share | None = None
@@ -322,6 +325,7 @@ class Recipe:
     regression: RegressionConfig | None = None
     multilabel: MultilabelConfig | None = None
     parity: ParityConfig | None = None  # None: as ParityConfig has it
+    search: SearchConfig | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """All settings, for records, without the tables that a recipe leaves out."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from model.network_config import HAVE_FILTERS, OWN, kind_problems
 from model.recipe import TASKS, AugmentConfig, DatasetConfig, QuantConfig, Recipe
-from model.recipe_tables import MAX_TARGETS, RegressionConfig
+from model.recipe_tables import MAX_TARGETS, RegressionConfig, SearchConfig
+from model.toml_reader import accept
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")  # of a folder in build/
 CHOICES = ("validation", "ptq", "qat", "int16")
@@ -20,6 +22,9 @@ SOURCE_TABLES = sorted(
     for f in dataclasses.fields(DatasetConfig)
     if f.default is None and f.name not in ("merge", "resample")
 )
+# what [search] may vary: numbers of these tables, but not how long is trained and from which seed
+SEARCHED = ("features.", "augment.", "train.", "network.python.arguments.")
+NOT_SEARCHED = ("train.steps", "train.seed")
 FOLDERS = ("csv_folder", "edge_impulse", "wav_folder")  # sources of many files
 PER_CHANNEL = (
     ("dataset", "units"),
@@ -54,6 +59,8 @@ def problems(recipe: Recipe) -> Iterator[str]:
     yield from _source(recipe.dataset)
     yield from _labels(recipe)
     yield from _choice(recipe.quantisation)
+    if recipe.search is not None:
+        yield from _search(recipe, recipe.search)
     yield from _augment(recipe.augment, len(recipe.dataset.channels))
     if recipe.augment.vocal_tract > 1 and recipe.features.kind != "logmel":
         yield (
@@ -207,6 +214,29 @@ def _choice(quantisation: QuantConfig) -> Iterator[str]:
         yield (f"quantisation.choice: unknown {quantisation.choice!r}; known: {', '.join(CHOICES)}")
     if quantisation.choice == "qat" and not quantisation.qat_steps:
         yield ("quantisation.choice is 'qat', so quantisation.qat_steps must be at least 1, got 0")
+
+
+def _search(recipe: Recipe, config: SearchConfig) -> Iterator[str]:
+    """Each key is a number that this recipe has, each value one that it can be."""
+    for key, values in config.vary.items():
+        own: Any = recipe
+        for part in key.split("."):
+            own = own.get(part) if isinstance(own, dict) else getattr(own, part, None)
+        if not key.startswith(SEARCHED) or key in NOT_SEARCHED or type(own) not in (int, float):
+            yield (
+                f"search.vary: expected numbers that the recipe has in {', '.join(SEARCHED)} "
+                f"without {' and '.join(NOT_SEARCHED)}, got {key!r}"
+            )
+            continue
+        if not values or len(set(values)) < len(values):
+            yield f"search.vary: {key}: expected values, each once, got {list(values)}"
+        for value in values:
+            nested: Any = value
+            for part in reversed(key.split(".")):
+                nested = {part: nested}
+            found: list[str] = []
+            accept(Recipe, nested, found)
+            yield from (f"search.vary: {problem}" for problem in found)
 
 
 def _augment(augment: AugmentConfig, channels: int) -> Iterator[str]:

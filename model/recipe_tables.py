@@ -59,6 +59,15 @@ class RegressionConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SearchConfig:
+    """What `tinyproof search` may change besides a built-in network; see model.search_space."""
+
+    # key -> the values that are tried, as {"train.learning_rate" = [0.001, 0.003]}; numbers of
+    # [features], [augment], [train] and [network.python.arguments]
+    vary: dict[str, tuple[int | float, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MultilabelConfig:
     """For the task 'multilabel': any number of the source's labels; see model.multilabel."""
 

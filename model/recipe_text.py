@@ -106,7 +106,7 @@ def _kind(hint: Any) -> tuple[str, str]:
         name, bounds = _kind(arguments[0])
         return f"list of {name}", bounds
     if origin is dict:
-        return "table of texts", ""
+        return f"table of {_kind(arguments[1])[0]}", ""
     return {int: "integer", float: "number", str: "text", bool: "true or false"}[hint], ""
 
 

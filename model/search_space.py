@@ -1,27 +1,26 @@
-"""What a search may change of a network: a space for each kind, relative to the recipe's own.
+"""What a search may change of a recipe: its network by model.network_config.Choices, and [search].
 
-A space proposes with the methods of an optuna.Trial. What it offers depends on the recipe's
-network alone, so that every trial of a study has the same choices.
+A space proposes with the methods of an optuna.Trial. What it offers depends on the recipe alone,
+so that every trial of a study has the same choices.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import dataclasses
+import json
+import typing
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from model.errors import ConfigError
-from model.network_config import KINDS, NetworkConfig
+from model.network_config import ALIKE, KINDS, OWN, Choices, NetworkConfig
+from model.recipe import Recipe
+from model.recipe_file import recipe_of
 
-VERSION = 3  # of the choices: a study with others is another one
-FILTERS = (4, 6, 8, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256)
-KERNELS = (3, 5, 7, 9)
-KERNEL = 5  # of a recipe that leaves it to the kind
-CONVOLUTIONS = ("cnn1d", "dscnn")  # kinds with the same settings
-POOLS = SEGMENTS = (1, 2, 4)
-UNITS = (2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
-SMALLER = ((2, 0.75), (2, 0.6), (2, 0.5), (1, 0.5))  # of the recipe: input pooling, filters
-FEWER = (0.75, 0.6, 0.5, 0.35)  # of the recipe's units
+VERSION = 4  # of the choices: a study with others is another one
+# of the recipe, tried first: factor of what makes it coarser, share of its sizes
+SMALLER = ((2, 0.75), (2, 0.6), (2, 0.5), (1, 0.5), (1, 0.35))
+Values = tuple[float, ...]
 
 
 class Suggest(Protocol):
@@ -34,109 +33,143 @@ class Suggest(Protocol):
         """One of the choices."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Space:
-    """The networks of one kind: any of them, and the first that are tried."""
-
-    propose: Callable[[Suggest, NetworkConfig], NetworkConfig]
-    smaller: Callable[[NetworkConfig], list[dict[str, Any]]]  # as parameters of `propose`
-
-
-def space_of(network: NetworkConfig) -> Space:
-    """The space around a recipe's network; ConfigError for a kind that has none."""
-    if network.kind not in SPACES:
+def require_choices(recipe: Recipe) -> None:
+    """ConfigError for a network of the user's own of which nothing may vary."""
+    if recipe.network.kind in OWN and not varied(recipe):
+        what = {
+            "python": "network.python.arguments.width (an argument of your function, with its value"
+            " in [network.python.arguments]), train.learning_rate or features.window",
+            "file": "features.hop or augment.gain; its layers stay, it is trained already",
+        }[recipe.network.kind]
         raise ConfigError(
-            f"network.kind {network.kind!r}: a search has nothing to vary in such a network; "
-            f"it can for: {', '.join(sorted(SPACES))}"
+            f"network.kind {recipe.network.kind!r}: a search does not change such a network; say "
+            f'in the recipe what it may try, as [search] vary = {{"<key>" = [<values>]}}; keys are '
+            f"for example {what}"
         )
-    return SPACES[network.kind]
 
 
-def _choices(values: Iterable[int], own: Iterable[int]) -> tuple[int, ...]:
-    """The values up to the largest of the recipe's, and the recipe's."""
-    own = set(own)
-    limit = max(own, default=0)
-    return tuple(sorted(own | {value for value in values if value <= limit}))
+def varied(recipe: Recipe) -> Mapping[str, Values]:
+    """The keys of [search] with their values."""
+    return (recipe.search.vary if recipe.search else None) or {}
 
 
-def _nearest(value: float, choices: Iterable[int]) -> int:
-    return min(choices, key=lambda choice: abs(choice - value))
+def propose(trial: Suggest, recipe: Recipe) -> Recipe:
+    """The recipe with another network, and other values of the keys of [search]."""
+    network = _propose_network(trial, recipe.network)
+    chosen = {key: trial.suggest_categorical(key, v) for key, v in varied(recipe).items()}
+    return with_values(dataclasses.replace(recipe, network=network), chosen)
 
 
-def _with_options(own: NetworkConfig, kind: str, **options: Any) -> NetworkConfig:
-    return NetworkConfig(
-        kind=kind, max_weight_bytes=own.max_weight_bytes, **{kind: KINDS[kind](**options)}
-    )
-
-
-def _propose_convolutions(trial: Suggest, network: NetworkConfig) -> NetworkConfig:
-    """Strides that the recipe leaves to the kind stay its own."""
-    own = network.options
-    depth = trial.suggest_int("layers", min(2, len(own.filters)), max(3, len(own.filters)))
-    filters, layers = _choices(FILTERS, own.filters), range(depth)
-    kernels = tuple(sorted({*KERNELS, *own.kernels}))
-    strides: tuple[int, ...] = ()
-    if own.strides:
-        most = max(2, *own.strides)
-        strides = tuple(trial.suggest_int(f"stride_{i}", 1, most) for i in layers)
-    return _with_options(
-        network,
-        trial.suggest_categorical("kind", CONVOLUTIONS),
-        input_pool=trial.suggest_categorical("input_pool", _pools(own)),
-        filters=tuple(trial.suggest_categorical(f"filters_{i}", filters) for i in layers),
-        kernels=tuple(trial.suggest_categorical(f"kernel_{i}", kernels) for i in layers),
-        strides=strides,
-        segments=trial.suggest_categorical("segments", tuple(sorted({*SEGMENTS, own.segments}))),
-        dropout=own.dropout,
-    )
-
-
-def _pools(own: Any) -> tuple[int, ...]:
-    return tuple(sorted({*POOLS, own.input_pool}))
-
-
-def _smaller_convolutions(network: NetworkConfig) -> list[dict[str, Any]]:
-    """With fewer filters and samples."""
-    own = network.options
-    choices, found = _choices(FILTERS, own.filters), []
-    for pool, share in SMALLER:
+def smaller(recipe: Recipe) -> list[dict[str, Any]]:
+    """The first to try, as parameters of `propose`: the recipe with fewer filters, units, rows."""
+    own, settings = recipe.network.options, choices_of(recipe.network.kind)
+    found = []
+    for factor, share in SMALLER if settings else ():
         parameters: dict[str, Any] = {
-            "kind": network.kind,
-            "layers": len(own.filters),
-            "input_pool": _nearest(pool * own.input_pool, _pools(own)),
-            "segments": own.segments,
+            key: _nearest(value_of(recipe, key), values) for key, values in varied(recipe).items()
         }
-        for name, values in (
-            ("filters", [_nearest(share * count, choices) for count in own.filters]),
-            ("kernel", own.kernels or [KERNEL] * len(own.filters)),
-            ("stride", own.strides),
-        ):
-            parameters |= {f"{name}_{i}": value for i, value in enumerate(values)}
+        if recipe.network.kind in ALIKE:
+            parameters["kind"] = recipe.network.kind
+        for name, choices in settings.items():
+            value = getattr(own, name)
+            times = share if choices.size else factor if choices.coarser else 1.0
+            values = _values(choices, value)
+            if isinstance(value, tuple):
+                entries = value or (choices.unset,) * _depth(own, settings)
+                if choices.layers:
+                    parameters["layers"] = len(value)
+                parameters |= {
+                    f"{name}_{i}": _nearest(times * entry, values)
+                    for i, entry in enumerate(entries)
+                    if entry is not None
+                }
+            else:
+                parameters[name] = _nearest(times * value, values)
         found.append(parameters)
     return found
 
 
-def _propose_autoencoder(trial: Suggest, network: NetworkConfig) -> NetworkConfig:
-    """Widths of the layers down to the narrowest; each at most as wide as the one before."""
-    own = network.options.units
-    depth = trial.suggest_int("layers", 1, max(3, len(own)))
-    choices = _choices(UNITS, own)
-    units = [trial.suggest_categorical(f"units_{i}", choices) for i in range(depth)]
-    return _with_options(network, network.kind, units=tuple(sorted(units, reverse=True)))
+def choices_of(kind: str) -> dict[str, Choices]:
+    """What may vary of a kind's settings: of each its Choices."""
+    hints = typing.get_type_hints(KINDS[kind], include_extras=True)
+    found = {name: _choices_in(hint) for name, hint in hints.items()}
+    return {name: choices for name, choices in found.items() if choices is not None}
 
 
-def _smaller_autoencoder(network: NetworkConfig) -> list[dict[str, Any]]:
-    own = network.options.units
-    choices = _choices(UNITS, own)
-    return [
-        {"layers": len(own)}
-        | {f"units_{i}": _nearest(share * n, choices) for i, n in enumerate(own)}
-        for share in FEWER
-    ]
+def _choices_in(hint: Any) -> Choices | None:
+    if typing.get_origin(hint) is tuple:
+        hint = typing.get_args(hint)[0]
+    if typing.get_origin(hint) is not typing.Annotated:
+        return None
+    return next((a for a in typing.get_args(hint) if isinstance(a, Choices)), None)
 
 
-_CONVOLUTIONS = Space(propose=_propose_convolutions, smaller=_smaller_convolutions)
-SPACES: dict[str, Space] = {  # by a kind
-    "autoencoder": Space(propose=_propose_autoencoder, smaller=_smaller_autoencoder),
-    **dict.fromkeys(CONVOLUTIONS, _CONVOLUTIONS),
-}
+def _depth(own: Any, settings: Mapping[str, Choices]) -> int:
+    """Entries of the list that says how many layers there are."""
+    return next(len(getattr(own, n)) for n, choices in settings.items() if choices.layers)
+
+
+def _values(choices: Choices, own: Any) -> Values:
+    """What is tried: of a size nothing above the recipe's largest."""
+    mine = {*own} if isinstance(own, tuple) else {own}
+    limit = max(mine, default=0)
+    return tuple(sorted(mine | {v for v in choices.values if v <= limit or not choices.size}))
+
+
+def _nearest(value: float, choices: Iterable[float]) -> float:
+    return min(choices, key=lambda choice: abs(choice - value))
+
+
+def _propose_network(trial: Suggest, network: NetworkConfig) -> NetworkConfig:
+    kind, own = network.kind, network.options
+    settings = choices_of(kind)
+    if not settings:
+        return network
+    if kind in ALIKE:
+        kind = trial.suggest_categorical("kind", ALIKE)
+    depth = 0
+    for name, choices in settings.items():
+        if choices.layers:
+            least, most = choices.layers
+            count = len(getattr(own, name))
+            depth = trial.suggest_int("layers", min(least, count), max(most, count))
+    options = {f.name: getattr(own, f.name) for f in dataclasses.fields(own)}
+    for name, choices in settings.items():
+        options[name] = _propose_setting(trial, name, choices, options[name], depth)
+    return NetworkConfig(
+        kind=kind, max_weight_bytes=network.max_weight_bytes, **{kind: KINDS[kind](**options)}
+    )
+
+
+def _propose_setting(trial: Suggest, name: str, choices: Choices, own: Any, depth: int) -> Any:
+    """A value, or a list with an entry for each layer; one that the kind fills in stays empty."""
+    values = _values(choices, own)
+    if not isinstance(own, tuple):
+        return trial.suggest_categorical(name, values)
+    if not own and choices.unset is None:
+        return own
+    found = [trial.suggest_categorical(f"{name}_{i}", values) for i in range(depth)]
+    return tuple(sorted(found, reverse=True) if choices.falling else found)
+
+
+def value_of(recipe: Recipe, key: str) -> float:
+    """The recipe's own value of a key of [search]."""
+    value: Any = recipe
+    for part in key.split("."):
+        value = value[part] if isinstance(value, dict) else getattr(value, part)
+    assert isinstance(value, int | float)
+    return value
+
+
+def with_values(recipe: Recipe, values: Mapping[str, float]) -> Recipe:
+    """The recipe with other values of some keys; ConfigError when they do not fit the others."""
+    if not values:
+        return recipe
+    settings = json.loads(json.dumps(recipe.as_dict()))  # lists, as a record has them
+    for key, value in values.items():
+        *places, last = key.split(".")
+        table = settings
+        for place in places:
+            table = table[place]
+        table[last] = value
+    return recipe_of(settings, "[search]")

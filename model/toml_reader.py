@@ -175,7 +175,7 @@ def _convert(hint: Any, value: Any, key: str, problems: list[str], bounds: Bound
         )
     if origin is dict:
         if not isinstance(value, dict) or len(value) > MAX_ITEMS:
-            raise _unfit(f"a table of at most {MAX_ITEMS} texts", value, key)
+            raise _unfit(f"a table of at most {MAX_ITEMS}", value, key)
         return {k: _convert(arguments[1], v, f"{key}.{k}", problems) for k, v in value.items()}
     if type(value) is not hint and not (hint is float and type(value) is int):
         raise _unfit(hint.__name__, value, key)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from model.attachments import Attachments, attached, attachments
 from model.augment import WindowSampler
 from model.background import load_background
 from model.datasets import load_dataset
@@ -153,10 +154,13 @@ def fit(
     learning_rate: float,
     progress: Progress,
     teachers: Sequence[Any] = (),
+    average: float = 0.0,
 ) -> History:
     """Train `network` in place with AdamW, warm-up and a cosine decay; `teachers` stay as they are.
 
-    Raises ModelSideError when the loss leaves the finite numbers.
+    With `average`, the decay of an exponential moving average, the network ends with the averages
+    of its weights and of its batch normalisations' statistics. Raises ModelSideError when the loss
+    leaves the finite numbers.
     """
     config = recipe.train
     optimiser = keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay)
@@ -164,13 +168,17 @@ def fit(
     optimiser.build(network.trainable_variables)
     loss_function = _loss_function(recipe, task, network.output_shape[-1], teachers)
     outputs = np.arange(network.output_shape[-1])
+    averaged = [w for w in network.weights if w.dtype.is_floating] if average else []
+    averages = [tf.Variable(weight) for weight in averaged]
 
     @tf.function  # type: ignore[untyped-decorator]
-    def train_step(x: Any, y: Any) -> Any:
+    def train_step(x: Any, y: Any, keep: Any) -> Any:
         with tf.GradientTape() as tape:
             loss = loss_function(x, y, network(x, training=True))
         gradients = tape.gradient(loss, network.trainable_variables)
         optimiser.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+        for mean, weight in zip(averages, averaged, strict=True):
+            mean.assign(keep * mean + (1 - keep) * weight)
         return loss
 
     history = History(step=[], loss=[], val_score=[])
@@ -182,7 +190,11 @@ def fit(
         x, y = sampler.batch(config.batch_size)
         truth = y if y.ndim > 1 else (y[:, None] == outputs).astype(np.float32)
         x, targets = sampler.mix(x, truth)
-        losses.append(float(train_step(tf.constant(images(x)), tf.constant(targets))))
+        keep = tf.constant(min(average, step / (step + 10)), tf.float32)  # the start is forgotten
+        losses.append(float(train_step(tf.constant(images(x)), tf.constant(targets), keep)))
+        if step == steps:
+            for mean, weight in zip(averages, averaged, strict=True):
+                weight.assign(mean)
         score = None
         if step % max(steps // 20, 1) == 0 or step == steps:
             history.step.append(step)
@@ -266,6 +278,7 @@ def train_network(
             learning_rate=recipe.train.learning_rate,
             progress=progress,
             teachers=teachers,
+            average=recipe.train.average,
         )
         return network, history
 
@@ -349,7 +362,13 @@ def cross_validate(
         {"test_groups": set(part.tolist()), "train_groups": everyone - set(part.tolist())}
         for part in parts
     ]
-    shared = jobs.share(recipe=recipe, dataset=dataset, repeats=repeats, int8_scores=int8_scores)
+    shared = jobs.share(
+        recipe=recipe,
+        dataset=dataset,
+        repeats=repeats,
+        int8_scores=int8_scores,
+        sent=attachments(recipe, dataset),
+    )
     results = []
     for scores in jobs.map("model.train:run_fold", work, shared, here={"progress": progress}):
         done(scores)
@@ -363,10 +382,24 @@ def run_fold(
     repeats: int,
     train_groups: set[int],
     test_groups: set[int],
+    sent: Attachments,
     int8_scores: Int8Scores | None = None,
     progress: Progress = silent,
 ) -> list[Score]:
     """One fold of a cross-validation, once for each seed."""
+    with attached(recipe, sent):
+        return _run_fold(recipe, dataset, repeats, train_groups, test_groups, int8_scores, progress)
+
+
+def _run_fold(
+    recipe: Recipe,
+    dataset: Dataset,
+    repeats: int,
+    train_groups: set[int],
+    test_groups: set[int],
+    int8_scores: Int8Scores | None,
+    progress: Progress,
+) -> list[Score]:
     extractor = Extractor(recipe_front_end(recipe))
     train, test = (make_windows(dataset, extractor, side) for side in (train_groups, test_groups))
     task = task_of(recipe, dataset.labels).fitted(train)

@@ -6,35 +6,56 @@ host_tools.search runs `make` as a job (model.jobs), here or on another machine.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
+from model.attachments import Attachments, attached
 from model.datasets.base import Dataset
 from model.datasets.lists import split_groups
 from model.evaluate import headline
-from model.features.design import feature_text
+from model.features import split_windows
+from model.features.design import feature_text, recipe_front_end
+from model.features.library import Extractor
 from model.files import write_bytes, write_json
-from model.recipe import Recipe
-from model.stages.splits import load_splits
-from model.tasks import task_of
+from model.recipe import FeatureConfig, Recipe
+from model.stages.splits import FEATURES, load_splits, save_splits
+from model.tasks import task_of, trained_part
 from quantize.golden import save_golden
 
 FOLDS = 4  # or one for each group, where there are fewer
 UNTRAINED_WINDOWS = 32  # to calibrate a network whose accuracy does not matter yet
-FEATURES = "features.npz"
 
 
-def make(step: str, recipe: Recipe, dataset: Dataset, features: bytes) -> dict[str, bytes]:
+def make(
+    step: str,
+    recipe: Recipe,
+    dataset: Dataset,
+    features: bytes,
+    front_end: FeatureConfig,
+    sent: Attachments,
+) -> dict[str, bytes]:
     """The files that a step, a key of STEPS, writes; `features` are those of the data check.
 
-    Raises ModelSideError or QuantizeError for a recipe that cannot be used.
+    They were made with `front_end`; a candidate with another one gets its own. Raises
+    ModelSideError or QuantizeError for a recipe that cannot be used.
     """
     with tempfile.TemporaryDirectory(prefix="tinyproof-candidate-") as name:
         folder = Path(name)
-        write_bytes(folder / FEATURES, features)
-        STEPS[step](recipe, folder, dataset)
+        if recipe.features == front_end:
+            write_bytes(folder / FEATURES, features)
+        else:
+            _write_features(recipe, folder, dataset)
+        with attached(recipe, sent):
+            STEPS[step](recipe, folder, dataset)
         made = (path for path in sorted(folder.iterdir()) if path.is_file())
         return {path.name: path.read_bytes() for path in made if path.name != FEATURES}
+
+
+def _write_features(recipe: Recipe, folder: Path, dataset: Dataset) -> None:
+    extractor = Extractor(recipe_front_end(recipe))
+    splits = split_windows(dataset, recipe.dataset, extractor)
+    train = trained_part(splits.train, task_of(recipe, dataset.labels))
+    save_splits(folder, replace(splits, train=train))
 
 
 def untrained_candidate(recipe: Recipe, out_dir: Path, dataset: Dataset) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -281,7 +282,7 @@ def _answers_apart(model: bytes, cases: Sequence[Case], _: int) -> list[list[Arr
     context = multiprocessing.get_context("spawn")
     while len(rows) < len(cases) and len(died) < MAX_ABORTS:
         with ProcessPoolExecutor(
-            1, mp_context=context, initializer=_begin, initargs=(model,)
+            1, mp_context=context, initializer=_begin, initargs=(model, os.getpid())
         ) as pool:
             try:
                 while len(rows) < len(cases):
@@ -294,9 +295,9 @@ def _answers_apart(model: bytes, cases: Sequence[Case], _: int) -> list[list[Arr
     return rows
 
 
-def _begin(model: bytes) -> None:
+def _begin(model: bytes, parent: int) -> None:
     global _interpreter
-    begin_child()
+    begin_child(parent)
     _interpreter = TfliteMicro(model)
 
 

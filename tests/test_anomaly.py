@@ -261,7 +261,7 @@ def test_a_damaged_record_is_named(run: tuple[Recipe, Path], tmp_path: Path) -> 
 
 def test_the_report_has_its_section(run: tuple[Recipe, Path]) -> None:
     page = write_report(run[1]).read_text()
-    assert "<span>balanced accuracy, int8" in page and "<small>AUC 0." in page
+    assert "<span>balanced accuracy, int8" in page and "<small>AUC " in page
     for words in (
         ">Anomalies</h2>",
         "Mahalanobis distance",

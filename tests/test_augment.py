@@ -1,4 +1,4 @@
-"""Augmentation after the samples: vocal tracts, rooms, masks, mixtures; and networks that teach."""
+"""Augmentation after the samples: vocal tracts, rooms, masks, mixtures; averages and teachers."""
 
 from __future__ import annotations
 
@@ -184,6 +184,43 @@ def test_teachers_are_trained_first_and_their_mean_is_learnt(
     shared = train._loss_function(dataclasses.replace(recipe, train=half), task, 10, teachers)
     right = -np.log(mean[np.arange(5), np.arange(5)]).mean()
     assert float(shared(x, labels, mean)) == pytest.approx((entropy + right) / 2, rel=1e-4)
+
+
+def test_a_network_ends_with_the_moving_average_of_its_weights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recipe = load_recipe("digits")
+    dataset = load_dataset(recipe.dataset)
+    task = task_of(recipe, dataset.labels)
+    made: list[Any] = []
+    untrained = train.new_network
+
+    def seen(*arguments: Any) -> Any:
+        made.append(untrained(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(train, "new_network", seen)
+
+    def trained(average: float) -> list[list[Any]]:
+        """The weights after every step, those of batch normalisation's statistics too."""
+        training = dataclasses.replace(recipe.train, steps=15, average=average)
+        own, steps = dataclasses.replace(recipe, train=training), []
+        train.train_network(
+            own, dataset, task, {0, 1}, 1, lambda *_: steps.append(made[-1].get_weights())
+        )
+        return steps
+
+    raw, averaged = trained(0.0), trained(0.5)
+    train.make_deterministic(1)
+    mean = untrained(recipe, dataset).get_weights()
+    for step, weights in enumerate(raw, 1):
+        keep = min(0.5, step / (step + 10))
+        mean = [keep * m + (1 - keep) * w for m, w in zip(mean, weights, strict=True)]
+    for before, after in zip(raw[:-1], averaged[:-1], strict=True):
+        assert all(map(np.array_equal, before, after))  # the training itself is the same
+    for want, got, last in zip(mean, averaged[-1], raw[-1], strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6)
+        assert not np.array_equal(got, last)
 
 
 def test_a_choice_of_quantisation_that_is_not_trained_is_refused(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ import pytest
 
 from host_tools.cli import main
 from model import cluster as clusters
+from model.attachments import Attachments, attached, attachments
+from model.background import load_background
 from model.cluster import Cluster, open_jobs
 from model.datasets import load_dataset
 from model.errors import ClusterError, ConfigError, JobError
@@ -22,11 +24,17 @@ from model.features import make_windows
 from model.features.design import recipe_front_end
 from model.features.library import Extractor
 from model.jobs import SCHEDULER, Here, Process, different, installation
+from model.network_config import NetworkConfig, PythonConfig
+from model.network_files import read_network_file
 from model.recipe import Recipe
 from model.recipe_file import load_recipe
 from model.stages.check import check
 from model.stages.cross_validate import cross_validate
+from model.train import cross_validate as cross_validated
+from model.train import silent
+from quantize.candidate import make
 from tests.dask_cluster import ROOT, START_S, TestCluster, cluster
+from tests.test_networks import tiny_recipe
 
 ADD, DIE, REFUSE = (f"tests.jobs:{name}" for name in ("add", "die", "refuse"))
 
@@ -111,20 +119,23 @@ def test_candidates_have_the_same_bytes_when_a_worker_is_killed(tmp_path: Path) 
         quantisation=dataclasses.replace(recipe.quantisation, max_drop=1.0, qat_steps=0),
     )
     check(recipe, tmp_path)
+    dataset = load_dataset(recipe.dataset)
     values = {
-        "dataset": load_dataset(recipe.dataset),
+        "dataset": dataset,
         "features": (tmp_path / "features.npz").read_bytes(),
+        "front_end": recipe.features,
+        "sent": attachments(recipe, dataset),
     }
     seeds = [dataclasses.replace(recipe.train, seed=seed) for seed in (1, 2, 3)]
     work = [
         {"step": "train", "recipe": dataclasses.replace(recipe, train=train)} for train in seeds
     ]
-    make = "quantize.candidate:make"
+    entry = "quantize.candidate:make"
     with open_jobs(own_process=True, log=tmp_path / "log") as jobs:
-        here = list(jobs.map(make, work, jobs.share(**values)))
+        here = list(jobs.map(entry, work, jobs.share(**values)))
     with cluster(tmp_path / "dask") as found, Cluster(found.address) as jobs:
-        with found.killing("one", make) as ran:
-            there = list(jobs.map(make, work, jobs.share(**values)))
+        with found.killing("one", entry) as ran:
+            there = list(jobs.map(entry, work, jobs.share(**values)))
         assert ran and found.workers["one"].returncode == -9
     for ours, theirs in zip(here, there, strict=True):
         assert set(ours) == set(theirs)
@@ -205,3 +216,66 @@ def test_this_process_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
         assert isinstance(jobs, Here) and jobs.call(ADD, {"a": 1, "b": 2}) == (3, os.getpid())
     with open_jobs(own_process=True) as jobs:
         assert isinstance(jobs, Process)
+
+
+OWN_NETWORK = """
+from tensorflow import keras
+
+
+def network(input_shape, outputs, width):
+    return keras.Sequential([
+        keras.Input(input_shape),
+        keras.layers.Flatten(),
+        keras.layers.Dense(width, "relu"),
+        keras.layers.Dense(outputs),
+    ])
+"""
+
+
+def test_a_network_of_the_users_own_goes_with_its_jobs(
+    two: TestCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The workers' folder is another one: what they have of the project was sent."""
+    monkeypatch.chdir(tmp_path)
+    Path("network.py").write_text(OWN_NETWORK)
+    config = NetworkConfig(kind="python", python=PythonConfig(arguments={"width": 6}))
+    recipe = tiny_recipe(tmp_path, config, qat_steps=0)
+    check(recipe, tmp_path)
+    dataset = load_dataset(recipe.dataset)
+    values = {
+        "dataset": dataset,
+        "features": (tmp_path / "features.npz").read_bytes(),
+        "front_end": recipe.features,
+        "sent": attachments(recipe, dataset),
+    }
+    other = dataclasses.replace(recipe, features=dataclasses.replace(recipe.features, window=4))
+    work = [{"step": "train", "recipe": r} for r in (recipe, other)]
+    here = [make(**job, **values) for job in work]
+    with Cluster(two.address) as jobs:
+        there = list(jobs.map("quantize.candidate:make", work, jobs.share(**values)))
+        folds = cross_validated(recipe, 2, 1, silent, dataset=dataset, jobs=jobs)
+    for ours, theirs in zip(here, there, strict=True):
+        assert ours["model.tflite"] == theirs["model.tflite"]
+        assert ours["scores.json"] == theirs["scores.json"]
+    assert here[0]["model.tflite"] != here[1]["model.tflite"]
+    assert folds == cross_validated(recipe, 2, 1, silent, dataset=dataset)
+
+
+def test_a_trained_file_and_the_background_go_with_the_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tiny_recipe(tmp_path, NetworkConfig(kind="file"))
+    dataset = load_dataset(recipe.dataset)
+    sent = Attachments(network=b"trained", background=dataset)
+    monkeypatch.chdir(tmp_path)
+    noisy = dataclasses.replace(
+        recipe, augment=dataclasses.replace(recipe.augment, background="noise")
+    )
+    with attached(noisy, sent):
+        assert read_network_file(noisy.network)[1] == b"trained"
+        assert load_background(noisy, dataset) is dataset
+    with pytest.raises(ConfigError, match="No such file"):
+        read_network_file(noisy.network)
+    Path("trained.keras").write_bytes(b"trained")
+    with attached(recipe, sent):  # messages name the user's own file where it is the same
+        assert read_network_file(recipe.network)[0] == Path("trained.keras")

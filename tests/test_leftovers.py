@@ -45,6 +45,28 @@ from host_tools.stages.engine import run_isolated
 if __name__ == "__main__":
     run_isolated("tests.test_leftovers:stay", {"path": sys.argv[1]})
 """
+# A parent that ends at once, and what its child does afterwards; argv[1]: the parent's id.
+ORPHANS = """
+import os, subprocess, sys
+child = subprocess.Popen([sys.executable, sys.argv[1], str(os.getpid())], stdin=subprocess.PIPE,
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+print(child.pid, flush=True)
+os._exit(0)
+"""
+WAIT = """
+import os, sys, time
+from model import jobs
+from model.processes import begin_child
+parent = int(sys.argv[1])
+while os.getppid() == parent:
+    time.sleep(0.01)
+jobs._receive = lambda _: time.sleep(600)
+open("began", "w")
+"""
+LATE = {
+    "pool": f"{WAIT}begin_child(parent)\nopen('went_on', 'w')\ntime.sleep(600)\n",
+    "job": f"{WAIT}jobs._serve(parent)\n",
+}
 
 
 def stay(path: str) -> None:
@@ -106,6 +128,24 @@ def test_a_worker_ends_with_who_started_it(code: str, place: Path) -> None:
     with scratch_folder("float") as folder:
         assert [*place.glob(f"{SCRATCH}*")] == [folder]
     assert not [*place.glob(f"{SCRATCH}*")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is of Linux")
+@pytest.mark.parametrize("how", list(LATE))
+def test_a_child_that_begins_after_the_end_of_its_parent_ends(how: str, place: Path) -> None:
+    """Between the fork and its first line: nothing tells it of an end that was before."""
+    (place / "late.py").write_text(LATE[how])
+    (place / "parent.py").write_text(ORPHANS)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, str(place / "parent.py"), str(place / "late.py")]
+    done = subprocess.run(command, env=environment, cwd=place, check=True, capture_output=True)
+    child = int(done.stdout)
+    try:
+        found(lambda: not is_alive(child), "the end of the child")
+        assert (place / "began").exists() and not (place / "went_on").exists()
+    finally:
+        if is_alive(child):
+            os.kill(child, signal.SIGKILL)
 
 
 def test_only_our_own_leftovers_are_removed(place: Path) -> None:

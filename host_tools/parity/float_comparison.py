@@ -312,7 +312,9 @@ def _too_many_flips(
             f"{equal:,} of {cases:,} decisions ({equal / cases:.1%}) are the float network's, "
             f"expected {bounds.min_equal_decisions:.1%} (parity.min_equal_decisions, at most "
             f"{allowed:,} others in {cases:,}); first: case {first.case}, float "
-            f"{first.float_decision}, device {first.device_decision}"
+            f"{first.float_decision}, device {first.device_decision}; a network that is unsure, "
+            "as after a short training, decides by one step of its outputs: train it longer, or "
+            "allow more there"
         )
 
 

@@ -128,7 +128,6 @@ def _instructions(content: JsonObject, board: Board, which: str) -> JsonObject:
         or "One USB cable that carries data: the link shares the connector of the upload.",
         "how": board.upload.how,
         "ports": as_typed(f"`make flash {at}`"),
-        "example": join_words(sorted({port, link})),
         "commands": [(as_typed(line), result) for line, result in commands],
         "ran": join_words(ran),
         "unverified": board.upload.unverified,

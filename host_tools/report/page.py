@@ -334,6 +334,9 @@ def network_text(candidate: JsonObject) -> str:
     few = compression or {"sparsity": 0, "clusters": 0}
     extra = f", {few['sparsity']:.0%} zeros" if few["sparsity"] else ""
     extra += f", {few['clusters']} values" if few["clusters"] else ""
+    extra += "".join(
+        f", {key} {value:g}" for key, value in candidate["settings"].get("vary", {}).items()
+    )
     return f"{kind}{text}{extra}"
 
 

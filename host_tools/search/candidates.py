@@ -20,6 +20,7 @@ from host_tools.boards.board import Board
 from host_tools.errors import HostToolsError, UsageError
 from host_tools.link.target import choose_target
 from host_tools.search.budget import Budget, Cost
+from model.attachments import attachments
 from model.datasets import load_dataset
 from model.datasets.lists import split_groups
 from model.datasets.truth import truth_of
@@ -28,7 +29,8 @@ from model.files import write_bytes, write_text
 from model.jobs import Jobs
 from model.network_config import NetworkConfig
 from model.recipe import CompressionConfig, Recipe
-from model.search_space import space_of
+from model.search_space import propose as propose_model
+from model.search_space import require_choices, smaller, value_of, varied, with_values
 from model.toml_reader import build
 from model.toml_writer import to_toml
 from quantize.errors import QuantizeError
@@ -42,7 +44,7 @@ class Candidate:
     """One trial: what it costs on the board, and how good it is when it was trained."""
 
     trial: int  # -1: the recipe itself
-    settings: dict[str, Any]  # network, compression, qat_steps
+    settings: dict[str, Any]  # network, compression, qat_steps, vary: keys of [search]
     cost: Cost | None = None
     val: float | None = None  # what the task measures, of the int8 model
     test: float | None = None
@@ -53,9 +55,8 @@ class Candidate:
 
 
 def propose(trial: optuna.Trial, recipe: Recipe) -> Recipe:
-    """A recipe with another network and compression, of the same task and data."""
-    network = space_of(recipe.network).propose(trial, recipe.network)
-    compression = None
+    """A recipe with another network, compression and values of [search]; same task and data."""
+    recipe, compression = propose_model(trial, recipe), None
     sparsity = trial.suggest_categorical("sparsity", (0.0, 0.5, 0.75))
     clusters = trial.suggest_categorical("clusters", (0, 16, 32))
     if sparsity or clusters:
@@ -68,15 +69,13 @@ def propose(trial: optuna.Trial, recipe: Recipe) -> Recipe:
     quantisation = recipe.quantisation
     if not trial.suggest_categorical("qat", (False, True)):
         quantisation = dataclasses.replace(quantisation, qat_steps=0)
-    return dataclasses.replace(
-        recipe, network=network, compression=compression, quantisation=quantisation
-    )
+    return dataclasses.replace(recipe, compression=compression, quantisation=quantisation)
 
 
 def first_proposals(recipe: Recipe) -> list[dict[str, Any]]:
     """The recipe's own network made smaller, as parameters of `propose`."""
     rest = {"sparsity": 0.0, "clusters": 0, "qat": True}
-    return [found | rest for found in space_of(recipe.network).smaller(recipe.network)]
+    return [found | rest for found in smaller(recipe)]
 
 
 class Search:
@@ -89,7 +88,7 @@ class Search:
                 f"board {board.id}: nothing counts its instructions; "
                 "search on qemu_m4 or qemu_xtensa"
             )
-        space_of(recipe.network)  # refused before anything is trained
+        require_choices(recipe)  # refused before anything is trained
         self.recipe, self.board, self.emulator = recipe, board, emulator.name
         self.folder = out_dir / "search" / board.folder
         self.short = dataclasses.replace(
@@ -104,7 +103,8 @@ class Search:
         everyone = {r.group for r in self.dataset.recordings}
         trained = everyone - split_groups(self.dataset, recipe.dataset)["test"]
         # model.train.cross_validate says of what there are folds
-        self.has_folds = recipe.task != "anomaly" and len(trained) > 1
+        folds = recipe.task != "anomaly" and recipe.network.kind != "file"
+        self.has_folds = folds and len(trained) > 1
         self._one_build = threading.Lock()  # of candidates that are trained at the same time
 
     def measure(self, recipe: Recipe, folder: Path) -> Cost:
@@ -128,7 +128,7 @@ class Search:
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / f"{self.recipe.name}.toml", recipe_text(recipe))
-        found = Candidate(trial=trial, settings=_settings(recipe))
+        found = Candidate(trial=trial, settings=settings_of(recipe))
         try:
             maker.write("measure", recipe, folder)
             found = dataclasses.replace(found, cost=self.measure(recipe, folder))
@@ -172,7 +172,12 @@ class Maker:
 
     def __init__(self, jobs: Jobs, search: Search) -> None:
         self._jobs = jobs
-        self._shared = jobs.share(dataset=search.dataset, features=search.features.read_bytes())
+        self._shared = jobs.share(
+            dataset=search.dataset,
+            features=search.features.read_bytes(),
+            front_end=search.recipe.features,
+            sent=attachments(search.recipe, search.dataset),
+        )
 
     @property
     def workers(self) -> int:
@@ -196,19 +201,22 @@ def recipe_text(recipe: Recipe) -> str:
     return to_toml({k: v for k, v in recipe.as_dict().items() if k != "name"})
 
 
-def _settings(recipe: Recipe) -> dict[str, Any]:
+def settings_of(recipe: Recipe) -> dict[str, Any]:
+    """What with_settings makes the recipe of."""
     compression = recipe.compression
     return {
         "network": dataclasses.asdict(recipe.network),
         "compression": dataclasses.asdict(compression) if compression else None,
         "qat_steps": recipe.quantisation.qat_steps,
+        "vary": {key: value_of(recipe, key) for key in varied(recipe)},
     }
 
 
 def with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
     """The recipe of a candidate's settings."""
-    own = {k: v for k, v in settings["network"].items() if v is not None}
-    network = json.loads(json.dumps(own))  # lists, whether it comes from a record or not
+    # lists, whether it comes from a record or not
+    network = _given(json.loads(json.dumps(settings["network"])))
+    recipe = with_values(recipe, settings["vary"])
     compression = settings["compression"]
     return dataclasses.replace(
         recipe,
@@ -216,6 +224,12 @@ def with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
         compression=CompressionConfig(**compression) if compression else None,
         quantisation=dataclasses.replace(recipe.quantisation, qat_steps=settings["qat_steps"]),
     )
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    """Without what a recipe leaves out."""
+    given = {k: v for k, v in values.items() if v is not None}
+    return {k: _given(v) if isinstance(v, dict) else v for k, v in given.items()}
 
 
 def from_record(values: dict[str, Any]) -> Candidate:

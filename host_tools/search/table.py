@@ -24,6 +24,8 @@ def describe(candidate: Candidate) -> str:
     cost = candidate.cost
     spent = f"{cost.instructions:,} instructions, flash {cost.flash:,}" if cost else "not built"
     score = f"validation {candidate.val:.3f}" if candidate.val is not None else candidate.problem
+    if candidate.folds is not None:
+        score = f"{score}, trained in full, folds {candidate.folds:.3f}"
     return f"{name}: {spent}: {score}"
 
 

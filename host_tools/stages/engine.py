@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -132,7 +133,9 @@ def run(stage: Stage) -> None:
 def run_isolated(entry: str, arguments: Mapping[str, Any]) -> None:
     """The same in a new process, whose exception is raised here."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context, initializer=begin_child) as pool:
+    with ProcessPoolExecutor(
+        1, mp_context=context, initializer=begin_child, initargs=(os.getpid(),)
+    ) as pool:
         try:
             pool.submit(run_job, entry, arguments).result()
         except BrokenProcessPool as error:

@@ -22,7 +22,7 @@ from model.features.design import recipe_front_end
 from model.features.library import Extractor
 from model.files import write_arrays, write_json
 from model.recipe import Recipe
-from model.stages.splits import FIELDS
+from model.stages.splits import save_splits
 from model.tasks import task_of, trained_part
 from model.text import counted
 
@@ -51,17 +51,7 @@ def check(recipe: Recipe, out_dir: Path) -> None:
             + "; ".join(f"{r.name}: {r.problems[0]}" for r in errors)
             + f"; see {page}"
         )
-    arrays = {
-        f"{name}_{field}": np.asarray(getattr(windows, field))
-        for name, windows in splits.items()
-        for field in FIELDS
-    }
-    arrays |= {
-        f"{name}_targets": windows.targets
-        for name, windows in splits.items()
-        if windows.targets is not None
-    }
-    write_arrays(out_dir / "features.npz", arrays)
+    save_splits(out_dir, splits)
     test = split_groups(dataset, recipe.dataset)["test"]
     write_arrays(out_dir / "samples.npz", device_samples(dataset, extractor, test))
     write_json(
