@@ -20,6 +20,7 @@ loader.
 from __future__ import annotations
 
 import binascii
+import contextlib
 import re
 import time
 
@@ -29,11 +30,13 @@ from model.progress import item_progress
 
 BAUD = 115200  # of a USB port that has no wires: any will do
 PAGE = 4096  # bytes; what the chip erases at once
+BUFFER = 8192  # bytes of its buffer, which an S fills
 ORIGIN = 0x10000  # of the application in flash
 FLASH_END = 0x100000
 RAM, RAM_END = 0x20000000, 0x20040000
 CHIP = "nRF52840"
 ANSWER_S = 2.0  # erasing and writing a page takes 0.13 s at most (nRF52840 PS v1.7, 4.3 NVMC)
+LEAVE_S = 0.5  # that a port stays open behind K, since closing it may drop what was not sent
 TRIES = 3  # of a greeting, and of a page
 RESET = (
     "Press the board's reset button twice, quickly, until its orange light pulses: the boot loader "
@@ -48,9 +51,12 @@ class BootLoader:
         self._line, self._pending = line, b""
 
     def greet(self) -> str:
-        """Its version; whatever stood in its command buffer is ended before."""
-        for _ in range(TRIES):
-            self._send(b"#N#")
+        """Its version; whatever it was doing is ended before.
+
+        That may be an S whose bytes never came: it takes '#' for them, and ignores the rest.
+        """
+        for ends in (1, BUFFER, BUFFER):
+            self._send(b"#" * ends + b"N#")
             if self._find(rb"\n\r", ANSWER_S / TRIES) is not None:
                 break
         else:
@@ -82,8 +88,10 @@ class BootLoader:
         return int(self._ask(b"Z%08X,%08X#" % (offset, length), rb"Z([0-9A-Fa-f]{8})#\n\r")[1], 16)
 
     def reset(self) -> None:
-        """Leave, into the application."""
-        self._send(b"K#")
+        """Leave, into the application; the port may vanish before all is sent or said."""
+        with contextlib.suppress(DeviceError):
+            self._send(b"K#")
+            self._line.read(LEAVE_S)
 
     def _send(self, data: bytes) -> None:
         self._pending = b""
@@ -147,7 +155,7 @@ def upload(port: str, image: bytes) -> str:
                 "this is another board than a Nano 33 BLE"
             )
         loader.write(0, b"\xff" * PAGE)
-        pages = list(range(PAGE, len(whole), PAGE)) + [0]
+        pages = [*range(PAGE, len(whole), PAGE), 0]
         for offset in item_progress(pages, f"writing {len(pages)} pages", always=True):
             _write_page(loader, port, offset, whole[offset : offset + PAGE])
         loader.reset()
