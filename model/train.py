@@ -143,6 +143,37 @@ def _normal(task: Task) -> Callable[[Any], Any]:
     return lambda y: (y - mean) / deviation
 
 
+class _Averages:
+    """Exponential moving averages of a network's floats; none for a decay of 0."""
+
+    def __init__(self, network: Any, decay: float) -> None:
+        self._decay = decay
+        self._weights = [w for w in network.weights if w.dtype.is_floating] if decay else []
+        self._means = [tf.Variable(weight) for weight in self._weights]
+
+    def keep(self, step: int) -> Any:
+        """The share of the old average: less in the first steps, which start far from the end."""
+        return tf.constant(min(self._decay, step / (step + 10)), tf.float32)
+
+    def update(self, keep: Any) -> None:
+        """After a step."""
+        for mean, weight in zip(self._means, self._weights, strict=True):
+            mean.assign(keep * mean + (1 - keep) * weight)
+
+    def end(self) -> None:
+        """Give the network its averages."""
+        for mean, weight in zip(self._means, self._weights, strict=True):
+            weight.assign(mean)
+
+
+def _check_finite(history: History, recipe: Recipe, learning_rate: float) -> None:
+    if not np.isfinite(loss := history.loss[-1]):
+        raise ModelSideError(
+            f"{recipe.name}: the loss is {loss} at step {history.step[-1]}; expected a number: "
+            f"lower the learning rate, {learning_rate:g}"
+        )
+
+
 def fit(
     network: Any,
     sampler: WindowSampler,
@@ -168,8 +199,7 @@ def fit(
     optimiser.build(network.trainable_variables)
     loss_function = _loss_function(recipe, task, network.output_shape[-1], teachers)
     outputs = np.arange(network.output_shape[-1])
-    averaged = [w for w in network.weights if w.dtype.is_floating] if average else []
-    averages = [tf.Variable(weight) for weight in averaged]
+    averages = _Averages(network, average)
 
     @tf.function  # type: ignore[untyped-decorator]
     def train_step(x: Any, y: Any, keep: Any) -> Any:
@@ -177,8 +207,7 @@ def fit(
             loss = loss_function(x, y, network(x, training=True))
         gradients = tape.gradient(loss, network.trainable_variables)
         optimiser.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
-        for mean, weight in zip(averages, averaged, strict=True):
-            mean.assign(keep * mean + (1 - keep) * weight)
+        averages.update(keep)
         return loss
 
     history = History(step=[], loss=[], val_score=[])
@@ -190,20 +219,15 @@ def fit(
         x, y = sampler.batch(config.batch_size)
         truth = y if y.ndim > 1 else (y[:, None] == outputs).astype(np.float32)
         x, targets = sampler.mix(x, truth)
-        keep = tf.constant(min(average, step / (step + 10)), tf.float32)  # the start is forgotten
-        losses.append(float(train_step(tf.constant(images(x)), tf.constant(targets), keep)))
+        x, targets = tf.constant(images(x)), tf.constant(targets)
+        losses.append(float(train_step(x, targets, averages.keep(step))))
         if step == steps:
-            for mean, weight in zip(averages, averaged, strict=True):
-                weight.assign(mean)
+            averages.end()
         score = None
         if step % max(steps // 20, 1) == 0 or step == steps:
             history.step.append(step)
             history.loss.append(float(np.mean(losses)))
-            if not np.isfinite(history.loss[-1]):
-                raise ModelSideError(
-                    f"{recipe.name}: the loss is {history.loss[-1]} at step {step}; expected a "
-                    f"number: lower the learning rate, {learning_rate:g}"
-                )
+            _check_finite(history, recipe, learning_rate)
             losses.clear()
             if val is not None:
                 score = headline(asdict(validate(network, val, task))).value
@@ -354,13 +378,11 @@ def cross_validate(
     everyone = {r.group for r in dataset.recordings}
     if held_out:
         everyone -= split_groups(dataset, recipe.dataset)["test"]
-    groups = np.array(sorted(everyone))
-    if not 2 <= folds <= len(groups):
-        raise ConfigError(f"CV={folds}: expected 2 to {len(groups)}, the number of groups")
-    parts = np.array_split(np.random.RandomState(0).permutation(groups), folds)
+    if not 2 <= folds <= len(everyone):
+        raise ConfigError(f"CV={folds}: expected 2 to {len(everyone)}, the number of groups")
     work = [
-        {"test_groups": set(part.tolist()), "train_groups": everyone - set(part.tolist())}
-        for part in parts
+        {"test_groups": part, "train_groups": everyone - part}
+        for part in fold_groups(everyone, folds)
     ]
     shared = jobs.share(
         recipe=recipe,
@@ -374,6 +396,12 @@ def cross_validate(
         done(scores)
         results += scores
     return results
+
+
+def fold_groups(groups: set[int], folds: int) -> list[set[int]]:
+    """The groups of each fold, dealt by a seeded permutation."""
+    dealt = np.random.RandomState(0).permutation(sorted(groups))
+    return [set(part.tolist()) for part in np.array_split(dealt, folds)]
 
 
 def run_fold(
