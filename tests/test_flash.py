@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import termios
@@ -18,10 +19,12 @@ import pytest
 
 from host_tools.boards import flash as flash_module
 from host_tools.boards.board import load_board
-from host_tools.boards.flash import enter_boot_loader, flash, main
+from host_tools.boards.flash import choose_port, enter_boot_loader, flash, main
 from host_tools.boards.sam_ba import ORIGIN, RAM, RAM_END
 from host_tools.build import firmware as build_module
 from host_tools.errors import DeviceError, HostToolsError, UsageError
+from host_tools.link import transport
+from host_tools.link.transport import UsbPort
 from host_tools.report.results import MANIFEST_KEYS
 from tests.boot_loader import BootLoader
 from tests.firmware_builds import write_gen
@@ -217,6 +220,37 @@ def write_manifest(out_dir: Path, model_sha256: str) -> Path:
 @pytest.fixture(scope="module")
 def esp32_firmware(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return compile_app(tmp_path_factory.mktemp("esp32"), board_id="esp32")
+
+
+def plugged(monkeypatch: pytest.MonkeyPatch, *ports: tuple[str, str]) -> None:
+    found = [UsbPort(name=name, text="Nano 33 BLE", usb=usb) for name, usb in ports]
+    for module in (flash_module, transport):
+        monkeypatch.setattr(module, "usb_ports", lambda: found)
+
+
+def test_a_board_is_found_by_its_usb_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugged(monkeypatch, ("/dev/ttyUSB0", "10c4:ea60"), ("/dev/ttyACM3", "2341:805a"))
+    assert choose_port(NANO33, None)[0] == "/dev/ttyACM3"
+    assert choose_port(ESP32, None)[0] == "/dev/ttyUSB0"
+    assert choose_port(NANO33, "/dev/null")[0] == "/dev/null"  # what is named is taken
+
+
+def test_several_boards_are_a_list_of_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugged(monkeypatch, ("/dev/ttyACM0", "2341:805a"), ("/dev/ttyACM1", "2341:005a"))
+    with pytest.raises(UsageError, match="several ports may be") as told:
+        choose_port(NANO33, None)
+    for port in ("/dev/ttyACM0", "/dev/ttyACM1"):
+        assert f"make flash BOARD=nano33 PORT={port}" in str(told.value)
+    plugged(monkeypatch, ("/dev/ttyUSB9", "1234:5678"))
+    with pytest.raises(UsageError, match=r"no serial port was given.*\n.*/dev/ttyUSB9"):
+        choose_port(NANO33, None)
+
+
+def test_usb_identities_are_of_the_form_that_ports_have() -> None:
+    for board in (NANO33, ESP32):
+        assert board.upload is not None and board.upload.usb
+        assert all(re.fullmatch("[0-9a-f]{4}:[0-9a-f]{4}", usb) for usb in board.upload.usb)
+        assert "usb" in board.provenance
 
 
 def test_flash_uploads_what_was_built_and_proves(

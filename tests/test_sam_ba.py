@@ -137,8 +137,8 @@ def test_a_running_loader_is_not_touched_and_another_board_refused(
         raise AssertionError
 
     monkeypatch.setattr(flash_module, "touch_port", touched)
-    monkeypatch.setattr(flash_module, "usb_identity", lambda port: (0x2341, 0x005A))
+    monkeypatch.setattr(flash_module, "usb_identity", lambda port: "2341:005a")
     assert enter_boot_loader("/dev/ttyACM0") == "/dev/ttyACM0"
-    monkeypatch.setattr(flash_module, "usb_identity", lambda port: (0x2341, 0x1002))
+    monkeypatch.setattr(flash_module, "usb_identity", lambda port: "2341:1002")
     with pytest.raises(DeviceError, match="UNO R4 WiFi"):
         enter_boot_loader("/dev/ttyACM0")

@@ -39,13 +39,14 @@ from host_tools.link.transport import (
     serial_ports,
     touch_port,
     usb_identity,
+    usb_ports,
 )
 from host_tools.report.results import read_manifest
 
 log = logging.getLogger(__name__)
 
-LOADER = (0x2341, 0x005A)  # the Nano 33 BLE's boot loader; its Arduino application is 2341:805a
-NOT_A_NANO = {(0x2341, 0x1002): "Arduino UNO R4 WiFi"}  # it tells the same chip
+LOADER = "2341:005a"  # the Nano 33 BLE's boot loader; its Arduino application is 2341:805a
+NOT_A_NANO = {"2341:1002": "Arduino UNO R4 WiFi"}  # it tells the same chip
 TOUCH_BAUD = 1200  # opening and closing a port at this speed asks for the boot loader
 LEAVE_S = 3.0  # a port that has not vanished by then belongs to the boot loader already
 RETURN_S = 10.0
@@ -88,10 +89,10 @@ def flash(
     upload fails, the board stays silent or runs another model, HostToolsError when the self-test
     fails.
     """
-    again = check_port(board, port)
+    port, again = choose_port(board, port)
     if link_port:
         require_port(link_port, f"make flash BOARD={board.id} PORT={port} LINK_PORT={{port}}")
-    assert port is not None and board.uart is not None and board.upload is not None
+    assert board.uart is not None and board.upload is not None
     manifest = read_manifest(board, out_dir)
     before = _ports_near(port)
     try:
@@ -125,13 +126,26 @@ def _upload_with_platformio(board: Board, gen_dir: Path, framework: str, port: s
         _run(command, BUILD_S, DeviceError, workspace.variables)
 
 
-def check_port(board: Board, port: str | None) -> str:
-    """Return the command to repeat, with {port} in it; raise when there is nothing to upload to."""
+def choose_port(board: Board, port: str | None) -> tuple[str, str]:
+    """(the port to upload to, the command to repeat with {port} in it).
+
+    Without `port` it is the one with the board's USB identity. Raises UsageError when there is
+    none, when several have it, and for a board that nothing is uploaded to.
+    """
     if board.upload is None or board.uart is None:
         raise UsageError(f"{board.id} is no board to upload to: make parity BOARD={board.id}")
     again = f"make flash BOARD={board.id} PORT={{port}}"
+    if not port:
+        found = [p for p in usb_ports() if p.usb in board.upload.usb]
+        if len(found) > 1:
+            listed = "".join(f"\n  {again.format(port=p.name)}  {p.text}" for p in found)
+            raise UsageError(f"several ports may be a {board.title}; type one of:{listed}")
+        if found:
+            log.info("%s: %s (USB %s)", found[0].name, found[0].text, found[0].usb)
+            return found[0].name, again
     require_port(port or "", again, PORT_HINTS[board.upload.tool])
-    return again
+    assert port
+    return port, again
 
 
 def _unlinked(board: Board, wiring: str, again: str) -> str:
