@@ -15,12 +15,14 @@ SHOWN_ITEMS = 500  # fewer are done at once
 T = TypeVar("T")
 
 
-def item_progress(items: Sequence[T], title: str, work: int = 0) -> Iterator[T]:
-    """The same items, with a bar on a terminal where they (or their `work`) are many."""
+def item_progress(
+    items: Sequence[T], title: str, work: int = 0, *, always: bool = False
+) -> Iterator[T]:
+    """The same items, with a bar on a terminal where they (or their `work`) are many, or always."""
     with Bar(
         console=console,
         transient=True,
-        disable=not console.is_terminal or max(len(items), work) < SHOWN_ITEMS,
+        disable=not console.is_terminal or not (always or max(len(items), work) >= SHOWN_ITEMS),
     ) as bar:
         yield from bar.track(items, description=title)
 

@@ -287,3 +287,16 @@ def test_arduino_without_its_registry_says_so(
     with pytest.raises(UsageError, match="arduino for nano33 and esp32"):
         pio_environment(load_board("qemu_m4"), "arduino")
     assert pio_environment(load_board("nano33"), "bare") == "nano33"
+
+
+def test_the_esp32_has_no_loop_buffer_before_its_first_loop() -> None:
+    """WSR.MEMCTL a2 with a2 = 0 and ISYNC are the first that board_init does; see board.c."""
+    folder, _ = built("esp32")
+    with (folder / "firmware.elf").open("rb") as stream:
+        image = ELFFile(stream)
+        symbol = image.get_section_by_name(".symtab").get_symbol_by_name("board_init")[0]
+        section = image.get_section(symbol["st_shndx"])
+        code = section.data()[symbol["st_value"] - section["sh_addr"] :][:24]
+    at = code.index(bytes.fromhex("206113002000"))
+    assert code[:at].endswith(bytes.fromhex("0c02")), "a2 is not 0"
+    assert at <= 8

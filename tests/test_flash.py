@@ -14,17 +14,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from host_tools.boards import flash as flash_module
 from host_tools.boards.board import load_board
-from host_tools.boards.flash import enter_boot_loader, flash, main
+from host_tools.boards.flash import choose_port, enter_boot_loader, flash, main
+from host_tools.boards.sam_ba import ORIGIN, RAM, RAM_END
 from host_tools.build import firmware as build_module
 from host_tools.errors import DeviceError, HostToolsError, UsageError
+from host_tools.link import transport
+from host_tools.link.transport import UsbPort
 from host_tools.report.results import MANIFEST_KEYS
+from tests.boot_loader import BootLoader
 from tests.firmware_builds import write_gen
 from tests.native_app import ROOT, changed_stub, compile_app
 from tests.pty_board import PtyBoard
+from tests.test_sam_ba import image_of
 
 STUB_SHA256 = bytes(range(32)).hex()
 STUB_RUN_ID = "0123456789ab"
@@ -42,13 +48,13 @@ def stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Tools:
-    """Stand-ins for bossac, esptool and platformio that log how they were called."""
+    """Stand-ins for esptool and platformio that log how they were called."""
 
     def __init__(self, folder: Path) -> None:
         self._log = folder / "calls.txt"
         self.folder = folder
         text = STAND_IN.format(python=sys.executable, log=str(self._log))
-        for name in ("bossac", "esptool.py", "platformio.py"):
+        for name in ("esptool.py", "platformio.py"):
             (folder / name).write_text(text)
             (folder / name).chmod(0o755)
 
@@ -116,25 +122,17 @@ def boot_loader(board: PtyBoard, back_as: Path | None) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", ["ttyACM0", "ttyACM1"])
-def test_bossac_gets_the_port_that_came_back(
-    stub: Path, tools: Tools, image: Path, tmp_path: Path, name: str
-) -> None:
+def test_the_port_that_came_back_is_the_loaders(stub: Path, tmp_path: Path, name: str) -> None:
     back_as = tmp_path / name
     with PtyBoard(stub, tmp_path / "ttyACM0") as board, boot_loader(board, back_as):
-        done = run_tool("bossac", str(board.port), image)
-    assert done.returncode == 0, done.stderr
-    assert tools.calls() == [f"--port {back_as} --write --erase -U --reset {image}"]
+        assert enter_boot_loader(str(board.port)) == str(back_as)
 
 
-def test_a_new_port_wins_over_one_that_was_there(
-    stub: Path, tools: Tools, image: Path, tmp_path: Path
-) -> None:
+def test_a_new_port_wins_over_one_that_was_there(stub: Path, tmp_path: Path) -> None:
     (tmp_path / "ttyACM5").symlink_to("/dev/null")
     old, new = tmp_path / "ttyACM0", tmp_path / "ttyACM7"
     with PtyBoard(stub, old) as board, boot_loader(board, new):
-        done = run_tool("bossac", str(old), image)
-    assert done.returncode == 0, done.stderr
-    assert str(new) in tools.calls()[0]
+        assert enter_boot_loader(str(old)) == str(new)
 
 
 def test_a_port_that_stays_belongs_to_the_boot_loader(
@@ -166,27 +164,18 @@ def test_esptool_writes_at_the_rom_loaders_address(
         assert tools.calls() == [f"--chip esp32 --port {board.port} write-flash 0x1000 {image}"]
 
 
-@pytest.mark.parametrize(
-    ("tool", "advice"), [("bossac", "reset button twice"), ("esptool", "BOOT button")]
-)
 def test_a_tool_that_fails_ends_with_code_3(
-    stub: Path,
-    tools: Tools,
-    image: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    tool: str,
-    advice: str,
+    stub: Path, tools: Tools, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STAND_IN_CODE", "5")
-    with PtyBoard(stub, tmp_path / "ttyACM0") as board, boot_loader(board, tmp_path / "ttyACM0"):
-        done = run_tool(tool, str(board.port), image)
+    with PtyBoard(stub, tmp_path / "ttyUSB0") as board:
+        done = run_tool("esptool", str(board.port), image)
     assert done.returncode == 3
     assert "ended with code 5" in done.stderr
-    assert advice in done.stderr
+    assert "BOOT button" in done.stderr
 
 
-@pytest.mark.parametrize("tool", ["bossac", "esptool"])
+@pytest.mark.parametrize("tool", ["sam-ba", "esptool"])
 @pytest.mark.parametrize(("port", "code"), [("", 2), ("/dev/ttyNONE", 3)])
 def test_a_missing_port_ends_in_seconds(
     tools: Tools, image: Path, tool: str, port: str, code: int
@@ -199,16 +188,13 @@ def test_a_missing_port_ends_in_seconds(
     assert tools.calls() == []
 
 
-def test_a_missing_image_and_a_missing_tool_end_with_code_2(
-    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_missing_image_ends_with_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     port = tmp_path / "port"
     port.touch()
-    assert main(["--tool", "bossac", "--port", str(port), "--image", str(tmp_path / "no")]) == 2
+    assert main(["--tool", "sam-ba", "--port", str(port), "--image", str(tmp_path / "no")]) == 2
     assert "build it first" in capsys.readouterr().err
-    monkeypatch.setenv("PATH", "/nowhere")
-    assert main(["--tool", "bossac", "--port", str(port), "--image", str(image)]) == 2
-    assert "apt-get install bossa-cli" in capsys.readouterr().err
 
 
 ESP32, NANO33 = load_board("esp32"), load_board("nano33")
@@ -225,7 +211,7 @@ def write_manifest(out_dir: Path, model_sha256: str) -> Path:
     content = json.dumps(dict.fromkeys(MANIFEST_KEYS) | own)
     for board in (ESP32, NANO33):
         (out_dir / board.folder).mkdir(parents=True, exist_ok=True)
-        (out_dir / board.folder / "firmware.bin").write_bytes(b"firmware")
+        (out_dir / board.folder / "firmware.bin").write_bytes(image_of(5000))
         board.gen_dir(out_dir).mkdir(parents=True, exist_ok=True)
         (board.gen_dir(out_dir) / "manifest.json").write_text(content)
     return out_dir
@@ -234,6 +220,37 @@ def write_manifest(out_dir: Path, model_sha256: str) -> Path:
 @pytest.fixture(scope="module")
 def esp32_firmware(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return compile_app(tmp_path_factory.mktemp("esp32"), board_id="esp32")
+
+
+def plugged(monkeypatch: pytest.MonkeyPatch, *ports: tuple[str, str]) -> None:
+    found = [UsbPort(name=name, text="Nano 33 BLE", usb=usb) for name, usb in ports]
+    for module in (flash_module, transport):
+        monkeypatch.setattr(module, "usb_ports", lambda: found)
+
+
+def test_a_board_is_found_by_its_usb_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugged(monkeypatch, ("/dev/ttyUSB0", "10c4:ea60"), ("/dev/ttyACM3", "2341:805a"))
+    assert choose_port(NANO33, None)[0] == "/dev/ttyACM3"
+    assert choose_port(ESP32, None)[0] == "/dev/ttyUSB0"
+    assert choose_port(NANO33, "/dev/null")[0] == "/dev/null"  # what is named is taken
+
+
+def test_several_boards_are_a_list_of_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugged(monkeypatch, ("/dev/ttyACM0", "2341:805a"), ("/dev/ttyACM1", "2341:005a"))
+    with pytest.raises(UsageError, match="several ports may be") as told:
+        choose_port(NANO33, None)
+    for port in ("/dev/ttyACM0", "/dev/ttyACM1"):
+        assert f"make flash BOARD=nano33 PORT={port}" in str(told.value)
+    plugged(monkeypatch, ("/dev/ttyUSB9", "1234:5678"))
+    with pytest.raises(UsageError, match=r"no serial port was given.*\n.*/dev/ttyUSB9"):
+        choose_port(NANO33, None)
+
+
+def test_usb_identities_are_of_the_form_that_ports_have() -> None:
+    for board in (NANO33, ESP32):
+        assert board.upload is not None and board.upload.usb
+        assert all(re.fullmatch("[0-9a-f]{4}:[0-9a-f]{4}", usb) for usb in board.upload.usb)
+        assert "usb" in board.provenance
 
 
 def test_flash_uploads_what_was_built_and_proves(
@@ -253,30 +270,26 @@ def test_flash_uploads_what_was_built_and_proves(
     )
 
 
-def test_platformio_builds_and_hands_the_image_to_the_tool(
-    stub: Path, tools: Tools, tmp_path: Path
+def test_platformio_builds_and_hands_the_image_to_the_uploader(
+    tools: Tools, tmp_path: Path
 ) -> None:
-    """`pio run --target upload` with the real PlatformIO; of the tools only bossac stands in."""
+    """`pio run --target upload` with the real PlatformIO, onto a double of the boot loader."""
     (tools.folder / "platformio.py").unlink()
     gen = NANO33.gen_dir(tmp_path / "it's $HOME")
     write_gen(gen, **dict.fromkeys(MANIFEST_KEYS))
-    with PtyBoard(stub, tmp_path / "ttyACM0") as board:
-        flash_module._upload_with_platformio(NANO33, gen, "bare", str(board.port))
-    (call,) = tools.calls()
-    assert re.fullmatch(
-        rf"--port {board.port} --write --erase -U --reset \S+/nano33/firmware\.bin", call
-    )
+    with BootLoader(tmp_path / "ttyACM0") as loader:
+        flash_module._upload_with_platformio(NANO33, gen, "bare", str(loader.port))
+        stack, entry = np.frombuffer(loader.flash[:8], "<u4")
+        assert loader.resets == 1
+    assert RAM < stack <= RAM_END and ORIGIN < entry < ORIGIN + 0x10000
 
 
 def test_flash_without_a_link_says_that_nothing_was_proved(
-    stub: Path,
-    tools: Tools,
-    out_dir: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    out_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with PtyBoard(stub, tmp_path / "ttyACM0") as board:
+    with BootLoader(tmp_path / "ttyACM0") as board:
         assert flash(out_dir, NANO33, port=str(board.port), link_port=None) == 0
+        assert bytes(board.flash[:5000]) == image_of(5000)
     said = capsys.readouterr().out
     assert "self-test not run" in said
     assert NANO33.uart is not None and NANO33.uart.wiring in said
@@ -284,10 +297,10 @@ def test_flash_without_a_link_says_that_nothing_was_proved(
 
 
 def test_flash_with_a_link_port_of_its_own(
-    stub: Path, tools: Tools, out_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    out_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with (
-        PtyBoard(stub, tmp_path / "ttyACM0") as usb,
+        BootLoader(tmp_path / "ttyACM0") as usb,
         PtyBoard(compile_app(tmp_path, board_id="nano33"), tmp_path / "ttyUSB0") as board,
     ):
         assert flash(out_dir, NANO33, port=str(usb.port), link_port=str(board.port)) == 0

@@ -136,7 +136,7 @@ def test_how_to_put_it_on_a_board_is_in_the_words_of_who_asked(
         "the link shares the connector of the upload",
         "No real nano33 has run this firmware here",
         "No real esp32 has run this firmware here",
-        "Arduino's bossac",
+        "a double of the boot loader only",
     ):
         assert expected in told, expected
     monkeypatch.delenv(GOALS)

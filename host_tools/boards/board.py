@@ -53,6 +53,7 @@ class Upload:
     """
 
     tool: str
+    usb: tuple[str, ...]  # 'vendor:product' of the ports that may be the board's
     how: str
     kernels: str
     unverified: str
@@ -281,9 +282,10 @@ def _uart(ours: _Reader) -> Uart | None:
 def _upload(ours: _Reader) -> Upload | None:
     if ours.content["upload"] is None:
         return None
-    reader = ours.section("upload", ("tool", "how", "kernels", "unverified"))
+    reader = ours.section("upload", ("tool", "usb", "how", "kernels", "unverified"))
     return Upload(
         tool=reader.value("tool", str),
+        usb=reader.strings("usb"),
         how=reader.value("how", str),
         kernels=reader.value("kernels", str),
         unverified=reader.value("unverified", str),

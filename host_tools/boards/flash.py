@@ -1,10 +1,10 @@
 """Put firmware on a board and prove that it runs.
 
-``python -m host_tools.boards.flash --tool bossac|esptool --port PORT --image FILE`` is what
+``python -m host_tools.boards.flash --tool sam-ba|esptool --port PORT --image FILE`` is what
 PlatformIO's upload target calls (boards/platform/builder/main.py, with PYTHONPATH at the folder of
 the packages). FILE is
 
-- for ``bossac``: the raw binary of the application (objcopy -O binary), which the boot loader of
+- for ``sam-ba``: the raw binary of the application (objcopy -O binary), which the boot loader of
   the Nano 33 BLE places behind itself;
 - for ``esptool``: an image made by ``esptool --chip esp32 elf2image`` that the ROM loader starts
   by itself; it is written at 0x1000.
@@ -19,7 +19,6 @@ import argparse
 import importlib.util
 import logging
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -27,17 +26,27 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from host_tools.boards import sam_ba
 from host_tools.boards.board import Board, load_board
 from host_tools.build.firmware import pio_environment
 from host_tools.build.workspace import open_workspace
 from host_tools.errors import DeviceError, HostToolsError, ToolMissing, UsageError
 from host_tools.link.device import Device
 from host_tools.link.target import check_identity
-from host_tools.link.transport import SerialTransport, require_port, serial_ports, touch_port
+from host_tools.link.transport import (
+    SerialTransport,
+    require_port,
+    serial_ports,
+    touch_port,
+    usb_identity,
+    usb_ports,
+)
 from host_tools.report.results import read_manifest
 
 log = logging.getLogger(__name__)
 
+LOADER = "2341:005a"  # the Nano 33 BLE's boot loader; its Arduino application is 2341:805a
+NOT_A_NANO = {"2341:1002": "Arduino UNO R4 WiFi"}  # it tells the same chip
 TOUCH_BAUD = 1200  # opening and closing a port at this speed asks for the boot loader
 LEAVE_S = 3.0  # a port that has not vanished by then belongs to the boot loader already
 RETURN_S = 10.0
@@ -49,8 +58,7 @@ STDERR = 2  # file descriptor; standard output is for results
 START_S = 15.0  # from the end of the upload to the first answer
 IMAGE_OFFSET = "0x1000"  # where the ESP32's ROM loader looks for what it starts
 PORT_HINTS = {
-    "bossac": "Press the board's reset button twice, quickly, until its orange light pulses: "
-    "the boot loader brings its own port.",
+    "sam-ba": sam_ba.RESET,
     "esptool": "An ESP32 board shows up by its USB-serial chip (CP210x or CH340).",
 }
 
@@ -81,10 +89,10 @@ def flash(
     upload fails, the board stays silent or runs another model, HostToolsError when the self-test
     fails.
     """
-    again = check_port(board, port)
+    port, again = choose_port(board, port)
     if link_port:
         require_port(link_port, f"make flash BOARD={board.id} PORT={port} LINK_PORT={{port}}")
-    assert port is not None and board.uart is not None and board.upload is not None
+    assert board.uart is not None and board.upload is not None
     manifest = read_manifest(board, out_dir)
     before = _ports_near(port)
     try:
@@ -118,13 +126,26 @@ def _upload_with_platformio(board: Board, gen_dir: Path, framework: str, port: s
         _run(command, BUILD_S, DeviceError, workspace.variables)
 
 
-def check_port(board: Board, port: str | None) -> str:
-    """Return the command to repeat, with {port} in it; raise when there is nothing to upload to."""
+def choose_port(board: Board, port: str | None) -> tuple[str, str]:
+    """(the port to upload to, the command to repeat with {port} in it).
+
+    Without `port` it is the one with the board's USB identity. Raises UsageError when there is
+    none, when several have it, and for a board that nothing is uploaded to.
+    """
     if board.upload is None or board.uart is None:
         raise UsageError(f"{board.id} is no board to upload to: make parity BOARD={board.id}")
     again = f"make flash BOARD={board.id} PORT={{port}}"
+    if not port:
+        found = [p for p in usb_ports() if p.usb in board.upload.usb]
+        if len(found) > 1:
+            listed = "".join(f"\n  {again.format(port=p.name)}  {p.text}" for p in found)
+            raise UsageError(f"several ports may be a {board.title}; type one of:{listed}")
+        if found:
+            log.info("%s: %s (USB %s)", found[0].name, found[0].text, found[0].usb)
+            return found[0].name, again
     require_port(port or "", again, PORT_HINTS[board.upload.tool])
-    return again
+    assert port
+    return port, again
 
 
 def _unlinked(board: Board, wiring: str, again: str) -> str:
@@ -173,31 +194,27 @@ def _run(
         raise failure(f"`{' '.join(command)}` ended with code {code}")
 
 
-def upload_with_bossac(port: str, image: Path) -> None:
+def upload_with_sam_ba(port: str, image: Path) -> None:
     """Write `image` through the boot loader of a Nano 33 BLE; `port` may come back renamed."""
-    if shutil.which("bossac") is None:
-        raise ToolMissing("bossac is not installed; type: sudo apt-get install bossa-cli")
-    loader = enter_boot_loader(port)
-    name = Path(loader).name if Path(loader).parent == Path("/dev") else loader
-    try:
-        _run(
-            ["bossac", "--port", name, "--write", "--erase", "-U", "--reset", str(image)],
-            TOOL_S,
-            DeviceError,
-        )
-    except DeviceError as error:
-        raise DeviceError(
-            f"{error}\n{PORT_HINTS['bossac']} Then repeat. If bossac calls the device "
-            "unsupported, it was built without the nRF52840: "
-            "put Arduino's bossac (1.9.1-arduino2) first on PATH."
-        ) from error
+    content = image.read_bytes()
+    sam_ba.checked_image(content)  # before the board leaves its application
+    log.info("%s", sam_ba.upload(enter_boot_loader(port), content))
 
 
 def enter_boot_loader(port: str) -> str:
     """Ask the board for its boot loader and return the port this appears as.
 
-    A port that does not vanish belongs to the boot loader already.
+    One with the boot loader's USB identity is left alone; another that does not vanish belongs to
+    the boot loader too.
     """
+    found = usb_identity(port)
+    if found in NOT_A_NANO:
+        raise DeviceError(
+            f"{port} is an {NOT_A_NANO[found]}, whose boot loader passes for a Nano's; give the "
+            "port of a Nano 33 BLE"
+        )
+    if found == LOADER:
+        return port
     before = _ports_near(port)
     touch_port(port, TOUCH_BAUD)
     if not _wait(lambda: port not in _ports_near(port), LEAVE_S):
@@ -252,7 +269,7 @@ def upload_with_esptool(port: str, image: Path) -> None:
         ) from error
 
 
-UPLOADERS = {"bossac": upload_with_bossac, "esptool": upload_with_esptool}
+UPLOADERS = {"sam-ba": upload_with_sam_ba, "esptool": upload_with_esptool}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

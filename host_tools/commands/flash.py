@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from host_tools.boards.board import load_board
-from host_tools.boards.flash import check_port, chip_board, flash
+from host_tools.boards.flash import chip_board, choose_port, flash
 from host_tools.commands.build import FRAMEWORKS
 from host_tools.options import BoardName, option, source_options
 from host_tools.stages.graph import Source, build_stage
@@ -17,7 +17,7 @@ from host_tools.stages.session import up_to_date
     short_help="put firmware on a board and prove that it runs",
 )
 @option("--board", type=BoardName(), help="default: nano33")
-@option("--port", help="serial port of the upload")
+@option("--port", help="serial port of the upload; default: the one with the board's USB identity")
 @option("--link-port", help="serial port of the link, where it is another one")
 @option("--framework", type=FRAMEWORKS, default="bare", help="default: bare")
 @source_options
@@ -30,6 +30,6 @@ def command(
 ) -> int:
     """Exit code 3 when the board does not answer."""
     chosen = chip_board(load_board(board or "nano33"), framework)
-    check_port(chosen, port)
+    port, _ = choose_port(chosen, port)
     with up_to_date(source, [*source.stages(), build_stage(source.folder, chosen, framework)]):
         return flash(source.folder, chosen, port=port, link_port=link_port, framework=framework)

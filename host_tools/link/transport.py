@@ -173,16 +173,39 @@ class SerialTransport:
             ) from error
 
 
-def serial_ports() -> dict[str, str]:
-    """Return the USB serial ports that exist now, each with what the system says about it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsbPort:
+    """A serial port of a USB device: its name, the system's words, and 'vendor:product'."""
+
+    name: str
+    text: str
+    usb: str  # hexadecimal: '2341:005a'
+
+
+def usb_ports() -> list[UsbPort]:
+    """The USB serial ports that exist now."""
     _import_serial()
     from serial.tools import list_ports
 
-    return {
-        str(port.device): str(port.description)
-        for port in list_ports.comports()
-        if port.vid is not None
-    }
+    return sorted(
+        (
+            UsbPort(name=str(p.device), text=str(p.description), usb=f"{p.vid:04x}:{p.pid:04x}")
+            for p in list_ports.comports()
+            if p.vid is not None and p.pid is not None
+        ),
+        key=lambda port: port.name,
+    )
+
+
+def serial_ports() -> dict[str, str]:
+    """Return the USB serial ports that exist now, each with what the system says about it."""
+    return {port.name: port.text for port in usb_ports()}
+
+
+def usb_identity(port: str) -> str:
+    """'vendor:product' of the USB device behind a serial port or a link to one; '' for none."""
+    names = {port, os.path.realpath(port)}
+    return next((found.usb for found in usb_ports() if found.name in names), "")
 
 
 def require_port(port: str, what_to_type: str, hint: str = "") -> None:

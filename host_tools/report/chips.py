@@ -19,7 +19,7 @@ JsonObject = dict[str, Any]
 
 FITS, TOO_BIG, NOT_BUILT = "fits", "does not fit", "not built"
 # Names that Linux gives to the ports of these boards, by what uploads.
-PORTS = {"bossac": "/dev/ttyACM0", "esptool": "/dev/ttyUSB0"}
+PORTS = {"sam-ba": "/dev/ttyACM0", "esptool": "/dev/ttyUSB0"}
 ADAPTER = "/dev/ttyUSB0"
 
 

@@ -128,7 +128,7 @@ if checked:
 
 
 def make_binary(target, source, env):
-    """The file for bossac: what the boot loader writes behind itself."""
+    """The file for the boot loader of the Nano: what the boot loader writes behind itself."""
     command = [env["OBJCOPY"], "-O", "binary", str(source[0]), str(target[0])]
     return subprocess.run(command, check=False).returncode
 
@@ -148,7 +148,7 @@ def upload(target, source, env):
     return subprocess.run(command, env=env["ENV"], check=False).returncode
 
 
-IMAGES = {"bossac": make_binary, "esptool": make_esp32_image}
+IMAGES = {"sam-ba": make_binary, "esptool": make_esp32_image}
 
 program = env.BuildProgram()
 if facts["upload"] is None:

@@ -54,6 +54,18 @@ static void watchdogs_off(void)
     REG(reg_timg1, TIMG_WDTWPROTECT) = 0;
 }
 
+/* The ESP32's cores may take an illegal instruction out of their loop buffer: ESP-IDF's
+ * components/xtensa, esp32/include/xtensa/config/core.h, "erratum 572", has it switched off before
+ * the first LOOP, which only the fast kernels have here. MEMCTL is special register 97; the
+ * assembler is for a core without it, hence the bytes of WSR.MEMCTL a2. */
+static void loop_buffer_off(void)
+{
+    __asm__ volatile("movi a2, 0\n"
+                     ".byte 0x20, 0x61, 0x13\n"
+                     "isync" ::
+                         : "a2", "memory");
+}
+
 static void uart_send(uint8_t byte)
 {
     while (TX_COUNT(REG(reg_uart0, UART_STATUS)) >= FIFO_LIMIT) {
@@ -79,6 +91,7 @@ static bool uart_has_byte(void)
 
 void board_init(void)
 {
+    loop_buffer_off();
     watchdogs_off();
     uart_drain(); /* the ROM's messages, before the baud rate is set */
     REG(reg_uart0, UART_CLKDIV) = (CLKDIV_16THS / 16u) | ((CLKDIV_16THS % 16u) << 20);

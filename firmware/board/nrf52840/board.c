@@ -10,9 +10,12 @@
 #define CLOCK_HFCLKSTARTED 0x100u
 #define NVMC_ICACHECNF 0x540u
 #define UART_STARTRX 0x000u
+#define UART_STOPRX 0x004u
 #define UART_STARTTX 0x008u
+#define UART_STOPTX 0x00Cu
 #define UART_RXDRDY 0x108u
 #define UART_TXDRDY 0x11Cu
+#define UART_RXTO 0x144u
 #define UART_ENABLE 0x500u
 #define UART_PSELTXD 0x50Cu
 #define UART_PSELRXD 0x514u
@@ -24,6 +27,8 @@
 #define DWT_CYCCNT 0x004u
 
 #define ENABLE_LEGACY_UART 4u
+#define ENABLE_UARTE 8u
+#define RXTO_POLLS 100000u /* about 10 ms; a receiver stops after five bytes' time, 0.5 ms */
 #define BAUD_115200 0x01D7E000u
 #define CONFIG_8N1 0u
 #define ICACHE_ON 1u
@@ -40,11 +45,27 @@ extern volatile uint32_t reg_demcr;
 
 const board_info_t board_info = {.id = BOARD_ID, .counter_num = 1, .counter_den = 1};
 
+/* The boot loader leaves the block on as UARTE0, receiving by DMA. nRF52840 Product Specification
+ * v1.7, 6.34.4 Reception: it has stopped when RXTO is there; before that it must not be disabled
+ * (6.34.8 Low power). */
+static void uarte_stop(void)
+{
+    if (REG(reg_uart0, UART_ENABLE) != ENABLE_UARTE) {
+        return;
+    }
+    REG(reg_uart0, UART_RXTO) = 0;
+    REG(reg_uart0, UART_STOPRX) = 1;
+    REG(reg_uart0, UART_STOPTX) = 1;
+    for (uint32_t polls = 0; REG(reg_uart0, UART_RXTO) == 0 && polls < RXTO_POLLS; polls++) {
+    }
+    REG(reg_uart0, UART_ENABLE) = 0;
+}
+
 static void uart_init(void)
 {
+    uarte_stop();
     gpio_drive_high(BOARD_PIN_UART_TX); /* idle level */
     gpio_configure(BOARD_PIN_UART_RX, GPIO_INPUT_PULLUP);
-    REG(reg_uart0, UART_ENABLE) = 0; /* the boot loader may have left it on */
     REG(reg_uart0, UART_PSELTXD) = BOARD_PIN_UART_TX;
     REG(reg_uart0, UART_PSELRXD) = BOARD_PIN_UART_RX;
     REG(reg_uart0, UART_BAUDRATE) = BAUD_115200;
