@@ -66,7 +66,7 @@ def test_another_rate_keeps_the_sound_and_nothing_that_would_alias(rate: int) ->
     def level_db(frequency: float) -> float:
         times = np.arange(round(rate * seconds)) / rate
         tone = np.sin(2 * np.pi * frequency * times).astype(np.float32)[:, None]
-        out = change_rate(tone, rate, target, Resampled())
+        out = change_rate(tone, rate, target, Resampled(), "a.wav")
         assert len(out) == math.ceil(len(tone) * target / rate)
         inside = out[len(out) // 4 : -len(out) // 4, 0]  # away from the ends
         return float(10 * np.log10(2 * np.mean(inside**2)))
@@ -76,6 +76,21 @@ def test_another_rate_keeps_the_sound_and_nothing_that_would_alias(rate: int) ->
         assert abs(level_db(share * lower)) < 0.01
     for frequency in np.linspace(target / 2 + 1, rate / 2 - 1, 7) if rate > target else ():
         assert level_db(frequency) < -75
+
+
+@pytest.mark.parametrize("rate", [7.9, 0.016, 8001e3])
+def test_a_rate_that_cannot_be_meant_is_told(rate: float, tmp_path: Path) -> None:
+    """16 typed for 16 kHz."""
+    _write_wav(tmp_path)
+    config = dataclasses.replace(
+        _wav_config(tmp_path),
+        sample_rate_hz=rate,
+        resample=ResampleConfig(method="linear", max_gap_s=0.5),
+    )
+    words = rf"ann/0\.wav: expected .* {re.escape(f'{rate:g}')} Hz.*, got 8000 Hz; correct"
+    with pytest.raises(DataError, match=words) as error:
+        load_dataset(config)
+    assert_complete(str(error.value))
 
 
 def _wav_config(path: Path, seconds: float = 0.0, **changes: Any) -> DatasetConfig:

@@ -91,7 +91,7 @@ def load(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
             if not close_rate(rate, wanted.rate_hz, RATE_TOLERANCE):
                 if config.resample is None:
                     raise _other_rate(file.name, rate, wanted.rate_hz)
-                values = change_rate(values, rate, wanted.rate_hz, done)
+                values = change_rate(values, rate, wanted.rate_hz, done, file.name)
             found.append(
                 Labelled(
                     values=files.keep(values),

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.signal
 
+from model.errors import DataError
 from model.recipe import ResampleConfig
 
 PASSED = 0.9  # of the lower of the two Nyquist frequencies is kept
@@ -105,9 +106,17 @@ def _interpolated(
 
 
 def change_rate(
-    values: npt.NDArray[np.float32], from_hz: float, to_hz: float, done: Resampled
+    values: npt.NDArray[np.float32], from_hz: float, to_hz: float, done: Resampled, where: str
 ) -> npt.NDArray[np.float32]:
-    """Regular samples [n, channels] at another rate; the filter removes what would alias."""
+    """Regular samples [n, channels] at another rate; the filter removes what would alias.
+
+    Raises DataError, naming the file `where`, for a rate MAX_FACTOR times higher or lower.
+    """
+    if max(from_hz, to_hz) > MAX_FACTOR * min(from_hz, to_hz):
+        raise DataError(
+            f"{where}: expected a rate of at most {MAX_FACTOR} times dataset.sample_rate_hz = "
+            f"{to_hz:g} Hz, or that part of it, got {from_hz:g} Hz; correct it in the recipe"
+        )
     ratio = Fraction(to_hz / from_hz).limit_denominator(MAX_FACTOR)
     done.recordings += 1
     done.rates_hz.add(from_hz)

@@ -63,7 +63,7 @@ def load(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
                     "or put a table [dataset.resample] into the recipe, which brings all to it"
                 )
             if got != rate:
-                values = change_rate(values, got, rate, done)
+                values = change_rate(values, got, rate, done, file.name)
             values = files.keep(clip(values, round(table.clip_seconds * rate)))
             found.append(
                 Labelled(
