@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from model.errors import ConfigError
+from model.files import read_bounded
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -45,8 +46,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises FileNotFoundError, and ConfigError for a file that cannot be read or is not TOML.
     """
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        data = read_bounded(path, MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise ConfigError(f"{path}: expected at most {MAX_BYTES} bytes of TOML, got more")
         return tomllib.loads(data.decode("utf-8"))
