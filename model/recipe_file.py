@@ -171,7 +171,7 @@ def _given_digest(tables: Mapping[str, Any]) -> str:
     """Of the keys that the values from the data depend on."""
     own = [key for key in ("regression", "multilabel") if key in tables]
     keys = ("dataset", "checks", "features", "task", *own)
-    text = json.dumps([tables.get(key) for key in keys], sort_keys=True)
+    text = json.dumps([tables.get(key) for key in keys], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -187,17 +187,27 @@ def _read_lock(recipe: Path) -> dict[str, Any]:
         content = read_toml(path)
     except FileNotFoundError:
         return {}
+    except ConfigError as error:
+        raise _no_lock(path, error) from error
     data = content.get("data")
     if not isinstance(data, dict) or not all(
         isinstance(content.get(key), str) for key in ("sha256", "given")
     ):
-        raise ConfigError(
-            f"{path}: not a lock file as tinyproof writes it; remove it, or `tinyproof check "
-            "--accept` to record the data as they are"
-        )
-    values = accept(Recipe, _nested(data), [])
+        raise _no_lock(path, "expected 'sha256', 'given' and a table [data]")
+    try:
+        nested = _nested(data)
+    except ConfigError as error:
+        raise _no_lock(path, error) from error
+    values = accept(Recipe, nested, [])
     flat = {key: Draft(values).get(key) for key in data}
     return {**content, "data": {key: value for key, value in flat.items() if value is not None}}
+
+
+def _no_lock(path: Path, why: object) -> ConfigError:
+    return ConfigError(
+        f"{path}: not a lock file as tinyproof writes it; remove it, or `tinyproof check --accept` "
+        f"to record the data as they are ({why})"
+    )
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:

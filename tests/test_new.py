@@ -293,10 +293,20 @@ def test_a_new_recording_is_accepted_by_one_command(
 def test_a_damaged_lock_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _csv(project / "raw")
     (project / "short.toml").write_text(SHORT)
-    for text in ("x = 1\n", "[", 'sha256 = 3\ngiven = ""\n[data]\n'):
+    data = 'sha256 = ""\ngiven = ""\n[data]\n'
+    for text in (
+        "x = 1\n",
+        "[",
+        'sha256 = 3\ngiven = ""\n[data]\n',
+        data + '"dataset" = 1\n"dataset.labels" = ["a"]\n',
+        data + '"dataset.labels" = 1\n"dataset.labels.x" = 2\n',
+        data + '"dataset.labels.x" = 2\n"dataset.labels" = 1\n',
+    ):
         (project / "short.lock").write_text(text)
         assert main(["check"]) == 2
-        assert "short.lock" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert "short.lock: not a lock file as tinyproof writes it; remove it, or" in said
+        assert "--accept" in said
     assert main(["check", "--accept"]) == 0
 
 

@@ -254,6 +254,13 @@ def test_foreign_code_waits_for_the_user(
     monkeypatch.setenv("TINYPROOF_RUN_CODE", "/somewhere/else")
     with pytest.raises(UsageError, match="not run: the code of"):
         require_trust(PYTHON)
+    for relative in (".", "..", "some/folder"):
+        monkeypatch.setenv("TINYPROOF_RUN_CODE", relative)
+        with pytest.raises(
+            UsageError, match="expected the absolute path .* TINYPROOF_RUN_CODE=.PWD"
+        ):
+            require_trust(PYTHON)
+    monkeypatch.delenv("TINYPROOF_RUN_CODE")
     for answer, allowed in (("n", False), ("y", True)):
         monkeypatch.setattr("sys.stdin.isatty", lambda: True)
         monkeypatch.setattr("sys.stderr.isatty", lambda: True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
+import re
 import struct
 import wave
 from collections.abc import Callable
@@ -172,8 +174,12 @@ def test_wav_samples_labels_and_groups(tmp_path: Path) -> None:
             r"expected one channel \(mono\), got 6; mix",
         ),
         (
-            lambda p: p.write_bytes(p.read_bytes()[:40] + b"\xff\xff\xff\xff" + bytes(8)),
-            "expected 4,294,967,295 bytes in its part 'data', got 8; the file is truncated",
+            lambda p: p.write_bytes(p.read_bytes()[:40] + b"\xff\xff\xff\x7e" + bytes(8)),
+            "expected 2,130,706,431 bytes in its part 'data', got 8; the file is truncated",
+        ),
+        (
+            lambda p: p.write_bytes(p.read_bytes()[:24] + b"\xff" * 4 + p.read_bytes()[28:]),
+            "expected at most 1,000,000 samples a second, got 4,294,967,295; correct",
         ),
         (lambda p: _wav(p, []), "the file is empty"),
         (
@@ -202,6 +208,18 @@ def test_bad_wav_says_what_and_where(
     with pytest.raises(DataError, match=rf"bob/1\.wav.*{words}") as error:
         load_dataset(_wav_config(tmp_path))
     assert_complete(str(error.value))
+
+
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000])
+def test_wav_from_a_pipe_reaches_to_the_end_of_the_file(size: int, tmp_path: Path) -> None:
+    _write_wav(tmp_path)
+    path = tmp_path / "bob/1.wav"
+    whole = load_dataset(_wav_config(tmp_path)).recordings
+    head = path.read_bytes()
+    assert head[36:40] == b"data"
+    path.write_bytes(head[:40] + struct.pack("<I", size) + head[44:])
+    piped = load_dataset(_wav_config(tmp_path)).recordings
+    assert [r.values.tolist() for r in piped] == [r.values.tolist() for r in whole]
 
 
 def test_a_class_without_sounds_is_found(tmp_path: Path) -> None:

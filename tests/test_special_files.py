@@ -60,9 +60,7 @@ def test_only_regular_files_have_a_digest(tmp_path: Path, monkeypatch: pytest.Mo
     assert digests.digest(tmp_path / "file") == digests.MISSING
 
 
-def test_a_list_that_is_a_device_is_told(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_list_that_is_a_device_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check"]) == 1
     assert "/dev/zero: expected a list of recordings" in capsys.readouterr().err
 

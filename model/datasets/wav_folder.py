@@ -30,6 +30,10 @@ from model.recipe import DatasetConfig
 CHANNELS, UNITS = ("audio",), ("full scale",)
 PCM, EXTENSIBLE = 1, 0xFFFE  # of a file's format; the latter has the kind in its extension
 KINDS = {2: "ADPCM", 3: "floating point", 6: "A-law", 7: "mu-law", 0x11: "IMA ADPCM", 0x55: "MP3"}
+# of a part, on from here: a program that writes to a pipe does not know the length, and ffmpeg has
+# 0xFFFFFFFF in its place, sox 0x7FFFF000 less what is no whole sample
+UNKNOWN_BYTES = 0x7FFFF000 - 8
+MAX_RATE_HZ = 1_000_000
 
 SUFFIXES = (".wav",)
 
@@ -113,6 +117,11 @@ def decode(file: SourceFile) -> tuple[npt.NDArray[np.float32], int]:
     _check_format(file.name, kind, channels, bits)
     if b"data" not in chunks or not rate or frame_bytes != bits // 8:
         raise _not_wav(file, "no samples" if rate else "0 samples a second")
+    if rate > MAX_RATE_HZ:
+        raise DataError(
+            f"{file.name}: expected at most {MAX_RATE_HZ:,} samples a second, got {rate:,}; "
+            "correct the file's head, or record it again"
+        )
     data = chunks[b"data"]
     if not data:
         raise DataError(
@@ -129,6 +138,8 @@ def _chunks(file: SourceFile) -> dict[bytes, bytes]:
         raise _not_wav(file, f"{data[:4]!r} at its start" if data else "an empty file")
     while at + 8 <= len(data) and b"data" not in found:
         name, size = struct.unpack_from("<4sI", data, at)
+        if name == b"data" and size >= UNKNOWN_BYTES:
+            size = len(data) - at - 8
         content = data[at + 8 : at + 8 + size]
         if len(content) < size:
             raise DataError(
