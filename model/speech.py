@@ -165,7 +165,7 @@ def _say(voice: Voice, text: str, rate_hz: float) -> Float:
     size = len(data).to_bytes(4, "little"), (len(data) - 44).to_bytes(4, "little")
     data = data[:4] + size[0] + data[8:40] + size[1] + data[44:]
     values, rate = decode(SourceFile(name=f"{PROGRAM} {voice.name}", data=data))
-    sound = change_rate(values, rate, rate_hz, Resampled())[:, 0]
+    sound = change_rate(values, rate, rate_hz, Resampled(), "eSpeak")[:, 0]
     smooth = max(round(SMOOTH_S * rate_hz), 1)
     power = np.convolve(sound.astype(np.float64) ** 2, np.ones(smooth) / smooth, "same")
     heard = np.flatnonzero(power > power.max() * QUIET)

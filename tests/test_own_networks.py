@@ -229,6 +229,14 @@ def test_a_file_that_is_no_network_of_ours_is_refused() -> None:
     refused("'Lambda' .* is not loaded: it holds Python code")
     keras.Model(source, [source, keras.layers.Flatten()(source)]).save("trained.keras")
     refused("1 inputs and 2 outputs")
+    made = keras.Sequential(
+        [keras.Input((8, 1, 8)), keras.layers.Flatten(), keras.layers.Dense(3, name="last")]
+    )
+    weights = made.get_weights()
+    weights[0][3, 1] = np.nan
+    made.set_weights(weights)
+    made.save("trained.keras")
+    refused(r"trained\.keras.*: the weights of layer 'last' \(Dense\) are not finite")
 
 
 def test_an_edit_of_the_function_is_seen() -> None:

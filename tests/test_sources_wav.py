@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.datasets import load_dataset
+from model.datasets import load_dataset, resample, wav_folder
 from model.datasets.resample import Resampled, change_rate
 from model.errors import DataError
 from model.recipe import DatasetConfig, ResampleConfig, WavFolderConfig
@@ -93,6 +93,30 @@ def test_a_rate_that_cannot_be_meant_is_told(rate: float, tmp_path: Path) -> Non
     with pytest.raises(DataError, match=words) as error:
         load_dataset(config)
     assert_complete(str(error.value))
+
+
+def test_what_resampling_makes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.zeros((10, 1), np.float32)
+    change_rate(values, 100, 1000, Resampled(), "a.wav")
+    monkeypatch.setattr(resample, "MAX_VALUES", 99)
+    with pytest.raises(DataError, match=r"a\.wav: expected at most 99 values .*, got 100; correct"):
+        change_rate(values, 100, 1000, Resampled(), "a.wav")
+    config = ResampleConfig(method="linear", max_gap_s=5.0)
+    times = np.array([0.0, 4.0])
+    with pytest.raises(DataError, match=r"b\.csv: expected at most 99 values .* at 1e\+12 Hz"):
+        list(resample.regular(times, values[:2], 1e12, config, Resampled(), "b.csv"))
+    monkeypatch.setattr(resample, "MAX_TOTAL_VALUES", 150)
+    done = Resampled()
+    change_rate(values, 100, 900, done, "a.wav")
+    with pytest.raises(DataError, match=r"b\.wav: expected at most 150 values of all recordings"):
+        change_rate(values, 100, 900, done, "b.wav")
+
+
+def test_clips_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _write_wav(tmp_path)
+    monkeypatch.setattr(wav_folder, "MAX_VALUES", 7999)
+    with pytest.raises(DataError, match=r"0\.wav: expected dataset.wav_folder.clip_seconds of at"):
+        load_dataset(_wav_config(tmp_path, 1.0))
 
 
 def _wav_config(path: Path, seconds: float = 0.0, **changes: Any) -> DatasetConfig:

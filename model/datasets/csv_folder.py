@@ -52,6 +52,7 @@ from model.recipe import DatasetConfig
 
 RATE_TOLERANCE = 0.02  # of a recording's mean rate
 MAX_STEP = 1.5  # periods between two rows; more means that rows are missing
+MIN_RATE_HZ, MAX_RATE_HZ = 1e-9, 1e9  # that times can mean
 SURVEYED = 1000  # rows of the first file that a guess looks at
 
 SUFFIXES = (".csv", ".tsv", ".txt")
@@ -84,31 +85,41 @@ def data_files(config: DatasetConfig) -> list[Path]:
     return list_files(resolve(table.folder, "dataset.csv_folder.folder"), SUFFIXES)
 
 
-def survey(folder: Path, sample_rate_hz: float, targets: tuple[str, ...] = ()) -> Columns:
+def survey(
+    folder: Path, sample_rate_hz: float, targets: tuple[str, ...] = (), *, numbers: bool = False
+) -> Columns:
     """What the first file has; `sample_rate_hz`, when it is known, helps to tell units of time.
 
     Columns of `targets` are no channels, and a regression has no column of labels.
 
-    Raises DataError for a folder without files and for a file that is no table.
+    Raises DataError for a folder without files, for a file that is no table and, where `numbers`
+    are wanted, for one without columns of them.
     """
     table = open_table(Folder(folder, SUFFIXES).typical())
     rows = list(itertools.islice(table.lines(), SURVEYED))
     time, label = guess_columns(table, rows)
     label = "" if targets else label
-    numbers = [
+    channels = [
         name
         for i, name in enumerate(table.header)
         if name not in (time, label, *targets)
         and rows
         and all(parse_number(row.cells[i], table.separator) is not None for row in rows)
     ]
+    if numbers and rows and not channels:
+        others = ", ".join(name for name in (time, label, *targets) if name)
+        raise DataError(
+            f"{table.name}, line {rows[0].number}: expected a column of numbers among "
+            f"{list(table.header[:50])}{f' besides {others}' if others else ''}, got "
+            f"{[cell[:20] for cell in rows[0].cells[:50]]}; export the samples again"
+        )
     unit = _time_unit(table, rows, time, sample_rate_hz) if time else "s"
     return Columns(
         time=time,
         label=label,
         time_unit=unit,
-        channels=tuple(numbers),
-        units=tuple(_unit(name) for name in numbers),
+        channels=tuple(channels),
+        units=tuple(_unit(name) for name in channels),
     )
 
 
@@ -158,7 +169,7 @@ def load(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
     folder = resolve(table.folder, "dataset.csv_folder.folder")
     channels, units = config.channels, tuple[str, ...]()
     if not channels:
-        found_columns = survey(folder, config.sample_rate_hz, truth.targets)
+        found_columns = survey(folder, config.sample_rate_hz, truth.targets, numbers=True)
         channels, units = found_columns.channels, found_columns.units
     found: list[Labelled] = []
     rates: list[float] = []
@@ -176,7 +187,13 @@ def load(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
                 group = parts.get("group") or f"{Path(file.name).stem} {number + 1}"
                 found += _recordings(files, file.name, part, config, group, done, rates)
     problems.refuse()
-    rate = config.sample_rate_hz or _nice(float(np.median(rates)) if rates else 0.0)
+    if not found or not (config.sample_rate_hz or rates):
+        name = found[0].file if found else str(folder)
+        raise DataError(
+            f"{name}: expected recordings of at least two rows, from whose times the rate follows, "
+            "got one in each; export more rows of a recording into a file"
+        )
+    rate = config.sample_rate_hz or _nice(float(np.median(rates)))
     notes = done.notes(config.resample, rate) if config.resample else ()
     return build_dataset(
         found,
@@ -289,6 +306,13 @@ def _recordings(
         return
     times = np.array([row.time_s for row in rows])
     times -= times[0]
+    rate = _median_rate(times)
+    if not MIN_RATE_HZ <= rate <= MAX_RATE_HZ:
+        raise DataError(
+            f"{name}{where}, column {table.time_column}: expected times of {MIN_RATE_HZ:g} to "
+            f"{MAX_RATE_HZ:g} rows a second, got {rate:.4g}; correct the times, or "
+            "dataset.csv_folder.time_unit in the recipe"
+        )
     if config.resample is None:
         rate = _check_time(name, rows, config)
         if rate:
@@ -305,7 +329,7 @@ def _recordings(
     target = config.sample_rate_hz or _nice(_median_rate(times))
     rates.append(target)
     both = np.concatenate([values, targets], axis=1)  # numbers to learn go with their samples
-    for grid, part in regular(times, both, target, config.resample, done):
+    for grid, part in regular(times, both, target, config.resample, done, f"{name}{where}"):
         yield Labelled(
             values=files.keep(np.ascontiguousarray(part[:, : values.shape[1]])),
             targets=_kept(files, part[:, values.shape[1] :]),

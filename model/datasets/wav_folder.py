@@ -22,7 +22,7 @@ from model.datasets.folder import (
     named_targets,
 )
 from model.datasets.paths import list_files, resolve
-from model.datasets.resample import Resampled, change_rate
+from model.datasets.resample import MAX_VALUES, Resampled, change_rate
 from model.datasets.truth import CLASSES, Truth
 from model.errors import DataError
 from model.recipe import DatasetConfig
@@ -68,7 +68,13 @@ def load(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
                 )
             if got != rate:
                 values = change_rate(values, got, rate, done, file.name)
-            values = files.keep(clip(values, round(table.clip_seconds * rate)))
+            length = table.clip_seconds * rate
+            if length > MAX_VALUES:
+                raise DataError(
+                    f"{file.name}: expected dataset.wav_folder.clip_seconds of at most "
+                    f"{MAX_VALUES:,} samples, got {length:.4g} at {rate:g} Hz; shorten it"
+                )
+            values = files.keep(clip(values, round(length)))
             found.append(
                 Labelled(
                     values=values,
