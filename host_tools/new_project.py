@@ -23,6 +23,7 @@ from model.complete import complete
 from model.datasets import csv_folder, wav_folder
 from model.datasets.folder import IrregularError, SourceFile, read_file
 from model.draft import Draft
+from model.errors import ConfigError
 from model.files import write_text
 from model.guess import (
     find_extras,
@@ -33,11 +34,10 @@ from model.guess import (
     with_noise,
 )
 from model.recipe import Recipe
-from model.recipe_file import RECIPES, lock_path, record_data
+from model.recipe_file import RECIPES, load_recipe, lock_path, record_data
 from model.recipe_rules import NAME
-from model.recipe_rules import problems as recipe_problems
 from model.recipe_text import recipe_text
-from model.toml_reader import accept, construct, refuse, table_type
+from model.toml_reader import accept, refuse, table_type
 
 PATHS = {"folder", "file", "val_list", "test_list", "background"}  # keys
 RESAMPLE_PERIODS = 10  # the longest gap that a new recipe fills
@@ -56,6 +56,7 @@ MADE_UP = (
     "# Gestures from an accelerometer. The recordings in data/ are made up, so that all runs at "
     "once;\n# put yours in their place.\n"
 )
+SHOWN = 4  # channels of a message
 FAR = 4  # folders up; what is farther away gets an absolute path
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates" / "new"),
@@ -169,16 +170,28 @@ def _write_recipe(
             raise UsageError(f"{data}: the files have no times; say their rate: --rate 50 (in Hz)")
         dataset["sample_rate_hz"] = _rate(ask("Samples a second (Hz)?", ""))
     draft, found = _completed(tables, notes)
-    problems: list[str] = []
-    made = construct(
-        Recipe, {**draft.tables, "dataset": {**draft["dataset"], "sha256": ""}}, problems
-    )
-    refuse(recipe.name, [*problems, *(recipe_problems(made) if made else ())])
     _rename(draft.tables, str(data), folder)
     values = {k: v for k, v in draft.tables.items() if k != "name"}
     values["dataset"] = {k: v for k, v in values["dataset"].items() if v != ()}
     write_text(recipe, head + recipe_text(_ordered(values), notes))
-    record_data(recipe, found)
+    try:
+        record_data(recipe, found)
+        load_recipe(str(recipe), write_lock=False)
+    except ConfigError as error:
+        raise ConfigError(f"{error}\n{_reasons(draft)}") from error
+
+
+def _reasons(draft: Draft) -> str:
+    """What in the data the values of a recipe follow from."""
+    told = []
+    for i, channel in enumerate(draft["dataset.channels"][:SHOWN]):
+        peaks = [(float(np.abs(r.values[:, i]).max()), r.name) for r in draft.dataset.recordings]
+        peak, name = max((p for p in peaks if not math.isnan(p[0])), default=(math.nan, ""))
+        told.append(f"channel {channel!r} goes to {peak:.4g} ({name})")
+    return (
+        f"no recipe is made: that follows from {draft['dataset.sample_rate_hz']:g} samples a "
+        f"second, and {'; '.join(told)}; scale or correct the data"
+    )
 
 
 def _mix_in(

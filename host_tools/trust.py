@@ -28,6 +28,12 @@ def require_trust(config: NetworkConfig) -> None:
     path, data = read_network_file(config)
     place = str(path.resolve())
     allowed = os.environ.get(ALLOW)
+    if allowed and not Path(allowed).is_absolute():
+        raise UsageError(
+            f"{ALLOW}: expected the absolute path of the one project whose code may run, got "
+            f"{allowed!r}, which is another folder wherever one is; type {ALLOW}=$PWD in the "
+            "project's folder"
+        )
     if allowed and Path(allowed).resolve() == Path.cwd().resolve():
         return
     if place in (trusted := _trusted()):

@@ -59,9 +59,18 @@ class Draft:
         return value
 
     def set(self, path: str, value: Any) -> None:
-        """Put a value in, with the tables on the way to it."""
+        """Put a value in, with the tables on the way to it.
+
+        Raises ConfigError where a value stands on the way, or a table in its place.
+        """
         *tables, key = path.split(".")
-        inner = functools.reduce(lambda t, k: t.setdefault(k, {}), tables, self.tables)
+        inner = self.tables
+        for table in tables:
+            inner = inner.setdefault(table, {})
+            if not isinstance(inner, dict):
+                raise ConfigError(f"{path!r}: {table!r} is a value, expected a table")
+        if isinstance(inner.get(key), dict) and inner[key] and not isinstance(value, dict):
+            raise ConfigError(f"{path!r}: is a table with keys, expected a value of its own")
         inner[key] = value
 
     @functools.cached_property

@@ -42,6 +42,13 @@ def own_network(config: NetworkConfig, rows: int, columns: int, outputs: int, ta
     else:
         network, where = _from_file(config)
     network = _fitted(_keras_2(network, where), shape, outputs, task, where)
+    for layer in network.layers:
+        if not all(np.isfinite(values).all() for values in layer.get_weights()):
+            raise ConfigError(
+                f"{where}: the weights of layer {layer.name!r} ({type(layer).__name__}) are not "
+                "finite, expected numbers, got infinite ones or NaN: its training has failed; "
+                "train it again with a smaller learning rate, and save it"
+            )
     kernels = (w.shape.num_elements() for w in network.weights if "kernel" in w.name)
     check_weights(sum(kernels), config)
     return network

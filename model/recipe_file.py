@@ -180,7 +180,7 @@ def _given_digest(tables: Mapping[str, Any]) -> str:
     """Of the keys that the values from the data depend on."""
     own = [key for key in ("regression", "multilabel") if key in tables]
     keys = ("dataset", "checks", "features", "task", *own)
-    text = json.dumps([tables.get(key) for key in keys], sort_keys=True)
+    text = json.dumps([tables.get(key) for key in keys], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -196,6 +196,8 @@ def _read_lock(recipe: Path) -> dict[str, Any]:
         content = read_toml(path)
     except FileNotFoundError:
         return {}
+    except ConfigError as error:
+        raise _no_lock(path, error) from error
     data, found = content.get("data"), list[str]()
     if not isinstance(data, dict):
         data, found = {}, ["data: expected a table"]
@@ -203,11 +205,15 @@ def _read_lock(recipe: Path) -> dict[str, Any]:
     found += [f"data: unexpected key {k!r}" for k in data if k not in RULES or not RULES[k].data]
     draft = Draft({} if found else accept(Recipe, _nested(data), found))
     if found:
-        raise ConfigError(
-            f"{path}: not a lock file as tinyproof writes it: {found[0]}; remove it, or `tinyproof "
-            "check --accept` to record the data as they are"
-        )
+        raise _no_lock(path, found[0])
     return {**content, "data": {key: draft.get(key) for key in data}}
+
+
+def _no_lock(path: Path, why: object) -> ConfigError:
+    return ConfigError(
+        f"{path}: not a lock file as tinyproof writes it; remove it, or `tinyproof check --accept` "
+        f"to record the data as they are ({why})"
+    )
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,12 +7,13 @@ import difflib
 import sys
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from model.errors import ConfigError
+from model.files import read_bounded
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -21,6 +22,8 @@ else:
 
 MAX_BYTES = 1 << 20  # of a file
 MAX_ITEMS = 1000  # of a list
+MAX_DEPTH = 32  # of tables and lists inside of each other
+MAX_INTEGER = 1 << 63  # TOML has 64 bits; Python reads more
 T = TypeVar("T")
 
 
@@ -45,17 +48,33 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises FileNotFoundError, and ConfigError for a file that cannot be read or is not TOML.
     """
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        data = read_bounded(path, MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise ConfigError(f"{path}: expected at most {MAX_BYTES} bytes of TOML, got more")
-        return tomllib.loads(data.decode("utf-8"))
+        tables = tomllib.loads(data.decode("utf-8"))
     except FileNotFoundError:
         raise
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}; check the path") from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not TOML: {error}; correct it there") from error
+    refuse(str(path), list(_beyond(tables)))
+    return tables
+
+
+def _beyond(tables: dict[str, Any]) -> Iterator[str]:
+    """What is deeper or larger than any value of ours, and than Python can write again."""
+    waiting: list[tuple[str, int, Any]] = [("", 0, tables)]
+    while waiting:
+        key, depth, value = waiting.pop()
+        if depth > MAX_DEPTH:
+            yield f"{key[:80]}: expected at most {MAX_DEPTH} tables and lists inside, got more"
+        elif isinstance(value, dict):
+            waiting += [(f"{key}.{k}" if key else k, depth + 1, v) for k, v in value.items()]
+        elif isinstance(value, list):
+            waiting += [(f"{key}[{i}]", depth + 1, v) for i, v in enumerate(value)]
+        elif isinstance(value, int) and not -MAX_INTEGER <= value < MAX_INTEGER:
+            yield str(_unfit("an integer of -2^63 to 2^63 - 1", value, key[:80]))
 
 
 def build(kind: type[T], values: dict[str, Any], where: str, prefix: str = "") -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
 import re
@@ -232,6 +233,46 @@ def test_what_is_wrong_leaves_nothing(
     assert main(["new", "mine", *arguments]) in (1, 2)
     assert words in capsys.readouterr().err
     assert sorted(p.name for p in project.iterdir()) == ["empty", "raw"]
+
+
+def _rows(line: str, count: int = 100, header: str = "ms,ax,ay") -> list[str]:
+    return [header, *(line.format(t=20 * i, k=i % 7 + 1, i=i, n="{n}") for i in range(count))]
+
+
+@pytest.mark.parametrize(
+    ("rows", "code", "words"),
+    [
+        (_rows("0,{k}{n},1", 1), 1, r"circle.ann.0.csv: expected recordings of at least two rows"),
+        (_rows("{t},{k}{n}e-42,1e-42"), 2, r"lsb\[0\]: expected (.|\n)*'ax' goes to .*csv, line 2"),
+        (_rows("{t},{k}{n}e35,1e35"), 2, r"scale\[0\]: expected (.|\n)*'ax' goes to .*csv, line 2"),
+        (_rows("{i}e-300,{k}{n},1"), 1, r"csv, line 2, column ms: expected times of .*1e\+303"),
+        (_rows("{i}e-310,{k}{n},1"), 1, r"csv, line 2, column ms: expected times of .*, got inf"),
+        (_rows("{t},a{n}", header="ms,ax"), 1,
+         r"circle.ann.0.csv, line 2: expected a column of numbers among \['ms', 'ax'\]"),
+        (_rows("{t}{n}", header="ms"), 1, r"line 2: expected a column of numbers among \['ms'\]"),
+    ],
+)  # fmt: skip
+def test_data_that_no_recipe_can_be_made_for(
+    rows: list[str], code: int, words: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What `check` would refuse, `new` does, and says by what in the data."""
+    for i, (label, who) in enumerate(itertools.product(("circle", "wave"), PEOPLE)):
+        path = project / f"raw/{label}.{who}.0.csv"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("\n".join(rows).replace("{n}", str(i)) + "\n")
+    assert main(["new", "mine", "--from", "raw", "--names", "{label}.{group}.{}.csv"]) == code
+    assert re.search(words, capsys.readouterr().err)
+    assert [p.name for p in project.iterdir()] == ["raw"]
+
+
+def test_sounds_too_slow_for_any_recipe(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(3)
+    for label, who in itertools.product(("hot", "cold"), PEOPLE):
+        write_wav(project / f"raw/{label}/{who}.wav", rng.uniform(-1, 1, 900), 1)
+    assert main(["new", "mine", "--from", "raw", "--names", "{label}/{group}.wav"]) == 2
+    said = capsys.readouterr().err
+    assert "low_hz: expected 0 to below" in said and "from 1 samples a second" in said
+    assert not (project / "mine").exists()
 
 
 @pytest.mark.parametrize(
@@ -496,7 +537,8 @@ def test_a_damaged_lock_is_told(project: Path, capsys: pytest.CaptureFixture[str
         (project / "short.lock").write_text(text)
         assert main(["check"]) == 2
         said = capsys.readouterr().err
-        assert "short.lock: not " in said and words in said
+        assert "short.lock: not a lock file as tinyproof writes it; remove it, or" in said
+        assert "--accept" in said and words in said
     assert main(["check", "--accept"]) == 0
 
 

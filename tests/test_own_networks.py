@@ -229,6 +229,14 @@ def test_a_file_that_is_no_network_of_ours_is_refused() -> None:
     refused("'Lambda' .* is not loaded: it holds Python code")
     keras.Model(source, [source, keras.layers.Flatten()(source)]).save("trained.keras")
     refused("1 inputs and 2 outputs")
+    made = keras.Sequential(
+        [keras.Input((8, 1, 8)), keras.layers.Flatten(), keras.layers.Dense(3, name="last")]
+    )
+    weights = made.get_weights()
+    weights[0][3, 1] = np.nan
+    made.set_weights(weights)
+    made.save("trained.keras")
+    refused(r"trained\.keras.*: the weights of layer 'last' \(Dense\) are not finite")
 
 
 def test_an_edit_of_the_function_is_seen() -> None:
@@ -254,6 +262,13 @@ def test_foreign_code_waits_for_the_user(
     monkeypatch.setenv("TINYPROOF_RUN_CODE", "/somewhere/else")
     with pytest.raises(UsageError, match="not run: the code of"):
         require_trust(PYTHON)
+    for relative in (".", "..", "some/folder"):
+        monkeypatch.setenv("TINYPROOF_RUN_CODE", relative)
+        with pytest.raises(
+            UsageError, match="expected the absolute path .* TINYPROOF_RUN_CODE=.PWD"
+        ):
+            require_trust(PYTHON)
+    monkeypatch.delenv("TINYPROOF_RUN_CODE")
     for answer, allowed in (("n", False), ("y", True)):
         monkeypatch.setattr("sys.stdin.isatty", lambda: True)
         monkeypatch.setattr("sys.stderr.isatty", lambda: True)

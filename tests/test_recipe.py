@@ -82,7 +82,15 @@ def _load(tmp_path: Path, old: str, new: str) -> None:
         ("test_groups = [3, 9]", "test_groups = []", "dataset.test_groups: expected at least one"),
         ('title = "', 'name = "../x"\ntitle = "', "changed.toml: name: .*got '../x'"),
         ('title = "', 'title = "\\u001b[2J', "title: expected printable text"),
-        ("seed = 1\n", f"seed = 0x{'f' * 5000}\n", "seed: expected 0 to 2147483647, got a huge"),
+        ("seed = 1\n", f"seed = 0x{'f' * 5000}\n", "train.seed: expected an integer of -2.63 to"),
+        ("hop = 64", f"hop = 0x{'f' * 5000}", "features.hop: expected an integer of -2.63 to"),
+        (
+            "hop = 64",
+            "hop = [1, 0x8000000000000000]",
+            r"features.hop\[1\]: expected an integer of -2",
+        ),
+        ("hop = 64", "hop = 2024-01-01", "features.hop: expected int, got datetime.date"),
+        ("hop = 64", f"{'.'.join('h' * 5000)} = 1", "expected at most 32 tables and lists inside"),
         ("seed = 1\n", f"seed = 1{'0' * 5000}\n", "not TOML"),
         ("title = ", f"title = {'[' * 5000}", "not TOML"),
         ("title = ", f"# {'x' * (1 << 20)}\ntitle = ", "expected at most 1048576 bytes"),
@@ -155,7 +163,9 @@ def test_the_reference_of_keys_is_made_from_the_types() -> None:
 
 def test_a_recipe_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "folder.toml").mkdir()
-    with pytest.raises(ConfigError, match="cannot be read: Is a directory; check the path"):
+    with pytest.raises(
+        ConfigError, match="cannot be read: a folder, expected a file; check the path"
+    ):
         load_recipe(str(tmp_path / "folder.toml"))
 
 

@@ -234,6 +234,8 @@ def test_all_bad_files_are_named_at_once(tmp_path: Path) -> None:
     ("changes", "words"),
     [
         ({"pattern": "("}, "not a regular expression"),
+        ({"pattern": "(" * 3000}, "not a regular expression"),
+        ({"pattern": "a{99999999999999999999}"}, "not a regular expression"),
         ({"pattern": r"(?P<group>\w+)\.csv"}, r"expected a part \(\?P<label>"),
         ({"time_column": "", "sample_rate_hz": 0.0}, "missing key 'dataset.sample_rate_hz'"),
         ({"label_column": "ax"}, "the label is in pattern and in label_column"),

@@ -78,6 +78,18 @@ def test_edge_impulse_is_read_and_its_signature_checked(ei: Path) -> None:
     assert load_dataset(named).group_names == ("1", "2")
 
 
+def test_a_mark_of_byte_order_is_passed_by(ei: Path) -> None:
+    path = ei / "idle.1.json"
+    unsigned = json.dumps(_sample()).encode("utf-8-sig")
+    signature = hmac.new(KEY, unsigned, hashlib.sha256).hexdigest()
+    path.write_bytes(unsigned.replace(b"0" * 64, signature.encode()))
+    assert load_dataset(_ei_config(ei)).recordings[0].values.tolist() == [
+        [1, 0],
+        [2, 0.5],
+        [-4.25, 3],
+    ]
+
+
 def test_one_sensor_may_have_plain_numbers(ei: Path) -> None:
     for name in ("idle.1", "wave.2"):
         sensors = [{"name": "audio", "units": "wav"}]
@@ -98,6 +110,14 @@ def test_one_sensor_may_have_plain_numbers(ei: Path) -> None:
         ({"device_name": "\ud800"}, r"group '.ud800', expected a name of printable letters"),
         ({"device_type": None}, "device_type: expected a string, got None"),
         ({"sensors": {}}, "sensors: expected a list, got an object"),
+        (
+            {"sensors": [{"name": "a\x1b[2J", "units": "g"}]},
+            r"sensors\[0\]: expected a name and units of printable letters, got 'a.x1b\[2J'",
+        ),
+        (
+            {"sensors": [{"name": "accX", "units": "m\0"}]},
+            r"sensors\[0\]: expected a name and units of printable letters, got 'accX' and 'm.x00'",
+        ),
         ({"sensors": ["accX"]}, r"sensors\[0\]: expected an object, got 'accX'"),
         ({"sensors": [{"name": "accX"}]}, r"sensors\[0\]: units: expected a string, got nothing"),
         (

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.datasets import load_dataset
+from model.datasets import load_dataset, resample, wav_folder
 from model.datasets.resample import Resampled, change_rate
 from model.errors import DataError
 from model.recipe import DatasetConfig, ResampleConfig, WavFolderConfig
@@ -93,6 +93,30 @@ def test_a_rate_that_cannot_be_meant_is_told(rate: float, tmp_path: Path) -> Non
     with pytest.raises(DataError, match=words) as error:
         load_dataset(config)
     assert_complete(str(error.value))
+
+
+def test_what_resampling_makes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.zeros((10, 1), np.float32)
+    change_rate(values, 100, 1000, Resampled(), "a.wav")
+    monkeypatch.setattr(resample, "MAX_VALUES", 99)
+    with pytest.raises(DataError, match=r"a\.wav: expected at most 99 values .*, got 100; correct"):
+        change_rate(values, 100, 1000, Resampled(), "a.wav")
+    config = ResampleConfig(method="linear", max_gap_s=5.0)
+    times = np.array([0.0, 4.0])
+    with pytest.raises(DataError, match=r"b\.csv: expected at most 99 values .* at 1e\+12 Hz"):
+        list(resample.regular(times, values[:2], 1e12, config, Resampled(), "b.csv"))
+    monkeypatch.setattr(resample, "MAX_TOTAL_VALUES", 150)
+    done = Resampled()
+    change_rate(values, 100, 900, done, "a.wav")
+    with pytest.raises(DataError, match=r"b\.wav: expected at most 150 values of all recordings"):
+        change_rate(values, 100, 900, done, "b.wav")
+
+
+def test_clips_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _write_wav(tmp_path)
+    monkeypatch.setattr(wav_folder, "MAX_VALUES", 7999)
+    with pytest.raises(DataError, match=r"0\.wav: expected dataset.wav_folder.clip_seconds of at"):
+        load_dataset(_wav_config(tmp_path, 1.0))
 
 
 def _wav_config(path: Path, seconds: float = 0.0, **changes: Any) -> DatasetConfig:
@@ -174,8 +198,12 @@ def test_wav_samples_labels_and_groups(tmp_path: Path) -> None:
             r"expected one channel \(mono\), got 6; mix",
         ),
         (
-            lambda p: p.write_bytes(p.read_bytes()[:40] + b"\xff\xff\xff\xff" + bytes(8)),
-            "expected 4,294,967,295 bytes in its part 'data', got 8; the file is truncated",
+            lambda p: p.write_bytes(p.read_bytes()[:40] + b"\xff\xff\xff\x7e" + bytes(8)),
+            "expected 2,130,706,431 bytes in its part 'data', got 8; the file is truncated",
+        ),
+        (
+            lambda p: p.write_bytes(p.read_bytes()[:24] + b"\xff" * 4 + p.read_bytes()[28:]),
+            "expected at most 1,000,000 samples a second, got 4,294,967,295; correct",
         ),
         (lambda p: _wav(p, []), "the file is empty"),
         (
@@ -204,6 +232,18 @@ def test_bad_wav_says_what_and_where(
     with pytest.raises(DataError, match=rf"bob/1\.wav.*{words}") as error:
         load_dataset(_wav_config(tmp_path))
     assert_complete(str(error.value))
+
+
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000])
+def test_wav_from_a_pipe_reaches_to_the_end_of_the_file(size: int, tmp_path: Path) -> None:
+    _write_wav(tmp_path)
+    path = tmp_path / "bob/1.wav"
+    whole = load_dataset(_wav_config(tmp_path)).recordings
+    head = path.read_bytes()
+    assert head[36:40] == b"data"
+    path.write_bytes(head[:40] + struct.pack("<I", size) + head[44:])
+    piped = load_dataset(_wav_config(tmp_path)).recordings
+    assert [r.values.tolist() for r in piped] == [r.values.tolist() for r in whole]
 
 
 def test_a_class_without_sounds_is_found(tmp_path: Path) -> None:

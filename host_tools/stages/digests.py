@@ -17,18 +17,21 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.files import write_text
+from model.files import file_size, write_text
 from model.progress import item_progress
 
 MISSING = "missing"
+MAX_BYTES = 64 << 30  # of a file; a larger one, made of holes, would be read for hours
 SETTLED_S = 3.0  # FAT counts in 2 s
 Entry = tuple[int, int, int, int, str]  # size, inode, modified and changed in ns, digest
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file; MISSING when it cannot be read."""
+    """SHA-256 of a file; MISSING when it cannot be read, is too large or no regular file."""
     whole = hashlib.sha256()
     try:
+        if file_size(path) > MAX_BYTES:
+            return MISSING
         with path.open("rb") as stream:
             while block := stream.read(1 << 20):
                 whole.update(block)

@@ -9,6 +9,7 @@ a regression are columns of their own, or parts of the file's name.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,11 +49,12 @@ from model.datasets.tables import (
 )
 from model.datasets.truth import CLASSES, Truth
 from model.errors import ConfigError, DataError
-from model.recipe import DatasetConfig
+from model.recipe import CsvFolderConfig, DatasetConfig
 
 RATE_TOLERANCE = 0.02  # of a recording's mean rate
 MAX_STEP = 1.5  # periods between two rows; more means that rows are missing
 SPLITS = 3  # training, validation, test: each needs a group
+MIN_RATE_HZ, MAX_RATE_HZ = 1e-9, 1e9  # that times can mean
 SURVEYED = 1000  # rows of the first file that a guess looks at
 
 SUFFIXES = (".csv", ".tsv", ".txt")
@@ -85,31 +87,41 @@ def data_files(config: DatasetConfig) -> list[Path]:
     return list_files(resolve(table.folder, "dataset.csv_folder.folder"), SUFFIXES)
 
 
-def survey(folder: Path, sample_rate_hz: float, targets: tuple[str, ...] = ()) -> Columns:
+def survey(
+    folder: Path, sample_rate_hz: float, targets: tuple[str, ...] = (), *, numbers: bool = False
+) -> Columns:
     """What the first file has; `sample_rate_hz`, when it is known, helps to tell units of time.
 
     Columns of `targets` are no channels, and a regression has no column of labels.
 
-    Raises DataError for a folder without files and for a file that is no table.
+    Raises DataError for a folder without files, for a file that is no table and, where `numbers`
+    are wanted, for one without columns of them.
     """
     table = open_table(Folder(folder, SUFFIXES).typical())
     rows = list(itertools.islice(table.lines(), SURVEYED))
     time, label = guess_columns(table, rows)
     label = "" if targets else label
-    numbers = [
+    channels = [
         name
         for i, name in enumerate(table.header)
         if name not in (time, label, *targets)
         and rows
         and all(parse_number(row.cells[i], table.separator) is not None for row in rows)
     ]
+    if numbers and rows and not channels:
+        others = ", ".join(name for name in (time, label, *targets) if name)
+        raise DataError(
+            f"{table.name}, line {rows[0].number}: expected a column of numbers among "
+            f"{list(table.header[:50])}{f' besides {others}' if others else ''}, got "
+            f"{[cell[:20] for cell in rows[0].cells[:50]]}; export the samples again"
+        )
     unit = _time_unit(table, rows, time, sample_rate_hz) if time else "s"
     return Columns(
         time=time,
         label=label,
         time_unit=unit,
-        channels=tuple(numbers),
-        units=tuple(_unit(name) for name in numbers),
+        channels=tuple(channels),
+        units=tuple(_unit(name) for name in channels),
     )
 
 
@@ -132,13 +144,8 @@ def _time_unit(table: TextTable, rows: list[Line], column: str, sample_rate_hz: 
     return guess_time_unit(column, steps, sample_rate_hz)
 
 
-def load(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
-    """All files below [dataset.csv_folder].folder.
-
-    Raises DataError with file and line, a line a file, for another encoding, a missing column, a
-    cell that is not a number, rows of another length, time that goes back, gaps and another rate.
-    """
-    table = table_of(config.csv_folder, "csv_folder")
+def _pattern(table: CsvFolderConfig, truth: Truth) -> re.Pattern[str]:
+    """Of the files' names; ConfigError where both or none of name and column have the label."""
     pattern = compile_pattern(
         table.pattern,
         () if table.label_column or truth.targets else ("label",),
@@ -154,12 +161,23 @@ def load(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
             "dataset.csv_folder: the label is in pattern and in label_column; remove "
             "(?P<label>...) or set label_column = ''"
         )
+    return pattern
+
+
+def load(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
+    """All files below [dataset.csv_folder].folder.
+
+    Raises DataError with file and line, a line a file, for another encoding, a missing column, a
+    cell that is not a number, rows of another length, time that goes back, gaps and another rate.
+    """
+    table = table_of(config.csv_folder, "csv_folder")
+    pattern = _pattern(table, truth)
     if not table.time_column:
         require_rate(config, "the files have no column of times")
     folder = resolve(table.folder, "dataset.csv_folder.folder")
     channels, units = config.channels, tuple[str, ...]()
     if not channels:
-        found_columns = survey(folder, config.sample_rate_hz, truth.targets)
+        found_columns = survey(folder, config.sample_rate_hz, truth.targets, numbers=True)
         channels, units = found_columns.channels, found_columns.units
     found: list[Labelled] = []
     rates: list[float] = []
@@ -179,7 +197,13 @@ def load(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
                 group = parts.get("group") or (stem if of_file else f"{stem} {number + 1}")
                 found += _recordings(files, file.name, part, config, group, done, rates)
     problems.refuse()
-    rate = config.sample_rate_hz or _nice(float(np.median(rates)) if rates else 0.0)
+    if not found or not (config.sample_rate_hz or rates):
+        name = found[0].file if found else str(folder)
+        raise DataError(
+            f"{name}: expected recordings of at least two rows, from whose times the rate follows, "
+            "got one in each; export more rows of a recording into a file"
+        )
+    rate = config.sample_rate_hz or _nice(float(np.median(rates)))
     notes = done.notes(config.resample, rate) if config.resample else ()
     return build_dataset(
         found,
@@ -292,6 +316,13 @@ def _recordings(
         return
     times = np.array([row.time_s for row in rows])
     times -= times[0]
+    rate = _median_rate(times)
+    if not MIN_RATE_HZ <= rate <= MAX_RATE_HZ:
+        raise DataError(
+            f"{name}{where}, column {table.time_column}: expected times of {MIN_RATE_HZ:g} to "
+            f"{MAX_RATE_HZ:g} rows a second, got {rate:.4g}; correct the times, or "
+            "dataset.csv_folder.time_unit in the recipe"
+        )
     if config.resample is None:
         rate = _check_time(name, rows, config)
         if rate:
@@ -308,7 +339,7 @@ def _recordings(
     target = config.sample_rate_hz or _nice(_median_rate(times))
     rates.append(target)
     both = np.concatenate([values, targets], axis=1)  # numbers to learn go with their samples
-    for grid, part in regular(times, both, target, config.resample, done):
+    for grid, part in regular(times, both, target, config.resample, done, f"{name}{where}"):
         yield Labelled(
             values=files.keep(np.ascontiguousarray(part[:, : values.shape[1]])),
             targets=_kept(files, part[:, values.shape[1] :]),

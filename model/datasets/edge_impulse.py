@@ -202,7 +202,7 @@ def _parse_json(file: SourceFile) -> dict[str, Any]:
         raise DataError(f"{file.name}, byte 0: expected JSON, got a CBOR map; name it .cbor")
     try:
         content = json.loads(
-            file.data.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_once
+            file.data.decode("utf-8-sig"), parse_constant=_no_constant, object_pairs_hook=_once
         )
     except json.JSONDecodeError as error:
         raise DataError(
@@ -284,9 +284,15 @@ def _sensor_units(name: str, payload: dict[str, Any]) -> dict[str, str]:
         if not isinstance(sensor, dict):
             raise DataError(f"{where}: expected an object, got {_shown(sensor)}; export again")
         title = _member(sensor, "name", str, where)
+        unit = _member(sensor, "units", str, where)
+        if not (title.isprintable() and unit.isprintable()):
+            raise DataError(
+                f"{where}: expected a name and units of printable letters, got {title[:40]!r} and "
+                f"{unit[:40]!r}; correct the file"
+            )
         if title in units:
             raise DataError(f"{where}: the name {title!r} is there twice; rename one sensor")
-        units[title] = _member(sensor, "units", str, where)
+        units[title] = unit
     return units
 
 

@@ -187,8 +187,10 @@ def compile_pattern(text: str, needed: Sequence[str], where: str) -> re.Pattern[
     """A recipe's pattern of paths, which must name the groups `needed` and no other."""
     try:
         pattern = re.compile(text)
-    except re.error as error:
-        raise ConfigError(f"{where} = {text!r}: not a regular expression: {error}") from error
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ConfigError(
+            f"{where} = {text[:80]!r}: not a regular expression: {error}; correct it"
+        ) from error
     if missing := [name for name in needed if name not in pattern.groupindex]:
         raise ConfigError(
             f"{where} = {text!r}: expected a part (?P<{missing[0]}>...), got "

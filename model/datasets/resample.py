@@ -20,6 +20,8 @@ from model.recipe import ResampleConfig
 
 PASSED = 0.9  # of the lower of the two Nyquist frequencies is kept
 ATTENUATION_DB = 80.0  # of what would alias
+MAX_VALUES = 1 << 27  # of a recording at its new rate, in all channels
+MAX_TOTAL_VALUES = 1 << 32  # of all recordings
 MAX_FACTOR = 1000  # of the two whole numbers that a change of rate is made of
 
 
@@ -34,6 +36,21 @@ class Resampled:
     longest_gap_s: float = 0.0  # that was filled
     repeated: int = 0  # samples whose time was that of the one before
     rates_hz: set[float] = field(default_factory=set)  # of regular samples
+    values: int = 0  # at the new rate, in all channels
+
+    def add(self, samples: float, channels: int, rate_hz: float, where: str) -> None:
+        """Count what a recording will have; DataError, naming the file, for too much."""
+        if not samples * channels <= MAX_VALUES:
+            raise DataError(
+                f"{where}: expected at most {MAX_VALUES:,} values of a recording at {rate_hz:g} "
+                f"Hz, got {samples * channels:.4g}; correct its times or rate, or split it"
+            )
+        self.values += int(samples) * channels
+        if self.values > MAX_TOTAL_VALUES:
+            raise DataError(
+                f"{where}: expected at most {MAX_TOTAL_VALUES:,} values of all recordings at "
+                f"{rate_hz:g} Hz, got more; lower dataset.sample_rate_hz, or use fewer files"
+            )
 
     def notes(self, config: ResampleConfig, rate_hz: float) -> tuple[str, ...]:
         """In words; empty when nothing was done."""
@@ -61,10 +78,12 @@ def regular(
     rate_hz: float,
     config: ResampleConfig,
     done: Resampled,
+    where: str,
 ) -> Iterator[tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]]:
     """(times, values) of each part of a recording, on a grid of `rate_hz` from its first sample.
 
-    Times [n] do not go back; values [n, channels].
+    Times [n] do not go back; values [n, channels]. Raises DataError, naming the file `where`, for
+    more samples than any recording has.
     """
     fresh = np.concatenate([[True], np.diff(times_s) > 0])
     done.repeated += int((~fresh).sum())
@@ -76,7 +95,9 @@ def regular(
         if len(part_times) < 2:
             continue
         done.longest_gap_s = max(done.longest_gap_s, float(np.diff(part_times).max()))
-        count = int((part_times[-1] - part_times[0]) * rate_hz + 1e-6) + 1
+        span = float(part_times[-1] - part_times[0]) * rate_hz
+        done.add(span, part.shape[1], rate_hz, where)
+        count = int(span + 1e-6) + 1
         grid = part_times[0] + np.arange(count) / rate_hz
         nearest = _nearest(part_times, grid)
         done.samples += count
@@ -117,6 +138,7 @@ def change_rate(
             f"{where}: expected a rate of at most {MAX_FACTOR} times dataset.sample_rate_hz = "
             f"{to_hz:g} Hz, or that part of it, got {from_hz:g} Hz; correct it in the recipe"
         )
+    done.add(len(values) * to_hz / from_hz, values.shape[1], to_hz, where)
     ratio = Fraction(to_hz / from_hz).limit_denominator(MAX_FACTOR)
     done.recordings += 1
     done.rates_hz.add(from_hz)

@@ -22,7 +22,7 @@ from model.datasets.folder import (
     named_targets,
 )
 from model.datasets.paths import list_files, resolve
-from model.datasets.resample import Resampled, change_rate
+from model.datasets.resample import MAX_VALUES, Resampled, change_rate
 from model.datasets.truth import CLASSES, Truth
 from model.errors import DataError
 from model.recipe import DatasetConfig
@@ -30,6 +30,10 @@ from model.recipe import DatasetConfig
 CHANNELS, UNITS = ("audio",), ("full scale",)
 PCM, EXTENSIBLE = 1, 0xFFFE  # of a file's format; the latter has the kind in its extension
 KINDS = {2: "ADPCM", 3: "floating point", 6: "A-law", 7: "mu-law", 0x11: "IMA ADPCM", 0x55: "MP3"}
+# of a part, on from here: a program that writes to a pipe does not know the length, and ffmpeg has
+# 0xFFFFFFFF in its place, sox 0x7FFFF000 less what is no whole sample
+UNKNOWN_BYTES = 0x7FFFF000 - 8
+MAX_RATE_HZ = 1_000_000
 
 SUFFIXES = (".wav",)
 
@@ -64,7 +68,13 @@ def load(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
                 )
             if got != rate:
                 values = change_rate(values, got, rate, done, file.name)
-            values = files.keep(clip(values, round(table.clip_seconds * rate)))
+            length = table.clip_seconds * rate
+            if length > MAX_VALUES:
+                raise DataError(
+                    f"{file.name}: expected dataset.wav_folder.clip_seconds of at most "
+                    f"{MAX_VALUES:,} samples, got {length:.4g} at {rate:g} Hz; shorten it"
+                )
+            values = files.keep(clip(values, round(length)))
             found.append(
                 Labelled(
                     values=values,
@@ -113,6 +123,11 @@ def decode(file: SourceFile) -> tuple[npt.NDArray[np.float32], int]:
     _check_format(file.name, kind, channels, bits)
     if b"data" not in chunks or not rate or frame_bytes != bits // 8:
         raise _not_wav(file, "no samples" if rate else "0 samples a second")
+    if rate > MAX_RATE_HZ:
+        raise DataError(
+            f"{file.name}: expected at most {MAX_RATE_HZ:,} samples a second, got {rate:,}; "
+            "correct the file's head, or record it again"
+        )
     data = chunks[b"data"]
     if not data:
         raise DataError(
@@ -129,6 +144,8 @@ def _chunks(file: SourceFile) -> dict[bytes, bytes]:
         raise _not_wav(file, f"{data[:4]!r} at its start" if data else "an empty file")
     while at + 8 <= len(data) and b"data" not in found:
         name, size = struct.unpack_from("<4sI", data, at)
+        if name == b"data" and size >= UNKNOWN_BYTES:
+            size = len(data) - at - 8
         content = data[at + 8 : at + 8 + size]
         if len(content) < size:
             raise DataError(

@@ -1,0 +1,80 @@
+"""Pipes and devices where files are expected: refused before they are opened, so nothing waits."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from host_tools.cli import main
+from host_tools.stages import digests
+from model.recipe_file import recipe_names
+from tests.sources import write_csv
+
+RECIPE = """[dataset]
+val_list = "{val}"
+test_list = "{val}"
+[dataset.csv_folder]
+folder = "raw"
+pattern = '(?P<label>[a-z]+)_(?P<group>[a-z]+)\\.csv'
+"""
+
+
+class Waits(Exception):
+    """What is tested is still reading."""
+
+
+@pytest.fixture(autouse=True)
+def at_once() -> Iterator[None]:
+    def stop(*_: object) -> None:
+        raise Waits
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "raw").mkdir()
+    write_csv(tmp_path / "raw")
+    (tmp_path / "mine.toml").write_text(RECIPE.format(val="/dev/zero"))
+    return tmp_path
+
+
+def test_only_regular_files_have_a_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_bytes(b"12")
+    for name in ("zero", "pipe", "."):
+        assert digests.digest(tmp_path / name) == digests.MISSING
+        assert digests.Digests(tmp_path / "kept").of(tmp_path / name) == digests.MISSING
+    assert digests.digest(tmp_path / "file") != digests.MISSING
+    monkeypatch.setattr(digests, "MAX_BYTES", 1)
+    assert digests.digest(tmp_path / "file") == digests.MISSING
+
+
+def test_a_list_that_is_a_device_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check"]) == 1
+    assert "/dev/zero: expected a list of recordings" in capsys.readouterr().err
+
+
+def test_pipes_beside_a_recipe_are_passed_by(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(project / "zz.toml")
+    (project / "zero.toml").symlink_to("/dev/zero")
+    assert recipe_names(project) == ["mine"]
+    assert main(["check", "zz.toml"]) == 2
+    assert "zz.toml: cannot be read: a pipe or a device, expected a file" in capsys.readouterr().err
+    os.mkfifo(project / "mine.lock")
+    assert main(["check"]) == 2
+    said = capsys.readouterr().err
+    assert "mine.lock: " in said
+    assert "a pipe or a device, expected a file" in said
