@@ -161,9 +161,6 @@ def _say(voice: Voice, text: str, rate_hz: float) -> Float:
     """The samples of a text [n] at the data's rate, from its first sound to its last."""
     options = ["-v", voice.name, "-p", str(voice.pitch), "-s", str(voice.rate), "--stdout"]
     data = _run([*options, "--", text])
-    # of a pipe eSpeak does not know the length
-    size = len(data).to_bytes(4, "little"), (len(data) - 44).to_bytes(4, "little")
-    data = data[:4] + size[0] + data[8:40] + size[1] + data[44:]
     values, rate = decode(SourceFile(name=f"{PROGRAM} {voice.name}", data=data))
     sound = change_rate(values, rate, rate_hz, Resampled(), PROGRAM)[:, 0]
     smooth = max(round(SMOOTH_S * rate_hz), 1)

@@ -12,11 +12,11 @@ import pytest
 from host_tools.cli import main
 from host_tools.stages import digests
 from model.recipe_file import recipe_names
-from tests.sources import write_csv
+from tests.sources import csv_text
 
 RECIPE = """[dataset]
-val_list = "{val}"
-test_list = "{val}"
+val_list = "val.txt"
+test_list = "test.txt"
 [dataset.csv_folder]
 folder = "raw"
 pattern = '(?P<label>[a-z]+)_(?P<group>[a-z]+)\\.csv'
@@ -43,8 +43,13 @@ def at_once() -> Iterator[None]:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "raw").mkdir()
-    write_csv(tmp_path / "raw")
-    (tmp_path / "mine.toml").write_text(RECIPE.format(val="/dev/zero"))
+    for who in ("ann", "bob", "cleo", "dan"):
+        for start, label in enumerate(("rest", "wave")):
+            text = csv_text(60, 100 * start + ord(who[0]))
+            (tmp_path / f"raw/{label}_{who}.csv").write_text(text)
+    (tmp_path / "val.txt").write_text("rest_ann.csv\nwave_ann.csv\n")
+    (tmp_path / "test.txt").write_text("rest_bob.csv\nwave_bob.csv\n")
+    (tmp_path / "mine.toml").write_text(RECIPE)
     return tmp_path
 
 
@@ -61,8 +66,13 @@ def test_only_regular_files_have_a_digest(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_list_that_is_a_device_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["check"])
+    assert (project / "mine.lock").is_file()
+    (project / "val.txt").unlink()
+    (project / "val.txt").symlink_to("/dev/zero")
     assert main(["check"]) == 1
-    assert "/dev/zero: expected a list of recordings" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "val.txt: expected a list of recordings, one a line, got none: a pipe or a de" in said
 
 
 def test_pipes_beside_a_recipe_are_passed_by(

@@ -198,11 +198,7 @@ def load(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
                 found += _recordings(files, file.name, part, config, group, done, rates)
     problems.refuse()
     if not found or not (config.sample_rate_hz or rates):
-        name = found[0].file if found else str(folder)
-        raise DataError(
-            f"{name}: expected recordings of at least two rows, from whose times the rate follows, "
-            "got one in each; export more rows of a recording into a file"
-        )
+        raise _no_rate(found[0].file if found else str(folder))
     rate = config.sample_rate_hz or _nice(float(np.median(rates)))
     notes = done.notes(config.resample, rate) if config.resample else ()
     return build_dataset(
@@ -214,6 +210,13 @@ def load(config: DatasetConfig, truth: Truth = CLASSES) -> Dataset:
         sample_rate_hz=rate,
         notes=notes,
         truth=truth,
+    )
+
+
+def _no_rate(name: str) -> DataError:
+    return DataError(
+        f"{name}: expected recordings of at least two rows, from whose times the rate follows, "
+        "got one in each; export more rows of a recording into a file"
     )
 
 

@@ -30,8 +30,8 @@ from model.recipe import DatasetConfig
 CHANNELS, UNITS = ("audio",), ("full scale",)
 PCM, EXTENSIBLE = 1, 0xFFFE  # of a file's format; the latter has the kind in its extension
 KINDS = {2: "ADPCM", 3: "floating point", 6: "A-law", 7: "mu-law", 0x11: "IMA ADPCM", 0x55: "MP3"}
-# of a part, on from here: a program that writes to a pipe does not know the length, and ffmpeg has
-# 0xFFFFFFFF in its place, sox 0x7FFFF000 less what is no whole sample
+# of samples, on from here: a program that writes to a pipe does not know the length, and ffmpeg has
+# 0xFFFFFFFF in its place, eSpeak and sox 0x7FFFF000 less what is no whole sample
 UNKNOWN_BYTES = 0x7FFFF000 - 8
 MAX_RATE_HZ = 1_000_000
 
