@@ -45,7 +45,13 @@ OTHER_VARIABLES = {"FSDD", "ROWS", "BORD"}
 FILE_NAME = re.compile(
     r"[\w./*-]*\w\.(?:py|md|h|c|cc|S|toml|json|txt|ld|sh|ini|svg|yaml|npz|tflite|html)"
 )
-OF_A_MACHINE = ("build/", ".venv/", ".experiments/")
+OF_A_MACHINE = (
+    "build/",
+    ".venv/",
+    ".experiments/",
+    "gestures.",
+    "sandbox/",
+)  # or of the tutorial's folder
 MODULE = re.compile(r"(?:model|quantize|host_tools|tests)(?:\.\w+)+")
 
 
