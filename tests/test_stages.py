@@ -227,6 +227,7 @@ def test_a_change_of_qat_does_not_train_again() -> None:
         used = field_values(recipe, fields)
         assert ("recipe.quantisation.qat_steps" in used) == (name == "quantise")
         assert "recipe.dataset.sha256" in used
+        assert ("recipe.checks.max_frozen_samples" in used) == (name == "check")
     assert "recipe.train.steps" not in field_values(recipe, FIELDS["check"])
 
 

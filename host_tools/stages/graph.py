@@ -30,13 +30,13 @@ from model.text import printable
 
 # What a stage uses of a recipe besides its name; anything else raises (model.fields).
 DATA = (
-    *("dataset", "checks", "features", "task", "anomaly.normal", "multilabel.separator"),
+    *("dataset", "features", "task", "anomaly.normal", "multilabel.separator"),
     *(f"regression.{key}" for key in ("targets", "units", "of_window")),
 )
 TRAINING = (*DATA, "network", "augment", "train", "anomaly", "regression", "multilabel")
 FIELDS: Mapping[str, tuple[str, ...]] = {
-    "network": ("dataset", "checks", "features", "task", "network", "train.seed"),
-    "check": (*DATA, "title"),
+    "network": ("dataset", "features", "task", "network", "train.seed"),
+    "check": (*DATA, "checks", "title"),
     "train": (*TRAINING,),
     "quantise": (*TRAINING, "quantisation", "compression"),
     "profile": (*DATA, "augment.kind"),
