@@ -381,6 +381,7 @@ def test_the_report_and_the_closing_table_have_the_task(
         ),
     }[recipe.task]
     assert [word for word in words if word not in page] == []
+    assert ("of the decisions" in page) == (recipe.task == "multilabel")
     assert "Anomalies" not in page and "Confusion" not in page and "make classical" not in page
     print_summary(out_dir)
     measure = {"regression": "R2 (test): float 0.", "multilabel": "Macro F1 (test): float"}
