@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -17,13 +18,15 @@ from host_tools.report.readme import (
     PICTURE,
     README,
     STUDIES,
+    settings_digest,
+    stored_recipes,
     stored_results,
     with_constants,
     with_numbers,
 )
 from host_tools.stages.engine import Stage
 from host_tools.stages.graph import REPORTED, Source, demo_stages
-from model.recipe_file import load_recipe
+from model.recipe_file import load_recipe, recipe_names
 from model.recording import LOG
 from model.results import EXPERIMENT, RECORDED
 from tests.documents import (
@@ -189,3 +192,13 @@ def test_no_file_holds_a_path_of_one_machine() -> None:
     for name in listed.stdout.decode().splitlines():
         text = (ROOT / name).read_bytes()
         assert f"{ROOT}/".encode() not in text, name
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_the_row_of_a_recipe_is_of_its_network(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else: make demo RECIPE=<name>, make readme RECIPE=<name>."""
+    monkeypatch.setenv("FSDD", "of-nobody")
+    settings = json.loads(json.dumps(load_recipe(name).as_dict()))
+    assert stored_recipes()[name]["settings"] == settings_digest(settings)
+    changed = {**settings, "network": {**settings["network"], "max_weight_bytes": 1}}
+    assert settings_digest(changed) != settings_digest(settings)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ NUMBERS = ("<!-- numbers: begin (make readme) -->", "<!-- numbers: end -->")
 BENCHMARKS = ("<!-- benchmarks: begin (make readme) -->", "<!-- benchmarks: end -->")
 RECIPES = ROOT / "docs" / "recipes.json"
 MAIN_RECIPE = "motion"  # whose run README shows in full
+DECISIVE = ("features", "network", "augment", "train", "quantisation", "compression")
 RECIPE_ROWS = ("<!-- recipes: begin (make readme) -->", "<!-- recipes: end -->")
 OPERATORS = ("<!-- operators: begin (make readme) -->", "<!-- operators: end -->")
 CONSTANTS = ("<!-- constants: begin (make readme) -->", "<!-- constants: end -->")
@@ -72,6 +75,12 @@ def _show_in_full(out_dir: Path, numbers: dict[str, Any]) -> None:
     write_text(PICTURE, console.export_svg(title="make demo"))
 
 
+def settings_digest(settings: Mapping[str, Any]) -> str:
+    """Of what a recipe says about its network: a row with another one is of an older recipe."""
+    text = json.dumps([settings.get(key) for key in DECISIVE], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def recipe_row(content: dict[str, Any]) -> dict[str, Any] | None:
     """The numbers of one recipe; None when a stage or the main board has not been run."""
     train, quantised = content["train"], content["quantize"]
@@ -81,6 +90,7 @@ def recipe_row(content: dict[str, Any]) -> dict[str, Any] | None:
     chosen = quantised["candidates"][quantised["chosen"]]["test"]
     return {
         "title": content["dataset"]["title"],
+        "settings": settings_digest(content["manifest"]["settings"]),
         "front_end": content["manifest"]["features"]["kind"],
         "measure": headline(chosen).name,
         "float": headline(train["metrics"]["test"]).value,
