@@ -259,10 +259,12 @@ def _fitted(network: Any, shape: tuple[int, int, int], outputs: int, task: str, 
     if given == shape and not flat:
         return _with_ending(network, task, where)
     source = layers.Input(shape, name="window")
-    x = layers.Flatten()(source) if len(given) == 1 else source
-    x = layers.Reshape(given)(source) if len(given) > 1 and given != shape else x
+    # names that no layer of a file has, as flatten_1 would be
+    x = layers.Flatten(name="tinyproof_flat")(source) if len(given) == 1 else source
+    if len(given) > 1 and given != shape:
+        x = layers.Reshape(given, name="tinyproof_shape")(source)
     x = network.call(x)
-    x = layers.Flatten()(x) if len(answer) > 1 else x
+    x = layers.Flatten(name="tinyproof_answer")(x) if len(answer) > 1 else x
     adapted = keras.Model(source, x)
     copy = keras.models.clone_model(adapted)  # whose layers are in one network only
     copy.set_weights(adapted.get_weights())

@@ -18,7 +18,8 @@ NAMES = ("multiprocessing", "signal", "contextlib", "json", "numpy", "sqlite3", 
 
 def tinyproof(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """The console script, whose folder alone is before the packages in sys.path."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    store = f"sqlite:///{folder.parent / 'experiments.db'}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": store}
     environment.pop("PYTHONSAFEPATH", None)
     return subprocess.run(
         [sys.executable, str(ROOT / "tests" / "tinyproof.py"), *words],
