@@ -37,6 +37,7 @@ QUICK = dataclasses.replace(
     train=dataclasses.replace(MOTION.train, steps=60, min_balanced_accuracy=0.3),
     quantisation=dataclasses.replace(
         MOTION.quantisation,
+        choice="validation",
         qat_steps=15,
         calibration_windows=70,
         max_drop=0.05,
