@@ -228,9 +228,12 @@ def plugged(monkeypatch: pytest.MonkeyPatch, *ports: tuple[str, str]) -> None:
         monkeypatch.setattr(module, "usb_ports", lambda: found)
 
 
-def test_a_board_is_found_by_its_usb_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_board_is_found_by_its_usb_identity_and_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     plugged(monkeypatch, ("/dev/ttyUSB0", "10c4:ea60"), ("/dev/ttyACM3", "2341:805a"))
     assert choose_port(NANO33, None)[0] == "/dev/ttyACM3"
+    assert "port /dev/ttyACM3: Nano 33 BLE (USB 2341:805a)" in capsys.readouterr().err
     assert choose_port(ESP32, None)[0] == "/dev/ttyUSB0"
     assert choose_port(NANO33, "/dev/null")[0] == "/dev/null"  # what is named is taken
 

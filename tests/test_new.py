@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
-import math
 import re
 import shlex
 import wave
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from host_tools.cli import main
-from model.complete import RULES
-from model.errors import ConfigError, ModelSideError
+from model.errors import ConfigError
 from model.guess import find_extras, from_template, guess_names, usual_length, with_noise
 from model.recipe import Recipe
 from model.recipe_file import load_recipe
-from model.toml_reader import tomllib
-from model.toml_writer import to_toml
+from tests.gestures import PEOPLE, gesture, gestures_csv
 from tests.sources import write_wav
 
-PEOPLE = ("ann", "bob", "cleo", "dan", "eve")
+NAMED = ("--names", "{label}.{group}.{}.csv")
 
 
 @pytest.fixture
@@ -36,34 +28,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "off")
     return tmp_path
-
-
-def _gesture(label: int, person: int, take: int, count: int = 300) -> Iterator[tuple[float, ...]]:
-    rng = np.random.default_rng([label, person, take])
-    for i in range(count):
-        turn = 2 * math.pi * (label + 1) * (1 + 0.05 * person) * i / 100 + take
-        noise = rng.normal(0, 0.02, 3)
-        yield math.cos(turn) + noise[0], math.sin(turn) + noise[1], 1 + noise[2]
-
-
-def _csv(
-    folder: Path, name: str = "{label}.{who}.{take}.csv", header: str = "time,ax,ay,az",
-    line: str = "{t:.4f},{x:.4f},{y:.4f},{z:.4f}", jitter: float = 0.0,
-) -> None:  # fmt: skip
-    rng = np.random.default_rng(5)
-    for k, label in enumerate(("circle", "wave")):
-        for p, who in enumerate(PEOPLE):
-            for take in range(2):
-                rows, t = [header] if header else [], 0.0
-                for x, y, z in _gesture(k, p, take):
-                    rows.append(line.format(t=t, x=x, y=y, z=z))
-                    t += 0.01 * (1 + jitter * rng.uniform(-1, 1))
-                path = folder / name.format(label=label, who=who, take=take)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text("\n".join(rows) + "\n", "utf-8")
-
-
-NAMED = ("--names", "{label}.{group}.{}.csv")
 
 
 def _made(project: Path, *arguments: str) -> Recipe:
@@ -77,7 +41,7 @@ def _made(project: Path, *arguments: str) -> Recipe:
 
 
 def test_gestures_in_csv(project: Path) -> None:
-    _csv(project / "raw")
+    gestures_csv(project / "raw")
     recipe = _made(project, *NAMED)
     data = recipe.dataset
     assert data.labels == ("circle", "wave")
@@ -112,7 +76,7 @@ def test_folders_of_other_builds(project: Path, name: str, header: str, line: st
         line = line.replace(f"{{{part}}}", f"{{{part}:.4f}}")
     if "t_ms" in header:
         header = header.replace("t_ms", "seconds")
-    _csv(project / "raw", name, header, line)
+    gestures_csv(project / "raw", name, header, line)
     if comma:
         for path in (project / "raw").rglob("*.csv"):
             path.write_text(path.read_text().replace(".", ","))
@@ -127,7 +91,7 @@ def test_folders_of_other_builds(project: Path, name: str, header: str, line: st
 
 
 def test_a_phones_log_gets_a_resample(project: Path) -> None:
-    _csv(project / "raw", jitter=0.9)
+    gestures_csv(project / "raw", jitter=0.9)
     recipe = _made(project, *NAMED)
     assert recipe.dataset.resample is not None
     assert recipe.dataset.sample_rate_hz == pytest.approx(100, rel=0.02)
@@ -169,7 +133,7 @@ def test_edge_impulse_json(project: Path) -> None:
                     "device_type": "TEST",
                     "interval_ms": 16 if p else 16.2,
                     "sensors": [{"name": n, "units": "m/s2"} for n in ("accX", "accY", "accZ")],
-                    "values": [list(v) for v in _gesture(k, p, 0)],
+                    "values": [list(v) for v in gesture(k, p, 0)],
                 },
             }
             path = project / "raw" / "training" / f"{label}.{1000 + 7 * p}ab{k}.json"
@@ -187,7 +151,7 @@ def test_the_tutorial_format_of_the_nano(project: Path) -> None:
     for k, label in enumerate(("flex", "punch")):
         parts = [
             "\n".join(f"{x:.3f},{y:.3f},{z:.3f},{9 * x:.3f},{y:.3f},{z:.3f}" for x, y, z in
-                      _gesture(k, 0, take, 119))
+                      gesture(k, 0, take, 119))
             for take in range(10)
         ]  # fmt: skip
         (project / "raw" / f"{label}.csv").write_text(
@@ -201,7 +165,7 @@ def test_the_tutorial_format_of_the_nano(project: Path) -> None:
 
 
 def test_an_npz(project: Path) -> None:
-    samples = np.array([list(_gesture(k % 2, k // 4, k)) for k in range(20)])
+    samples = np.array([list(gesture(k % 2, k // 4, k)) for k in range(20)])
     np.savez(
         project / "data.npz", samples=samples, labels=np.arange(20) % 2, groups=np.arange(20) // 4
     )
@@ -228,7 +192,7 @@ def test_an_npz(project: Path) -> None:
 def test_what_is_wrong_leaves_nothing(
     arguments: list[str], words: str, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _csv(project / "raw")
+    gestures_csv(project / "raw")
     (project / "empty").mkdir()
     assert main(["new", "mine", *arguments]) in (1, 2)
     assert words in capsys.readouterr().err
@@ -391,7 +355,7 @@ def test_a_guess_is_sure_where_no_other_part_could_be_the_label(name: str, sure:
 def test_a_guess_that_is_not_sure_shows_what_to_type(
     name: str, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _csv(project / "raw", name)
+    gestures_csv(project / "raw", name)
     if "{label}{take}" in name:  # of different build
         for path in (project / "raw").glob("*/wave1.csv"):
             path.rename(path.with_name("wave-1.csv"))
@@ -412,7 +376,7 @@ def test_noise_is_a_class_as_others(kind: str, project: Path) -> None:
     for k, label in enumerate(("circle", "noise", "_background_noise_")):
         for take in range(10):
             path = project / "raw" / label / f"{take}.{kind}"
-            rows = list(_gesture(k, 0, take, 4000))
+            rows = list(gesture(k, 0, take, 4000))
             if kind == "wav":
                 write_wav(path, 0.5 * np.array(rows)[:, 0], 4000)
                 continue
@@ -463,7 +427,7 @@ def test_a_pattern_with_noise_fits_both(template: str, group: str | None) -> Non
 
 
 def test_a_readme_and_lists_are_no_data(project: Path) -> None:
-    _csv(project / "raw")
+    gestures_csv(project / "raw")
     for name in ("README.txt", "._wave.ann.0.csv", "__MACOSX/wave.ann.0.csv", ".DS_Store"):
         (project / "raw" / name).parent.mkdir(exist_ok=True)
         (project / "raw" / name).write_text("About the data.\n")
@@ -474,121 +438,3 @@ def test_names_that_tell_nothing_ask(project: Path) -> None:
     with pytest.raises(ConfigError, match="--names '{label}/{group}_{}.wav'"):
         guess_names([f"{i}.csv" for i in range(300)], labels_inside=False)
     assert from_template("a+{label}.csv") == r"a\+(?P<label>[^/]+?)\.csv"
-
-
-# --- recipes that leave nearly everything out, and their lock files -----------------------------
-
-SHORT = """[dataset.csv_folder]
-folder = "raw"
-pattern = '(?P<label>[a-z]+)\\.(?P<group>[a-z]+)\\.\\d\\.csv'
-"""
-
-
-def test_a_recipe_of_three_lines(project: Path) -> None:
-    _csv(project / "raw")
-    (project / "short.toml").write_text(SHORT)
-    assert main(["check", "--dry-run"]) == 0
-    assert not (project / "short.lock").exists()
-    assert main(["check"]) == 0
-    lock = (project / "short.lock").read_text()
-    recipe = load_recipe("short")
-    assert (recipe.title, recipe.dataset.source) == ("short", "csv_folder")
-    assert main(["check"]) == 0
-    assert (project / "short.lock").read_text() == lock
-
-
-def test_a_new_recording_is_accepted_by_one_command(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    _csv(project / "raw")
-    (project / "short.toml").write_text(SHORT)
-    assert main(["check"]) == 0
-    before = load_recipe("short")
-    lines = (project / "raw/wave.ann.0.csv").read_text().splitlines()
-    (project / "raw/wave.ann.3.csv").write_text("\n".join(lines[:1] + lines[60:]))
-    assert main(["check"]) == 1
-    assert "tinyproof check --accept" in capsys.readouterr().err
-    assert main(["check", "--accept"]) == 0
-    after = load_recipe("short")
-    assert after.dataset.sha256 != before.dataset.sha256
-    (project / "short.toml").write_text(SHORT + "[features]\nwindow = 64\n")
-    assert load_recipe("short").features.window == 64
-    assert load_recipe("short").features.hop == 32
-    assert load_recipe("short").dataset.sha256 == after.dataset.sha256
-
-
-def test_a_damaged_lock_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _csv(project / "raw")
-    (project / "short.toml").write_text(SHORT)
-    head = 'sha256 = ""\ngiven = ""\n'
-    for text, words in (
-        ("x = 1\n", "data: expected a table"),
-        ("[", "not TOML"),
-        ('sha256 = 3\ngiven = ""\n[data]\n', "sha256: expected text"),
-        (head + "data = []\n", "data: expected a table"),
-        (head + '[data]\n"dataset" = "x"\n', "data: unexpected key 'dataset'"),
-        (head + '[data]\n"dataset" = "x"\n"dataset.labels" = []\n', "unexpected key 'dataset'"),
-        (head + '[data]\n"dataset.labels.x" = 1\n', "unexpected key 'dataset.labels.x'"),
-        (head + "[data.dataset]\nlabels = []\n", "unexpected key 'dataset'"),
-        (head + '[data]\n"" = 1\n', "unexpected key ''"),
-        (head + '[data]\n"features.window" = 0\n', "features.window: expected 1 to"),
-        (head + '[data]\n"dataset.labels" = {a = "b"}\n', "dataset.labels: expected a list"),
-    ):
-        (project / "short.lock").write_text(text)
-        assert main(["check"]) == 2
-        said = capsys.readouterr().err
-        assert "short.lock: not a lock file as tinyproof writes it; remove it, or" in said
-        assert "--accept" in said and words in said
-    assert main(["check", "--accept"]) == 0
-
-
-_VALUES = st.recursive(
-    st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=6,
-)
-_LIKELY = (
-    st.lists(st.sampled_from(["ax", "circle", "ann", "", "m/s2", "time"]), max_size=4)
-    | st.lists(st.floats(-10, 10) | st.integers(-10, 10), max_size=4)
-    | st.sampled_from(["", "s", "time", "iso8601", 0, 1, 200, 10**6, 1e-9, 100.0])
-)
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
-@given(
-    data=st.dictionaries(
-        st.sampled_from([key for key, rule in RULES.items() if rule.data])
-        | st.sampled_from([*RULES, "dataset", "dataset.labels.x", ""]),
-        _LIKELY | _VALUES,
-        max_size=3,
-    ),
-    top=st.dictionaries(st.sampled_from(["sha256", "given", "data", "x"]), _VALUES, max_size=1),
-)
-def test_any_lock_gives_a_recipe_or_an_error_of_ours(
-    data: dict[str, Any], top: dict[str, Any], project: Path
-) -> None:
-    if not (project / "raw").exists():
-        _csv(project / "raw")
-        (project / "short.toml").write_text(SHORT)
-        load_recipe("short")
-        (project / "good.lock").write_text((project / "short.lock").read_text())
-    lock = tomllib.loads((project / "good.lock").read_text())
-    lock["data"] |= data
-    (project / "short.lock").write_text(to_toml(lock | top), "utf-8")
-    with contextlib.suppress(ModelSideError):
-        load_recipe("short", write_lock=False)
-
-
-def test_all_problems_are_named_in_one_run(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (project / "short.toml").write_text(
-        SHORT + "tme_unit = 's'\n[features]\nwindow = -3\n[train]\nsteps = 'x'\n[chekcs]\n"
-    )
-    assert main(["check"]) == 2
-    said = capsys.readouterr().err
-    for words in (
-        "4 problems", "unknown key 'tme_unit' (did you mean 'time_unit'?)",
-        "features.window: expected 1 to", "train.steps: expected int", "did you mean 'checks'?",
-    ):  # fmt: skip
-        assert words in said

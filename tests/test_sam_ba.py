@@ -118,12 +118,15 @@ def test_what_cannot_run_is_refused_before_the_board_is_asked(image: bytes, word
         checked_image(image)
 
 
-def test_the_command_uploads_and_says_what_it_wrote(tmp_path: Path) -> None:
+def test_the_command_uploads_and_says_what_it_wrote(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "firmware.bin"
     path.write_bytes(image_of(5000))
     with BootLoader(tmp_path / "ttyACM0") as loader:
         assert main(["--tool", "sam-ba", "--port", str(loader.port), "--image", str(path)]) == 0
         assert bytes(loader.flash[:5000]) == path.read_bytes()
+    assert "5,000 bytes in 2 pages, the CRC of each equal" in capsys.readouterr().err
     path.write_bytes(b"firmware")
     with BootLoader(tmp_path / "ttyACM1") as loader:
         assert main(["--tool", "sam-ba", "--port", str(loader.port), "--image", str(path)]) == 2

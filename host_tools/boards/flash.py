@@ -141,8 +141,9 @@ def choose_port(board: Board, port: str | None) -> tuple[str, str]:
             listed = "".join(f"\n  {again.format(port=p.name)}  {p.text}" for p in found)
             raise UsageError(f"several ports may be a {board.title}; type one of:{listed}")
         if found:
-            log.info("%s: %s (USB %s)", found[0].name, found[0].text, found[0].usb)
-            return found[0].name, again
+            chosen = found[0]
+            print(f"port {chosen.name}: {chosen.text} (USB {chosen.usb})", file=sys.stderr)
+            return chosen.name, again
     require_port(port or "", again, PORT_HINTS[board.upload.tool])
     assert port
     return port, again
@@ -198,7 +199,7 @@ def upload_with_sam_ba(port: str, image: Path) -> None:
     """Write `image` through the boot loader of a Nano 33 BLE; `port` may come back renamed."""
     content = image.read_bytes()
     sam_ba.checked_image(content)  # before the board leaves its application
-    log.info("%s", sam_ba.upload(enter_boot_loader(port), content))
+    print(sam_ba.upload(enter_boot_loader(port), content), file=sys.stderr)
 
 
 def enter_boot_loader(port: str) -> str:

@@ -37,7 +37,8 @@ RAM, RAM_END = 0x20000000, 0x20040000
 CHIP = "nRF52840"
 ANSWER_S = 2.0  # erasing and writing a page takes 0.13 s at most (nRF52840 PS v1.7, 4.3 NVMC)
 LEAVE_S = 0.5  # that a port stays open behind K, since closing it may drop what was not sent
-TRIES = 3  # of a greeting, and of a page
+GREETINGS = (1, BUFFER, BUFFER)  # how many '#' before N: see BootLoader.greet
+TRIES = 3  # of a page
 RESET = (
     "Press the board's reset button twice, quickly, until its orange light pulses: the boot loader "
     "brings its own port."
@@ -55,14 +56,14 @@ class BootLoader:
 
         That may be an S whose bytes never came: it takes '#' for them, and ignores the rest.
         """
-        for ends in (1, BUFFER, BUFFER):
+        for ends in GREETINGS:
             self._send(b"#" * ends + b"N#")
-            if self._find(rb"\n\r", ANSWER_S / TRIES) is not None:
+            if self._find(rb"\n\r", ANSWER_S / len(GREETINGS)) is not None:
                 break
         else:
             raise DeviceError(
-                f"{self._line.name}: no boot loader answers (N#, {TRIES} times, {ANSWER_S:g} s). "
-                f"{RESET} Then repeat with that port."
+                f"{self._line.name}: no boot loader answers (N#, {len(GREETINGS)} times, "
+                f"{ANSWER_S:g} s). {RESET} Then repeat with that port."
             )
         version = self._ask(b"V#", rb"([ -~]+)\n\r")[1].decode("ascii")
         if "SAM-BA extended" not in version or not re.search(r"\[Arduino:\w*Y\w*Z\w*\]", version):
