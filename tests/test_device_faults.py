@@ -36,7 +36,7 @@ def faulty(
     stub: Path, *, on_write: list[Fault] | None = None, on_read: list[Fault] | None = None
 ) -> Device:
     transport = FaultyTransport(start(stub), on_write=on_write or [], on_read=on_read or [])
-    return Device(transport, timeout_s=0.1, run_timeout_s=0.3)
+    return Device(transport, timeout_s=0.1, run_timeout_s=30.0)
 
 
 # The conversation begins with about 300 bytes of banner, 190 of HELLO and 16 of HELLO request; the
@@ -98,11 +98,14 @@ def test_a_lost_frame_is_noticed_by_the_reply_to_the_next(stub: Path) -> None:
     assert time.monotonic() - begin < 20
 
 
-def test_a_lost_run_is_noticed_by_the_probe_behind_it(stub: Path) -> None:
+@pytest.mark.parametrize("probes", range(4))
+def test_a_lost_run_is_noticed_by_a_probe_behind_it(stub: Path, probes: int) -> None:
+    """The first `probes` HELLOs behind the run get lost with it."""
     data = bytes(range(1, 97)) * 8
     write = wire_bytes(WRITE, protocol.write_input_payload(0, 0, data))
     begins = wire_bytes(MessageType.HELLO) + wire_bytes(MessageType.RESET) + write
-    lost = Fault(kind=FaultKind.DROP, at=begins, count=wire_bytes(MessageType.INVOKE))
+    count = wire_bytes(MessageType.INVOKE) + probes * wire_bytes(MessageType.HELLO)
+    lost = Fault(kind=FaultKind.DROP, at=begins, count=count)
     line = FaultyTransport(start(stub), on_write=[lost])
     begin = time.monotonic()
     with Device(line, timeout_s=0.2, run_timeout_s=60.0) as device:

@@ -145,18 +145,20 @@ class Line:
 
         A run may take long. When nothing comes for a while, a HELLO is sent behind it: a device
         that has lost the request answers the HELLO at once, a device at work answers it later.
+        A HELLO can get lost as well, so more follow, each after twice the wait of the one before:
+        a run of ten minutes leaves nine of them in the buffer of the device.
         """
         name = MessageType(request.type).name
         is_run = request.type in _RUNS
+        end = time.monotonic() + limit_s
         wait_s = min(limit_s, self._timeout_s) if is_run else limit_s
-        probe_s = limit_s - wait_s
         deadline = time.monotonic() + wait_s
         while True:
             event = self._event(max(0.0, deadline - time.monotonic()))
-            if event is None and probe_s > 0:
+            if event is None and is_run and deadline < end:
                 self._send([self._number(Request(type=MessageType.HELLO))])
-                deadline = time.monotonic() + probe_s
-                probe_s = 0.0
+                wait_s *= 2
+                deadline = min(end, deadline + wait_s)
             elif event is None and is_run:
                 raise DeviceError(
                     f"{self.name}: {name} did not end in {limit_s:.0f} s; reset the board."
