@@ -36,7 +36,7 @@ def faulty(
     stub: Path, *, on_write: list[Fault] | None = None, on_read: list[Fault] | None = None
 ) -> Device:
     transport = FaultyTransport(start(stub), on_write=on_write or [], on_read=on_read or [])
-    return Device(transport, timeout_s=0.1, run_timeout_s=30.0)
+    return Device(transport, timeout_s=0.2, run_timeout_s=30.0)
 
 
 # The conversation begins with about 300 bytes of banner, 190 of HELLO and 16 of HELLO request; the

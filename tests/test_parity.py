@@ -214,7 +214,7 @@ def test_a_sequence_of_a_model_with_a_state_survives_a_bad_line(
     """Every run that is repeated begins with the reset and the cases before it."""
     program, golden = stateful
     transport = FaultyTransport(start(program), on_write=faults, on_read=faults)
-    with Device(transport, timeout_s=0.1, run_timeout_s=10.0) as device:
+    with Device(transport, timeout_s=0.2, run_timeout_s=30.0) as device:
         for case in range(len(golden)):
             before = [golden.case_inputs(c) for c in golden.before(case)]
             got = device.run(golden.case_inputs(case), before)
