@@ -95,7 +95,7 @@ def _kernels(model: bytes) -> list[str]:
     return [call.function for step in _lowered(model) for call in step.calls]
 
 
-def _models(name: str) -> tuple[bytes, list[str]]:
+def layer_models(name: str) -> tuple[bytes, list[str]]:
     """A model of many layers, and the kernels that compute them."""
     rng = np.random.default_rng(len(name))
     if name == "convolutions":
@@ -119,7 +119,7 @@ NAMES = ("convolutions", "depthwise", "dense", "sums", "dense without scratch", 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_host_c_equals_tflite_micro(name: str, tmp_path: Path) -> None:
-    model, kernels = _models(name)
+    model, kernels = layer_models(name)
     golden = _golden(model, 0)
     manifest: Any = compile_model(model, golden, tmp_path, name="m", settings={}, kernels="xtensa")
     assert [kernel for op in manifest["operators"] for kernel in op["kernels"]] == kernels
@@ -136,7 +136,7 @@ def test_machine_code_equals_tflite_micro(
     name: str, board: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command, "BUILD", tmp_path)
-    model, _ = _models(name)
+    model, _ = layer_models(name)
     golden, out_dir = _golden(model, 1), tmp_path / name
     write_bytes(out_dir / "model.tflite", model)
     save_golden(out_dir / "golden.npz", golden)
@@ -149,7 +149,7 @@ def test_machine_code_equals_tflite_micro(
 
 
 def test_one_channel_is_in_the_plane_before_outputs_take_its_place(tmp_path: Path) -> None:
-    model, _ = _models("over its input")
+    model, _ = layer_models("over its input")
     manifest: Any = compile_model(
         model, _golden(model, 0), tmp_path, name="m", settings={}, kernels="xtensa"
     )
@@ -254,15 +254,15 @@ def test_loops_begin_within_an_aligned_word(tmp_path: Path) -> None:
 
 
 def test_the_layers_above_take_every_path() -> None:
-    steps = _lowered(_models("convolutions")[0])
+    steps = _lowered(layer_models("convolutions")[0])
     taken = {(s.requantisation, int(s.calls[0].params["trio.channels"]) % 3) for s in steps}
     assert taken == {(form, rest) for form in ("short", "exact") for rest in range(3)}
     chunks = [int(step.calls[0].params["trio.chunks"]) for step in steps]
     assert chunks[0] == 1 and min(chunks[-4:]) > 1
-    lines = [step.calls[0].params for step in _lowered(_models("depthwise")[0])]
+    lines = [step.calls[0].params for step in _lowered(layer_models("depthwise")[0])]
     for field in ("line.stride", "line.by_sign"):
         assert len({line[field] for line in lines}) == 2, field
-    dense = [step.calls[0].params for step in _lowered(_models("dense")[0])]
+    dense = [step.calls[0].params for step in _lowered(layer_models("dense")[0])]
     assert len({layer["exact_bytes"] for layer in dense}) == 2
 
 

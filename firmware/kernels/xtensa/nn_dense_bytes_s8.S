@@ -4,14 +4,12 @@
 
     .macro prepare
     .endm
-    .macro restore
-    .endm
     .macro input number
     l8ui a7, a3, \number
     macs \number
     .endm
 
-    enter nn_dense_bytes_s8
+    enter nn_dense_bytes_s8, a12, a13
     loop a6, nn_dense_bytes_loop, .Lafter
 nn_dense_bytes_loop:
     input 0
@@ -20,4 +18,4 @@ nn_dense_bytes_loop:
     input 3
     addi a2, a2, 16
     addi.n a3, a3, 4
-    leave nn_dense_bytes_s8
+    leave nn_dense_bytes_s8, a12, a13

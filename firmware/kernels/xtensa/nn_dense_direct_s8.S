@@ -6,24 +6,18 @@
 #include "nn_dense.inc"
 
     .macro prepare
-    s32i a14, a1, SAVED + 8
-    s32i a15, a1, SAVED + 12
     movi a15, 0x80
     slli a14, a15, 8
     or a15, a15, a14
     slli a14, a15, 16
     or a15, a15, a14
     .endm
-    .macro restore
-    l32i a14, a1, SAVED + 8
-    l32i a15, a1, SAVED + 12
-    .endm
     .macro input number
     extui a7, a14, 8 * \number, 8
     macs \number
     .endm
 
-    enter nn_dense_direct_s8
+    enter nn_dense_direct_s8, a12, a13, a14, a15
     loop a6, nn_dense_direct_loop, .Lafter
 nn_dense_direct_loop:
     l32i.n a14, a3, 0
@@ -34,4 +28,4 @@ nn_dense_direct_loop:
     input 3
     addi a2, a2, 16
     addi.n a3, a3, 4
-    leave nn_dense_direct_s8
+    leave nn_dense_direct_s8, a12, a13, a14, a15

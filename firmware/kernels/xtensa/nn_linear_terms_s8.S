@@ -1,5 +1,5 @@
 /* nn_linear_terms_s8 (nn_trio.h): 10 instructions an element, and 3 for each four.
- * Stack: none. Rounding: half up.
+ * Stack: none (windowed: 16 bytes). Rounding: half up.
  *
  * a3, a4: operands, a5: output, a6, a7: their terms, a2: parameters, a10: rows left. */
 #include "layout/nn_offsets.h"
@@ -23,6 +23,7 @@
     .global nn_linear_terms_s8
     .type nn_linear_terms_s8, @function
 nn_linear_terms_s8:
+    open_frame NO_WORDS, 0
     l32i.n a6, a2, NN_TERMS_AT_A_TERMS
     l32i.n a7, a2, NN_TERMS_AT_B_TERMS
     l32i.n a10, a2, NN_TERMS_AT_ROWS
@@ -68,5 +69,5 @@ nn_linear_one_loop:
     addi.n a10, a10, -1
     bnez a10, .Lrow
     .end no-transform
-    ret
+    close_frame NO_WORDS, 0
     .size nn_linear_terms_s8, . - nn_linear_terms_s8

@@ -149,12 +149,7 @@
     .global nn_trio_s8
     .type nn_trio_s8, @function
 nn_trio_s8:
-    addi a1, a1, -FRAME
-    s32i a0, a1, SAVED
-    s32i a12, a1, SAVED + 4
-    s32i a13, a1, SAVED + 8
-    s32i a14, a1, SAVED + 12
-    s32i a15, a1, SAVED + 16
+    open_frame FRAME, SAVED, a0, a12, a13, a14, a15
     s32i.n a3, a1, X
     .irp place, 0, 4, 8, 12
     l32i.n a5, a4, \place
@@ -295,11 +290,5 @@ nn_trio_exact_loop:
     j .Lnext_trio
 
 .Lend:
-    l32i a0, a1, SAVED
-    l32i a12, a1, SAVED + 4
-    l32i a13, a1, SAVED + 8
-    l32i a14, a1, SAVED + 12
-    l32i a15, a1, SAVED + 16
-    addi a1, a1, FRAME
-    ret
+    close_frame FRAME, SAVED, a0, a12, a13, a14, a15
     .size nn_trio_s8, . - nn_trio_s8
