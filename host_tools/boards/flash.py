@@ -61,11 +61,12 @@ PORT_HINTS = {
     "sam-ba": sam_ba.RESET,
     "esptool": "An ESP32 board shows up by its USB-serial chip (CP210x or CH340).",
 }
+FAST_WITH_FRAMEWORK = ("esp32",)  # whose fast kernels suit the framework's compiler and ABI
 
 
 def chip_board(board: Board, framework: str = "bare") -> Board:
     """The board with the kernels for its chip, which its emulator may lack the instructions of."""
-    if framework != "bare":  # its compiler and calling convention are its own: C suits all
+    if framework != "bare" and board.id not in FAST_WITH_FRAMEWORK:
         return load_board(f"{board.id}-ref")
     if board.upload is None or board.folder != board.id or board.upload.kernels == board.kernels:
         return board
