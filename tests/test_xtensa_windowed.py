@@ -22,14 +22,13 @@ from quantize.manifest import compile_model
 from quantize.tflite.reader import parse_model
 from tests.bench_models import MODELS
 from tests.host_c import KERNELS, ROOT
-from tests.test_lowering_xtensa import NAMES, layer_models
+from tests.test_lowering_xtensa import ABIS, NAMES, layer_models
 
 FIRMWARE = ROOT / "firmware"
 PORT = FIRMWARE / "board"
 STUB = ROOT / "tests" / "xtensa_windowed"
 ASSEMBLY = sorted((KERNELS / "xtensa").glob("*.S"))
-WINDOWED = ["-U__XTENSA_CALL0_ABI__", "-D__XTENSA_WINDOWED_ABI__"]
-ABIS = {"windowed": WINDOWED, "call0": []}
+WINDOWED = ABIS["windowed"]
 PARTS = ["xtensa_sim/board.c", "xtensa_sim/reset.S", "common/fault.c", "common/stack.c"]
 PARTS += [f"xtensa/{name}" for name in ("start.c", "runtime.c", "divide.S", "soft_float.c")]
 KERNEL_NAME = re.compile(r"\bnn_\w+")
