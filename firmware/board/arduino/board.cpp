@@ -1,7 +1,6 @@
 // Any board with the Arduino framework: Serial is the link. Unverified on hardware.
 // The framework has a main of its own, so the build renames the application's to firmware_main and
-// gives BOARD_ID. The counter is the core's own on the ESP32, where loop() stays on one core; elsewhere
-// it has the resolution of micros(), 1 us. The stack is the framework's.
+// gives BOARD_ID. The counter has the resolution of micros(), 1 us; the stack is the framework's.
 #include <Arduino.h>
 
 extern "C" {
@@ -9,13 +8,7 @@ extern "C" {
 
 int firmware_main(void);
 
-#if defined ARDUINO_ARCH_ESP32
-#define COUNTS_A_TICK 1
-#else
-#define COUNTS_A_TICK (F_CPU / 1000000)
-#endif
-
-const board_info_t board_info = {BOARD_ID, COUNTS_A_TICK, 1};
+const board_info_t board_info = {BOARD_ID, F_CPU / 1000000, 1};
 
 void board_init(void)
 {
@@ -41,11 +34,7 @@ void board_write(const uint8_t *data, size_t length)
 
 uint32_t board_counter(void)
 {
-#if defined ARDUINO_ARCH_ESP32
-    return ESP.getCycleCount();
-#else
     return micros();
-#endif
 }
 
 size_t board_stack_bytes(void)

@@ -4,11 +4,13 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 class HardwareSerial
 {
   public:
     void begin(unsigned long baud);
+    explicit operator bool() const;
     int available();
     int read();
     size_t write(const uint8_t *data, size_t length);
@@ -24,6 +26,9 @@ extern HardwareSerial Serial;
 extern EspClass ESP;
 
 unsigned long micros();
+unsigned long millis();
+size_t getArduinoLoopTaskStackSize();
+size_t uxTaskGetStackHighWaterMark(void *task);
 void yield();
 void setup();
 void loop();

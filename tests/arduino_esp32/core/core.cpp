@@ -1,4 +1,4 @@
-/* See Arduino.h. read() waits for a byte, available() says that one will come. */
+/* See Arduino.h. read() waits for a byte; available() says every second time that one will come. */
 #include "Arduino.h"
 
 #define _Noreturn __attribute__((noreturn))
@@ -34,9 +34,14 @@ void HardwareSerial::begin(unsigned long)
     begun = true;
 }
 
+HardwareSerial::operator bool() const
+{
+    return begun;
+}
+
 int HardwareSerial::available()
 {
-    taken = !taken; /* one byte at a time, as from a slow line */
+    taken = !taken;
     return taken ? 0 : 1;
 }
 
@@ -64,6 +69,22 @@ uint32_t EspClass::getCycleCount()
 unsigned long micros()
 {
     return board_ccount() / (F_CPU / 1000000);
+}
+
+unsigned long millis()
+{
+    static unsigned long now;
+    return now += 10; /* time passes where a byte is waited for, without instructions */
+}
+
+size_t getArduinoLoopTaskStackSize()
+{
+    return 8192;
+}
+
+size_t uxTaskGetStackHighWaterMark(void *)
+{
+    return 4096;
 }
 
 void yield()
