@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from host_tools.boards.board import SELFTEST, Board, load_board
+from host_tools.emulators import ChipEmulator
 from host_tools.errors import DeviceError, UsageError
 from host_tools.link.device import Device
 from host_tools.link.target import Target, choose_target
@@ -58,16 +59,29 @@ def on_target(
             finally:
                 record(source.folder)
         return
-    board = load_board(board_name or DEFAULT_BOARD)
-    target = choose_target(board, emulator, None)
-    stages = [*source.stages(), build_stage(source.folder, board)]
+    found = emulated(board_name, emulator)
+    stages = [*source.stages(), build_stage(source.folder, found.board)]
     if dry_run or why:
         show_plan(stages, why=why)
         print("the command itself runs every time, with the firmware of these stages")
         yield None
         return
     with up_to_date(source, stages):
-        yield Found(board=board, target=target)
+        yield found
+
+
+def emulated(board_name: str | None, emulator: str | None) -> Found:
+    """A board in an emulator, with the chip's kernels where that knows the chip's instructions.
+
+    Raises UsageError when it does not run the board, ToolMissing when it is not installed.
+    """
+    board = load_board(board_name or DEFAULT_BOARD)
+    target = choose_target(board, emulator, None)
+    plain = board.folder.removesuffix(SELFTEST) == board.id  # no kernels are named
+    chip = board.upload.kernels if board.upload else board.kernels
+    if isinstance(target.emulator, ChipEmulator) and plain and chip != board.kernels:
+        board = load_board(f"{board.id}-{chip}{SELFTEST if board.selftest else ''}")
+    return Found(board=board, target=target)
 
 
 def flashed_board(source: Source, board_name: str | None, port: str) -> Board:

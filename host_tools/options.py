@@ -7,7 +7,8 @@ import inspect
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from host_tools.boards.board import BOARDS, load_board
+from host_tools.emulators.renode import RENODE
 from host_tools.errors import UsageError
 from host_tools.project import Import, open_source, project_of
 from host_tools.stages.graph import Source
@@ -317,15 +319,8 @@ def scheduler_option(function: F) -> F:
 
     @functools.wraps(function)
     def run(*arguments: Any, scheduler: str | None, **options: Any) -> Any:
-        before = os.environ.get(SCHEDULER)
-        if scheduler:
-            os.environ[SCHEDULER] = scheduler
-        try:
+        with _environment(SCHEDULER, scheduler):
             return function(*arguments, **options)
-        finally:
-            os.environ.pop(SCHEDULER, None)
-            if before is not None:
-                os.environ[SCHEDULER] = before
 
     added = option(
         "--scheduler",
@@ -335,14 +330,40 @@ def scheduler_option(function: F) -> F:
     return added(run)  # type: ignore[return-value]
 
 
-def target_options(function: F) -> F:
-    """Where firmware runs."""
+@contextmanager
+def _environment(name: str, value: str | None) -> Iterator[None]:
+    """The environment with `value`, if there is one."""
+    before = os.environ.get(name)
+    if value:
+        os.environ[name] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
+        if before is not None:
+            os.environ[name] = before
+
+
+def emulator_options(function: F) -> F:
+    """Which emulator, and where Renode is, which goes through the environment."""
+
+    @functools.wraps(function)
+    def run(*arguments: Any, renode: Path | None, **options: Any) -> Any:
+        with _environment(RENODE, str(renode) if renode else None):
+            return function(*arguments, **options)
+
     for added in (
-        option("--port", help="serial port of a real board"),
+        option("--renode", type=File(), help="Renode's program; default: renode on PATH"),
         option("--emulator", help="default: the board's first"),
     ):
-        function = added(function)
-    return function
+        run = added(run)
+    return run  # type: ignore[return-value]
+
+
+def target_options(function: F) -> F:
+    """Where firmware runs."""
+    function = emulator_options(function)
+    return option("--port", help="serial port of a real board")(function)
 
 
 def require_recipe(source: Source) -> Source:

@@ -118,6 +118,18 @@ def load_board(board_id: str) -> Board:
     return replace(board, selftest=selftest, folder=folder)
 
 
+def other_kernels(board_id: str, kernels: str, emulator: str | None) -> list[str]:
+    """The line of a verdict that says that an emulator ran other kernels than the chip gets."""
+    upload = load_board(board_id).upload if board_id in BOARDS else None
+    if emulator is None or upload is None or upload.kernels == kernels:
+        return []
+    portable = "the portable kernels" if kernels == "ref" else f"the kernels {kernels}"
+    return [
+        f"  {emulator} ran {portable}; what is flashed has {upload.kernels}, which run with "
+        "EMULATOR=renode"
+    ]
+
+
 def _with_kernels(board: Board, kernels: str) -> Board:
     known = {path.name for path in KERNELS_DIR.iterdir() if path.is_dir()}
     if board.toolchain:  # this computer's compiler takes the twins in C of any set

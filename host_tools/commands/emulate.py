@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import click
 
-from host_tools.boards.board import load_board
-from host_tools.commands_shared import DEFAULT_BOARD
+from host_tools.commands_shared import emulated
 from host_tools.link.emulate import run
-from host_tools.link.target import choose_target
-from host_tools.options import board_option, option, source_options
+from host_tools.options import board_option, emulator_options, source_options
 from host_tools.stages.graph import Source, build_stage
 from host_tools.stages.session import up_to_date
 
@@ -18,11 +16,10 @@ from host_tools.stages.session import up_to_date
     short_help="run firmware in an emulator, at this terminal",
 )
 @board_option
-@option("--emulator", help="default: the board's first")
+@emulator_options
 @source_options
 def command(source: Source, board: str | None, emulator: str | None) -> int:
     """Until Ctrl+D or Ctrl+C; the folder is in use meanwhile."""
-    chosen = load_board(board or DEFAULT_BOARD)
-    target = choose_target(chosen, emulator, None)
-    with up_to_date(source, [*source.stages(), build_stage(source.folder, chosen)]):
-        return run(chosen, target, source.folder / chosen.folder)
+    found = emulated(board, emulator)
+    with up_to_date(source, [*source.stages(), build_stage(source.folder, found.board)]):
+        return run(found.board, found.target, source.folder / found.board.folder)

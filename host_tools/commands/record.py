@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from host_tools.boards.board import load_board
-from host_tools.commands_shared import DEFAULT_BOARD
+from host_tools.commands_shared import DEFAULT_BOARD, Found, emulated
 from host_tools.link.record import record_take, with_replay
-from host_tools.link.target import Target, choose_target
+from host_tools.link.target import choose_target
 from host_tools.options import File, board_option, option, source_options, target_options
 from host_tools.project import BUILD
 from host_tools.stages.graph import Source, build_stage
@@ -41,8 +41,12 @@ def command(
     replay: Path | None,
 ) -> None:
     """One take."""
-    chosen = load_board(board or DEFAULT_BOARD)
-    target: Target = choose_target(chosen, emulator, port)
+    found = (
+        Found(board=named, target=choose_target(named, None, port))
+        if port and (named := load_board(board or DEFAULT_BOARD))
+        else emulated(board, emulator)
+    )
+    chosen, target = found.board, found.target
     stages = [*source.stages(), build_stage(source.folder, chosen)]
     with nullcontext() if port else up_to_date(source, stages):
         path = record_take(

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from host_tools.boards.board import load_board
-from host_tools.commands_shared import DEFAULT_BOARD
+from host_tools.commands_shared import emulated
 from host_tools.experiments.listing import whois_firmware, whois_port
 from host_tools.options import (
     File,
@@ -45,6 +45,6 @@ def command(
     if port:
         return whois_port(port, load_board(board) if board else None)
     found = open_source(source or recipe, model, Import())
-    chosen = load_board(board or DEFAULT_BOARD)
+    chosen = emulated(board, emulator).board
     with up_to_date(found, [*found.stages(), build_stage(found.folder, chosen)]):
         return whois_firmware(found.folder / chosen.folder, chosen, emulator)

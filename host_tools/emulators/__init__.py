@@ -10,6 +10,7 @@ from host_tools.emulators.labwired_nrf52840 import LabwiredNrf52840
 from host_tools.emulators.native import Native
 from host_tools.emulators.qemu_m4 import QemuM4
 from host_tools.emulators.qemu_xtensa import QemuXtensa
+from host_tools.emulators.renode import Renode
 from host_tools.link.transport import Transport
 
 
@@ -57,10 +58,20 @@ class Replaying(Protocol):
         """The same with a recording: protocol.pack_sensor, then int16 samples [n, channels]."""
 
 
+@runtime_checkable
+class ChipEmulator(Protocol):
+    """An emulator that knows every instruction of the chip: it runs the image that is flashed."""
+
+    @property
+    def chip_kernels(self) -> bool:
+        """True."""
+
+
 EMULATORS: dict[str, Emulator] = {
     "labwired_esp32": LabwiredEsp32(),
     "labwired_nrf52840": LabwiredNrf52840(),
     "native": Native(),
     "qemu_m4": QemuM4(),
     "qemu_xtensa": QemuXtensa(),
+    "renode": Renode(),
 }

@@ -53,17 +53,23 @@ def module_version(name: str) -> str:
 
 def firmware_path(name: str, elf: Path, machine: int) -> str:
     """Return the absolute path of `elf`; DeviceError when it is no firmware for `machine`."""
-    try:
-        with elf.open("rb") as file:
-            header = file.read(HEADER_BYTES)
-    except OSError as error:
-        raise DeviceError(f"{name}: {elf}: {error.strerror}. Build it first.") from error
-    if header[:4] != b"\x7fELF" or int.from_bytes(header[18:20], "little") != machine:
+    found = elf_machine(name, elf)
+    if found != machine:
         raise DeviceError(
             f"{name}: {elf} is not a program for this emulator (no ELF file of machine {machine}). "
             "Was it built for this board?"
         )
     return str(elf.absolute())
+
+
+def elf_machine(name: str, elf: Path) -> int | None:
+    """The machine's number of an ELF file; None for another file, DeviceError without one."""
+    try:
+        with elf.open("rb") as file:
+            header = file.read(HEADER_BYTES)
+    except OSError as error:
+        raise DeviceError(f"{name}: {elf}: {error.strerror}. Build it first.") from error
+    return int.from_bytes(header[18:20], "little") if header[:4] == b"\x7fELF" else None
 
 
 def start_on_pipes(

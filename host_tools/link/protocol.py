@@ -326,6 +326,12 @@ def parse_sensor(payload: bytes) -> Sensor:
     return Sensor(rate_millihertz=rate, channels=tuple(channels))
 
 
+def split_recording(recording: bytes) -> tuple[Sensor, bytes]:
+    """What pack_sensor packed, and the samples behind it; ValueError as parse_sensor."""
+    size = _PAIR.size + _CHANNEL.size * int.from_bytes(recording[4:8], "little")
+    return parse_sensor(recording[:size]), recording[size:]
+
+
 def parse_take(payload: bytes, channels: int) -> Take:
     """Return what RECORD replied; ValueError when it is not of whole samples of all channels."""
     size = len(payload) - _PAIR.size

@@ -22,6 +22,7 @@ class Target:
 
     emulator: Emulator | None
     port: str | None
+    beside: str = ""  # behind the names of results of an emulator that is not the board's first
 
     @property
     def name(self) -> str:
@@ -29,8 +30,9 @@ class Target:
         return self.port or (self.emulator.name if self.emulator else "")
 
     def file(self, result: str) -> str:
-        """The name of a result's file: a real board's stands beside its emulator's."""
-        return f"{result}-port.json" if self.port else f"{result}.json"
+        """The name of a result's file: those of the board's first emulator are what stages read."""
+        beside = "-port" if self.port else self.beside
+        return f"{result}{beside}.json"
 
 
 def choose_target(board: Board, emulator: str | None, port: str | None) -> Target:
@@ -46,7 +48,8 @@ def choose_target(board: Board, emulator: str | None, port: str | None) -> Targe
     chosen = EMULATORS[name]
     if missing := chosen.missing():
         raise ToolMissing(f"emulator {name}: {missing}")
-    return Target(emulator=chosen, port=None)
+    first = name == board.emulators[0]
+    return Target(emulator=chosen, port=None, beside="" if first else f"-{name}")
 
 
 @contextmanager

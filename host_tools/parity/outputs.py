@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.progress import track
 
-from host_tools.boards.board import Board
+from host_tools.boards.board import Board, other_kernels
 from host_tools.errors import HostToolsError
 from host_tools.link.protocol import Selftest
 from host_tools.link.target import Target, check_identity, open_device
@@ -383,7 +383,8 @@ def describe(report: ParityReport) -> list[str]:
     weak = report.distinct_outputs < min(MANY_OUTPUTS, wanted)
     part = f"  these are {report.cases:,} of the {report.golden_cases:,} cases that are kept"
     right = report.accuracy
-    told = [equal, about, *([part] if report.cases < report.golden_cases else [])]
+    told = [equal, about, *other_kernels(report.board, report.kernels, report.emulator)]
+    told += [*([part] if report.cases < report.golden_cases else [])]
     told += [few] if weak else []
     if right is not None:
         share = right["correct"] / right["cases"]

@@ -19,7 +19,11 @@ DATA = {
     "host_tools.boards.board": ("boards/*.json",),
     "quantize.classical": ("firmware/classical/*.*",),
     "quantize.emit_c": ("quantize/templates/*",),
-    "host_tools.emulators": ("host_tools/emulators/labwired_worker.py", "boards/labwired/*"),
+    "host_tools.emulators": (
+        "host_tools/emulators/*_worker.py",
+        "boards/labwired/*",
+        "boards/renode/*",
+    ),
     "host_tools.report.page": ("host_tools/report/templates/*",),
     "host_tools.bench.counting": ("host_tools/emulators/*.[ch]",),
 }
