@@ -114,6 +114,7 @@ def _files() -> set[str]:
     ]
     kept = [EXPERIMENT, RECORDED, IMPORTED, LOG, QUANTISED, *REPORTED]
     kept.append(Target(emulator=None, port="/dev/ttyUSB0").file("parity"))
+    kept.append(Target(emulator=None, port=None, beside="-renode").file("parity"))
     return {p.relative_to(ROOT).as_posix() for p in found} | {*templates, *written, *kept}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -302,6 +303,9 @@ def test_a_killed_worker_takes_renode_with_it(
         parent = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
         os.kill(parent, signal.SIGKILL)
         assert gone(pid)
+        script = re.search(r"^script (.*)$", log.read_text(), re.MULTILINE)
+        assert script
+        shutil.rmtree(Path(script[1]).parent)  # what nobody was left to remove
     finally:
         started.close()
 
