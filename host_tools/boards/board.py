@@ -36,12 +36,17 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uart:
-    """The serial line of the link; `wiring` is empty when it shares the connector of the upload."""
+    """The serial line of the link; `wiring` is empty when it shares the connector of the upload.
+
+    `dtr_rts` is how the host holds DTR and RTS, both alike, while it has the port open: off where
+    they are wired to reset, on where the board's own USB takes DTR for somebody who listens.
+    """
 
     tx: str
     rx: str
     baud: int
     wiring: str
+    dtr_rts: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +224,12 @@ class _Reader:
             raise self._wrong(key, kind.__name__, found)
         return found
 
+    def flag(self, key: str) -> bool:
+        found = self.content[key]
+        if not isinstance(found, bool):
+            raise self._wrong(key, "true or false", found)
+        return found
+
     def strings(self, key: str) -> tuple[str, ...]:
         found = self.value(key, list)
         if not all(isinstance(item, str) for item in found):
@@ -282,12 +293,13 @@ def _memory(reader: _Reader) -> Memory:
 def _uart(ours: _Reader) -> Uart | None:
     if ours.content["uart"] is None:
         return None
-    reader = ours.section("uart", ("tx", "rx", "baud", "wiring"))
+    reader = ours.section("uart", ("tx", "rx", "baud", "wiring", "dtr_rts"))
     return Uart(
         tx=reader.value("tx", str),
         rx=reader.value("rx", str),
         baud=reader.value("baud", int),
         wiring=reader.value("wiring", str),
+        dtr_rts=reader.flag("dtr_rts"),
     )
 
 

@@ -31,9 +31,8 @@ from host_tools.build.firmware import pio_environment
 from host_tools.build.workspace import open_workspace
 from host_tools.errors import DeviceError, HostToolsError, UsageError
 from host_tools.link.device import Device
-from host_tools.link.target import check_identity
+from host_tools.link.target import check_identity, open_port
 from host_tools.link.transport import (
-    SerialTransport,
     require_port,
     serial_ports,
     touch_port,
@@ -115,7 +114,7 @@ def flash(
         sys.stdout.write(_unlinked(board, wiring, again.format(port=port)))
         return 0
     found = link_port or _come_back(port, before, board.upload.tool)
-    device = Device(SerialTransport(found, board.baud), start_s=START_S)
+    device = Device(open_port(found, board), start_s=START_S)
     with device:
         sys.stdout.write(_prove(board, device, manifest))
     return 0
