@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ BOARDS_DIR = ROOT / "boards"
 KERNELS_DIR = BOARDS_DIR.parent / "firmware" / "kernels"
 BOARDS: dict[str, Path] = {path.stem: path for path in sorted(BOARDS_DIR.glob("*.json"))}
 SELFTEST = "-selftest"  # behind a board's name: firmware that can compare its kernels
+SOURCE = re.compile(r"[^:,]*\w[^:,]*(, [^:,]*\w[^:]*)+: .*\w.*")  # document, section: what
 CONTENTS = ("code", "constants", "data")  # what a memory may hold; the stack belongs to data
 
 
@@ -171,7 +173,7 @@ def read_board(path: Path) -> Board:
         uart=_uart(ours),
         emulators=ours.strings("emulators"),
         upload=_upload(ours),
-        provenance=ours.texts("provenance"),
+        provenance=_provenance(ours),
         folder=path.stem,
         selftest=False,
     )
@@ -314,6 +316,26 @@ def _upload(ours: _Reader) -> Upload | None:
         kernels=reader.value("kernels", str),
         unverified=reader.value("unverified", str),
     )
+
+
+def _provenance(ours: _Reader) -> Mapping[str, str]:
+    """A source for each key, none of them twice: what is copied has not been looked up."""
+    found = ours.texts("provenance")
+    where = f"{ours.file}: {ours.where}.provenance"
+    keys: dict[str, str] = {}
+    for key, text in found.items():
+        if not SOURCE.fullmatch(text):
+            raise UsageError(
+                f"{where}.{key}: expected '<document>, <section>: <what stands there>', "
+                f"got '{text}'"
+            )
+        if text in keys:
+            raise UsageError(
+                f"{where}.{key}: the same text as for '{keys[text]}'; write what stands there of "
+                f"'{key}'"
+            )
+        keys[text] = key
+    return found
 
 
 def _closest(word: str, known: Sequence[str] | Mapping[str, object]) -> str:
