@@ -10,8 +10,8 @@ from host_tools.boards.board import SELFTEST, Board, load_board
 from host_tools.emulators import ChipEmulator
 from host_tools.errors import DeviceError, UsageError
 from host_tools.link.device import Device
-from host_tools.link.target import Target, choose_target
-from host_tools.link.transport import BAUD, SerialTransport, require_port
+from host_tools.link.target import Target, choose_target, open_port
+from host_tools.link.transport import require_port
 from host_tools.report.results import read_result
 from host_tools.stages.graph import Source, build_stage
 from host_tools.stages.lock import locked
@@ -91,7 +91,7 @@ def flashed_board(source: Source, board_name: str | None, port: str) -> Board:
     UsageError when nothing was generated here.
     """
     named = load_board(board_name) if board_name else None
-    with Device(SerialTransport(port, named.baud if named else BAUD)) as device:
+    with Device(open_port(port, named), running=True) as device:
         info = device.info
     if named is not None and named.id != info.board_id:
         raise DeviceError(

@@ -16,7 +16,7 @@ from host_tools.errors import UsageError
 
 ROOT = BOARDS_DIR.parent
 MEMORY = re.compile(r"(\w+) \(\w+\)\s*: ORIGIN = (0x[0-9A-F]+), LENGTH = (\d+)([KM]?)")
-REGISTERS = re.compile(r"^(reg_\w+) = 0x[0-9A-F]{8};$", re.MULTILINE)
+REGISTERS = re.compile(r"^(reg_\w+) = (0x[0-9A-F]{8});$", re.MULTILINE)
 ADDRESS = re.compile(r"\b0x(?:[24567]00|3F[EF]|E00)[0-9A-F]{5}\b")
 UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
 LINKED = [board_id for board_id in BOARDS if load_board(board_id).memories]
@@ -69,9 +69,50 @@ def test_memories_equal_the_linker_script(board_id: str) -> None:
 @pytest.mark.parametrize("board_id", LINKED)
 def test_every_address_has_its_source(board_id: str) -> None:
     board = load_board(board_id)
-    registers = set(REGISTERS.findall(linker_script(board_id)))
-    assert {memory.name for memory in board.memories} | registers <= set(board.provenance)
-    assert {key for key in board.provenance if key.startswith("reg_")} == registers
+    registers = dict(REGISTERS.findall(linker_script(board_id)))
+    assert {memory.name for memory in board.memories} | set(registers) <= set(board.provenance)
+    assert {key for key in board.provenance if key.startswith("reg_")} == set(registers)
+    for name, address in registers.items():
+        assert address in board.provenance[name], name
+
+
+def test_boards_of_two_chips_do_not_share_a_source() -> None:
+    """But for what belongs to the processor's architecture and not to a chip."""
+    seen: dict[str, str] = {}
+    for board_id in BOARDS:
+        board = load_board(board_id)
+        for key, text in board.provenance.items():
+            if not text.startswith("Armv7-M Architecture Reference Manual"):
+                assert seen.setdefault(text, board.soc) == board.soc, (board_id, key)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "the manual",
+        "nRF52840 Product Specification v1.7: registers",
+        "nRF52840 Product Specification v1.7, 6.31 TWIM",
+        "nRF52840 Product Specification v1.7, : registers",
+        "nRF52840 Product Specification v1.7, 6.31 TWIM: ",
+    ],
+)
+def test_a_source_without_document_section_and_fact_is_refused(tmp_path: Path, text: str) -> None:
+    path = write_board(
+        tmp_path, lambda content: content["tinyproof"]["provenance"].update(reg_twim0=text)
+    )
+    with pytest.raises(UsageError, match="provenance.reg_twim0: expected '<document>, <section>: "):
+        read_board(path)
+
+
+def test_a_copied_source_is_refused(tmp_path: Path) -> None:
+    def copy(content: Any) -> None:
+        sources = content["tinyproof"]["provenance"]
+        sources["reg_gpio_p1"] = sources["reg_gpio_p0"]
+
+    message = "provenance.reg_gpio_p1: the same text as for 'reg_gpio_p0'"
+    with pytest.raises(UsageError, match=message):
+        read_board(write_board(tmp_path, copy))
 
 
 def test_no_source_file_holds_an_address() -> None:

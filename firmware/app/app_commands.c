@@ -7,6 +7,11 @@
 #define NAME_BYTES 8 /* of the longest command */
 #define OVERRUN "CANARY OVERWRITTEN: the arena is too small"
 
+__attribute__((weak)) const char *board_note(void)
+{
+    return "";
+}
+
 void app_print_identity(app_t *app)
 {
     app_text_t *text = &app->text;
@@ -15,6 +20,10 @@ void app_print_identity(app_t *app)
     app_text(text, "model     " MODEL_NAME ", sha256 ");
     app_text_hex(text, model_sha256, sizeof(model_sha256));
     app_text_line(text, "\r\nrun       " MODEL_RUN_ID);
+    const char *note = board_note();
+    if (*note != '\0') {
+        app_text_line(text, note);
+    }
 }
 
 static void print_use(app_text_t *text, const char *title, size_t used, size_t bytes)

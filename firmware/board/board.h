@@ -35,6 +35,9 @@ void board_write(const uint8_t *data, size_t length);
  * and retired instructions in an emulator. */
 uint32_t board_counter(void);
 
+/* What a person should know of this start, one line; the application's weak function returns "". */
+const char *board_note(void);
+
 /* Stack reserved, and the most that was ever used, in bytes; 0 = not known. */
 size_t board_stack_bytes(void);
 size_t board_stack_used(void);

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ BOARDS_DIR = ROOT / "boards"
 KERNELS_DIR = BOARDS_DIR.parent / "firmware" / "kernels"
 BOARDS: dict[str, Path] = {path.stem: path for path in sorted(BOARDS_DIR.glob("*.json"))}
 SELFTEST = "-selftest"  # behind a board's name: firmware that can compare its kernels
+SOURCE = re.compile(r"[^:,]*\w[^:,]*(, [^:,]*\w[^:]*)+: .*\w.*")  # document, section: what
 CONTENTS = ("code", "constants", "data")  # what a memory may hold; the stack belongs to data
 
 
@@ -36,12 +38,17 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uart:
-    """The serial line of the link; `wiring` is empty when it shares the connector of the upload."""
+    """The serial line of the link; `wiring` is empty when it shares the connector of the upload.
+
+    `dtr_rts` is how the host holds DTR and RTS, both alike, while it has the port open: off where
+    they are wired to reset, on where the board's own USB takes DTR for somebody who listens.
+    """
 
     tx: str
     rx: str
     baud: int
     wiring: str
+    dtr_rts: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +173,7 @@ def read_board(path: Path) -> Board:
         uart=_uart(ours),
         emulators=ours.strings("emulators"),
         upload=_upload(ours),
-        provenance=ours.texts("provenance"),
+        provenance=_provenance(ours),
         folder=path.stem,
         selftest=False,
     )
@@ -217,6 +224,12 @@ class _Reader:
         found = self.content[key]
         if not isinstance(found, kind) or isinstance(found, bool):
             raise self._wrong(key, kind.__name__, found)
+        return found
+
+    def flag(self, key: str) -> bool:
+        found = self.content[key]
+        if not isinstance(found, bool):
+            raise self._wrong(key, "true or false", found)
         return found
 
     def strings(self, key: str) -> tuple[str, ...]:
@@ -282,12 +295,13 @@ def _memory(reader: _Reader) -> Memory:
 def _uart(ours: _Reader) -> Uart | None:
     if ours.content["uart"] is None:
         return None
-    reader = ours.section("uart", ("tx", "rx", "baud", "wiring"))
+    reader = ours.section("uart", ("tx", "rx", "baud", "wiring", "dtr_rts"))
     return Uart(
         tx=reader.value("tx", str),
         rx=reader.value("rx", str),
         baud=reader.value("baud", int),
         wiring=reader.value("wiring", str),
+        dtr_rts=reader.flag("dtr_rts"),
     )
 
 
@@ -302,6 +316,26 @@ def _upload(ours: _Reader) -> Upload | None:
         kernels=reader.value("kernels", str),
         unverified=reader.value("unverified", str),
     )
+
+
+def _provenance(ours: _Reader) -> Mapping[str, str]:
+    """A source for each key, none of them twice: what is copied has not been looked up."""
+    found = ours.texts("provenance")
+    where = f"{ours.file}: {ours.where}.provenance"
+    keys: dict[str, str] = {}
+    for key, text in found.items():
+        if not SOURCE.fullmatch(text):
+            raise UsageError(
+                f"{where}.{key}: expected '<document>, <section>: <what stands there>', "
+                f"got '{text}'"
+            )
+        if text in keys:
+            raise UsageError(
+                f"{where}.{key}: the same text as for '{keys[text]}'; write what stands there of "
+                f"'{key}'"
+            )
+        keys[text] = key
+    return found
 
 
 def _closest(word: str, known: Sequence[str] | Mapping[str, object]) -> str:

@@ -16,7 +16,6 @@ use or a tool that is not installed, 3 no such port or the upload failed.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import logging
 import os
 import subprocess
@@ -26,15 +25,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from host_tools.boards import sam_ba
+from host_tools.boards import rom_loader, sam_ba
 from host_tools.boards.board import Board, load_board
 from host_tools.build.firmware import pio_environment
 from host_tools.build.workspace import open_workspace
-from host_tools.errors import DeviceError, HostToolsError, ToolMissing, UsageError
+from host_tools.errors import DeviceError, HostToolsError, UsageError
 from host_tools.link.device import Device
-from host_tools.link.target import check_identity
+from host_tools.link.target import check_identity, open_port
 from host_tools.link.transport import (
-    SerialTransport,
     require_port,
     serial_ports,
     touch_port,
@@ -52,14 +50,17 @@ LEAVE_S = 3.0  # a port that has not vanished by then belongs to the boot loader
 RETURN_S = 10.0
 POLL_S = 0.05
 SETTLE_S = 0.5  # for the system to set the access rights of a port that has just appeared
-TOOL_S = 300.0
 BUILD_S = 600.0
 STDERR = 2  # file descriptor; standard output is for results
 START_S = 15.0  # from the end of the upload to the first answer
-IMAGE_OFFSET = "0x1000"  # where the ESP32's ROM loader looks for what it starts
 PORT_HINTS = {
     "sam-ba": sam_ba.RESET,
-    "esptool": "An ESP32 board shows up by its USB-serial chip (CP210x or CH340).",
+    "esptool": rom_loader.PORT_HINT,
+}
+RETURN_HINTS = {
+    "sam-ba": "Press the board's reset button twice, quickly, look which port appears, and repeat "
+    "with that.",
+    "esptool": rom_loader.RETURN_HINT,
 }
 FAST_WITH_FRAMEWORK = ("esp32",)  # whose fast kernels suit the framework's compiler and ABI
 
@@ -112,9 +113,8 @@ def flash(
     if link_port is None and wiring:
         sys.stdout.write(_unlinked(board, wiring, again.format(port=port)))
         return 0
-    device = Device(
-        SerialTransport(link_port or _come_back(port, before), board.baud), start_s=START_S
-    )
+    found = link_port or _come_back(port, before, board.upload.tool)
+    device = Device(open_port(found, board), start_s=START_S)
     with device:
         sys.stdout.write(_prove(board, device, manifest))
     return 0
@@ -221,17 +221,16 @@ def enter_boot_loader(port: str) -> str:
     touch_port(port, TOUCH_BAUD)
     if not _wait(lambda: port not in _ports_near(port), LEAVE_S):
         return port
-    return _come_back(port, before)
+    return _come_back(port, before, "sam-ba")
 
 
-def _come_back(port: str, before: set[str]) -> str:
+def _come_back(port: str, before: set[str], tool: str) -> str:
     """Return the port that a board which has left `port` comes back as: a new name or the same."""
     if "://" in port:
         return port
     if not _wait(lambda: bool(_candidates(port, before)), RETURN_S):
         raise DeviceError(
-            f"{port} vanished and no port came back in {RETURN_S:.0f} s. Press the board's reset "
-            "button twice, quickly, look which port appears, and repeat with that."
+            f"{port} vanished and no port came back in {RETURN_S:.0f} s. {RETURN_HINTS[tool]}"
         )
     time.sleep(SETTLE_S)
     return min(_candidates(port, before))
@@ -258,20 +257,7 @@ def _wait(condition: Callable[[], bool], limit_s: float) -> bool:
     return True
 
 
-def upload_with_esptool(port: str, image: Path) -> None:
-    """Write `image` where the ESP32's ROM loader finds it."""
-    if importlib.util.find_spec("esptool") is None:
-        raise ToolMissing("esptool is not installed; type: pip install esptool")
-    tool = [sys.executable, "-m", "esptool", "--chip", "esp32", "--port", port]
-    try:
-        _run([*tool, "write-flash", IMAGE_OFFSET, str(image)], TOOL_S, DeviceError)
-    except DeviceError as error:
-        raise DeviceError(
-            f"{error}\nHold the board's BOOT button while the upload starts, and repeat."
-        ) from error
-
-
-UPLOADERS = {"sam-ba": upload_with_sam_ba, "esptool": upload_with_esptool}
+UPLOADERS = {"sam-ba": upload_with_sam_ba, "esptool": rom_loader.upload_with_esptool}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -22,8 +22,8 @@ from host_tools.boards.board import Board
 from host_tools.errors import HostToolsError, UsageError
 from host_tools.link.device import Device
 from host_tools.link.protocol import Hello
-from host_tools.link.target import choose_target, open_device
-from host_tools.link.transport import BAUD, SerialTransport, require_port
+from host_tools.link.target import choose_target, open_device, open_port
+from host_tools.link.transport import require_port
 from host_tools.wording import as_typed
 from model import recording
 from model.addresses import without_password
@@ -239,7 +239,7 @@ def whois_port(port: str, board: Board | None) -> int:
     Raises UsageError or DeviceError, HostToolsError when the store has no such experiment.
     """
     require_port(port, "make whois PORT={port}")
-    with Device(SerialTransport(port, board.baud if board else BAUD)) as device:
+    with Device(open_port(port, board), running=True) as device:
         return _print_origin(device.info)
 
 

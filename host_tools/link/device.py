@@ -7,6 +7,7 @@ repeated from there on.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol, TypeVar
@@ -26,7 +27,10 @@ from host_tools.link.protocol import (
 )
 from host_tools.link.transport import Transport
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
+BANNERS = ("tinyproof ", "rst:0x")  # the first line of the firmware, of an ESP32's ROM
 
 
 class _Array(Protocol):
@@ -53,8 +57,9 @@ class Device:
     """A firmware behind a transport, which it owns from now on; use it as a context manager.
 
     `timeout_s` bounds the wait for a reply, `run_timeout_s` for one that runs the model, and
-    `start_s` for the first sign of life. All methods raise DeviceError when the device does not
-    answer or refuses.
+    `start_s` for the first sign of life. `running`: the firmware is not about to start, so a
+    banner means that opening the port has reset the board, which is told. All methods raise
+    DeviceError when the device does not answer or refuses.
 
     Several frames are sent at once until a frame gets lost that way: then the receiver is one that
     cannot listen while it works, and from there on each frame waits for its reply.
@@ -67,9 +72,11 @@ class Device:
         timeout_s: float = 5.0,
         run_timeout_s: float = 120.0,
         start_s: float = 10.0,
+        running: bool = False,
     ) -> None:
         self._transport = transport
         self._start_s = start_s
+        self._running = running
         self._line = Line(transport, timeout_s, run_timeout_s)
         self._hello: Hello | None = None
         self._case: tuple[bytes, ...] | None = None
@@ -108,6 +115,11 @@ class Device:
             reply = self._line.hello(self._start_s)
         except Lost as loss:
             raise DeviceError(self._silence()) from loss
+        if self._running and any(line.startswith(BANNERS) for line in self.log):
+            log.warning(
+                "%s: the board was reset as its port was opened; what it had counted is lost",
+                self._line.name,
+            )
         self._hello = self._parse(protocol.parse_hello, reply)
         if self._hello.protocol_version != protocol.PROTOCOL_VERSION:
             raise DeviceError(

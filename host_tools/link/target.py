@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from host_tools.boards.board import Board
+from host_tools.boards.board import BOARDS, Board, load_board
 from host_tools.emulators import EMULATORS, Emulator
 from host_tools.errors import DeviceError, ToolMissing, UsageError
 from host_tools.link.device import Device
-from host_tools.link.transport import SerialTransport
+from host_tools.link.transport import BAUD, SerialTransport, usb_identity
 from model.files import write_text
 
 
@@ -52,6 +52,19 @@ def choose_target(board: Board, emulator: str | None, port: str | None) -> Targe
     return Target(emulator=chosen, port=None, beside="" if first else f"-{name}")
 
 
+def open_port(port: str, board: Board | None) -> SerialTransport:
+    """The serial port of a board; without one, of the board whose USB identity the port has.
+
+    Raises UsageError or DeviceError when it cannot be opened.
+    """
+    if board is None and (usb := usb_identity(port)):
+        known = (load_board(name) for name in BOARDS)
+        board = next((b for b in known if b.upload and usb in b.upload.usb), None)
+    if board is None or board.uart is None:
+        return SerialTransport(port, BAUD)
+    return SerialTransport(port, board.baud, dtr_rts=board.uart.dtr_rts)
+
+
 @contextmanager
 def open_device(target: Target, board: Board, board_dir: Path) -> Iterator[Device]:
     """The firmware of `board_dir`, running at `target`; the device's text goes to link.log."""
@@ -61,10 +74,11 @@ def open_device(target: Target, board: Board, board_dir: Path) -> Iterator[Devic
             raise UsageError(f"{elf}: no firmware; run `make build BOARD={board.folder}` first")
         transport = target.emulator.start(elf)
     else:
-        transport = SerialTransport(target.port or "", board.baud)
+        transport = open_port(target.port or "", board)
     # A slow emulator runs the self-test at boot for minutes; its death is noticed at once.
     start_s = 10.0 if target.emulator is None else 300.0
-    device = Device(transport, start_s=start_s, run_timeout_s=600.0)
+    running = target.emulator is None
+    device = Device(transport, start_s=start_s, run_timeout_s=600.0, running=running)
     try:
         yield device
     finally:

@@ -10,6 +10,7 @@ import enum
 import errno
 import os
 import select
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -140,9 +141,13 @@ class PipeTransport:
 class SerialTransport:
     """A serial port by name (/dev/ttyACM0, COM3) or a pyserial URL (socket://host:port, loop://)."""
 
-    def __init__(self, port: str, baud: int = BAUD) -> None:
+    def __init__(self, port: str, baud: int = BAUD, *, dtr_rts: bool = True) -> None:
+        """`dtr_rts`: both lines on while the port is open; False: both off.
+
+        Never one alone, not even for a moment: that resets boards which esptool can reset.
+        """
         self.name = port
-        self._port = _open_serial(port, baud)
+        self._port = _open_serial(port, baud, dtr_rts)
 
     def write(self, data: bytes) -> None:
         """Send all of `data`; DeviceError when the port has gone."""
@@ -250,14 +255,32 @@ def touch_port(port: str, baud: int) -> None:
         touched.close()
 
 
-def _open_serial(port: str, baud: int) -> serial.Serial:
+def _open_serial(port: str, baud: int, dtr_rts: bool) -> serial.Serial:
     module = _import_serial()
     require_port(port, "make monitor PORT={port}")
+    # POSIX systems switch both lines on as the port opens; pyserial would take them off singly.
+    posix = os.name == "posix"
     try:
-        opened: serial.Serial = module.serial_for_url(port, baudrate=baud, exclusive=True)
+        opened: serial.Serial = module.serial_for_url(
+            port, baudrate=baud, exclusive=True, do_not_open=True
+        )
+        opened.dtr = opened.rts = dtr_rts or posix
+        opened.open()
     except (OSError, ValueError) as error:
         raise DeviceError(f"cannot open {port}: {error}. {_open_hint(error)}") from error
+    if posix and not dtr_rts:
+        _both_lines_off(opened)
     return opened
+
+
+def _both_lines_off(opened: serial.Serial) -> None:
+    """DTR and RTS in one request; ports without them (socket://, a pseudo terminal) stay as is."""
+    import fcntl  # POSIX only
+    import termios
+
+    with contextlib.suppress(AttributeError, OSError):  # no fileno; no such lines
+        lines = termios.TIOCM_DTR | termios.TIOCM_RTS
+        fcntl.ioctl(opened.fileno(), termios.TIOCMBIC, lines.to_bytes(4, sys.byteorder))
 
 
 def _open_hint(error: Exception) -> str:

@@ -1,8 +1,9 @@
 /* ESP32, first core, started by the ROM's boot loader in place of a second-stage one. The ROM
- * leaves the core and the APB bus on the 40 MHz crystal, and this port keeps it so: the baud rate
- * rests on it. The link is UART0 on its default pins; when a host has attached to the rings of
+ * leaves the core and the APB bus on the crystal; clock.c raises them, and the baud rate follows.
+ * The link is UART0 on its default pins; when a host has attached to the rings of
  * rtt.h, what is sent goes there, and both are read. The counter is the core's cycle counter. */
 #include "board.h"
+#include "clock.h"
 #include "common/fault.h"
 #include "flash.h"
 #include "rtt.h"
@@ -21,9 +22,7 @@
 #define TIMG_WDTWPROTECT 0x64u
 
 #define WATCHDOG_KEY 0x50D83AA1u
-#define APB_HZ 40000000u
 #define BAUD 115200u
-#define CLKDIV_16THS ((APB_HZ * 16u + BAUD / 2u) / BAUD)
 #define CONF0_8N1_APB 0x0800001Cu /* 8 data bits, 1 stop bit, clocked by the APB bus */
 #define FIFO_LIMIT 126u           /* the FIFO holds 128 */
 #define TX_COUNT(status) (((status) >> 16) & 0xFFu)
@@ -40,6 +39,8 @@ extern volatile uint32_t reg_timg0[];
 extern volatile uint32_t reg_timg1[];
 
 const board_info_t board_info = {.id = BOARD_ID, .counter_num = 1, .counter_den = 1};
+
+static board_clock_t clock;
 
 static void watchdogs_off(void)
 {
@@ -93,8 +94,10 @@ void board_init(void)
 {
     loop_buffer_off();
     watchdogs_off();
-    uart_drain(); /* the ROM's messages, before the baud rate is set */
-    REG(reg_uart0, UART_CLKDIV) = (CLKDIV_16THS / 16u) | ((CLKDIV_16THS % 16u) << 20);
+    uart_drain(); /* the ROM's messages, before the clock and the baud rate change */
+    board_clock_start(&clock);
+    const uint32_t divider_16ths = (clock.apb_hz * 16u + BAUD / 2u) / BAUD;
+    REG(reg_uart0, UART_CLKDIV) = (divider_16ths / 16u) | ((divider_16ths % 16u) << 20);
     REG(reg_uart0, UART_CONF0) = CONF0_8N1_APB;
     board_flash_map();
     board_rtt_init();
@@ -123,6 +126,19 @@ void board_write(const uint8_t *data, size_t length)
     for (size_t i = 0; i < length; i++) {
         uart_send(data[i]);
     }
+}
+
+const char *board_note(void)
+{
+    const bool is_26 = clock.crystal_mhz == 26u;
+    if (clock.pll) {
+        return is_26 ? "clock     240 MHz, crystal 26 MHz" : "clock     240 MHz, crystal 40 MHz";
+    }
+    if (clock.crystal_mhz == 0) {
+        return "clock     crystal neither 26 nor 40 MHz, taken for 40; no PLL";
+    }
+    return is_26 ? "clock     crystal's 26 MHz; the PLL holds no settings"
+                 : "clock     crystal's 40 MHz; the PLL holds no settings";
 }
 
 uint32_t board_counter(void)

@@ -9,14 +9,24 @@
 #define REG(block, offset) ((block)[(offset) / 4u])
 
 /* SPI0 belongs to the cache. Read command 03h, 24 address bits, one data line, no wait cycles:
- * every flash chip knows it, at the 20 MHz that the ROM sets from the 40 MHz crystal. */
+ * every flash chip knows it, at 20 MHz (6.5 or 10 on the crystal). Clock, the time of CS before and
+ * after, and dummy cycles as ESP-IDF sets them, not as the ROM may have left them:
+ * components/bootloader_support/bootloader_flash/src/bootloader_flash_config_esp32.c
+ * (bootloader_flash_cs_timing_config, _clock_config, _dummy_config: none at 20 MHz); the fields in
+ * soc/spi_reg.h. */
 #define SPI_CTRL 0x08u
 #define CTRL_FAST_MODES 0x01906000u /* QIO, DIO, QUAD, DUAL, FASTRD */
+#define SPI_CTRL2 0x14u
+#define CTRL2_HOLD_SETUP_TIME 0xFFu
+#define CTRL2_HOLD_1_SETUP_0 (1u << 4)
+#define SPI_CLOCK 0x18u
+#define CLOCK_APB_BY_4 ((3u << 12) | (1u << 6) | 3u) /* N, H, L; no pre-divider */
 #define SPI_USER 0x1Cu
+#define USER_CS_HOLD_SETUP 0x30u
 #define USER_COMMAND_ADDRESS_MISO 0xD0000000u
 #define USER_DUMMY_MOSI 0x28000000u
 #define SPI_USER1 0x20u
-#define USER1_ADDRESS_24 (23u << 26)
+#define USER1_ADDRESS_24_DUMMY_0 (23u << 26)
 #define SPI_USER2 0x24u
 #define USER2_READ ((7u << 28) | 0x03u)
 #define SPI_CACHE_FCTRL 0x50u
@@ -26,6 +36,7 @@
 #define CTRL_ENABLE (1u << 3)
 #define CTRL_FLUSH (1u << 4)
 #define CTRL_FLUSH_DONE (1u << 5)
+#define FLUSH_POLLS 100000u /* some ms; a cache that is never done shows as unreadable flash */
 #define CACHE_CTRL1 0x44u
 #define CTRL1_DATA_WINDOW_OFF (1u << 4)
 
@@ -43,10 +54,13 @@ const uint32_t board_flash_mark = MARK; /* a constant, so it lies in the flash *
 
 static void use_plain_reads(void)
 {
+    REG(reg_spi0, SPI_CLOCK) = CLOCK_APB_BY_4;
     REG(reg_spi0, SPI_CTRL) &= ~CTRL_FAST_MODES;
-    REG(reg_spi0, SPI_USER) =
-        (REG(reg_spi0, SPI_USER) & ~USER_DUMMY_MOSI) | USER_COMMAND_ADDRESS_MISO;
-    REG(reg_spi0, SPI_USER1) = USER1_ADDRESS_24;
+    REG(reg_spi0, SPI_CTRL2) =
+        (REG(reg_spi0, SPI_CTRL2) & ~CTRL2_HOLD_SETUP_TIME) | CTRL2_HOLD_1_SETUP_0;
+    REG(reg_spi0, SPI_USER) = (REG(reg_spi0, SPI_USER) & ~USER_DUMMY_MOSI) |
+                              USER_COMMAND_ADDRESS_MISO | USER_CS_HOLD_SETUP;
+    REG(reg_spi0, SPI_USER1) = USER1_ADDRESS_24_DUMMY_0;
     REG(reg_spi0, SPI_USER2) = USER2_READ;
     REG(reg_spi0, SPI_CACHE_FCTRL) |= FCTRL_REQUEST_BY_USER_COMMAND;
 }
@@ -55,7 +69,8 @@ static void flush_cache(void)
 {
     REG(reg_dport, CACHE_CTRL) &= ~CTRL_FLUSH;
     REG(reg_dport, CACHE_CTRL) |= CTRL_FLUSH;
-    while ((REG(reg_dport, CACHE_CTRL) & CTRL_FLUSH_DONE) == 0) {
+    for (uint32_t i = 0; i < FLUSH_POLLS && (REG(reg_dport, CACHE_CTRL) & CTRL_FLUSH_DONE) == 0;
+         i++) {
     }
     REG(reg_dport, CACHE_CTRL) &= ~CTRL_FLUSH;
 }

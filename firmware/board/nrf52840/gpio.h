@@ -27,6 +27,8 @@ static inline void gpio_configure(uint32_t pin, uint32_t configuration)
     REG(gpio_port(pin), GPIO_PIN_CNF + 4u * (pin % 32u)) = configuration;
 }
 
+#define GPIO_OUTPUT_STRONG 0x303u /* output, input off, high drive for both levels */
+
 /* The level comes first, so that the pin never drives the other one. */
 static inline void gpio_drive_high(uint32_t pin)
 {
