@@ -15,6 +15,9 @@ void app_print_identity(app_t *app)
     app_text(text, "model     " MODEL_NAME ", sha256 ");
     app_text_hex(text, model_sha256, sizeof(model_sha256));
     app_text_line(text, "\r\nrun       " MODEL_RUN_ID);
+#ifdef BOARD_SENSOR
+    app_text_line(text, "sensor    " BOARD_SENSOR);
+#endif
 }
 
 static void print_use(app_text_t *text, const char *title, size_t used, size_t bytes)

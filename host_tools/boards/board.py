@@ -60,6 +60,16 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sensor:
+    """A sensor that a port can read: firmware has the first that suits its model's front end."""
+
+    part: str
+    channels: int
+    rates_hz: tuple[int, ...]  # of models that it is for; none: of any
+    port: tuple[str, ...]  # folders of firmware/board
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
     """One board; `emulators` names entries of host_tools.emulators, the first is the default."""
 
@@ -71,6 +81,7 @@ class Board:
     flags: tuple[str, ...]
     env: str
     port: tuple[str, ...]
+    sensors: tuple[Sensor, ...]
     pins: Mapping[str, str]  # the port's BOARD_PIN_<name> -> the chip's name of the pin
     kernels: str  # folder of firmware/kernels; what it does not hold comes from "ref"
     memories: tuple[Memory, ...]
@@ -160,6 +171,7 @@ def read_board(path: Path) -> Board:
         flags=ours.strings("flags"),
         env=ours.value("env", str),
         port=ours.strings("port"),
+        sensors=tuple(_sensor(reader) for reader in ours.sections("sensors", _SENSOR_KEYS)),
         pins=ours.texts("pins"),
         kernels=ours.value("kernels", str),
         memories=tuple(_memory(reader) for reader in ours.sections("memories", _MEMORY_KEYS)),
@@ -178,6 +190,7 @@ _FIELDS = (
     "flags",
     "env",
     "port",
+    "sensors",
     "pins",
     "kernels",
     "memories",
@@ -186,6 +199,7 @@ _FIELDS = (
     "upload",
     "provenance",
 )
+_SENSOR_KEYS = ("part", "channels", "rates_hz", "port")
 _MEMORY_KEYS = ("name", "origin", "bytes", "holds")
 
 
@@ -253,6 +267,20 @@ def _clock(build: _Reader) -> int:
             f"{build.file}: build.f_cpu: expected hertz such as '64000000L', got '{text}'"
         )
     return int(text.removesuffix("L"))
+
+
+def _sensor(reader: _Reader) -> Sensor:
+    rates = reader.value("rates_hz", list)
+    if not all(type(rate) is int and rate > 0 for rate in rates):
+        raise UsageError(
+            f"{reader.file}: {reader.where}.rates_hz: expected whole numbers above 0, got {rates!r}"
+        )
+    return Sensor(
+        part=reader.value("part", str),
+        channels=reader.value("channels", int),
+        rates_hz=tuple(rates),
+        port=reader.strings("port"),
+    )
 
 
 def _memory(reader: _Reader) -> Memory:

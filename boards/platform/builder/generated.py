@@ -1,5 +1,5 @@
 """Add the generated model to a build: every .c and .cpp of the folder named by TINYPROOF_GEN, and
-folders of firmware that some of them are for.
+folders of firmware that some of them are for, the board's sensor among them.
 
 Every environment runs this script: the bare-metal ones from main.py beside it, the Arduino ones
 through `extra_scripts` in platformio.ini.
@@ -8,6 +8,8 @@ through `extra_scripts` in platformio.ini.
 import os
 import sys
 from pathlib import Path
+
+from sensor import choose, defines
 
 # A front end streams and records, a profile is counted against, statistics and weights decide.
 PARTS = {"model_features.c": "stream", "drift_plan.c": "drift", "classical_plan.h": "classical"}
@@ -28,3 +30,10 @@ env.BuildSources("$BUILD_DIR/gen", str(folder), "+<*.c> +<*.cpp>")  # noqa: F821
 for file, own in PARTS.items():
     if (folder / file).is_file():
         env.BuildSources(f"$BUILD_DIR/{own}", f"$PROJECT_SRC_DIR/{own}", "+<*.c>")  # noqa: F821
+
+sensors = env.BoardConfig().get("tinyproof")["sensors"]  # noqa: F821
+header = (folder / "model_features.h").read_text(encoding="utf-8")
+sensor = choose(sensors, header)
+env.Append(CPPDEFINES=defines(sensor, sensors, header))  # noqa: F821
+for part in sensor["port"] if sensor else []:
+    env.BuildSources(f"$BUILD_DIR/{part}", f"$PROJECT_SRC_DIR/board/{part}", "+<*.c>")  # noqa: F821
