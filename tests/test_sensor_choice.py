@@ -60,6 +60,8 @@ CHOICES = [
     ("nano33", 1, 16000000, "microphone MP34DT06J"),
     ("nano33", 1, 6667000, None),
     ("nano33", 8, 1000, None),
+    ("esp32", 6, 50000, "MPU-6050"),
+    ("esp32", 8, 1000, None),
 ]
 
 

@@ -329,7 +329,8 @@ def test_live_counts_gaps_and_begins_anew_behind_each(tmp_path: Path) -> None:
     port = (FIRMWARE / "board" / "replay" / "sensor.c").read_text()
     marked = port.replace(
         "    return count;\n}",
-        "    static uint32_t reads;\n    reads++;\n    *state |= reads == 26 || reads == 45 ? 1u : 0;\n"
+        "    static uint32_t reads;\n    reads++;\n"
+        "    *state |= reads == 26 || reads == 45 ? 1u : 0;\n"
         "    return count;\n}",
     )
     assert marked != port

@@ -199,13 +199,13 @@ const char *app_live(app_t *app, const char *argument)
     live = (live_t){.lost = 0};
     app_stream_begin(app_stream(), app, 0);
     while ((state & BOARD_SENSOR_FAILED) == 0) {
-        size_t count = board_sensor_read(samples, BATCH, &state);
+        const size_t count = board_sensor_read(samples, BATCH, &state);
         if ((state & BOARD_SENSOR_OVERRUN) != 0) {
             state &= ~BOARD_SENSOR_OVERRUN;
-            restart(app, &live);
-            count = 0; /* a board that is too slow looks for a key here only */
+            restart(app, &live); /* without what came with it */
+        } else {
+            push(app, &live, samples, count);
         }
-        push(app, &live, samples, count);
         if (count == 0 && ((state & BOARD_SENSOR_ENDED) != 0 || is_key())) {
             break;
         }
