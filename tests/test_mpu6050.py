@@ -19,7 +19,8 @@ NO_SENSOR = 4
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    sources = [FIRMWARE / "board" / "esp32_mpu6050" / "sensor.c", ROOT / "tests/doubles/mpu6050.c"]
+    sources = [FIRMWARE / "board" / name for name in ("mpu6050/sensor.c", "esp32_mpu6050/bus.c")]
+    sources.append(ROOT / "tests" / "doubles" / "mpu6050.c")
     flags = ["-DBOARD_PIN_SENSOR_SDA=21", "-DBOARD_PIN_SENSOR_SCL=22", f"-I{FIRMWARE / 'board'}"]
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     return compile_c(tmp_path_factory.mktemp("mpu") / "mpu", sources, flags + sanitizers)

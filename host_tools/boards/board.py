@@ -66,7 +66,8 @@ class Sensor:
     part: str
     channels: int
     rates_hz: tuple[int, ...]  # of models that it is for; none: of any
-    port: tuple[str, ...]  # folders of firmware/board
+    port: tuple[str, ...]  # folders of firmware/board; none: not read by bare metal
+    arduino: tuple[str, ...]  # the same with the Arduino framework
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +200,7 @@ _FIELDS = (
     "upload",
     "provenance",
 )
-_SENSOR_KEYS = ("part", "channels", "rates_hz", "port")
+_SENSOR_KEYS = ("part", "channels", "rates_hz", "port", "arduino")
 _MEMORY_KEYS = ("name", "origin", "bytes", "holds")
 
 
@@ -280,6 +281,7 @@ def _sensor(reader: _Reader) -> Sensor:
         channels=reader.value("channels", int),
         rates_hz=tuple(rates),
         port=reader.strings("port"),
+        arduino=reader.strings("arduino"),
     )
 
 

@@ -5,11 +5,10 @@ Every environment runs this script: the bare-metal ones from main.py beside it, 
 through `extra_scripts` in platformio.ini.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
-
-from sensor import choose, defines
 
 # A front end streams and records, a profile is counted against, statistics and weights decide.
 PARTS = {"model_features.c": "stream", "drift_plan.c": "drift", "classical_plan.h": "classical"}
@@ -31,9 +30,19 @@ for file, own in PARTS.items():
     if (folder / file).is_file():
         env.BuildSources(f"$BUILD_DIR/{own}", f"$PROJECT_SRC_DIR/{own}", "+<*.c>")  # noqa: F821
 
-sensors = env.BoardConfig().get("tinyproof")["sensors"]  # noqa: F821
+sys.path.insert(0, env.subst("$PROJECT_DIR/boards/platform/builder"))  # noqa: F821
+from sensor import choose, defines  # noqa: E402
+
+arduino = "arduino" in env.get("PIOFRAMEWORK", [])  # noqa: F821
+own_board = env.GetProjectOption("custom_board", env["BOARD"])  # noqa: F821
+facts = json.loads(
+    Path(env.subst("$PROJECT_DIR"), "boards", f"{own_board}.json").read_text("utf-8")
+)  # noqa: F821
+absent = env.GetProjectOption("custom_absent_sensor", "")  # noqa: F821
+key = "arduino" if arduino else "port"
+sensors = [s for s in facts["tinyproof"]["sensors"] if s[key] and s["part"] != absent]
 header = (folder / "model_features.h").read_text(encoding="utf-8")
 sensor = choose(sensors, header)
 env.Append(CPPDEFINES=defines(sensor, sensors, header))  # noqa: F821
-for part in sensor["port"] if sensor else []:
-    env.BuildSources(f"$BUILD_DIR/{part}", f"$PROJECT_SRC_DIR/board/{part}", "+<*.c>")  # noqa: F821
+for part in sensor[key] if sensor else []:
+    env["SRC_FILTER"] = [*env.Split(env["SRC_FILTER"]), f"+<board/{part}/*.c*>"]  # noqa: F821
