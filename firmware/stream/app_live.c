@@ -13,8 +13,8 @@
 
 #define BATCH 8  /* samples at a time */
 #define SMOOTH 4 /* results in a mean */
-#define OUTPUTS (MODEL_GOLDEN_OUTPUT_BYTES <= 64 ? MODEL_GOLDEN_OUTPUT_BYTES : 1) /* to decide on  \
-                                                                                   */
+#define MOST 64  /* outputs that are a decision */
+#define OUTPUTS (MODEL_GOLDEN_OUTPUT_BYTES <= MOST ? MODEL_GOLDEN_OUTPUT_BYTES : 1)
 
 typedef struct {
     uint32_t results; /* since the start or a gap */

@@ -35,9 +35,8 @@ from sensor import choose, defines  # noqa: E402
 
 arduino = "arduino" in env.get("PIOFRAMEWORK", [])  # noqa: F821
 own_board = env.GetProjectOption("custom_board", env["BOARD"])  # noqa: F821
-facts = json.loads(
-    Path(env.subst("$PROJECT_DIR"), "boards", f"{own_board}.json").read_text("utf-8")
-)  # noqa: F821
+board_file = Path(env.subst("$PROJECT_DIR"), "boards", f"{own_board}.json")  # noqa: F821
+facts = json.loads(board_file.read_text(encoding="utf-8"))
 absent = env.GetProjectOption("custom_absent_sensor", "")  # noqa: F821
 key = "arduino" if arduino else "port"
 sensors = [s for s in facts["tinyproof"]["sensors"] if s[key] and s["part"] != absent]
