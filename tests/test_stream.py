@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -34,7 +34,7 @@ from host_tools.link.record import with_replay
 from host_tools.link.target import choose_target
 from host_tools.link.transport import Fault, FaultKind, FaultyTransport, Transport
 from tests.firmware_builds import built_with_features
-from tests.native_app import compile_app, start, start_device, stub_with_features
+from tests.native_app import FIRMWARE, compile_app, start, start_device, stub_with_features
 
 CHANNELS, WINDOW, HOP, OUTPUT_BYTES = 6, 128, 64, 7
 BOARDS = ("native", "qemu_m4", "qemu_xtensa")
@@ -286,8 +286,14 @@ def recorded(folder: Path, channels: int = CHANNELS, rate: int = 50000) -> Path:
     return path
 
 
+def means(rows: Sequence[npt.NDArray[np.int8]]) -> list[tuple[int, npt.NDArray[np.int8]]]:
+    """What `live` makes of each result and the three before it: how many, and their mean."""
+    last = [np.array(rows[max(0, i - 3) : i + 1], int) for i in range(len(rows))]
+    return [(len(r), ((2 * r.sum(0) + len(r)) // (2 * len(r))).astype(np.int8)) for r in last]
+
+
 @pytest.mark.parametrize("board_id", BOARDS)
-def test_live_prints_class_and_scores_until_the_recording_ends(
+def test_live_prints_class_scores_and_mean_until_the_recording_ends(
     board_id: str, tmp_path: Path
 ) -> None:
     target = with_replay(choose_target(load_board(board_id), None, None), recorded(tmp_path))
@@ -299,7 +305,9 @@ def test_live_prints_class_and_scores_until_the_recording_ends(
     assert head == "live at 50000 mHz, the model is for 40000 mHz; a key ends it"
     scores = [np.frombuffer(output, np.int8) for output in expected_outputs(SAMPLES)]
     assert lines == [
-        f"class {int(row.argmax())}, scores " + " ".join(map(str, row)) for row in scores
+        f"class {row.argmax()}, scores {' '.join(map(str, row))}; "
+        f"mean of {count}: class {mean.argmax()}"
+        for row, (count, mean) in zip(scores, means(scores), strict=True)
     ]
 
 
@@ -314,6 +322,29 @@ def test_live_says_why_it_cannot(channels: int | None, message: str, tmp_path: P
     transport = target.emulator.start(built_with_features("native") / "firmware.elf")
     with Device(transport) as started, pytest.raises(UsageError, match=message):
         started.command("live")
+
+
+def test_live_counts_gaps_and_begins_anew_behind_each(tmp_path: Path) -> None:
+    """Samples 200 to 207 come with an overrun, and so do 352 to 359."""
+    port = (FIRMWARE / "board" / "replay" / "sensor.c").read_text()
+    marked = port.replace(
+        "    return count;\n}",
+        "    static uint32_t reads;\n    reads++;\n"
+        "    *state |= reads == 26 || reads == 45 ? 1u : 0;\n"
+        "    return count;\n}",
+    )
+    assert marked != port
+    elf = compile_app(tmp_path, stub_with_features(tmp_path), replay=marked)
+    target = with_replay(choose_target(load_board("native"), None, None), recorded(tmp_path))
+    assert target.emulator is not None
+    with Device(target.emulator.start(elf)) as started:
+        lines = started.command("live")[1:]
+    parts = [SAMPLES[:200], SAMPLES[208:352], SAMPLES[360:]]
+    expected: list[str] = []
+    for number, part in enumerate(parts):
+        expected += [f"samples were lost ({number})"] if number else []
+        expected += [f"mean of {min(i, 4)}" for i in range(1, 1 + len(expected_inputs(part)))]
+    assert [line.partition("; ")[2].partition(":")[0] or line for line in lines] == expected
 
 
 def test_a_replay_with_a_wrong_header_is_no_sensor(tmp_path: Path) -> None:

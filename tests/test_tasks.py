@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, r2_score
 
@@ -44,7 +45,7 @@ from quantize.ptq import representative_windows
 from quantize.stages.emit import emit
 from quantize.stages.profile import profile
 from tests.native_app import compile_app, stub_with_features
-from tests.test_stream import SAMPLES, expected_outputs, recorded
+from tests.test_stream import SAMPLES, expected_outputs, means, recorded
 
 UNITS = Units(
     targets=("angle", "load"),
@@ -246,8 +247,13 @@ def test_a_board_prints_numbers_in_units(tmp_path: Path) -> None:
         zero=-9,
     )
     answers = number_answers(units)
+
+    def shown(row: npt.NDArray[np.int8]) -> str:
+        return ", ".join(a.shown(int(q)) for a, q in zip(answers, row, strict=True))
+
     assert live_lines(tmp_path, RegressionJudge(units=units), []) == [
-        ", ".join(a.shown(int(q)) for a, q in zip(answers, row, strict=True)) for row in OUTPUTS
+        f"{shown(row)}; mean of {count}: {shown(mean)}"
+        for row, (count, mean) in zip(OUTPUTS, means(OUTPUTS), strict=True)
     ]
     assert [a.unit for a in answers] == ["Hz", "mg", "deg", "%", "um/s2", "Ohm", "#~1"]
     assert any("-0.0" in answers[2].shown(int(row[2])) for row in OUTPUTS)
@@ -262,18 +268,22 @@ def test_a_board_prints_the_labels_above_their_thresholds(tmp_path: Path) -> Non
     for folder, found in (("some", judge), ("none", never)):
         (tmp_path / folder).mkdir()
         lines = live_lines(tmp_path / folder, found, [])
-        for line, row in zip(lines, OUTPUTS, strict=True):
-            above = row > np.array(found.thresholds)
-            held = "+".join(np.array(ascii_names)[above]) or "none"
-            assert line == f"labels {held}, scores " + " ".join(map(str, row))
+        for line, row, (count, mean) in zip(lines, OUTPUTS, means(OUTPUTS), strict=True):
+            held, held_by_mean = (
+                "+".join(np.array(ascii_names)[scores > np.array(found.thresholds)]) or "none"
+                for scores in (row, mean)
+            )
+            scores = " ".join(map(str, row))
+            assert line == f"labels {held}, scores {scores}; mean of {count}: labels {held_by_mean}"
 
 
 def test_a_board_prints_the_name_of_a_class(tmp_path: Path) -> None:
     judge = load_judge(tmp_path, {}, 7)
     names = [f"class {letter}" for letter in "abcdefg"]
     assert live_lines(tmp_path, judge, names) == [
-        f"class {row.argmax()} {names[row.argmax()]}, scores " + " ".join(map(str, row))
-        for row in OUTPUTS
+        f"class {row.argmax()} {names[row.argmax()]}, scores {' '.join(map(str, row))}; "
+        f"mean of {count}: class {mean.argmax()} {names[mean.argmax()]}"
+        for row, (count, mean) in zip(OUTPUTS, means(OUTPUTS), strict=True)
     ]
 
 

@@ -24,6 +24,9 @@ void app_print_identity(app_t *app)
     if (*note != '\0') {
         app_text_line(text, note);
     }
+#ifdef BOARD_SENSOR
+    app_text_line(text, "sensor    " BOARD_SENSOR);
+#endif
 }
 
 static void print_use(app_text_t *text, const char *title, size_t used, size_t bytes)

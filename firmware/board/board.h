@@ -57,6 +57,12 @@ typedef struct {
 
 #define BOARD_SENSOR_CHANNELS 16
 
+/* From the model's front end the build chooses one of the board's sensors and defines its name,
+ * BOARD_SENSOR, or says that none suits it. */
+#ifndef BOARD_HAS_SENSOR
+#define BOARD_HAS_SENSOR 1
+#endif
+
 /* Begin to measure, with nothing waiting; returns what is measured, or NULL without a sensor. */
 const board_sensor_t *board_sensor_start(void);
 

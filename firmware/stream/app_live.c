@@ -1,5 +1,9 @@
-/* The command `live`: inferences on what the board's sensor measures, as text, until a key. */
+/* The command `live`: inferences on what the board's sensor measures, as text, until a key. One
+ * line for each: the result, then what the mean of the last outputs decides. Where samples were
+ * lost, all begins anew, so that no window and no mean reaches over the gap. */
 #include "app_stream.h"
+
+#include <string.h>
 
 #include "board.h"
 
@@ -7,7 +11,16 @@
 #include "model_answers.h"
 #endif
 
-#define BATCH 8 /* samples at a time */
+#define BATCH 8  /* samples at a time */
+#define SMOOTH 4 /* results in a mean */
+#define MOST 64  /* outputs that are a decision */
+#define OUTPUTS (MODEL_GOLDEN_OUTPUT_BYTES <= MOST ? MODEL_GOLDEN_OUTPUT_BYTES : 1)
+
+typedef struct {
+    uint32_t results; /* since the start or a gap */
+    uint32_t lost;    /* gaps */
+    int8_t last[SMOOTH][OUTPUTS];
+} live_t;
 
 static void print_score(app_text_t *text, int32_t score)
 {
@@ -15,7 +28,7 @@ static void print_score(app_text_t *text, int32_t score)
     app_text_values(text, score < 0 ? " -#" : " #", &size);
 }
 
-static void print_scores(app_text_t *text, const int8_t *scores)
+static inline void print_scores(app_text_t *text, const int8_t *scores)
 {
     app_text(text, ", scores");
     for (uint32_t i = 0; i < model_outputs[0].bytes; i++) {
@@ -23,7 +36,7 @@ static void print_scores(app_text_t *text, const int8_t *scores)
     }
 }
 
-/* The class with the highest score of the first output, and all scores. */
+/* The class with the highest score of the first output. */
 static inline void print_class(app_text_t *text, const int8_t *scores)
 {
     uint32_t best = 0;
@@ -35,11 +48,10 @@ static inline void print_class(app_text_t *text, const int8_t *scores)
     app_text(text, " ");
     app_text(text, model_answers[best].name);
 #endif
-    print_scores(text, scores);
 }
 
 #ifdef MODEL_ANSWERS_KIND
-/* All labels whose scores are above their thresholds, and all scores. */
+/* All labels whose scores are above their thresholds. */
 static inline void print_labels(app_text_t *text, const int8_t *scores)
 {
     const char *between = " ";
@@ -52,7 +64,6 @@ static inline void print_labels(app_text_t *text, const int8_t *scores)
         }
     }
     app_text(text, *between == ' ' ? " none" : "");
-    print_scores(text, scores);
 }
 
 /* The digits of `value` behind the point, zeros in front included. */
@@ -88,17 +99,48 @@ static inline void print_numbers(app_text_t *text, const int8_t *outputs)
 #endif
 
 /* The first output of the model in words. */
-static void print_inference(app_t *app)
+static void print_answer(app_text_t *text, const int8_t *outputs)
+{
+#if !defined(MODEL_ANSWERS_KIND) || MODEL_ANSWERS_KIND == MODEL_ANSWERS_ONE
+    print_class(text, outputs);
+#elif MODEL_ANSWERS_KIND == MODEL_ANSWERS_SEVERAL
+    print_labels(text, outputs);
+#else
+    print_numbers(text, outputs);
+#endif
+}
+
+/* Halves are rounded up; of the first results the mean has fewer. Returns how many. */
+static uint32_t smooth(live_t *live, const int8_t *outputs, uint32_t bytes, int8_t *mean)
+{
+    memcpy(live->last[live->results % SMOOTH], outputs, bytes);
+    live->results++;
+    const uint32_t count = live->results < SMOOTH ? live->results : SMOOTH;
+    for (uint32_t i = 0; i < bytes; i++) {
+        uint32_t sum = count / 2u;
+        for (uint32_t k = 0; k < count; k++) {
+            sum += (uint32_t)(live->last[k][i] + 128);
+        }
+        mean[i] = (int8_t)((int32_t)(sum / count) - 128);
+    }
+    return count;
+}
+
+static void print_inference(app_t *app, live_t *live)
 {
     const int8_t *outputs = (const int8_t *)&app->model.arena[model_outputs[0].offset];
-#if !defined(MODEL_ANSWERS_KIND) || MODEL_ANSWERS_KIND == MODEL_ANSWERS_ONE
-    print_class(&app->text, outputs);
-#elif MODEL_ANSWERS_KIND == MODEL_ANSWERS_SEVERAL
-    print_labels(&app->text, outputs);
-#else
-    print_numbers(&app->text, outputs);
+    app_text_t *text = &app->text;
+    print_answer(text, outputs);
+#if !defined(MODEL_ANSWERS_KIND) || MODEL_ANSWERS_KIND != MODEL_ANSWERS_NUMBERS
+    print_scores(text, outputs);
 #endif
-    app_text_end(&app->text);
+    if (model_outputs[0].bytes <= OUTPUTS) {
+        int8_t mean[OUTPUTS];
+        const uint32_t count = smooth(live, outputs, model_outputs[0].bytes, mean);
+        app_text_values(text, "; mean of #: ", &count);
+        print_answer(text, mean);
+    }
+    app_text_end(text);
 }
 
 /* Enter may still be on its way from the command itself. */
@@ -108,38 +150,64 @@ static bool is_key(void)
     return board_read(&key, 1) == 1 && key != '\r' && key != '\n';
 }
 
+static const char *unsuited(const board_sensor_t *sensor)
+{
+    if (sensor == NULL) {
+        return "this board has no sensor that answers";
+    }
+    return sensor->channels == MODEL_FE_CHANNELS ? NULL
+                                                 : "the sensor has other channels than the model";
+}
+
+static void restart(app_t *app, live_t *live)
+{
+    live->results = 0;
+    live->lost++;
+    app_text_values(&app->text, "samples were lost (#)", &live->lost);
+    app_text_end(&app->text);
+    app_stream_begin(app_stream(), app, 0);
+}
+
+static void push(app_t *app, live_t *live, const int16_t *samples, size_t count)
+{
+    uint32_t ticks;
+    for (size_t i = 0; i < count; i++) {
+        if (app_stream_push(app_stream(), app, &samples[i * MODEL_FE_CHANNELS])) {
+            (void)app_infer(app, &ticks);
+            print_inference(app, live);
+        }
+    }
+}
+
 const char *app_live(app_t *app, const char *argument)
 {
+    static live_t live;
     int16_t samples[BATCH * MODEL_FE_CHANNELS];
     uint32_t state = 0;
-    uint32_t ticks;
-    app_stream_t *stream = app_stream();
-    const board_sensor_t *sensor = board_sensor_start();
     (void)argument;
-    if (sensor == NULL) {
-        return "this board has no sensor";
+    if (!BOARD_HAS_SENSOR) {
+        return "this board has no sensor for this model";
     }
-    if (sensor->channels != MODEL_FE_CHANNELS) {
-        return "the sensor has other channels than the model";
+    const board_sensor_t *sensor = board_sensor_start();
+    const char *problem = unsuited(sensor);
+    if (problem != NULL) {
+        return problem;
     }
     const uint32_t rates[] = {sensor->rate_millihertz, MODEL_FE_SAMPLE_RATE_MHZ};
     app_text_values(&app->text, "live at # mHz, the model is for # mHz; a key ends it", rates);
     app_text_end(&app->text);
-    app_stream_begin(stream, app, 0);
+    live = (live_t){.lost = 0};
+    app_stream_begin(app_stream(), app, 0);
     while ((state & BOARD_SENSOR_FAILED) == 0) {
         const size_t count = board_sensor_read(samples, BATCH, &state);
-        for (size_t i = 0; i < count; i++) {
-            if (app_stream_push(stream, app, &samples[i * MODEL_FE_CHANNELS])) {
-                (void)app_infer(app, &ticks);
-                print_inference(app);
-            }
+        if ((state & BOARD_SENSOR_OVERRUN) != 0) {
+            state &= ~BOARD_SENSOR_OVERRUN;
+            restart(app, &live); /* without what came with it */
+        } else {
+            push(app, &live, samples, count);
         }
         if (count == 0 && ((state & BOARD_SENSOR_ENDED) != 0 || is_key())) {
             break;
-        }
-        if ((state & BOARD_SENSOR_OVERRUN) != 0) {
-            state = 0;
-            app_text_line(&app->text, "samples were lost");
         }
     }
     app_model_reset(&app->model);

@@ -67,6 +67,17 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sensor:
+    """A sensor that a port can read: firmware has the first that suits its model's front end."""
+
+    part: str
+    channels: int
+    rates_hz: tuple[int, ...]  # of models that it is for; none: of any
+    port: tuple[str, ...]  # folders of firmware/board; none: not read by bare metal
+    arduino: tuple[str, ...]  # the same with the Arduino framework
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
     """One board; `emulators` names entries of host_tools.emulators, the first is the default."""
 
@@ -78,6 +89,7 @@ class Board:
     flags: tuple[str, ...]
     env: str
     port: tuple[str, ...]
+    sensors: tuple[Sensor, ...]
     pins: Mapping[str, str]  # the port's BOARD_PIN_<name> -> the chip's name of the pin
     kernels: str  # folder of firmware/kernels; what it does not hold comes from "ref"
     memories: tuple[Memory, ...]
@@ -167,6 +179,7 @@ def read_board(path: Path) -> Board:
         flags=ours.strings("flags"),
         env=ours.value("env", str),
         port=ours.strings("port"),
+        sensors=tuple(_sensor(reader) for reader in ours.sections("sensors", _SENSOR_KEYS)),
         pins=ours.texts("pins"),
         kernels=ours.value("kernels", str),
         memories=tuple(_memory(reader) for reader in ours.sections("memories", _MEMORY_KEYS)),
@@ -185,6 +198,7 @@ _FIELDS = (
     "flags",
     "env",
     "port",
+    "sensors",
     "pins",
     "kernels",
     "memories",
@@ -193,6 +207,7 @@ _FIELDS = (
     "upload",
     "provenance",
 )
+_SENSOR_KEYS = ("part", "channels", "rates_hz", "port", "arduino")
 _MEMORY_KEYS = ("name", "origin", "bytes", "holds")
 
 
@@ -266,6 +281,21 @@ def _clock(build: _Reader) -> int:
             f"{build.file}: build.f_cpu: expected hertz such as '64000000L', got '{text}'"
         )
     return int(text.removesuffix("L"))
+
+
+def _sensor(reader: _Reader) -> Sensor:
+    rates = reader.value("rates_hz", list)
+    if not all(type(rate) is int and rate > 0 for rate in rates):
+        raise UsageError(
+            f"{reader.file}: {reader.where}.rates_hz: expected whole numbers above 0, got {rates!r}"
+        )
+    return Sensor(
+        part=reader.value("part", str),
+        channels=reader.value("channels", int),
+        rates_hz=tuple(rates),
+        port=reader.strings("port"),
+        arduino=reader.strings("arduino"),
+    )
 
 
 def _memory(reader: _Reader) -> Memory:

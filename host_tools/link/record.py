@@ -173,8 +173,9 @@ def _start(device: Device, board: Board, target: Target) -> Sensor:
                 + (
                     "; give it a recording: REPLAY=file.npz"
                     if replays
-                    else " that answers; BOARD=nano33 has one (its LSM9DS1; the Rev2 board's "
-                    "sensors are others)"
+                    else " that answers and suits the model; its firmware reads "
+                    + (", ".join(s.part for s in board.sensors) or "none")
+                    + " (boards/README.md says what is wired where)"
                 )
             ) from refusal
         raise

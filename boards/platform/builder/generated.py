@@ -1,10 +1,11 @@
 """Add the generated model to a build: every .c and .cpp of the folder named by TINYPROOF_GEN, and
-folders of firmware that some of them are for.
+folders of firmware that some of them are for, the board's sensor among them.
 
 Every environment runs this script: the bare-metal ones from main.py beside it, the Arduino ones
 through `extra_scripts` in platformio.ini.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -28,3 +29,19 @@ env.BuildSources("$BUILD_DIR/gen", str(folder), "+<*.c> +<*.cpp>")  # noqa: F821
 for file, own in PARTS.items():
     if (folder / file).is_file():
         env.BuildSources(f"$BUILD_DIR/{own}", f"$PROJECT_SRC_DIR/{own}", "+<*.c>")  # noqa: F821
+
+sys.path.insert(0, env.subst("$PROJECT_DIR/boards/platform/builder"))  # noqa: F821
+from sensor import choose, defines  # noqa: E402
+
+arduino = "arduino" in env.get("PIOFRAMEWORK", [])  # noqa: F821
+own_board = env.GetProjectOption("custom_board", env["BOARD"])  # noqa: F821
+board_file = Path(env.subst("$PROJECT_DIR"), "boards", f"{own_board}.json")  # noqa: F821
+facts = json.loads(board_file.read_text(encoding="utf-8"))
+absent = env.GetProjectOption("custom_absent_sensor", "")  # noqa: F821
+key = "arduino" if arduino else "port"
+sensors = [s for s in facts["tinyproof"]["sensors"] if s[key] and s["part"] != absent]
+header = (folder / "model_features.h").read_text(encoding="utf-8")
+sensor = choose(sensors, header)
+env.Append(CPPDEFINES=defines(sensor, sensors, header))  # noqa: F821
+for part in sensor[key] if sensor else []:
+    env["SRC_FILTER"] = [*env.Split(env["SRC_FILTER"]), f"+<board/{part}/*.c*>"]  # noqa: F821

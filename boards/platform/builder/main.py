@@ -23,6 +23,7 @@ INCLUDES = ["app", "board", "check", "classical", "drift", "features", "kernels"
 SMALL, FAST = "-Os", "-O2"
 SMALL_FOLDERS = ["app", "link", "board", "check", "stream", "kernels/armv7em"]
 PIN = re.compile(r"P(?P<port>[01])\.(?P<pin>[0-9]{2})")  # as Nordic writes them
+GPIO = re.compile(r"GPIO(?P<pin>[0-9]{1,2})")  # as Espressif does
 
 env = DefaultEnvironment()
 project = Path(env.subst("$PROJECT_DIR"))
@@ -52,11 +53,13 @@ board.update("upload.maximum_ram_size", sum(m["bytes"] for m in memories if "dat
 
 
 def pin_number(name, text):
-    """The chip's number of a pin such as P1.03, which is 35."""
+    """The chip's number of a pin: of P1.03 it is 35, of GPIO21 it is 21."""
+    if found := GPIO.fullmatch(text):
+        return int(found["pin"])
     found = PIN.fullmatch(text)
     if found is None:
         sys.stderr.write(
-            f"Error: boards/{board.id}.json: pins.{name}: expected a pin such as P1.03, "
+            f"Error: boards/{board.id}.json: pins.{name}: expected a pin such as P1.03 or GPIO21, "
             f"got {text!r}.\n"
         )
         env.Exit(1)

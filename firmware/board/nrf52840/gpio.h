@@ -7,9 +7,11 @@
 #define REG(block, offset) ((block)[(offset) / 4u])
 
 #define GPIO_OUTSET 0x508u
+#define GPIO_OUTCLR 0x50Cu
 #define GPIO_DIRSET 0x518u
 #define GPIO_PIN_CNF 0x700u
 
+#define GPIO_INPUT 0x0u
 #define GPIO_INPUT_PULLUP 0xCu
 #define GPIO_OPEN_DRAIN 0x600u /* input connected, drives low only; the board has pull-ups */
 
@@ -33,6 +35,12 @@ static inline void gpio_configure(uint32_t pin, uint32_t configuration)
 static inline void gpio_drive_high(uint32_t pin)
 {
     REG(gpio_port(pin), GPIO_OUTSET) = 1u << pin % 32u;
+    REG(gpio_port(pin), GPIO_DIRSET) = 1u << pin % 32u;
+}
+
+static inline void gpio_drive_low(uint32_t pin)
+{
+    REG(gpio_port(pin), GPIO_OUTCLR) = 1u << pin % 32u;
     REG(gpio_port(pin), GPIO_DIRSET) = 1u << pin % 32u;
 }
 
