@@ -77,7 +77,9 @@ def flashed_board(source: Source, board_name: str | None, port: str) -> Board:
     UsageError when nothing was generated here.
     """
     named = load_board(board_name) if board_name else None
-    with Device(SerialTransport(port, named.baud if named else BAUD)) as device:
+    images = sorted(source.folder.glob("*/firmware.elf"))
+    transport = SerialTransport(port, named.baud if named else BAUD)
+    with Device(transport, images=images) as device:
         info = device.info
     if named is not None and named.id != info.board_id:
         raise DeviceError(

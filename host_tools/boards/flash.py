@@ -113,7 +113,9 @@ def flash(
         sys.stdout.write(_unlinked(board, wiring, again.format(port=port)))
         return 0
     device = Device(
-        SerialTransport(link_port or _come_back(port, before), board.baud), start_s=START_S
+        SerialTransport(link_port or _come_back(port, before), board.baud),
+        start_s=START_S,
+        images=[out_dir / board.folder / "firmware.elf"] if framework == "bare" else [],
     )
     with device:
         sys.stdout.write(_prove(board, device, manifest))

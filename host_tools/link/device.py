@@ -8,6 +8,7 @@ repeated from there on.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, TypeVar
 
@@ -53,7 +54,8 @@ class Device:
     """A firmware behind a transport, which it owns from now on; use it as a context manager.
 
     `timeout_s` bounds the wait for a reply, `run_timeout_s` for one that runs the model, and
-    `start_s` for the first sign of life. All methods raise DeviceError when the device does not
+    `start_s` for the first sign of life. `images` are ELF files, one of which may be the firmware's
+    and then tells the place of a fault. All methods raise DeviceError when the device does not
     answer or refuses.
 
     Several frames are sent at once until a frame gets lost that way: then the receiver is one that
@@ -67,10 +69,11 @@ class Device:
         timeout_s: float = 5.0,
         run_timeout_s: float = 120.0,
         start_s: float = 10.0,
+        images: Sequence[Path] = (),
     ) -> None:
         self._transport = transport
         self._start_s = start_s
-        self._line = Line(transport, timeout_s, run_timeout_s)
+        self._line = Line(transport, timeout_s, run_timeout_s, images)
         self._hello: Hello | None = None
         self._case: tuple[bytes, ...] | None = None
         self._before: tuple[tuple[bytes, ...], ...] = ()  # cases that have run when it does

@@ -61,7 +61,7 @@ def open_device(target: Target, board: Board, board_dir: Path) -> Iterator[Devic
         transport = SerialTransport(target.port or "", board.baud)
     # A slow emulator runs the self-test at boot for minutes; its death is noticed at once.
     start_s = 10.0 if target.emulator is None else 300.0
-    device = Device(transport, start_s=start_s, run_timeout_s=600.0)
+    device = Device(transport, start_s=start_s, run_timeout_s=600.0, images=[elf])
     try:
         yield device
     finally:

@@ -94,7 +94,8 @@ env.Append(
     + [(f"BOARD_PIN_{name}", pin_number(name, pin)) for name, pin in facts["pins"].items()],
     CPPPATH=[str(firmware / folder) for folder in INCLUDES],
     LINKFLAGS=facts["flags"]
-    + ["-Wl,--gc-sections", "-Wl,-Map=" + env.subst("$BUILD_DIR/firmware.map")],
+    + ["-Wl,--gc-sections", "-Wl,-Map=" + env.subst("$BUILD_DIR/firmware.map")]
+    + ["-Wl,--build-id=sha1"],  # a fault's report names its image by it
 )
 if "ldscript" in board.get("build"):
     env.Append(LINKFLAGS=["-nostartfiles", f"-L{project / 'boards'}"])
