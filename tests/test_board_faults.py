@@ -22,7 +22,7 @@ from host_tools.emulators import EMULATORS
 from host_tools.emulators.labwired_nrf52840 import SYSTEM
 from host_tools.errors import DeviceError
 from host_tools.link import protocol
-from host_tools.link.backtrace import call_chain, describe, explain, read_image
+from host_tools.link.backtrace import Image, call_chain, describe, explain, read_image
 from host_tools.link.device import Device
 from host_tools.link.fault import ARM, XTENSA, Fault, find_faults, parse_fault
 from host_tools.link.line import Faulted
@@ -140,6 +140,7 @@ def test_a_fault_is_told_with_cause_line_and_calls(board_id: str, name: str, fol
 
 def test_a_chain_goes_on_behind_assembly_language_that_has_used_the_stack(folder: Path) -> None:
     told = faulted("qemu_m4", firmware("qemu_m4", "assembly", folder))
+    assert re.search(r"^  in assembly(, pc| \(gen/model\.c)", told, re.MULTILINE), told
     assert functions(told)[:4] == ["assembly", "model_step", *CALLERS], told
     assert functions(told)[-3:] == OUTERMOST
 
@@ -327,7 +328,7 @@ def test_any_registers_and_stack_give_a_bounded_chain(
 
 
 @functools.cache
-def _image() -> object:
+def _image() -> Image:
     return read_image(built("qemu_m4")[0] / "firmware.elf")
 
 
@@ -385,3 +386,17 @@ def test_a_watchdog_that_runs_already_is_fed(running: int) -> None:
     sim.run_for("20ms")
     fed = [sim.read_u32(block + 0x600 + 4 * channel) for channel in range(8)]
     assert fed == [0x6E524635 * running] * 8
+
+
+def test_code_without_lines_gets_none_of_its_neighbours() -> None:
+    """memcpy is assembly language; the C function before it ends where it begins, or before."""
+    image = _image()
+    elf = built("qemu_m4")[0] / "firmware.elf"
+    for name in ("memcpy", "memset"):
+        start = symbol_address(elf, name)
+        assert start is not None
+        line = image.line((start & ~1) + 2)
+        assert line == "" or "memory.S" in line
+    start = symbol_address(elf, "board_counter")
+    assert start is not None
+    assert image.line(start & ~1).startswith("firmware/board/mps2/board.c:")

@@ -46,6 +46,15 @@ class Call:
     guess: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lines:
+    """The lines of a stretch of code: (address, file, line) from which on they hold."""
+
+    start: int
+    end: int
+    rows: list[tuple[int, str, int]]
+
+
 class Image:
     """The code of one ELF file: its build id, functions, lines and frames."""
 
@@ -69,12 +78,12 @@ class Image:
             if s["st_info"]["type"] == "STT_FUNC" and s["st_size"]
         )
         self.build_id = _build_id(elf, [s["st_value"] for s in symbols if s.name == NOTE])
-        self._rows: list[tuple[int, str, int]] = []
+        self._lines: list[_Lines] = []
         self._frames: list[FDE] = []
         self._found: dict[int, tuple[Any, int] | None] = {}
         if elf.has_dwarf_info():
             dwarf = elf.get_dwarf_info()
-            self._rows = sorted(_line_rows(dwarf))
+            self._lines = sorted(_line_tables(dwarf), key=lambda lines: lines.start)
             # What the linker has left out still has its frames and lines, at address 0.
             self._frames = [
                 entry
@@ -94,8 +103,12 @@ class Image:
 
     def line(self, address: int) -> str:
         """'file:line' of the code at `address`, or ''."""
-        at = bisect.bisect_right(self._rows, address, key=lambda row: row[0]) - 1
-        return f"{self._rows[at][1]}:{self._rows[at][2]}" if at >= 0 and self._rows[at][1] else ""
+        table = bisect.bisect_right(self._lines, address, key=lambda lines: lines.start) - 1
+        if table < 0 or address >= self._lines[table].end:
+            return ""
+        rows = self._lines[table].rows
+        _, file, line = rows[bisect.bisect_right(rows, address, key=lambda row: row[0]) - 1]
+        return f"{file}:{line}"
 
     def frame(self, address: int) -> tuple[Any, int] | None:
         """The row of the call frame information at `address`, and the return column."""
@@ -174,8 +187,7 @@ def _build_id(elf: ELFFile, notes: Sequence[int]) -> bytes:
     return b""
 
 
-def _line_rows(dwarf: Any) -> Iterator[tuple[int, str, int]]:
-    """(address, file, line) from which on they hold; an empty file ends a stretch of code."""
+def _line_tables(dwarf: Any) -> Iterator[_Lines]:
     for unit in dwarf.iter_CUs():
         program = dwarf.line_program_for_CU(unit)
         if program is None:
@@ -187,11 +199,11 @@ def _line_rows(dwarf: Any) -> Iterator[tuple[int, str, int]]:
             if state is None:
                 continue
             if not state.end_sequence:
-                rows.append((state.address, names.get(state.file, ""), state.line))
+                rows.append((state.address, names.get(state.file, "?"), state.line))
                 continue
             if rows and rows[0][0]:
-                yield from rows
-                yield state.address, "", 0
+                rows.sort(key=lambda row: row[0])
+                yield _Lines(start=rows[0][0], end=state.address, rows=rows)
             rows = []
 
 
