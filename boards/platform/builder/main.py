@@ -82,7 +82,7 @@ env.Replace(
     + [f"+<board/{folder}/*.{kind}>" for folder in facts["port"] for kind in "cS"],
 )
 env.Append(
-    ASPPFLAGS=facts["flags"],
+    ASPPFLAGS=facts["flags"] + ["-g", f"-fdebug-prefix-map={project}=."],
     CFLAGS=["-std=c11", *C_WARNINGS],
     CXXFLAGS=["-std=c++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"],
     CCFLAGS=facts["flags"]
