@@ -28,7 +28,7 @@ override run := +@.venv/bin/tinyproof
 override checked := @$(python) -m host_tools.cli &&
 
 .PHONY: help setup doctor new import check train quantise emit inspect build parity features bench \
-	selftest drift record classical report readme demo search bench-all bench-record emulate flash \
+	selftest decode drift record classical report readme demo search bench-all bench-record emulate flash \
 	monitor runs runs-ui whois reproduce test test-all lint format lock clean
 
 help: ## print the targets
@@ -67,6 +67,8 @@ bench: | .venv/ready ## count instructions, per layer, and sizes on BOARD
 	$(run) bench
 selftest: | .venv/ready ## compare BOARD's kernels with the reference kernels, on the device (PORT=)
 	$(run) selftest
+decode: | .venv/ready ## what stopped a board: LOG=file of what it said, or standard input; cause, line, calls
+	$(run) decode
 drift: | .venv/ready ## compare what BOARD has counted of its inputs with RECIPE's profile (PORT=, CHANGE=, RESET=1)
 	$(run) drift
 classical: | .venv/ready ## is a network needed? KIND=forest|tree|boosting|logistic|svm, EXPORTER=emlearn|everywhereml|ours

@@ -91,7 +91,8 @@ def flashed_board(source: Source, board_name: str | None, port: str) -> Board:
     UsageError when nothing was generated here.
     """
     named = load_board(board_name) if board_name else None
-    with Device(open_port(port, named), running=True) as device:
+    images = sorted(source.folder.glob("*/firmware.elf"))
+    with Device(open_port(port, named), running=True, images=images) as device:
         info = device.info
     if named is not None and named.id != info.board_id:
         raise DeviceError(

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from host_tools.doctor_boards import board_rows
 from host_tools.errors import ToolMissing
 from model.paths import CHECKOUT, ROOT, core_dir
 
@@ -45,13 +46,21 @@ PACKAGES: dict[str, str] = {  # in the lock, and what they are for
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One prerequisite; `fix` is what to type, empty when all is well."""
+    """One prerequisite; `fix` is what to type, empty when all is well; `note` is information."""
 
     name: str
     purpose: str
     found: str  # version or place; empty when missing
     expected: str  # empty: any version
     fix: str
+    note: str = ""
+
+    @property
+    def level(self) -> str:
+        """'ok', 'note', or 'missing' or 'wrong' for what has to be done."""
+        if self.fix:
+            return "wrong" if self.found else "missing"
+        return "note" if self.note else "ok"
 
     @property
     def ok(self) -> bool:
@@ -61,9 +70,10 @@ class Finding:
 
 def run_doctor(*, as_json: bool = False, root: Path = ROOT) -> int:
     """Print the table (or JSON) on standard output; 0 when all is there, else 1."""
-    findings = list(examine(root))
+    findings = [*examine(root), *_boards(root)]
     if as_json:
-        print(json.dumps([asdict(f) | {"ok": f.ok} for f in findings], indent=2, sort_keys=True))
+        rows = [asdict(f) | {"ok": f.ok, "level": f.level} for f in findings]
+        print(json.dumps(rows, indent=2, sort_keys=True))
     else:
         _print_table(findings)
     return 0 if all(finding.ok for finding in findings) else 1
@@ -94,6 +104,18 @@ def examine(root: Path) -> Iterator[Finding]:
         yield _package(name, purpose, locked.get(name, set()))
     yield _scons(root)
     yield from _system(root / "system-packages.txt")
+
+
+def _boards(root: Path) -> Iterator[Finding]:
+    for row in board_rows(root=root):
+        yield Finding(
+            name=row.name,
+            purpose=row.purpose,
+            found=row.found,
+            expected="",
+            fix=row.fix,
+            note=row.note,
+        )
 
 
 def locked_versions(lock: Path) -> dict[str, set[str]]:
@@ -228,11 +250,11 @@ def _dpkg_versions(packages: list[str]) -> dict[str, str] | None:
 def _print_table(findings: list[Finding]) -> None:
     rows = [
         (
-            "ok" if finding.ok else "MISSING" if not finding.found else "WRONG",
+            finding.level if finding.ok else finding.level.upper(),
             finding.name,
             finding.purpose,
             finding.found or "-",
-            finding.fix if finding.ok else _advice(finding),
+            finding.note if finding.ok else _advice(finding),
         )
         for finding in findings
     ]
@@ -249,7 +271,7 @@ def _print_table(findings: list[Finding]) -> None:
         for column in ("", "what", "for", "found", "what to do"):
             table.add_column(column, overflow="fold")
         for row in rows:
-            style = "green" if row[0] == "ok" else "bold red"
+            style = {"ok": "green", "note": "yellow"}.get(row[0], "bold red")
             table.add_row(Text(row[0], style=style), *(Text(cell) for cell in row[1:]))
         if not console.is_terminal:
             console.width = 140

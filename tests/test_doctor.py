@@ -134,7 +134,9 @@ def test_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "found": "",
         "expected": "",
         "fix": "sudo apt-get install some-tool",
+        "note": "",
         "ok": False,
+        "level": "missing",
     }
 
 

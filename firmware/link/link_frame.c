@@ -39,11 +39,16 @@ typedef struct {
     size_t length;
     size_t code; /* where the running block's code byte stands */
     uint32_t crc;
+    link_write_t *write; /* takes each block, or NULL: the wire has room for all */
 } encoder_t;
 
 static void close_block(encoder_t *encoder)
 {
     encoder->wire[encoder->code] = (uint8_t)(encoder->length - encoder->code);
+    if (encoder->write != NULL) {
+        encoder->write(encoder->wire, encoder->length);
+        encoder->length = 0;
+    }
     encoder->code = encoder->length++;
 }
 
@@ -64,19 +69,33 @@ static void put(encoder_t *encoder, const void *data, size_t length)
     }
 }
 
-size_t link_encode(const link_frame_t *frame, uint8_t *wire)
+static size_t encode(encoder_t *encoder, const link_frame_t *frame, const void *tail,
+                     size_t tail_length)
 {
     static const uint8_t version[VERSION_BYTES] = {LINK_PROTOCOL_VERSION, 0};
+    encoder->wire[0] = 0;
+    put(encoder, version, sizeof(version));
+    put(encoder, frame, FIELD_BYTES);
+    put(encoder, frame->payload, frame->length - tail_length);
+    put(encoder, tail, tail_length);
+    const uint32_t crc = ~encoder->crc;
+    put(encoder, &crc, LINK_CRC_BYTES);
+    encoder->wire[encoder->code] = (uint8_t)(encoder->length - encoder->code);
+    encoder->wire[encoder->length++] = 0;
+    return encoder->length;
+}
+
+size_t link_encode(const link_frame_t *frame, uint8_t *wire)
+{
     encoder_t encoder = {.wire = wire, .length = 2, .code = 1, .crc = CRC_START};
-    wire[0] = 0;
-    put(&encoder, version, sizeof(version));
-    put(&encoder, frame, FIELD_BYTES);
-    put(&encoder, frame->payload, frame->length);
-    const uint32_t crc = ~encoder.crc;
-    put(&encoder, &crc, LINK_CRC_BYTES);
-    wire[encoder.code] = (uint8_t)(encoder.length - encoder.code);
-    wire[encoder.length++] = 0;
-    return encoder.length;
+    return encode(&encoder, frame, NULL, 0);
+}
+
+void link_send(const link_frame_t *frame, const void *tail, size_t tail_length, link_write_t *write)
+{
+    uint8_t block[COBS_BLOCK + 2]; /* with a delimiter before or behind it */
+    encoder_t encoder = {.wire = block, .length = 2, .code = 1, .crc = CRC_START, .write = write};
+    write(block, encode(&encoder, frame, tail, tail_length));
 }
 
 /* Unstuff in place; returns the length, or 0 when a block points past the end. */

@@ -45,6 +45,12 @@ link_event_t link_receive(link_receiver_t *receiver, uint8_t byte);
 /* Write the frame with both delimiters to wire[LINK_MAX_WIRE]; returns its length. */
 size_t link_encode(const link_frame_t *frame, uint8_t *wire);
 
+/* Write the frame in pieces, without room for all of it; the last `tail_length` bytes of its
+ * payload come from `tail`. */
+typedef void link_write_t(const uint8_t *data, size_t length);
+void link_send(const link_frame_t *frame, const void *tail, size_t tail_length,
+               link_write_t *write);
+
 /* CRC-32/ISO-HDLC, as in zlib and Ethernet. */
 uint32_t link_crc32(const uint8_t *data, size_t length);
 

@@ -36,6 +36,7 @@ typedef enum {
     LINK_SAMPLES = 0x0A,     /* link_samples_t, then int16 samples [n, channels] */
     LINK_RECORD = 0x0C,      /* link_record_t */
     LINK_DRIFT = 0x0D,       /* u32: 1 to forget the counts first, else 0 */
+    LINK_FAULT = 0x0F,       /* a reply only: a fatal exception has stopped the firmware */
     LINK_ERROR = 0xFF,       /* a reply only: what arrived belongs to no request */
 } link_type_t;
 
@@ -171,5 +172,17 @@ typedef struct {
     uint16_t classes;
 } link_drift_t;
 _Static_assert(sizeof(link_drift_t) == 12, "wire struct");
+
+/* FAULT: then the registers, u32 each, then bytes of the stack, from its pointer up. */
+typedef struct {
+    uint8_t build_id[20]; /* of the image: the note that the linker puts into it */
+    uint16_t machine;     /* of its ELF file: 40 Arm, 94 Xtensa */
+    uint8_t registers;    /* at most LINK_FAULT_REGISTERS */
+    uint8_t flags;
+    uint32_t stack; /* the stack pointer, and the address of the first byte of the stack */
+} link_fault_t;
+#define LINK_FAULT_REGISTERS 24
+#define LINK_FAULT_LOST 1u /* the processor could not save pc and lr: the stack has overflowed */
+_Static_assert(sizeof(link_fault_t) == 28, "wire struct");
 
 #endif

@@ -114,7 +114,11 @@ def flash(
         sys.stdout.write(_unlinked(board, wiring, again.format(port=port)))
         return 0
     found = link_port or _come_back(port, before, board.upload.tool)
-    device = Device(open_port(found, board), start_s=START_S)
+    device = Device(
+        open_port(found, board),
+        start_s=START_S,
+        images=[out_dir / board.folder / "firmware.elf"] if framework == "bare" else [],
+    )
     with device:
         sys.stdout.write(_prove(board, device, manifest))
     return 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, TypeVar
 
@@ -58,7 +59,8 @@ class Device:
 
     `timeout_s` bounds the wait for a reply, `run_timeout_s` for one that runs the model, and
     `start_s` for the first sign of life. `running`: the firmware is not about to start, so a
-    banner means that opening the port has reset the board, which is told. All methods raise
+    banner means that opening the port has reset the board, which is told. `images` are ELF files,
+    one of which may be the firmware's and then tells the place of a fault. All methods raise
     DeviceError when the device does not answer or refuses.
 
     Several frames are sent at once until a frame gets lost that way: then the receiver is one that
@@ -73,11 +75,12 @@ class Device:
         run_timeout_s: float = 120.0,
         start_s: float = 10.0,
         running: bool = False,
+        images: Sequence[Path] = (),
     ) -> None:
         self._transport = transport
         self._start_s = start_s
         self._running = running
-        self._line = Line(transport, timeout_s, run_timeout_s)
+        self._line = Line(transport, timeout_s, run_timeout_s, images)
         self._hello: Hello | None = None
         self._case: tuple[bytes, ...] | None = None
         self._before: tuple[tuple[bytes, ...], ...] = ()  # cases that have run when it does

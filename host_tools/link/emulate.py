@@ -9,7 +9,8 @@ from pathlib import Path
 
 from host_tools.boards.board import Board
 from host_tools.errors import DeviceError, UsageError
-from host_tools.link.protocol import FrameDecoder, TextLine
+from host_tools.link.backtrace import explain
+from host_tools.link.protocol import REPLY, Frame, FrameDecoder, MessageType, TextLine
 from host_tools.link.target import Target
 
 QUIET_S = 2.0  # after the end of input: how long the firmware may be silent before we end
@@ -31,6 +32,8 @@ def run(board: Board, target: Target, board_dir: Path) -> int:
             for event in decoder.feed(data):
                 if isinstance(event, TextLine):
                     print(event.text, flush=True)
+                elif isinstance(event, Frame) and event.type == MessageType.FAULT | REPLY:
+                    print(explain(event.payload, [elf]), flush=True)
             if typed and select.select([stdin], [], [], 0)[0]:
                 line = os.read(stdin, 4096)
                 typed = bool(line)

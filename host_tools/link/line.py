@@ -6,13 +6,16 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from host_tools.errors import DeviceError
 from host_tools.link import protocol
+from host_tools.link.backtrace import explain
 from host_tools.link.protocol import Damage, Event, Frame, MessageType, Status, TextLine
 from host_tools.link.transport import Transport
 
 ATTEMPTS = 5  # for each frame, and for each run with its inputs
+FAULT_ADVICE = "Reset the board to go on; the same inputs may bring the fault back."
 HELLO_S = 1.0  # between two HELLOs to a board that may still be starting
 
 _RUNS = frozenset(
@@ -34,6 +37,10 @@ _ADVICE: dict[int, str] = {
 
 class Lost(Exception):
     """A request or its reply did not arrive whole; the text says how."""
+
+
+class Faulted(DeviceError):
+    """A fatal exception has stopped the firmware; the text says which and where."""
 
 
 class Refused(DeviceError):
@@ -60,13 +67,20 @@ class Request:
 class Line:
     """Frames to and fro: numbers requests, finds their replies, and repeats what got lost."""
 
-    def __init__(self, transport: Transport, timeout_s: float, run_timeout_s: float) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        timeout_s: float,
+        run_timeout_s: float,
+        images: Sequence[Path] = (),
+    ) -> None:
         self.name = transport.name
         self.log: list[str] = []
         self.received = 0  # bytes, of any kind
         self._transport = transport
         self._timeout_s = timeout_s
         self._run_timeout_s = run_timeout_s
+        self._images = images
         self._decoder = protocol.FrameDecoder()
         self._events: deque[Event] = deque()
         self._sequence = 0
@@ -117,7 +131,11 @@ class Line:
         return Frame(type=request.type, sequence=self._sequence, payload=request.payload)
 
     def _send(self, frames: Sequence[Frame]) -> None:
-        self._transport.write(b"".join(protocol.encode(frame) for frame in frames))
+        try:
+            self._transport.write(b"".join(protocol.encode(frame) for frame in frames))
+        except DeviceError:
+            self._drain()  # an emulator that ends by a fault has told it before
+            raise
 
     def _at_once(self, frames: Sequence[Frame]) -> list[Frame]:
         self._send(frames)
@@ -195,6 +213,9 @@ class Line:
         event = self._events.popleft()
         if isinstance(event, TextLine):
             self.log.append(event.text)
+        if isinstance(event, Frame) and event.type == MessageType.FAULT | protocol.REPLY:
+            told = explain(event.payload, self._images)
+            raise Faulted(f"{self.name}: {told}\n{FAULT_ADVICE}")
         return event
 
     def _drain(self) -> None:

@@ -41,6 +41,7 @@ class MessageType(enum.IntEnum):
     SAMPLES = 0x0A
     RECORD = 0x0C
     DRIFT = 0x0D
+    FAULT = 0x0F  # a reply only: a fatal exception has stopped the firmware
     ERROR = 0xFF  # a reply only: something arrived that cannot be attributed to a request
 
 

@@ -78,7 +78,7 @@ def open_device(target: Target, board: Board, board_dir: Path) -> Iterator[Devic
     # A slow emulator runs the self-test at boot for minutes; its death is noticed at once.
     start_s = 10.0 if target.emulator is None else 300.0
     running = target.emulator is None
-    device = Device(transport, start_s=start_s, run_timeout_s=600.0, running=running)
+    device = Device(transport, start_s=start_s, run_timeout_s=600.0, running=running, images=[elf])
     try:
         yield device
     finally:

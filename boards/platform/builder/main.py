@@ -85,7 +85,7 @@ env.Replace(
     + [f"+<board/{folder}/*.{kind}>" for folder in facts["port"] for kind in "cS"],
 )
 env.Append(
-    ASPPFLAGS=facts["flags"],
+    ASPPFLAGS=facts["flags"] + ["-g", f"-fdebug-prefix-map={project}=."],
     CFLAGS=["-std=c11", *C_WARNINGS],
     CXXFLAGS=["-std=c++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"],
     CCFLAGS=facts["flags"]
@@ -97,7 +97,8 @@ env.Append(
     + [(f"BOARD_PIN_{name}", pin_number(name, pin)) for name, pin in facts["pins"].items()],
     CPPPATH=[str(firmware / folder) for folder in INCLUDES],
     LINKFLAGS=facts["flags"]
-    + ["-Wl,--gc-sections", "-Wl,-Map=" + env.subst("$BUILD_DIR/firmware.map")],
+    + ["-Wl,--gc-sections", "-Wl,-Map=" + env.subst("$BUILD_DIR/firmware.map")]
+    + ["-Wl,--build-id=sha1"],  # a fault's report names its image by it
 )
 if "ldscript" in board.get("build"):
     env.Append(LINKFLAGS=["-nostartfiles", f"-L{project / 'boards'}"])

@@ -1,5 +1,22 @@
 #include "fault.h"
 
+#include <stddef.h>
+#include <string.h>
+
+#include "board.h"
+#include "link_frame.h"
+
+#define NOTE_HEADER_BYTES 16 /* of the linker's note, before the build id itself */
+#define TEXT_WORDS 64u       /* of the stack, for people */
+#define LINE_WORDS 8u
+
+/* Given by the linker script. */
+extern uint32_t __stack_limit[];
+extern uint32_t __stack_top[];
+extern const uint8_t __build_note[];
+
+static const board_fault_t *reported;
+
 static void put(uint32_t character)
 {
     const char text[2] = {(char)character, '\0'};
@@ -19,4 +36,77 @@ void board_fault_values(const char *text, const uint32_t *values)
         }
         values++;
     }
+}
+
+/* As many bytes of the stack as are there, from the stack pointer up. */
+static size_t stack_bytes(const uint32_t *sp)
+{
+    if (sp < __stack_limit || sp > __stack_top || ((uintptr_t)sp & 3u) != 0) {
+        return 0;
+    }
+    return (uintptr_t)__stack_top - (uintptr_t)sp;
+}
+
+static void send_text(const board_fault_t *fault, const link_fault_t *head, size_t words)
+{
+    uint32_t build[2]; /* its first 8 bytes */
+    memcpy(build, head->build_id, sizeof(build));
+    board_fault_values(fault->text, fault->registers);
+    board_fault_values("\r\nbuild=0x#,0x#", build);
+    for (size_t i = 0; i < words && i < TEXT_WORDS; i++) {
+        const uint32_t address = head->stack + 4u * (uint32_t)i;
+        if (i % LINE_WORDS == 0) {
+            board_fault_values("\r\nstack 0x#:", &address);
+        }
+        board_fault_values(" #", &fault->sp[i]);
+    }
+    board_fault_text("\r\n");
+}
+
+static void send(const board_fault_t *fault)
+{
+    struct {
+        link_fault_t head;
+        uint32_t registers[LINK_FAULT_REGISTERS];
+    } payload;
+    link_fault_t *const head = &payload.head;
+    size_t stack = stack_bytes(fault->sp);
+    memcpy(head->build_id, &__build_note[NOTE_HEADER_BYTES], sizeof(head->build_id));
+    head->machine = fault->machine;
+    head->registers = fault->count;
+    head->flags = fault->flags;
+    head->stack = (uint32_t)(uintptr_t)fault->sp;
+    memcpy(payload.registers, fault->registers, 4u * fault->count);
+    send_text(fault, head, stack / 4u);
+
+    const size_t length = sizeof(*head) + 4u * fault->count;
+    if (stack > LINK_MAX_PAYLOAD - length) {
+        stack = LINK_MAX_PAYLOAD - length;
+    }
+    const link_frame_t frame = {
+        .type = LINK_FAULT | LINK_REPLY,
+        .length = (uint16_t)(length + stack),
+        .payload = (const uint8_t *)&payload,
+    };
+    link_send(&frame, fault->sp, stack, board_write);
+}
+
+_Noreturn void board_fault_report(const board_fault_t *fault)
+{
+    if (reported == NULL) {
+        reported = fault;
+        send(fault);
+    }
+    board_fault_stop(fault->status);
+}
+
+void board_fault_repeat(void)
+{
+    uint8_t byte;
+    if (reported == NULL || board_read(&byte, 1) == 0) {
+        return;
+    }
+    while (board_read(&byte, 1) != 0) {
+    }
+    send(reported);
 }

@@ -1,21 +1,37 @@
 /* Reset and faults of every Cortex-M port. No interrupt is ever enabled. */
 #include "common/fault.h"
 #include "common/stack.h"
+#include "link_protocol.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
 #define CPACR_FPU (15u << 20) /* full access to coprocessors 10 and 11 */
+#define CCR_DIV_0_TRP (1u << 4)
 #define FAULT_STATUS 99u
-#define FRAME_WORDS 8 /* r0-r3, r12, lr, pc, xpsr */
+#define MACHINE_ARM 40u /* EM_ARM */
+#define FRAME_WORDS 8u  /* r0-r3, r12, lr, pc, xpsr */
+#define FRAME_R12 4
 #define FRAME_LR 5
 #define FRAME_PC 6
+#define FRAME_XPSR 7
+#define XPSR_ALIGNED (1u << 9)       /* one more word was left free for the alignment */
+#define EXC_RETURN_BASIC (1u << 4)   /* without floating-point registers */
+#define FLOAT_WORDS 18u              /* of those registers */
+#define CFSR_NOT_STACKED 0x00001010u /* MSTKERR, STKERR */
+#define REGISTERS 21                 /* pc, lr, sp, xpsr, cfsr, hfsr, mmfar, bfar, r0 to r12 */
+#define REGISTER_SP 2
+#define REGISTER_R0 8
 
 typedef struct {
     uint32_t cpuid;
     uint32_t icsr;
     uint32_t vtor;
-    uint32_t others[7];
+    uint32_t aircr;
+    uint32_t scr;
+    uint32_t ccr; /* 0x14 */
+    uint32_t others[4];
     uint32_t cfsr; /* 0x28 */
     uint32_t hfsr;
     uint32_t dfsr;
@@ -24,7 +40,9 @@ typedef struct {
     uint32_t identification[19];
     uint32_t cpacr; /* 0x88 */
 } scb_t;
-_Static_assert(offsetof(scb_t, cfsr) == 0x28 && offsetof(scb_t, cpacr) == 0x88, "SCB layout");
+_Static_assert(offsetof(scb_t, ccr) == 0x14 && offsetof(scb_t, cfsr) == 0x28 &&
+                   offsetof(scb_t, cpacr) == 0x88,
+               "SCB layout");
 
 typedef union {
     uint32_t *stack;
@@ -45,7 +63,8 @@ int main(void);
 void board_reset(void);
 _Noreturn void board_start(void);
 void board_fault(void);
-_Noreturn void board_fault_report(const uint32_t *frame);
+_Noreturn void board_fault_taken(const uint32_t *frame, uint32_t exc_return,
+                                 const uint32_t *r4_to_r11);
 
 static const vector_t vectors[16] __attribute__((section(".vectors"), used)) = {
     {.stack = __stack_top},   {.handler = board_reset}, {.handler = board_fault},
@@ -69,6 +88,7 @@ _Noreturn void board_start(void)
 {
     reg_scb.vtor = (uint32_t)(uintptr_t)vectors;
     reg_scb.cpacr |= CPACR_FPU;
+    reg_scb.ccr |= CCR_DIV_0_TRP; /* a division by zero is a fault, as on Xtensa */
     __asm__ volatile("dsb\nisb" ::: "memory");
     memcpy(__data_start, __data_load, (uintptr_t)__data_end - (uintptr_t)__data_start);
     memset(__bss_start, 0, (uintptr_t)__bss_end - (uintptr_t)__bss_start);
@@ -77,31 +97,54 @@ _Noreturn void board_start(void)
     board_fault_stop(FAULT_STATUS);
 }
 
-/* Faults. After an overflow the stack pointer is of no use, so the report runs on the top of the
- * stack then; the frame, lower down, stays intact. */
+/* Faults. When the stack pointer has left the stack, or has no room for the report, that runs on
+ * the top of the stack; what is lower down stays intact. */
 __attribute__((naked)) void board_fault(void)
 {
     __asm__ volatile("mov r0, sp\n"
-                     "ldr r1, =__stack_limit + 1024\n"
-                     "cmp r0, r1\n"
-                     "bhs 1f\n"
-                     "ldr r1, =__stack_top\n"
-                     "mov sp, r1\n"
-                     "1: b board_fault_report\n");
+                     "mov r1, lr\n"
+                     "ldr r2, =__stack_limit + 1024\n"
+                     "cmp r0, r2\n"
+                     "ldr r2, =__stack_top\n"
+                     "blo 1f\n"
+                     "cmp r0, r2\n"
+                     "bls 2f\n"
+                     "1: mov sp, r2\n"
+                     "2: push {r4-r11}\n"
+                     "mov r2, sp\n"
+                     "b board_fault_taken\n");
 }
 
-_Noreturn void board_fault_report(const uint32_t *frame)
+/* Armv7-M Architecture Reference Manual (DDI 0403E), B1.5.6: what an exception leaves at `frame`.
+ */
+_Noreturn void board_fault_taken(const uint32_t *frame, uint32_t exc_return,
+                                 const uint32_t *r4_to_r11)
 {
-    const uint32_t values[] = {
-        (uint32_t)(uintptr_t)frame, reg_scb.cfsr, reg_scb.hfsr, reg_scb.mmfar, reg_scb.bfar,
-    };
-    board_fault_text("\r\nfault:");
-    if (frame >= __stack_limit && frame + FRAME_WORDS <= __stack_top) {
-        const uint32_t places[] = {frame[FRAME_PC], frame[FRAME_LR]};
-        board_fault_values(" pc=0x# lr=0x#", places);
-    } else {
-        board_fault_text(" stack overflow");
+    const uint32_t cfsr = reg_scb.cfsr;
+    const bool stacked = frame >= __stack_limit && frame + FRAME_WORDS <= __stack_top &&
+                         (cfsr & CFSR_NOT_STACKED) == 0;
+    const uint32_t *sp = frame;
+    uint32_t registers[REGISTERS] = {
+        [4] = cfsr, [5] = reg_scb.hfsr, [6] = reg_scb.mmfar, [7] = reg_scb.bfar};
+    memcpy(&registers[REGISTER_R0 + 4], r4_to_r11, 8u * sizeof(*registers));
+    if (stacked) {
+        registers[0] = frame[FRAME_PC];
+        registers[1] = frame[FRAME_LR];
+        registers[3] = frame[FRAME_XPSR];
+        memcpy(&registers[REGISTER_R0], frame, 4u * sizeof(*registers));
+        registers[REGISTER_R0 + 12] = frame[FRAME_R12];
+        sp += FRAME_WORDS + ((exc_return & EXC_RETURN_BASIC) == 0 ? FLOAT_WORDS : 0u) +
+              ((frame[FRAME_XPSR] & XPSR_ALIGNED) != 0 ? 1u : 0u);
     }
-    board_fault_values(" sp=0x# cfsr=0x# hfsr=0x# mmfar=0x# bfar=0x#\r\n", values);
-    board_fault_stop(FAULT_STATUS);
+    registers[REGISTER_SP] = (uint32_t)(uintptr_t)sp;
+    const board_fault_t fault = {
+        .text = "\r\nfault: pc=0x# lr=0x# sp=0x# xpsr=0x# cfsr=0x# hfsr=0x# mmfar=0x# bfar=0x#",
+        .registers = registers,
+        .sp = stacked || frame >= __stack_limit ? sp : __stack_limit,
+        .status = FAULT_STATUS,
+        .machine = MACHINE_ARM,
+        .count = REGISTERS,
+        .flags = stacked ? 0 : LINK_FAULT_LOST,
+    };
+    board_fault_report(&fault);
 }

@@ -157,5 +157,6 @@ _Noreturn void board_fault_stop(uint32_t status)
 {
     (void)status;
     for (;;) {
+        board_fault_repeat();
     }
 }

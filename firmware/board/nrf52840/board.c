@@ -23,6 +23,8 @@
 #define UART_TXD 0x51Cu
 #define UART_BAUDRATE 0x524u
 #define UART_CONFIG 0x56Cu
+#define WDT_RUNSTATUS 0x400u
+#define WDT_RR 0x600u /* eight of them */
 #define DWT_CTRL 0x000u
 #define DWT_CYCCNT 0x004u
 
@@ -32,6 +34,7 @@
 #define BAUD_115200 0x01D7E000u
 #define CONFIG_8N1 0u
 #define ICACHE_ON 1u
+#define WDT_RELOAD 0x6E524635u
 #define DEMCR_TRCENA (1u << 24)
 #define CYCCNT_ON 1u
 #define CRYSTAL_POLLS 100000u /* about 10 ms; the crystal takes 0.4 ms */
@@ -40,6 +43,7 @@
 extern volatile uint32_t reg_clock[];
 extern volatile uint32_t reg_uart0[];
 extern volatile uint32_t reg_nvmc[];
+extern volatile uint32_t reg_wdt[];
 extern volatile uint32_t reg_dwt[];
 extern volatile uint32_t reg_demcr;
 
@@ -98,9 +102,22 @@ void board_init(void)
     uart_init();
 }
 
+/* Nothing here starts the watchdog. One that an earlier program has started lives on through a soft
+ * reset and cannot be stopped (nRF52840 Product Specification v1.7, 6.36 WDT), so it is fed. */
+static void watchdog_feed(void)
+{
+    if (REG(reg_wdt, WDT_RUNSTATUS) == 0) {
+        return;
+    }
+    for (uint32_t channel = 0; channel < 8; channel++) {
+        REG(reg_wdt, WDT_RR + 4u * channel) = WDT_RELOAD;
+    }
+}
+
 size_t board_read(uint8_t *data, size_t capacity)
 {
     size_t count = 0;
+    watchdog_feed();
     while (count < capacity && REG(reg_uart0, UART_RXDRDY) != 0) {
         REG(reg_uart0, UART_RXDRDY) = 0; /* before the read: RXD refills at once */
         data[count++] = (uint8_t)REG(reg_uart0, UART_RXD);
@@ -110,6 +127,7 @@ size_t board_read(uint8_t *data, size_t capacity)
 
 void board_write(const uint8_t *data, size_t length)
 {
+    watchdog_feed();
     for (size_t i = 0; i < length; i++) {
         uart_send(data[i]);
     }
@@ -131,5 +149,6 @@ _Noreturn void board_fault_stop(uint32_t status)
 {
     (void)status;
     for (;;) {
+        board_fault_repeat();
     }
 }

@@ -4,7 +4,10 @@
 
 #include <string.h>
 
-#define FAULT_STATUS 64u /* plus EXCCAUSE, 0 to 63 */
+#define FAULT_STATUS 64u   /* plus EXCCAUSE, 0 to 63 */
+#define MACHINE_XTENSA 94u /* EM_XTENSA */
+#define REGISTERS 19       /* exccause, epc1, excvaddr, a0 to a15 */
+#define REGISTER_SP 4
 #define RETURNED_STATUS 99u
 
 /* Given by the linker script. */
@@ -13,7 +16,11 @@ extern uint32_t __bss_end[];
 
 int main(void);
 _Noreturn void board_start(void);
-_Noreturn void board_fault_report(uint32_t cause, uint32_t pc, uint32_t address, uint32_t sp);
+_Noreturn void board_fault_taken(void);
+
+/* What vectors.S saves. */
+extern uint32_t board_fault_registers[REGISTERS];
+uint32_t board_fault_registers[REGISTERS];
 
 _Noreturn void board_start(void)
 {
@@ -23,9 +30,15 @@ _Noreturn void board_start(void)
     board_fault_stop(RETURNED_STATUS);
 }
 
-_Noreturn void board_fault_report(uint32_t cause, uint32_t pc, uint32_t address, uint32_t sp)
+_Noreturn void board_fault_taken(void)
 {
-    const uint32_t values[] = {cause, pc, address, sp};
-    board_fault_values("\r\nfault: exccause=0x# pc=0x# excvaddr=0x# sp=0x#\r\n", values);
-    board_fault_stop(FAULT_STATUS + (cause & 63u));
+    const board_fault_t fault = {
+        .text = "\r\nfault: exccause=0x# pc=0x# excvaddr=0x# a0=0x# sp=0x#",
+        .registers = board_fault_registers,
+        .sp = (const uint32_t *)(uintptr_t)board_fault_registers[REGISTER_SP],
+        .status = FAULT_STATUS + (board_fault_registers[0] & 63u),
+        .machine = MACHINE_XTENSA,
+        .count = REGISTERS,
+    };
+    board_fault_report(&fault);
 }

@@ -32,15 +32,30 @@ board_reset:
     .align 4
     .literal_position
     .type exception, @function
-exception:              /* nothing is resumed, so nothing is saved */
+exception:              /* nothing is resumed: all is saved for the report only */
+    wsr a0, excsave1
+    movi a0, board_fault_registers
+    .irp n, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    s32i a\n, a0, 12 + 4 * \n
+    .endr
+    rsr a2, excsave1
+    s32i a2, a0, 12
     rsr a2, exccause
-    rsr a3, epc1
-    rsr a4, excvaddr
-    mov a5, a1
-    movi a6, 15
-    wsr a6, ps
+    s32i a2, a0, 0
+    rsr a2, epc1
+    s32i a2, a0, 4
+    rsr a2, excvaddr
+    s32i a2, a0, 8
+    movi a2, 15
+    wsr a2, ps
     rsync
-    movi a1, __stack_top
-    movi a6, board_fault_report
-    callx0 a6           /* does not return */
+    movi a2, __stack_limit + 1024
+    movi a3, __stack_top
+    bltu a1, a2, 1f     /* no stack pointer, or no room below it for the report */
+    bgeu a3, a1, 2f
+1:  mov a1, a3
+2:  movi a2, -16
+    and a1, a1, a2
+    movi a2, board_fault_taken
+    callx0 a2           /* does not return */
     .size exception, . - exception
