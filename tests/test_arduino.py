@@ -26,7 +26,7 @@ int firmware_main(void) { return 0; }
 }
 #define CHECK(x) do { if (!(x)) { printf("line %d: " #x "\\n", __LINE__); return 1; } } while (0)
 uint32_t now_ms;
-UsbSerial Serial;
+UsbSerial _SerialUSB;
 core_debug debug_block; core_debug *CoreDebug = &debug_block;
 dwt dwt_block; dwt *DWT = &dwt_block;
 #ifdef ARDUINO_ARCH_ESP32
@@ -122,7 +122,7 @@ def test_a_host_that_does_not_read_is_not_waited_for(tmp_path: Path) -> None:
         Serial.busy = false;
         Serial.sent.clear();
         put(std::string(200, 'b'));
-        CHECK(Serial.sent.size() >= 200 && Serial.sent.find(std::string(200, 'b')) != std::string::npos);
+        CHECK(Serial.sent.find(std::string(200, 'b')) != std::string::npos);
         """,
     )
 
@@ -199,7 +199,8 @@ def test_the_counter_counts_cycles_where_the_core_can(tmp_path: Path) -> None:
         tmp_path,
         """
         now_ms = 3;
-        CHECK(board_counter() == 3000 && board_info.counter_num == 64 && board_info.counter_den == 1);
+        CHECK(board_counter() == 3000);
+        CHECK(board_info.counter_num == 64 && board_info.counter_den == 1);
         """,
         "other",
     )

@@ -13,7 +13,7 @@ import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from host_tools.boards.board import BOARDS, SELFTEST, Board, Memory, read_board
+from host_tools.boards.board import BOARDS, SELFTEST, Board, Framework, Memory, read_board
 from host_tools.build.elf import SizeReport, size_report
 from host_tools.build.provision import CORE_DIR
 from host_tools.build.workspace import Workspace, open_workspace, reference_dir
@@ -124,12 +124,7 @@ def pio_environment(board: Board, framework: str) -> str:
             f"no framework {framework!r} for board {board.id}; expected bare, or {framework} for "
             f"{known}"
         )
-    missing = [
-        f"{kind[:-1]} {name}"
-        for kind, names in (("platforms", [wanted.platform]), ("packages", wanted.packages))
-        for name in names
-        if not _installed(CORE_DIR / kind, name)
-    ]
+    missing = _missing(wanted)
     if missing:
         try:
             socket.create_connection((REGISTRY, 443), REGISTRY_S).close()
@@ -143,9 +138,26 @@ def pio_environment(board: Board, framework: str) -> str:
     return f"{board.env}_{framework}"
 
 
-def _installed(folder: Path, name: str) -> bool:
-    """PlatformIO puts `name` there, or name@version beside another version."""
-    return (folder / name).is_dir() or any(folder.glob(f"{name}@*"))
+def _missing(wanted: Framework) -> list[str]:
+    """What is not installed of a framework's platform and, where this names them, its packages."""
+
+    def installed(kind: str, name: str) -> list[Path]:
+        """PlatformIO puts `name` there, or name@version beside another version."""
+        return [
+            p for p in (CORE_DIR / kind / name, *CORE_DIR.glob(f"{kind}/{name}@*")) if p.is_dir()
+        ]
+
+    platforms = installed("platforms", wanted.platform)
+    texts = [
+        (p / "platform.json").read_text("utf-8")
+        for p in platforms
+        if (p / "platform.json").is_file()
+    ]
+    named = [
+        name for name in wanted.packages if not platforms or any(f'"{name}"' in t for t in texts)
+    ]
+    found = [] if platforms else [f"platform {wanted.platform}"]
+    return found + [f"package {name}" for name in named if not installed("packages", name)]
 
 
 def read_model_sizes(gen_dir: Path) -> ModelSizes:

@@ -25,8 +25,9 @@ inline void yield()
     now_ms++;
 }
 
-/* USB serial as ArduinoCore-mbed has it: packets of at most 64 bytes, one under way at a time. Its
- * write() never comes back from a host that does not read, so here it ends the test. */
+/* USB serial as ArduinoCore-mbed has it, where Serial hands on to _SerialUSB: packets of at most 64
+ * bytes, one under way at a time. Its write() never comes back from a host that does not read, so
+ * here it ends the test. */
 struct UsbSerial {
     bool open = false;
     bool reads = true;
@@ -90,7 +91,8 @@ struct UsbSerial {
         }
     }
 };
-extern UsbSerial Serial;
+extern UsbSerial _SerialUSB;
+#define Serial _SerialUSB
 
 #ifdef ARDUINO_ARCH_ESP32
 struct Chip {

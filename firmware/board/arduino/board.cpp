@@ -3,6 +3,9 @@
 // gives BOARD_ID.
 #include <Arduino.h>
 
+#ifdef ARDUINO_ARCH_MBED
+#include <USB/PluggableUSBSerial.h> // _SerialUSB, which Serial stands for
+#endif
 #ifdef ARDUINO_ARCH_NRF52840
 #include <cmsis.h>
 #endif
@@ -40,7 +43,7 @@ uint32_t here_ms; // since when
 bool listener()
 {
 #ifdef ARDUINO_ARCH_MBED
-    const bool now = Serial.connected(); // bool(Serial) would take 1 ms
+    const bool now = _SerialUSB.connected(); // bool(Serial) would take 1 ms
 #else
     const bool now = static_cast<bool>(Serial);
 #endif
@@ -58,7 +61,7 @@ size_t take(const uint8_t *data, size_t length)
 #ifdef ARDUINO_ARCH_MBED
     // Its write() waits without end for a host that has the port open and does not read.
     uint32_t taken = 0;
-    Serial.send_nb(const_cast<uint8_t *>(data), length, &taken, true);
+    _SerialUSB.send_nb(const_cast<uint8_t *>(data), length, &taken, true);
     return taken;
 #else
     return Serial.write(data, length);
