@@ -1,7 +1,7 @@
 """What a linked image must and must not hold, whoever's platform linked it.
 
-``python -m host_tools.build.image --set KERNELS FILE.elf NAME...`` is what an Arduino build calls at
-its end (boards/platform/builder/arduino.py). Exit codes: 0 as it must be, 1 not.
+``python -m host_tools.build.image --set KERNELS FILE.elf NAME...`` is what an Arduino build calls
+at its end (boards/platform/builder/arduino.py). Exit codes: 0 as it must be, 1 not.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ def check_image(path: Path, kernels: str, names: Sequence[str]) -> str:
     missing = sorted(set(names) - {symbol.name for symbol in found})
     if missing:
         raise HostToolsError(
-            f"{path.name}: the kernels {kernels!r} were asked for, and {_list(missing)} is not linked; "
-            "expected all that the model calls. Build from clean (remove .pio/build)."
+            f"{path.name}: the kernels {kernels!r} were asked for, but {_list(missing)} is not "
+            "linked; expected all that the model calls. Build from clean (remove .pio/build)."
         )
     if arm or marks:
         raise HostToolsError(
-            f"{path.name}: {marks} pieces of code for the Arm state (A32), expected none: a Cortex-M "
-            f"executes Thumb only. Functions: {_list(arm) or 'without names'}. The linker took a "
-            "library for another core: -mcpu, -mthumb and -mfloat-abi must reach it as they reach "
-            "the compiler (build_unflags in platformio.ini)."
+            f"{path.name}: {marks} pieces of code for the Arm state (A32), expected none: a "
+            f"Cortex-M executes Thumb only. Functions: {_list(arm) or 'none named'}. The linker "
+            "took a library for another core: -mcpu, -mthumb and -mfloat-abi must reach it as "
+            "they reach the compiler (build_unflags in platformio.ini)."
         )
     state = "; no A32 code" if _is_arm(elf) else ""
     return f"{path.name}: kernels {kernels}: {len(names)} of {len(names)} linked{state}"

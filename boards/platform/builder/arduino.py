@@ -2,7 +2,7 @@
 
 The platform of the framework compiles; this script runs before it. It adds what main.py beside it
 adds for bare metal: the generated model, the kernels that boards/<id>.json names for the framework
-(TINYPROOF_KERNELS: another set), and for each file its optimisation. Afterwards the image is checked.
+(TINYPROOF_KERNELS: another set), and the optimisation of each file. At the end it checks the image.
 """
 
 import json
