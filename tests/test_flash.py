@@ -296,7 +296,7 @@ def test_flash_without_a_link_says_that_nothing_was_proved(
     said = capsys.readouterr().out
     assert "self-test not run" in said
     assert NANO33.uart is not None and NANO33.uart.wiring in said
-    assert f"make flash BOARD=nano33 PORT={board.port} LINK_PORT=" in said
+    assert f"make flash BOARD=nano33 FRAMEWORK=bare PORT={board.port} LINK_PORT=" in said
 
 
 def test_flash_with_a_link_port_of_its_own(

@@ -93,6 +93,8 @@ def flash(
     fails.
     """
     port, again = choose_port(board, port)
+    if framework == "bare":
+        again = again.replace(" PORT=", " FRAMEWORK=bare PORT=")
     if link_port:
         require_port(link_port, f"make flash BOARD={board.id} PORT={port} LINK_PORT={{port}}")
     assert board.uart is not None and board.upload is not None

@@ -7,6 +7,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifndef F_CPU
+#error "the real core's macros need F_CPU"
+#endif
+
 namespace arduino
 {
 class UART
