@@ -104,9 +104,9 @@ def flash(
         if framework == "bare" or board.upload.tool == "sam-ba":  # one image, ours to write
             image = out_dir / board.results(framework) / "firmware.bin"
             if not image.is_file():
+                how = "" if framework == "bare" else f" FRAMEWORK={framework}"
                 raise UsageError(
-                    f"{image}: no image; run `make build BOARD={board.folder} "
-                    f"FRAMEWORK={framework}` first"
+                    f"{image}: no image; run `make build BOARD={board.folder}{how}` first"
                 )
             UPLOADERS[board.upload.tool](port, image)
         else:
