@@ -143,8 +143,8 @@ def test_how_to_put_it_on_a_board_is_in_the_words_of_who_asked(
     monkeypatch.delenv(GOALS)
     told = section(read_page(out_dir))
     assert (
-        "tinyproof flash --recipe motion --board nano33 --framework bare --port /dev/ttyACM0 --link-port "
-        "/dev/ttyUSB0 builds"
+        "tinyproof flash --recipe motion --board nano33 --framework bare --port /dev/ttyACM0 "
+        "--link-port /dev/ttyUSB0 builds"
     ) in told
     assert "tinyproof whois --board esp32 --port /dev/ttyUSB0 asks" in told
     assert "make " not in told
