@@ -54,7 +54,7 @@ def test_every_board_builds_and_is_measured(board_id: str) -> None:
 
 @pytest.mark.parametrize(
     ("board_id", "limit"),
-    [("qemu_m4", 6000), ("nano33", 6250), ("qemu_xtensa", 7350), ("esp32", 9450)],
+    [("qemu_m4", 6050), ("nano33", 6250), ("qemu_xtensa", 7350), ("esp32", 9500)],
 )
 def test_everything_but_kernels_and_model_stays_small(board_id: str, limit: int) -> None:
     assert built(board_id)[1].code_bytes < limit
@@ -282,9 +282,9 @@ def test_arduino_without_its_registry_says_so(
 
     monkeypatch.setattr(build_module, "CORE_DIR", tmp_path)
     monkeypatch.setattr(build_module.socket, "create_connection", refuse)
-    with pytest.raises(ToolMissing, match=r"nordicnrf52.*does not answer.*without FRAMEWORK"):
+    with pytest.raises(ToolMissing, match=r"nordicnrf52.*does not answer.*FRAMEWORK=bare"):
         pio_environment(load_board("nano33"), "arduino")
-    with pytest.raises(UsageError, match="arduino for nano33 and esp32"):
+    with pytest.raises(UsageError, match="arduino for esp32 and nano33"):
         pio_environment(load_board("qemu_m4"), "arduino")
     assert pio_environment(load_board("nano33"), "bare") == "nano33"
 

@@ -295,7 +295,7 @@ def test_flash_without_a_link_says_that_nothing_was_proved(
     said = capsys.readouterr().out
     assert "self-test not run" in said
     assert NANO33.uart is not None and NANO33.uart.wiring in said
-    assert f"make flash BOARD=nano33 PORT={board.port} LINK_PORT=" in said
+    assert f"make flash BOARD=nano33 FRAMEWORK=bare PORT={board.port} LINK_PORT=" in said
 
 
 def test_flash_with_a_link_port_of_its_own(
@@ -322,6 +322,27 @@ def test_flash_with_arduino_uses_its_environment_and_the_same_port(
         port = str(board.port)
         assert flash(out_dir, ESP32, port=port, link_port=None, framework="arduino") == 0
     assert all("--environment esp32_arduino" in call for call in tools.calls())
+
+
+def test_flash_writes_the_nano_s_arduino_image_itself(
+    out_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same boot loader takes it; the link is then on the port that the upload had."""
+    board = load_board("nano33")
+    image = image_of(7000)
+    (out_dir / board.results("arduino")).mkdir()
+    (out_dir / board.results("arduino") / "firmware.bin").write_bytes(image)
+    monkeypatch.setattr(flash_module, "Device", FoundNothing)
+    with BootLoader(tmp_path / "ttyACM0") as usb, pytest.raises(DeviceError, match="looked there"):
+        flash(out_dir, board, port=str(usb.port), link_port=None, framework="arduino")
+    assert bytes(usb.flash[:7000]) == image
+
+
+class FoundNothing:
+    """In place of a board that has started: the double is a boot loader only."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        raise DeviceError("looked there")
 
 
 def test_flash_notices_another_model_and_another_board(

@@ -127,7 +127,8 @@ def test_how_to_put_it_on_a_board_is_in_the_words_of_who_asked(
     out_dir = write_run(tmp_path / "motion")
     told = section(read_page(out_dir))
     for expected in (
-        "make flash RECIPE=motion BOARD=nano33 PORT=/dev/ttyACM0 LINK_PORT=/dev/ttyUSB0 builds",
+        "make flash RECIPE=motion BOARD=nano33 FRAMEWORK=bare PORT=/dev/ttyACM0 "
+        "LINK_PORT=/dev/ttyUSB0 builds",
         "make parity RECIPE=motion BOARD=nano33 PORT=/dev/ttyUSB0 ",
         "make whois BOARD=nano33 PORT=/dev/ttyUSB0 asks",
         "make flash RECIPE=motion BOARD=esp32 PORT=/dev/ttyUSB0 builds",
@@ -142,8 +143,8 @@ def test_how_to_put_it_on_a_board_is_in_the_words_of_who_asked(
     monkeypatch.delenv(GOALS)
     told = section(read_page(out_dir))
     assert (
-        "tinyproof flash --recipe motion --board nano33 --port /dev/ttyACM0 --link-port "
-        "/dev/ttyUSB0 builds"
+        "tinyproof flash --recipe motion --board nano33 --framework bare --port /dev/ttyACM0 "
+        "--link-port /dev/ttyUSB0 builds"
     ) in told
     assert "tinyproof whois --board esp32 --port /dev/ttyUSB0 asks" in told
     assert "make " not in told

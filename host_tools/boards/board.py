@@ -78,6 +78,17 @@ class Sensor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Framework:
+    """Another way to build for the board: PlatformIO's platform and packages that it needs, and
+    the kernels that its compiler and calling convention take."""
+
+    name: str
+    platform: str
+    packages: tuple[str, ...]
+    kernels: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
     """One board; `emulators` names entries of host_tools.emulators, the first is the default."""
 
@@ -96,6 +107,7 @@ class Board:
     uart: Uart | None
     emulators: tuple[str, ...]
     upload: Upload | None
+    frameworks: tuple[Framework, ...]
     provenance: Mapping[str, str]
     folder: str  # the name of its folder in a folder of results
     selftest: bool  # the reference model is linked too, for `selftest kernels`
@@ -112,6 +124,10 @@ class Board:
     def results(self, framework: str = "bare") -> str:
         """Its folder in a folder of results."""
         return self.folder if framework == "bare" else f"{self.folder}-{framework}"
+
+    def framework(self, name: str) -> Framework | None:
+        """What it needs to be built with the framework `name`; None: it does not have that one."""
+        return next((framework for framework in self.frameworks if framework.name == name), None)
 
     def memory_for(self, content: str) -> Memory | None:
         """Return the memory that holds `content` (one of CONTENTS); None: without a limit."""
@@ -152,7 +168,9 @@ def other_kernels(board_id: str, kernels: str, emulator: str | None) -> list[str
 def _with_kernels(board: Board, kernels: str) -> Board:
     known = {path.name for path in KERNELS_DIR.iterdir() if path.is_dir()}
     if board.toolchain:  # this computer's compiler takes the twins in C of any set
-        known &= {"ref", board.kernels, board.upload.kernels if board.upload else board.kernels}
+        own = {framework.kernels for framework in board.frameworks}
+        own |= {board.upload.kernels} if board.upload else set()
+        known &= {"ref", board.kernels, *own}
     if kernels not in known:
         raise UsageError(
             f"board '{board.id}-{kernels}': no kernels '{kernels}'"
@@ -169,7 +187,7 @@ def read_board(path: Path) -> Board:
         raise UsageError(f"{path}: not a readable JSON file: {error}") from error
     top = _Reader(path.name, "", content, ("name", "url", "vendor", "build", "tinyproof"))
     build = _Reader(path.name, "build", top.value("build", dict), ("mcu", "f_cpu"), ("ldscript",))
-    ours = top.section("tinyproof", tuple(_FIELDS))
+    ours = _Reader(path.name, "tinyproof", top.value("tinyproof", dict), _FIELDS, ("frameworks",))
     return Board(
         id=path.stem,
         title=top.value("name", str),
@@ -186,6 +204,7 @@ def read_board(path: Path) -> Board:
         uart=_uart(ours),
         emulators=ours.strings("emulators"),
         upload=_upload(ours),
+        frameworks=_frameworks(ours),
         provenance=_provenance(ours),
         folder=path.stem,
         selftest=False,
@@ -366,6 +385,20 @@ def _provenance(ours: _Reader) -> Mapping[str, str]:
             )
         keys[text] = key
     return found
+
+
+def _frameworks(ours: _Reader) -> tuple[Framework, ...]:
+    if "frameworks" not in ours.content:
+        return ()
+    return tuple(
+        Framework(
+            name=reader.value("name", str),
+            platform=reader.value("platform", str),
+            packages=reader.strings("packages"),
+            kernels=reader.value("kernels", str),
+        )
+        for reader in ours.sections("frameworks", ("name", "platform", "packages", "kernels"))
+    )
 
 
 def _closest(word: str, known: Sequence[str] | Mapping[str, object]) -> str:

@@ -62,16 +62,18 @@ RETURN_HINTS = {
     "with that.",
     "esptool": rom_loader.RETURN_HINT,
 }
-FAST_WITH_FRAMEWORK = ("esp32",)  # whose fast kernels suit the framework's compiler and ABI
 
 
 def chip_board(board: Board, framework: str = "bare") -> Board:
-    """The board with the kernels for its chip, which its emulator may lack the instructions of."""
-    if framework != "bare" and board.id not in FAST_WITH_FRAMEWORK:
-        return load_board(f"{board.id}-ref")
-    if board.upload is None or board.folder != board.id or board.upload.kernels == board.kernels:
+    """The board with the kernels for its chip, which its emulator may lack the instructions of.
+
+    A framework's compiler and calling convention may take others than bare metal.
+    """
+    wanted = board.framework(framework)
+    kernels = wanted.kernels if wanted else board.upload.kernels if board.upload else board.kernels
+    if board.folder != board.id or kernels == board.kernels:
         return board
-    return load_board(f"{board.id}-{board.upload.kernels}")
+    return load_board(f"{board.id}-{kernels}")
 
 
 def flash(
@@ -92,16 +94,21 @@ def flash(
     fails.
     """
     port, again = choose_port(board, port)
+    if framework == "bare":
+        again = again.replace(" PORT=", " FRAMEWORK=bare PORT=")
     if link_port:
         require_port(link_port, f"make flash BOARD={board.id} PORT={port} LINK_PORT={{port}}")
     assert board.uart is not None and board.upload is not None
     manifest = read_manifest(board, out_dir)
     before = _ports_near(port)
     try:
-        if framework == "bare":
-            image = out_dir / board.folder / "firmware.bin"
+        if framework == "bare" or board.upload.tool == "sam-ba":  # one image, ours to write
+            image = out_dir / board.results(framework) / "firmware.bin"
             if not image.is_file():
-                raise UsageError(f"{image}: no image; run `make build BOARD={board.folder}` first")
+                how = "" if framework == "bare" else f" FRAMEWORK={framework}"
+                raise UsageError(
+                    f"{image}: no image; run `make build BOARD={board.folder}{how}` first"
+                )
             UPLOADERS[board.upload.tool](port, image)
         else:
             _upload_with_platformio(board, board.gen_dir(out_dir), framework, port)

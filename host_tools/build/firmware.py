@@ -13,7 +13,7 @@ import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from host_tools.boards.board import SELFTEST, Board, Memory
+from host_tools.boards.board import BOARDS, SELFTEST, Board, Framework, Memory, read_board
 from host_tools.build.elf import SizeReport, size_report
 from host_tools.build.provision import CORE_DIR
 from host_tools.build.workspace import Workspace, open_workspace, reference_dir
@@ -32,8 +32,7 @@ PACKAGES = {
     "xtensa-lx106-elf-": "gcc-xtensa-lx106 picolibc-xtensa-lx106-elf",
 }
 REGISTRY = "api.registry.platformio.org"
-REGISTRY_S = 5.0
-FRAMEWORKS = {"arduino": {"nano33": "nordicnrf52", "esp32": "espressif32"}}
+REGISTRY_S = 3.0
 OVERFLOW = re.compile(r"region `(?P<memory>\w+)' overflowed by (?P<bytes>\d+) bytes")
 BEYOND = re.compile(r"address (?P<end>0x[0-9a-f]+) of .* is not within region `(?P<memory>\w+)'")
 
@@ -108,31 +107,57 @@ def _put(built: Path, path: Path) -> None:
 def pio_environment(board: Board, framework: str) -> str:
     """The environment of platformio.ini for a board and framework.
 
-    Raises UsageError for a pair that does not exist, ToolMissing when the framework's PlatformIO
-    platform is not installed and its registry does not answer.
+    Raises UsageError for a pair that does not exist, ToolMissing within seconds when something that
+    the framework needs is not installed and PlatformIO's registry does not answer.
     """
     if framework == "bare":
         return board.env
     if board.selftest:
         raise UsageError(
-            f"BOARD={board.folder}: only bare firmware compares its kernels; leave out FRAMEWORK"
+            f"BOARD={board.folder}: only bare firmware compares its kernels; type FRAMEWORK=bare"
         )
-    if framework not in FRAMEWORKS or board.id not in FRAMEWORKS[framework]:
-        known = ", ".join(f"{f} for {' and '.join(b)}" for f, b in FRAMEWORKS.items())
+    wanted = board.framework(framework)
+    if wanted is None:
+        boards = [read_board(path) for path in BOARDS.values()]
+        known = " and ".join(b.id for b in boards if b.framework(framework)) or "no board"
         raise UsageError(
-            f"no framework {framework!r} for board {board.id}; expected bare for any, {known}"
+            f"no framework {framework!r} for board {board.id}; expected bare, or {framework} for "
+            f"{known}"
         )
-    if not (CORE_DIR / "platforms" / FRAMEWORKS[framework][board.id]).is_dir():
+    missing = _missing(wanted)
+    if missing:
         try:
             socket.create_connection((REGISTRY, 443), REGISTRY_S).close()
         except OSError as error:
             raise ToolMissing(
-                f"FRAMEWORK={framework} needs PlatformIO's platform "
-                f"{FRAMEWORKS[framework][board.id]} from {REGISTRY}, which does not answer "
-                f"({error}); connect to the internet once, or build without FRAMEWORK: the "
-                "bare-metal firmware needs nothing from there"
+                f"FRAMEWORK={framework} for {board.id}: not installed in {CORE_DIR}: "
+                f"{', '.join(missing)}; PlatformIO would take them from {REGISTRY}, which does not "
+                f"answer ({error}). Connect to the internet once and repeat, or type "
+                "FRAMEWORK=bare: the bare-metal firmware needs nothing from there"
             ) from error
     return f"{board.env}_{framework}"
+
+
+def _missing(wanted: Framework) -> list[str]:
+    """What is not installed of a framework's platform and, where this names them, its packages."""
+
+    def installed(kind: str, name: str) -> list[Path]:
+        """PlatformIO puts `name` there, or name@version beside another version."""
+        return [
+            p for p in (CORE_DIR / kind / name, *CORE_DIR.glob(f"{kind}/{name}@*")) if p.is_dir()
+        ]
+
+    platforms = installed("platforms", wanted.platform)
+    texts = [
+        (p / "platform.json").read_text("utf-8")
+        for p in platforms
+        if (p / "platform.json").is_file()
+    ]
+    named = [
+        name for name in wanted.packages if not platforms or any(f'"{name}"' in t for t in texts)
+    ]
+    found = [] if platforms else [f"platform {wanted.platform}"]
+    return found + [f"package {name}" for name in named if not installed("packages", name)]
 
 
 def read_model_sizes(gen_dir: Path) -> ModelSizes:

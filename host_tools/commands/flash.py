@@ -6,6 +6,7 @@ import click
 
 from host_tools.boards.board import load_board
 from host_tools.boards.flash import chip_board, choose_port, flash
+from host_tools.build.firmware import pio_environment
 from host_tools.commands.build import FRAMEWORKS
 from host_tools.options import BoardName, option, source_options
 from host_tools.stages.graph import Source, build_stage
@@ -19,7 +20,7 @@ from host_tools.stages.session import up_to_date
 @option("--board", type=BoardName(), help="default: nano33")
 @option("--port", help="serial port of the upload; default: the one with the board's USB identity")
 @option("--link-port", help="serial port of the link, where it is another one")
-@option("--framework", type=FRAMEWORKS, default="bare", help="default: bare")
+@option("--framework", type=FRAMEWORKS, default="arduino", help="default: arduino")
 @source_options
 def command(
     source: Source,
@@ -29,7 +30,10 @@ def command(
     framework: str,
 ) -> int:
     """Exit code 3 when the board does not answer."""
-    chosen = chip_board(load_board(board or "nano33"), framework)
+    wanted = load_board(board or "nano33")
+    if wanted.upload is not None:  # else choose_port says so
+        pio_environment(wanted, framework)  # before the port: it may not be wanted at all
+    chosen = chip_board(wanted, framework)
     port, _ = choose_port(chosen, port)
     with up_to_date(source, [*source.stages(), build_stage(source.folder, chosen, framework)]):
         return flash(source.folder, chosen, port=port, link_port=link_port, framework=framework)

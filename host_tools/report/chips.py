@@ -96,6 +96,7 @@ def _instructions(content: JsonObject, board: Board, which: str) -> JsonObject:
     port = PORTS[board.upload.tool]
     link = ADAPTER if own else port
     at = f"{which} BOARD={board.id}"
+    ports = f"FRAMEWORK=bare PORT={port} LINK_PORT={link}" if own else f"PORT={port}"
     manifest, (state, told) = content["manifest"], _fit(content, board)
     sha = manifest["model_sha256"]
     runs = f"model {manifest['name']} {sha[:16]}"
@@ -106,7 +107,7 @@ def _instructions(content: JsonObject, board: Board, which: str) -> JsonObject:
     ]
     commands = (
         (
-            f"make flash {at} PORT={port}{f' LINK_PORT={link}' if own else ''}",
+            f"make flash {at} {ports}",
             f"builds, uploads, and ends with: uploaded to {board.id}; it runs {runs}, "
             "self-test PASS",
         ),

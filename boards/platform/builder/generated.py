@@ -2,7 +2,7 @@
 folders of firmware that some of them are for, the board's sensor among them.
 
 Every environment runs this script: the bare-metal ones from main.py beside it, the Arduino ones
-through `extra_scripts` in platformio.ini.
+from arduino.py.
 """
 
 import json

@@ -8,6 +8,15 @@ from pathlib import Path
 
 from SCons.Script import Action
 
+# An inference runs in kernels and generated code; the rest waits for the line.
+SMALL, FAST = "-Os", "-O2"
+SMALL_FOLDERS = ["app", "link", "board", "check", "stream", "kernels/armv7em"]
+
+
+def speed_of(firmware, path):
+    """How a file is compiled: for size or for speed, by the folder of `firmware` it lies in."""
+    return SMALL if any(firmware / folder in path.parents for folder in SMALL_FOLDERS) else FAST
+
 
 def kernel_files(folders, assembly):
     """Name -> file; of files with the same name the first of `folders` has it.
@@ -26,7 +35,15 @@ def add_kernels(env, archive, objects, files, flag):
 
     `flag` tells for a file how it is optimised.
     """
-    node = env.Command(archive, objects, Action(_compile_called, None), FILES=files, FLAG=flag)
+    assembly = any(path.suffix == ".S" for path in files.values())
+    node = env.Command(
+        archive,
+        objects,
+        Action(_compile_called, None),
+        FILES=files,
+        FLAG=flag,
+        ASSEMBLY=assembly,
+    )
     sources = Path(env.subst("$PROJECT_SRC_DIR"), "kernels").rglob("*.*")
     env.Depends(node, [env.File(str(path)) for path in sorted(sources)])
     return node
@@ -49,12 +66,17 @@ def _compile_called(target, source, env):
 
 def _compile(env, file, node):
     command = "$ASPPCOM" if file.suffix == ".S" else "$CCCOM"
-    own = env.Override({"CCFLAGS": [*env["CCFLAGS"], env["FLAG"](file)]})
+    flags = [*env["CCFLAGS"], env["FLAG"](file)]
+    if env["ASSEMBLY"]:  # then its C may not do without the core's instructions either
+        flags.append("-DNN_INSTRUCTIONS")
+    own = env.Override({"CCFLAGS": flags})
     Path(str(node)).parent.mkdir(parents=True, exist_ok=True)
     return Action(command, "Compiling $TARGET")([node], [env.File(str(file))], own)
 
 
 def _undefined(env, nodes):
-    command = [env["NM"], "--undefined-only", *map(str, nodes)]
-    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    nm = env.get("NM") or env.subst("$CC").removesuffix("gcc") + "nm"
+    command = [nm, "--undefined-only", *map(str, nodes)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env["ENV"])
+    lines = done.stdout.splitlines()
     return {line.split()[-1] for line in lines if line.strip()}

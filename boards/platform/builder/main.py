@@ -19,9 +19,6 @@ C_WARNINGS = ["-Wstrict-prototypes", "-Wmissing-prototypes"]
 # One application for every board; the port's own folders come from its JSON file.
 SOURCES = ["app/*.c", "features/*.c", "link/*.c"]
 INCLUDES = ["app", "board", "check", "classical", "drift", "features", "kernels", "link"]
-# An inference runs in kernels and generated code; the rest waits for the line.
-SMALL, FAST = "-Os", "-O2"
-SMALL_FOLDERS = ["app", "link", "board", "check", "stream", "kernels/armv7em"]
 PIN = re.compile(r"P(?P<port>[01])\.(?P<pin>[0-9]{2})")  # as Nordic writes them
 GPIO = re.compile(r"GPIO(?P<pin>[0-9]{1,2})")  # as Espressif does
 
@@ -29,7 +26,7 @@ env = DefaultEnvironment()
 project = Path(env.subst("$PROJECT_DIR"))
 scripts = Path(env.PioPlatform().get_dir(), "builder")
 sys.path.insert(0, str(scripts))
-from kernels import add_kernels, kernel_files  # noqa: E402
+from kernels import add_kernels, kernel_files, speed_of  # noqa: E402
 
 board = env.BoardConfig()
 facts = board.get("tinyproof")
@@ -106,8 +103,8 @@ if "ldscript" in board.get("build"):
 
 
 def speed(path):
-    """How a file is compiled: for size or for speed, by the folder it lies in."""
-    return SMALL if any(firmware / folder in path.parents for folder in SMALL_FOLDERS) else FAST
+    """How a file is compiled."""
+    return speed_of(firmware, path)
 
 
 def optimise(env, node):

@@ -6,20 +6,33 @@
 #include <string.h>
 
 #ifdef __ARM_FEATURE_SIMD32
-#include <arm_acle.h>
 
 /* Bytes 0 and 2 as two signed halfwords. */
 static inline uint32_t nn_sxtb16(uint32_t x)
 {
-    return (uint32_t)__sxtb16((int8x4_t)x);
+#if __GNUC__ >= 10
+    return (uint32_t)__builtin_arm_sxtb16((int32_t)x);
+#else /* the compiler of Arduino's cores, GCC 7, has no name for it */
+    uint32_t halves;
+    __asm__("sxtb16 %0, %1" : "=r"(halves) : "r"(x));
+    return halves;
+#endif
 }
 
 /* The larger of each two signed bytes. */
 static inline uint32_t nn_max_bytes(uint32_t a, uint32_t b)
 {
-    (void)__ssub8((int8x4_t)a, (int8x4_t)b);
-    return __sel(a, b);
+#if __GNUC__ >= 10
+    (void)__builtin_arm_ssub8((int32_t)a, (int32_t)b);
+    return __builtin_arm_sel(a, b);
+#else /* in one, as the second reads the flags of the first */
+    uint32_t larger;
+    __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(larger) : "r"(a), "r"(b) : "cc");
+    return larger;
+#endif
 }
+#elif defined(NN_INSTRUCTIONS)
+#error "NN_INSTRUCTIONS: this core has no packed instructions; see -mcpu"
 #else
 static inline uint32_t nn_sxtb16(uint32_t x)
 {

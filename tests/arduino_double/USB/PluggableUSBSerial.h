@@ -1,0 +1,1 @@
+/* A double: all of it stands in Arduino.h. */
