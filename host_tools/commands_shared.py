@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from host_tools.boards.board import SELFTEST, Board, load_board
+from host_tools.boards.board import FRAMEWORKS, SELFTEST, Board, load_board
 from host_tools.emulators import ChipEmulator
 from host_tools.errors import DeviceError, UsageError
 from host_tools.link.device import Device
@@ -113,7 +113,22 @@ def flashed_board(source: Source, board_name: str | None, port: str) -> Board:
             f"was flashed, or flash again: make flash {source.says} BOARD={info.board_id} "
             f"PORT={port}"
         )
+    if info.framework not in FRAMEWORKS:  # it would name a folder
+        raise DeviceError(
+            f"{port}: the firmware has framework {info.framework!r}; expected one of "
+            f"{', '.join(FRAMEWORKS)}; flash again: make flash {source.says} BOARD={info.board_id}"
+        )
+    kernels = runs[info.run_id]
+    if named is not None and not named.plain and named.kernels != kernels:
+        raise DeviceError(
+            f"{port}: the firmware has the kernels {kernels}; BOARD={named.folder} asks for "
+            f"{named.kernels}. Flash these: make flash {source.says} BOARD={named.folder} "
+            f"PORT={port}, or leave them out: BOARD={named.id}"
+        )
     suffix = SELFTEST if named is not None and named.selftest else ""
     plain = load_board(info.board_id + suffix)
-    kernels = runs[info.run_id]
-    return plain if plain.kernels == kernels else load_board(f"{info.board_id}-{kernels}{suffix}")
+    both = [plain] if plain.kernels == kernels else []
+    both.append(load_board(f"{info.board_id}-{kernels}{suffix}"))
+    found = [board.with_framework(info.framework) for board in both]
+    built = (board for board in found if (source.folder / board.folder / "size.json").is_file())
+    return next(built, found[0])

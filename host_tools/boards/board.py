@@ -21,6 +21,9 @@ BOARDS_DIR = ROOT / "boards"
 KERNELS_DIR = BOARDS_DIR.parent / "firmware" / "kernels"
 BOARDS: dict[str, Path] = {path.stem: path for path in sorted(BOARDS_DIR.glob("*.json"))}
 SELFTEST = "-selftest"  # behind a board's name: firmware that can compare its kernels
+FRAMEWORKS = ("bare", "arduino")
+ENGINE = "aot"  # the model as C code, compiled ahead of time
+REFERENCE = "ref"  # the kernels that all others are compared with
 CONTENTS = ("code", "constants", "data")  # what a memory may hold; the stack belongs to data
 
 
@@ -80,6 +83,8 @@ class Board:
     provenance: Mapping[str, str]
     folder: str  # the name of its folder in a folder of results
     selftest: bool  # the reference model is linked too, for `selftest kernels`
+    framework: str = FRAMEWORKS[0]  # of the firmware that its folder holds
+    engine: str = ENGINE  # likewise
 
     def gen_dir(self, out_dir: Path) -> Path:
         """The generated model for its kernels in `out_dir`, a folder of results."""
@@ -93,6 +98,15 @@ class Board:
     def results(self, framework: str = "bare") -> str:
         """Its folder in a folder of results."""
         return self.folder if framework == "bare" else f"{self.folder}-{framework}"
+
+    def with_framework(self, framework: str) -> Board:
+        """The same board with firmware of a framework, whose results lie in a folder of its own."""
+        return replace(self, framework=framework, folder=self.results(framework))
+
+    @property
+    def plain(self) -> bool:
+        """Whether its kernels are those of its JSON file, not some that its name asks for."""
+        return self.folder.removesuffix(SELFTEST) == self.id
 
     def memory_for(self, content: str) -> Memory | None:
         """Return the memory that holds `content` (one of CONTENTS); None: without a limit."""
@@ -128,6 +142,14 @@ def other_kernels(board_id: str, kernels: str, emulator: str | None) -> list[str
         f"  {emulator} ran {portable}; what is flashed has {upload.kernels}, which run with "
         "EMULATOR=renode"
     ]
+
+
+def board_of_folder(name: str) -> Board:
+    """The board whose results a folder of this name holds; UsageError as load_board."""
+    for framework in FRAMEWORKS[1:]:
+        if name.endswith(f"-{framework}"):
+            return load_board(name.removesuffix(f"-{framework}")).with_framework(framework)
+    return load_board(name)
 
 
 def _with_kernels(board: Board, kernels: str) -> Board:

@@ -27,12 +27,12 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.boards import sam_ba
-from host_tools.boards.board import Board, load_board
+from host_tools.boards.board import SELFTEST, Board, load_board
 from host_tools.build.firmware import pio_environment
 from host_tools.build.workspace import open_workspace
 from host_tools.errors import DeviceError, HostToolsError, ToolMissing, UsageError
 from host_tools.link.device import Device
-from host_tools.link.target import check_identity
+from host_tools.link.target import check_identity, image_words
 from host_tools.link.transport import (
     SerialTransport,
     require_port,
@@ -68,9 +68,9 @@ def chip_board(board: Board, framework: str = "bare") -> Board:
     """The board with the kernels for its chip, which its emulator may lack the instructions of."""
     if framework != "bare" and board.id not in FAST_WITH_FRAMEWORK:
         return load_board(f"{board.id}-ref")
-    if board.upload is None or board.folder != board.id or board.upload.kernels == board.kernels:
+    if board.upload is None or not board.plain or board.upload.kernels == board.kernels:
         return board
-    return load_board(f"{board.id}-{board.upload.kernels}")
+    return load_board(f"{board.id}-{board.upload.kernels}{SELFTEST if board.selftest else ''}")
 
 
 def flash(
@@ -116,7 +116,7 @@ def flash(
         SerialTransport(link_port or _come_back(port, before), board.baud), start_s=START_S
     )
     with device:
-        sys.stdout.write(_prove(board, device, manifest))
+        sys.stdout.write(_prove(board.with_framework(framework), device, manifest))
     return 0
 
 
@@ -168,10 +168,11 @@ def _prove(board: Board, device: Device, manifest: dict[str, Any]) -> str:
             f"expected {selftest.expected}, got {selftest.got}. "
             f"To see all differences, type: make parity BOARD={board.id} PORT=<the link's port>"
         )
+    said = image_words(device.info.kernels, device.info.framework, device.info.engine)
     return (
         f"uploaded to {board.id}; it runs model {device.info.model_name} "
-        f"{device.info.model_sha256[:16]}, self-test PASS: {selftest.cases} of {selftest.cases} "
-        "golden vectors equal\n"
+        f"{device.info.model_sha256[:16]} ({said}), self-test PASS: {selftest.cases} of "
+        f"{selftest.cases} golden vectors equal\n"
     )
 
 
