@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from host_tools.boards.board import FRAMEWORKS, SELFTEST, Board, load_board
+from host_tools.boards.ports import require_link
 from host_tools.emulators import ChipEmulator
 from host_tools.errors import DeviceError, UsageError
 from host_tools.link.device import Device
 from host_tools.link.target import Target, choose_target
 from host_tools.link.transport import BAUD, SerialTransport, require_port
+from host_tools.options import repeated
 from host_tools.report.results import read_result
 from host_tools.stages.graph import Source, build_stage
 from host_tools.stages.lock import locked
@@ -47,6 +49,7 @@ def on_target(
     if port:
         if emulator:
             raise UsageError(f"EMULATOR={emulator}: the board at PORT={port} runs by itself")
+        port = require_link(port, load_board(board_name) if board_name else None, repeated())
         if dry_run or why:
             print(f"no stage would run: the firmware at {port} is taken as it is")
             yield None

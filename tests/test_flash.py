@@ -270,6 +270,9 @@ def test_flash_uploads_what_was_built_and_proves(
     assert capsys.readouterr().out == (
         "uploaded to esp32; it runs model stub 0001020304050607 (kernels ref, framework bare, "
         "engine aot), self-test PASS: 2 of 2 golden vectors equal\n"
+        f"compare every output byte: make parity BOARD=esp32 PORT={board.port}\n"
+        f"count its cycles: make bench BOARD=esp32 PORT={board.port}\n"
+        f"watch it: make monitor PORT={board.port}\n"
     )
 
 

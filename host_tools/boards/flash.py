@@ -28,6 +28,7 @@ from typing import Any
 
 from host_tools.boards import sam_ba
 from host_tools.boards.board import SELFTEST, Board, load_board
+from host_tools.boards.ports import LOADER, USB, one_of
 from host_tools.build.firmware import pio_environment
 from host_tools.build.workspace import open_workspace
 from host_tools.errors import DeviceError, HostToolsError, ToolMissing, UsageError
@@ -35,6 +36,8 @@ from host_tools.link.device import Device
 from host_tools.link.target import check_identity, image_words
 from host_tools.link.transport import (
     SerialTransport,
+    UsbPort,
+    port_exists,
     require_port,
     serial_ports,
     touch_port,
@@ -45,7 +48,6 @@ from host_tools.report.results import read_manifest
 
 log = logging.getLogger(__name__)
 
-LOADER = "2341:005a"  # the Nano 33 BLE's boot loader; its Arduino application is 2341:805a
 NOT_A_NANO = {"2341:1002": "Arduino UNO R4 WiFi"}  # it tells the same chip
 TOUCH_BAUD = 1200  # opening and closing a port at this speed asks for the boot loader
 LEAVE_S = 3.0  # a port that has not vanished by then belongs to the boot loader already
@@ -55,6 +57,7 @@ SETTLE_S = 0.5  # for the system to set the access rights of a port that has jus
 TOOL_S = 300.0
 BUILD_S = 600.0
 STDERR = 2  # file descriptor; standard output is for results
+LINK_START_S = 3.0  # for firmware that runs already
 START_S = 15.0  # from the end of the upload to the first answer
 IMAGE_OFFSET = "0x1000"  # where the ESP32's ROM loader looks for what it starts
 PORT_HINTS = {
@@ -80,21 +83,25 @@ def flash(
     port: str | None,
     link_port: str | None,
     framework: str = "bare",
+    says: str = "",
 ) -> int:
     """Upload the firmware that lies in `out_dir`, and run its self-test over the link; returns 0.
 
     `out_dir` is a folder of results in which `board` has been built. `link_port` is where the link
-    is, when its connector is not the one of the upload. `framework` is "bare" or "arduino".
+    is, when its connector is not the one of the upload. `framework` is "bare" or "arduino";
+    `says` names the recipe or model on make's command line.
 
     Raises UsageError or DeviceError within seconds when a port is missing, DeviceError when the
     upload fails, the board stays silent or runs another model, HostToolsError when the self-test
     fails.
     """
-    port, again = choose_port(board, port)
+    port, again = choose_port(board, port, link_port)
     if link_port:
         require_port(link_port, f"make flash BOARD={board.id} PORT={port} LINK_PORT={{port}}")
     assert board.uart is not None and board.upload is not None
     manifest = read_manifest(board, out_dir)
+    if not port and link_port:
+        port = through_link(board, link_port, again)
     before = _ports_near(port)
     try:
         if framework == "bare":
@@ -112,12 +119,22 @@ def flash(
     if link_port is None and wiring:
         sys.stdout.write(_unlinked(board, wiring, again.format(port=port)))
         return 0
-    device = Device(
-        SerialTransport(link_port or _come_back(port, before), board.baud), start_s=START_S
-    )
-    with device:
+    at = link_port or _come_back(port, before, other_than=LOADER)
+    with Device(SerialTransport(at, board.baud), start_s=START_S) as device:
         sys.stdout.write(_prove(board.with_framework(framework), device, manifest))
+        sys.stdout.write(_commands(board, at, says))
     return 0
+
+
+def _commands(board: Board, port: str, says: str) -> str:
+    """What to type next, with the port that the firmware answers at."""
+    name = f"{says} BOARD={board.id} PORT={port}".lstrip()
+    if board.selftest:
+        return f"compare its kernels with the reference: make selftest {name}\n"
+    return (
+        f"compare every output byte: make parity {name}\n"
+        f"count its cycles: make bench {name}\nwatch it: make monitor PORT={port}\n"
+    )
 
 
 def _upload_with_platformio(board: Board, gen_dir: Path, framework: str, port: str) -> None:
@@ -127,27 +144,56 @@ def _upload_with_platformio(board: Board, gen_dir: Path, framework: str, port: s
         _run(command, BUILD_S, DeviceError, workspace.variables)
 
 
-def choose_port(board: Board, port: str | None) -> tuple[str, str]:
+def choose_port(board: Board, port: str | None, link_port: str | None = None) -> tuple[str, str]:
     """(the port to upload to, the command to repeat with {port} in it).
 
-    Without `port` it is the one with the board's USB identity. Raises UsageError when there is
+    Without `port` it is the one with the board's USB identity; '' when there is none yet and the
+    firmware at `link_port` can be asked for it, see through_link. Raises UsageError when there is
     none, when several have it, and for a board that nothing is uploaded to.
     """
     if board.upload is None or board.uart is None:
         raise UsageError(f"{board.id} is no board to upload to: make parity BOARD={board.id}")
-    again = f"make flash BOARD={board.id} PORT={{port}}"
-    if not port:
+    again = f"make flash BOARD={board.folder if board.selftest else board.id} PORT={{port}}"
+    if not port or port == USB:
         found = [p for p in usb_ports() if p.usb in board.upload.usb]
-        if len(found) > 1:
-            listed = "".join(f"\n  {again.format(port=p.name)}  {p.text}" for p in found)
-            raise UsageError(f"several ports may be a {board.title}; type one of:{listed}")
-        if found:
-            chosen = found[0]
-            print(f"port {chosen.name}: {chosen.text} (USB {chosen.usb})", file=sys.stderr)
-            return chosen.name, again
-    require_port(port or "", again, PORT_HINTS[board.upload.tool])
-    assert port
+        chosen = one_of(found, f"a {board.title}", again)
+        port = chosen.name if chosen else ""
+    if link_port and board.upload.tool == "sam-ba" and not port_exists(port):
+        require_port(link_port, f"{again.format(port=port or '<port>')} LINK_PORT={{port}}")
+        return "", again
+    require_port(port, again, PORT_HINTS[board.upload.tool])
     return port, again
+
+
+def through_link(board: Board, link_port: str, again: str) -> str:
+    """Have the firmware at `link_port` reset into the boot loader; returns the port of this.
+
+    Raises UsageError, with what to press, when no firmware of `board` answers there or none of
+    these has a boot loader to enter, DeviceError when the boot loader does not appear.
+    """
+    try:
+        with Device(SerialTransport(link_port, board.baud), start_s=LINK_START_S) as device:
+            if device.info.board_id != board.id:
+                raise DeviceError(f"{link_port}: this firmware is of {device.info.board_id}")
+            if not device.enter_boot_loader():
+                raise DeviceError(f"{link_port}: this firmware cannot enter a boot loader")
+    except DeviceError as error:
+        print(f"the boot loader was not asked for over the link: {error}", file=sys.stderr)
+        require_port("", again, sam_ba.RESET)
+    print(f"{link_port}: the board resets into its boot loader", file=sys.stderr)
+    if not _wait(lambda: bool(_loaders()), RETURN_S):
+        raise DeviceError(
+            f"no port of the boot loader (USB {LOADER}) has appeared in {RETURN_S:.0f} s: connect "
+            f"the board's own USB connector to this computer. {sam_ba.RESET}"
+        )
+    time.sleep(SETTLE_S)
+    chosen = one_of(_loaders(), f"a {board.title}", again)
+    assert chosen is not None
+    return chosen.name
+
+
+def _loaders() -> list[UsbPort]:
+    return [port for port in usb_ports() if port.usb == LOADER]
 
 
 def _unlinked(board: Board, wiring: str, again: str) -> str:
@@ -225,17 +271,25 @@ def enter_boot_loader(port: str) -> str:
     return _come_back(port, before)
 
 
-def _come_back(port: str, before: set[str]) -> str:
-    """Return the port that a board which has left `port` comes back as: a new name or the same."""
+def _come_back(port: str, before: set[str], other_than: str = "") -> str:
+    """Return the port that a board which has left `port` comes back as: a new name or the same.
+
+    A port of the USB identity `other_than` is not waited for: it is about to vanish.
+    """
+
+    def candidates() -> set[str]:
+        found = _candidates(port, before)
+        return {n for n in found if not other_than or usb_identity(n) != other_than}
+
     if "://" in port:
         return port
-    if not _wait(lambda: bool(_candidates(port, before)), RETURN_S):
+    if not _wait(lambda: bool(candidates()), RETURN_S):
         raise DeviceError(
             f"{port} vanished and no port came back in {RETURN_S:.0f} s. Press the board's reset "
             "button twice, quickly, look which port appears, and repeat with that."
         )
     time.sleep(SETTLE_S)
-    return min(_candidates(port, before))
+    return min(candidates())
 
 
 def _candidates(port: str, before: set[str]) -> set[str]:

@@ -30,6 +30,13 @@ def command(
 ) -> int:
     """Exit code 3 when the board does not answer."""
     chosen = chip_board(load_board(board or "nano33"), framework)
-    port, _ = choose_port(chosen, port)
+    port, _ = choose_port(chosen, port, link_port)
     with up_to_date(source, [*source.stages(), build_stage(source.folder, chosen, framework)]):
-        return flash(source.folder, chosen, port=port, link_port=link_port, framework=framework)
+        return flash(
+            source.folder,
+            chosen,
+            port=port,
+            link_port=link_port,
+            framework=framework,
+            says=source.says,
+        )

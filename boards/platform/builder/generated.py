@@ -26,7 +26,7 @@ if not (folder / "model.c").is_file():
     env.Exit(1)  # noqa: F821
 env.Append(CPPPATH=[str(folder)], CCFLAGS=[f"-ffile-prefix-map={folder}=gen", "-ffp-contract=off"])  # noqa: F821
 
-# What image this is: the firmware says it (HELLO, `info`), tools compare it with what was asked for.
+# What image this is: the firmware says it (HELLO, `info`), tools compare it with what was asked.
 facts = env.BoardConfig().get("tinyproof", None) or {"kernels": "ref"}  # noqa: F821
 kernels = os.environ.get("TINYPROOF_KERNELS", facts["kernels"])
 image = {
