@@ -73,8 +73,8 @@ def print_benchmark(result: BenchmarkResult) -> None:
     print(
         f"{result.board}: {result.counts:,} {result.unit} an inference{per_mac}; arena "
         f"{result.arena_used:,} of {result.arena_bytes:,} bytes, stack {result.stack_bytes:,} of "
-        f"{result.stack_reserved:,}\n  model {result.model_sha256[:16]}, run {result.run_id}: "
-        f"{image_words(result.kernels, result.framework, result.engine)}"
+        f"{result.stack_reserved:,}\n  model {result.model_sha256[:16]}, "
+        f"{image_words(result.kernels, result.framework, result.engine)}, run {result.run_id}"
     )
     print(f"  {describe_footprint(result.footprint)}")
     if result.mix is not None:

@@ -375,9 +375,10 @@ def describe(report: ParityReport) -> list[str]:
         else "image: a board cannot tell it"
     )
     about = (
-        f"  model {report.model_sha256[:16]}, run {report.run_id}, {image}: "
-        f"{image_words(report.kernels, report.framework, report.engine)}; "
-        f"{report.distinct_inputs:,} distinct inputs, {report.distinct_outputs:,} distinct outputs"
+        f"  model {report.model_sha256[:16]}, "
+        f"{image_words(report.kernels, report.framework, report.engine)}, run {report.run_id}, "
+        f"{image}; {report.distinct_inputs:,} distinct inputs, "
+        f"{report.distinct_outputs:,} distinct outputs"
     )
     few = (
         f"  few distinct outputs: {report.distinct_outputs} in {report.cases} cases show little of "

@@ -20,9 +20,9 @@ def compare_kernels(out_dir: Path, board: Board, target: Target) -> tuple[bool, 
     model. Raises DeviceError when the firmware is another one or silent, UsageError when it
     refuses.
     """
+    manifest = read_manifest(board, out_dir)
     if board.kernels == REFERENCE:
         raise UsageError(_alike(board, target))
-    manifest = read_manifest(board, out_dir)
     with open_device(target, board, out_dir / board.folder) as device:
         check_identity(device, manifest, board)
         lines = device.command(COMMAND)
