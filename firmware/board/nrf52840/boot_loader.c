@@ -1,6 +1,6 @@
 /* The Arduino boot loader, which stays when GPREGRET holds its number: two taps of the reset button
- * without a hand. GPREGRET outlives every reset but that by power (nRF52840 Product Specification v1.7,
- * 5.3.7.5 Retained registers). */
+ * without a hand. GPREGRET is a retained register, which a soft reset leaves alone (nRF52840
+ * Product Specification v1.7, 5.3 POWER). */
 #include <stdbool.h>
 #include <stdint.h>
 
