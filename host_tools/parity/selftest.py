@@ -46,6 +46,6 @@ def _alike(board: Board, target: Target) -> str:
     chip = board.upload.kernels
     return (
         f"{told}. The chip's own kernels are {chip}: make flash BOARD={board.id}{SELFTEST}, then "
-        f"make selftest BOARD={board.id} PORT=usb; or in an emulator that knows them: make "
-        "selftest BOARD=qemu_m4"
+        f"make selftest BOARD={board.id} PORT=<the link's port>; or in an emulator that knows "
+        "them: make selftest BOARD=qemu_m4"
     )
