@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from host_tools.boards.board import SELFTEST, Board, load_board
+from host_tools.boards.board import FRAMEWORKS, SELFTEST, Board, chip_board, load_board
+from host_tools.boards.ports import require_link
 from host_tools.emulators import ChipEmulator
 from host_tools.errors import DeviceError, UsageError
 from host_tools.link.device import Device
 from host_tools.link.target import Target, choose_target, open_port
 from host_tools.link.transport import require_port
+from host_tools.options import repeated
 from host_tools.report.results import read_result
 from host_tools.stages.graph import Source, build_stage
 from host_tools.stages.lock import locked
@@ -47,6 +49,7 @@ def on_target(
     if port:
         if emulator:
             raise UsageError(f"EMULATOR={emulator}: the board at PORT={port} runs by itself")
+        port = require_link(port, load_board(board_name) if board_name else None, repeated())
         if dry_run or why:
             print(f"no stage would run: the firmware at {port} is taken as it is")
             yield None
@@ -77,10 +80,8 @@ def emulated(board_name: str | None, emulator: str | None) -> Found:
     """
     board = load_board(board_name or DEFAULT_BOARD)
     target = choose_target(board, emulator, None)
-    plain = board.folder.removesuffix(SELFTEST) == board.id  # no kernels are named
-    chip = board.upload.kernels if board.upload else board.kernels
-    if isinstance(target.emulator, ChipEmulator) and plain and chip != board.kernels:
-        board = load_board(f"{board.id}-{chip}{SELFTEST if board.selftest else ''}")
+    if isinstance(target.emulator, ChipEmulator):
+        board = chip_board(board)
     return Found(board=board, target=target)
 
 
@@ -114,7 +115,22 @@ def flashed_board(source: Source, board_name: str | None, port: str) -> Board:
             f"was flashed, or flash again: make flash {source.says} BOARD={info.board_id} "
             f"PORT={port}"
         )
+    if info.framework not in FRAMEWORKS:  # it would name a folder
+        raise DeviceError(
+            f"{port}: the firmware has framework {info.framework!r}; expected one of "
+            f"{', '.join(FRAMEWORKS)}; flash again: make flash {source.says} BOARD={info.board_id}"
+        )
+    kernels = runs[info.run_id]
+    if named is not None and not named.plain and named.kernels != kernels:
+        raise DeviceError(
+            f"{port}: the firmware has the kernels {kernels}; BOARD={named.folder} asks for "
+            f"{named.kernels}. Flash these: make flash {source.says} BOARD={named.folder} "
+            f"PORT={port}, or leave them out: BOARD={named.id}"
+        )
     suffix = SELFTEST if named is not None and named.selftest else ""
     plain = load_board(info.board_id + suffix)
-    kernels = runs[info.run_id]
-    return plain if plain.kernels == kernels else load_board(f"{info.board_id}-{kernels}{suffix}")
+    both = [plain] if plain.kernels == kernels else []
+    both.append(load_board(f"{info.board_id}-{kernels}{suffix}"))
+    found = [board.with_framework(info.framework) for board in both]
+    built = (board for board in found if (source.folder / board.folder / "size.json").is_file())
+    return next(built, found[0])

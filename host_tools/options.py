@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from host_tools.boards.board import BOARDS, load_board
@@ -363,7 +364,25 @@ def emulator_options(function: F) -> F:
 def target_options(function: F) -> F:
     """Where firmware runs."""
     function = emulator_options(function)
-    return option("--port", help="serial port of a real board")(function)
+    words = "serial port of a real board; usb: the one with its USB identity"
+    return option("--port", help=words)(function)
+
+
+def repeated() -> str:
+    """The command that runs, in make's words, with {port} as its port."""
+    context = click.get_current_context()
+    by_make = os.environ.get(variable("GIVEN"), "").split()  # not what a shell exports
+    words = [f"make {context.info_name}"]
+    for param in sorted(context.command.params, key=lambda p: not isinstance(p, click.Argument)):
+        value = context.params.get(param.name or "")
+        name = str(param.envvar or "").removeprefix(variable(""))
+        typed = context.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
+        if name == "PORT" or value in (None, False) or not (typed or name in by_make):
+            continue
+        if isinstance(param, click.Argument):
+            name = "MODEL" if is_model_path(Path(str(value))) else "RECIPE"
+        words.append(f"{name}={1 if value is True else shlex.quote(str(value))}")
+    return " ".join([*words, "PORT={port}"])
 
 
 def require_recipe(source: Source) -> Source:

@@ -211,7 +211,7 @@ def _write(
         folder = out_dir / "gen" / kernels
         for file, text in files.items():
             write_text(folder / file, text)
-        write_json(folder / "manifest.json", manifest | {"kernels": kernels})
+        write_json(folder / "manifest.json", manifest | {"kernels": "classical"})  # it has none
     for file, text in exported.sketch.items():
         write_text(out_dir / "arduino" / TEMPLATES[exported.kind][0] / file, text)
     save_golden(out_dir / "golden.npz", new)

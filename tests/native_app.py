@@ -39,9 +39,11 @@ def compile_app(
     *,
     board_id: str = "native",
     kernels: str | None = None,
+    framework: str = "bare",
     replay: str | None = None,
 ) -> Path:
-    """Build the native firmware around the model in `gen`; `board_id` is whom it claims to be.
+    """Build the native firmware around the model in `gen`; `board_id` and `framework` are what it
+    claims to be.
 
     A generated model needs the set of kernels that it was made for, the stub does without.
     `replay` is the text of another sensor port than firmware/board/replay/sensor.c.
@@ -60,6 +62,8 @@ def compile_app(
     includes = [f"-I{part}" for part in [*parts, KERNELS, FIRMWARE / "board"]]
     sources.append(FIRMWARE / "board" / "native" / "board.c")
     flags = [*SANITIZERS, *includes, f'-DBOARD_ID="{board_id}"']
+    image = {"KERNELS": kernels or "ref", "FRAMEWORK": framework, "ENGINE": "aot"}
+    flags += [f'-DIMAGE_{name}="{text}"' for name, text in image.items()]
     return compile_c(folder / "firmware.elf", sources, flags)
 
 

@@ -257,6 +257,8 @@ def write_board(out_dir: Path, board: str, **changes: Any) -> None:
         "model_sha256": SHA,
         "run_id": "0123456789ab",
         "kernels": "ref",
+        "framework": "bare",
+        "engine": "aot",
     } | {k: size[k] for k in ("code_bytes", "weight_bytes", "arena_bytes", "flash_bytes")}
     write_json(out_dir / board / "size.json", size)
     write_json(out_dir / board / "bench.json", bench | {"ram_bytes": size["ram_bytes"]})

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from host_tools.boards.board import load_board
-from host_tools.boards.flash import chip_board
+from host_tools.boards.board import chip_board, load_board
 from host_tools.build import firmware, workspace
 from host_tools.build.firmware import build_firmware
 from host_tools.build.provision import provision

@@ -12,8 +12,7 @@ import pytest
 from click.testing import CliRunner
 from elftools.elf.elffile import ELFFile
 
-from host_tools.boards.board import load_board
-from host_tools.boards.flash import chip_board
+from host_tools.boards.board import chip_board, load_board
 from host_tools.build import firmware, workspace
 from host_tools.build.firmware import build_firmware, pio_environment
 from host_tools.build.image import check_image, main

@@ -41,7 +41,8 @@ def test_every_board_builds_and_is_measured(board_id: str) -> None:
     board = load_board(board_id)
     written = json.loads((out_dir / "size.json").read_text())
     del written["image_sha256"]
-    head = {"board": board_id, "model_sha256": "0" * 64}
+    image = {"kernels": board.kernels, "framework": "bare", "engine": "aot"}
+    head = image | {"board": board_id, "model_sha256": "0" * 64}
     assert written == json.loads(json.dumps(head | asdict(report)))
     assert report.flash_bytes == report.code_bytes + report.weight_bytes + report.golden_bytes
     assert report.golden_bytes == STUB_GOLDEN_BYTES
@@ -54,7 +55,7 @@ def test_every_board_builds_and_is_measured(board_id: str) -> None:
 
 @pytest.mark.parametrize(
     ("board_id", "limit"),
-    [("qemu_m4", 6050), ("nano33", 6250), ("qemu_xtensa", 7350), ("esp32", 9500)],
+    [("qemu_m4", 6250), ("nano33", 6450), ("qemu_xtensa", 7550), ("esp32", 9700)],
 )
 def test_everything_but_kernels_and_model_stays_small(board_id: str, limit: int) -> None:
     assert built(board_id)[1].code_bytes < limit

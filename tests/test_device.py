@@ -112,6 +112,7 @@ def test_hello_tells_what_was_built(device: Device) -> None:
     assert (hello.step_count, hello.golden_count, hello.run_id) == (2, 2, "0123456789ab")
     assert (hello.arena_used, hello.arena_bytes) == (775, 1024)
     assert hello.max_payload == protocol.MAX_PAYLOAD
+    assert (hello.kernels, hello.framework, hello.engine) == ("ref", "bare", "aot")
 
 
 def test_banner_is_readable(device: Device) -> None:
@@ -120,6 +121,7 @@ def test_banner_is_readable(device: Device) -> None:
         "tinyproof 0.1.0 on native",
         f"model     stub, sha256 {bytes(range(32)).hex()}",
         "run       0123456789ab",
+        "image     kernels ref, framework bare, engine aot",
         "arena     775 of 1024 bytes used, canary intact",
         "stack     not known",
         "self-test PASS: 2 of 2 golden vectors equal",
@@ -348,9 +350,9 @@ def raw_frame(version: int, length: int, flip: int = 0) -> bytes:
 @pytest.mark.parametrize(
     ("wire", "status"),
     [
-        (raw_frame(1, 0, flip=1), Status.BAD_CRC),
-        (raw_frame(2, 0), Status.BAD_VERSION),
-        (raw_frame(1, 9), Status.BAD_LENGTH),
+        (raw_frame(2, 0, flip=1), Status.BAD_CRC),
+        (raw_frame(1, 0), Status.BAD_VERSION),
+        (raw_frame(2, 9), Status.BAD_LENGTH),
         (b"\x02\x01\x02", Status.BAD_FRAME),
         (b"\x02" + b"\x01" * 4000, Status.TOO_LONG),
         (b"\xff\xfe", Status.BAD_FRAME),

@@ -267,8 +267,11 @@ def test_flash_uploads_what_was_built_and_proves(
     image = out_dir / "esp32" / "firmware.bin"
     assert tools.calls() == [f"--chip esp32 --port {board.port} write-flash 0x1000 {image}"]
     assert capsys.readouterr().out == (
-        "uploaded to esp32; it runs model stub 0001020304050607, "
-        "self-test PASS: 2 of 2 golden vectors equal\n"
+        "uploaded to esp32; it runs model stub 0001020304050607 (kernels ref, framework bare, "
+        "engine aot), self-test PASS: 2 of 2 golden vectors equal\n"
+        f"compare every output byte: make parity BOARD=esp32 PORT={board.port}\n"
+        f"count its cycles: make bench BOARD=esp32 PORT={board.port}\n"
+        f"watch it: make monitor PORT={board.port}\n"
     )
 
 
@@ -310,7 +313,6 @@ def test_flash_with_a_link_port_of_its_own(
 
 
 def test_flash_with_arduino_uses_its_environment_and_the_same_port(
-    esp32_firmware: Path,
     tools: Tools,
     out_dir: Path,
     tmp_path: Path,
@@ -318,7 +320,8 @@ def test_flash_with_arduino_uses_its_environment_and_the_same_port(
 ) -> None:
     (tmp_path / "core" / "platforms" / "espressif32").mkdir(parents=True)
     monkeypatch.setattr(build_module, "CORE_DIR", tmp_path / "core")
-    with PtyBoard(esp32_firmware, tmp_path / "ttyUSB0") as board:
+    program = compile_app(tmp_path, board_id="esp32", framework="arduino")
+    with PtyBoard(program, tmp_path / "ttyUSB0") as board:
         port = str(board.port)
         assert flash(out_dir, ESP32, port=port, link_port=None, framework="arduino") == 0
     assert all("--environment esp32_arduino" in call for call in tools.calls())

@@ -19,7 +19,9 @@ void app_print_identity(app_t *app)
     app_text_line(text, board_info.id);
     app_text(text, "model     " MODEL_NAME ", sha256 ");
     app_text_hex(text, model_sha256, sizeof(model_sha256));
-    app_text_line(text, "\r\nrun       " MODEL_RUN_ID);
+    app_text_line(text, "\r\nrun       " MODEL_RUN_ID "\r\n"
+                        "image     kernels " IMAGE_KERNELS ", framework " IMAGE_FRAMEWORK
+                        ", engine " IMAGE_ENGINE);
     const char *note = board_note();
     if (*note != '\0') {
         app_text_line(text, note);

@@ -40,6 +40,9 @@ static link_status_t on_hello(app_t *app, const link_frame_t *request, link_fram
     copy_text(hello->board_id, sizeof(hello->board_id), board_info.id);
     copy_text(hello->run_id, sizeof(hello->run_id), MODEL_RUN_ID);
     copy_text(hello->version, sizeof(hello->version), MODEL_TOOL_VERSION);
+    copy_text(hello->kernels, sizeof(hello->kernels), IMAGE_KERNELS);
+    copy_text(hello->framework, sizeof(hello->framework), IMAGE_FRAMEWORK);
+    copy_text(hello->engine, sizeof(hello->engine), IMAGE_ENGINE);
     reply->length = sizeof(*hello);
     for (size_t i = 0; i < MODEL_INPUT_COUNT; i++) {
         put_u32(app, reply, model_inputs[i].bytes);
@@ -158,6 +161,24 @@ static link_status_t on_reset(app_t *app, const link_frame_t *request, link_fram
     return LINK_STATUS_OK;
 }
 
+/* The board resets behind the reply, see app_service_frame. */
+static link_status_t on_boot(app_t *app, const link_frame_t *request, link_frame_t *reply)
+{
+    (void)app;
+    (void)request;
+    (void)reply;
+    return board_has_boot_loader() ? LINK_STATUS_OK : LINK_STATUS_BAD_TYPE;
+}
+
+__attribute__((weak)) bool board_has_boot_loader(void)
+{
+    return false;
+}
+
+__attribute__((weak)) void board_enter_boot_loader(void)
+{
+}
+
 #if APP_DRIFT
 _Static_assert(sizeof(link_drift_t) + sizeof(((app_t *)0)->drift.counts) <= LINK_MAX_PAYLOAD,
                "too many tests for one DRIFT");
@@ -205,6 +226,7 @@ static link_status_t serve(app_t *app, const link_frame_t *request, link_frame_t
         {LINK_RUN_TO, sizeof(uint32_t), sizeof(uint32_t), on_run_to},
         {LINK_READ_ARENA, sizeof(link_pair_t), sizeof(link_pair_t), on_read_arena},
         {LINK_RESET, 0, 0, on_reset},
+        {LINK_BOOT, 0, 0, on_boot},
 #if MODEL_FEATURES
         {LINK_SAMPLES, sizeof(link_samples_t) + 2, LINK_MAX_PAYLOAD, app_on_samples},
         {LINK_RECORD, sizeof(link_record_t), sizeof(link_record_t), app_on_record},
@@ -240,7 +262,11 @@ void app_service_frame(app_t *app, const link_frame_t *request)
         .sequence = request->sequence,
         .payload = app->payload.bytes,
     };
-    send(app, &reply, serve(app, request, &reply));
+    const link_status_t status = serve(app, request, &reply);
+    send(app, &reply, status);
+    if (request->type == LINK_BOOT && status == LINK_STATUS_OK) {
+        board_enter_boot_loader();
+    }
 }
 
 void app_service_damage(app_t *app, link_status_t status)

@@ -8,6 +8,7 @@
 #ifndef BOARD_H
 #define BOARD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,6 +42,12 @@ const char *board_note(void);
 /* Stack reserved, and the most that was ever used, in bytes; 0 = not known. */
 size_t board_stack_bytes(void);
 size_t board_stack_used(void);
+
+/* A boot loader that a reset can be made to end in, on boards that have one; the application's weak
+ * functions say that there is none. Entering it waits until all that was written is with the host,
+ * and does not return. */
+bool board_has_boot_loader(void);
+void board_enter_boot_loader(void);
 
 /* A sensor, on boards that have one; the application's weak function says that there is none. */
 typedef struct {

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define LINK_PROTOCOL_VERSION 1
+#define LINK_PROTOCOL_VERSION 2
 #define LINK_MAX_PAYLOAD 1024 /* bytes */
 #define LINK_HEADER_BYTES 8
 #define LINK_CRC_BYTES 4
@@ -36,6 +36,7 @@ typedef enum {
     LINK_SAMPLES = 0x0A,     /* link_samples_t, then int16 samples [n, channels] */
     LINK_RECORD = 0x0C,      /* link_record_t */
     LINK_DRIFT = 0x0D,       /* u32: 1 to forget the counts first, else 0 */
+    LINK_BOOT = 0x0E,        /* nothing; behind the reply the board enters its boot loader */
     LINK_FAULT = 0x0F,       /* a reply only: a fatal exception has stopped the firmware */
     LINK_ERROR = 0xFF,       /* a reply only: what arrived belongs to no request */
 } link_type_t;
@@ -113,8 +114,11 @@ typedef struct {
     char board_id[32];
     char run_id[16];
     char version[16];
+    char kernels[16]; /* with `framework` and `engine`: what image this is */
+    char framework[16];
+    char engine[16];
 } link_hello_t;
-_Static_assert(sizeof(link_hello_t) == 176, "wire struct");
+_Static_assert(sizeof(link_hello_t) == 224, "wire struct");
 
 typedef struct {
     uint32_t cases;

@@ -47,6 +47,8 @@ class BenchmarkResult:
     model_sha256: str
     run_id: str
     kernels: str
+    framework: str
+    engine: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +109,8 @@ def run_benchmark(out_dir: Path, board: Board, target: Target) -> BenchmarkResul
         model_sha256=manifest["model_sha256"],
         run_id=manifest["run_id"],
         kernels=manifest["kernels"],
+        framework=board.framework,
+        engine=board.engine,
     )
     write_json(board_dir / target.file("bench"), asdict(result))
     return result

@@ -9,7 +9,7 @@ from host_tools.bench.benchmark import BenchmarkResult, describe_footprint, run_
 from host_tools.bench.estimate import describe
 from host_tools.boards.board import Board, load_board
 from host_tools.build.firmware import build_firmware
-from host_tools.link.target import choose_target
+from host_tools.link.target import choose_target, image_words
 from host_tools.report.results import read_result
 from model.files import write_json
 from model.recipe import Recipe
@@ -73,8 +73,8 @@ def print_benchmark(result: BenchmarkResult) -> None:
     print(
         f"{result.board}: {result.counts:,} {result.unit} an inference{per_mac}; arena "
         f"{result.arena_used:,} of {result.arena_bytes:,} bytes, stack {result.stack_bytes:,} of "
-        f"{result.stack_reserved:,}\n  model {result.model_sha256[:16]}, kernels {result.kernels}, "
-        f"run {result.run_id}"
+        f"{result.stack_reserved:,}\n  model {result.model_sha256[:16]}, "
+        f"{image_words(result.kernels, result.framework, result.engine)}, run {result.run_id}"
     )
     print(f"  {describe_footprint(result.footprint)}")
     if result.mix is not None:

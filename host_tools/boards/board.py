@@ -23,6 +23,9 @@ KERNELS_DIR = BOARDS_DIR.parent / "firmware" / "kernels"
 BOARDS: dict[str, Path] = {path.stem: path for path in sorted(BOARDS_DIR.glob("*.json"))}
 SELFTEST = "-selftest"  # behind a board's name: firmware that can compare its kernels
 SOURCE = re.compile(r"[^:,]*\w[^:,]*(, [^:,]*\w[^:]*)+: .*\w.*")  # document, section: what
+FRAMEWORKS = ("bare", "arduino")
+ENGINE = "aot"  # the model as C code, compiled ahead of time
+REFERENCE = "ref"  # the kernels that all others are compared with
 CONTENTS = ("code", "constants", "data")  # what a memory may hold; the stack belongs to data
 
 
@@ -111,6 +114,8 @@ class Board:
     provenance: Mapping[str, str]
     folder: str  # the name of its folder in a folder of results
     selftest: bool  # the reference model is linked too, for `selftest kernels`
+    framework: str = FRAMEWORKS[0]  # of the firmware that its folder holds
+    engine: str = ENGINE  # likewise
 
     def gen_dir(self, out_dir: Path) -> Path:
         """The generated model for its kernels in `out_dir`, a folder of results."""
@@ -125,9 +130,18 @@ class Board:
         """Its folder in a folder of results."""
         return self.folder if framework == "bare" else f"{self.folder}-{framework}"
 
-    def framework(self, name: str) -> Framework | None:
+    def framework_named(self, name: str) -> Framework | None:
         """What it needs to be built with the framework `name`; None: it does not have that one."""
         return next((framework for framework in self.frameworks if framework.name == name), None)
+
+    def with_framework(self, framework: str) -> Board:
+        """The same board with firmware of a framework, whose results lie in a folder of its own."""
+        return replace(self, framework=framework, folder=self.results(framework))
+
+    @property
+    def plain(self) -> bool:
+        """Whether its kernels are those of its JSON file, not some that its name asks for."""
+        return self.folder.removesuffix(SELFTEST) == self.id
 
     def memory_for(self, content: str) -> Memory | None:
         """Return the memory that holds `content` (one of CONTENTS); None: without a limit."""
@@ -153,6 +167,18 @@ def load_board(board_id: str) -> Board:
     return replace(board, selftest=selftest, folder=folder)
 
 
+def chip_board(board: Board, framework: str = "bare") -> Board:
+    """The board with the kernels for its chip, which its emulator may lack the instructions of.
+
+    A framework's compiler and calling convention may take others than bare metal.
+    """
+    wanted = board.framework_named(framework)
+    kernels = wanted.kernels if wanted else board.upload.kernels if board.upload else board.kernels
+    if not board.plain or kernels == board.kernels:
+        return board
+    return load_board(f"{board.id}-{kernels}{SELFTEST if board.selftest else ''}")
+
+
 def other_kernels(board_id: str, kernels: str, emulator: str | None) -> list[str]:
     """The line of a verdict that says that an emulator ran other kernels than the chip gets."""
     upload = load_board(board_id).upload if board_id in BOARDS else None
@@ -163,6 +189,14 @@ def other_kernels(board_id: str, kernels: str, emulator: str | None) -> list[str
         f"  {emulator} ran {portable}; what is flashed has {upload.kernels}, which run with "
         "EMULATOR=renode"
     ]
+
+
+def board_of_folder(name: str) -> Board:
+    """The board whose results a folder of this name holds; UsageError as load_board."""
+    for framework in FRAMEWORKS[1:]:
+        if name.endswith(f"-{framework}"):
+            return load_board(name.removesuffix(f"-{framework}")).with_framework(framework)
+    return load_board(name)
 
 
 def _with_kernels(board: Board, kernels: str) -> Board:

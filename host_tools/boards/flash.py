@@ -26,13 +26,16 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.boards import rom_loader, sam_ba
-from host_tools.boards.board import Board, load_board
+from host_tools.boards.board import SELFTEST, Board
+from host_tools.boards.ports import LOADER, USB, one_of
 from host_tools.build.firmware import pio_environment
 from host_tools.build.workspace import open_workspace
 from host_tools.errors import DeviceError, HostToolsError, UsageError
 from host_tools.link.device import Device
-from host_tools.link.target import check_identity, open_port
+from host_tools.link.target import check_identity, image_words, open_port
 from host_tools.link.transport import (
+    UsbPort,
+    port_exists,
     require_port,
     serial_ports,
     touch_port,
@@ -43,7 +46,6 @@ from host_tools.report.results import read_manifest
 
 log = logging.getLogger(__name__)
 
-LOADER = "2341:005a"  # the Nano 33 BLE's boot loader; its Arduino application is 2341:805a
 NOT_A_NANO = {"2341:1002": "Arduino UNO R4 WiFi"}  # it tells the same chip
 TOUCH_BAUD = 1200  # opening and closing a port at this speed asks for the boot loader
 LEAVE_S = 3.0  # a port that has not vanished by then belongs to the boot loader already
@@ -52,6 +54,7 @@ POLL_S = 0.05
 SETTLE_S = 0.5  # for the system to set the access rights of a port that has just appeared
 BUILD_S = 600.0
 STDERR = 2  # file descriptor; standard output is for results
+LINK_START_S = 3.0  # for firmware that runs already
 START_S = 15.0  # from the end of the upload to the first answer
 PORT_HINTS = {
     "sam-ba": sam_ba.RESET,
@@ -64,18 +67,6 @@ RETURN_HINTS = {
 }
 
 
-def chip_board(board: Board, framework: str = "bare") -> Board:
-    """The board with the kernels for its chip, which its emulator may lack the instructions of.
-
-    A framework's compiler and calling convention may take others than bare metal.
-    """
-    wanted = board.framework(framework)
-    kernels = wanted.kernels if wanted else board.upload.kernels if board.upload else board.kernels
-    if board.folder != board.id or kernels == board.kernels:
-        return board
-    return load_board(f"{board.id}-{kernels}")
-
-
 def flash(
     out_dir: Path,
     board: Board,
@@ -83,23 +74,25 @@ def flash(
     port: str | None,
     link_port: str | None,
     framework: str = "bare",
+    says: str = "",
 ) -> int:
     """Upload the firmware that lies in `out_dir`, and run its self-test over the link; returns 0.
 
     `out_dir` is a folder of results in which `board` has been built. `link_port` is where the link
-    is, when its connector is not the one of the upload. `framework` is "bare" or "arduino".
+    is, when its connector is not the one of the upload. `framework` is "bare" or "arduino";
+    `says` names the recipe or model on make's command line.
 
     Raises UsageError or DeviceError within seconds when a port is missing, DeviceError when the
     upload fails, the board stays silent or runs another model, HostToolsError when the self-test
     fails.
     """
-    port, again = choose_port(board, port)
-    if framework == "bare":
-        again = again.replace(" PORT=", " FRAMEWORK=bare PORT=")
+    port, again = choose_port(board, port, link_port, framework)
     if link_port:
         require_port(link_port, f"make flash BOARD={board.id} PORT={port} LINK_PORT={{port}}")
     assert board.uart is not None and board.upload is not None
     manifest = read_manifest(board, out_dir)
+    if not port and link_port:
+        port = through_link(board, link_port, again)
     before = _ports_near(port)
     try:
         if framework == "bare" or board.upload.tool == "sam-ba":  # one image, ours to write
@@ -120,15 +113,24 @@ def flash(
     if link_port is None and wiring:
         sys.stdout.write(_unlinked(board, wiring, again.format(port=port)))
         return 0
-    found = link_port or _come_back(port, before, board.upload.tool)
-    device = Device(
-        open_port(found, board),
-        start_s=START_S,
-        images=[out_dir / board.folder / "firmware.elf"] if framework == "bare" else [],
-    )
-    with device:
+    at = link_port or _come_back(port, before, board.upload.tool, other_than=LOADER)
+    board = board.with_framework(framework)
+    images = [out_dir / board.folder / "firmware.elf"] if framework == "bare" else []
+    with Device(open_port(at, board), start_s=START_S, images=images) as device:
         sys.stdout.write(_prove(board, device, manifest))
+        sys.stdout.write(_commands(board, at, says))
     return 0
+
+
+def _commands(board: Board, port: str, says: str) -> str:
+    """What to type next, with the port that the firmware answers at."""
+    name = f"{says} BOARD={board.id} PORT={port}".lstrip()
+    if board.selftest:
+        return f"compare its kernels with the reference: make selftest {name}\n"
+    return (
+        f"compare every output byte: make parity {name}\n"
+        f"count its cycles: make bench {name}\nwatch it: make monitor PORT={port}\n"
+    )
 
 
 def _upload_with_platformio(board: Board, gen_dir: Path, framework: str, port: str) -> None:
@@ -138,27 +140,60 @@ def _upload_with_platformio(board: Board, gen_dir: Path, framework: str, port: s
         _run(command, BUILD_S, DeviceError, workspace.variables)
 
 
-def choose_port(board: Board, port: str | None) -> tuple[str, str]:
+def choose_port(
+    board: Board, port: str | None, link_port: str | None = None, framework: str = "bare"
+) -> tuple[str, str]:
     """(the port to upload to, the command to repeat with {port} in it).
 
-    Without `port` it is the one with the board's USB identity. Raises UsageError when there is
+    Without `port` it is the one with the board's USB identity; '' when there is none yet and the
+    firmware at `link_port` can be asked for it, see through_link. Raises UsageError when there is
     none, when several have it, and for a board that nothing is uploaded to.
     """
     if board.upload is None or board.uart is None:
         raise UsageError(f"{board.id} is no board to upload to: make parity BOARD={board.id}")
-    again = f"make flash BOARD={board.id} PORT={{port}}"
-    if not port:
+    name = f"{board.id}{SELFTEST}" if board.selftest else board.id
+    bare = " FRAMEWORK=bare" if framework == "bare" and board.frameworks else ""
+    again = f"make flash BOARD={name}{bare} PORT={{port}}"
+    if not port or port == USB:
         found = [p for p in usb_ports() if p.usb in board.upload.usb]
-        if len(found) > 1:
-            listed = "".join(f"\n  {again.format(port=p.name)}  {p.text}" for p in found)
-            raise UsageError(f"several ports may be a {board.title}; type one of:{listed}")
-        if found:
-            chosen = found[0]
-            print(f"port {chosen.name}: {chosen.text} (USB {chosen.usb})", file=sys.stderr)
-            return chosen.name, again
-    require_port(port or "", again, PORT_HINTS[board.upload.tool])
-    assert port
+        chosen = one_of(found, f"a {board.title}", again)
+        port = chosen.name if chosen else ""
+    if link_port and board.upload.tool == "sam-ba" and not port_exists(port):
+        require_port(link_port, f"{again.format(port=port or '<port>')} LINK_PORT={{port}}")
+        return "", again
+    require_port(port, again, PORT_HINTS[board.upload.tool])
     return port, again
+
+
+def through_link(board: Board, link_port: str, again: str) -> str:
+    """Have the firmware at `link_port` reset into the boot loader; returns the port of this.
+
+    Raises UsageError, with what to press, when no firmware of `board` answers there or none of
+    these has a boot loader to enter, DeviceError when the boot loader does not appear.
+    """
+    try:
+        with Device(open_port(link_port, board), start_s=LINK_START_S, running=True) as device:
+            if device.info.board_id != board.id:
+                raise DeviceError(f"{link_port}: this firmware is of {device.info.board_id}")
+            if not device.enter_boot_loader():
+                raise DeviceError(f"{link_port}: this firmware cannot enter a boot loader")
+    except DeviceError as error:
+        print(f"the boot loader was not asked for over the link: {error}", file=sys.stderr)
+        require_port("", again, sam_ba.RESET)
+    print(f"{link_port}: the board resets into its boot loader", file=sys.stderr)
+    if not _wait(lambda: bool(_loaders()), RETURN_S):
+        raise DeviceError(
+            f"no port of the boot loader (USB {LOADER}) has appeared in {RETURN_S:.0f} s: connect "
+            f"the board's own USB connector to this computer. {sam_ba.RESET}"
+        )
+    time.sleep(SETTLE_S)
+    chosen = one_of(_loaders(), f"a {board.title}", again)
+    assert chosen is not None
+    return chosen.name
+
+
+def _loaders() -> list[UsbPort]:
+    return [port for port in usb_ports() if port.usb == LOADER]
 
 
 def _unlinked(board: Board, wiring: str, again: str) -> str:
@@ -179,10 +214,11 @@ def _prove(board: Board, device: Device, manifest: dict[str, Any]) -> str:
             f"expected {selftest.expected}, got {selftest.got}. "
             f"To see all differences, type: make parity BOARD={board.id} PORT=<the link's port>"
         )
+    said = image_words(device.info.kernels, device.info.framework, device.info.engine)
     return (
         f"uploaded to {board.id}; it runs model {device.info.model_name} "
-        f"{device.info.model_sha256[:16]}, self-test PASS: {selftest.cases} of {selftest.cases} "
-        "golden vectors equal\n"
+        f"{device.info.model_sha256[:16]} ({said}), self-test PASS: {selftest.cases} of "
+        f"{selftest.cases} golden vectors equal\n"
     )
 
 
@@ -235,16 +271,24 @@ def enter_boot_loader(port: str) -> str:
     return _come_back(port, before, "sam-ba")
 
 
-def _come_back(port: str, before: set[str], tool: str) -> str:
-    """Return the port that a board which has left `port` comes back as: a new name or the same."""
+def _come_back(port: str, before: set[str], tool: str, other_than: str = "") -> str:
+    """Return the port that a board which has left `port` comes back as: a new name or the same.
+
+    A port of the USB identity `other_than` is not waited for: it is about to vanish.
+    """
+
+    def candidates() -> set[str]:
+        found = _candidates(port, before)
+        return {n for n in found if not other_than or usb_identity(n) != other_than}
+
     if "://" in port:
         return port
-    if not _wait(lambda: bool(_candidates(port, before)), RETURN_S):
+    if not _wait(lambda: bool(candidates()), RETURN_S):
         raise DeviceError(
             f"{port} vanished and no port came back in {RETURN_S:.0f} s. {RETURN_HINTS[tool]}"
         )
     time.sleep(SETTLE_S)
-    return min(_candidates(port, before))
+    return min(candidates())
 
 
 def _candidates(port: str, before: set[str]) -> set[str]:

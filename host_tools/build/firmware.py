@@ -44,6 +44,7 @@ class ModelSizes:
     sha256: str  # of the model
     constants: tuple[tuple[str, int], ...]
     weight_bytes: int  # of all constants
+    kernels: str | None  # that the code is for; None of a manifest that does not say
     arenas: tuple[tuple[str, int], ...]
     advice: str = "Take a smaller model or a board with more memory."  # when it does not fit
 
@@ -90,7 +91,8 @@ def build_firmware(
     report = size_report(image, arena_bytes=model.arena_bytes)
     digest = hashlib.sha256(image.read_bytes()).hexdigest()
     head = {"board": board.id, "image_sha256": digest, "model_sha256": model.sha256}
-    write_json(out_dir / "size.json", head | asdict(report))
+    kind = {"kernels": model.kernels or board.kernels, "framework": framework}
+    write_json(out_dir / "size.json", head | kind | {"engine": board.engine} | asdict(report))
     return report
 
 
@@ -116,10 +118,10 @@ def pio_environment(board: Board, framework: str) -> str:
         raise UsageError(
             f"BOARD={board.folder}: only bare firmware compares its kernels; type FRAMEWORK=bare"
         )
-    wanted = board.framework(framework)
+    wanted = board.framework_named(framework)
     if wanted is None:
         boards = [read_board(path) for path in BOARDS.values()]
-        known = " and ".join(b.id for b in boards if b.framework(framework)) or "no board"
+        known = " and ".join(b.id for b in boards if b.framework_named(framework)) or "no board"
         raise UsageError(
             f"no framework {framework!r} for board {board.id}; expected bare, or {framework} for "
             f"{known}"
@@ -170,6 +172,7 @@ def read_model_sizes(gen_dir: Path) -> ModelSizes:
             **advice,
             sha256=str(manifest["model_sha256"]),
             weight_bytes=int(manifest["weight_bytes"]),
+            kernels=manifest.get("kernels"),
             arenas=(("arena", int(manifest["arena_bytes"])),),
             constants=tuple((str(c["name"]), int(c["bytes"])) for c in manifest["constants"]),
         )
@@ -194,6 +197,7 @@ def _with_reference(model: ModelSizes, reference: ModelSizes) -> ModelSizes:
         sha256=model.sha256,
         constants=model.constants + named(reference.constants),
         weight_bytes=model.weight_bytes + reference.weight_bytes,
+        kernels=model.kernels,
         arenas=model.arenas + named(reference.arenas),
     )
 

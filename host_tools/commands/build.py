@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from host_tools.boards.board import load_board
-from host_tools.boards.flash import chip_board
+from host_tools.boards.board import chip_board, load_board
 from host_tools.commands_shared import DEFAULT_BOARD
 from host_tools.options import board_option, option, plan_options, source_options
 from host_tools.stages.graph import Source, build_stage

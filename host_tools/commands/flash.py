@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from host_tools.boards.board import load_board
-from host_tools.boards.flash import chip_board, choose_port, flash
+from host_tools.boards.board import chip_board, load_board
+from host_tools.boards.flash import choose_port, flash
 from host_tools.build.firmware import pio_environment
 from host_tools.commands.build import FRAMEWORKS
 from host_tools.options import BoardName, option, source_options
@@ -34,6 +34,13 @@ def command(
     if wanted.upload is not None:  # else choose_port says so
         pio_environment(wanted, framework)  # before the port: it may not be wanted at all
     chosen = chip_board(wanted, framework)
-    port, _ = choose_port(chosen, port)
+    port, _ = choose_port(chosen, port, link_port, framework)
     with up_to_date(source, [*source.stages(), build_stage(source.folder, chosen, framework)]):
-        return flash(source.folder, chosen, port=port, link_port=link_port, framework=framework)
+        return flash(
+            source.folder,
+            chosen,
+            port=port,
+            link_port=link_port,
+            framework=framework,
+            says=source.says,
+        )

@@ -8,17 +8,26 @@ from pathlib import Path
 import click
 
 from host_tools.boards.board import load_board
+from host_tools.boards.ports import boards_with, find_link, require_link
 from host_tools.commands_shared import DEFAULT_BOARD, Found, emulated
 from host_tools.link.record import record_take, with_replay
 from host_tools.link.target import choose_target
-from host_tools.options import File, board_option, option, source_options, target_options
+from host_tools.options import (
+    File,
+    board_option,
+    option,
+    repeated,
+    source_options,
+    target_options,
+)
 from host_tools.project import BUILD
 from host_tools.stages.graph import Source, build_stage
 from host_tools.stages.session import up_to_date
 
 
 @click.command(
-    help="Record labelled samples from a board's sensor.",
+    help="Record labelled samples from a board's sensor: at PORT, else of the board that is "
+    "plugged in, else (or with EMULATOR or REPLAY) in an emulator.",
     short_help="record labelled samples from a board's sensor",
 )
 @board_option
@@ -41,6 +50,12 @@ def command(
     replay: Path | None,
 ) -> None:
     """One take."""
+    if port:
+        port = require_link(port, load_board(board) if board else None, repeated())
+    elif not (emulator or replay):
+        desk = find_link(load_board(board) if board else None, repeated())
+        if desk is not None:
+            port, board = desk.name, board or boards_with(desk.usb)[0]
     found = (
         Found(board=named, target=choose_target(named, None, port))
         if port and (named := load_board(board or DEFAULT_BOARD))

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from host_tools.boards.board import load_board
+from host_tools.boards.ports import find_link, require_link
 from host_tools.commands_shared import emulated
 from host_tools.experiments.listing import whois_firmware, whois_port
 from host_tools.options import (
@@ -16,6 +17,7 @@ from host_tools.options import (
     board_option,
     in_project,
     option,
+    repeated,
     target_options,
 )
 from host_tools.project import Import, open_source
@@ -24,7 +26,8 @@ from host_tools.stages.session import up_to_date
 
 
 @click.command(
-    help="Ask a firmware, at PORT or in an emulator, which experiment it comes from.",
+    help="Ask a firmware which experiment it comes from: at PORT, else of the board that is "
+    "plugged in, else (or with RECIPE, MODEL or EMULATOR) in an emulator.",
     short_help="which experiment a firmware comes from",
 )
 @click.argument("source", type=SourceName(), required=False)
@@ -42,8 +45,11 @@ def command(
     port: str | None,
 ) -> int:
     """1 when the store does not know it."""
+    named = load_board(board) if board else None
     if port:
-        return whois_port(port, load_board(board) if board else None)
+        return whois_port(require_link(port, named, repeated()), named)
+    if not (source or recipe or model or emulator) and (desk := find_link(named, repeated())):
+        return whois_port(desk.name, named)
     found = open_source(source or recipe, model, Import())
     chosen = emulated(board, emulator).board
     with up_to_date(found, [*found.stages(), build_stage(found.folder, chosen)]):

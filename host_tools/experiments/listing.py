@@ -22,7 +22,7 @@ from host_tools.boards.board import Board
 from host_tools.errors import HostToolsError, UsageError
 from host_tools.link.device import Device
 from host_tools.link.protocol import Hello
-from host_tools.link.target import choose_target, open_device, open_port
+from host_tools.link.target import choose_target, image_words, open_device, open_port
 from host_tools.link.transport import require_port
 from host_tools.wording import as_typed
 from model import recording
@@ -253,7 +253,8 @@ def _print_origin(info: Hello) -> int:
     _console().print(
         Text(
             f"{info.board_id}: model {info.model_name}, tinyproof {info.version}\n"
-            f"  firmware run id {info.run_id}, model {info.model_sha256}"
+            f"  firmware run id {info.run_id}, model {info.model_sha256}\n"
+            f"  {image_words(info.kernels, info.framework, info.engine)}"
         )
     )
     found = experiments()

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 from host_tools.errors import DeviceError, UsageError
 from host_tools.link import protocol
-from host_tools.link.line import ATTEMPTS, Line, Lost, Refused, Request
+from host_tools.link.line import ATTEMPTS, Line, Lost, Refused, Request, other_version
 from host_tools.link.protocol import (
     DriftCounts,
     Frame,
@@ -125,10 +125,7 @@ class Device:
             )
         self._hello = self._parse(protocol.parse_hello, reply)
         if self._hello.protocol_version != protocol.PROTOCOL_VERSION:
-            raise DeviceError(
-                f"{self._line.name}: the firmware speaks protocol {self._hello.protocol_version}, "
-                f"these tools {protocol.PROTOCOL_VERSION}. Flash the firmware of this version."
-            )
+            raise other_version(self._line.name, self._hello.protocol_version)
         return self._hello
 
     def write_inputs(
@@ -174,6 +171,21 @@ class Device:
         """Read what the firmware has counted of its inputs; with `reset` forget it, then read."""
         request = Request(type=MessageType.DRIFT, payload=protocol.u32_payload(int(reset)))
         return self._parse(protocol.parse_drift, self._line.exchange([request])[0])
+
+    def enter_boot_loader(self) -> bool:
+        """Have the board reset into its boot loader; False when it has none to be asked so.
+
+        A reply that gets lost is as good as one: the board may be gone already.
+        """
+        try:
+            self._line.once(Request(type=MessageType.BOOT))
+        except Refused as refusal:
+            if refusal.status != Status.BAD_TYPE:
+                raise
+            return False
+        except Lost:
+            pass
+        return True
 
     def profile(self) -> list[int]:
         """Run the model on the written inputs; returns the cost of each step in counts."""

@@ -56,6 +56,14 @@ class Refused(DeviceError):
         self.status = status
 
 
+def other_version(name: str, version: int) -> DeviceError:
+    """The firmware speaks another version of the protocol than these tools."""
+    return DeviceError(
+        f"{name}: the firmware speaks version {version} of the link protocol, these tools "
+        f"{protocol.PROTOCOL_VERSION}. Flash the firmware again with these tools: make flash"
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A message to the firmware, before it has a number."""
@@ -97,6 +105,12 @@ class Line:
                 if any(request.type in _RUNS for request in requests):
                     raise
         return [self._one(frame) for frame in frames]
+
+    def once(self, request: Request) -> Frame:
+        """Send a request that must not be repeated, and return its reply; Lost without one."""
+        frame = self._number(request)
+        self._send([frame])
+        return self._reply(frame, self._timeout_s)
 
     def hello(self, start_s: float) -> Frame:
         """Send HELLO once a second until one is answered; Lost after `start_s`."""
@@ -183,6 +197,8 @@ class Line:
                 )
             elif event is None:
                 raise Lost(f"no reply to {name} in {limit_s:.1f} s")
+            elif isinstance(event, Damage) and event.version:
+                raise other_version(self.name, event.version)
             elif isinstance(event, Damage):
                 raise Lost(f"a damaged reply ({event.status.name}) while waiting for {name}")
             elif isinstance(event, Frame):

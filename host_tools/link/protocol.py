@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from cobs import cobs
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 MAX_PAYLOAD = 1024
 HEADER = struct.Struct("<BBBBHH")  # version, reserved, type, status, sequence, length
 CRC = struct.Struct("<I")
@@ -21,7 +21,7 @@ MAX_FRAME = HEADER.size + MAX_PAYLOAD + CRC.size
 MAX_COBS = MAX_FRAME + (MAX_FRAME + 253) // 254
 REPLY = 0x80
 DELIMITER = b"\x00"
-FRAME_START = b"\x02"  # version 1 before a zero: what COBS makes of every frame's first two bytes
+FRAME_START = b"\x02"  # a version before a zero: what COBS makes of a frame's first two bytes
 _TEXT_END = re.compile(rb"[\x00\r\n]")
 _PRINTABLE = re.compile(rb"[\x20-\x7e]*")
 
@@ -41,6 +41,7 @@ class MessageType(enum.IntEnum):
     SAMPLES = 0x0A
     RECORD = 0x0C
     DRIFT = 0x0D
+    BOOT = 0x0E
     FAULT = 0x0F  # a reply only: a fatal exception has stopped the firmware
     ERROR = 0xFF  # a reply only: something arrived that cannot be attributed to a request
 
@@ -95,10 +96,14 @@ class TextLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
-    """Bytes that are neither a good frame nor printable text."""
+    """Bytes that are neither a good frame nor printable text.
+
+    `version` is that of a whole frame that another version of the protocol made, else 0.
+    """
 
     status: Status
     raw: bytes
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +125,9 @@ class Hello:
     board_id: str
     run_id: str
     version: str
+    kernels: str
+    framework: str
+    engine: str
     input_bytes: tuple[int, ...]
     output_bytes: tuple[int, ...]
 
@@ -189,7 +197,7 @@ class Take:
 
 Event = Frame | TextLine | Damage
 
-_HELLO = struct.Struct("<12I32s32s32s16s16s")
+_HELLO = struct.Struct("<12I32s32s32s16s16s16s16s16s")
 _SELFTEST = struct.Struct("<6I")
 _DRIFT = struct.Struct("<I4H")
 _RANGE = struct.Struct("<B3xII")
@@ -384,6 +392,9 @@ def parse_hello(payload: bytes) -> Hello:
         board_id=texts[1],
         run_id=texts[2],
         version=texts[3],
+        kernels=texts[4],
+        framework=texts[5],
+        engine=texts[6],
         input_bytes=sizes[:inputs],
         output_bytes=sizes[inputs:],
     )
@@ -419,7 +430,7 @@ def decode(raw: bytes) -> Frame | Damage:
         return Damage(status=Status.BAD_CRC, raw=raw)
     version, reserved, type_, status, sequence, length = HEADER.unpack_from(body)
     if version != PROTOCOL_VERSION or reserved != 0:
-        return Damage(status=Status.BAD_VERSION, raw=raw)
+        return Damage(status=Status.BAD_VERSION, raw=raw, version=version)
     payload = body[HEADER.size :]
     if length != len(payload):
         return Damage(status=Status.BAD_LENGTH, raw=raw)

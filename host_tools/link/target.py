@@ -87,7 +87,7 @@ def open_device(target: Target, board: Board, board_dir: Path) -> Iterator[Devic
 
 
 def check_identity(device: Device, manifest: dict[str, Any], board: Board) -> None:
-    """DeviceError when the firmware is of another model or another board."""
+    """DeviceError when the firmware is of another model or board, or another image of them."""
     info = device.info
     if info.model_sha256 != manifest["model_sha256"]:
         raise DeviceError(
@@ -106,3 +106,15 @@ def check_identity(device: Device, manifest: dict[str, Any], board: Board) -> No
             f"the firmware was built for {info.board_id}, not for {board.id}; "
             f"name the right board: BOARD={info.board_id}"
         )
+    asked = image_words(manifest["kernels"], board.framework, board.engine)
+    said = image_words(info.kernels, info.framework, info.engine)
+    if said != asked:
+        raise DeviceError(
+            f"board {board.id}: the firmware has {said}; expected {asked}, which is what was asked "
+            f"for; build and flash again: make flash BOARD={board.id}"
+        )
+
+
+def image_words(kernels: str, framework: str, engine: str) -> str:
+    """Which of a model's images one is, in words."""
+    return f"kernels {kernels}, framework {framework}, engine {engine}"

@@ -213,17 +213,20 @@ def usb_identity(port: str) -> str:
     return next((found.usb for found in usb_ports() if found.name in names), "")
 
 
+def port_exists(port: str) -> bool:
+    """Whether there is such a serial port now; a URL counts as one."""
+    return "://" in port or bool(port and Path(port).exists()) or port in serial_ports()
+
+
 def require_port(port: str, what_to_type: str, hint: str = "") -> None:
     """Raise when `port` is empty (UsageError) or absent (DeviceError), listing those that exist.
 
     `what_to_type` is the command to repeat, with {port} where the name belongs; `hint` is what to
     do before.
     """
-    if "://" in port or (port and Path(port).exists()):
+    if port_exists(port):
         return
     ports = serial_ports()
-    if port in ports:
-        return
     listed = "".join(f"\n  {name}  {text}" for name, text in sorted(ports.items()))
     found = (
         f"USB serial ports found:{listed}"

@@ -18,7 +18,7 @@ from rich.progress import track
 from host_tools.boards.board import Board, other_kernels
 from host_tools.errors import HostToolsError
 from host_tools.link.protocol import Selftest
-from host_tools.link.target import Target, check_identity, open_device
+from host_tools.link.target import Target, check_identity, image_words, open_device
 from host_tools.parity.float_comparison import (
     Compared,
     Decisions,
@@ -80,6 +80,8 @@ class ParityReport:
     float_comparison: FloatComparison | None = None
     float_missing: str | None = None  # why there is no comparison
     kernels: str = ""  # the set that the model is generated for
+    framework: str = ""  # of the firmware, as is the next
+    engine: str = ""
     image_sha256: str | None = None  # of the built firmware.elf; a board cannot tell its own
     distinct_inputs: int = 0  # of the cases that ran
     distinct_outputs: int = 0  # of what the device answered
@@ -203,6 +205,8 @@ def _report(
         accuracy=accuracy,
         metrics=metrics,
         kernels=manifest["kernels"],
+        framework=board.framework,
+        engine=board.engine,
         distinct_inputs=len({tuple(x.tobytes() for x in golden.case_inputs(c)) for c in chosen}),
         distinct_outputs=len({tuple(case) for case in outputs}),
         golden_cases=len(golden),
@@ -371,7 +375,8 @@ def describe(report: ParityReport) -> list[str]:
         else "image: a board cannot tell it"
     )
     about = (
-        f"  model {report.model_sha256[:16]}, kernels {report.kernels}, run {report.run_id}, "
+        f"  model {report.model_sha256[:16]}, "
+        f"{image_words(report.kernels, report.framework, report.engine)}, run {report.run_id}, "
         f"{image}; {report.distinct_inputs:,} distinct inputs, "
         f"{report.distinct_outputs:,} distinct outputs"
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from host_tools.boards.board import SELFTEST, Board
-from host_tools.errors import DeviceError
+from host_tools.boards.board import REFERENCE, SELFTEST, Board
+from host_tools.errors import DeviceError, UsageError
 from host_tools.link.target import Target, check_identity, open_device
 from host_tools.report.results import read_manifest
 
@@ -21,6 +21,8 @@ def compare_kernels(out_dir: Path, board: Board, target: Target) -> tuple[bool, 
     refuses.
     """
     manifest = read_manifest(board, out_dir)
+    if board.kernels == REFERENCE:
+        raise UsageError(_alike(board, target))
     with open_device(target, board, out_dir / board.folder) as device:
         check_identity(device, manifest, board)
         lines = device.command(COMMAND)
@@ -31,3 +33,19 @@ def compare_kernels(out_dir: Path, board: Board, target: Target) -> tuple[bool, 
             f"build and flash again: make flash BOARD={board.id}{SELFTEST}"
         )
     return told.startswith(EQUAL), told
+
+
+def _alike(board: Board, target: Target) -> str:
+    """Why there is nothing to compare, and what to do."""
+    told = (
+        f"board {board.id} on {target.name} runs the kernels {REFERENCE}, which are the reference "
+        "itself: nothing to compare"
+    )
+    if board.upload is None:
+        return f"{told}; name other kernels, as in BOARD=native-armv7em"
+    chip = board.upload.kernels
+    return (
+        f"{told}. The chip's own kernels are {chip}: make flash BOARD={board.id}{SELFTEST}, then "
+        f"make selftest BOARD={board.id} PORT=<the link's port>; or in an emulator that knows "
+        "them: make selftest BOARD=qemu_m4"
+    )

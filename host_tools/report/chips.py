@@ -57,6 +57,43 @@ def _estimated(content: JsonObject, board: Board) -> tuple[str, str, str]:
     return f"≈ {format_ms(middle)}", what, detail
 
 
+def other_kernels(boards: JsonObject) -> Iterator[str]:
+    """A sentence for each board whose emulator does not run the kernels of the chip: whose count it
+    is not, and which board's counts these are."""
+    for name, board in boards.items():
+        bench, kernels = board["bench"], board["chip_kernels"]
+        if not (bench and bench["emulator"] and kernels) or kernels == board["kernels"]:
+            continue
+        told = next(
+            (
+                f"; {other} counts {found['bench']['counts']:,} instructions with these"
+                for other, found in boards.items()
+                if found["kernels"] == kernels and _is_count(found["bench"])
+            ),
+            "",
+        )
+        yield (
+            f"{name}: its emulator runs the {board['kernels']} kernels, the board gets the "
+            f"{kernels} kernels (`make flash`): do not take this count for the board's{told}."
+        )
+
+
+def _is_count(bench: JsonObject | None) -> bool:
+    return bench is not None and bool(bench["emulator"]) and bench["unit"] == "instructions"
+
+
+def image_told(board: JsonObject) -> tuple[str, str]:
+    """(hash, kind) of the image that was compared; a board cannot tell the hash of its own."""
+    parity, size = board["parity"], board["size"]
+    digest = parity.get("image_sha256")
+    if digest is None and size and size.get("image_sha256"):
+        hashed = f"built here: {size['image_sha256'][:16]}"
+    else:
+        hashed = digest[:16] if digest else "–"
+    kind = [parity[key] for key in ("kernels", "framework", "engine") if parity.get(key)]
+    return hashed, ", ".join(kind) or "–"
+
+
 def chip_fits(content: JsonObject) -> Iterator[tuple[str, str, str]]:
     """(whether it fits, the board, flash and RAM used of what it has) of each board."""
     for board in real_boards():

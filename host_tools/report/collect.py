@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from host_tools.boards.board import SELFTEST, Board, load_board
+from host_tools.boards.board import SELFTEST, Board, board_of_folder, load_board
 from host_tools.errors import UsageError
 from host_tools.report.results import read_result
 from host_tools.wording import as_typed
@@ -193,7 +193,7 @@ def _board(out_dir: Path, folder: Path, suffix: str) -> JsonObject | None:
 def _known(folder: str) -> Board | None:
     """The board, with kernels, that a folder is named after."""
     try:
-        return load_board(folder)
+        return board_of_folder(folder)
     except UsageError:
         return None
 

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from host_tools.bench.history import Entry, load_history
+from host_tools.boards.board import load_board
 from host_tools.errors import UsageError
 from host_tools.report.collect import MAIN_BOARD, collect, wrong_shape
 from host_tools.report.summary import WIDTH, show_summary
@@ -165,6 +166,7 @@ def results(content: dict[str, Any]) -> dict[str, Any]:
                 "cases": board["parity"]["cases"],
                 "equal": board["parity"]["equal"],
                 "counts": board["bench"]["counts"],
+                "kernels": board["bench"]["kernels"],
                 "unit": board["bench"]["unit"],
                 **{k: board["size"][k] for k in ("code_bytes", "flash_bytes", "ram_bytes")},
                 "stack_bytes": board["bench"]["stack_bytes"],
@@ -258,6 +260,15 @@ def stored_results() -> dict[str, Any]:
     return loaded
 
 
+def _with_kernels(boards: dict[str, Any], kernels: str) -> str:
+    """The emulators that run a set of kernels and stand for no board themselves."""
+    return " and ".join(
+        name
+        for name, b in sorted(boards.items())
+        if b["kernels"] == kernels and load_board(name).upload is None
+    )
+
+
 def _section(n: dict[str, Any]) -> str:
     rows = [
         "| classifier, balanced accuracy on the held-out subjects | |",
@@ -286,13 +297,23 @@ def _section(n: dict[str, Any]) -> str:
         ]
     rows += [
         "",
-        "| board | runs on | cases equal | an inference | code B | flash B | RAM B | stack B |",
-        "|---|---|--:|--:|--:|--:|--:|--:|",
+        "| board | runs on | kernels | cases equal | an inference | code B | flash B | RAM B | "
+        "stack B |",
+        "|---|---|---|--:|--:|--:|--:|--:|--:|",
     ]
+    others: list[str] = []
     for name, b in sorted(n["boards"].items()):
         rows.append(
-            f"| {name} | {b['emulator'] or 'board'} | {b['equal']} of {b['cases']} | "
-            f"{b['counts']:,} {b['unit']} | {b['code_bytes']:,} | {b['flash_bytes']:,} | "
-            f"{b['ram_bytes']:,} | {b['stack_bytes'] or '-'} |"
+            f"| {name} | {b['emulator'] or 'board'} | {b['kernels']} | "
+            f"{b['equal']} of {b['cases']} | {b['counts']:,} {b['unit']} | {b['code_bytes']:,} | "
+            f"{b['flash_bytes']:,} | {b['ram_bytes']:,} | {b['stack_bytes'] or '-'} |"
         )
+        upload = load_board(name).upload if b["emulator"] else None
+        if upload and upload.kernels != b["kernels"]:
+            others.append(
+                f"{name}'s emulator runs the kernels {b['kernels']}: its figures are not the "
+                f"board's. `make flash` gives the board {upload.kernels}, whose figures are those "
+                f"of {_with_kernels(n['boards'], upload.kernels)}."
+            )
+    rows += ["", *others] if others else []
     return "\n".join(rows) + "\n"

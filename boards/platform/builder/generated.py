@@ -13,6 +13,7 @@ from pathlib import Path
 # A front end streams and records, a profile is counted against, statistics and weights decide.
 PARTS = {"model_features.c": "stream", "drift_plan.c": "drift", "classical_plan.h": "classical"}
 DEFAULT_FOLDER = "build/recipes/motion/gen/ref"
+ENGINE = "aot"  # the model as C code, compiled ahead of time
 
 Import("env")  # noqa: F821  # given by SCons
 
@@ -25,6 +26,17 @@ if not (folder / "model.c").is_file():
     )
     env.Exit(1)  # noqa: F821
 env.Append(CPPPATH=[str(folder)], CCFLAGS=[f"-ffile-prefix-map={folder}=gen", "-ffp-contract=off"])  # noqa: F821
+
+# What image this is: the firmware says it (HELLO, `info`), tools compare it with what was asked.
+facts = env.BoardConfig().get("tinyproof", None) or {"kernels": "ref"}  # noqa: F821
+kernels = os.environ.get("TINYPROOF_KERNELS", facts["kernels"])
+image = {
+    "KERNELS": "classical" if (folder / "classical_plan.h").is_file() else kernels,
+    "FRAMEWORK": (env.get("PIOFRAMEWORK") or ["bare"])[0],  # noqa: F821
+    "ENGINE": ENGINE,
+}
+env.Append(CPPDEFINES=[(f"IMAGE_{name}", f'\\"{text}\\"') for name, text in image.items()])  # noqa: F821
+
 env.BuildSources("$BUILD_DIR/gen", str(folder), "+<*.c> +<*.cpp>")  # noqa: F821
 for file, own in PARTS.items():
     if (folder / file).is_file():
