@@ -6,8 +6,8 @@ the packages). FILE is
 
 - for ``sam-ba``: the raw binary of the application (objcopy -O binary), which the boot loader of
   the Nano 33 BLE places behind itself;
-- for ``esptool``: an image made by ``esptool --chip esp32 elf2image`` that the ROM loader starts
-  by itself; it is written at 0x1000.
+- for ``esptool``: an image made by ``esptool elf2image`` that the ROM loader starts by itself;
+  --chip and --image-at, the place in the flash, come from the board's JSON file.
 
 An empty PORT ends at once with what to plug in and what to type. Exit codes: 0 uploaded, 2 wrong
 use or a tool that is not installed, 3 no such port or the upload failed.
@@ -56,7 +56,6 @@ TOOL_S = 300.0
 BUILD_S = 600.0
 STDERR = 2  # file descriptor; standard output is for results
 START_S = 15.0  # from the end of the upload to the first answer
-IMAGE_OFFSET = "0x1000"  # where the ESP32's ROM loader looks for what it starts
 PORT_HINTS = {
     "sam-ba": sam_ba.RESET,
     "esptool": "An ESP32 board shows up by its USB-serial chip (CP210x or CH340).",
@@ -101,7 +100,7 @@ def flash(
             image = out_dir / board.folder / "firmware.bin"
             if not image.is_file():
                 raise UsageError(f"{image}: no image; run `make build BOARD={board.folder}` first")
-            UPLOADERS[board.upload.tool](port, image)
+            UPLOADERS[board.upload.tool](port, image, board.upload.chip, board.upload.image_at)
         else:
             _upload_with_platformio(board, board.gen_dir(out_dir), framework, port)
     except DeviceError as error:
@@ -196,7 +195,7 @@ def _run(
         raise failure(f"`{' '.join(command)}` ended with code {code}")
 
 
-def upload_with_sam_ba(port: str, image: Path) -> None:
+def upload_with_sam_ba(port: str, image: Path, _chip: str, _image_at: str) -> None:
     """Write `image` through the boot loader of a Nano 33 BLE; `port` may come back renamed."""
     content = image.read_bytes()
     sam_ba.checked_image(content)  # before the board leaves its application
@@ -258,13 +257,13 @@ def _wait(condition: Callable[[], bool], limit_s: float) -> bool:
     return True
 
 
-def upload_with_esptool(port: str, image: Path) -> None:
-    """Write `image` where the ESP32's ROM loader finds it."""
+def upload_with_esptool(port: str, image: Path, chip: str, image_at: str) -> None:
+    """Write `image` where the ROM loader of `chip` finds it."""
     if importlib.util.find_spec("esptool") is None:
         raise ToolMissing("esptool is not installed; type: pip install esptool")
-    tool = [sys.executable, "-m", "esptool", "--chip", "esp32", "--port", port]
+    tool = [sys.executable, "-m", "esptool", "--chip", chip, "--port", port]
     try:
-        _run([*tool, "write-flash", IMAGE_OFFSET, str(image)], TOOL_S, DeviceError)
+        _run([*tool, "write-flash", image_at, str(image)], TOOL_S, DeviceError)
     except DeviceError as error:
         raise DeviceError(
             f"{error}\nHold the board's BOOT button while the upload starts, and repeat."
@@ -281,6 +280,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--tool", choices=sorted(UPLOADERS), required=True)
     parser.add_argument("--port", default="", help="serial port of the board")
+    parser.add_argument("--chip", default="", help="of esptool")
+    parser.add_argument("--image-at", default="", help="place in the flash, for esptool")
     parser.add_argument("--image", type=Path, required=True, help="file to write")
     options = parser.parse_args(arguments)
     try:
@@ -288,7 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise UsageError(f"no image at {options.image}; build it first: make build")
         again = "pio run --target upload --upload-port {port}"
         require_port(options.port, again, PORT_HINTS[options.tool])
-        UPLOADERS[options.tool](options.port, options.image)
+        UPLOADERS[options.tool](options.port, options.image, options.chip, options.image_at)
     except HostToolsError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
