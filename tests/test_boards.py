@@ -80,7 +80,9 @@ def test_no_source_file_holds_an_address() -> None:
 
 
 def test_an_unknown_board_lists_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"'nano3' .did you mean 'nano33'..; .*: esp32, esp32c3, nano33"):
+    with pytest.raises(
+        UsageError, match=r"'nano3' .did you mean 'nano33'..; .*: esp32, esp32c3, nano33"
+    ):
         load_board("nano3")
 
 

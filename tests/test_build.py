@@ -54,8 +54,14 @@ def test_every_board_builds_and_is_measured(board_id: str) -> None:
 
 @pytest.mark.parametrize(
     ("board_id", "limit"),
-    [("qemu_m4", 5350), ("nano33", 5380), ("qemu_xtensa", 6650), ("esp32", 7450)]
-    + [("qemu_riscv32", 6800), ("esp32c3", 7250)],
+    [
+        ("qemu_m4", 5350),
+        ("nano33", 5380),
+        ("qemu_xtensa", 6650),
+        ("esp32", 7450),
+        ("qemu_riscv32", 6800),
+        ("esp32c3", 7250),
+    ],
 )
 def test_everything_but_kernels_and_model_stays_small(board_id: str, limit: int) -> None:
     assert built(board_id)[1].code_bytes < limit
@@ -210,7 +216,12 @@ def test_builds_of_two_models_do_not_mix(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("board_id", "package"),
-    [("nano33", "gcc-arm-none-eabi"), ("esp32", "gcc-xtensa-lx106"), ("esp32c3", "gcc-riscv64"), ("native", "install gcc")],
+    [
+        ("nano33", "gcc-arm-none-eabi"),
+        ("esp32", "gcc-xtensa-lx106"),
+        ("esp32c3", "gcc-riscv64"),
+        ("native", "install gcc"),
+    ],
 )
 def test_a_missing_compiler_is_named_with_its_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, board_id: str, package: str

@@ -160,7 +160,11 @@ RISCV_OVERFLOW = bytes.fromhex("13010180 23200100 6ff09fff")
     [
         ("qemu_m4", ARM_FAULT, r"status 99; .*fault: pc=0x0000\w+ lr=.* bfar=0xf0000010"),
         ("qemu_xtensa", XTENSA_FAULT, r"status 64; .*fault: exccause=0x00000000 pc=0x0000\w+"),
-        ("qemu_riscv32", RISCV_FAULT, r"status 66; .*fault: mcause=0x00000002 mepc=0x8000\w+ mtval="),
+        (
+            "qemu_riscv32",
+            RISCV_FAULT,
+            r"status 66; .*fault: mcause=0x00000002 mepc=0x8000\w+ mtval=",
+        ),
         ("qemu_riscv32", RISCV_OVERFLOW, r"status 71; .*mcause=0x00000007 .* mtval=0x803f\w{4} "),
         ("labwired_esp32", XTENSA_FAULT, r"status 3; .*cause=0 at pc=0x4008\w+"),
     ],

@@ -1,8 +1,9 @@
 """Run one firmware in labwired, its line on standard input and output.
 
 A process of its own, because the simulator prints what a UART sends and may end with the firmware.
-Usage: labwired_worker.py ELF (--system YAML | --chip NAME) [--fast-uart]. An ELF file with the symbol `board_rtt`
-(firmware/board/esp32/rtt.h) is served through those rings in its memory, others through the UART.
+Usage: labwired_worker.py ELF (--system YAML | --chip NAME) [--fast-uart]. An ELF file with the
+symbol `board_rtt` (firmware/board/esp32/rtt.h) is served through those rings in its memory, others
+through the UART.
 Exit codes: 0 the host has closed standard input, 3 the simulation has ended.
 """
 

@@ -35,11 +35,11 @@
 #define CRYSTAL_HZ 40000000u
 #define BAUD 115200u
 #define CLKDIV_16THS ((CRYSTAL_HZ * 16u + BAUD / 2u) / BAUD)
-#define CONF0_8N1 0x1000001Cu            /* memory clock, 8 data bits, 1 stop bit */
-#define CLK_CONF_CRYSTAL 0x03700000u     /* undivided, for sender and receiver */
-#define ID_UPDATE (1u << 31)             /* take CLKDIV and CONF0 over into the UART's own clock */
+#define CONF0_8N1 0x1000001Cu        /* memory clock, 8 data bits, 1 stop bit */
+#define CLK_CONF_CRYSTAL 0x03700000u /* undivided, for sender and receiver */
+#define ID_UPDATE (1u << 31)         /* take CLKDIV and CONF0 over into the UART's own clock */
 #define UPDATE_TRIES 1000u
-#define FIFO_LIMIT 126u                  /* the FIFO holds 128 */
+#define FIFO_LIMIT 126u /* the FIFO holds 128 */
 #define TX_COUNT(status) (((status) >> 16) & 0x3FFu)
 #define RX_COUNT(status) ((status)&0x3FFu)
 #define TX_STATE(status) (((status) >> 4) & 0xFu)
