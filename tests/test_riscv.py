@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from host_tools.boards import flash
+from host_tools.boards.board import BOARDS, load_board, read_board
 from host_tools.commands import selftest
 from host_tools.errors import UsageError
 from model.files import write_bytes
@@ -66,3 +68,26 @@ def test_portable_kernels_have_nothing_to_compare(board: str) -> None:
         selftest.require_fast_kernels(board)
     selftest.require_fast_kernels("nano33-selftest")  # the chip's are not the emulator's
     selftest.require_fast_kernels("native-armv7em-selftest")
+
+
+@pytest.mark.parametrize(("board_id", "place"), [("esp32", "0x1000"), ("esp32c3", "0x0")])
+def test_chip_and_place_of_the_image_are_the_boards(
+    board_id: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[Sequence[str]] = []
+    monkeypatch.setattr(flash, "_run", lambda command, *_: commands.append(command))
+    upload = load_board(board_id).upload
+    assert upload is not None
+    flash.UPLOADERS[upload.tool]("/dev/null", tmp_path, upload.chip, upload.image_at)
+    words = ["--chip", board_id, "--port", "/dev/null", "write-flash", place, str(tmp_path)]
+    assert list(commands[0][3:]) == words
+
+
+@pytest.mark.parametrize("key", ["chip", "image_at"])
+def test_a_board_of_esptool_without_its_chip_is_refused(key: str, tmp_path: Path) -> None:
+    content = json.loads(BOARDS["esp32c3"].read_text())
+    del content["tinyproof"]["upload"][key]
+    path = tmp_path / "changed.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=rf"the key 'tinyproof\.upload\.{key}' is missing"):
+        read_board(path)
