@@ -230,10 +230,10 @@ def _float_boards(graph: Graph) -> Iterator[str]:
         if facts["toolchain"]:  # another computer than this one
             has_unit = any(flag.startswith("-mfpu=") for flag in facts["flags"])
             boards[has_unit].append(path.stem)
+    with_unit, without = (", ".join(names[:-1]) + " and " + names[-1] for names in boards.values())
     yield (
-        f"float32 runs in a float unit on {' and '.join(boards[True])}; "
-        f"{' and '.join(boards[False])} compute it in software, with the same bits and "
-        "many instructions for each operation"
+        f"float32 runs in a float unit on {with_unit}; {without} compute it in software, "
+        "with the same bits and many instructions for each operation"
     )
 
 

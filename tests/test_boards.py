@@ -17,7 +17,7 @@ from host_tools.errors import UsageError
 ROOT = BOARDS_DIR.parent
 MEMORY = re.compile(r"(\w+) \(\w+\)\s*: ORIGIN = (0x[0-9A-F]+), LENGTH = (\d+)([KM]?)")
 REGISTERS = re.compile(r"^(reg_\w+) = (0x[0-9A-F]{8});$", re.MULTILINE)
-ADDRESS = re.compile(r"\b0x(?:[24567]00|3F[EF]|E00)[0-9A-F]{5}\b")
+ADDRESS = re.compile(r"\b0x(?:[24567]00|3F[CEF]|3C0|403|E00)[0-9A-F]{5}\b")
 UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
 LINKED = [board_id for board_id in BOARDS if load_board(board_id).memories]
 
@@ -121,7 +121,9 @@ def test_no_source_file_holds_an_address() -> None:
 
 
 def test_an_unknown_board_lists_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"'nano3' .did you mean 'nano33'..; .*: esp32, nano33"):
+    with pytest.raises(
+        UsageError, match=r"'nano3' .did you mean 'nano33'..; .*: esp32, esp32c3, nano33"
+    ):
         load_board("nano3")
 
 

@@ -55,7 +55,14 @@ def test_every_board_builds_and_is_measured(board_id: str) -> None:
 
 @pytest.mark.parametrize(
     ("board_id", "limit"),
-    [("qemu_m4", 6250), ("nano33", 6450), ("qemu_xtensa", 7550), ("esp32", 9700)],
+    [
+        ("qemu_m4", 6250),
+        ("nano33", 6450),
+        ("qemu_xtensa", 7550),
+        ("esp32", 9700),
+        ("qemu_riscv32", 8000),
+        ("esp32c3", 9000),
+    ],
 )
 def test_everything_but_kernels_and_model_stays_small(board_id: str, limit: int) -> None:
     assert built(board_id)[1].code_bytes < limit
@@ -81,52 +88,61 @@ def test_nano33_starts_behind_the_boot_loader() -> None:
     assert (built("nano33")[0] / "firmware.bin").read_bytes()[:8] == table[:8]
 
 
-def test_esptool_accepts_the_esp32_image() -> None:
+@pytest.mark.parametrize(
+    ("board_id", "ram"),
+    [("esp32", ["0x3ffb2000", "0x40080300"]), ("esp32c3", ["0x3fc82000", "0x403b0000"])],
+)
+def test_esptool_accepts_the_image(board_id: str, ram: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "esptool", "--chip", "esp32", "image-info", "firmware.bin"],
-        cwd=built("esp32")[0],
+        [sys.executable, "-m", "esptool", "--chip", board_id, "image-info", "firmware.bin"],
+        cwd=built(board_id)[0],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "Segments: 2" in done.stdout  # what the ROM loads; it knows nothing of the constants
+    assert f"Segments: {len(ram)}" in done.stdout  # what the ROM loads; not the constants
     assert re.search(r"Checksum: 0x\w+ \(valid\)", done.stdout)
     loads = [
         line.split()[2] for line in done.stdout.splitlines() if line.strip()[:2] in ("0 ", "1 ")
     ]
-    assert sorted(loads) == ["0x3ffb2000", "0x40080300"]
+    assert sorted(loads) == ram
 
 
-IMAGE_AT = 0x1000  # of the flash
+ESP = ("esp32", "esp32c3")
 
 
-def assert_constants_follow(out_dir: Path) -> None:
+def assert_constants_follow(board_id: str, out_dir: Path) -> None:
     """What the flash window shows at the address of .rodata, once written, is .rodata."""
-    flash = load_board("esp32").memory_for("constants")
-    assert flash is not None
+    board = load_board(board_id)
+    flash = board.memory_for("constants")
+    assert flash is not None and board.upload is not None
     with (out_dir / "firmware.elf").open("rb") as file:
         section = ELFFile(file).get_section_by_name(".rodata")
-        place = section["sh_addr"] - flash.origin - IMAGE_AT
+        place = section["sh_addr"] - flash.origin - int(board.upload.image_at, 16)
         data = section.data()
     assert len(data) > 1000
     assert (out_dir / "firmware.bin").read_bytes()[place : place + len(data)] == data
 
 
-def test_the_esp32_image_has_its_constants_where_the_flash_window_shows_them() -> None:
-    assert_constants_follow(built("esp32")[0])
+@pytest.mark.parametrize("board_id", ESP)
+def test_an_image_has_its_constants_where_the_flash_window_shows_them(board_id: str) -> None:
+    assert_constants_follow(board_id, built(board_id)[0])
 
 
+@pytest.mark.parametrize("board_id", ESP)
 @pytest.mark.parametrize("ram_bytes", [48000, 80000])  # below and above a page of 64 KiB
-def test_the_esp32_constants_follow_a_large_ram_part_too(tmp_path: Path, ram_bytes: int) -> None:
+def test_the_constants_follow_a_large_ram_part_too(
+    tmp_path: Path, board_id: str, ram_bytes: int
+) -> None:
     big = f"extern uint8_t filled[{ram_bytes}];\nuint8_t filled[{ram_bytes}] = {{1}};\n"
     use = {"void model_step": f"{big}void model_step"}
     read = {"if (step == 0) {": "if (step == 0) { arena[0] ^= filled[arena[1]];"}
     gen = write_gen(tmp_path / "gen", {**use, **read})
-    report = build_firmware(load_board("esp32"), gen, tmp_path / "out")
+    report = build_firmware(load_board(board_id), gen, tmp_path / "out")
     assert report.ram_bytes > ram_bytes
-    assert_constants_follow(tmp_path / "out")
+    assert_constants_follow(board_id, tmp_path / "out")
 
 
 def test_esp32_constants_are_not_in_ram(tmp_path: Path) -> None:
@@ -201,7 +217,12 @@ def test_builds_of_two_models_do_not_mix(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("board_id", "package"),
-    [("nano33", "gcc-arm-none-eabi"), ("esp32", "gcc-xtensa-lx106"), ("native", "install gcc")],
+    [
+        ("nano33", "gcc-arm-none-eabi"),
+        ("esp32", "gcc-xtensa-lx106"),
+        ("esp32c3", "gcc-riscv64"),
+        ("native", "install gcc"),
+    ],
 )
 def test_a_missing_compiler_is_named_with_its_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, board_id: str, package: str

@@ -147,9 +147,12 @@ def test_a_file_that_is_no_firmware_is_reported(
     assert not list(folder.iterdir())
 
 
-# Arm: a store to 0xF0000010, where nothing is; Xtensa: the illegal instruction.
+# Arm: a store to 0xF0000010, where nothing is; Xtensa and RISC-V: the illegal instruction.
 ARM_FAULT = bytes.fromhex("4ff07043 1b61")
 XTENSA_FAULT = bytes(3)
+RISCV_FAULT = bytes(2)
+# addi sp, sp, -2048; sw zero, 0(sp); jump back: the stack overflows
+RISCV_OVERFLOW = bytes.fromhex("13010180 23200100 6ff09fff")
 
 
 @pytest.mark.parametrize(
@@ -157,6 +160,12 @@ XTENSA_FAULT = bytes(3)
     [
         ("qemu_m4", ARM_FAULT, r"status 99; .*fault: pc=0x0000\w+ lr=.* bfar=0xf0000010"),
         ("qemu_xtensa", XTENSA_FAULT, r"status 64; .*fault: exccause=0x00000000 pc=0x0000\w+"),
+        (
+            "qemu_riscv32",
+            RISCV_FAULT,
+            r"status 66; .*fault: mcause=0x00000002 mepc=0x8000\w+ mtval=",
+        ),
+        ("qemu_riscv32", RISCV_OVERFLOW, r"status 71; .*mcause=0x00000007 .* mtval=0x803f\w{4} "),
         ("labwired_esp32", XTENSA_FAULT, r"status 3; .*cause=0 at pc=0x4008\w+"),
     ],
 )
@@ -184,11 +193,14 @@ def test_a_fault_on_the_chip_is_told_on_the_line(tmp_path: Path) -> None:
     assert re.search(r"fault: pc=0x0001\w{4} lr=0x0001\w{4} .* cfsr=0x00008200", text)
 
 
-def test_a_flash_that_does_not_show_the_constants_is_told_on_the_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("board_id", ["esp32", "esp32c3"])
+def test_a_flash_that_does_not_show_the_constants_is_told_on_the_line(
+    tmp_path: Path, board_id: str
+) -> None:
     elf = tmp_path / "firmware.elf"
-    elf.write_bytes(built("esp32")[0].joinpath("firmware.elf").read_bytes())
+    elf.write_bytes(built(board_id)[0].joinpath("firmware.elf").read_bytes())
     overwrite(elf, "board_flash_mark", bytes(4))
-    started = EMULATORS["labwired_esp32"].start(elf)
+    started = EMULATORS[f"labwired_{board_id}"].start(elf)
     try:
         text = read_until(started, b"as the image was written\r\n")
     finally:
@@ -215,7 +227,7 @@ def test_missing_tools_say_what_to_type() -> None:
         start_on_pipes("name", "type: something", ["true"])
 
 
-@pytest.mark.parametrize("emulator", ["qemu_m4", "qemu_xtensa"])
+@pytest.mark.parametrize("emulator", ["qemu_m4", "qemu_xtensa", "qemu_riscv32"])
 def test_an_emulator_that_is_not_on_path_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, emulator: str
 ) -> None:

@@ -91,6 +91,7 @@ def run_tool(tool: str, port: str, image: Path) -> subprocess.CompletedProcess[s
             port,
             "--image",
             image,
+            *(["--chip", "esp32", "--image-at", "0x1000"] if tool == "esptool" else []),
         ],
         capture_output=True,
         text=True,

@@ -20,7 +20,7 @@ def test_rows_are_equal_on_the_emulated_boards(
 ) -> None:
     monkeypatch.setattr(command, "BUILD", tmp_path / "build")
     out_dir = make_build(tmp_path, name.lower(), name, zlib.crc32(name.encode()))
-    for board in ("qemu_m4", "qemu_xtensa"):
+    for board in ("qemu_m4", "qemu_riscv32", "qemu_xtensa"):
         assert command.main(["build", out_dir.name, board]) == 0
         assert command.main(["parity", out_dir.name, board]) == 0
         report = json.loads((out_dir / board / "parity.json").read_text())

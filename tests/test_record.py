@@ -35,7 +35,7 @@ LSB = (0.000732,) * 3 + (0.00122173,) * 3
 RATE_HZ = 59.5
 COUNT = 600
 SAMPLES = np.random.default_rng(3).integers(-32768, 32768, (COUNT, 6)).astype(np.int16)
-REPLAYING = ("native", "qemu_m4", "qemu_xtensa")
+REPLAYING = ("native", "qemu_m4", "qemu_riscv32", "qemu_xtensa")
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ from tests.firmware_builds import built_with_features
 from tests.native_app import FIRMWARE, compile_app, start, start_device, stub_with_features
 
 CHANNELS, WINDOW, HOP, OUTPUT_BYTES = 6, 128, 64, 7
-BOARDS = ("native", "qemu_m4", "qemu_xtensa")
+BOARDS = ("native", "qemu_m4", "qemu_riscv32", "qemu_xtensa")
 SAMPLES = np.random.default_rng(5).integers(-32768, 32768, (400, CHANNELS)).astype(np.int16)
 INPUT_PLACE = 0  # of the stub's input in its arena
 Request = tuple[MessageType, bytes]

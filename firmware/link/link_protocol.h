@@ -180,7 +180,7 @@ _Static_assert(sizeof(link_drift_t) == 12, "wire struct");
 /* FAULT: then the registers, u32 each, then bytes of the stack, from its pointer up. */
 typedef struct {
     uint8_t build_id[20]; /* of the image: the note that the linker puts into it */
-    uint16_t machine;     /* of its ELF file: 40 Arm, 94 Xtensa */
+    uint16_t machine;     /* of its ELF file: 40 Arm, 94 Xtensa, 243 RISC-V */
     uint8_t registers;    /* at most LINK_FAULT_REGISTERS */
     uint8_t flags;
     uint32_t stack; /* the stack pointer, and the address of the first byte of the stack */

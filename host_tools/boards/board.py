@@ -59,10 +59,13 @@ class Upload:
     """How firmware reaches the board: a tool of host_tools.boards.flash, and a sentence about it.
 
     `kernels` are for the chip; the board's emulator may lack their instructions. `unverified` says
-    what of this route nobody has tried on the board.
+    what of this route nobody has tried on the board. `chip` and `image_at`, the place of the image
+    in the flash, are for esptool; other tools know their chip, and there both are empty.
     """
 
     tool: str
+    chip: str
+    image_at: str
     usb: tuple[str, ...]  # 'vendor:product' of the ports that may be the board's
     how: str
     kernels: str
@@ -391,9 +394,13 @@ def _uart(ours: _Reader) -> Uart | None:
 def _upload(ours: _Reader) -> Upload | None:
     if ours.content["upload"] is None:
         return None
-    reader = ours.section("upload", ("tool", "usb", "how", "kernels", "unverified"))
+    tool = ours.value("upload", dict).get("tool")
+    keys = ("chip", "image_at") if tool == "esptool" else ()
+    reader = ours.section("upload", ("tool", *keys, "usb", "how", "kernels", "unverified"))
     return Upload(
         tool=reader.value("tool", str),
+        chip=reader.value("chip", str) if keys else "",
+        image_at=reader.value("image_at", str) if keys else "",
         usb=reader.strings("usb"),
         how=reader.value("how", str),
         kernels=reader.value("kernels", str),

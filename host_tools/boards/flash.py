@@ -6,8 +6,8 @@ the packages). FILE is
 
 - for ``sam-ba``: the raw binary of the application (objcopy -O binary), which the boot loader of
   the Nano 33 BLE places behind itself;
-- for ``esptool``: an image made by ``esptool --chip esp32 elf2image`` that the ROM loader starts
-  by itself; it is written at 0x1000.
+- for ``esptool``: an image made by ``esptool elf2image`` that the ROM loader starts by itself;
+  --chip and --image-at, the place in the flash, come from the board's JSON file.
 
 An empty PORT ends at once with what to plug in and what to type. Exit codes: 0 uploaded, 2 wrong
 use or a tool that is not installed, 3 no such port or the upload failed.
@@ -102,7 +102,7 @@ def flash(
                 raise UsageError(
                     f"{image}: no image; run `make build BOARD={board.folder}{how}` first"
                 )
-            UPLOADERS[board.upload.tool](port, image)
+            UPLOADERS[board.upload.tool](port, image, board.upload.chip, board.upload.image_at)
         else:
             _upload_with_platformio(board, board.gen_dir(out_dir), framework, port)
     except DeviceError as error:
@@ -243,7 +243,7 @@ def _run(
         raise failure(f"`{' '.join(command)}` ended with code {code}")
 
 
-def upload_with_sam_ba(port: str, image: Path) -> None:
+def upload_with_sam_ba(port: str, image: Path, _chip: str, _image_at: str) -> None:
     """Write `image` through the boot loader of a Nano 33 BLE; `port` may come back renamed."""
     content = image.read_bytes()
     sam_ba.checked_image(content)  # before the board leaves its application
@@ -322,6 +322,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--tool", choices=sorted(UPLOADERS), required=True)
     parser.add_argument("--port", default="", help="serial port of the board")
+    parser.add_argument("--chip", default="", help="of esptool")
+    parser.add_argument("--image-at", default="", help="place in the flash, for esptool")
     parser.add_argument("--image", type=Path, required=True, help="file to write")
     options = parser.parse_args(arguments)
     try:
@@ -329,7 +331,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise UsageError(f"no image at {options.image}; build it first: make build")
         again = "pio run --target upload --upload-port {port}"
         require_port(options.port, again, PORT_HINTS[options.tool])
-        UPLOADERS[options.tool](options.port, options.image)
+        UPLOADERS[options.tool](options.port, options.image, options.chip, options.image_at)
     except HostToolsError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code

@@ -1,4 +1,4 @@
-"""Upload to an ESP32 through the serial loader in its ROM, by esptool.
+"""Upload to an Espressif chip through the serial loader in its ROM, by esptool.
 
 esptool speaks of what happened, not of what to do on this board, so its last words decide which
 advice goes with them.
@@ -20,8 +20,9 @@ from host_tools.errors import DeviceError, ToolMissing
 
 log = logging.getLogger(__name__)
 
-IMAGE_OFFSET = "0x1000"  # where the ROM looks for what it starts
-PORT_HINT = "An ESP32 board shows up by its USB-serial chip (CP210x or CH340)."
+PORT_HINT = (
+    "An ESP32 board shows up by its USB-serial chip (CP210x or CH340), an ESP32-C3 by its own USB."
+)
 RETURN_HINT = "Unplug the board, plug it in again, and repeat with the port that appears."
 TOOL_S = 300.0
 STDERR = 2  # file descriptor; standard output is for results
@@ -33,7 +34,7 @@ NO_LOADER = (
 )
 OTHER_CHIP = (
     "The board on this port has another chip, and nothing was written; give the port of a board "
-    "with an ESP32."
+    "with the chip that was named."
 )
 NOT_OPENED = "Close the program that has the port open, such as a serial monitor, and repeat."
 HALF_WRITTEN = (
@@ -49,15 +50,15 @@ ADVICE = (  # by the first that matches what esptool says; pyserial's words for 
 )
 
 
-def upload_with_esptool(port: str, image: Path) -> None:
-    """Write `image` where the ROM looks for it; what esptool says goes to standard error.
+def upload_with_esptool(port: str, image: Path, chip: str, image_at: str) -> None:
+    """Write `image` where the ROM of `chip` looks for it; what esptool says goes to standard error.
 
     Raises DeviceError with esptool's reason and what to do, ToolMissing without esptool.
     """
     if importlib.util.find_spec("esptool") is None:
         raise ToolMissing("esptool is not installed; type: pip install esptool")
-    tool = [sys.executable, "-m", "esptool", "--chip", "esp32", "--port", port]
-    command = [*tool, "write-flash", IMAGE_OFFSET, str(image)]
+    tool = [sys.executable, "-m", "esptool", "--chip", chip, "--port", port]
+    command = [*tool, "write-flash", image_at, str(image)]
     log.info("%s", " ".join(command))
     code, said = _run(command)
     if code != 0:

@@ -29,6 +29,7 @@ LOG_LINES = 15
 ARTEFACTS = ("firmware.elf", "firmware.bin", "firmware.map")
 PACKAGES = {
     "arm-none-eabi-": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
+    "riscv64-unknown-elf-": "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
     "xtensa-lx106-elf-": "gcc-xtensa-lx106 picolibc-xtensa-lx106-elf",
 }
 REGISTRY = "api.registry.platformio.org"

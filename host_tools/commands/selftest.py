@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from host_tools.boards.board import SELFTEST
+from host_tools.boards.board import BOARDS, SELFTEST, load_board
 from host_tools.commands_shared import DEFAULT_BOARD, on_target
-from host_tools.errors import HostToolsError
+from host_tools.errors import HostToolsError, UsageError
 from host_tools.options import (
     board_option,
     plan_options,
@@ -16,6 +16,8 @@ from host_tools.options import (
 from host_tools.parity.selftest import compare_kernels
 from host_tools.report.results import read_manifest
 from host_tools.stages.graph import Source
+
+PORTABLE = "ref"  # the folder of the kernels that every board can run
 
 
 @click.command(
@@ -36,6 +38,8 @@ def command(
 ) -> None:
     """The firmware with both models in it."""
     name = (board or DEFAULT_BOARD).removesuffix(SELFTEST) + SELFTEST if board or not port else None
+    if name:
+        require_fast_kernels(name)
     with on_target(source, name, emulator, port, dry_run=dry_run, why=why) as found:
         if found is None:
             return
@@ -47,3 +51,15 @@ def command(
         )
         if not equal:
             raise HostToolsError(f"{found.board.id}: a kernel differs from the reference")
+
+
+def require_fast_kernels(name: str) -> None:
+    """Refuse a board that has no kernels of its own, before anything is built."""
+    board = load_board(name)
+    if {board.kernels, board.upload.kernels if board.upload else board.kernels} == {PORTABLE}:
+        known = ", ".join(known for known in BOARDS if load_board(known).kernels != PORTABLE)
+        raise UsageError(
+            f"board {name.removesuffix(SELFTEST)} runs the portable kernels ({PORTABLE}), which "
+            f"are the reference itself: there is nothing to compare. `make parity "
+            f"BOARD={board.id}` compares them with TFLite Micro; kernels of their own have {known}"
+        )

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from host_tools.emulators.labwired_esp32 import LabwiredEsp32
+from host_tools.emulators.labwired_esp32c3 import LabwiredEsp32C3
 from host_tools.emulators.labwired_nrf52840 import LabwiredNrf52840
 from host_tools.emulators.native import Native
 from host_tools.emulators.qemu_m4 import QemuM4
+from host_tools.emulators.qemu_riscv32 import QemuRiscv32
 from host_tools.emulators.qemu_xtensa import QemuXtensa
 from host_tools.emulators.renode import Renode
 from host_tools.link.transport import Transport
@@ -69,9 +71,11 @@ class ChipEmulator(Protocol):
 
 EMULATORS: dict[str, Emulator] = {
     "labwired_esp32": LabwiredEsp32(),
+    "labwired_esp32c3": LabwiredEsp32C3(),
     "labwired_nrf52840": LabwiredNrf52840(),
     "native": Native(),
     "qemu_m4": QemuM4(),
+    "qemu_riscv32": QemuRiscv32(),
     "qemu_xtensa": QemuXtensa(),
     "renode": Renode(),
 }

@@ -1,8 +1,9 @@
 """Run one firmware in labwired, its line on standard input and output.
 
 A process of its own, because the simulator prints what a UART sends and may end with the firmware.
-Usage: labwired_worker.py ELF (--system YAML | --chip NAME). An ELF file with the symbol `board_rtt`
-(firmware/board/esp32/rtt.h) is served through those rings in its memory, others through the UART.
+Usage: labwired_worker.py ELF (--system YAML | --chip NAME) [--fast-uart]. An ELF file with the
+symbol `board_rtt` (firmware/board/esp32/rtt.h) is served through those rings in its memory, others
+through the UART.
 Exit codes: 0 the host has closed standard input, 3 the simulation has ended.
 """
 
@@ -34,18 +35,29 @@ class Line(Protocol):
         """Return what the firmware has sent."""
 
 
-class UartLine:
-    """The simulator's UART; its input queue has no end."""
+def make_fast(sim: Any) -> None:
+    """Shorten the bits of an Espressif UART."""
+    sim.write_u32(sim.symbol("reg_uart0") + UART_CLKDIV, FAST_CLKDIV)
 
-    def __init__(self, sim: Any) -> None:
+
+class UartLine:
+    """The simulator's UART; its input queue has no end. With `fast` its bits are made short once
+    the firmware has sent something, so has set its baud rate."""
+
+    def __init__(self, sim: Any, *, fast: bool) -> None:
         self._sim = sim
+        self._fast = fast
 
     def send(self, data: bytes) -> int:
         self._sim.send_bytes(data)
         return len(data)
 
     def receive(self) -> bytes:
-        return bytes(self._sim.read_uart_bytes())
+        sent = bytes(self._sim.read_uart_bytes())
+        if sent and self._fast:
+            self._fast = False
+            make_fast(self._sim)
+        return sent
 
 
 class MemoryLine:
@@ -81,7 +93,7 @@ class MemoryLine:
     def _is_ready(self) -> bool:
         if not self._ready and self._read(0) == RTT_MAGIC:
             self._ready = True
-            self._sim.write_u32(self._sim.symbol("reg_uart0") + UART_CLKDIV, FAST_CLKDIV)
+            make_fast(self._sim)
         return self._ready
 
     def _read(self, offset: int) -> int:
@@ -122,6 +134,7 @@ def main() -> int:
     model = parser.add_mutually_exclusive_group(required=True)
     model.add_argument("--system", type=Path)
     model.add_argument("--chip")
+    parser.add_argument("--fast-uart", action="store_true", help="of an Espressif chip")
     options = parser.parse_args()
     from labwired import Sim  # lazy: only this process needs it
 
@@ -132,7 +145,7 @@ def main() -> int:
         base = sim.symbol("board_rtt")
     except (KeyError, RuntimeError, ValueError):
         base = None
-    line = UartLine(sim) if base is None else MemoryLine(sim, base)
+    line = UartLine(sim, fast=options.fast_uart) if base is None else MemoryLine(sim, base)
     try:
         serve(sim, line, 0, write_fd)
     except BrokenPipeError:

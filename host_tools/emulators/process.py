@@ -27,6 +27,7 @@ OUTPUT = "output.txt"
 HEADER_BYTES = 20  # of an ELF file, up to its machine number
 ARM = 40  # machine numbers of ELF files
 XTENSA = 94
+RISCV = 243
 
 
 def missing_program(program: str, package: str) -> str | None:

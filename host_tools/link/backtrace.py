@@ -21,12 +21,12 @@ from elftools.dwarf.callframe import FDE
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from host_tools.link.fault import ARM, XTENSA, Fault, parse_fault
+from host_tools.link.fault import ARM, RISCV, XTENSA, Fault, parse_fault
 
 NOTE, NOTE_HEADER, BUILD_ID_BYTES = "__build_note", 16, 20
-MACHINES = {ARM: "EM_ARM", XTENSA: "EM_XTENSA"}
-SP = {ARM: 13, XTENSA: 1}
-RETURN = {ARM: 14, XTENSA: 0}
+MACHINES = {ARM: "EM_ARM", XTENSA: "EM_XTENSA", RISCV: "EM_RISCV"}
+SP = {ARM: 13, XTENSA: 1, RISCV: 2}
+RETURN = {ARM: 14, XTENSA: 0, RISCV: 1}
 FIRST_CODE = ("board_start", "board_reset")  # nobody has called them
 MAX_FRAMES = 40
 UNKNOWN_WORDS = 48  # that a function without frame information may have on the stack
@@ -133,6 +133,8 @@ class Image:
         there is no call."""
         if self.machine == ARM:
             return self._called_by_arm(word)
+        if self.machine == RISCV:
+            return self._called_by_riscv(word)
         before = self._bytes(word - 3, 3)
         if len(before) < 3:
             return None
@@ -154,6 +156,26 @@ class Image:
             offset |= (first & 0x3FF) << 11 | second & 0x7FF
             return (word - 1 + 2 * _signed(offset, 24)) & 0xFFFFFFFF
         return 0 if second & 0xFF87 == 0x4780 else None
+
+    def _called_by_riscv(self, word: int) -> int | None:
+        """JAL and JALR with the link in ra, and their compressed forms of RV32C."""
+        before = self._bytes(word - 4, 4) if not word & 1 else b""
+        if len(before) < 4:
+            return None
+        code = int.from_bytes(before, "little")
+        if code & 0xFFF == 0xEF:  # JAL ra
+            offset = code >> 31 << 20 | (code >> 12 & 0xFF) << 12
+            offset |= (code >> 20 & 1) << 11 | (code >> 21 & 0x3FF) << 1
+            return (word - 4 + _signed(offset, 21)) & 0xFFFFFFFF
+        if code & 0x7FFF == 0xE7:  # JALR ra
+            return 0
+        short = code >> 16
+        if short & 0xE003 == 0x2001:  # C.JAL
+            places = ((12, 11), (11, 4), (10, 9), (9, 8), (8, 10), (7, 6), (6, 7), (5, 3), (4, 2),
+                      (3, 1), (2, 5))  # fmt: skip
+            offset = sum((short >> bit & 1) << place for bit, place in places)
+            return (word - 2 + _signed(offset, 12)) & 0xFFFFFFFF
+        return 0 if short & 0xF07F == 0x9002 and short & 0xF80 else None  # C.JALR
 
     def _bytes(self, address: int, count: int) -> bytes:
         for start, data in self._code:
@@ -293,8 +315,13 @@ def _even(fault: Fault, address: int) -> int:
 
 def _numbered(fault: Fault) -> dict[int, int]:
     """The registers that are known, by their DWARF numbers."""
-    letter = "r" if fault.machine == ARM else "a"
-    named = {f"{letter}{n}": n for n in range(16)} | {"lr": 14, "sp": SP[fault.machine]}
+    if fault.machine == RISCV:
+        named = {"ra": 1, "s0": 8, "s1": 9} | {f"s{n}": n + 16 for n in range(2, 12)}
+        named |= {f"a{n}": n + 10 for n in range(6)}
+    else:
+        letter = "r" if fault.machine == ARM else "a"
+        named = {f"{letter}{n}": n for n in range(16)} | {"lr": 14}
+    named["sp"] = SP[fault.machine]
     return {named[name]: value for name, value in fault.registers.items() if name in named}
 
 

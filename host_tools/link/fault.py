@@ -9,12 +9,21 @@ from dataclasses import dataclass
 
 from host_tools.link.protocol import REPLY, Frame, FrameDecoder, MessageType
 
-ARM, XTENSA = 40, 94  # machine numbers of ELF files
+ARM, XTENSA, RISCV = 40, 94, 243  # machine numbers of ELF files
 LOST = 1  # of the flags: pc and lr could not be saved
 # The order in which firmware/board/<core>/start.c sends them.
 REGISTERS: dict[int, tuple[str, ...]] = {
     ARM: ("pc", "lr", "sp", "xpsr", "cfsr", "hfsr", "mmfar", "bfar", *(f"r{n}" for n in range(13))),
     XTENSA: ("exccause", "pc", "excvaddr", "a0", "sp", *(f"a{n}" for n in range(2, 16))),
+    RISCV: (
+        "mcause",
+        "pc",
+        "mtval",
+        "ra",
+        "sp",
+        *(f"s{n}" for n in range(12)),
+        *(f"a{n}" for n in range(6)),
+    ),  # fmt: skip
 }
 _HEAD = struct.Struct("<20sHBBI")
 _LINE = re.compile(r"fault:((?: \w+=0x[0-9a-f]{8})+)")
@@ -65,6 +74,22 @@ _EXCCAUSE = {
     28: "read where none is allowed",
     29: "write where none is allowed",
 }
+# The RISC-V Instruction Set Manual, volume II: Machine Cause Register; mtval is the address of these.
+_MCAUSE = {
+    0: "call to an address that is no function's",
+    1: "instruction fetched from where nothing is",
+    2: "undefined instruction",
+    3: "breakpoint",
+    4: "unaligned read",
+    5: "read where nothing is or none is allowed",
+    6: "unaligned write",
+    7: "write where nothing is or none is allowed",
+    11: "system call",
+    12: "instruction fetched from where no code may run",
+    13: "read of an address without translation",
+    15: "write to an address without translation",
+}
+_MTVAL_ADDRESS = {0, 1, 4, 5, 6, 7, 12, 13, 15}
 _WITH_ADDRESS = {3, 9, 13, 15, 24, 25, 26, 28, 29}
 
 
@@ -91,7 +116,7 @@ class Fault:
 
     def cause(self) -> str:
         """What happened, in words, with the address that was touched where it is known."""
-        words = _arm_cause(self) if self.machine == ARM else _xtensa_cause(self)
+        words = _CAUSES[self.machine](self)
         if self.lost:
             return f"stack overflow; {words}"
         return words
@@ -168,13 +193,17 @@ def _fault_of_text(values: str, behind: str) -> Fault:
     first = _STACK.search(behind)
     at = int(first[1], 16) if first else registers.get("sp", 0)
     return Fault(
-        machine=XTENSA if "exccause" in registers else ARM,
+        machine=_machine(registers),
         registers=registers,
         build_id=struct.pack(f"<{len(words)}I", *words),
         stack_at=at,
         stack=b"".join(_stack_lines(behind, at)),
         lost="pc" in registers and not registers["pc"] and not registers.get("lr", 1),
     )
+
+
+def _machine(registers: dict[str, int]) -> int:
+    return XTENSA if "exccause" in registers else RISCV if "mcause" in registers else ARM
 
 
 def _stack_lines(text: str, address: int) -> Iterator[bytes]:
@@ -204,3 +233,13 @@ def _xtensa_cause(fault: Fault) -> str:
     words = _EXCCAUSE.get(number, "coprocessor is off" if 32 <= number < 40 else "unknown")
     at = f", at address 0x{fault.registers.get('excvaddr', 0):08x}"
     return f"{words} (EXCCAUSE {number}){at if number in _WITH_ADDRESS else ''}"
+
+
+def _riscv_cause(fault: Fault) -> str:
+    number = fault.registers.get("mcause", 0)
+    at = f", at address 0x{fault.registers.get('mtval', 0):08x}"
+    words = _MCAUSE.get(number, "unknown")
+    return f"{words} (mcause {number}){at if number in _MTVAL_ADDRESS else ''}"
+
+
+_CAUSES = {ARM: _arm_cause, XTENSA: _xtensa_cause, RISCV: _riscv_cause}

@@ -134,9 +134,10 @@ def make_binary(target, source, env):
     return subprocess.run(command, check=False).returncode
 
 
-def make_esp32_image(target, source, env):
+def make_esptool_image(target, source, env):
     """The file for esptool: what the ROM starts by itself."""
-    command = [sys.executable, "-m", "esptool", "--chip", "esp32", "elf2image", "--ram-only-header"]
+    command = [sys.executable, "-m", "esptool", "--chip", facts["upload"]["chip"]]
+    command += ["elf2image", "--ram-only-header"]
     command += ["--flash-mode", "dio", "--flash-freq", "40m", "--flash-size", "4MB"]
     command += ["-o", str(target[0]), str(source[0])]
     return subprocess.run(command, check=False).returncode
@@ -145,11 +146,13 @@ def make_esp32_image(target, source, env):
 def upload(target, source, env):
     """Write the image to the board at UPLOAD_PORT."""
     command = [sys.executable, "-m", "host_tools.boards.flash", "--tool", facts["upload"]["tool"]]
+    for key in ("chip", "image_at"):
+        command += [f"--{key.replace('_', '-')}", facts["upload"].get(key, "")]
     command += ["--port", env.subst("$UPLOAD_PORT"), "--image", str(source[0])]
     return subprocess.run(command, env=env["ENV"], check=False).returncode
 
 
-IMAGES = {"sam-ba": make_binary, "esptool": make_esp32_image}
+IMAGES = {"sam-ba": make_binary, "esptool": make_esptool_image}
 
 program = env.BuildProgram()
 if facts["upload"] is None:

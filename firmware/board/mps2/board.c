@@ -1,22 +1,10 @@
-/* QEMU's mps2-an386 (Cortex-M4F). The host's named pipes `in` and `out` in QEMU's working folder
- * are the link; semihosting reads and writes them. With -icount shift=7 one instruction takes 128
- * ns and timer 0 ticks every 40 ns, so 16 ticks are 5 instructions: more than three ticks an
- * instruction, which makes counts exact. */
+/* QEMU's mps2-an386 (Cortex-M4F); the link runs over semihosting. With -icount shift=7 one
+ * instruction takes 128 ns and timer 0 ticks every 40 ns, so 16 ticks are 5 instructions: more than
+ * three ticks an instruction, which makes counts exact. */
 #include "board.h"
-#include "common/fault.h"
-#include "replay/replay.h"
+#include "semihosting/semihosting.h"
 
-#define SYS_OPEN 0x01u
-#define SYS_WRITE0 0x04u
-#define SYS_WRITE 0x05u
-#define SYS_READ 0x06u
-#define SYS_SEEK 0x0Au
-#define SYS_EXIT_EXTENDED 0x20u
-#define OPEN_READ_BINARY 1u
-#define OPEN_WRITE_BINARY 5u
-#define EXIT_APPLICATION 0x20026u
 #define TIMER_ENABLE 1u
-#define NO_FILE 0xFFFFFFFFu
 
 typedef struct {
     uint32_t ctrl;
@@ -29,33 +17,12 @@ extern volatile cmsdk_timer_t reg_timer0; /* linker script */
 
 const board_info_t board_info = {.id = BOARD_ID, .counter_num = 5, .counter_den = 16};
 
-static uint32_t in_file;
-static uint32_t out_file;
-static uint32_t replay_file = NO_FILE;
-
-static uint32_t semihost(uint32_t operation, const void *argument)
+uint32_t semihost(uint32_t operation, const void *argument)
 {
     register uint32_t r0 __asm__("r0") = operation;
     register const void *r1 __asm__("r1") = argument;
     __asm__ volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
     return r0;
-}
-
-static uint32_t semihost_open(const char *path, uint32_t length, uint32_t mode)
-{
-    const uint32_t block[3] = {(uint32_t)(uintptr_t)path, mode, length};
-    return semihost(SYS_OPEN, block);
-}
-
-static uint32_t open_pipe(const char *path, uint32_t length, uint32_t mode)
-{
-    uint32_t file = semihost_open(path, length, mode);
-    if (file == NO_FILE) {
-        board_fault_text("fault: no named pipe ");
-        board_fault_text(path);
-        board_fault_stop(1);
-    }
-    return file;
 }
 
 void board_init(void)
@@ -64,68 +31,10 @@ void board_init(void)
     reg_timer0.reload = 0xFFFFFFFFu;
     reg_timer0.value = 0xFFFFFFFFu;
     reg_timer0.ctrl = TIMER_ENABLE;
-    in_file = open_pipe("in", 2, OPEN_READ_BINARY);
-    out_file = open_pipe("out", 3, OPEN_WRITE_BINARY);
-}
-
-/* SYS_READ tells how many are missing */
-static size_t semihost_read(uint32_t file, void *data, size_t capacity)
-{
-    const uint32_t block[3] = {file, (uint32_t)(uintptr_t)data, (uint32_t)capacity};
-    return capacity - semihost(SYS_READ, block);
-}
-
-size_t board_read(uint8_t *data, size_t capacity)
-{
-    size_t count = semihost_read(in_file, data, capacity);
-    if (count == 0) {
-        board_fault_stop(0); /* end of file: the host has gone */
-    }
-    return count;
-}
-
-void board_write(const uint8_t *data, size_t length)
-{
-    while (length > 0) {
-        const uint32_t block[3] = {out_file, (uint32_t)(uintptr_t)data, (uint32_t)length};
-        size_t missing = semihost(SYS_WRITE, block);
-        if (missing >= length) {
-            board_fault_stop(0); /* nothing was taken: the host has gone */
-        }
-        data += length - missing;
-        length = missing;
-    }
+    semihost_link();
 }
 
 uint32_t board_counter(void)
 {
     return ~reg_timer0.value; /* it counts down */
-}
-
-bool replay_open(void)
-{
-    if (replay_file == NO_FILE) {
-        replay_file = semihost_open(REPLAY_FILE, sizeof(REPLAY_FILE) - 1, OPEN_READ_BINARY);
-        return replay_file != NO_FILE;
-    }
-    const uint32_t block[2] = {replay_file, 0};
-    return semihost(SYS_SEEK, block) == 0;
-}
-
-size_t replay_read(void *data, size_t capacity)
-{
-    return semihost_read(replay_file, data, capacity);
-}
-
-void board_fault_text(const char *text)
-{
-    (void)semihost(SYS_WRITE0, text);
-}
-
-_Noreturn void board_fault_stop(uint32_t status)
-{
-    const uint32_t block[2] = {EXIT_APPLICATION, status};
-    for (;;) {
-        (void)semihost(SYS_EXIT_EXTENDED, block);
-    }
 }
