@@ -163,7 +163,7 @@ RISCV_OVERFLOW = bytes.fromhex("13010180 23200100 6ff09fff")
         (
             "qemu_riscv32",
             RISCV_FAULT,
-            r"status 66; .*fault: mcause=0x00000002 mepc=0x8000\w+ mtval=",
+            r"status 66; .*fault: mcause=0x00000002 pc=0x8000\w+ mtval=",
         ),
         ("qemu_riscv32", RISCV_OVERFLOW, r"status 71; .*mcause=0x00000007 .* mtval=0x803f\w{4} "),
         ("labwired_esp32", XTENSA_FAULT, r"status 3; .*cause=0 at pc=0x4008\w+"),

@@ -243,7 +243,7 @@ def test_several_boards_are_a_list_of_commands(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(UsageError, match="several ports may be") as told:
         choose_port(NANO33, None)
     for port in ("/dev/ttyACM0", "/dev/ttyACM1"):
-        assert f"make flash BOARD=nano33 PORT={port}" in str(told.value)
+        assert f"make flash BOARD=nano33 FRAMEWORK=bare PORT={port}" in str(told.value)
     plugged(monkeypatch, ("/dev/ttyUSB9", "1234:5678"))
     with pytest.raises(UsageError, match=r"no serial port was given.*\n.*/dev/ttyUSB9"):
         choose_port(NANO33, None)
@@ -387,7 +387,9 @@ def test_flash_notices_wrong_results(tools: Tools, out_dir: Path, tmp_path: Path
 def test_flash_without_a_port_builds_nothing(
     tools: Tools, out_dir: Path, port: str | None, link_port: str | None, error: type[Exception]
 ) -> None:
-    with pytest.raises(error, match=r"type, for example: make flash BOARD=esp32 PORT=/dev/"):
+    with pytest.raises(
+        error, match=r"type, for example: make flash BOARD=esp32 FRAMEWORK=bare PORT=/dev/"
+    ):
         flash(out_dir, ESP32, port=port, link_port=link_port)
     assert tools.calls() == []
 

@@ -120,7 +120,7 @@ def test_the_reference_is_not_compared_with_itself(name: str, advice: str, tmp_p
 class Flashed:
     """What a board's HELLO says, for a board that is compared with a folder of results."""
 
-    def __init__(self, port: str, baud: int) -> None:
+    def __init__(self, port: str) -> None:
         self.name = port
 
     def __enter__(self) -> Flashed:
@@ -138,8 +138,8 @@ class Flashed:
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     for kernels, run in (("ref", "r1"), ("armv7em", "r2")):
         write_json(tmp_path / "gen" / kernels / "manifest.json", {"run_id": run})
-    monkeypatch.setattr(commands_shared, "SerialTransport", lambda port, baud: (port, baud))
-    monkeypatch.setattr(commands_shared, "Device", lambda transport: Flashed(*transport))
+    monkeypatch.setattr(commands_shared, "open_port", lambda port, board: port)
+    monkeypatch.setattr(commands_shared, "Device", lambda port, **_: Flashed(port))
     return SimpleNamespace(folder=tmp_path, says="RECIPE=m")
 
 

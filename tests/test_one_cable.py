@@ -237,7 +237,7 @@ def test_the_boot_loaders_port_is_not_taken_for_the_applications(
     timer = threading.Timer(0.3, change)
     timer.start()
     before = {str(tmp_path / "ttyACM0")}
-    came = flash_module._come_back(str(tmp_path / "ttyACM0"), before, other_than=LOADER)
+    came = flash_module._come_back(str(tmp_path / "ttyACM0"), before, "sam-ba", LOADER)
     timer.join()
     assert came == str(new)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from host_tools.boards import flash
+from host_tools.boards import flash, rom_loader
 from host_tools.boards.board import BOARDS, load_board, read_board
 from host_tools.commands import selftest
 from host_tools.errors import UsageError
@@ -75,7 +75,12 @@ def test_chip_and_place_of_the_image_are_the_boards(
     board_id: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands: list[Sequence[str]] = []
-    monkeypatch.setattr(flash, "_run", lambda command, *_: commands.append(command))
+
+    def run(command: Sequence[str]) -> tuple[int, str]:
+        commands.append(command)
+        return 0, ""
+
+    monkeypatch.setattr(rom_loader, "_run", run)
     upload = load_board(board_id).upload
     assert upload is not None
     flash.UPLOADERS[upload.tool]("/dev/null", tmp_path, upload.chip, upload.image_at)

@@ -88,7 +88,7 @@ def flash(
     """
     port, again = choose_port(board, port, link_port, framework)
     if link_port:
-        require_port(link_port, f"make flash BOARD={board.id} PORT={port} LINK_PORT={{port}}")
+        require_port(link_port, f"{again.format(port=port)} LINK_PORT={{port}}")
     assert board.uart is not None and board.upload is not None
     manifest = read_manifest(board, out_dir)
     if not port and link_port:
@@ -156,7 +156,7 @@ def choose_port(
     again = f"make flash BOARD={name}{bare} PORT={{port}}"
     if not port or port == USB:
         found = [p for p in usb_ports() if p.usb in board.upload.usb]
-        chosen = one_of(found, f"a {board.title}", again)
+        chosen = one_of(found, f"the {board.title}", again)
         port = chosen.name if chosen else ""
     if link_port and board.upload.tool == "sam-ba" and not port_exists(port):
         require_port(link_port, f"{again.format(port=port or '<port>')} LINK_PORT={{port}}")
@@ -187,7 +187,7 @@ def through_link(board: Board, link_port: str, again: str) -> str:
             f"the board's own USB connector to this computer. {sam_ba.RESET}"
         )
     time.sleep(SETTLE_S)
-    chosen = one_of(_loaders(), f"a {board.title}", again)
+    chosen = one_of(_loaders(), f"the {board.title}", again)
     assert chosen is not None
     return chosen.name
 

@@ -45,7 +45,7 @@ def find_link(board: Board | None, again: str) -> UsbPort | None:
         and (owners := boards_with(port.usb))
         and (board is None or board.id in owners)
     ]
-    return one_of(found, f"a {board.title}" if board else "a board", again)
+    return one_of(found, f"the {board.title}" if board else "a board", again)
 
 
 def require_link(port: str | None, board: Board | None, again: str) -> str:

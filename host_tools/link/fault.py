@@ -23,7 +23,7 @@ REGISTERS: dict[int, tuple[str, ...]] = {
         "sp",
         *(f"s{n}" for n in range(12)),
         *(f"a{n}" for n in range(6)),
-    ),  # fmt: skip
+    ),
 }
 _HEAD = struct.Struct("<20sHBBI")
 _LINE = re.compile(r"fault:((?: \w+=0x[0-9a-f]{8})+)")
@@ -74,7 +74,7 @@ _EXCCAUSE = {
     28: "read where none is allowed",
     29: "write where none is allowed",
 }
-# The RISC-V Instruction Set Manual, volume II: Machine Cause Register; mtval is the address of these.
+# The RISC-V Instruction Set Manual, volume II, Machine Cause Register; which have an address.
 _MCAUSE = {
     0: "call to an address that is no function's",
     1: "instruction fetched from where nothing is",

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define FAULT_STATUS 64u    /* plus mcause */
+#define FAULT_STATUS 64u   /* plus mcause */
 #define MACHINE_RISCV 243u /* EM_RISCV */
 #define REGISTERS 23       /* mcause, mepc, mtval, ra, sp, s0 to s11, a0 to a5 */
 #define REGISTER_SP 4
