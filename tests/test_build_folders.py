@@ -132,7 +132,7 @@ def test_a_second_board_of_a_chip_is_data_only(project: Path, results: Path) -> 
     """Another id and other pins of the UART; no line of C."""
     content = json.loads((project / "boards" / "nano33.json").read_text())
     content["tinyproof"]["env"] = "desk"
-    content["tinyproof"]["port"].remove("nrf52840_lsm9ds1")
+    content["tinyproof"]["sensors"] = []
     content["tinyproof"]["pins"] = {"UART_TX": "P0.06", "UART_RX": "P1.08"}
     (project / "boards" / "desk.json").write_text(json.dumps(content))
     with (project / "platformio.ini").open("a") as file:

@@ -38,23 +38,27 @@ def chip_times(content: JsonObject) -> Iterator[tuple[str, str, str]]:
                 yield told, f"an inference, measured on {name}", detail
                 break
         else:
-            yield _estimated(content, board)
+            yield from _estimated(content, board)
 
 
-def _estimated(content: JsonObject, board: Board) -> tuple[str, str, str]:
-    chip = next(chip for chip in CHIPS if chip.name.lower() == board.soc)
+def _estimated(content: JsonObject, board: Board) -> Iterator[tuple[str, str, str]]:
+    """Nothing of a chip that there is no estimate for."""
+    chip = next((chip for chip in CHIPS if chip.name.lower() == board.soc), None)
+    if chip is None:
+        return
     bench = (content["boards"].get(chip.emulated_by) or {}).get("bench") or {}
     found = next((e for e in bench.get("estimates", ()) if e["chip"] == chip.name), None)
     what = f"an inference on {board.id}, estimate"
     if found is None:
         count = f"make bench {make_variable(content)} BOARD={chip.emulated_by}"
-        return "–", what, f"`{count}` counts its instructions"
+        yield "–", what, f"`{count}` counts its instructions"
+        return
     best, middle, worst = (count / board.clock_hz * 1e3 for count in found["cycles"])
     detail = f"not measured; {format_ms(best)} to {format_ms(worst)} at {_mhz(board.clock_hz)}"
     if found["clock_hz"] != board.clock_hz:
         other = format_ms(found["cycles"][1] / found["clock_hz"] * 1e3)
         detail += f", this firmware's clock; {other} at {_mhz(found['clock_hz'])}"
-    return f"≈ {format_ms(middle)}", what, detail
+    yield f"≈ {format_ms(middle)}", what, detail
 
 
 def other_kernels(boards: JsonObject) -> Iterator[str]:

@@ -21,9 +21,14 @@ objects = own.CollectBuildFiles(
 ) + own.CollectBuildFiles("$BUILD_DIR/reference/src", firmware, ["+<check/check_reference.c>"])
 files = kernel_files([Path(firmware, "kernels", "ref")], assembly=False)
 kernels = add_kernels(own, "$BUILD_DIR/reference/kernels.a", objects, files, speed)  # noqa: F821
+# The core; what else stands among the flags is not for -r.
+machine = " ".join(f for f in own.BoardConfig().get("tinyproof.flags") if f.startswith("-m"))
 whole = own.Command(
     "$BUILD_DIR/reference.o",
     [*objects, kernels],
-    ["$LD -r -o $TARGET $SOURCES", "$OBJCOPY --keep-global-symbol=check_reference $TARGET"],
+    [
+        f"$CC {machine} -r -nostdlib -o $TARGET $SOURCES",
+        "$OBJCOPY --keep-global-symbol=check_reference $TARGET",
+    ],
 )
 env.Append(PIOBUILDFILES=whole)  # noqa: F821
