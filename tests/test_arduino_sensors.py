@@ -109,7 +109,7 @@ def test_the_environment_compiles_the_sensor_that_the_front_end_wants(
     provision(core)
     monkeypatch.setattr(build, "CORE_DIR", core)
     monkeypatch.setattr(workspace, "CORE_DIR", core)
-    gen = write_gen(tmp_path / "gen")
+    gen = write_gen(tmp_path / "gen", kernels="xtensa")
     for source in STUB_FEATURES.glob("*"):
         shutil.copy(source, gen)
     build.build_firmware(load_board("esp32"), gen, tmp_path / "out", "arduino")

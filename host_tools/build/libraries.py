@@ -15,6 +15,7 @@ from types import ModuleType
 
 from host_tools.boards.board import BOARDS_DIR, Board
 from host_tools.errors import HostToolsError
+from model.paths import PACKAGES
 from model.processes import end_with_parent
 
 WITHOUT = "TINYPROOF_SENSOR"  # `none` in the environment: firmware without a sensor
@@ -44,12 +45,14 @@ def missing_libraries(board: Board, gen_dir: Path, core_dir: Path) -> list[str]:
 
 def install_libraries(names: list[str], core_dir: Path) -> None:
     """Fetch them from PlatformIO's registry, once; HostToolsError when that does not work."""
+    core_dir.mkdir(parents=True, exist_ok=True)
     for name in names:
         command = [sys.executable, "-m", "platformio", "pkg", "install", "--global"]
         try:
             done = subprocess.run(
                 [*command, "--library", name],
-                env=os.environ | {"PLATFORMIO_CORE_DIR": str(core_dir)},
+                env=_environment(core_dir),
+                cwd=core_dir,  # not beside a platformio.ini of the user
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -67,6 +70,18 @@ def install_libraries(names: list[str], core_dir: Path) -> None:
                 f"library {name} could not be installed in {core_dir / 'lib'}; repeat, or "
                 f"{without_hint()}. PlatformIO says:\n{told}"
             )
+
+
+def _environment(core_dir: Path) -> dict[str, str]:
+    """The user's without what would send the library elsewhere."""
+    users = {k: v for k, v in os.environ.items() if not k.startswith("PLATFORMIO_")}
+    paths = [str(PACKAGES), users.get("PYTHONPATH")]
+    return users | {
+        "PLATFORMIO_CORE_DIR": str(core_dir),
+        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
+        "PLATFORMIO_NO_ANSI": "true",
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+    }
 
 
 def without_hint() -> str:
