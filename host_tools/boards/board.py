@@ -23,6 +23,7 @@ KERNELS_DIR = BOARDS_DIR.parent / "firmware" / "kernels"
 BOARDS: dict[str, Path] = {path.stem: path for path in sorted(BOARDS_DIR.glob("*.json"))}
 SELFTEST = "-selftest"  # behind a board's name: firmware that can compare its kernels
 SOURCE = re.compile(r"[^:,]*\w[^:,]*(, [^:,]*\w[^:]*)+: .*\w.*")  # document, section: what
+LIBRARY = re.compile(r"[\w.-]+/[\w.-]+@\d+\.\d+\.\d+")  # a release of PlatformIO's registry
 FRAMEWORKS = ("bare", "arduino")
 ENGINE = "aot"  # the model as C code, compiled ahead of time
 REFERENCE = "ref"  # the kernels that all others are compared with
@@ -81,6 +82,7 @@ class Sensor:
     rates_hz: tuple[int, ...]  # of models that it is for; none: of any
     port: tuple[str, ...]  # folders of firmware/board; none: not read by bare metal
     arduino: tuple[str, ...]  # the same with the Arduino framework
+    libraries: tuple[str, ...]  # that those need beside the framework: owner/name@version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +236,9 @@ def read_board(path: Path) -> Board:
         flags=ours.strings("flags"),
         env=ours.value("env", str),
         port=ours.strings("port"),
-        sensors=tuple(_sensor(reader) for reader in ours.sections("sensors", _SENSOR_KEYS)),
+        sensors=tuple(
+            _sensor(reader) for reader in ours.sections("sensors", _SENSOR_KEYS, ("libraries",))
+        ),
         pins=ours.texts("pins"),
         kernels=ours.value("kernels", str),
         memories=tuple(_memory(reader) for reader in ours.sections("memories", _MEMORY_KEYS)),
@@ -317,9 +321,11 @@ class _Reader:
     def section(self, key: str, known: tuple[str, ...]) -> _Reader:
         return _Reader(self.file, self._path(key), self.content[key], known)
 
-    def sections(self, key: str, known: tuple[str, ...]) -> tuple[_Reader, ...]:
+    def sections(
+        self, key: str, known: tuple[str, ...], optional: tuple[str, ...] = ()
+    ) -> tuple[_Reader, ...]:
         return tuple(
-            _Reader(self.file, f"{self._path(key)}[{index}]", item, known)
+            _Reader(self.file, f"{self._path(key)}[{index}]", item, known, optional)
             for index, item in enumerate(self.value(key, list))
         )
 
@@ -351,7 +357,19 @@ def _sensor(reader: _Reader) -> Sensor:
         rates_hz=tuple(rates),
         port=reader.strings("port"),
         arduino=reader.strings("arduino"),
+        libraries=_libraries(reader),
     )
+
+
+def _libraries(reader: _Reader) -> tuple[str, ...]:
+    names = reader.strings("libraries") if "libraries" in reader.content else ()
+    for name in names:
+        if not LIBRARY.fullmatch(name):
+            raise UsageError(
+                f"{reader.file}: {reader.where}.libraries: expected '<owner>/<name>@<version>', "
+                f"got '{name}'"
+            )
+    return names
 
 
 def _memory(reader: _Reader) -> Memory:

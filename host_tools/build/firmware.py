@@ -15,6 +15,7 @@ from pathlib import Path
 
 from host_tools.boards.board import BOARDS, SELFTEST, Board, Framework, Memory, read_board
 from host_tools.build.elf import SizeReport, size_report
+from host_tools.build.libraries import install_libraries, missing_libraries, without_hint
 from host_tools.build.provision import CORE_DIR
 from host_tools.build.workspace import Workspace, open_workspace, reference_dir
 from host_tools.errors import HostToolsError, ToolMissing, UsageError
@@ -72,7 +73,9 @@ def build_firmware(
     if board.selftest:
         model = _with_reference(model, read_model_sizes(reference_dir(gen_dir)))
     check_fits(board, model)
-    env = pio_environment(board, framework)
+    env = pio_environment(board, framework, gen_dir)
+    if framework != "bare":
+        install_libraries(missing_libraries(board, gen_dir, CORE_DIR), CORE_DIR)
     compilers = ("gcc", "g++") if any(gen_dir.glob("*.cpp")) else ("gcc",)
     for compiler in compilers if framework == "bare" else ():
         if shutil.which(board.toolchain + compiler) is None:
@@ -107,8 +110,8 @@ def _put(built: Path, path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def pio_environment(board: Board, framework: str) -> str:
-    """The environment of platformio.ini for a board and framework.
+def pio_environment(board: Board, framework: str, gen_dir: Path | None = None) -> str:
+    """The environment of platformio.ini for a board, a framework and the model in `gen_dir`.
 
     Raises UsageError for a pair that does not exist, ToolMissing within seconds when something that
     the framework needs is not installed and PlatformIO's registry does not answer.
@@ -128,6 +131,8 @@ def pio_environment(board: Board, framework: str) -> str:
             f"{known}"
         )
     missing = _missing(wanted)
+    libraries = missing_libraries(board, gen_dir, CORE_DIR) if gen_dir else []
+    missing += [f"library {name} of the sensor" for name in libraries]
     if missing:
         try:
             socket.create_connection((REGISTRY, 443), REGISTRY_S).close()
@@ -137,6 +142,7 @@ def pio_environment(board: Board, framework: str) -> str:
                 f"{', '.join(missing)}; PlatformIO would take them from {REGISTRY}, which does not "
                 f"answer ({error}). Connect to the internet once and repeat, or type "
                 "FRAMEWORK=bare: the bare-metal firmware needs nothing from there"
+                + (f". Without the library: {without_hint()}" if libraries else "")
             ) from error
     return f"{board.env}_{framework}"
 

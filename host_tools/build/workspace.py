@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host_tools.boards.board import Board
+from host_tools.build.libraries import sensor_setting
 from host_tools.build.provision import CORE_DIR, provision
 from host_tools.errors import UsageError
 from model.paths import PACKAGES, ROOT
@@ -105,7 +106,7 @@ def _variables(board: Board, folder: Path, *, bare: bool) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGES), os.environ.get("PYTHONPATH")])),
         "TINYPROOF_GEN": str(folder / "gen"),
         "TINYPROOF_KERNELS": board.kernels,
-    }
+    } | sensor_setting()
     if bare:  # our own platform; a framework's was installed into the core folder
         variables["PLATFORMIO_PLATFORMS_DIR"] = str(folder / "platforms")
     if board.selftest:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host_tools.boards.board import Board, load_board
+from host_tools.build.libraries import sensor_setting
 from host_tools.build.tools import build_files, builder_versions, compiler_version
 from host_tools.emulators import EMULATORS
 from host_tools.stages.engine import Stage
@@ -234,7 +235,7 @@ def build_stage(folder: Path, board: Board, framework: str = "bare") -> Stage:
         arguments={"out_dir": folder, "board_name": board.folder, "framework": framework},
         reads=tuple(f"gen/{kernels}/*" for kernels in sorted(sets)),
         outside=build_files(),
-        facts={"framework": framework, **compiler, **builder_versions()},
+        facts={"framework": framework, **compiler, **builder_versions(), **sensor_setting()},
         writes=tuple(f"{name}/{file}" for file in ("firmware.*", "size.json")),
     )
 

@@ -43,7 +43,7 @@ for file, own in PARTS.items():
         env.BuildSources(f"$BUILD_DIR/{own}", f"$PROJECT_SRC_DIR/{own}", "+<*.c>")  # noqa: F821
 
 sys.path.insert(0, env.subst("$PROJECT_DIR/boards/platform/builder"))  # noqa: F821
-from sensor import choose, defines  # noqa: E402
+from sensor import choose, defines, is_installed  # noqa: E402
 
 arduino = "arduino" in env.get("PIOFRAMEWORK", [])  # noqa: F821
 own_board = env.GetProjectOption("custom_board", env["BOARD"])  # noqa: F821
@@ -53,7 +53,24 @@ absent = env.GetProjectOption("custom_absent_sensor", "")  # noqa: F821
 key = "arduino" if arduino else "port"
 sensors = [s for s in facts["tinyproof"]["sensors"] if s[key] and s["part"] != absent]
 header = (folder / "model_features.h").read_text(encoding="utf-8")
-sensor = choose(sensors, header)
+wish = os.environ.get("TINYPROOF_SENSOR", "")
+if wish not in ("", "none"):
+    sys.stderr.write(f"Error: TINYPROOF_SENSOR: expected none or nothing, got {wish!r}\n")
+    env.Exit(1)  # noqa: F821
+sensor = None if wish else choose(sensors, header)
+storage = Path(env.GetProjectConfig().get("platformio", "globallib_dir"))  # noqa: F821
+for library in sensor.get("libraries", []) if sensor and arduino else []:
+    if not is_installed(library, storage):
+        sys.stderr.write(
+            f"Error: the sensor {sensor['part']} needs the library {library}, which is not in "
+            f"{storage}.\n"
+            "Install it once, in the project's folder, with\n"
+            f"    pio pkg install --global --library {library}\n"
+            "or set TINYPROOF_SENSOR=none in the environment for firmware without a sensor.\n"
+        )
+        env.Exit(1)  # noqa: F821
 env.Append(CPPDEFINES=defines(sensor, sensors, header))  # noqa: F821
+if wish and sensors:
+    env.Append(CPPDEFINES=[("BOARD_SENSOR", '\\"none\\"')])  # noqa: F821  # told, not silent
 for part in sensor[key] if sensor else []:
     env["SRC_FILTER"] = [*env.Split(env["SRC_FILTER"]), f"+<board/{part}/*.c*>"]  # noqa: F821

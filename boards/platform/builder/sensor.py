@@ -1,8 +1,11 @@
 """Choose the sensor that an image listens to: the first of its board's that suits the model."""
 
+import json
 import re
 
 DEFINE = re.compile(r"^#define MODEL_FE_(CHANNELS|SAMPLE_RATE_MHZ) (\d+)", re.MULTILINE)
+
+VERSION = re.compile(r"^version=(\S+)", re.MULTILINE)  # of library.properties
 
 
 def choose(sensors, header):
@@ -18,6 +21,21 @@ def choose(sensors, header):
         ):
             return sensor
     return None
+
+
+def is_installed(library, storage):
+    """Whether the folder `storage` holds `library`, owner/name@version, in that version."""
+    name, _, version = library.rpartition("/")[2].partition("@")
+    for folder in (storage / name, *storage.glob(f"{name}@*")):
+        properties, manifest = folder / "library.properties", folder / "library.json"
+        found = None
+        if properties.is_file():
+            found = VERSION.search(properties.read_text(encoding="utf-8", errors="replace"))
+        elif manifest.is_file():
+            found = json.loads(manifest.read_text(encoding="utf-8")).get("version")
+        if (found[1] if isinstance(found, re.Match) else found) == version:
+            return True
+    return False
 
 
 def defines(sensor, sensors, header):
