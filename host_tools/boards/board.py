@@ -133,6 +133,12 @@ class Board:
         """Its folder in a folder of results."""
         return self.folder if framework == "bare" else f"{self.folder}-{framework}"
 
+    @property
+    def default_framework(self) -> str:
+        """The one that `flash` takes by itself: the first of its JSON file, whose link shares the
+        cable; bare metal for a board without, and for a self-test, which no other has."""
+        return self.frameworks[0].name if self.frameworks and not self.selftest else FRAMEWORKS[0]
+
     def framework_named(self, name: str) -> Framework | None:
         """What it needs to be built with the framework `name`; None: it does not have that one."""
         return next((framework for framework in self.frameworks if framework.name == name), None)
