@@ -188,14 +188,22 @@ def chip_board(board: Board, framework: str = "bare") -> Board:
     return load_board(f"{board.id}-{kernels}{SELFTEST if board.selftest else ''}")
 
 
-def other_kernels(board_id: str, kernels: str, emulator: str | None) -> list[str]:
-    """The line of a verdict that says that an emulator ran other kernels than the chip gets."""
+def flashed_kernels(board_id: str, kernels: str, emulator: str | None) -> str | None:
+    """The kernels that the chip gets, where an emulator ran others; else None."""
     upload = load_board(board_id).upload if board_id in BOARDS else None
     if emulator is None or upload is None or upload.kernels == kernels:
+        return None
+    return upload.kernels
+
+
+def other_kernels(board_id: str, kernels: str, emulator: str | None) -> list[str]:
+    """The line of a verdict that says that an emulator ran other kernels than the chip gets."""
+    flashed = flashed_kernels(board_id, kernels, emulator)
+    if flashed is None:
         return []
     portable = "the portable kernels" if kernels == "ref" else f"the kernels {kernels}"
     return [
-        f"  {emulator} ran {portable}; what is flashed has {upload.kernels}, which run with "
+        f"  {emulator} ran {portable}; what is flashed has {flashed}, which run with "
         "EMULATOR=renode"
     ]
 

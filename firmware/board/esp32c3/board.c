@@ -40,7 +40,7 @@
 #define ID_UPDATE (1u << 31)         /* take CLKDIV and CONF0 over into the UART's own clock */
 #define UPDATE_TRIES 1000u
 #define UART_TRIES 1000000u /* a byte takes 3500 cycles, the ROM's whole FIFO 128 of them */
-#define FIFO_LIMIT 126u /* the FIFO holds 128 */
+#define FIFO_LIMIT 126u     /* the FIFO holds 128 */
 #define TX_COUNT(status) (((status) >> 16) & 0x3FFu)
 #define RX_COUNT(status) ((status)&0x3FFu)
 #define TX_STATE(status) (((status) >> 4) & 0xFu)
