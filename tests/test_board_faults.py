@@ -24,7 +24,7 @@ from host_tools.errors import DeviceError
 from host_tools.link import protocol
 from host_tools.link.backtrace import Image, call_chain, describe, explain, read_image
 from host_tools.link.device import Device
-from host_tools.link.fault import ARM, XTENSA, Fault, find_faults, parse_fault
+from host_tools.link.fault import ARM, RISCV, XTENSA, Fault, find_faults, parse_fault
 from host_tools.link.line import Faulted
 from host_tools.link.protocol import REPLY, Frame, FrameDecoder, MessageType
 from host_tools.link.transport import Transport
@@ -43,7 +43,11 @@ INJECTED = {
     "overflow": f"{IF_ASKED}{{ volatile uint8_t deep[600]; deep[9] = 1; "
     "if (step > 20) { *(volatile uint32_t *)0xF0000010u = 1; } "
     "model_step(arena, step + 1); arena[1] = deep[9]; }",
+    "recursion": f"{IF_ASKED}{{ volatile uint8_t deep[600]; deep[9] = 1; "
+    "model_step(arena, step + 1); arena[1] = deep[9]; }",
+    "unimp": f'{IF_ASKED}__asm__ volatile("unimp");',
     "assembly": f"{IF_ASKED}assembly();",
+    "taken": "board_fault_taken();",
     "boot": "*(volatile uint32_t *)0xF0000010u = 1;",
 }
 ASSEMBLY = (
@@ -62,14 +66,25 @@ CAUSES = {
     ("divide", ARM): r"division by zero \(DIVBYZERO\)",
     ("divide", XTENSA): r"division by zero \(EXCCAUSE 6\)",
     ("undefined", ARM): r"undefined instruction \(UNDEFINSTR\)",
+    (
+        "store",
+        RISCV,
+    ): r"write where nothing is or none is allowed \(mcause 7\), at address 0xf0000010",
+    (
+        "null",
+        RISCV,
+    ): r"instruction fetched from where nothing is \(mcause 1\), at address 0x00000000",
+    ("unimp", RISCV): r"undefined instruction \(mcause 2\)",
 }
-MACHINES = {"qemu_m4": ARM, "qemu_xtensa": XTENSA, "nano33": ARM}
+MACHINES = {"qemu_m4": ARM, "qemu_xtensa": XTENSA, "nano33": ARM, "qemu_riscv32": RISCV}
 
 
 @functools.cache
 def firmware(board_id: str, name: str, folder: Path) -> Path:
     """The ELF file of a firmware whose model does what INJECTED says."""
     change = {STEP: f"{INJECTED[name]}\n    {STEP}"}
+    if name == "taken":
+        change["void model_reset"] = "_Noreturn void board_fault_taken(void);\nvoid model_reset"
     if name == "assembly":
         change["void model_reset"] = f"{ASSEMBLY}void model_reset"
     out_dir = folder / f"{board_id}-{name}"
@@ -118,6 +133,9 @@ def line_of(name: str) -> str:
         ("qemu_xtensa", "divide"),
         ("nano33", "store"),
         ("nano33", "undefined"),
+        ("qemu_riscv32", "store"),
+        ("qemu_riscv32", "null"),
+        ("qemu_riscv32", "unimp"),
     ],
 )
 def test_a_fault_is_told_with_cause_line_and_calls(board_id: str, name: str, folder: Path) -> None:
@@ -152,6 +170,18 @@ def test_a_stack_overflow_is_told_as_one(folder: Path) -> None:
     assert "model_step (gen/model.c:" in told
 
 
+def test_a_stack_overflow_at_the_guard_of_risc_v_is_told_as_one(folder: Path) -> None:
+    told = faulted("qemu_riscv32", firmware("qemu_riscv32", "recursion", folder))
+    assert re.search(r"fault: stack overflow; write .*\(mcause 7\), at address 0x80", told), told
+    assert functions(told)[0] == "model_step"
+
+
+def test_division_by_zero_is_no_fault_on_risc_v(folder: Path) -> None:
+    elf = firmware("qemu_riscv32", "divide", folder)
+    with Device(start("qemu_riscv32", elf), images=[elf]) as device:
+        device.run([bytes([77]) * 768])
+
+
 def test_without_its_image_a_fault_is_told_in_numbers(folder: Path) -> None:
     elf = firmware("qemu_m4", "store", folder)
     other = built("qemu_m4")[0] / "firmware.elf"
@@ -180,14 +210,14 @@ def said(board_id: str, elf: Path) -> bytes:
                 for kind, payload in case:
                     transport.write(protocol.encode(Frame(type=kind, sequence=1, payload=payload)))
     except DeviceError as error:
-        assert re.search(r"status (99|79)", str(error))
+        assert re.search(r"status (99|79|71)", str(error))
         return data + str(error).encode() + b"\n"
     finally:
         transport.close()
     raise AssertionError(data)
 
 
-@pytest.mark.parametrize("board_id", ["qemu_m4", "qemu_xtensa"])
+@pytest.mark.parametrize("board_id", ["qemu_m4", "qemu_xtensa", "qemu_riscv32"])
 def test_text_tells_the_same_as_the_frame(board_id: str, folder: Path) -> None:
     elf = firmware(board_id, "store", folder)
     data = said(board_id, elf)
@@ -237,9 +267,19 @@ def test_decode_reads_a_log(
     assert main([*words[:-1], str(tmp_path / "none")]) == 2
 
 
-def test_a_stopped_chip_tells_its_fault_again_to_a_host_that_came_later(folder: Path) -> None:
-    elf = firmware("nano33", "boot", folder)
-    transport = start("nano33", elf)
+@pytest.mark.parametrize(
+    ("board_id", "name", "told"),
+    [
+        ("nano33", "boot", r"model_step \(gen/model\.c:"),
+        # labwired's ESP32-C3 ends at an exception, so its handler is called.
+        ("esp32c3", "taken", r"\(mcause 0\)"),
+    ],
+)
+def test_a_stopped_chip_tells_its_fault_again_to_a_host_that_came_later(
+    board_id: str, name: str, told: str, folder: Path
+) -> None:
+    elf = firmware(board_id, name, folder)
+    transport = start(board_id, elf)
     decoder, found = FrameDecoder(), 0
     deadline = time.monotonic() + 60
     try:
@@ -248,9 +288,9 @@ def test_a_stopped_chip_tells_its_fault_again_to_a_host_that_came_later(folder: 
             found += sum(isinstance(event, Frame) for event in decoder.feed(transport.read(1.0)))
         assert transport.read(0.3) == b""
         device = Device(transport, images=[elf], start_s=30)
-        with pytest.raises(Faulted, match=r"model_step \(gen/model\.c:"):
+        with pytest.raises(Faulted, match=told):
             device.hello()
-        assert device.log[-1].startswith("stack 0x2000")
+        assert device.log[-1].startswith("stack 0x2000" if name == "boot" else "build=")
     finally:
         transport.close()
 
@@ -364,7 +404,9 @@ def _faults(elf: Path) -> list[Fault]:
     return find_faults(said("qemu_m4", elf))
 
 
-@pytest.mark.parametrize("board_id", ["qemu_m4", "nano33", "qemu_xtensa", "esp32"])
+@pytest.mark.parametrize(
+    "board_id", ["qemu_m4", "nano33", "qemu_xtensa", "esp32", "qemu_riscv32", "esp32c3"]
+)
 def test_the_build_id_lies_in_the_image(board_id: str) -> None:
     elf = built(board_id)[0] / "firmware.elf"
     image = read_image(elf)
@@ -400,3 +442,53 @@ def test_code_without_lines_gets_none_of_its_neighbours() -> None:
     start = symbol_address(elf, "board_counter")
     assert start is not None
     assert image.line(start & ~1).startswith("firmware/board/mps2/board.c:")
+
+
+def of_code(machine: int, address: int, code: bytes) -> Image:
+    """An image of nothing but these bytes."""
+    image = Image.__new__(Image)
+    image.machine = machine
+    image._code = [(address, code)]
+    return image
+
+
+@pytest.mark.parametrize(
+    ("code", "length", "offset"),
+    [
+        # What GNU as makes of rv32imc; the offset is that of the target from the call.
+        (0x7FC000EF, 4, 0x7FC),  # jal ra
+        (0x805FF0EF, 4, -0x7FC),
+        (0x001000EF, 4, 0x800),
+        (0x800000EF, 4, -0x100000),
+        (0x54A550EF, 4, 0x5554A),
+        (0xD4AD50EF, 4, -0x2AAB6),
+        (0x2FFD, 2, 0x7FE),  # c.jal
+        (0x3001, 2, -0x800),
+        (0x246D, 2, 0x2AA),
+        (0x346D, 2, -0x556),
+        (0x2009, 2, 2),
+        (0x37FD, 2, -18),
+    ],
+)
+def test_calls_of_risc_v_tell_their_target(code: int, length: int, offset: int) -> None:
+    raw = b"\x01\x00" + code.to_bytes(length, "little")  # behind c.nop
+    image = of_code(RISCV, 0x200000, raw)
+    behind = 0x200000 + len(raw)
+    assert image.called(behind) == behind - length + offset
+    assert image.called(behind + 1) is None  # no instruction ends at an odd address
+
+
+@pytest.mark.parametrize(
+    ("code", "called"),
+    [
+        ("e7800710", 0),  # jalr ra, 256(a5): a call, of what is in a register
+        ("01008297", 0),  # c.nop; c.jalr a5
+        ("6f00c07f", None),  # jal zero: a jump
+        ("67800700", None),  # jr a5
+        ("01008287", None),  # c.nop; c.jr a5
+        ("01000290", None),  # c.nop; c.ebreak
+        ("13000000", None),  # nop
+    ],
+)
+def test_jumps_of_risc_v_are_no_calls(code: str, called: int | None) -> None:
+    assert of_code(RISCV, 0x1000, bytes.fromhex(code)).called(0x1004) == called

@@ -20,7 +20,7 @@ from host_tools.link.device import Device
 from host_tools.link.protocol import MessageType, Status
 from host_tools.link.target import Target, check_identity, choose_target, open_device
 from host_tools.parity.selftest import compare_kernels
-from host_tools.report.chips import image_told, other_kernels
+from host_tools.report.chips import counts_of_others, image_told
 from host_tools.report.results import MANIFEST_KEYS
 from model.files import write_json
 from tests.firmware_builds import built
@@ -174,16 +174,16 @@ def test_a_report_says_which_image_was_proven_where() -> None:
 
 
 def test_a_count_of_other_kernels_stands_for_no_board() -> None:
-    def board(kernels: str, chip: str | None, counts: int, emulator: str) -> dict[str, object]:
+    def board(kernels: str, counts: int, emulator: str) -> dict[str, object]:
         bench = {"counts": counts, "emulator": emulator, "unit": "instructions"}
-        return {"kernels": kernels, "chip_kernels": chip, "bench": bench}
+        return {"kernels": kernels, "bench": bench}
 
     boards = {
-        "nano33": board("ref", "armv7em", 1_807_007, "labwired_nrf52840"),
-        "esp32": board("xtensa", "xtensa", 739_107, "labwired_esp32"),
-        "qemu_m4": board("armv7em", None, 299_637, "qemu_m4"),
+        "nano33": board("ref", 1_807_007, "labwired_nrf52840"),
+        "esp32": board("xtensa", 739_107, "labwired_esp32"),
+        "qemu_m4": board("armv7em", 299_637, "qemu_m4"),
     }
-    assert list(other_kernels(boards)) == [
+    assert list(counts_of_others(boards)) == [
         "nano33: its emulator runs the ref kernels, the board gets the armv7em kernels (`make "
         "flash`): do not take this count for the board's; qemu_m4 counts 299,637 instructions with "
         "these."

@@ -69,7 +69,9 @@ def test_the_board_on_the_desk_is_found(
 
 def test_several_boards_are_a_list_of_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     plugged(monkeypatch, ("/dev/ttyACM0", APPLICATION), ("/dev/ttyUSB1", "10c4:ea60"))
-    with pytest.raises(UsageError, match="several ports may be a board; type one of:") as told:
+    with pytest.raises(
+        UsageError, match="several ports may be that of a board; type one of:"
+    ) as told:
         require_link("usb", None, "make bench RECIPE=motion PORT={port}")
     for port in ("/dev/ttyACM0", "/dev/ttyUSB1"):
         assert f"\n  make bench RECIPE=motion PORT={port}  text" in str(told.value)

@@ -147,6 +147,10 @@ def test_what_another_emulator_ran_is_told(
     told = capsys.readouterr().out
     assert "labwired_nrf52840 ran the portable kernels; what is flashed has armv7em" in told
     assert re.search("which run with (EMULATOR=|--emulator )renode", told)
+    assert main(["bench", "net.tflite", "--board", "nano33"]) == 0
+    told = capsys.readouterr().out
+    assert "labwired_nrf52840 ran the portable kernels; what is flashed has armv7em" in told
+    assert re.search("which run with (EMULATOR=|--emulator )renode", told)
 
 
 def test_the_chip_s_kernels_run_unless_others_are_named(

@@ -126,9 +126,10 @@ def test_what_is_missing_comes_with_what_to_type(whole: tuple[Path, Page]) -> No
     for command in (
         "make classical RECIPE=motion",
         "make drift RECIPE=motion BOARD=qemu_m4",
+        "make flash RECIPE=motion BOARD=nano33 PORT=/dev/ttyACM0 ",
         "make flash RECIPE=motion BOARD=nano33 FRAMEWORK=bare PORT=/dev/ttyACM0 "
         "LINK_PORT=/dev/ttyUSB0 ",
-        "make parity RECIPE=motion BOARD=nano33 PORT=/dev/ttyUSB0 ",
+        "make parity RECIPE=motion BOARD=nano33 PORT=/dev/ttyACM0 ",
         "make flash RECIPE=motion BOARD=esp32 PORT=/dev/ttyUSB0 ",
         "make whois BOARD=esp32 PORT=/dev/ttyUSB0 ",
     ):

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from host_tools.bench.benchmark import BenchmarkResult, describe_footprint, run_benchmark
 from host_tools.bench.estimate import describe
-from host_tools.boards.board import Board, load_board
+from host_tools.boards.board import Board, load_board, other_kernels
 from host_tools.build.firmware import build_firmware
 from host_tools.link.target import choose_target, image_words
 from host_tools.report.results import read_result
+from host_tools.wording import as_typed
 from model.files import write_json
 from model.recipe import Recipe
 from quantize.golden import load_golden
@@ -76,6 +77,8 @@ def print_benchmark(result: BenchmarkResult) -> None:
         f"{result.stack_reserved:,}\n  model {result.model_sha256[:16]}, "
         f"{image_words(result.kernels, result.framework, result.engine)}, run {result.run_id}"
     )
+    for line in other_kernels(result.board, result.kernels, result.emulator):
+        print(as_typed(line))
     print(f"  {describe_footprint(result.footprint)}")
     if result.mix is not None:
         kinds = asdict(result.mix)
@@ -83,5 +86,5 @@ def print_benchmark(result: BenchmarkResult) -> None:
         print("  " + ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in kinds.items()))
     elif result.unit == "instructions":
         print(f"  loads, stores, branches: not measured: {result.mix_missing}")
-    for line in result.estimates:
-        print(f"  {describe(line)}")
+    for estimated in result.estimates:
+        print(f"  {describe(estimated)}")

@@ -135,6 +135,12 @@ class Board:
         """Its folder in a folder of results."""
         return self.folder if framework == "bare" else f"{self.folder}-{framework}"
 
+    @property
+    def default_framework(self) -> str:
+        """The one that `flash` takes by itself: the first of its JSON file, whose link shares the
+        cable; bare metal for a board without, and for a self-test, which no other has."""
+        return self.frameworks[0].name if self.frameworks and not self.selftest else FRAMEWORKS[0]
+
     def framework_named(self, name: str) -> Framework | None:
         """What it needs to be built with the framework `name`; None: it does not have that one."""
         return next((framework for framework in self.frameworks if framework.name == name), None)
@@ -184,14 +190,22 @@ def chip_board(board: Board, framework: str = "bare") -> Board:
     return load_board(f"{board.id}-{kernels}{SELFTEST if board.selftest else ''}")
 
 
-def other_kernels(board_id: str, kernels: str, emulator: str | None) -> list[str]:
-    """The line of a verdict that says that an emulator ran other kernels than the chip gets."""
+def flashed_kernels(board_id: str, kernels: str, emulator: str | None) -> str | None:
+    """The kernels that the chip gets, where an emulator ran others; else None."""
     upload = load_board(board_id).upload if board_id in BOARDS else None
     if emulator is None or upload is None or upload.kernels == kernels:
+        return None
+    return upload.kernels
+
+
+def other_kernels(board_id: str, kernels: str, emulator: str | None) -> list[str]:
+    """The line of a verdict that says that an emulator ran other kernels than the chip gets."""
+    flashed = flashed_kernels(board_id, kernels, emulator)
+    if flashed is None:
         return []
     portable = "the portable kernels" if kernels == "ref" else f"the kernels {kernels}"
     return [
-        f"  {emulator} ran {portable}; what is flashed has {upload.kernels}, which run with "
+        f"  {emulator} ran {portable}; what is flashed has {flashed}, which run with "
         "EMULATOR=renode"
     ]
 

@@ -20,7 +20,7 @@ def one_of(found: Sequence[UsbPort], what: str, again: str) -> UsbPort | None:
     """
     if len(found) > 1:
         listed = "".join(f"\n  {again.replace('{port}', p.name)}  {p.text}" for p in found)
-        raise UsageError(f"several ports may be {what}; type one of:{listed}")
+        raise UsageError(f"several ports may be that of {what}; type one of:{listed}")
     for port in found:
         print(f"port {port.name}: {port.text} (USB {port.usb})", file=sys.stderr)
         return port

@@ -20,17 +20,18 @@ from host_tools.stages.session import up_to_date
 @option("--board", type=BoardName(), help="default: nano33")
 @option("--port", help="serial port of the upload; default: the one with the board's USB identity")
 @option("--link-port", help="serial port of the link, where it is another one")
-@option("--framework", type=FRAMEWORKS, default="arduino", help="default: arduino")
+@option("--framework", type=FRAMEWORKS, help="default: the board's own, else bare")
 @source_options
 def command(
     source: Source,
     board: str | None,
     port: str | None,
     link_port: str | None,
-    framework: str,
+    framework: str | None,
 ) -> int:
     """Exit code 3 when the board does not answer."""
     wanted = load_board(board or "nano33")
+    framework = framework or wanted.default_framework
     if wanted.upload is not None:  # else choose_port says so
         pio_environment(wanted, framework)  # before the port: it may not be wanted at all
     chosen = chip_board(wanted, framework)

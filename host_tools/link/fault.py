@@ -117,7 +117,7 @@ class Fault:
     def cause(self) -> str:
         """What happened, in words, with the address that was touched where it is known."""
         words = _CAUSES[self.machine](self)
-        if self.lost:
+        if self.lost or self.stack_at > self.sp:  # the stack begins above its own pointer
             return f"stack overflow; {words}"
         return words
 

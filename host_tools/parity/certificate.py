@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.progress import track
 
-from host_tools.boards.board import Board
+from host_tools.boards.board import Board, other_kernels
 from host_tools.errors import DeviceError, HostToolsError, UsageError
 from host_tools.link import protocol
 from host_tools.link.device import Device
@@ -82,6 +82,7 @@ class FeatureReport:
     unit: str
     model_sha256: str
     run_id: str
+    kernels: str
     board: str
     emulator: str | None
     port: str | None
@@ -296,6 +297,7 @@ def run_features(
         unit=target.emulator.unit if target.emulator else "cycles",
         model_sha256=manifest["model_sha256"],
         run_id=manifest["run_id"],
+        kernels=manifest["kernels"],
         board=board.id,
         emulator=target.emulator.name if target.emulator else None,
         port=target.port,
@@ -374,6 +376,7 @@ def describe(report: FeatureReport) -> list[str]:
         f"{report.stream_inputs} inputs; largest difference {report.max_difference} LSB",
         f"  {report.feature_counts:,} {report.unit} for the features of {report.hop} samples, "
         f"{report.invoke_counts:,} for the inference",
+        *other_kernels(report.board, report.kernels, report.emulator),
     ]
     if place := report.first_difference:
         lines.append(f"  first difference: {place.where}, stage {place.stage}")

@@ -31,7 +31,7 @@ def features(out_dir: Path, board_name: str) -> None:
 
 def print_features(report: FeatureReport) -> None:
     """The certificate in a few lines; raises HostToolsError when a feature differs."""
-    print("\n".join(describe_features(report)))
+    print(as_typed("\n".join(describe_features(report))))
     if report.first_difference is not None:
         raise HostToolsError(f"{report.board}: the front end differs from the host's")
 

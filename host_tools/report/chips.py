@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from host_tools.bench.estimate import CHIPS
-from host_tools.boards.board import BOARDS, Board, load_board
+from host_tools.boards.board import BOARDS, Board, flashed_kernels, load_board
 from host_tools.report.collect import ON_BOARD, budget_of, join_words, make_variable
 from host_tools.report.text import format_bytes, format_count, format_ms
 from host_tools.wording import as_typed
@@ -29,7 +29,8 @@ def real_boards() -> list[Board]:
 
 
 def chip_times(content: JsonObject) -> Iterator[tuple[str, str, str]]:
-    """(value, what it is, detail) of one inference on each board, as a tile has it."""
+    """(value, what it is, detail) of one inference on each board, as a tile has it; none of a chip
+    that was not measured and whose instructions' times nobody has written down."""
     for board in real_boards():
         for name, found in _of_real(content, board):
             if (bench := found["bench"]) and bench["unit"] == "cycles":
@@ -61,12 +62,13 @@ def _estimated(content: JsonObject, board: Board) -> Iterator[tuple[str, str, st
     yield f"≈ {format_ms(middle)}", what, detail
 
 
-def other_kernels(boards: JsonObject) -> Iterator[str]:
+def counts_of_others(boards: JsonObject) -> Iterator[str]:
     """A sentence for each board whose emulator does not run the kernels of the chip: whose count it
     is not, and which board's counts these are."""
     for name, board in boards.items():
-        bench, kernels = board["bench"], board["chip_kernels"]
-        if not (bench and bench["emulator"] and kernels) or kernels == board["kernels"]:
+        bench, ran = board["bench"], board["kernels"]
+        kernels = bench and flashed_kernels(name.partition("-")[0], ran, bench["emulator"])
+        if not kernels:
             continue
         told = next(
             (
@@ -77,7 +79,7 @@ def other_kernels(boards: JsonObject) -> Iterator[str]:
             "",
         )
         yield (
-            f"{name}: its emulator runs the {board['kernels']} kernels, the board gets the "
+            f"{name}: its emulator runs the {ran} kernels, the board gets the "
             f"{kernels} kernels (`make flash`): do not take this count for the board's{told}."
         )
 
@@ -133,11 +135,8 @@ def on_board(content: JsonObject) -> list[JsonObject]:
 
 def _instructions(content: JsonObject, board: Board, which: str) -> JsonObject:
     assert board.upload is not None and board.uart is not None
-    own = bool(board.uart.wiring)
     port = PORTS[board.upload.tool]
-    link = ADAPTER if own else port
     at = f"{which} BOARD={board.id}"
-    ports = f"FRAMEWORK=bare PORT={port} LINK_PORT={link}" if own else f"PORT={port}"
     manifest, (state, told) = content["manifest"], _fit(content, board)
     sha = manifest["model_sha256"]
     runs = f"model {manifest['name']} {sha[:16]}"
@@ -148,32 +147,46 @@ def _instructions(content: JsonObject, board: Board, which: str) -> JsonObject:
     ]
     commands = (
         (
-            f"make flash {at} {ports}",
+            f"make flash {at} PORT={port}",
             f"builds, uploads, and ends with: uploaded to {board.id}; it runs {runs}, "
             "self-test PASS",
         ),
-        (f"make parity {at} PORT={link}", "compares every output byte of the board"),
-        (f"make bench {at} PORT={link}", "the board's own cycles, in place of the estimate"),
+        (f"make parity {at} PORT={port}", "compares every output byte of the board"),
+        (f"make bench {at} PORT={port}", "the board's own cycles, in place of the estimate"),
         (
-            f"make whois BOARD={board.id} PORT={link}",
+            f"make whois BOARD={board.id} PORT={port}",
             f"asks the board what it runs; this firmware answers {board.id}: model "
             f"{manifest['name']}, and model {sha}",
         ),
-        (f"make monitor PORT={link}", "then type help, info, selftest or bench 10"),
+        (f"make monitor PORT={port}", "then type help, info, selftest or bench 10"),
     )
     return {
         "name": board.id,
         "title": board.title,
         "state": state,
         "told": told,
-        "cable": board.uart.wiring
-        or "One USB cable that carries data: the link shares the connector of the upload.",
+        "cable": "One USB cable that carries data: upload and link share the board's connector.",
+        "bare": _bare(board, f"{at} FRAMEWORK=bare", port),
         "how": board.upload.how,
         "ports": as_typed(f"`make flash {at}`"),
         "commands": [(as_typed(line), result) for line, result in commands],
         "ran": join_words(ran),
         "unverified": board.upload.unverified,
     }
+
+
+def _bare(board: Board, at: str, port: str) -> JsonObject | None:
+    """The other route, of a board whose default is a framework: bare metal, which needs none."""
+    assert board.uart is not None
+    if board.default_framework == "bare":
+        return None
+    link = f" LINK_PORT={ADAPTER}" if board.uart.wiring else ""
+    told = (
+        f"{board.uart.wiring} The commands above then take PORT={ADAPTER}, the adapter's port."
+        if link
+        else "The cable and the commands above stay the same."
+    )
+    return {"command": as_typed(f"make flash {at} PORT={port}{link}"), "told": as_typed(told)}
 
 
 def _of_real(content: JsonObject, board: Board) -> list[tuple[str, JsonObject]]:

@@ -185,7 +185,6 @@ def _board(out_dir: Path, folder: Path, suffix: str) -> JsonObject | None:
         "title": known.title if known else None,
         "real": upload is not None,
         "kernels": known.kernels if known else None,
-        "chip_kernels": upload.kernels if upload else None,
         "budget": budget_of(known) if known else {"flash": None, "ram": None},
     }
 

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment
 
 from host_tools.report import plots
-from host_tools.report.chips import image_told, on_board, other_kernels
+from host_tools.report.chips import counts_of_others, image_told, on_board
 from host_tools.report.classical import sentences
 from host_tools.report.collect import (
     MAIN_BOARD,
@@ -71,7 +71,7 @@ def render(content: JsonObject) -> str:
             plots=_plots(content),
             runs_on=runs_on,
             image_told=image_told,
-            other_kernels=list(other_kernels(content["boards"])),
+            other_kernels=list(counts_of_others(content["boards"])),
             main_board=MAIN_BOARD,
         )
     )

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from host_tools.bench.history import Entry, load_history
-from host_tools.boards.board import load_board
+from host_tools.boards.board import flashed_kernels, load_board
 from host_tools.errors import UsageError
 from host_tools.report.collect import MAIN_BOARD, collect, wrong_shape
 from host_tools.report.summary import WIDTH, show_summary
@@ -308,12 +308,11 @@ def _section(n: dict[str, Any]) -> str:
             f"{b['equal']} of {b['cases']} | {b['counts']:,} {b['unit']} | {b['code_bytes']:,} | "
             f"{b['flash_bytes']:,} | {b['ram_bytes']:,} | {b['stack_bytes'] or '-'} |"
         )
-        upload = load_board(name).upload if b["emulator"] else None
-        if upload and upload.kernels != b["kernels"]:
+        if flashed := flashed_kernels(name, b["kernels"], b["emulator"]):
             others.append(
                 f"{name}'s emulator runs the kernels {b['kernels']}: its figures are not the "
-                f"board's. `make flash` gives the board {upload.kernels}, whose figures are those "
-                f"of {_with_kernels(n['boards'], upload.kernels)}."
+                f"board's. `make flash` gives the board {flashed}, whose figures are those "
+                f"of {_with_kernels(n['boards'], flashed)}."
             )
     rows += ["", *others] if others else []
     return "\n".join(rows) + "\n"

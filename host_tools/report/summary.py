@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from host_tools.report.chips import other_kernels
+from host_tools.report.chips import counts_of_others
 from host_tools.report.collect import DIFFERS, EQUAL, collect, float_comparisons, runs_on
 from host_tools.wording import as_typed
 from model.evaluate import headline
@@ -57,7 +57,7 @@ def show_summary(console: Console, out_dir: Path) -> None:
     if content["boards"]:
         console.print(_table(content["boards"], console.width))
         console.print(Text(_counted(content["boards"])))
-        for line in other_kernels(content["boards"]):
+        for line in counts_of_others(content["boards"]):
             console.print(Text(as_typed(line)))
     if accuracies := _accuracies(content):
         console.print(Text(accuracies))

@@ -9,6 +9,7 @@
 #define NOTE_HEADER_BYTES 16 /* of the linker's note, before the build id itself */
 #define TEXT_WORDS 64u       /* of the stack, for people */
 #define LINE_WORDS 8u
+#define OVERFLOW_BYTES 4096u /* a stack pointer that far below the limit still is one */
 
 /* Given by the linker script. */
 extern uint32_t __stack_limit[];
@@ -38,13 +39,21 @@ void board_fault_values(const char *text, const uint32_t *values)
     }
 }
 
-/* As many bytes of the stack as are there, from the stack pointer up. */
-static size_t stack_bytes(const uint32_t *sp)
+/* Where what is sent of the stack begins: the stack pointer, or after an overflow the limit. */
+static const uint32_t *stack_start(const board_fault_t *fault)
 {
-    if (sp < __stack_limit || sp > __stack_top || ((uintptr_t)sp & 3u) != 0) {
+    const uintptr_t sp = (uintptr_t)fault->sp;
+    const uintptr_t limit = (uintptr_t)__stack_limit;
+    return sp < limit && limit - sp <= OVERFLOW_BYTES ? __stack_limit : fault->sp;
+}
+
+/* As many bytes of the stack as are there, from `start` up. */
+static size_t stack_bytes(const uint32_t *start)
+{
+    if (start < __stack_limit || start > __stack_top || ((uintptr_t)start & 3u) != 0) {
         return 0;
     }
-    return (uintptr_t)__stack_top - (uintptr_t)sp;
+    return (uintptr_t)__stack_top - (uintptr_t)start;
 }
 
 static void send_text(const board_fault_t *fault, const link_fault_t *head, size_t words)
@@ -58,7 +67,7 @@ static void send_text(const board_fault_t *fault, const link_fault_t *head, size
         if (i % LINE_WORDS == 0) {
             board_fault_values("\r\nstack 0x#:", &address);
         }
-        board_fault_values(" #", &fault->sp[i]);
+        board_fault_values(" #", &stack_start(fault)[i]);
     }
     board_fault_text("\r\n");
 }
@@ -70,12 +79,13 @@ static void send(const board_fault_t *fault)
         uint32_t registers[LINK_FAULT_REGISTERS];
     } payload;
     link_fault_t *const head = &payload.head;
-    size_t stack = stack_bytes(fault->sp);
+    const uint32_t *const start = stack_start(fault);
+    size_t stack = stack_bytes(start);
     memcpy(head->build_id, &__build_note[NOTE_HEADER_BYTES], sizeof(head->build_id));
     head->machine = fault->machine;
     head->registers = fault->count;
     head->flags = fault->flags;
-    head->stack = (uint32_t)(uintptr_t)fault->sp;
+    head->stack = (uint32_t)(uintptr_t)start;
     memcpy(payload.registers, fault->registers, 4u * fault->count);
     send_text(fault, head, stack / 4u);
 
@@ -88,7 +98,7 @@ static void send(const board_fault_t *fault)
         .length = (uint16_t)(length + stack),
         .payload = (const uint8_t *)&payload,
     };
-    link_send(&frame, fault->sp, stack, board_write);
+    link_send(&frame, start, stack, board_write);
 }
 
 _Noreturn void board_fault_report(const board_fault_t *fault)

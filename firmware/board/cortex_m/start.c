@@ -1,4 +1,5 @@
-/* Reset and faults of every Cortex-M port. No interrupt is ever enabled. */
+/* Reset and faults of every Cortex-M port. Interrupts are off until a port
+ * enables one, such as the microphone's of the nRF52840. */
 #include "common/fault.h"
 #include "common/stack.h"
 #include "link_protocol.h"

@@ -39,7 +39,8 @@
 #define CLK_CONF_CRYSTAL 0x03700000u /* undivided, for sender and receiver */
 #define ID_UPDATE (1u << 31)         /* take CLKDIV and CONF0 over into the UART's own clock */
 #define UPDATE_TRIES 1000u
-#define FIFO_LIMIT 126u /* the FIFO holds 128 */
+#define UART_TRIES 1000000u /* a byte takes 3500 cycles, the ROM's whole FIFO 128 of them */
+#define FIFO_LIMIT 126u     /* the FIFO holds 128 */
 #define TX_COUNT(status) (((status) >> 16) & 0x3FFu)
 #define RX_COUNT(status) ((status)&0x3FFu)
 #define TX_STATE(status) (((status) >> 4) & 0xFu)
@@ -82,15 +83,17 @@ static void watchdogs_off(void)
 
 static void uart_send(uint8_t byte)
 {
-    while (TX_COUNT(REG(reg_uart0, UART_STATUS)) >= FIFO_LIMIT) {
+    for (uint32_t i = 0; i < UART_TRIES && TX_COUNT(REG(reg_uart0, UART_STATUS)) >= FIFO_LIMIT;
+         i++) {
     }
     REG(reg_uart0, UART_FIFO) = byte;
 }
 
 static void uart_start(void)
 {
-    while (TX_COUNT(REG(reg_uart0, UART_STATUS)) != 0 ||
-           TX_STATE(REG(reg_uart0, UART_FSM_STATUS)) != 0) {
+    for (uint32_t i = 0; i < UART_TRIES && (TX_COUNT(REG(reg_uart0, UART_STATUS)) != 0 ||
+                                            TX_STATE(REG(reg_uart0, UART_FSM_STATUS)) != 0);
+         i++) {
         /* the ROM's messages, before the baud rate is set */
     }
     REG(reg_uart0, UART_CLK_CONF) = CLK_CONF_CRYSTAL;
@@ -189,5 +192,6 @@ _Noreturn void board_fault_stop(uint32_t status)
 {
     (void)status;
     for (;;) {
+        board_fault_repeat();
     }
 }

@@ -1,7 +1,7 @@
-/* nRF52840, without SoftDevice and without interrupts. The link is the UART on the pins that the
- * board's JSON file names, polled: its receiver holds 6 bytes, so the main loop has 0.5 ms between
- * two polls while the host sends, and the host must not send while an inference runs. The counter
- * is the core's own cycle counter. */
+/* nRF52840, without SoftDevice; the only interrupt is the microphone's, see interrupt.h. The link
+ * is the UART on the pins that the board's JSON file names, polled: its receiver holds 6 bytes, so
+ * the main loop has 0.5 ms between two polls while the host sends, and the host must not send while
+ * an inference runs. The counter is the core's own cycle counter. */
 #include "board.h"
 #include "common/fault.h"
 #include "gpio.h"
