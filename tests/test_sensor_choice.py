@@ -62,6 +62,8 @@ CHOICES = [
     ("nano33", 8, 1000, None),
     ("esp32", 6, 50000, "MPU-6050"),
     ("esp32", 8, 1000, None),
+    ("esp32", 1, 16000000, "microphone INMP441"),
+    ("esp32", 1, 8000000, "microphone INMP441"),
 ]
 
 
