@@ -171,7 +171,7 @@ def test_make_n_prints_what_would_run(tmp_path: Path) -> None:
 
 def test_every_target_forwards_and_the_makefile_is_small() -> None:
     text = (ROOT / "Makefile").read_text()
-    assert len(text.splitlines()) < 120
+    assert len(text.splitlines()) < 125
     known = cli.group.list_commands(cli.click.Context(cli.group))
     for line in text.splitlines():
         if line.startswith("\t$(run) "):

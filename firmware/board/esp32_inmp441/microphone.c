@@ -2,7 +2,7 @@
  * slots of 32. 160 MHz / (39 + 1/16) / 4 is the bit clock of 1.024 MHz, 64 bits of it a sample:
  * 16000 Hz exactly, as exact as the crystal. The DMA fills a ring without end and takes the mark of
  * each block that it has filled; this file polls the marks, so there is no interrupt. Unverified on
- * hardware. Facts: ESP-IDF (2026-07), soc/i2s_reg.h, hal/i2s_ll.h, soc/gpio_sig_map.h. */
+ * hardware. Facts: ESP-IDF (45a1873), soc/i2s_reg.h, hal/i2s_ll.h, soc/gpio_sig_map.h. */
 #include "microphone/microphone.h"
 
 #include "board.h"
