@@ -239,8 +239,20 @@ def test_the_boot_loaders_port_is_not_taken_for_the_applications(
     timer = threading.Timer(0.3, change)
     timer.start()
     before = {str(tmp_path / "ttyACM0")}
-    came = flash_module._come_back(str(tmp_path / "ttyACM0"), before, "sam-ba", LOADER)
+    came = flash_module._come_back(str(tmp_path / "ttyACM0"), before, "sam-ba", ["2341:805a"])
     timer.join()
+    assert came == str(new)
+
+
+def test_another_device_that_appears_meanwhile_is_not_taken_for_the_board(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name with the marks of a pattern in it, too."""
+    other, new = tmp_path / "tty[x]1", tmp_path / "tty[x]2"
+    other.touch()
+    new.touch()
+    plugged(monkeypatch, (str(other), "1234:5678"))
+    came = flash_module._come_back(str(tmp_path / "tty[x]0"), set(), "sam-ba", [LOADER])
     assert came == str(new)
 
 

@@ -410,3 +410,10 @@ def test_document_lists_the_same_statuses_and_messages() -> None:
 def test_numbers_with_a_byte_left_over_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="whole"):
         protocol.parse_u32s(data)
+
+
+def test_texts_of_a_board_reach_no_terminal_as_commands() -> None:
+    title = "reply: model stub on qemu_m4, one input of 768 bytes, one output of 7"
+    payload = decode_one(dict(document_examples())[title]).payload
+    hello = protocol.parse_hello(payload.replace(b"stub\0\0\0\0\0", b"\x1b[2J\n\xffab\0"))
+    assert hello.model_name == r"\x1b[2J\x0a\xffab"

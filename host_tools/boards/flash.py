@@ -16,6 +16,7 @@ use or a tool that is not installed, 3 no such port or the upload failed.
 from __future__ import annotations
 
 import argparse
+import glob
 import logging
 import os
 import subprocess
@@ -113,7 +114,8 @@ def flash(
     if link_port is None and wiring:
         sys.stdout.write(_unlinked(board, wiring, again.format(port=port)))
         return 0
-    at = link_port or _come_back(port, before, board.upload.tool, other_than=LOADER)
+    firmware = [usb for usb in board.upload.usb if usb != LOADER]
+    at = link_port or _come_back(port, before, board.upload.tool, firmware)
     board = board.with_framework(framework)
     images = [out_dir / board.folder / "firmware.elf"] if framework == "bare" else []
     with Device(open_port(at, board), start_s=START_S, images=images) as device:
@@ -245,7 +247,10 @@ def _run(
 
 def upload_with_sam_ba(port: str, image: Path, _chip: str, _image_at: str) -> None:
     """Write `image` through the boot loader of a Nano 33 BLE; `port` may come back renamed."""
-    content = image.read_bytes()
+    try:
+        content = image.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{image}: {error.strerror}; build it again: make build") from error
     sam_ba.checked_image(content)  # before the board leaves its application
     print(sam_ba.upload(enter_boot_loader(port), content), file=sys.stderr)
 
@@ -268,18 +273,22 @@ def enter_boot_loader(port: str) -> str:
     touch_port(port, TOUCH_BAUD)
     if not _wait(lambda: port not in _ports_near(port), LEAVE_S):
         return port
-    return _come_back(port, before, "sam-ba")
+    return _come_back(port, before, "sam-ba", (LOADER,))
 
 
-def _come_back(port: str, before: set[str], tool: str, other_than: str = "") -> str:
+def _come_back(port: str, before: set[str], tool: str, usb: Sequence[str]) -> str:
     """Return the port that a board which has left `port` comes back as: a new name or the same.
 
-    A port of the USB identity `other_than` is not waited for: it is about to vanish.
+    `usb` are the USB identities that it may have then; another device that was plugged in
+    meanwhile, or a boot loader that is about to vanish, is not waited for.
     """
 
+    def is_ours(name: str) -> bool:
+        found = usb_identity(name)
+        return found in ("", *usb) or (name == port and found != LOADER)
+
     def candidates() -> set[str]:
-        found = _candidates(port, before)
-        return {n for n in found if not other_than or usb_identity(n) != other_than}
+        return {name for name in _candidates(port, before) if is_ours(name)}
 
     if "://" in port:
         return port
@@ -300,7 +309,9 @@ def _ports_near(port: str) -> set[str]:
     """The system's serial ports, and those whose names differ from `port` in the number only."""
     path = Path(port)
     stem = path.name.rstrip("0123456789")
-    return set(serial_ports()) | {str(near) for near in path.parent.glob(f"{stem}*") if stem}
+    return set(serial_ports()) | {
+        str(near) for near in path.parent.glob(f"{glob.escape(stem)}*") if stem
+    }
 
 
 def _wait(condition: Callable[[], bool], limit_s: float) -> bool:

@@ -358,7 +358,9 @@ def _pack(form: struct.Struct, *values: bytes | int) -> bytes:
 
 
 def _text(field: bytes) -> str:
-    return field.rstrip(b"\x00").decode("ascii", "backslashreplace")
+    """Printable, whatever a board sends: it reaches terminals and pages."""
+    text = field.rstrip(b"\x00").decode("ascii", "backslashreplace")
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 def parse_hello(payload: bytes) -> Hello:
