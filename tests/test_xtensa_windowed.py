@@ -26,6 +26,7 @@ from tests.test_lowering_xtensa import ABIS, NAMES, layer_models
 
 FIRMWARE = ROOT / "firmware"
 PORT = FIRMWARE / "board"
+LINK = FIRMWARE / "link"
 STUB = ROOT / "tests" / "xtensa_windowed"
 ASSEMBLY = sorted((KERNELS / "xtensa").glob("*.S"))
 WINDOWED = ABIS["windowed"]
@@ -67,13 +68,15 @@ def _build(gen: Path, abi: str) -> Path:
     folder.mkdir()
     objects = [_assembled(source, folder, ABIS[abi]) for source in ASSEMBLY]
     objects.append(_assembled(STUB / "start.S", folder, WINDOWED))
-    includes = [f"-I{path}" for path in (KERNELS, PORT, gen)]
+    includes = [f"-I{path}" for path in (KERNELS, PORT, LINK, gen)]
     flags = ["-std=c11", "-O2", "-ffp-contract=off", "-ffunction-sections", '-DBOARD_ID="test"']
     link = ["-nostartfiles", f"-L{ROOT / 'boards'}", "-Tqemu_xtensa.ld", "-Wl,--gc-sections"]
+    link += ["-Wl,--build-id=sha1"]
     link += ["-Wl,--section-start=.windows=0x2000,--undefined=windows"]
     if abi == "windowed":
         link += [f"-Wl,--wrap={source.stem}" for source in ASSEMBLY]
-    sources = [*_sources(gen), *(PORT / part for part in PARTS), STUB / "main.c"]
+    sources = [*_sources(gen), *(PORT / part for part in PARTS)]
+    sources += [LINK / "link_frame.c", STUB / "main.c"]
     elf = folder / "firmware.elf"
     _compiler(*flags, *includes, *sources, *objects, *link, "-o", elf)
     return elf
