@@ -354,3 +354,11 @@ def test_the_workflow_takes_the_release_that_the_message_names() -> None:
     assert version and renode.RELEASE.endswith(f"renode-{version[1]}.linux-portable-dotnet.tar.gz")
     assert re.search(r'RENODE_SHA256: "[0-9a-f]{64}"', text)
     assert "boards/renode/nano33.robot" in text
+
+
+@pytest.mark.parametrize("line", ["class 3, scores 1 2", "class 3 IR, scores -128 127; mean of 2"])
+def test_the_robot_test_waits_for_a_line_that_live_prints(line: str) -> None:
+    """Classes have names or none (firmware/stream/app_live.c)."""
+    text = (BOARDS_DIR / "renode" / "nano33.robot").read_text()
+    (pattern,) = re.findall(r"(class .*?)  +treatAsRegex", text)
+    assert re.search(pattern.replace("\\\\", "\\"), line)

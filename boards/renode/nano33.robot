@@ -28,4 +28,4 @@ Should Find The Sensor And Infer On Its Samples
     Wait For Line On Uart    ready: type help
     Write Line To Uart       live    waitForEcho=false
     Wait For Line On Uart    live at 59500 mHz
-    Wait For Line On Uart    class \\d+, scores .*           treatAsRegex=true
+    Wait For Line On Uart    class \\d+.*, scores .*         treatAsRegex=true

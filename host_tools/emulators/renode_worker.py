@@ -143,8 +143,10 @@ class Session:
             self.check()
             with contextlib.suppress(OSError):
                 line = socket.create_connection(("127.0.0.1", port), timeout=TRY_S)
-                line.settimeout(SEND_S)
-                return line, early
+                if line.getsockname() != line.getpeername():  # else it has met itself
+                    line.settimeout(SEND_S)
+                    return line, early
+                line.close()
             if time.monotonic() > deadline:
                 raise Failed(f"Renode did not open its port in {START_S:.0f} s{self._said()}")
             if select.select([read_fd], [], [], POLL_S)[0]:

@@ -66,6 +66,7 @@ static uint32_t rate(void)
 static void begin(void)
 {
     check(REG(reg_pdm, 0x500) == 1, "START needs ENABLE");
+    check(!running, "START without a STOP that has ended");
     check((REG(reg_pdm, 0x508) & 1u) == 1, "mono");
     check(REG(reg_pdm, 0x540) == 26 && REG(reg_pdm, 0x544) == 25, "CLK is P0.26, DIN P0.25");
     check(REG(reg_gpio_p0, 0x508) == 1u << 17, "the microphone's supply, P0.17, is off");
@@ -96,6 +97,11 @@ static void sample(void)
 
 static void pass(uint64_t us)
 {
+    if (REG(reg_pdm, 0x004) == 1) {
+        REG(reg_pdm, 0x004) = 0;
+        REG(reg_pdm, 0x104) = 1;
+        running = false;
+    }
     if (REG(reg_pdm, 0x000) == 1) {
         begin();
         now_us = 0;
@@ -121,6 +127,7 @@ int main(int argc, char **argv)
     (void)fclose(file);
     const board_sensor_t *sensor = board_sensor_start();
     check(sensor != NULL, "does not start");
+    check(board_sensor_start() == sensor, "does not start again");
     fwrite(&sensor->rate_millihertz, 4, 1, stdout);
     unsigned us = 0, capacity = 0;
     while (scanf("%u %u", &us, &capacity) == 2 && capacity <= MOST) {

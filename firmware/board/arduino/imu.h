@@ -1,7 +1,7 @@
 // An accelerometer and gyroscope behind an object IMU of Arduino's libraries, which both of them
-// have. A sensor.cpp includes its library first and defines IMU_HZ_1000, what the chip measures at,
-// and IMU_FIFO, whether it keeps samples. Every second sample is handed on, in the steps of the
-// recipe `motion`; where the library keeps none, a pause of two samples is an overrun.
+// have. A sensor.cpp includes its library first and defines IMU_HZ_1000, what the chip measures at.
+// Every second sample is handed on, in the steps of the recipe `motion`; the libraries keep none,
+// so a pause of two samples is an overrun.
 #ifndef ARDUINO_IMU_H
 #define ARDUINO_IMU_H
 
@@ -62,7 +62,7 @@ extern "C" size_t board_sensor_read(int16_t *samples, size_t capacity, uint32_t 
     size_t made = 0;
     while (made < capacity && IMU.accelerationAvailable() > 0) {
         const uint32_t now = static_cast<uint32_t>(micros());
-        if (!IMU_FIFO && last_us != 0 && now - last_us > 2 * PERIOD_US) {
+        if (last_us != 0 && now - last_us > 2 * PERIOD_US) {
             *state |= BOARD_SENSOR_OVERRUN;
         }
         last_us = now;

@@ -4,5 +4,4 @@
 #include <Arduino_BMI270_BMM150.h>
 
 #define IMU_HZ_1000 99840
-#define IMU_FIFO false
 #include "arduino/imu.h"

@@ -4,5 +4,4 @@
 #include <Arduino_LSM9DS1.h>
 
 #define IMU_HZ_1000 119000
-#define IMU_FIFO false
 #include "arduino/imu.h"

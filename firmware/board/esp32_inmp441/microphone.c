@@ -45,7 +45,6 @@
 
 #define GPIO_ENABLE_W1TC 0x28u
 #define GPIO_ENABLE_W1TS 0x24u
-#define GPIO_ENABLE1_W1TC 0x34u
 #define GPIO_FUNC_IN_SEL 0x130u
 #define GPIO_FUNC_OUT_SEL 0x530u
 #define IN_BY_MATRIX 0x80u

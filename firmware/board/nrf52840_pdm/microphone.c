@@ -10,7 +10,9 @@
 #include "nrf52840/interrupt.h"
 
 #define PDM_START 0x000u
+#define PDM_STOP 0x004u
 #define PDM_STARTED 0x100u
+#define PDM_STOPPED 0x104u
 #define PDM_INTENSET 0x304u
 #define PDM_INTENCLR 0x308u
 #define PDM_ENABLE 0x500u
@@ -52,10 +54,23 @@ static void next_block(void)
     (void)REG(reg_pdm, PDM_STARTED); /* the write has arrived before the interrupt ends */
 }
 
-bool microphone_start(void)
+/* The DMA writes until STOPPED, so it is waited for, with an end. */
+static void stop(void)
 {
     REG(reg_pdm, PDM_INTENCLR) = INT_STARTED;
-    REG(reg_pdm, PDM_ENABLE) = 0;
+    if (REG(reg_pdm, PDM_ENABLE) != 0) {
+        REG(reg_pdm, PDM_STOPPED) = 0;
+        REG(reg_pdm, PDM_STOP) = 1;
+        const uint32_t start = board_counter();
+        while (REG(reg_pdm, PDM_STOPPED) == 0 && board_counter() - start < START_TICKS) {
+        }
+        REG(reg_pdm, PDM_ENABLE) = 0;
+    }
+}
+
+bool microphone_start(void)
+{
+    stop();
     begun = 0;
     taken = SETTLING_BLOCKS;
     offset = 0;
