@@ -22,7 +22,7 @@ from kernels import add_kernels, kernel_files, speed_of  # noqa: E402
 board = env.GetProjectOption("custom_board")  # noqa: F821
 facts = json.loads((project / "boards" / f"{board}.json").read_text(encoding="utf-8"))["tinyproof"]
 known = {entry["name"]: entry for entry in facts["frameworks"]}
-kernels = os.environ.get("TINYPROOF_KERNELS", known["arduino"]["kernels"])
+kernels = os.environ.setdefault("TINYPROOF_KERNELS", known["arduino"]["kernels"])
 gen = project / os.environ.setdefault("TINYPROOF_GEN", f"build/recipes/motion/gen/{kernels}")
 
 
