@@ -17,6 +17,7 @@ from host_tools.build import firmware, workspace
 from host_tools.build.firmware import build_firmware, pio_environment
 from host_tools.build.image import check_image, main
 from host_tools.build.provision import provision
+from host_tools.build.workspace import open_workspace
 from host_tools.commands.flash import command
 from host_tools.errors import DeviceError, HostToolsError, ToolMissing
 from quantize.golden import make_golden, random_inputs
@@ -78,6 +79,14 @@ def test_nano33_arduino_has_the_fast_kernels_under_the_core_s_flags(
     assert b"-O2" in switches
     log = (tmp_path / "out" / "build.log").read_text()
     assert "firmware.elf: kernels armv7em: " in log and "; no A32 code" in log
+
+
+def test_an_image_by_pio_alone_names_the_kernels_that_it_links(tmp_path: Path, core: Path) -> None:
+    with open_workspace(NANO33, "nano33_arduino", generated(tmp_path, "armv7em")) as place:
+        variables = {k: v for k, v in place.environment().items() if k != "TINYPROOF_KERNELS"}
+        subprocess.run(place.command(), env=variables, capture_output=True, check=True, timeout=120)
+        image = place.built("firmware.elf").read_bytes()
+    assert b"kernels armv7em, framework arduino" in image
 
 
 def test_a_model_for_other_kernels_ends_the_build(tmp_path: Path, core: Path) -> None:
