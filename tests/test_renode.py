@@ -70,7 +70,7 @@ def pid_of(log: Path) -> int:
 
 def gone(pid: int) -> bool:
     """Whether a process has ended; a zombie has."""
-    for _ in range(100):
+    for _ in range(400):
         try:
             if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
                 return True
@@ -245,12 +245,12 @@ def test_what_goes_wrong_is_told(
     begun = time.monotonic()
     try:
         with pytest.raises(DeviceError, match=f"(?s)^renode: .*status 3; .*{told}"):
-            for _ in range(100):
+            while time.monotonic() < begun + 60.0:
                 started.write(b"info\n")
                 started.read(1.0)
     finally:
         started.close()
-    assert time.monotonic() - begun < 20.0
+    assert time.monotonic() - begun < 60.0
     assert gone(pid_of(log))
 
 
