@@ -126,7 +126,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError("Name or service not known")
 
-    monkeypatch.setattr(firmware.socket, "create_connection", refuse)
+    monkeypatch.setattr(libraries.socket, "create_connection", refuse)
 
 
 def test_what_is_missing_is_named(core: Path, monkeypatch: pytest.MonkeyPatch) -> None:

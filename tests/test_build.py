@@ -303,7 +303,7 @@ def test_arduino_without_its_registry_says_so(
         raise OSError("Name or service not known")
 
     monkeypatch.setattr(build_module, "CORE_DIR", tmp_path)
-    monkeypatch.setattr(build_module.socket, "create_connection", refuse)
+    monkeypatch.setattr(libraries.socket, "create_connection", refuse)
     with pytest.raises(ToolMissing, match=r"nordicnrf52.*does not answer.*FRAMEWORK=bare"):
         pio_environment(load_board("nano33"), "arduino")
     with pytest.raises(UsageError, match="arduino for esp32 and nano33"):

@@ -65,7 +65,12 @@ void app_print_results(app_t *app)
     print_use(text, "arena     ", app_model_arena_used(&app->model), MODEL_ARENA_BYTES);
     app_text_line(text, app_model_canary_intact(&app->model) ? ", canary intact" : ", " OVERRUN);
     print_use(text, "stack     ", board_stack_used(), board_stack_bytes());
+    app_text_values(text, "\r\nstart     # ticks", &app->model.start_ticks);
     app_text_end(text);
+    if (APP_MODEL_PROBLEM != NULL) {
+        app_text(text, "engine    ");
+        app_text_line(text, APP_MODEL_PROBLEM);
+    }
     print_selftest(app);
 }
 

@@ -26,6 +26,8 @@ SOURCE = re.compile(r"[^:,]*\w[^:,]*(, [^:,]*\w[^:]*)+: .*\w.*")  # document, se
 LIBRARY = re.compile(r"[\w.-]+/[\w.-]+@\d+\.\d+\.\d+")  # a release of PlatformIO's registry
 FRAMEWORKS = ("bare", "arduino")
 ENGINE = "aot"  # the model as C code, compiled ahead of time
+TFLM = "tflm"  # TFLite Micro's interpreter with the model as data; its kernels come with it
+ENGINES = (ENGINE, TFLM)
 REFERENCE = "ref"  # the kernels that all others are compared with
 CONTENTS = ("code", "constants", "data")  # what a memory may hold; the stack belongs to data
 
@@ -123,8 +125,9 @@ class Board:
     engine: str = ENGINE  # likewise
 
     def gen_dir(self, out_dir: Path) -> Path:
-        """The generated model for its kernels in `out_dir`, a folder of results."""
-        return out_dir / "gen" / self.kernels
+        """The generated model for its kernels or engine in `out_dir`, a folder of results."""
+        own = out_dir / f"gen-{self.engine}"
+        return out_dir / "gen" / self.kernels if self.engine == ENGINE else own
 
     @property
     def baud(self) -> int:
@@ -162,8 +165,9 @@ class Board:
 def load_board(board_id: str) -> Board:
     """Return the board `board_id`; UsageError names the boards that exist.
 
-    `<board>-<kernels>` is the board with another set of kernels; `-selftest` behind either is
-    firmware with the reference model as well. Each has a folder of its own.
+    `<board>-<kernels>` is the board with another set of kernels, `<board>-tflm` with another engine;
+    `-selftest` behind the others is firmware with the reference model as well. Each has a folder of
+    its own.
     """
     folder = board_id
     selftest = board_id.endswith(SELFTEST)
@@ -174,7 +178,15 @@ def load_board(board_id: str) -> Board:
             f"{', '.join(BOARDS)}"
         )
     board = read_board(BOARDS[board_id])
-    board = _with_kernels(board, kernels) if kernels else board
+    if kernels == TFLM:
+        if selftest:
+            raise UsageError(
+                f"board '{folder}': {SELFTEST[1:]} compares our own kernels; ENGINE={TFLM} has "
+                "none of them. Compare the engines: make compare"
+            )
+        board = replace(board, kernels=TFLM, engine=TFLM)
+    elif kernels:
+        board = _with_kernels(board, kernels)
     return replace(board, selftest=selftest, folder=folder)
 
 
@@ -193,7 +205,7 @@ def chip_board(board: Board, framework: str = "bare") -> Board:
 def flashed_kernels(board_id: str, kernels: str, emulator: str | None) -> str | None:
     """The kernels that the chip gets, where an emulator ran others; else None."""
     upload = load_board(board_id).upload if board_id in BOARDS else None
-    if emulator is None or upload is None or upload.kernels == kernels:
+    if emulator is None or upload is None or kernels in (upload.kernels, TFLM):
         return None
     return upload.kernels
 

@@ -8,14 +8,20 @@ import logging
 import os
 import re
 import shutil
-import socket
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from host_tools.boards.board import BOARDS, SELFTEST, Board, Framework, Memory, read_board
 from host_tools.build.elf import SizeReport, size_report
-from host_tools.build.libraries import install_libraries, missing_libraries, without_hint
+from host_tools.build.engine import provide_engine, require_engine
+from host_tools.build.libraries import (
+    REGISTRY,
+    install_libraries,
+    missing_libraries,
+    registry_error,
+    without_hint,
+)
 from host_tools.build.provision import CORE_DIR
 from host_tools.build.workspace import Workspace, open_workspace, reference_dir
 from host_tools.errors import HostToolsError, ToolMissing, UsageError
@@ -33,8 +39,6 @@ PACKAGES = {
     "riscv64-unknown-elf-": "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
     "xtensa-lx106-elf-": "gcc-xtensa-lx106 picolibc-xtensa-lx106-elf",
 }
-REGISTRY = "api.registry.platformio.org"
-REGISTRY_S = 3.0
 OVERFLOW = re.compile(r"region `(?P<memory>\w+)' overflowed by (?P<bytes>\d+) bytes")
 BEYOND = re.compile(r"address (?P<end>0x[0-9a-f]+) of .* is not within region `(?P<memory>\w+)'")
 
@@ -75,8 +79,11 @@ def build_firmware(
     check_fits(board, model)
     env = pio_environment(board, framework, gen_dir)
     if framework != "bare":
-        install_libraries(missing_libraries(board, gen_dir, CORE_DIR), CORE_DIR)
-    compilers = ("gcc", "g++") if any(gen_dir.glob("*.cpp")) else ("gcc",)
+        missing = missing_libraries(board, gen_dir, CORE_DIR)
+        install_libraries(missing, CORE_DIR, without_hint())
+    require_engine(board, framework)
+    provide_engine(board, gen_dir)
+    compilers = ("gcc", "g++") if any(gen_dir.glob("*.c[pc]*")) else ("gcc",)
     for compiler in compilers if framework == "bare" else ():
         if shutil.which(board.toolchain + compiler) is None:
             raise ToolMissing(
@@ -133,17 +140,14 @@ def pio_environment(board: Board, framework: str, gen_dir: Path | None = None) -
     missing = _missing(wanted)
     libraries = missing_libraries(board, gen_dir, CORE_DIR) if gen_dir else []
     missing += [f"library {name} of the sensor" for name in libraries]
-    if missing:
-        try:
-            socket.create_connection((REGISTRY, 443), REGISTRY_S).close()
-        except OSError as error:
-            raise ToolMissing(
-                f"FRAMEWORK={framework} for {board.id}: not installed in {CORE_DIR}: "
-                f"{', '.join(missing)}; PlatformIO would take them from {REGISTRY}, which does not "
-                f"answer ({error}). Connect to the internet once and repeat, or type "
-                "FRAMEWORK=bare: the bare-metal firmware needs nothing from there"
-                + (f". Without the library: {without_hint()}" if libraries else "")
-            ) from error
+    if missing and (error := registry_error()):
+        raise ToolMissing(
+            f"FRAMEWORK={framework} for {board.id}: not installed in {CORE_DIR}: "
+            f"{', '.join(missing)}; PlatformIO would take them from {REGISTRY}, which does not "
+            f"answer ({error}). Connect to the internet once and repeat, or type "
+            "FRAMEWORK=bare: the bare-metal firmware needs nothing from there"
+            + (f". Without the library: {without_hint()}" if libraries else "")
+        ) from error
     return f"{board.env}_{framework}"
 
 

@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from host_tools.boards.board import Board
+from host_tools.boards.board import TFLM, Board
+from host_tools.build.engine import NAMED, named_folder
 from host_tools.build.libraries import sensor_setting
 from host_tools.build.provision import CORE_DIR, provision
 from host_tools.errors import UsageError
@@ -80,12 +81,16 @@ def open_workspace(board: Board, env: str, gen_dir: Path) -> Iterator[Workspace]
         shown.append((folder / "gen", gen_dir.absolute()))
         if board.selftest:
             shown.append((folder / "reference", reference_dir(gen_dir).absolute()))
+        library = named_folder() if board.engine == TFLM else None
+        if library:
+            shown.append((folder / "tflm", library))
         for link, target in shown:
             link.symlink_to(target)
         yield Workspace(
             folder=folder,
             env=env,
-            variables=_variables(board, folder, bare=env == board.env),
+            variables=_variables(board, folder, bare=env == board.env)
+            | ({NAMED: str(folder / "tflm")} if library else {}),
             shown=(*shown, (project, ROOT)),
         )
 

@@ -7,7 +7,7 @@ import click
 from host_tools.boards.board import chip_board, load_board
 from host_tools.commands_shared import DEFAULT_BOARD
 from host_tools.options import board_option, option, plan_options, source_options
-from host_tools.stages.graph import Source, build_stage
+from host_tools.stages.graph import Source, firmware_stages
 from host_tools.stages.session import make
 
 FRAMEWORKS = click.Choice(["bare", "arduino"])
@@ -29,5 +29,5 @@ def command(
     chosen = load_board(board or DEFAULT_BOARD)
     if framework != "bare":
         chosen = chip_board(chosen, framework)
-    stages = [*source.stages(), build_stage(source.folder, chosen, framework)]
+    stages = firmware_stages(source, chosen, framework)
     make(source, stages, dry_run=dry_run, why=why)

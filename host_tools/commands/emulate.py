@@ -7,7 +7,7 @@ import click
 from host_tools.commands_shared import emulated
 from host_tools.link.emulate import run
 from host_tools.options import board_option, emulator_options, source_options
-from host_tools.stages.graph import Source, build_stage
+from host_tools.stages.graph import Source, firmware_stages
 from host_tools.stages.session import up_to_date
 
 
@@ -21,5 +21,5 @@ from host_tools.stages.session import up_to_date
 def command(source: Source, board: str | None, emulator: str | None) -> int:
     """Until Ctrl+D or Ctrl+C; the folder is in use meanwhile."""
     found = emulated(board, emulator)
-    with up_to_date(source, [*source.stages(), build_stage(source.folder, found.board)]):
+    with up_to_date(source, firmware_stages(source, found.board)):
         return run(found.board, found.target, source.folder / found.board.folder)

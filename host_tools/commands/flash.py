@@ -9,7 +9,7 @@ from host_tools.boards.flash import choose_port, flash
 from host_tools.build.firmware import pio_environment
 from host_tools.commands.build import FRAMEWORKS
 from host_tools.options import BoardName, option, source_options
-from host_tools.stages.graph import Source, build_stage
+from host_tools.stages.graph import Source, firmware_stages
 from host_tools.stages.session import up_to_date
 
 
@@ -36,7 +36,7 @@ def command(
         pio_environment(wanted, framework)  # before the port: it may not be wanted at all
     chosen = chip_board(wanted, framework)
     port, _ = choose_port(chosen, port, link_port, framework)
-    with up_to_date(source, [*source.stages(), build_stage(source.folder, chosen, framework)]):
+    with up_to_date(source, firmware_stages(source, chosen, framework)):
         return flash(
             source.folder,
             chosen,

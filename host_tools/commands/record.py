@@ -21,7 +21,7 @@ from host_tools.options import (
     target_options,
 )
 from host_tools.project import BUILD
-from host_tools.stages.graph import Source, build_stage
+from host_tools.stages.graph import Source, firmware_stages
 from host_tools.stages.session import up_to_date
 
 
@@ -62,7 +62,7 @@ def command(
         else emulated(board, emulator)
     )
     chosen, target = found.board, found.target
-    stages = [*source.stages(), build_stage(source.folder, chosen)]
+    stages = firmware_stages(source, chosen)
     with nullcontext() if port else up_to_date(source, stages):
         path = record_take(
             chosen,

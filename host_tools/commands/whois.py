@@ -21,7 +21,7 @@ from host_tools.options import (
     target_options,
 )
 from host_tools.project import Import, open_source
-from host_tools.stages.graph import build_stage
+from host_tools.stages.graph import firmware_stages
 from host_tools.stages.session import up_to_date
 
 
@@ -52,5 +52,5 @@ def command(
         return whois_port(desk.name, named)
     found = open_source(source or recipe, model, Import())
     chosen = emulated(board, emulator).board
-    with up_to_date(found, [*found.stages(), build_stage(found.folder, chosen)]):
+    with up_to_date(found, firmware_stages(found, chosen)):
         return whois_firmware(found.folder / chosen.folder, chosen, emulator)
