@@ -27,7 +27,7 @@ override python := .venv/bin/python
 override run := +@.venv/bin/tinyproof
 override checked := @$(python) -m host_tools.cli &&
 
-.PHONY: help setup doctor new import check train quantise emit inspect build parity features bench \
+.PHONY: help setup doctor new import check train quantise emit inspect build parity features bench compare \
 	selftest decode drift record classical report readme demo search bench-all bench-record emulate flash \
 	monitor runs runs-ui whois reproduce test test-all lint format lock clean
 
@@ -57,12 +57,14 @@ emit: | .venv/ready ## write model.c, the TFLite Micro array and the manifest
 	$(run) emit
 inspect: | .venv/ready ## layers, costs, problems and fit of MODEL=file.tflite
 	$(run) inspect
-build: | .venv/ready ## build the firmware of RECIPE or MODEL for BOARD
+build: | .venv/ready ## build the firmware of RECIPE or MODEL for BOARD (ENGINE=tflm: with TFLite Micro)
 	$(run) build
 parity: | .venv/ready ## compare every output byte of BOARD with TFLite Micro (PORT=, TAP=1: every layer)
 	$(run) parity
 features: | .venv/ready ## compare BOARD's front end with the host's, stage by stage (PORT=, CASES=)
 	$(run) features
+compare: | .venv/ready ## BOARD with generated code and with TFLite Micro's interpreter (TFLM=folder, PORT=)
+	$(run) compare
 bench: | .venv/ready ## count instructions, per layer, and sizes on BOARD
 	$(run) bench
 selftest: | .venv/ready ## compare BOARD's kernels with the reference kernels, on the device (PORT=)

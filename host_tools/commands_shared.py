@@ -13,14 +13,12 @@ from host_tools.errors import DeviceError, UsageError
 from host_tools.link.device import Device
 from host_tools.link.target import Target, choose_target, open_port
 from host_tools.link.transport import require_port
-from host_tools.options import repeated
+from host_tools.options import DEFAULT_BOARD, repeated
 from host_tools.report.results import read_result
 from host_tools.stages.graph import Source, firmware_stages
 from host_tools.stages.lock import locked
 from host_tools.stages.session import show_plan, up_to_date
 from model.recording import record
-
-DEFAULT_BOARD = "qemu_m4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """Write what firmware needs to run a .tflite file in TFLite Micro's interpreter, and its manifest.
 
-The file's own operators run there, each one a step: nothing is folded, nothing is a table. What does
-not depend on the engine (front end, golden cases, profile, labels) is that of the generated code.
+The file's own operators run there, each one a step: nothing is folded, nothing is a table. What
+does not depend on the engine (front end, golden cases, profile, labels) is that of the generated
+code.
 """
 
 from __future__ import annotations
@@ -38,10 +39,12 @@ SPARE_BYTES = 512
 SPELLED = {"2D": "2D", "PADV2": "PadV2", "CUMSUM": "CumSum", "LSTM": "LSTM"}
 
 
-def emit_tflm(out_dir: Path) -> dict[str, Any]:
+def emit_tflm(out_dir: Path, arena_bytes: int | None = None) -> dict[str, Any]:
     """Fill out_dir/gen-tflm from model.tflite and gen/ref; returns the manifest.
 
-    Raises ModelError when TFLite Micro does not take the file as it is.
+    The arena has `arena_bytes`, or what the host's interpreter has used and some to spare. Raises
+    ModelError when TFLite Micro does not take the file as it is, or not even inputs and outputs
+    have room.
     """
     model = (out_dir / "model.tflite").read_bytes()
     source, folder = out_dir / "gen" / "ref", out_dir / f"gen-{ENGINE}"
@@ -49,14 +52,21 @@ def emit_tflm(out_dir: Path) -> dict[str, Any]:
     micro = TfliteMicro(model)
     if micro.told:
         raise ModelError(
-            f"{own['name']}: TFLite Micro refuses the file as it is (it takes it with {micro.told}); "
-            "ENGINE=tflm runs the file itself. Generated code runs it: ENGINE=aot"
+            f"{own['name']}: TFLite Micro refuses the file as it is (it takes it with "
+            f"{micro.told}); ENGINE=tflm runs the file itself. Generated code runs it: ENGINE=aot"
         )
     subgraphs = parse_subgraphs(model)
     graph = parse_model(model)
     steps = compile_graph(graph)
-    run_id = run_id_of(own["model_sha256"], own["settings"], ENGINE)
-    arena = aligned(micro.arena().total + _scratch(steps) + SPARE_BYTES)
+    run_id = run_id_of(own["model_sha256"], own["settings"], ENGINE, ram_bytes=arena_bytes)
+    used = micro.arena().total
+    arena = aligned(arena_bytes or used + _scratch(steps) + SPARE_BYTES)
+    least = sum(graph.tensors[i].bytes for i in (*graph.inputs, *graph.outputs))
+    if arena < least:
+        raise ModelError(
+            f"ARENA={arena_bytes}: the inputs and outputs of {own['name']} take {least} bytes "
+            f"alone; the host's interpreter uses {used}"
+        )
     manifest = {key: own[key] for key in TAKEN} | {
         "model_sha256": own["model_sha256"],
         "kernels": ENGINE,
@@ -70,7 +80,7 @@ def emit_tflm(out_dir: Path) -> dict[str, Any]:
         "footprint": asdict(_footprint(graph, steps, len(model))),
         "macs": sum(s.spec.macs(s.params) for s in steps),
         "arena_bytes": arena,
-        "tflm_arena_bytes": micro.arena().total,
+        "tflm_arena_bytes": used,
         "arena": [],
     }
     texts = _texts(out_dir, manifest, subgraphs, graph)
@@ -140,7 +150,7 @@ def _scratch(steps: Sequence[Step]) -> int:
 
 
 def _operators(main: Graph, graph: Graph, steps: Sequence[Step]) -> list[dict[str, object]]:
-    """The operators of the file; those that generated code does without have no output to look at."""
+    """The operators of the file; `operator` is that of our graph, where it has not folded it."""
     known = dict(zip(_places(main, graph), steps, strict=True))
     return [
         {

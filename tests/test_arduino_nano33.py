@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from elftools.elf.elffile import ELFFile
 
 from host_tools.boards.board import chip_board, load_board
-from host_tools.build import firmware, workspace
+from host_tools.build import firmware, libraries, workspace
 from host_tools.build.firmware import build_firmware, pio_environment
 from host_tools.build.image import check_image, main
 from host_tools.build.provision import provision

@@ -17,6 +17,7 @@ from elftools.elf.elffile import ELFFile
 
 from host_tools.boards.board import BOARDS, load_board
 from host_tools.build import firmware as build_module
+from host_tools.build import libraries
 from host_tools.build import provision as provisioning
 from host_tools.build.elf import size_report, symbol_address
 from host_tools.build.firmware import build_firmware, check_fits, pio_environment, read_model_sizes

@@ -165,9 +165,9 @@ class Board:
 def load_board(board_id: str) -> Board:
     """Return the board `board_id`; UsageError names the boards that exist.
 
-    `<board>-<kernels>` is the board with another set of kernels, `<board>-tflm` with another engine;
-    `-selftest` behind the others is firmware with the reference model as well. Each has a folder of
-    its own.
+    `<board>-<kernels>` is the board with another set of kernels, `<board>-tflm` the one with TFLite
+    Micro's interpreter; `-selftest` behind either is firmware with the reference model as well.
+    Each has a folder of its own.
     """
     folder = board_id
     selftest = board_id.endswith(SELFTEST)

@@ -16,6 +16,7 @@ from host_tools.build.provision import CORE_DIR
 from host_tools.errors import HostToolsError, ToolMissing, UsageError
 
 NAMED = "TINYPROOF_TFLM"  # in the environment: the folder of a TFLite Micro of the user's
+ARENA = "TINYPROOF_ARENA"  # in the environment: bytes of the interpreter's arena
 HEADERS = ("cstdint", "new", "utility")  # of the C++ library, which some compilers come without
 COMPILE_S = 20.0
 
@@ -42,8 +43,8 @@ def require_engine(board: Board, framework: str) -> None:
     if folder := named_folder():
         if not (rules.sources(folder) / rules.RESOLVER).is_file():
             raise UsageError(
-                f"TFLM={folder}: expected a folder with TFLite Micro ({rules.RESOLVER}, there or in "
-                f"src/); the library that fits is {rules.LIBRARY}"
+                f"TFLM={folder}: expected a folder with TFLite Micro ({rules.RESOLVER}, there or "
+                f"in src/); the library that fits is {rules.LIBRARY}"
             )
     elif rules.library_folder(None, CORE_DIR / "lib") is None and (error := registry_error()):
         raise ToolMissing(
@@ -73,6 +74,12 @@ def named_folder() -> Path | None:
     """The user's folder with a TFLite Micro."""
     named = os.environ.get(NAMED)
     return Path(named).absolute() if named else None
+
+
+def named_arena() -> int | None:
+    """The user's size of the arena."""
+    named = os.environ.get(ARENA, "")
+    return int(named) if named.isdecimal() else None
 
 
 def engine_facts(board: Board) -> dict[str, str]:

@@ -5,8 +5,14 @@ from __future__ import annotations
 import click
 
 from host_tools.boards.board import chip_board, load_board
-from host_tools.commands_shared import DEFAULT_BOARD
-from host_tools.options import board_option, option, plan_options, source_options
+from host_tools.options import (
+    DEFAULT_BOARD,
+    board_option,
+    engine_option,
+    option,
+    plan_options,
+    source_options,
+)
 from host_tools.stages.graph import Source, firmware_stages
 from host_tools.stages.session import make
 
@@ -15,6 +21,7 @@ FRAMEWORKS = click.Choice(["bare", "arduino"])
 
 @click.command(help="Build the firmware of a board.", short_help="build a board's firmware")
 @board_option
+@engine_option(DEFAULT_BOARD)
 @option("--framework", type=FRAMEWORKS, default="bare", help="default: bare")
 @source_options
 @plan_options

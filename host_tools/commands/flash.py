@@ -8,7 +8,7 @@ from host_tools.boards.board import chip_board, load_board
 from host_tools.boards.flash import choose_port, flash
 from host_tools.build.firmware import pio_environment
 from host_tools.commands.build import FRAMEWORKS
-from host_tools.options import BoardName, option, source_options
+from host_tools.options import BoardName, engine_option, option, source_options
 from host_tools.stages.graph import Source, firmware_stages
 from host_tools.stages.session import up_to_date
 
@@ -18,6 +18,7 @@ from host_tools.stages.session import up_to_date
     short_help="put firmware on a board and prove that it runs",
 )
 @option("--board", type=BoardName(), help="default: nano33")
+@engine_option("nano33")
 @option("--port", help="serial port of the upload; default: the one with the board's USB identity")
 @option("--link-port", help="serial port of the link, where it is another one")
 @option("--framework", type=FRAMEWORKS, help="default: the board's own, else bare")

@@ -6,7 +6,9 @@ import click
 
 from host_tools.commands_shared import on_target
 from host_tools.options import (
+    DEFAULT_BOARD,
     board_option,
+    engine_option,
     plan_options,
     source_options,
     switch,
@@ -22,6 +24,7 @@ from host_tools.stages.graph import Source
     short_help="compare a board's outputs with TFLite Micro",
 )
 @board_option
+@engine_option(DEFAULT_BOARD)
 @target_options
 @switch("--tap", help="compare every layer, and name the first that differs")
 @source_options

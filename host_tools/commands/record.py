@@ -9,10 +9,11 @@ import click
 
 from host_tools.boards.board import load_board
 from host_tools.boards.ports import boards_with, find_link, require_link
-from host_tools.commands_shared import DEFAULT_BOARD, Found, emulated
+from host_tools.commands_shared import Found, emulated
 from host_tools.link.record import record_take, with_replay
 from host_tools.link.target import choose_target
 from host_tools.options import (
+    DEFAULT_BOARD,
     File,
     board_option,
     option,

@@ -11,10 +11,12 @@ from host_tools.boards.ports import find_link, require_link
 from host_tools.commands_shared import emulated
 from host_tools.experiments.listing import whois_firmware, whois_port
 from host_tools.options import (
+    DEFAULT_BOARD,
     File,
     RecipeName,
     SourceName,
     board_option,
+    engine_option,
     in_project,
     option,
     repeated,
@@ -34,6 +36,7 @@ from host_tools.stages.session import up_to_date
 @option("--recipe", type=RecipeName(), help="whose firmware is emulated")
 @option("--model", type=File(), help="whose firmware is emulated")
 @board_option
+@engine_option(DEFAULT_BOARD)
 @target_options
 @in_project
 def command(

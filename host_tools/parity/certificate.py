@@ -25,7 +25,7 @@ from host_tools.errors import DeviceError, HostToolsError, UsageError
 from host_tools.link import protocol
 from host_tools.link.device import Device
 from host_tools.link.line import Refused
-from host_tools.link.protocol import Inference, MessageType, Mode, Place, Status
+from host_tools.link.protocol import Inference, MessageType, Mode, Status
 from host_tools.link.target import Target, check_identity, open_device
 from host_tools.parity.outputs import spread
 from host_tools.report.results import read_manifest
@@ -189,7 +189,7 @@ class _Board:
         self._device = device
         self._place = dict(manifest["inputs"][0])
         if self._place["offset"] is None:  # the device has planned its arena
-            self._place["offset"] = device.place(Place.INPUT, 0)
+            self._place["offset"] = device.place(protocol.Place.INPUT, 0)
         self._sizes = device.info.output_bytes
         self._step = min(front_end.hop, protocol.MAX_SAMPLES // front_end.channels)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host_tools.boards.board import TFLM, Board, load_board
-from host_tools.build.engine import engine_facts, engine_files, require_engine
+from host_tools.build.engine import engine_facts, engine_files, named_arena, require_engine
 from host_tools.build.libraries import sensor_setting
 from host_tools.build.tools import build_files, builder_versions, compiler_version
 from host_tools.emulators import EMULATORS
@@ -239,8 +239,9 @@ def engine_stages(folder: Path, board: Board, framework: str = "bare") -> list[S
         name=f"emit-{TFLM}",
         folder=folder,
         entry="quantize.stages.emit:emit_engine",
-        arguments={"out_dir": folder},
+        arguments={"out_dir": folder, "arena_bytes": named_arena()},
         reads=("model.tflite", "golden.npz", "gen/ref/*"),
+        facts={"arena": str(named_arena())},
         writes=(f"gen-{TFLM}/*",),
     )
     return [emit, build]
@@ -248,7 +249,10 @@ def engine_stages(folder: Path, board: Board, framework: str = "bare") -> list[S
 
 def build_stage(folder: Path, board: Board, framework: str = "bare") -> Stage:
     """Firmware of one board from generated C, into <folder>/<board>."""
-    gen = [board.gen_dir(folder).relative_to(folder), *([Path("gen/ref")] if board.selftest else [])]
+    gen = [
+        board.gen_dir(folder).relative_to(folder),
+        *([Path("gen/ref")] if board.selftest else []),
+    ]
     name = board.results(framework)
     compiler = {"compiler": compiler_version(board)} if framework == "bare" else {}
     return Stage(
@@ -256,7 +260,7 @@ def build_stage(folder: Path, board: Board, framework: str = "bare") -> Stage:
         folder=folder,
         entry="host_tools.build.stage:build",
         arguments={"out_dir": folder, "board_name": board.folder, "framework": framework},
-        reads=tuple(sorted({f"{path.as_posix()}/*" for path in gen})),
+        reads=tuple(sorted(f"{path.as_posix()}/*" for path in gen)),
         outside=build_files() | engine_files(board),
         facts={"framework": framework}
         | {**compiler, **builder_versions(), **sensor_setting(), **engine_facts(board)},

@@ -66,9 +66,9 @@ def emit(
         )
 
 
-def emit_engine(out_dir: Path) -> None:
+def emit_engine(out_dir: Path, arena_bytes: int | None) -> None:
     """Write gen-tflm of a folder whose gen/ref is there; raises as emit_tflm does."""
-    found = emit_tflm(out_dir)
+    found = emit_tflm(out_dir, arena_bytes)
     print(
         f"{found['name']}, TFLite Micro: {len(found['operators'])} operators, "
         f"{found['weight_bytes']} bytes of g_model, arena {found['arena_bytes']} bytes (the host's "

@@ -1,4 +1,4 @@
-"""TFLite Micro as a library of PlatformIO's registry: which one, where it lies, and what it offers."""
+"""TFLite Micro as a library of PlatformIO's registry: which, where it lies, what it offers."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,15 @@ from sensor import is_installed
 LIBRARY = "spaziochirale/Chirale_TensorFLowLite@2.0.0"
 RESOLVER = "tensorflow/lite/micro/micro_mutable_op_resolver.h"
 # Sources that need Arduino, or are for tests of the library itself; we have DebugLog ourselves.
-LEFT_OUT = ("system_setup", "micro_time", "peripherals", "test_helper", "mock_", "fake_", "kernel_r")
+LEFT_OUT = (
+    "system_setup",
+    "micro_time",
+    "peripherals",
+    "test_helper",
+    "mock_",
+    "fake_",
+    "kernel_r",
+)
 METHOD = re.compile(r"\b(Add[A-Z]\w*)\s*\(")
 
 
@@ -31,9 +39,11 @@ def sources(folder):
 def include_folders(folder):
     """Of the library: it names its third parties from its root, upstream by their own roots."""
     root = sources(folder)
-    return [root, *sorted(p for p in root.glob("third_party/*") if p.is_dir()), *root.glob(
-        "third_party/flatbuffers/include"
-    )]
+    return [
+        root,
+        *sorted(p for p in root.glob("third_party/*") if p.is_dir()),
+        *root.glob("third_party/flatbuffers/include"),
+    ]
 
 
 def problem(folder, resolver):
@@ -54,4 +64,6 @@ def source_files(folder):
     root = sources(folder)
     found = (path for kind in ("*.c", "*.cc", "*.cpp") for path in root.rglob(kind))
     kept = (path.relative_to(root) for path in found)
-    return sorted(p.as_posix() for p in kept if not any(part.startswith(LEFT_OUT) for part in p.parts))
+    return sorted(
+        p.as_posix() for p in kept if not any(part.startswith(LEFT_OUT) for part in p.parts)
+    )

@@ -11,6 +11,7 @@ from pathlib import Path
 from engine import LIBRARY, include_folders, library_folder, problem, source_files, sources
 
 Import("env", "folder")  # noqa: F821  # given by generated.py: where the generated model lies
+gen = folder  # noqa: F821
 
 storage = Path(env.GetProjectConfig().get("platformio", "globallib_dir"))  # noqa: F821
 library = library_folder(os.environ.get("TINYPROOF_TFLM"), storage)
@@ -22,7 +23,7 @@ if library is None:
         "or name the folder of a TFLite Micro: TINYPROOF_TFLM.\n"
     )
     env.Exit(1)  # noqa: F821
-wrong = problem(library, folder / "model_resolver.h")
+wrong = problem(library, gen / "model_resolver.h")
 if wrong:
     sys.stderr.write(f"Error: {wrong}.\nThe library that fits: {LIBRARY}\n")
     env.Exit(1)  # noqa: F821
@@ -42,7 +43,7 @@ theirs.Replace(CCFLAGS=[f for f in own["CCFLAGS"] if not str(f).startswith(("-W"
 theirs.Append(CCFLAGS=["-w"])
 filters = [f"+<{name}>" for name in source_files(library)]
 archive = theirs.BuildLibrary("$BUILD_DIR/tflm", str(sources(library)), ["-<*>", *filters])
-own.BuildSources("$BUILD_DIR/gen", str(folder), "+<*.cc>")
+own.BuildSources("$BUILD_DIR/gen", str(gen), "+<*.cc>")
 left_out = "-<bare.cc>" if arduino else ""  # Arduino's core has a C++ runtime
 own.BuildSources("$BUILD_DIR/engine", "$PROJECT_SRC_DIR/tflm", f"+<*.c*> {left_out}")
 env.Append(LIBS=[archive, "m"])  # noqa: F821
