@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from host_tools.bench.benchmark import run_benchmark
 from host_tools.bench.stage import print_benchmark
-from host_tools.boards.board import ENGINES, Board
+from host_tools.boards.board import Board
 from host_tools.link.target import Target
 from host_tools.parity.outputs import run_parity
 from host_tools.parity.stage import print_parity
+from host_tools.report.engines import numbers
 from host_tools.report.results import SIZE_KEYS, read_manifest, read_result
 from model.files import write_json
 
 JsonObject = dict[str, Any]
-
-TITLES = {"aot": "generated code", "tflm": "TFLite Micro"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One property: of each engine, in the order of ENGINES, and the other's share of the first."""
-
-    title: str
-    values: tuple[str, ...]
-    ratio: str
 
 
 def measure_engine(out_dir: Path, board: Board, target: Target, cases: int | None) -> None:
@@ -66,39 +55,3 @@ def write_comparison(
     head = {"board": board.id, "emulator": target.emulator.name if target.emulator else None}
     write_json(path, head | {"engines": engines})
     return path
-
-
-def numbers(results: JsonObject) -> JsonObject:
-    """What is compared of one engine."""
-    parity, bench, size = (results[name] for name in ("parity", "bench", "size"))
-    return {
-        **{key: bench[key] for key in ("model_sha256", "run_id", "kernels", "framework", "unit")},
-        **{key: parity[key] for key in ("cases", "equal")},
-        **{key: bench[key] for key in ("counts", "start_counts", "arena_bytes", "arena_used")},
-        "stack_bytes": bench["stack_bytes"],
-        **{key: size[key] for key in ("flash_bytes", "weight_bytes", "ram_bytes")},
-    }
-
-
-def rows(found: Mapping[str, JsonObject]) -> list[Row]:
-    """The table of what `stored` has found; a property that nobody has measured is a dash."""
-    own = [numbers(found[engine]) if engine in found else None for engine in ENGINES]
-    unit = next((n["unit"] for n in own if n), "counts")
-    equal = tuple(f"{n['equal']:,} of {n['cases']:,}" if n else "-" for n in own)
-    table = [Row(title="cases equal, every byte", values=equal, ratio="")]
-    for title, key in (
-        (f"{unit} an inference", "counts"),
-        (f"{unit} before the first", "start_counts"),
-        ("flash, bytes", "flash_bytes"),
-        ("of it the model's constants", "weight_bytes"),
-        ("RAM without stack, bytes", "ram_bytes"),
-        ("of it the arena", "arena_bytes"),
-        ("used of the arena", "arena_used"),
-        ("stack used, bytes", "stack_bytes"),
-    ):
-        values = [n[key] if n else None for n in own]
-        first, other = values
-        ratio = f"{other / first:.2f}" if first and other is not None else ""
-        told = tuple("-" if value is None else f"{value:,}" for value in values)
-        table.append(Row(title=title, values=told, ratio=ratio))
-    return table

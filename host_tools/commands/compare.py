@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from host_tools.bench.compare import TITLES, measure_engine, rows, stored, write_comparison
+from host_tools.bench.compare import measure_engine, stored, write_comparison
 from host_tools.boards.board import ENGINE, ENGINES, TFLM, Board, chip_board, load_board
 from host_tools.commands_shared import emulated, on_target
 from host_tools.errors import UsageError
@@ -17,6 +17,7 @@ from host_tools.options import (
     source_options,
     target_options,
 )
+from host_tools.report.engines import TITLES, rows
 from host_tools.stages.graph import Source
 from host_tools.wording import as_typed
 
