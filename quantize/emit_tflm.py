@@ -36,7 +36,7 @@ TAKEN = ("name", "labels", "settings", "version", "features", "model_bytes", "re
 # two bytes for each input of an output of a convolution (CMSIS-NN), for four outputs at once.
 SCRATCH_COLUMNS = 4
 SPARE_BYTES = 512
-SPELLED = {"2D": "2D", "PADV2": "PadV2", "CUMSUM": "CumSum", "LSTM": "LSTM"}
+SPELLED = {"2D": "2D", "PADV2": "PadV2", "CUMSUM": "CumSum", "MATMUL": "MatMul", "LSTM": "LSTM"}
 
 
 def emit_tflm(out_dir: Path, arena_bytes: int | None = None) -> dict[str, Any]:
@@ -132,11 +132,18 @@ def _texts(
         "methods": resolver_methods(subgraphs),
         "most_outputs": max(1, *(len(op.outputs) for op in subgraphs[0].operators)),
         "has_state": int(bool(graph.variables)),
+        "per_channel_dense": int(_per_channel_dense(graph)),
         "resource_variables": len(variables),
         "input_sizes": ", ".join(f"{{0, {size}}}" for size in sizes[0]),
         "output_sizes": ", ".join(f"{{0, {size}}}" for size in sizes[1]),
     }
     return {file: render(file, **values) for file in ("model.h", "model_resolver.h")}
+
+
+def _per_channel_dense(graph: Graph) -> bool:
+    """Whether the weights of a FULLY_CONNECTED have a scale for each output."""
+    dense = (graph.input(op, 1) for op in graph.operators if op.name == "FULLY_CONNECTED")
+    return any(tensor.quant is not None and len(tensor.quant.scale) > 1 for tensor in dense)
 
 
 def _scratch(steps: Sequence[Step]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def write_double(
     gen, src = out_dir / "gen" / "ref", folder / "src"
     code = src / "generated"
     code.mkdir()
-    for path in (*KERNELS.glob("*.h"), *(KERNELS / "ref").glob("*.c"), gen / "model.h"):
+    for path in (*KERNELS.glob("*.h"), *_kernels((gen / "model.c").read_text()), gen / "model.h"):
         shutil.copy(path, code)
     renamed = "".join(f"#define model_{name} double_{name}\n" for name in RENAMED)
     (code / "model.c").write_text(renamed + (gen / "model.c").read_text())
@@ -42,14 +43,24 @@ def write_double(
         for name in known
     ]
     resolver.write_text(resolver.read_text().replace("/* METHODS */", "".join(methods)))
-    (src / "double_plan.h").write_text(_plan(out_dir, upstream=upstream, refuses=refuses))
+    (src / "double_plan.h").write_text(_plan(out_dir, refuses=refuses))
     if upstream:
         header = src / "tflm_double.h"
         header.write_text("#define DOUBLE_UPSTREAM\n" + header.read_text())
     return folder
 
 
-def _plan(out_dir: Path, *, upstream: bool, refuses: bool) -> str:
+def _kernels(text: str) -> set[Path]:
+    """The portable kernels that C code calls, and those that they call."""
+    names = set(re.findall(r"\bnn_\w+", text))
+    found: set[Path] = set()
+    while new := {p for n in names if (p := KERNELS / "ref" / f"{n}.c").is_file()} - found:
+        found |= new
+        names = {name for path in new for name in re.findall(r"\bnn_\w+", path.read_text())}
+    return found
+
+
+def _plan(out_dir: Path, *, refuses: bool) -> str:
     """Which step of generated code each operator of the file stands for, and where tensors lie."""
     ours = json.loads((out_dir / "gen" / "ref" / "manifest.json").read_text())
     file = json.loads((out_dir / "gen-tflm" / "manifest.json").read_text())

@@ -9,6 +9,7 @@ from typing import Any
 from host_tools.bench.benchmark import run_benchmark
 from host_tools.bench.stage import print_benchmark
 from host_tools.boards.board import Board
+from host_tools.errors import HostToolsError
 from host_tools.link.target import Target
 from host_tools.parity.outputs import run_parity
 from host_tools.parity.stage import print_parity
@@ -19,10 +20,15 @@ from model.files import write_json
 JsonObject = dict[str, Any]
 
 
-def measure_engine(out_dir: Path, board: Board, target: Target, cases: int | None) -> None:
-    """Parity and bench of a board's engine, with their files; raises as print_parity does."""
-    print_parity(run_parity(out_dir, board, target, cases))
+def measure_engine(out_dir: Path, board: Board, target: Target, cases: int | None) -> str | None:
+    """Parity and bench of a board's engine, with their files; returns what differs, if anything."""
+    wrong, report = None, run_parity(out_dir, board, target, cases)
+    try:
+        print_parity(report)
+    except HostToolsError as error:
+        wrong = str(error)
     print_benchmark(run_benchmark(out_dir, board, target))
+    return wrong
 
 
 def stored(out_dir: Path, boards: Mapping[str, Board], target: Target) -> dict[str, JsonObject]:

@@ -4,6 +4,7 @@ compiler, and TFLite Micro itself, from PlatformIO's registry or a folder that t
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import subprocess
 import tempfile
@@ -14,6 +15,8 @@ from host_tools.boards.board import TFLM, Board
 from host_tools.build.libraries import builder_script, install_libraries, registry_error
 from host_tools.build.provision import CORE_DIR
 from host_tools.errors import HostToolsError, ToolMissing, UsageError
+
+log = logging.getLogger(__name__)
 
 NAMED = "TINYPROOF_TFLM"  # in the environment: the folder of a TFLite Micro of the user's
 ARENA = "TINYPROOF_ARENA"  # in the environment: bytes of the interpreter's arena
@@ -68,6 +71,8 @@ def provide_engine(board: Board, gen_dir: Path) -> None:
         folder = rules.library_folder(None, CORE_DIR / "lib")
     if folder and (wrong := rules.problem(folder, gen_dir / "model_resolver.h")):
         raise HostToolsError(f"{wrong}. Run the model as generated code: ENGINE=aot")
+    if folder and (told := rules.doubt(folder, gen_dir / "model_resolver.h")):
+        log.warning("%s", told)
 
 
 def named_folder() -> Path | None:

@@ -9,7 +9,7 @@ from rich.table import Table
 from host_tools.bench.compare import measure_engine, stored, write_comparison
 from host_tools.boards.board import ENGINE, ENGINES, TFLM, Board, chip_board, load_board
 from host_tools.commands_shared import emulated, on_target
-from host_tools.errors import UsageError
+from host_tools.errors import HostToolsError, UsageError
 from host_tools.options import (
     DEFAULT_BOARD,
     board_option,
@@ -44,10 +44,12 @@ def command(
         for named in names:  # what cannot run is told before anything does
             emulated(named, emulator)
     boards: dict[str, Board] = {}
+    wrong: list[str] = []
     for named in names:
         with on_target(source, named, emulator, port) as found:
             assert found is not None
-            measure_engine(source.folder, found.board, found.target, cases)
+            told = measure_engine(source.folder, found.board, found.target, cases)
+            wrong += [f"ENGINE={found.board.engine}: {told}"] if told else []
             boards[found.board.engine], target = found.board, found.target
     measured = next(iter(boards.values()))
     boards = {engine: boards.get(engine) or _with(measured, engine) for engine in ENGINES}
@@ -63,6 +65,8 @@ def command(
         again = f"make flash {source.says} BOARD={measured.id} ENGINE={engine}"
         print(as_typed(f"{TITLES[engine]} has not run there: {again}, then compare again"))
     print(f"kept in {path}")
+    if wrong:
+        raise HostToolsError("; ".join(wrong))
 
 
 def _with(board: Board, engine: str) -> Board:

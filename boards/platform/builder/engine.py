@@ -36,6 +36,22 @@ def sources(folder):
     return folder / "src" if (folder / "src").is_dir() else folder
 
 
+def doubt(folder, resolver):
+    """Why the library's answers differ from those of the reference, a newer one; None: not known.
+
+    Releases before 2024 take the first scale of a FULLY_CONNECTED's weights for all channels.
+    """
+    dense = sources(folder) / "tensorflow/lite/micro/kernels/fully_connected.h"
+    if "MODEL_PER_CHANNEL_DENSE 1" not in resolver.read_text(encoding="utf-8"):
+        return None
+    if not dense.is_file() or "per_channel" in dense.read_text(encoding="utf-8", errors="replace"):
+        return None
+    return (
+        f"{folder}: this TFLite Micro takes one scale for all channels of a FULLY_CONNECTED, the "
+        "model has one for each: outputs will differ from the reference's"
+    )
+
+
 def include_folders(folder):
     """Of the library: it names its third parties from its root, upstream by their own roots."""
     root = sources(folder)

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from engine import LIBRARY, include_folders, library_folder, problem, source_files, sources
+from engine import LIBRARY, doubt, include_folders, library_folder, problem, source_files, sources
 
 Import("env", "folder")  # noqa: F821  # given by generated.py: where the generated model lies
 gen = folder  # noqa: F821
@@ -27,6 +27,8 @@ wrong = problem(library, gen / "model_resolver.h")
 if wrong:
     sys.stderr.write(f"Error: {wrong}.\nThe library that fits: {LIBRARY}\n")
     env.Exit(1)  # noqa: F821
+elif told := doubt(library, gen / "model_resolver.h"):
+    sys.stderr.write(f"Warning: {told}.\n")
 
 arduino = "arduino" in env.get("PIOFRAMEWORK", [])  # noqa: F821
 own = env.Clone()  # noqa: F821
