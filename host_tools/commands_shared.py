@@ -104,8 +104,8 @@ def flashed_board(source: Source, board_name: str | None, port: str) -> Board:
             f"{source.folder}: no firmware was generated here; flash the board first: "
             f"make flash {source.says} BOARD={info.board_id} PORT={port}"
         )
-    read = [read_result(path, "run_id", "kernels") for path in paths]
-    runs = {manifest["run_id"]: manifest["kernels"] for manifest in read}
+    folders = {path: path.parent.name.removeprefix("gen-") for path in paths}
+    runs = {read_result(path, "run_id")["run_id"]: name for path, name in folders.items()}
     if info.run_id not in runs:
         listed = ", ".join(f"{run} (kernels {kernels})" for run, kernels in sorted(runs.items()))
         raise DeviceError(

@@ -65,11 +65,11 @@ void app_print_results(app_t *app)
     print_use(text, "arena     ", app_model_arena_used(&app->model), MODEL_ARENA_BYTES);
     app_text_line(text, app_model_canary_intact(&app->model) ? ", canary intact" : ", " OVERRUN);
     print_use(text, "stack     ", board_stack_used(), board_stack_bytes());
-    app_text_values(text, "\r\nstart     # ticks", &app->model.start_ticks);
     app_text_end(text);
-    if (APP_MODEL_PROBLEM != NULL) {
+    const char *problem = APP_MODEL_PROBLEM;
+    if (problem != NULL) {
         app_text(text, "engine    ");
-        app_text_line(text, APP_MODEL_PROBLEM);
+        app_text_line(text, problem);
     }
     print_selftest(app);
 }
@@ -111,6 +111,8 @@ static const char *do_info(app_t *app, const char *argument)
     (void)argument;
     app_print_identity(app);
     app_print_results(app);
+    app_text_values(&app->text, "start     # ticks", &app->model.start_ticks);
+    app_text_end(&app->text);
     return NULL;
 }
 

@@ -1,12 +1,16 @@
-/* What TFLite Micro asks of the C and C++ runtimes where there is no system below. No object is ever
- * deleted: virtual destructors name these, nothing calls them. What gives up ends in a fault, which
- * tells where. */
+/* What TFLite Micro asks of the C and C++ runtimes where there is no system below. No object is
+ * ever deleted: virtual destructors name these, nothing calls them. What gives up ends in a fault,
+ * which tells where. */
 #include <cstddef>
 #include <new>
 
-void operator delete(void *) noexcept {}
+void operator delete(void *) noexcept
+{
+}
 
-void operator delete(void *, size_t) noexcept {}
+void operator delete(void *, size_t) noexcept
+{
+}
 
 extern "C" {
 [[noreturn]] void __cxa_pure_virtual(void);

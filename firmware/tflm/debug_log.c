@@ -1,5 +1,5 @@
-/* TFLite Micro's words, as text on the board's line: its releases differ in what follows `text`, which
- * C's calling convention lets us ignore. */
+/* TFLite Micro's words, as text on the board's line. Its releases differ in what follows `text`,
+ * which C's calling convention lets us ignore. */
 #include <stdint.h>
 #include <string.h>
 

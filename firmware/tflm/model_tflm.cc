@@ -1,8 +1,8 @@
 /* The model in TFLite Micro's interpreter, behind the interface of generated code (model.h).
  *
- * Every operator's invoke is wrapped: it counts the operators of the first subgraph as they come, and
- * runs those that are asked for. So one Invoke() of the interpreter is the whole model or one step,
- * and where a step's outputs lie is told by the node that ran. Only what TFLite Micro's own
+ * Every operator's invoke is wrapped: it counts the operators of the first subgraph as they come,
+ * and runs those that are asked for. So one Invoke() of the interpreter is the whole model or one
+ * step, and where a step's outputs lie is told by the node that ran. Only what TFLite Micro's own
  * repository and the library of PlatformIO's registry have in common is used.
  */
 #include <cstddef>
@@ -31,10 +31,11 @@ model_tensor_t model_inputs[MODEL_INPUT_COUNT] = MODEL_INPUT_SIZES;
 model_tensor_t model_outputs[MODEL_OUTPUT_COUNT] = MODEL_OUTPUT_SIZES;
 }
 
-namespace {
+namespace
+{
 
-using Registration = std::remove_const_t<std::remove_pointer_t<decltype(
-    std::declval<const tflite::MicroOpResolver &>().FindOp(tflite::BuiltinOperator_ADD))>>;
+using Registration = std::remove_const_t<std::remove_pointer_t<
+    decltype(std::declval<const tflite::MicroOpResolver &>().FindOp(tflite::BuiltinOperator_ADD))>>;
 
 constexpr int32_t kAll = -1;
 
@@ -120,7 +121,8 @@ template <size_t... I> void wrap(Kind *kind, size_t number, std::index_sequence<
     kind->counting.prepare = prepares[number];
 }
 
-class CountingResolver : public ModelResolver {
+class CountingResolver : public ModelResolver
+{
   public:
     using ModelResolver::FindOp;
 
@@ -146,7 +148,9 @@ class CountingResolver : public ModelResolver {
     }
 
     /* The base hides its own; no object here is ever deleted. */
-    void operator delete(void *) {}
+    void operator delete(void *)
+    {
+    }
 };
 
 alignas(CountingResolver) uint8_t resolver_place[sizeof(CountingResolver)];
@@ -221,8 +225,8 @@ void invoke(int32_t wanted)
 
 extern "C" {
 
-/* A model without state is as it was; state is forgotten by starting anew, which also runs again what
- * the model runs once. */
+/* A model without state is as it was; state is forgotten by starting anew, which also runs again
+ * what the model runs once. */
 void model_reset(uint8_t *arena)
 {
     if (problem != nullptr || MODEL_HAS_STATE) {

@@ -38,7 +38,8 @@ TfLiteStatus double_invoke(TfLiteContext *, TfLiteNode *node)
     return kTfLiteOk;
 }
 
-namespace tflite {
+namespace tflite
+{
 
 MicroInterpreter::MicroInterpreter(const Model *model, const MicroOpResolver &resolver,
                                    uint8_t *arena, size_t bytes, MicroResourceVariables *,

@@ -1,8 +1,8 @@
 /* A double of what firmware/tflm uses of TFLite Micro, with the portable generated code behind it.
  *
- * The file's operators run through their registrations, one after the other, as the interpreter runs
- * them; each does the step of generated code that it stands for (double_plan.h, of the test). The
- * tensors lie at the arena's end, so that whoever takes offsets of generated code reads paint.
+ * The file's operators run through their registrations, one after the other, as the interpreter
+ * runs them; each does the step of generated code that it stands for (double_plan.h, of the test).
+ * The tensors lie at the arena's end, so that whoever takes offsets of generated code reads paint.
  * DOUBLE_UPSTREAM: names of TFLite Micro's own repository, else those of the registry's library.
  */
 #ifndef TFLM_DOUBLE_H
@@ -58,11 +58,13 @@ using DoubleRegistration = DOUBLE_REGISTRATION;
 TfLiteStatus double_prepare(TfLiteContext *context, TfLiteNode *node);
 TfLiteStatus double_invoke(TfLiteContext *context, TfLiteNode *node);
 
-namespace tflite {
+namespace tflite
+{
 
 enum BuiltinOperator : int32_t { BuiltinOperator_ADD = 0 };
 
-struct Model {};
+struct Model {
+};
 class MicroResourceVariables;
 class MicroProfilerInterface;
 
@@ -71,14 +73,18 @@ inline const Model *GetModel(const void *data)
     return static_cast<const Model *>(data);
 }
 
-class MicroOpResolver {
+class MicroOpResolver
+{
   public:
     virtual const DoubleRegistration *FindOp(BuiltinOperator op) const = 0;
     virtual const DoubleRegistration *FindOp(const char *op) const = 0;
-    virtual ~MicroOpResolver() {}
+    virtual ~MicroOpResolver()
+    {
+    }
 };
 
-class MicroInterpreter {
+class MicroInterpreter
+{
   public:
     MicroInterpreter(const Model *model, const MicroOpResolver &resolver, uint8_t *arena,
                      size_t bytes, MicroResourceVariables *variables = nullptr,
@@ -88,7 +94,9 @@ class MicroInterpreter {
                      bool preserve_all_tensors = false
 #endif
     );
-    ~MicroInterpreter() {}
+    ~MicroInterpreter()
+    {
+    }
     TfLiteStatus AllocateTensors();
     TfLiteStatus Invoke();
     TfLiteTensor *input(size_t index);

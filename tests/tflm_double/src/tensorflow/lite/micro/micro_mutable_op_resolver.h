@@ -4,9 +4,11 @@
 
 #include "tflm_double.h"
 
-namespace tflite {
+namespace tflite
+{
 
-template <unsigned int N> class MicroMutableOpResolver : public MicroOpResolver {
+template <unsigned int N> class MicroMutableOpResolver : public MicroOpResolver
+{
   public:
     const DoubleRegistration *FindOp(BuiltinOperator op) const override
     {
@@ -26,7 +28,9 @@ template <unsigned int N> class MicroMutableOpResolver : public MicroOpResolver 
     /* METHODS */
 
   private:
-    void operator delete(void *) {}
+    void operator delete(void *)
+    {
+    }
 
     TfLiteStatus add(int32_t op)
     {
