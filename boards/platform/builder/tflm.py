@@ -31,21 +31,31 @@ elif told := doubt(library, gen / "model_resolver.h"):
     sys.stderr.write(f"Warning: {told}.\n")
 
 arduino = "arduino" in env.get("PIOFRAMEWORK", [])  # noqa: F821
-own = env.Clone()  # noqa: F821
-own.Append(
-    CPPDEFINES=["TF_LITE_STATIC_MEMORY", "TF_LITE_STRIP_ERROR_STRINGS"],
-    CXXFLAGS=["-std=c++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"],
-    CCFLAGS=[f"-ffile-prefix-map={library}=tflm"]
-    + [flag for path in include_folders(library) for flag in ("-isystem", str(path))],
-)
+flags = ["-DTF_LITE_STATIC_MEMORY", "-DTF_LITE_STRIP_ERROR_STRINGS"]
+flags += [f"-ffile-prefix-map={library}=tflm"]
+flags += [flag for path in include_folders(library) for flag in ("-isystem", str(path))]
 if not arduino:  # by which the library tells small firmware from a computer
-    own.Append(CPPDEFINES=[("ARDUINO", 10800)])
-theirs = own.Clone(TINYPROOF_SPEED="-O2")
-theirs.Replace(CCFLAGS=[f for f in own["CCFLAGS"] if not str(f).startswith(("-W", "-pedantic"))])
-theirs.Append(CCFLAGS=["-w"])
-filters = [f"+<{name}>" for name in source_files(library)]
-archive = theirs.BuildLibrary("$BUILD_DIR/tflm", str(sources(library)), ["-<*>", *filters])
-own.BuildSources("$BUILD_DIR/gen", str(gen), "+<*.cc>")
-left_out = "-<bare.cc>" if arduino else ""  # Arduino's core has a C++ runtime
-own.BuildSources("$BUILD_DIR/engine", "$PROJECT_SRC_DIR/tflm", f"+<*.c*> {left_out}")
-env.Append(LIBS=[archive, "m"])  # noqa: F821
+    flags.append("-DARDUINO=10800")
+CPP = ["-std=c++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"]
+
+# What a platform sets is not set yet where an Arduino build runs this; what a command ends with is
+# read when it runs.
+env.Append(CPPFLAGS=["$TINYPROOF_ENGINE"])  # noqa: F821
+
+
+def compiled(kind, root, names, more=()):
+    """Nodes of the sources `names` in `root`."""
+    own = {name: [*flags, *more, *([] if name.endswith(".c") else CPP)] for name in names}
+    return [
+        env.Object(f"$BUILD_DIR/{kind}/{name}.o", f"{root}/{name}", TINYPROOF_ENGINE=own[name])  # noqa: F821
+        for name in names
+    ]
+
+
+shim = ["model_tflm.cc", "debug_log.c", *([] if arduino else ["bare.cc"])]  # Arduino has a runtime
+theirs = compiled("tflm", sources(library), source_files(library), ["-O2", "-w"])
+env.Append(  # noqa: F821
+    LIBS=[env.StaticLibrary("$BUILD_DIR/tflm", theirs), "m"],  # noqa: F821
+    PIOBUILDFILES=compiled("engine", "$PROJECT_SRC_DIR/tflm", shim, ["-O2"])
+    + compiled("gen", gen, ["model_data.cc"]),
+)
