@@ -32,9 +32,9 @@ from quantize.tflm import TfliteMicro
 ENGINE = "tflm"
 SHARED = ("model_golden.c", "model_data.*", "model_features.*", "model_answers.h", "drift_plan.*")
 TAKEN = ("name", "labels", "settings", "version", "features", "model_bytes", "reference", "tools")
-# What the host's interpreter does not count: buffers of optimised kernels, the largest of which are
-# two bytes for each input of an output of a convolution (CMSIS-NN), for four outputs at once.
-SCRATCH_COLUMNS = 4
+# What the host's interpreter does not count: buffers of optimised kernels (CMSIS-NN), which hold so
+# many outputs' inputs as int16; and what planning needs for a moment.
+SCRATCH_COLUMNS = {"CONV_2D": 2, "TRANSPOSE_CONV": 2, "DEPTHWISE_CONV_2D": 1}
 SPARE_BYTES = 512
 SPELLED = {"2D": "2D", "PADV2": "PadV2", "CUMSUM": "CumSum", "MATMUL": "MatMul", "LSTM": "LSTM"}
 
@@ -148,12 +148,13 @@ def _per_channel_dense(graph: Graph) -> bool:
 
 def _scratch(steps: Sequence[Step]) -> int:
     """Bytes that an optimised kernel may want beside what the host's kernels want."""
-    most = 0
-    for step in steps:
-        weights = getattr(step.params, "weights", None)
-        if weights is not None and weights.ndim > 1:
-            most = max(most, 2 * SCRATCH_COLUMNS * (weights.size // weights.shape[0]))
-    return most
+    return max((_buffer(step) for step in steps if step.spec.name in SCRATCH_COLUMNS), default=0)
+
+
+def _buffer(step: Step) -> int:
+    weights = step.params.weights
+    inputs = weights.size // (1 if step.spec.name == "DEPTHWISE_CONV_2D" else weights.shape[0])
+    return int(2 * SCRATCH_COLUMNS[step.spec.name] * inputs)
 
 
 def _operators(main: Graph, graph: Graph, steps: Sequence[Step]) -> list[dict[str, object]]:

@@ -16,7 +16,6 @@ from host_tools.parity.stage import print_parity
 from host_tools.report.engines import numbers
 from host_tools.report.results import SIZE_KEYS, read_manifest, read_result
 from model.files import write_json
-from quantize.lowering.base import aligned
 
 JsonObject = dict[str, Any]
 
@@ -30,11 +29,6 @@ def measure_engine(out_dir: Path, board: Board, target: Target, cases: int | Non
         wrong = str(error)
     print_benchmark(run_benchmark(out_dir, board, target))
     return wrong
-
-
-def exact(bench: JsonObject) -> int:
-    """Bytes of an arena that is exactly large enough."""
-    return aligned(bench["arena_used"])
 
 
 def stored(out_dir: Path, boards: Mapping[str, Board], target: Target) -> dict[str, JsonObject]:
