@@ -12,7 +12,7 @@ import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from host_tools.boards.board import BOARDS, SELFTEST, Board, Framework, Memory, read_board
+from host_tools.boards.board import BOARDS, ENGINE, SELFTEST, Board, Framework, Memory, read_board
 from host_tools.build.elf import SizeReport, size_report
 from host_tools.build.engine import provide_engine, require_engine
 from host_tools.build.libraries import (
@@ -31,6 +31,7 @@ from model.processes import end_with_parent
 log = logging.getLogger(__name__)
 
 BUILD_S = 600.0
+LIBRARY_S = 1800.0  # more where TFLite Micro is compiled, some 150 files
 LARGEST = 5
 LOG_LINES = 15
 ARTEFACTS = ("firmware.elf", "firmware.bin", "firmware.map")
@@ -92,7 +93,7 @@ def build_firmware(
             )
     out_dir.mkdir(parents=True, exist_ok=True)
     with open_workspace(board, env, gen_dir) as workspace:
-        output = _run(workspace, out_dir / "build.log")
+        output = _run(workspace, out_dir / "build.log", build_limit(board))
         if output is not None:
             raise _failure(board, model, output, out_dir / "build.log")
         for name in ARTEFACTS:
@@ -105,6 +106,11 @@ def build_firmware(
     kind = {"kernels": model.kernels or board.kernels, "framework": framework}
     write_json(out_dir / "size.json", head | kind | {"engine": board.engine} | asdict(report))
     return report
+
+
+def build_limit(board: Board) -> float:
+    """Seconds in which the firmware of a board is built, whatever has to be compiled."""
+    return BUILD_S if board.engine == ENGINE else LIBRARY_S
 
 
 def _put(built: Path, path: Path) -> None:
@@ -242,7 +248,7 @@ def _too_large(board: Board, memory: Memory, needed: int, model: ModelSizes) -> 
     )
 
 
-def _run(workspace: Workspace, log_path: Path) -> str | None:
+def _run(workspace: Workspace, log_path: Path, limit_s: float) -> str | None:
     """Run PlatformIO; return None, or the output when it failed."""
     command = workspace.command()
     log.debug("%s", " ".join(command))
@@ -253,14 +259,14 @@ def _run(workspace: Workspace, log_path: Path) -> str | None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=BUILD_S,
+            timeout=limit_s,
             check=False,
             preexec_fn=end_with_parent(),
         )
     except subprocess.TimeoutExpired as error:
         write_bytes(log_path, error.stdout or b"")
         raise HostToolsError(
-            f"the build did not end in {BUILD_S:.0f} s and was stopped; see {log_path}"
+            f"the build did not end in {limit_s:.0f} s and was stopped; see {log_path}"
         ) from error
     output = workspace.translate(done.stdout.decode("utf-8", errors="replace"))
     write_text(log_path, output)
