@@ -4,8 +4,8 @@
 Behind the socket terminal runs a native firmware (DOUBLE_FIRMWARE). Every command that was obeyed
 goes to DOUBLE_LOG. DOUBLE_FAULT is what goes wrong: `exit` at once, `silent` (no port), `refuse` (a
 command of the script fails), `die` (after the first byte from the host), `hook` (a hook fails while
-the firmware runs), `stubborn` (SIGTERM is ignored), `talk` (lines without end). As Renode it does not end when its standard
-input does.
+the firmware runs), `stubborn` (SIGTERM is ignored), `talk` (lines without end). As Renode it does
+not end when its standard input does.
 """
 
 from __future__ import annotations
