@@ -172,12 +172,17 @@ def test_a_broken_file_is_explained(tmp_path: Path) -> None:
     [
         ({"memories": [{"name": "a", "origin": "0x0", "bytes": 0, "holds": []}]}, "bytes: .* 0"),
         ({"memories": [{"name": "a", "origin": "-0x4", "bytes": 1, "holds": []}]}, "hexadecimal"),
-        ({"emulators": []}, r"tinyproof.emulators: expected one or more"),
-        ({"flags": ["-DX=`touch x`"]}, "tinyproof.flags: expected a list of strings of the form -"),
+        ({"emulators": []}, r"tinyproof.emulators: expected a list of 1 or more strings"),
+        ({"port": ["common", "nosuch"]}, "tinyproof.port: expected folders of .*, got 'nosuch'"),
+        ({"port": ["../kernels"]}, "tinyproof.port: expected folders of .*, got '../kernels'"),
+        (
+            {"flags": ["-DX=`touch x`"]},
+            "tinyproof.flags: expected a list of 0 or more strings of the form -",
+        ),
         ({"upload": {"tool": "bossac"}}, "upload.tool: expected one of sam-ba, esptool"),
         (
             {"upload": {"usb": ["2341:005A"]}},
-            r"upload.usb: expected a list of strings of the form \[0-9a-f\]",
+            r"upload.usb: expected a list of 0 or more strings of the form \[0-9a-f\]",
         ),
         ({"uart": {"baud": -9600}}, "uart.baud: expected a whole number above 0, got -9600"),
     ],

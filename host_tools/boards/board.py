@@ -20,6 +20,7 @@ from model.paths import ROOT
 
 BOARDS_DIR = ROOT / "boards"
 KERNELS_DIR = BOARDS_DIR.parent / "firmware" / "kernels"
+PORTS_DIR = BOARDS_DIR.parent / "firmware" / "board"
 BOARDS: dict[str, Path] = {path.stem: path for path in sorted(BOARDS_DIR.glob("*.json"))}
 SELFTEST = "-selftest"  # behind a board's name: firmware that can compare its kernels
 SOURCE = re.compile(r"[^:,]*\w[^:,]*(, [^:,]*\w[^:]*)+: .*\w.*")  # document, section: what
@@ -253,7 +254,7 @@ def read_board(path: Path) -> Board:
         toolchain=ours.value("toolchain", str),
         flags=ours.strings("flags", FLAG),
         env=ours.value("env", str),
-        port=ours.strings("port"),
+        port=_folders(ours, "port"),
         sensors=tuple(
             _sensor(reader) for reader in ours.sections("sensors", _SENSOR_KEYS, ("libraries",))
         ),
@@ -261,7 +262,7 @@ def read_board(path: Path) -> Board:
         kernels=ours.value("kernels", str),
         memories=tuple(_memory(reader) for reader in ours.sections("memories", _MEMORY_KEYS)),
         uart=_uart(ours),
-        emulators=_emulators(ours),
+        emulators=ours.strings("emulators", least=1),
         upload=_upload(ours),
         frameworks=_frameworks(ours),
         provenance=_provenance(ours),
@@ -331,11 +332,13 @@ class _Reader:
             raise self.wrong(key, "true or false", found)
         return found
 
-    def strings(self, key: str, form: re.Pattern[str] = ANY) -> tuple[str, ...]:
+    def strings(self, key: str, form: re.Pattern[str] = ANY, least: int = 0) -> tuple[str, ...]:
         found = self.value(key, list)
-        if not all(isinstance(item, str) and form.fullmatch(item) for item in found):
+        if len(found) < least or not all(
+            isinstance(item, str) and form.fullmatch(item) for item in found
+        ):
             like = f" of the form {form.pattern}" if form is not ANY else ""
-            raise self.wrong(key, f"a list of strings{like}", found)
+            raise self.wrong(key, f"a list of {least} or more strings{like}", found)
         return tuple(found)
 
     def texts(self, key: str) -> Mapping[str, str]:
@@ -380,8 +383,8 @@ def _sensor(reader: _Reader) -> Sensor:
         part=reader.value("part", str),
         channels=reader.positive("channels"),
         rates_hz=tuple(rates),
-        port=reader.strings("port"),
-        arduino=reader.strings("arduino"),
+        port=_folders(reader, "port"),
+        arduino=_folders(reader, "arduino"),
         libraries=_libraries(reader),
     )
 
@@ -416,11 +419,12 @@ def _memory(reader: _Reader) -> Memory:
     )
 
 
-def _emulators(ours: _Reader) -> tuple[str, ...]:
-    found = ours.strings("emulators")
-    if not found:
-        raise ours.wrong("emulators", "one or more, the default first", list(found))
-    return found
+def _folders(reader: _Reader, key: str) -> tuple[str, ...]:
+    """Folders of a port; without one the image would lack it and be built all the same."""
+    for name in reader.strings(key):
+        if name not in {path.name for path in PORTS_DIR.iterdir() if path.is_dir()}:
+            raise reader.wrong(key, f"folders of {PORTS_DIR}", name)
+    return reader.strings(key)
 
 
 def _uart(ours: _Reader) -> Uart | None:
