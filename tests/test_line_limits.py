@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import termios
 import time
 import tty
 
@@ -84,6 +85,21 @@ def test_a_port_that_takes_nothing_is_an_error() -> None:
         with pytest.raises(DeviceError, match=r"took nothing in 0 s; .* Reset the board"):
             port.write(b"x" * 1_000_000)
         port.close()
+    finally:
+        os.close(slave)
+        os.close(master)
+
+
+def test_a_port_that_another_command_has_is_not_touched() -> None:
+    master, slave = pty.openpty()
+    try:
+        first = SerialTransport(os.ttyname(slave))
+        with pytest.raises(DeviceError, match="Another program has the port open"):
+            transport.touch_port(os.ttyname(slave), 1200)
+        assert termios.tcgetattr(slave)[5] == termios.B115200
+        first.close()
+        transport.touch_port(os.ttyname(slave), 1200)
+        assert termios.tcgetattr(slave)[5] == termios.B1200
     finally:
         os.close(slave)
         os.close(master)

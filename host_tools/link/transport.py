@@ -258,6 +258,7 @@ def touch_port(port: str, baud: int) -> None:
     touched.port = port
     touched.baudrate = baud
     touched.dtr = False
+    touched.exclusive = True  # not of a board that another command of ours is talking to
     try:
         touched.open()
     except OSError as error:
