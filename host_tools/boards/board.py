@@ -20,9 +20,14 @@ from model.paths import ROOT
 
 BOARDS_DIR = ROOT / "boards"
 KERNELS_DIR = BOARDS_DIR.parent / "firmware" / "kernels"
+PORTS_DIR = BOARDS_DIR.parent / "firmware" / "board"
 BOARDS: dict[str, Path] = {path.stem: path for path in sorted(BOARDS_DIR.glob("*.json"))}
 SELFTEST = "-selftest"  # behind a board's name: firmware that can compare its kernels
 SOURCE = re.compile(r"[^:,]*\w[^:,]*(, [^:,]*\w[^:]*)+: .*\w.*")  # document, section: what
+ANY = re.compile("(?s).*")
+FLAG = re.compile("-[A-Za-z0-9_.,=+/-]+")  # a shell sees them
+USB_ID = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
+TOOLS = ("sam-ba", "esptool")  # of an upload
 LIBRARY = re.compile(r"[\w.-]+/[\w.-]+@\d+\.\d+\.\d+")  # a release of PlatformIO's registry
 FRAMEWORKS = ("bare", "arduino")
 ENGINE = "aot"  # the model as C code, compiled ahead of time
@@ -236,7 +241,7 @@ def read_board(path: Path) -> Board:
     """Read one board file; UsageError tells file, key, what was expected and what was found."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not a readable JSON file: {error}") from error
     top = _Reader(path.name, "", content, ("name", "url", "vendor", "build", "tinyproof"))
     build = _Reader(path.name, "build", top.value("build", dict), ("mcu", "f_cpu"), ("ldscript",))
@@ -247,9 +252,9 @@ def read_board(path: Path) -> Board:
         clock_hz=_clock(build),
         soc=ours.value("soc", str),
         toolchain=ours.value("toolchain", str),
-        flags=ours.strings("flags"),
+        flags=ours.strings("flags", FLAG),
         env=ours.value("env", str),
-        port=ours.strings("port"),
+        port=_folders(ours, "port"),
         sensors=tuple(
             _sensor(reader) for reader in ours.sections("sensors", _SENSOR_KEYS, ("libraries",))
         ),
@@ -257,7 +262,7 @@ def read_board(path: Path) -> Board:
         kernels=ours.value("kernels", str),
         memories=tuple(_memory(reader) for reader in ours.sections("memories", _MEMORY_KEYS)),
         uart=_uart(ours),
-        emulators=ours.strings("emulators"),
+        emulators=ours.strings("emulators", least=1),
         upload=_upload(ours),
         frameworks=_frameworks(ours),
         provenance=_provenance(ours),
@@ -312,19 +317,28 @@ class _Reader:
     def value(self, key: str, kind: type) -> Any:
         found = self.content[key]
         if not isinstance(found, kind) or isinstance(found, bool):
-            raise self._wrong(key, kind.__name__, found)
+            raise self.wrong(key, kind.__name__, found)
         return found
+
+    def positive(self, key: str) -> int:
+        found = self.value(key, int)
+        if found <= 0:
+            raise self.wrong(key, "a whole number above 0", found)
+        return int(found)
 
     def flag(self, key: str) -> bool:
         found = self.content[key]
         if not isinstance(found, bool):
-            raise self._wrong(key, "true or false", found)
+            raise self.wrong(key, "true or false", found)
         return found
 
-    def strings(self, key: str) -> tuple[str, ...]:
+    def strings(self, key: str, form: re.Pattern[str] = ANY, least: int = 0) -> tuple[str, ...]:
         found = self.value(key, list)
-        if not all(isinstance(item, str) for item in found):
-            raise self._wrong(key, "a list of strings", found)
+        if len(found) < least or not all(
+            isinstance(item, str) and form.fullmatch(item) for item in found
+        ):
+            like = f" of the form {form.pattern}" if form is not ANY else ""
+            raise self.wrong(key, f"a list of {least} or more strings{like}", found)
         return tuple(found)
 
     def texts(self, key: str) -> Mapping[str, str]:
@@ -346,13 +360,13 @@ class _Reader:
     def _path(self, key: str) -> str:
         return f"{self.where}.{key}" if self.where else key
 
-    def _wrong(self, key: str, expected: str, found: object) -> UsageError:
+    def wrong(self, key: str, expected: str, found: object) -> UsageError:
         return UsageError(f"{self.file}: {self._path(key)}: expected {expected}, got {found!r}")
 
 
 def _clock(build: _Reader) -> int:
     text = build.value("f_cpu", str)
-    if not text.removesuffix("L").isdecimal():
+    if not re.fullmatch("[1-9][0-9]*L?", text):
         raise UsageError(
             f"{build.file}: build.f_cpu: expected hertz such as '64000000L', got '{text}'"
         )
@@ -367,10 +381,10 @@ def _sensor(reader: _Reader) -> Sensor:
         )
     return Sensor(
         part=reader.value("part", str),
-        channels=reader.value("channels", int),
+        channels=reader.positive("channels"),
         rates_hz=tuple(rates),
-        port=reader.strings("port"),
-        arduino=reader.strings("arduino"),
+        port=_folders(reader, "port"),
+        arduino=_folders(reader, "arduino"),
         libraries=_libraries(reader),
     )
 
@@ -395,19 +409,22 @@ def _memory(reader: _Reader) -> Memory:
             f"got '{unknown}'"
         )
     origin = reader.value("origin", str)
-    try:
-        address = int(origin, 16)
-    except ValueError:
-        raise UsageError(
-            f"{reader.file}: {reader.where}.origin: expected a hexadecimal address such as "
-            f"'0x20000000', got '{origin}'"
-        ) from None
+    if not re.fullmatch("0x[0-9a-fA-F]{1,8}", origin):
+        raise reader.wrong("origin", "a hexadecimal address such as '0x20000000'", origin)
     return Memory(
         name=reader.value("name", str),
-        origin=address,
-        bytes=reader.value("bytes", int),
+        origin=int(origin, 16),
+        bytes=reader.positive("bytes"),
         holds=holds,
     )
+
+
+def _folders(reader: _Reader, key: str) -> tuple[str, ...]:
+    """Folders of a port; without one the image would lack it and be built all the same."""
+    for name in reader.strings(key):
+        if name not in {path.name for path in PORTS_DIR.iterdir() if path.is_dir()}:
+            raise reader.wrong(key, f"folders of {PORTS_DIR}", name)
+    return reader.strings(key)
 
 
 def _uart(ours: _Reader) -> Uart | None:
@@ -417,7 +434,7 @@ def _uart(ours: _Reader) -> Uart | None:
     return Uart(
         tx=reader.value("tx", str),
         rx=reader.value("rx", str),
-        baud=reader.value("baud", int),
+        baud=reader.positive("baud"),
         wiring=reader.value("wiring", str),
         dtr_rts=reader.flag("dtr_rts"),
     )
@@ -427,13 +444,15 @@ def _upload(ours: _Reader) -> Upload | None:
     if ours.content["upload"] is None:
         return None
     tool = ours.value("upload", dict).get("tool")
+    if "tool" in ours.content["upload"] and tool not in TOOLS:
+        raise ours.wrong("upload.tool", f"one of {', '.join(TOOLS)}", tool)
     keys = ("chip", "image_at") if tool == "esptool" else ()
     reader = ours.section("upload", ("tool", *keys, "usb", "how", "kernels", "unverified"))
     return Upload(
         tool=reader.value("tool", str),
         chip=reader.value("chip", str) if keys else "",
         image_at=reader.value("image_at", str) if keys else "",
-        usb=reader.strings("usb"),
+        usb=reader.strings("usb", USB_ID),
         how=reader.value("how", str),
         kernels=reader.value("kernels", str),
         unverified=reader.value("unverified", str),

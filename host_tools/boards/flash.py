@@ -43,6 +43,7 @@ from host_tools.link.transport import (
     usb_identity,
     usb_ports,
 )
+from host_tools.processes import run_whole
 from host_tools.report.results import read_manifest
 
 log = logging.getLogger(__name__)
@@ -95,6 +96,24 @@ def flash(
     if not port and link_port:
         port = through_link(board, link_port, again)
     before = _ports_near(port)
+    _upload(out_dir, board, framework, port, again.format(port=port))
+    wiring = board.uart.wiring if framework == "bare" else ""
+    if link_port is None and wiring:
+        sys.stdout.write(_unlinked(board, wiring, again.format(port=port)))
+        return 0
+    firmware = [usb for usb in board.upload.usb if usb != LOADER]
+    at = link_port or _come_back(port, before, board.upload.tool, firmware)
+    board = board.with_framework(framework)
+    images = [out_dir / board.folder / "firmware.elf"] if framework == "bare" else []
+    with Device(open_port(at, board), start_s=START_S, images=images) as device:
+        sys.stdout.write(_prove(board, device, manifest))
+        sys.stdout.write(_commands(board, at, says))
+    return 0
+
+
+def _upload(out_dir: Path, board: Board, framework: str, port: str, again: str) -> None:
+    """`again` is the command that repeats it, for whoever it fails or is interrupted for."""
+    assert board.upload is not None
     try:
         if framework == "bare" or board.upload.tool == "sam-ba":  # one image, ours to write
             image = out_dir / board.results(framework) / "firmware.bin"
@@ -108,20 +127,15 @@ def flash(
             _upload_with_platformio(board, board.gen_dir(out_dir), framework, port)
     except DeviceError as error:
         raise DeviceError(
-            f"{error}\nThe upload to {port} failed. To repeat it, type: {again.format(port=port)}"
+            f"{error}\nThe upload to {port} failed. To repeat it, type: {again}"
         ) from error
-    wiring = board.uart.wiring if framework == "bare" else ""
-    if link_port is None and wiring:
-        sys.stdout.write(_unlinked(board, wiring, again.format(port=port)))
-        return 0
-    firmware = [usb for usb in board.upload.usb if usb != LOADER]
-    at = link_port or _come_back(port, before, board.upload.tool, firmware)
-    board = board.with_framework(framework)
-    images = [out_dir / board.folder / "firmware.elf"] if framework == "bare" else []
-    with Device(open_port(at, board), start_s=START_S, images=images) as device:
-        sys.stdout.write(_prove(board, device, manifest))
-        sys.stdout.write(_commands(board, at, says))
-    return 0
+    except KeyboardInterrupt:
+        print(
+            f"the upload to {port} was cut off, and the board may have no application now; to "
+            f"repeat it, type: {again}",
+            file=sys.stderr,
+        )
+        raise
 
 
 def _commands(board: Board, port: str, says: str) -> str:
@@ -232,13 +246,8 @@ def _run(
 ) -> None:
     log.info("%s", " ".join(command))
     try:
-        code = subprocess.run(
-            command,
-            env={**os.environ, **(variables or {})},
-            timeout=limit_s,
-            check=False,
-            stdout=STDERR,
-        ).returncode
+        environment = {**os.environ, **(variables or {})}
+        code = run_whole(command, limit_s, env=environment, stdout=STDERR).returncode
     except subprocess.TimeoutExpired as error:
         raise failure(f"{command[0]} did not end in {limit_s:.0f} s and was stopped") from error
     if code != 0:

@@ -19,8 +19,8 @@ from host_tools.build.libraries import install_libraries, missing_libraries, wit
 from host_tools.build.provision import CORE_DIR
 from host_tools.build.workspace import Workspace, open_workspace, reference_dir
 from host_tools.errors import HostToolsError, ToolMissing, UsageError
+from host_tools.processes import run_whole
 from model.files import write_bytes, write_json, write_text
-from model.processes import end_with_parent
 
 log = logging.getLogger(__name__)
 
@@ -243,15 +243,13 @@ def _run(workspace: Workspace, log_path: Path) -> str | None:
     command = workspace.command()
     log.debug("%s", " ".join(command))
     try:
-        done = subprocess.run(
+        done = run_whole(
             command,
+            BUILD_S,
             env=workspace.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=BUILD_S,
-            check=False,
-            preexec_fn=end_with_parent(),
         )
     except subprocess.TimeoutExpired as error:
         write_bytes(log_path, error.stdout or b"")
