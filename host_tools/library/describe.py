@@ -82,6 +82,7 @@ def values_of(out_dir: Path, gen_dirs: Mapping[str, Path]) -> dict[str, Any]:
     kind = KINDS[recipe.get("task", "classification")] if recipe else "plain"
     judge = load_judge(out_dir, recipe, len(first["labels"])) if recipe else None
     fe = first.get("features")
+    golden = _golden_count(gen_dirs["ref"])
     anomaly = _anomaly(judge, first) if isinstance(judge, AnomalyJudge) else None
     extra = anomaly["elements"] if anomaly else 0
     values: dict[str, Any] = {
@@ -98,7 +99,8 @@ def values_of(out_dir: Path, gen_dirs: Mapping[str, Path]) -> dict[str, Any]:
         "sets": {own: _target(own, m, fe, extra) for own, m in manifests.items()},
         "inputs": [_tensor(t) for t in first["inputs"]],
         "outputs": [_tensor(t) for t in first["outputs"]],
-        "golden_bytes": _golden_bytes(first),
+        "golden_count": golden,
+        "golden_bytes": golden * sum(int(t["bytes"]) for t in first["inputs"] + first["outputs"]),
         "answers": (gen_dirs["ref"] / "model_answers.h").is_file(),
         "lsb": [],
         "public": [*PUBLIC, *INTERNAL],
@@ -145,9 +147,12 @@ def _tensor(tensor: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _golden_bytes(manifest: Mapping[str, Any]) -> int:
-    """Of one golden case; a library holds as many as the firmware does."""
-    return sum(int(t["bytes"]) for side in ("inputs", "outputs") for t in manifest[side])
+def _golden_count(gen_dir: Path) -> int:
+    """How many golden cases the generated code holds."""
+    found = re.search(r"#define MODEL_GOLDEN_COUNT (\d+)", (gen_dir / "model.h").read_text("utf-8"))
+    if found is None:
+        raise HostToolsError(f"{gen_dir}/model.h: has no MODEL_GOLDEN_COUNT; type make emit")
+    return int(found[1])
 
 
 def _target(own: str, manifest: Mapping[str, Any], fe: Any, extra: int) -> Target:

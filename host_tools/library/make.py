@@ -67,10 +67,10 @@ def make_library(out_dir: Path) -> Library:
     values |= {"symbols": symbols(copies)}
     inside = f"src/{values['name']}"
     files = {f"{inside}/{copy.place}": _text(copy) for copy in copies}
-    files |= {f"{inside}/{name}": _render(name, values) for name in INSIDE}
+    files |= {f"{inside}/{name}": render(name, values) for name in INSIDE}
     values |= {"sources": sorted(f for f in files if PurePosixPath(f).suffix in (".c", ".S"))}
     files |= {
-        place.format(name=values["name"]): _render(name, values) for name, place in OUTSIDE.items()
+        place.format(name=values["name"]): render(name, values) for name, place in OUTSIDE.items()
     }
     files["LICENSE"] = (ROOT / "LICENSE").read_text("utf-8")
     return Library(name=values["name"], values=values, files=files)
@@ -82,7 +82,8 @@ def _text(copy: Any) -> str:
     return prologue(copy) + copy.text.rstrip("\n") + "\n" + epilogue(copy)
 
 
-def _render(name: str, values: Mapping[str, Any]) -> str:
+def render(name: str, values: Mapping[str, Any]) -> str:
+    """One of the templates, filled in; a value that is missing is an error."""
     return _TEMPLATES.get_template(f"{name}.jinja").render(values)
 
 
