@@ -5,7 +5,8 @@
 static library_object_t *place(const library_t *m)
 {
     const uintptr_t address = (uintptr_t)m;
-    return (library_object_t *)((address + LIBRARY_ALIGNMENT - 1u) & ~(uintptr_t)(LIBRARY_ALIGNMENT - 1u));
+    const uintptr_t more = LIBRARY_ALIGNMENT - 1u;
+    return (library_object_t *)((address + more) & ~more);
 }
 
 library_object_t *library_object(const library_t *m)
@@ -14,16 +15,26 @@ library_object_t *library_object(const library_t *m)
     return m != NULL && object->home == object ? object : NULL;
 }
 
+/* A core without an exchange in one step has one processor, where an interrupt's call ends before
+ * the interrupted one goes on. */
 bool library_enter(library_object_t *object)
 {
+#if defined(__GCC_ATOMIC_CHAR_LOCK_FREE) && __GCC_ATOMIC_CHAR_LOCK_FREE == 2
+    return __atomic_exchange_n(&object->busy, 1, __ATOMIC_ACQUIRE) == 0;
+#else
     const bool free = object->busy == 0;
     object->busy = 1;
     return free;
+#endif
 }
 
 void library_leave(library_object_t *object)
 {
+#if defined(__GCC_ATOMIC_CHAR_LOCK_FREE) && __GCC_ATOMIC_CHAR_LOCK_FREE == 2
+    __atomic_store_n(&object->busy, 0, __ATOMIC_RELEASE);
+#else
     object->busy = 0;
+#endif
 }
 
 static void forget(library_object_t *object)

@@ -1,8 +1,9 @@
 /* A model as a library for somebody else's program: what its parts share.
  *
- * Nothing here has the name that a program sees. The generated names.h turns library_* and LIBRARY_*
- * into the library's own, as it does with model_*, nn_* and fe_*, so that several libraries can be
- * linked together; the public header is generated as well and says what each function promises.
+ * Nothing here has the name that a program sees. The generated names.h turns library_* and
+ * LIBRARY_* into the library's own, as it does with model_*, nn_* and fe_*, so that several
+ * libraries can be linked together; the public header is generated as well and says what each
+ * function promises.
  *
  * An object lies in the caller's memory. What it holds begins at its first multiple of 16, wherever
  * that memory begins; `home` remembers the place, so that one that was never initialised, or that
@@ -20,10 +21,10 @@
 
 typedef struct {
     const void *home;
-    volatile uint8_t busy;  /* a call is under way: another one, from another thread, is refused */
-    uint8_t written;        /* inputs 0 .. written - 1 are complete */
-    uint8_t ready;          /* all are, and were not used up */
-    uint8_t has_outputs;    /* a run has ended and nothing was written since */
+    volatile uint8_t busy; /* a call is under way: another one, from another thread, is refused */
+    uint8_t written;       /* inputs 0 .. written - 1 are complete */
+    uint8_t ready;         /* all are, and were not used up */
+    uint8_t has_outputs;   /* a run has ended and nothing was written since */
 #if MODEL_FEATURES
     _Alignas(8) uint8_t front_end[MODEL_FE_STATE_BYTES];
 #endif

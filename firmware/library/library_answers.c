@@ -30,7 +30,8 @@ int32_t library_fixed(const library_t *m, int index)
 #endif
 
 #if LIBRARY_ANOMALY
-/* As model/tasks.py's IntegerError: the sum of (multiplier (o - zero_out) - 4096 (q - zero_in))^2. */
+/* As model/tasks.py's IntegerError: the sum of (multiplier (o - zero_out) - 4096 (q - zero_in))^2.
+ */
 uint64_t library_anomaly(const library_t *m)
 {
     const library_object_t *const object = library_object(m);
@@ -40,8 +41,9 @@ uint64_t library_anomaly(const library_t *m)
         return 0;
     }
     for (size_t i = 0; i < sizeof(object->input); i++) {
-        const int32_t difference = LIBRARY_ANOMALY_MULTIPLIER * (output[i] - (LIBRARY_ANOMALY_ZERO_OUT)) -
-                                   4096 * (object->input[i] - (LIBRARY_ANOMALY_ZERO_IN));
+        const int32_t difference =
+            LIBRARY_ANOMALY_MULTIPLIER * (output[i] - (LIBRARY_ANOMALY_ZERO_OUT)) -
+            4096 * (object->input[i] - (LIBRARY_ANOMALY_ZERO_IN));
         score += (uint64_t)((int64_t)difference * difference);
     }
     return score;

@@ -1,4 +1,5 @@
-/* Samples in physical units: the only floating point of a library, linked only when it is called. */
+/* Samples in physical units: the only floating point of a library, linked only when it is called.
+ */
 #include "library.h"
 
 #if MODEL_FEATURES
@@ -18,7 +19,8 @@ size_t library_push_float(library_t *m, const float *values, size_t instants)
     size_t taken = 0;
     for (bool goes_on = values != NULL; goes_on && taken < instants;) {
         for (int channel = 0; channel < MODEL_FE_CHANNELS; channel++) {
-            sample[channel] = steps_of(values[taken * MODEL_FE_CHANNELS + (size_t)channel], lsb[channel]);
+            sample[channel] =
+                steps_of(values[taken * MODEL_FE_CHANNELS + (size_t)channel], lsb[channel]);
         }
         goes_on = library_push(m, sample, 1) == 1;
         taken += goes_on ? 1u : 0u;

@@ -31,6 +31,7 @@ C_TYPES = {
 KEYS = ("name", "model_sha256", "arena_bytes", "inputs", "outputs", "labels", "settings")
 HEAD_BYTES = 16  # of library_object_t before the front end, with pointers of 8 bytes
 ALIGNMENT = 16
+POINTER_BYTES = 8  # what a state of the front end has more with pointers of 8 bytes than of 4
 KINDS = {
     "classification": "class",
     "multilabel": "several",
@@ -160,7 +161,7 @@ def _target(own: str, manifest: Mapping[str, Any], fe: Any, extra: int) -> Targe
     arena = int(manifest["arena_bytes"])
     if fe:
         arena = max(arena, manifest["inputs"][0]["offset"] + 2 * fe["rows"] * fe["columns"])
-    head = HEAD_BYTES + (int(fe["state_bytes"]) if fe else 0) + extra
+    head = HEAD_BYTES + (int(fe["state_bytes"]) + POINTER_BYTES if fe else 0) + extra
     size = _aligned(head) + _aligned(arena) + ALIGNMENT
     text = json.dumps([__version__, manifest["model_sha256"], own, size])
     number = hashlib.sha256(text.encode()).hexdigest()[:8]
