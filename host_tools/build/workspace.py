@@ -78,8 +78,8 @@ def open_workspace(
     """Link the model in `gen_dir` and the project into a folder that is gone afterwards.
 
     `env` is an environment of platformio.ini. With `library`, a folder that make_library has
-    written and beside which via_library.h lies, the program around it is built. Raises UsageError where the system's temporary folder
-    has a path that PlatformIO cannot take.
+    written and beside which via_library.h lies, the program around it is built. Raises UsageError
+    where the system's temporary folder has a path that PlatformIO cannot take.
     """
     if not HARMLESS.fullmatch(tempfile.gettempdir()):
         raise UsageError(

@@ -14,7 +14,6 @@ from host_tools.errors import HostToolsError
 from host_tools.library.sources import SETS
 from host_tools.report.results import read_result
 from model import __version__
-from model.multilabel import LabelsJudge
 from model.regression import RegressionJudge
 from model.tasks import AnomalyJudge, IntegerError, Judge, load_judge
 from quantize.answers import board_text, number_answers

@@ -15,7 +15,7 @@ import jinja2
 
 from host_tools.errors import UsageError
 from host_tools.library.describe import values_of
-from host_tools.library.sources import SETS, collect, epilogue, prologue, symbols
+from host_tools.library.sources import SETS, Copy, collect, epilogue, prologue, symbols
 from model.files import write_bytes
 from model.paths import ROOT
 from quantize.emit_c import c_text
@@ -76,9 +76,9 @@ def make_library(out_dir: Path) -> Library:
     return Library(name=values["name"], values=values, files=files)
 
 
-def _text(copy: Any) -> str:
+def _text(copy: Copy) -> str:
     if copy.place.suffix not in (".c", ".S"):
-        return str(copy.text)
+        return copy.text
     return prologue(copy) + copy.text.rstrip("\n") + "\n" + epilogue(copy)
 
 

@@ -65,7 +65,7 @@ class Copy:
 
 def kernel_files(kernels: str) -> dict[str, Path]:
     """Kernel -> its file for a set: the set's own, else the portable one."""
-    found = {}
+    found: dict[str, Path] = {}
     for folder in (KERNELS / "ref", KERNELS / kernels):
         found |= {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in COMPILED}
     return found
