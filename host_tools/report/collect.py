@@ -15,6 +15,7 @@ from typing import Any
 
 from host_tools.boards.board import SELFTEST, Board, board_of_folder, load_board
 from host_tools.errors import UsageError
+from host_tools.report.libraries import LIBRARY, libraries
 from host_tools.report.results import read_result
 from host_tools.wording import as_typed
 from model import __version__
@@ -56,6 +57,9 @@ def collect(out_dir: Path) -> JsonObject:
         "golden_cases": _golden_cases(out_dir / "golden.npz"),
         "golden_sha256": _digest(out_dir / "golden.npz"),
         "boards": _boards(out_dir),
+        "libraries": libraries(
+            out_dir, _read(load_board(MAIN_BOARD).gen_dir(out_dir) / "manifest.json")
+        ),
         "searches": [
             found
             for path in sorted(out_dir.glob("search/*/search.json"))
@@ -162,7 +166,7 @@ def _boards(out_dir: Path) -> JsonObject:
     """Each folder with a board's results; real boards first, this computer last."""
     found: JsonObject = {}
     for folder in sorted(path for path in out_dir.glob("*") if path.is_dir()):
-        if folder.name.endswith(SELFTEST):
+        if folder.name.endswith((SELFTEST, LIBRARY)):
             continue
         for suffix, title in (("", ""), (PORT, ON_BOARD)):
             if (results := _board(out_dir, folder, suffix)) is not None:

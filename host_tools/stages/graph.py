@@ -297,6 +297,7 @@ REPORTED = (
     "golden.npz",
     "gen/*/manifest.json",
     *(f"*/{name}*.json" for name in ("size", "parity", "bench", "features", "alternative")),
+    "*/library.json",
     "search/*/search.json",
 )
 
