@@ -197,6 +197,7 @@ const library_score_t *library_scores(const library_t *m)
     return library_output(m, 0);
 }
 
+#if LIBRARY_BEST
 int library_best(const library_t *m)
 {
     const library_score_t *const scores = library_scores(m);
@@ -207,6 +208,7 @@ int library_best(const library_t *m)
     }
     return best;
 }
+#endif
 
 const char *library_kernels(void)
 {

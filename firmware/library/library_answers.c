@@ -1,11 +1,13 @@
 /* What outputs mean: labels, numbers in units, anomalies. Linked only when it is called. */
 #include "library.h"
 
+#ifdef LIBRARY_LABELS
 const char *library_label(int index)
 {
     static const char *const labels[] = {LIBRARY_LABELS};
     return index >= 0 && index < (int)(sizeof(labels) / sizeof(labels[0])) ? labels[index] : "";
 }
+#endif
 
 #if LIBRARY_SEVERAL
 bool library_has(const library_t *m, int index)

@@ -94,6 +94,7 @@ def values_of(out_dir: Path, gen_dirs: Mapping[str, Path]) -> dict[str, Any]:
         "kind": kind,
         "fe": None,
         "anomaly": anomaly,
+        "anomaly_step": f"{anomaly['step']:.6g}" if anomaly else "",
         "labels": list(first["labels"]) if kind in ("class", "several") else [],
         "label_words": "The name of label" if kind == "several" else "The name of class",
         "sets": {own: _target(own, m, fe, extra) for own, m in manifests.items()},
@@ -183,7 +184,7 @@ def _numbers(judge: Judge | None) -> dict[str, Any]:
     }
 
 
-def _anomaly(judge: AnomalyJudge, manifest: Mapping[str, Any]) -> dict[str, int]:
+def _anomaly(judge: AnomalyJudge, manifest: Mapping[str, Any]) -> dict[str, Any]:
     error = judge.error
     assert isinstance(error, IntegerError)
     return {
@@ -192,6 +193,7 @@ def _anomaly(judge: AnomalyJudge, manifest: Mapping[str, Any]) -> dict[str, int]
         "zero_in": error.zero_in,
         "zero_out": error.zero_out,
         "threshold": int(judge.threshold),
+        "step": error.step,
     }
 
 
