@@ -29,7 +29,7 @@ Array = npt.NDArray[Any]
 RECORD = "rule.json"
 NOTHING = -1  # in the place of a class
 CRITERION = (
-    "from every window of every validation recording, the first decision: the most right less "
+    "by the first decision from every window of every validation recording: the most right less "
     "wrong ones, then the shortest wait in all, then fewer inputs, then the higher score"
 )
 

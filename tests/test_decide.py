@@ -15,10 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from host_tools.report.collect import collect
+from host_tools.report.page import render
 from host_tools.stages.graph import FIELDS, Source, _recipe_stages
 from model.datasets import load_dataset
 from model.datasets.truth import truth_of
 from model.decide import (
+    CRITERION,
     NOTHING,
     RECORD,
     Heard,
@@ -36,6 +39,7 @@ from model.features import Splits, split_windows
 from model.features.design import recipe_front_end
 from model.features.library import Extractor
 from model.fields import restrict
+from model.files import write_json
 from model.recipe import Recipe
 from model.recipe_file import load_recipe
 from model.recipe_rules import problems
@@ -51,6 +55,7 @@ from tests.factory import ModelBuilder
 from tests.gestures import gestures_csv
 from tests.host_c import COMPILE
 from tests.native_app import FIRMWARE
+from tests.result_files import SHA, write_run
 
 Scores = npt.NDArray[np.int8]
 ANY = DecideConfig()
@@ -407,3 +412,40 @@ def test_the_header_has_the_rule_of_classes_only() -> None:
     assert "#define MODEL_RULE_PAUSE 4 " in text
     without = emit_answers(ClassJudge(classes=2), ["a", "b"], "any")["model_answers.h"]
     assert "MODEL_RULE" not in without and "\n\n\n" not in text + without
+
+
+# --- the report ----------------------------------------------------------------------------------
+
+
+def shown(folder: Path, record: dict[str, object]) -> str:
+    """The report's section, as text."""
+    write_json(folder / RECORD, record)
+    page = render(collect(folder))
+    section = page.partition(">Decisions on a stream</h2>")[2].partition("</section>")[0]
+    return " ".join(re.sub(r"<[^>]*>", " ", section).replace("&nbsp;", " ").split())
+
+
+def test_the_report_states_the_rule_and_its_figures(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "motion")
+    a, b = [90, -90], [-90, 90]
+    found = [Heard(scores=np.array(rows, np.int8), label=0) for rows in ([a, a, a], [a, b, b])]
+    rule = Rule(inputs=2, least=-7, pause=3)
+    record: dict[str, object] = {
+        "model_sha256": SHA, "rule": dataclasses.asdict(rule), "given": ["pause"],
+        "criterion": CRITERION, "longest": 3, "window_s": 2.0, "hop_s": 0.8,
+        "splits": {"val": measured(rule, found[:1], PACE), "test": measured(rule, found, PACE)},
+    }  # fmt: skip
+    text = shown(folder, record)
+    assert (
+        "decides for the best class of the mean of the last 2 int8 outputs where its score is at "
+        "least -7 (of -128 to 127); then nothing is decided for 3 inputs, 2.4 s. The recipe's "
+        f"[decide] gives pause. The rest was chosen {CRITERION}."
+    ) in text
+    assert "validation 1 1 0 0 1 0 2.80 s 2 0 1" in text
+    assert "test 2 2 0 0 2 0 2.80 s 3 1 2" in text
+    assert "the shortest that is possible is 2.80 s" in text and "tell nothing" not in text
+    single = shown(folder, record | {"longest": 1, "given": []})
+    assert "have one window each and tell nothing of a stream" in single
+    assert f"The rule was chosen {CRITERION}." in single
+    assert "chosen by" not in shown(folder, record | {"given": ["inputs", "least"]})
+    assert shown(folder, record | {"model_sha256": "0" * 64}) == ""
