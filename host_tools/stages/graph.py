@@ -115,7 +115,8 @@ class Source:
 
     def _emit(self) -> Stage:
         recipe = self.recipe
-        made = ("dataset.json", "profile.json", RULE, *RECORDS.values()) if recipe else ()
+        made = ("dataset.json", "profile.json", *RECORDS.values()) if recipe else ()
+        decides = (RULE,) if recipe and recipe.task == "classification" else ()
         settings = field_values(recipe, [*recipe.as_dict()]) if recipe else {}
         return Stage(
             name="emit",
@@ -128,7 +129,7 @@ class Source:
                 "constants_bytes": self.constants_bytes,
                 "ram_bytes": self.ram_bytes,
             },
-            reads=("model.tflite", "golden.npz", *made),
+            reads=("model.tflite", "golden.npz", *made, *decides),
             facts={
                 "name": self.name,
                 "constants budget": str(self.constants_bytes),
