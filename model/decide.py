@@ -60,7 +60,11 @@ class Pace:
     rate_hz: float
 
     def pause(self, inputs: int) -> int:
-        """Inputs that share a sample with the mean of `inputs` before them."""
+        """Inputs whose mean of `inputs` shares a sample with that of a decision before them.
+
+        A mean begins with the first sample of its first window. So d inputs after a decision it is
+        clear of it where (d - inputs + 1) hop >= window; the smallest d is one more than this.
+        """
         return inputs - 2 - (-self.window // self.hop)
 
     def seconds(self, inputs: float) -> float:
