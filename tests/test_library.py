@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,16 @@ from host_tools.library.make import Library, make_library, write_library, zipped
 from host_tools.library.sources import SETS, kernel_files, needed_kernels
 from host_tools.library.via import run_via_library
 from host_tools.link.target import choose_target
+from model.decide import Rule, decisions
+from model.files import write_json
+from model.tasks import ClassJudge
+from quantize.answers import emit_answers
 from quantize.golden import load_golden
 from tests.test_certificate import CASES, make_build
 
 HERE = Path(__file__).parent / "library"
 LABELS = ('"quoted"', "*/ end", "täglich\n", "??/ %s", "last")
+RULE = Rule(inputs=3, least=20, pause=2)
 WARNINGS = [
     *("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wundef", "-pedantic", "-Werror"),
     *("-Wstrict-prototypes", "-Wmissing-prototypes"),
@@ -65,7 +71,18 @@ TAKEN = {
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of results with a front end and labels that are no C."""
-    return make_build(tmp_path_factory.mktemp("library"), "raw", len(LABELS), LABELS)
+    return with_rule(make_build(tmp_path_factory.mktemp("library"), "raw", len(LABELS), LABELS))
+
+
+def with_rule(out_dir: Path) -> Path:
+    """The folder with a rule of decisions, as the stages `rule` and `emit` leave it."""
+    sha = json.loads((out_dir / "gen/ref/manifest.json").read_text())["model_sha256"]
+    write_json(out_dir / "rule.json", {"rule": asdict(RULE), "model_sha256": sha})
+    answers = emit_answers(ClassJudge(classes=len(LABELS)), LABELS, "m", RULE)
+    for kernels in SETS:
+        for name, text in answers.items():
+            (out_dir / "gen" / kernels / name).write_text(text)
+    return out_dir
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +209,27 @@ def test_labels_are_what_the_user_wrote(folder: Path, tmp_path: Path) -> None:
     )
     done = subprocess.run([str(program(folder, source, tmp_path))], capture_output=True, check=True)
     assert done.stdout.decode() == "".join(f"{label};" for label in (*LABELS, ""))
+
+
+def test_decisions_are_those_of_the_rule(results: Path, folder: Path, tmp_path: Path) -> None:
+    """Of a long stream of golden cases, by the library's own rule and by one of the user's."""
+    golden = load_golden(results / "golden.npz")
+    order = np.random.default_rng(3).integers(0, CASES, 60).repeat(3)
+    inputs = golden.inputs[0].reshape(CASES, -1)
+    outputs = golden.outputs[0].reshape(CASES, -1)[order]
+    rows = ", ".join("{" + ", ".join(map(str, row)) + "}" for row in inputs.tolist())
+    source = tmp_path / "decide.c"
+    source.write_text(
+        f"#include <tp_m.h>\n#include <stdio.h>\nstatic const int8_t inputs[][{inputs.shape[1]}] = "
+        f"{{{rows}}};\nstatic const int order[] = {{{', '.join(map(str, order))}}};\n"
+        + (HERE / "decide.c").read_text()
+    )
+    program_path = program(folder, source, tmp_path)
+    done = subprocess.run([str(program_path)], capture_output=True, text=True, check=True)
+    for line, rule in zip(done.stdout.splitlines(), (RULE, Rule(inputs=1, least=0, pause=0))):
+        expected = [int(d) for d in decisions(rule, outputs)]
+        assert [int(word) for word in line.split()] == expected
+        assert len(set(expected)) > 2
 
 
 def c_array(name: str, values: np.ndarray[tuple[int, ...], np.dtype[np.int16]]) -> str:

@@ -41,6 +41,7 @@ static void forget(library_object_t *object)
 {
     object->written = 0;
     object->ready = MODEL_INPUT_COUNT == 0;
+    object->undecided = 0;
     object->has_outputs = 0;
 }
 
@@ -48,6 +49,9 @@ static void start(library_object_t *object)
 {
     forget(object);
     model_reset(object->arena);
+#ifdef LIBRARY_RULE_MOST
+    decide_reset(&object->decisions);
+#endif
 #if MODEL_FEATURES
     fe_reset(&model_features, object->front_end);
 #endif
@@ -172,6 +176,7 @@ library_status_t library_invoke(library_t *m)
         memcpy(object->input, &object->arena[model_inputs[0].offset], sizeof(object->input));
 #endif
         model_invoke(object->arena);
+        object->undecided = 1;
         object->has_outputs = 1;
     }
     library_leave(object);
@@ -196,6 +201,29 @@ const library_score_t *library_scores(const library_t *m)
 {
     return library_output(m, 0);
 }
+
+#ifdef LIBRARY_RULE_MOST
+int library_decide(library_t *m, const library_rule_t *rule)
+{
+    static const library_rule_t own = LIBRARY_RULE;
+    library_object_t *const object = library_object(m);
+    const library_rule_t *const wish = rule == NULL ? &own : rule;
+    int decided = DECIDE_NOTHING;
+    if (object == NULL || wish->inputs < 1 || wish->inputs > LIBRARY_RULE_MOST || wish->pause < 0 ||
+        !library_enter(object)) {
+        return decided;
+    }
+    if (object->undecided) {
+        const decide_rule_t used = {(uint32_t)wish->inputs, wish->least, (uint32_t)wish->pause};
+        const int8_t *const scores = (const int8_t *)&object->arena[model_outputs[0].offset];
+        decided =
+            (int)decide_push(&object->decisions, &used, scores, MODEL_ANSWERS_COUNT, object->rows);
+        object->undecided = 0;
+    }
+    library_leave(object);
+    return decided;
+}
+#endif
 
 #if LIBRARY_BEST
 int library_best(const library_t *m)

@@ -14,6 +14,7 @@
 
 #include "names.h"
 
+#include "decide.h"
 #include "library_model.h"
 #include "library_public.h"
 
@@ -24,9 +25,14 @@ typedef struct {
     volatile uint8_t busy; /* a call is under way: another one, from another thread, is refused */
     uint8_t written;       /* inputs 0 .. written - 1 are complete */
     uint8_t ready;         /* all are, and were not used up */
+    uint8_t undecided;     /* the last run's outputs were not taken for a decision */
     uint8_t has_outputs;   /* a run has ended and nothing was written since */
 #if MODEL_FEATURES
     _Alignas(8) uint8_t front_end[MODEL_FE_STATE_BYTES];
+#endif
+#ifdef LIBRARY_RULE_MOST
+    decide_t decisions;
+    int8_t rows[DECIDE_BYTES(LIBRARY_RULE_MOST, MODEL_ANSWERS_COUNT)];
 #endif
 #if LIBRARY_ANOMALY
     int8_t input[LIBRARY_ANOMALY]; /* what the output is compared with; a run uses inputs up */

@@ -14,6 +14,7 @@ from host_tools.errors import HostToolsError
 from host_tools.library.sources import SETS
 from host_tools.report.results import read_result
 from model import __version__
+from model.decide import load_rule
 from model.regression import RegressionJudge
 from model.tasks import AnomalyJudge, IntegerError, Judge, load_judge
 from quantize.answers import board_text, number_answers
@@ -30,6 +31,8 @@ C_TYPES = {
 KEYS = ("name", "model_sha256", "arena_bytes", "inputs", "outputs", "labels", "settings")
 HEAD_BYTES = 16  # of library_object_t before the front end, with pointers of 8 bytes
 ALIGNMENT = 16
+DECISION_BYTES = 12  # of decide_t
+RULE_INPUTS = 4  # results in a mean that a rule of the user's own may have at least
 POINTER_BYTES = 8  # what a state of the front end has more with pointers of 8 bytes than of 4
 KINDS = {
     "classification": "class",
@@ -41,7 +44,19 @@ KINDS = {
 # The functions and constants of the public header: names.h gives them the library's prefix.
 PUBLIC = (
     *("t", "status_t", "score_t", "init_sized", "reset", "push", "push_float", "write", "ready"),
-    *("input_bytes", "invoke", "output", "output_bytes", "scores", "best", "label", "has", "fixed"),
+    *(
+        "input_bytes",
+        "invoke",
+        "output",
+        "output_bytes",
+        "scores",
+        "best",
+        "label",
+        "decide",
+        "rule_t",
+        "has",
+        "fixed",
+    ),
     *("anomaly", "is_anomaly", "selftest", "kernels"),
 )
 PUBLIC_CONSTANTS = (
@@ -84,7 +99,9 @@ def values_of(out_dir: Path, gen_dirs: Mapping[str, Path]) -> dict[str, Any]:
     fe = first.get("features")
     golden = _golden_count(gen_dirs["ref"])
     anomaly = _anomaly(judge, first) if isinstance(judge, AnomalyJudge) else None
+    rule = _rule(out_dir, first) if kind == "class" else None
     extra = anomaly["elements"] if anomaly else 0
+    extra += DECISION_BYTES + (rule["most"] + 1) * len(first["labels"]) if rule else 0
     values: dict[str, Any] = {
         "name": name,
         "NAME": name.upper(),
@@ -94,6 +111,7 @@ def values_of(out_dir: Path, gen_dirs: Mapping[str, Path]) -> dict[str, Any]:
         "kind": kind,
         "fe": None,
         "anomaly": anomaly,
+        "rule": rule,
         "anomaly_step": f"{anomaly['step']:.6g}" if anomaly else "",
         "labels": list(first["labels"]) if kind in ("class", "several") else [],
         "label_words": "The name of label" if kind == "several" else "The name of class",
@@ -195,6 +213,16 @@ def _anomaly(judge: AnomalyJudge, manifest: Mapping[str, Any]) -> dict[str, Any]
         "threshold": int(judge.threshold),
         "step": error.step,
     }
+
+
+def _rule(out_dir: Path, manifest: Mapping[str, Any]) -> dict[str, int] | None:
+    """The rule by which a class is decided on a stream; None where the model has none."""
+    found = load_rule(out_dir, manifest["model_sha256"])
+    output = manifest["outputs"][0]
+    if found is None or output["dtype"] != "int8" or _elements(output) != len(manifest["labels"]):
+        return None
+    most = max(found.inputs, RULE_INPUTS)
+    return {"inputs": found.inputs, "least": found.least, "pause": found.pause, "most": most}
 
 
 def _front_end(fe: Any, recipe: Mapping[str, Any]) -> dict[str, Any]:

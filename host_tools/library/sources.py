@@ -25,7 +25,7 @@ COMPILED = {".c", ".S"}
 
 _INCLUDE = re.compile(r'^( *# *include ")([^"]+)(")', re.MULTILINE)
 _NAME = re.compile(r"\b(?:nn|fe|model)_\w+")
-_DECLARED = re.compile(r"\b((?:nn|fe|model)_\w+)(?= *[\[(;,])")
+_DECLARED = re.compile(r"\b((?:nn|fe|model|decide)_\w+)(?= *[\[(;,])")
 _LINKED_HEADERS = ("nn_kernels.h", "nn_packed.h", "nn_elementwise.h", "nn_trio.h", "nn_taps.h")
 
 # Fast code stays fast under -Os, and a * b + c is rounded in two steps, as TFLite Micro does it.
@@ -71,9 +71,15 @@ def kernel_files(kernels: str) -> dict[str, Path]:
     return found
 
 
-def included(path: Path, name: str, beside: Iterable[Path] = ()) -> Path:
+def included(path: Path, name: str) -> Path:
     """The file that `path` includes as `name`; HostToolsError when there is none."""
-    for folder in (path.parent, KERNELS, FIRMWARE / "features", FIRMWARE / "library", *beside):
+    for folder in (
+        path.parent,
+        KERNELS,
+        FIRMWARE / "features",
+        FIRMWARE / "library",
+        FIRMWARE / "stream",
+    ):
         if (folder / name).is_file():
             return folder / name
     raise HostToolsError(f"{path}: includes {name!r}, which is not there; check the checkout")
@@ -142,8 +148,9 @@ def collect(gen_dirs: Mapping[str, Path]) -> list[Copy]:
         for path in sorted((FIRMWARE / "features").glob("fe_*.c")):
             if path.name != "fe_halve.c":  # of a microphone's driver
                 sets[path] = set(SETS.values())
-    for name in PARTS:
-        sets[FIRMWARE / "library" / name] = set(SETS.values())
+    own_parts = [FIRMWARE / "library" / name for name in PARTS]
+    for path in (*own_parts, FIRMWARE / "stream" / "decide.c"):
+        sets[path] = set(SETS.values())
     return _copies(places, sets, gen_dirs)
 
 
@@ -177,7 +184,7 @@ def _copies(
 def _place(path: Path) -> PurePosixPath:
     """Where a file of the firmware lies below src/<name>/."""
     parts = path.relative_to(FIRMWARE).parts
-    if parts[0] == "library":
+    if parts[0] in ("library", "stream"):
         return PurePosixPath(*parts[1:])
     if parts[0] == "kernels" and len(parts) > 2:
         return PurePosixPath(SETS[parts[1]], *parts[2:])
@@ -251,6 +258,6 @@ def symbols(copies: Iterable[Copy]) -> list[str]:
     """Every name of theirs with which parts of the library are linked together."""
     found = {c.place.stem for c in copies if c.sets and c.place.name.startswith("nn_")}
     for copy in copies:
-        if copy.place.name in ("model.h", "model_features.h", "fe.h", "fe_parts.h"):
+        if copy.place.name in ("model.h", "model_features.h", "fe.h", "fe_parts.h", "decide.h"):
             found |= set(_DECLARED.findall(_uncommented(copy.text)))
     return sorted(found - {"nn_offsets"})

@@ -1,5 +1,6 @@
-/* Behind arrays of tests/test_library_cores.py: a library on a core without anything else. All golden
- * inputs, and the windows of samples that they were made of; says how many answers are equal. */
+/* Behind arrays of tests/test_library_cores.py: a library on a core without anything else. All
+ * golden inputs, and the windows of samples that they were made of; says how many answers are
+ * equal. */
 #include <stdint.h>
 #include <string.h>
 
@@ -86,5 +87,5 @@ static void fault(void)
 }
 
 __attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
-    &__stack_top, (const void *)reset, (const void *)fault, (const void *)fault,
+    &__stack_top,        (const void *)reset, (const void *)fault, (const void *)fault,
     (const void *)fault, (const void *)fault, (const void *)fault};
