@@ -27,7 +27,7 @@ override python := .venv/bin/python
 override run := +@.venv/bin/tinyproof
 override checked := @$(python) -m host_tools.cli &&
 
-.PHONY: help setup doctor new import check train quantise emit inspect build parity features bench \
+.PHONY: help setup doctor new import check train quantise emit inspect build library parity features bench \
 	selftest decode drift record classical report readme demo search bench-all bench-record emulate flash \
 	monitor runs runs-ui whois reproduce test test-all lint format lock clean
 
@@ -59,7 +59,9 @@ inspect: | .venv/ready ## layers, costs, problems and fit of MODEL=file.tflite
 	$(run) inspect
 build: | .venv/ready ## build the firmware of RECIPE or MODEL for BOARD
 	$(run) build
-parity: | .venv/ready ## compare every output byte of BOARD with TFLite Micro (PORT=, TAP=1: every layer)
+library: | .venv/ready ## RECIPE or MODEL as a library for your own program: Arduino, PlatformIO, ESP-IDF, Zephyr, CMake
+	$(run) library
+parity: | .venv/ready ## compare every output byte of BOARD with TFLite Micro (PORT=, TAP=1: every layer, VIA=library)
 	$(run) parity
 features: | .venv/ready ## compare BOARD's front end with the host's, stage by stage (PORT=, CASES=)
 	$(run) features

@@ -57,7 +57,11 @@ class ModelSizes:
 
 
 def build_firmware(
-    board: Board, gen_dir: Path, out_dir: Path, framework: str = "bare"
+    board: Board,
+    gen_dir: Path,
+    out_dir: Path,
+    framework: str = "bare",
+    library: Path | None = None,
 ) -> SizeReport:
     """Build `board` with the model in `gen_dir` into `out_dir`: firmware.elf and .map, size.json.
 
@@ -66,6 +70,7 @@ def build_firmware(
     any folder.
     `framework` is "bare", or "arduino", which needs PlatformIO's registry once. For the board's
     `selftest` the folder `ref` beside gen_dir holds the same model for the reference kernels.
+    `library`: the folder of the same model as a library, to build the program around it.
     Raises ToolMissing without the compiler, UsageError when gen_dir holds no generated model,
     HostToolsError when the model does not fit the board or does not compile.
     """
@@ -84,7 +89,7 @@ def build_firmware(
                 f"Type: sudo apt-get install {PACKAGES.get(board.toolchain, compiler)}"
             )
     out_dir.mkdir(parents=True, exist_ok=True)
-    with open_workspace(board, env, gen_dir) as workspace:
+    with open_workspace(board, env, gen_dir, library) as workspace:
         output = _run(workspace, out_dir / "build.log")
         if output is not None:
             raise _failure(board, model, output, out_dir / "build.log")

@@ -20,6 +20,7 @@ from host_tools.report.collect import (
     most_compared,
     runs_on,
 )
+from host_tools.report.libraries import library_rows
 from host_tools.report.plots import ACCENT, MUTED, SECOND, Bar, Panel, Plot
 from host_tools.report.scores import (
     int8_metrics,
@@ -66,6 +67,7 @@ def render(content: JsonObject) -> str:
             floats=float_comparisons(content["boards"]),
             flips=_flips(content),
             memory=[_memory(name, b) for name, b in content["boards"].items() if b["size"]],
+            library_table=library_rows(content),
             layer_table=_layer_table(content),
             settings=list(_flatten("", (content["manifest"] or {}).get("settings", {}))),
             plots=_plots(content),
