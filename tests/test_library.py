@@ -226,7 +226,8 @@ def test_decisions_are_those_of_the_rule(results: Path, folder: Path, tmp_path: 
     )
     program_path = program(folder, source, tmp_path)
     done = subprocess.run([str(program_path)], capture_output=True, text=True, check=True)
-    for line, rule in zip(done.stdout.splitlines(), (RULE, Rule(inputs=1, least=0, pause=0))):
+    rules = (RULE, Rule(inputs=1, least=0, pause=0))
+    for line, rule in zip(done.stdout.splitlines(), rules, strict=True):
         expected = [int(d) for d in decisions(rule, outputs)]
         assert [int(word) for word in line.split()] == expected
         assert len(set(expected)) > 2
