@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from host_tools.boards.board import FRAMEWORKS, SELFTEST, Board, chip_board, load_board
+from host_tools.boards.board import FRAMEWORKS, Board, chip_board, load_board
 from host_tools.boards.ports import require_link
 from host_tools.emulators import ChipEmulator
 from host_tools.errors import DeviceError, UsageError
@@ -127,7 +127,7 @@ def flashed_board(source: Source, board_name: str | None, port: str) -> Board:
             f"{named.kernels}. Flash these: make flash {source.says} BOARD={named.folder} "
             f"PORT={port}, or leave them out: BOARD={named.id}"
         )
-    suffix = SELFTEST if named is not None and named.selftest else ""
+    suffix = named.suffix if named is not None else ""
     plain = load_board(info.board_id + suffix)
     both = [plain] if plain.kernels == kernels else []
     both.append(load_board(f"{info.board_id}-{kernels}{suffix}"))
