@@ -282,20 +282,9 @@ def read_board(path: Path) -> Board:
 
 
 _FIELDS = (
-    "soc",
-    "toolchain",
-    "flags",
-    "env",
-    "port",
-    "sensors",
-    "pins",
-    "kernels",
-    "memories",
-    "uart",
-    "emulators",
-    "upload",
-    "provenance",
-)
+    "soc", "toolchain", "flags", "env", "port", "sensors",
+    "pins", "kernels", "memories", "uart", "emulators", "upload", "provenance",
+)  # fmt: skip
 _SENSOR_KEYS = ("part", "channels", "rates_hz", "port", "arduino")
 _MEMORY_KEYS = ("name", "origin", "bytes", "holds")
 
