@@ -321,7 +321,7 @@ def mlperf_option(function: F) -> F:
 
 def answering(board: str, mlperf: str | None) -> str:
     """The name of a board whose firmware answers the commands of a benchmark as well."""
-    return f"{board}-{mlperf}" if mlperf else board
+    return f"{board.removesuffix(f'-{mlperf}')}-{mlperf}" if mlperf else board
 
 
 def scheduler_option(function: F) -> F:

@@ -23,6 +23,7 @@ from host_tools.link.target import choose_target
 from host_tools.mlperf.benchmarks import BENCHMARKS
 from host_tools.mlperf.dataset import read_dataset
 from host_tools.mlperf.runner import describe, judge, load, measure, run_mlperf
+from host_tools.options import answering
 from quantize.golden import load_golden
 from tests.benchmark_models import CASES, native_image, sent
 from tests.native_app import compile_app, start_device
@@ -131,6 +132,22 @@ def test_both_modes_of_a_classifier(kws: Path, tmp_path: Path) -> None:
     assert "top-1 83.3 %" in text and "runs of 2, not of 10 s" in text
     few = run_mlperf(kws, board, target, KWS, dataset, ("accuracy",), 2)
     assert few.performance is None and few.accuracy is not None and few.accuracy.files == 2
+
+
+def test_a_board_at_a_port(kws: Path, tmp_path: Path) -> None:
+    board = load_board(f"native-{KWS}")
+    golden = load_golden(kws / "golden.npz")
+    label = int(golden.outputs[0][4].argmax())
+    folder = write_data(tmp_path / "data", [f"a.bin,12,{label}"], {"a.bin": sent(KWS, golden, 4)})
+    dataset = read_dataset(folder, KWS, BENCHMARKS[KWS])
+    with PtyBoard(kws / board.folder / "firmware.elf", tmp_path / "port") as there:
+        target = choose_target(board, None, str(there.port))
+        report = run_mlperf(kws, board, target, KWS, dataset, ("accuracy",), None)
+    assert report.accuracy is not None and report.accuracy.top1 == 1
+    written = json.loads((kws / board.folder / "mlperf-port.json").read_text())
+    assert (written["port"], written["emulator"]) == (str(tmp_path / "port"), None)
+    assert (written["image_sha256"], written["counts"]) == (None, "cycles")  # it cannot tell it
+    assert "image: a board cannot tell it" in "\n".join(describe(report))
 
 
 def test_windows_of_a_file_are_averaged(ad: Path, tmp_path: Path) -> None:
@@ -278,6 +295,8 @@ def test_wrong_use_is_told_before_anything_is_built(why: str, project: Path) -> 
 
 
 def test_a_board_s_name_tells_its_benchmark() -> None:
+    assert answering("nano33", KWS) == answering("nano33-kws01", KWS) == "nano33-kws01"
+    assert answering("nano33", None) == "nano33"
     board = load_board("nano33-armv7em-vww01")
     assert (board.id, board.kernels, board.mlperf) == ("nano33", "armv7em", "vww01")
     assert chip_board(load_board("nano33-vww01")).folder == "nano33-armv7em-vww01"

@@ -143,6 +143,11 @@ def _commands(board: Board, port: str, says: str) -> str:
     name = f"{says} BOARD={board.id} PORT={port}".lstrip()
     if board.selftest:
         return f"compare its kernels with the reference: make selftest {name}\n"
+    if board.mlperf:
+        return (
+            f"compare every output byte: make parity {name}\n"
+            f"run the benchmark: make mlperf {name} MLPERF={board.mlperf}\n"
+        )
     return (
         f"compare every output byte: make parity {name}\n"
         f"count its cycles: make bench {name}\nwatch it: make monitor PORT={port}\n"

@@ -24,6 +24,7 @@ from host_tools.options import (
     target_options,
 )
 from host_tools.stages.graph import Source
+from host_tools.wording import as_typed
 
 MODES = ("performance", "accuracy")
 
@@ -53,19 +54,19 @@ def command(
     why: bool,
 ) -> None:
     """mlperf.json."""
-    own = load_board(board or DEFAULT_BOARD).mlperf
-    name = mlperf or own
+    name = mlperf or load_board(board or DEFAULT_BOARD).mlperf
     if not name:
         raise UsageError(f"which benchmark? Give MLPERF=, one of {', '.join(BENCHMARKS)}")
     if mode == "accuracy" and data is None:
         raise UsageError("MODE=accuracy needs DATA=, the folder with y_labels.csv")
     dataset = read_dataset(data, name, BENCHMARKS[name]) if data else None
-    if not own and (board or not port):
+    if board or not port:
         board = answering(board or DEFAULT_BOARD, name)
-    with on_target(source, board, emulator, port, dry_run=dry_run, why=why) as found:
+    suffix = answering("", name)
+    with on_target(source, board, emulator, port, dry_run=dry_run, why=why, suffix=suffix) as found:
         if found is None:
             return
         modes = [mode] if mode else list(MODES)
         report = run_mlperf(source.folder, found.board, found.target, name, dataset, modes, files)
-        print("\n".join(describe(report)))
+        print(as_typed("\n".join(describe(report))))
         print(f"  {source.folder / found.board.folder / found.target.file('mlperf')}")

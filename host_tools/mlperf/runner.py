@@ -16,7 +16,7 @@ import numpy.typing as npt
 from rich.progress import track
 from sklearn.metrics import roc_auc_score
 
-from host_tools.boards.board import Board
+from host_tools.boards.board import Board, other_kernels
 from host_tools.errors import DeviceError
 from host_tools.link.device import Device
 from host_tools.link.target import Target, check_identity, image_words, open_device
@@ -274,6 +274,7 @@ def describe(report: MlperfReport) -> list[str]:
     told = [
         f"{report.benchmark} on {report.board} at {report.emulator or report.port}",
         f"  model {report.model_sha256[:16]}, {words}, run {report.run_id}, image: {image}",
+        *other_kernels(report.board, report.kernels, report.emulator),
     ]
     if (p := report.performance) is not None:
         told.append(
