@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,16 +83,18 @@ def native_image(root: Path, name: str) -> Path:
     """build/m with native-<name>/firmware.elf, compiled with the sanitizers."""
     out_dir = make_build(root, model(name))
     manifest = json.loads((out_dir / "gen" / "ref" / "manifest.json").read_text("utf-8"))
-    flags = [
-        f"-D{key}={value}".replace("\\", "")
-        for key, value in builder_defines(name, "native", manifest)
-    ]
     folder = out_dir / f"native-{name}"
     shutil.copytree(out_dir / "gen" / "ref", folder / "gen")  # with the kernels that it calls
     for kernel in {kernel for op in manifest["operators"] for kernel in op["kernels"]}:
         shutil.copy(KERNELS / "ref" / f"{kernel}.c", folder / "gen")
-    compile_app(folder, folder / "gen", mlperf=flags)
+    compile_native(folder, folder / "gen", dict(builder_defines(name, "native", manifest)))
     return out_dir
+
+
+def compile_native(folder: Path, gen: Path, defines: Mapping[str, object]) -> Path:
+    """The firmware with what PlatformIO's build would tell it, whose quotes are for a shell."""
+    flags = [f"-D{key}={value}".replace("\\", "") for key, value in defines.items()]
+    return compile_app(folder, gen, mlperf=flags)
 
 
 def sent(name: str, golden: Golden, case: int) -> bytes:
