@@ -143,8 +143,7 @@ class Line:
             event = self._event(deadline)
             if event is None:
                 raise Lost(
-                    f"the answer to '{text}' did not end in {limit_s:.0f} s: "
-                    f"{answer[-TOLD_LINES:]}"
+                    f"the answer to '{text}' did not end in {limit_s:.0f} s: {answer[-TOLD_LINES:]}"
                 )
             if isinstance(event, TextLine):
                 answer.append(event.text)
