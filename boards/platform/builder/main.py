@@ -42,7 +42,9 @@ kernels = os.environ.get("TINYPROOF_KERNELS", facts["kernels"])
 # folder of what is generated for it.
 via = os.environ.get("TINYPROOF_VIA")
 SOURCES = ["via_library/*.c", "link/*.c"] if via else SOURCES
-SOURCES += [f"kernels/{kernels}/layout/*.c"] if prefix and not via else []  # what assembly language counts on
+SOURCES += (
+    [f"kernels/{kernels}/layout/*.c"] if prefix and not via else []
+)  # what assembly language counts on
 
 # The device command `selftest kernels`, linked on request only.
 checked = "TINYPROOF_REFERENCE" in os.environ
