@@ -29,7 +29,7 @@ override checked := @$(python) -m host_tools.cli &&
 
 .PHONY: help setup doctor new import check train quantise emit inspect build library parity features bench \
 	selftest decode drift record classical report readme demo search bench-all bench-record emulate flash \
-	monitor runs runs-ui whois reproduce test test-all lint format lock clean
+	mlperf monitor runs runs-ui whois reproduce test test-all lint format lock clean
 
 help: ## print the targets
 	@echo "tinyproof: TinyML firmware with proof. The main job: make demo. Targets:"
@@ -67,6 +67,8 @@ features: | .venv/ready ## compare BOARD's front end with the host's, stage by s
 	$(run) features
 bench: | .venv/ready ## count instructions, per layer, and sizes on BOARD
 	$(run) bench
+mlperf: | .venv/ready ## run MLPERF=kws01|ic01|vww01|ad01 of MLPerf Tiny on BOARD (PORT=, DATA=folder, MODE=, FILES=)
+	$(run) mlperf
 selftest: | .venv/ready ## compare BOARD's kernels with the reference kernels, on the device (PORT=)
 	$(run) selftest
 decode: | .venv/ready ## what stopped a board: LOG=file of what it said, or standard input; cause, line, calls

@@ -19,6 +19,7 @@ from click.shell_completion import CompletionItem
 from host_tools.boards.board import BOARDS, load_board
 from host_tools.emulators.renode import RENODE
 from host_tools.errors import UsageError
+from host_tools.mlperf.benchmarks import BENCHMARKS
 from host_tools.project import Import, open_source, project_of
 from host_tools.stages.graph import Source
 from host_tools.wording import as_typed, know
@@ -310,6 +311,17 @@ def plan_options(function: F) -> F:
 def board_option(function: F) -> F:
     """Which board."""
     return option("--board", type=BoardName(), help="default: qemu_m4")(function)
+
+
+def mlperf_option(function: F) -> F:
+    """Which benchmark; see answering."""
+    words = "firmware that answers this benchmark of MLPerf Tiny, too"
+    return option("--mlperf", type=click.Choice([*BENCHMARKS]), help=words)(function)
+
+
+def answering(board: str, mlperf: str | None) -> str:
+    """The name of a board whose firmware answers the commands of a benchmark as well."""
+    return f"{board.removesuffix(f'-{mlperf}')}-{mlperf}" if mlperf else board
 
 
 def scheduler_option(function: F) -> F:

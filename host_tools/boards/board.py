@@ -16,6 +16,7 @@ from typing import Any
 
 from host_tools.errors import UsageError
 from host_tools.link.transport import BAUD
+from host_tools.mlperf.benchmarks import BENCHMARKS
 from model.paths import ROOT
 
 BOARDS_DIR = ROOT / "boards"
@@ -124,6 +125,7 @@ class Board:
     provenance: Mapping[str, str]
     folder: str  # the name of its folder in a folder of results
     selftest: bool  # the reference model is linked too, for `selftest kernels`
+    mlperf: str = ""  # the benchmark whose commands its firmware answers
     framework: str = FRAMEWORKS[0]  # of the firmware that its folder holds
     engine: str = ENGINE  # likewise
 
@@ -157,7 +159,12 @@ class Board:
     @property
     def plain(self) -> bool:
         """Whether its kernels are those of its JSON file, not some that its name asks for."""
-        return self.folder.removesuffix(SELFTEST) == self.id
+        return self.folder.removesuffix(self.suffix) == self.id
+
+    @property
+    def suffix(self) -> str:
+        """What its name says of its firmware, behind board and kernels."""
+        return SELFTEST if self.selftest else f"-{self.mlperf}" if self.mlperf else ""
 
     def memory_for(self, content: str) -> Memory | None:
         """Return the memory that holds `content` (one of CONTENTS); None: without a limit."""
@@ -168,11 +175,14 @@ def load_board(board_id: str) -> Board:
     """Return the board `board_id`; UsageError names the boards that exist.
 
     `<board>-<kernels>` is the board with another set of kernels; `-selftest` behind either is
-    firmware with the reference model as well. Each has a folder of its own.
+    firmware with the reference model as well, `-kws01` and so on firmware that answers the commands
+    of that benchmark. Each has a folder of its own.
     """
     folder = board_id
     selftest = board_id.endswith(SELFTEST)
-    board_id, _, kernels = board_id.removesuffix(SELFTEST).partition("-")
+    mlperf = next((name for name in BENCHMARKS if board_id.endswith(f"-{name}")), "")
+    suffix = SELFTEST if selftest else f"-{mlperf}" if mlperf else ""
+    board_id, _, kernels = board_id.removesuffix(suffix).partition("-")
     if board_id not in BOARDS:
         raise UsageError(
             f"no board '{folder}'{_closest(folder.replace('-', '_'), BOARDS)}; known boards: "
@@ -180,7 +190,7 @@ def load_board(board_id: str) -> Board:
         )
     board = read_board(BOARDS[board_id])
     board = _with_kernels(board, kernels) if kernels else board
-    return replace(board, selftest=selftest, folder=folder)
+    return replace(board, selftest=selftest, mlperf=mlperf, folder=folder)
 
 
 def chip_board(board: Board, framework: str = "bare") -> Board:
@@ -192,7 +202,7 @@ def chip_board(board: Board, framework: str = "bare") -> Board:
     kernels = wanted.kernels if wanted else board.upload.kernels if board.upload else board.kernels
     if not board.plain or kernels == board.kernels:
         return board
-    return load_board(f"{board.id}-{kernels}{SELFTEST if board.selftest else ''}")
+    return load_board(f"{board.id}-{kernels}{board.suffix}")
 
 
 def flashed_kernels(board_id: str, kernels: str, emulator: str | None) -> str | None:
@@ -272,20 +282,9 @@ def read_board(path: Path) -> Board:
 
 
 _FIELDS = (
-    "soc",
-    "toolchain",
-    "flags",
-    "env",
-    "port",
-    "sensors",
-    "pins",
-    "kernels",
-    "memories",
-    "uart",
-    "emulators",
-    "upload",
-    "provenance",
-)
+    "soc", "toolchain", "flags", "env", "port", "sensors",
+    "pins", "kernels", "memories", "uart", "emulators", "upload", "provenance",
+)  # fmt: skip
 _SENSOR_KEYS = ("part", "channels", "rates_hz", "port", "arduino")
 _MEMORY_KEYS = ("name", "origin", "bytes", "holds")
 

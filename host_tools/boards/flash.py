@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.boards import rom_loader, sam_ba
-from host_tools.boards.board import SELFTEST, Board
+from host_tools.boards.board import Board
 from host_tools.boards.ports import LOADER, USB, one_of
 from host_tools.build.firmware import pio_environment
 from host_tools.build.workspace import open_workspace
@@ -143,6 +143,11 @@ def _commands(board: Board, port: str, says: str) -> str:
     name = f"{says} BOARD={board.id} PORT={port}".lstrip()
     if board.selftest:
         return f"compare its kernels with the reference: make selftest {name}\n"
+    if board.mlperf:
+        return (
+            f"compare every output byte: make parity {name}\n"
+            f"run the benchmark: make mlperf {name} MLPERF={board.mlperf}\n"
+        )
     return (
         f"compare every output byte: make parity {name}\n"
         f"count its cycles: make bench {name}\nwatch it: make monitor PORT={port}\n"
@@ -167,7 +172,7 @@ def choose_port(
     """
     if board.upload is None or board.uart is None:
         raise UsageError(f"{board.id} is no board to upload to: make parity BOARD={board.id}")
-    name = f"{board.id}{SELFTEST}" if board.selftest else board.id
+    name = f"{board.id}{board.suffix}"
     bare = " FRAMEWORK=bare" if framework == "bare" and board.frameworks else ""
     again = f"make flash BOARD={name}{bare} PORT={{port}}"
     if not port or port == USB:

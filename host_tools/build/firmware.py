@@ -19,6 +19,7 @@ from host_tools.build.libraries import install_libraries, missing_libraries, wit
 from host_tools.build.provision import CORE_DIR
 from host_tools.build.workspace import Workspace, open_workspace, reference_dir
 from host_tools.errors import HostToolsError, ToolMissing, UsageError
+from host_tools.mlperf.benchmarks import require_model
 from host_tools.processes import run_whole
 from model.files import write_bytes, write_json, write_text
 
@@ -71,13 +72,15 @@ def build_firmware(
     `framework` is "bare", or "arduino", which needs PlatformIO's registry once. For the board's
     `selftest` the folder `ref` beside gen_dir holds the same model for the reference kernels.
     `library`: the folder of the same model as a library, to build the program around it.
-    Raises ToolMissing without the compiler, UsageError when gen_dir holds no generated model,
-    HostToolsError when the model does not fit the board or does not compile.
+    Raises ToolMissing without the compiler, UsageError when gen_dir holds no generated model or
+    none for the board's `mlperf`, HostToolsError when it does not fit the board or not compile.
     """
     model = read_model_sizes(gen_dir)
     if board.selftest:
         model = _with_reference(model, read_model_sizes(reference_dir(gen_dir)))
     check_fits(board, model)
+    if board.mlperf:
+        require_model(board.mlperf, json.loads((gen_dir / "manifest.json").read_text("utf-8")))
     env = pio_environment(board, framework, gen_dir)
     if framework != "bare":
         install_libraries(missing_libraries(board, gen_dir, CORE_DIR), CORE_DIR)

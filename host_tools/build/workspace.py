@@ -132,6 +132,8 @@ def _variables(board: Board, folder: Path, *, bare: bool) -> dict[str, str]:
     } | sensor_setting()
     if bare:  # our own platform; a framework's was installed into the core folder
         variables["PLATFORMIO_PLATFORMS_DIR"] = str(folder / "platforms")
+    if board.mlperf:
+        variables["TINYPROOF_MLPERF"] = board.mlperf
     if board.selftest:
         variables["TINYPROOF_REFERENCE"] = str(folder / "reference")
     return variables

@@ -6,7 +6,14 @@ import click
 
 from host_tools.boards.board import chip_board, load_board
 from host_tools.commands_shared import DEFAULT_BOARD
-from host_tools.options import board_option, option, plan_options, source_options
+from host_tools.options import (
+    answering,
+    board_option,
+    mlperf_option,
+    option,
+    plan_options,
+    source_options,
+)
 from host_tools.stages.graph import Source, build_stage
 from host_tools.stages.session import make
 
@@ -16,17 +23,19 @@ FRAMEWORKS = click.Choice(["bare", "arduino"])
 @click.command(help="Build the firmware of a board.", short_help="build a board's firmware")
 @board_option
 @option("--framework", type=FRAMEWORKS, default="bare", help="default: bare")
+@mlperf_option
 @source_options
 @plan_options
 def command(
     source: Source,
     board: str | None,
     framework: str,
+    mlperf: str | None,
     dry_run: bool,
     why: bool,
 ) -> None:
     """Everything up to the firmware."""
-    chosen = load_board(board or DEFAULT_BOARD)
+    chosen = load_board(answering(board or DEFAULT_BOARD, mlperf))
     if framework != "bare":
         chosen = chip_board(chosen, framework)
     stages = [*source.stages(), build_stage(source.folder, chosen, framework)]

@@ -127,18 +127,23 @@ class Line:
                 if time.monotonic() >= deadline:
                     raise
 
-    def ask(self, text: str) -> list[str]:
-        """Send a line of text; returns the lines up to "ok" or "error: ...", or raises Lost."""
+    def ask(self, text: str, last: str = "ok", limit_s: float | None = None) -> list[str]:
+        """Send a line of text; returns the lines up to `last` or "error: ...".
+
+        Text that ends with % is a command of MLPerf Tiny and no line. Raises Lost when nothing
+        comes for `limit_s`; None is the limit of a run.
+        """
         answer: list[str] = []
+        limit_s = self._run_timeout_s if limit_s is None else limit_s
         self._drain()
-        self._transport.write(protocol.DELIMITER + text.encode("ascii") + b"\n")
-        deadline = time.monotonic() + self._run_timeout_s
-        while not (answer and (answer[-1] == "ok" or answer[-1].startswith("error: "))):
+        end = "" if text.endswith("%") else "\n"
+        self._transport.write(protocol.DELIMITER + (text + end).encode("ascii"))
+        deadline = time.monotonic() + limit_s
+        while not (answer and (answer[-1] == last or answer[-1].startswith("error: "))):
             event = self._event(deadline)
             if event is None:
                 raise Lost(
-                    f"the answer to '{text}' did not end in {self._run_timeout_s:.0f} s: "
-                    f"{answer[-TOLD_LINES:]}"
+                    f"the answer to '{text}' did not end in {limit_s:.0f} s: {answer[-TOLD_LINES:]}"
                 )
             if isinstance(event, TextLine):
                 answer.append(event.text)

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from host_tools.boards.board import SELFTEST, Board, board_of_folder, load_board
+from host_tools.boards.board import Board, board_of_folder, load_board
 from host_tools.errors import UsageError
 from host_tools.report.libraries import LIBRARY, libraries
 from host_tools.report.results import read_result
@@ -174,8 +174,9 @@ def _boards(out_dir: Path) -> JsonObject:
     """Each folder with a board's results; real boards first, this computer last."""
     found: JsonObject = {}
     for folder in sorted(path for path in out_dir.glob("*") if path.is_dir()):
-        if folder.name.endswith((SELFTEST, LIBRARY)):
-            continue
+        known = _known(folder.name)
+        if folder.name.endswith(LIBRARY) or (known is not None and known.suffix):
+            continue  # another image of a board that stands here
         for suffix, title in (("", ""), (PORT, ON_BOARD)):
             if (results := _board(out_dir, folder, suffix)) is not None:
                 found[folder.name + title] = results

@@ -18,7 +18,7 @@ WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werro
 C_WARNINGS = ["-Wstrict-prototypes", "-Wmissing-prototypes"]
 # One application for every board; the port's own folders come from its JSON file.
 SOURCES = ["app/*.c", "features/*.c", "link/*.c"]
-INCLUDES = ["app", "board", "check", "classical", "drift", "features", "kernels", "link"]
+INCLUDES = ["app", "board", "check", "classical", "drift", "features", "kernels", "link", "mlperf"]
 PIN = re.compile(r"P(?P<port>[01])\.(?P<pin>[0-9]{2})")  # as Nordic writes them
 GPIO = re.compile(r"GPIO(?P<pin>[0-9]{1,2})")  # as Espressif does
 
