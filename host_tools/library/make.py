@@ -15,7 +15,7 @@ import jinja2
 
 from host_tools.errors import UsageError
 from host_tools.library.describe import float_text, values_of
-from host_tools.library.examples import example_files
+from host_tools.library.examples import example_files, inertial
 from host_tools.library.sources import SETS, Copy, collect, epilogue, prologue, symbols
 from model.files import write_bytes
 from model.paths import ROOT
@@ -73,10 +73,12 @@ def make_library(out_dir: Path) -> Library:
     files = {f"{inside}/{copy.place}": _text(copy) for copy in copies}
     files |= {f"{inside}/{name}": render(name, values) for name in INSIDE}
     values |= {"sources": sorted(f for f in files if PurePosixPath(f).suffix in (".c", ".S"))}
+    files |= examples(values)
+    values |= {"inertial": inertial(values["channel_units"])[0] > 0}
+    values |= {"examples": {PurePosixPath(f).parts[1] for f in files if f.startswith("examples/")}}
     files |= {
         place.format(name=values["name"]): render(name, values) for name, place in OUTSIDE.items()
     }
-    files |= examples(values)
     files["LICENSE"] = (ROOT / "LICENSE").read_text("utf-8")
     return Library(name=values["name"], values=values, files=files)
 
