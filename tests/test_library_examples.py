@@ -222,6 +222,21 @@ def test_an_imu_is_read_at_the_rate_of_the_model(
     check_lines(library, lines, 6, 2)
 
 
+def test_instants_that_no_clock_tick_meets_do_not_drift(
+    written: dict[str, tuple[Library, Path]], objects: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    """At 30 Hz, in a loop of one millisecond: instant 6016 is 200.5 s behind the first one."""
+    library, folder = written["motion"]
+    (tmp_path / "src").symlink_to(folder / "src")
+    for place, text in examples({**library.values, "rate_mhz": 30_000, "rate_hz": "30"}).items():
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text(text)
+    program = sketch(tmp_path, "Nano33BLE_IMU", "-std=gnu++14", tmp_path, objects["motion"])
+    lines = command(program, text=f"{200_500 + 2} 0\n").splitlines()
+    assert len(lines) == 1 + 91 and RESULT.fullmatch(lines[-1])
+    assert len(command(program, text=f"{200_500 - 1} 0\n").splitlines()) == 1 + 90
+
+
 def test_a_microphone_at_half_its_rate(
     written: dict[str, tuple[Library, Path]], objects: dict[str, list[Path]], tmp_path: Path
 ) -> None:
