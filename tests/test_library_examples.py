@@ -380,6 +380,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "score_type": "int64_t",
         "scores": 4,
     },
+    "a rule": {"kind": "class", "rule": {"inputs": 2, "least": 9, "pause": 0, "most": 4}},
     "floats": {
         "kind": "plain",
         "fe": None,
@@ -420,7 +421,7 @@ const char *m_kernels(void) { return "none"; }
 int m_selftest(m_t *m) { (void)m; return 3; }
 static result_t past;
 static char line[RESULT_BYTES];
-static void show(const m_t *m)
+static void show(m_t *m)
 {
     result_line(&past, m, line, sizeof(line));
     puts(line);
@@ -434,6 +435,20 @@ def test_lines_of_numbers_labels_and_anomalies(
     """result.h on made-up answers: signs, decimals, means of less than four, and a full line."""
     base = {**written["motion"][0].values, "name": "m", "NAME": "M"}
     shown = {
+        "a rule": (
+            "int m_best(const m_t *m) { (void)m; return 1; }\n"
+            "int m_decide(m_t *m, const m_rule_t *rule)\n"
+            "{ (void)m; return rule == NULL && scores[1] > 8 ? 4 : -1; }\n"
+            "int main(void) { m_t m; scores[1] = 8; show(&m); scores[1] = 9; show(&m);\n"
+            "scores[0] = 40; show(&m); }",
+            [
+                "class 1 */ end, scores 0 8 0 0 0 0 0; mean of 1: class 1 */ end",
+                "class 1 */ end, scores 0 9 0 0 0 0 0; mean of 2: class 1 */ end; "
+                "decided: class 4 $(shell,id)",
+                'class 1 */ end, scores 40 9 0 0 0 0 0; mean of 2: class 0 "quoted"; '
+                "decided: class 4 $(shell,id)",
+            ],
+        ),
         "numbers": (
             "static int32_t now[2]; int32_t m_fixed(const m_t *m, int i) "
             "{ (void)m; return now[i]; }\n"

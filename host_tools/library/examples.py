@@ -146,7 +146,7 @@ def _texts(values: Mapping[str, Any]) -> dict[str, Any]:
     units = [board_text(unit) for unit in values["units"]]
     model = board_text(values["model"])
     longest = {
-        "class": 2 * max(map(len, labels), default=0),
+        "class": 3 * max(map(len, labels), default=0),
         "several": sum(len(label) + 1 for label in labels),
         "numbers": 2 * sum(len(text) + 16 for text in (*values["target_names"], *units)),
     }.get(values["kind"], 0)
