@@ -122,6 +122,7 @@ def values_of(out_dir: Path, gen_dirs: Mapping[str, Path]) -> dict[str, Any]:
         "golden_bytes": golden * sum(int(t["bytes"]) for t in first["inputs"] + first["outputs"]),
         "answers": (gen_dirs["ref"] / "model_answers.h").is_file(),
         "lsb": [],
+        "channel_units": [],
         "public": [*PUBLIC, *INTERNAL],
         "public_constants": PUBLIC_CONSTANTS,
     }
@@ -136,7 +137,7 @@ def _scores(output: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "scores": _elements(output),
         "score_type": C_TYPES[output["dtype"]],
-        "score_scale": _float(scale) if scale else "",
+        "score_scale": float_text(scale) if scale else "",
         "score_zero": output.get("zero_point", 0),
         "floats": output["dtype"] == "float32",
     }
@@ -149,7 +150,7 @@ def _elements(tensor: Mapping[str, Any]) -> int:
     return count
 
 
-def _float(value: float) -> str:
+def float_text(value: float) -> str:
     """A C number; a point is added where there is none, as an f follows."""
     text = f"{value:.9g}"
     return text if "." in text or "e" in text else f"{text}.0"
@@ -160,6 +161,7 @@ def _tensor(tensor: Mapping[str, Any]) -> dict[str, Any]:
     quant = f", scale {scale:.9g}, zero point {tensor['zero_point']}" if scale else ""
     return {
         "dtype": tensor["dtype"],
+        "c": C_TYPES[tensor["dtype"]],
         "shape": list(tensor["shape"]),
         "bytes": tensor["bytes"],
         "quant": quant,
@@ -192,12 +194,13 @@ def _aligned(size: int) -> int:
 
 def _numbers(judge: Judge | None) -> dict[str, Any]:
     if not isinstance(judge, RegressionJudge):
-        return {"decimals": [], "units": [], "number_words": ""}
+        return {"decimals": [], "units": [], "target_names": [], "number_words": ""}
     answers = number_answers(judge.units)
     words = ", ".join(f"{a.name} in {a.unit}" for a in answers)
     return {
         "decimals": [a.decimals for a in answers],
         "units": list(judge.units.units),
+        "target_names": [a.name for a in answers],
         "number_words": _comment(words),
     }
 
@@ -234,7 +237,8 @@ def _front_end(fe: Any, recipe: Mapping[str, Any]) -> dict[str, Any]:
         "fe": {"window": fe["window"], "hop": fe["hop"], "channels": len(fe["lsb"])},
         "rate_hz": f"{dataset['sample_rate_hz']:g}",
         "rate_mhz": round(dataset["sample_rate_hz"] * 1000),
-        "lsb": [f"{_float(lsb)}f" for lsb in fe["lsb"]],
+        "lsb": [f"{float_text(lsb)}f" for lsb in fe["lsb"]],
+        "channel_units": list(dataset["units"]),
         "channel_words": _comment(", ".join(f"{c} in {u}" for c, u in units)),
     }
 

@@ -14,7 +14,8 @@ from typing import Any
 import jinja2
 
 from host_tools.errors import UsageError
-from host_tools.library.describe import values_of
+from host_tools.library.describe import float_text, values_of
+from host_tools.library.examples import example_files, inertial
 from host_tools.library.sources import SETS, Copy, collect, epilogue, prologue, symbols
 from model.files import write_bytes
 from model.paths import ROOT
@@ -29,6 +30,9 @@ _TEMPLATES = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
 )
 _TEMPLATES.filters["c_text"] = c_text
+_TEMPLATES.filters["c_float"] = lambda value: f"{float_text(value)}f"
+# A prompt in quotes, where neither a quote nor a call of Kconfig's preprocessor may stand.
+_TEMPLATES.filters["kconfig"] = lambda text: re.sub(r"[$\\]", "", text.replace('"', "'"))
 _TEMPLATES.filters["markdown"] = lambda text: re.sub(r"([\\`*_{}\[\]<>()#+!|&~])", r"\\\1", text)
 
 # Template -> place in the library; {name} is the library's.
@@ -69,11 +73,24 @@ def make_library(out_dir: Path) -> Library:
     files = {f"{inside}/{copy.place}": _text(copy) for copy in copies}
     files |= {f"{inside}/{name}": render(name, values) for name in INSIDE}
     values |= {"sources": sorted(f for f in files if PurePosixPath(f).suffix in (".c", ".S"))}
+    files |= examples(values)
+    values |= {"inertial": inertial(values["channel_units"])[0] > 0}
+    values |= {"examples": {PurePosixPath(f).parts[1] for f in files if f.startswith("examples/")}}
     files |= {
         place.format(name=values["name"]): render(name, values) for name, place in OUTSIDE.items()
     }
     files["LICENSE"] = (ROOT / "LICENSE").read_text("utf-8")
     return Library(name=values["name"], values=values, files=files)
+
+
+def examples(values: Mapping[str, Any]) -> dict[str, str]:
+    """Place -> text of every example that suits the model."""
+    return {
+        file.place: file.copied.read_text("utf-8")
+        if file.copied
+        else render(file.template, {**values, **file.values})
+        for file in example_files(values)
+    }
 
 
 def _text(copy: Copy) -> str:
