@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from host_tools.boards.board import FRAMEWORKS, SELFTEST, Board, chip_board, load_board
+from host_tools.boards.board import FRAMEWORKS, Board, chip_board, load_board
 from host_tools.boards.ports import require_link
 from host_tools.emulators import ChipEmulator
 from host_tools.errors import DeviceError, UsageError
@@ -38,11 +38,13 @@ def on_target(
     *,
     dry_run: bool = False,
     why: bool = False,
+    suffix: str = "",
 ) -> Iterator[Found | None]:
     """Firmware to talk to, under the folder's lock; None when only the plan is printed.
 
     Emulated firmware is brought up to date first. What a board at `port` runs is taken as it is:
     its run id must be that of a manifest in the folder. Raises DeviceError when it is not.
+    `suffix` is what a board's name says of its firmware, where only the port is given.
     """
     if port:
         if emulator:
@@ -54,7 +56,7 @@ def on_target(
             return
         require_port(port, "--port {port}")
         with locked(source.folder):
-            board = flashed_board(source, board_name, port)
+            board = flashed_board(source, board_name, port, suffix)
             try:
                 yield Found(board=board, target=choose_target(board, None, port))
             finally:
@@ -83,7 +85,7 @@ def emulated(board_name: str | None, emulator: str | None) -> Found:
     return Found(board=board, target=target)
 
 
-def flashed_board(source: Source, board_name: str | None, port: str) -> Board:
+def flashed_board(source: Source, board_name: str | None, port: str, suffix: str = "") -> Board:
     """The board at a port, with the kernels of the build that it runs.
 
     Its run id must be that of one of the folder's manifests. Raises DeviceError otherwise, and
@@ -126,7 +128,7 @@ def flashed_board(source: Source, board_name: str | None, port: str) -> Board:
             f"{named.kernels}. Flash these: make flash {source.says} BOARD={named.folder} "
             f"PORT={port}, or leave them out: BOARD={named.id}"
         )
-    suffix = SELFTEST if named is not None and named.selftest else ""
+    suffix = named.suffix if named is not None else suffix
     plain = load_board(info.board_id + suffix)
     both = [plain] if plain.kernels == kernels else []
     both.append(load_board(f"{info.board_id}-{kernels}{suffix}"))

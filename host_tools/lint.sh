@@ -13,7 +13,7 @@ fi
 .venv/bin/ruff format --check .
 .venv/bin/mypy
 clang-format --dry-run --Werror "${c_files[@]}"
-included=(kernels link app board check features)
+included=(kernels link app board check features stream library)
 cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 \
     --inline-suppr --suppress=missingIncludeSystem "${included[@]/#/-Ifirmware/}" \
     firmware model/features

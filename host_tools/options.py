@@ -16,11 +16,12 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from host_tools.boards.board import BOARDS, ENGINE, ENGINES, SELFTEST, load_board
+from host_tools.boards.board import BOARDS, ENGINE, ENGINES, load_board
 from host_tools.build.engine import ARENA as TFLM_ARENA
 from host_tools.build.engine import NAMED as TFLM_FOLDER
 from host_tools.emulators.renode import RENODE
 from host_tools.errors import UsageError
+from host_tools.mlperf.benchmarks import BENCHMARKS
 from host_tools.project import Import, open_source, project_of
 from host_tools.stages.graph import Source
 from host_tools.wording import as_typed, know
@@ -323,9 +324,9 @@ def engine_option(default: str) -> Callable[[F], F]:
         @functools.wraps(function)
         def run(*arguments: Any, engine: str, board: str | None, **options: Any) -> Any:
             if engine != ENGINE:
-                named = (board or default).removesuffix(SELFTEST)
-                after = SELFTEST if board and board != named else ""
-                board = named.removesuffix(f"-{engine}") + f"-{engine}{after}"
+                after = load_board(board or default).suffix
+                stem = (board or default).removesuffix(after).removesuffix(f"-{engine}")
+                board = f"{stem}-{engine}{after}"
                 load_board(board)
             return function(*arguments, board=board, **options)
 
@@ -353,6 +354,17 @@ def library_option(function: F) -> F:
     ):
         run = added(run)
     return run  # type: ignore[return-value]
+
+
+def mlperf_option(function: F) -> F:
+    """Which benchmark; see answering."""
+    words = "firmware that answers this benchmark of MLPerf Tiny, too"
+    return option("--mlperf", type=click.Choice([*BENCHMARKS]), help=words)(function)
+
+
+def answering(board: str, mlperf: str | None) -> str:
+    """The name of a board whose firmware answers the commands of a benchmark as well."""
+    return f"{board.removesuffix(f'-{mlperf}')}-{mlperf}" if mlperf else board
 
 
 def scheduler_option(function: F) -> F:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from model.network_config import NetworkConfig
 from model.recipe_tables import (
     Count,
+    DecideConfig,
     MultilabelConfig,
     OscillatorConfig,
     Positive,
@@ -329,6 +330,7 @@ class Recipe:
     regression: RegressionConfig | None = None
     multilabel: MultilabelConfig | None = None
     parity: ParityConfig | None = None  # None: as ParityConfig has it
+    decide: DecideConfig | None = None  # of the task 'classification'; None: all is chosen
     search: SearchConfig | None = None
 
     def as_dict(self) -> dict[str, Any]:

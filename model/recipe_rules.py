@@ -146,6 +146,8 @@ def _task(recipe: Recipe) -> Iterator[str]:
          "not be normal"),
         (anomaly and train.teachers, "train.teachers = 0: a reconstruction is learnt from "
          "the input"),
+        (task != "classification" and recipe.decide is not None,
+         "a table [decide] for the task 'classification' only"),
         (task in ("regression", "multilabel") and recipe.dataset.leave_out,
          "dataset.leave_out for classes only"),
         (task in ("regression", "multilabel") and recipe.dataset.merge is not None,

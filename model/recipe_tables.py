@@ -1,4 +1,4 @@
-"""Tables of a recipe for numbers, for several labels, and for data that are generated."""
+"""Tables of a recipe for numbers, several labels, decisions, and for data that are generated."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ Share = Annotated[float, Bounds(0.0, 1.0)]
 Seed = Annotated[int, Bounds(0, 2**31 - 1)]
 Count = Annotated[int, Bounds(1, 1_000_000)]
 MAX_TARGETS = 16  # numbers that one network tells
+MAX_RULE_INPUTS = 16  # DECIDE_MAX_INPUTS of firmware/stream/decide.h
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,3 +92,15 @@ class MultilabelConfig:
 
     min_macro_f1: Share  # on the validation groups; less stops the run
     separator: str = "+"  # between the labels of one cell or one part of a name; '' has none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecideConfig:
+    """When firmware decides for a class on a stream, where that is not chosen; see model.decide."""
+
+    # outputs in the mean; none: chosen on the validation groups
+    inputs: Annotated[int, Bounds(1, MAX_RULE_INPUTS)] | None = None
+    # int8 score that the best class's mean has to reach; none: chosen with `inputs`
+    least: Annotated[int, Bounds(-128, 127)] | None = None
+    # inputs without a decision behind one; none: as many as hold a sample of the one before
+    pause: Annotated[int, Bounds(0, 1_000_000)] | None = None

@@ -28,6 +28,7 @@ FINGERPRINTED = {
     "train": (WEIGHTS,),
     "quantise": (MODEL, "golden.npz"),
     "profile": ("profile.json",),
+    "rule": ("rule.json",),
     "emit": ("gen/*/*.c", "gen/*/*.h", "gen/*/*.cc"),
 }
 OF_TRAINING = {"network.json", "dataset.json", "features.npz", WEIGHTS, TRAINED}

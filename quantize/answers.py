@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model import __version__
+from model.decide import Rule
 from model.multilabel import LabelsJudge
 from model.regression import RegressionJudge, Units
 from model.tasks import ClassJudge, Judge
@@ -101,10 +102,15 @@ def answers_of(judge: Judge, labels: Sequence[str]) -> tuple[Answer, ...]:
     return ()
 
 
-def emit_answers(judge: Judge, labels: Sequence[str], name: str) -> dict[str, str]:
-    """File name -> text of the header that `live` prints by; none for a detector of anomalies."""
+def emit_answers(
+    judge: Judge, labels: Sequence[str], name: str, rule: Rule | None = None
+) -> dict[str, str]:
+    """File name -> text of the header that `live` prints and, with a rule, decides by.
+
+    None for a detector of anomalies.
+    """
     answers = answers_of(judge, labels)
     if not answers:
         return {}
     values = {"name": safe_name(name), "version": __version__, "kind": KINDS[type(judge)]}
-    return {FILE: render(FILE, **values, answers=answers)}
+    return {FILE: render(FILE, **values, answers=answers, rule=rule)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from host_tools.emulators.native import Native
@@ -41,18 +42,21 @@ def compile_app(
     kernels: str | None = None,
     framework: str = "bare",
     replay: str | None = None,
+    mlperf: Sequence[str] = (),
 ) -> Path:
     """Build the native firmware around the model in `gen`; `board_id` and `framework` are what it
     claims to be.
 
     A generated model needs the set of kernels that it was made for, the stub does without.
-    `replay` is the text of another sensor port than firmware/board/replay/sensor.c.
+    `replay` is the text of another sensor port than firmware/board/replay/sensor.c; `mlperf` are
+    the definitions of a benchmark of MLPerf Tiny.
     """
     parts = [FIRMWARE / "app", FIRMWARE / "link", gen]
     if (gen / "model_features.c").is_file():
         parts += [FIRMWARE / "features", FIRMWARE / "stream", FIRMWARE / "board" / "replay"]
     if (gen / "drift_plan.c").is_file():
         parts.append(FIRMWARE / "drift")
+    parts += [FIRMWARE / "mlperf"] if mlperf else []
     sources = [source for part in parts for source in sorted(part.glob("*.c"))]
     sources += kernel_sources(kernels) if kernels else []
     if replay is not None:
@@ -61,7 +65,7 @@ def compile_app(
         sources[-1].write_text(replay)
     includes = [f"-I{part}" for part in [*parts, KERNELS, FIRMWARE / "board"]]
     sources.append(FIRMWARE / "board" / "native" / "board.c")
-    flags = [*SANITIZERS, *includes, f'-DBOARD_ID="{board_id}"']
+    flags = [*SANITIZERS, *includes, *mlperf, f'-DBOARD_ID="{board_id}"']
     image = {"KERNELS": kernels or "ref", "FRAMEWORK": framework, "ENGINE": "aot"}
     flags += [f'-DIMAGE_{name}="{text}"' for name, text in image.items()]
     return compile_c(folder / "firmware.elf", sources, flags)

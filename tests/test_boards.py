@@ -13,6 +13,7 @@ from host_tools.boards.board import BOARDS, BOARDS_DIR, load_board, read_board
 from host_tools.boards.flash import UPLOADERS
 from host_tools.emulators import EMULATORS
 from host_tools.errors import UsageError
+from host_tools.link.target import choose_target
 
 ROOT = BOARDS_DIR.parent
 MEMORY = re.compile(r"(\w+) \(\w+\)\s*: ORIGIN = (0x[0-9A-F]+), LENGTH = (\d+)([KM]?)")
@@ -164,3 +165,49 @@ def test_a_broken_file_is_explained(tmp_path: Path) -> None:
     path.write_text("{")
     with pytest.raises(UsageError, match=r"broken.json: not a readable JSON file"):
         read_board(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"memories": [{"name": "a", "origin": "0x0", "bytes": 0, "holds": []}]}, "bytes: .* 0"),
+        ({"memories": [{"name": "a", "origin": "-0x4", "bytes": 1, "holds": []}]}, "hexadecimal"),
+        ({"emulators": []}, r"tinyproof.emulators: expected a list of 1 or more strings"),
+        ({"port": ["common", "nosuch"]}, "tinyproof.port: expected folders of .*, got 'nosuch'"),
+        ({"port": ["../kernels"]}, "tinyproof.port: expected folders of .*, got '../kernels'"),
+        (
+            {"flags": ["-DX=`touch x`"]},
+            "tinyproof.flags: expected a list of 0 or more strings of the form -",
+        ),
+        ({"upload": {"tool": "bossac"}}, "upload.tool: expected one of sam-ba, esptool"),
+        (
+            {"upload": {"usb": ["2341:005A"]}},
+            r"upload.usb: expected a list of 0 or more strings of the form \[0-9a-f\]",
+        ),
+        ({"uart": {"baud": -9600}}, "uart.baud: expected a whole number above 0, got -9600"),
+    ],
+)
+def test_values_that_nothing_can_work_with_are_refused(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    def update(content: dict[str, Any]) -> None:
+        for key, value in change.items():
+            ours = content["tinyproof"]
+            ours[key] = ours[key] | value if isinstance(value, dict) else value
+
+    with pytest.raises(UsageError, match=message):
+        read_board(write_board(tmp_path, update))
+
+
+def test_an_emulator_that_there_is_not_is_named(tmp_path: Path) -> None:
+    path = write_board(tmp_path, lambda content: content["tinyproof"].update(emulators=["qemo"]))
+    with pytest.raises(UsageError, match=r"changed.json: .*no emulator 'qemo'; there are"):
+        choose_target(read_board(path), None, None)
+
+
+def test_no_clock_and_a_deep_file_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="build.f_cpu: expected hertz"):
+        read_board(write_board(tmp_path, lambda content: content["build"].update(f_cpu="0L")))
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(UsageError, match="not a readable JSON file"):
+        read_board(tmp_path / "deep.json")

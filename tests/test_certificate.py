@@ -66,11 +66,13 @@ def recipe_of(kind: str) -> Recipe:
     config, rate = CONFIGS[kind]
     motion = load_recipe("motion")
     names = tuple(f"c{i}" for i in range(len(config.lsb)))
-    dataset = dataclasses.replace(motion.dataset, sample_rate_hz=rate, channels=names)
+    dataset = dataclasses.replace(
+        motion.dataset, sample_rate_hz=rate, channels=names, units=("g",) * len(names)
+    )
     return dataclasses.replace(motion, features=config, dataset=dataset)
 
 
-def make_build(root: Path, kind: str, outputs: int = 5) -> Path:
+def make_build(root: Path, kind: str, outputs: int = 5, labels: tuple[str, ...] = ()) -> Path:
     """build/m of a front end as `check`, `quantise` and `emit` leave it."""
     out_dir = root / "build" / NAME
     fe = front_end(kind)
@@ -90,7 +92,9 @@ def make_build(root: Path, kind: str, outputs: int = 5) -> Path:
     save_golden(out_dir / "golden.npz", golden)
     folders = {kernels: out_dir / "gen" / kernels for kernels in KERNEL_SETS}
     settings = recipe.as_dict()
-    compile_sets(data, golden, folders, name=NAME, settings=settings, recipe=recipe)
+    compile_sets(
+        data, golden, folders, name=NAME, settings=settings, recipe=recipe, labels=list(labels)
+    )
     return out_dir
 
 

@@ -28,7 +28,7 @@ def test_a_network_without_a_class_is_another_recipe(
     monkeypatch.setattr(drift_classes, "update", lambda stages, _: made.extend(stages))
     recipe = load_recipe("motion")
     firmware_without(recipe, "PEN", tmp_path / "new", load_board("native"))
-    names = ["network", "check", "train", "quantise", "profile", "emit", "build-native"]
+    names = ["network", "check", "train", "quantise", "profile", "rule", "emit", "build-native"]
     assert [(s.name, s.folder) for s in made] == [(name, tmp_path / "new") for name in names]
     without = made[0].arguments["recipe"]
     assert without.dataset.leave_out == ("PEN",)

@@ -47,7 +47,7 @@ def read_until(transport: Transport, wanted: bytes, limit_s: float = BOOT_S) -> 
 
 
 def read_on(transport: Transport, limit_s: float = 60.0) -> None:
-    """Read until the transport raises: a read may return after one byte, so reads are not counted."""
+    """Read until it raises: a read may return after one byte, so reads are not counted."""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
         transport.read(1.0)

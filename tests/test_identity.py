@@ -150,6 +150,9 @@ def test_results_of_a_port_lie_where_its_image_was_built(source: SimpleNamespace
         assert board.framework == "arduino"
     chosen = flashed_board(source, "nano33-selftest", "/dev/x")
     assert chosen.selftest and chosen.kernels == "armv7em"  # not the emulator's
+    for name in (None, "nano33-kws01"):
+        board = flashed_board(source, name, "/dev/x", "-kws01")
+        assert (board.folder, board.mlperf) == ("nano33-armv7em-kws01-arduino", "kws01")
 
 
 def test_other_kernels_than_asked_for_by_name_are_refused(source: SimpleNamespace) -> None:

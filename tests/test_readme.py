@@ -13,6 +13,7 @@ import pytest
 from host_tools.cli import variables
 from host_tools.errors import UsageError
 from host_tools.link.target import Target
+from host_tools.mlperf.dataset import TRUTH
 from host_tools.project import IMPORTED, QUANTISED
 from host_tools.report.readme import (
     PICTURE,
@@ -115,6 +116,8 @@ def _files() -> set[str]:
     kept = [EXPERIMENT, RECORDED, IMPORTED, LOG, QUANTISED, *REPORTED]
     kept.append(Target(emulator=None, port="/dev/ttyUSB0").file("parity"))
     kept.append(Target(emulator=None, port=None, beside="-renode").file("parity"))
+    kept += [Target(emulator=None, port=port).file("mlperf") for port in (None, "/dev/ttyUSB0")]
+    kept.append(TRUTH)
     return {p.relative_to(ROOT).as_posix() for p in found} | {*templates, *written, *kept}
 
 

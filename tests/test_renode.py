@@ -272,6 +272,21 @@ def test_closing_ends_renode_and_its_folder(
     assert script and not Path(script[1]).parent.exists()
 
 
+def test_a_renode_that_talks_without_end_takes_no_room(
+    stubs: dict[str, Path], double: Callable[..., Path]
+) -> None:
+    log = double(stubs["nano33"], "talk")
+    with Device(EMULATOR.start(built("nano33")[0] / "firmware.elf"), start_s=60.0) as device:
+        assert device.hello().board_id == "nano33"
+        time.sleep(1.0)
+        script = re.search(r"^script (.*)$", log.read_text(), re.MULTILINE)
+        assert script is not None
+        files = Path(script[1]).parent.iterdir()
+        assert max(file.stat().st_size for file in files) < 2_000_000
+    assert gone(pid_of(log))
+    assert not Path(script[1]).parent.exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_renode_ends_with_the_host(
     number: signal.Signals, stubs: dict[str, Path], double: Callable[..., Path]

@@ -22,6 +22,8 @@ from host_tools.report.summary import print_summary
 from host_tools.report.write import write_report
 from model.datasets import load_dataset
 from model.datasets.truth import truth_of
+from model.decide import NOTHING, Rule, decisions
+from model.decide import means as rule_means
 from model.errors import DataError, ModelSideError
 from model.evaluate import evaluate_labels, evaluate_regression, headline
 from model.features import Windows
@@ -34,7 +36,7 @@ from model.stages.check import check
 from model.stages.cross_validate import cross_validate
 from model.stages.splits import load_splits
 from model.stages.train import train
-from model.tasks import load_judge, task_of
+from model.tasks import Judge, load_judge, task_of
 from quantize.answers import Answer, board_text, emit_answers, number_answers
 from quantize.classical import compile_classical
 from quantize.emit_c import c_text
@@ -223,10 +225,12 @@ def test_labels_reach_c_escaped() -> None:
     assert c_text('a "b"\\\n#°') == "a \\042b\\042\\134\\012\\043\\302\\260"
 
 
-def live_lines(folder: Path, judge: object, labels: list[str]) -> list[str]:
+def live_lines(
+    folder: Path, judge: Judge, labels: list[str], rule: Rule | None = None
+) -> list[str]:
     """What the firmware of the stub, whose seven outputs are known, prints with these answers."""
     gen = stub_with_features(folder)
-    for name, text in emit_answers(judge, labels, "any").items():  # type: ignore[arg-type]
+    for name, text in emit_answers(judge, labels, "any", rule).items():
         (gen / name).write_text(text)
     target = with_replay(choose_target(load_board("native"), None, None), recorded(folder))
     assert target.emulator is not None
@@ -277,13 +281,19 @@ def test_a_board_prints_the_labels_above_their_thresholds(tmp_path: Path) -> Non
             assert line == f"labels {held}, scores {scores}; mean of {count}: labels {held_by_mean}"
 
 
-def test_a_board_prints_the_name_of_a_class(tmp_path: Path) -> None:
-    judge = load_judge(tmp_path, {}, 7)
+def test_a_board_prints_the_name_of_a_class_and_decides_by_the_rule(tmp_path: Path) -> None:
+    judge, rows = load_judge(tmp_path, {}, 7), np.stack(OUTPUTS)
     names = [f"class {letter}" for letter in "abcdefg"]
-    assert live_lines(tmp_path, judge, names) == [
-        f"class {row.argmax()} {names[row.argmax()]}, scores {' '.join(map(str, row))}; "
-        f"mean of {count}: class {mean.argmax()} {names[mean.argmax()]}"
-        for row, (count, mean) in zip(OUTPUTS, means(OUTPUTS), strict=True)
+    rule = Rule(inputs=2, least=78, pause=1)  # one mean is 78, another is in the pause
+    made = decisions(rule, rows)
+    assert [c != NOTHING for c in made] == [False, True, False, True, False]
+    assert live_lines(tmp_path, judge, names, rule) == [
+        f"class {row.argmax()} {names[row.argmax()]}, scores {' '.join(map(str, row))}; mean of "
+        f"{min(i, 2)}: class {mean.argmax()} {names[mean.argmax()]}"
+        + (f"; decided: class {decided} {names[decided]}" if decided != NOTHING else "")
+        for i, (row, mean, decided) in enumerate(
+            zip(rows, rule_means(rows, 2), made, strict=True), 1
+        )
     ]
 
 

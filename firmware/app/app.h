@@ -15,6 +15,14 @@
 #define APP_DRIFT 0
 #endif
 
+/* `make build MLPERF=...` defines MLPERF, the name of a benchmark, and adds its commands. */
+#ifdef MLPERF
+#include "mlperf.h"
+#define APP_MLPERF 1
+#else
+#define APP_MLPERF 0
+#endif
+
 /* The large parts come last: compilers reach what is near the start with shorter instructions. */
 typedef struct {
     link_selftest_t selftest;      /* the last result */
@@ -30,6 +38,9 @@ typedef struct {
     uint8_t input[512];          /* as it came from the board */
 #if APP_DRIFT
     drift_t drift; /* counts since the start or the last reset of them */
+#endif
+#if APP_MLPERF
+    mlperf_t mlperf;
 #endif
     app_model_t model;
 } app_t;
@@ -59,6 +70,31 @@ link_status_t app_infer(app_t *app, uint32_t *ticks);
 static inline link_status_t app_infer(app_t *app, uint32_t *ticks)
 {
     return app_model_invoke(&app->model, ticks);
+}
+#endif
+
+/* The commands of MLPerf Tiny, which end with %: begin, keep the time, and take a byte of the line;
+ * true when it ended a command, which is answered then. */
+#if APP_MLPERF
+void app_mlperf_start(app_t *app);
+void app_mlperf_poll(app_t *app);
+bool app_mlperf_take(app_t *app, uint8_t byte);
+#else
+static inline void app_mlperf_start(app_t *app)
+{
+    (void)app;
+}
+
+static inline void app_mlperf_poll(app_t *app)
+{
+    (void)app;
+}
+
+static inline bool app_mlperf_take(app_t *app, uint8_t byte)
+{
+    (void)app;
+    (void)byte;
+    return false;
 }
 #endif
 

@@ -29,6 +29,9 @@ void app_print_identity(app_t *app)
 #ifdef BOARD_SENSOR
     app_text_line(text, "sensor    " BOARD_SENSOR);
 #endif
+#ifdef MLPERF
+    app_text_line(text, "mlperf    " MLPERF ", as in: help%; its time counts " MLPERF_COUNTS);
+#endif
 }
 
 static void print_use(app_text_t *text, const char *title, size_t used, size_t bytes)

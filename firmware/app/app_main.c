@@ -10,6 +10,7 @@ static void boot(app_t *app)
     app_selftest(app);
     app_print_results(app);
     app_text_line(&app->text, "ready: type help");
+    app_mlperf_start(app);
 }
 
 /* `end` is the byte that completed the event: people end a line, programs a frame. */
@@ -31,8 +32,11 @@ static void answer(app_t *app, link_event_t event, uint8_t end)
 void app_poll(app_t *app)
 {
     const size_t count = board_read(app->input, sizeof(app->input));
+    app_mlperf_poll(app);
     for (size_t i = 0; i < count; i++) {
-        answer(app, link_receive(&app->receiver, app->input[i]), app->input[i]);
+        if (!app_mlperf_take(app, app->input[i])) {
+            answer(app, link_receive(&app->receiver, app->input[i]), app->input[i]);
+        }
     }
 }
 

@@ -36,6 +36,11 @@ void board_write(const uint8_t *data, size_t length);
  * and retired instructions in an emulator. */
 uint32_t board_counter(void);
 
+/* Core cycles a second, in an emulator those of the chip it stands for; the weak function of what
+ * needs it returns the clock of the board's JSON file, so only a port that may run slower has one.
+ */
+uint32_t board_clock_hz(void);
+
 /* What a person should know of this start, one line; the application's weak function returns "". */
 const char *board_note(void);
 

@@ -1,25 +1,30 @@
 /* The command `live`: inferences on what the board's sensor measures, as text, until a key. One
- * line for each: the result, then what the mean of the last outputs decides. Where samples were
- * lost, all begins anew, so that no window and no mean reaches over the gap. */
+ * line for each: the result, then what the mean of the last outputs says, then the class where the
+ * model's rule decides for one. Where samples were lost, all begins anew, so that no window and no
+ * mean reaches over the gap. */
 #include "app_stream.h"
 
-#include <string.h>
-
 #include "board.h"
+#include "decide.h"
 
 #if __has_include("model_answers.h")
 #include "model_answers.h"
 #endif
 
-#define BATCH 8  /* samples at a time */
-#define SMOOTH 4 /* results in a mean */
-#define MOST 64  /* outputs that are a decision */
+#ifndef MODEL_RULE_INPUTS
+#define MODEL_RULE_INPUTS 4  /* results in the mean that is shown */
+#define MODEL_RULE_LEAST 128 /* nothing is decided */
+#define MODEL_RULE_PAUSE 0
+#endif
+
+#define BATCH 8 /* samples at a time */
+#define MOST 64 /* outputs that are a decision */
 #define OUTPUTS (MODEL_GOLDEN_OUTPUT_BYTES <= MOST ? MODEL_GOLDEN_OUTPUT_BYTES : 1)
 
 typedef struct {
-    uint32_t results; /* since the start or a gap */
-    uint32_t lost;    /* gaps */
-    int8_t last[SMOOTH][OUTPUTS];
+    uint32_t lost; /* gaps */
+    decide_t decide;
+    int8_t rows[DECIDE_BYTES(MODEL_RULE_INPUTS, OUTPUTS)];
 } live_t;
 
 static void print_score(app_text_t *text, int32_t score)
@@ -110,22 +115,6 @@ static void print_answer(app_text_t *text, const int8_t *outputs)
 #endif
 }
 
-/* Halves are rounded up; of the first results the mean has fewer. Returns how many. */
-static uint32_t smooth(live_t *live, const int8_t *outputs, uint32_t bytes, int8_t *mean)
-{
-    memcpy(live->last[live->results % SMOOTH], outputs, bytes);
-    live->results++;
-    const uint32_t count = live->results < SMOOTH ? live->results : SMOOTH;
-    for (uint32_t i = 0; i < bytes; i++) {
-        uint32_t sum = count / 2u;
-        for (uint32_t k = 0; k < count; k++) {
-            sum += (uint32_t)(live->last[k][i] + 128);
-        }
-        mean[i] = (int8_t)((int32_t)(sum / count) - 128);
-    }
-    return count;
-}
-
 static void print_inference(app_t *app, live_t *live)
 {
     const int8_t *outputs = (const int8_t *)&app->model.arena[model_outputs[0].offset];
@@ -135,10 +124,15 @@ static void print_inference(app_t *app, live_t *live)
     print_scores(text, outputs);
 #endif
     if (model_outputs[0].bytes <= OUTPUTS) {
-        int8_t mean[OUTPUTS];
-        const uint32_t count = smooth(live, outputs, model_outputs[0].bytes, mean);
-        app_text_values(text, "; mean of #: ", &count);
-        print_answer(text, mean);
+        static const decide_rule_t rule = {MODEL_RULE_INPUTS, MODEL_RULE_LEAST, MODEL_RULE_PAUSE};
+        const int32_t decided =
+            decide_push(&live->decide, &rule, outputs, model_outputs[0].bytes, live->rows);
+        app_text_values(text, "; mean of #: ", &live->decide.counted);
+        print_answer(text, live->rows);
+        if (decided != DECIDE_NOTHING) {
+            app_text(text, "; decided: ");
+            print_answer(text, live->rows);
+        }
     }
     app_text_end(text);
 }
@@ -161,7 +155,7 @@ static const char *unsuited(const board_sensor_t *sensor)
 
 static void restart(app_t *app, live_t *live)
 {
-    live->results = 0;
+    decide_reset(&live->decide);
     live->lost++;
     app_text_values(&app->text, "samples were lost (#)", &live->lost);
     app_text_end(&app->text);

@@ -16,18 +16,23 @@ from typing import Any
 
 from host_tools.errors import UsageError
 from host_tools.link.transport import BAUD
+from host_tools.mlperf.benchmarks import BENCHMARKS
 from model.paths import ROOT
 
 BOARDS_DIR = ROOT / "boards"
 KERNELS_DIR = BOARDS_DIR.parent / "firmware" / "kernels"
+PORTS_DIR = BOARDS_DIR.parent / "firmware" / "board"
 BOARDS: dict[str, Path] = {path.stem: path for path in sorted(BOARDS_DIR.glob("*.json"))}
 SELFTEST = "-selftest"  # behind a board's name: firmware that can compare its kernels
 SOURCE = re.compile(r"[^:,]*\w[^:,]*(, [^:,]*\w[^:]*)+: .*\w.*")  # document, section: what
+ANY = re.compile("(?s).*")
+FLAG = re.compile("-[A-Za-z0-9_.,=+/-]+")  # a shell sees them
+USB_ID = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
+TOOLS = ("sam-ba", "esptool")  # of an upload
 LIBRARY = re.compile(r"[\w.-]+/[\w.-]+@\d+\.\d+\.\d+")  # a release of PlatformIO's registry
 FRAMEWORKS = ("bare", "arduino")
-ENGINE = "aot"  # the model as C code, compiled ahead of time
-TFLM = "tflm"  # TFLite Micro's interpreter with the model as data; its kernels come with it
-ENGINES = (ENGINE, TFLM)
+# The model as C code, compiled ahead of time; as data of TFLite Micro, which has its own kernels.
+ENGINES = (ENGINE, TFLM) = ("aot", "tflm")
 REFERENCE = "ref"  # the kernels that all others are compared with
 CONTENTS = ("code", "constants", "data")  # what a memory may hold; the stack belongs to data
 
@@ -121,6 +126,7 @@ class Board:
     provenance: Mapping[str, str]
     folder: str  # the name of its folder in a folder of results
     selftest: bool  # the reference model is linked too, for `selftest kernels`
+    mlperf: str = ""  # the benchmark whose commands its firmware answers
     framework: str = FRAMEWORKS[0]  # of the firmware that its folder holds
     engine: str = ENGINE  # likewise
 
@@ -155,7 +161,12 @@ class Board:
     @property
     def plain(self) -> bool:
         """Whether its kernels are those of its JSON file, not some that its name asks for."""
-        return self.folder.removesuffix(SELFTEST) == self.id
+        return self.folder.removesuffix(self.suffix) == self.id
+
+    @property
+    def suffix(self) -> str:
+        """What its name says of its firmware, behind board and kernels."""
+        return SELFTEST if self.selftest else f"-{self.mlperf}" if self.mlperf else ""
 
     def memory_for(self, content: str) -> Memory | None:
         """Return the memory that holds `content` (one of CONTENTS); None: without a limit."""
@@ -166,40 +177,35 @@ def load_board(board_id: str) -> Board:
     """Return the board `board_id`; UsageError names the boards that exist.
 
     `<board>-<kernels>` is the board with another set of kernels, `<board>-tflm` the one with TFLite
-    Micro's interpreter; `-selftest` behind either is firmware with the reference model as well.
-    Each has a folder of its own.
+    Micro's interpreter; `-selftest` behind either is firmware with the reference model as well,
+    `-kws01` and so on firmware that answers the commands of that benchmark. Each has a folder.
     """
     folder = board_id
     selftest = board_id.endswith(SELFTEST)
-    board_id, _, kernels = board_id.removesuffix(SELFTEST).partition("-")
+    mlperf = next((name for name in BENCHMARKS if board_id.endswith(f"-{name}")), "")
+    suffix = SELFTEST if selftest else f"-{mlperf}" if mlperf else ""
+    board_id, _, kernels = board_id.removesuffix(suffix).partition("-")
     if board_id not in BOARDS:
         raise UsageError(
             f"no board '{folder}'{_closest(folder.replace('-', '_'), BOARDS)}; known boards: "
             f"{', '.join(BOARDS)}"
         )
     board = read_board(BOARDS[board_id])
-    if kernels == TFLM:
-        if selftest:
-            raise UsageError(
-                f"board '{folder}': {SELFTEST[1:]} compares our own kernels; ENGINE={TFLM} has "
-                "none of them. Compare the engines: make compare"
-            )
-        board = replace(board, kernels=TFLM, engine=TFLM)
-    elif kernels:
-        board = _with_kernels(board, kernels)
-    return replace(board, selftest=selftest, folder=folder)
+    if kernels == TFLM and selftest:
+        told = f"{SELFTEST[1:]} compares our own kernels; ENGINE={TFLM} has none: make compare"
+        raise UsageError(f"board '{folder}': {told}")
+    board = _with_kernels(board, kernels) if kernels else board
+    return replace(board, selftest=selftest, mlperf=mlperf, folder=folder)
 
 
 def chip_board(board: Board, framework: str = "bare") -> Board:
-    """The board with the kernels for its chip, which its emulator may lack the instructions of.
-
-    A framework's compiler and calling convention may take others than bare metal.
-    """
+    """The board with the kernels for its chip, whose instructions its emulator may lack, or for the
+    compiler and calling convention of a framework."""
     wanted = board.framework_named(framework)
     kernels = wanted.kernels if wanted else board.upload.kernels if board.upload else board.kernels
     if not board.plain or kernels == board.kernels:
         return board
-    return load_board(f"{board.id}-{kernels}{SELFTEST if board.selftest else ''}")
+    return load_board(f"{board.id}-{kernels}{board.suffix}")
 
 
 def flashed_kernels(board_id: str, kernels: str, emulator: str | None) -> str | None:
@@ -216,10 +222,8 @@ def other_kernels(board_id: str, kernels: str, emulator: str | None) -> list[str
     if flashed is None:
         return []
     portable = "the portable kernels" if kernels == "ref" else f"the kernels {kernels}"
-    return [
-        f"  {emulator} ran {portable}; what is flashed has {flashed}, which run with "
-        "EMULATOR=renode"
-    ]
+    told = f"  {emulator} ran {portable}; what is flashed has {flashed}, which run with "
+    return [told + "EMULATOR=renode"]
 
 
 def board_of_folder(name: str) -> Board:
@@ -231,6 +235,8 @@ def board_of_folder(name: str) -> Board:
 
 
 def _with_kernels(board: Board, kernels: str) -> Board:
+    if kernels == TFLM:
+        return replace(board, kernels=TFLM, engine=TFLM)
     known = {path.name for path in KERNELS_DIR.iterdir() if path.is_dir()}
     if board.toolchain:  # this computer's compiler takes the twins in C of any set
         own = {framework.kernels for framework in board.frameworks}
@@ -248,7 +254,7 @@ def read_board(path: Path) -> Board:
     """Read one board file; UsageError tells file, key, what was expected and what was found."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not a readable JSON file: {error}") from error
     top = _Reader(path.name, "", content, ("name", "url", "vendor", "build", "tinyproof"))
     build = _Reader(path.name, "build", top.value("build", dict), ("mcu", "f_cpu"), ("ldscript",))
@@ -259,9 +265,9 @@ def read_board(path: Path) -> Board:
         clock_hz=_clock(build),
         soc=ours.value("soc", str),
         toolchain=ours.value("toolchain", str),
-        flags=ours.strings("flags"),
+        flags=ours.strings("flags", FLAG),
         env=ours.value("env", str),
-        port=ours.strings("port"),
+        port=_folders(ours, "port"),
         sensors=tuple(
             _sensor(reader) for reader in ours.sections("sensors", _SENSOR_KEYS, ("libraries",))
         ),
@@ -269,7 +275,7 @@ def read_board(path: Path) -> Board:
         kernels=ours.value("kernels", str),
         memories=tuple(_memory(reader) for reader in ours.sections("memories", _MEMORY_KEYS)),
         uart=_uart(ours),
-        emulators=ours.strings("emulators"),
+        emulators=ours.strings("emulators", least=1),
         upload=_upload(ours),
         frameworks=_frameworks(ours),
         provenance=_provenance(ours),
@@ -279,20 +285,9 @@ def read_board(path: Path) -> Board:
 
 
 _FIELDS = (
-    "soc",
-    "toolchain",
-    "flags",
-    "env",
-    "port",
-    "sensors",
-    "pins",
-    "kernels",
-    "memories",
-    "uart",
-    "emulators",
-    "upload",
-    "provenance",
-)
+    "soc", "toolchain", "flags", "env", "port", "sensors",
+    "pins", "kernels", "memories", "uart", "emulators", "upload", "provenance",
+)  # fmt: skip
 _SENSOR_KEYS = ("part", "channels", "rates_hz", "port", "arduino")
 _MEMORY_KEYS = ("name", "origin", "bytes", "holds")
 
@@ -324,19 +319,28 @@ class _Reader:
     def value(self, key: str, kind: type) -> Any:
         found = self.content[key]
         if not isinstance(found, kind) or isinstance(found, bool):
-            raise self._wrong(key, kind.__name__, found)
+            raise self.wrong(key, kind.__name__, found)
         return found
+
+    def positive(self, key: str) -> int:
+        found = self.value(key, int)
+        if found <= 0:
+            raise self.wrong(key, "a whole number above 0", found)
+        return int(found)
 
     def flag(self, key: str) -> bool:
         found = self.content[key]
         if not isinstance(found, bool):
-            raise self._wrong(key, "true or false", found)
+            raise self.wrong(key, "true or false", found)
         return found
 
-    def strings(self, key: str) -> tuple[str, ...]:
+    def strings(self, key: str, form: re.Pattern[str] = ANY, least: int = 0) -> tuple[str, ...]:
         found = self.value(key, list)
-        if not all(isinstance(item, str) for item in found):
-            raise self._wrong(key, "a list of strings", found)
+        if len(found) < least or not all(
+            isinstance(item, str) and form.fullmatch(item) for item in found
+        ):
+            like = f" of the form {form.pattern}" if form is not ANY else ""
+            raise self.wrong(key, f"a list of {least} or more strings{like}", found)
         return tuple(found)
 
     def texts(self, key: str) -> Mapping[str, str]:
@@ -358,13 +362,13 @@ class _Reader:
     def _path(self, key: str) -> str:
         return f"{self.where}.{key}" if self.where else key
 
-    def _wrong(self, key: str, expected: str, found: object) -> UsageError:
+    def wrong(self, key: str, expected: str, found: object) -> UsageError:
         return UsageError(f"{self.file}: {self._path(key)}: expected {expected}, got {found!r}")
 
 
 def _clock(build: _Reader) -> int:
     text = build.value("f_cpu", str)
-    if not text.removesuffix("L").isdecimal():
+    if not re.fullmatch("[1-9][0-9]*L?", text):
         raise UsageError(
             f"{build.file}: build.f_cpu: expected hertz such as '64000000L', got '{text}'"
         )
@@ -379,10 +383,10 @@ def _sensor(reader: _Reader) -> Sensor:
         )
     return Sensor(
         part=reader.value("part", str),
-        channels=reader.value("channels", int),
+        channels=reader.positive("channels"),
         rates_hz=tuple(rates),
-        port=reader.strings("port"),
-        arduino=reader.strings("arduino"),
+        port=_folders(reader, "port"),
+        arduino=_folders(reader, "arduino"),
         libraries=_libraries(reader),
     )
 
@@ -407,19 +411,22 @@ def _memory(reader: _Reader) -> Memory:
             f"got '{unknown}'"
         )
     origin = reader.value("origin", str)
-    try:
-        address = int(origin, 16)
-    except ValueError:
-        raise UsageError(
-            f"{reader.file}: {reader.where}.origin: expected a hexadecimal address such as "
-            f"'0x20000000', got '{origin}'"
-        ) from None
+    if not re.fullmatch("0x[0-9a-fA-F]{1,8}", origin):
+        raise reader.wrong("origin", "a hexadecimal address such as '0x20000000'", origin)
     return Memory(
         name=reader.value("name", str),
-        origin=address,
-        bytes=reader.value("bytes", int),
+        origin=int(origin, 16),
+        bytes=reader.positive("bytes"),
         holds=holds,
     )
+
+
+def _folders(reader: _Reader, key: str) -> tuple[str, ...]:
+    """Folders of a port; without one the image would lack it and be built all the same."""
+    for name in reader.strings(key):
+        if name not in {path.name for path in PORTS_DIR.iterdir() if path.is_dir()}:
+            raise reader.wrong(key, f"folders of {PORTS_DIR}", name)
+    return reader.strings(key)
 
 
 def _uart(ours: _Reader) -> Uart | None:
@@ -429,7 +436,7 @@ def _uart(ours: _Reader) -> Uart | None:
     return Uart(
         tx=reader.value("tx", str),
         rx=reader.value("rx", str),
-        baud=reader.value("baud", int),
+        baud=reader.positive("baud"),
         wiring=reader.value("wiring", str),
         dtr_rts=reader.flag("dtr_rts"),
     )
@@ -439,13 +446,15 @@ def _upload(ours: _Reader) -> Upload | None:
     if ours.content["upload"] is None:
         return None
     tool = ours.value("upload", dict).get("tool")
+    if "tool" in ours.content["upload"] and tool not in TOOLS:
+        raise ours.wrong("upload.tool", f"one of {', '.join(TOOLS)}", tool)
     keys = ("chip", "image_at") if tool == "esptool" else ()
     reader = ours.section("upload", ("tool", *keys, "usb", "how", "kernels", "unverified"))
     return Upload(
         tool=reader.value("tool", str),
         chip=reader.value("chip", str) if keys else "",
         image_at=reader.value("image_at", str) if keys else "",
-        usb=reader.strings("usb"),
+        usb=reader.strings("usb", USB_ID),
         how=reader.value("how", str),
         kernels=reader.value("kernels", str),
         unverified=reader.value("unverified", str),

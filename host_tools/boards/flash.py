@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.boards import rom_loader, sam_ba
-from host_tools.boards.board import SELFTEST, Board
+from host_tools.boards.board import Board
 from host_tools.boards.ports import LOADER, USB, one_of
 from host_tools.build.firmware import build_limit, pio_environment
 from host_tools.build.workspace import open_workspace
@@ -43,6 +43,7 @@ from host_tools.link.transport import (
     usb_identity,
     usb_ports,
 )
+from host_tools.processes import run_whole
 from host_tools.report.results import read_manifest
 
 log = logging.getLogger(__name__)
@@ -94,21 +95,7 @@ def flash(
     if not port and link_port:
         port = through_link(board, link_port, again)
     before = _ports_near(port)
-    try:
-        if framework == "bare" or board.upload.tool == "sam-ba":  # one image, ours to write
-            image = out_dir / board.results(framework) / "firmware.bin"
-            if not image.is_file():
-                how = "" if framework == "bare" else f" FRAMEWORK={framework}"
-                raise UsageError(
-                    f"{image}: no image; run `make build BOARD={board.folder}{how}` first"
-                )
-            UPLOADERS[board.upload.tool](port, image, board.upload.chip, board.upload.image_at)
-        else:
-            _upload_with_platformio(board, board.gen_dir(out_dir), framework, port)
-    except DeviceError as error:
-        raise DeviceError(
-            f"{error}\nThe upload to {port} failed. To repeat it, type: {again.format(port=port)}"
-        ) from error
+    _upload(out_dir, board, framework, port, again.format(port=port))
     wiring = board.uart.wiring if framework == "bare" else ""
     if link_port is None and wiring:
         sys.stdout.write(_unlinked(board, wiring, again.format(port=port)))
@@ -123,11 +110,43 @@ def flash(
     return 0
 
 
+def _upload(out_dir: Path, board: Board, framework: str, port: str, again: str) -> None:
+    """`again` is the command that repeats it, for whoever it fails or is interrupted for."""
+    assert board.upload is not None
+    try:
+        if framework == "bare" or board.upload.tool == "sam-ba":  # one image, ours to write
+            image = out_dir / board.results(framework) / "firmware.bin"
+            if not image.is_file():
+                how = "" if framework == "bare" else f" FRAMEWORK={framework}"
+                raise UsageError(
+                    f"{image}: no image; run `make build BOARD={board.folder}{how}` first"
+                )
+            UPLOADERS[board.upload.tool](port, image, board.upload.chip, board.upload.image_at)
+        else:
+            _upload_with_platformio(board, board.gen_dir(out_dir), framework, port)
+    except DeviceError as error:
+        raise DeviceError(
+            f"{error}\nThe upload to {port} failed. To repeat it, type: {again}"
+        ) from error
+    except KeyboardInterrupt:
+        print(
+            f"the upload to {port} was cut off, and the board may have no application now; to "
+            f"repeat it, type: {again}",
+            file=sys.stderr,
+        )
+        raise
+
+
 def _commands(board: Board, port: str, says: str) -> str:
     """What to type next, with the port that the firmware answers at."""
     name = f"{says} BOARD={board.id} PORT={port}".lstrip()
     if board.selftest:
         return f"compare its kernels with the reference: make selftest {name}\n"
+    if board.mlperf:
+        return (
+            f"compare every output byte: make parity {name}\n"
+            f"run the benchmark: make mlperf {name} MLPERF={board.mlperf}\n"
+        )
     return (
         f"compare every output byte: make parity {name}\n"
         f"count its cycles: make bench {name}\nwatch it: make monitor PORT={port}\n"
@@ -152,7 +171,7 @@ def choose_port(
     """
     if board.upload is None or board.uart is None:
         raise UsageError(f"{board.id} is no board to upload to: make parity BOARD={board.id}")
-    name = f"{board.id}{SELFTEST}" if board.selftest else board.id
+    name = f"{board.id}{board.suffix}"
     bare = " FRAMEWORK=bare" if framework == "bare" and board.frameworks else ""
     again = f"make flash BOARD={name}{bare} PORT={{port}}"
     if not port or port == USB:
@@ -231,13 +250,8 @@ def _run(
 ) -> None:
     log.info("%s", " ".join(command))
     try:
-        code = subprocess.run(
-            command,
-            env={**os.environ, **(variables or {})},
-            timeout=limit_s,
-            check=False,
-            stdout=STDERR,
-        ).returncode
+        environment = {**os.environ, **(variables or {})}
+        code = run_whole(command, limit_s, env=environment, stdout=STDERR).returncode
     except subprocess.TimeoutExpired as error:
         raise failure(f"{command[0]} did not end in {limit_s:.0f} s and was stopped") from error
     if code != 0:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from host_tools.errors import DeviceError, ToolMissing
+from model.processes import end_with_parent
 
 log = logging.getLogger(__name__)
 
@@ -76,11 +77,12 @@ def _run(command: Sequence[str]) -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         bufsize=0,
+        preexec_fn=end_with_parent(),
     )
     stop = threading.Timer(TOOL_S, process.kill)
-    stop.start()
     said = b""
     try:
+        stop.start()
         with process:
             assert process.stdout is not None
             while part := process.stdout.read(4096):
@@ -88,6 +90,10 @@ def _run(command: Sequence[str]) -> tuple[int, str]:
                 said += part
         if not stop.is_alive():
             raise DeviceError(f"esptool did not end in {TOOL_S:.0f} s and was stopped")
+    except KeyboardInterrupt:
+        process.kill()
+        process.wait()
+        raise
     finally:
         stop.cancel()
     return process.returncode, said.decode(errors="replace")

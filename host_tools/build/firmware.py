@@ -25,8 +25,9 @@ from host_tools.build.libraries import (
 from host_tools.build.provision import CORE_DIR
 from host_tools.build.workspace import Workspace, open_workspace, reference_dir
 from host_tools.errors import HostToolsError, ToolMissing, UsageError
+from host_tools.mlperf.benchmarks import require_model
+from host_tools.processes import run_whole
 from model.files import write_bytes, write_json, write_text
-from model.processes import end_with_parent
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,11 @@ class ModelSizes:
 
 
 def build_firmware(
-    board: Board, gen_dir: Path, out_dir: Path, framework: str = "bare"
+    board: Board,
+    gen_dir: Path,
+    out_dir: Path,
+    framework: str = "bare",
+    library: Path | None = None,
 ) -> SizeReport:
     """Build `board` with the model in `gen_dir` into `out_dir`: firmware.elf and .map, size.json.
 
@@ -71,13 +76,16 @@ def build_firmware(
     any folder.
     `framework` is "bare", or "arduino", which needs PlatformIO's registry once. For the board's
     `selftest` the folder `ref` beside gen_dir holds the same model for the reference kernels.
-    Raises ToolMissing without the compiler, UsageError when gen_dir holds no generated model,
-    HostToolsError when the model does not fit the board or does not compile.
+    `library`: the folder of the same model as a library, to build the program around it.
+    Raises ToolMissing without the compiler, UsageError when gen_dir holds no generated model or
+    none for the board's `mlperf`, HostToolsError when it does not fit the board or not compile.
     """
     model = read_model_sizes(gen_dir)
     if board.selftest:
         model = _with_reference(model, read_model_sizes(reference_dir(gen_dir)))
     check_fits(board, model)
+    if board.mlperf:
+        require_model(board.mlperf, json.loads((gen_dir / "manifest.json").read_text("utf-8")))
     env = pio_environment(board, framework, gen_dir)
     if framework != "bare":
         missing = missing_libraries(board, gen_dir, CORE_DIR)
@@ -92,7 +100,7 @@ def build_firmware(
                 f"Type: sudo apt-get install {PACKAGES.get(board.toolchain, compiler)}"
             )
     out_dir.mkdir(parents=True, exist_ok=True)
-    with open_workspace(board, env, gen_dir) as workspace:
+    with open_workspace(board, env, gen_dir, library) as workspace:
         output = _run(workspace, out_dir / "build.log", build_limit(board))
         if output is not None:
             raise _failure(board, model, output, out_dir / "build.log")
@@ -253,15 +261,13 @@ def _run(workspace: Workspace, log_path: Path, limit_s: float) -> str | None:
     command = workspace.command()
     log.debug("%s", " ".join(command))
     try:
-        done = subprocess.run(
+        done = run_whole(
             command,
+            limit_s,
             env=workspace.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=limit_s,
-            check=False,
-            preexec_fn=end_with_parent(),
         )
     except subprocess.TimeoutExpired as error:
         write_bytes(log_path, error.stdout or b"")

@@ -16,8 +16,8 @@ from types import ModuleType
 
 from host_tools.boards.board import BOARDS_DIR, Board
 from host_tools.errors import HostToolsError
+from host_tools.processes import run_whole
 from model.paths import PACKAGES
-from model.processes import end_with_parent
 
 WITHOUT = "TINYPROOF_SENSOR"  # `none` in the environment: firmware without a sensor
 INSTALL_S = 120.0
@@ -62,23 +62,21 @@ def install_libraries(names: list[str], core_dir: Path, otherwise: str) -> None:
     for name in names:
         command = [sys.executable, "-m", "platformio", "pkg", "install", "--global"]
         try:
-            done = subprocess.run(
+            done = run_whole(
                 [*command, "--library", name],
+                INSTALL_S,
                 env=_environment(core_dir),
                 cwd=core_dir,  # not beside a platformio.ini of the user
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=INSTALL_S,
-                check=False,
-                preexec_fn=end_with_parent(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
             )
         except subprocess.TimeoutExpired:
             raise HostToolsError(
                 f"library {name}: not there after {INSTALL_S:.0f} s; repeat, or {otherwise}"
             ) from None
         if done.returncode != 0:
-            told = (done.stderr or done.stdout).strip()
+            told = done.stdout.decode(errors="replace").strip()
             raise HostToolsError(
                 f"library {name} could not be installed in {core_dir / 'lib'}; repeat, or "
                 f"{otherwise}. PlatformIO says:\n{told}"

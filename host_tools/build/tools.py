@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import functools
 import subprocess
+import threading
 from importlib.metadata import version
 from pathlib import Path
 
 from host_tools.boards.board import Board
+from host_tools.processes import end_tree
 from model.paths import ROOT
+from model.text import printable
 
 VERSION_S = 10.0
+VERSION_BYTES = 200
 
 
 def build_files() -> dict[str, Path]:
@@ -32,11 +36,22 @@ def builder_versions() -> dict[str, str]:
 
 @functools.cache
 def program_version(program: str) -> str:
-    """The first line of `program --version`; 'not installed' without it."""
+    """The first line of `program --version`, whatever follows; 'not installed' without it."""
     try:
-        done = subprocess.run(
-            [program, "--version"], capture_output=True, text=True, timeout=VERSION_S, check=False
+        process = subprocess.Popen(
+            [program, "--version"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except OSError:
         return "not installed"
-    return (done.stdout.splitlines() or ["says no version"])[0]
+    stop = threading.Timer(VERSION_S, end_tree, [process.pid])
+    stop.start()
+    try:
+        with process:
+            assert process.stdout is not None
+            line = process.stdout.readline(VERSION_BYTES)
+    finally:
+        stop.cancel()
+    return printable(line.decode(errors="replace").strip()) or "says no version"

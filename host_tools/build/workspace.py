@@ -22,11 +22,23 @@ from host_tools.build.engine import NAMED, named_folder
 from host_tools.build.libraries import sensor_setting
 from host_tools.build.provision import CORE_DIR, provision
 from host_tools.errors import UsageError
+from model.files import write_text
 from model.paths import PACKAGES, ROOT
 from model.processes import scratch_folder
 
 HARMLESS = re.compile(r"[A-Za-z0-9_./+-]+")
 LINKED = ("platformio.ini", "firmware")
+VIA = "via"  # the folder of a workspace with a library and what a program around it needs
+# A library is found and compiled as in a user's project.
+VIA_PROJECT = """\
+[platformio]
+src_dir = firmware
+[env:{env}]
+platform = symlink://boards/platform
+board = {env}
+lib_deps = symlink://{library}
+lib_ldf_mode = chain
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +73,14 @@ class Workspace:
 
 
 @contextmanager
-def open_workspace(board: Board, env: str, gen_dir: Path) -> Iterator[Workspace]:
+def open_workspace(
+    board: Board, env: str, gen_dir: Path, library: Path | None = None
+) -> Iterator[Workspace]:
     """Link the model in `gen_dir` and the project into a folder that is gone afterwards.
 
-    `env` is an environment of platformio.ini. Raises UsageError where the system's temporary folder
-    has a path that PlatformIO cannot take.
+    `env` is an environment of platformio.ini. With `library`, a folder that make_library has
+    written and beside which via_library.h lies, the program around it is built. Raises UsageError
+    where the system's temporary folder has a path that PlatformIO cannot take.
     """
     if not HARMLESS.fullmatch(tempfile.gettempdir()):
         raise UsageError(
@@ -81,16 +96,24 @@ def open_workspace(board: Board, env: str, gen_dir: Path) -> Iterator[Workspace]
         shown.append((folder / "gen", gen_dir.absolute()))
         if board.selftest:
             shown.append((folder / "reference", reference_dir(gen_dir).absolute()))
-        library = named_folder() if board.engine == TFLM else None
-        if library:
-            shown.append((folder / "tflm", library))
+        engine = named_folder() if board.engine == TFLM else None
+        if engine:
+            shown.append((folder / "tflm", engine))
+        variables = _variables(board, folder, bare=env == board.env)
+        variables |= {NAMED: str(folder / "tflm")} if engine else {}
+        if library is not None:
+            # PlatformIO compares paths of libraries as they are and resolved: no links here.
+            shutil.copytree(library.parent, folder / VIA)
+            text = VIA_PROJECT.format(env=env, library=folder / VIA / library.name)
+            shown = shown[1:]
+            write_text(project / "platformio.ini", text)
+            variables |= {"TINYPROOF_VIA": str(folder / VIA)}
         for link, target in shown:
             link.symlink_to(target)
         yield Workspace(
             folder=folder,
             env=env,
-            variables=_variables(board, folder, bare=env == board.env)
-            | ({NAMED: str(folder / "tflm")} if library else {}),
+            variables=variables,
             shown=(*shown, (project, ROOT)),
         )
 
@@ -114,6 +137,8 @@ def _variables(board: Board, folder: Path, *, bare: bool) -> dict[str, str]:
     } | sensor_setting()
     if bare:  # our own platform; a framework's was installed into the core folder
         variables["PLATFORMIO_PLATFORMS_DIR"] = str(folder / "platforms")
+    if board.mlperf:
+        variables["TINYPROOF_MLPERF"] = board.mlperf
     if board.selftest:
         variables["TINYPROOF_REFERENCE"] = str(folder / "reference")
     return variables

@@ -7,8 +7,10 @@ import click
 from host_tools.boards.board import chip_board, load_board
 from host_tools.options import (
     DEFAULT_BOARD,
+    answering,
     board_option,
     engine_option,
+    mlperf_option,
     option,
     plan_options,
     source_options,
@@ -23,17 +25,19 @@ FRAMEWORKS = click.Choice(["bare", "arduino"])
 @board_option
 @engine_option(DEFAULT_BOARD)
 @option("--framework", type=FRAMEWORKS, default="bare", help="default: bare")
+@mlperf_option
 @source_options
 @plan_options
 def command(
     source: Source,
     board: str | None,
     framework: str,
+    mlperf: str | None,
     dry_run: bool,
     why: bool,
 ) -> None:
     """Everything up to the firmware."""
-    chosen = load_board(board or DEFAULT_BOARD)
+    chosen = load_board(answering(board or DEFAULT_BOARD, mlperf))
     if framework != "bare":
         chosen = chip_board(chosen, framework)
     stages = firmware_stages(source, chosen, framework)

@@ -10,7 +10,7 @@ import click
 from host_tools.boards.board import load_board
 from host_tools.errors import HostToolsError, UsageError
 from host_tools.link.backtrace import describe
-from host_tools.link.fault import find_faults
+from host_tools.link.fault import MAX_FAULTS, find_faults
 from host_tools.options import File, board_option, folder_options, option
 from host_tools.stages.graph import Source
 
@@ -36,6 +36,8 @@ def command(source: Source, board: str | None, log: Path | None) -> None:
         )
     folder = load_board(board).folder if board else "*"
     images = sorted(source.folder.glob(f"{folder}/firmware.elf"))
+    if len(faults) == MAX_FAULTS:
+        print(f"{name}: only the first {MAX_FAULTS} different faults are told", file=sys.stderr)
     told = [describe(fault, images) for fault in faults]
     print("\n\n".join(text for text, _ in told))
     if not all(known for _, known in told):

@@ -8,7 +8,14 @@ from host_tools.boards.board import chip_board, load_board
 from host_tools.boards.flash import choose_port, flash
 from host_tools.build.firmware import pio_environment
 from host_tools.commands.build import FRAMEWORKS
-from host_tools.options import BoardName, engine_option, option, source_options
+from host_tools.options import (
+    BoardName,
+    answering,
+    engine_option,
+    mlperf_option,
+    option,
+    source_options,
+)
 from host_tools.stages.graph import Source, firmware_stages
 from host_tools.stages.session import up_to_date
 
@@ -22,6 +29,7 @@ from host_tools.stages.session import up_to_date
 @option("--port", help="serial port of the upload; default: the one with the board's USB identity")
 @option("--link-port", help="serial port of the link, where it is another one")
 @option("--framework", type=FRAMEWORKS, help="default: the board's own, else bare")
+@mlperf_option
 @source_options
 def command(
     source: Source,
@@ -29,9 +37,10 @@ def command(
     port: str | None,
     link_port: str | None,
     framework: str | None,
+    mlperf: str | None,
 ) -> int:
     """Exit code 3 when the board does not answer."""
-    wanted = load_board(board or "nano33")
+    wanted = load_board(answering(board or "nano33", mlperf))
     framework = framework or wanted.default_framework
     if wanted.upload is not None:  # else choose_port says so
         pio_environment(wanted, framework)  # before the port: it may not be wanted at all

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import click
 
-from host_tools.commands_shared import on_target
+from host_tools.commands_shared import emulated, on_target
+from host_tools.errors import HostToolsError, UsageError
+from host_tools.library.via import describe, run_via_library
 from host_tools.options import (
     DEFAULT_BOARD,
     board_option,
     engine_option,
+    option,
     plan_options,
     source_options,
     switch,
@@ -17,6 +20,7 @@ from host_tools.options import (
 from host_tools.parity.outputs import run_parity
 from host_tools.parity.stage import print_parity
 from host_tools.stages.graph import Source
+from host_tools.stages.session import show_plan, up_to_date
 
 
 @click.command(
@@ -26,6 +30,11 @@ from host_tools.stages.graph import Source
 @board_option
 @engine_option(DEFAULT_BOARD)
 @target_options
+@option(
+    "--via",
+    type=click.Choice(["library"]),
+    help="library: a small program around the model as a library, by its public header alone",
+)
 @switch("--tap", help="compare every layer, and name the first that differs")
 @source_options
 @plan_options
@@ -35,11 +44,49 @@ def command(
     emulator: str | None,
     port: str | None,
     cases: int | None,
+    via: str | None,
     tap: bool,
     dry_run: bool,
     why: bool,
 ) -> None:
     """The verdict."""
+    if via:
+        _via_library(source, board, emulator, port, cases, tap=tap, plan=(dry_run, why))
+        return
     with on_target(source, board, emulator, port, dry_run=dry_run, why=why) as found:
         if found is not None:
             print_parity(run_parity(source.folder, found.board, found.target, cases, tap=tap))
+
+
+def _via_library(
+    source: Source,
+    board: str | None,
+    emulator: str | None,
+    port: str | None,
+    cases: int | None,
+    *,
+    tap: bool,
+    plan: tuple[bool, bool],
+) -> None:
+    """The same of the library, in an emulator."""
+    if port or tap:
+        wrong = f"PORT={port}" if port else "TAP=1"
+        raise UsageError(
+            f"{wrong}: VIA=library runs in an emulator and compares outputs; a board runs "
+            "the library's self-test in a program of your own"
+        )
+    dry_run, why = plan
+    if dry_run or why:
+        show_plan(source.stages(), why=why)
+        print("the library, the program around it and the comparison are made every time")
+        return
+    found = emulated(board, emulator)
+    with up_to_date(source, source.stages()):
+        report, beside = run_via_library(source.folder, found.board, found.target, cases)
+    print_parity(report)
+    print("\n".join(describe(beside)))
+    if beside.windows_equal < beside.windows:
+        raise HostToolsError(
+            f"{report.board}: samples that the library was given one by one end in other answers "
+            f"in {beside.windows - beside.windows_equal} of {beside.windows} windows"
+        )

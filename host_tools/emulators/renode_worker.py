@@ -23,6 +23,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -34,19 +35,20 @@ SEND_S = 30.0  # the longest it may take no bytes
 END_S = 1.0  # to end by itself when asked to
 CHUNK_BYTES = 65536
 LAST_WORDS = 1500  # characters of its last output to quote
+KEPT_BYTES = 6000  # of its output
 SENSOR_FILE = "sensor"  # as in process.py
 SENSOR_MIPS = 8  # once the sensor runs, time must not be slower than the host's
 SAMPLE = struct.Struct("<6h")
 PR_SET_PDEATHSIG = 1
 # In Renode's answer to a command that failed (its Monitor.cs and IncludeFileCommand.cs).
 REFUSALS = (
-    "There was an error executing command",
-    "Could not tokenize here",
-    "Could not find file",
-    "Errors during compilation or loading",
-    "No such command or device",
-    "No such variable",
-    "Python runtime error",
+    b"There was an error executing command",
+    b"Could not tokenize here",
+    b"Could not find file",
+    b"Errors during compilation or loading",
+    b"No such command or device",
+    b"No such variable",
+    b"Python runtime error",
 )
 # In the hooks `self` is the core. The function of the counter is answered in its place: the number
 # of instructions so far, in the register of results (r0; a2, register 91 of Renode's Xtensa), then
@@ -113,24 +115,34 @@ def free_port() -> int:
 
 
 class Session:
-    """Renode as a process group of its own, its output in a file."""
+    """Renode as a process group of its own; of what it says, the end is kept."""
 
     def __init__(self, program: str, script: Path) -> None:
-        self._log = script.with_name("output.txt")
-        self._looked = 0.0
+        self._end = b""  # of what it has said, or up to its refusal
+        self._refused = False
         # --console: the monitor reads standard input, a pipe in which nothing ever comes; without
         # it Renode would open another port.
         command = [program, "--console", "--disable-gui", "--plain", str(script)]
-        with self._log.open("wb") as output:
-            self._process = subprocess.Popen(
-                command,
-                cwd=script.parent,
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                preexec_fn=_end_with_parent,
-            )
+        self._process = subprocess.Popen(
+            command,
+            bufsize=0,
+            cwd=script.parent,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,
+        )
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def _listen(self) -> None:
+        """Renode may say much, a line for each access to a register that it does not model."""
+        assert self._process.stdout is not None
+        while data := self._process.stdout.read(CHUNK_BYTES):
+            if not self._refused:
+                self._end = self._end[-KEPT_BYTES:] + data
+                self._refused = any(refusal in self._end for refusal in REFUSALS)
 
     def connect(self, port: int, read_fd: int) -> tuple[socket.socket | None, bytes]:
         """The firmware's line, None when the host has gone; and what came from `read_fd` so far.
@@ -155,19 +167,13 @@ class Session:
                     return None, early
                 early += data
 
-    def look(self) -> None:
-        """check(), but not all the time."""
-        if time.monotonic() - self._looked > LOOK_S:
-            self.check()
-            self._looked = time.monotonic()
-
     def check(self) -> None:
         """Raises Failed when Renode has ended or refused a command."""
         code = self._process.poll()
         if code is not None:
+            self._listener.join(END_S)  # a child of it may live and have its output open
             raise Failed(f"Renode ended with status {code}{self._said()}")
-        text = self._text()
-        if any(refusal in text for refusal in REFUSALS):
+        if self._refused:
             raise Failed(f"Renode refused a command{self._said()}")
 
     def closed(self) -> Failed:
@@ -190,11 +196,9 @@ class Session:
         assert self._process.stdin is not None
         self._process.stdin.close()
 
-    def _text(self) -> str:
-        return self._log.read_text(encoding="utf-8", errors="replace")
-
     def _said(self) -> str:
-        return f"; it said: {self._text().strip()[-LAST_WORDS:] or '(nothing)'}"
+        text = self._end.decode(errors="replace").strip()
+        return f"; it said: {text[-LAST_WORDS:] or '(nothing)'}"
 
 
 def serve(session: Session, line: socket.socket, early: bytes, read_fd: int, write_fd: int) -> None:
@@ -202,7 +206,7 @@ def serve(session: Session, line: socket.socket, early: bytes, read_fd: int, wri
     send(session, line, early)
     while True:
         readable, _, _ = select.select([read_fd, line.fileno()], [], [], LOOK_S)
-        session.look()
+        session.check()
         if line.fileno() in readable:
             try:
                 data = line.recv(CHUNK_BYTES)

@@ -8,6 +8,7 @@ guesses. Reports and ELF files are taken as they come: every address is looked u
 from __future__ import annotations
 
 import bisect
+import functools
 import posixpath
 import struct
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,7 @@ FIRST_CODE = ("board_start", "board_reset")  # nobody has called them
 MAX_FRAMES = 40
 UNKNOWN_WORDS = 48  # that a function without frame information may have on the stack
 MAX_ELF_BYTES = 256 * 1024 * 1024
+MAX_IMAGES = 16  # that are kept in memory
 SHF_EXECINSTR = 0x4
 # What pyelftools raises on files that are damaged somewhere.
 _UNREADABLE = (ELFError, DWARFError, ConstructError, OSError, ValueError, LookupError, TypeError,
@@ -191,12 +193,19 @@ def _signed(value: int, bits: int) -> int:
 def read_image(path: Path) -> Image:
     """The image of an ELF file; ValueError when that cannot be read."""
     try:
-        if path.stat().st_size > MAX_ELF_BYTES:
+        found = path.stat()
+        if found.st_size > MAX_ELF_BYTES:
             raise ValueError(f"larger than {MAX_ELF_BYTES // 2**20} MiB")
-        with path.open("rb") as file:
-            return Image(ELFFile(file))
+        return _image(path.absolute(), found.st_mtime_ns, found.st_size)
     except _UNREADABLE as error:
         raise ValueError(f"{path}: not a readable ELF file: {error}") from error
+
+
+@functools.lru_cache(MAX_IMAGES)
+def _image(path: Path, _changed_ns: int, _size: int) -> Image:
+    """Read once for all faults of a log."""
+    with path.open("rb") as file:
+        return Image(ELFFile(file))
 
 
 def _build_id(elf: ELFFile, notes: Sequence[int]) -> bytes:

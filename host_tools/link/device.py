@@ -242,6 +242,21 @@ class Device:
             raise UsageError(f"{self._line.name}: {lines[-1].removeprefix('error: ')}")
         return lines[:-1]
 
+    def mlperf(self, text: str, limit_s: float | None = None) -> list[str]:
+        """Send a command of MLPerf Tiny, and return the lines before m-ready.
+
+        Raises UsageError when it is refused, DeviceError when nothing comes for `limit_s`.
+        """
+        _ = self.info
+        self._written = False
+        try:
+            lines = self._line.ask(f"{text}%", "m-ready", limit_s)[:-1]
+        except Lost as loss:
+            raise DeviceError(f"{self._line.name}: {loss}") from loss
+        if lines and lines[-1].startswith("e-["):
+            raise UsageError(f"{self._line.name}: {text.split()[0]}: {lines[-1]}")
+        return lines
+
     def exchange(self, requests: Sequence[tuple[MessageType, bytes]]) -> list[bytes]:
         """Send (type, payload) requests that begin from nothing; returns each reply's payload.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from host_tools.link.protocol import REPLY, Frame, FrameDecoder, MessageType
 
 ARM, XTENSA, RISCV = 40, 94, 243  # machine numbers of ELF files
+MAX_FAULTS = 16  # of one log
 LOST = 1  # of the flags: pc and lr could not be saved
 # The order in which firmware/board/<core>/start.c sends them.
 REGISTERS: dict[int, tuple[str, ...]] = {
@@ -150,7 +151,8 @@ def parse_fault(payload: bytes) -> Fault:
 def find_faults(data: bytes) -> list[Fault]:
     """The faults that `data` tells of, in order: a log of text, or all that a port has said.
 
-    One that is there as text and as a frame is found once, as the frame, which holds more.
+    One that is there as text and as a frame is found once, as the frame, which holds more. A board
+    repeats its report: the same one counts once. The first MAX_FAULTS different ones are taken.
     """
     found = _faults_of_text(data.decode("ascii", "replace"))
     for event in FrameDecoder().feed(data + b"\0"):
@@ -160,10 +162,12 @@ def find_faults(data: bytes) -> list[Fault]:
             fault = parse_fault(event.payload)
         except ValueError:
             continue
+        if fault in found:
+            continue
         same = [i for i, other in enumerate(found) if _is_part(other, fault)]
         if same:
             found[same[0]] = fault
-        else:
+        elif len(found) < MAX_FAULTS:
             found.append(fault)
     return found
 
@@ -180,10 +184,12 @@ def _faults_of_text(text: str) -> list[Fault]:
     """What common/fault.c writes; a terminal may have put something before each line."""
     starts = [*_LINE.finditer(text)]
     ends = [*(start.start() for start in starts), len(text)][1:]
-    return [
-        _fault_of_text(start[1], text[start.end() : end])
-        for start, end in zip(starts, ends, strict=True)
-    ]
+    found: list[Fault] = []
+    for start, end in zip(starts, ends, strict=True):
+        fault = _fault_of_text(start[1], text[start.end() : end])
+        if fault not in found and len(found) < MAX_FAULTS:
+            found.append(fault)
+    return found
 
 
 def _fault_of_text(values: str, behind: str) -> Fault:

@@ -17,6 +17,8 @@ from host_tools.link.transport import Transport
 ATTEMPTS = 5  # for each frame, and for each run with its inputs
 FAULT_ADVICE = "Reset the board to go on; the same inputs may bring the fault back."
 HELLO_S = 1.0  # between two HELLOs to a board that may still be starting
+FLOOD_S = 1.0  # how long one who sends without end is listened to when the time is over
+TOLD_LINES = 5  # of an answer that did not end
 
 _RUNS = frozenset(
     {
@@ -126,16 +128,23 @@ class Line:
                 if time.monotonic() >= deadline:
                     raise
 
-    def ask(self, text: str) -> list[str]:
-        """Send a line of text; returns the lines up to "ok" or "error: ...", or raises Lost."""
+    def ask(self, text: str, last: str = "ok", limit_s: float | None = None) -> list[str]:
+        """Send a line of text; returns the lines up to `last` or "error: ...".
+
+        Text that ends with % is a command of MLPerf Tiny and no line. Raises Lost when nothing
+        comes for `limit_s`; None is the limit of a run.
+        """
         answer: list[str] = []
+        limit_s = self._run_timeout_s if limit_s is None else limit_s
         self._drain()
-        self._transport.write(protocol.DELIMITER + text.encode("ascii") + b"\n")
-        while not (answer and (answer[-1] == "ok" or answer[-1].startswith("error: "))):
-            event = self._event(self._run_timeout_s)
+        end = "" if text.endswith("%") else "\n"
+        self._transport.write(protocol.DELIMITER + (text + end).encode("ascii"))
+        deadline = time.monotonic() + limit_s
+        while not (answer and (answer[-1] == last or answer[-1].startswith("error: "))):
+            event = self._event(deadline)
             if event is None:
                 raise Lost(
-                    f"the answer to '{text}' did not end in {self._run_timeout_s:.0f} s: {answer}"
+                    f"the answer to '{text}' did not end in {limit_s:.0f} s: {answer[-TOLD_LINES:]}"
                 )
             if isinstance(event, TextLine):
                 answer.append(event.text)
@@ -187,7 +196,7 @@ class Line:
         wait_s = min(limit_s, self._timeout_s) if is_run else limit_s
         deadline = time.monotonic() + wait_s
         while True:
-            event = self._event(max(0.0, deadline - time.monotonic()))
+            event = self._event(deadline)
             if event is None and is_run and deadline < end:
                 self._send([self._number(Request(type=MessageType.HELLO))])
                 wait_s *= 2
@@ -218,11 +227,14 @@ class Line:
             raise Refused(self.name, request, reply.status)
         return reply
 
-    def _event(self, timeout_s: float) -> Event | None:
-        """Return what arrives next, or None when nothing does in time; text is logged as well."""
-        deadline = time.monotonic() + timeout_s
+    def _event(self, deadline: float) -> Event | None:
+        """Return what arrives next, or None when nothing does in time; text is logged as well.
+
+        Behind the deadline counts what has arrived by then, and FLOOD_S of what goes on coming.
+        """
         while not self._events:
-            data = self._transport.read(max(0.0, deadline - time.monotonic()))
+            left_s = deadline - time.monotonic()
+            data = self._transport.read(max(0.0, left_s)) if left_s > -FLOOD_S else b""
             if not data:
                 return None
             self.received += len(data)
@@ -236,5 +248,7 @@ class Line:
         return event
 
     def _drain(self) -> None:
-        while self._event(0.0) is not None:
+        """Take what has arrived."""
+        now = time.monotonic()
+        while self._event(now) is not None:
             pass

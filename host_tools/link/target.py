@@ -47,7 +47,12 @@ def choose_target(board: Board, emulator: str | None, port: str | None) -> Targe
             f"board {board.id}: emulator {name!r} does not run it; "
             f"its emulators: {', '.join(board.emulators)}"
         )
-    chosen = EMULATORS[name]
+    chosen = EMULATORS.get(name)
+    if chosen is None:
+        raise UsageError(
+            f"{board.id}.json: tinyproof.emulators: no emulator {name!r}; there are "
+            f"{', '.join(EMULATORS)}"
+        )
     if isinstance(chosen, Lacking) and board.engine in chosen.lacks:
         others = " or ".join(e for e in board.emulators if e != name)
         raise UsageError(

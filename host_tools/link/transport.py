@@ -9,6 +9,7 @@ import contextlib
 import enum
 import errno
 import os
+import re
 import select
 import sys
 from collections import deque
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 BAUD = 115200  # of a port of no named board
 CHUNK_BYTES = 65536
+WRITE_BYTES = 4096  # to a serial port at once: 0.4 s at 115200 baud
 WRITE_STALL_S = 30.0  # the longest a receiver may leave the line full before it counts as dead
 
 
@@ -150,9 +152,10 @@ class SerialTransport:
         self._port = _open_serial(port, baud, dtr_rts)
 
     def write(self, data: bytes) -> None:
-        """Send all of `data`; DeviceError when the port has gone."""
+        """Send all of `data`; DeviceError when the port has gone or takes nothing."""
         with self._reporting_loss():
-            self._port.write(data)
+            for at in range(0, len(data), WRITE_BYTES):
+                self._port.write(data[at : at + WRITE_BYTES])
 
     def read(self, timeout_s: float) -> bytes:
         """Return at least one byte, or b"" after `timeout_s`; DeviceError when the port is gone."""
@@ -172,6 +175,11 @@ class SerialTransport:
         # pyserial: OSError for a device that was unplugged, TypeError for a port that was closed
         try:
             yield
+        except _import_serial().SerialTimeoutException as error:
+            raise DeviceError(
+                f"{self.name}: took nothing in {WRITE_STALL_S:.0f} s; the firmware has stopped "
+                "reading. Reset the board and repeat."
+            ) from error
         except (OSError, TypeError) as error:
             raise DeviceError(
                 f"{self.name}: the port has gone ({error}); plug the board in and repeat."
@@ -250,6 +258,7 @@ def touch_port(port: str, baud: int) -> None:
     touched.port = port
     touched.baudrate = baud
     touched.dtr = False
+    touched.exclusive = True  # not of a board that another command of ours is talking to
     try:
         touched.open()
     except OSError as error:
@@ -267,9 +276,10 @@ def _open_serial(port: str, baud: int, dtr_rts: bool) -> serial.Serial:
         opened: serial.Serial = module.serial_for_url(
             port, baudrate=baud, exclusive=True, do_not_open=True
         )
+        opened.write_timeout = WRITE_STALL_S
         opened.dtr = opened.rts = dtr_rts or posix
         opened.open()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, re.error) as error:  # what pyserial's URLs may raise
         raise DeviceError(f"cannot open {port}: {error}. {_open_hint(error)}") from error
     if posix and not dtr_rts:
         _both_lines_off(opened)

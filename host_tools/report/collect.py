@@ -13,11 +13,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from host_tools.boards.board import ENGINE, SELFTEST, Board, board_of_folder, load_board
+from host_tools.boards.board import ENGINE, Board, board_of_folder, load_board
 from host_tools.errors import UsageError
+from host_tools.report.libraries import LIBRARY, libraries
 from host_tools.report.results import read_result
 from host_tools.wording import as_typed
 from model import __version__
+from model.decide import RECORD as RULE
 from model.evaluate import headline
 from model.results import WEIGHTS
 from model.tasks import RECORDS
@@ -28,6 +30,12 @@ JsonObject = dict[str, Any]
 MAIN_BOARD = "qemu_m4"  # whose kernels the generated part of the report describes
 BOARD_FILES = ("parity", "bench", "features", "alternative")
 PORT, ON_BOARD = "-port", " (board)"  # behind the name of a result that a real board gave; in words
+# Parts of a report that are of one manifest, and by which of its keys.
+OF_MANIFEST = (
+    ("cross_validation", "settings"),
+    ("drift", "model_sha256"),
+    ("rule", "model_sha256"),
+)
 EQUAL, DIFFERS, STALE, NOT_RUN = "equal", "differs", "stale", "not run"  # a board's parity
 # A rung's state, besides DIFFERS and NOT_RUN.
 PROVEN, MEASURED, REFERENCE, HARDWARE = (
@@ -51,12 +59,16 @@ def collect(out_dir: Path) -> JsonObject:
         "quantize": _read(out_dir / "quantize.json"),
         "classical": _read(out_dir / "classical.json"),
         **{task: _read(out_dir / name) for task, name in RECORDS.items()},
+        "rule": _read(out_dir / RULE),
         "drift": _read(out_dir / "drift.json"),
         "manifest": _read(load_board(MAIN_BOARD).gen_dir(out_dir) / "manifest.json"),
         "golden_cases": _golden_cases(out_dir / "golden.npz"),
         "golden_sha256": _digest(out_dir / "golden.npz"),
         "boards": _boards(out_dir, interpreted=False),
         "interpreted": _boards(out_dir, interpreted=True),
+        "libraries": libraries(
+            out_dir, _read(load_board(MAIN_BOARD).gen_dir(out_dir) / "manifest.json")
+        ),
         "searches": [
             found
             for path in sorted(out_dir.glob("search/*/search.json"))
@@ -110,7 +122,7 @@ def _leave_out(content: JsonObject, out_dir: Path) -> Iterator[str]:
             content["train"] = None  # of a training that is not quantised yet
             content["unquantised"] = True
             yield "train"
-    for part, key in (("cross_validation", "settings"), ("drift", "model_sha256")):
+    for part, key in OF_MANIFEST:
         told = content[part]
         if told and (manifest is None or told[key] != manifest[key]):
             content[part] = None
@@ -167,8 +179,9 @@ def _boards(out_dir: Path, *, interpreted: bool) -> JsonObject:
     found: JsonObject = {}
     for folder in sorted(path for path in out_dir.glob("*") if path.is_dir()):
         known = _known(folder.name)
-        other = known is not None and known.engine != ENGINE
-        if folder.name.endswith(SELFTEST) or other != interpreted:
+        if folder.name.endswith(LIBRARY) or (known is not None and known.suffix):
+            continue  # another image of a board that stands here
+        if (known is not None and known.engine != ENGINE) != interpreted:
             continue
         for suffix, title in (("", ""), (PORT, ON_BOARD)):
             if (results := _board(out_dir, folder, suffix)) is not None:

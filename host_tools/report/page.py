@@ -22,6 +22,7 @@ from host_tools.report.collect import (
     runs_on,
 )
 from host_tools.report.engines import TITLES, engine_tables
+from host_tools.report.libraries import library_rows
 from host_tools.report.plots import ACCENT, MUTED, SECOND, Bar, Panel, Plot
 from host_tools.report.scores import (
     int8_metrics,
@@ -68,6 +69,7 @@ def render(content: JsonObject) -> str:
             floats=float_comparisons(content["boards"]),
             flips=_flips(content),
             memory=[_memory(name, b) for name, b in content["boards"].items() if b["size"]],
+            library_table=library_rows(content),
             layer_table=_layer_table(content),
             settings=list(_flatten("", (content["manifest"] or {}).get("settings", {}))),
             plots=_plots(content),

@@ -1,8 +1,8 @@
 """The graph of stages: what each reads, which fields of a recipe it uses, what it writes.
 
-A recipe goes through network, check, train, quantise, profile and emit; a model made elsewhere
-through golden and emit. From there both have, for each board, build, parity, bench and (with a
-front end) features; the report reads what has been measured.
+A recipe goes through network, check, train, quantise, profile, for classes rule, and emit; a model
+made elsewhere through golden and emit. From there both have, for each board, build, parity, bench
+and (with a front end) features; the report reads what has been measured.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from host_tools.emulators import EMULATORS
 from host_tools.stages.engine import Stage
 from model.background import background_files
 from model.datasets import data_files
+from model.decide import RECORD as RULE
 from model.fields import field_values, restrict
 from model.files import write_json
 from model.network_config import OWN
@@ -42,6 +43,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "train": (*TRAINING,),
     "quantise": (*TRAINING, "quantisation", "compression"),
     "profile": (*DATA, "augment.kind"),
+    "rule": (*DATA, "decide"),
 }
 MANY_FILES = 1000  # more are told apart by their folders
 IMPORTED = "import.json"  # how a model made elsewhere was taken over
@@ -115,6 +117,7 @@ class Source:
     def _emit(self) -> Stage:
         recipe = self.recipe
         made = ("dataset.json", "profile.json", *RECORDS.values()) if recipe else ()
+        decides = (RULE,) if recipe and recipe.task == "classification" else ()
         settings = field_values(recipe, [*recipe.as_dict()]) if recipe else {}
         return Stage(
             name="emit",
@@ -127,7 +130,7 @@ class Source:
                 "constants_bytes": self.constants_bytes,
                 "ram_bytes": self.ram_bytes,
             },
-            reads=("model.tflite", "golden.npz", *made),
+            reads=("model.tflite", "golden.npz", *made, *decides),
             facts={
                 "name": self.name,
                 "constants budget": str(self.constants_bytes),
@@ -195,7 +198,26 @@ def _recipe_stages(recipe: Recipe, folder: Path) -> list[Stage]:
             writes=("profile.json",),
             isolated=True,
         ),
+        *([_rule_stage(folder, parts, facts, data)] if recipe.task == "classification" else ()),
     ]
+
+
+def _rule_stage(
+    folder: Path,
+    parts: Mapping[str, Mapping[str, object]],
+    facts: Mapping[str, Mapping[str, str]],
+    data: Mapping[str, Path | tuple[Path, ...]],
+) -> Stage:
+    return Stage(
+        name="rule",
+        folder=folder,
+        entry="quantize.stages.rule:rule",
+        arguments=parts["rule"],
+        reads=("model.tflite", "features.npz"),
+        outside=data,
+        facts=facts["rule"],
+        writes=(RULE,),
+    )
 
 
 def _named(what: str, paths: list[Path]) -> dict[str, Path | tuple[Path, ...]]:
@@ -320,6 +342,7 @@ REPORTED = (
     "quantize.json",
     "classical.json",
     *RECORDS.values(),
+    RULE,
     "drift.json",
     "float.weights.h5",
     "golden.npz",
@@ -327,6 +350,7 @@ REPORTED = (
     f"gen-{TFLM}/manifest.json",
     "*/compare.json",
     *(f"*/{name}*.json" for name in ("size", "parity", "bench", "features", "alternative")),
+    "*/library.json",
     "search/*/search.json",
 )
 

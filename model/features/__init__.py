@@ -91,7 +91,7 @@ def make_windows(
     """
     front_end, jobs = extractor.front_end, jobs or Here()
     chosen = [recording for recording in dataset.recordings if recording.group in groups]
-    counts = [_count(len(recording.values), front_end) for recording in chosen]
+    counts = window_counts(dataset, front_end, groups)
     shape = (sum(counts), front_end.rows, front_end.columns)
     features = Scratch().zeros(shape, np.int16)
     work = ({"samples": block} for block in _blocks(item_progress(chosen, "windows"), front_end))
@@ -120,6 +120,11 @@ def _targets(
         if r.targets is not None
     ]
     return np.concatenate(found) if found else None
+
+
+def window_counts(dataset: Dataset, front_end: FrontEnd, groups: set[int]) -> list[int]:
+    """How many windows make_windows makes of each recording of some groups."""
+    return [_count(len(r.values), front_end) for r in dataset.recordings if r.group in groups]
 
 
 def _count(samples: int, front_end: FrontEnd) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from pathlib import Path
 
+from model.decide import load_rule
 from model.files import write_text
 from model.recipe import Recipe
-from model.tasks import load_judge, task_of
+from model.tasks import ClassJudge, load_judge, task_of
 from quantize.answers import emit_answers
 from quantize.drift import emit_drift, load_profile
 from quantize.emit_tflm import emit_tflm
@@ -37,7 +39,10 @@ def emit(
         labels = list(task_of(recipe, found).predictions)
         more = emit_drift(load_profile(out_dir / "profile.json"), model, name)
         judge = load_judge(out_dir, recipe.as_dict(), len(labels))
-        more |= emit_answers(judge, labels, name)
+        rule = None
+        if isinstance(judge, ClassJudge):
+            rule = load_rule(out_dir, hashlib.sha256(model).hexdigest())
+        more |= emit_answers(judge, labels, name, rule)
     with tempfile.TemporaryDirectory(prefix=".gen-", dir=out_dir) as folder:
         manifests = compile_sets(
             model,

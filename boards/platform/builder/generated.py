@@ -46,12 +46,17 @@ for file, own in PARTS.items():
 sys.path.insert(0, env.subst("$PROJECT_DIR/boards/platform/builder"))  # noqa: F821
 if engine == "tflm":
     env.SConscript("tflm.py", exports=["env", "folder"])  # noqa: F821
+from mlperf import mlperf_defines  # noqa: E402
 from sensor import choose, defines, is_installed  # noqa: E402
 
 arduino = "arduino" in env.get("PIOFRAMEWORK", [])  # noqa: F821
 own_board = env.GetProjectOption("custom_board", env["BOARD"])  # noqa: F821
 board_file = Path(env.subst("$PROJECT_DIR"), "boards", f"{own_board}.json")  # noqa: F821
 facts = json.loads(board_file.read_text(encoding="utf-8"))
+if benchmark := os.environ.get("TINYPROOF_MLPERF"):
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    env.Append(CPPDEFINES=mlperf_defines(benchmark, facts, manifest))  # noqa: F821
+    env.BuildSources("$BUILD_DIR/mlperf", "$PROJECT_SRC_DIR/mlperf", "+<*.c>")  # noqa: F821
 absent = env.GetProjectOption("custom_absent_sensor", "")  # noqa: F821
 key = "arduino" if arduino else "port"
 sensors = [s for s in facts["tinyproof"]["sensors"] if s[key] and s["part"] != absent]

@@ -18,7 +18,7 @@ WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werro
 C_WARNINGS = ["-Wstrict-prototypes", "-Wmissing-prototypes"]
 # One application for every board; the port's own folders come from its JSON file.
 SOURCES = ["app/*.c", "features/*.c", "link/*.c"]
-INCLUDES = ["app", "board", "check", "classical", "drift", "features", "kernels", "link"]
+INCLUDES = ["app", "board", "check", "classical", "drift", "features", "kernels", "link", "mlperf"]
 PIN = re.compile(r"P(?P<port>[01])\.(?P<pin>[0-9]{2})")  # as Nordic writes them
 GPIO = re.compile(r"GPIO(?P<pin>[0-9]{1,2})")  # as Espressif does
 
@@ -38,7 +38,12 @@ if shutil.which(prefix + "gcc", path=env["ENV"].get("PATH")) is None:
     env.Exit(1)
 
 kernels = os.environ.get("TINYPROOF_KERNELS", facts["kernels"])
-SOURCES += [f"kernels/{kernels}/layout/*.c"] if prefix else []  # what assembly language counts on
+# A program around a library, which PlatformIO finds and compiles, in place of the application: the
+# folder of what is generated for it.
+via = os.environ.get("TINYPROOF_VIA")
+SOURCES = ["via_library/*.c", "link/*.c"] if via else SOURCES
+if prefix and not via:  # what assembly language counts on
+    SOURCES += [f"kernels/{kernels}/layout/*.c"]
 
 # The device command `selftest kernels`, linked on request only.
 checked = "TINYPROOF_REFERENCE" in os.environ
@@ -115,15 +120,20 @@ def optimise(env, node):
 
 env.AddBuildMiddleware(optimise)
 reference = env.Clone()  # without the model, whose headers have the same names
-env.SConscript(str(scripts / "generated.py"), exports="env")
+if via:
+    env.Append(CPPPATH=[via])
+    if kernels == "xtensa":  # what compiles for QEMU is an ESP8266's compiler, which takes portable
+        env.Append(CPPDEFINES=["TINYPROOF_KERNELS_XTENSA"])
+else:
+    env.SConscript(str(scripts / "generated.py"), exports="env")
 
-# A file of the board's kernels replaces the one of the same name in the reference kernels. This
-# computer's compiler takes the twins in C of what is written in assembly language.
-folders = [firmware / "kernels" / name for name in (kernels, "ref")]
-files = kernel_files(folders, assembly=bool(prefix))
-env.Append(
-    PIOBUILDFILES=add_kernels(env, "$BUILD_DIR/kernels.a", env["PIOBUILDFILES"], files, speed)
-)
+    # A file of the board's kernels replaces the one of the same name in the reference kernels. This
+    # computer's compiler takes the twins in C of what is written in assembly language.
+    folders = [firmware / "kernels" / name for name in (kernels, "ref")]
+    files = kernel_files(folders, assembly=bool(prefix))
+    env.Append(
+        PIOBUILDFILES=add_kernels(env, "$BUILD_DIR/kernels.a", env["PIOBUILDFILES"], files, speed)
+    )
 if checked:
     env.SConscript(str(scripts / "reference.py"), exports=["env", "reference", "speed"])
 

@@ -128,6 +128,11 @@ void board_write(const uint8_t *data, size_t length)
     }
 }
 
+uint32_t board_clock_hz(void)
+{
+    return clock.cpu_hz;
+}
+
 const char *board_note(void)
 {
     const bool is_26 = clock.crystal_mhz == 26u;

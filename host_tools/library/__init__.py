@@ -1,0 +1,1 @@
+"""A model as a library for somebody else's program."""

@@ -1,0 +1,141 @@
+"""Write a library: one folder and one .zip for Arduino, PlatformIO, ESP-IDF, Zephyr and CMake."""
+
+from __future__ import annotations
+
+import io
+import re
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import jinja2
+
+from host_tools.errors import UsageError
+from host_tools.library.describe import float_text, values_of
+from host_tools.library.examples import example_files, inertial
+from host_tools.library.sources import SETS, Copy, collect, epilogue, prologue, symbols
+from model.files import write_bytes
+from model.paths import ROOT
+from quantize.emit_c import c_text
+
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a .zip can say: the same bytes at any time
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("host_tools.library", "templates"),
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+    undefined=jinja2.StrictUndefined,
+)
+_TEMPLATES.filters["c_text"] = c_text
+_TEMPLATES.filters["c_float"] = lambda value: f"{float_text(value)}f"
+# A prompt in quotes, where neither a quote nor a call of Kconfig's preprocessor may stand.
+_TEMPLATES.filters["kconfig"] = lambda text: re.sub(r"[$\\]", "", text.replace('"', "'"))
+_TEMPLATES.filters["markdown"] = lambda text: re.sub(r"([\\`*_{}\[\]<>()#+!|&~])", r"\\\1", text)
+
+# Template -> place in the library; {name} is the library's.
+INSIDE = ("names.h", "target.h", "library_model.h", "library_public.h")
+OUTSIDE = {
+    "public.h": "src/{name}.h",
+    "library.properties": "library.properties",
+    "library.json": "library.json",
+    "idf_component.yml": "idf_component.yml",
+    "CMakeLists.txt": "CMakeLists.txt",
+    "module.yml": "zephyr/module.yml",
+    "zephyr.txt": "zephyr/CMakeLists.txt",
+    "Kconfig": "zephyr/Kconfig",
+    "README.md": "README.md",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Library:
+    """A library that is not written yet: its name, and place -> text of its files."""
+
+    name: str
+    values: Mapping[str, Any]
+    files: Mapping[str, str]
+
+
+def make_library(out_dir: Path) -> Library:
+    """The library of the model in `out_dir`, a folder of results with generated code.
+
+    Raises FileNotFoundError where no code was generated, UsageError for a classical model, and
+    HostToolsError as values_of and collect do.
+    """
+    gen_dirs = {kernels: out_dir / "gen" / kernels for kernels in SETS}
+    values = values_of(out_dir, gen_dirs)
+    copies = collect(gen_dirs)
+    values |= {"symbols": symbols(copies)}
+    inside = f"src/{values['name']}"
+    files = {f"{inside}/{copy.place}": _text(copy) for copy in copies}
+    files |= {f"{inside}/{name}": render(name, values) for name in INSIDE}
+    values |= {"sources": sorted(f for f in files if PurePosixPath(f).suffix in (".c", ".S"))}
+    files |= examples(values)
+    values |= {"inertial": inertial(values["channel_units"])[0] > 0}
+    values |= {"examples": {PurePosixPath(f).parts[1] for f in files if f.startswith("examples/")}}
+    files |= {
+        place.format(name=values["name"]): render(name, values) for name, place in OUTSIDE.items()
+    }
+    files["LICENSE"] = (ROOT / "LICENSE").read_text("utf-8")
+    return Library(name=values["name"], values=values, files=files)
+
+
+def examples(values: Mapping[str, Any]) -> dict[str, str]:
+    """Place -> text of every example that suits the model."""
+    return {
+        file.place: file.copied.read_text("utf-8")
+        if file.copied
+        else render(file.template, {**values, **file.values})
+        for file in example_files(values)
+    }
+
+
+def _text(copy: Copy) -> str:
+    if copy.place.suffix not in (".c", ".S"):
+        return copy.text
+    return prologue(copy) + copy.text.rstrip("\n") + "\n" + epilogue(copy)
+
+
+def render(name: str, values: Mapping[str, Any]) -> str:
+    """One of the templates, filled in; a value that is missing is an error."""
+    return _TEMPLATES.get_template(f"{name}.jinja").render(values)
+
+
+def write_library(library: Library, parent: Path) -> tuple[Path, Path]:
+    """Write <parent>/<name>/ and <parent>/<name>.zip; either is replaced as a whole.
+
+    Raises UsageError where something that is no library of ours stands in the folder's place.
+    """
+    folder, archive = parent / library.name, parent / f"{library.name}.zip"
+    if folder.is_symlink() or (folder.exists() and not (folder / "library.properties").is_file()):
+        raise UsageError(
+            f"{folder}: stands where the library goes and is no library; move it away, or name "
+            "another place"
+        )
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".library-", dir=parent) as scratch:
+        fresh = Path(scratch) / library.name
+        for place, text in library.files.items():
+            path = fresh / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        if folder.exists():
+            folder.rename(Path(scratch) / "old")
+        fresh.rename(folder)
+    write_bytes(archive, zipped(library))
+    return folder, archive
+
+
+def zipped(library: Library) -> bytes:
+    """The .zip: one folder of the library's name, the same bytes for the same files."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for place, text in sorted(library.files.items()):
+            entry = zipfile.ZipInfo(f"{library.name}/{place}", ZIP_DATE)
+            entry.external_attr = 0o644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, text.encode("utf-8"))
+    return stream.getvalue()

@@ -1,0 +1,110 @@
+"""The data of a benchmark as the public runner reads them: y_labels.csv and the files it names.
+
+A row is file, classes, class, bytes to send, stride, without a header. The last two are of anomaly
+detection, where a file has windows of `bytes to send` bytes, each `stride` bytes behind the other.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from host_tools.errors import UsageError
+from host_tools.mlperf.benchmarks import Benchmark
+
+TRUTH = "y_labels.csv"
+COLUMNS = ("file", "classes", "class", "bytes_to_send", "stride")
+FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A file with its class; `size` bytes at a time, `stride` bytes apart."""
+
+    path: Path
+    label: int
+    size: int
+    stride: int
+
+    def inputs(self) -> Iterator[bytes]:
+        """What is sent of it, one after the other."""
+        data = self.path.read_bytes()
+        for start in range(0, len(data) - self.size + 1, self.stride):
+            yield data[start : start + self.size]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """All rows of a folder's y_labels.csv, and its SHA-256."""
+
+    folder: Path
+    sha256: str
+    samples: tuple[Sample, ...]
+
+
+def read_dataset(folder: Path, name: str, benchmark: Benchmark) -> Dataset:
+    """The data in `folder`, or in its folder of the benchmark's name; every file is looked at.
+
+    Raises UsageError that names the row when a file is missing or of another size, or a label is
+    none of the benchmark.
+    """
+    folder = folder / name if (folder / name / TRUTH).is_file() else folder
+    path = folder / TRUTH
+    try:
+        content = path.read_bytes()
+        rows = list(csv.reader(content.decode("utf-8").splitlines()))
+    except OSError as error:
+        raise UsageError(
+            f"{path}: {error.strerror}; DATA is the folder with {TRUTH} and the .bin files of "
+            f"{name}, or the one above that"
+        ) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path}: not a readable CSV file: {error}") from error
+    samples = [
+        _sample(row, f"{path}:{number}", folder, benchmark)
+        for number, row in enumerate(rows, 1)
+        if row
+    ]
+    if not samples:
+        raise UsageError(f"{path}: it has no rows; expected {','.join(COLUMNS)}")
+    digest = hashlib.sha256(content).hexdigest()
+    return Dataset(folder=folder, sha256=digest, samples=tuple(samples))
+
+
+def _sample(row: list[str], where: str, folder: Path, benchmark: Benchmark) -> Sample:
+    wanted = len(COLUMNS) if benchmark.windows else 3
+    if len(row) < wanted:
+        raise UsageError(f"{where}: expected {','.join(COLUMNS[:wanted])}, got {','.join(row)!r}")
+    path = folder / row[0]
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(f"{where}: {row[0]!r} lies outside of {folder}")
+    label = _number(row[2], where, "class")
+    if label >= benchmark.classes:
+        raise UsageError(
+            f"{where}: class {label}: expected 0 to {benchmark.classes - 1} of {benchmark.title}"
+        )
+    size, stride = benchmark.bytes, benchmark.bytes
+    if benchmark.windows:
+        size, stride = (_number(row[i], where, COLUMNS[i]) for i in (3, 4))
+        if size != benchmark.bytes or stride < FLOAT_BYTES or stride % FLOAT_BYTES:
+            raise UsageError(
+                f"{where}: {size} bytes to send, stride {stride}: expected {benchmark.bytes} and a "
+                f"multiple of {FLOAT_BYTES}"
+            )
+    try:
+        found = path.stat().st_size
+    except OSError as error:
+        raise UsageError(f"{where}: {path}: {error.strerror}") from error
+    if found < size or (found != size and not benchmark.windows):
+        more = " or more" if benchmark.windows else ""
+        raise UsageError(f"{where}: {path} has {found} bytes; expected {size}{more}")
+    return Sample(path=path, label=label, size=size, stride=stride)
+
+
+def _number(text: str, where: str, what: str) -> int:
+    if not text.strip().isdecimal():
+        raise UsageError(f"{where}: {what}: expected a whole number from 0, got {text!r}")
+    return int(text)

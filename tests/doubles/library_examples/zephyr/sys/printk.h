@@ -1,0 +1,2 @@
+/* A double of Zephyr's zephyr/sys/printk.h. */
+void printk(const char *format, ...);
