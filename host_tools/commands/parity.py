@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from host_tools.boards.board import ENGINE, load_board
 from host_tools.commands_shared import emulated, on_target
 from host_tools.errors import HostToolsError, UsageError
 from host_tools.library.via import describe, run_via_library
@@ -75,6 +76,8 @@ def _via_library(
             f"{wrong}: VIA=library runs in an emulator and compares outputs; a board runs "
             "the library's self-test in a program of your own"
         )
+    if load_board(board or DEFAULT_BOARD).engine != ENGINE:
+        raise UsageError("VIA=library is generated code; ENGINE=tflm has no library of ours")
     dry_run, why = plan
     if dry_run or why:
         show_plan(source.stages(), why=why)
