@@ -8,7 +8,6 @@
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 override SHELL := /bin/bash
-
 override given := $(strip $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $v))),$v)))
 $(foreach v,$(given),$(eval unexport $v)$(eval export TINYPROOF_$v := $$(value $v)))
 export TINYPROOF_GIVEN := $(given)
@@ -21,13 +20,12 @@ ifneq ($(filter clean help,$(or $(MAKECMDGOALS),help)),)
 $(error make clean and make help take no variables; got $(given))
 endif
 endif
-
 override python := .venv/bin/python
 # + runs it under make -n as well, where it prints what would run.
 override run := +@.venv/bin/tinyproof
 override checked := @$(python) -m host_tools.cli &&
 
-.PHONY: help setup doctor new import check train quantise emit inspect build library parity features bench \
+.PHONY: help setup doctor new import check train quantise emit inspect build library parity features bench compare \
 	selftest decode drift record classical report readme demo search bench-all bench-record emulate flash \
 	mlperf monitor runs runs-ui whois reproduce test test-all lint format lock clean
 
@@ -57,7 +55,7 @@ emit: | .venv/ready ## write model.c, the TFLite Micro array and the manifest
 	$(run) emit
 inspect: | .venv/ready ## layers, costs, problems and fit of MODEL=file.tflite
 	$(run) inspect
-build: | .venv/ready ## build the firmware of RECIPE or MODEL for BOARD
+build: | .venv/ready ## build the firmware of RECIPE or MODEL for BOARD (ENGINE=tflm: with TFLite Micro)
 	$(run) build
 library: | .venv/ready ## RECIPE or MODEL as a library for your own program: Arduino, PlatformIO, ESP-IDF, Zephyr, CMake
 	$(run) library
@@ -65,6 +63,8 @@ parity: | .venv/ready ## compare every output byte of BOARD with TFLite Micro (P
 	$(run) parity
 features: | .venv/ready ## compare BOARD's front end with the host's, stage by stage (PORT=, CASES=)
 	$(run) features
+compare: | .venv/ready ## BOARD with generated code and with TFLite Micro's interpreter (TFLM=folder, PORT=)
+	$(run) compare
 bench: | .venv/ready ## count instructions, per layer, and sizes on BOARD
 	$(run) bench
 mlperf: | .venv/ready ## run MLPERF=kws01|ic01|vww01|ad01 of MLPerf Tiny on BOARD (PORT=, DATA=folder, MODE=, FILES=)

@@ -13,14 +13,12 @@ from host_tools.errors import DeviceError, UsageError
 from host_tools.link.device import Device
 from host_tools.link.target import Target, choose_target, open_port
 from host_tools.link.transport import require_port
-from host_tools.options import repeated
+from host_tools.options import DEFAULT_BOARD, repeated
 from host_tools.report.results import read_result
-from host_tools.stages.graph import Source, build_stage
+from host_tools.stages.graph import Source, firmware_stages
 from host_tools.stages.lock import locked
 from host_tools.stages.session import show_plan, up_to_date
 from model.recording import record
-
-DEFAULT_BOARD = "qemu_m4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +63,7 @@ def on_target(
                 record(source.folder)
         return
     found = emulated(board_name, emulator)
-    stages = [*source.stages(), build_stage(source.folder, found.board)]
+    stages = firmware_stages(source, found.board)
     if dry_run or why:
         show_plan(stages, why=why)
         print("the command itself runs every time, with the firmware of these stages")
@@ -102,13 +100,14 @@ def flashed_board(source: Source, board_name: str | None, port: str, suffix: str
             f"{port}: the firmware was built for {info.board_id}, not for {named.id}; name the "
             f"right board: BOARD={info.board_id}"
         )
-    paths = sorted(source.folder.glob("gen/*/manifest.json"))
+    paths = sorted(source.folder.glob("gen*/**/manifest.json"))
     if not paths:
         raise UsageError(
             f"{source.folder}: no firmware was generated here; flash the board first: "
             f"make flash {source.says} BOARD={info.board_id} PORT={port}"
         )
-    runs = {read_result(path, "run_id")["run_id"]: path.parent.name for path in paths}
+    folders = {path: path.parent.name.removeprefix("gen-") for path in paths}
+    runs = {read_result(path, "run_id")["run_id"]: name for path, name in folders.items()}
     if info.run_id not in runs:
         listed = ", ".join(f"{run} (kernels {kernels})" for run, kernels in sorted(runs.items()))
         raise DeviceError(

@@ -16,7 +16,9 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from host_tools.boards.board import BOARDS, load_board
+from host_tools.boards.board import BOARDS, ENGINE, ENGINES, load_board
+from host_tools.build.engine import ARENA as TFLM_ARENA
+from host_tools.build.engine import NAMED as TFLM_FOLDER
 from host_tools.emulators.renode import RENODE
 from host_tools.errors import UsageError
 from host_tools.mlperf.benchmarks import BENCHMARKS
@@ -28,6 +30,7 @@ from model.recipe_file import recipe_names
 from model.recording import SWITCH
 from quantize.tflite.files import is_model_path
 
+DEFAULT_BOARD = "qemu_m4"
 START = "tinyproof.start"  # of click's context: where the user stands
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -311,6 +314,46 @@ def plan_options(function: F) -> F:
 def board_option(function: F) -> F:
     """Which board."""
     return option("--board", type=BoardName(), help="default: qemu_m4")(function)
+
+
+def engine_option(default: str) -> Callable[[F], F]:
+    """What runs the model, which becomes part of the board's name (`default` where none is given),
+    and library_option."""
+
+    def add(function: F) -> F:
+        @functools.wraps(function)
+        def run(*arguments: Any, engine: str, board: str | None, **options: Any) -> Any:
+            if engine != ENGINE:
+                after = load_board(board or default).suffix
+                stem = (board or default).removesuffix(after).removesuffix(f"-{engine}")
+                board = f"{stem}-{engine}{after}"
+                load_board(board)
+            return function(*arguments, board=board, **options)
+
+        words = "aot: C code compiled ahead of time; tflm: TFLite Micro's interpreter; default: aot"
+        added = option("--engine", type=click.Choice(ENGINES), default=ENGINE, help=words)(run)
+        return library_option(added)  # type: ignore[return-value]
+
+    return add
+
+
+def library_option(function: F) -> F:
+    """Where a TFLite Micro of the user's is, and its arena; both go through the environment."""
+
+    @functools.wraps(function)
+    def run(*arguments: Any, tflm: Path | None, arena: int | None, **options: Any) -> Any:
+        with (
+            _environment(TFLM_FOLDER, str(tflm) if tflm else None),
+            _environment(TFLM_ARENA, str(arena) if arena else None),
+        ):
+            return function(*arguments, **options)
+
+    for added in (
+        option("--arena", type=COUNT, metavar="BYTES", help="of TFLite Micro; default: measured"),
+        option("--tflm", type=File(), help="folder of a TFLite Micro; default: the registry's"),
+    ):
+        run = added(run)
+    return run  # type: ignore[return-value]
 
 
 def mlperf_option(function: F) -> F:

@@ -119,6 +119,7 @@ def emit_model(
         "output_bytes": sum(sizes[1]),
         "golden_inputs": [byte_rows(row.tobytes()) for row in golden.inputs],
         "golden_outputs": [byte_rows(row.tobytes()) for row in golden.outputs],
+        "interpreted": False,
     }
     return {file: render(file, **values) for file in FILES}
 

@@ -248,6 +248,7 @@ def write_board(out_dir: Path, board: str, **changes: Any) -> None:
         "unit": "instructions",
         "instructions": counts,
         "counts": counts,
+        "start_counts": 18,
         **counted(board, counts),
         "macs": sum(o[2] for o in OPERATORS),
         "arena_used": 2_400,

@@ -88,7 +88,7 @@ def core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def refuse(*_: object, **__: object) -> None:
         raise OSError("Name or service not known")
 
-    monkeypatch.setattr(firmware.socket, "create_connection", refuse)
+    monkeypatch.setattr(libraries.socket, "create_connection", refuse)
     return folder
 
 
@@ -179,7 +179,7 @@ def test_with_the_registry_a_library_is_installed_once(
         def close(self) -> None:
             pass
 
-    monkeypatch.setattr(firmware.socket, "create_connection", lambda *_: Answer())
+    monkeypatch.setattr(libraries.socket, "create_connection", lambda *_: Answer())
     monkeypatch.setattr(libraries, "run_whole", run)
     for _ in range(2):
         build_firmware(NANO33, gen, tmp_path / "out", "arduino")

@@ -8,23 +8,28 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from elftools.elf.elffile import ELFFile
 
 from host_tools.boards.board import chip_board, load_board
-from host_tools.build import firmware, workspace
+from host_tools.build import engine, firmware, libraries, workspace
 from host_tools.build.firmware import build_firmware, pio_environment
 from host_tools.build.image import check_image, main
 from host_tools.build.provision import provision
 from host_tools.build.workspace import open_workspace
 from host_tools.commands.flash import command
 from host_tools.errors import DeviceError, HostToolsError, ToolMissing
+from quantize.emit_tflm import emit_tflm
 from quantize.golden import make_golden, random_inputs
 from quantize.manifest import compile_model
 from quantize.tflite.reader import parse_model
 from tests.bench_models import residual
 from tests.firmware_builds import symbol_names
+from tests.generators import GENERATORS
+from tests.test_tflm import folder_of
+from tests.tflm_double import write_double
 
 DOUBLE = Path(__file__).parent / "arduino_nano33"
 NANO33 = chip_board(load_board("nano33"), "arduino")
@@ -126,7 +131,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError("Name or service not known")
 
-    monkeypatch.setattr(firmware.socket, "create_connection", refuse)
+    monkeypatch.setattr(libraries.socket, "create_connection", refuse)
 
 
 def test_what_is_missing_is_named(core: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,3 +168,20 @@ def test_flash_takes_the_framework_and_bare_metal_only_when_asked(
             call("--board", board)
         with pytest.raises(DeviceError, match="/dev/ttyNONE does not exist"):
             call("--board", board, "--framework", "bare", "--port", "/dev/ttyNONE")
+
+
+def test_the_interpreter_builds_for_arduino_too(
+    tmp_path: Path, core: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From PlatformIO's storage, as an installed library; Arduino's own runtime stays."""
+    out_dir = folder_of(tmp_path, GENERATORS["CONV_2D"](np.random.default_rng(3)))
+    emit_tflm(out_dir)
+    monkeypatch.setattr(engine, "CORE_DIR", core)
+    write_double(core / "lib" / "Chirale_TensorFLowLite", out_dir)
+    board = load_board("nano33-tflm")
+    build_firmware(board, board.gen_dir(out_dir), tmp_path / "out", "arduino")
+    size = json.loads((tmp_path / "out" / "size.json").read_text())
+    assert (size["kernels"], size["framework"], size["engine"]) == ("tflm", "arduino", "tflm")
+    names = set(symbol_names(tmp_path / "out" / "firmware.elf"))
+    assert {"g_model", "double_step"} <= names and not FAST & names
+    assert "bare.cc" not in names  # our runtime is for bare metal

@@ -163,6 +163,13 @@ SENSOR = Sensor(
 
 # What each example in PROTOCOL.md says: heading -> (type, sequence, status, payload).
 EXAMPLES: dict[str, tuple[int, int, int, bytes]] = {
+    "request: sequence 15, the first output of the step": (
+        0x10,
+        15,
+        0,
+        protocol.pair_payload(protocol.Place.STEP, 0),
+    ),
+    "reply: it lies at 1536": (0x90, 15, 0, protocol.u32_payload(1536)),
     "request: sequence 1": (1, 1, 0, b""),
     "request: sequence 2, input 0, offset 0, data 01 02 03 04": (
         2,
@@ -385,6 +392,9 @@ def test_c_and_python_have_the_same_numbers() -> None:
     assert numbers["REPLY"] == protocol.REPLY
     assert numbers["MAX_STREAM_OUTPUT"] == protocol.MAX_STREAM_OUTPUT
     assert (numbers["HOLD"], numbers["TRACE"]) == (Mode.HOLD, Mode.TRACE)
+    assert {kind.name: numbers[f"PLACE_{kind.name}"] for kind in protocol.Place} == {
+        kind.name: kind.value for kind in protocol.Place
+    }
     board = (LINK.parent / "board" / "board.h").read_text()
     states = re.findall(r"^#define BOARD_SENSOR_(\w+) (\d)u$", board, re.MULTILINE)
     assert {name: int(value) for name, value in states} == {
@@ -394,7 +404,7 @@ def test_c_and_python_have_the_same_numbers() -> None:
 
 def test_document_lists_the_same_statuses_and_messages() -> None:
     text = (LINK / "PROTOCOL.md").read_text()
-    statuses = re.findall(r"^\| (\d) \| ([A-Z_]+) \|", text, re.MULTILINE)
+    statuses = re.findall(r"^\| (\d+) \| ([A-Z_]+) \|", text, re.MULTILINE)
     assert [(int(number), name) for number, name in statuses] == [
         (kind.value, kind.name) for kind in Status
     ]

@@ -69,6 +69,11 @@ void app_print_results(app_t *app)
     app_text_line(text, app_model_canary_intact(&app->model) ? ", canary intact" : ", " OVERRUN);
     print_use(text, "stack     ", board_stack_used(), board_stack_bytes());
     app_text_end(text);
+    const char *problem = APP_MODEL_PROBLEM;
+    if (problem != NULL) {
+        app_text(text, "engine    ");
+        app_text_line(text, problem);
+    }
     print_selftest(app);
 }
 
@@ -109,6 +114,8 @@ static const char *do_info(app_t *app, const char *argument)
     (void)argument;
     app_print_identity(app);
     app_print_results(app);
+    app_text_values(&app->text, "start     # ticks", &app->model.start_ticks);
+    app_text_end(&app->text);
     return NULL;
 }
 

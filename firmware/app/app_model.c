@@ -15,7 +15,9 @@ void app_model_init(app_model_t *model)
 {
     memset(model->arena, PAINT, sizeof(model->arena));
     memset(model->canary, PAINT, sizeof(model->canary));
+    const uint32_t start = board_counter();
     app_model_reset(model);
+    model->start_ticks = board_counter() - start;
 }
 
 link_status_t app_model_write(app_model_t *model, const link_offset_t *where, const uint8_t *data,
@@ -96,6 +98,14 @@ bool app_model_canary_intact(const app_model_t *model)
     return true;
 }
 
+static link_status_t outcome(const app_model_t *model)
+{
+    if (APP_MODEL_PROBLEM != NULL) {
+        return LINK_STATUS_NO_ENGINE;
+    }
+    return app_model_canary_intact(model) ? LINK_STATUS_OK : LINK_STATUS_ARENA_OVERRUN;
+}
+
 link_status_t app_model_invoke(app_model_t *model, uint32_t *ticks)
 {
     if (!use_up_inputs(model)) {
@@ -104,8 +114,8 @@ link_status_t app_model_invoke(app_model_t *model, uint32_t *ticks)
     const uint32_t start = board_counter();
     model_invoke(model->arena);
     *ticks = board_counter() - start;
-    model->has_outputs = true;
-    return app_model_canary_intact(model) ? LINK_STATUS_OK : LINK_STATUS_ARENA_OVERRUN;
+    model->has_outputs = APP_MODEL_PROBLEM == NULL;
+    return outcome(model);
 }
 
 link_status_t app_model_run_to(app_model_t *model, uint32_t last, app_on_step_t *on_step,
@@ -126,8 +136,8 @@ link_status_t app_model_run_to(app_model_t *model, uint32_t last, app_on_step_t 
             on_step(context, step, ticks);
         }
     }
-    model->has_outputs = last == step_count - 1U;
-    return app_model_canary_intact(model) ? LINK_STATUS_OK : LINK_STATUS_ARENA_OVERRUN;
+    model->has_outputs = last == step_count - 1U && APP_MODEL_PROBLEM == NULL;
+    return outcome(model);
 }
 
 void app_model_load_golden(app_model_t *model, uint32_t golden)
@@ -143,9 +153,14 @@ void app_model_load_golden(app_model_t *model, uint32_t golden)
 
 uint32_t app_model_arena_used(const app_model_t *model)
 {
+#ifdef MODEL_INTERPRETED /* it plans from both ends, so every byte was written */
+    (void)model;
+    return model_arena_used();
+#else
     uint32_t used = MODEL_ARENA_BYTES;
     while (used > 0 && model->arena[used - 1] == PAINT) {
         used--;
     }
     return used;
+#endif
 }

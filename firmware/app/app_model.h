@@ -10,9 +10,17 @@
 
 #define APP_CANARY_BYTES 16
 
+/* Why the engine could not set the model up, or NULL: generated code always can. */
+#ifdef MODEL_INTERPRETED
+#define APP_MODEL_PROBLEM model_problem()
+#else
+#define APP_MODEL_PROBLEM NULL
+#endif
+
 typedef struct {
     uint32_t written[MODEL_INPUT_COUNT]; /* bytes of each input since the last run */
     bool has_outputs;                    /* a run has ended and nothing was written since */
+    uint32_t start_ticks;                /* of the first reset: an engine sets itself up there */
     _Alignas(16) uint8_t arena[MODEL_ARENA_BYTES];
     uint8_t canary[APP_CANARY_BYTES]; /* directly behind the arena */
 } app_model_t;

@@ -153,6 +153,30 @@ static link_status_t on_read_arena(app_t *app, const link_frame_t *request, link
     return LINK_STATUS_OK;
 }
 
+#ifdef MODEL_INTERPRETED
+static link_status_t on_place(app_t *app, const link_frame_t *request, link_frame_t *reply)
+{
+    link_pair_t what;
+    memcpy(&what, request->payload, sizeof(what));
+    const bool input = what.first == LINK_PLACE_INPUT;
+    uint32_t place = UINT32_MAX;
+    if (APP_MODEL_PROBLEM != NULL) {
+        return LINK_STATUS_NO_ENGINE;
+    }
+    if (what.first == LINK_PLACE_STEP) {
+        place = model_written_at(what.count);
+    } else if (what.first <= LINK_PLACE_OUTPUT &&
+               what.count < (input ? MODEL_INPUT_COUNT : MODEL_OUTPUT_COUNT)) {
+        place = (input ? model_inputs : model_outputs)[what.count].offset;
+    }
+    if (place >= MODEL_ARENA_BYTES) {
+        return LINK_STATUS_BAD_ARGUMENT;
+    }
+    put_u32(app, reply, place);
+    return LINK_STATUS_OK;
+}
+#endif
+
 static link_status_t on_reset(app_t *app, const link_frame_t *request, link_frame_t *reply)
 {
     (void)request;
@@ -227,6 +251,9 @@ static link_status_t serve(app_t *app, const link_frame_t *request, link_frame_t
         {LINK_READ_ARENA, sizeof(link_pair_t), sizeof(link_pair_t), on_read_arena},
         {LINK_RESET, 0, 0, on_reset},
         {LINK_BOOT, 0, 0, on_boot},
+#ifdef MODEL_INTERPRETED
+        {LINK_PLACE, sizeof(link_pair_t), sizeof(link_pair_t), on_place},
+#endif
 #if MODEL_FEATURES
         {LINK_SAMPLES, sizeof(link_samples_t) + 2, LINK_MAX_PAYLOAD, app_on_samples},
         {LINK_RECORD, sizeof(link_record_t), sizeof(link_record_t), app_on_record},

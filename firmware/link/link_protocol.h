@@ -38,6 +38,7 @@ typedef enum {
     LINK_DRIFT = 0x0D,       /* u32: 1 to forget the counts first, else 0 */
     LINK_BOOT = 0x0E,        /* nothing; behind the reply the board enters its boot loader */
     LINK_FAULT = 0x0F,       /* a reply only: a fatal exception has stopped the firmware */
+    LINK_PLACE = 0x10,       /* link_pair_t: kind, index */
     LINK_ERROR = 0xFF,       /* a reply only: what arrived belongs to no request */
 } link_type_t;
 
@@ -53,6 +54,7 @@ typedef enum {
     LINK_STATUS_BAD_ARGUMENT = 7,
     LINK_STATUS_BAD_STATE = 8,
     LINK_STATUS_ARENA_OVERRUN = 9,
+    LINK_STATUS_NO_ENGINE = 10,
 } link_status_t;
 
 /* Request payloads */
@@ -90,6 +92,11 @@ typedef struct {
     uint32_t next;  /* the first sample that the host does not have */
 } link_record_t;
 _Static_assert(sizeof(link_record_t) == 8, "wire struct");
+
+/* PLACE: `first` is the kind, `count` which of them. */
+#define LINK_PLACE_INPUT 0u  /* of the model */
+#define LINK_PLACE_OUTPUT 1u /* likewise */
+#define LINK_PLACE_STEP 2u   /* an output of the step that RUN_TO ended with */
 
 #define LINK_MAX_DATA (LINK_MAX_PAYLOAD - 8)  /* input bytes in one WRITE_INPUT */
 #define LINK_MAX_TICKS (LINK_MAX_PAYLOAD / 4) /* steps in one PROFILE */

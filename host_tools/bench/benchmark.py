@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from model.files import write_json
 from quantize.golden import Golden, load_golden
 
 MODEL, STEP = "model_invoke", "model_step"  # functions of the generated code
+START = re.compile(r"start +(?P<ticks>\d+) ticks")  # of the firmware's command `info`
 CALL_COUNTS = 40  # instructions around a call that the board's counter sees and the plugin does not
 
 
@@ -29,6 +31,7 @@ class BenchmarkResult:
     emulator: str | None
     unit: str  # what `counts` counts: 'instructions', 'cycles' or 'nanoseconds'
     counts: int  # of the second inference
+    start_counts: int | None  # before the first inference: what the engine sets up; None: not told
     instructions: int | None  # the same, where the unit is instructions
     mix: Mix | None  # of the same inference
     mix_missing: str | None  # why it was not measured
@@ -56,6 +59,7 @@ class _Run:
     """Two inferences of one golden case, the second counted, and one step by step."""
 
     counts: int
+    start_counts: int | None
     profile: tuple[int, ...]
     info: Hello
     calls: list[Call]
@@ -81,6 +85,7 @@ def run_benchmark(out_dir: Path, board: Board, target: Target) -> BenchmarkResul
         emulator=target.emulator.name if target.emulator else None,
         unit=unit,
         counts=run.counts,
+        start_counts=run.start_counts,
         instructions=run.counts if unit == "instructions" else None,
         mix=mix(whole.executed, arm=arm) if whole else None,
         mix_missing=run.calls_missing,
@@ -165,7 +170,10 @@ def _inferences(
             counts = device.invoke()
         device.write_inputs(golden.case_inputs(0))
         profile = device.profile()
-        return {"counts": counts, "profile": tuple(profile), "info": device.hello()}
+        told = [found for line in device.command("info") if (found := START.fullmatch(line))]
+        start = device.info.counts(int(told[0]["ticks"])) if told else None
+        measured = {"counts": counts, "start_counts": start, "profile": tuple(profile)}
+        return measured | {"info": device.hello()}
 
 
 def _calls(run: _Run) -> tuple[Call | None, list[Call] | list[None]]:

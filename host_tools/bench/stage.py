@@ -7,7 +7,7 @@ from pathlib import Path
 
 from host_tools.bench.benchmark import BenchmarkResult, describe_footprint, run_benchmark
 from host_tools.bench.estimate import describe
-from host_tools.boards.board import Board, load_board, other_kernels
+from host_tools.boards.board import ENGINE, Board, load_board, other_kernels
 from host_tools.build.firmware import build_firmware
 from host_tools.link.target import choose_target, image_words
 from host_tools.report.results import read_result
@@ -37,7 +37,7 @@ def measure_alternative(out_dir: Path, board: Board, chosen: BenchmarkResult) ->
     """
     folder, written = out_dir / "alternative", out_dir / board.folder / "alternative.json"
     written.unlink(missing_ok=True)
-    if not (folder / "model.tflite").exists():
+    if not (folder / "model.tflite").exists() or board.engine != ENGINE:
         return
     quantised = read_result(out_dir / "quantize.json", "chosen", "alternative")
     other = measure_model(folder, board, quantised["alternative"])

@@ -31,7 +31,8 @@ USB_ID = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
 TOOLS = ("sam-ba", "esptool")  # of an upload
 LIBRARY = re.compile(r"[\w.-]+/[\w.-]+@\d+\.\d+\.\d+")  # a release of PlatformIO's registry
 FRAMEWORKS = ("bare", "arduino")
-ENGINE = "aot"  # the model as C code, compiled ahead of time
+# The model as C code, compiled ahead of time; as data of TFLite Micro, which has its own kernels.
+ENGINES = (ENGINE, TFLM) = ("aot", "tflm")
 REFERENCE = "ref"  # the kernels that all others are compared with
 CONTENTS = ("code", "constants", "data")  # what a memory may hold; the stack belongs to data
 
@@ -130,8 +131,9 @@ class Board:
     engine: str = ENGINE  # likewise
 
     def gen_dir(self, out_dir: Path) -> Path:
-        """The generated model for its kernels in `out_dir`, a folder of results."""
-        return out_dir / "gen" / self.kernels
+        """The generated model for its kernels or engine in `out_dir`, a folder of results."""
+        own = out_dir / f"gen-{self.engine}"
+        return out_dir / "gen" / self.kernels if self.engine == ENGINE else own
 
     @property
     def baud(self) -> int:
@@ -174,9 +176,9 @@ class Board:
 def load_board(board_id: str) -> Board:
     """Return the board `board_id`; UsageError names the boards that exist.
 
-    `<board>-<kernels>` is the board with another set of kernels; `-selftest` behind either is
-    firmware with the reference model as well, `-kws01` and so on firmware that answers the commands
-    of that benchmark. Each has a folder of its own.
+    `<board>-<kernels>` is the board with another set of kernels, `<board>-tflm` the one with TFLite
+    Micro's interpreter; `-selftest` behind either is firmware with the reference model as well,
+    `-kws01` and so on firmware that answers the commands of that benchmark. Each has a folder.
     """
     folder = board_id
     selftest = board_id.endswith(SELFTEST)
@@ -189,15 +191,16 @@ def load_board(board_id: str) -> Board:
             f"{', '.join(BOARDS)}"
         )
     board = read_board(BOARDS[board_id])
+    if kernels == TFLM and selftest:
+        told = f"{SELFTEST[1:]} compares our own kernels; ENGINE={TFLM} has none: make compare"
+        raise UsageError(f"board '{folder}': {told}")
     board = _with_kernels(board, kernels) if kernels else board
     return replace(board, selftest=selftest, mlperf=mlperf, folder=folder)
 
 
 def chip_board(board: Board, framework: str = "bare") -> Board:
-    """The board with the kernels for its chip, which its emulator may lack the instructions of.
-
-    A framework's compiler and calling convention may take others than bare metal.
-    """
+    """The board with the kernels for its chip, whose instructions its emulator may lack, or for the
+    compiler and calling convention of a framework."""
     wanted = board.framework_named(framework)
     kernels = wanted.kernels if wanted else board.upload.kernels if board.upload else board.kernels
     if not board.plain or kernels == board.kernels:
@@ -208,7 +211,7 @@ def chip_board(board: Board, framework: str = "bare") -> Board:
 def flashed_kernels(board_id: str, kernels: str, emulator: str | None) -> str | None:
     """The kernels that the chip gets, where an emulator ran others; else None."""
     upload = load_board(board_id).upload if board_id in BOARDS else None
-    if emulator is None or upload is None or upload.kernels == kernels:
+    if emulator is None or upload is None or kernels in (upload.kernels, TFLM):
         return None
     return upload.kernels
 
@@ -219,10 +222,8 @@ def other_kernels(board_id: str, kernels: str, emulator: str | None) -> list[str
     if flashed is None:
         return []
     portable = "the portable kernels" if kernels == "ref" else f"the kernels {kernels}"
-    return [
-        f"  {emulator} ran {portable}; what is flashed has {flashed}, which run with "
-        "EMULATOR=renode"
-    ]
+    told = f"  {emulator} ran {portable}; what is flashed has {flashed}, which run with "
+    return [told + "EMULATOR=renode"]
 
 
 def board_of_folder(name: str) -> Board:
@@ -234,6 +235,8 @@ def board_of_folder(name: str) -> Board:
 
 
 def _with_kernels(board: Board, kernels: str) -> Board:
+    if kernels == TFLM:
+        return replace(board, kernels=TFLM, engine=TFLM)
     known = {path.name for path in KERNELS_DIR.iterdir() if path.is_dir()}
     if board.toolchain:  # this computer's compiler takes the twins in C of any set
         own = {framework.kernels for framework in board.frameworks}

@@ -29,7 +29,7 @@ from typing import Any
 from host_tools.boards import rom_loader, sam_ba
 from host_tools.boards.board import Board
 from host_tools.boards.ports import LOADER, USB, one_of
-from host_tools.build.firmware import pio_environment
+from host_tools.build.firmware import build_limit, pio_environment
 from host_tools.build.workspace import open_workspace
 from host_tools.errors import DeviceError, HostToolsError, UsageError
 from host_tools.link.device import Device
@@ -54,7 +54,6 @@ LEAVE_S = 3.0  # a port that has not vanished by then belongs to the boot loader
 RETURN_S = 10.0
 POLL_S = 0.05
 SETTLE_S = 0.5  # for the system to set the access rights of a port that has just appeared
-BUILD_S = 600.0
 STDERR = 2  # file descriptor; standard output is for results
 LINK_START_S = 3.0  # for firmware that runs already
 START_S = 15.0  # from the end of the upload to the first answer
@@ -158,7 +157,7 @@ def _upload_with_platformio(board: Board, gen_dir: Path, framework: str, port: s
     """A framework's platform brings its own way to upload."""
     with open_workspace(board, pio_environment(board, framework), gen_dir) as workspace:
         command = workspace.command("--target", "upload", "--upload-port", port)
-        _run(command, BUILD_S, DeviceError, workspace.variables)
+        _run(command, build_limit(board), DeviceError, workspace.variables)
 
 
 def choose_port(

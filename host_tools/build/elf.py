@@ -12,7 +12,8 @@ from elftools.elf.sections import Section, SymbolTableSection
 
 from host_tools.errors import HostToolsError
 
-WEIGHTS_PREFIX = "model_w"  # the names that quantize.emit_c gives to weights and biases
+# What quantize.emit_c calls weights and biases; an interpreter has the whole file.
+WEIGHTS_PREFIX = ("model_w", "g_model")
 GOLDEN_PREFIX = "model_golden_"
 STACK_SECTION = ".stack"
 LARGEST = 12

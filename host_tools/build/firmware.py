@@ -8,14 +8,20 @@ import logging
 import os
 import re
 import shutil
-import socket
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from host_tools.boards.board import BOARDS, SELFTEST, Board, Framework, Memory, read_board
+from host_tools.boards.board import BOARDS, ENGINE, SELFTEST, Board, Framework, Memory, read_board
 from host_tools.build.elf import SizeReport, size_report
-from host_tools.build.libraries import install_libraries, missing_libraries, without_hint
+from host_tools.build.engine import provide_engine, require_engine
+from host_tools.build.libraries import (
+    REGISTRY,
+    install_libraries,
+    missing_libraries,
+    registry_error,
+    without_hint,
+)
 from host_tools.build.provision import CORE_DIR
 from host_tools.build.workspace import Workspace, open_workspace, reference_dir
 from host_tools.errors import HostToolsError, ToolMissing, UsageError
@@ -26,6 +32,7 @@ from model.files import write_bytes, write_json, write_text
 log = logging.getLogger(__name__)
 
 BUILD_S = 600.0
+LIBRARY_S = 1800.0  # more where TFLite Micro is compiled, some 150 files
 LARGEST = 5
 LOG_LINES = 15
 ARTEFACTS = ("firmware.elf", "firmware.bin", "firmware.map")
@@ -34,8 +41,6 @@ PACKAGES = {
     "riscv64-unknown-elf-": "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
     "xtensa-lx106-elf-": "gcc-xtensa-lx106 picolibc-xtensa-lx106-elf",
 }
-REGISTRY = "api.registry.platformio.org"
-REGISTRY_S = 3.0
 OVERFLOW = re.compile(r"region `(?P<memory>\w+)' overflowed by (?P<bytes>\d+) bytes")
 BEYOND = re.compile(r"address (?P<end>0x[0-9a-f]+) of .* is not within region `(?P<memory>\w+)'")
 
@@ -83,8 +88,11 @@ def build_firmware(
         require_model(board.mlperf, json.loads((gen_dir / "manifest.json").read_text("utf-8")))
     env = pio_environment(board, framework, gen_dir)
     if framework != "bare":
-        install_libraries(missing_libraries(board, gen_dir, CORE_DIR), CORE_DIR)
-    compilers = ("gcc", "g++") if any(gen_dir.glob("*.cpp")) else ("gcc",)
+        missing = missing_libraries(board, gen_dir, CORE_DIR)
+        install_libraries(missing, CORE_DIR, without_hint())
+    require_engine(board, framework)
+    provide_engine(board, gen_dir)
+    compilers = ("gcc", "g++") if any(gen_dir.glob("*.c[pc]*")) else ("gcc",)
     for compiler in compilers if framework == "bare" else ():
         if shutil.which(board.toolchain + compiler) is None:
             raise ToolMissing(
@@ -93,7 +101,7 @@ def build_firmware(
             )
     out_dir.mkdir(parents=True, exist_ok=True)
     with open_workspace(board, env, gen_dir, library) as workspace:
-        output = _run(workspace, out_dir / "build.log")
+        output = _run(workspace, out_dir / "build.log", build_limit(board))
         if output is not None:
             raise _failure(board, model, output, out_dir / "build.log")
         for name in ARTEFACTS:
@@ -106,6 +114,11 @@ def build_firmware(
     kind = {"kernels": model.kernels or board.kernels, "framework": framework}
     write_json(out_dir / "size.json", head | kind | {"engine": board.engine} | asdict(report))
     return report
+
+
+def build_limit(board: Board) -> float:
+    """Seconds in which the firmware of a board is built, whatever has to be compiled."""
+    return BUILD_S if board.engine == ENGINE else LIBRARY_S
 
 
 def _put(built: Path, path: Path) -> None:
@@ -141,17 +154,14 @@ def pio_environment(board: Board, framework: str, gen_dir: Path | None = None) -
     missing = _missing(wanted)
     libraries = missing_libraries(board, gen_dir, CORE_DIR) if gen_dir else []
     missing += [f"library {name} of the sensor" for name in libraries]
-    if missing:
-        try:
-            socket.create_connection((REGISTRY, 443), REGISTRY_S).close()
-        except OSError as error:
-            raise ToolMissing(
-                f"FRAMEWORK={framework} for {board.id}: not installed in {CORE_DIR}: "
-                f"{', '.join(missing)}; PlatformIO would take them from {REGISTRY}, which does not "
-                f"answer ({error}). Connect to the internet once and repeat, or type "
-                "FRAMEWORK=bare: the bare-metal firmware needs nothing from there"
-                + (f". Without the library: {without_hint()}" if libraries else "")
-            ) from error
+    if missing and (error := registry_error()):
+        raise ToolMissing(
+            f"FRAMEWORK={framework} for {board.id}: not installed in {CORE_DIR}: "
+            f"{', '.join(missing)}; PlatformIO would take them from {REGISTRY}, which does not "
+            f"answer ({error}). Connect to the internet once and repeat, or type "
+            "FRAMEWORK=bare: the bare-metal firmware needs nothing from there"
+            + (f". Without the library: {without_hint()}" if libraries else "")
+        ) from error
     return f"{board.env}_{framework}"
 
 
@@ -246,14 +256,14 @@ def _too_large(board: Board, memory: Memory, needed: int, model: ModelSizes) -> 
     )
 
 
-def _run(workspace: Workspace, log_path: Path) -> str | None:
+def _run(workspace: Workspace, log_path: Path, limit_s: float) -> str | None:
     """Run PlatformIO; return None, or the output when it failed."""
     command = workspace.command()
     log.debug("%s", " ".join(command))
     try:
         done = run_whole(
             command,
-            BUILD_S,
+            limit_s,
             env=workspace.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -262,7 +272,7 @@ def _run(workspace: Workspace, log_path: Path) -> str | None:
     except subprocess.TimeoutExpired as error:
         write_bytes(log_path, error.stdout or b"")
         raise HostToolsError(
-            f"the build did not end in {BUILD_S:.0f} s and was stopped; see {log_path}"
+            f"the build did not end in {limit_s:.0f} s and was stopped; see {log_path}"
         ) from error
     output = workspace.translate(done.stdout.decode("utf-8", errors="replace"))
     write_text(log_path, output)

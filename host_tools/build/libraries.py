@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,17 @@ from model.paths import PACKAGES
 
 WITHOUT = "TINYPROOF_SENSOR"  # `none` in the environment: firmware without a sensor
 INSTALL_S = 120.0
+REGISTRY = "api.registry.platformio.org"
+REGISTRY_S = 3.0
+
+
+def registry_error() -> OSError | None:
+    """Why PlatformIO's registry cannot be reached; None: it can."""
+    try:
+        socket.create_connection((REGISTRY, 443), REGISTRY_S).close()
+    except OSError as error:
+        return error
+    return None
 
 
 def sensor_setting() -> dict[str, str]:
@@ -32,7 +44,7 @@ def missing_libraries(board: Board, gen_dir: Path, core_dir: Path) -> list[str]:
     header = gen_dir / "model_features.h"
     if sensor_setting() or not header.is_file():
         return []
-    rules = _rules()
+    rules = builder_script("sensor")
     sensors = [
         {"channels": s.channels, "rates_hz": s.rates_hz, "libraries": s.libraries}
         for s in board.sensors
@@ -43,8 +55,9 @@ def missing_libraries(board: Board, gen_dir: Path, core_dir: Path) -> list[str]:
     return [name for name in wanted if not rules.is_installed(name, core_dir / "lib")]
 
 
-def install_libraries(names: list[str], core_dir: Path) -> None:
-    """Fetch them from PlatformIO's registry, once; HostToolsError when that does not work."""
+def install_libraries(names: list[str], core_dir: Path, otherwise: str) -> None:
+    """Fetch them from PlatformIO's registry, once; HostToolsError when that does not work, which
+    says what to do `otherwise`."""
     core_dir.mkdir(parents=True, exist_ok=True)
     for name in names:
         command = [sys.executable, "-m", "platformio", "pkg", "install", "--global"]
@@ -60,13 +73,13 @@ def install_libraries(names: list[str], core_dir: Path) -> None:
             )
         except subprocess.TimeoutExpired:
             raise HostToolsError(
-                f"library {name}: not there after {INSTALL_S:.0f} s; repeat, or {without_hint()}"
+                f"library {name}: not there after {INSTALL_S:.0f} s; repeat, or {otherwise}"
             ) from None
         if done.returncode != 0:
             told = done.stdout.decode(errors="replace").strip()
             raise HostToolsError(
                 f"library {name} could not be installed in {core_dir / 'lib'}; repeat, or "
-                f"{without_hint()}. PlatformIO says:\n{told}"
+                f"{otherwise}. PlatformIO says:\n{told}"
             )
 
 
@@ -87,12 +100,15 @@ def without_hint() -> str:
     return f"set {WITHOUT}=none in the environment for firmware without a sensor"
 
 
-def _rules() -> ModuleType:
-    """The script by which builds choose, which is no module of a package."""
-    spec = importlib.util.spec_from_file_location(
-        "sensor_rules", BOARDS_DIR / "platform" / "builder" / "sensor.py"
-    )
+def builder_script(name: str) -> ModuleType:
+    """A script by which builds choose; such are no modules of a package and import each other."""
+    folder = str(BOARDS_DIR / "platform" / "builder")
+    spec = importlib.util.spec_from_file_location(f"builder_{name}", f"{folder}/{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.path.insert(0, folder)
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(folder)
     return module

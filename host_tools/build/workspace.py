@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from host_tools.boards.board import Board
+from host_tools.boards.board import TFLM, Board
+from host_tools.build.engine import NAMED, named_folder
 from host_tools.build.libraries import sensor_setting
 from host_tools.build.provision import CORE_DIR, provision
 from host_tools.errors import UsageError
@@ -95,7 +96,11 @@ def open_workspace(
         shown.append((folder / "gen", gen_dir.absolute()))
         if board.selftest:
             shown.append((folder / "reference", reference_dir(gen_dir).absolute()))
+        engine = named_folder() if board.engine == TFLM else None
+        if engine:
+            shown.append((folder / "tflm", engine))
         variables = _variables(board, folder, bare=env == board.env)
+        variables |= {NAMED: str(folder / "tflm")} if engine else {}
         if library is not None:
             # PlatformIO compares paths of libraries as they are and resolved: no links here.
             shutil.copytree(library.parent, folder / VIA)

@@ -8,7 +8,9 @@ from host_tools.bench.benchmark import run_benchmark
 from host_tools.bench.stage import measure_alternative, print_benchmark
 from host_tools.commands_shared import on_target
 from host_tools.options import (
+    DEFAULT_BOARD,
     board_option,
+    engine_option,
     plan_options,
     source_options,
     target_options,
@@ -21,6 +23,7 @@ from host_tools.stages.graph import Source
     short_help="count instructions and memory on a board",
 )
 @board_option
+@engine_option(DEFAULT_BOARD)
 @target_options
 @source_options
 @plan_options

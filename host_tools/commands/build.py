@@ -5,16 +5,17 @@ from __future__ import annotations
 import click
 
 from host_tools.boards.board import chip_board, load_board
-from host_tools.commands_shared import DEFAULT_BOARD
 from host_tools.options import (
+    DEFAULT_BOARD,
     answering,
     board_option,
+    engine_option,
     mlperf_option,
     option,
     plan_options,
     source_options,
 )
-from host_tools.stages.graph import Source, build_stage
+from host_tools.stages.graph import Source, firmware_stages
 from host_tools.stages.session import make
 
 FRAMEWORKS = click.Choice(["bare", "arduino"])
@@ -22,6 +23,7 @@ FRAMEWORKS = click.Choice(["bare", "arduino"])
 
 @click.command(help="Build the firmware of a board.", short_help="build a board's firmware")
 @board_option
+@engine_option(DEFAULT_BOARD)
 @option("--framework", type=FRAMEWORKS, default="bare", help="default: bare")
 @mlperf_option
 @source_options
@@ -38,5 +40,5 @@ def command(
     chosen = load_board(answering(board or DEFAULT_BOARD, mlperf))
     if framework != "bare":
         chosen = chip_board(chosen, framework)
-    stages = [*source.stages(), build_stage(source.folder, chosen, framework)]
+    stages = firmware_stages(source, chosen, framework)
     make(source, stages, dry_run=dry_run, why=why)

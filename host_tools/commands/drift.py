@@ -10,8 +10,10 @@ from host_tools.drift.data import NONE
 from host_tools.errors import HostToolsError
 from host_tools.options import (
     COUNT,
+    DEFAULT_BOARD,
     board_option,
     budget_options,
+    engine_option,
     option,
     recipe_options,
     switch,
@@ -25,6 +27,7 @@ from host_tools.stages.graph import Source
     short_help="is what a board meets still what it was trained on?",
 )
 @board_option
+@engine_option(DEFAULT_BOARD)
 @target_options
 @option("--cases", type=COUNT, help="windows that an emulated board is fed with; default 256")
 @option("--change", help="made to these windows, such as 'rotation 90 z'")

@@ -6,8 +6,14 @@ import click
 
 from host_tools.commands_shared import emulated
 from host_tools.link.emulate import run
-from host_tools.options import board_option, emulator_options, source_options
-from host_tools.stages.graph import Source, build_stage
+from host_tools.options import (
+    DEFAULT_BOARD,
+    board_option,
+    emulator_options,
+    engine_option,
+    source_options,
+)
+from host_tools.stages.graph import Source, firmware_stages
 from host_tools.stages.session import up_to_date
 
 
@@ -16,10 +22,11 @@ from host_tools.stages.session import up_to_date
     short_help="run firmware in an emulator, at this terminal",
 )
 @board_option
+@engine_option(DEFAULT_BOARD)
 @emulator_options
 @source_options
 def command(source: Source, board: str | None, emulator: str | None) -> int:
     """Until Ctrl+D or Ctrl+C; the folder is in use meanwhile."""
     found = emulated(board, emulator)
-    with up_to_date(source, [*source.stages(), build_stage(source.folder, found.board)]):
+    with up_to_date(source, firmware_stages(source, found.board)):
         return run(found.board, found.target, source.folder / found.board.folder)

@@ -7,8 +7,10 @@ import click
 from host_tools.commands_shared import on_target
 from host_tools.options import (
     CASES,
+    DEFAULT_BOARD,
     board_option,
     budget_options,
+    engine_option,
     plan_options,
     recipe_options,
     target_options,
@@ -23,6 +25,7 @@ from host_tools.stages.graph import Source
     short_help="compare a board's front end with the host's",
 )
 @board_option
+@engine_option(DEFAULT_BOARD)
 @target_options
 @recipe_options
 @budget_options

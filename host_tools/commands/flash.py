@@ -8,8 +8,15 @@ from host_tools.boards.board import chip_board, load_board
 from host_tools.boards.flash import choose_port, flash
 from host_tools.build.firmware import pio_environment
 from host_tools.commands.build import FRAMEWORKS
-from host_tools.options import BoardName, answering, mlperf_option, option, source_options
-from host_tools.stages.graph import Source, build_stage
+from host_tools.options import (
+    BoardName,
+    answering,
+    engine_option,
+    mlperf_option,
+    option,
+    source_options,
+)
+from host_tools.stages.graph import Source, firmware_stages
 from host_tools.stages.session import up_to_date
 
 
@@ -18,6 +25,7 @@ from host_tools.stages.session import up_to_date
     short_help="put firmware on a board and prove that it runs",
 )
 @option("--board", type=BoardName(), help="default: nano33")
+@engine_option("nano33")
 @option("--port", help="serial port of the upload; default: the one with the board's USB identity")
 @option("--link-port", help="serial port of the link, where it is another one")
 @option("--framework", type=FRAMEWORKS, help="default: the board's own, else bare")
@@ -38,7 +46,7 @@ def command(
         pio_environment(wanted, framework)  # before the port: it may not be wanted at all
     chosen = chip_board(wanted, framework)
     port, _ = choose_port(chosen, port, link_port, framework)
-    with up_to_date(source, [*source.stages(), build_stage(source.folder, chosen, framework)]):
+    with up_to_date(source, firmware_stages(source, chosen, framework)):
         return flash(
             source.folder,
             chosen,

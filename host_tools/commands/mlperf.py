@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from host_tools.boards.board import load_board
-from host_tools.commands_shared import DEFAULT_BOARD, on_target
+from host_tools.commands_shared import on_target
 from host_tools.errors import UsageError
 from host_tools.mlperf.benchmarks import BENCHMARKS
 from host_tools.mlperf.dataset import read_dataset
 from host_tools.mlperf.runner import describe, run_mlperf
 from host_tools.options import (
     COUNT,
+    DEFAULT_BOARD,
     File,
     answering,
     board_option,

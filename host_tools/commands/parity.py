@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import click
 
+from host_tools.boards.board import ENGINE, load_board
 from host_tools.commands_shared import emulated, on_target
 from host_tools.errors import HostToolsError, UsageError
 from host_tools.library.via import describe, run_via_library
 from host_tools.options import (
+    DEFAULT_BOARD,
     board_option,
+    engine_option,
     option,
     plan_options,
     source_options,
@@ -26,6 +29,7 @@ from host_tools.stages.session import show_plan, up_to_date
     short_help="compare a board's outputs with TFLite Micro",
 )
 @board_option
+@engine_option(DEFAULT_BOARD)
 @target_options
 @option(
     "--via",
@@ -72,6 +76,8 @@ def _via_library(
             f"{wrong}: VIA=library runs in an emulator and compares outputs; a board runs "
             "the library's self-test in a program of your own"
         )
+    if load_board(board or DEFAULT_BOARD).engine != ENGINE:
+        raise UsageError("VIA=library is generated code; ENGINE=tflm has no library of ours")
     dry_run, why = plan
     if dry_run or why:
         show_plan(source.stages(), why=why)

@@ -9,10 +9,11 @@ import click
 
 from host_tools.boards.board import load_board
 from host_tools.boards.ports import boards_with, find_link, require_link
-from host_tools.commands_shared import DEFAULT_BOARD, Found, emulated
+from host_tools.commands_shared import Found, emulated
 from host_tools.link.record import record_take, with_replay
 from host_tools.link.target import choose_target
 from host_tools.options import (
+    DEFAULT_BOARD,
     File,
     board_option,
     option,
@@ -21,7 +22,7 @@ from host_tools.options import (
     target_options,
 )
 from host_tools.project import BUILD
-from host_tools.stages.graph import Source, build_stage
+from host_tools.stages.graph import Source, firmware_stages
 from host_tools.stages.session import up_to_date
 
 
@@ -62,7 +63,7 @@ def command(
         else emulated(board, emulator)
     )
     chosen, target = found.board, found.target
-    stages = [*source.stages(), build_stage(source.folder, chosen)]
+    stages = firmware_stages(source, chosen)
     with nullcontext() if port else up_to_date(source, stages):
         path = record_take(
             chosen,

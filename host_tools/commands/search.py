@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import click
 
-from host_tools.boards.board import load_board
-from host_tools.commands_shared import DEFAULT_BOARD
-from host_tools.options import COUNT, board_option, option, recipe_options, scheduler_option
+from host_tools.boards.board import ENGINE, load_board
+from host_tools.options import (
+    COUNT,
+    DEFAULT_BOARD,
+    board_option,
+    option,
+    recipe_options,
+    scheduler_option,
+)
 from host_tools.search.candidates import Search
 from host_tools.search.search import run_search
 from host_tools.search.table import print_search, watcher
@@ -40,6 +46,8 @@ def command(
 ) -> None:
     """search.json, search.html and best.toml."""
     chosen = load_board(board or DEFAULT_BOARD)
+    if chosen.engine != ENGINE:
+        raise click.UsageError(f"{chosen.folder}: a search measures generated code only")
     recipe = source.recipe
     assert recipe is not None
     with up_to_date(source, source.stages_to("check")):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from host_tools.boards.board import BOARDS, SELFTEST, load_board
-from host_tools.commands_shared import DEFAULT_BOARD, on_target
+from host_tools.commands_shared import on_target
 from host_tools.errors import HostToolsError, UsageError
 from host_tools.options import (
+    DEFAULT_BOARD,
     board_option,
     plan_options,
     source_options,

@@ -11,17 +11,19 @@ from host_tools.boards.ports import find_link, require_link
 from host_tools.commands_shared import emulated
 from host_tools.experiments.listing import whois_firmware, whois_port
 from host_tools.options import (
+    DEFAULT_BOARD,
     File,
     RecipeName,
     SourceName,
     board_option,
+    engine_option,
     in_project,
     option,
     repeated,
     target_options,
 )
 from host_tools.project import Import, open_source
-from host_tools.stages.graph import build_stage
+from host_tools.stages.graph import firmware_stages
 from host_tools.stages.session import up_to_date
 
 
@@ -34,6 +36,7 @@ from host_tools.stages.session import up_to_date
 @option("--recipe", type=RecipeName(), help="whose firmware is emulated")
 @option("--model", type=File(), help="whose firmware is emulated")
 @board_option
+@engine_option(DEFAULT_BOARD)
 @target_options
 @in_project
 def command(
@@ -52,5 +55,5 @@ def command(
         return whois_port(desk.name, named)
     found = open_source(source or recipe, model, Import())
     chosen = emulated(board, emulator).board
-    with up_to_date(found, [*found.stages(), build_stage(found.folder, chosen)]):
+    with up_to_date(found, firmware_stages(found, chosen)):
         return whois_firmware(found.folder / chosen.folder, chosen, emulator)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -58,6 +59,15 @@ class Replaying(Protocol):
 
     def with_replay(self, recording: bytes) -> Emulator:
         """The same with a recording: protocol.pack_sensor, then int16 samples [n, channels]."""
+
+
+@runtime_checkable
+class Lacking(Protocol):
+    """An emulator that does not run every engine's firmware."""
+
+    @property
+    def lacks(self) -> Mapping[str, str]:
+        """An engine -> why not."""
 
 
 @runtime_checkable

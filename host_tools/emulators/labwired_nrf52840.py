@@ -4,7 +4,9 @@ second. Its cycle counter counts one an instruction."""
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from host_tools.boards.board import BOARDS_DIR
 from host_tools.emulators.process import (
@@ -26,6 +28,9 @@ class LabwiredNrf52840:
     name = "labwired_nrf52840"
     unit = "instructions"
     case_limit: int | None = 12  # a tenth of a second each
+    lacks: ClassVar[Mapping[str, str]] = {
+        "tflm": "its Cortex-M4 faults on floating-point instructions, which TFLite Micro has"
+    }
 
     def missing(self) -> str | None:
         """Return None, or what to install."""

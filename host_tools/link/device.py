@@ -21,6 +21,7 @@ from host_tools.link.protocol import (
     Frame,
     Hello,
     MessageType,
+    Place,
     Selftest,
     Sensor,
     Status,
@@ -195,6 +196,16 @@ class Device:
             reply = self._run_case([Request(type=MessageType.PROFILE, payload=payload)])[0]
             counts += [self.info.counts(ticks) for ticks in self._u32s(reply, count)]
         return counts
+
+    def place(self, kind: Place, index: int) -> int:
+        """Where an input or output lies in the arena, of firmware whose engine plans it there."""
+        request = Request(type=MessageType.PLACE, payload=protocol.pair_payload(kind, index))
+        return self._u32s(self._line.exchange([request])[0], 1)[0]
+
+    def tap_output(self, step: int, output: int, count: int) -> bytes:
+        """As `tap`, of output `output` of the last step: the firmware tells where it lies."""
+        self._run_case([Request(type=MessageType.RUN_TO, payload=protocol.u32_payload(step))])
+        return self.tap(step, self.place(Place.STEP, output), count)
 
     def tap(self, step: int, offset: int, count: int) -> bytes:
         """Run steps 0 to `step` on the written inputs; returns arena bytes from `offset` on."""

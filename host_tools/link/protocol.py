@@ -43,6 +43,7 @@ class MessageType(enum.IntEnum):
     DRIFT = 0x0D
     BOOT = 0x0E
     FAULT = 0x0F  # a reply only: a fatal exception has stopped the firmware
+    PLACE = 0x10
     ERROR = 0xFF  # a reply only: something arrived that cannot be attributed to a request
 
 
@@ -59,6 +60,15 @@ class Status(enum.IntEnum):
     BAD_ARGUMENT = 7
     BAD_STATE = 8
     ARENA_OVERRUN = 9
+    NO_ENGINE = 10
+
+
+class Place(enum.IntEnum):
+    """What PLACE asks for."""
+
+    INPUT = 0
+    OUTPUT = 1
+    STEP = 2
 
 
 class Mode(enum.IntFlag):

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from host_tools.boards.board import BOARDS, Board, load_board
-from host_tools.emulators import EMULATORS, Emulator
+from host_tools.boards.board import BOARDS, ENGINE, Board, load_board
+from host_tools.emulators import EMULATORS, Emulator, Lacking
 from host_tools.errors import DeviceError, ToolMissing, UsageError
 from host_tools.link.device import Device
 from host_tools.link.transport import BAUD, SerialTransport, usb_identity
 from model.files import write_text
+
+ENGINE_LINE = "engine "  # of the firmware's command `info`, when its engine did not start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,12 @@ def choose_target(board: Board, emulator: str | None, port: str | None) -> Targe
         raise UsageError(
             f"{board.id}.json: tinyproof.emulators: no emulator {name!r}; there are "
             f"{', '.join(EMULATORS)}"
+        )
+    if isinstance(chosen, Lacking) and board.engine in chosen.lacks:
+        others = " or ".join(e for e in board.emulators if e != name)
+        raise UsageError(
+            f"emulator {name}: it does not run ENGINE={board.engine}: {chosen.lacks[board.engine]}"
+            + (f"; type EMULATOR={others}" if others else "")
         )
     if missing := chosen.missing():
         raise ToolMissing(f"emulator {name}: {missing}")
@@ -117,6 +125,20 @@ def check_identity(device: Device, manifest: dict[str, Any], board: Board) -> No
         raise DeviceError(
             f"board {board.id}: the firmware has {said}; expected {asked}, which is what was asked "
             f"for; build and flash again: make flash BOARD={board.id}"
+        )
+    _check_engine(device, board)
+
+
+def _check_engine(device: Device, board: Board) -> None:
+    """DeviceError with the firmware's own words when its engine could not set the model up."""
+    if device.info.engine == ENGINE:
+        return
+    told = (line for line in device.command("info") if line.startswith(ENGINE_LINE))
+    if (line := next(told, None)) is not None:
+        raise DeviceError(
+            f"board {board.id}: {line.removeprefix(ENGINE_LINE).strip()}; its arena has "
+            f"{device.info.arena_bytes:,} bytes. Give it more with ARENA=bytes, or run generated "
+            "code: ENGINE=aot"
         )
 
 

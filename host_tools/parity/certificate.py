@@ -187,7 +187,9 @@ class _Board:
 
     def __init__(self, device: Device, front_end: FrontEnd, manifest: dict[str, Any]) -> None:
         self._device = device
-        self._place = manifest["inputs"][0]
+        self._place = dict(manifest["inputs"][0])
+        if self._place["offset"] is None:  # the device has planned its arena
+            self._place["offset"] = device.place(protocol.Place.INPUT, 0)
         self._sizes = device.info.output_bytes
         self._step = min(front_end.hop, protocol.MAX_SAMPLES // front_end.channels)
 

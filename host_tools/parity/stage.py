@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from host_tools.boards.board import load_board
+from host_tools.boards.board import TFLM, load_board
 from host_tools.errors import HostToolsError
 from host_tools.link.target import choose_target
 from host_tools.parity.certificate import FeatureReport, run_features
@@ -39,5 +39,12 @@ def print_features(report: FeatureReport) -> None:
 def print_parity(report: ParityReport) -> None:
     """The verdict, and what it is about; raises HostToolsError when something is wrong."""
     print(as_typed("\n".join(describe_parity(report))))
+    if report.failures and report.engine == TFLM:
+        print(
+            as_typed(
+                "  the library's TFLite Micro may be older than the reference, which knows more: "
+                "TAP=1 names the first operator that differs"
+            )
+        )
     if report.failures:
         raise HostToolsError(f"{report.board}: " + "; ".join(report.failures))

@@ -17,7 +17,7 @@ from quantize.errors import QuantizeError
 from quantize.fold import fold_channels
 from quantize.golden import Golden
 from quantize.ops.base import Array
-from quantize.reference import Step
+from quantize.reference import Step, compile_graph
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
@@ -70,18 +70,24 @@ def tap_cases(
 class Tap:
     """The tensors of one golden case: TFLite Micro's, and those of a device.
 
-    Shapes and indices are those of the firmware, which lacks the channels that folding removed.
+    Shapes and indices are those of the firmware: generated code lacks the channels that folding
+    removed, an interpreter runs the file as it is.
     """
 
     def __init__(self, out_dir: Path, manifest: dict[str, Any], golden: Golden, case: int) -> None:
         model = (out_dir / "model.tflite").read_bytes()
         self._original = parse_model(model)
-        folding = fold_channels(self._original)
-        self.graph, self.steps, self._kept = folding.graph, folding.steps, folding.kept
+        self._planned = "engine" not in manifest  # else the device plans its arena
+        if self._planned:
+            folding = fold_channels(self._original)
+            self.graph, self.steps, self._kept = folding.graph, folding.steps, folding.kept
+        else:
+            self.graph, self._kept = self._original, {}
+            self.steps = compile_graph(self.graph)
         self.case = case
         self.inputs = golden.case_inputs(case)
         self._before = [golden.case_inputs(earlier) for earlier in golden.before(case)]
-        self._operators = manifest["operators"]
+        self._operators = [o for o in manifest["operators"] if o.get("operator", 0) is not None]
         self._offsets = {t: a["offset"] for a in manifest["arena"] for t in a["tensors"]}
         if len(self._operators) != len(self.steps):
             raise UsageError(
@@ -125,11 +131,14 @@ class Tap:
     def _compare(
         self, device: Device, step: Step, position: int, index: int, last: int
     ) -> Divergence | None:
-        if index not in self._offsets:
+        if self._planned and index not in self._offsets:
             return None
         tensor = self.graph.tensors[index]
         expected = self.expected(index)
-        data = device.tap(last, self._offsets[index], tensor.bytes)
+        if self._planned:
+            data = device.tap(last, self._offsets[index], tensor.bytes)
+        else:
+            data = device.tap_output(last, position, tensor.bytes)
         got = np.frombuffer(data, tensor.dtype).reshape(tensor.shape)
         bits = f"u{expected.dtype.itemsize}"
         wrong = np.flatnonzero(got.reshape(-1).view(bits) != expected.reshape(-1).view(bits))

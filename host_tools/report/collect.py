@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from host_tools.boards.board import Board, board_of_folder, load_board
+from host_tools.boards.board import ENGINE, Board, board_of_folder, load_board
 from host_tools.errors import UsageError
 from host_tools.report.libraries import LIBRARY, libraries
 from host_tools.report.results import read_result
@@ -64,7 +64,8 @@ def collect(out_dir: Path) -> JsonObject:
         "manifest": _read(load_board(MAIN_BOARD).gen_dir(out_dir) / "manifest.json"),
         "golden_cases": _golden_cases(out_dir / "golden.npz"),
         "golden_sha256": _digest(out_dir / "golden.npz"),
-        "boards": _boards(out_dir),
+        "boards": _boards(out_dir, interpreted=False),
+        "interpreted": _boards(out_dir, interpreted=True),
         "libraries": libraries(
             out_dir, _read(load_board(MAIN_BOARD).gen_dir(out_dir) / "manifest.json")
         ),
@@ -109,7 +110,7 @@ def _phrased(value: Any) -> Any:
 def _leave_out(content: JsonObject, out_dir: Path) -> Iterator[str]:
     """Remove what is of another model or of other settings; yields the names of these parts."""
     manifest = content["manifest"]
-    for board in content["boards"].values():
+    for board in (*content["boards"].values(), *content["interpreted"].values()):
         board["state"] = _parity_state(board, content["golden_sha256"])
         for part in ("features", "bench"):
             if board[part] and _is_of_another(board[part], board["generated"]):
@@ -170,13 +171,18 @@ def _golden_cases(path: Path) -> int | None:
     return len(load_golden(path)) if path.exists() else None
 
 
-def _boards(out_dir: Path) -> JsonObject:
-    """Each folder with a board's results; real boards first, this computer last."""
+def _boards(out_dir: Path, *, interpreted: bool) -> JsonObject:
+    """Each folder with a board's results; real boards first, this computer last.
+
+    What an interpreter has shown stands apart: it proves nothing of generated code.
+    """
     found: JsonObject = {}
     for folder in sorted(path for path in out_dir.glob("*") if path.is_dir()):
         known = _known(folder.name)
         if folder.name.endswith(LIBRARY) or (known is not None and known.suffix):
             continue  # another image of a board that stands here
+        if (known is not None and known.engine != ENGINE) != interpreted:
+            continue
         for suffix, title in (("", ""), (PORT, ON_BOARD)):
             if (results := _board(out_dir, folder, suffix)) is not None:
                 found[folder.name + title] = results

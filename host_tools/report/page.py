@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment
 
+from host_tools.boards.board import ENGINES
 from host_tools.report import plots
 from host_tools.report.chips import counts_of_others, image_told, on_board
 from host_tools.report.classical import sentences
@@ -20,6 +21,7 @@ from host_tools.report.collect import (
     most_compared,
     runs_on,
 )
+from host_tools.report.engines import TITLES, engine_tables
 from host_tools.report.libraries import library_rows
 from host_tools.report.plots import ACCENT, MUTED, SECOND, Bar, Panel, Plot
 from host_tools.report.scores import (
@@ -73,6 +75,8 @@ def render(content: JsonObject) -> str:
             plots=_plots(content),
             runs_on=runs_on,
             image_told=image_told,
+            engines=list(engine_tables(content)),
+            engine_titles=[TITLES[engine] for engine in ENGINES],
             other_kernels=list(counts_of_others(content["boards"])),
             main_board=MAIN_BOARD,
         )

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from host_tools.boards.board import Board, load_board
+from host_tools.boards.board import TFLM, Board, load_board
+from host_tools.build.engine import engine_facts, engine_files, named_arena, require_engine
 from host_tools.build.libraries import sensor_setting
 from host_tools.build.tools import build_files, builder_versions, compiler_version
 from host_tools.emulators import EMULATORS
@@ -245,9 +246,35 @@ def _network_stage(recipe: Recipe, folder: Path, outside: Mapping[str, Path]) ->
     )
 
 
+def firmware_stages(source: Source, board: Board, framework: str = "bare") -> list[Stage]:
+    """All from the beginning to the firmware of a board; raises as require_engine does."""
+    require_engine(board, framework)
+    return [*source.stages(), *engine_stages(source.folder, board, framework)]
+
+
+def engine_stages(folder: Path, board: Board, framework: str = "bare") -> list[Stage]:
+    """The firmware of one board, and before it what its engine needs besides generated code."""
+    build = build_stage(folder, board, framework)
+    if board.engine != TFLM:
+        return [build]
+    emit = Stage(
+        name=f"emit-{TFLM}",
+        folder=folder,
+        entry="quantize.stages.emit:emit_engine",
+        arguments={"out_dir": folder, "arena_bytes": named_arena()},
+        reads=("model.tflite", "golden.npz", "gen/ref/*"),
+        facts={"arena": str(named_arena())},
+        writes=(f"gen-{TFLM}/*",),
+    )
+    return [emit, build]
+
+
 def build_stage(folder: Path, board: Board, framework: str = "bare") -> Stage:
     """Firmware of one board from generated C, into <folder>/<board>."""
-    sets = {board.kernels, "ref"} if board.selftest else {board.kernels}
+    gen = [
+        board.gen_dir(folder).relative_to(folder),
+        *([Path("gen/ref")] if board.selftest else []),
+    ]
     name = board.results(framework)
     compiler = {"compiler": compiler_version(board)} if framework == "bare" else {}
     return Stage(
@@ -255,9 +282,10 @@ def build_stage(folder: Path, board: Board, framework: str = "bare") -> Stage:
         folder=folder,
         entry="host_tools.build.stage:build",
         arguments={"out_dir": folder, "board_name": board.folder, "framework": framework},
-        reads=tuple(f"gen/{kernels}/*" for kernels in sorted(sets)),
-        outside=build_files(),
-        facts={"framework": framework, **compiler, **builder_versions(), **sensor_setting()},
+        reads=tuple(sorted(f"{path.as_posix()}/*" for path in gen)),
+        outside=build_files() | engine_files(board),
+        facts={"framework": framework}
+        | {**compiler, **builder_versions(), **sensor_setting(), **engine_facts(board)},
         writes=tuple(f"{name}/{file}" for file in ("firmware.*", "size.json")),
     )
 
@@ -280,7 +308,7 @@ def _measured(
         arguments={"out_dir": folder, "board_name": board.folder},
         reads=(
             f"{board.folder}/firmware.elf",
-            f"gen/{board.kernels}/manifest.json",
+            f"{board.gen_dir(folder).relative_to(folder).as_posix()}/manifest.json",
             *more,
         ),
         facts={"emulator": emulator.name, "version of the emulator": emulator.version()},
@@ -319,6 +347,8 @@ REPORTED = (
     "float.weights.h5",
     "golden.npz",
     "gen/*/manifest.json",
+    f"gen-{TFLM}/manifest.json",
+    "*/compare.json",
     *(f"*/{name}*.json" for name in ("size", "parity", "bench", "features", "alternative")),
     "*/library.json",
     "search/*/search.json",

@@ -13,6 +13,7 @@ from model.recipe import Recipe
 from model.tasks import ClassJudge, load_judge, task_of
 from quantize.answers import emit_answers
 from quantize.drift import emit_drift, load_profile
+from quantize.emit_tflm import emit_tflm
 from quantize.golden import load_golden
 from quantize.lowering import KERNEL_SETS
 from quantize.manifest import compile_sets
@@ -68,3 +69,13 @@ def emit(
             f"of constants, arena {arena} bytes ({proven}; TFLite Micro's interpreter takes "
             f"{manifest['tflm_arena_bytes']}), run {manifest['run_id']}"
         )
+
+
+def emit_engine(out_dir: Path, arena_bytes: int | None) -> None:
+    """Write gen-tflm of a folder whose gen/ref is there; raises as emit_tflm does."""
+    found = emit_tflm(out_dir, arena_bytes)
+    print(
+        f"{found['name']}, TFLite Micro: {len(found['operators'])} operators, "
+        f"{found['weight_bytes']} bytes of g_model, arena {found['arena_bytes']} bytes (the host's "
+        f"interpreter takes {found['tflm_arena_bytes']}), run {found['run_id']}"
+    )

@@ -79,6 +79,11 @@ def read_model(path: Path) -> Graph:
 
 def parse_model(data: bytes, path: str = "model") -> Graph:
     """Validate the bytes of a .tflite file; see read_model."""
+    return make_tables(fold_constants(fold_variables(parse_subgraphs(data, path), path), path))
+
+
+def parse_subgraphs(data: bytes, path: str = "model") -> list[Graph]:
+    """All subgraphs as they stand in the file, nothing folded; raises as read_model does."""
     model = root_table(data, b"TFL3", path)
     subgraphs = model.tables(2, "subgraphs", MAX_SUBGRAPHS)
     if not subgraphs:
@@ -91,7 +96,7 @@ def parse_model(data: bytes, path: str = "model") -> Graph:
     file = _File(buffers=buffers, codes=codes)
     graphs = [_read_subgraph(table, file) for table in subgraphs]
     _check_order(graphs[0], path)
-    return make_tables(fold_constants(fold_variables(graphs, path), path))
+    return graphs
 
 
 def _read_subgraph(table: Table, file: _File) -> Graph:

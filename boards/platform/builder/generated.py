@@ -13,16 +13,14 @@ from pathlib import Path
 # A front end streams and records, a profile is counted against, statistics and weights decide.
 PARTS = {"model_features.c": "stream", "drift_plan.c": "drift", "classical_plan.h": "classical"}
 DEFAULT_FOLDER = "build/recipes/motion/gen/ref"
-ENGINE = "aot"  # the model as C code, compiled ahead of time
-
 Import("env")  # noqa: F821  # given by SCons
 
 folder = Path(env.subst("$PROJECT_DIR"), os.environ.get("TINYPROOF_GEN", DEFAULT_FOLDER))  # noqa: F821
-if not (folder / "model.c").is_file():
+if not (folder / "model.h").is_file():
     sys.stderr.write(
-        f"Error: {folder} holds no generated model (model.c is missing).\n"
+        f"Error: {folder} holds no generated model (model.h is missing).\n"
         "Generate it with `make emit RECIPE=motion`, or set TINYPROOF_GEN to the absolute path\n"
-        "of a folder that holds model.c and model.h, for example build/recipes/<recipe>/gen/ref.\n"
+        "of a folder that holds model.h, for example build/recipes/<recipe>/gen/ref.\n"
     )
     env.Exit(1)  # noqa: F821
 env.Append(CPPPATH=[str(folder)], CCFLAGS=[f"-ffile-prefix-map={folder}=gen", "-ffp-contract=off"])  # noqa: F821
@@ -30,10 +28,13 @@ env.Append(CPPPATH=[str(folder)], CCFLAGS=[f"-ffile-prefix-map={folder}=gen", "-
 # What image this is: the firmware says it (HELLO, `info`), tools compare it with what was asked.
 facts = env.BoardConfig().get("tinyproof", None) or {"kernels": "ref"}  # noqa: F821
 kernels = os.environ.get("TINYPROOF_KERNELS", facts["kernels"])
+# As C code, compiled ahead of time, or as data of an interpreter, which has kernels of its own.
+engine = "tflm" if (folder / "model_resolver.h").is_file() else "aot"
+kernels = engine if engine != "aot" else kernels
 image = {
     "KERNELS": "classical" if (folder / "classical_plan.h").is_file() else kernels,
     "FRAMEWORK": (env.get("PIOFRAMEWORK") or ["bare"])[0],  # noqa: F821
-    "ENGINE": ENGINE,
+    "ENGINE": engine,
 }
 env.Append(CPPDEFINES=[(f"IMAGE_{name}", f'\\"{text}\\"') for name, text in image.items()])  # noqa: F821
 
@@ -43,6 +44,8 @@ for file, own in PARTS.items():
         env.BuildSources(f"$BUILD_DIR/{own}", f"$PROJECT_SRC_DIR/{own}", "+<*.c>")  # noqa: F821
 
 sys.path.insert(0, env.subst("$PROJECT_DIR/boards/platform/builder"))  # noqa: F821
+if engine == "tflm":
+    env.SConscript("tflm.py", exports=["env", "folder"])  # noqa: F821
 from mlperf import mlperf_defines  # noqa: E402
 from sensor import choose, defines, is_installed  # noqa: E402
 

@@ -1,0 +1,2 @@
+/* See tflm_double.h. */
+#include "tflm_double.h"
