@@ -132,8 +132,7 @@ class Board:
 
     def gen_dir(self, out_dir: Path) -> Path:
         """The generated model for its kernels or engine in `out_dir`, a folder of results."""
-        own = out_dir / f"gen-{self.engine}"
-        return out_dir / "gen" / self.kernels if self.engine == ENGINE else own
+        return out_dir / ("gen-tflm" if self.engine == TFLM else f"gen/{self.kernels}")
 
     @property
     def baud(self) -> int:
