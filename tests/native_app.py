@@ -27,7 +27,7 @@ def compile_c(output: Path, sources: list[Path], flags: list[str]) -> Path:
         [*command, *map(str, sources), "-o", str(output)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -242,8 +242,20 @@ def test_a_forest_runs_in_the_firmware_and_stands_beside_the_network(
     assert table(found).row_count == 2
 
 
-@pytest.mark.parametrize("exporter", ["everywhereml", "ours"])
-@pytest.mark.parametrize("kind", ["forest", "tree", "boosting"])
+@pytest.mark.parametrize(
+    ("kind", "exporter"),
+    [
+        ("forest", "everywhereml"),
+        ("tree", "ours"),
+        *(
+            pytest.param(*pair, marks=pytest.mark.slow)
+            for pair in (
+                *(("boosting", "everywhereml"), ("boosting", "ours")),
+                *(("tree", "everywhereml"), ("forest", "ours")),
+            )
+        ),
+    ],
+)
 def test_other_exporters_run_in_the_firmware_and_are_measured_beside_the_first(
     kind: str, exporter: str, forest: Path, network: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

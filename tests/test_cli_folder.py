@@ -33,6 +33,7 @@ def tinyproof(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="is refused there; see below")
+@pytest.mark.slow
 def test_modules_of_the_project_do_not_run(tmp_path: Path) -> None:
     made = tinyproof(tmp_path, "new", "mine")
     assert made.returncode == 0, made.stderr

@@ -96,6 +96,7 @@ def test_features_have_the_same_bytes(two: TestCluster, monkeypatch: pytest.Monk
         np.testing.assert_array_equal(getattr(here, name), getattr(there, name))
 
 
+@pytest.mark.slow
 def test_folds_have_the_same_bytes_when_a_worker_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,6 +113,7 @@ def test_folds_have_the_same_bytes_when_a_worker_is_killed(
     assert told.count("fold 4 of 4, tested on") == 2
 
 
+@pytest.mark.slow
 def test_candidates_have_the_same_bytes_when_a_worker_is_killed(tmp_path: Path) -> None:
     recipe = short(40)
     recipe = dataclasses.replace(

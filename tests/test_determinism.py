@@ -53,6 +53,7 @@ def run(program: str, *arguments: str, **variables: str) -> str:
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux to take CPUs away")
+@pytest.mark.slow
 def test_cpus_do_not_decide_the_weights() -> None:
     every = [str(cpu) for cpu in sorted(os.sched_getaffinity(0))]
     one = run(TRAINS, every[0])

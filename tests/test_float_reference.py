@@ -143,6 +143,7 @@ def _model(folder: Path) -> tuple[Graph, Golden]:
     return graph, make_golden(model, random_inputs(graph, 40, 1))
 
 
+@pytest.mark.slow
 def test_all_kinds_of_files_say_the_same(folder: Path) -> None:
     graph, golden = _model(folder)
     into = graph.tensors[graph.inputs[0]].quant

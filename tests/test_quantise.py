@@ -206,6 +206,7 @@ def test_a_qat_export_beyond_its_bound_leaves_post_training_int8(
         assert words in result["fidelity"]["warning"]
 
 
+@pytest.mark.slow
 def test_a_choice_of_the_recipe_is_kept_whatever_validation_says(
     quantised: Path, tmp_path: Path
 ) -> None:
@@ -278,6 +279,7 @@ def test_folds_to_choose_by_have_no_test_groups(held_out: bool, tmp_path: Path) 
     assert result["mean_int8"] == {}
 
 
+@pytest.mark.slow
 def test_folds_tell_how_both_int8_networks_do(tmp_path: Path) -> None:
     digits = load_recipe("digits")
     short = dataclasses.replace(

@@ -128,10 +128,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "name",
     [
         "net.keras",
-        "three.keras",
+        pytest.param("three.keras", marks=pytest.mark.slow),
         pytest.param("net.h5", marks=pytest.mark.slow),
         pytest.param("net.hdf5", marks=pytest.mark.slow),
-        "saved",
+        pytest.param("saved", marks=pytest.mark.slow),
         pytest.param("net.tflite", marks=needs_quantiser),
     ],
 )
@@ -180,7 +180,9 @@ def test_weights_behind_the_flatbuffer(
     assert "20 of 20 cases equal" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["attention.keras", "attention.h5"])
+@pytest.mark.parametrize(
+    "name", ["attention.keras", pytest.param("attention.h5", marks=pytest.mark.slow)]
+)
 def test_attention_is_arithmetic(
     name: str, folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -287,8 +289,16 @@ def test_c_source_is_the_same_network_as_its_file(folder: Path, tmp_path: Path) 
         ("cut_variables --random", "cut_variables: reading the network: not a whole SavedModel: "),
         ("cut_net.tflite --random", "cut_net.tflite.buffers[0]: u16 at byte 2"),
         ("words.keras --inputs words.npz", "stops at case 5 of the inputs: RuntimeError: gather i"),
-        ("words.keras --inputs words.npz", "20 to 23, and the network looks up rows 0 to 19; giv"),
-        ("flat.keras --inputs x.npz", "TFLite Micro aborts on one of the cases: its SOFTMAX has "),
+        pytest.param(
+            "words.keras --inputs words.npz",
+            "20 to 23, and the network looks up rows 0 to 19; giv",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "flat.keras --inputs x.npz",
+            "TFLite Micro aborts on one of the cases: its SOFTMAX has ",
+            marks=pytest.mark.slow,
+        ),
         ("--model empty --random", "a folder without saved_model.pb"),
         ("absent.keras --random", "No such file or directory; give the path of an existing file"),
         ("absent.tflite --random", "No such file or directory; give the path of an existing file"),

@@ -306,7 +306,7 @@ def test_renode_ends_with_the_host(
     assert host.stdout is not None and host.stdout.readline()
     pid = pid_of(log)
     host.send_signal(number)
-    host.wait(10.0)
+    host.wait(60.0)
     host.stdout.close()
     assert gone(pid)
 

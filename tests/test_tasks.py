@@ -159,7 +159,7 @@ def test_no_threshold_has_a_higher_f1(kind: str, seed: int) -> None:
     scores = (20 * holds + rng.normal(0, 15, 40)).clip(-128, 127)
     scores = scores.astype(np.int8) if kind == "int8" else scores
     found = best_threshold(scores, holds)
-    tried = [f1_score(holds, scores > t) for t in np.linspace(-129, 128, 2571)]
+    tried = [f1_score(holds, scores > t) for t in (-129, *np.unique(scores))]  # all that differ
     assert f1_score(holds, scores > found) >= max(tried) - 1e-12
     assert kind == "float" or isinstance(found, int)
 
