@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from host_tools.boards.board import BOARDS, ENGINE, Board, load_board
+from host_tools.boards.board import BOARDS, TFLM, Board, load_board
 from host_tools.emulators import EMULATORS, Emulator, Lacking
 from host_tools.errors import DeviceError, ToolMissing, UsageError
 from host_tools.link.device import Device
@@ -131,7 +131,7 @@ def check_identity(device: Device, manifest: dict[str, Any], board: Board) -> No
 
 def _check_engine(device: Device, board: Board) -> None:
     """DeviceError with the firmware's own words when its engine could not set the model up."""
-    if device.info.engine == ENGINE:
+    if device.info.engine != TFLM:
         return
     told = (line for line in device.command("info") if line.startswith(ENGINE_LINE))
     if (line := next(told, None)) is not None:
