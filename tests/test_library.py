@@ -20,6 +20,8 @@ from host_tools.library.make import Library, make_library, write_library, zipped
 from host_tools.library.sources import SETS, kernel_files, needed_kernels
 from host_tools.library.via import run_via_library
 from host_tools.link.target import choose_target
+from host_tools.report.collect import collect
+from host_tools.report.libraries import size_rows, size_table
 from model.decide import Rule, decisions
 from model.files import write_json
 from model.tasks import ClassJudge
@@ -303,6 +305,32 @@ def test_a_folder_that_is_no_library_stays(library: Library, tmp_path: Path) -> 
         write_library(library, tmp_path)
     assert kept.read_text() == "years of work"
     assert sorted(tmp_path.iterdir()) == [kept.parent]
+
+
+def test_manifests_of_another_version_say_what_to_type(results: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(results, other)
+    for path in other.glob("gen/*/manifest.json"):
+        manifest = json.loads(path.read_text())
+        del manifest["settings"]["dataset"]["channels"]
+        path.write_text(json.dumps(manifest))
+    with pytest.raises(UsageError, match=r"another shape .*'channels'.*type|again: make emit"):
+        make_library(other)
+
+
+def test_sizes_of_each_form_are_told(results: Path) -> None:
+    run_via_library(
+        results, load_board("native"), choose_target(load_board("native"), None, None), 2
+    )
+    rows = size_rows(collect(results))
+    assert [(row["board"], row["form"]) for row in rows[:2]] == [
+        ("native", "app"),
+        ("native", "library"),
+    ]
+    assert rows[1]["cases"] == "2 of 2" and rows[1]["flash"] > rows[1]["ram"] > 0
+    table = size_table("m", rows).splitlines()
+    assert table[4].startswith("| native | application | not run | - | - | - |")
+    assert table[5].startswith(f"| native | library | 2 of 2 | {rows[1]['flash']:,} |")
 
 
 def test_names_are_c() -> None:

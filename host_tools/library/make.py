@@ -66,7 +66,13 @@ def make_library(out_dir: Path) -> Library:
     HostToolsError as values_of and collect do.
     """
     gen_dirs = {kernels: out_dir / "gen" / kernels for kernels in SETS}
-    values = values_of(out_dir, gen_dirs)
+    try:
+        values = values_of(out_dir, gen_dirs)
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"{out_dir}/gen: manifests of another shape than this version writes: {error!r}; "
+            "generate the code again: make emit"
+        ) from error
     copies = collect(gen_dirs)
     values |= {"symbols": symbols(copies)}
     inside = f"src/{values['name']}"

@@ -35,3 +35,50 @@ def library_rows(content: JsonObject) -> list[JsonObject]:
             }
         )
     return rows
+
+
+FORMS = {"app": "application", "library": "library", "tflm": "TFLite Micro"}
+
+
+def size_rows(content: JsonObject) -> list[JsonObject]:
+    """What each form of the model takes of a board, where it was built as a library too.
+
+    TFLite Micro's are there for boards that have run it with the same model.
+    """
+    rows = []
+    for found in library_rows(content):
+        name = found["board"]
+        base = {"board": name, "emulator": found["emulator"]}
+        app = {key: found[f"app_{key}"] for key in ("cases", "flash", "ram", "instructions")}
+        own = {
+            "cases": f"{found['equal']} of {found['cases']}",
+            "flash": found["flash_bytes"],
+            "ram": found["ram_bytes"],
+            "instructions": found["instructions"],
+        }
+        rows += [base | {"form": "app"} | app, base | {"form": "library"} | own]
+        other = content["interpreted"].get(f"{name}-tflm")
+        if other and all(other[part] for part in ("parity", "bench", "size")):
+            counted = {
+                "cases": f"{other['parity']['equal']} of {other['parity']['cases']}",
+                "flash": other["size"]["flash_bytes"],
+                "ram": other["size"]["ram_bytes"],
+                "instructions": other["bench"]["instructions"],
+            }
+            rows.append(base | {"form": "tflm"} | counted)
+    return rows
+
+
+def size_table(name: str, rows: list[JsonObject]) -> str:
+    """The rows as Markdown."""
+    lines = [
+        f"`{name}`:",
+        "",
+        "| board | form | cases equal | flash B | RAM B | instructions an inference |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for row in rows:
+        numbers = (f"{row[k]:,}" if row[k] else "-" for k in ("flash", "ram", "instructions"))
+        cells = (row["board"], FORMS[row["form"]], row["cases"], *numbers)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"

@@ -15,6 +15,7 @@ from host_tools.bench.history import Entry, load_history
 from host_tools.boards.board import flashed_kernels, load_board
 from host_tools.errors import UsageError
 from host_tools.report.collect import MAIN_BOARD, collect, wrong_shape
+from host_tools.report.libraries import size_rows, size_table
 from host_tools.report.summary import WIDTH, show_summary
 from model.evaluate import headline
 from model.files import write_json, write_text
@@ -35,6 +36,9 @@ DECISIVE = ("features", "network", "augment", "train", "quantisation", "compress
 RECIPE_ROWS = ("<!-- recipes: begin (make readme) -->", "<!-- recipes: end -->")
 OPERATORS = ("<!-- operators: begin (make readme) -->", "<!-- operators: end -->")
 CONSTANTS = ("<!-- constants: begin (make readme) -->", "<!-- constants: end -->")
+LIBRARY_PAGE = ROOT / "docs" / "LIBRARY.md"
+SIZES = ROOT / "docs" / "sizes.json"
+SIZE_ROWS = ("<!-- sizes: begin (make readme) -->", "<!-- sizes: end -->")
 TFLM_OPERATORS = ROOT / "tests" / "vectors" / "tflm_operators.json"
 
 
@@ -61,10 +65,39 @@ def update_readme(out_dir: Path) -> Path:
     return refresh_lists()
 
 
+def update_sizes(out_dir: Path) -> Path:
+    """Record what application, library and TFLite Micro take, for docs/LIBRARY.md.
+
+    Raises UsageError where the model has not run by way of its library.
+    """
+    rows = size_rows(collect(out_dir))
+    if not rows:
+        raise UsageError(
+            f"{out_dir}: nothing to quote: no results of the model as a library; run "
+            f"`make parity MODEL={out_dir.name} VIA=library` and, for TFLite Micro beside it, "
+            f"`make compare MODEL={out_dir.name}`"
+        )
+    write_json(SIZES, stored_sizes() | {out_dir.name: rows})
+    return refresh_lists()
+
+
+def stored_sizes() -> dict[str, Any]:
+    """What update_sizes recorded, by model."""
+    loaded: dict[str, Any] = json.loads(SIZES.read_text("utf-8")) if SIZES.exists() else {}
+    return loaded
+
+
+def with_sizes(text: str) -> str:
+    """The text of LIBRARY.md with the tables of sizes made anew."""
+    tables = [size_table(name, rows) for name, rows in sorted(stored_sizes().items())]
+    return _fill(LIBRARY_PAGE, text, SIZE_ROWS, "\n".join(tables))
+
+
 def refresh_lists() -> Path:
-    """Make the parts of README and STUDIES anew from what is recorded; needs no run."""
+    """Make the parts of README, STUDIES and LIBRARY anew from what is recorded; needs no run."""
     write_text(README, with_numbers(README.read_text("utf-8"), stored_results()))
     write_text(STUDIES, with_constants(STUDIES.read_text("utf-8")))
+    write_text(LIBRARY_PAGE, with_sizes(LIBRARY_PAGE.read_text("utf-8")))
     return README
 
 
