@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,10 @@ from model import recording, store
 settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
 settings.register_profile("new", database=None, deadline=None)
 settings.load_profile(os.environ.get("EXAMPLES", "fixed"))
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

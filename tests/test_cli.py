@@ -118,7 +118,7 @@ def test_no_value_reaches_a_shell(names: tuple[str, ...], tmp_path: Path) -> Non
         (["parity", "BORD=esp32"], "BORD=: no such variable (did you mean BOARD?)"),
         (
             ["parity", "LABEL=x"],
-            "LABEL=: make parity does not use it; it knows ARRAY, BOARD",
+            "LABEL=: make parity does not use it; it knows ARENA, ARRAY, BOARD",
         ),
         (["parity", "FLASH=5"], "FLASH=: no such variable"),
         (["check", "train", "CASES=3"], "CASES=: make check train does not use it"),
