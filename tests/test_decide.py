@@ -154,6 +154,25 @@ def test_c_and_python_decide_the_same(library: ctypes.CDLL, seed: int) -> None:
         device.reset_c(ctypes.byref(device.state))
 
 
+def test_a_rule_in_place_of_another_counts_no_row_that_was_not_written(
+    library: ctypes.CDLL,
+) -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(300):
+        device = Device(library, Rule(inputs=16, least=127, pause=0), classes=3)
+        device.rows[:-16] = 99  # what nobody wrote
+        pushed: list[list[int]] = []
+        for inputs in rng.integers(1, 17, size=4):
+            device.rule.inputs = int(inputs)
+            for _ in range(rng.integers(1, 40)):
+                row = rng.integers(-128, 90, size=3).astype(np.int8)
+                device.push(row)
+                pushed.append(row.tolist())
+                last = np.array(pushed[-device.state.counted :], np.int8)
+                assert device.mean == means(last, 16)[-1].tolist()
+            assert device.state.counted <= inputs
+
+
 def test_means_are_rounded_half_up_and_shorter_at_the_beginning() -> None:
     rows = np.array([[-128, 127], [-127, 126], [-127, 126], [0, 0]], np.int8)
     assert means(rows, 1).tolist() == rows.tolist()

@@ -22,7 +22,7 @@ from tests.test_library_examples import LABELS, make_results
 
 SEMVER = r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?"
 NAME = 'a "b" */ ??/ %s $(shell,id) ${x} <b>_i_</b> [l](u)\n# täg\\'
-CHANNEL = 'x" */\n/* ??/ %d'
+CHANNEL = 'x" */\n/* ??/ %d *\\ \\*'
 # arduino-lint's schema of library.properties, level "specification", and its required fields.
 PROPERTIES = {
     "name": r"(?![aA]rduino)(?=.{1,63}$)[a-zA-Z0-9](?=.*[a-zA-Z]|(?<=[a-zA-Z]))[a-zA-Z0-9 _.-]*",

@@ -1,5 +1,6 @@
 #include "decide.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 void decide_reset(decide_t *state)
@@ -28,8 +29,10 @@ int32_t decide_push(decide_t *state, const decide_rule_t *rule, const int8_t *sc
     if (rule->inputs == 0 || rule->inputs > DECIDE_MAX_INPUTS || count == 0) {
         return DECIDE_NOTHING;
     }
-    if (state->next >= rule->inputs || state->counted > rule->inputs) {
-        decide_reset(state); /* another rule's */
+    const bool filling = state->counted < rule->inputs;
+    if (state->next >= rule->inputs || state->counted > rule->inputs ||
+        (filling && state->next != state->counted)) {
+        decide_reset(state); /* another rule's, whose rows lie in another order */
     }
     memcpy(&rows[(state->next + 1) * count], scores, count);
     state->next = state->next + 1 < rule->inputs ? state->next + 1 : 0;

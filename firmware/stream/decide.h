@@ -34,7 +34,7 @@ void decide_reset(decide_t *state);
 /* Take the `count` int8 scores of one result. The first `count` of the DECIDE_BYTES rows are their
  * mean with those before, halves rounded up; the first of equal scores is the best. Returns the
  * class that is decided, or DECIDE_NOTHING; so for a rule out of bounds, with which nothing is
- * written. */
+ * written. Where the rows of the rule before cannot be gone on with, a stream begins. */
 int32_t decide_push(decide_t *state, const decide_rule_t *rule, const int8_t *scores,
                     uint32_t count, int8_t *rows);
 

@@ -245,7 +245,7 @@ def _front_end(fe: Any, recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 def _comment(text: str) -> str:
     """Text of a user's file for a C comment: printable ASCII that cannot end it."""
-    return board_text(text).replace("*/", "* /").replace("/*", "/ *").replace("\\", "/")
+    return board_text(text).replace("\\", "/").replace("*/", "* /").replace("/*", "/ *")
 
 
 def _title(values: Mapping[str, Any]) -> str:
