@@ -25,9 +25,11 @@ override python := .venv/bin/python
 override run := +@.venv/bin/tinyproof
 override checked := @$(python) -m host_tools.cli &&
 
-.PHONY: help setup doctor new import check train quantise emit inspect build library parity features bench compare \
-	selftest decode drift record classical report readme demo search bench-all bench-record emulate flash \
-	mlperf monitor runs runs-ui whois reproduce test test-all lint format lock clean
+override commands := new import check train quantise emit inspect build library parity features bench compare \
+	selftest decode drift record classical report readme demo search emulate flash mlperf monitor runs runs-ui whois \
+	reproduce doctor
+
+.PHONY: help setup bench-all bench-record test test-all lint format lock clean $(commands)
 
 help: ## print the targets
 	@echo "tinyproof: TinyML firmware with proof. The main job: make demo. Targets:"
@@ -41,68 +43,40 @@ setup: ## install everything into this folder (SKIP_SYSTEM=1: print missing syst
 .venv/ready: requirements.lock system-packages.txt pyproject.toml host_tools/setup.sh
 	@host_tools/setup.sh
 
-new: | .venv/ready ## make a project of your own in a new folder NAME=
-	$(run) new
-import: | .venv/ready ## take over MODEL=file.tflite, made elsewhere
-	$(run) import
-check: | .venv/ready ## check the data of RECIPE
-	$(run) check
-train: | .venv/ready ## train the float network of RECIPE (CV=5: cross-validate by group, HELD_OUT=1, INT8=1)
-	$(run) train
-quantise: | .venv/ready ## int8 of RECIPE, chosen by validation; or of a float network, MODEL=file INPUTS=x.npz
-	$(run) quantise
-emit: | .venv/ready ## write model.c, the TFLite Micro array and the manifest
-	$(run) emit
-inspect: | .venv/ready ## layers, costs, problems and fit of MODEL=file.tflite
-	$(run) inspect
-build: | .venv/ready ## build the firmware of RECIPE or MODEL for BOARD (ENGINE=tflm: with TFLite Micro)
-	$(run) build
-library: | .venv/ready ## RECIPE or MODEL as a library for your own program: Arduino, PlatformIO, ESP-IDF, Zephyr, CMake
-	$(run) library
-parity: | .venv/ready ## compare every output byte of BOARD with TFLite Micro (PORT=, TAP=1: every layer, VIA=library)
-	$(run) parity
-features: | .venv/ready ## compare BOARD's front end with the host's, stage by stage (PORT=, CASES=)
-	$(run) features
-compare: | .venv/ready ## BOARD with generated code and with TFLite Micro's interpreter (TFLM=folder, PORT=)
-	$(run) compare
-bench: | .venv/ready ## count instructions, per layer, and sizes on BOARD
-	$(run) bench
-mlperf: | .venv/ready ## run MLPERF=kws01|ic01|vww01|ad01 of MLPerf Tiny on BOARD (PORT=, DATA=folder, MODE=, FILES=)
-	$(run) mlperf
-selftest: | .venv/ready ## compare BOARD's kernels with the reference kernels, on the device (PORT=)
-	$(run) selftest
-decode: | .venv/ready ## what stopped a board: LOG=file of what it said, or standard input; cause, line, calls
-	$(run) decode
-drift: | .venv/ready ## compare what BOARD has counted of its inputs with RECIPE's profile (PORT=, CHANGE=, RESET=1)
-	$(run) drift
-classical: | .venv/ready ## is a network needed? KIND=forest|tree|boosting|logistic|svm, EXPORTER=emlearn|everywhereml|ours
-	$(run) classical
-record: | .venv/ready ## record LABEL=word for SECONDS=n from BOARD's sensor (PORT=, WHO=, OUT_DIR=, REPLAY=)
-	$(run) record
-search: | .venv/ready ## find a smaller network under BUDGET=flash=50%,instructions=50% of BOARD (TRIALS=, STEPS=, STORAGE=, SCHEDULER=)
-	$(run) search
-report: | .venv/ready ## write report.html and report.json from what has been run
-	$(run) report
-demo: | .venv/ready ## the main job: data, training, int8, firmware for both boards, parity, report
-	$(run) demo
-emulate: | .venv/ready ## run BOARD's firmware in its emulator, with this terminal as monitor
-	$(run) emulate
-flash: | .venv/ready ## upload to BOARD=nano33|esp32 at PORT, then hello and self-test
-	$(run) flash
-monitor: | .venv/ready ## open pio device monitor on PORT at the right speed
-	$(run) monitor
-runs: | .venv/ready ## list the recorded experiments (SHOW=last or an id: its settings; DIFF=a,b)
-	$(run) runs
-runs-ui: | .venv/ready ## MLflow's pages of the experiments, at http://127.0.0.1:5000
-	$(run) runs-ui
-whois: | .venv/ready ## ask the firmware of BOARD or at PORT which experiment it is from
-	$(run) whois
-reproduce: | .venv/ready ## make the experiment RUN=id again in a folder of its own, compare all files
-	$(run) reproduce
-doctor: | .venv/ready ## a table of every prerequisite and how to fix what is missing
-	$(run) doctor
-readme: | .venv/ready ## put the numbers and the picture of a run into README.md (LISTS=1: without a run)
-	$(run) readme
+new: ## make a project of your own in a new folder NAME=
+import: ## take over MODEL=file.tflite, made elsewhere
+check: ## check the data of RECIPE
+train: ## train the float network of RECIPE (CV=5: cross-validate by group, HELD_OUT=1, INT8=1)
+quantise: ## int8 of RECIPE, chosen by validation; or of a float network, MODEL=file INPUTS=x.npz
+emit: ## write model.c, the TFLite Micro array and the manifest
+inspect: ## layers, costs, problems and fit of MODEL=file.tflite
+build: ## build the firmware of RECIPE or MODEL for BOARD (ENGINE=tflm: with TFLite Micro)
+library: ## RECIPE or MODEL as a library for your own program: Arduino, PlatformIO, ESP-IDF, Zephyr, CMake
+parity: ## compare every output byte of BOARD with TFLite Micro (PORT=, TAP=1: every layer, VIA=library)
+features: ## compare BOARD's front end with the host's, stage by stage (PORT=, CASES=)
+compare: ## BOARD with generated code and with TFLite Micro's interpreter (TFLM=folder, PORT=)
+bench: ## count instructions, per layer, and sizes on BOARD
+mlperf: ## run MLPERF=kws01|ic01|vww01|ad01 of MLPerf Tiny on BOARD (PORT=, DATA=folder, MODE=, FILES=)
+selftest: ## compare BOARD's kernels with the reference kernels, on the device (PORT=)
+decode: ## what stopped a board: LOG=file of what it said, or standard input; cause, line, calls
+drift: ## compare what BOARD has counted of its inputs with RECIPE's profile (PORT=, CHANGE=, RESET=1)
+classical: ## is a network needed? KIND=forest|tree|boosting|logistic|svm, EXPORTER=emlearn|everywhereml|ours
+record: ## record LABEL=word for SECONDS=n from BOARD's sensor (PORT=, WHO=, OUT_DIR=, REPLAY=)
+search: ## find a smaller network under BUDGET=flash=50%,instructions=50% of BOARD (TRIALS=, STEPS=, STORAGE=, SCHEDULER=)
+report: ## write report.html and report.json from what has been run
+demo: ## the main job: data, training, int8, firmware for both boards, parity, report
+emulate: ## run BOARD's firmware in its emulator, with this terminal as monitor
+flash: ## upload to BOARD=nano33|esp32 at PORT, then hello and self-test
+monitor: ## open pio device monitor on PORT at the right speed
+runs: ## list the recorded experiments (SHOW=last or an id: its settings; DIFF=a,b)
+runs-ui: ## MLflow's pages of the experiments, at http://127.0.0.1:5000
+whois: ## ask the firmware of BOARD or at PORT which experiment it is from
+reproduce: ## make the experiment RUN=id again in a folder of its own, compare all files
+doctor: ## a table of every prerequisite and how to fix what is missing
+readme: ## put the numbers and the picture of a run into README.md (LISTS=1: without a run)
+$(commands): | .venv/ready
+	$(run) $@
+
 bench-all: | .venv/ready ## one table of all models (MODELS_DIR=folder: those too) on all emulated boards
 	$(checked) $(python) -m tests.bench_models build/bench/models
 	$(run) bench-all
