@@ -195,11 +195,14 @@ def test_an_operator_that_does_not_prepare_is_told(own: Path, tmp_path: Path) ->
     assert "an operator refused to prepare" in told
 
 
-def test_an_operator_that_the_resolver_lacks_is_told(own: Path, tmp_path: Path) -> None:
-    library = write_double(tmp_path / "lib", own)
-    header = own / "gen-tflm" / "model_resolver.h"
-    header.write_text(header.read_text().replace("resolver.AddConv2D()", "resolver.AddAdd()"))
-    assert "the resolver lacks an operator of the model" in refusal(own, library)
+def test_an_operator_that_the_resolver_lacks_is_told(tmp_path: Path) -> None:
+    """ADD, whose number is 0."""
+    out_dir = folder_of(tmp_path, GENERATORS["ADD"](np.random.default_rng(3)), CASES)
+    emit_tflm(out_dir)
+    library = write_double(tmp_path / "lib", out_dir)
+    header = out_dir / "gen-tflm" / "model_resolver.h"
+    header.write_text(header.read_text().replace("resolver.AddAdd()", "resolver.AddConv2D()"))
+    assert "the resolver lacks an operator of the model" in refusal(out_dir, library)
 
 
 @pytest.mark.parametrize(
