@@ -15,8 +15,9 @@ library_object_t *library_object(const library_t *m)
     return m != NULL && object->home == object ? object : NULL;
 }
 
-/* A core without an exchange in one step has one processor, where an interrupt's call ends before
- * the interrupted one goes on. */
+/* Without an exchange in one step (Armv6-M, rv32imc) it is a check only: an interrupt's call is
+ * refused for sure, as it ends before the interrupted one goes on; another thread's, or another
+ * processor's, may come between the look and the mark. */
 bool library_enter(library_object_t *object)
 {
 #if defined(__GCC_ATOMIC_CHAR_LOCK_FREE) && __GCC_ATOMIC_CHAR_LOCK_FREE == 2
