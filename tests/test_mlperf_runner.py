@@ -173,6 +173,7 @@ ROWS = {
     "file,classes,class": "y_labels.csv:1: class: expected a whole number from 0, got 'class'",
     "a.bin,12,12": "class 12: expected 0 to 11 of keyword spotting",
     "a.bin,12,-1": "class: expected a whole number from 0, got '-1'",
+    "a.bin,12," + "7" * 5000: f"class: expected a whole number from 0, got '{'7' * 40}'",
     "gone.bin,12,3": "gone.bin: No such file or directory",
     "short.bin,12,3": "short.bin has 489 bytes; expected 490",
     "long.bin,12,3": "long.bin has 491 bytes; expected 490",

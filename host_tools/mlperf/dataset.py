@@ -18,6 +18,8 @@ from host_tools.mlperf.benchmarks import Benchmark
 TRUTH = "y_labels.csv"
 COLUMNS = ("file", "classes", "class", "bytes_to_send", "stride")
 FLOAT_BYTES = 4
+MAX_DIGITS = 9
+SHOWN = 40  # characters of what is no number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,7 @@ def _sample(row: list[str], where: str, folder: Path, benchmark: Benchmark) -> S
 
 
 def _number(text: str, where: str, what: str) -> int:
-    if not text.strip().isdecimal():
-        raise UsageError(f"{where}: {what}: expected a whole number from 0, got {text!r}")
+    if not text.strip().isdecimal() or len(text) > MAX_DIGITS:
+        got = repr(text[:SHOWN])
+        raise UsageError(f"{where}: {what}: expected a whole number from 0, got {got}")
     return int(text)
