@@ -32,7 +32,8 @@ def write_double(
     gen, src = out_dir / "gen" / "ref", folder / "src"
     code = src / "generated"
     code.mkdir()
-    for path in (*KERNELS.glob("*.h"), *needed_kernels("ref", (gen / "model.c").read_text()), gen / "model.h"):
+    kernels = needed_kernels("ref", (gen / "model.c").read_text())
+    for path in (*KERNELS.glob("*.h"), *kernels, gen / "model.h"):
         shutil.copy(path, code)
     renamed = "".join(f"#define model_{name} double_{name}\n" for name in RENAMED)
     (code / "model.c").write_text(renamed + (gen / "model.c").read_text())
