@@ -9,20 +9,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from host_tools.bench.benchmark import run_benchmark
 from host_tools.bench.compare import stored, write_comparison
 from host_tools.boards.board import Board, load_board
 from host_tools.build.engine import NAMED
 from host_tools.build.firmware import build_firmware
+from host_tools.commands.mlperf import command
 from host_tools.errors import DeviceError
 from host_tools.link.line import Refused
 from host_tools.link.protocol import Place, Status
 from host_tools.link.target import Target, check_identity, choose_target, open_device
+from host_tools.mlperf.benchmarks import BENCHMARKS
+from host_tools.mlperf.dataset import read_dataset
+from host_tools.mlperf.runner import run_mlperf
 from host_tools.parity.outputs import run_parity
 from host_tools.report.engines import rows
 from host_tools.report.results import read_manifest
 from quantize.emit_tflm import emit_tflm
+from quantize.golden import load_golden
+from tests.benchmark_models import model, sent
 from tests.chains import chain
 from tests.generators import GENERATORS
 from tests.test_tflm import folder_of
@@ -149,6 +156,31 @@ def test_both_engines_stand_in_one_table(out_dir: Path, built: tuple[Board, Targ
         assert set(stored(out_dir, boards, target)) == {"aot"}
     finally:
         manifest.write_text(text)
+
+
+def test_it_answers_a_benchmark_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out_dir = folder_of(tmp_path, model("kws01"), CASES)
+    emit_tflm(out_dir)
+    library = write_double(tmp_path / "lib", out_dir)
+    board = load_board("native-tflm-kws01")
+    target = build(out_dir, board, library)
+    golden = load_golden(out_dir / "golden.npz")
+    labels = golden.outputs[0].reshape(CASES, 12).argmax(axis=1)
+    rows = [f"{i}.bin,12,{label}\n" for i, label in enumerate(labels)]
+    for i in range(CASES):
+        (tmp_path / f"{i}.bin").write_bytes(sent("kws01", golden, i))
+    (tmp_path / "y_labels.csv").write_text("".join(rows))
+    dataset = read_dataset(tmp_path, "kws01", BENCHMARKS["kws01"])
+    found = run_mlperf(out_dir, board, target, "kws01", dataset, ("performance", "accuracy"), None)
+    assert (found.engine, found.kernels, found.board) == ("tflm", "tflm", "native")
+    assert found.accuracy is not None and found.accuracy.top1 == 1
+    assert found.performance is not None and found.performance.latency_ms > 0
+    assert run_parity(out_dir, board, target, None).equal == CASES
+    monkeypatch.setenv(NAMED, str(library))
+    words = ["--board", "native", "--engine", "tflm", "--mlperf", "kws01", "--dry-run"]
+    words += ["--model", str(out_dir / "model.tflite"), "--project", str(tmp_path)]
+    done = CliRunner().invoke(command, words)
+    assert "build-native-tflm-kws01" in done.output, done.output
 
 
 # --- what goes wrong on the device --------------------------------------------------------------
