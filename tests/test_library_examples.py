@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from host_tools.library.examples import inertial
-from host_tools.library.make import INSIDE, Library, examples, make_library, render, write_library
+from host_tools.library.make import Library, examples, make_library, render, write_library
 from model.features import Windows
 from model.features.design import design, feature_text
 from model.features.library import Extractor
@@ -340,7 +340,7 @@ def header_of(values: Mapping[str, Any], folder: Path) -> None:
     """The public headers and examples of a library whose values are made up."""
     name = values["name"]
     texts = {f"src/{name}.h": render("public.h", values)}
-    texts |= {f"src/{name}/{own}": render(own, values) for own in INSIDE if own == "target.h"}
+    texts |= {f"src/{name}/target.h": render("target.h", values)}
     texts |= examples(values)
     for place, text in texts.items():
         path = folder / place
