@@ -31,7 +31,7 @@ from tests.test_certificate import CASES, make_build
 
 HERE = Path(__file__).parent / "library"
 LABELS = ('"quoted"', "*/ end", "täglich\n", "??/ %s", "last")
-RULE = Rule(inputs=3, least=20, pause=2)
+RULE = Rule(inputs=3, threshold=20, pause=2)
 WARNINGS = [
     *("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wundef", "-pedantic", "-Werror"),
     *("-Wstrict-prototypes", "-Wmissing-prototypes"),
@@ -228,7 +228,7 @@ def test_decisions_are_those_of_the_rule(results: Path, folder: Path, tmp_path: 
     )
     program_path = program(folder, source, tmp_path)
     done = subprocess.run([str(program_path)], capture_output=True, text=True, check=True)
-    rules = (RULE, Rule(inputs=1, least=0, pause=0))
+    rules = (RULE, Rule(inputs=1, threshold=0, pause=0))
     for line, rule in zip(done.stdout.splitlines(), rules, strict=True):
         expected = [int(d) for d in decisions(rule, outputs)]
         assert [int(word) for word in line.split()] == expected

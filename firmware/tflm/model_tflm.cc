@@ -48,7 +48,7 @@ struct {
     bool missing;   /* the resolver does not have an operator */
 } run;
 
-model_tensor_t written[MODEL_MOST_OUTPUTS]; /* by the last step that ran */
+model_tensor_t written[MODEL_MAX_OUTPUTS]; /* by the last step that ran */
 uint32_t written_count;
 
 uint8_t *arena_start;
@@ -69,7 +69,7 @@ uint32_t offset_of(const void *data)
 void note_outputs(TfLiteContext *context, const TfLiteNode *node)
 {
     written_count = 0;
-    for (int i = 0; i < node->outputs->size && i < MODEL_MOST_OUTPUTS; i++) {
+    for (int i = 0; i < node->outputs->size && i < MODEL_MAX_OUTPUTS; i++) {
         const TfLiteEvalTensor *tensor = context->GetEvalTensor(context, node->outputs->data[i]);
         written[written_count++].offset = offset_of(tensor->data.data);
     }

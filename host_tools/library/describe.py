@@ -81,7 +81,7 @@ def values_of(out_dir: Path, gen_dirs: Mapping[str, Path]) -> dict[str, Any]:
     anomaly = _anomaly(judge, first) if isinstance(judge, AnomalyJudge) else None
     rule = _rule(out_dir, first) if kind == "class" else None
     extra = anomaly["elements"] if anomaly else 0
-    extra += DECISION_BYTES + (rule["most"] + 1) * len(first["labels"]) if rule else 0
+    extra += DECISION_BYTES + (rule["max_inputs"] + 1) * len(first["labels"]) if rule else 0
     values: dict[str, Any] = {
         "name": name,
         "NAME": name.upper(),
@@ -205,7 +205,12 @@ def _rule(out_dir: Path, manifest: Mapping[str, Any]) -> dict[str, int] | None:
     if found is None or output["dtype"] != "int8" or _elements(output) != len(manifest["labels"]):
         return None
     most = max(found.inputs, RULE_INPUTS)
-    return {"inputs": found.inputs, "least": found.least, "pause": found.pause, "most": most}
+    return {
+        "inputs": found.inputs,
+        "threshold": found.threshold,
+        "pause": found.pause,
+        "max_inputs": most,
+    }
 
 
 def _front_end(fe: Any, recipe: Mapping[str, Any]) -> dict[str, Any]:
