@@ -25,7 +25,7 @@ TURNING = {
     "deg/s": 1.0,
     "°/s": 1.0,
     "degrees/s": 1.0,
-    "rad/s": math.pi / 180,
+    "rad/s": math.radians(1),
 }
 MPU_FILTERS = {1: 184, 2: 94, 3: 44, 4: 21, 5: 10, 6: 5}  # register value -> Hz of acceleration
 MPU_HZ = 1000
@@ -81,6 +81,7 @@ def example_files(values: Mapping[str, Any]) -> Iterator[File]:
     mpu = _mpu(rate) if accel else None
     if rate:
         common |= {"accel": accel, "gyro": gyro, "period_ns": round(1e9 / rate), "mpu": mpu}
+        common |= {"standard_gravity": STANDARD_GRAVITY, "degrees_in_radian": math.degrees(1)}
     folders: dict[str, dict[str, str]] = {"Selftest": {"Selftest.ino": "Selftest.ino"}}
     own: dict[str, dict[str, Any]] = {}
     for imu in IMUS:
