@@ -17,13 +17,13 @@ from host_tools.boards.board import Board, load_board
 from host_tools.build.engine import NAMED
 from host_tools.build.firmware import build_firmware
 from host_tools.commands.mlperf import command
-from host_tools.errors import DeviceError
+from host_tools.errors import DeviceError, UsageError
 from host_tools.link.line import Refused
 from host_tools.link.protocol import Place, Status
 from host_tools.link.target import Target, check_identity, choose_target, open_device
 from host_tools.mlperf.benchmarks import BENCHMARKS
 from host_tools.mlperf.dataset import read_dataset
-from host_tools.mlperf.runner import run_mlperf
+from host_tools.mlperf.runner import load, run_mlperf
 from host_tools.parity.outputs import run_parity
 from host_tools.report.engines import rows
 from host_tools.report.results import read_manifest
@@ -181,6 +181,12 @@ def test_it_answers_a_benchmark_too(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     words += ["--model", str(out_dir / "model.tflite"), "--project", str(tmp_path)]
     done = CliRunner().invoke(command, words)
     assert "build-native-tflm-kws01" in done.output, done.output
+    emit_tflm(out_dir, read_manifest(load_board("native"), out_dir)["arena_bytes"])
+    build(out_dir, board, library)
+    with open_device(target, board, out_dir / board.folder) as device:
+        load(device, sent("kws01", golden, 0))
+        with pytest.raises(UsageError, match=r"infer: e-.TFLite Micro: the arena is too small"):
+            device.mlperf("infer 1 0")
 
 
 # --- what goes wrong on the device --------------------------------------------------------------
