@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from host_tools.boards.board import load_board
+from host_tools.commands.parity import command as parity_command
 from host_tools.errors import UsageError
 from host_tools.library.describe import library_name
 from host_tools.library.make import Library, make_library, write_library, zipped
@@ -284,6 +286,21 @@ def test_parity_via_the_library(results: Path, board_id: str) -> None:
     assert 0 < found.object_bytes < found.ram_bytes < 1 << 20
     stored = json.loads((results / f"{board_id}-library" / "library.json").read_text())
     assert stored["flash_bytes"] == found.flash_bytes
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--tap"], "TAP=1: VIA=library runs in an emulator"),
+        (["--port", "/dev/ttyACM0"], "PORT=/dev/ttyACM0: VIA=library runs in an emulator"),
+        (["--engine", "tflm"], "ENGINE=tflm has no library of ours"),
+        (["--board", "qemu_m4-kws01"], "has a program of its own, without kws01"),
+        (["--board", "qemu_m4-selftest"], "has a program of its own, without selftest"),
+    ],
+)
+def test_what_has_no_parity_via_the_library_is_refused(words: list[str], told: str) -> None:
+    done = CliRunner().invoke(parity_command, ["motion", "--via", "library", *words])
+    assert told in str(done.exception) + done.output
 
 
 def test_the_archive_is_the_folder(library: Library, folder: Path) -> None:
