@@ -92,10 +92,10 @@ def test_examples_suit_the_model(written: dict[str, tuple[Library, Path]]) -> No
     def made(**changes: Any) -> set[str]:
         return {name.split("/")[1] for name in examples({**values, **changes})}
 
-    assert made(rate_mhz=104_000) == COMMON | {"Nano33BLE_IMU"}  # no MPU-6050 within 1 %
-    assert made(rate_mhz=200_000) == COMMON | {"ESP32_MPU6050"}
+    assert made(rate_millihertz=104_000) == COMMON | {"Nano33BLE_IMU"}  # no MPU-6050 within 1 %
+    assert made(rate_millihertz=200_000) == COMMON | {"ESP32_MPU6050"}
     assert made(channel_units=["level of 16"] * 8) == COMMON
-    assert made(fe=None, channel_units=[], lsb=[], rate_mhz=0) == COMMON
+    assert made(fe=None, channel_units=[], lsb=[], rate_millihertz=0) == COMMON
 
 
 def test_units_of_inertial_channels() -> None:
@@ -184,7 +184,9 @@ def test_instants_that_no_clock_tick_meets_do_not_drift(
     """At 30 Hz, in a loop of one millisecond: instant 6016 is 200.5 s behind the first one."""
     library, folder = written["motion"]
     (tmp_path / "src").symlink_to(folder / "src")
-    for place, text in examples({**library.values, "rate_mhz": 30_000, "rate_hz": "30"}).items():
+    for place, text in examples(
+        {**library.values, "rate_millihertz": 30_000, "rate_hz": "30"}
+    ).items():
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / place).write_text(text)
     program = sketch(tmp_path, "Nano33BLE_IMU", "-std=gnu++14", tmp_path, objects["motion"])

@@ -221,7 +221,7 @@ def _front_end(fe: Any, recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "fe": {"window": fe["window"], "hop": fe["hop"], "channels": len(fe["lsb"])},
         "rate_hz": f"{dataset['sample_rate_hz']:g}",
-        "rate_mhz": round(dataset["sample_rate_hz"] * 1000),
+        "rate_millihertz": round(dataset["sample_rate_hz"] * 1000),
         "lsb": [f"{float_text(lsb)}f" for lsb in fe["lsb"]],
         "channel_units": list(dataset["units"]),
         "channel_words": _comment(", ".join(f"{c} in {u}" for c, u in units)),

@@ -77,7 +77,7 @@ def example_files(values: Mapping[str, Any]) -> Iterator[File]:
     """All files of the examples that suit the model which `values` describe."""
     common = {**_texts(values), **_inputs(values)}
     accel, gyro = inertial(values["channel_units"])
-    rate = values["rate_mhz"] / 1000 if values["fe"] else 0.0
+    rate = values["rate_millihertz"] / 1000 if values["fe"] else 0.0
     mpu = _mpu(rate) if accel else None
     if rate:
         common |= {"accel": accel, "gyro": gyro, "period_ns": round(1e9 / rate), "mpu": mpu}
@@ -127,7 +127,7 @@ def microphone_step(values: Mapping[str, Any]) -> int:
     full_scale = [f"{1 / 32768:.9g}f"]
     if not values["fe"] or values["lsb"] != full_scale:
         return 0
-    step, rest = divmod(1000 * MICROPHONE_HZ, values["rate_mhz"])
+    step, rest = divmod(1000 * MICROPHONE_HZ, values["rate_millihertz"])
     return step if rest == 0 and step in (1, 2) else 0
 
 
