@@ -178,6 +178,8 @@ ROWS = {
     "short.bin,12,3": "short.bin has 489 bytes; expected 490",
     "long.bin,12,3": "long.bin has 491 bytes; expected 490",
     "../a.bin,12,3": "lies outside of",
+    "a\0.bin,12,3": "embedded null",
+    ",12,3": "is no file",
     "": "it has no rows",
 }
 
@@ -196,6 +198,7 @@ WINDOWS = {
     "a.bin,2,0,2560,6": "2560 bytes to send, stride 6",
     "a.bin,2,0,2561,512": "2561 bytes to send, stride 512",
     "a.bin,2,2,2560,512": "class 2: expected 0 to 1",
+    ".,2,0,2560,512": "is no file",  # a folder has a size as well
     "b.bin,2,0,2560,512": "b.bin has 2559 bytes; expected 2560 or more",
 }
 
