@@ -16,6 +16,7 @@ from host_tools.bench.compare import stored, write_comparison
 from host_tools.boards.board import Board, load_board
 from host_tools.build.engine import NAMED
 from host_tools.build.firmware import build_firmware
+from host_tools.cli import main
 from host_tools.commands.mlperf import command
 from host_tools.errors import DeviceError, UsageError
 from host_tools.link.line import Refused
@@ -156,6 +157,25 @@ def test_both_engines_stand_in_one_table(out_dir: Path, built: tuple[Board, Targ
         assert set(stored(out_dir, boards, target)) == {"aot"}
     finally:
         manifest.write_text(text)
+
+
+def test_compare_runs_both_engines(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command, from a model's file on; with the same double for a model of one operator."""
+    (project / "a.tflite").write_bytes(GENERATORS["RELU"](np.random.default_rng(3)))
+    assert main(["emit", "a.tflite"]) == 0
+    (folder,) = (project / "build" / "models").iterdir()
+    emit_tflm(folder)
+    write_double(project / "tflm", folder)
+    capsys.readouterr()
+    words = ["a.tflite", "--board", "native", "--cases", "3", "--tflm", "tflm"]
+    assert main(["compare", *words]) == 0
+    told = capsys.readouterr().out
+    assert "native: both engines" in told and "bytes of its arena; " in told
+    kept = json.loads((folder / "native" / "compare.json").read_text())["engines"]
+    assert {name: (e["equal"], e["cases"]) for name, e in kept.items()} == {
+        "aot": (3, 3),
+        "tflm": (3, 3),
+    }
 
 
 def test_it_answers_a_benchmark_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
