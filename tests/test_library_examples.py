@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from host_tools.library.examples import inertial
-from host_tools.library.make import INSIDE, Library, examples, make_library, render, write_library
+from host_tools.library.make import INSIDE, Library, examples, make_library, render
+from host_tools.library.write import write_library
 from model.features import Windows
 from model.features.design import design, feature_text
 from model.features.library import Extractor

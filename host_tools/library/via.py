@@ -18,7 +18,8 @@ from host_tools.boards.board import Board
 from host_tools.build.elf import SizeReport
 from host_tools.build.firmware import build_firmware
 from host_tools.errors import DeviceError, HostToolsError, ToolMissing
-from host_tools.library.make import Library, make_library, render, write_library
+from host_tools.library.make import Library, make_library, render
+from host_tools.library.write import write_library
 from host_tools.link import protocol
 from host_tools.link.device import Device
 from host_tools.link.protocol import MessageType, Mode
