@@ -9,6 +9,9 @@ from typing import Any
 from host_tools.errors import UsageError
 
 
+MAX_SCALE = 4.0  # of a rebuilt float: with one sent of 1000 an error is below 2^11
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark:
     """One of them; firmware/mlperf/mlperf.h has the same numbers."""
@@ -73,6 +76,11 @@ def require_model(name: str, manifest: Mapping[str, Any]) -> None:
                 f"benchmark that the model is for ({', '.join(BENCHMARKS)}), or another model"
             )
     scale, zero = (manifest["outputs"][0][key] for key in ("scale", "zero_point"))
+    if benchmark.windows and not 0 < scale <= MAX_SCALE:
+        raise UsageError(
+            f"MLPERF={name}: the model's output has scale {scale}; expected at most {MAX_SCALE}: "
+            "the squares of larger errors are beyond what the firmware prints"
+        )
     if benchmark.probabilities and (scale, zero) != (1 / 256, -128):
         raise UsageError(
             f"MLPERF={name}: the model's output has scale {scale} and zero point {zero}; expected "
