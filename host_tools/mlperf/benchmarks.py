@@ -8,7 +8,6 @@ from typing import Any
 
 from host_tools.errors import UsageError
 
-
 MAX_SCALE = 4.0  # of a rebuilt float: with one sent of 1000 an error is below 2^11
 
 
