@@ -99,7 +99,7 @@ def _require_ours(library: Library, folder: Path) -> None:
     """UsageError unless the folder is free, or a library that can be written again."""
     if not os.path.lexists(folder):
         return
-    elsewhere = "move it away, or name another place: OUT_DIR="
+    elsewhere = "move it away, or name another place: OUT_DIR=<folder>"
     record = None if folder.is_symlink() else _record(folder)
     if record is None:
         raise UsageError(
@@ -169,5 +169,5 @@ def _require_archive(library: Library, archive: Path) -> None:
     if not ours or archive.is_symlink():
         raise UsageError(
             f"{archive}: stands where the library's .zip goes and is none; move it away, or name "
-            "another place: OUT_DIR="
+            "another place: OUT_DIR=<folder>"
         )
