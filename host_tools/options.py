@@ -350,7 +350,9 @@ def library_option(function: F) -> F:
             return function(*arguments, **options)
 
     for added in (
-        option("--arena", type=ARENA_BYTES, metavar="BYTES", help="of TFLite Micro; default: measured"),
+        option(
+            "--arena", type=ARENA_BYTES, metavar="BYTES", help="of TFLite Micro; default: measured"
+        ),
         option("--tflm", type=File(), help="folder of a TFLite Micro; default: the registry's"),
     ):
         run = added(run)

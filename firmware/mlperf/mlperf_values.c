@@ -47,7 +47,8 @@ bool mlperf_prepare(mlperf_t *mlperf)
     return true;
 }
 
-/* Thousandths of a float of 0 to 2^22 (host_tools/mlperf asks for such scales), to the nearest, a half to even, as printf("%.3f"). */
+/* Thousandths of a float of 0 to 2^22, as host_tools/mlperf asks for such scales; to the nearest,
+ * a half to even, as printf("%.3f"). */
 static uint32_t thousandths(float value)
 {
     uint32_t bits;

@@ -7,6 +7,7 @@ whether samples that are pushed give the same answers as the golden inputs made 
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,7 @@ def run_via_library(
 def _build(out_dir: Path, board: Board, manifest: dict[str, Any], library: Library) -> SizeReport:
     """Write the library and what the program needs beside it, then build."""
     folder = out_dir / board.folder / "via"
+    shutil.rmtree(folder, ignore_errors=True)  # ours alone, whoever wrote it
     path, _ = write_library(library, folder)
     values = {**library.values, "run_id": manifest["run_id"]}
     write_text(folder / HEADER, render(HEADER, values))
