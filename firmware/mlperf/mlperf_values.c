@@ -6,7 +6,7 @@
 
 #if defined(MLPERF_AD01)
 #define LARGEST 1000.0f /* of a float that `db` brings: its square stays in range */
-#define FARTHEST 256.0f /* steps: from any zero point the end of int8, and no more than int32 has */
+#define FARTHEST 256.0f /* steps: beyond int8 from any zero point, and within int32 */
 #define HIDDEN (UINT32_C(1) << 23)
 
 void mlperf_keep(mlperf_t *mlperf, uint32_t index, uint8_t byte)
