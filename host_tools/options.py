@@ -42,6 +42,7 @@ class Count(click.IntRange):
 
 
 COUNT = Count(min=1)
+ARENA_BYTES = Count(min=1, max=1 << 28)  # more than a microcontroller has, less than C's int
 
 
 def variable(name: str) -> str:
@@ -349,7 +350,9 @@ def library_option(function: F) -> F:
             return function(*arguments, **options)
 
     for added in (
-        option("--arena", type=COUNT, metavar="BYTES", help="of TFLite Micro; default: measured"),
+        option(
+            "--arena", type=ARENA_BYTES, metavar="BYTES", help="of TFLite Micro; default: measured"
+        ),
         option("--tflm", type=File(), help="folder of a TFLite Micro; default: the registry's"),
     ):
         run = added(run)
