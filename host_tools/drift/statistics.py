@@ -21,7 +21,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from host_tools.errors import UsageError
 from quantize.drift import BINS, CountedRecording, DriftPlan, Profile
@@ -251,6 +250,8 @@ def rate_bound(rate: float, groups: int) -> float:
     Clopper and Pearson's limit for the worst case, a group whose readings all alarm or none do.
     """
     hits = rate * groups
+    from scipy import stats  # slow to load
+
     return 1.0 if hits >= groups else float(stats.beta.ppf(CONFIDENCE, hits + 1, groups - hits))
 
 
@@ -301,5 +302,7 @@ def two_sample_g(first: Ints, second: Ints) -> tuple[float, float]:
     table = table[:, table.sum(axis=0) > 0]
     if table.shape[1] < 2:
         return 0.0, 1.0
+    from scipy import stats
+
     result = stats.chi2_contingency(table, correction=False, lambda_="log-likelihood")
     return float(result.statistic), float(result.pvalue)

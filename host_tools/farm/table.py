@@ -93,7 +93,7 @@ def show(command: str, rows: Sequence[Row]) -> None:
         if row.state in (State.PASSED, State.SKIPPED):
             continue
         said = read_log(row).strip().splitlines()
-        if said:
+        if len(said) > 1:  # one line is the message, which stands below the table
             print(f"--- {printable(row.name)}: {row.state.value}; all it has said: {row.log}")
             for line in said[-LOG_LINES:]:
                 print(as_typed(printable(line, keep="\t")))

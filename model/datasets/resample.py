@@ -13,7 +13,6 @@ from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
-import scipy.signal
 
 from model.errors import DataError
 from model.recipe import ResampleConfig
@@ -142,7 +141,9 @@ def change_rate(
     ratio = Fraction(to_hz / from_hz).limit_denominator(MAX_FACTOR)
     done.recordings += 1
     done.rates_hz.add(from_hz)
-    changed = scipy.signal.resample_poly(
+    from scipy import signal  # slow to load, and seldom needed
+
+    changed = signal.resample_poly(
         values.astype(np.float64),
         ratio.numerator,
         ratio.denominator,
@@ -157,9 +158,11 @@ def _low_pass(up: int, down: int) -> npt.NDArray[np.float64]:
     """A filter at `up` times the old rate: flat to PASSED of the lower Nyquist frequency, nothing
     above it.
     """
+    from scipy import signal
+
     edge = 1 / max(up, down)  # the lower Nyquist frequency over that of the filter's own rate
-    taps, beta = scipy.signal.kaiserord(ATTENUATION_DB, (1 - PASSED) * edge)
-    filtered: npt.NDArray[np.float64] = scipy.signal.firwin(
+    taps, beta = signal.kaiserord(ATTENUATION_DB, (1 - PASSED) * edge)
+    filtered: npt.NDArray[np.float64] = signal.firwin(
         taps | 1, (1 + PASSED) / 2 * edge, window=("kaiser", beta)
     )
     return filtered
