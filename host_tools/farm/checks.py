@@ -25,7 +25,7 @@ def checks_of(command: str, result: Result) -> list[Check]:
 
 def _parity(result: Result) -> list[Check]:
     equal, cases = result["equal"], result["cases"]
-    outputs = f"{equal} of {cases} cases equal {result['reference']}"
+    outputs = f"{equal} of {cases} cases equal {result['reference']}{_kept(result)}"
     if d := result["first_difference"]:
         outputs += (
             f"; first difference: case {d['case']}, output tensor {d['tensor']}, index "
@@ -51,6 +51,12 @@ def _parity(result: Result) -> list[Check]:
     return found
 
 
+def _kept(result: Result) -> str:
+    """Of a run of fewer cases than there are: how many there are."""
+    kept = result["golden_cases"]
+    return f" ({kept} kept)" if result["cases"] < kept else ""
+
+
 def _bench(result: Result) -> list[Check]:
     told = f"{result['counts']:,} {result['unit']} an inference"
     return [Check(name="counted", passed=True, message=told)]
@@ -70,7 +76,7 @@ def _drift(result: Result) -> list[Check]:
 def summary(command: str, result: Result) -> str:
     """The cell 'result' of the table."""
     if command == "parity":
-        return f"{result['equal']} of {result['cases']} equal"
+        return f"{result['equal']} of {result['cases']} equal{_kept(result)}"
     if command == "drift":
         alarms = sum(row["alarm"] for row in result["rows"])
         return f"{alarms} of {len(result['rows'])} alarm"
