@@ -97,7 +97,7 @@ def test_four_boards_on_two_addresses(
     said = capsys.readouterr().out
     lines = [line for line in said.splitlines() if " passed" in line]
     assert [line.split()[:2] for line in lines] == [["native", b.url] for b in boards]
-    assert all(f"{CASES} of {CASES} equal" in line for line in lines)
+    assert all(f"{CASES}/{CASES} equal" in line for line in lines)
     assert set(suites(junit)) == {f"native on {board.url}" for board in boards}
     folder = results(project) / "native"
     assert len(list(folder.glob("parity-port-*.json"))) == 4

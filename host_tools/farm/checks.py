@@ -76,10 +76,10 @@ def _drift(result: Result) -> list[Check]:
 def summary(command: str, result: Result) -> str:
     """The cell 'result' of the table."""
     if command == "parity":
-        return f"{result['equal']} of {result['cases']} equal{_kept(result)}"
+        return f"{result['equal']}/{result['cases']} equal{_kept(result)}"
     if command == "drift":
         alarms = sum(row["alarm"] for row in result["rows"])
-        return f"{alarms} of {len(result['rows'])} alarm"
+        return f"{alarms}/{len(result['rows'])} alarm"
     return "counted"
 
 

@@ -67,7 +67,8 @@ class Row:
     state: State = State.WAITING
     code: int = 0  # of exit; that of SKIPPED is 0
     message: str = ""  # why there is no success, in words
-    seconds: float | None = None  # from the start of its process to its end
+    started: float | None = None  # its process, by time.monotonic()
+    seconds: float | None = None  # from then to its end
     result: Mapping[str, Any] | None = None  # what its JSON file holds
     file: Path | None = None  # that one
     cost: Mapping[str, Any] | None = None  # bench.json of the same firmware at the same place
@@ -88,4 +89,4 @@ def state_of(code: int) -> State:
 def error_of(code: int, message: str) -> HostToolsError:
     """The error that ends a command with `code`."""
     kinds = {kind.exit_code: kind for kind in (HostToolsError, UsageError, DeviceError)}
-    return kinds[code](message)
+    return kinds.get(code, DeviceError)(message)  # of a process that somebody has ended

@@ -15,17 +15,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from host_tools.errors import DeviceError, HostToolsError, UsageError
+from host_tools.errors import DeviceError, UsageError
 from host_tools.farm.job import Job, Row, State, state_of
 from host_tools.processes import end_tree
 from host_tools.report.results import JsonObject, read_result
 from model.command import INTERRUPTED
+from model.errors import TinyproofError
 from model.paths import our_process
 from model.processes import scratch_folder
 
 GRACE_S = 5.0  # after an interrupt, for partial results and to end the emulator
 POLL_S = 0.1
-LOG_BYTES = 1 << 20  # of a log that are read
+LOG_BYTES = 1 << 16  # of a log that are read, from its end
 
 
 class Pool:
@@ -82,8 +83,12 @@ class Pool:
                 return
             try:
                 self._run(index, job, log)
-            except (OSError, HostToolsError) as error:
-                self.change(index, state=State.ERROR, code=2, message=str(error))
+            except Exception as error:  # a row without an end would be taken for an interrupt
+                told = f"{type(error).__name__}: {error}"
+                code = (
+                    error.exit_code if isinstance(error, TinyproofError) else UsageError.exit_code
+                )
+                self.change(index, state=State.ERROR, code=code, message=told)
 
     @contextmanager
     def _room(self, job: Job) -> Iterator[None]:
@@ -101,8 +106,8 @@ class Pool:
 
     def _run(self, index: int, job: Job, log: Path) -> None:
         told_file = self._scratch / f"{index}.json"
-        self.change(index, state=State.RUNNING, log=log)
         started = time.monotonic()
+        self.change(index, state=State.RUNNING, log=log, started=started)
         state, code = self._process(job, log, told_file, started + self._limit_s)
         told = read_result(told_file) if told_file.exists() else {}
         file = Path(told["result"]) if "result" in told else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -33,11 +34,12 @@ STYLES = {
 def make_table(command: str, rows: Sequence[Row]) -> Table:
     """Board, place, model, result, repetitions, counts, seconds, verdict."""
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("board", "runs on", "model"):
-        table.add_column(title)
+    table.add_column("board", no_wrap=True)
+    table.add_column("runs on", overflow="fold")
+    table.add_column("model")
     for title in ("result", "retries", "an inference", "seconds"):
         table.add_column(title, justify="right")
-    table.add_column("verdict")
+    table.add_column("verdict", no_wrap=True)
     for row in rows:
         table.add_row(*map(Text, cells(command, row)), Text(row.state.value, _style(row.state)))
     return table
@@ -46,7 +48,9 @@ def make_table(command: str, rows: Sequence[Row]) -> Table:
 def cells(command: str, row: Row) -> list[str]:
     """All of a row but the verdict; nothing of a user's can be markup or move the cursor."""
     result = row.result or {}
-    retries = result.get("retries")
+    retries, seconds = result.get("retries"), row.seconds
+    if seconds is None and row.started is not None:
+        seconds = time.monotonic() - row.started
     texts = (
         row.board,
         row.where,
@@ -54,7 +58,7 @@ def cells(command: str, row: Row) -> list[str]:
         summary(command, result) if result else "-",
         str(retries) if isinstance(retries, int) else "-",
         counts(result if command == "bench" else row.cost),
-        "-" if row.seconds is None else f"{row.seconds:.1f}",
+        "-" if seconds is None else f"{seconds:.1f}",
     )
     return [printable(text) for text in texts]
 
