@@ -372,6 +372,26 @@ def test_texts_of_boards_are_harmless_in_xml_and_on_the_terminal(
     assert "\x1b" not in said and "\x00" not in said and "[bold red]x[/]" in said
 
 
+def test_a_part_is_no_proof_and_repeats_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = {
+        "cases": 20, "equal": 7, "missing": 13, "partial": "interrupted", "golden_cases": 551,
+        "first_difference": None, "reference": "tflite_micro", "layers": None,
+        "selftest": {"cases": 2, "failures": 0}, "float_comparison": None, "float_missing": "no",
+        "model_sha256": "0123456789", "link": {"retries": 4},
+    }  # fmt: skip
+    row = Row(board="b", where="p", state=State.ERROR, code=3, message="gone", result=result)
+    show("parity", [row])
+    assert " 7/20 equal (551 kept)  " in (said := capsys.readouterr().out)
+    assert said.splitlines()[1].split()[-4] == "4"
+    write_junit(tmp_path / "x.xml", "parity", [row])
+    (suite,) = check_junit(tmp_path / "x.xml")
+    assert (suite.attrib["failures"], suite.attrib["errors"]) == ("0", "1")
+    outputs = suite.find("testcase[@name='every output byte']/skipped")
+    assert outputs is not None and "13 have no answer: interrupted" in outputs.attrib["message"]
+
+
 def test_of_several_readings_of_drift_the_worst_is_kept(tmp_path: Path) -> None:
     rows = []
     for name, code in (("a", 0), ("b", 1), ("c", 1)):

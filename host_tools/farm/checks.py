@@ -31,10 +31,14 @@ def _parity(result: Result) -> list[Check]:
             f"; first difference: case {d['case']}, output tensor {d['tensor']}, index "
             f"{d['index']}: expected {d['expected']}, got {d['got']}"
         )
+    passed: bool | None = equal == cases
+    if missing := result.get("missing"):
+        outputs += f"; {missing} have no answer: {result.get('partial') or 'no reason given'}"
+        passed = False if result["first_difference"] else None  # no proof, and no difference
     tested = result["selftest"]
     told = f"{tested['failures']} failures in {tested['cases']} cases"
     found = [
-        Check(name="every output byte", passed=equal == cases, message=outputs),
+        Check(name="every output byte", passed=passed, message=outputs),
         Check(name="self-test", passed=tested["failures"] == 0, message=told),
     ]
     floats = result["float_comparison"]
@@ -81,6 +85,12 @@ def summary(command: str, result: Result) -> str:
         alarms = sum(row["alarm"] for row in result["rows"])
         return f"{alarms}/{len(result['rows'])} alarm"
     return "counted"
+
+
+def retries(result: Result) -> int | None:
+    """How often a case was asked again; None where nobody has counted."""
+    found = (result.get("link") or {}).get("retries")
+    return found if isinstance(found, int) else None
 
 
 def counts(result: Result | None) -> str:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from host_tools.farm.checks import Check, checks_of
+from host_tools.farm.checks import Check, checks_of, retries
 from host_tools.farm.job import Row, State
 from host_tools.farm.pool import read_log
 from host_tools.wording import as_typed
 from model.files import write_bytes
 from model.text import printable
 
-PROPERTIES = ("model_sha256", "run_id", "kernels", "framework", "engine", "image_sha256", "retries")
+PROPERTIES = ("model_sha256", "run_id", "kernels", "framework", "engine", "image_sha256")
 RAN = "the board was run"  # the case of what is no check: a link that broke, a tool that is missing
 
 
@@ -41,6 +41,8 @@ def _suite(command: str, row: Row) -> TestSuite:
     for name in PROPERTIES:
         if (row.result or {}).get(name) is not None:
             suite.add_property(name, _text(str((row.result or {})[name])))
+    if row.result and (repeats := retries(row.result)) is not None:
+        suite.add_property("retries", str(repeats))
     checks = checks_of(command, row.result) if row.result else []
     cases = [_case(command, row, check) for check in checks]
     said_why = any(check.passed is False for check in checks)

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from host_tools.farm.checks import counts, summary
+from host_tools.farm.checks import counts, retries, summary
 from host_tools.farm.job import Row, State
 from host_tools.farm.pool import read_log
 from host_tools.wording import as_typed
@@ -48,7 +48,7 @@ def make_table(command: str, rows: Sequence[Row]) -> Table:
 def cells(command: str, row: Row) -> list[str]:
     """All of a row but the verdict; nothing of a user's can be markup or move the cursor."""
     result = row.result or {}
-    retries, seconds = result.get("retries"), row.seconds
+    repeats, seconds = retries(result), row.seconds
     if seconds is None and row.started is not None:
         seconds = time.monotonic() - row.started
     texts = (
@@ -56,7 +56,7 @@ def cells(command: str, row: Row) -> list[str]:
         row.where,
         str(result.get("model_sha256", "-"))[:HASH_DIGITS],
         summary(command, result) if result else "-",
-        str(retries) if isinstance(retries, int) else "-",
+        "-" if repeats is None else str(repeats),
         counts(result if command == "bench" else row.cost),
         "-" if seconds is None else f"{seconds:.1f}",
     )
