@@ -28,9 +28,8 @@ from host_tools.emulators import EMULATORS
 from host_tools.errors import DeviceError, UsageError
 from host_tools.farm import choose
 from host_tools.farm.choose import Port, connected, emulated_names, is_many
-from host_tools.farm.job import Job, Row, State
+from host_tools.farm.job import Row, State
 from host_tools.farm.junit import write_junit
-from host_tools.farm.pool import pool
 from host_tools.farm.run import keep_worst
 from host_tools.farm.table import show
 from host_tools.link.serve import listen, serve
@@ -179,18 +178,16 @@ def test_nobody_waits_for_a_board_that_hangs(
     assert kept["port"] == boards["damaged"].url  # of several of a kind the worst
 
 
-def test_a_time_limit_ends_a_board_and_all_that_it_started(project: Path) -> None:
+def test_a_time_limit_ends_a_board_and_all_that_it_started(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with TcpBoard(None) as silent:
-        job = Job(
-            command="parity", folder=results(project), says="MODEL=small", board=None,
-            emulator=None, port=silent.url, beside="-port-x", options={},
-        )  # fmt: skip
-        with pool([Row(board="?", where=silent.url)], 1.0) as boards:
-            boards.start(0, job, Path("farm.log"))
-            boards.wait()
-            (row,) = boards.rows
-    assert (row.state, row.code) == (State.TIMED_OUT, 3)
-    assert "did not end in 1 s" in row.message and 1.0 <= (row.seconds or 0) < 30
+        given = ["--port", silent.url, "--time-limit", "1", "--junit", "limit.xml"]
+        assert main(["parity", "small", *given]) == 3
+    said = capsys.readouterr().out
+    assert f"{silent.url}: timed out: did not end in 1 s and was stopped" in said
+    error = suites(Path("limit.xml"))[silent.url].find("testcase/error")
+    assert error is not None and error.attrib["type"] == "timed out"
 
 
 def test_an_interrupt_ends_all_of_them(project: Path) -> None:
@@ -342,6 +339,24 @@ def test_which_boards_are_meant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     with pytest.raises(UsageError, match="no USB port has the identity of a board"):
         connected(None, ("auto",), "make parity PORT={port}")
     assert connected("all", ("auto",), "") == []  # emulated ones remain
+
+
+@pytest.mark.parametrize(
+    "given", [["--board", "all"], ["--junit", "x"], ["--time-limit", "3"], ["--port", "usb"]]
+)
+def test_a_library_runs_on_one_board(
+    given: list[str], project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["parity", "small", "--via", "library", *given]) == 2
+    assert "VIA=library runs " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("names", ["native,nano34", "native,", "all,native", "alle"])
+def test_wrong_names_of_boards_are_told_at_once(
+    names: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", "small", "--board", names]) == 2
+    assert capsys.readouterr().out == ""
 
 
 def test_ports_of_make_have_spaces_between(

@@ -67,8 +67,9 @@ def _via_library(
             f"{wrong}: VIA=library runs in an emulator and compares outputs; a board runs "
             "the library's self-test in a program of your own"
         )
-    if is_many(board, ()) or farm.junit:
-        wrong = "JUNIT=" if farm.junit else f"BOARD={board}"
+    if is_many(board, ()) or farm.junit or farm.limit_s:
+        wrong = f"JUNIT={farm.junit}" if farm.junit else f"TIME_LIMIT={farm.limit_s}"
+        wrong = f"BOARD={board}" if is_many(board, ()) else wrong
         raise UsageError(f"{wrong}: VIA=library runs on one board and prints its verdict")
     if load_board(board or DEFAULT_BOARD).engine != ENGINE:
         raise UsageError("VIA=library is generated code; ENGINE=tflm has no library of ours")

@@ -6,10 +6,8 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from host_tools.farm.run import Farm
+from host_tools.farm.run import LIMIT_S, Farm
 from host_tools.options import COUNT, BoardName, F, File, emulator_options, option, repeated
-
-LIMIT_S = 600
 
 
 def farm_options(function: F) -> F:
@@ -22,7 +20,7 @@ def farm_options(function: F) -> F:
         emulator: str | None,
         port: tuple[str, ...],
         junit: Path | None,
-        time_limit: int,
+        time_limit: int | None,
         **options: Any,
     ) -> Any:
         farm = Farm(
@@ -41,8 +39,7 @@ def farm_options(function: F) -> F:
             "--time-limit",
             type=COUNT,
             metavar="SECONDS",
-            default=LIMIT_S,
-            help=f"of each of several boards; default: {LIMIT_S}",
+            help=f"of each board; default: {LIMIT_S} where there are several",
         ),
         option("--junit", type=File(), metavar="FILE", help="write JUnit XML, for CI systems"),
         option(

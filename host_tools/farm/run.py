@@ -24,6 +24,7 @@ from model.errors import TinyproofError
 from model.files import write_bytes
 from model.recording import record
 
+LIMIT_S = 600
 FOLDER = "farm"  # of a folder of results: what each board has said
 PORT_FILE = "-port"  # behind the name of a result of a board at a port, as of Target.file
 
@@ -36,7 +37,7 @@ class Farm:
     emulator: str | None
     ports: tuple[str, ...]  # as --port
     junit: Path | None
-    limit_s: float  # for each board, from the start of its process
+    limit_s: int | None  # for each board, from the start of its process; None: LIMIT_S
     again: str  # the command to repeat, with {port} in it
 
 
@@ -52,7 +53,7 @@ def on_boards(
     source: Source, farm: Farm, task: Task, *, dry_run: bool = False, why: bool = False
 ) -> None:
     """Do a task with one board in this process, or with many; or only print what would be built."""
-    if is_many(farm.board, farm.ports) or farm.junit is not None:
+    if is_many(farm.board, farm.ports) or farm.junit or farm.limit_s:
         if dry_run or why:
             plan_farm(source, farm, why=why)
         else:
@@ -73,7 +74,10 @@ def run_farm(source: Source, farm: Farm, task: Task) -> None:
     found = _emulated(farm)
     rows = [row for row, _ in found]
     rows += [Row(board=port.board or "?", where=port.address) for port in ports]
-    with _held(source, any(item for _, item in found)), pool(rows, farm.limit_s) as boards:
+    with (
+        _held(source, any(item for _, item in found)),
+        pool(rows, farm.limit_s or LIMIT_S) as boards,
+    ):
         boards.on_end = tell_end
         try:
             with live(task.name, lambda: boards.rows):

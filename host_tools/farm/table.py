@@ -105,4 +105,5 @@ def show(command: str, rows: Sequence[Row]) -> None:
     Console(width=console.width if console.is_terminal else WIDTH).print(make_table(command, rows))
     for row in rows:
         if row.message:
-            print(as_typed(printable(f"{row.name}: {row.state.value}: {row.message}", keep="\n\t")))
+            told = row.message.removeprefix(f"{row.where}: ")
+            print(as_typed(printable(f"{row.name}: {row.state.value}: {told}", keep="\n\t")))
