@@ -137,7 +137,7 @@ def _judge(
     summary_file: Path | None,
 ) -> None:
     """Print the verdict; HostToolsError where something is over its limits."""
-    now = _present(source, list(known.groups), limits)
+    now = _present(source, list(known.groups), known.limits)
     verdict = compare(known, now.groups, limits, failed)
     if summary_file is not None:
         text = summary(known, verdict)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from host_tools.errors import UsageError
 from host_tools.gate.baseline import MEASURES, Baseline, Group, Kind, Limit, Limits
 
-IDENTITY = ("model_sha256", "run_id", "compiler")  # may change, and is told
+IDENTITY = ("model_sha256", "compiler")  # may change, and is told
 PLACE = ("board", "where", "kernels", "framework", "engine", "score")  # else nothing compares
 SHORT = 12  # digits of a hash in a note
 _PERCENT = re.compile(r"\d{1,6}(\.\d{1,6})?\s*%")
