@@ -58,7 +58,7 @@ def write(folder: Path, text: str) -> None:
 @pytest.mark.parametrize("changes", [
     {},
     {"boards": ["qemu_xtensa"], "drift_board": "qemu_xtensa", "install": "wheels/tinyproof-1.whl"},
-    {"recipe": False, "source": "models/a net.tflite", "inputs": Path("own.npz"),
+    {"drift_board": None, "recipe": False, "source": "models/a net.tflite", "inputs": Path("own.npz"),
      "float_model": Path("f.keras"), "install": "git+https://example.org/t@0123"},
 ])  # fmt: skip
 def test_both_checkers_find_nothing(
@@ -154,4 +154,5 @@ def test_the_command_writes_once_and_overwrites_nothing(
     (project / WORKFLOW).unlink()
     assert main(["ci", "nets/net.tflite"]) == 0
     assert "--board native" in (project / WORKFLOW).read_text()
+    assert "tinyproof drift" in (project / WORKFLOW).read_text()
     assert main(["ci", "no.tflite"]) == 2

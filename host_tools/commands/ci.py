@@ -75,7 +75,7 @@ def command(
         path,
         boards,
         recipe=found.recipe is not None,
-        drift_board=[*counted, *(n for n in boards if n == DEFAULT_BOARD), *boards][0],
+        drift_board=next(iter(counted), None),
         install=install,
         inputs=inputs,
         float_model=float_model,
@@ -84,6 +84,9 @@ def command(
     print(f"{written}: emulated parity and gates on every push and pull request")
     if known is None:
         print(as_typed(f"next: `{record}` writes {os.path.relpath(path)}; commit both"))
+    elif found.recipe is not None and not counted:
+        drift = f"make drift {found.says} BOARD={boards[0]}"
+        print(as_typed(f"without drift, which the baseline has not: `{drift}`, then `{record}`"))
 
 
 def _named(name: str, source: str | None, model: Path | None) -> str:

@@ -31,13 +31,14 @@ def workflow_text(
     boards: Sequence[str],
     *,
     recipe: bool,
-    drift_board: str,
+    drift_board: str | None = None,
     install: str | None = None,
     inputs: Path | None = None,
     float_model: Path | None = None,
 ) -> str:
     """The workflow for a recipe's name or a model's path in the project's folder.
 
+    Drift is read on `drift_board`, where the baseline has it.
     Raises UsageError for names that a workflow cannot hold and for files of other folders.
     """
     settings = {"SOURCE": source if recipe else _inside(Path(source), "the model")}
@@ -72,7 +73,6 @@ def workflow_text(
         boards=list(boards),
         drift_board=drift_board,
         install=install,
-        recipe=recipe,
         settings=settings,
     )
 

@@ -58,7 +58,7 @@ def render(content: JsonObject) -> str:
             labels=_labels(content),
             tiles=[tuple(map(as_typed, tile)) for tile in tiles(content)],
             on_board=on_board(content) if content["manifest"] else [],
-            missing=[as_typed(line) for line in _missing(content)],
+            missing=[as_typed(line) for line in missing_parts(content)],
             score_table=score_table(content),
             target_table=target_table(content),
             label_table=label_table(content),
@@ -139,7 +139,7 @@ def _labels(content: JsonObject) -> list[str]:
     return [str(label) for label in manifest.get("labels") or dataset.get("labels") or []]
 
 
-def _missing(content: JsonObject) -> Iterator[str]:
+def missing_parts(content: JsonObject) -> Iterator[str]:
     """A sentence for every part that this report has no results of, with what to type for it."""
     which = make_variable(content)
     elsewhere = content["manifest"] is not None and not content["manifest"]["settings"]
