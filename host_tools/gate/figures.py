@@ -25,7 +25,11 @@ def measured(out_dir: Path, boards: Iterable[str]) -> dict[str, Group]:
 
     Raises UsageError where nothing has been run, or a result file is damaged.
     """
-    content = collect(out_dir)
+    return figures_of(collect(out_dir), boards)
+
+
+def figures_of(content: JsonObject, boards: Iterable[str]) -> dict[str, Group]:
+    """The same of what a report is made of."""
     every = {**content["boards"], **content["interpreted"]}
     groups: dict[str, Group] = {}
     if network := _network(content):

@@ -50,7 +50,7 @@ FLIPS = 20  # windows that are listed
 def render(content: JsonObject) -> str:
     """The page. Everything that is text is escaped; only our own plots are markup."""
     page = (
-        _templates()
+        templates_of_pages()
         .get_template("report.html.jinja")
         .render(
             **content,
@@ -81,10 +81,11 @@ def render(content: JsonObject) -> str:
             main_board=MAIN_BOARD,
         )
     )
-    return _with_contents(page)
+    return with_contents(page)
 
 
-def _templates() -> Environment:
+def templates_of_pages() -> Environment:
+    """The report's templates, with what they format numbers by."""
     templates = environment(TEMPLATES)
     templates.filters["bytes"] = format_bytes
     templates.filters["percent"] = format_percent
@@ -99,11 +100,11 @@ def _templates() -> Environment:
 
 def search_page(found: JsonObject) -> str:
     """The report's section on one search as a page of its own."""
-    template = _templates().get_template("search_page.html.jinja")
+    template = templates_of_pages().get_template("search_page.html.jinja")
     return template.render(searches=[found], plots=dict(_search_plots([found])))
 
 
-def _with_contents(page: str) -> str:
+def with_contents(page: str) -> str:
     """Number the page's sections and list them, as links, where it has <nav></nav>."""
     titles = re.findall(r"<h2>(.*?)</h2>", page)
     links = [f'<a href="#s{i}">{title}</a>' for i, title in enumerate(titles)]
