@@ -58,8 +58,8 @@ def write(folder: Path, text: str) -> None:
 @pytest.mark.parametrize("changes", [
     {},
     {"boards": ["qemu_xtensa"], "drift_board": "qemu_xtensa", "install": "wheels/tinyproof-1.whl"},
-    {"drift_board": None, "recipe": False, "source": "models/a net.tflite", "inputs": Path("own.npz"),
-     "float_model": Path("f.keras"), "install": "git+https://example.org/t@0123"},
+    {"drift_board": None, "recipe": False, "source": "models/a net.tflite",
+     "inputs": Path("own.npz"), "float_model": Path("f.keras"), "install": "git+https://example.org/t@0123"},
 ])  # fmt: skip
 def test_both_checkers_find_nothing(
     changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -84,7 +84,9 @@ def test_our_own_workflows_are_clean_and_pin_the_same(tmp_path: Path) -> None:
     for text in (*texts, workflow()):
         uses = re.findall(r"uses: (.+)", text)
         assert uses and set(uses) <= set(ACTIONS.values())
-    assert all(re.fullmatch(r"\S+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line) for line in ACTIONS.values())
+    assert all(
+        re.fullmatch(r"\S+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line) for line in ACTIONS.values()
+    )
     shutil.copytree(ROOT / ".github", tmp_path / ".github")
     (tmp_path / ".git").mkdir()
     for command in (["actionlint"], ["zizmor", "--offline", "-q", ".github/workflows"]):
@@ -105,7 +107,7 @@ def test_no_text_of_a_step_is_a_template() -> None:
 
 
 HOSTILE = ("${{ secrets.X }}.tflite", "a`id`.tflite", "$(id).tflite", 'a".tflite', "a\nb.tflite",
-           "-x.tflite", "a'.tflite", "a;b.tflite", "\u202e.tflite", "n" * 300 + ".tflite")  # fmt: skip
+           "-x.tflite", "a'.tflite", "a;b.tflite", "\u202e.tflite", "n" * 300)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", HOSTILE)

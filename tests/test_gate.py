@@ -116,7 +116,8 @@ def test_what_is_gone_or_moved_fails_and_what_is_new_is_told() -> None:
     renewed = group(flash=100, arena=5).model_copy(update={"compiler": "gcc 99"})
     verdict = compare(baseline, {"b": renewed, "c": group(flash=1), "d": group()}, Limits())
     assert verdict.passed
-    assert [note.split(":")[0] for note in verdict.notes] == ["b", "not in the baseline, so not compared"]  # fmt: skip
+    told = [note.split(":")[0] for note in verdict.notes]
+    assert told == ["b", "not in the baseline, so not compared"]
     assert not compare(baseline, {"b": renewed, "c": group(flash=1)}, Limits(), ("parity",)).passed
 
 
@@ -162,9 +163,7 @@ def test_the_summary_shows_names_and_follows_none_of_them() -> None:
     assert "FAILED" in text and "+100.00%" in text
 
 
-def test_the_command_ends_as_ci_needs_it(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_ends_as_ci_needs_it(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "net.tflite").write_bytes(GENERATORS["FULLY_CONNECTED"](np.random.default_rng(1)))
     gate = ["gate", "net.tflite", "--cases", "5"]
     assert main(gate) == 2

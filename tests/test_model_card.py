@@ -17,7 +17,7 @@ from host_tools.report.card import interval, model_card
 from model.files import write_json
 from tests.result_files import LABELS, write_drift, write_run, write_training
 
-HOSTILE = 'a: [b](http://c) <img src=x onerror=1> @all\n---\n# d | `e` {{ f }} "g" ${{ h }} \x1b[31m'
+HOSTILE = 'a: [b](http://c) <img src=x onerror=1> @all\n---\n# d | `e` {{ f }} "g" ${{ h }} \x1b[m'
 
 
 def parts(text: str) -> tuple[dict[str, Any], str]:
@@ -44,7 +44,8 @@ def test_the_metadata_is_what_hubs_read(tmp_path: Path) -> None:
     assert told["balanced_accuracy"] == pytest.approx(device["balanced_accuracy"], abs=1e-6)
     assert result["dataset"]["split"] == "test" and len(result["dataset"]["revision"]) == 64
     assert rendered(body).count("<table>") >= 5
-    assert all(len(row.split("|")) == 6 for row in body.split("| share |")[1].split("\n\n")[0].splitlines()[1:])  # fmt: skip
+    rows = body.split("| share |")[1].split("\n\n")[0].splitlines()[1:]
+    assert len(rows) == 9 and all(len(row.split("|")) == 6 for row in rows)
 
 
 def test_spread_and_limits_are_told_and_what_is_missing_is_named(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from tests.stage_results import compare, quantise, train
 from tests.test_engines_report import write_engine
 from tests.test_report_page import CHROMIUM, evil_run
 
+WINDOWS = range(701, 717)  # of each class, so that each is a word of its own
 HEAVY = 1_000_000  # bytes that a page may have
 EVIL = "<img src=x onerror=alert(1)>"
 A = Experiment(
@@ -125,7 +126,8 @@ def test_results_come_back_as_they_lay(local_store: Path, out_dir: Path, tmp_pat
     compare(out_dir, "native")
     run = store.record(out_dir)
     store.results(run, tmp_path / "back")
-    back = {p.relative_to(tmp_path / "back").as_posix() for p in (tmp_path / "back").rglob("*.json")}
+    found = (tmp_path / "back").rglob("*.json")
+    back = {path.relative_to(tmp_path / "back").as_posix() for path in found}
     assert {"train.json", "native/parity.json"} <= back
     assert any(name.startswith("gen/") for name in back)
     kept = (tmp_path / "back/native/parity.json").read_bytes()
@@ -138,10 +140,14 @@ def test_the_command_wants_two(project: Path, capsys: pytest.CaptureFixture[str]
 
 
 def everything(out_dir: Path) -> Path:
-    """The report of a run with every part that results here can have, and many classes."""
-    labels = tuple(f"{label}{i}" for i in range(9) for label in LABELS)
+    """The report of a run with every part that results here can have, and tables of 19 columns."""
+    labels = tuple(f"{label}{i}" for i in range(3) for label in LABELS)[:16]
     write_run(out_dir)
     write_training(out_dir, title="Shoulder exercises", labels=labels)
+    path = out_dir / "dataset.json"
+    content = json.loads(path.read_text())
+    content["splits"]["test"]["per_class"] = [*WINDOWS]
+    write_json(path, content)
     write_drift(out_dir)
     write_engine(out_dir, "qemu_m4-tflm")
     return write_report(out_dir)
@@ -180,6 +186,8 @@ def test_nothing_is_cut_on_paper(tmp_path: Path) -> None:
     )
     width = float(re.findall(r'<page width="([\d.]+)"', done.stdout)[0])
     words = re.findall(r'xMin="(-?[\d.]+)".*?xMax="(-?[\d.]+)".*?>(.*?)</word>', done.stdout)
+    missing = {str(n) for n in WINDOWS} - {word for *_, word in words}
+    assert missing == set()  # what is behind an edge is not in the file
     assert len(words) > 1000
     outside = [word for left, right, word in words if float(left) < 0 or float(right) > width - 20]
     assert outside == []

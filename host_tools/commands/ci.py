@@ -91,7 +91,7 @@ def command(
 
 def _named(name: str, source: str | None, model: Path | None) -> str:
     """A recipe's name, or the path of a model's own file: what is imported is not committed."""
-    if source is None and model is None or source is not None and is_recipe_name(source):
+    if (source is None and model is None) or (source is not None and is_recipe_name(source)):
         return name
     path = model or Path(str(source))
     if not path.is_file():

@@ -18,7 +18,9 @@ from model.files import write_text
 )
 @option("--show", "shown", make="SHOW", metavar="ID", help="'last', or the beginning of an id")
 @option("--diff", metavar="A,B", help="what differs between two")
-@option("--html", type=File(), metavar="FILE", help="write the two of --diff side by side as a page")
+@option(
+    "--html", type=File(), metavar="FILE", help="write the two of --diff side by side as a page"
+)
 @in_project
 def command(shown: str | None, diff: str | None, html: Path | None) -> None:
     """Of the project's store."""

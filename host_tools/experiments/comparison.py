@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ STRICT = Limits(max_growth=0, max_drop=0)  # every step for the worse is shown a
 IDENTITY = {"code": "code", "version": "tinyproof", "data_sha256": "data, SHA-256",
             "model_sha256": "model, SHA-256", "firmware_run_id": "run ids of the firmware",
             "chosen": "quantisation chosen"}  # fmt: skip
+SCORES = {"score", "float_score"}  # which have a table of their own
 NO_SETTINGS = set(IDENTITY)  # of the tags that differ
 
 
@@ -129,9 +129,9 @@ def _places(contents: Sequence[JsonObject | None]) -> JsonObject:
     ]
     verdict = compare(Baseline(name="", groups=groups[0]), groups[1], STRICT)
     return {
-        "figures": [_figure(row) for row in verdict.rows if row.measure not in ("score", "float_score")],
+        "figures": [_figure(row) for row in verdict.rows if row.measure not in SCORES],
         "apart": [*verdict.broken, *(n for n in verdict.notes if n.startswith("not in"))],
-    }  # fmt: skip
+    }
 
 
 def _figure(row: Row) -> JsonObject:
@@ -151,15 +151,12 @@ def _layers(contents: Sequence[JsonObject | None]) -> Iterator[tuple[str, str, l
     if first is None or second is None:
         return
     for name in first["boards"]:
-        benches = [(c["boards"].get(name) or {}).get("bench") for c in (first, second)]
-        manifests = [c["manifest"] for c in (first, second)]
-        if not all(benches) or not all(manifests) or benches[0]["unit"] != benches[1]["unit"]:
+        a, b = ((c["boards"].get(name) or {}).get("bench") for c in (first, second))
+        if not (a and b and first["manifest"] and second["manifest"]) or a["unit"] != b["unit"]:
             continue
-        unit = str(benches[0]["unit"])
-        if unit == "nanoseconds":  # of this computer, at that moment
-            continue
-        sides = [_side(*pair) for pair in zip(manifests, benches, strict=True)]
-        yield name, unit, list(_aligned(*sides))
+        if a["unit"] != "nanoseconds":  # of this computer, at that moment
+            sides = _side(first["manifest"], a), _side(second["manifest"], b)
+            yield name, str(a["unit"]), list(_aligned(*sides))
 
 
 def _side(manifest: JsonObject, bench: JsonObject) -> list[JsonObject]:
@@ -183,20 +180,40 @@ def _side(manifest: JsonObject, bench: JsonObject) -> list[JsonObject]:
 
 
 def _aligned(first: list[JsonObject], second: list[JsonObject]) -> Iterator[Layer]:
-    """Operators beside each other by their kinds, in order; what has no like stands alone."""
-    kinds = [[layer["op"] for layer in side] for side in (first, second)]
-    matcher = difflib.SequenceMatcher(a=kinds[0], b=kinds[1], autojunk=False)
-    for tag, a, b, c, d in matcher.get_opcodes():
-        if tag == "equal":
-            yield from (_layer(x, y) for x, y in zip(first[a:b], second[c:d], strict=True))
+    """Operators of one kind beside each other, in order, those of one shape before others; what
+    has no like stands alone. The best alignment of the two sequences, by dynamic programming."""
+    best = [[0] * (len(second) + 1) for _ in range(len(first) + 1)]  # of what is behind i and j
+    for i in reversed(range(len(first))):
+        for j in reversed(range(len(second))):
+            alike = _likeness(first[i], second[j])
+            beside = best[i + 1][j + 1] + alike if alike else 0
+            best[i][j] = max(beside, best[i + 1][j], best[i][j + 1])
+    i = j = 0
+    while i < len(first) and j < len(second):
+        alike = _likeness(first[i], second[j])
+        if alike and best[i][j] == best[i + 1][j + 1] + alike:
+            yield _layer(first[i], second[j])
+            i, j = i + 1, j + 1
+        elif best[i][j] == best[i + 1][j]:
+            yield _layer(first[i], None)
+            i += 1
         else:
-            yield from (_layer(x, None) for x in first[a:b])
-            yield from (_layer(None, y) for y in second[c:d])
+            yield _layer(None, second[j])
+            j += 1
+    yield from (_layer(layer, None) for layer in first[i:])
+    yield from (_layer(None, layer) for layer in second[j:])
+
+
+def _likeness(a: JsonObject, b: JsonObject) -> int:
+    """0 for operators of two kinds; more where the output or the work is the same."""
+    if a["op"] != b["op"]:
+        return 0
+    return 2 + int(a["output"] == b["output"]) + int(a["macs"] == b["macs"])
 
 
 def _layer(a: JsonObject | None, b: JsonObject | None) -> Layer:
     def both(key: str, missing: Any = None) -> tuple[Any, Any]:
-        return tuple(missing if side is None else side[key] for side in (a, b))  # type: ignore[return-value]
+        return tuple(missing if side is None else side[key] for side in (a, b))
 
     return Layer(
         names=both("name", ""),

@@ -18,7 +18,6 @@ from model import __version__
 from model.files import write_text
 from model.text import printable
 
-FORMAT = 1
 MAX_BYTES = 1_000_000  # of a file; one board takes about 600
 SHOWN = 3  # faults of a file in a message
 GROWTH, DROP = 0.02, 0.01  # may change without anybody asking
@@ -95,7 +94,7 @@ class Group(_Strict):
 class Baseline(_Strict):
     """What `tinyproof gate --record` writes."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     name: Text
     version: Text = __version__  # of the tinyproof that measured
     limits: Limits = Limits()

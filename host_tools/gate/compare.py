@@ -153,9 +153,7 @@ def allowed(measure: str, limit: Limit, limits: Limits) -> float:
     return shares.get(kind, 0.0)
 
 
-def _wrong(
-    measure: str, was: float | None, is_: float | None, limit: Limit, limits: Limits
-) -> str:
+def _wrong(measure: str, was: float | None, is_: float | None, limit: Limit, limits: Limits) -> str:
     kind, change = MEASURES[measure][1], allowed(measure, limit, limits)
     if is_ is None:
         return "not measured now"
