@@ -12,6 +12,7 @@ import pytest
 
 from host_tools.cli import variables
 from host_tools.errors import UsageError
+from host_tools.gate.baseline import PRESENT
 from host_tools.link.target import Target
 from host_tools.mlperf.dataset import TRUTH
 from host_tools.project import IMPORTED, QUANTISED
@@ -117,7 +118,7 @@ def _files() -> set[str]:
     kept.append(Target(emulator=None, port="/dev/ttyUSB0").file("parity"))
     kept.append(Target(emulator=None, port=None, beside="-renode").file("parity"))
     kept += [Target(emulator=None, port=port).file("mlperf") for port in (None, "/dev/ttyUSB0")]
-    kept.append(TRUTH)
+    kept += [TRUTH, PRESENT]
     return {p.relative_to(ROOT).as_posix() for p in found} | {*templates, *written, *kept}
 
 

@@ -11,6 +11,7 @@ import click
 from host_tools.errors import HostToolsError, UsageError
 from host_tools.gate.baseline import (
     MEASURES,
+    PRESENT,
     Baseline,
     Limits,
     baseline_path,
@@ -34,8 +35,6 @@ from host_tools.stages.graph import Source, measured_stages
 from host_tools.stages.session import show_plan, up_to_date
 from host_tools.wording import as_typed
 from model.errors import TinyproofError
-
-PRESENT = "gate.json"  # beside the results: what is measured now, to be committed in its turn
 
 
 @click.command(

@@ -18,6 +18,7 @@ from model import __version__
 from model.files import write_text
 from model.text import printable
 
+PRESENT = "gate.json"  # beside the results: what is measured now, to be committed in its turn
 MAX_BYTES = 1_000_000  # of a file; one board takes about 600
 SHOWN = 3  # faults of a file in a message
 GROWTH, DROP = 0.02, 0.01  # may change without anybody asking
