@@ -65,7 +65,7 @@ def comparison_page(first: Experiment, second: Experiment) -> str:
             titles=[title_of(e) for e in (first, second)],
             names=[e.name for e in (first, second)],
             identity=[
-                (words, *(e.tags.get(tag, NO_VALUE) for e in (first, second)))
+                (words, *(e.tags.get(tag, NO_VALUE).replace(",", ", ") for e in (first, second)))
                 for tag, words in IDENTITY.items()
             ],
             missing=[title_of(e) for e, c in zip((first, second), contents, strict=True) if not c],
