@@ -158,3 +158,6 @@ def test_the_command_writes_once_and_overwrites_nothing(
     assert "--board native" in (project / WORKFLOW).read_text()
     assert "tinyproof drift" in (project / WORKFLOW).read_text()
     assert main(["ci", "no.tflite"]) == 2
+    assert main(["import", "nets/net.tflite"]) == 0
+    assert main(["ci"]) == 2  # the only model is an imported copy
+    assert "nobody commits" in capsys.readouterr().err

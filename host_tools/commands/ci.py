@@ -24,7 +24,8 @@ from host_tools.options import (
     in_project,
     option,
 )
-from host_tools.project import Import, is_recipe_name, model_file, open_source
+from host_tools.project import Import, open_source
+from host_tools.stages.graph import Source
 from host_tools.wording import as_typed
 
 
@@ -71,7 +72,7 @@ def command(
     boards = boards or [name for name in groups if name in BOARDS] or [DEFAULT_BOARD]
     counted = [name for name in groups if "drift_alarms" in groups[name].figures]
     text = workflow_text(
-        _named(found.name, source or recipe, model),
+        _named(found, source or recipe, model),
         path,
         boards,
         recipe=found.recipe is not None,
@@ -89,14 +90,14 @@ def command(
         print(as_typed(f"without drift, which the baseline has not: `{drift}`, then `{record}`"))
 
 
-def _named(name: str, source: str | None, model: Path | None) -> str:
+def _named(found: Source, source: str | None, model: Path | None) -> str:
     """A recipe's name, or the path of a model's own file: what is imported is not committed."""
-    if (source is None and model is None) or (source is not None and is_recipe_name(source)):
-        return name
-    path = model or Path(str(source))
-    if not path.is_file():
+    if found.recipe is not None:
+        return found.name
+    path = model or (Path(source) if source else None)
+    if path is None or not path.is_file():
         raise UsageError(
-            f"{model_file(path)}: an imported copy, which nobody commits; name the model's file in "
-            "the project's folder"
+            f"{found.folder}: an imported copy, which nobody commits; name the model's file in the "
+            "project's folder, as in make ci MODEL=path/to/model.tflite"
         )
     return str(path)
