@@ -10,8 +10,8 @@ from typing import Any
 
 from host_tools.errors import UsageError
 from host_tools.experiments.listing import NO_VALUE, differences, title_of
-from host_tools.gate.baseline import MEASURES, Baseline, Limits
-from host_tools.gate.compare import Row, change_text, compare, value_text
+from host_tools.gate.baseline import Baseline, Limits
+from host_tools.gate.compare import SCORES, Row, change_text, compare, value_text
 from host_tools.gate.figures import figures_of
 from host_tools.report.collect import collect
 from host_tools.report.page import templates_of_pages, with_contents
@@ -26,7 +26,6 @@ STRICT = Limits(max_growth=0, max_drop=0)  # every step for the worse is shown a
 IDENTITY = {"code": "code", "version": "tinyproof", "data_sha256": "data, SHA-256",
             "model_sha256": "model, SHA-256", "firmware_run_id": "run ids of the firmware",
             "chosen": "quantisation chosen"}  # fmt: skip
-SCORES = {"score", "float_score"}  # which have a table of their own
 NO_SETTINGS = set(IDENTITY)  # of the tags that differ
 
 
@@ -138,7 +137,7 @@ def _figure(row: Row) -> JsonObject:
     state = "worse" if row.wrong in ("grew", "fell") else "better" if row.better else ""
     return {
         "place": row.place,
-        "name": MEASURES[row.measure][0],
+        "name": row.title,
         "texts": [value_text(row.measure, value) for value in (row.before, row.now)],
         "change": change_text(row),
         "state": state,

@@ -11,6 +11,7 @@ from host_tools.gate.baseline import MEASURES, Baseline, Group, Kind, Limit, Lim
 
 IDENTITY = ("model_sha256", "compiler")  # may change, and is told
 PLACE = ("board", "where", "kernels", "framework", "engine", "score")  # else nothing compares
+SCORES = {"float_score": "the float network", "score": "int8"}
 SHORT = 12  # digits of a hash in a note
 _PERCENT = re.compile(r"\d{1,6}(\.\d{1,6})?\s*%")
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,9})?")
@@ -26,6 +27,14 @@ class Row:
     now: float | None
     limit: str
     wrong: str
+    score: str | None = None  # what a score is, such as balanced accuracy
+
+    @property
+    def title(self) -> str:
+        """What the measure is called in a table."""
+        if self.score and self.measure in SCORES:
+            return f"{self.score} of {SCORES[self.measure]}"
+        return MEASURES[self.measure][0]
 
     @property
     def better(self) -> bool:
@@ -141,6 +150,7 @@ def _rows(place: str, before: Group, now: Group, limits: Limits) -> Iterator[Row
             now=is_,
             limit=_limit_text(measure, limit, limits),
             wrong=_wrong(measure, was, is_, limit, limits),
+            score=now.score,
         )
 
 

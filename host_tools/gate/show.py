@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from host_tools.gate.baseline import MEASURES, Baseline
+from host_tools.gate.baseline import Baseline
 from host_tools.gate.compare import Row, Verdict, change_text, value_text
 from host_tools.report import markdown
 from model.text import counted
@@ -43,7 +43,7 @@ def print_verdict(verdict: Verdict, path: str) -> None:
 def _cells(row: Row) -> list[str]:
     return [
         row.place,
-        MEASURES[row.measure][0],
+        row.title,
         value_text(row.measure, row.before),
         value_text(row.measure, row.now),
         change_text(row),
