@@ -26,8 +26,8 @@ override run := +@.venv/bin/tinyproof
 override checked := @$(python) -m host_tools.cli &&
 
 override commands := new import check train quantise emit inspect build library parity features bench compare \
-	selftest decode drift record classical report readme demo search emulate flash mlperf monitor serve-port runs runs-ui whois \
-	reproduce doctor
+	selftest decode drift record classical report readme demo search emulate flash mlperf monitor serve-port runs \
+	runs-ui whois reproduce doctor gate ci model-card
 
 .PHONY: help setup bench-all bench-record test test-all lint format lock clean $(commands)
 
@@ -63,6 +63,9 @@ drift: ## compare what BOARD has counted of its inputs with RECIPE's profile (PO
 classical: ## is a network needed? KIND=forest|tree|boosting|logistic|svm, EXPORTER=emlearn|everywhereml|ours
 record: ## record LABEL=word for SECONDS=n from BOARD's sensor (PORT=, WHO=, OUT_DIR=, REPLAY=)
 search: ## find a smaller network under BUDGET=flash=50%,instructions=50% of BOARD (TRIALS=, STEPS=, STORAGE=, SCHEDULER=)
+gate: ## compare accuracy, sizes, counts, parity, drift with the committed baseline (RECORD=1 writes it, MAX_GROWTH=2%)
+ci: ## write .github/workflows/tinyproof.yml into the project: parity and gates on every push
+model-card: ## write the model's card for a hub of models (LICENSE=apache-2.0, OUT=README.md)
 report: ## write report.html and report.json from what has been run
 demo: ## the main job: data, training, int8, firmware for both boards, parity, report
 emulate: ## run BOARD's firmware in its emulator, with this terminal as monitor

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# ruff, mypy --strict, clang-format, cppcheck and the schema of workflows; with --fix: format Python and C.
+# ruff, mypy --strict, clang-format, cppcheck, workflows by actionlint and zizmor; --fix: format Python and C.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mapfile -t c_files < <(git ls-files --cached --others --exclude-standard '*.c' '*.h')
@@ -17,4 +17,5 @@ included=(kernels link app board check features stream library)
 cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 \
     --inline-suppr --suppress=missingIncludeSystem "${included[@]/#/-Ifirmware/}" \
     firmware model/features
-.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+.venv/bin/actionlint
+.venv/bin/zizmor --offline --no-progress --quiet .github/workflows

@@ -28,7 +28,16 @@ from filelock import FileLock, Timeout
 from model.addresses import without_password
 from model.errors import ModelSideError
 from model.files import write_json
-from model.results import EXPERIMENT, KEPT, MODEL, RECORDED, fingerprints, matches, own_files
+from model.results import (
+    EXPERIMENT,
+    KEPT,
+    MODEL,
+    RECORDED,
+    RESULTS,
+    fingerprints,
+    matches,
+    own_files,
+)
 from model.toml_writer import to_toml
 from model.tracking import describe_code, load
 
@@ -96,6 +105,14 @@ def artifact(experiment_id: str, name: str) -> bytes:
     """A file of an experiment; StoreError when it has none of that name."""
     with _store() as client, tempfile.TemporaryDirectory() as folder:
         return Path(client.download_artifacts(experiment_id, name, folder)).read_bytes()
+
+
+def results(experiment_id: str, folder: Path) -> None:
+    """Put the result files of an experiment into `folder`, where they lay in its own."""
+    for name in artifact_names(experiment_id):
+        if matches(name, RESULTS) and ".." not in PurePosixPath(name).parts:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(artifact(experiment_id, name))
 
 
 def artifact_names(experiment_id: str) -> set[str]:

@@ -14,6 +14,7 @@ from host_tools.cli import variables
 from host_tools.errors import UsageError
 from host_tools.farm.choose import FILE as FARM
 from host_tools.farm.pool import label
+from host_tools.gate.baseline import PRESENT
 from host_tools.link.target import Target
 from host_tools.mlperf.dataset import TRUTH
 from host_tools.project import IMPORTED, QUANTISED
@@ -122,7 +123,7 @@ def _files() -> set[str]:
     kept.append(Target(emulator=None, port="/dev/ttyACM0", beside=of_many).file("parity"))
     kept.append(FARM.name)
     kept += [Target(emulator=None, port=port).file("mlperf") for port in (None, "/dev/ttyUSB0")]
-    kept.append(TRUTH)
+    kept += [TRUTH, PRESENT]
     return {p.relative_to(ROOT).as_posix() for p in found} | {*templates, *written, *kept}
 
 

@@ -108,6 +108,11 @@ def _date(experiment: Experiment) -> str:
     return datetime.fromtimestamp(experiment.started_ms / 1000).strftime("%Y-%m-%d %H:%M")
 
 
+def title_of(experiment: Experiment) -> str:
+    """Its short id, and when it began."""
+    return f"{experiment.id[:SHORT]} {_date(experiment)}"
+
+
 def _console() -> Console:
     console = Console()
     return console if console.is_terminal else Console(width=160)
@@ -181,15 +186,21 @@ def _number(value: float | None) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:.6g}"
 
 
-def print_differences(wanted: str) -> None:
-    """What differs between the experiments 'a,b': settings, versions and results."""
+def pair(wanted: str) -> tuple[Experiment, Experiment]:
+    """The experiments 'a,b'; raises UsageError as find does."""
     names = [name.strip() for name in wanted.split(",")]
     if len(names) != 2 or not all(names):
         raise UsageError(f"DIFF={wanted}: expected two experiments, as in DIFF=last,1a2b3c4d")
     found = experiments()
     first, second = (find(name, found) for name in names)
+    return first, second
+
+
+def print_differences(wanted: str) -> None:
+    """What differs between the experiments 'a,b': settings, versions and results."""
+    first, second = pair(wanted)
     console = _console()
-    titles = [f"{e.id[:SHORT]} {_date(e)}" for e in (first, second)]
+    titles = [title_of(e) for e in (first, second)]
     table = Table(Column(overflow="fold"), *(Column(t, overflow="fold") for t in titles))
     for key, a, b in differences(first, second):
         table.add_row(*map(Text, (key, a, b)))

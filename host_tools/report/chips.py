@@ -156,7 +156,7 @@ def _instructions(content: JsonObject, board: Board, which: str) -> JsonObject:
         (
             f"make whois BOARD={board.id} PORT={port}",
             f"asks the board what it runs; this firmware answers {board.id}: model "
-            f"{manifest['name']}, and model {sha}",
+            f"{manifest['name']}, and model {sha[:16]}... and so on",
         ),
         (f"make monitor PORT={port}", "then type help, info, selftest or bench 10"),
     )

@@ -30,6 +30,7 @@ class Row:
     title: str
     values: tuple[str, ...]
     ratio: str
+    part: bool = False  # of the row above
 
 
 def numbers(results: JsonObject) -> JsonObject:
@@ -58,6 +59,7 @@ def rows(found: Mapping[str, JsonObject]) -> list[Row]:
                 title=title.format(unit=unit),
                 values=tuple("–" if value is None else f"{value:,}" for value in values),
                 ratio=f"{other / first:.2f}" if first and other is not None else "",
+                part=title.startswith(("of it", "used of")),
             )
         )
     return table

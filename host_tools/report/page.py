@@ -50,7 +50,7 @@ FLIPS = 20  # windows that are listed
 def render(content: JsonObject) -> str:
     """The page. Everything that is text is escaped; only our own plots are markup."""
     page = (
-        _templates()
+        templates_of_pages()
         .get_template("report.html.jinja")
         .render(
             **content,
@@ -58,7 +58,7 @@ def render(content: JsonObject) -> str:
             labels=_labels(content),
             tiles=[tuple(map(as_typed, tile)) for tile in tiles(content)],
             on_board=on_board(content) if content["manifest"] else [],
-            missing=[as_typed(line) for line in _missing(content)],
+            missing=[as_typed(line) for line in missing_parts(content)],
             score_table=score_table(content),
             target_table=target_table(content),
             label_table=label_table(content),
@@ -81,10 +81,11 @@ def render(content: JsonObject) -> str:
             main_board=MAIN_BOARD,
         )
     )
-    return _with_contents(page)
+    return with_contents(page)
 
 
-def _templates() -> Environment:
+def templates_of_pages() -> Environment:
+    """The report's templates, with what they format numbers by."""
     templates = environment(TEMPLATES)
     templates.filters["bytes"] = format_bytes
     templates.filters["percent"] = format_percent
@@ -99,11 +100,11 @@ def _templates() -> Environment:
 
 def search_page(found: JsonObject) -> str:
     """The report's section on one search as a page of its own."""
-    template = _templates().get_template("search_page.html.jinja")
+    template = templates_of_pages().get_template("search_page.html.jinja")
     return template.render(searches=[found], plots=dict(_search_plots([found])))
 
 
-def _with_contents(page: str) -> str:
+def with_contents(page: str) -> str:
     """Number the page's sections and list them, as links, where it has <nav></nav>."""
     titles = re.findall(r"<h2>(.*?)</h2>", page)
     links = [f'<a href="#s{i}">{title}</a>' for i, title in enumerate(titles)]
@@ -139,7 +140,7 @@ def _labels(content: JsonObject) -> list[str]:
     return [str(label) for label in manifest.get("labels") or dataset.get("labels") or []]
 
 
-def _missing(content: JsonObject) -> Iterator[str]:
+def missing_parts(content: JsonObject) -> Iterator[str]:
     """A sentence for every part that this report has no results of, with what to type for it."""
     which = make_variable(content)
     elsewhere = content["manifest"] is not None and not content["manifest"]["settings"]

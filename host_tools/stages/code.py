@@ -26,6 +26,7 @@ DATA = {
     ),
     "host_tools.report.page": ("host_tools/report/templates/*",),
     "host_tools.library.make": ("host_tools/library/templates/**/*",),
+    "host_tools.gate.workflow": ("host_tools/gate/templates/*",),
     "host_tools.bench.counting": ("host_tools/emulators/*.[ch]",),
 }
 RUNS = {"quantize.float_reference": ("quantize.float_worker",)}  # in a process of its own

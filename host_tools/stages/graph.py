@@ -398,16 +398,21 @@ def classical_stages(
     return stages
 
 
-def demo_stages(source: Source, boards: Iterable[str]) -> list[Stage]:
-    """Everything: to generated C, then every board, then the report."""
+def measured_stages(source: Source, boards: Iterable[str]) -> list[Stage]:
+    """To generated C, then every board: its firmware, parity, front end and counts."""
     stages = source.stages()
     for name in boards:
         board = load_board(name)
-        stages += [build_stage(source.folder, board), parity_stage(source.folder, board)]
+        stages += [*engine_stages(source.folder, board), parity_stage(source.folder, board)]
         if source.recipe is not None:
             stages.append(features_stage(source.folder, board))
         stages.append(bench_stage(source.folder, board))
-    return [*stages, report_stage(source.folder)]
+    return stages
+
+
+def demo_stages(source: Source, boards: Iterable[str]) -> list[Stage]:
+    """Everything: what is measured of every board, then the report."""
+    return [*measured_stages(source, boards), report_stage(source.folder)]
 
 
 def model_name(path: Path) -> str:

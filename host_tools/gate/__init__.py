@@ -1,0 +1,1 @@
+"""Compare the results of a project with those that it has committed."""
