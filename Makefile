@@ -67,7 +67,7 @@ report: ## write report.html and report.json from what has been run
 demo: ## the main job: data, training, int8, firmware for both boards, parity, report
 emulate: ## run BOARD's firmware in its emulator, with this terminal as monitor
 flash: ## upload to BOARD=nano33|esp32 at PORT, then hello and self-test
-monitor: ## open pio device monitor on PORT at the right speed
+monitor: ## talk to BOARD in pio device monitor, frames in words (PORT=name|socket://..., LOG=, REPLAY=)
 runs: ## list the recorded experiments (SHOW=last or an id: its settings; DIFF=a,b)
 runs-ui: ## MLflow's pages of the experiments, at http://127.0.0.1:5000
 whois: ## ask the firmware of BOARD or at PORT which experiment it is from

@@ -1,9 +1,9 @@
 """What a board says to people, as values: its banner, `info`, and the lines of `live`.
 
-No input or output happens here. Lines come from firmware/app and firmware/stream/app_live.c, or from
-whatever else talks at that port: one that is none of theirs is None, never an error. A line of a
-FrameDecoder is printable ASCII; names in it are of the user's recipe, so whoever puts them into a
-page escapes them.
+No input or output happens here. Lines come from firmware/app and firmware/stream/app_live.c, or
+from whatever else talks at that port: one that is none of theirs is None, never an error. A line of
+a FrameDecoder is printable ASCII; names in it are of the user's recipe, so whoever puts them into
+a page escapes them.
 """
 
 from __future__ import annotations
