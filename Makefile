@@ -26,7 +26,7 @@ override run := +@.venv/bin/tinyproof
 override checked := @$(python) -m host_tools.cli &&
 
 override commands := new import check train quantise emit inspect build library parity features bench compare \
-	selftest decode drift record classical report readme demo search emulate flash mlperf monitor runs runs-ui whois \
+	selftest decode drift fleet record classical report readme demo search emulate flash mlperf monitor runs runs-ui whois \
 	reproduce doctor
 
 .PHONY: help setup bench-all bench-record test test-all lint format lock clean $(commands)
@@ -59,8 +59,9 @@ bench: ## count instructions, per layer, and sizes on BOARD
 mlperf: ## run MLPERF=kws01|ic01|vww01|ad01 of MLPerf Tiny on BOARD (PORT=, DATA=folder, MODE=, FILES=)
 selftest: ## compare BOARD's kernels with the reference kernels, on the device (PORT=)
 decode: ## what stopped a board: LOG=file of what it said, or standard input; cause, line, calls
-drift: ## compare what BOARD has counted of its inputs with RECIPE's profile (PORT=, CHANGE=, RESET=1)
+drift: ## compare what BOARD has counted of its inputs with RECIPE's profile (PORT=, CHANGE=, RESET=1, JSON=1)
 classical: ## is a network needed? KIND=forest|tree|boosting|logistic|svm, EXPORTER=emlearn|everywhereml|ours
+fleet: ## drift READINGS=folder|file|-|mqtt://... of many boards: which, which channel, since when
 record: ## record LABEL=word for SECONDS=n from BOARD's sensor (PORT=, WHO=, OUT_DIR=, REPLAY=)
 search: ## find a smaller network under BUDGET=flash=50%,instructions=50% of BOARD (TRIALS=, STEPS=, STORAGE=, SCHEDULER=)
 report: ## write report.html and report.json from what has been run

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+from datetime import datetime, timezone
+
 import click
 
 from host_tools.commands_shared import on_target
 from host_tools.drift.compare import print_verdict, run_drift
 from host_tools.drift.data import NONE
 from host_tools.errors import HostToolsError
+from host_tools.fleet.reading import reading_line
 from host_tools.options import (
     COUNT,
     DEFAULT_BOARD,
@@ -19,6 +23,7 @@ from host_tools.options import (
     switch,
     target_options,
 )
+from host_tools.report.results import read_result
 from host_tools.stages.graph import Source
 
 
@@ -32,6 +37,8 @@ from host_tools.stages.graph import Source
 @option("--cases", type=COUNT, help="windows that an emulated board is fed with; default 256")
 @option("--change", help="made to these windows, such as 'rotation 90 z'")
 @switch("--reset", help="forget the counts after reading them")
+@switch("--json", "as_json", make="JSON", help="print the reading as a line for tinyproof fleet")
+@option("--device", help="which board it is, for --json; default: this computer and the port")
 @recipe_options
 @budget_options
 def command(
@@ -42,6 +49,8 @@ def command(
     cases: int | None,
     change: str | None,
     reset: bool,
+    as_json: bool,
+    device: str | None,
 ) -> None:
     """drift.json; an alarm is exit code 1."""
     with on_target(source, board, emulator, port) as found:
@@ -54,6 +63,11 @@ def command(
             change=change or NONE,
             reset=reset,
         )
-        print_verdict(verdict, f"{found.board.id} on {found.target.name}")
+        if as_json:
+            name = device or f"{socket.gethostname()}:{found.target.name}"
+            told = read_result(source.folder / "drift.json")
+            print(reading_line(told, name, datetime.now(timezone.utc)))
+        else:
+            print_verdict(verdict, f"{found.board.id} on {found.target.name}")
         if verdict.alarm:
             raise HostToolsError("drift: the inputs are not those of the profile any more")
