@@ -54,9 +54,9 @@ def write_fleet(content: Json, folder: Path) -> Path:
 
 def print_fleet(content: Json) -> None:
     """The boards that drift, then one line that sums all up, then what is to know besides."""
-    table = Table(
-        "board", "model", "channel", "since (UTC)", "PSI over usual", "latest", "readings"
-    )
+    table = Table()
+    for title in ("board", "model", "channel", "since (UTC)", "PSI/usual", "latest", "readings"):
+        table.add_column(title, overflow="fold")
     drifting = [board for board in content["listed"] if board["current"] and board["channels"]]
     for board in drifting[:SHOWN]:
         texts = _texts(board)

@@ -120,8 +120,8 @@ class Words:
         yield f"arena {hello.arena_used:,} of {hello.arena_bytes:,} bytes, stack {stack}"
 
     def _invoke_lines(self, payload: bytes) -> Iterator[str]:
-        ticks = protocol.parse_u32s(payload[:4])
-        yield self._ticks(ticks[0]) if ticks else "done"
+        ticks = protocol.parse_u32s(payload)
+        yield self._ticks(ticks[-1]) if ticks else "done"
 
     def _output_lines(self, payload: bytes) -> Iterator[str]:
         yield self._answer(payload) if self._is_whole(payload) else _plain(payload)
