@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import socket
 import sys
 import threading
 import tracemalloc
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from host_tools.boards.board import Board
+from host_tools.cli import main
+from host_tools.commands import monitor as command
 from host_tools.errors import DeviceError, UsageError
 from host_tools.link import protocol
 from host_tools.link.protocol import REPLY, DriftCounts, Frame, MessageType, Status
@@ -247,6 +253,91 @@ def test_a_missing_port_or_terminal_is_refused(
         monkeypatch.setattr(sys, "stdin", no_terminal)
         with pytest.raises(UsageError, match="terminal"):
             monitor("/dev/null")
+
+
+def filter_module() -> Any:
+    path = ROOT / "monitor" / "filter_tinyproof.py"
+    spec = importlib.util.spec_from_file_location("filter_tinyproof", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_filter_has_the_name_the_monitor_asks_for() -> None:
+    assert filter_module().Tinyproof.NAME in monitor_command("/dev/ttyACM0", 115200)
+
+
+def test_a_platformio_without_our_packages_has_no_such_filter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It warns and shows what comes as it is; an error would end its monitor."""
+    monkeypatch.setitem(sys.modules, "host_tools.monitor.view", None)
+    assert not hasattr(filter_module(), "Tinyproof")
+
+
+# --- the command -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What the command opens: (port, baud), or (board, replayed, firmware's folder)."""
+    found: list[tuple[Any, ...]] = []
+
+    def at_port(port: str, baud: int, **_: object) -> None:
+        found.append((port, baud))
+        raise click.exceptions.Exit(0)  # the process has become PlatformIO's
+
+    def in_front_of(board: Board, emulator: Any, elf: Path, **_: object) -> int:
+        found.append((board.id, bool(getattr(emulator, "replay", None)), elf.parent.as_posix()))
+        return 0
+
+    monkeypatch.setattr(command, "monitor_port", at_port)
+    monkeypatch.setattr(command, "monitor_emulator", in_front_of)
+    monkeypatch.setattr(command, "up_to_date", lambda *_: nullcontext())
+    monkeypatch.setattr("host_tools.boards.ports.usb_ports", list)
+    monkeypatch.setattr("host_tools.link.transport.usb_ports", list)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--port", "socket://there:4000"], ("socket://there:4000", 115200)),
+        (["--port", "/dev/ttyX", "--board", "nano33"], ("/dev/ttyX", 115200)),
+        (["motion", "--board", "native"], ("native", False, "build/recipes/motion/native")),
+        (["motion"], ("qemu_m4", False, "build/recipes/motion/qemu_m4")),
+        (["motion", "--replay", "TAKE"], ("qemu_m4", True, "build/recipes/motion/qemu_m4")),
+    ],
+)
+def test_what_the_command_opens(
+    arguments: list[str], expected: tuple[Any, ...], opened: list[tuple[Any, ...]], tmp_path: Path
+) -> None:
+    take = str(recorded(tmp_path))
+    assert main(["monitor", *(take if a == "TAKE" else a for a in arguments)]) == 0
+    assert opened == [expected]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["motion", "--port", "/dev/ttyX"], "what runs there is no emulator's"),
+        (["--board", "nano33"], "no serial port was given"),
+        ([], "no serial port was given"),
+        (["motion", "--board", "nano33", "--emulator", "qemu_m4"], "does not run it"),
+    ],
+)
+def test_what_the_command_refuses(
+    arguments: list[str],
+    message: str,
+    opened: list[tuple[Any, ...]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    take = str(recorded(tmp_path))
+    assert main(["monitor", *(take if a == "TAKE" else a for a in arguments)]) == 2
+    assert message in capsys.readouterr().err
+    assert opened == []
 
 
 # --- PlatformIO's own monitor ------------------------------------------------------------------
