@@ -173,10 +173,13 @@ ROWS = {
     "file,classes,class": "y_labels.csv:1: class: expected a whole number from 0, got 'class'",
     "a.bin,12,12": "class 12: expected 0 to 11 of keyword spotting",
     "a.bin,12,-1": "class: expected a whole number from 0, got '-1'",
+    "a.bin,12," + "7" * 5000: f"class: expected a whole number from 0, got '{'7' * 40}'",
     "gone.bin,12,3": "gone.bin: No such file or directory",
     "short.bin,12,3": "short.bin has 489 bytes; expected 490",
     "long.bin,12,3": "long.bin has 491 bytes; expected 490",
     "../a.bin,12,3": "lies outside of",
+    "a\0.bin,12,3": "embedded null",
+    ",12,3": "is no file",
     "": "it has no rows",
 }
 
@@ -195,6 +198,7 @@ WINDOWS = {
     "a.bin,2,0,2560,6": "2560 bytes to send, stride 6",
     "a.bin,2,0,2561,512": "2561 bytes to send, stride 512",
     "a.bin,2,2,2560,512": "class 2: expected 0 to 1",
+    ".,2,0,2560,512": "is no file",  # a folder has a size as well
     "b.bin,2,0,2560,512": "b.bin has 2559 bytes; expected 2560 or more",
 }
 

@@ -123,7 +123,7 @@ def test_a_board_with_the_engine_has_a_folder_and_stages_of_its_own(tmp_path: Pa
         load_board("nano33-tflm-selftest")
 
 
-def test_labwireds_nano_says_why_it_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labwireds_nano_says_why_it_cannot() -> None:
     with pytest.raises(UsageError, match=r"faults on floating-point .* type EMULATOR=renode"):
         choose_target(load_board("nano33-tflm"), None, None)
 
@@ -162,6 +162,11 @@ def test_an_installed_release_is_taken_another_is_not(offline: Path) -> None:
     properties.write_text(properties.read_text().replace("2.0.0", "1.9.0"))
     with pytest.raises(ToolMissing):
         require_engine(load_board("nano33-tflm"), "bare")
+
+
+def test_readme_names_the_release_that_is_pinned() -> None:
+    name = engine._rules().LIBRARY.rpartition("/")[2].replace("@", " ")
+    assert f"({name})" in (ROOT / "README.md").read_text()
 
 
 def test_a_named_folder_must_hold_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

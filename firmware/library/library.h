@@ -30,9 +30,9 @@ typedef struct {
 #if MODEL_FEATURES
     _Alignas(8) uint8_t front_end[MODEL_FE_STATE_BYTES];
 #endif
-#ifdef LIBRARY_RULE_MOST
+#ifdef LIBRARY_RULE_MAX_INPUTS
     decide_t decisions;
-    int8_t rows[DECIDE_BYTES(LIBRARY_RULE_MOST, MODEL_ANSWERS_COUNT)];
+    int8_t rows[DECIDE_BYTES(LIBRARY_RULE_MAX_INPUTS, MODEL_ANSWERS_COUNT)];
 #endif
 #if LIBRARY_ANOMALY
     int8_t input[LIBRARY_ANOMALY]; /* what the output is compared with; a run uses inputs up */

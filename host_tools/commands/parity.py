@@ -76,8 +76,14 @@ def _via_library(
             f"{wrong}: VIA=library runs in an emulator and compares outputs; a board runs "
             "the library's self-test in a program of your own"
         )
-    if load_board(board or DEFAULT_BOARD).engine != ENGINE:
+    wanted = load_board(board or DEFAULT_BOARD)
+    if wanted.engine != ENGINE:
         raise UsageError("VIA=library is generated code; ENGINE=tflm has no library of ours")
+    if wanted.suffix:
+        raise UsageError(
+            f"BOARD={board}: VIA=library has a program of its own, without {wanted.suffix[1:]}; "
+            "name the board only"
+        )
     dry_run, why = plan
     if dry_run or why:
         show_plan(source.stages(), why=why)

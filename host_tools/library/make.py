@@ -16,7 +16,7 @@ import jinja2
 from host_tools.errors import UsageError
 from host_tools.library.describe import float_text, values_of
 from host_tools.library.examples import example_files, inertial
-from host_tools.library.sources import SETS, Copy, collect, epilogue, prologue, symbols
+from host_tools.library.sources import GENERATED, SETS, Copy, collect, epilogue, prologue, symbols
 from model.files import write_bytes
 from model.paths import ROOT
 from quantize.emit_c import c_text
@@ -36,7 +36,6 @@ _TEMPLATES.filters["kconfig"] = lambda text: re.sub(r"[$\\]", "", text.replace('
 _TEMPLATES.filters["markdown"] = lambda text: re.sub(r"([\\`*_{}\[\]<>()#+!|&~])", r"\\\1", text)
 
 # Template -> place in the library; {name} is the library's.
-INSIDE = ("names.h", "target.h", "library_model.h", "library_public.h")
 OUTSIDE = {
     "public.h": "src/{name}.h",
     "library.properties": "library.properties",
@@ -77,7 +76,7 @@ def make_library(out_dir: Path) -> Library:
     values |= {"symbols": symbols(copies)}
     inside = f"src/{values['name']}"
     files = {f"{inside}/{copy.place}": _text(copy) for copy in copies}
-    files |= {f"{inside}/{name}": render(name, values) for name in INSIDE}
+    files |= {f"{inside}/{name}": render(name, values) for name in GENERATED}
     values |= {"sources": sorted(f for f in files if PurePosixPath(f).suffix in (".c", ".S"))}
     files |= examples(values)
     values |= {"inertial": inertial(values["channel_units"])[0] > 0}

@@ -24,6 +24,7 @@ from host_tools.link.device import Device
 from host_tools.link.protocol import MessageType, Mode
 from host_tools.link.target import Target, open_device
 from host_tools.parity.outputs import ParityReport, run_parity, spread
+from host_tools.report.libraries import LIBRARY
 from host_tools.report.results import read_manifest
 from model.files import write_json, write_text
 from model.npz import read_arrays
@@ -42,6 +43,7 @@ class ViaReport:
     library: str
     kernels: str
     model_sha256: str
+    run_id: str
     cases: int
     equal: int
     windows: int  # of samples that were pushed
@@ -57,7 +59,7 @@ class ViaReport:
 
 def via_library(board: Board) -> Board:
     """The board whose program is around a library; its results lie in a folder of its own."""
-    return replace(board, engine=ENGINE, folder=f"{board.folder}-{ENGINE}")
+    return replace(board, engine=ENGINE, folder=f"{board.folder}{LIBRARY}")
 
 
 def run_via_library(
@@ -81,6 +83,7 @@ def run_via_library(
         library=library.name,
         kernels=board.kernels,
         model_sha256=report.model_sha256,
+        run_id=report.run_id,
         cases=report.cases,
         equal=report.equal,
         windows=len(windows),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from host_tools.mlperf.benchmarks import Benchmark
 TRUTH = "y_labels.csv"
 COLUMNS = ("file", "classes", "class", "bytes_to_send", "stride")
 FLOAT_BYTES = 4
+MAX_DIGITS = 9
+SHOWN = 40  # characters of what is no number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +81,6 @@ def _sample(row: list[str], where: str, folder: Path, benchmark: Benchmark) -> S
     wanted = len(COLUMNS) if benchmark.windows else 3
     if len(row) < wanted:
         raise UsageError(f"{where}: expected {','.join(COLUMNS[:wanted])}, got {','.join(row)!r}")
-    path = folder / row[0]
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise UsageError(f"{where}: {row[0]!r} lies outside of {folder}")
     label = _number(row[2], where, "class")
     if label >= benchmark.classes:
         raise UsageError(
@@ -94,17 +94,31 @@ def _sample(row: list[str], where: str, folder: Path, benchmark: Benchmark) -> S
                 f"{where}: {size} bytes to send, stride {stride}: expected {benchmark.bytes} and a "
                 f"multiple of {FLOAT_BYTES}"
             )
-    try:
-        found = path.stat().st_size
-    except OSError as error:
-        raise UsageError(f"{where}: {path}: {error.strerror}") from error
+    path = folder / row[0]
+    found = _file_size(path, folder, where)
     if found < size or (found != size and not benchmark.windows):
         more = " or more" if benchmark.windows else ""
         raise UsageError(f"{where}: {path} has {found} bytes; expected {size}{more}")
     return Sample(path=path, label=label, size=size, stride=stride)
 
 
+def _file_size(path: Path, folder: Path, where: str) -> int:
+    """Bytes of a file in the folder; UsageError for what is none."""
+    try:
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(f"{where}: {str(path)!r} lies outside of {folder}")
+        found = path.stat()
+    except OSError as error:
+        raise UsageError(f"{where}: {path}: {error.strerror}") from error
+    except ValueError as error:  # a NUL in the name
+        raise UsageError(f"{where}: {str(path)!r}: {error}") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise UsageError(f"{where}: {path} is no file")
+    return found.st_size
+
+
 def _number(text: str, where: str, what: str) -> int:
-    if not text.strip().isdecimal():
-        raise UsageError(f"{where}: {what}: expected a whole number from 0, got {text!r}")
+    if not text.strip().isdecimal() or len(text) > MAX_DIGITS:
+        got = repr(text[:SHOWN])
+        raise UsageError(f"{where}: {what}: expected a whole number from 0, got {got}")
     return int(text)

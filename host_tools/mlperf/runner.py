@@ -16,7 +16,7 @@ import numpy.typing as npt
 from rich.progress import track
 from sklearn.metrics import roc_auc_score
 
-from host_tools.boards.board import Board, other_kernels
+from host_tools.boards.board import ENGINE, Board, other_kernels
 from host_tools.errors import DeviceError
 from host_tools.link.device import Device
 from host_tools.link.target import Target, check_identity, image_words, open_device
@@ -141,6 +141,7 @@ def run_mlperf(
 def _require_benchmark(device: Device, name: str, board: Board) -> None:
     """DeviceError when the firmware does not answer the benchmark's commands."""
     again = f"make flash BOARD={board.id} MLPERF={name}"
+    again += f" ENGINE={board.engine}" if board.engine != ENGINE else ""
     try:
         answer = device.mlperf("profile", ANSWER_S)
     except DeviceError as error:
