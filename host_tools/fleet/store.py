@@ -25,7 +25,7 @@ from model.text import printable
 KEPT_BAD = 100  # bad lines that are named, of all that are counted
 MAX_WHY = 200  # characters
 MAX_REASONS = 50  # kinds of mistakes that are counted apart
-CACHE_KIB = 32 * 1024
+CACHE_KIB = 8 * 1024
 LIST = 1000  # boards that a table lists
 MAX_CHANNELS = 1000  # that are counted apart
 KINDS = (" mean", " roughness", " energy", ", told")  # of a channel's tests
