@@ -284,7 +284,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_readings() -> None:
-    """The database has 8 MiB of memory, which the first has filled; beyond it only the boards count."""
+    """SQLite has 8 MiB, which the first has filled; beyond them only the boards count."""
     peaks = [
         int(subprocess.run([sys.executable, "-c", MEASURED, str(count)], cwd=ROOT, check=True,
                            capture_output=True, text=True, timeout=300).stdout)
