@@ -42,6 +42,7 @@ class Count(click.IntRange):
 
 
 COUNT = Count(min=1)
+ARENA_BYTES = Count(min=1, max=1 << 28)  # more than a microcontroller has, less than C's int
 
 
 def variable(name: str) -> str:
@@ -349,7 +350,9 @@ def library_option(function: F) -> F:
             return function(*arguments, **options)
 
     for added in (
-        option("--arena", type=COUNT, metavar="BYTES", help="of TFLite Micro; default: measured"),
+        option(
+            "--arena", type=ARENA_BYTES, metavar="BYTES", help="of TFLite Micro; default: measured"
+        ),
         option("--tflm", type=File(), help="folder of a TFLite Micro; default: the registry's"),
     ):
         run = added(run)
@@ -423,8 +426,8 @@ def target_options(function: F) -> F:
     return option("--port", help=words)(function)
 
 
-def repeated() -> str:
-    """The command that runs, in make's words, with {port} as its port."""
+def repeated(*but: str) -> str:
+    """The command that runs, in make's words without those of `but`, with {port} as its port."""
     context = click.get_current_context()
     by_make = os.environ.get(variable("GIVEN"), "").split()  # not what a shell exports
     words = [f"make {context.info_name}"]
@@ -432,7 +435,8 @@ def repeated() -> str:
         value = context.params.get(param.name or "")
         name = str(param.envvar or "").removeprefix(variable(""))
         typed = context.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
-        if name == "PORT" or value in (None, False) or not (typed or name in by_make):
+        given = typed or name in by_make
+        if name in ("PORT", *but) or value in (None, False) or not given:
             continue
         if isinstance(param, click.Argument):
             name = "MODEL" if is_model_path(Path(str(value))) else "RECIPE"

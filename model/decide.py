@@ -29,6 +29,7 @@ from model.recipe_tables import MAX_RULE_INPUTS, DecideConfig
 Array = npt.NDArray[Any]
 RECORD = "rule.json"
 NOTHING = -1  # in the place of a class
+LIMITS = {"inputs": (1, MAX_RULE_INPUTS), "threshold": (-128, 128), "pause": (0, 2**31 - 1)}
 CRITERION = (
     "by the first decision from every window of every validation recording: the most right less "
     "wrong ones, then the shortest wait in all, then fewer inputs, then the higher score"
@@ -197,6 +198,14 @@ def measured(rule: Rule, recordings: Sequence[Heard], pace: Pace) -> dict[str, A
     }
 
 
+def _within(key: str, value: object) -> int:
+    """A number of a rule that the firmware can keep; ValueError for another."""
+    least, most = LIMITS[key]
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError(f"{key}: expected a whole number from {least} to {most}")
+    return value
+
+
 def load_rule(out_dir: Path, model_sha256: str) -> Rule | None:
     """The rule of a folder's model; None where there is none.
 
@@ -205,11 +214,11 @@ def load_rule(out_dir: Path, model_sha256: str) -> Rule | None:
     path = out_dir / RECORD
     try:
         content = json.loads(path.read_text("utf-8"))
-        rule = Rule(**{key: int(value) for key, value in content["rule"].items()})
+        rule = Rule(**{key: _within(key, value) for key, value in content["rule"].items()})
         of_model = content["model_sha256"]
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"{path}: not the record of a rule of decision: {error!r}; run `make emit`"
         ) from error

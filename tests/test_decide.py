@@ -323,7 +323,9 @@ def test_a_record_that_is_damaged_or_of_another_model_is_refused(tmp_path: Path)
     assert load_rule(tmp_path, "a" * 64) == Rule(inputs=2, threshold=-3, pause=1)
     with pytest.raises(DataError, match=r"rule.json: is of model a{16}, the model is b{16}"):
         load_rule(tmp_path, "b" * 64)
-    for text in ("", "[]", good.replace('"inputs": 2,', ""), good.replace("-3", '"x"')):
+    beyond = ("2, ", "0, "), ("2, ", "17, "), ("-3", "-129"), ("-3", "1e9"), ("1}", "true}")
+    damaged = [good.replace(*pair) for pair in (*beyond, ("1}", f"{2**31}}}"), ("-3", '"x"'))]
+    for text in ("", "[]", "[" * 99999, good.replace('"inputs": 2,', ""), *damaged):
         path.write_text(text)
         with pytest.raises(DataError, match="not the record of a rule"):
             load_rule(tmp_path, "a" * 64)

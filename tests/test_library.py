@@ -18,9 +18,10 @@ from host_tools.boards.board import load_board
 from host_tools.commands.parity import command as parity_command
 from host_tools.errors import UsageError
 from host_tools.library.describe import library_name
-from host_tools.library.make import Library, make_library, write_library, zipped
+from host_tools.library.make import Library, make_library
 from host_tools.library.sources import SETS, kernel_files, needed_kernels
 from host_tools.library.via import run_via_library
+from host_tools.library.write import write_library, zipped
 from host_tools.link.target import choose_target
 from host_tools.report.collect import collect
 from host_tools.report.libraries import KEYS, libraries, library_rows, size_rows, size_table
@@ -39,10 +40,11 @@ WARNINGS = [
     *("-Wstrict-prototypes", "-Wmissing-prototypes"),
 ]
 XTENSA = ("xtensa-lx106-elf-gcc", *load_board("qemu_xtensa").flags)
+CLANG = next((name for name in ("clang", "clang-14") if shutil.which(name)), "clang")
 COMPILERS = {
     "gcc": ("gcc", "-std=c11", "-O2", "-fno-pie"),
     "gcc at -O0": ("gcc", "-std=gnu11", "-O0", "-fno-pie"),
-    "clang": ("clang", "-std=c11", "-O2", "-fno-pie"),
+    "clang": (CLANG, "-std=c11", "-O2", "-fno-pie"),
     "Cortex-M4F": ("arm-none-eabi-gcc", "-std=c11", "-Os", *load_board("qemu_m4").flags),
     "Cortex-M4F, softfp": (
         *("arm-none-eabi-gcc", "-std=gnu11", "-O2", "-mcpu=cortex-m4", "-mthumb"),
@@ -121,7 +123,7 @@ def compiled(folder: Path, into: Path, compiler: tuple[str, ...]) -> list[Path]:
 
 def symbols(objects: list[Path], compiler: tuple[str, ...]) -> list[tuple[str, str]]:
     """(name, kind as nm writes it) of all global symbols."""
-    nm = "nm" if compiler[0] in ("gcc", "clang") else compiler[0].removesuffix("gcc") + "nm"
+    nm = "nm" if compiler[0] in ("gcc", CLANG) else compiler[0].removesuffix("gcc") + "nm"
     command = [nm, "-g", *map(str, objects)]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return [(line.split()[-1], line.split()[-2]) for line in text.splitlines() if " " in line]
@@ -138,13 +140,14 @@ def test_every_compiler_takes_it_and_links_no_name_of_others(
     assert not {symbol for symbol, kind in found if kind in "DdBbC"}, "a variable that can change"
     wanted = {symbol for symbol, kind in found if kind == "U" and symbol.startswith("tp_")}
     assert wanted <= defined
-    kernels = {symbol.removeprefix("tp_m_") for symbol in defined if symbol.startswith("tp_m_nn_")}
+    inside = {symbol.removeprefix("tp_m_LIB_") for symbol in defined}
+    kernels = {symbol for symbol in inside if symbol.startswith("nn_")}
     own = TAKEN.get(name, "portable")
     text = (folder / "src" / "tp_m" / own / "model.c").read_text()
     assert kernels & set(re.findall(r"nn_\w+", text))
     fast = {path.stem for path in (folder / "src" / "tp_m" / own).glob("nn_*")}
     assert kernels <= fast | {path.stem for path in (folder / "src" / "tp_m/portable").glob("nn_*")}
-    assert kernels <= {s.removeprefix("tp_m_") for s, k in found if k == "U"}, "one not called"
+    assert kernels <= {s.removeprefix("tp_m_LIB_") for s, k in found if k == "U"}, "one not called"
 
 
 @pytest.mark.parametrize("kernels", SETS)
@@ -316,7 +319,7 @@ def test_a_folder_that_is_no_library_stays(library: Library, tmp_path: Path) -> 
     kept = tmp_path / library.name / "thesis.txt"
     kept.parent.mkdir()
     kept.write_text("years of work")
-    with pytest.raises(UsageError, match="is no library; move it away"):
+    with pytest.raises(UsageError, match="is no library with a tinyproof.json; move it away"):
         write_library(library, tmp_path)
     assert kept.read_text() == "years of work"
     assert sorted(tmp_path.iterdir()) == [kept.parent]

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from host_tools.library.examples import inertial
-from host_tools.library.make import Library, examples, make_library, write_library
+from host_tools.library.make import Library, examples, make_library
+from host_tools.library.write import write_library
 from quantize.answers import board_text
 from quantize.golden import load_golden
 from tests.example_programs import (

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from host_tools.library.make import Library, make_library, write_library
+from host_tools.library.make import Library, make_library
+from host_tools.library.write import write_library
 from model.recipe_file import load_recipe
 from tests.example_programs import LABELS, make_results
 

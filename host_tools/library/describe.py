@@ -26,6 +26,8 @@ ALIGNMENT = 16
 DECISION_BYTES = 12  # of decide_t
 RULE_INPUTS = 4  # results in a mean that a rule of the user's own may have at least
 POINTER_BYTES = 8  # what a state of the front end has more with pointers of 8 bytes than of 4
+MAX_OWN = 37  # letters of a library's name behind tp_
+BEGINNINGS = ("_status", "_score", "_rule", "_rule_max", "_is")  # status_t is t of a library <name>_status
 KINDS = {
     "classification": "class",
     "multilabel": "several",
@@ -43,7 +45,7 @@ PUBLIC_CONSTANTS = (
     "OK", "NOT_INITIALISED", "MISMATCH", "BAD_ARGUMENT", "NO_INPUT", "BUSY", "NUMBER", "KERNELS",
     "ANOMALY_THRESHOLD",
 )  # fmt: skip
-# Functions of the library's own parts; they are linked too.
+# Functions and types of the library's own parts.
 INTERNAL = ("object", "enter", "leave", "object_t")
 
 
@@ -57,9 +59,18 @@ class KernelSet:
 
 
 def library_name(name: str) -> str:
-    """tp_ and the model's name in lower case: letters, digits and _, at most 40."""
-    own = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:37].rstrip("_")
-    return f"tp_{own or 'model'}"
+    """tp_ and the model's name in lower case: letters, digits and _, at most 40.
+
+    A longer name ends with digits of its SHA-256. One that another library's functions or types
+    may begin with, as tp_<other>_rule of tp_<other>_rule_t, gets another end.
+    """
+    own = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "model"
+    if f"_{own}".endswith(BEGINNINGS):
+        own += "_model"
+    if len(own) > MAX_OWN:
+        digits = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        own = f"{own[: MAX_OWN - 9].rstrip('_')}_{digits}"
+    return f"tp_{own}"
 
 
 def values_of(out_dir: Path, gen_dirs: Mapping[str, Path]) -> dict[str, Any]:
@@ -103,7 +114,8 @@ def values_of(out_dir: Path, gen_dirs: Mapping[str, Path]) -> dict[str, Any]:
         "answers": (gen_dirs["ref"] / "model_answers.h").is_file(),
         "lsb": [],
         "channel_units": [],
-        "public": [*PUBLIC, *INTERNAL],
+        "public": PUBLIC,
+        "internal": INTERNAL,
         "public_constants": PUBLIC_CONSTANTS,
     }
     values |= _scores(first["outputs"][0])

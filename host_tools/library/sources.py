@@ -37,8 +37,14 @@ _FAST = """\
 _EXACT = """\
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#pragma float_control(precise, on)
+#endif
 #elif defined(__GNUC__)
 #pragma GCC optimize("fp-contract=off")
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#pragma GCC optimize("no-fast-math")
+#endif
 #endif
 """
 _NO_STACK_CODE = """

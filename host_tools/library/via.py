@@ -7,6 +7,7 @@ whether samples that are pushed give the same answers as the golden inputs made 
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from host_tools.boards.board import Board
 from host_tools.build.elf import SizeReport
 from host_tools.build.firmware import build_firmware
 from host_tools.errors import DeviceError, HostToolsError, ToolMissing
-from host_tools.library.make import Library, make_library, render, write_library
+from host_tools.library.make import Library, make_library, render
+from host_tools.library.write import write_library
 from host_tools.link import protocol
 from host_tools.link.device import Device
 from host_tools.link.protocol import MessageType, Mode
@@ -103,6 +105,7 @@ def run_via_library(
 def _build(out_dir: Path, board: Board, manifest: dict[str, Any], library: Library) -> SizeReport:
     """Write the library and what the program needs beside it, then build."""
     folder = out_dir / board.folder / "via"
+    shutil.rmtree(folder, ignore_errors=True)  # ours alone, whoever wrote it
     path, _ = write_library(library, folder)
     values = {**library.values, "run_id": manifest["run_id"]}
     write_text(folder / HEADER, render(HEADER, values))

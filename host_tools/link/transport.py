@@ -234,6 +234,14 @@ def require_port(port: str, what_to_type: str, hint: str = "") -> None:
     """
     if port_exists(port):
         return
+    advice = port_advice(what_to_type, hint)
+    if not port:
+        raise UsageError(f"no serial port was given. {advice}")
+    raise DeviceError(f"serial port {port} does not exist. {advice}")
+
+
+def port_advice(what_to_type: str, hint: str = "") -> str:
+    """Which ports there are, and the command to type with one of them; as of require_port."""
     ports = serial_ports()
     listed = "".join(f"\n  {name}  {text}" for name, text in sorted(ports.items()))
     found = (
@@ -242,10 +250,7 @@ def require_port(port: str, what_to_type: str, hint: str = "") -> None:
         else "No USB serial port was found: plug the board in with a cable that carries data."
     )
     example = what_to_type.replace("{port}", min(ports, default="/dev/ttyACM0"))
-    advice = "\n".join(filter(None, [found, hint, f"Then type, for example: {example}"]))
-    if not port:
-        raise UsageError(f"no serial port was given. {advice}")
-    raise DeviceError(f"serial port {port} does not exist. {advice}")
+    return "\n".join(filter(None, [found, hint, f"Then type, for example: {example}"]))
 
 
 def touch_port(port: str, baud: int) -> None:

@@ -83,7 +83,7 @@ def require_model(name: str, manifest: Mapping[str, Any]) -> None:
             "probabilities, with 1/256 and -128. Let the model end in a softmax"
         )
     largest = max(abs(scale * (edge - zero)) for edge in (-128, 127))
-    if not benchmark.probabilities and largest > MAX_REBUILT:
+    if not benchmark.probabilities and not 0 < largest <= MAX_REBUILT:
         raise UsageError(
             f"MLPERF={name}: the model's output has scale {scale} and zero point {zero}, which "
             f"reaches {largest:.6g}; expected at most {MAX_REBUILT}, for features of "
