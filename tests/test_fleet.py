@@ -6,6 +6,7 @@ import io
 import json
 import queue
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host_tools.cli import main
+from host_tools.drift.compare import print_reading
 from host_tools.drift.statistics import DriftRow, Verdict
 from host_tools.errors import DeviceError, ToolMissing, UsageError
 from host_tools.fleet import mqtt
@@ -29,6 +31,7 @@ from host_tools.fleet.page import fleet_content, print_fleet, write_fleet
 from host_tools.fleet.reading import MAX_READING_BYTES, Reading, parse_reading, reading_line
 from host_tools.fleet.sources import Raw, readings_of
 from host_tools.fleet.store import KEPT_BAD, Store
+from model.files import write_json
 from tests.documents import ROOT
 
 NOW = datetime(2026, 11, 20, tzinfo=timezone.utc)
@@ -79,16 +82,22 @@ def boards(content: dict[str, Any]) -> dict[str, list[tuple[str, list[str], str]
 # --- one reading -------------------------------------------------------------------------------
 
 
-def test_what_drift_says_is_a_reading() -> None:
+def test_what_drift_says_is_a_reading(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     row = DriftRow(test="ax mean", psi=0.5, usual_psi=0.1, p=0.01, alarm=True, g=3.0, naive_p=0.0)
     verdict = Verdict(windows=256, groups=8, alpha=0.05, measured=0.04, at_most=0.4,
                       confidence=0.95, rows=(row,))  # fmt: skip
     told = {**asdict(verdict), "alarm": verdict.alarm, "board": "qemu_m4", "target": "qemu_m4",
             "fed_with": "none", "model_sha256": MODEL}  # fmt: skip
-    line = reading_line(told, "desk:qemu_m4", NOW)
+    line = reading_line(told, "press-7", NOW)
     assert "\n" not in line
     found = parse_reading(line.encode(), NOW)
-    assert (found.device, found.at, found.rows[0].test) == ("desk:qemu_m4", NOW, "ax mean")
+    assert (found.device, found.at, found.rows[0].test) == ("press-7", NOW, "ax mean")
+    write_json(tmp_path / "drift.json", told)
+    print_reading(tmp_path, "press-7", "qemu_m4")
+    print_reading(tmp_path, None, "qemu_m4")
+    lines = [line.encode() for line in capsys.readouterr().out.splitlines()]
+    devices = [parse_reading(line, datetime.now(timezone.utc)).device for line in lines]
+    assert devices == ["press-7", f"{socket.gethostname()}:qemu_m4"]
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import socket
-from datetime import datetime, timezone
-
 import click
 
 from host_tools.commands_shared import on_target
-from host_tools.drift.compare import print_verdict, run_drift
+from host_tools.drift.compare import print_reading, print_verdict, run_drift
 from host_tools.drift.data import NONE
 from host_tools.errors import HostToolsError
-from host_tools.fleet.reading import reading_line
 from host_tools.options import (
     COUNT,
     DEFAULT_BOARD,
@@ -23,7 +19,6 @@ from host_tools.options import (
     switch,
     target_options,
 )
-from host_tools.report.results import read_result
 from host_tools.stages.graph import Source
 
 
@@ -64,9 +59,7 @@ def command(
             reset=reset,
         )
         if as_json:
-            name = device or f"{socket.gethostname()}:{found.target.name}"
-            told = read_result(source.folder / "drift.json")
-            print(reading_line(told, name, datetime.now(timezone.utc)))
+            print_reading(source.folder, device, found.target.name)
         else:
             print_verdict(verdict, f"{found.board.id} on {found.target.name}")
         if verdict.alarm:

@@ -27,7 +27,13 @@ DECISION_BYTES = 12  # of decide_t
 RULE_INPUTS = 4  # results in a mean that a rule of the user's own may have at least
 POINTER_BYTES = 8  # what a state of the front end has more with pointers of 8 bytes than of 4
 MAX_OWN = 37  # letters of a library's name behind tp_
-BEGINNINGS = ("_status", "_score", "_rule", "_rule_max", "_is")  # status_t is t of a library <name>_status
+BEGINNINGS = (
+    "_status",
+    "_score",
+    "_rule",
+    "_rule_max",
+    "_is",
+)  # status_t is t of a library <name>_status
 KINDS = {
     "classification": "class",
     "multilabel": "several",
