@@ -31,6 +31,7 @@ from model.recording import SWITCH
 from quantize.tflite.files import is_model_path
 
 DEFAULT_BOARD = "qemu_m4"
+ALL, SEVERAL = "all", ","  # in the place of a board's name, and between names
 START = "tinyproof.start"  # of click's context: where the user stands
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -95,24 +96,36 @@ class RecipeName(Text):
 
 
 class BoardName(Text):
-    """A board, which may have -<kernels> and -selftest behind it."""
+    """A board, which may have -<kernels> and -selftest behind it; with `several`, some, or ALL."""
 
     name = "board"
 
+    def __init__(self, *, several: bool = False) -> None:
+        self._several = several
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The name, before anything is done; load_board refuses one that does not exist."""
-        name = super().convert(value, param, ctx)
-        try:
-            load_board(name)
-        except UsageError as error:
-            self.fail(str(error), param, ctx)
-        return name
+        names = super().convert(value, param, ctx)
+        for name in names.split(SEVERAL) if self._several else [names]:
+            if self._several and is_all(name):
+                continue
+            try:
+                load_board(name)
+            except UsageError as error:
+                self.fail(str(error), param, ctx)
+        return names
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """The boards."""
-        return [CompletionItem(name) for name in BOARDS if name.startswith(incomplete)]
+        known = [*BOARDS, *([ALL] if self._several else [])]
+        return [CompletionItem(name) for name in known if name.startswith(incomplete)]
+
+
+def is_all(name: str) -> bool:
+    """Whether it stands for every board; an engine or kernels may be behind it, as all-tflm."""
+    return name.partition("-")[0] == ALL
 
 
 def option(*names: str, make: str = "", **more: Any) -> Callable[[F], F]:
@@ -325,10 +338,8 @@ def engine_option(default: str) -> Callable[[F], F]:
         @functools.wraps(function)
         def run(*arguments: Any, engine: str, board: str | None, **options: Any) -> Any:
             if engine != ENGINE:
-                after = load_board(board or default).suffix
-                stem = (board or default).removesuffix(after).removesuffix(f"-{engine}")
-                board = f"{stem}-{engine}{after}"
-                load_board(board)
+                names = (board or default).split(SEVERAL)
+                board = SEVERAL.join(_with_engine(name, engine) for name in names)
             return function(*arguments, board=board, **options)
 
         words = "aot: C code compiled ahead of time; tflm: TFLite Micro's interpreter; default: aot"
@@ -336,6 +347,15 @@ def engine_option(default: str) -> Callable[[F], F]:
         return library_option(added)  # type: ignore[return-value]
 
     return add
+
+
+def _with_engine(name: str, engine: str) -> str:
+    """A board's name with an engine in it; raises as load_board does."""
+    after = "" if is_all(name) else load_board(name).suffix
+    named = f"{name.removesuffix(after).removesuffix(f'-{engine}')}-{engine}{after}"
+    if not is_all(name):
+        load_board(named)
+    return named
 
 
 def library_option(function: F) -> F:

@@ -100,6 +100,11 @@ def test_what_drift_says_is_a_reading(tmp_path: Path, capsys: pytest.CaptureFixt
     assert devices == ["press-7", f"{socket.gethostname()}:qemu_m4"]
 
 
+def test_a_reading_is_of_one_board(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["drift", "motion", "--board", "all", "--json"]) == 2
+    assert "a reading is of one board" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

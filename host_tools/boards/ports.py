@@ -33,19 +33,23 @@ def boards_with(usb: str) -> list[str]:
     return [board.id for board in known if board.upload and usb in board.upload.usb]
 
 
-def find_link(board: Board | None, again: str) -> UsbPort | None:
-    """The port of a board whose firmware speaks over its own USB connector; any board for None.
+def links(board: Board | None) -> list[UsbPort]:
+    """The ports of boards whose firmware speaks over their own USB connectors; any board for None.
 
-    None when there is none; UsageError as one_of.
+    Not of one that waits in its boot loader.
     """
-    found = [
+    return [
         port
         for port in usb_ports()
         if port.usb != LOADER
         and (owners := boards_with(port.usb))
         and (board is None or board.id in owners)
     ]
-    return one_of(found, f"the {board.title}" if board else "a board", again)
+
+
+def find_link(board: Board | None, again: str) -> UsbPort | None:
+    """The one port of `links`, which is told, or None; UsageError when there are several."""
+    return one_of(links(board), f"the {board.title}" if board else "a board", again)
 
 
 def require_link(port: str | None, board: Board | None, again: str) -> str:

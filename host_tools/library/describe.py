@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,14 +27,10 @@ ALIGNMENT = 16
 DECISION_BYTES = 12  # of decide_t
 RULE_INPUTS = 4  # results in a mean that a rule of the user's own may have at least
 POINTER_BYTES = 8  # what a state of the front end has more with pointers of 8 bytes than of 4
+LINE = 92  # characters of a comment's line
 MAX_OWN = 37  # letters of a library's name behind tp_
-BEGINNINGS = (
-    "_status",
-    "_score",
-    "_rule",
-    "_rule_max",
-    "_is",
-)  # status_t is t of a library <name>_status
+# status_t is t of a library <name>_status
+BEGINNINGS = ("_status", "_score", "_rule", "_rule_max", "_is")
 KINDS = {
     "classification": "class",
     "multilabel": "several",
@@ -127,6 +124,7 @@ def values_of(out_dir: Path, gen_dirs: Mapping[str, Path]) -> dict[str, Any]:
     values |= _scores(first["outputs"][0])
     values |= _numbers(judge)
     values |= _front_end(fe, recipe)
+    values |= {"label_lines": _label_lines(values["labels"])}
     return values | {"title": _title(values), "example_use": _use(values)}
 
 
@@ -249,6 +247,12 @@ def _front_end(fe: Any, recipe: Mapping[str, Any]) -> dict[str, Any]:
 def _comment(text: str) -> str:
     """Text of a user's file for a C comment: printable ASCII that cannot end it."""
     return board_text(text).replace("\\", "/").replace("*/", "* /").replace("/*", "/ *")
+
+
+def _label_lines(labels: Sequence[str]) -> list[str]:
+    """Numbers and names for a C comment; a line ends between two of them where it can."""
+    words = ", ".join(f"{i} {_comment(label)}" for i, label in enumerate(labels))
+    return textwrap.wrap(words, LINE)
 
 
 def _title(values: Mapping[str, Any]) -> str:
