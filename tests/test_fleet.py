@@ -93,11 +93,25 @@ def test_what_drift_says_is_a_reading(tmp_path: Path, capsys: pytest.CaptureFixt
     found = parse_reading(line.encode(), NOW)
     assert (found.device, found.at, found.rows[0].test) == ("press-7", NOW, "ax mean")
     write_json(tmp_path / "drift.json", told)
-    print_reading(tmp_path, "press-7", "qemu_m4")
-    print_reading(tmp_path, None, "qemu_m4")
-    lines = [line.encode() for line in capsys.readouterr().out.splitlines()]
+    lines: list[bytes] = []
+    for device in ("press-7", None):
+        stream = io.StringIO()
+        print_reading(tmp_path, device, "qemu_m4", stream)
+        lines.append(stream.getvalue().encode())
     devices = [parse_reading(line, datetime.now(timezone.utc)).device for line in lines]
     assert devices == ["press-7", f"{socket.gethostname()}:qemu_m4"]
+
+
+def test_nothing_but_the_reading_is_on_standard_output(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def on_boards(source: object, farm: object, task: Any) -> None:
+        print("recorded in experiment 1234")
+        print("{}", file=task.options["reading_to"])
+
+    monkeypatch.setattr("host_tools.commands.drift.on_boards", on_boards)
+    assert main(["drift", "motion", "--json"]) == 0
+    assert capsys.readouterr().out == "{}\n"
 
 
 def test_a_reading_is_of_one_board(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext, redirect_stdout
+
 import click
 
 from host_tools.drift.data import NONE
@@ -48,5 +51,7 @@ def command(
     if as_json and is_many(farm.board, farm.ports):
         raise UsageError("--json (JSON=1): a reading is of one board; name one")
     options = {"windows": cases, "change": change or NONE, "reset": reset}
-    told = {"as_json": as_json, "device": device}
-    on_boards(source, farm, Task(name="drift", options={**options, **told}))
+    told = {"reading_to": sys.stdout if as_json else None, "device": device}
+    # A stream of readings must hold nothing else, such as where the experiment is recorded.
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        on_boards(source, farm, Task(name="drift", options={**options, **told}))

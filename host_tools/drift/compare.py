@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from rich.console import Console
@@ -88,10 +89,11 @@ def print_verdict(verdict: Verdict, where: str) -> None:
     )
 
 
-def print_reading(out_dir: Path, device: str | None, where: str) -> None:
+def print_reading(out_dir: Path, device: str | None, where: str, stream: TextIO) -> None:
     """drift.json as a line for tinyproof fleet; without `device` it is this computer's `where`."""
     name = device or f"{socket.gethostname()}:{where}"
-    print(reading_line(read_result(out_dir / "drift.json"), name, datetime.now(timezone.utc)))
+    told = read_result(out_dir / "drift.json")
+    print(reading_line(told, name, datetime.now(timezone.utc)), file=stream)
 
 
 def _stream(out_dir: Path, recipe: Recipe, windows: int | None, change: str) -> list[Bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from host_tools.bench.benchmark import run_benchmark
 from host_tools.bench.stage import measure_alternative, print_benchmark
@@ -40,13 +40,14 @@ def drift(
     windows: int | None,
     change: str,
     reset: bool,
-    as_json: bool = False,
+    reading_to: TextIO | None = None,
     device: str | None = None,
 ) -> None:
-    """drift.json, and HostToolsError when a test alarms; `as_json`: print what a fleet takes."""
+    """drift.json, and HostToolsError when a test alarms; a table, or where `reading_to` is given
+    the reading of `device` there, as tinyproof fleet takes it."""
     verdict = run_drift(folder, board, target, windows=windows, change=change, reset=reset)
-    if as_json:
-        print_reading(folder, device, target.name)
+    if reading_to is not None:
+        print_reading(folder, device, target.name, reading_to)
     else:
         print_verdict(verdict, f"{board.id} on {target.name}")
     if verdict.alarm:
