@@ -26,8 +26,8 @@ override run := +@.venv/bin/tinyproof
 override checked := @$(python) -m host_tools.cli &&
 
 override commands := new import check train quantise emit inspect build library parity features bench compare \
-	selftest decode drift record classical report readme demo search emulate flash mlperf monitor serve-port runs \
-	runs-ui whois reproduce doctor gate ci model-card
+	selftest decode drift fleet record classical report readme demo search emulate flash mlperf monitor serve-port \
+	runs runs-ui whois reproduce doctor gate ci model-card
 
 .PHONY: help setup bench-all bench-record test test-all lint format lock clean $(commands)
 
@@ -59,8 +59,9 @@ bench: ## count instructions, per layer, and sizes on BOARD
 mlperf: ## run MLPERF=kws01|ic01|vww01|ad01 of MLPerf Tiny on BOARD (PORT=, DATA=folder, MODE=, FILES=)
 selftest: ## compare BOARD's kernels with the reference kernels, on the device (PORT=)
 decode: ## what stopped a board: LOG=file of what it said, or standard input; cause, line, calls
-drift: ## compare what BOARD has counted of its inputs with RECIPE's profile (PORT=, CHANGE=, RESET=1)
+drift: ## compare what BOARD has counted of its inputs with RECIPE's profile (PORT=, CHANGE=, RESET=1, JSON=1)
 classical: ## is a network needed? KIND=forest|tree|boosting|logistic|svm, EXPORTER=emlearn|everywhereml|ours
+fleet: ## drift READINGS=folder|file|-|mqtt://... of many boards: which, which channel, since when
 record: ## record LABEL=word for SECONDS=n from BOARD's sensor (PORT=, WHO=, OUT_DIR=, REPLAY=)
 search: ## find a smaller network under BUDGET=flash=50%,instructions=50% of BOARD (TRIALS=, STEPS=, STORAGE=, SCHEDULER=)
 gate: ## compare accuracy, sizes, counts, parity, drift with the committed baseline (RECORD=1 writes it, MAX_GROWTH=2%)
@@ -70,7 +71,7 @@ report: ## write report.html and report.json from what has been run
 demo: ## the main job: data, training, int8, firmware for both boards, parity, report
 emulate: ## run BOARD's firmware in its emulator, with this terminal as monitor
 flash: ## upload to BOARD=nano33|esp32 at PORT, then hello and self-test
-monitor: ## open pio device monitor on PORT at the right speed
+monitor: ## talk to BOARD in pio device monitor, frames in words (PORT=name|socket://..., LOG=, REPLAY=)
 serve-port: ## lend the board at PORT to another machine, by RFC 2217 at LISTEN=127.0.0.1:4000 (over ssh)
 runs: ## list the recorded experiments (SHOW=last or an id: its settings; DIFF=a,b)
 runs-ui: ## MLflow's pages of the experiments, at http://127.0.0.1:5000

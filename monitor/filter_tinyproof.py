@@ -1,34 +1,38 @@
-"""PlatformIO monitor filter `tinyproof`: hides the link's binary frames and leaves the text.
+"""PlatformIO monitor filter `tinyproof`: frames of the link in words, text as it is.
 
-A frame is 00, bytes that begin with 02, 00 (firmware/link/PROTOCOL.md); text never holds a 00.
+All of it is host_tools/monitor. A PlatformIO outside of tinyproof's environment does not find that;
+then it says that it knows no such filter, and shows what comes as it is.
 """
+
+import contextlib
 
 from platformio.public import DeviceMonitorFilterBase
 
-DELIMITER = "\x00"
-FRAME_START = "\x02"
+with contextlib.suppress(ImportError):
+    from host_tools.monitor.view import ENCODING, View, from_environment
 
+    class Tinyproof(DeviceMonitorFilterBase):
+        """PlatformIO makes one of every filter, and calls the one that is used."""
 
-class Tinyproof(DeviceMonitorFilterBase):
-    """Chunks may end anywhere, so what was seen last is kept between calls."""
+        NAME = "tinyproof"
 
-    NAME = "tinyproof"
+        _view = None
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self._behind_delimiter = False
-        self._in_frame = False
+        def __call__(self):
+            """Begin the session; changes in the monitor's menu call again."""
+            self._view = self._view or View(from_environment())
+            return self
 
-    def rx(self, text):
-        """Return the text among the characters received."""
-        return "".join(character for character in text if self._is_text(character))
+        def set_running_terminal(self, terminal):
+            """Take bytes in place of UTF-8, which frames are not."""
+            super().set_running_terminal(terminal)
+            terminal.set_rx_encoding(ENCODING)
 
-    def _is_text(self, character):
-        if character == DELIMITER:
-            self._in_frame = False
-            self._behind_delimiter = True
-            return False
-        if self._behind_delimiter:
-            self._behind_delimiter = False
-            self._in_frame = character == FRAME_START
-        return not self._in_frame
+        def rx(self, text):
+            """What the characters received add to the screen."""
+            return self._view.received(text)
+
+        def tx(self, text):
+            """What is typed goes to the board as it is."""
+            self._view.typed(text)
+            return text

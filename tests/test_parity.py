@@ -176,9 +176,10 @@ def test_no_firmware_says_what_to_run(root: Path, tmp_path: Path) -> None:
 def test_a_firmware_runs_at_the_terminal(root: Path) -> None:
     script = (
         "from pathlib import Path; from host_tools.boards.board import load_board; "
-        "from host_tools.link.emulate import run; from host_tools.link.target import choose_target;"
+        "from host_tools.monitor.emulate import run; "
+        "from host_tools.link.target import choose_target; "
         "b = load_board('qemu_m4'); "
-        f"run(b, choose_target(b, None, None), Path('build/{NAME}/qemu_m4'))"
+        f"run(b, choose_target(b, None, None), Path('build/{NAME}/qemu_m4'), Path('build'))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],

@@ -47,7 +47,7 @@ from quantize.ptq import representative_windows
 from quantize.stages.emit import emit
 from quantize.stages.profile import profile
 from tests.native_app import compile_app, stub_with_features
-from tests.test_stream import SAMPLES, expected_outputs, means, recorded
+from tests.test_stream import SAMPLES, expected_outputs, means, recorded, uncounted
 
 UNITS = Units(
     targets=("angle", "load"),
@@ -235,7 +235,7 @@ def live_lines(
     target = with_replay(choose_target(load_board("native"), None, None), recorded(folder))
     assert target.emulator is not None
     with Device(target.emulator.start(compile_app(folder, gen))) as device:
-        return device.command("live")[1:]
+        return [uncounted(line) for line in device.command("live")[1:]]
 
 
 OUTPUTS = [np.frombuffer(output, np.int8) for output in expected_outputs(SAMPLES)]

@@ -112,6 +112,10 @@ app_handler_t app_on_samples;
 app_handler_t app_on_record;
 const char *app_live(app_t *app, const char *argument);
 
+/* Ticks as counts, to the nearest: ticks * counter_num / counter_den of the board. A result beyond
+ * 32 bits shows as the largest number. */
+uint32_t app_counts(uint32_t ticks);
+
 /* Run `count` inferences on the golden inputs and print their cost. */
 void app_bench(app_t *app, uint32_t count);
 

@@ -2,9 +2,8 @@
 #include "app.h"
 #include "board.h"
 
-/* ticks * num / den to the nearest in 32 bits: the quotient and the remainder are scaled apart.
- * A result beyond 32 bits shows as the largest number. */
-static uint32_t to_counts(uint32_t ticks)
+/* The quotient and the remainder are scaled apart, so that 32 bits do. */
+uint32_t app_counts(uint32_t ticks)
 {
     const uint32_t num = board_info.counter_num;
     const uint32_t den = board_info.counter_den;
@@ -19,7 +18,7 @@ static uint32_t to_counts(uint32_t ticks)
 static void print_step(void *context, uint32_t step, uint32_t ticks)
 {
     app_text_t *text = context;
-    const uint32_t values[] = {step, to_counts(ticks)};
+    const uint32_t values[] = {step, app_counts(ticks)};
     app_text_values(text, "  step #: #", values);
     app_text_end(text);
 }
@@ -34,7 +33,7 @@ void app_bench(app_t *app, uint32_t count)
         uint32_t ticks = 0;
         app_model_load_golden(&app->model, i % MODEL_GOLDEN_COUNT);
         (void)app_model_invoke(&app->model, &ticks);
-        const uint32_t counts = to_counts(ticks);
+        const uint32_t counts = app_counts(ticks);
         min = counts < min ? counts : min;
         max = counts > max ? counts : max;
         mean += counts / count;

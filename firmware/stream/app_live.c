@@ -1,6 +1,7 @@
 /* The command `live`: inferences on what the board's sensor measures, as text, until a key. One
  * line for each: the result, then what the mean of the last outputs says, then the class where the
- * model's rule decides for one. Where samples were lost, all begins anew, so that no window and no
+ * model's rule decides for one, then what the inference has cost. host_tools/link/said.py reads
+ * these lines. Where samples were lost, all begins anew, so that no window and no
  * mean reaches over the gap. */
 #include "app_stream.h"
 
@@ -115,8 +116,9 @@ static void print_answer(app_text_t *text, const int8_t *outputs)
 #endif
 }
 
-static void print_inference(app_t *app, live_t *live)
+static void print_inference(app_t *app, live_t *live, uint32_t ticks)
 {
+    const uint32_t counts = app_counts(ticks);
     const int8_t *outputs = (const int8_t *)&app->model.arena[model_outputs[0].offset];
     app_text_t *text = &app->text;
     print_answer(text, outputs);
@@ -135,6 +137,7 @@ static void print_inference(app_t *app, live_t *live)
             print_answer(text, live->rows);
         }
     }
+    app_text_values(text, "; # counts", &counts);
     app_text_end(text);
 }
 
@@ -165,11 +168,11 @@ static void restart(app_t *app, live_t *live)
 
 static void push(app_t *app, live_t *live, const int16_t *samples, size_t count)
 {
-    uint32_t ticks;
+    uint32_t ticks = 0;
     for (size_t i = 0; i < count; i++) {
         if (app_stream_push(app_stream(), app, &samples[i * MODEL_FE_CHANNELS])) {
             (void)app_infer(app, &ticks);
-            print_inference(app, live);
+            print_inference(app, live, ticks);
         }
     }
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from host_tools.commands_shared import emulated
-from host_tools.link.emulate import run
+from host_tools.monitor.emulate import run
 from host_tools.options import (
     DEFAULT_BOARD,
     board_option,
@@ -13,6 +13,7 @@ from host_tools.options import (
     engine_option,
     source_options,
 )
+from host_tools.project import BUILD
 from host_tools.stages.graph import Source, firmware_stages
 from host_tools.stages.session import up_to_date
 
@@ -29,4 +30,4 @@ def command(source: Source, board: str | None, emulator: str | None) -> int:
     """Until Ctrl+D or Ctrl+C; the folder is in use meanwhile."""
     found = emulated(board, emulator)
     with up_to_date(source, firmware_stages(source, found.board)):
-        return run(found.board, found.target, source.folder / found.board.folder)
+        return run(found.board, found.target, source.folder / found.board.folder, BUILD)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
 from dataclasses import asdict
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from rich.console import Console
@@ -14,10 +17,11 @@ from host_tools.boards.board import Board
 from host_tools.drift.data import held_out_inputs
 from host_tools.drift.statistics import MIN_WINDOWS, Counts, Verdict, judge, learn_usual
 from host_tools.errors import DeviceError, UsageError
+from host_tools.fleet.reading import reading_line
 from host_tools.link.device import Device
 from host_tools.link.protocol import DriftCounts
 from host_tools.link.target import Target, check_identity, open_device
-from host_tools.report.results import read_manifest
+from host_tools.report.results import read_manifest, read_result
 from model.files import write_json
 from model.recipe import Recipe
 from model.recipe_file import recipe_of
@@ -83,6 +87,13 @@ def print_verdict(verdict: Verdict, where: str) -> None:
         f"measured {verdict.measured:.1%} on {verdict.groups} groups, each judged by the others; "
         f"on new ones at most {verdict.at_most:.0%}, {verdict.confidence:.0%} sure"
     )
+
+
+def print_reading(out_dir: Path, device: str | None, where: str, stream: TextIO) -> None:
+    """drift.json as a line for tinyproof fleet; without `device` it is this computer's `where`."""
+    name = device or f"{socket.gethostname()}:{where}"
+    told = read_result(out_dir / "drift.json")
+    print(reading_line(told, name, datetime.now(timezone.utc)), file=stream)
 
 
 def _stream(out_dir: Path, recipe: Recipe, windows: int | None, change: str) -> list[Bytes]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from host_tools.bench.benchmark import run_benchmark
 from host_tools.bench.stage import measure_alternative, print_benchmark
 from host_tools.boards.board import Board
-from host_tools.drift.compare import print_verdict, run_drift
+from host_tools.drift.compare import print_reading, print_verdict, run_drift
 from host_tools.errors import HostToolsError
 from host_tools.link.target import Target
 from host_tools.parity.outputs import run_parity
@@ -40,10 +40,16 @@ def drift(
     windows: int | None,
     change: str,
     reset: bool,
+    reading_to: TextIO | None = None,
+    device: str | None = None,
 ) -> None:
-    """drift.json, and HostToolsError when a test alarms."""
+    """drift.json, and HostToolsError when a test alarms; a table, or where `reading_to` is given
+    the reading of `device` there, as tinyproof fleet takes it."""
     verdict = run_drift(folder, board, target, windows=windows, change=change, reset=reset)
-    print_verdict(verdict, f"{board.id} on {target.name}")
+    if reading_to is not None:
+        print_reading(folder, device, target.name, reading_to)
+    else:
+        print_verdict(verdict, f"{board.id} on {target.name}")
     if verdict.alarm:
         raise HostToolsError("drift: the inputs are not those of the profile any more")
 

@@ -1,0 +1,1 @@
+"""What a person at a serial monitor sees of a board, and the monitor itself."""
