@@ -27,8 +27,8 @@ from host_tools.stages.graph import Source
 
 
 @click.command(
-    help="A page in a browser of this computer: a board's signal, what its model says of it, memory "
-    "and link, as they come. At PORT, else in an emulator.",
+    help="A page in a browser of this computer: a board's signal, what its model says of it, "
+    "memory and link, as they come. At PORT, else in an emulator.",
     short_help="watch a board's signal and predictions in a browser",
 )
 @board_option

@@ -31,7 +31,7 @@ def by_unit(sensor: Sensor) -> dict[str, list[int]]:
 def thinned(
     signal: Signal, channel: int, most: int = MAX_POINTS
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """(samples, values) of a channel, at most `most`; not-a-numbers stand where samples are missing.
+    """(samples, values) of a channel, at most `most`; not-a-numbers stand where some are missing.
 
     Of a longer stretch the smallest and the largest value of each piece are kept, so that no peak
     gets lost.
@@ -68,9 +68,9 @@ def signal_chart(signal: Signal, channels: Sequence[int], unit: str, seconds: fl
         series.append(
             {
                 "type": "line",
-                "name": signal.sensor.channels[index].name,
+                "name": f"{signal.sensor.channels[index].name} ({unit})",
                 "data": points,
-                "showSymbol": False,
+                "symbol": "none",
                 "silent": True,
                 "color": COLOURS[order % len(COLOURS)],
                 "lineStyle": {"width": 1.5, "type": LINES[order % len(LINES)]},
@@ -78,9 +78,9 @@ def signal_chart(signal: Signal, channels: Sequence[int], unit: str, seconds: fl
         )
     return _frame(
         series,
-        y={"type": "value", "name": unit, "scale": True, "nameTextStyle": {"color": INK}},
+        y={"type": "value", "scale": True},
         x={"min": -seconds, "max": 0},
-        top=48,
+        top=30,
     )
 
 
@@ -104,9 +104,9 @@ def predictions_chart(
             if name in places
         ]
 
-    sure = [(p, p.reading.text, 4 + 12 * (p.reading.confidence or 0)) for p in words]
-    decided = [(p, p.reading.decided, 20.0) for p in words if p.reading.decided]
-    truth = [(p, p.truth, 24.0) for p in words if p.truth]
+    sure = [(p, p.reading.text, 3 + 10 * (p.reading.confidence or 0)) for p in words]
+    decided = [(p, p.reading.decided, 18.0) for p in words if p.reading.decided]
+    truth = [(p, p.truth, 16.0) for p in words if p.truth]
     outline = {"color": "transparent", "borderWidth": 1.5}
     series = [
         _scatter("predicted", "circle", points(sure), {"color": COLOURS[0]}),
@@ -115,11 +115,7 @@ def predictions_chart(
     ]
     return _frame(
         [one for one in series if one["data"] or one["name"] == "predicted"],
-        y={
-            "type": "category",
-            "data": [name[:MAX_NAME] for name in names],
-            "splitLine": {"show": True, "lineStyle": {"color": GRID}},
-        },
+        y={"type": "category", "data": [name[:MAX_NAME] for name in names]},
         x={"min": -PREDICTIONS_S, "max": 0},
         top=36,
     )
@@ -157,16 +153,18 @@ def _scatter(name: str, symbol: str, data: list[Options], style: Options) -> Opt
 
 def _frame(series: list[Options], *, y: Options, x: Options, top: int) -> Options:
     text = {"color": INK, "fontSize": 12}
-    axis = {"axisLabel": text, "axisLine": {"lineStyle": {"color": GRID}}}
+    grid = {"show": True, "lineStyle": {"color": GRID}}
+    # onZero would put each axis where the other one is 0: to the right, and through the curves
+    line = {"onZero": False, "lineStyle": {"color": GRID}}
+    axis = {"axisLabel": {**text, "hideOverlap": True}, "axisLine": line, "splitLine": grid}
+    seconds = {"formatter": "{value} s", **axis["axisLabel"]}
     return {
         "animation": False,
         "backgroundColor": "transparent",
         "textStyle": {"fontFamily": "inherit"},
-        "legend": {"top": 0, "left": 0, "textStyle": text, "selectedMode": False,
-                   "inactiveColor": INK, "icon": None},
-        "grid": {"left": 4, "right": 14, "top": top, "bottom": 22, "containLabel": True},
-        "xAxis": {"type": "value", "name": "s", "nameTextStyle": text, "nameGap": 4,
-                  "splitLine": {"lineStyle": {"color": GRID}}, **axis, **x},
-        "yAxis": {"splitLine": {"lineStyle": {"color": GRID}}, **axis, **y},
+        "legend": {"top": 0, "left": 0, "itemGap": 18, "textStyle": text, "selectedMode": False},
+        "grid": {"left": 2, "right": 22, "top": top, "bottom": 4, "containLabel": True},
+        "xAxis": {"type": "value", **axis, "axisLabel": seconds, **x},
+        "yAxis": {**axis, **y},
         "series": series,
-    }  # fmt: skip
+    }

@@ -134,7 +134,7 @@ class ClipStore:
 
 
 def _as_data(config: DatasetConfig, dataset: Dataset, sensor: Sensor) -> Sensor:
-    """The sensor with the data's names of its channels; UsageError where the data are of another."""
+    """The sensor with the data's names of its channels; UsageError where it is another one."""
     wanted, got = len(dataset.channels), len(sensor.channels)
     if wanted != got:
         raise UsageError(f"the sensor has {got} channels, the data set has {wanted}")
@@ -147,7 +147,8 @@ def _as_data(config: DatasetConfig, dataset: Dataset, sensor: Sensor) -> Sensor:
     for channel, unit in zip(sensor.channels, dataset.units, strict=False):
         if unit not in ("", "?", channel.unit):
             raise UsageError(
-                f"the sensor's channel {channel.name} is in {channel.unit!r}, the data's in {unit!r}"
+                f"the sensor's channel {channel.name} is in {channel.unit!r}, the data's is in "
+                f"{unit!r}"
             )
     channels = zip(sensor.channels, dataset.channels, strict=True)
     return replace(sensor, channels=tuple(replace(c, name=name) for c, name in channels))
@@ -233,7 +234,8 @@ def _wav(config: DatasetConfig, sensor: Sensor, recorded: Recorded) -> bytes:
     lsb = sensor.channels[0].lsb_nano * 1e-9
     if abs(lsb / FULL_SCALE_LSB - 1) > SAME_LSB:
         raise UsageError(
-            f"the sensor's step is {lsb:g} {sensor.channels[0].unit}, a WAV file's is {FULL_SCALE_LSB:g}"
+            f"the sensor's step is {lsb:g} {sensor.channels[0].unit}, a WAV file's is "
+            f"{FULL_SCALE_LSB:g}"
         )
     data = io.BytesIO()
     with wave.open(data, "wb") as out:

@@ -16,6 +16,7 @@ from model.errors import TinyproofError
 from quantize.drift import Profile
 
 END_S = 10.0  # of a judgement at the end
+WAITING = f"judged from {MIN_WINDOWS} windows on"
 
 
 class DriftWatch:
@@ -26,7 +27,7 @@ class DriftWatch:
         self._next = MIN_WINDOWS
         self._asked: queue.Queue[DriftCounts | None] = queue.Queue(maxsize=1)
         self._lock = threading.Lock()
-        self._drift = Drift(text="not counted yet" if profile else "no profile: not judged")
+        self._drift = Drift(text=WAITING if profile else "no profile: not judged")
         self._thread = threading.Thread(target=self._run, name="drift", daemon=True)
         if profile is not None:
             self._thread.start()
@@ -51,7 +52,7 @@ class DriftWatch:
         with self._lock:
             if counts.windows < self._drift.windows:  # the board has started again
                 self._next = MIN_WINDOWS
-                self._drift = Drift(text="not judged since the board's start")
+                self._drift = Drift(text=WAITING)
             self._drift = replace(self._drift, windows=counts.windows)
         if counts.windows >= self._next:
             self._next = counts.windows + min(counts.windows, MAX_WINDOWS)

@@ -32,6 +32,7 @@ SPOKEN_S = 3.0  # at least, between two words of a screen reader
 VIEWS = (5, 10, 30, 60)  # seconds of the signal
 ROWS = 10  # predictions of the table
 LISTED_TAKES = 500
+MAX_TYPED = 200  # characters of a field
 PICTURE_S = 60.0  # of the PNG
 STYLE = Path(__file__).with_name("page.css")
 _TEMPLATES = jinja2.Environment(
@@ -91,23 +92,32 @@ class Field:
             self.element = ui.element(tag)
         self.element.props.update(props)
         if tag == "input":
-            # The attribute, not the property: each picture would set that again, over what is typed.
+            # The attribute: each picture would set the property again, over what is typed.
             self.element.props["^value"] = value
         self.element.on("input", self._changed, js_handler="(e) => emit(e.target.value)")
 
     def _changed(self, event: GenericEventArguments) -> None:
-        self.value = str(event.args)[:200]
+        self.value = str(event.args)[:MAX_TYPED]
 
 
-def _choice(label: str, options: Sequence[tuple[str, str]], value: str) -> Field:
-    field = Field(label, "select", value)
-    with field.element:
-        for own, text in options:
-            one = Words("option", text)
-            one.props["value"] = own
-            if own == value:
-                one.props["selected"] = True
-    return field
+class Choice(Field):
+    """One of several options, (value, text)."""
+
+    def __init__(self, label: str, options: Sequence[tuple[str, str]], value: str) -> None:
+        super().__init__(label, "select", value)
+        self.element.props["value"] = value
+        with self.element:
+            for own, text in options:
+                Words("option", text).props["value"] = own
+
+    def show(self, value: str) -> None:
+        """What is chosen elsewhere."""
+        self.value = value
+        _set(self.element, "value", value)
+
+    def _changed(self, event: GenericEventArguments) -> None:
+        super()._changed(event)
+        _set(self.element, "value", self.value)
 
 
 def _button(text: str, do: Callable[[], None], classes: str = "act") -> Words:
@@ -125,7 +135,8 @@ class Page:
         self._facts: dict[str, tuple[Element, tuple[str, ...], list[Words]]] = {}
         self._charts: dict[str, tuple[ui.echart, Words]] = {}
         self._spoken, self._spoken_at = "", 0.0
-        self._drawn: tuple[object, ...] = ()
+        self._shown = SENSOR  # of the session's sources
+        self._clip_told: object = None  # the clip beside which an error of the form stands
 
     def build(self) -> None:
         """All elements, in the order in which they are read; then the clock that fills them."""
@@ -191,11 +202,10 @@ class Page:
         with self._card("Signal"):
             with ui.element("div").classes("controls"):
                 self._pause = _button("Pause", self._toggle_pause, "act first")
-                chosen = _choice("Source", options, SENSOR)
-                self._chosen = chosen
+                chosen = self._chosen = Choice("Source", options, self._shown)
                 chosen.element.on("input", lambda _: self._session.choose(chosen.value), args=[])
                 views = [(str(s), f"{s} s") for s in VIEWS]
-                self._view = _choice("Shown", views, "10")
+                self._view = Choice("Shown", views, str(VIEWS[1]))
             self._source = Words("p", "", "note")
             self._signals = ui.element("div")
 
@@ -266,8 +276,6 @@ class Page:
             self._clip.text = str(error)
             self._clip_told = self._session.snapshot().clip
 
-    _clip_told: object = None  # the clip beside which an error of the form stands
-
     def _draw(self) -> None:
         snapshot = self._session.snapshot()
         self._draw_state(snapshot)
@@ -294,7 +302,7 @@ class Page:
         if self._state.props.get("data-state") != snapshot.state.value:
             self._state.props["data-state"] = snapshot.state.value
             self._state.update()
-        self._where.text = f"{snapshot.board} · {snapshot.target} · {snapshot.source}"
+        self._where.text = f"{snapshot.board}, {words.where(snapshot)}"
         away = snapshot.state is State.AWAY
         self._away_text.text = snapshot.message if away else ""
         self._away.set_visibility(away)
@@ -316,7 +324,7 @@ class Page:
             if decided
             else "Nothing decided yet"
         )
-        self._cost.text = _cost(last, snapshot) if last else ""
+        self._cost.text = words.cost(last, snapshot) if last else ""
         self._speak(last)
 
     def _speak(self, last: Prediction | None) -> None:
@@ -328,7 +336,10 @@ class Page:
             self._live.text = words.spoken(last)
 
     def _draw_signal(self, snapshot: Snapshot) -> None:
-        self._source.text = f"Source: {snapshot.source}"
+        self._source.text = f"Now: {snapshot.source}"
+        if snapshot.chosen != self._shown:
+            self._shown = snapshot.chosen
+            self._chosen.show(snapshot.chosen)
         seconds = float(self._view.value) if self._view.value in map(str, VIEWS) else 10.0
         signal = self._session.signal(seconds)
         if signal is None:
@@ -381,12 +392,6 @@ class Page:
             self._facts[name] = (place, names, values)
         for word, fact in zip(values, facts, strict=True):
             word.text = fact.value
-
-
-def _cost(last: Prediction, snapshot: Snapshot) -> str:
-    model = words.latency(last.counts, snapshot)
-    front_end = words.latency(last.feature_counts, snapshot)
-    return f"Model {model}, front end {front_end}, answer after {last.answer_ms:.0f} ms"
 
 
 def _names(session: Session, predictions: Sequence[Prediction]) -> list[str]:

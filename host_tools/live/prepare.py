@@ -16,19 +16,19 @@ from host_tools.link.target import check_identity, open_port
 from host_tools.link.transport import Transport, require_port
 from host_tools.live.dataset import ClipStore
 from host_tools.live.plan import Plan
-from host_tools.live.reading import Described, Reader
+from host_tools.live.reading import Described, HostInputs, Reader
 from host_tools.live.sources import Take, replay_sensor
 from host_tools.report.results import JsonObject, read_manifest, read_result
 from model.datasets import load_dataset
 from model.datasets.base import Dataset
+from model.datasets.lists import split_groups
 from model.datasets.truth import truth_of
 from model.decide import load_rule
 from model.errors import TinyproofError
-from model.features import split_groups
 from model.features.design import FrontEnd, recipe_front_end
 from model.recipe import Recipe
 from model.results import RECORDED
-from model.tasks import load_judge
+from model.tasks import AnomalyJudge, load_judge
 from quantize.drift import Profile, load_profile
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def make_plan(
             f"make emit RECIPE={recipe.name}"
         )
     front_end = recipe_front_end(recipe)
-    described = _described(manifest, front_end)
+    described = _described(manifest)
     judge = load_judge(out_dir, manifest["settings"], len(manifest["labels"]))
     classes = manifest["settings"].get("task", "classification") == "classification"
     rule = load_rule(out_dir, manifest["model_sha256"]) if classes else None
@@ -94,6 +94,11 @@ def make_plan(
         require_port(port, f"make live BOARD={board.id} PORT={{port}}")
         return open_port(port, board)
 
+    def reader() -> Reader:
+        needs = isinstance(judge, AnomalyJudge)
+        inputs = HostInputs(front_end, manifest["features"]["input"]) if needs else None
+        return Reader(described, judge, rule, inputs)
+
     return Plan(
         title=recipe.name,
         board=board.id,
@@ -105,7 +110,7 @@ def make_plan(
         images=(elf,) if elf.is_file() else (),
         open=start,
         check=check,
-        reader=lambda: Reader(described, judge, rule),
+        reader=reader,
         hop=front_end.hop,
         takes=recordings.takes,
         held_out=recordings.held_out,
@@ -151,7 +156,7 @@ def load_recordings(recipe: Recipe, front_end: FrontEnd) -> Recordings:
     )
 
 
-def _described(manifest: JsonObject, front_end: FrontEnd) -> Described:
+def _described(manifest: JsonObject) -> Described:
     output = manifest["outputs"][0]
     size = 1
     for length in output["shape"]:
@@ -162,8 +167,6 @@ def _described(manifest: JsonObject, front_end: FrontEnd) -> Described:
         zero_point=int(output.get("zero_point") or 0),
         dtype=str(output["dtype"]),
         size=size,
-        front_end=front_end,
-        requant=manifest["features"]["input"],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,24 +25,54 @@ Outputs = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
-    """What the manifest says of the model: its first output, and its front end."""
+    """What the manifest says of the model's first output."""
 
     labels: tuple[str, ...]
     scale: float
     zero_point: int
     dtype: str
     size: int  # elements
-    front_end: FrontEnd
-    requant: Mapping[str, int]
+
+
+class HostInputs:
+    """The network's int8 inputs on this computer, by the same C as on the board."""
+
+    def __init__(self, front_end: FrontEnd, requant: Mapping[str, int]) -> None:
+        self._extractor = Extractor(front_end)
+        self._requant = dict(requant)
+        self._waiting: deque[npt.NDArray[np.int8]] = deque()
+
+    def begin(self) -> None:
+        """The stream begins anew."""
+        self._extractor.reset()
+        self._waiting.clear()
+
+    def push(self, samples: Int16) -> None:
+        """The next samples [n, channels]."""
+        for features in self._extractor.push(samples):
+            self._waiting.append(quantise_features(features.reshape(-1), **self._requant))
+
+    def take(self) -> npt.NDArray[np.int8] | None:
+        """The oldest input that was not taken yet."""
+        return self._waiting.popleft() if self._waiting else None
 
 
 class Reader:
-    """Reads the outputs of one stream; `begin` when the stream begins anew."""
+    """Reads the outputs of one stream; `begin` when the stream begins anew.
 
-    def __init__(self, described: Described, judge: Judge, rule: Rule | None) -> None:
+    A detector's score needs the network's `inputs` too.
+    """
+
+    def __init__(
+        self,
+        described: Described,
+        judge: Judge,
+        rule: Rule | None = None,
+        inputs: HostInputs | None = None,
+    ) -> None:
         self._described = described
         self._decider = Decider(rule) if rule else None
-        self._inputs = _Inputs(described) if isinstance(judge, AnomalyJudge) else None
+        self._inputs = inputs
         self._read = _reader(judge, described)
 
     def begin(self) -> None:
@@ -68,26 +99,6 @@ class Reader:
         return Reading(
             text=reading.text, confidence=reading.confidence, scores=reading.scores, decided=word
         )
-
-
-class _Inputs:
-    """The network's inputs on this computer: a detector's score needs them."""
-
-    def __init__(self, described: Described) -> None:
-        self._extractor = Extractor(described.front_end)
-        self._requant = described.requant
-        self._waiting: list[npt.NDArray[np.int8]] = []
-
-    def begin(self) -> None:
-        self._extractor.reset()
-        self._waiting.clear()
-
-    def push(self, samples: Int16) -> None:
-        for features in self._extractor.push(samples):
-            self._waiting.append(quantise_features(features.reshape(-1), **self._requant))
-
-    def take(self) -> npt.NDArray[np.int8] | None:
-        return self._waiting.pop(0) if self._waiting else None
 
 
 _Read = Callable[[Outputs, "npt.NDArray[np.int8] | None"], Reading]

@@ -27,6 +27,7 @@ from host_tools.live.history import SignalHistory
 from host_tools.live.plan import ClipRequest, Plan
 from host_tools.live.sources import Chunk, ReplaySource, SensorSource, Source
 from host_tools.live.state import (
+    NO_SOURCE,
     Clip,
     Firmware,
     Note,
@@ -133,10 +134,12 @@ class Session:
                 board=plan.board,
                 target=plan.target,
                 unit=plan.unit,
+                emulated=plan.emulated,
                 clock_hz=plan.clock_hz,
                 firmware=self._firmware,
                 link=link,
-                source=source.name if source else "none",
+                source=source.name if source else NO_SOURCE,
+                chosen=self._wanted,
                 from_sensor=bool(source and source.from_sensor),
                 slow=source.slow if source else 1.0,
                 predictions=tuple(self._predictions)[-SHOWN:],

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from host_tools.link.protocol import Hello, Sensor
 
+NO_SOURCE = "no signal"  # of Snapshot.source
 Int16 = npt.NDArray[np.int16]
 
 
@@ -133,10 +134,12 @@ class Snapshot:
     board: str
     target: str
     unit: str  # of counts: 'instructions', 'cycles' or 'nanoseconds'
+    emulated: bool
     clock_hz: int  # of the board at a port; 0: an emulator's time says nothing
     firmware: Firmware | None
     link: LinkCounts
     source: str
+    chosen: str  # as Session.choose has it
     from_sensor: bool
     slow: float  # share of real time that is kept up with, at most 1
     predictions: tuple[Prediction, ...]  # the last ones

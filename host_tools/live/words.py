@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from host_tools.live.state import Firmware, Prediction, Snapshot, State
+from host_tools.live.state import NO_SOURCE, Firmware, Prediction, Snapshot, State
 
 NONE = "–"
 QUIET_S = 3.0  # after which a silent board is worth a word
@@ -32,7 +32,7 @@ def percent(share: float | None) -> str:
 def latency(counts: int, snapshot: Snapshot) -> str:
     """What something has cost, in the board's own unit; time only where a clock says it."""
     if snapshot.unit == "nanoseconds":
-        return f"{counts / 1e6:.2f} ms on this computer"
+        return f"{counts / 1e6:.2f} ms"
     if snapshot.unit == "cycles" and snapshot.clock_hz:
         return f"{1000 * counts / snapshot.clock_hz:.2f} ms ({counts:,} cycles)"
     return f"{counts:,} {snapshot.unit}"
@@ -49,13 +49,20 @@ def headline(snapshot: Snapshot) -> str:
     """What is going on, in one short sentence."""
     if snapshot.state is State.RUNNING and snapshot.quiet_s > QUIET_S:
         return f"waiting for the board, silent for {snapshot.quiet_s:.0f} s"
-    if snapshot.state is State.RUNNING and snapshot.source == "none":
+    if snapshot.state is State.RUNNING and snapshot.source == NO_SOURCE:
         return "connected, but no signal"
     if snapshot.state is State.RUNNING and snapshot.slow < 0.9:
         return f"running at {snapshot.slow:.0%} of real time"
     if snapshot.state is State.AWAY:
         return "board away, looking for it"
-    return snapshot.state.value
+    return str(snapshot.state.value)
+
+
+def cost(last: Prediction, snapshot: Snapshot) -> str:
+    """What the last prediction has cost; a process of this computer is no board."""
+    model, front_end = (latency(c, snapshot) for c in (last.counts, last.feature_counts))
+    where = " on this computer" if snapshot.unit == "nanoseconds" else ""
+    return f"Model {model}, front end {front_end}{where}; answer after {last.answer_ms:.0f} ms"
 
 
 def spoken(prediction: Prediction | None) -> str:
@@ -67,19 +74,26 @@ def spoken(prediction: Prediction | None) -> str:
     return f"Predicted {reading.text}{share}"
 
 
+def where(snapshot: Snapshot) -> str:
+    """Where the firmware runs."""
+    return f"{'emulator' if snapshot.emulated else 'port'} {snapshot.target}"
+
+
 def board_facts(snapshot: Snapshot) -> list[Fact]:
     """What runs on the board."""
-    where = ("emulator " if snapshot.clock_hz == 0 else "port ") + snapshot.target
-    facts = [Fact(name="Board", value=f"{snapshot.board}, {where}")]
+    facts = [
+        Fact(name="Board", value=snapshot.board),
+        Fact(name="Runs on", value=where(snapshot)),
+    ]
     if snapshot.firmware is None:
         return facts
     hello = snapshot.firmware.hello
-    image = f"{hello.kernels}, {hello.framework}, {hello.engine}"
     return [
         *facts,
         Fact(name="Model", value=hello.model_name),
         Fact(name="Hash (SHA-256)", value=hello.model_sha256[:16]),
-        Fact(name="Kernels, framework, engine", value=image),
+        Fact(name="Kernels", value=hello.kernels),
+        Fact(name="Framework, engine", value=f"{hello.framework}, {hello.engine}"),
         Fact(name="Firmware run", value=hello.run_id),
         Fact(name="Experiment", value=snapshot.firmware.experiment or NONE),
         Fact(name="tinyproof", value=hello.version),
