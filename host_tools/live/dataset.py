@@ -1,8 +1,8 @@
 """Where labelled clips go: into the recipe's data set, as its files are named and written.
 
 A clip goes there where its source is a folder of CSV, WAV or Edge Impulse files, it comes from the
-board's sensor, and it has the data's channels, units and rate. Anything else, and what was replayed
-from the data set itself, goes to build/recordings, as with `tinyproof record`.
+board's sensor, and it has the data's channels, units and rate. Any other clip, and one that was
+replayed from the data set itself, goes to build/recordings, as with `tinyproof record`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from model.recipe import DatasetConfig, Recipe
 
 RATE_TOLERANCE = 0.02  # of the data's rate, as their reader has
 SAME_LSB = 0.01  # of a microphone's step and that of a WAV file
+NEXT = "tinyproof check --accept"  # which takes changed data over
 NUMBERS = 10_000  # tried for a name that is free
 TICKS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _DIGITS = re.compile(r"\d+")
@@ -85,18 +86,21 @@ class ClipStore:
         """Write a clip; returns where it is and what to do next. UsageError when it cannot be."""
         request = recorded.request
         seconds = len(recorded.samples) * 1000 / recorded.sensor.rate_millihertz
+        told = f"{seconds:.1f} s of {request.label}"
         why = self._why if recorded.from_sensor else "replayed, so the data set has it already"
-        if self._place is None or not recorded.from_sensor:
-            check_word("Label", request.label)
-            path = free_path(self._aside / request.label, f"{request.label}.{request.who}")
-            key = os.environ.get(KEY_VARIABLE, "").encode()
-            text = take_text(
-                recorded.sensor, recorded.samples, device_type=self._board, who=request.who, key=key
-            )
-            write_text(path, text)
-            return f"{path}: {seconds:.1f} s of {request.label} (not in the data set: {why})"
-        path = self._write(self._place, recorded)
-        return f"{path}: {seconds:.1f} s of {request.label}; next: tinyproof check --accept"
+        if self._place is not None and recorded.from_sensor:
+            try:
+                return f"{self._write(self._place, recorded)}: {told}; next: {NEXT}"
+            except UsageError as error:
+                why = str(error)
+        check_word("Label", request.label)
+        path = free_path(self._aside / request.label, f"{request.label}.{request.who}")
+        key = os.environ.get(KEY_VARIABLE, "").encode()
+        text = take_text(
+            recorded.sensor, recorded.samples, device_type=self._board, who=request.who, key=key
+        )
+        write_text(path, text)
+        return f"{path}: {told} (not in the data set: {why})"
 
     def _labels(self) -> tuple[str, ...]:
         config = self._config

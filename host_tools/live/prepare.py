@@ -67,10 +67,6 @@ def make_plan(
             f"make emit RECIPE={recipe.name}"
         )
     front_end = recipe_front_end(recipe)
-    described = _described(manifest)
-    judge = load_judge(out_dir, manifest["settings"], len(manifest["labels"]))
-    classes = manifest["settings"].get("task", "classification") == "classification"
-    rule = load_rule(out_dir, manifest["model_sha256"]) if classes else None
     recordings = load_recordings(recipe, front_end)
     dataset = recordings.dataset
     clips = ClipStore(recipe, dataset, board.id, Path("build") / "recordings")
@@ -87,18 +83,6 @@ def make_plan(
     def check(device: Device) -> None:
         check_identity(device, manifest, board)
 
-    def start() -> Transport:
-        if target.emulator is not None:
-            return target.emulator.start(elf)
-        port = find_port() if find_port else target.port or ""
-        require_port(port, f"make live BOARD={board.id} PORT={{port}}")
-        return open_port(port, board)
-
-    def reader() -> Reader:
-        needs = isinstance(judge, AnomalyJudge)
-        inputs = HostInputs(front_end, manifest["features"]["input"]) if needs else None
-        return Reader(described, judge, rule, inputs)
-
     return Plan(
         title=recipe.name,
         board=board.id,
@@ -108,9 +92,9 @@ def make_plan(
         clock_hz=0 if target.emulator else board.clock_hz,
         start_s=300.0 if target.emulator else 10.0,
         images=(elf,) if elf.is_file() else (),
-        open=start,
+        open=_opener(found, elf, find_port),
         check=check,
-        reader=reader,
+        reader=_reader(out_dir, manifest, front_end),
         hop=front_end.hop,
         takes=recordings.takes,
         held_out=recordings.held_out,
@@ -125,6 +109,37 @@ def make_plan(
         ram_bytes=sizes.get("ram_bytes"),
         profile=_profile(out_dir, manifest, board),
     )
+
+
+def _opener(
+    found: Found, elf: Path, find_port: Callable[[], str] | None
+) -> Callable[[], Transport]:
+    """What starts the emulator, or looks for the port and opens it."""
+    board, target = found.board, found.target
+
+    def start() -> Transport:
+        if target.emulator is not None:
+            return target.emulator.start(elf)
+        port = find_port() if find_port else target.port or ""
+        require_port(port, f"make live BOARD={board.id} PORT={{port}}")
+        return open_port(port, board)
+
+    return start
+
+
+def _reader(out_dir: Path, manifest: JsonObject, front_end: FrontEnd) -> Callable[[], Reader]:
+    """What makes a reader of the model's outputs, by the task of its recipe."""
+    described = _described(manifest)
+    judge = load_judge(out_dir, manifest["settings"], len(manifest["labels"]))
+    classes = manifest["settings"].get("task", "classification") == "classification"
+    rule = load_rule(out_dir, manifest["model_sha256"]) if classes else None
+
+    def reader() -> Reader:
+        needs = isinstance(judge, AnomalyJudge)
+        inputs = HostInputs(front_end, manifest["features"]["input"]) if needs else None
+        return Reader(described, judge, rule, inputs)
+
+    return reader
 
 
 def load_recordings(recipe: Recipe, front_end: FrontEnd) -> Recordings:
