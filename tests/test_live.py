@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def test_a_replay_goes_through_its_recordings_in_turn_and_names_each_truth() -> 
     whole = np.concatenate(got)
     once = np.concatenate([take.samples for take in takes])
     assert np.array_equal(whole[: 3 * len(once)], np.tile(once, (3, 1)))
-    assert gaps == [True, *(a != b for a, b in zip(truths, truths[1:], strict=False))]
+    assert gaps == [True, *(a != b for a, b in pairwise(truths))]
 
 
 def test_history_keeps_the_last_samples_in_bounded_memory() -> None:
@@ -215,7 +216,9 @@ def test_a_clip_has_the_samples_and_none_goes_over_a_gap(tmp_path: Path) -> None
             with pytest.raises(UsageError):
                 session.record(ClipRequest(label=label, who=who, seconds=seconds))
         session.record(ClipRequest(label="wave", who="ann", seconds=0.5))
-        clip = until(lambda: session.clip.wanted and not session.clip.running and session.clip, "it")
+        clip = until(
+            lambda: session.clip.wanted and not session.clip.running and session.clip, "it"
+        )
         assert not clip.failed
         assert clip.have == clip.wanted == round(0.5 * RATE_HZ)
         session.record(ClipRequest(label="wave", who="ann", seconds=500))
