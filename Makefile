@@ -26,7 +26,7 @@ override run := +@.venv/bin/tinyproof
 override checked := @$(python) -m host_tools.cli &&
 
 override commands := new import check train quantise emit inspect build library parity features bench compare \
-	selftest decode drift record classical report readme demo search emulate flash mlperf monitor runs runs-ui whois \
+	selftest decode drift record classical report readme demo search emulate flash mlperf monitor live runs runs-ui whois \
 	reproduce doctor
 
 .PHONY: help setup bench-all bench-record test test-all lint format lock clean $(commands)
@@ -68,6 +68,7 @@ demo: ## the main job: data, training, int8, firmware for both boards, parity, r
 emulate: ## run BOARD's firmware in its emulator, with this terminal as monitor
 flash: ## upload to BOARD=nano33|esp32 at PORT, then hello and self-test
 monitor: ## open pio device monitor on PORT at the right speed
+live: ## a page of BOARD's signal and predictions in a browser (PORT=, HTTP_PORT=, REPLAY=)
 runs: ## list the recorded experiments (SHOW=last or an id: its settings; DIFF=a,b)
 runs-ui: ## MLflow's pages of the experiments, at http://127.0.0.1:5000
 whois: ## ask the firmware of BOARD or at PORT which experiment it is from
