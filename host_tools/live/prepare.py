@@ -12,6 +12,7 @@ from host_tools.boards.board import Board
 from host_tools.commands_shared import Found
 from host_tools.errors import UsageError
 from host_tools.link.device import Device
+from host_tools.link.protocol import Sensor
 from host_tools.link.target import check_identity, open_port
 from host_tools.link.transport import Transport, require_port
 from host_tools.live.dataset import ClipStore
@@ -43,6 +44,7 @@ class Recordings:
 
     takes: tuple[Take, ...] = ()
     held_out: int = 0
+    sensor: Sensor | None = None
     dataset: Dataset | None = None
     why: str = ""  # there are none
 
@@ -75,10 +77,6 @@ def make_plan(
     if (built / "firmware.elf").is_file():
         shutil.copy(built / "firmware.elf", elf)
     sizes = _sizes(built)
-    replay = None
-    if dataset is not None and recordings.takes:
-        units = dataset.units
-        replay = replay_sensor(front_end, dataset.channels, units, dataset.sample_rate_hz)
 
     def check(device: Device) -> None:
         check_identity(device, manifest, board)
@@ -98,7 +96,7 @@ def make_plan(
         hop=front_end.hop,
         takes=recordings.takes,
         held_out=recordings.held_out,
-        replay=replay,
+        replay=recordings.sensor,
         no_takes=recordings.why,
         labels=_labels(recipe, dataset),
         where=clips.where,
@@ -166,6 +164,7 @@ def load_recordings(recipe: Recipe, front_end: FrontEnd) -> Recordings:
     return Recordings(
         takes=tuple(takes),
         held_out=held_out,
+        sensor=replay_sensor(front_end, dataset) if takes else None,
         dataset=dataset,
         why="" if takes else "its data set has no recordings",
     )

@@ -13,6 +13,7 @@ from host_tools.errors import DeviceError
 from host_tools.link.device import Device
 from host_tools.link.protocol import Channel, Sensor, TakeState
 from host_tools.live.state import Int16
+from model.datasets.base import Dataset
 from model.features.design import FrontEnd
 
 BEHIND_S = 1.0  # what a slow board may be behind; what is older is not caught up with
@@ -171,12 +172,10 @@ class ReplaySource:
         return Chunk(samples=samples, gap=start == 0 and len(samples) > 0, truth=take.truth)
 
 
-def replay_sensor(
-    front_end: FrontEnd, channels: Sequence[str], units: Sequence[str], rate_hz: float
-) -> Sensor:
+def replay_sensor(front_end: FrontEnd, dataset: Dataset) -> Sensor:
     """A sensor as the model expects it, with the names and units of the data set."""
-    described = zip(channels, units, front_end.lsb, strict=True)
+    described = zip(dataset.channels, dataset.units, front_end.lsb, strict=True)
     return Sensor(
-        rate_millihertz=round(rate_hz * 1000),
+        rate_millihertz=round(dataset.sample_rate_hz * 1000),
         channels=tuple(Channel(name=n, unit=u, lsb_nano=round(s * 1e9)) for n, u, s in described),
     )
