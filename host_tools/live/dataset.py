@@ -12,7 +12,7 @@ import io
 import os
 import re
 import wave
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path, PurePosixPath
@@ -93,7 +93,10 @@ class ClipStore:
                 return f"{self._write(self._place, recorded)}: {told}; next: {NEXT}"
             except UsageError as error:
                 why = str(error)
-        check_word("Label", request.label)
+        try:
+            check_word("Label", request.label)
+        except UsageError as error:
+            raise UsageError(f"not in the data set: {why}; beside it: {error}") from error
         path = free_path(self._aside / request.label, f"{request.label}.{request.who}")
         key = os.environ.get(KEY_VARIABLE, "").encode()
         text = take_text(
@@ -166,12 +169,14 @@ def _free_name(place: _Place, request: ClipRequest, suffixes: Sequence[str]) -> 
     for name in names:
         if PurePosixPath(name).suffix.lower() not in suffixes:
             continue
-        for candidate in _numbered(_renamed(place.pattern, name, parts)):
-            match = place.pattern.fullmatch(candidate)
-            if match is None or any(match[key] != text for key, text in parts.items()):
-                break  # of this file's kind of name
-            if not (place.folder / candidate).exists():
-                return place.folder / candidate
+        renamed = _renamed(place.pattern, name, parts) if parts else _of_person(name, request.who)
+        for candidates in _numbered(renamed):
+            for candidate in candidates:
+                match = place.pattern.fullmatch(candidate)
+                if match is None or any(match[key] != text for key, text in parts.items()):
+                    break  # of this way to number
+                if not (place.folder / candidate).exists():
+                    return place.folder / candidate
     raise UsageError(
         f"no name could be made for label {request.label!r} and {request.who!r} that fits the "
         f"recipe's pattern {place.pattern.pattern!r}"
@@ -206,10 +211,24 @@ def _renamed(pattern: re.Pattern[str], name: str, parts: dict[str, str]) -> tupl
     return text, start, end
 
 
-def _numbered(renamed: tuple[str, int, int]) -> Sequence[str]:
+def _of_person(name: str, who: str) -> tuple[str, int, int]:
+    """As _renamed, where neither label nor group is in the name: then a file is a person's."""
+    path = PurePosixPath(name)
+    text = path.with_name(f"{who}{path.suffix}").as_posix()
+    end = len(text) - len(path.suffix)
+    return text, end, end
+
+
+def _numbered(renamed: tuple[str, int, int]) -> Iterator[Iterator[str]]:
+    """Names with a number: in the place of the old one, else without one or behind a sign."""
     text, start, end = renamed
-    width, dot = end - start, "" if end > start else "."
-    return [f"{text[:start]}{dot}{n:0{width}}{text[end:]}" for n in range(1, NUMBERS)]
+    head, tail, width = text[:start], text[end:], end - start
+    if width:
+        yield (f"{head}{n:0{width}}{tail}" for n in range(1, NUMBERS))
+        return
+    yield iter([text])
+    for sign in (".", "_", "-", ""):
+        yield (f"{head}{sign}{n}{tail}" for n in range(1, NUMBERS))
 
 
 def _csv(config: DatasetConfig, sensor: Sensor, recorded: Recorded) -> bytes:
