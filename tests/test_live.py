@@ -346,6 +346,15 @@ def keys(value: object) -> set[str]:
     return set()
 
 
+def test_the_chart_of_a_fast_model_shows_what_there_is() -> None:
+    many = [prediction(100 + i / 100, index=1000 + i) for i in range(120)]
+    assert predictions_chart(many, LABELS, 101.2)["xAxis"]["min"] == -2.0
+    first = [prediction(0.1), prediction(70.0, index=1)]
+    options = predictions_chart(first, LABELS, 71.0)
+    assert options["xAxis"]["min"] == -60.0
+    assert [len(one["data"]) for one in options["series"]] == [1, 1, 1]
+
+
 def test_no_name_is_a_key_of_a_charts_options() -> None:
     """The page's charts run keys that begin with a colon as code."""
     bad = ":formatter"
@@ -366,9 +375,9 @@ def test_no_name_is_a_key_of_a_charts_options() -> None:
 @pytest.mark.parametrize(
     ("unit", "clock_hz", "text"),
     [
-        ("nanoseconds", 0, "0.06 ms"),
+        ("nanoseconds", 0, "0.064 ms"),
         ("instructions", 0, "64,000 instructions"),
-        ("cycles", 64_000_000, "1.00 ms (64,000 cycles)"),
+        ("cycles", 64_000_000, "1 ms (64,000 cycles)"),
         ("cycles", 0, "64,000 cycles"),
     ],
 )

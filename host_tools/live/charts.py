@@ -91,9 +91,10 @@ def predictions_chart(
 
     Where nothing has a confidence: the outputs by time.
     """
-    recent = [one for one in predictions if one.at_s > now_s - PREDICTIONS_S]
+    span_s = _span_s(predictions, now_s)
+    recent = [one for one in predictions if one.at_s > now_s - span_s]
     if recent and recent[-1].reading.confidence is None:
-        return _numbers_chart(recent, now_s)
+        return _numbers_chart(recent, now_s, span_s)
     places = {name: number for number, name in enumerate(names)}
     words = [one for one in recent if one.reading.text in places]
 
@@ -116,12 +117,19 @@ def predictions_chart(
     return _frame(
         [one for one in series if one["data"] or one["name"] == "predicted"],
         y={"type": "category", "data": [name[:MAX_NAME] for name in names]},
-        x={"min": -PREDICTIONS_S, "max": 0},
+        x={"min": -span_s, "max": 0},
         top=36,
     )
 
 
-def _numbers_chart(recent: Sequence[Prediction], now_s: float) -> Options:
+def _span_s(predictions: Sequence[Prediction], now_s: float) -> float:
+    """PREDICTIONS_S, or less where the predictions given do not reach back so far."""
+    if not predictions or predictions[0].index == 0:
+        return PREDICTIONS_S
+    return min(PREDICTIONS_S, max(1.0, float(np.ceil(now_s - predictions[0].at_s))))
+
+
+def _numbers_chart(recent: Sequence[Prediction], now_s: float, span_s: float) -> Options:
     names = [name for name, _ in recent[-1].reading.scores]
     series = [
         {
@@ -137,7 +145,7 @@ def _numbers_chart(recent: Sequence[Prediction], now_s: float) -> Options:
         for i, name in enumerate(names)
     ]
     y = {"type": "value", "scale": True}
-    return _frame(series, y=y, x={"min": -PREDICTIONS_S, "max": 0}, top=48)
+    return _frame(series, y=y, x={"min": -span_s, "max": 0}, top=36)
 
 
 def _scatter(name: str, symbol: str, data: list[Options], style: Options) -> Options:

@@ -32,9 +32,9 @@ def percent(share: float | None) -> str:
 def latency(counts: int, snapshot: Snapshot) -> str:
     """What something has cost, in the board's own unit; time only where a clock says it."""
     if snapshot.unit == "nanoseconds":
-        return f"{counts / 1e6:.2f} ms"
+        return f"{counts / 1e6:.3g} ms"
     if snapshot.unit == "cycles" and snapshot.clock_hz:
-        return f"{1000 * counts / snapshot.clock_hz:.2f} ms ({counts:,} cycles)"
+        return f"{1000 * counts / snapshot.clock_hz:.3g} ms ({counts:,} cycles)"
     return f"{counts:,} {snapshot.unit}"
 
 
