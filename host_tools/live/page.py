@@ -325,6 +325,8 @@ class Page:
             else "Nothing decided yet"
         )
         self._cost.text = words.cost(last, snapshot) if last else ""
+        old = "old" if snapshot.state is not State.RUNNING else None
+        self._says.classes(add=old, remove=None if old else "old")
         self._speak(last)
 
     def _speak(self, last: Prediction | None) -> None:

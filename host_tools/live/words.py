@@ -62,7 +62,9 @@ def cost(last: Prediction, snapshot: Snapshot) -> str:
     """What the last prediction has cost; a process of this computer is no board."""
     model, front_end = (latency(c, snapshot) for c in (last.counts, last.feature_counts))
     where = " on this computer" if snapshot.unit == "nanoseconds" else ""
-    return f"Model {model}, front end {front_end}{where}; answer after {last.answer_ms:.0f} ms"
+    now = snapshot.state is State.RUNNING
+    old = "" if now else f"The last one, at {clock(last.time)}. "
+    return f"{old}Model {model}, front end {front_end}{where}; answer after {last.answer_ms:.0f} ms"
 
 
 def spoken(prediction: Prediction | None) -> str:
