@@ -26,8 +26,8 @@ override run := +@.venv/bin/tinyproof
 override checked := @$(python) -m host_tools.cli &&
 
 override commands := new import check train quantise emit inspect build library parity features bench compare \
-	selftest decode drift record classical report readme demo search emulate flash mlperf monitor live runs runs-ui whois \
-	reproduce doctor
+	selftest decode drift record classical report readme demo search emulate flash mlperf monitor live serve-port runs \
+	runs-ui whois reproduce doctor
 
 .PHONY: help setup bench-all bench-record test test-all lint format lock clean $(commands)
 
@@ -52,7 +52,7 @@ emit: ## write model.c, the TFLite Micro array and the manifest
 inspect: ## layers, costs, problems and fit of MODEL=file.tflite
 build: ## build the firmware of RECIPE or MODEL for BOARD (ENGINE=tflm: with TFLite Micro)
 library: ## RECIPE or MODEL as a library for your own program: Arduino, PlatformIO, ESP-IDF, Zephyr, CMake
-parity: ## compare every output byte of BOARD with TFLite Micro (PORT=, TAP=1: every layer, VIA=library)
+parity: ## compare every output byte of BOARD (all: every one) with TFLite Micro (PORT=, TAP=1: every layer, VIA=library)
 features: ## compare BOARD's front end with the host's, stage by stage (PORT=, CASES=)
 compare: ## BOARD with generated code and with TFLite Micro's interpreter (TFLM=folder, PORT=)
 bench: ## count instructions, per layer, and sizes on BOARD
@@ -69,6 +69,7 @@ emulate: ## run BOARD's firmware in its emulator, with this terminal as monitor
 flash: ## upload to BOARD=nano33|esp32 at PORT, then hello and self-test
 monitor: ## open pio device monitor on PORT at the right speed
 live: ## a page of BOARD's signal and predictions in a browser (PORT=, HTTP_PORT=, REPLAY=)
+serve-port: ## lend the board at PORT to another machine, by RFC 2217 at LISTEN=127.0.0.1:4000 (over ssh)
 runs: ## list the recorded experiments (SHOW=last or an id: its settings; DIFF=a,b)
 runs-ui: ## MLflow's pages of the experiments, at http://127.0.0.1:5000
 whois: ## ask the firmware of BOARD or at PORT which experiment it is from

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import os
 import sys
 from importlib.machinery import PathFinder
@@ -205,6 +206,8 @@ def _in_words(error: click.UsageError) -> str:
 def entry() -> None:
     """The console script; no child of it takes a module from the project's folder."""
     os.environ["PYTHONSAFEPATH"] = "1"
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # in step with errors where both go to one file
     sys.exit(main())
 
 

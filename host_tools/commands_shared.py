@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 from host_tools.boards.board import FRAMEWORKS, Board, chip_board, load_board
 from host_tools.boards.ports import require_link
@@ -27,6 +29,18 @@ class Found:
 
     board: Board
     target: Target
+
+
+class Results(Protocol):
+    """A folder of results, as Source."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+
+    @property
+    def says(self) -> str:
+        """What names it on make's command line."""
 
 
 @contextmanager
@@ -85,7 +99,7 @@ def emulated(board_name: str | None, emulator: str | None) -> Found:
     return Found(board=board, target=target)
 
 
-def flashed_board(source: Source, board_name: str | None, port: str, suffix: str = "") -> Board:
+def flashed_board(source: Results, board_name: str | None, port: str, suffix: str = "") -> Board:
     """The board at a port, with the kernels of the build that it runs.
 
     Its run id must be that of one of the folder's manifests. Raises DeviceError otherwise, and

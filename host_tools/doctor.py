@@ -70,7 +70,7 @@ class Finding:
 
 def run_doctor(*, as_json: bool = False, root: Path = ROOT) -> int:
     """Print the table (or JSON) on standard output; 0 when all is there, else 1."""
-    findings = [*examine(root), *_boards(root)]
+    findings = [*examine(root), *_from_registry(), *_boards(root)]
     if as_json:
         rows = [asdict(f) | {"ok": f.ok, "level": f.level} for f in findings]
         print(json.dumps(rows, indent=2, sort_keys=True))
@@ -116,6 +116,37 @@ def _boards(root: Path) -> Iterator[Finding]:
             fix=row.fix,
             note=row.note,
         )
+
+
+def _from_registry() -> Iterator[Finding]:
+    """What PlatformIO's registry gives once, where somebody wants it: frameworks, TFLite Micro."""
+    try:
+        from host_tools.boards.board import BOARDS, read_board
+        from host_tools.build.engine import installed_engine
+        from host_tools.build.firmware import missing_of
+    except ImportError:  # of a package that has its own line
+        return
+    comes = "comes from PlatformIO's registry the first time, which needs the internet once"
+    for board in map(read_board, BOARDS.values()):
+        for framework in board.frameworks:
+            missing = missing_of(framework)
+            yield Finding(
+                name=f"{framework.name} for {board.id}",
+                purpose=f"tinyproof flash --board {board.id}",
+                found="" if missing else framework.platform,
+                expected="",
+                fix="",
+                note=f"{comes}; --framework bare needs nothing" if missing else "",
+            )
+    library, there = installed_engine()
+    yield Finding(
+        name=library.rpartition("/")[2],
+        purpose="tinyproof compare, --engine tflm",
+        found="installed" if there else "",
+        expected="",
+        fix="",
+        note="" if there else f"{comes}; or name a folder with TFLite Micro: --tflm",
+    )
 
 
 def locked_versions(lock: Path) -> dict[str, set[str]]:
@@ -278,7 +309,7 @@ def _print_table(findings: list[Finding]) -> None:
         console.print(table)
     bad = sum(not finding.ok for finding in findings)
     told = f"{bad} of {len(findings)} prerequisites need attention; --install gets system packages"
-    print(told if bad else "All is there.")
+    print(told if bad else "All that is needed is there.")
 
 
 def _advice(finding: Finding) -> str:

@@ -31,6 +31,7 @@ from model.recording import SWITCH
 from quantize.tflite.files import is_model_path
 
 DEFAULT_BOARD = "qemu_m4"
+ALL, SEVERAL = "all", ","  # in the place of a board's name, and between names
 START = "tinyproof.start"  # of click's context: where the user stands
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,6 +43,7 @@ class Count(click.IntRange):
 
 
 COUNT = Count(min=1)
+ARENA_BYTES = Count(min=1, max=1 << 28)  # more than a microcontroller has, less than C's int
 
 
 def variable(name: str) -> str:
@@ -94,24 +96,36 @@ class RecipeName(Text):
 
 
 class BoardName(Text):
-    """A board, which may have -<kernels> and -selftest behind it."""
+    """A board, which may have -<kernels> and -selftest behind it; with `several`, some, or ALL."""
 
     name = "board"
 
+    def __init__(self, *, several: bool = False) -> None:
+        self._several = several
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The name, before anything is done; load_board refuses one that does not exist."""
-        name = super().convert(value, param, ctx)
-        try:
-            load_board(name)
-        except UsageError as error:
-            self.fail(str(error), param, ctx)
-        return name
+        names = super().convert(value, param, ctx)
+        for name in names.split(SEVERAL) if self._several else [names]:
+            if self._several and is_all(name):
+                continue
+            try:
+                load_board(name)
+            except UsageError as error:
+                self.fail(str(error), param, ctx)
+        return names
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """The boards."""
-        return [CompletionItem(name) for name in BOARDS if name.startswith(incomplete)]
+        known = [*BOARDS, *([ALL] if self._several else [])]
+        return [CompletionItem(name) for name in known if name.startswith(incomplete)]
+
+
+def is_all(name: str) -> bool:
+    """Whether it stands for every board; an engine or kernels may be behind it, as all-tflm."""
+    return name.partition("-")[0] == ALL
 
 
 def option(*names: str, make: str = "", **more: Any) -> Callable[[F], F]:
@@ -324,10 +338,8 @@ def engine_option(default: str) -> Callable[[F], F]:
         @functools.wraps(function)
         def run(*arguments: Any, engine: str, board: str | None, **options: Any) -> Any:
             if engine != ENGINE:
-                after = load_board(board or default).suffix
-                stem = (board or default).removesuffix(after).removesuffix(f"-{engine}")
-                board = f"{stem}-{engine}{after}"
-                load_board(board)
+                names = (board or default).split(SEVERAL)
+                board = SEVERAL.join(_with_engine(name, engine) for name in names)
             return function(*arguments, board=board, **options)
 
         words = "aot: C code compiled ahead of time; tflm: TFLite Micro's interpreter; default: aot"
@@ -335,6 +347,15 @@ def engine_option(default: str) -> Callable[[F], F]:
         return library_option(added)  # type: ignore[return-value]
 
     return add
+
+
+def _with_engine(name: str, engine: str) -> str:
+    """A board's name with an engine in it; raises as load_board does."""
+    after = "" if is_all(name) else load_board(name).suffix
+    named = f"{name.removesuffix(after).removesuffix(f'-{engine}')}-{engine}{after}"
+    if not is_all(name):
+        load_board(named)
+    return named
 
 
 def library_option(function: F) -> F:
@@ -349,7 +370,9 @@ def library_option(function: F) -> F:
             return function(*arguments, **options)
 
     for added in (
-        option("--arena", type=COUNT, metavar="BYTES", help="of TFLite Micro; default: measured"),
+        option(
+            "--arena", type=ARENA_BYTES, metavar="BYTES", help="of TFLite Micro; default: measured"
+        ),
         option("--tflm", type=File(), help="folder of a TFLite Micro; default: the registry's"),
     ):
         run = added(run)
@@ -423,8 +446,8 @@ def target_options(function: F) -> F:
     return option("--port", help=words)(function)
 
 
-def repeated() -> str:
-    """The command that runs, in make's words, with {port} as its port."""
+def repeated(*but: str) -> str:
+    """The command that runs, in make's words without those of `but`, with {port} as its port."""
     context = click.get_current_context()
     by_make = os.environ.get(variable("GIVEN"), "").split()  # not what a shell exports
     words = [f"make {context.info_name}"]
@@ -432,7 +455,8 @@ def repeated() -> str:
         value = context.params.get(param.name or "")
         name = str(param.envvar or "").removeprefix(variable(""))
         typed = context.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
-        if name == "PORT" or value in (None, False) or not (typed or name in by_make):
+        given = typed or name in by_make
+        if name in ("PORT", *but) or value in (None, False) or not given:
             continue
         if isinstance(param, click.Argument):
             name = "MODEL" if is_model_path(Path(str(value))) else "RECIPE"

@@ -79,6 +79,11 @@ find_python() {
     return 2
 }
 
+exec 9<host_tools/setup.sh # one at a time: two would spoil each other's .venv
+if command -v flock >/dev/null && ! flock -n 9; then
+    echo "setup: another setup of this folder is at work; waiting for it" >&2
+    flock 9
+fi
 install_system
 python=$(find_python)
 lock_hash=$(sha256sum requirements.lock | cut -d ' ' -f 1)

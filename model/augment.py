@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft
+import scipy  # its parts load when they are used
 
 from model.datasets.base import Recording
 from model.features.library import Extractor
@@ -159,10 +159,12 @@ class WindowSampler:
         energy = np.exp(self._rng.uniform(low, high, (len(chosen), 1)))
         tail *= np.sqrt(energy / np.maximum((tail**2).sum(axis=1, keepdims=True), 1e-12))
         response = np.concatenate([np.ones((len(chosen), 1)), tail], 1) / np.sqrt(1 + energy)
-        points = fft.next_fast_len(self._window + length - 1, real=True)
-        spectra = fft.rfft(response.astype(np.float32), points)[:, :, None]
+        points = scipy.fft.next_fast_len(self._window + length - 1, real=True)
+        spectra = scipy.fft.rfft(response.astype(np.float32), points)[:, :, None]
         heard = windows.copy()
-        sound = fft.irfft(fft.rfft(windows[chosen], points, axis=1) * spectra, points, axis=1)
+        sound = scipy.fft.irfft(
+            scipy.fft.rfft(windows[chosen], points, axis=1) * spectra, points, axis=1
+        )
         heard[chosen] = sound[:, : self._window]
         return heard
 

@@ -1,14 +1,15 @@
-"""When a class is decided on a stream: the mean of the last outputs, a least score, a pause.
+"""When a class is decided on a stream: the mean of the last outputs, a threshold, a pause.
 
 The best class of the mean of the last `inputs` int8 outputs is decided where its mean reaches
-`least`; then nothing is for `pause` inputs. firmware/stream/decide.c does it in the same integers.
+`threshold`; then nothing is decided for `pause` inputs. firmware/stream/decide.c does it in the
+same integers.
 
-`inputs` and `least` are chosen on the validation recordings. A stream may begin at any window of a
-recording: from each the first decision is right, wrong, or does not come before the end. The most
-right less wrong ones win; of several rules the one that waits for the fewest inputs in all, then
-the one of fewer inputs, then the higher score. `pause` follows from the windows: one event shall
-not be decided twice, so a decision rests on no sample of the one before. Where recordings have one
-window each, they tell nothing of a stream: each input is decided by itself.
+`inputs` and `threshold` are chosen on the validation recordings. A stream may begin at any window
+of a recording: from each the first decision is right, wrong, or does not come before the end. The
+rule with the most right less wrong ones wins; of several the one that waits for the fewest inputs
+in all, then the one of fewer inputs, then the higher score. `pause` follows from the windows: one
+event shall not be decided twice, so a decision rests on no sample of the one before. Where
+recordings have one window each, they tell nothing of a stream: each input is decided by itself.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from model.recipe_tables import MAX_RULE_INPUTS, DecideConfig
 Array = npt.NDArray[Any]
 RECORD = "rule.json"
 NOTHING = -1  # in the place of a class
+LIMITS = {"inputs": (1, MAX_RULE_INPUTS), "threshold": (-128, 128), "pause": (0, 2**31 - 1)}
 CRITERION = (
     "by the first decision from every window of every validation recording: the most right less "
     "wrong ones, then the shortest wait in all, then fewer inputs, then the higher score"
@@ -40,7 +42,7 @@ class Rule:
     """decide_rule_t of firmware/stream/decide.h."""
 
     inputs: int  # outputs in a mean
-    least: int  # int8 score of the best class's mean
+    threshold: int  # int8 score of the best class's mean
     pause: int  # inputs of silence behind a decision
 
 
@@ -118,7 +120,7 @@ class Decider:
         mean = means(np.stack(self._rows), self._rule.inputs)[-1]
         best = int(mean.argmax())
         full = len(self._rows) == self._rule.inputs
-        decided = not self._silent and full and mean[best] >= self._rule.least
+        decided = not self._silent and full and mean[best] >= self._rule.threshold
         self._silent = self._rule.pause if decided else max(self._silent - 1, 0)
         return mean, best if decided else NOTHING
 
@@ -151,10 +153,10 @@ class _Means:
         self.score = np.concatenate([row.max(axis=1) for row in rows])
         self.right = best == label
 
-    def starts(self, least: int) -> Starts:
+    def starts(self, threshold: int) -> Starts:
         """By a rule with this score."""
         here = np.arange(len(self.score))
-        known = np.where(self.score >= least, here, len(here))
+        known = np.where(self.score >= threshold, here, len(here))
         known = np.append(np.minimum.accumulate(known[::-1])[::-1], len(here))
         first = known[np.minimum(here + self.inputs - 1, len(here))]
         decided = first < self.end
@@ -174,23 +176,23 @@ def choose(recordings: Sequence[Heard], pace: Pace, given: DecideConfig) -> Rule
     """
     longest = max(len(r.scores) for r in recordings)
     tried = [given.inputs] if given.inputs else range(1, min(longest, MAX_RULE_INPUTS) + 1)
-    if max(tried) > longest and given.least is None:
+    if max(tried) > longest and given.threshold is None:
         raise ConfigError(
             f"decide.inputs = {given.inputs}: expected at most {longest}, the windows of the "
-            "longest validation recording, for a score to be chosen; give decide.least too"
+            "longest validation recording, for a score to be chosen; give decide.threshold too"
         )
     best: tuple[tuple[int, ...], Rule] | None = None
     for inputs in tried:
         of_mean = _Means(recordings, inputs)
-        scores = np.unique(of_mean.score) if given.least is None else [given.least]
-        for least in map(int, scores):
-            found = of_mean.starts(least)
-            order = (found.wrong - found.right, found.waited, inputs, -least)
+        scores = np.unique(of_mean.score) if given.threshold is None else [given.threshold]
+        for threshold in map(int, scores):
+            found = of_mean.starts(threshold)
+            order = (found.wrong - found.right, found.waited, inputs, -threshold)
             if best is None or order < best[0]:
                 pause = given.pause
                 if pause is None:
                     pause = pace.pause(inputs) if longest > 1 else 0
-                best = order, Rule(inputs=inputs, least=least, pause=pause)
+                best = order, Rule(inputs=inputs, threshold=threshold, pause=pause)
     assert best is not None
     return best[1]
 
@@ -213,8 +215,16 @@ def measured(rule: Rule, recordings: Sequence[Heard], pace: Pace) -> dict[str, A
         "decisions": sum(len(made) for _, made in classes),
         "wrong_decisions": sum(c != label for label, made in classes for c in made),
         "delay_s": pace.seconds(1 + sum(waits) / len(waits)) if waits else None,
-        "starts": asdict(_Means(recordings, rule.inputs).starts(rule.least)),
+        "starts": asdict(_Means(recordings, rule.inputs).starts(rule.threshold)),
     }
+
+
+def _within(key: str, value: object) -> int:
+    """A number of a rule that the firmware can keep; ValueError for another."""
+    least, most = LIMITS[key]
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError(f"{key}: expected a whole number from {least} to {most}")
+    return value
 
 
 def load_rule(out_dir: Path, model_sha256: str) -> Rule | None:
@@ -225,11 +235,11 @@ def load_rule(out_dir: Path, model_sha256: str) -> Rule | None:
     path = out_dir / RECORD
     try:
         content = json.loads(path.read_text("utf-8"))
-        rule = Rule(**{key: int(value) for key, value in content["rule"].items()})
+        rule = Rule(**{key: _within(key, value) for key, value in content["rule"].items()})
         of_model = content["model_sha256"]
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"{path}: not the record of a rule of decision: {error!r}; run `make emit`"
         ) from error

@@ -101,6 +101,6 @@ class DecideConfig:
     # outputs in the mean; none: chosen on the validation groups
     inputs: Annotated[int, Bounds(1, MAX_RULE_INPUTS)] | None = None
     # int8 score that the best class's mean has to reach; none: chosen with `inputs`
-    least: Annotated[int, Bounds(-128, 127)] | None = None
+    threshold: Annotated[int, Bounds(-128, 127)] | None = None
     # inputs without a decision behind one; none: as many as hold a sample of the one before
     pause: Annotated[int, Bounds(0, 1_000_000)] | None = None

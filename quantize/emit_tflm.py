@@ -130,7 +130,7 @@ def _texts(
         "output_bytes": sum(sizes[1]),
         "interpreted": True,
         "methods": resolver_methods(subgraphs),
-        "most_outputs": max(1, *(len(op.outputs) for op in subgraphs[0].operators)),
+        "max_outputs": max(1, *(len(op.outputs) for op in subgraphs[0].operators)),
         "has_state": int(bool(graph.variables)),
         "per_channel_dense": int(_per_channel_dense(graph)),
         "resource_variables": len(variables),

@@ -55,7 +55,7 @@ def stub_plan(folder: Path, start: Callable[[Path], Transport], **changes: Any) 
         "open": lambda: start(elf),
         "check": lambda device: None,
         "reader": lambda: Reader(
-            DESCRIBED, ClassJudge(classes=CLASSES), Rule(inputs=1, least=-128, pause=0)
+            DESCRIBED, ClassJudge(classes=CLASSES), Rule(inputs=1, threshold=-128, pause=0)
         ),
         "hop": HOP,
         "takes": (

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.recipe import CsvFolderConfig, DatasetConfig
-from model.recipe_file import _write_lock
+from model.recipe import CsvFolderConfig, DatasetConfig, Recipe
+from model.recipe_file import _write_lock, load_recipe
 
 
 def source_config(source: str, table: Any, **changes: Any) -> DatasetConfig:
@@ -29,6 +29,15 @@ def source_config(source: str, table: Any, **changes: Any) -> DatasetConfig:
         source: table,
     }
     return DatasetConfig(source=source, **{**values, **changes})
+
+
+def own_recipe(project: Path, text: str, *changes: tuple[str, str]) -> Recipe:
+    """The recipe `own` of a project that is the current folder: `text` with each (old, new)."""
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    (project / "own.toml").write_text(text)
+    return load_recipe("own")
 
 
 def assert_complete(message: str) -> None:

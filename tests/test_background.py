@@ -20,7 +20,7 @@ from model.features.design import design
 from model.features.library import Extractor
 from model.recipe import AugmentConfig, FeatureConfig, Recipe
 from model.recipe_file import load_recipe
-from tests.sources import csv_text, speech_folder, write_wav
+from tests.sources import csv_text, own_recipe, speech_folder, write_wav
 
 RECIPE = """[dataset]
 labels = {yes = "yes", "_background_noise_" = "", "*" = "other"}
@@ -48,12 +48,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _recipe(project: Path, *changes: tuple[str, str]) -> Recipe:
-    text = RECIPE
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new, 1)
-    (project / "own.toml").write_text(text)
-    return load_recipe("own")
+    return own_recipe(project, RECIPE, *changes)
 
 
 def _sampler(config: AugmentConfig, noise: list[np.ndarray], seed: int = 1) -> WindowSampler:

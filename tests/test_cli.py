@@ -354,6 +354,22 @@ def test_what_is_refused_is_not_remembered(small: Path, capsys: pytest.CaptureFi
     assert len(list(folder.glob("inputs-*"))) == 1 and not list(folder.glob("float_model-*"))
 
 
+def test_a_library_is_written_and_proven(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["library", "a.tflite", "--dry-run"]) == 0 and not list(small.glob("lib*"))
+    assert main(["library", "a.tflite", "--out-dir", "lib"]) == 0
+    told = capsys.readouterr().out
+    (archive,) = (small / "lib").glob("tp_a_*.zip")
+    name = archive.stem
+    assert f"include  {name}.h" in told and f"({archive.stat().st_size:,} bytes)" in told
+    assert (small / "lib" / name / "src" / f"{name}.h").is_file()
+    assert (
+        main(["parity", "a.tflite", "--board", "native", "--cases", "3", "--via", "library"]) == 0
+    )
+    told = capsys.readouterr().out
+    assert "3 of 3" in told
+    assert f"a program around {name}.h alone, kernels ref, native on native" in told
+
+
 @pytest.mark.parametrize("text", ["", "{", '{"cases": -5}'])
 def test_a_damaged_import_is_told(
     text: str, small: Path, capsys: pytest.CaptureFixture[str]

@@ -81,7 +81,7 @@ def plain(rule: Rule, scores: Scores) -> tuple[list[int], list[list[int]]]:
         if wait:
             wait -= 1
             found.append(NOTHING)
-        elif len(last) == rule.inputs and mean[best] >= rule.least:
+        elif len(last) == rule.inputs and mean[best] >= rule.threshold:
             wait = rule.pause
             found.append(best)
         else:
@@ -93,7 +93,11 @@ def plain(rule: Rule, scores: Scores) -> tuple[list[int], list[list[int]]]:
 
 
 class CRule(ctypes.Structure):
-    _fields_ = (("inputs", ctypes.c_uint32), ("least", ctypes.c_int32), ("pause", ctypes.c_uint32))
+    _fields_ = (
+        ("inputs", ctypes.c_uint32),
+        ("threshold", ctypes.c_int32),
+        ("pause", ctypes.c_uint32),
+    )
 
 
 class CState(ctypes.Structure):
@@ -107,7 +111,7 @@ class Device:
 
     def __init__(self, library: ctypes.CDLL, rule: Rule, classes: int) -> None:
         self.push_c, self.reset_c = library.decide_push, library.decide_reset
-        self.rule, self.classes = CRule(rule.inputs, rule.least, rule.pause), classes
+        self.rule, self.classes = CRule(rule.inputs, rule.threshold, rule.pause), classes
         self.state = CState()
         used = (rule.inputs + 1) * classes
         self.rows = np.full(used + 16, self.GUARD, np.int8)
@@ -141,7 +145,7 @@ def test_c_and_python_decide_the_same(library: ctypes.CDLL, seed: int) -> None:
     classes, count = int(rng.integers(1, 12)), int(rng.integers(1, 80))
     rule = Rule(
         inputs=int(rng.choice([1, 2, 3, int(rng.integers(1, MAX_RULE_INPUTS + 1)), 16])),
-        least=int(rng.choice([-128, 127, int(rng.integers(-128, 128))])),
+        threshold=int(rng.choice([-128, 127, int(rng.integers(-128, 128))])),
         pause=int(rng.choice([0, 1, 2, int(rng.integers(0, 30))])),
     )
     scores = rising(rng, count, classes)
@@ -159,7 +163,7 @@ def test_a_rule_in_place_of_another_counts_no_row_that_was_not_written(
 ) -> None:
     rng = np.random.default_rng(5)
     for _ in range(300):
-        device = Device(library, Rule(inputs=16, least=127, pause=0), classes=3)
+        device = Device(library, Rule(inputs=16, threshold=127, pause=0), classes=3)
         device.rows[:-16] = 99  # what nobody wrote
         pushed: list[list[int]] = []
         for inputs in rng.integers(1, 17, size=4):
@@ -182,16 +186,16 @@ def test_means_are_rounded_half_up_and_shorter_at_the_beginning() -> None:
 
 def test_c_refuses_what_is_out_of_bounds(library: ctypes.CDLL) -> None:
     for inputs in (0, MAX_RULE_INPUTS + 1, 2**32 - 1):
-        device = Device(library, Rule(inputs=1, least=-128, pause=0), 3)
+        device = Device(library, Rule(inputs=1, threshold=-128, pause=0), 3)
         device.rule.inputs = inputs
         assert device.push(np.ones(3, np.int8)) == NOTHING
         assert (device.rows == device.GUARD).all() and device.state.counted == 0
-    device = Device(library, Rule(inputs=1, least=-128, pause=0), 3)
+    device = Device(library, Rule(inputs=1, threshold=-128, pause=0), 3)
     device.state = CState(7, 5, 0)  # of a rule of more inputs: begins anew
     assert device.push(np.array([1, 3, 2], np.int8)) == 1 and device.state.counted == 1
     device.classes = 0
     assert device.push(np.ones(3, np.int8)) == NOTHING
-    never = Device(library, Rule(inputs=1, least=128, pause=0), 2)
+    never = Device(library, Rule(inputs=1, threshold=128, pause=0), 2)
     assert never.push(np.array([127, 127], np.int8)) == NOTHING
 
 
@@ -216,17 +220,17 @@ def recordings(seed: int, classes: int = 3, noise: int = 60) -> list[Heard]:
     return made
 
 
-def slowly(found: list[Heard], inputs: int, least: int) -> tuple[int, int, int, int]:
+def slowly(found: list[Heard], inputs: int, threshold: int) -> tuple[int, int, int, int]:
     """What is minimised, by the words of model/decide.py: streams that begin at every window."""
     right = wrong = waited = 0
     for one in found:
         for start in range(len(one.scores)):
-            made = plain(Rule(inputs=inputs, least=least, pause=0), one.scores[start:])[0]
+            made = plain(Rule(inputs=inputs, threshold=threshold, pause=0), one.scores[start:])[0]
             first = next((i for i, c in enumerate(made) if c != NOTHING), None)
             waited += len(made) if first is None else first + 1
             right += first is not None and made[first] == one.label
             wrong += first is not None and made[first] != one.label
-    return wrong - right, waited, inputs, -least
+    return wrong - right, waited, inputs, -threshold
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -235,8 +239,8 @@ def test_no_other_rule_is_better(seed: int) -> None:
     rule = choose(found, PACE, ANY)
     longest = max(len(one.scores) for one in found)
     others = itertools.product(range(1, longest + 1), range(-128, 128, 3))
-    chosen = slowly(found, rule.inputs, rule.least)
-    assert all(chosen <= slowly(found, inputs, least) for inputs, least in others)
+    chosen = slowly(found, rule.inputs, rule.threshold)
+    assert all(chosen <= slowly(found, inputs, threshold) for inputs, threshold in others)
     assert rule.pause == PACE.pause(rule.inputs)
 
 
@@ -256,7 +260,7 @@ def test_averaging_is_chosen_where_single_results_mislead() -> None:
     found = [Heard(scores=steady, label=0), Heard(scores=steady[:, [1, 0, 2]], label=1)]
     rule = choose(found, PACE, ANY)
     assert rule.inputs > 1 and measured(rule, found, PACE)["wrong"] == 0
-    alone = choose(found, PACE, DecideConfig(inputs=1, least=-128))
+    alone = choose(found, PACE, DecideConfig(inputs=1, threshold=-128))
     assert measured(alone, found, PACE)["wrong"] == 0  # its pause hides the others
     assert measured(alone, found, PACE)["starts"]["wrong"] == 6
 
@@ -264,7 +268,7 @@ def test_averaging_is_chosen_where_single_results_mislead() -> None:
 def test_windows_without_sequences_are_decided_alone() -> None:
     found = [Heard(scores=np.array([[10 * i, 5]], np.int8), label=0) for i in range(4)]
     rule = choose(found, PACE, ANY)
-    assert rule == Rule(inputs=1, least=10, pause=0)
+    assert rule == Rule(inputs=1, threshold=10, pause=0)
     assert measured(rule, found, PACE) == {
         "recordings": 4, "right": 3, "wrong": 0, "missed": 1, "decisions": 3,
         "wrong_decisions": 0, "delay_s": 2.0,
@@ -278,7 +282,7 @@ def test_figures_count_recordings_and_seconds() -> None:
         Heard(scores=np.array(rows, np.int8), label=0)
         for rows in ([none, a, none, a], [a, b, b, b], [b, none], [none, none, none])
     ]
-    told = measured(Rule(inputs=1, least=50, pause=1), found, PACE)
+    told = measured(Rule(inputs=1, threshold=50, pause=1), found, PACE)
     delay = (100 + 40 * np.mean([1, 0, 0])) / 50
     assert told.pop("delay_s") == pytest.approx(delay)
     assert told.pop("starts") == {"right": 5, "wrong": 4, "missed": 4, "waited": 18}
@@ -289,14 +293,16 @@ def test_figures_count_recordings_and_seconds() -> None:
 
 def test_what_a_recipe_gives_stays() -> None:
     found = recordings(3)
-    assert choose(found, PACE, DecideConfig(least=-7)).least == -7
+    assert choose(found, PACE, DecideConfig(threshold=-7)).threshold == -7
     assert choose(found, PACE, DecideConfig(pause=0)).pause == 0
     assert choose(found, PACE, DecideConfig(inputs=2)).inputs == 2
-    with pytest.raises(ConfigError, match=r"decide.inputs = 16: expected at most \d.*decide.least"):
+    with pytest.raises(
+        ConfigError, match=r"decide.inputs = 16: expected at most \d.*decide.threshold"
+    ):
         choose(found, PACE, DecideConfig(inputs=16))
-    all_given = DecideConfig(inputs=16, least=3, pause=9)
-    assert choose(found, PACE, all_given) == Rule(inputs=16, least=3, pause=9)
-    assert measured(Rule(inputs=16, least=3, pause=9), found, PACE)["delay_s"] is None
+    all_given = DecideConfig(inputs=16, threshold=3, pause=9)
+    assert choose(found, PACE, all_given) == Rule(inputs=16, threshold=3, pause=9)
+    assert measured(Rule(inputs=16, threshold=3, pause=9), found, PACE)["delay_s"] is None
 
 
 def test_windows_are_those_of_the_recordings() -> None:
@@ -312,12 +318,14 @@ def test_windows_are_those_of_the_recordings() -> None:
 def test_a_record_that_is_damaged_or_of_another_model_is_refused(tmp_path: Path) -> None:
     assert load_rule(tmp_path, "a" * 64) is None
     path = tmp_path / "rule.json"
-    good = '{"model_sha256": "%s", "rule": {"inputs": 2, "least": -3, "pause": 1}}' % ("a" * 64)
+    good = '{"model_sha256": "%s", "rule": {"inputs": 2, "threshold": -3, "pause": 1}}' % ("a" * 64)
     path.write_text(good)
-    assert load_rule(tmp_path, "a" * 64) == Rule(inputs=2, least=-3, pause=1)
+    assert load_rule(tmp_path, "a" * 64) == Rule(inputs=2, threshold=-3, pause=1)
     with pytest.raises(DataError, match=r"rule.json: is of model a{16}, the model is b{16}"):
         load_rule(tmp_path, "b" * 64)
-    for text in ("", "[]", good.replace('"inputs": 2,', ""), good.replace("-3", '"x"')):
+    beyond = ("2, ", "0, "), ("2, ", "17, "), ("-3", "-129"), ("-3", "1e9"), ("1}", "true}")
+    damaged = [good.replace(*pair) for pair in (*beyond, ("1}", f"{2**31}}}"), ("-3", '"x"'))]
+    for text in ("", "[]", "[" * 99999, good.replace('"inputs": 2,', ""), *damaged):
         path.write_text(text)
         with pytest.raises(DataError, match="not the record of a rule"):
             load_rule(tmp_path, "a" * 64)
@@ -392,7 +400,7 @@ def test_the_stage_chooses_on_validation_and_measures_on_test(
     assert told["splits"]["val"] == measured(rule, found, pace)
     assert told["splits"]["test"]["recordings"] == 4 and told["longest"] == windows
     assert load_rule(folder, hashlib.sha256(model).hexdigest()) == rule
-    assert f"from a score of {rule.least}, then pauses for {rule.pause} inputs" in (
+    assert f"from a score of {rule.threshold}, then pauses for {rule.pause} inputs" in (
         capsys.readouterr().out
     )
     rule_stage(only, folder)
@@ -425,9 +433,9 @@ def test_the_rule_is_redone_for_what_it_depends_on(run: tuple[Recipe, Path]) -> 
 
 
 def test_the_header_has_the_rule_of_classes_only() -> None:
-    rule = Rule(inputs=3, least=-5, pause=4)
+    rule = Rule(inputs=3, threshold=-5, pause=4)
     text = emit_answers(ClassJudge(classes=2), ["a", "b"], "any", rule)["model_answers.h"]
-    assert "#define MODEL_RULE_INPUTS 3\n#define MODEL_RULE_LEAST (-5)\n" in text
+    assert "#define MODEL_RULE_INPUTS 3\n#define MODEL_RULE_THRESHOLD (-5)\n" in text
     assert "#define MODEL_RULE_PAUSE 4 " in text
     without = emit_answers(ClassJudge(classes=2), ["a", "b"], "any")["model_answers.h"]
     assert "MODEL_RULE" not in without and "\n\n\n" not in text + without
@@ -448,7 +456,7 @@ def test_the_report_states_the_rule_and_its_figures(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "motion")
     a, b = [90, -90], [-90, 90]
     found = [Heard(scores=np.array(rows, np.int8), label=0) for rows in ([a, a, a], [a, b, b])]
-    rule = Rule(inputs=2, least=-7, pause=3)
+    rule = Rule(inputs=2, threshold=-7, pause=3)
     record: dict[str, object] = {
         "model_sha256": SHA, "rule": dataclasses.asdict(rule), "given": ["pause"],
         "criterion": CRITERION, "longest": 3, "window_s": 2.0, "hop_s": 0.8,
@@ -466,5 +474,5 @@ def test_the_report_states_the_rule_and_its_figures(tmp_path: Path) -> None:
     single = shown(folder, record | {"longest": 1, "given": []})
     assert "have one window each and tell nothing of a stream" in single
     assert f"The rule was chosen {CRITERION}." in single
-    assert "chosen by" not in shown(folder, record | {"given": ["inputs", "least"]})
+    assert "chosen by" not in shown(folder, record | {"given": ["inputs", "threshold"]})
     assert shown(folder, record | {"model_sha256": "0" * 64}) == ""

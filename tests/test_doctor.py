@@ -61,7 +61,8 @@ def test_all_is_there(project: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert fixes(project) == {}
     assert run_doctor(root=project) == 0
     printed = capsys.readouterr().out
-    for expected in ("All is there.", "lib-only", "1.2-3", "some-tool", "4.5", "4.41101.0"):
+    packages = ("lib-only", "1.2-3", "some-tool", "4.5", "4.41101.0")
+    for expected in ("All that is needed is there.", *packages):
         assert expected in printed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -226,9 +227,11 @@ def test_notes_are_in_the_table_and_fail_nothing(
     monkeypatch.setattr(doctor, "board_rows", lambda root: iter(some[:1]))
     assert run_doctor(root=tmp_path) == 0
     printed = capsys.readouterr().out
+    for wanted in ("arduino for nano33", "arduino for esp32", "Chirale_TensorFLowLite@2.0.0"):
+        assert re.search(rf"(note|ok) +{wanted} ", printed), wanted
     assert "note" in printed
     assert "type this" in printed
-    assert "All is there." in printed
+    assert "All that is needed is there." in printed
     monkeypatch.setattr(doctor, "board_rows", lambda root: iter(some))
     assert run_doctor(root=tmp_path) == 1
     assert "WRONG" in capsys.readouterr().out

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from host_tools.boards.board import load_board
 from host_tools.build import engine
@@ -93,7 +94,5 @@ def test_a_release_with_one_scale_for_all_channels_is_doubted(tmp_path: Path) ->
 
 @pytest.mark.parametrize("board", ["qemu_m4-tflm", "qemu_m4-selftest"])
 def test_compare_wants_the_board_alone(board: str, tmp_path: Path) -> None:
-    from click.testing import CliRunner
-
     done = CliRunner().invoke(command, ["motion", "--board", board])
     assert "compare runs both engines; name the board only" in str(done.exception or done.output)

@@ -34,9 +34,14 @@ def test_flash_takes_the_framework_that_the_board_has(
     words: str, expected: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, str]] = []
+    pairs = zip(words.split()[::2], words.split()[1::2], strict=True)
+    variables = [f"{name[2:].upper()}={value}" for name, value in pairs]
 
-    def choose(board: Board, port: str | None, link_port: str | None, framework: str) -> None:
+    def choose(
+        board: Board, port: str | None, link_port: str | None, framework: str, again: str
+    ) -> None:
         asked.append((board.folder, framework))
+        assert again == " ".join(["make flash RECIPE=motion", *variables, "PORT={port}"])
         raise UsageError("no port")
 
     monkeypatch.setattr(flash_command, "choose_port", choose)

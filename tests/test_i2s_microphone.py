@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import struct
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +11,19 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.native_app import FIRMWARE, ROOT, compile_c
-from tests.test_microphone import AIR_HZ, OVERRUN, SETTLING_S, Samples, heard, sine, word
+from tests.microphones import (
+    AIR_HZ,
+    OVERRUN,
+    SETTLING_S,
+    Samples,
+    build_double,
+    heard,
+    parse_reads,
+    run_double,
+    sine,
+    word,
+)
+from tests.native_app import FIRMWARE
 
 PORT = FIRMWARE / "board" / "esp32_inmp441" / "microphone.c"
 RESTART = 5000
@@ -23,17 +33,8 @@ GAIN = 8 / 256  # 18 dB, and 24 bits to 16
 
 @functools.cache
 def double(folder: Path, rate_hz: int, port: Path = PORT) -> Path:
-    sources = [
-        FIRMWARE / "board" / "microphone" / "sensor.c",
-        port,
-        FIRMWARE / "features" / "fe_halve.c",
-        ROOT / "tests" / "doubles" / "i2s.c",
-    ]
     pins = {"BCK": 18, "WS": 19, "SD": 23}
-    flags = [f"-DBOARD_PIN_MICROPHONE_{name}={number}" for name, number in pins.items()]
-    flags += [f"-DBOARD_SENSOR_HZ={rate_hz}", "-no-pie", "-fno-pie"]
-    flags += [f"-I{FIRMWARE / part}" for part in ("board", "features")]
-    return compile_c(folder / f"i2s-{rate_hz}-{port.stem}", sources, flags)
+    return build_double(folder / f"i2s-{rate_hz}-{port.stem}", port, "i2s.c", pins, rate_hz)
 
 
 @pytest.fixture(scope="module")
@@ -44,28 +45,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(
     program: Path, air: npt.NDArray[np.float64], reads: Sequence[tuple[int, int]], wrong: str = ""
 ) -> subprocess.CompletedProcess[bytes]:
-    path = program.parent / "air"
-    path.write_bytes(np.rint(air).astype("<i4").tobytes())
-    return subprocess.run(
-        [program, path, wrong],
-        input="\n".join(f"{us} {capacity}" for us, capacity in reads).encode(),
-        capture_output=True, timeout=60, check=False,
-    )  # fmt: skip
+    return run_double(program, np.rint(air).astype("<i4"), reads, wrong)
 
 
 def listen(
     folder: Path, rate_hz: int, air: npt.NDArray[np.float64], reads: Sequence[tuple[int, int]]
 ) -> list[tuple[int, Samples]]:
-    done = run(double(folder, rate_hz), air, reads)
-    assert done.returncode == 0, done.stderr.decode()
-    assert struct.unpack_from("<I", done.stdout) == (1000 * rate_hz,)
-    found, at = [], 4
-    for _ in reads:
-        count, state = struct.unpack_from("<II", done.stdout, at)
-        found.append((state, np.frombuffer(done.stdout, "<i2", count, at + 8)))
-        at += 8 + 2 * count
-    assert at == len(done.stdout)
-    return found
+    return parse_reads(run(double(folder, rate_hz), air, reads), rate_hz, len(reads))
 
 
 def ramp(seconds: float) -> npt.NDArray[np.float64]:

@@ -12,16 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from host_tools.boards.board import load_board
+from host_tools.commands.parity import command as parity_command
 from host_tools.errors import UsageError
 from host_tools.library.describe import library_name
-from host_tools.library.make import Library, make_library, write_library, zipped
+from host_tools.library.make import Library, make_library
 from host_tools.library.sources import SETS, kernel_files, needed_kernels
 from host_tools.library.via import run_via_library
+from host_tools.library.write import write_library, zipped
 from host_tools.link.target import choose_target
 from host_tools.report.collect import collect
-from host_tools.report.libraries import size_rows, size_table
+from host_tools.report.libraries import KEYS, libraries, library_rows, size_rows, size_table
 from model.decide import Rule, decisions
 from model.files import write_json
 from model.tasks import ClassJudge
@@ -31,16 +34,17 @@ from tests.test_certificate import CASES, make_build
 
 HERE = Path(__file__).parent / "library"
 LABELS = ('"quoted"', "*/ end", "täglich\n", "??/ %s", "last")
-RULE = Rule(inputs=3, least=20, pause=2)
+RULE = Rule(inputs=3, threshold=20, pause=2)
 WARNINGS = [
     *("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wundef", "-pedantic", "-Werror"),
     *("-Wstrict-prototypes", "-Wmissing-prototypes"),
 ]
 XTENSA = ("xtensa-lx106-elf-gcc", *load_board("qemu_xtensa").flags)
+CLANG = next((name for name in ("clang", "clang-14") if shutil.which(name)), "clang")
 COMPILERS = {
     "gcc": ("gcc", "-std=c11", "-O2", "-fno-pie"),
     "gcc at -O0": ("gcc", "-std=gnu11", "-O0", "-fno-pie"),
-    "clang": ("clang", "-std=c11", "-O2", "-fno-pie"),
+    "clang": (CLANG, "-std=c11", "-O2", "-fno-pie"),
     "Cortex-M4F": ("arm-none-eabi-gcc", "-std=c11", "-Os", *load_board("qemu_m4").flags),
     "Cortex-M4F, softfp": (
         *("arm-none-eabi-gcc", "-std=gnu11", "-O2", "-mcpu=cortex-m4", "-mthumb"),
@@ -119,7 +123,7 @@ def compiled(folder: Path, into: Path, compiler: tuple[str, ...]) -> list[Path]:
 
 def symbols(objects: list[Path], compiler: tuple[str, ...]) -> list[tuple[str, str]]:
     """(name, kind as nm writes it) of all global symbols."""
-    nm = "nm" if compiler[0] in ("gcc", "clang") else compiler[0].removesuffix("gcc") + "nm"
+    nm = "nm" if compiler[0] in ("gcc", CLANG) else compiler[0].removesuffix("gcc") + "nm"
     command = [nm, "-g", *map(str, objects)]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return [(line.split()[-1], line.split()[-2]) for line in text.splitlines() if " " in line]
@@ -136,13 +140,14 @@ def test_every_compiler_takes_it_and_links_no_name_of_others(
     assert not {symbol for symbol, kind in found if kind in "DdBbC"}, "a variable that can change"
     wanted = {symbol for symbol, kind in found if kind == "U" and symbol.startswith("tp_")}
     assert wanted <= defined
-    kernels = {symbol.removeprefix("tp_m_") for symbol in defined if symbol.startswith("tp_m_nn_")}
+    inside = {symbol.removeprefix("tp_m_LIB_") for symbol in defined}
+    kernels = {symbol for symbol in inside if symbol.startswith("nn_")}
     own = TAKEN.get(name, "portable")
     text = (folder / "src" / "tp_m" / own / "model.c").read_text()
     assert kernels & set(re.findall(r"nn_\w+", text))
     fast = {path.stem for path in (folder / "src" / "tp_m" / own).glob("nn_*")}
     assert kernels <= fast | {path.stem for path in (folder / "src" / "tp_m/portable").glob("nn_*")}
-    assert kernels <= {f"{s.removeprefix('tp_m_')}" for s, k in found if k == "U"}, "one not called"
+    assert kernels <= {s.removeprefix("tp_m_LIB_") for s, k in found if k == "U"}, "one not called"
 
 
 @pytest.mark.parametrize("kernels", SETS)
@@ -228,7 +233,7 @@ def test_decisions_are_those_of_the_rule(results: Path, folder: Path, tmp_path: 
     )
     program_path = program(folder, source, tmp_path)
     done = subprocess.run([str(program_path)], capture_output=True, text=True, check=True)
-    rules = (RULE, Rule(inputs=1, least=0, pause=0))
+    rules = (RULE, Rule(inputs=1, threshold=0, pause=0))
     for line, rule in zip(done.stdout.splitlines(), rules, strict=True):
         expected = [int(d) for d in decisions(rule, outputs)]
         assert [int(word) for word in line.split()] == expected
@@ -246,11 +251,9 @@ def two_models(root: Path, tmp_path: Path) -> tuple[list[Path], Path]:
     parts, text = [], "#include <stdio.h>\n"
     for kind in ("raw", "logmel"):
         out_dir = make_build(root / kind, kind)
-        found = make_library(out_dir)
         renamed = out_dir.with_name(kind)
         out_dir.rename(renamed)
-        manifests = renamed.glob("gen/*/manifest.json")
-        for path in manifests:
+        for path in renamed.glob("gen/*/manifest.json"):
             path.write_text(path.read_text().replace('"name": "m"', f'"name": "{kind}"'))
         found = make_library(renamed)
         parts.append(write_library(found, tmp_path)[0])
@@ -288,6 +291,21 @@ def test_parity_via_the_library(results: Path, board_id: str) -> None:
     assert stored["flash_bytes"] == found.flash_bytes
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--tap"], "TAP=1: VIA=library runs in an emulator"),
+        (["--port", "/dev/ttyACM0"], "PORT=/dev/ttyACM0: VIA=library runs in an emulator"),
+        (["--engine", "tflm"], "ENGINE=tflm has no library of ours"),
+        (["--board", "qemu_m4-kws01"], "has a program of its own, without kws01"),
+        (["--board", "qemu_m4-selftest"], "has a program of its own, without selftest"),
+    ],
+)
+def test_what_has_no_parity_via_the_library_is_refused(words: list[str], told: str) -> None:
+    done = CliRunner().invoke(parity_command, ["motion", "--via", "library", *words])
+    assert told in str(done.exception) + done.output
+
+
 def test_the_archive_is_the_folder(library: Library, folder: Path) -> None:
     with zipfile.ZipFile(folder.with_suffix(".zip")) as archive:
         names = archive.namelist()
@@ -301,7 +319,7 @@ def test_a_folder_that_is_no_library_stays(library: Library, tmp_path: Path) -> 
     kept = tmp_path / library.name / "thesis.txt"
     kept.parent.mkdir()
     kept.write_text("years of work")
-    with pytest.raises(UsageError, match="is no library; move it away"):
+    with pytest.raises(UsageError, match="is no library with a tinyproof.json; move it away"):
         write_library(library, tmp_path)
     assert kept.read_text() == "years of work"
     assert sorted(tmp_path.iterdir()) == [kept.parent]
@@ -314,7 +332,7 @@ def test_manifests_of_another_version_say_what_to_type(results: Path, tmp_path: 
         manifest = json.loads(path.read_text())
         del manifest["settings"]["dataset"]["channels"]
         path.write_text(json.dumps(manifest))
-    with pytest.raises(UsageError, match=r"another shape .*'channels'.*type|again: make emit"):
+    with pytest.raises(UsageError, match=r"another shape .*'channels'.*again: make emit"):
         make_library(other)
 
 
@@ -331,6 +349,27 @@ def test_sizes_of_each_form_are_told(results: Path) -> None:
     table = size_table("m", rows).splitlines()
     assert table[4].startswith("| native | application | not run | - | - | - |")
     assert table[5].startswith(f"| native | library | 2 of 2 | {rows[1]['flash']:,} |")
+
+
+def test_a_library_stands_beside_the_application_of_its_kernels_and_run(results: Path) -> None:
+    folder = results / "native-armv7em-library"
+    folder.mkdir()
+    run_id = json.loads((results / "gen/armv7em/manifest.json").read_text())["run_id"]
+    record = dict.fromkeys(KEYS, 1)
+    try:
+        write_json(folder / "library.json", record | {"run_id": run_id})
+        found = [one for one in libraries(results) if one["board"] == "native-armv7em"]
+        sizes = {"native": 5, "native-armv7em": 7}
+        boards = {
+            name: {"size": {"flash_bytes": size}, **dict.fromkeys(("bench", "parity"))}
+            for name, size in sizes.items()
+        }
+        (row,) = library_rows({"libraries": found, "boards": boards})
+        assert row["app_flash"] == 7
+        write_json(folder / "library.json", record | {"run_id": "0" * 12})
+        assert "native-armv7em" not in [one["board"] for one in libraries(results)]
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_names_are_c() -> None:

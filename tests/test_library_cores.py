@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from host_tools.library.make import make_library, write_library
+from host_tools.library.make import make_library
+from host_tools.library.write import write_library
 from quantize.golden import load_golden
 from tests.test_certificate import CASES, make_build
 from tests.test_library import LABELS, sources

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +12,21 @@ import numpy as np
 import pytest
 
 from host_tools.library.examples import inertial
-from host_tools.library.make import INSIDE, Library, examples, make_library, render, write_library
-from model.features import Windows
-from model.features.design import design, feature_text
-from model.features.library import Extractor
-from model.files import write_arrays, write_bytes
-from model.recipe import Recipe
-from model.recipe_file import load_recipe
+from host_tools.library.make import Library, examples, make_library
+from host_tools.library.write import write_library
 from quantize.answers import board_text
-from quantize.golden import load_golden, make_golden, save_golden
-from quantize.inputs import quantised_inputs
-from quantize.lowering import KERNEL_SETS
-from quantize.manifest import compile_sets
-from quantize.tflite.reader import parse_model
+from quantize.golden import load_golden
+from tests.example_programs import (
+    DOUBLES,
+    LABELS,
+    SENSORS,
+    WARNINGS,
+    command,
+    make_results,
+    recipe,
+)
 from tests.native_app import SANITIZERS
-from tests.test_certificate import network, with_features
 
-HERE = Path(__file__).parent
-DOUBLES = HERE / "doubles" / "library_examples"
-SENSORS = HERE / "doubles" / "arduino_sensors"
-WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Werror")
-LABELS = ('"quoted"', "*/ end", "täglich\n", "??/ %s", "$(shell,id)", "${x}", "<!-- _b_ -->")
-CASES = 4
 SKETCHES = {  # folder -> header and object of the sensor's library
     "Selftest": (),
     "Nano33BLE_IMU": ("Arduino_LSM9DS1.h", "ImuDouble IMU"),
@@ -42,33 +34,6 @@ SKETCHES = {  # folder -> header and object of the sensor's library
     "ESP32_MPU6050": ("Wire.h", "TwoWire Wire"),
     "Nano33BLE_Microphone": ("PDM.h", "PDMClass PDM"),
 }
-
-
-def make_results(root: Path, recipe: Recipe, labels: tuple[str, ...], name: str) -> Path:
-    """What `emit` leaves of the recipe's front end and a small network of random weights."""
-    out_dir = root / name
-    fe = design(recipe.features, recipe.dataset.sample_rate_hz, len(recipe.dataset.channels))
-    rng = np.random.default_rng(5)
-    steps = rng.integers(-3000, 3000, (CASES, fe.window, fe.channels)).astype(np.int16)
-    zeros = np.zeros(CASES, np.int64)
-    frames = Extractor(fe).batch(steps)
-    windows = Windows(features=frames, feature_scale=fe.feature_scale, y=zeros, group=zeros)
-    data = with_features(network(fe.rows, fe.columns, len(labels)), feature_text(recipe))
-    golden = make_golden(data, [quantised_inputs(parse_model(data), windows)])
-    write_bytes(out_dir / "model.tflite", data)
-    write_arrays(out_dir / "samples.npz", {"samples": steps})
-    save_golden(out_dir / "golden.npz", golden)
-    folders = {kernels: out_dir / "gen" / kernels for kernels in KERNEL_SETS}
-    settings = recipe.as_dict()
-    compile_sets(
-        data, golden, folders, name=name, settings=settings, recipe=recipe, labels=list(labels)
-    )
-    return out_dir
-
-
-def recipe(name: str, monkeypatch: pytest.MonkeyPatch) -> Recipe:
-    monkeypatch.setenv("FSDD", "of-nobody")
-    return load_recipe(name)
 
 
 @pytest.fixture(scope="module")
@@ -96,14 +61,6 @@ def written(
     folder = tmp_path_factory.mktemp("written")
     found = {"motion": make_library(motion), "keywords": make_library(keywords)}
     return {name: (library, write_library(library, folder)[0]) for name, library in found.items()}
-
-
-def command(*words: object, text: str | None = None) -> str:
-    done = subprocess.run(
-        list(map(str, words)), input=text, capture_output=True, text=True, check=False, timeout=120
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -136,10 +93,10 @@ def test_examples_suit_the_model(written: dict[str, tuple[Library, Path]]) -> No
     def made(**changes: Any) -> set[str]:
         return {name.split("/")[1] for name in examples({**values, **changes})}
 
-    assert made(rate_mhz=104_000) == COMMON | {"Nano33BLE_IMU"}  # no MPU-6050 within 1 %
-    assert made(rate_mhz=200_000) == COMMON | {"ESP32_MPU6050"}
+    assert made(rate_millihertz=104_000) == COMMON | {"Nano33BLE_IMU"}  # no MPU-6050 within 1 %
+    assert made(rate_millihertz=200_000) == COMMON | {"ESP32_MPU6050"}
     assert made(channel_units=["level of 16"] * 8) == COMMON
-    assert made(fe=None, channel_units=[], lsb=[], rate_mhz=0) == COMMON
+    assert made(fe=None, channel_units=[], lsb=[], rate_millihertz=0) == COMMON
 
 
 def test_units_of_inertial_channels() -> None:
@@ -228,7 +185,9 @@ def test_instants_that_no_clock_tick_meets_do_not_drift(
     """At 30 Hz, in a loop of one millisecond: instant 6016 is 200.5 s behind the first one."""
     library, folder = written["motion"]
     (tmp_path / "src").symlink_to(folder / "src")
-    for place, text in examples({**library.values, "rate_mhz": 30_000, "rate_hz": "30"}).items():
+    for place, text in examples(
+        {**library.values, "rate_millihertz": 30_000, "rate_hz": "30"}
+    ).items():
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / place).write_text(text)
     program = sketch(tmp_path, "Nano33BLE_IMU", "-std=gnu++14", tmp_path, objects["motion"])
@@ -334,194 +293,3 @@ def test_esp_idf_and_zephyr(
         check_lines(library, lines, 2, 2)
     else:
         assert lines[0] == hello(library) and lines[1].startswith("self-test PASS: 0 of")
-
-
-def header_of(values: Mapping[str, Any], folder: Path) -> None:
-    """The public headers and examples of a library whose values are made up."""
-    name = values["name"]
-    texts = {f"src/{name}.h": render("public.h", values)}
-    texts |= {f"src/{name}/{own}": render(own, values) for own in INSIDE if own == "target.h"}
-    texts |= examples(values)
-    for place, text in texts.items():
-        path = folder / place
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-
-ONE = {"bytes": 4, "quant": "", "shape": [1, 4]}
-KINDS: dict[str, dict[str, Any]] = {
-    "several": {"kind": "several"},
-    "numbers": {
-        "kind": "numbers",
-        "labels": [],
-        "decimals": [0, 6],
-        "units": ["µm\n", '"%s"'],
-        "target_names": ["a */", "b"],
-        "scores": 2,
-    },
-    "anomaly": {
-        "kind": "anomaly",
-        "labels": [],
-        "anomaly": {"threshold": 2**63 - 1},
-        "anomaly_step": "1e-3",
-    },
-    "two inputs": {
-        "kind": "plain",
-        "fe": None,
-        "labels": [],
-        "lsb": [],
-        "channel_units": [],
-        "inputs": [
-            ONE | {"dtype": "int8", "c": "int8_t"},
-            ONE | {"dtype": "int64", "c": "int64_t", "bytes": 32},
-            ONE | {"dtype": "bool", "c": "uint8_t"},
-        ],
-        "outputs": [ONE | {"dtype": "int64"}],
-        "score_type": "int64_t",
-        "scores": 4,
-    },
-    "a rule": {"kind": "class", "rule": {"inputs": 2, "least": 9, "pause": 0, "most": 4}},
-    "floats": {
-        "kind": "plain",
-        "fe": None,
-        "labels": [],
-        "lsb": [],
-        "channel_units": [],
-        "inputs": [ONE | {"dtype": "float32", "c": "float", "bytes": 16}],
-        "outputs": [ONE | {"dtype": "float32"}],
-        "score_type": "float",
-        "floats": True,
-        "scores": 4,
-    },
-    "many outputs": {"kind": "plain", "labels": [], "scores": 1000},
-}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_examples_of_every_kind_of_model_compile(
-    kind: str, written: dict[str, tuple[Library, Path]], tmp_path: Path
-) -> None:
-    values = {**written["motion"][0].values, **KINDS[kind]}
-    header_of(values, tmp_path)
-    flags = [*WARNINGS, "-fsyntax-only", f"-I{DOUBLES}", f"-I{SENSORS}", f"-I{tmp_path / 'src'}"]
-    for path in sorted((tmp_path / "examples").rglob("*")):
-        if path.suffix == ".ino":
-            for standard in ("-std=c++11", "-std=c++20"):
-                command("g++", standard, *flags, "-include", "Arduino.h", "-x", "c++", path)
-        elif path.suffix == ".c":
-            command("gcc", "-std=gnu11", "-Wconversion", *flags, path)
-
-
-LINES = r"""
-#include <stdio.h>
-#include "result.h"
-static score_t scores[4];
-const score_t *m_scores(const m_t *m) { return m == NULL ? NULL : scores; }
-const char *m_kernels(void) { return "none"; }
-int m_selftest(m_t *m) { (void)m; return 3; }
-static result_t past;
-static char line[RESULT_BYTES];
-static void show(m_t *m)
-{
-    result_line(&past, m, line, sizeof(line));
-    puts(line);
-}
-"""
-
-
-def test_lines_of_numbers_labels_and_anomalies(
-    written: dict[str, tuple[Library, Path]], tmp_path: Path
-) -> None:
-    """result.h on made-up answers: signs, decimals, means of less than four, and a full line."""
-    base = {**written["motion"][0].values, "name": "m", "NAME": "M"}
-    shown = {
-        "a rule": (
-            "int m_best(const m_t *m) { (void)m; return 1; }\n"
-            "int m_decide(m_t *m, const m_rule_t *rule)\n"
-            "{ (void)m; return rule == NULL && scores[1] > 8 ? 4 : -1; }\n"
-            "int main(void) { m_t m; scores[1] = 8; show(&m); scores[1] = 9; show(&m);\n"
-            "scores[0] = 40; show(&m); }",
-            [
-                "class 1 */ end, scores 0 8 0 0 0 0 0; mean of 1: class 1 */ end",
-                "class 1 */ end, scores 0 9 0 0 0 0 0; mean of 2: class 1 */ end; "
-                "decided: class 4 $(shell,id)",
-                'class 1 */ end, scores 40 9 0 0 0 0 0; mean of 2: class 0 "quoted"; '
-                "decided: class 4 $(shell,id)",
-            ],
-        ),
-        "numbers": (
-            "static int32_t now[2]; int32_t m_fixed(const m_t *m, int i) "
-            "{ (void)m; return now[i]; }\n"
-            "int main(void) { m_t m; show(NULL); now[0] = -7; now[1] = -5; show(&m);\n"
-            "now[0] = 2147483647; now[1] = 1234567; show(&m); now[0] = -4; now[1] = 0; show(&m);\n"
-            "result_forget(&past); show(&m); char tiny[8];\n"
-            "result_line(&past, &m, tiny, sizeof(tiny)); puts(tiny); }",
-            [
-                "",
-                'a */ -7 um?, b -0.000005 "%s"; mean of 1: a */ -7 um?, b -0.000005 "%s"',
-                'a */ 2147483647 um?, b 1.234567 "%s"; mean of 2: '
-                'a */ 1073741820 um?, b 0.617281 "%s"',
-                'a */ -4 um?, b 0.000000 "%s"; mean of 3: a */ 715827879 um?, b 0.411521 "%s"',
-                'a */ -4 um?, b 0.000000 "%s"; mean of 1: a */ -4 um?, b 0.000000 "%s"',
-                "a */ -4",
-            ],
-        ),
-        "several": (
-            "static int given;\n"
-            "bool m_has(const m_t *m, int i) { (void)m; return given >> i & 1; }\n"
-            "int main(void) { m_t m; show(&m); given = 5; show(&m); }",
-            [
-                "labels none, scores 0 0 0 0 0 0 0",
-                'labels "quoted"+taglich?, scores 0 0 0 0 0 0 0',
-            ],
-        ),
-        "anomaly": (
-            "static uint64_t score; uint64_t m_anomaly(const m_t *m) { (void)m; return score; }\n"
-            "bool m_is_anomaly(const m_t *m) { (void)m; return score > M_ANOMALY_THRESHOLD; }\n"
-            "int main(void) { m_t m; show(&m); score = ~(uint64_t)0; show(&m); }",
-            [
-                "normal, score 0 of a threshold of 9223372036854775807",
-                "anomaly, score 18446744073709551615 of a threshold of 9223372036854775807",
-            ],
-        ),
-    }
-    for kind, (text, expected) in shown.items():
-        folder = tmp_path / kind
-        header_of({**base, **KINDS[kind]}, folder)
-        source = folder / "lines.c"
-        source.write_text(
-            (LINES + text).replace("score_t", "m_score_t").replace("scores[4]", "scores[64]")
-        )
-        program = folder / "lines"
-        flags = ["-std=c11", *SANITIZERS, f"-I{folder / 'src'}", f"-I{folder / 'examples/pc'}"]
-        command("gcc", *flags, source, "-o", program)
-        assert command(program).splitlines() == expected
-
-
-def test_mean_of_scores_is_that_of_the_firmware(
-    written: dict[str, tuple[Library, Path]], tmp_path: Path
-) -> None:
-    """firmware/stream/app_live.c adds half of the count to a sum from -128 on, and rounds down."""
-    values = {**written["motion"][0].values, "name": "m", "NAME": "M"}
-    values |= {"kind": "class", "scores": 7}
-    header_of(values, tmp_path)
-    rng = np.random.default_rng(1)
-    rows = rng.integers(-128, 128, (60, 7))
-    numbers = ", ".join(map(str, rows.reshape(-1).tolist()))
-    source = tmp_path / "means.c"
-    source.write_text(
-        (LINES + f"static const m_score_t all[] = {{{numbers}}};\n")
-        .replace("score_t", "m_score_t")
-        .replace("m_m_score_t", "m_score_t")
-        .replace("scores[4]", "scores[64]")
-        + "#include <string.h>\nint m_best(const m_t *m) { (void)m; return 0; }\n"
-        "int main(void) { m_t m; for (int i = 0; i < 60; i++) { memcpy(scores, &all[7 * i], 7);\n"
-        "result_line(&past, &m, line, sizeof(line)); for (int k = 0; k < 7; k++)\n"
-        'printf("%d ", (int)result_mean(&past, k)); puts(""); } }\n'
-    )
-    flags = ["-std=c11", *SANITIZERS, f"-I{tmp_path / 'src'}", f"-I{tmp_path / 'examples/pc'}"]
-    command("gcc", *flags, source, "-o", tmp_path / "means")
-    for i, line in enumerate(command(tmp_path / "means").splitlines()):
-        last = rows[max(0, i - 3) : i + 1]
-        expected = (len(last) // 2 + (last + 128).sum(axis=0)) // len(last) - 128
-        assert [int(word) for word in line.split()] == expected.tolist()

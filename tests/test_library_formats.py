@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 import yaml
 
-from host_tools.library.make import Library, make_library, write_library
+from host_tools.library.make import Library, make_library
+from host_tools.library.write import write_library
 from model.recipe_file import load_recipe
-from tests.test_library_examples import LABELS, make_results
+from tests.example_programs import LABELS, make_results
 
 SEMVER = r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?"
 NAME = 'a "b" */ ??/ %s $(shell,id) ${x} <b>_i_</b> [l](u)\n# täg\\'

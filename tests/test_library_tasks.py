@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from host_tools.library.make import make_library, write_library
+from host_tools.library.make import make_library
+from host_tools.library.write import write_library
 from model.multilabel import LabelsJudge
 from model.regression import RegressionJudge, Units
 from model.tasks import AnomalyJudge, IntegerError, Judge

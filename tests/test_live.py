@@ -156,7 +156,7 @@ def test_thinning_keeps_every_peak_and_shows_gaps() -> None:
 
 def test_readings_of_every_task() -> None:
     row = np.array([-128, 0, 127, -128, -128, -128, -128], np.int8)
-    one = Reader(DESCRIBED, ClassJudge(classes=CLASSES), Rule(inputs=2, least=0, pause=1))
+    one = Reader(DESCRIBED, ClassJudge(classes=CLASSES), Rule(inputs=2, threshold=0, pause=1))
     first, second, third = (one.read(row.tobytes()) for _ in range(3))
     assert (first.text, first.confidence) == (LABELS[2], pytest.approx(255 / 256))
     assert [r.decided for r in (first, second, third)] == ["", LABELS[2], ""]

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import os
-import struct
-import subprocess
-import wave
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,12 +15,19 @@ from model.features.design import recipe_front_end
 from model.features.library import Extractor
 from model.recipe_file import load_recipe
 from tests.host_c import load_library
-from tests.native_app import FIRMWARE, ROOT, compile_c
-
-Samples = npt.NDArray[np.int16]
-AIR_HZ = 64000  # of the double
-OVERRUN = 1
-SETTLING_S = 0.064  # that the port leaves out
+from tests.microphones import (
+    AIR_HZ,
+    OVERRUN,
+    SETTLING_S,
+    Samples,
+    build_double,
+    heard,
+    parse_reads,
+    run_double,
+    sine,
+    word,
+)
+from tests.native_app import FIRMWARE, compile_c
 
 
 @pytest.fixture(scope="module")
@@ -99,17 +102,9 @@ def test_full_scale_saturates(library: ctypes.CDLL) -> None:
 
 @functools.cache
 def double(folder: Path, rate_hz: int) -> Path:
-    sources = [
-        FIRMWARE / "board" / "microphone" / "sensor.c",
-        FIRMWARE / "board" / "nrf52840_pdm" / "microphone.c",
-        FIRMWARE / "features" / "fe_halve.c",
-        ROOT / "tests" / "doubles" / "pdm.c",
-    ]
+    port = FIRMWARE / "board" / "nrf52840_pdm" / "microphone.c"
     pins = {"DATA": 25, "CLOCK": 26, "POWER": 17}
-    flags = [f"-DBOARD_PIN_MICROPHONE_{name}={number}" for name, number in pins.items()]
-    flags += [f"-DBOARD_SENSOR_HZ={rate_hz}", "-no-pie", "-fno-pie"]
-    flags += [f"-I{FIRMWARE / part}" for part in ("board", "features")]
-    return compile_c(folder / f"pdm-{rate_hz}", sources, flags)
+    return build_double(folder / f"pdm-{rate_hz}", port, "pdm.c", pins, rate_hz)
 
 
 @pytest.fixture(scope="module")
@@ -120,33 +115,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def listen(
     folder: Path, rate_hz: int, air: npt.NDArray[np.float64], reads: Sequence[tuple[int, int]]
 ) -> list[tuple[int, Samples]]:
-    """(state, samples) of each read; `reads` are microseconds before it and its capacity."""
-    path = folder / "air"
-    path.write_bytes(np.rint(air).astype("<i2").tobytes())
-    done = subprocess.run(
-        [double(folder, rate_hz), path],
-        input="\n".join(f"{us} {capacity}" for us, capacity in reads).encode(),
-        capture_output=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr.decode()
-    (found_rate,) = struct.unpack_from("<I", done.stdout)
-    assert found_rate == 1000 * rate_hz
-    found, at = [], 4
-    for _ in reads:
-        count, state = struct.unpack_from("<II", done.stdout, at)
-        found.append((state, np.frombuffer(done.stdout, "<i2", count, at + 8)))
-        at += 8 + 2 * count
-    assert at == len(done.stdout)
-    return found
-
-
-def sine(hertz: float, seconds: float, size: float) -> npt.NDArray[np.float64]:
-    return size * np.sin(2 * np.pi * hertz * np.arange(int(seconds * AIR_HZ)) / AIR_HZ)
-
-
-def heard(found: list[tuple[int, Samples]]) -> Samples:
-    assert not any(state for state, _ in found)
-    return np.concatenate([samples for _, samples in found])
+    done = run_double(double(folder, rate_hz), np.rint(air).astype("<i2"), reads)
+    return parse_reads(done, rate_hz, len(reads))
 
 
 @pytest.mark.parametrize("rate_hz", [16000, 8000])
@@ -201,19 +171,6 @@ def test_the_ring_holds_half_a_second(folder: Path) -> None:
         found = listen(folder, 16000, ramp, [(us, 4096), (0, 4096)])
         assert found[0][0] == state
         assert sum(len(samples) for _, samples in found) == count
-
-
-def word() -> npt.NDArray[np.float64]:
-    """A spoken digit of FSDD (8 kHz) where it is there, or vowels of our own; one second, -1..1."""
-    path = Path(os.environ.get("FSDD", "")) / "recordings" / "7_yweweler_3.wav"
-    if os.environ.get("FSDD") and path.is_file():
-        with wave.open(str(path)) as file:
-            values = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32768.0
-        return np.pad(values, (0, 8000))[:8000]
-    at = np.arange(8000) / 8000
-    pitch = 110 * at + 15 * at**2
-    voice = sum(np.sin(2 * np.pi * k * pitch) / k for k in range(1, 20))
-    return np.asarray(0.4 * voice * np.hanning(8000))
 
 
 def test_keywords_hears_a_word_through_the_microphone_as_from_its_file(folder: Path) -> None:

@@ -20,7 +20,7 @@ from host_tools.errors import UsageError
 from host_tools.link.device import Device
 from host_tools.link.target import choose_target
 from host_tools.link.transport import Transport
-from host_tools.mlperf.benchmarks import BENCHMARKS
+from host_tools.mlperf.benchmarks import BENCHMARKS, require_model
 from host_tools.parity.outputs import run_parity
 from model.files import write_json
 from quantize.golden import Golden, load_golden
@@ -368,3 +368,14 @@ def test_another_model_is_refused_before_the_build(tmp_path: Path) -> None:
     write_json(tmp_path / "manifest.json", manifest)
     with pytest.raises(UsageError, match="scale 0.1 and zero point -128; expected probabilities"):
         build_firmware(board, tmp_path, tmp_path / "out")
+
+
+def test_what_would_rebuild_features_out_of_range_is_refused() -> None:
+    """Squared errors of up to 2^21 are printed; the benchmark's own model stays far below."""
+    ends = {"dtype": "int8", "shape": [1, 640], "bytes": 640, "zero_point": 96}
+    manifest = {"name": "own", "inputs": [{**ends, "scale": 0.4}]}
+    require_model("ad01", manifest | {"outputs": [{**ends, "scale": 448 / 224}]})
+    with pytest.raises(
+        UsageError, match=r"zero point 96, which reaches 450.2\d*; expected at most 448"
+    ):
+        require_model("ad01", manifest | {"outputs": [{**ends, "scale": 2.01}]})

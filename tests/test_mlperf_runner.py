@@ -22,7 +22,7 @@ from host_tools.link.device import Device
 from host_tools.link.target import choose_target
 from host_tools.mlperf.benchmarks import BENCHMARKS
 from host_tools.mlperf.dataset import read_dataset
-from host_tools.mlperf.runner import describe, judge, load, measure, run_mlperf
+from host_tools.mlperf.runner import describe, infer, judge, load, measure, run_mlperf
 from host_tools.options import answering
 from quantize.golden import load_golden
 from tests.benchmark_models import CASES, native_image, sent
@@ -177,6 +177,11 @@ ROWS = {
     "short.bin,12,3": "short.bin has 489 bytes; expected 490",
     "long.bin,12,3": "long.bin has 491 bytes; expected 490",
     "../a.bin,12,3": "lies outside of",
+    "link,12,3": "lies outside of",
+    "loop,12,3": "loop: Too many levels of symbolic links",
+    "z\0ro,12,3": r"'z\x00ro': expected a file's name, got one with a zero byte",
+    f"{'n' * 300},12,3": "n: File name too long",
+    f"a.bin,12,{'9' * 5000}": f"class: expected a whole number from 0, got '{'9' * 40}'",
     "": "it has no rows",
 }
 
@@ -185,8 +190,28 @@ ROWS = {
 def test_bad_data_are_named(row: str, tmp_path: Path) -> None:
     files = {"a.bin": bytes(490), "short.bin": bytes(489), "long.bin": bytes(491)}
     folder = write_data(tmp_path / "data", [row], files)
+    (folder / "loop").symlink_to("loop")
+    (folder / "link").symlink_to("/etc/hostname")
     with pytest.raises(UsageError, match=re.escape(ROWS[row])):
         read_dataset(folder, KWS, BENCHMARKS[KWS])
+
+
+def test_rows_of_other_editors_and_links_within_the_folder(tmp_path: Path) -> None:
+    folder = write_data(tmp_path / "data", [], {"a.bin": bytes(490)})
+    (folder / "b\u2028.bin").symlink_to("a.bin")
+    rows = "\ufeffa.bin,12,3\r\n\r\nb\u2028.bin,12,4\r\n"
+    (folder / "y_labels.csv").write_bytes(rows.encode())
+    found = read_dataset(folder, KWS, BENCHMARKS[KWS]).samples
+    assert [s.label for s in found] == [3, 4] and list(found[1].inputs()) == [bytes(490)]
+    (folder / "a.bin").write_bytes(b"short")
+    with pytest.raises(UsageError, match="it has 5 bytes now; expected 490"):
+        list(found[0].inputs())
+
+
+def test_what_is_no_list_of_files_is_told(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "y_labels.csv")
+    with pytest.raises(UsageError, match="a pipe or a device, expected a file; DATA is"):
+        read_dataset(tmp_path, KWS, BENCHMARKS[KWS])
 
 
 WINDOWS = {
@@ -196,6 +221,9 @@ WINDOWS = {
     "a.bin,2,0,2561,512": "2561 bytes to send, stride 512",
     "a.bin,2,2,2560,512": "class 2: expected 0 to 1",
     "b.bin,2,0,2560,512": "b.bin has 2559 bytes; expected 2560 or more",
+    "folder,2,0,2560,512": "folder: expected a file",
+    "huge,2,0,2560,512": "huge has 1099511627776 bytes; expected at most 268435456",
+    f"a.bin,2,0,2560,{'4' * 4000}": "stride: expected a whole number",
 }
 
 
@@ -203,6 +231,9 @@ WINDOWS = {
 def test_bad_windows_are_named(row: str, tmp_path: Path) -> None:
     files = {"a.bin": bytes(2560), "b.bin": bytes(2559)}
     folder = write_data(tmp_path / "data", [row], files)
+    (folder / "folder").mkdir()
+    with (folder / "huge").open("wb") as huge:
+        huge.truncate(1 << 40)  # of a sparse file
     with pytest.raises(UsageError, match=re.escape(WINDOWS[row])):
         read_dataset(folder, AD, BENCHMARKS[AD])
 
@@ -264,6 +295,33 @@ def test_answers_that_are_none_are_told(kws: Path) -> None:
         with pytest.raises(UsageError, match="db: e-.db load: kws01 takes exactly 490 bytes"):
             load(device, bytes(3))
         load(device, bytes(490))
+
+
+class Liar:
+    """A device whose answer to infer is given."""
+
+    def __init__(self, *lines: str) -> None:
+        self.lines = list(lines)
+
+    def mlperf(self, text: str, limit_s: float | None = None) -> list[str]:
+        """The answer."""
+        return self.lines
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("m-lap-us-1", "m-lap-us-2", "m-results-[nan,0.1]"),
+        ("m-lap-us-1", "m-lap-us-2", "m-results-[one]"),
+        ("m-lap-us-1", "m-lap-us-2", "m-results-[0.1,,0.2]"),
+        ("m-lap-us-2", "m-lap-us-1", "m-results-[0.1]"),
+        ("m-lap-us-1", f"m-lap-us-{'9' * 5000}", "m-results-[0.1]"),
+        ("m-lap-us-1", "m-results-[0.1]"),
+    ],
+)
+def test_an_answer_without_sense_is_an_error_of_the_device(lines: tuple[str, ...]) -> None:
+    with pytest.raises(DeviceError, match="infer: expected two lap times and one m-results"):
+        infer(cast(Device, Liar(*lines)), 1, 0)
 
 
 def test_other_firmware_is_told(kws: Path, tmp_path: Path) -> None:

@@ -80,11 +80,25 @@ def test_several_boards_are_a_list_of_commands(monkeypatch: pytest.MonkeyPatch) 
 
 def test_no_board_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     plugged(monkeypatch, ("/dev/ttyUSB9", "1234:5678"))
-    with pytest.raises(UsageError, match=r"(?s)/dev/ttyUSB9.*3\.3 V USB-serial.*PORT=/dev/ttyUSB9"):
-        require_link("usb", NANO33, "make parity PORT={port}")
-    plugged(monkeypatch, ("/dev/ttyACM0", LOADER))
-    with pytest.raises(UsageError, match=r"ttyACM0 is a Nano 33 BLE's boot loader.*make flash"):
-        require_link("usb", NANO33, "make parity PORT={port}")
+    for port, kind in (("usb", DeviceError), (None, UsageError)):
+        plugged(monkeypatch, ("/dev/ttyUSB9", "1234:5678"))
+        with pytest.raises(kind, match=r"(?s)/dev/ttyUSB9.*3\.3 V USB-serial.*PORT=/dev/ttyUSB9"):
+            require_link(port, NANO33, "make parity PORT={port}")
+        plugged(monkeypatch, ("/dev/ttyACM0", LOADER))
+        with pytest.raises(kind, match=r"ttyACM0 is a Nano 33 BLE's boot loader.*make flash"):
+            require_link(port, NANO33, "make parity PORT={port}")
+
+
+@pytest.mark.parametrize("board", [["--board", "nano33"], []])
+def test_samples_of_an_emulator_are_not_taken_for_a_boards(
+    board: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugged(monkeypatch)
+    monkeypatch.chdir(FIRMWARE.parent)
+    words = ["record", "motion", "--label", "wave", "--seconds", "1", *board]
+    told = CliRunner().invoke(Commands(name="tinyproof"), words).exception
+    assert isinstance(told, DeviceError)
+    assert "is plugged in" in str(told) and "EMULATOR=" in str(told)
 
 
 @pytest.mark.parametrize(

@@ -246,7 +246,7 @@ def test_an_edit_of_the_function_is_seen() -> None:
     Path("network.py").write_text(EXAMPLE.format(keras=KERAS_2).replace("Conv2D(6", "Conv2D(7"))
     changed = {s.name for s in source.stages() if facts_of(s) != before[s.name]}
     assert changed == {"network", "train", "quantise"}
-    assert differences(source.stages()[0]) == ["it has not been run"]
+    assert differences(source.stages()[0]) == ["it has not run yet"]
 
 
 def test_foreign_code_waits_for_the_user(

@@ -12,6 +12,8 @@ import pytest
 
 from host_tools.cli import variables
 from host_tools.errors import UsageError
+from host_tools.farm.choose import FILE as FARM
+from host_tools.farm.pool import label
 from host_tools.link.target import Target
 from host_tools.mlperf.dataset import TRUTH
 from host_tools.project import IMPORTED, QUANTISED
@@ -116,6 +118,9 @@ def _files() -> set[str]:
     kept = [EXPERIMENT, RECORDED, IMPORTED, LOG, QUANTISED, *REPORTED]
     kept.append(Target(emulator=None, port="/dev/ttyUSB0").file("parity"))
     kept.append(Target(emulator=None, port=None, beside="-renode").file("parity"))
+    of_many = f"-port-{label('/dev/ttyACM0')}"
+    kept.append(Target(emulator=None, port="/dev/ttyACM0", beside=of_many).file("parity"))
+    kept.append(FARM.name)
     kept += [Target(emulator=None, port=port).file("mlperf") for port in (None, "/dev/ttyUSB0")]
     kept.append(TRUTH)
     return {p.relative_to(ROOT).as_posix() for p in found} | {*templates, *written, *kept}

@@ -22,7 +22,7 @@ from model.recipe import AugmentConfig, FeatureConfig, Recipe
 from model.recipe_file import load_recipe
 from model.recipe_tables import SpeechConfig
 from model.speech import describe, generated_recordings, load_speech, program_version, voices
-from tests.sources import write_wav
+from tests.sources import own_recipe, write_wav
 
 RECIPE = """[dataset.wav_folder]
 folder = "raw"
@@ -50,12 +50,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _recipe(project: Path, *changes: tuple[str, str]) -> Recipe:
-    text = RECIPE
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new, 1)
-    (project / "own.toml").write_text(text)
-    return load_recipe("own")
+    return own_recipe(project, RECIPE, *changes)
 
 
 def test_words_are_as_long_and_loud_as_the_data(project: Path) -> None:

@@ -284,7 +284,7 @@ def test_a_board_prints_the_labels_above_their_thresholds(tmp_path: Path) -> Non
 def test_a_board_prints_the_name_of_a_class_and_decides_by_the_rule(tmp_path: Path) -> None:
     judge, rows = load_judge(tmp_path, {}, 7), np.stack(OUTPUTS)
     names = [f"class {letter}" for letter in "abcdefg"]
-    rule = Rule(inputs=2, least=78, pause=1)  # one mean is 78, another is in the pause
+    rule = Rule(inputs=2, threshold=78, pause=1)  # one mean is 78, another is in the pause
     made = decisions(rule, rows)
     assert [c != NOTHING for c in made] == [False, True, False, True, False]
     assert live_lines(tmp_path, judge, names, rule) == [

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from host_tools.boards.board import BOARDS, board_of_folder, chip_board, load_board
 from host_tools.build import engine, libraries
 from host_tools.build.engine import engine_facts, provide_engine, require_engine
 from host_tools.build.firmware import build_firmware
+from host_tools.commands.build import command as build_command
 from host_tools.errors import HostToolsError, ToolMissing, UsageError
 from host_tools.link.target import choose_target
 from host_tools.stages.graph import engine_stages
@@ -123,7 +125,7 @@ def test_a_board_with_the_engine_has_a_folder_and_stages_of_its_own(tmp_path: Pa
         load_board("nano33-tflm-selftest")
 
 
-def test_labwireds_nano_says_why_it_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labwireds_nano_says_why_it_cannot() -> None:
     with pytest.raises(UsageError, match=r"faults on floating-point .* type EMULATOR=renode"):
         choose_target(load_board("nano33-tflm"), None, None)
 
@@ -164,6 +166,11 @@ def test_an_installed_release_is_taken_another_is_not(offline: Path) -> None:
         require_engine(load_board("nano33-tflm"), "bare")
 
 
+def test_readme_names_the_release_that_is_pinned() -> None:
+    name = engine._rules().LIBRARY.rpartition("/")[2].replace("@", " ")
+    assert f"({name})" in (ROOT / "README.md").read_text()
+
+
 def test_a_named_folder_must_hold_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(engine.NAMED, str(tmp_path))
     with pytest.raises(UsageError, match=r"TFLM=.*: expected a folder with TFLite Micro"):
@@ -196,3 +203,39 @@ def test_a_compiler_without_a_cpp_library_is_told(board: str, offline: Path) -> 
         require_engine(load_board(f"{board}-tflm"), "bare")
     assert "g++ has no C++ library" in str(told.value)
     assert ("FRAMEWORK=arduino" in str(told.value)) == (board == "esp32")
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    ["", "{", "[]", '{"version": ["2.0.0"]}', '{"version": {"2.0.0": 1}}', "[" * 99999, "\xff"],
+)
+def test_a_library_whose_record_is_damaged_is_none(manifest: str, tmp_path: Path) -> None:
+    rules = engine._rules()
+    folder = tmp_path / LIBRARY
+    folder.mkdir()
+    (folder / "library.json").write_text(manifest, "latin-1")
+    assert rules.library_folder(None, tmp_path) is None
+    (folder / "library.json").write_text('{"version": "2.0.0"}')
+    assert rules.library_folder(None, tmp_path) == folder
+
+
+@pytest.mark.parametrize("kind", ["file", "empty", "loop", "gone"])
+def test_what_is_no_folder_with_tflite_micro_is_told(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "tf lite ümläut"
+    if kind == "file":
+        path.write_text("")
+    elif kind == "empty":
+        path.mkdir()
+    elif kind == "loop":
+        path.symlink_to(path)
+    monkeypatch.setenv(engine.NAMED, str(path))
+    with pytest.raises(UsageError, match="TFLM=.*: expected a folder with TFLite Micro"):
+        require_engine(load_board("native-tflm"), "bare")
+
+
+@pytest.mark.parametrize("arena", ["0", "-1", "text", "1e5", str((1 << 28) + 1), "9" * 40])
+def test_an_arena_that_no_board_has_is_refused_before_anything_runs(arena: str) -> None:
+    done = CliRunner().invoke(build_command, ["--engine", "tflm", "--arena", arena])
+    assert done.exit_code == 2 and "--arena" in done.output and arena in done.output

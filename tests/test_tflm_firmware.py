@@ -9,20 +9,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from host_tools.bench.benchmark import run_benchmark
 from host_tools.bench.compare import stored, write_comparison
 from host_tools.boards.board import Board, load_board
 from host_tools.build.engine import NAMED
 from host_tools.build.firmware import build_firmware
-from host_tools.errors import DeviceError
+from host_tools.cli import main
+from host_tools.commands.mlperf import command
+from host_tools.errors import DeviceError, UsageError
 from host_tools.link.line import Refused
 from host_tools.link.protocol import Place, Status
 from host_tools.link.target import Target, check_identity, choose_target, open_device
+from host_tools.mlperf.benchmarks import BENCHMARKS
+from host_tools.mlperf.dataset import read_dataset
+from host_tools.mlperf.runner import load, run_mlperf
 from host_tools.parity.outputs import run_parity
 from host_tools.report.engines import rows
 from host_tools.report.results import read_manifest
 from quantize.emit_tflm import emit_tflm
+from quantize.golden import load_golden
+from tests.benchmark_models import model, sent
 from tests.chains import chain
 from tests.generators import GENERATORS
 from tests.test_tflm import folder_of
@@ -151,6 +159,56 @@ def test_both_engines_stand_in_one_table(out_dir: Path, built: tuple[Board, Targ
         manifest.write_text(text)
 
 
+def test_compare_runs_both_engines(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command, from a model's file on; with the same double for a model of one operator."""
+    (project / "a.tflite").write_bytes(GENERATORS["RELU"](np.random.default_rng(3)))
+    assert main(["emit", "a.tflite"]) == 0
+    (folder,) = (project / "build" / "models").iterdir()
+    emit_tflm(folder)
+    write_double(project / "tflm", folder)
+    capsys.readouterr()
+    words = ["a.tflite", "--board", "native", "--cases", "3", "--tflm", "tflm"]
+    assert main(["compare", *words]) == 0
+    told = capsys.readouterr().out
+    assert "native: both engines" in told and "bytes of its arena; " in told
+    kept = json.loads((folder / "native" / "compare.json").read_text())["engines"]
+    assert {name: (e["equal"], e["cases"]) for name, e in kept.items()} == {
+        "aot": (3, 3),
+        "tflm": (3, 3),
+    }
+
+
+def test_it_answers_a_benchmark_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out_dir = folder_of(tmp_path, model("kws01"), CASES)
+    emit_tflm(out_dir)
+    library = write_double(tmp_path / "lib", out_dir)
+    board = load_board("native-tflm-kws01")
+    target = build(out_dir, board, library)
+    golden = load_golden(out_dir / "golden.npz")
+    labels = golden.outputs[0].reshape(CASES, 12).argmax(axis=1)
+    rows = [f"{i}.bin,12,{label}\n" for i, label in enumerate(labels)]
+    for i in range(CASES):
+        (tmp_path / f"{i}.bin").write_bytes(sent("kws01", golden, i))
+    (tmp_path / "y_labels.csv").write_text("".join(rows))
+    dataset = read_dataset(tmp_path, "kws01", BENCHMARKS["kws01"])
+    found = run_mlperf(out_dir, board, target, "kws01", dataset, ("performance", "accuracy"), None)
+    assert (found.engine, found.kernels, found.board) == ("tflm", "tflm", "native")
+    assert found.accuracy is not None and found.accuracy.top1 == 1
+    assert found.performance is not None and found.performance.latency_ms > 0
+    assert run_parity(out_dir, board, target, None).equal == CASES
+    monkeypatch.setenv(NAMED, str(library))
+    words = ["--board", "native", "--engine", "tflm", "--mlperf", "kws01", "--dry-run"]
+    words += ["--model", str(out_dir / "model.tflite"), "--project", str(tmp_path)]
+    done = CliRunner().invoke(command, words)
+    assert "build-native-tflm-kws01" in done.output, done.output
+    emit_tflm(out_dir, read_manifest(load_board("native"), out_dir)["arena_bytes"])
+    build(out_dir, board, library)
+    with open_device(target, board, out_dir / board.folder) as device:
+        load(device, sent("kws01", golden, 0))
+        with pytest.raises(UsageError, match=r"infer: e-.TFLite Micro: the arena is too small"):
+            device.mlperf("infer 1 0")
+
+
 # --- what goes wrong on the device --------------------------------------------------------------
 
 
@@ -195,11 +253,14 @@ def test_an_operator_that_does_not_prepare_is_told(own: Path, tmp_path: Path) ->
     assert "an operator refused to prepare" in told
 
 
-def test_an_operator_that_the_resolver_lacks_is_told(own: Path, tmp_path: Path) -> None:
-    library = write_double(tmp_path / "lib", own)
-    header = own / "gen-tflm" / "model_resolver.h"
-    header.write_text(header.read_text().replace("resolver.AddConv2D()", "resolver.AddAdd()"))
-    assert "the resolver lacks an operator of the model" in refusal(own, library)
+def test_an_operator_that_the_resolver_lacks_is_told(tmp_path: Path) -> None:
+    """ADD, whose number is 0."""
+    out_dir = folder_of(tmp_path, GENERATORS["ADD"](np.random.default_rng(3)), CASES)
+    emit_tflm(out_dir)
+    library = write_double(tmp_path / "lib", out_dir)
+    header = out_dir / "gen-tflm" / "model_resolver.h"
+    header.write_text(header.read_text().replace("resolver.AddAdd()", "resolver.AddConv2D()"))
+    assert "the resolver lacks an operator of the model" in refusal(out_dir, library)
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from pathlib import Path
 
+from host_tools.library.sources import needed_kernels
 from quantize.emit_tflm import method_name
 from quantize.tflite.schema import OPERATOR_NAMES
 from tests.host_c import KERNELS
@@ -32,7 +32,8 @@ def write_double(
     gen, src = out_dir / "gen" / "ref", folder / "src"
     code = src / "generated"
     code.mkdir()
-    for path in (*KERNELS.glob("*.h"), *_kernels((gen / "model.c").read_text()), gen / "model.h"):
+    kernels = needed_kernels("ref", (gen / "model.c").read_text())
+    for path in (*KERNELS.glob("*.h"), *kernels, gen / "model.h"):
         shutil.copy(path, code)
     renamed = "".join(f"#define model_{name} double_{name}\n" for name in RENAMED)
     (code / "model.c").write_text(renamed + (gen / "model.c").read_text())
@@ -48,16 +49,6 @@ def write_double(
         header = src / "tflm_double.h"
         header.write_text("#define DOUBLE_UPSTREAM\n" + header.read_text())
     return folder
-
-
-def _kernels(text: str) -> set[Path]:
-    """The portable kernels that C code calls, and those that they call."""
-    names = set(re.findall(r"\bnn_\w+", text))
-    found: set[Path] = set()
-    while new := {p for n in names if (p := KERNELS / "ref" / f"{n}.c").is_file()} - found:
-        found |= new
-        names = {name for path in new for name in re.findall(r"\bnn_\w+", path.read_text())}
-    return found
 
 
 def _plan(out_dir: Path, *, refuses: bool) -> str:

@@ -15,8 +15,9 @@ library_object_t *library_object(const library_t *m)
     return m != NULL && object->home == object ? object : NULL;
 }
 
-/* A core without an exchange in one step has one processor, where an interrupt's call ends before
- * the interrupted one goes on. */
+/* Without an exchange in one step (Armv6-M, rv32imc) it is a check only: an interrupt's call is
+ * refused for sure, as it ends before the interrupted one goes on; another thread's, or another
+ * processor's, may come between the look and the mark. */
 bool library_enter(library_object_t *object)
 {
 #if defined(__GCC_ATOMIC_CHAR_LOCK_FREE) && __GCC_ATOMIC_CHAR_LOCK_FREE == 2
@@ -49,7 +50,7 @@ static void start(library_object_t *object)
 {
     forget(object);
     model_reset(object->arena);
-#ifdef LIBRARY_RULE_MOST
+#ifdef LIBRARY_RULE_MAX_INPUTS
     decide_reset(&object->decisions);
 #endif
 #if MODEL_FEATURES
@@ -202,19 +203,19 @@ const library_score_t *library_scores(const library_t *m)
     return library_output(m, 0);
 }
 
-#ifdef LIBRARY_RULE_MOST
+#ifdef LIBRARY_RULE_MAX_INPUTS
 int library_decide(library_t *m, const library_rule_t *rule)
 {
     static const library_rule_t own = LIBRARY_RULE;
     library_object_t *const object = library_object(m);
     const library_rule_t *const wish = rule == NULL ? &own : rule;
     int decided = DECIDE_NOTHING;
-    if (object == NULL || wish->inputs < 1 || wish->inputs > LIBRARY_RULE_MOST || wish->pause < 0 ||
-        !library_enter(object)) {
+    if (object == NULL || wish->inputs < 1 || wish->inputs > LIBRARY_RULE_MAX_INPUTS ||
+        wish->pause < 0 || !library_enter(object)) {
         return decided;
     }
     if (object->undecided) {
-        const decide_rule_t used = {(uint32_t)wish->inputs, wish->least, (uint32_t)wish->pause};
+        const decide_rule_t used = {(uint32_t)wish->inputs, wish->threshold, (uint32_t)wish->pause};
         const int8_t *const scores = (const int8_t *)&object->arena[model_outputs[0].offset];
         decided =
             (int)decide_push(&object->decisions, &used, scores, MODEL_ANSWERS_COUNT, object->rows);

@@ -14,6 +14,8 @@
 
 #include "names.h"
 
+#include <stddef.h>
+
 #include "decide.h"
 #include "library_model.h"
 #include "library_public.h"
@@ -30,9 +32,9 @@ typedef struct {
 #if MODEL_FEATURES
     _Alignas(8) uint8_t front_end[MODEL_FE_STATE_BYTES];
 #endif
-#ifdef LIBRARY_RULE_MOST
+#ifdef LIBRARY_RULE_MAX_INPUTS
     decide_t decisions;
-    int8_t rows[DECIDE_BYTES(LIBRARY_RULE_MOST, MODEL_ANSWERS_COUNT)];
+    int8_t rows[DECIDE_BYTES(LIBRARY_RULE_MAX_INPUTS, MODEL_ANSWERS_COUNT)];
 #endif
 #if LIBRARY_ANOMALY
     int8_t input[LIBRARY_ANOMALY]; /* what the output is compared with; a run uses inputs up */
@@ -42,6 +44,11 @@ typedef struct {
 
 _Static_assert(sizeof(library_object_t) + LIBRARY_ALIGNMENT - 1u <= sizeof(library_t),
                "an object has room for what it holds");
+/* What is packed is not aligned, whatever _Alignas says. */
+_Static_assert(offsetof(library_object_t, arena) % 16 == 0, "compile without -fpack-struct");
+#if MODEL_FEATURES
+_Static_assert(offsetof(library_object_t, front_end) % 8 == 0, "compile without -fpack-struct");
+#endif
 _Static_assert(MODEL_INPUT_COUNT < 256, "`written` counts inputs");
 
 /* What `m` holds; NULL when it was not initialised here. */

@@ -32,6 +32,10 @@ int32_t library_fixed(const library_t *m, int index)
 #endif
 
 #if LIBRARY_ANOMALY
+_Static_assert(MODEL_GOLDEN_INPUT_BYTES == LIBRARY_ANOMALY &&
+                   MODEL_GOLDEN_OUTPUT_BYTES == LIBRARY_ANOMALY,
+               "the output is compared with the input, byte by byte");
+
 /* As model/tasks.py's IntegerError: the sum of (multiplier (o - zero_out) - 4096 (q - zero_in))^2.
  */
 uint64_t library_anomaly(const library_t *m)

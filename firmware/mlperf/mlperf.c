@@ -226,7 +226,8 @@ static const char *run(app_t *app, uint32_t runs)
         uint32_t ticks;
         memcpy(app_model_fill(&app->model), app->mlperf.input, MLPERF_INPUT_BYTES);
         if (app_model_invoke(&app->model, &ticks) != LINK_STATUS_OK) {
-            return "the model wrote past its arena, trust no result";
+            const char *const problem = APP_MODEL_PROBLEM;
+            return problem != NULL ? problem : "the model wrote past its arena, trust no result";
         }
         app_mlperf_poll(app);
         if (counts_of(app->mlperf.ticks - start) > limit) {

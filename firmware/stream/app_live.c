@@ -12,8 +12,8 @@
 #endif
 
 #ifndef MODEL_RULE_INPUTS
-#define MODEL_RULE_INPUTS 4  /* results in the mean that is shown */
-#define MODEL_RULE_LEAST 128 /* nothing is decided */
+#define MODEL_RULE_INPUTS 4      /* results in the mean that is shown */
+#define MODEL_RULE_THRESHOLD 128 /* nothing is decided */
 #define MODEL_RULE_PAUSE 0
 #endif
 
@@ -124,7 +124,8 @@ static void print_inference(app_t *app, live_t *live)
     print_scores(text, outputs);
 #endif
     if (model_outputs[0].bytes <= OUTPUTS) {
-        static const decide_rule_t rule = {MODEL_RULE_INPUTS, MODEL_RULE_LEAST, MODEL_RULE_PAUSE};
+        static const decide_rule_t rule = {MODEL_RULE_INPUTS, MODEL_RULE_THRESHOLD,
+                                           MODEL_RULE_PAUSE};
         const int32_t decided =
             decide_push(&live->decide, &rule, outputs, model_outputs[0].bytes, live->rows);
         app_text_values(text, "; mean of #: ", &live->decide.counted);

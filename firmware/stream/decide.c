@@ -42,7 +42,7 @@ int32_t decide_push(decide_t *state, const decide_rule_t *rule, const int8_t *sc
         state->silent--;
         return DECIDE_NOTHING;
     }
-    if (state->counted < rule->inputs || rows[best] < rule->least) {
+    if (state->counted < rule->inputs || rows[best] < rule->threshold) {
         return DECIDE_NOTHING;
     }
     state->silent = rule->pause;

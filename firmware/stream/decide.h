@@ -17,9 +17,9 @@ extern "C" {
 #define DECIDE_BYTES(inputs, count) (((inputs) + 1) * (count))
 
 typedef struct {
-    uint32_t inputs; /* results in a mean: 1 to DECIDE_MAX_INPUTS */
-    int32_t least;   /* score that the best mean has to reach; 128: none does */
-    uint32_t pause;  /* inputs of silence behind a decision */
+    uint32_t inputs;   /* results in a mean: 1 to DECIDE_MAX_INPUTS */
+    int32_t threshold; /* score that the best mean has to reach; 128: none does */
+    uint32_t pause;    /* inputs of silence behind a decision */
 } decide_rule_t;
 
 typedef struct {

@@ -39,17 +39,16 @@ using Registration = std::remove_const_t<std::remove_pointer_t<
 
 constexpr int32_t kAll = -1;
 
-/* One Invoke() of the interpreter. */
+/* The interpreter's setting up, and one Invoke() of it. */
 struct {
-    int32_t wanted;   /* the operator that runs; kAll: each */
-    int32_t next;     /* the number of the next operator of the first subgraph */
-    int32_t nested;   /* inside an operator that invokes another subgraph */
-    int32_t prepared; /* operators whose prepare has been called, in all subgraphs */
-    bool refused;     /* the last of them did not succeed */
-    int32_t missing;  /* code of an operator that the resolver does not have; 0: none */
+    int32_t wanted; /* the operator that runs; kAll: each */
+    int32_t next;   /* the number of the next operator of the first subgraph */
+    int32_t nested; /* inside an operator that invokes another subgraph */
+    bool refused;   /* the last operator that was prepared did not succeed */
+    bool missing;   /* the resolver does not have an operator */
 } run;
 
-model_tensor_t written[MODEL_MOST_OUTPUTS]; /* by the last step that ran */
+model_tensor_t written[MODEL_MAX_OUTPUTS]; /* by the last step that ran */
 uint32_t written_count;
 
 uint8_t *arena_start;
@@ -70,7 +69,7 @@ uint32_t offset_of(const void *data)
 void note_outputs(TfLiteContext *context, const TfLiteNode *node)
 {
     written_count = 0;
-    for (int i = 0; i < node->outputs->size && i < MODEL_MOST_OUTPUTS; i++) {
+    for (int i = 0; i < node->outputs->size && i < MODEL_MAX_OUTPUTS; i++) {
         const TfLiteEvalTensor *tensor = context->GetEvalTensor(context, node->outputs->data[i]);
         written[written_count++].offset = offset_of(tensor->data.data);
     }
@@ -96,7 +95,6 @@ TfLiteStatus prepare_one(const Registration &own, TfLiteContext *context, TfLite
 {
     const TfLiteStatus status = own.prepare == nullptr ? kTfLiteOk : own.prepare(context, node);
     run.refused = status != kTfLiteOk;
-    run.prepared++;
     return status;
 }
 
@@ -135,7 +133,7 @@ class CountingResolver : public ModelResolver
         }
         const Registration *const found = ModelResolver::FindOp(op);
         if (found == nullptr || kind_count == MODEL_OPERATOR_KINDS) {
-            run.missing = op;
+            run.missing = true;
             return nullptr;
         }
         Kind *const kind = &kinds[kind_count];
@@ -176,7 +174,7 @@ tflite::MicroInterpreter *new_interpreter(uint8_t *arena)
 /* Why AllocateTensors() failed, from how far it came. */
 const char *reason()
 {
-    if (run.missing != 0) {
+    if (run.missing) {
         return "TFLite Micro: the resolver lacks an operator of the model";
     }
     if (run.refused) {

@@ -11,8 +11,6 @@
 #include "board.h"
 #include "link_frame.h"
 
-#define REPLY_TEXT "tinyproof via library, ready: type help\r\n"
-
 typedef struct {
     LIB(_t) model;
     uint8_t input[VIA_INPUT_BYTES]; /* all inputs; a library takes whole ones */
@@ -215,12 +213,12 @@ static link_status_t on_samples(via_t *via, const link_frame_t *request, link_fr
 }
 #endif
 
-static handler_t *handler_of(uint8_t type, size_t *least)
+static handler_t *handler_of(uint8_t type, size_t *min_bytes)
 {
     static const struct {
         handler_t *handle;
         uint8_t type;
-        uint8_t least; /* bytes of a request's payload */
+        uint8_t min_bytes; /* of a request's payload */
     } entries[] = {
         {on_hello, LINK_HELLO, 0},
         {on_write_input, LINK_WRITE_INPUT, sizeof(link_offset_t)},
@@ -234,7 +232,7 @@ static handler_t *handler_of(uint8_t type, size_t *least)
     };
     for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
         if (entries[i].type == type) {
-            *least = entries[i].least;
+            *min_bytes = entries[i].min_bytes;
             return entries[i].handle;
         }
     }
@@ -249,11 +247,12 @@ static void answer(via_t *via)
         .sequence = request->sequence,
         .payload = via->payload.bytes,
     };
-    size_t least = 0;
-    handler_t *const handle = handler_of(request->type, &least);
+    size_t min_bytes = 0;
+    handler_t *const handle = handler_of(request->type, &min_bytes);
     link_status_t status = LINK_STATUS_BAD_TYPE;
     if (handle != NULL) {
-        status = request->length < least ? LINK_STATUS_BAD_LENGTH : handle(via, request, &reply);
+        status =
+            request->length < min_bytes ? LINK_STATUS_BAD_LENGTH : handle(via, request, &reply);
     }
     reply.status = (uint8_t)status;
     reply.length = status == LINK_STATUS_OK ? reply.length : 0;
@@ -269,7 +268,8 @@ int main(void)
         static const uint8_t wrong[] = "error: the library does not fit this program\r\n";
         board_write(wrong, sizeof(wrong) - 1);
     }
-    static const uint8_t ready[] = REPLY_TEXT;
+    static const uint8_t ready[] =
+        "tinyproof via library, ready; it knows frames and no commands\r\n";
     board_write(ready, sizeof(ready) - 1);
     for (;;) {
         const size_t count = board_read(via.wire, sizeof(via.wire));

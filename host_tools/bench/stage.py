@@ -11,6 +11,7 @@ from host_tools.boards.board import ENGINE, Board, load_board, other_kernels
 from host_tools.build.firmware import build_firmware
 from host_tools.link.target import choose_target, image_words
 from host_tools.report.results import read_result
+from host_tools.stages.lock import locked
 from host_tools.wording import as_typed
 from model.files import write_json
 from model.recipe import Recipe
@@ -56,15 +57,16 @@ def measure_model(
 
     Two cases of golden.npz are enough. Raises what building and running raises.
     """
-    compile_sets(
-        (folder / "model.tflite").read_bytes(),
-        load_golden(folder / "golden.npz"),
-        {board.kernels: board.gen_dir(folder)},
-        name=name,
-        settings={},
-        recipe=recipe,
-    )
-    build_firmware(board, board.gen_dir(folder), folder / board.folder)
+    with locked(folder / "gen"):  # boards that run beside each other share kernels
+        compile_sets(
+            (folder / "model.tflite").read_bytes(),
+            load_golden(folder / "golden.npz"),
+            {board.kernels: board.gen_dir(folder)},
+            name=name,
+            settings={},
+            recipe=recipe,
+        )
+        build_firmware(board, board.gen_dir(folder), folder / board.folder)
     return run_benchmark(folder, board, choose_target(board, None, None))
 
 

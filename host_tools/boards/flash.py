@@ -76,36 +76,38 @@ def flash(
     link_port: str | None,
     framework: str = "bare",
     says: str = "",
+    again: str = "",
 ) -> int:
     """Upload the firmware that lies in `out_dir`, and run its self-test over the link; returns 0.
 
     `out_dir` is a folder of results in which `board` has been built. `link_port` is where the link
     is, when its connector is not the one of the upload. `framework` is "bare" or "arduino";
-    `says` names the recipe or model on make's command line.
+    `says` names the recipe or model on make's command line, `again` is the command that repeats
+    this one, with {port} in it.
 
     Raises UsageError or DeviceError within seconds when a port is missing, DeviceError when the
     upload fails, the board stays silent or runs another model, HostToolsError when the self-test
     fails.
     """
-    port, again = choose_port(board, port, link_port, framework)
+    port, again = choose_port(board, port, link_port, framework, again)
     if link_port:
-        require_port(link_port, f"{again.format(port=port)} LINK_PORT={{port}}")
+        require_port(link_port, f"{again.replace('{port}', port)} LINK_PORT={{port}}")
     assert board.uart is not None and board.upload is not None
     manifest = read_manifest(board, out_dir)
     if not port and link_port:
         port = through_link(board, link_port, again)
     before = _ports_near(port)
-    _upload(out_dir, board, framework, port, again.format(port=port))
+    _upload(out_dir, board, framework, port, again.replace("{port}", port))
     wiring = board.uart.wiring if framework == "bare" else ""
     if link_port is None and wiring:
-        sys.stdout.write(_unlinked(board, wiring, again.format(port=port)))
+        sys.stdout.write(_unlinked(board, wiring, again.replace("{port}", port)))
         return 0
     firmware = [usb for usb in board.upload.usb if usb != LOADER]
     at = link_port or _come_back(port, before, board.upload.tool, firmware)
     board = board.with_framework(framework)
     images = [out_dir / board.folder / "firmware.elf"] if framework == "bare" else []
     with Device(open_port(at, board), start_s=START_S, images=images) as device:
-        sys.stdout.write(_prove(board, device, manifest))
+        sys.stdout.write(_prove(board, device, manifest, says))
         sys.stdout.write(_commands(board, at, says))
     return 0
 
@@ -161,9 +163,13 @@ def _upload_with_platformio(board: Board, gen_dir: Path, framework: str, port: s
 
 
 def choose_port(
-    board: Board, port: str | None, link_port: str | None = None, framework: str = "bare"
+    board: Board,
+    port: str | None,
+    link_port: str | None = None,
+    framework: str = "bare",
+    again: str = "",
 ) -> tuple[str, str]:
-    """(the port to upload to, the command to repeat with {port} in it).
+    """(the port to upload to, the command to repeat with {port} in it: `again` if there is one).
 
     Without `port` it is the one with the board's USB identity; '' when there is none yet and the
     firmware at `link_port` can be asked for it, see through_link. Raises UsageError when there is
@@ -173,13 +179,13 @@ def choose_port(
         raise UsageError(f"{board.id} is no board to upload to: make parity BOARD={board.id}")
     name = f"{board.id}{board.suffix}"
     bare = " FRAMEWORK=bare" if framework == "bare" and board.frameworks else ""
-    again = f"make flash BOARD={name}{bare} PORT={{port}}"
+    again = again or f"make flash BOARD={name}{bare} PORT={{port}}"
     if not port or port == USB:
         found = [p for p in usb_ports() if p.usb in board.upload.usb]
         chosen = one_of(found, f"the {board.title}", again)
         port = chosen.name if chosen else ""
     if link_port and board.upload.tool == "sam-ba" and not port_exists(port):
-        require_port(link_port, f"{again.format(port=port or '<port>')} LINK_PORT={{port}}")
+        require_port(link_port, f"{again.replace('{port}', port or '<port>')} LINK_PORT={{port}}")
         return "", again
     require_port(port, again, PORT_HINTS[board.upload.tool])
     return port, again
@@ -224,7 +230,7 @@ def _unlinked(board: Board, wiring: str, again: str) -> str:
     )
 
 
-def _prove(board: Board, device: Device, manifest: dict[str, Any]) -> str:
+def _prove(board: Board, device: Device, manifest: dict[str, Any], says: str) -> str:
     check_identity(device, manifest, board)
     selftest = device.selftest()
     if selftest.failures:
@@ -232,7 +238,8 @@ def _prove(board: Board, device: Device, manifest: dict[str, Any]) -> str:
             f"{board.id} computes wrong results: {selftest.failures} of {selftest.cases} golden "
             f"vectors differ, the first at case {selftest.first_case}, byte {selftest.first_byte}: "
             f"expected {selftest.expected}, got {selftest.got}. "
-            f"To see all differences, type: make parity BOARD={board.id} PORT=<the link's port>"
+            "To see all differences, type: make parity "
+            + f"{says} BOARD={board.id} PORT=<the link's port>".lstrip()
         )
     said = image_words(device.info.kernels, device.info.framework, device.info.engine)
     return (

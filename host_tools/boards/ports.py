@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 
 from host_tools.boards.board import BOARDS, Board, load_board
-from host_tools.errors import UsageError
-from host_tools.link.transport import UsbPort, require_port, usb_ports
+from host_tools.errors import DeviceError, UsageError
+from host_tools.link.transport import UsbPort, port_advice, require_port, usb_ports
 
 USB = "usb"  # in the place of a port's name: the board on the desk
 LOADER = "2341:005a"  # the Nano 33 BLE's boot loader, which speaks no link; its application is 805a
@@ -33,30 +33,42 @@ def boards_with(usb: str) -> list[str]:
     return [board.id for board in known if board.upload and usb in board.upload.usb]
 
 
-def find_link(board: Board | None, again: str) -> UsbPort | None:
-    """The port of a board whose firmware speaks over its own USB connector; any board for None.
+def links(board: Board | None) -> list[UsbPort]:
+    """The ports of boards whose firmware speaks over their own USB connectors; any board for None.
 
-    None when there is none; UsageError as one_of.
+    Not of one that waits in its boot loader.
     """
-    found = [
+    return [
         port
         for port in usb_ports()
         if port.usb != LOADER
         and (owners := boards_with(port.usb))
         and (board is None or board.id in owners)
     ]
-    return one_of(found, f"the {board.title}" if board else "a board", again)
+
+
+def find_link(board: Board | None, again: str) -> UsbPort | None:
+    """The one port of `links`, which is told, or None; UsageError when there are several."""
+    return one_of(links(board), f"the {board.title}" if board else "a board", again)
 
 
 def require_link(port: str | None, board: Board | None, again: str) -> str:
-    """`port`, or for none and USB the name of what find_link finds; UsageError says what to do."""
+    """`port`, or for none and USB the name of what find_link finds.
+
+    Where that is nothing, UsageError (no port was asked for) or DeviceError (USB) say what to do.
+    """
     if port and port != USB:
         return port
     found = find_link(board, again)
-    if found is None:
-        require_port("", again, _why_none(board))
-    assert found is not None
-    return found.name
+    if found is not None:
+        return found.name
+    hint = _why_none(board)
+    if port != USB:
+        require_port("", again, hint)
+    raise DeviceError(
+        f"PORT={USB}: no port has the USB identity of "
+        f"{f'the {board.title}' if board else 'a known board'}. {port_advice(again, hint)}"
+    )
 
 
 def _why_none(board: Board | None) -> str:

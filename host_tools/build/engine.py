@@ -37,7 +37,8 @@ def require_engine(board: Board, framework: str) -> None:
             f"ENGINE={TFLM} for {board.id}: {board.toolchain}g++ has no C++ library "
             f"(<{HEADERS[0]}> and others), which TFLite Micro needs. "
             + (
-                "Arduino's compiler has one: FRAMEWORK=arduino"
+                f"Arduino's compiler has one: make build BOARD={board.id} ENGINE={TFLM} "
+                "FRAMEWORK=arduino"
                 if board.frameworks
                 else "ENGINE=aot needs none"
             )
@@ -73,6 +74,12 @@ def provide_engine(board: Board, gen_dir: Path) -> None:
         raise HostToolsError(f"{wrong}. Run the model as generated code: ENGINE=aot")
     if folder and (told := rules.doubt(folder, gen_dir / "model_resolver.h")):
         log.warning("%s", told)
+
+
+def installed_engine() -> tuple[str, bool]:
+    """(the library of PlatformIO's registry that has TFLite Micro, whether it is installed)."""
+    rules = _rules()
+    return rules.LIBRARY, rules.library_folder(None, CORE_DIR / "lib") is not None
 
 
 def named_folder() -> Path | None:

@@ -151,7 +151,7 @@ def pio_environment(board: Board, framework: str, gen_dir: Path | None = None) -
             f"no framework {framework!r} for board {board.id}; expected bare, or {framework} for "
             f"{known}"
         )
-    missing = _missing(wanted)
+    missing = missing_of(wanted)
     libraries = missing_libraries(board, gen_dir, CORE_DIR) if gen_dir else []
     missing += [f"library {name} of the sensor" for name in libraries]
     if missing and (error := registry_error()):
@@ -165,7 +165,7 @@ def pio_environment(board: Board, framework: str, gen_dir: Path | None = None) -
     return f"{board.env}_{framework}"
 
 
-def _missing(wanted: Framework) -> list[str]:
+def missing_of(wanted: Framework) -> list[str]:
     """What is not installed of a framework's platform and, where this names them, its packages."""
 
     def installed(kind: str, name: str) -> list[Path]:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from host_tools.bench.compare import measure_engine, stored, write_comparison
 from host_tools.boards.board import ENGINE, ENGINES, TFLM, Board, chip_board, load_board
+from host_tools.build.engine import require_engine
 from host_tools.commands_shared import emulated, on_target
 from host_tools.errors import HostToolsError, UsageError
 from host_tools.options import (
@@ -42,7 +43,7 @@ def command(
     names = [board] if port else [name, f"{load_board(name).id}-{TFLM}"]
     if not port:
         for named in names:  # what cannot run is told before anything does
-            emulated(named, emulator)
+            require_engine(emulated(named, emulator).board, "bare")
     boards: dict[str, Board] = {}
     wrong: list[str] = []
     for named in names:

@@ -14,6 +14,7 @@ from host_tools.options import (
     engine_option,
     mlperf_option,
     option,
+    repeated,
     source_options,
 )
 from host_tools.stages.graph import Source, firmware_stages
@@ -45,7 +46,8 @@ def command(
     if wanted.upload is not None:  # else choose_port says so
         pio_environment(wanted, framework)  # before the port: it may not be wanted at all
     chosen = chip_board(wanted, framework)
-    port, _ = choose_port(chosen, port, link_port, framework)
+    again = repeated("LINK_PORT")
+    port, _ = choose_port(chosen, port, link_port, framework, again)
     with up_to_date(source, firmware_stages(source, chosen, framework)):
         return flash(
             source.folder,
@@ -54,4 +56,5 @@ def command(
             link_port=link_port,
             framework=framework,
             says=source.says,
+            again=again,
         )

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from host_tools.library.make import make_library, write_library
+from host_tools.library.make import make_library
+from host_tools.library.write import write_library
 from host_tools.options import File, option, plan_options, source_options
 from host_tools.stages.graph import Source
 from host_tools.stages.session import show_plan, up_to_date

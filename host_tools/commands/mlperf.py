@@ -18,6 +18,7 @@ from host_tools.options import (
     File,
     answering,
     board_option,
+    engine_option,
     mlperf_option,
     option,
     plan_options,
@@ -35,6 +36,7 @@ MODES = ("performance", "accuracy")
     short_help="run a benchmark of MLPerf Tiny on a board",
 )
 @board_option
+@engine_option(DEFAULT_BOARD)
 @mlperf_option
 @option("--data", type=File(), help="folder with y_labels.csv and the .bin files it names")
 @option("--mode", type=click.Choice(MODES), help="default: both, accuracy with DATA only")

@@ -5,32 +5,32 @@ from __future__ import annotations
 import click
 
 from host_tools.boards.board import ENGINE, load_board
-from host_tools.commands_shared import emulated, on_target
+from host_tools.commands_shared import emulated
 from host_tools.errors import HostToolsError, UsageError
+from host_tools.farm.choose import is_many
+from host_tools.farm.options import farm_options
+from host_tools.farm.run import Farm, Task, on_boards
 from host_tools.library.via import describe, run_via_library
 from host_tools.options import (
     DEFAULT_BOARD,
-    board_option,
     engine_option,
     option,
     plan_options,
     source_options,
     switch,
-    target_options,
 )
-from host_tools.parity.outputs import run_parity
 from host_tools.parity.stage import print_parity
 from host_tools.stages.graph import Source
 from host_tools.stages.session import show_plan, up_to_date
 
 
 @click.command(
-    help="Compare every output byte of a board with TFLite Micro, in its emulator or at PORT.",
+    help="Compare every output byte of a board with TFLite Micro, in its emulator or at PORT; "
+    "of several boards, side by side.",
     short_help="compare a board's outputs with TFLite Micro",
 )
-@board_option
 @engine_option(DEFAULT_BOARD)
-@target_options
+@farm_options
 @option(
     "--via",
     type=click.Choice(["library"]),
@@ -41,9 +41,7 @@ from host_tools.stages.session import show_plan, up_to_date
 @plan_options
 def command(
     source: Source,
-    board: str | None,
-    emulator: str | None,
-    port: str | None,
+    farm: Farm,
     cases: int | None,
     via: str | None,
     tap: bool,
@@ -52,38 +50,41 @@ def command(
 ) -> None:
     """The verdict."""
     if via:
-        _via_library(source, board, emulator, port, cases, tap=tap, plan=(dry_run, why))
+        _via_library(source, farm, cases, tap=tap, plan=(dry_run, why))
         return
-    with on_target(source, board, emulator, port, dry_run=dry_run, why=why) as found:
-        if found is not None:
-            print_parity(run_parity(source.folder, found.board, found.target, cases, tap=tap))
+    task = Task(name="parity", options={"cases": cases, "tap": tap})
+    on_boards(source, farm, task, dry_run=dry_run, why=why)
 
 
 def _via_library(
-    source: Source,
-    board: str | None,
-    emulator: str | None,
-    port: str | None,
-    cases: int | None,
-    *,
-    tap: bool,
-    plan: tuple[bool, bool],
+    source: Source, farm: Farm, cases: int | None, *, tap: bool, plan: tuple[bool, bool]
 ) -> None:
     """The same of the library, in an emulator."""
-    if port or tap:
-        wrong = f"PORT={port}" if port else "TAP=1"
+    board = farm.board
+    if farm.ports or tap:
+        wrong = f"PORT={farm.ports[0]}" if farm.ports else "TAP=1"
         raise UsageError(
             f"{wrong}: VIA=library runs in an emulator and compares outputs; a board runs "
             "the library's self-test in a program of your own"
         )
-    if load_board(board or DEFAULT_BOARD).engine != ENGINE:
+    if is_many(board, ()) or farm.junit or farm.limit_s:
+        wrong = f"JUNIT={farm.junit}" if farm.junit else f"TIME_LIMIT={farm.limit_s}"
+        wrong = f"BOARD={board}" if is_many(board, ()) else wrong
+        raise UsageError(f"{wrong}: VIA=library runs on one board and prints its verdict")
+    wanted = load_board(board or DEFAULT_BOARD)
+    if wanted.engine != ENGINE:
         raise UsageError("VIA=library is generated code; ENGINE=tflm has no library of ours")
+    if wanted.suffix:
+        raise UsageError(
+            f"BOARD={board}: VIA=library has a program of its own, without {wanted.suffix[1:]}; "
+            "name the board only"
+        )
     dry_run, why = plan
     if dry_run or why:
         show_plan(source.stages(), why=why)
         print("the library, the program around it and the comparison are made every time")
         return
-    found = emulated(board, emulator)
+    found = emulated(board, farm.emulator)
     with up_to_date(source, source.stages()):
         report, beside = run_via_library(source.folder, found.board, found.target, cases)
     print_parity(report)

@@ -10,8 +10,10 @@ import click
 from host_tools.boards.board import load_board
 from host_tools.boards.ports import boards_with, find_link, require_link
 from host_tools.commands_shared import Found, emulated
+from host_tools.errors import DeviceError
 from host_tools.link.record import record_take, with_replay
 from host_tools.link.target import choose_target
+from host_tools.link.transport import port_advice
 from host_tools.options import (
     DEFAULT_BOARD,
     File,
@@ -28,7 +30,7 @@ from host_tools.stages.session import up_to_date
 
 @click.command(
     help="Record labelled samples from a board's sensor: at PORT, else of the board that is "
-    "plugged in, else (or with EMULATOR or REPLAY) in an emulator.",
+    "plugged in; with EMULATOR or REPLAY, or of a board that is emulated only, in an emulator.",
     short_help="record labelled samples from a board's sensor",
 )
 @board_option
@@ -53,10 +55,16 @@ def command(
     """One take."""
     if port:
         port = require_link(port, load_board(board) if board else None, repeated())
-    elif not (emulator or replay):
+    elif not (emulator or replay or (board and load_board(board).upload is None)):
         desk = find_link(load_board(board) if board else None, repeated())
-        if desk is not None:
-            port, board = desk.name, board or boards_with(desk.usb)[0]
+        if desk is None:
+            other = load_board(board or DEFAULT_BOARD)
+            raise DeviceError(
+                f"no {other.title if board else 'board'} is plugged in. {port_advice(repeated())}\n"
+                "To take the samples of an emulator all the same, "
+                f"add EMULATOR={other.emulators[0]}"
+            )
+        port, board = desk.name, board or boards_with(desk.usb)[0]
     found = (
         Found(board=named, target=choose_target(named, None, port))
         if port and (named := load_board(board or DEFAULT_BOARD))

@@ -9,7 +9,9 @@ import click
 from host_tools.boards.board import load_board
 from host_tools.boards.ports import find_link, require_link
 from host_tools.commands_shared import emulated
+from host_tools.errors import DeviceError
 from host_tools.experiments.listing import whois_firmware, whois_port
+from host_tools.link.transport import port_advice
 from host_tools.options import (
     DEFAULT_BOARD,
     File,
@@ -51,8 +53,11 @@ def command(
     named = load_board(board) if board else None
     if port:
         return whois_port(require_link(port, named, repeated()), named)
-    if not (source or recipe or model or emulator) and (desk := find_link(named, repeated())):
-        return whois_port(desk.name, named)
+    if not (source or recipe or model or emulator):
+        if desk := find_link(named, repeated()):
+            return whois_port(desk.name, named)
+        if named is not None and named.upload is not None:
+            raise DeviceError(f"no {named.title} is plugged in. {port_advice(repeated())}")
     found = open_source(source or recipe, model, Import())
     chosen = emulated(board, emulator).board
     with up_to_date(found, firmware_stages(found, chosen)):

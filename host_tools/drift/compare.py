@@ -29,7 +29,7 @@ DEFAULT_WINDOWS = 256  # that an emulated board is fed with
 def run_drift(
     out_dir: Path, board: Board, target: Target, *, windows: int | None, change: str, reset: bool
 ) -> Verdict:
-    """Read a board's counts, judge them, write drift.json.
+    """Read a board's counts, judge them, write drift.json, the folder's and the board's own.
 
     A real board is read as it is, and forgets its counts afterwards with `reset`. An emulated one
     is fed with `windows` windows of the first held-out group (None: DEFAULT_WINDOWS, or all), with
@@ -62,7 +62,8 @@ def run_drift(
         "fed_with": source,
         "model_sha256": profile.model_sha256,
     }
-    write_json(out_dir / "drift.json", report)
+    for path in (out_dir / board.folder / target.file("drift"), out_dir / "drift.json"):
+        write_json(path, report)
     return verdict
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy  # its parts load when they are used
 
 from host_tools.errors import UsageError
 from quantize.drift import BINS, CountedRecording, DriftPlan, Profile
@@ -251,7 +251,9 @@ def rate_bound(rate: float, groups: int) -> float:
     Clopper and Pearson's limit for the worst case, a group whose readings all alarm or none do.
     """
     hits = rate * groups
-    return 1.0 if hits >= groups else float(stats.beta.ppf(CONFIDENCE, hits + 1, groups - hits))
+    return (
+        1.0 if hits >= groups else float(scipy.stats.beta.ppf(CONFIDENCE, hits + 1, groups - hits))
+    )
 
 
 def _predict(distances: Floats, rng: np.random.Generator) -> Floats:
@@ -301,5 +303,5 @@ def two_sample_g(first: Ints, second: Ints) -> tuple[float, float]:
     table = table[:, table.sum(axis=0) > 0]
     if table.shape[1] < 2:
         return 0.0, 1.0
-    result = stats.chi2_contingency(table, correction=False, lambda_="log-likelihood")
+    result = scipy.stats.chi2_contingency(table, correction=False, lambda_="log-likelihood")
     return float(result.statistic), float(result.pvalue)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,22 +19,18 @@ from model.decide import load_rule
 from model.regression import RegressionJudge
 from model.tasks import AnomalyJudge, IntegerError, Judge, load_judge
 from quantize.answers import board_text, number_answers
+from quantize.emit_c import C_TYPES
 
-C_TYPES = {
-    "int8": "int8_t",
-    "uint8": "uint8_t",
-    "int16": "int16_t",
-    "int32": "int32_t",
-    "int64": "int64_t",
-    "bool": "uint8_t",
-    "float32": "float",
-}
 KEYS = ("name", "model_sha256", "arena_bytes", "inputs", "outputs", "labels", "settings")
 HEAD_BYTES = 16  # of library_object_t before the front end, with pointers of 8 bytes
 ALIGNMENT = 16
 DECISION_BYTES = 12  # of decide_t
 RULE_INPUTS = 4  # results in a mean that a rule of the user's own may have at least
 POINTER_BYTES = 8  # what a state of the front end has more with pointers of 8 bytes than of 4
+LINE = 92  # characters of a comment's line
+MAX_OWN = 37  # letters of a library's name behind tp_
+# status_t is t of a library <name>_status
+BEGINNINGS = ("_status", "_score", "_rule", "_rule_max", "_is")
 KINDS = {
     "classification": "class",
     "multilabel": "several",
@@ -43,32 +40,20 @@ KINDS = {
 
 # The functions and constants of the public header: names.h gives them the library's prefix.
 PUBLIC = (
-    *("t", "status_t", "score_t", "init_sized", "reset", "push", "push_float", "write", "ready"),
-    *(
-        "input_bytes",
-        "invoke",
-        "output",
-        "output_bytes",
-        "scores",
-        "best",
-        "label",
-        "decide",
-        "rule_t",
-        "has",
-        "fixed",
-    ),
-    *("anomaly", "is_anomaly", "selftest", "kernels"),
-)
+    "t", "status_t", "score_t", "rule_t", "init_sized", "reset", "push", "push_float", "write",
+    "ready", "input_bytes", "invoke", "output", "output_bytes", "scores", "best", "label", "decide",
+    "has", "fixed", "anomaly", "is_anomaly", "selftest", "kernels",
+)  # fmt: skip
 PUBLIC_CONSTANTS = (
-    *("OK", "NOT_INITIALISED", "MISMATCH", "BAD_ARGUMENT", "NO_INPUT", "BUSY", "NUMBER"),
-    *("KERNELS", "ANOMALY_THRESHOLD"),
-)
-# Functions of the library's own parts; they are linked too.
+    "OK", "NOT_INITIALISED", "MISMATCH", "BAD_ARGUMENT", "NO_INPUT", "BUSY", "NUMBER", "KERNELS",
+    "ANOMALY_THRESHOLD",
+)  # fmt: skip
+# Functions and types of the library's own parts.
 INTERNAL = ("object", "enter", "leave", "object_t")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class KernelSet:
     """One set of kernels: sizes in bytes, and the number that init compares."""
 
     arena_bytes: int
@@ -77,9 +62,18 @@ class Target:
 
 
 def library_name(name: str) -> str:
-    """tp_ and the model's name in lower case: letters, digits and _, at most 40."""
-    own = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:37].rstrip("_")
-    return f"tp_{own or 'model'}"
+    """tp_ and the model's name in lower case: letters, digits and _, at most 40.
+
+    A longer name ends with digits of its SHA-256. One that another library's functions or types
+    may begin with, as tp_<other>_rule of tp_<other>_rule_t, gets another end.
+    """
+    own = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "model"
+    if f"_{own}".endswith(BEGINNINGS):
+        own += "_model"
+    if len(own) > MAX_OWN:
+        digits = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        own = f"{own[: MAX_OWN - 9].rstrip('_')}_{digits}"
+    return f"tp_{own}"
 
 
 def values_of(out_dir: Path, gen_dirs: Mapping[str, Path]) -> dict[str, Any]:
@@ -101,7 +95,7 @@ def values_of(out_dir: Path, gen_dirs: Mapping[str, Path]) -> dict[str, Any]:
     anomaly = _anomaly(judge, first) if isinstance(judge, AnomalyJudge) else None
     rule = _rule(out_dir, first) if kind == "class" else None
     extra = anomaly["elements"] if anomaly else 0
-    extra += DECISION_BYTES + (rule["most"] + 1) * len(first["labels"]) if rule else 0
+    extra += DECISION_BYTES + (rule["max_inputs"] + 1) * len(first["labels"]) if rule else 0
     values: dict[str, Any] = {
         "name": name,
         "NAME": name.upper(),
@@ -115,7 +109,7 @@ def values_of(out_dir: Path, gen_dirs: Mapping[str, Path]) -> dict[str, Any]:
         "anomaly_step": f"{anomaly['step']:.6g}" if anomaly else "",
         "labels": list(first["labels"]) if kind in ("class", "several") else [],
         "label_words": "The name of label" if kind == "several" else "The name of class",
-        "sets": {own: _target(own, m, fe, extra) for own, m in manifests.items()},
+        "sets": {own: _kernel_set(own, m, fe, extra) for own, m in manifests.items()},
         "inputs": [_tensor(t) for t in first["inputs"]],
         "outputs": [_tensor(t) for t in first["outputs"]],
         "golden_count": golden,
@@ -123,12 +117,14 @@ def values_of(out_dir: Path, gen_dirs: Mapping[str, Path]) -> dict[str, Any]:
         "answers": (gen_dirs["ref"] / "model_answers.h").is_file(),
         "lsb": [],
         "channel_units": [],
-        "public": [*PUBLIC, *INTERNAL],
+        "public": PUBLIC,
+        "internal": INTERNAL,
         "public_constants": PUBLIC_CONSTANTS,
     }
     values |= _scores(first["outputs"][0])
     values |= _numbers(judge)
     values |= _front_end(fe, recipe)
+    values |= {"label_lines": _label_lines(values["labels"])}
     return values | {"title": _title(values), "example_use": _use(values)}
 
 
@@ -176,7 +172,7 @@ def _golden_count(gen_dir: Path) -> int:
     return int(found[1])
 
 
-def _target(own: str, manifest: Mapping[str, Any], fe: Any, extra: int) -> Target:
+def _kernel_set(own: str, manifest: Mapping[str, Any], fe: Any, extra: int) -> KernelSet:
     """The features of a complete input lie where the input does, two bytes each."""
     arena = int(manifest["arena_bytes"])
     if fe:
@@ -185,7 +181,7 @@ def _target(own: str, manifest: Mapping[str, Any], fe: Any, extra: int) -> Targe
     size = _aligned(head) + _aligned(arena) + ALIGNMENT
     text = json.dumps([__version__, manifest["model_sha256"], own, size])
     number = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return Target(arena_bytes=arena, object_bytes=size, number=number)
+    return KernelSet(arena_bytes=arena, object_bytes=size, number=number)
 
 
 def _aligned(size: int) -> int:
@@ -225,7 +221,12 @@ def _rule(out_dir: Path, manifest: Mapping[str, Any]) -> dict[str, int] | None:
     if found is None or output["dtype"] != "int8" or _elements(output) != len(manifest["labels"]):
         return None
     most = max(found.inputs, RULE_INPUTS)
-    return {"inputs": found.inputs, "least": found.least, "pause": found.pause, "most": most}
+    return {
+        "inputs": found.inputs,
+        "threshold": found.threshold,
+        "pause": found.pause,
+        "max_inputs": most,
+    }
 
 
 def _front_end(fe: Any, recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -236,7 +237,7 @@ def _front_end(fe: Any, recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "fe": {"window": fe["window"], "hop": fe["hop"], "channels": len(fe["lsb"])},
         "rate_hz": f"{dataset['sample_rate_hz']:g}",
-        "rate_mhz": round(dataset["sample_rate_hz"] * 1000),
+        "rate_millihertz": round(dataset["sample_rate_hz"] * 1000),
         "lsb": [f"{float_text(lsb)}f" for lsb in fe["lsb"]],
         "channel_units": list(dataset["units"]),
         "channel_words": _comment(", ".join(f"{c} in {u}" for c, u in units)),
@@ -246,6 +247,12 @@ def _front_end(fe: Any, recipe: Mapping[str, Any]) -> dict[str, Any]:
 def _comment(text: str) -> str:
     """Text of a user's file for a C comment: printable ASCII that cannot end it."""
     return board_text(text).replace("\\", "/").replace("*/", "* /").replace("/*", "/ *")
+
+
+def _label_lines(labels: Sequence[str]) -> list[str]:
+    """Numbers and names for a C comment; a line ends between two of them where it can."""
+    words = ", ".join(f"{i} {_comment(label)}" for i, label in enumerate(labels))
+    return textwrap.wrap(words, LINE)
 
 
 def _title(values: Mapping[str, Any]) -> str:

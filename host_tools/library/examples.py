@@ -25,7 +25,7 @@ TURNING = {
     "deg/s": 1.0,
     "°/s": 1.0,
     "degrees/s": 1.0,
-    "rad/s": math.pi / 180,
+    "rad/s": math.radians(1),
 }
 MPU_FILTERS = {1: 184, 2: 94, 3: 44, 4: 21, 5: 10, 6: 5}  # register value -> Hz of acceleration
 MPU_HZ = 1000
@@ -77,10 +77,11 @@ def example_files(values: Mapping[str, Any]) -> Iterator[File]:
     """All files of the examples that suit the model which `values` describe."""
     common = {**_texts(values), **_inputs(values)}
     accel, gyro = inertial(values["channel_units"])
-    rate = values["rate_mhz"] / 1000 if values["fe"] else 0.0
+    rate = values["rate_millihertz"] / 1000 if values["fe"] else 0.0
     mpu = _mpu(rate) if accel else None
     if rate:
         common |= {"accel": accel, "gyro": gyro, "period_ns": round(1e9 / rate), "mpu": mpu}
+        common |= {"standard_gravity": STANDARD_GRAVITY, "degrees_in_radian": math.degrees(1)}
     folders: dict[str, dict[str, str]] = {"Selftest": {"Selftest.ino": "Selftest.ino"}}
     own: dict[str, dict[str, Any]] = {}
     for imu in IMUS:
@@ -126,7 +127,7 @@ def microphone_step(values: Mapping[str, Any]) -> int:
     full_scale = [f"{1 / 32768:.9g}f"]
     if not values["fe"] or values["lsb"] != full_scale:
         return 0
-    step, rest = divmod(1000 * MICROPHONE_HZ, values["rate_mhz"])
+    step, rest = divmod(1000 * MICROPHONE_HZ, values["rate_millihertz"])
     return step if rest == 0 and step in (1, 2) else 0
 
 

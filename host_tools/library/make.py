@@ -1,11 +1,10 @@
-"""Write a library: one folder and one .zip for Arduino, PlatformIO, ESP-IDF, Zephyr and CMake."""
+"""Make a library: one folder and one .zip for Arduino, PlatformIO, ESP-IDF, Zephyr and CMake."""
 
 from __future__ import annotations
 
-import io
+import hashlib
+import json
 import re
-import tempfile
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,12 +15,11 @@ import jinja2
 from host_tools.errors import UsageError
 from host_tools.library.describe import float_text, values_of
 from host_tools.library.examples import example_files, inertial
-from host_tools.library.sources import SETS, Copy, collect, epilogue, prologue, symbols
-from model.files import write_bytes
+from host_tools.library.sources import GENERATED, SETS, Copy, collect, epilogue, prologue, symbols
 from model.paths import ROOT
 from quantize.emit_c import c_text
 
-ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a .zip can say: the same bytes at any time
+RECORD = "tinyproof.json"  # of a library: its model, and its files as they were written
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("host_tools.library", "templates"),
     trim_blocks=True,
@@ -36,7 +34,6 @@ _TEMPLATES.filters["kconfig"] = lambda text: re.sub(r"[$\\]", "", text.replace('
 _TEMPLATES.filters["markdown"] = lambda text: re.sub(r"([\\`*_{}\[\]<>()#+!|&~])", r"\\\1", text)
 
 # Template -> place in the library; {name} is the library's.
-INSIDE = ("names.h", "target.h", "library_model.h", "library_public.h")
 OUTSIDE = {
     "public.h": "src/{name}.h",
     "library.properties": "library.properties",
@@ -77,7 +74,7 @@ def make_library(out_dir: Path) -> Library:
     values |= {"symbols": symbols(copies)}
     inside = f"src/{values['name']}"
     files = {f"{inside}/{copy.place}": _text(copy) for copy in copies}
-    files |= {f"{inside}/{name}": render(name, values) for name in INSIDE}
+    files |= {f"{inside}/{name}": render(name, values) for name in GENERATED}
     values |= {"sources": sorted(f for f in files if PurePosixPath(f).suffix in (".c", ".S"))}
     files |= examples(values)
     values |= {"inertial": inertial(values["channel_units"])[0] > 0}
@@ -86,6 +83,7 @@ def make_library(out_dir: Path) -> Library:
         place.format(name=values["name"]): render(name, values) for name, place in OUTSIDE.items()
     }
     files["LICENSE"] = (ROOT / "LICENSE").read_text("utf-8")
+    files[RECORD] = _record(values, files)
     return Library(name=values["name"], values=values, files=files)
 
 
@@ -105,43 +103,13 @@ def _text(copy: Copy) -> str:
     return prologue(copy) + copy.text.rstrip("\n") + "\n" + epilogue(copy)
 
 
+def _record(values: Mapping[str, Any], files: Mapping[str, str]) -> str:
+    """Which model a library is of, and the SHA-256 of each file: later changes can be told."""
+    digests = {place: hashlib.sha256(text.encode()).hexdigest() for place, text in files.items()}
+    record = {"model": values["model"], "model_sha256": values["sha256"], "files": digests}
+    return json.dumps({**record, "version": values["version"]}, indent=2, sort_keys=True) + "\n"
+
+
 def render(name: str, values: Mapping[str, Any]) -> str:
     """One of the templates, filled in; a value that is missing is an error."""
     return _TEMPLATES.get_template(f"{name}.jinja").render(values)
-
-
-def write_library(library: Library, parent: Path) -> tuple[Path, Path]:
-    """Write <parent>/<name>/ and <parent>/<name>.zip; either is replaced as a whole.
-
-    Raises UsageError where something that is no library of ours stands in the folder's place.
-    """
-    folder, archive = parent / library.name, parent / f"{library.name}.zip"
-    if folder.is_symlink() or (folder.exists() and not (folder / "library.properties").is_file()):
-        raise UsageError(
-            f"{folder}: stands where the library goes and is no library; move it away, or name "
-            "another place"
-        )
-    parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".library-", dir=parent) as scratch:
-        fresh = Path(scratch) / library.name
-        for place, text in library.files.items():
-            path = fresh / place
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        if folder.exists():
-            folder.rename(Path(scratch) / "old")
-        fresh.rename(folder)
-    write_bytes(archive, zipped(library))
-    return folder, archive
-
-
-def zipped(library: Library) -> bytes:
-    """The .zip: one folder of the library's name, the same bytes for the same files."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for place, text in sorted(library.files.items()):
-            entry = zipfile.ZipInfo(f"{library.name}/{place}", ZIP_DATE)
-            entry.external_attr = 0o644 << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, text.encode("utf-8"))
-    return stream.getvalue()

@@ -19,8 +19,8 @@ from model.paths import ROOT
 FIRMWARE = ROOT / "firmware"
 KERNELS = FIRMWARE / "kernels"
 SETS = {"ref": "portable", "armv7em": "armv7em", "xtensa": "xtensa"}  # folder -> the library's name
+GENERATED = ("names.h", "target.h", "library_model.h", "library_public.h")  # for the library
 PARTS = ("library.c", "library_answers.c", "library_float.c", "library_selftest.c")
-ASSEMBLED = {".S", ".inc"}
 COMPILED = {".c", ".S"}
 
 _INCLUDE = re.compile(r'^( *# *include ")([^"]+)(")', re.MULTILINE)
@@ -37,8 +37,14 @@ _FAST = """\
 _EXACT = """\
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#pragma float_control(precise, on)
+#endif
 #elif defined(__GNUC__)
 #pragma GCC optimize("fp-contract=off")
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#pragma GCC optimize("no-fast-math")
+#endif
 #endif
 """
 _NO_STACK_CODE = """
@@ -189,14 +195,6 @@ def _place(path: Path) -> PurePosixPath:
     if parts[0] == "kernels" and len(parts) > 2:
         return PurePosixPath(SETS[parts[1]], *parts[2:])
     return PurePosixPath(*parts)
-
-
-# Written for the library; what shared files include as the model's headers leads there.
-GENERATED = {
-    "names.h": "names.h",
-    "library_model.h": "library_model.h",
-    "library_public.h": "library_public.h",
-}
 
 
 def _own_include(path: Path, name: str, gen_dirs: Mapping[str, Path]) -> Path | None:

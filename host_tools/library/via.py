@@ -7,6 +7,7 @@ whether samples that are pushed give the same answers as the golden inputs made 
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,14 @@ from host_tools.boards.board import Board
 from host_tools.build.elf import SizeReport
 from host_tools.build.firmware import build_firmware
 from host_tools.errors import DeviceError, HostToolsError, ToolMissing
-from host_tools.library.make import Library, make_library, render, write_library
+from host_tools.library.make import Library, make_library, render
+from host_tools.library.write import write_library
 from host_tools.link import protocol
 from host_tools.link.device import Device
 from host_tools.link.protocol import MessageType, Mode
 from host_tools.link.target import Target, open_device
 from host_tools.parity.outputs import ParityReport, run_parity, spread
+from host_tools.report.libraries import LIBRARY
 from host_tools.report.results import read_manifest
 from model.files import write_json, write_text
 from model.npz import read_arrays
@@ -42,6 +45,7 @@ class ViaReport:
     library: str
     kernels: str
     model_sha256: str
+    run_id: str
     cases: int
     equal: int
     windows: int  # of samples that were pushed
@@ -57,7 +61,7 @@ class ViaReport:
 
 def via_library(board: Board) -> Board:
     """The board whose program is around a library; its results lie in a folder of its own."""
-    return replace(board, engine=ENGINE, folder=f"{board.folder}-{ENGINE}")
+    return replace(board, engine=ENGINE, folder=f"{board.folder}{LIBRARY}")
 
 
 def run_via_library(
@@ -81,6 +85,7 @@ def run_via_library(
         library=library.name,
         kernels=board.kernels,
         model_sha256=report.model_sha256,
+        run_id=report.run_id,
         cases=report.cases,
         equal=report.equal,
         windows=len(windows),
@@ -100,6 +105,7 @@ def run_via_library(
 def _build(out_dir: Path, board: Board, manifest: dict[str, Any], library: Library) -> SizeReport:
     """Write the library and what the program needs beside it, then build."""
     folder = out_dir / board.folder / "via"
+    shutil.rmtree(folder, ignore_errors=True)  # ours alone, whoever wrote it
     path, _ = write_library(library, folder)
     values = {**library.values, "run_id": manifest["run_id"]}
     write_text(folder / HEADER, render(HEADER, values))

@@ -24,7 +24,8 @@ class Target:
 
     emulator: Emulator | None
     port: str | None
-    beside: str = ""  # behind the names of results of an emulator that is not the board's first
+    # behind names of results: of an emulator that is not the board's first, of one port of many
+    beside: str = ""
 
     @property
     def name(self) -> str:
@@ -33,8 +34,13 @@ class Target:
 
     def file(self, result: str) -> str:
         """The name of a result's file: those of the board's first emulator are what stages read."""
-        beside = "-port" if self.port else self.beside
+        beside = self.beside or ("-port" if self.port else "")
         return f"{result}{beside}.json"
+
+    @property
+    def log(self) -> str:
+        """The name of the file with what the firmware has said."""
+        return f"link{self.beside if self.port else ''}.log"
 
 
 def choose_target(board: Board, emulator: str | None, port: str | None) -> Target:
@@ -80,7 +86,7 @@ def open_port(port: str, board: Board | None) -> SerialTransport:
 
 @contextmanager
 def open_device(target: Target, board: Board, board_dir: Path) -> Iterator[Device]:
-    """The firmware of `board_dir`, running at `target`; the device's text goes to link.log."""
+    """The firmware of `board_dir`, running at `target`; the device's text goes to target.log."""
     elf = board_dir / "firmware.elf"
     if target.emulator is not None:
         if not elf.exists():
@@ -96,7 +102,7 @@ def open_device(target: Target, board: Board, board_dir: Path) -> Iterator[Devic
         yield device
     finally:
         device.close()
-        write_text(board_dir / "link.log", "".join(line + "\n" for line in device.log))
+        write_text(board_dir / target.log, "".join(line + "\n" for line in device.log))
 
 
 def check_identity(device: Device, manifest: dict[str, Any], board: Board) -> None:

@@ -28,6 +28,7 @@ BAUD = 115200  # of a port of no named board
 CHUNK_BYTES = 65536
 WRITE_BYTES = 4096  # to a serial port at once: 0.4 s at 115200 baud
 WRITE_STALL_S = 30.0  # the longest a receiver may leave the line full before it counts as dead
+NETWORK = ("socket://", "rfc2217://")  # pyserial's URLs of ports of other machines
 
 
 class Transport(Protocol):
@@ -141,7 +142,10 @@ class PipeTransport:
 
 
 class SerialTransport:
-    """A serial port by name (/dev/ttyACM0, COM3) or a pyserial URL (socket://host:port, loop://)."""
+    """A serial port by name (/dev/ttyACM0, COM3) or pyserial's URL: socket://host:port, loop://.
+
+    rfc2217://host:port is one whose server sets speed, DTR and RTS as it is asked to.
+    """
 
     def __init__(self, port: str, baud: int = BAUD, *, dtr_rts: bool = True) -> None:
         """`dtr_rts`: both lines on while the port is open; False: both off.
@@ -234,6 +238,14 @@ def require_port(port: str, what_to_type: str, hint: str = "") -> None:
     """
     if port_exists(port):
         return
+    advice = port_advice(what_to_type, hint)
+    if not port:
+        raise UsageError(f"no serial port was given. {advice}")
+    raise DeviceError(f"serial port {port} does not exist. {advice}")
+
+
+def port_advice(what_to_type: str, hint: str = "") -> str:
+    """Which ports there are, and the command to type with one of them; as of require_port."""
     ports = serial_ports()
     listed = "".join(f"\n  {name}  {text}" for name, text in sorted(ports.items()))
     found = (
@@ -242,10 +254,7 @@ def require_port(port: str, what_to_type: str, hint: str = "") -> None:
         else "No USB serial port was found: plug the board in with a cable that carries data."
     )
     example = what_to_type.replace("{port}", min(ports, default="/dev/ttyACM0"))
-    advice = "\n".join(filter(None, [found, hint, f"Then type, for example: {example}"]))
-    if not port:
-        raise UsageError(f"no serial port was given. {advice}")
-    raise DeviceError(f"serial port {port} does not exist. {advice}")
+    return "\n".join(filter(None, [found, hint, f"Then type, for example: {example}"]))
 
 
 def touch_port(port: str, baud: int) -> None:
@@ -270,17 +279,20 @@ def touch_port(port: str, baud: int) -> None:
 def _open_serial(port: str, baud: int, dtr_rts: bool) -> serial.Serial:
     module = _import_serial()
     require_port(port, "make monitor PORT={port}")
+    network = port.lower().startswith(NETWORK)
     # POSIX systems switch both lines on as the port opens; pyserial would take them off singly.
-    posix = os.name == "posix"
+    posix = os.name == "posix" and not network
     try:
         opened: serial.Serial = module.serial_for_url(
             port, baudrate=baud, exclusive=True, do_not_open=True
         )
-        opened.write_timeout = WRITE_STALL_S
+        if not port.lower().startswith("rfc2217://"):  # it takes none: its socket's is 5 s
+            opened.write_timeout = WRITE_STALL_S
         opened.dtr = opened.rts = dtr_rts or posix
         opened.open()
     except (OSError, ValueError, TypeError, re.error) as error:  # what pyserial's URLs may raise
-        raise DeviceError(f"cannot open {port}: {error}. {_open_hint(error)}") from error
+        hint = _network_hint(error) if network else _open_hint(error)
+        raise DeviceError(f"cannot open {port}: {error}. {hint}") from error
     if posix and not dtr_rts:
         _both_lines_off(opened)
     return opened
@@ -307,9 +319,13 @@ def _open_hint(error: Exception) -> str:
         return "Another program has the port open: close its serial monitor and repeat the command."
     if code in (errno.ENOTTY, errno.EINVAL, errno.EISDIR) or code is None or "ioctl" in str(error):
         return "That is no serial port; give the board's, such as /dev/ttyACM0."
-    if code == errno.ECONNREFUSED:
-        return "Nothing listens at that address; start the other side first."
     return "Unplug the board, plug it in again and repeat the command."
+
+
+def _network_hint(error: Exception) -> str:
+    if getattr(error.__context__, "errno", None) == errno.ECONNREFUSED:  # pyserial's own has none
+        return "Nothing listens at that address; start the server or the tunnel there first."
+    return "Check host and port, and that the server there speaks this protocol."
 
 
 def _import_serial() -> ModuleType:

@@ -28,6 +28,10 @@ class Benchmark:
         return self.results if self.probabilities else 2
 
 
+# Of what a network rebuilds: with the largest float that `db` takes, 1000, the squared error stays
+# below 2^21, which firmware/mlperf/mlperf_values.c prints.
+MAX_REBUILT = 448
+
 BENCHMARKS: Mapping[str, Benchmark] = {
     "kws01": Benchmark(title="keyword spotting", bytes=490, inputs=490, outputs=12, results=12),
     "ic01": Benchmark(
@@ -77,4 +81,11 @@ def require_model(name: str, manifest: Mapping[str, Any]) -> None:
         raise UsageError(
             f"MLPERF={name}: the model's output has scale {scale} and zero point {zero}; expected "
             "probabilities, with 1/256 and -128. Let the model end in a softmax"
+        )
+    largest = max(abs(scale * (edge - zero)) for edge in (-128, 127))
+    if not benchmark.probabilities and not 0 < largest <= MAX_REBUILT:
+        raise UsageError(
+            f"MLPERF={name}: the model's output has scale {scale} and zero point {zero}, which "
+            f"reaches {largest:.6g}; expected at most {MAX_REBUILT}, for features of "
+            f"{benchmark.title} in the logarithm of their energies"
         )

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from rich.progress import track
 from sklearn.metrics import roc_auc_score
 
-from host_tools.boards.board import Board, other_kernels
+from host_tools.boards.board import ENGINE, Board, other_kernels
 from host_tools.errors import DeviceError
 from host_tools.link.device import Device
 from host_tools.link.target import Target, check_identity, image_words, open_device
@@ -36,8 +36,8 @@ MARGIN = 1.05
 MAX_INFERENCES = 1_000_000  # that the firmware takes
 WARM_UP = 5
 EMULATED = 2  # inferences a run in an emulator, where each takes as long as the one before
-LAP = re.compile(r"m-lap-us-(\d+)")
-RESULTS = re.compile(r"m-results-\[([^\]]+)\]")
+LAP = re.compile(r"m-lap-us-([0-9]{1,18})")
+RESULTS = re.compile(r"m-results-\[([0-9]{1,9}\.[0-9]{1,9}(?:,[0-9]{1,9}\.[0-9]{1,9})*)\]")
 MODEL = re.compile(r"m-model-\[(.*)\]")
 MICRO = 1e-6
 
@@ -141,6 +141,7 @@ def run_mlperf(
 def _require_benchmark(device: Device, name: str, board: Board) -> None:
     """DeviceError when the firmware does not answer the benchmark's commands."""
     again = f"make flash BOARD={board.id} MLPERF={name}"
+    again += f" ENGINE={board.engine}" if board.engine != ENGINE else ""
     try:
         answer = device.mlperf("profile", ANSWER_S)
     except DeviceError as error:
@@ -181,9 +182,9 @@ def infer(device: Device, runs: int, warm_up: int) -> tuple[float, list[float]]:
     lines = device.mlperf(f"infer {runs} {warm_up}")
     laps = [int(match[1]) for line in lines if (match := LAP.fullmatch(line))]
     answers = [match[1] for line in lines if (match := RESULTS.fullmatch(line))]
-    if len(laps) != 2 or len(answers) != 1:
+    if len(laps) != 2 or len(answers) != 1 or laps[1] < laps[0]:
         raise DeviceError(f"infer: expected two lap times and one m-results, got {lines}")
-    return (laps[1] - laps[0]) * MICRO, [float(x) for x in answers[0].split(",") if x.strip()]
+    return (laps[1] - laps[0]) * MICRO, [float(x) for x in answers[0].split(",")]
 
 
 def measure(device: Device, inputs: Sequence[bytes], what: str, *, hardware: bool) -> Performance:

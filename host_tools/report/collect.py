@@ -66,9 +66,7 @@ def collect(out_dir: Path) -> JsonObject:
         "golden_sha256": _digest(out_dir / "golden.npz"),
         "boards": _boards(out_dir, interpreted=False),
         "interpreted": _boards(out_dir, interpreted=True),
-        "libraries": libraries(
-            out_dir, _read(load_board(MAIN_BOARD).gen_dir(out_dir) / "manifest.json")
-        ),
+        "libraries": libraries(out_dir),
         "searches": [
             found
             for path in sorted(out_dir.glob("search/*/search.json"))

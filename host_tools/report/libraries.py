@@ -5,18 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from host_tools.report.results import read_result
+from host_tools.boards.board import load_board
+from host_tools.report.results import read_manifest, read_result
 
 JsonObject = dict[str, Any]
 LIBRARY = "-library"  # behind the board's name: the folder of a program around the library
-KEYS = ("board", "emulator", "library", "kernels", "model_sha256", "cases", "equal", "windows",
+KEYS = ("emulator", "library", "kernels", "model_sha256", "cases", "equal", "windows",
         "windows_equal", "instructions", "flash_bytes", "ram_bytes", "object_bytes")  # fmt: skip
 
 
-def libraries(out_dir: Path, manifest: JsonObject | None) -> list[JsonObject]:
-    """library.json of every board for this model; what is of another model is left out."""
-    found = [read_result(path, *KEYS) for path in sorted(out_dir.glob(f"*{LIBRARY}/library.json"))]
-    return [f for f in found if manifest and f["model_sha256"] == manifest["model_sha256"]]
+def libraries(out_dir: Path) -> list[JsonObject]:
+    """library.json of every board, by the name of its folder; what is of another run than is
+    generated for its kernels is left out."""
+    found = []
+    for path in sorted(out_dir.glob(f"*{LIBRARY}/library.json")):
+        name = path.parent.name.removesuffix(LIBRARY)
+        told = read_result(path, *KEYS)
+        try:
+            generated = read_manifest(load_board(name), out_dir)
+        except FileNotFoundError:
+            continue
+        if told.get("run_id") == generated["run_id"]:
+            found.append(told | {"board": name})
+    return found
 
 
 def library_rows(content: JsonObject) -> list[JsonObject]:

@@ -28,7 +28,7 @@ from model.processes import begin_child
 
 STAMPS = ".stages"
 DIGESTS = "digests.cache"  # beside the stamps
-NEVER_RUN = "it has not been run"
+NEVER_RUN = "it has not run yet"
 SHOWN = 12  # digits of a digest that a message shows
 
 

@@ -35,7 +35,7 @@ def announce(stage: Stage, reasons: Sequence[str]) -> None:
     """One line, before a stage runs."""
     told = "; ".join(reasons[:REASONS])
     more = f"; and {len(reasons) - REASONS} more (--why)" if len(reasons) > REASONS else ""
-    print(f"[{stage.name}] {told}{more}", file=sys.stderr, flush=True)
+    print(f"[{stage.name}] runs: {told}{more}", file=sys.stderr, flush=True)
 
 
 @contextmanager

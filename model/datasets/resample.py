@@ -13,7 +13,7 @@ from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
-import scipy.signal
+import scipy  # its parts load when they are used
 
 from model.errors import DataError
 from model.recipe import ResampleConfig

@@ -58,7 +58,7 @@ def rule(recipe: Recipe, out_dir: Path) -> None:
     test = found["test"]
     print(
         f"{recipe.name}: decides by the mean of {counted(chosen.inputs, 'output')} from a score of "
-        f"{chosen.least}, then pauses for {counted(chosen.pause, 'input')}; of "
+        f"{chosen.threshold}, then pauses for {counted(chosen.pause, 'input')}; of "
         f"{counted(test['recordings'], 'test recording')} {test['right']} right, "
         f"{test['wrong']} wrong, {test['missed']} without a decision"
     )

@@ -2,7 +2,7 @@
 int main(void)
 {
     static tp_m_t m;
-    static const tp_m_rule_t users = {1, 0, 0}, wrong = {TP_M_RULE_MOST + 1, 0, 0};
+    static const tp_m_rule_t users = {1, 0, 0}, wrong = {TP_M_RULE_MAX_INPUTS + 1, 0, 0};
     if (tp_m_decide(&m, NULL) != -1) {
         return 1;
     }

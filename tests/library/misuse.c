@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
@@ -106,15 +107,21 @@ static void places(void)
 
 static LIB(_t) shared;
 
-/* Many calls of one object: each is refused or whole. */
+/* Many calls of one object, until one has met another: each is refused or whole. */
 static void *fight(void *counts)
 {
+    static unsigned refused; /* of both threads */
+    const time_t end = time(NULL) + 60;
     unsigned *const seen = counts;
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0;
+         i < 3000 || (__atomic_load_n(&refused, __ATOMIC_SEQ_CST) == 0 && time(NULL) < end); i++) {
         const LIB(_status_t) status =
             i % 2 ? LIB(_invoke)(&shared) : LIB(_write)(&shared, 0, input, LIB(_input_bytes)(0));
         HOLDS(status == OK || status == CONSTANT(_BUSY) || status == CONSTANT(_NO_INPUT));
         seen[status]++;
+        if (status == CONSTANT(_BUSY)) {
+            __atomic_fetch_add(&refused, 1, __ATOMIC_SEQ_CST);
+        }
     }
     return NULL;
 }
@@ -145,6 +152,7 @@ static void threads(void)
         HOLDS(pthread_join(running[i], NULL) == 0);
     }
     HOLDS(seen[0][OK] + seen[1][OK] > 0);
+    HOLDS(seen[0][CONSTANT(_BUSY)] + seen[1][CONSTANT(_BUSY)] > 0);
     HOLDS(LIB(_reset)(&shared) == OK && LIB(_selftest)(&shared) == 0);
 }
 

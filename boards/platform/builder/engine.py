@@ -13,6 +13,7 @@ LEFT_OUT = (
     "micro_time",
     "peripherals",
     "test_helper",
+    "test_over_serial",
     "mock_",
     "fake_",
     "kernel_r",

@@ -23,6 +23,15 @@ def choose(sensors, header):
     return None
 
 
+def _version_of(manifest):
+    """What a library.json says; None for one that is damaged, as by a full disk."""
+    try:
+        found = json.loads(manifest.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found.get("version") if isinstance(found, dict) else None
+
+
 def is_installed(library, storage):
     """Whether the folder `storage` holds `library`, owner/name@version, in that version."""
     name, _, version = library.rpartition("/")[2].partition("@")
@@ -32,7 +41,7 @@ def is_installed(library, storage):
         if properties.is_file():
             found = VERSION.search(properties.read_text(encoding="utf-8", errors="replace"))
         elif manifest.is_file():
-            found = json.loads(manifest.read_text(encoding="utf-8")).get("version")
+            found = _version_of(manifest)
         if (found[1] if isinstance(found, re.Match) else found) == version:
             return True
     return False

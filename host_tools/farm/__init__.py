@@ -1,0 +1,1 @@
+"""Many boards at once, emulated ones and real ones: a process for each, one table of all."""
