@@ -59,6 +59,6 @@ def command(
                 target = with_replay(found.target, replay)
                 found = Found(board=found.board, target=target)
             named, again = load_board(board) if board else None, repeated()
-            find = (lambda: require_link(None, named, again)) if port == USB else None
+            find = (lambda: require_link(USB, named, again)) if port == USB else None
             plan = make_plan(source.recipe, found, source.folder, Path(place), find)
         serve(Session(plan), http_port, lambda url: print(f"{url}\nCtrl+C ends it", flush=True))
