@@ -26,7 +26,7 @@ override run := +@.venv/bin/tinyproof
 override checked := @$(python) -m host_tools.cli &&
 
 override commands := new import check train quantise emit inspect build library parity features bench compare \
-	selftest decode drift fleet record classical report readme demo search emulate flash mlperf monitor serve-port \
+	selftest decode drift fleet record classical report readme demo search emulate flash mlperf monitor live serve-port \
 	runs runs-ui whois reproduce doctor gate ci model-card
 
 .PHONY: help setup bench-all bench-record test test-all lint format lock clean $(commands)
@@ -72,6 +72,7 @@ demo: ## the main job: data, training, int8, firmware for both boards, parity, r
 emulate: ## run BOARD's firmware in its emulator, with this terminal as monitor
 flash: ## upload to BOARD=nano33|esp32 at PORT, then hello and self-test
 monitor: ## talk to BOARD in pio device monitor, frames in words (PORT=name|socket://..., LOG=, REPLAY=)
+live: ## a page of BOARD's signal and predictions in a browser (PORT=, HTTP_PORT=, REPLAY=)
 serve-port: ## lend the board at PORT to another machine, by RFC 2217 at LISTEN=127.0.0.1:4000 (over ssh)
 runs: ## list the recorded experiments (SHOW=last or an id: its settings; DIFF=a,b)
 runs-ui: ## MLflow's pages of the experiments, at http://127.0.0.1:5000

@@ -15,6 +15,7 @@ recordings have one window each, they tell nothing of a stream: each input is de
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -99,15 +100,35 @@ def means(scores: Array, inputs: int) -> npt.NDArray[np.int64]:
     return np.asarray((sums + count // 2) // count - 128)
 
 
+class Decider:
+    """Decides on one stream, result by result, as decide_push of firmware/stream/decide.c."""
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self._rows: deque[Array] = deque(maxlen=rule.inputs)
+        self._silent = 0
+
+    def begin(self) -> None:
+        """The stream begins anew."""
+        self._rows.clear()
+        self._silent = 0
+
+    def push(self, scores: Array) -> tuple[npt.NDArray[np.int64], int]:
+        """The int8 scores [classes] of one result: (their mean with those before, the class that is
+        decided or NOTHING)."""
+        self._rows.append(scores)
+        mean = means(np.stack(self._rows), self._rule.inputs)[-1]
+        best = int(mean.argmax())
+        full = len(self._rows) == self._rule.inputs
+        decided = not self._silent and full and mean[best] >= self._rule.threshold
+        self._silent = self._rule.pause if decided else max(self._silent - 1, 0)
+        return mean, best if decided else NOTHING
+
+
 def decisions(rule: Rule, scores: Array) -> list[int]:
     """The class that is decided at each of `scores` [results, classes], or NOTHING."""
-    found, silent = [], 0
-    for i, mean in enumerate(means(scores, rule.inputs)):
-        best = int(mean.argmax())
-        decided = not silent and i + 1 >= rule.inputs and mean[best] >= rule.threshold
-        silent = rule.pause if decided else max(silent - 1, 0)
-        found.append(best if decided else NOTHING)
-    return found
+    decider = Decider(rule)
+    return [decider.push(row)[1] for row in scores]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

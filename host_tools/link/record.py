@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -59,32 +60,39 @@ def record_take(
     wrong words or a firmware or board that cannot record, DeviceError when the board fails, loses
     samples or ends too early; then nothing is written.
     """
-    for name, word in (("LABEL", label), ("WHO", who)):
-        if not _WORD.fullmatch(word):
-            raise UsageError(
-                f"{name}={word!r}: expected 1 to 64 letters, digits, - and _, as in {name}=wave"
-            )
+    check_word("LABEL", label)
+    check_word("WHO", who)
     if not 0 < seconds <= MAX_SECONDS:
         raise UsageError(f"SECONDS={seconds:g}: expected more than 0, at most {MAX_SECONDS:g}")
     with open_device(target, board, board_dir) as device:
         sensor = _start(device, board, target)
         samples = _samples(device, sensor, max(1, round(seconds * sensor.rate_millihertz / 1000)))
     key = os.environ.get(KEY_VARIABLE, "").encode()
-    path = _free_path(folder, f"{label}.{who}")
+    path = free_path(folder, f"{label}.{who}")
     write_text(path, take_text(sensor, samples, device_type=board.id, who=who, key=key))
     return path
+
+
+def check_word(name: str, word: str) -> None:
+    """UsageError for what is not safe in a file's name; `name` says what it is."""
+    if not _WORD.fullmatch(word):
+        raise UsageError(
+            f"{name}={word!r}: expected 1 to 64 letters, digits, - and _, as in {name}=wave"
+        )
+
+
+def decimals(sensor: Sensor, samples: npt.NDArray[np.int16]) -> Iterator[list[str]]:
+    """Samples [n, channels] in the channels' units, each with all its digits, row by row."""
+    lsb = [channel.lsb_nano * _NANO for channel in sensor.channels]
+    for row in samples:
+        yield [format((int(v) * s).normalize(), "f") for v, s in zip(row, lsb, strict=True)]
 
 
 def take_text(
     sensor: Sensor, samples: npt.NDArray[np.int16], *, device_type: str, who: str, key: bytes
 ) -> str:
     """The file of one take, samples [n, channels]; signed when `key` is not empty."""
-    lsb = [channel.lsb_nano * _NANO for channel in sensor.channels]
-    rows = [
-        "["
-        + ", ".join(format((int(v) * s).normalize(), "f") for v, s in zip(row, lsb, strict=True))
-        for row in samples
-    ]
+    rows = ["[" + ", ".join(row) for row in decimals(sensor, samples)]
     signature = _UNSIGNED if key else ""
     head = {
         "protected": {"ver": "v1", "alg": "HS256" if key else "none"},
@@ -226,7 +234,8 @@ def _failed(device: Device, at_s: float, why: str) -> HostToolsError:
     )
 
 
-def _free_path(folder: Path, stem: str) -> Path:
+def free_path(folder: Path, stem: str) -> Path:
+    """`folder`/<stem>.<number>.json, with the first number that is free."""
     taken = {path.name for path in folder.glob(f"{stem}.*.json")}
     number = next(n for n in range(1, len(taken) + 2) if f"{stem}.{n:04}.json" not in taken)
     return folder / f"{stem}.{number:04}.json"
