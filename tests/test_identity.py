@@ -17,7 +17,8 @@ from host_tools.boards.board import board_of_folder, chip_board, load_board
 from host_tools.commands_shared import flashed_board
 from host_tools.errors import DeviceError, UsageError
 from host_tools.link.device import Device
-from host_tools.link.protocol import MessageType, Status
+from host_tools.link.frames import Status
+from host_tools.link.protocol import MessageType
 from host_tools.link.target import Target, check_identity, choose_target, open_device
 from host_tools.parity.selftest import compare_kernels
 from host_tools.report.chips import counts_of_others, image_told

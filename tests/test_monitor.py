@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host_tools.errors import DeviceError, UsageError
-from host_tools.link import protocol
+from host_tools.link import frames
 from host_tools.link.monitor import monitor, monitor_command
 from tests.native_app import ROOT, compile_app
 from tests.pty_board import PtyBoard
@@ -42,10 +42,10 @@ FILTER = load_filter()
     sizes=st.lists(st.integers(1, 40), max_size=40),
 )
 def test_frames_are_hidden_and_text_stays(
-    items: list[protocol.Frame | str], sizes: list[int]
+    items: list[frames.Frame | str], sizes: list[int]
 ) -> None:
     wire = b"".join(
-        protocol.encode(item) if isinstance(item, protocol.Frame) else item.encode() + b"\r\n"
+        frames.encode(item) if isinstance(item, frames.Frame) else item.encode() + b"\r\n"
         for item in items
     )
     expected = "".join(f"{item}\r\n" for item in items if isinstance(item, str))

@@ -21,7 +21,6 @@ from host_tools.boards.board import BOARDS, load_board
 from host_tools.errors import DeviceError, ToolMissing, UsageError
 from host_tools.link.device import Device
 from host_tools.link.target import choose_target
-from host_tools.link.transport import Fault, FaultKind, FaultyTransport
 from host_tools.parity.outputs import describe, run_parity
 from model.files import write_bytes
 from quantize.golden import Golden, load_golden, make_golden, random_inputs, save_golden
@@ -29,6 +28,7 @@ from quantize.lowering import KERNEL_SETS
 from quantize.manifest import compile_sets
 from quantize.tflite.reader import parse_model
 from tests import steps as command
+from tests.faulty import Fault, FaultKind, FaultyTransport
 from tests.generators import GENERATORS
 from tests.native_app import compile_app, start
 

@@ -16,8 +16,9 @@ from host_tools.boards.board import Board, load_board
 from host_tools.build.engine import NAMED
 from host_tools.build.firmware import build_firmware
 from host_tools.errors import DeviceError
-from host_tools.link.line import Refused
-from host_tools.link.protocol import Place, Status
+from host_tools.link.batch import Refused
+from host_tools.link.frames import Status
+from host_tools.link.protocol import Place
 from host_tools.link.target import Target, check_identity, choose_target, open_device
 from host_tools.parity.outputs import run_parity
 from host_tools.report.engines import rows

@@ -10,7 +10,8 @@ from pathlib import Path
 from host_tools.boards.board import Board
 from host_tools.errors import DeviceError, UsageError
 from host_tools.link.backtrace import explain
-from host_tools.link.protocol import REPLY, Frame, FrameDecoder, MessageType, TextLine
+from host_tools.link.frames import REPLY, Frame, FrameDecoder, TextLine
+from host_tools.link.protocol import MessageType
 from host_tools.link.target import Target
 
 QUIET_S = 2.0  # after the end of input: how long the firmware may be silent before we end
