@@ -59,7 +59,7 @@ class OldFirmware:
 def test_firmware_of_the_version_before_is_told_to_be_flashed_again() -> None:
     with (
         Device(OldFirmware(), start_s=30.0) as device,
-        pytest.raises(DeviceError, match=r"version 1 of the link protocol, these tools 2.*make fl"),
+        pytest.raises(DeviceError, match=r"version 1 of the link protocol, these tools 3.*make fl"),
     ):
         device.hello()
 

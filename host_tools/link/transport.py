@@ -195,6 +195,7 @@ class UsbPort:
     name: str
     text: str
     usb: str  # hexadecimal: '2341:005a'
+    serial: str = ""  # the device's own number; some have none
 
 
 def usb_ports() -> list[UsbPort]:
@@ -204,7 +205,12 @@ def usb_ports() -> list[UsbPort]:
 
     return sorted(
         (
-            UsbPort(name=str(p.device), text=str(p.description), usb=f"{p.vid:04x}:{p.pid:04x}")
+            UsbPort(
+                name=str(p.device),
+                text=str(p.description),
+                usb=f"{p.vid:04x}:{p.pid:04x}",
+                serial=p.serial_number or "",
+            )
             for p in list_ports.comports()
             if p.vid is not None and p.pid is not None
         ),
@@ -219,8 +225,14 @@ def serial_ports() -> dict[str, str]:
 
 def usb_identity(port: str) -> str:
     """'vendor:product' of the USB device behind a serial port or a link to one; '' for none."""
+    found = usb_port(port)
+    return found.usb if found else ""
+
+
+def usb_port(port: str) -> UsbPort | None:
+    """The USB device behind a serial port or a link to one."""
     names = {port, os.path.realpath(port)}
-    return next((found.usb for found in usb_ports() if found.name in names), "")
+    return next((found for found in usb_ports() if found.name in names), None)
 
 
 def port_exists(port: str) -> bool:
