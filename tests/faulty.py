@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
+import random
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from host_tools.link.transport import Transport
+from host_tools.link.transport import Gone, Transport
 
 
 class FaultKind(enum.Enum):
@@ -89,3 +90,72 @@ class _FaultLine:
             pieces[-1] += out
             self._position += 1
         return [bytes(piece) for piece in pieces]
+
+
+class NoisyTransport:
+    """Loses whole frames and flips single bits at random, and resets `inner` now and then.
+
+    `lost` and `flipped` are shares of what stands between two delimiters, each way; `resets` are
+    positions in the written stream at which the other side is gone.
+    """
+
+    def __init__(
+        self,
+        inner: Transport,
+        seed: int,
+        *,
+        lost: float,
+        flipped: float,
+        resets: list[int] | None = None,
+    ) -> None:
+        self.name = inner.name
+        self._inner = inner
+        self._resets = [] if resets is None else resets  # shared by those who follow
+        self._written = 0
+        self._lines = [_NoisyLine(random.Random(seed + i), lost, flipped) for i in range(2)]
+
+    def write(self, data: bytes) -> None:
+        """Send what is left of `data`; Gone at a reset."""
+        self._written += len(data)
+        if self._resets and self._written >= self._resets[0]:
+            self._resets.pop(0)
+            raise Gone(f"{self.name}: the connection ended: reset")
+        if damaged := self._lines[0].pass_through(data):
+            self._inner.write(damaged)
+
+    def read(self, timeout_s: float) -> bytes:
+        """Receive what is left; b"" may come early."""
+        return self._lines[1].pass_through(self._inner.read(timeout_s))
+
+    def close(self) -> None:
+        """Close the inner transport."""
+        self._inner.close()
+
+
+class _NoisyLine:
+    """One direction; a frame's fate is decided at its first byte."""
+
+    def __init__(self, chance: random.Random, lost: float, flipped: float) -> None:
+        self._random, self._lost, self._flipped = chance, lost, flipped
+        self._fate = "begin"
+        self._spoilt = 0  # the byte of the frame that changes
+
+    def pass_through(self, data: bytes) -> bytes:
+        out = bytearray()
+        for byte in data:
+            if byte == 0:
+                self._fate = "begin"
+                out.append(0)
+                continue
+            if self._fate == "begin":
+                drawn = self._random.random()
+                self._fate = "lost" if drawn < self._lost else "kept"
+                if self._lost <= drawn < self._lost + self._flipped:
+                    self._fate, self._spoilt = "flipped", self._random.randrange(16)
+            if self._fate == "flipped" and self._spoilt == 0:
+                byte ^= 1 << self._random.randrange(8)
+                self._fate = "kept"
+            self._spoilt -= 1
+            if self._fate != "lost":
+                out.append(byte)
+        return bytes(out)
