@@ -116,9 +116,10 @@ class NoisyTransport:
 
     def write(self, data: bytes) -> None:
         """Send what is left of `data`; Gone at a reset."""
-        self._written += len(data)
+        begun, self._written = self._written, self._written + len(data)
         if self._resets and self._written >= self._resets[0]:
-            self._resets.pop(0)
+            part = data[: self._resets.pop(0) - begun]
+            self._inner.write(self._lines[0].pass_through(part))
             raise Gone(f"{self.name}: the connection ended: reset")
         if damaged := self._lines[0].pass_through(data):
             self._inner.write(damaged)
