@@ -290,7 +290,8 @@ def _open_serial(port: str, baud: int, dtr_rts: bool) -> serial.Serial:
         opened: serial.Serial = module.serial_for_url(
             port, baudrate=baud, exclusive=True, do_not_open=True
         )
-        opened.write_timeout = WRITE_STALL_S
+        if not port.startswith("rfc2217:"):  # pyserial ends it after 5 s, and takes no other wait
+            opened.write_timeout = WRITE_STALL_S
         opened.dtr = opened.rts = dtr_rts or posix
         opened.open()
     except (OSError, ValueError, TypeError, re.error) as error:  # what pyserial's URLs may raise
