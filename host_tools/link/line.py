@@ -117,6 +117,8 @@ class Line:
                 if not self._flight:
                     return
                 yield from self._next_done()
+                while self._events and self._flight:  # one write for all that was answered
+                    yield from self._next_done()
         finally:
             self._abandon()
 
@@ -211,7 +213,7 @@ class Line:
             at = self._newest.next()
             self._post(self._newest.requests[at], self._newest, at)
         part = self._outbox[: max(0, self._limit() - self.sent)]
-        if part:
+        if part and len(part) >= min(len(self._outbox), self._window // 4):  # no crumbs
             del self._outbox[: len(part)]
             self._write(bytes(part))
 

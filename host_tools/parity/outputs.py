@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import logging
 import time
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -44,6 +45,8 @@ from model.tasks import AnomalyJudge, ClassJudge, Judge, load_judge
 from model.toml_reader import build
 from quantize.float_outputs import FloatOutputs, load_float_outputs
 from quantize.golden import Golden, load_golden
+
+log = logging.getLogger(__name__)
 
 TAPPED = 3  # cases whose tensors are compared when all outputs are equal
 TOLD_CASES = 10  # that were put aside
@@ -151,6 +154,7 @@ def run_parity(
             report = replace(report, layers=tap_cases(out_dir, manifest, golden, tapped, device))
     write_json(board_dir / target.file("parity"), asdict(report))
     if answers.ended is not None:
+        log.warning("%s: %s", board_dir / target.file("parity"), "; ".join(report.failures))
         raise answers.ended
     return report
 
