@@ -114,10 +114,10 @@ class Line:
         try:
             while True:
                 self._fill(following)
-                if not self._flight:
+                if not self._open:
                     return
                 yield from self._next_done()
-                while self._events and self._flight:  # one write for all that was answered
+                while self._events and self._open:  # one write for all that was answered
                     yield from self._next_done()
         finally:
             self._abandon()
@@ -201,7 +201,8 @@ class Line:
 
     def _fill(self, following: Callable[[], Batch | None]) -> None:
         """Send as much as the device can take in, beginning with what goes back."""
-        if not self._flight:
+        if not self._open:
+            self._flight.clear()  # of HELLOs whose answers say nothing any more
             self._progress()
         while self._queued < self._limit():
             if self._newest is None or not self._newest.sends:
@@ -278,7 +279,7 @@ class Line:
         self._probes += 1
 
     def _silence(self, oldest: _Sent, limit_s: float) -> Silent:
-        number = oldest.batch.number if oldest.batch else 0
+        number = next(iter(self._open.values())).number  # the first that was begun
         if oldest.type in LONG:
             text = f"{oldest.type.name} did not end in {limit_s:.0f} s; reset the board."
         else:
