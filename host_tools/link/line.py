@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from host_tools.link.protocol import MessageType
 from host_tools.link.transport import Transport
 
 MAX_WINDOW = 2048  # bytes; with one frame less than a pseudo terminal takes, so no write waits
+PIPE_WINDOW = 1024  # bytes; from here on few large writes are faster than many small ones
 LEAST_WINDOW = 32  # bytes; below this one request at a time
 GOOD_BATCHES = 4  # in a row, behind which a window that was halved doubles
 BAD_REPLIES = 3  # missing in a row: the receiver may be deaf while it works
@@ -214,7 +215,8 @@ class Line:
             at = self._newest.next()
             self._post(self._newest.requests[at], self._newest, at)
         part = self._outbox[: max(0, self._limit() - self.sent)]
-        if part and len(part) >= min(len(self._outbox), self._window // 4):  # no crumbs
+        least = self._window // 2 if self._window >= PIPE_WINDOW else 1
+        if part and len(part) >= min(len(self._outbox), least):
             del self._outbox[: len(part)]
             self._write(bytes(part))
 
@@ -318,7 +320,8 @@ class Line:
                 batch.miss(sent.at, newest=batch is self._newest)
         if reply.status != Status.OK:  # which may be what is missing that was to blame for
             self._take(answered, reply)
-        return self._close()
+        touched = [sent.batch for sent in (answered, *missing) if sent.batch is not None]
+        return self._close(dict.fromkeys(touched))
 
     def _take(self, answered: _Sent, reply: Frame) -> None:
         if (batch := self._living(answered)) is not None:
@@ -328,15 +331,18 @@ class Line:
         batch = sent.batch
         return batch if batch and not batch.done and batch.round == sent.round else None
 
-    def _close(self) -> list[Batch]:
-        """The batches that are done."""
-        on_the_way = {id(sent.batch) for sent in self._flight}
+    def _close(self, touched: Iterable[Batch]) -> list[Batch]:
+        """Those of the batches that are done."""
         ended = []
-        for key, batch in list(self._open.items()):
-            if not batch.done and not batch.sends and key not in on_the_way:
+        for batch in touched:
+            if id(batch) not in self._open:
+                continue
+            done = batch.done
+            if not done and not batch.sends and all(s.batch is not batch for s in self._flight):
                 batch.problem = Lost("replies are missing")
-            if batch.done:
-                del self._open[key]
+                done = True
+            if done:
+                del self._open[id(batch)]
                 ended.append(batch)
                 if batch.problem is None:
                     self._good, self._bad = self._good + 1, 0

@@ -225,7 +225,7 @@ def _report(
         golden_cases=len(golden),
         golden_sha256=reference.sha256,
         missing=len(asked) - len(chosen),
-        partial=_words(answers.ended),
+        partial=_words(answers.ended) if len(chosen) < len(asked) else None,
         put_aside=tuple(answers.put_aside),
         float_comparison=None
         if isinstance(floats, str)
