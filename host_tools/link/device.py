@@ -186,6 +186,7 @@ class Device(Session):
 
         A reply that gets lost is as good as one: the board may be gone already.
         """
+        _ = self.info  # before HELLO the firmware carries nothing out
         try:
             self._line.once(Request(type=MessageType.BOOT))
         except Refused as refusal:

@@ -153,7 +153,10 @@ class Session:
     def _start_over(self) -> None:
         """Behind STALE: say HELLO, again or for the first time."""
         self.setbacks.restarts += self._hello is not None
-        self._greet_again()
+        try:
+            self._greet_again()
+        except Gone as gone:
+            self._come_back(gone)
 
     def _greet_again(self) -> None:
         """HELLO to a firmware that has started again: it must be the one that it was."""
