@@ -125,7 +125,10 @@ def test_host_tools_do_not_reach_training() -> None:
 
 def test_the_protocol_is_pure() -> None:
     allowed = {"__future__", "enum", "re", "struct", "zlib", "dataclasses", "cobs"}
-    assert _roots(ROOT / "host_tools/link/protocol.py") <= allowed
+    assert _roots(ROOT / "host_tools/link/frames.py") <= allowed
+    protocol = ROOT / "host_tools/link/protocol.py"
+    assert _roots(protocol) <= {*allowed, "host_tools"}
+    assert re.findall(r"from (host_tools\S+)", protocol.read_text()) == ["host_tools.link.frames"]
 
 
 @pytest.mark.parametrize("path", C_FILES, ids=_name)

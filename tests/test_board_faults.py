@@ -21,12 +21,13 @@ from host_tools.cli import main
 from host_tools.emulators import EMULATORS
 from host_tools.emulators.labwired_nrf52840 import SYSTEM
 from host_tools.errors import DeviceError
-from host_tools.link import protocol
+from host_tools.link import frames, protocol
 from host_tools.link.backtrace import Image, call_chain, describe, explain, read_image
 from host_tools.link.device import Device
 from host_tools.link.fault import ARM, RISCV, XTENSA, Fault, find_faults, parse_fault
+from host_tools.link.frames import REPLY, Frame, FrameDecoder
 from host_tools.link.line import Faulted
-from host_tools.link.protocol import REPLY, Frame, FrameDecoder, MessageType
+from host_tools.link.protocol import MessageType
 from host_tools.link.transport import Transport
 from tests.firmware_builds import STUB, built, write_gen
 from tests.test_protocol import document_examples
@@ -201,14 +202,15 @@ def said(board_id: str, elf: Path) -> bytes:
     transport = start(board_id, elf)
     data, asked, deadline = b"", False, time.monotonic() + 60
     write = protocol.write_input_payload(0, 0, bytes([77]) * 768)
-    case = ((MessageType.RESET, b""), (MessageType.WRITE_INPUT, write), (MessageType.INVOKE, b""))
+    kinds = (MessageType.HELLO, MessageType.WRITE_INPUT, MessageType.INVOKE)
+    case = [(kind, write if kind == MessageType.WRITE_INPUT else b"") for kind in kinds]
     try:
         while time.monotonic() < deadline:
             data += transport.read(1.0)
             if b"ready" in data and not asked:
                 asked = True
                 for kind, payload in case:
-                    transport.write(protocol.encode(Frame(type=kind, sequence=1, payload=payload)))
+                    transport.write(frames.encode(Frame(type=kind, sequence=1, payload=payload)))
     except DeviceError as error:
         assert re.search(r"status (99|79|71)", str(error))
         return data + str(error).encode() + b"\n"
@@ -296,8 +298,8 @@ def test_a_stopped_chip_tells_its_fault_again_to_a_host_that_came_later(
 
 
 def test_a_report_survives_what_was_being_sent() -> None:
-    reply = protocol.encode(Frame(type=0x83, sequence=1, payload=bytes(40)))[:20]
-    fault = protocol.encode(Frame(type=MessageType.FAULT | REPLY, sequence=0, payload=EXAMPLE))
+    reply = frames.encode(Frame(type=0x83, sequence=1, payload=bytes(40)))[:20]
+    fault = frames.encode(Frame(type=MessageType.FAULT | REPLY, sequence=0, payload=EXAMPLE))
     assert len(find_faults(reply + b"\r\nfault: pc=0x" + fault)) == 1
 
 
@@ -342,7 +344,7 @@ def test_any_report_is_told_in_printable_words(payload: bytes, at: int) -> None:
     changed = EXAMPLE[:at] + payload[: len(EXAMPLE) - at]
     for data in (payload, changed, EXAMPLE[:28] + payload):
         assert explain(data, [elf]).replace("\n", "").isprintable()
-    wire = protocol.encode(Frame(type=MessageType.FAULT | REPLY, sequence=0, payload=changed))
+    wire = frames.encode(Frame(type=MessageType.FAULT | REPLY, sequence=0, payload=changed))
     assert len(find_faults(payload + wire)) <= 2
 
 

@@ -57,10 +57,10 @@ def test_every_board_builds_and_is_measured(board_id: str) -> None:
 @pytest.mark.parametrize(
     ("board_id", "limit"),
     [
-        ("qemu_m4", 6300),
-        ("nano33", 6500),
-        ("qemu_xtensa", 7650),
-        ("esp32", 9800),
+        ("qemu_m4", 6450),
+        ("nano33", 6650),
+        ("qemu_xtensa", 7850),
+        ("esp32", 10000),
         ("qemu_riscv32", 8000),
         ("esp32c3", 9000),
     ],

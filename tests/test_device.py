@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from host_tools.errors import DeviceError, UsageError
-from host_tools.link import protocol
+from host_tools.link import frames, protocol
 from host_tools.link.device import Device
-from host_tools.link.protocol import Frame, FrameDecoder, MessageType, Status, TextLine
+from host_tools.link.frames import Frame, FrameDecoder, Status, TextLine
+from host_tools.link.protocol import MessageType
 from host_tools.link.transport import Transport
 from tests.native_app import STUB, changed_stub, compile_app, start, start_device
 
@@ -111,7 +112,7 @@ def test_hello_tells_what_was_built(device: Device) -> None:
     assert (hello.input_bytes, hello.output_bytes) == ((768,), (7,))
     assert (hello.step_count, hello.golden_count, hello.run_id) == (2, 2, "0123456789ab")
     assert (hello.arena_used, hello.arena_bytes) == (775, 1024)
-    assert hello.max_payload == protocol.MAX_PAYLOAD
+    assert hello.max_payload == frames.MAX_PAYLOAD
     assert (hello.kernels, hello.framework, hello.engine) == ("ref", "bare", "aot")
 
 
@@ -263,7 +264,7 @@ class Raw:
         self._transport = transport
         self._decoder = FrameDecoder()
 
-    def until(self, kind: Callable[[protocol.Event], bool]) -> protocol.Event:
+    def until(self, kind: Callable[[frames.Event], bool]) -> frames.Event:
         while data := self._transport.read(5.0):
             for event in self._decoder.feed(data):
                 if kind(event):
@@ -277,13 +278,15 @@ class Raw:
         return event
 
     def send(self, kind: int, payload: bytes = b"") -> Frame:
-        return self.ask(protocol.encode(Frame(type=kind, sequence=4660, payload=payload)))
+        return self.ask(frames.encode(Frame(type=kind, sequence=4660, payload=payload)))
 
 
 @pytest.fixture
 def raw(stub: Path) -> Iterator[Raw]:
     transport = start(stub)
-    yield Raw(transport)
+    raw = Raw(transport)
+    assert raw.send(MessageType.HELLO).status == Status.OK
+    yield raw
     transport.close()
 
 
@@ -335,7 +338,7 @@ def test_every_request_is_answered_with_its_status(
     raw: Raw, kind: int, payload: bytes, status: Status
 ) -> None:
     reply = raw.send(kind, payload)
-    assert (reply.type, reply.sequence) == (kind | protocol.REPLY, 4660)
+    assert (reply.type, reply.sequence) == (kind | frames.REPLY, 4660)
     assert Status(reply.status) is status
     assert status is Status.OK or reply.payload == b""
     assert raw.send(MessageType.HELLO).status == Status.OK
@@ -350,9 +353,9 @@ def raw_frame(version: int, length: int, flip: int = 0) -> bytes:
 @pytest.mark.parametrize(
     ("wire", "status"),
     [
-        (raw_frame(2, 0, flip=1), Status.BAD_CRC),
+        (raw_frame(3, 0, flip=1), Status.BAD_CRC),
         (raw_frame(1, 0), Status.BAD_VERSION),
-        (raw_frame(2, 9), Status.BAD_LENGTH),
+        (raw_frame(3, 9), Status.BAD_LENGTH),
         (b"\x02\x01\x02", Status.BAD_FRAME),
         (b"\x02" + b"\x01" * 4000, Status.TOO_LONG),
         (b"\xff\xfe", Status.BAD_FRAME),

@@ -245,17 +245,18 @@ def test_a_board_counts_inferences_and_forgets_on_demand(firmware: Path) -> None
     [(b"", 4), (b"\x00", 4), (bytes(5), 4), (b"\x02\0\0\0", 7), (b"\0\0\0\x80", 7)],
 )
 def test_bad_requests_are_refused(firmware: Path, payload: bytes, status: int) -> None:
-    from host_tools.link.protocol import Frame, FrameDecoder, encode
+    from host_tools.link.frames import Frame, FrameDecoder, encode
     from tests.native_app import start
 
     transport = start(firmware)
     try:
+        transport.write(encode(Frame(type=0x01, sequence=1)))
         transport.write(encode(Frame(type=0x0D, sequence=1, payload=payload)))
         decoder, frames = FrameDecoder(), []
         while not frames:
             data = transport.read(5.0)
             assert data, "no reply"
-            frames = [e for e in decoder.feed(data) if isinstance(e, Frame)]
+            frames = [e for e in decoder.feed(data) if isinstance(e, Frame) and e.type == 0x8D]
         assert [(f.status, f.payload) for f in frames] == [(status, b"")]
     finally:
         transport.close()

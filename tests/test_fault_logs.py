@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from host_tools.cli import main
-from host_tools.link import protocol
+from host_tools.link import frames
 from host_tools.link.backtrace import read_image
 from host_tools.link.fault import ARM, MAX_FAULTS, REGISTERS, find_faults
-from host_tools.link.protocol import REPLY, Frame, MessageType
+from host_tools.link.frames import REPLY, Frame
+from host_tools.link.protocol import MessageType
 from tests.firmware_builds import built
 
 BUILD = bytes(range(20))
@@ -33,7 +34,7 @@ def frame(pc: int) -> bytes:
     values = [{"pc": pc, "sp": 0x20001000}.get(name, 0) for name in REGISTERS[ARM]]
     head = struct.pack("<20sHBBI", BUILD, ARM, len(values), 0, 0x20001000)
     payload = head + struct.pack(f"<{len(values)}I", *values) + struct.pack("<3I", 1, 2, 3)
-    return protocol.encode(Frame(type=MessageType.FAULT | REPLY, sequence=0, payload=payload))
+    return frames.encode(Frame(type=MessageType.FAULT | REPLY, sequence=0, payload=payload))
 
 
 def test_a_fault_that_is_told_again_is_one() -> None:

@@ -17,7 +17,8 @@ from host_tools.boards.board import board_of_folder, chip_board, load_board
 from host_tools.commands_shared import flashed_board
 from host_tools.errors import DeviceError, UsageError
 from host_tools.link.device import Device
-from host_tools.link.protocol import MessageType, Status
+from host_tools.link.frames import Status
+from host_tools.link.protocol import MessageType
 from host_tools.link.target import Target, check_identity, choose_target, open_device
 from host_tools.parity.selftest import compare_kernels
 from host_tools.report.chips import counts_of_others, image_told
@@ -58,7 +59,7 @@ class OldFirmware:
 def test_firmware_of_the_version_before_is_told_to_be_flashed_again() -> None:
     with (
         Device(OldFirmware(), start_s=30.0) as device,
-        pytest.raises(DeviceError, match=r"version 1 of the link protocol, these tools 2.*make fl"),
+        pytest.raises(DeviceError, match=r"version 1 of the link protocol, these tools 3.*make fl"),
     ):
         device.hello()
 

@@ -12,8 +12,8 @@ from cobs import cobs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host_tools.link import protocol
-from host_tools.link.protocol import Damage, Event, Frame, FrameDecoder, Status, TextLine
+from host_tools.link import frames
+from host_tools.link.frames import Damage, Event, Frame, FrameDecoder, Status, TextLine
 from tests.native_app import FIRMWARE, compile_c
 from tests.test_protocol import FRAMES, LINES
 
@@ -36,7 +36,7 @@ class CReceiver(ctypes.Structure):
         ("complete", ctypes.c_bool),
         ("frame", CFrame),
         ("status", ctypes.c_int),
-        ("bytes", ctypes.c_uint8 * (protocol.MAX_COBS + 1)),
+        ("bytes", ctypes.c_uint8 * (frames.MAX_COBS + 1)),
     )
 
 
@@ -49,7 +49,12 @@ class CLink:
         library.link_encode.restype = ctypes.c_size_t
 
     def crc32(self, data: bytes) -> int:
-        return int(self._library.link_crc32(data, ctypes.c_size_t(len(data))))
+        half = len(data) // 2
+        start = self._library.link_crc32(ctypes.c_uint32(0), data, ctypes.c_size_t(half))
+        rest = data[half:]
+        return int(
+            self._library.link_crc32(ctypes.c_uint32(start), rest, ctypes.c_size_t(len(rest)))
+        )
 
     def encode(self, frame: Frame) -> bytes:
         payload = (ctypes.c_uint8 * max(1, len(frame.payload))).from_buffer_copy(
@@ -57,8 +62,8 @@ class CLink:
         )
         c_frame = CFrame(frame.type, frame.status, frame.sequence, len(frame.payload), payload)
         guard = 16
-        wire = (ctypes.c_uint8 * (protocol.MAX_COBS + 2 + guard))(
-            *[0xEE] * (protocol.MAX_COBS + 2 + guard)
+        wire = (ctypes.c_uint8 * (frames.MAX_COBS + 2 + guard))(
+            *[0xEE] * (frames.MAX_COBS + 2 + guard)
         )
         length = self._library.link_encode(ctypes.byref(c_frame), wire)
         assert bytes(wire)[length:].strip(b"\xee") == b"", "wrote behind the frame"
@@ -124,7 +129,7 @@ def test_crc_agrees(link: CLink, data: bytes) -> None:
 
 @given(frame=FRAMES)
 def test_c_encodes_what_python_encodes(link: CLink, frame: Frame) -> None:
-    assert link.encode(frame) == protocol.encode(frame)
+    assert link.encode(frame) == frames.encode(frame)
 
 
 @pytest.mark.parametrize(
@@ -134,23 +139,23 @@ def test_c_encodes_what_python_encodes(link: CLink, frame: Frame) -> None:
 def test_sizes_around_the_stuffing_blocks(link: CLink, size: int, fill: bytes) -> None:
     frame = Frame(type=2, sequence=0x0101, payload=fill * size)
     wire = link.encode(frame)
-    assert wire == protocol.encode(frame)
+    assert wire == frames.encode(frame)
     assert link.receive(wire) == [frame]
 
 
 @pytest.mark.parametrize("size", [1025, 1028])
 def test_a_payload_beyond_the_limit_is_no_frame(link: CLink, size: int) -> None:
     """Zeros stuff so well that it still fits what a receiver keeps."""
-    body = protocol.HEADER.pack(protocol.PROTOCOL_VERSION, 0, 2, 0, 1, size) + bytes(size)
-    raw = cobs.encode(body + protocol.CRC.pack(zlib.crc32(body)))
-    assert len(raw) <= protocol.MAX_COBS
+    body = frames.HEADER.pack(frames.PROTOCOL_VERSION, 0, 2, 0, 1, size) + bytes(size)
+    raw = cobs.encode(body + frames.CRC.pack(zlib.crc32(body)))
+    assert len(raw) <= frames.MAX_COBS
     data = b"\x00" + raw + b"\x00"
     assert link.receive(data) == host_events(data) == [Damage(status=Status.BAD_FRAME, raw=b"")]
 
 
 @given(
     items=st.lists(
-        st.one_of(FRAMES.map(protocol.encode), LINES.map(str.encode), st.binary()), max_size=6
+        st.one_of(FRAMES.map(frames.encode), LINES.map(str.encode), st.binary()), max_size=6
     )
 )
 def test_c_receives_what_python_receives(link: CLink, items: list[bytes]) -> None:
@@ -169,7 +174,7 @@ def test_c_receives_what_python_receives(link: CLink, items: list[bytes]) -> Non
 def test_damage_is_never_accepted(
     link: CLink, frame: Frame, position: float, change: str, mask: int
 ) -> None:
-    wire = protocol.encode(frame)
+    wire = frames.encode(frame)
     at = 1 + int(position * (len(wire) - 2))
     new = {
         "flip": bytes([wire[at] ^ mask]),
@@ -179,35 +184,35 @@ def test_damage_is_never_accepted(
     }[change]
     damaged = wire[:at] + new + wire[at + 1 :]
     good = Frame(type=1, sequence=77)
-    events = link.receive(damaged + protocol.encode(good))
-    assert events == host_events(damaged + protocol.encode(good))
+    events = link.receive(damaged + frames.encode(good))
+    assert events == host_events(damaged + frames.encode(good))
     assert [event for event in events if isinstance(event, Frame)] == [good]
 
 
 def test_every_cut_and_every_bit_flip(link: CLink) -> None:
     frame = Frame(type=2, sequence=258, payload=bytes(range(0, 256, 9)) + b"\r\nhelp\r\n\x00")
-    wire = protocol.encode(frame)
+    wire = frames.encode(frame)
     good = Frame(type=1, sequence=3)
     for length in range(len(wire)):
-        frames = [
+        got = [
             event
-            for event in link.receive(wire[:length] + protocol.encode(good))
+            for event in link.receive(wire[:length] + frames.encode(good))
             if isinstance(event, Frame)
         ]
-        assert frames == ([frame, good] if length == len(wire) - 1 else [good]), f"cut at {length}"
+        assert got == ([frame, good] if length == len(wire) - 1 else [good]), f"cut at {length}"
     for bit in range(8, 8 * (len(wire) - 1)):
         damaged = bytearray(wire)
         damaged[bit // 8] ^= 1 << bit % 8
-        frames = [
+        got = [
             event
-            for event in link.receive(bytes(damaged) + protocol.encode(good))
+            for event in link.receive(bytes(damaged) + frames.encode(good))
             if isinstance(event, Frame)
         ]
-        assert frames == [good], f"bit {bit}"
+        assert got == [good], f"bit {bit}"
 
 
 @pytest.mark.parametrize(
-    "length", [protocol.MAX_COBS - 1, protocol.MAX_COBS, protocol.MAX_COBS + 1, 5000]
+    "length", [frames.MAX_COBS - 1, frames.MAX_COBS, frames.MAX_COBS + 1, 5000]
 )
 def test_length_limit(link: CLink, length: int) -> None:
     for first in (b"\x02", b"x"):
@@ -226,4 +231,4 @@ def test_c_layout_is_what_ctypes_assumes() -> None:
 
 @given(frame=FRAMES, tail=st.integers(0, 1024))
 def test_a_frame_sent_in_pieces_is_the_same(link: CLink, frame: Frame, tail: int) -> None:
-    assert link.send(frame, min(tail, len(frame.payload))) == protocol.encode(frame)
+    assert link.send(frame, min(tail, len(frame.payload))) == frames.encode(frame)

@@ -18,7 +18,7 @@ import pytest
 from host_tools.emulators.native import Native
 from host_tools.errors import DeviceError, UsageError
 from host_tools.link.protocol import Channel, Sensor
-from host_tools.link.transport import Fault, FaultKind, FaultyTransport, SerialTransport, Transport
+from host_tools.link.transport import SerialTransport, Transport
 from host_tools.live import words
 from host_tools.live.charts import predictions_chart, signal_chart, thinned
 from host_tools.live.history import SignalHistory
@@ -31,6 +31,7 @@ from model.decide import Rule
 from model.multilabel import LabelsJudge
 from model.regression import RegressionJudge, Units
 from model.tasks import ClassJudge
+from tests.faulty import Fault, FaultKind, FaultyTransport
 from tests.firmware_builds import built_with_features
 from tests.live_plan import (
     CHANNELS,

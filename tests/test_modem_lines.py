@@ -15,7 +15,7 @@ import pytest
 from host_tools.boards.board import load_board
 from host_tools.link import target as target_module
 from host_tools.link.device import Device
-from host_tools.link.protocol import DELIMITER
+from host_tools.link.frames import DELIMITER
 from host_tools.link.target import open_port
 from host_tools.link.transport import SerialTransport
 from tests.native_app import compile_app

@@ -22,8 +22,9 @@ from host_tools.boards.board import Board
 from host_tools.cli import main
 from host_tools.commands import monitor as command
 from host_tools.errors import DeviceError, UsageError
-from host_tools.link import protocol
-from host_tools.link.protocol import REPLY, DriftCounts, Frame, MessageType, Status
+from host_tools.link import frames
+from host_tools.link.frames import REPLY, Frame, Status
+from host_tools.link.protocol import DriftCounts, MessageType
 from host_tools.link.transport import Transport
 from host_tools.monitor.models import UNKNOWN, Model, find_images, find_model
 from host_tools.monitor.screen import MAX_ESCAPES, Screen
@@ -57,7 +58,7 @@ def shown(*data: bytes, model: Model = UNKNOWN) -> str:
 
 
 def reply(kind: MessageType, payload: bytes = b"", status: int = 0) -> bytes:
-    return protocol.encode(Frame(type=kind | REPLY, sequence=7, payload=payload, status=status))
+    return frames.encode(Frame(type=kind | REPLY, sequence=7, payload=payload, status=status))
 
 
 @given(
@@ -68,7 +69,7 @@ def test_only_what_a_terminal_prints_comes_out_in_any_pieces(
     items: list[Frame | str | bytes], sizes: list[int]
 ) -> None:
     wire = b"".join(
-        protocol.encode(item)
+        frames.encode(item)
         if isinstance(item, Frame)
         else item.encode() + b"\r\n"
         if isinstance(item, str)
@@ -125,7 +126,7 @@ def test_garbage_is_bounded_and_what_follows_is_understood() -> None:
 def test_every_message_of_the_document_is_put_into_words() -> None:
     for title, wire in document_examples():
         text = shown(wire)
-        (event,) = protocol.FrameDecoder().feed(wire)
+        (event,) = frames.FrameDecoder().feed(wire)
         assert isinstance(event, Frame)
         if event.type == MessageType.FAULT | REPLY:
             assert "stopped by a fault: read or write where nothing is" in text

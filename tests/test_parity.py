@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from host_tools.boards.board import BOARDS, load_board
 from host_tools.errors import DeviceError, ToolMissing, UsageError
 from host_tools.link.device import Device
+from host_tools.link.session import Setbacks
 from host_tools.link.target import choose_target
-from host_tools.link.transport import Fault, FaultKind, FaultyTransport
 from host_tools.parity.outputs import describe, run_parity
 from model.files import write_bytes
 from quantize.golden import Golden, load_golden, make_golden, random_inputs, save_golden
@@ -29,6 +29,7 @@ from quantize.lowering import KERNEL_SETS
 from quantize.manifest import compile_sets
 from quantize.tflite.reader import parse_model
 from tests import steps as command
+from tests.faulty import Fault, FaultKind, FaultyTransport
 from tests.generators import GENERATORS
 from tests.native_app import compile_app, start
 
@@ -248,6 +249,7 @@ def test_few_distinct_outputs_are_told(cases: int, distinct: int, told: bool) ->
         reference="TFLite Micro", selftest={"failures": 0}, float_comparison=None, layers=None,
         accuracy=None, golden_cases=cases, float_missing="none", image_sha256=None,
         model_sha256="0" * 64, kernels="ref", framework="bare", engine="aot", run_id="0",
-        distinct_inputs=cases, distinct_outputs=distinct,
+        distinct_inputs=cases, distinct_outputs=distinct, missing=0, put_aside=(),
+        link=Setbacks(),
     )  # fmt: skip
     assert any("few distinct outputs" in line for line in describe(report)) == told

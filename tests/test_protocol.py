@@ -12,22 +12,9 @@ from cobs import cobs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host_tools.link import protocol
-from host_tools.link.protocol import (
-    Channel,
-    Damage,
-    Event,
-    Frame,
-    FrameDecoder,
-    Inference,
-    MessageType,
-    Mode,
-    Sensor,
-    Status,
-    Take,
-    TakeState,
-    TextLine,
-)
+from host_tools.link import frames, protocol
+from host_tools.link.frames import Damage, Event, Frame, FrameDecoder, Status, TextLine
+from host_tools.link.protocol import Channel, Inference, MessageType, Mode, Sensor, Take, TakeState
 
 LINK = Path(__file__).resolve().parent.parent / "firmware" / "link"
 FRAMES = st.builds(
@@ -60,10 +47,10 @@ def cut(data: bytes, sizes: list[int]) -> list[bytes]:
 
 @given(frame=FRAMES)
 def test_frame_round_trip(frame: Frame) -> None:
-    wire = protocol.encode(frame)
-    assert wire[:3] == b"\x00\x02\x02"
+    wire = frames.encode(frame)
+    assert wire[:3] == b"\x00\x02\x03"
     assert wire.count(0) == 2
-    assert len(wire) <= protocol.MAX_COBS + 2
+    assert len(wire) <= frames.MAX_COBS + 2
     assert feed_all([wire]) == [frame]
 
 
@@ -76,7 +63,7 @@ def test_any_mixture_survives_any_chunking(items: list[Frame | str], sizes: list
     expected: list[Event] = []
     for item in items:
         if isinstance(item, Frame):
-            wire += protocol.encode(item)
+            wire += frames.encode(item)
             expected.append(item)
         else:
             wire += item.encode() + b"\r\n"
@@ -86,31 +73,29 @@ def test_any_mixture_survives_any_chunking(items: list[Frame | str], sizes: list
 
 @given(garbage=st.binary(max_size=3000), frame=FRAMES)
 def test_the_next_frame_after_garbage_is_understood(garbage: bytes, frame: Frame) -> None:
-    assert feed_all([garbage, protocol.encode(frame)])[-1] == frame
+    assert feed_all([garbage, frames.encode(frame)])[-1] == frame
 
 
 def test_every_single_bit_flip_is_rejected() -> None:
     frame = Frame(type=2, sequence=258, payload=bytes(range(0, 256, 5)) + b"\r\n")
-    wire = protocol.encode(frame)
+    wire = frames.encode(frame)
     for bit in range(8 * len(wire)):
         damaged = bytearray(wire)
         damaged[bit // 8] ^= 1 << bit % 8
-        frames = [
-            event for event in feed_all([bytes(damaged), b"\x00"]) if isinstance(event, Frame)
-        ]
+        got = [event for event in feed_all([bytes(damaged), b"\x00"]) if isinstance(event, Frame)]
         in_delimiter = bit // 8 in (0, len(wire) - 1)
-        assert frames == [] or (in_delimiter and frames == [frame]), f"bit {bit}"
+        assert got == [] or (in_delimiter and got == [frame]), f"bit {bit}"
 
 
 def test_a_stream_cut_at_every_byte_yields_nothing_wrong() -> None:
     first = Frame(type=1, sequence=1, payload=b"\x00\x02\x01\x00")
     second = Frame(type=4, sequence=2, payload=b"after")
-    wire = protocol.encode(first)
+    wire = frames.encode(first)
     for length in range(len(wire)):
-        events = feed_all([wire[:length], protocol.encode(second)])
-        frames = [event for event in events if isinstance(event, Frame)]
-        assert frames in ([second], [first, second]), f"cut at {length}"
-        assert (first in frames) == (length == len(wire) - 1), f"cut at {length}"
+        events = feed_all([wire[:length], frames.encode(second)])
+        got = [event for event in events if isinstance(event, Frame)]
+        assert got in ([second], [first, second]), f"cut at {length}"
+        assert (first in got) == (length == len(wire) - 1), f"cut at {length}"
 
 
 def frame_bytes(header: tuple[int, ...], payload: bytes, crc: int | None = None) -> bytes:
@@ -124,13 +109,13 @@ def frame_bytes(header: tuple[int, ...], payload: bytes, crc: int | None = None)
     [
         (b"\x02", Status.BAD_FRAME),
         (b"\x02\x01\x30\x01", Status.BAD_FRAME),
-        (frame_bytes((2, 0, 1, 0, 1, 0), b"", crc=0x12345678), Status.BAD_CRC),
+        (frame_bytes((3, 0, 1, 0, 1, 0), b"", crc=0x12345678), Status.BAD_CRC),
         (frame_bytes((1, 0, 1, 0, 1, 0), b""), Status.BAD_VERSION),
-        (frame_bytes((2, 0, 1, 0, 1, 5), b"four"), Status.BAD_LENGTH),
-        (frame_bytes((2, 0, 1, 0, 1, 3), b"four"), Status.BAD_LENGTH),
-        (b"\x02" + b"\x01" * protocol.MAX_COBS, Status.TOO_LONG),
+        (frame_bytes((3, 0, 1, 0, 1, 5), b"four"), Status.BAD_LENGTH),
+        (frame_bytes((3, 0, 1, 0, 1, 3), b"four"), Status.BAD_LENGTH),
+        (b"\x02" + b"\x01" * frames.MAX_COBS, Status.TOO_LONG),
         (b"no\xffascii", Status.BAD_FRAME),
-        (b"x" * (protocol.MAX_COBS + 1), Status.TOO_LONG),
+        (b"x" * (frames.MAX_COBS + 1), Status.TOO_LONG),
     ],
 )
 def test_damage_is_named(raw: bytes, status: Status) -> None:
@@ -144,12 +129,12 @@ def test_damage_is_named(raw: bytes, status: Status) -> None:
     [
         Frame(type=1, sequence=0x10000),
         Frame(type=256, sequence=0),
-        Frame(type=1, sequence=0, payload=bytes(protocol.MAX_PAYLOAD + 1)),
+        Frame(type=1, sequence=0, payload=bytes(frames.MAX_PAYLOAD + 1)),
     ],
 )
 def test_what_does_not_fit_is_not_encoded(frame: Frame) -> None:
     with pytest.raises(ValueError, match=r"payload|format"):
-        protocol.encode(frame)
+        frames.encode(frame)
 
 
 DRIFT_REPLY = struct.pack("<I4H6H", 0x12345678, 3, 1, 4, 2, 0, 2, 1, 0, 1, 2)
@@ -160,6 +145,8 @@ SENSOR = Sensor(
         Channel(name="gx", unit="dps", lsb_nano=70_000_000),
     ),
 )
+
+INPUTS_CRC = zlib.crc32(bytes([1, 2, 3, 4]))
 
 # What each example in PROTOCOL.md says: heading -> (type, sequence, status, payload).
 EXAMPLES: dict[str, tuple[int, int, int, bytes]] = {
@@ -178,7 +165,12 @@ EXAMPLES: dict[str, tuple[int, int, int, bytes]] = {
         protocol.write_input_payload(0, 0, b"\x01\x02\x03\x04"),
     ),
     "request: sequence 3": (3, 3, 0, b""),
-    "reply: 123456 ticks": (0x83, 3, 0, protocol.u32_payload(123456)),
+    "reply: 123456 ticks, on the inputs 01 02 03 04": (
+        0x83,
+        3,
+        0,
+        struct.pack("<2I", INPUTS_CRC, 123456),
+    ),
     "reply: refused, sequence 9, BAD_STATE": (0x83, 9, 8, b""),
     "request: sequence 4, output 0, offset 0, count 7": (
         4,
@@ -195,8 +187,9 @@ EXAMPLES: dict[str, tuple[int, int, int, bytes]] = {
         struct.pack("<6I", 2, 1, 1, 3, 12, 14),
     ),
     "request: sequence 6, steps 0 and 1": (6, 6, 0, protocol.pair_payload(0, 2)),
-    "reply: 100 and 20 ticks": (0x86, 6, 0, struct.pack("<2I", 100, 20)),
+    "reply: 100 and 20 ticks": (0x86, 6, 0, struct.pack("<3I", INPUTS_CRC, 100, 20)),
     "request: sequence 7, step 1": (7, 7, 0, protocol.u32_payload(1)),
+    "reply: done, on the inputs 01 02 03 04": (0x87, 7, 0, protocol.u32_payload(INPUTS_CRC)),
     "request: sequence 8, offset 768, count 4": (8, 8, 0, protocol.pair_payload(768, 4)),
     "reply: 02 04 06 08": (0x88, 8, 0, b"\x02\x04\x06\x08"),
     "request: sequence 9": (9, 9, 0, b""),
@@ -237,7 +230,7 @@ def document_examples() -> list[tuple[str, bytes]]:
 def decode_one(wire: bytes) -> Frame:
     (event,) = feed_all([wire])
     assert isinstance(event, Frame), event
-    assert protocol.encode(event) == wire
+    assert frames.encode(event) == wire
     return event
 
 
@@ -256,8 +249,8 @@ def test_document_examples_say_what_they_are() -> None:
                 "reply: model stub on qemu_m4, one input of 768 bytes, one output of 7",
             )
     requests = set(MessageType) - {MessageType.ERROR, MessageType.FAULT}
-    unasked = {MessageType.ERROR, MessageType.FAULT | protocol.REPLY}
-    assert seen == requests | {kind | protocol.REPLY for kind in requests} | unasked
+    unasked = {MessageType.ERROR, MessageType.FAULT | frames.REPLY}
+    assert seen == requests | {kind | frames.REPLY for kind in requests} | unasked
     assert set(EXAMPLES) <= {title for title, _ in document_examples()}
 
 
@@ -267,6 +260,7 @@ def test_document_hello_parses() -> None:
     assert (hello.model_name, hello.board_id, hello.run_id) == ("stub", "qemu_m4", "0123456789ab")
     assert (hello.input_bytes, hello.output_bytes) == ((768,), (7,))
     assert hello.model_sha256 == bytes(range(32)).hex()
+    assert hello.receive_bytes == 4096
     assert hello.counts(16) == 10
 
 
@@ -333,7 +327,7 @@ def test_a_sensor_that_does_not_fit_is_refused(sensor: Sensor) -> None:
         protocol.pack_sensor(sensor)
 
 
-@pytest.mark.parametrize("size", [0, 176, 223, 224, 225, 231, 233, 236])
+@pytest.mark.parametrize("size", [0, 176, 227, 228, 229, 235, 237, 240])
 def test_hello_of_a_wrong_length_is_refused(size: int) -> None:
     (wire,) = (wire for title, wire in document_examples() if "model stub" in title)
     payload = (decode_one(wire).payload + bytes(8))[:size]
@@ -384,12 +378,12 @@ def test_c_and_python_have_the_same_numbers() -> None:
     statuses = re.findall(r"^    LINK_STATUS_(\w+) = (\d+),", text, re.MULTILINE)
     assert {name: int(value) for name, value in statuses} == {kind.name: kind for kind in Status}
     numbers = header_numbers("LINK_")
-    assert numbers["PROTOCOL_VERSION"] == protocol.PROTOCOL_VERSION
-    assert numbers["MAX_PAYLOAD"] == protocol.MAX_PAYLOAD
-    assert numbers["HEADER_BYTES"] == protocol.HEADER.size
-    assert numbers["CRC_BYTES"] == protocol.CRC.size
-    assert numbers["FRAME_START"] == protocol.FRAME_START[0]
-    assert numbers["REPLY"] == protocol.REPLY
+    assert numbers["PROTOCOL_VERSION"] == frames.PROTOCOL_VERSION
+    assert numbers["MAX_PAYLOAD"] == frames.MAX_PAYLOAD
+    assert numbers["HEADER_BYTES"] == frames.HEADER.size
+    assert numbers["CRC_BYTES"] == frames.CRC.size
+    assert numbers["FRAME_START"] == frames.FRAME_START[0]
+    assert numbers["REPLY"] == frames.REPLY
     assert numbers["MAX_STREAM_OUTPUT"] == protocol.MAX_STREAM_OUTPUT
     assert (numbers["HOLD"], numbers["TRACE"]) == (Mode.HOLD, Mode.TRACE)
     assert {kind.name: numbers[f"PLACE_{kind.name}"] for kind in protocol.Place} == {
@@ -412,7 +406,7 @@ def test_document_lists_the_same_statuses_and_messages() -> None:
     assert [(int(number, 16), name) for number, name in messages] == [
         (kind.value, kind.name) for kind in MessageType
     ]
-    assert str(protocol.MAX_COBS) in text
+    assert str(frames.MAX_COBS) in text
 
 
 @settings(max_examples=50)

@@ -20,11 +20,12 @@ from host_tools.link import record
 from host_tools.link.device import Device
 from host_tools.link.protocol import Channel, Sensor, Take
 from host_tools.link.target import Target, choose_target
-from host_tools.link.transport import Fault, FaultKind, FaultyTransport, Transport
+from host_tools.link.transport import Transport
 from host_tools.stages import session
 from model.datasets.edge_impulse import load
 from model.errors import DataError
 from model.recipe import EdgeImpulseConfig
+from tests.faulty import Fault, FaultKind, FaultyTransport
 from tests.firmware_builds import built, built_with_features
 from tests.native_app import FIRMWARE, compile_app, stub_with_features
 from tests.sources import source_config

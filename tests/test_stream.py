@@ -16,24 +16,16 @@ from hypothesis import strategies as st
 from host_tools.boards.board import load_board
 from host_tools.emulators import Replaying
 from host_tools.errors import DeviceError, UsageError
-from host_tools.link import protocol
+from host_tools.link import frames, protocol
+from host_tools.link.batch import Refused
 from host_tools.link.device import Device
-from host_tools.link.line import Refused
-from host_tools.link.protocol import (
-    Channel,
-    Frame,
-    FrameDecoder,
-    Inference,
-    MessageType,
-    Mode,
-    Sensor,
-    Status,
-    pack_sensor,
-)
+from host_tools.link.frames import Frame, FrameDecoder, Status
+from host_tools.link.protocol import Channel, Inference, MessageType, Mode, Sensor, pack_sensor
 from host_tools.link.record import with_replay
 from host_tools.link.said import Prediction, read_line
 from host_tools.link.target import choose_target
-from host_tools.link.transport import Fault, FaultKind, FaultyTransport, Transport
+from host_tools.link.transport import Transport
+from tests.faulty import Fault, FaultKind, FaultyTransport
 from tests.firmware_builds import built_with_features
 from tests.native_app import FIRMWARE, compile_app, start, start_device, stub_with_features
 
@@ -255,15 +247,15 @@ def test_every_request_is_answered_whatever_it_says(
 ) -> None:
     """The sanitizers end the firmware where one makes it leave its memory."""
     decoder = FrameDecoder()
-    for sequence, (kind, payload) in enumerate(requests):
+    for sequence, (kind, payload) in enumerate([(MessageType.HELLO, b""), *requests]):
         frame = Frame(type=kind, sequence=sequence, payload=payload)
-        wire.write(protocol.encode(frame))
+        wire.write(frames.encode(frame))
         replies: list[Frame] = []
         while not replies:
             received = wire.read(5.0)
             assert received, f"no answer to {frame}"
             replies = [event for event in decoder.feed(received) if isinstance(event, Frame)]
-        assert [(r.type, r.sequence) for r in replies] == [(kind | protocol.REPLY, sequence)]
+        assert [(r.type, r.sequence) for r in replies] == [(kind | frames.REPLY, sequence)]
 
 
 def test_firmware_without_a_front_end_says_so(tmp_path: Path) -> None:

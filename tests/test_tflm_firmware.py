@@ -19,8 +19,9 @@ from host_tools.build.firmware import build_firmware
 from host_tools.cli import main
 from host_tools.commands.mlperf import command
 from host_tools.errors import DeviceError, UsageError
-from host_tools.link.line import Refused
-from host_tools.link.protocol import Place, Status
+from host_tools.link.batch import Refused
+from host_tools.link.frames import Status
+from host_tools.link.protocol import Place
 from host_tools.link.target import Target, check_identity, choose_target, open_device
 from host_tools.mlperf.benchmarks import BENCHMARKS
 from host_tools.mlperf.dataset import read_dataset

@@ -16,13 +16,8 @@ from hypothesis import strategies as st
 from host_tools.errors import DeviceError, UsageError
 from host_tools.link import transport
 from host_tools.link.device import Device
-from host_tools.link.transport import (
-    Fault,
-    FaultKind,
-    FaultyTransport,
-    SerialTransport,
-    require_port,
-)
+from host_tools.link.transport import SerialTransport, require_port
+from tests.faulty import Fault, FaultKind, FaultyTransport
 from tests.native_app import compile_app
 from tests.pty_board import PtyBoard
 

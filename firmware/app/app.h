@@ -28,6 +28,7 @@ typedef struct {
     link_selftest_t selftest;      /* the last result */
     link_status_t selftest_status; /* ARENA_OVERRUN when the model left its arena */
     app_text_t text;
+    link_order_t order;
     link_receiver_t receiver;
     union {
         uint8_t bytes[LINK_MAX_PAYLOAD];

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "board.h"
+#include "link_frame.h"
 
 #define PAINT 0xA5
 
@@ -72,18 +73,27 @@ int8_t *app_model_fill(app_model_t *model)
 void app_model_reset(app_model_t *model)
 {
     forget_case(model);
+    model->inputs_crc = 0;
     model_reset(model->arena);
 }
 
-static bool use_up_inputs(app_model_t *model)
+static bool has_inputs(const app_model_t *model)
 {
     for (uint32_t i = 0; i < MODEL_INPUT_COUNT; i++) {
         if (model->written[i] != model_inputs[i].bytes) {
             return false;
         }
     }
-    forget_case(model);
     return true;
+}
+
+void app_model_sum_inputs(app_model_t *model)
+{
+    for (uint32_t i = 0; has_inputs(model) && i < MODEL_INPUT_COUNT; i++) {
+        const model_tensor_t *const input = &model_inputs[i];
+        model->inputs_crc =
+            link_crc32(model->inputs_crc, &model->arena[input->offset], input->bytes);
+    }
 }
 
 /* Through a volatile pointer: the compiler must not assume that only the arena was written. */
@@ -108,9 +118,10 @@ static link_status_t outcome(const app_model_t *model)
 
 link_status_t app_model_invoke(app_model_t *model, uint32_t *ticks)
 {
-    if (!use_up_inputs(model)) {
+    if (!has_inputs(model)) {
         return LINK_STATUS_BAD_STATE;
     }
+    forget_case(model);
     const uint32_t start = board_counter();
     model_invoke(model->arena);
     *ticks = board_counter() - start;
@@ -125,9 +136,11 @@ link_status_t app_model_run_to(app_model_t *model, uint32_t last, app_on_step_t 
     if (last >= step_count) {
         return LINK_STATUS_BAD_ARGUMENT;
     }
-    if (!use_up_inputs(model)) {
+    if (!has_inputs(model)) {
         return LINK_STATUS_BAD_STATE;
     }
+    app_model_sum_inputs(model);
+    forget_case(model);
     for (uint32_t step = 0; step <= last; step++) {
         const uint32_t start = board_counter();
         model_step(model->arena, (int32_t)step);

@@ -20,6 +20,7 @@
 typedef struct {
     uint32_t written[MODEL_INPUT_COUNT]; /* bytes of each input since the last run */
     bool has_outputs;                    /* a run has ended and nothing was written since */
+    uint32_t inputs_crc;                 /* see app_model_sum_inputs */
     uint32_t start_ticks;                /* of the first reset: an engine sets itself up there */
     _Alignas(16) uint8_t arena[MODEL_ARENA_BYTES];
     uint8_t canary[APP_CANARY_BYTES]; /* directly behind the arena */
@@ -45,11 +46,16 @@ int8_t *app_model_fill(app_model_t *model);
 link_status_t app_model_output(const app_model_t *model, const link_range_t *where,
                                const uint8_t **data);
 
+/* Add the written inputs, when they are complete, to the CRC-32 of all inputs since the reset that
+ * a host has asked to run on. */
+void app_model_sum_inputs(app_model_t *model);
+
 /* Run on the written inputs, which are used up; BAD_STATE when they are not complete.
  * The model's state, if it has one, goes on from the run before. */
 link_status_t app_model_invoke(app_model_t *model, uint32_t *ticks);
 
-/* The same, step by step from 0 to `last`; `on_step` gets each step's ticks. */
+/* The same, step by step from 0 to `last`, and the inputs are summed up; `on_step` gets each step's
+ * ticks. */
 typedef void app_on_step_t(void *context, uint32_t step, uint32_t ticks);
 link_status_t app_model_run_to(app_model_t *model, uint32_t last, app_on_step_t *on_step,
                                void *context);

@@ -35,6 +35,7 @@ static link_status_t on_hello(app_t *app, const link_frame_t *request, link_fram
     hello->counter_num = board_info.counter_num;
     hello->counter_den = board_info.counter_den;
     hello->golden_count = MODEL_GOLDEN_COUNT;
+    hello->receive_bytes = board_info.receive_bytes;
     memcpy(hello->model_sha256, model_sha256, sizeof(hello->model_sha256));
     copy_text(hello->model_name, sizeof(hello->model_name), MODEL_NAME);
     copy_text(hello->board_id, sizeof(hello->board_id), board_info.id);
@@ -85,8 +86,10 @@ link_status_t app_infer(app_t *app, uint32_t *ticks)
 static link_status_t on_invoke(app_t *app, const link_frame_t *request, link_frame_t *reply)
 {
     (void)request;
-    reply->length = sizeof(uint32_t);
-    return app_infer(app, app->payload.words);
+    app_model_sum_inputs(&app->model);
+    put_u32(app, reply, app->model.inputs_crc);
+    reply->length = 2 * sizeof(uint32_t);
+    return app_infer(app, &app->payload.words[1]);
 }
 
 static link_status_t on_read_output(app_t *app, const link_frame_t *request, link_frame_t *reply)
@@ -121,6 +124,16 @@ static void keep_ticks(void *context, uint32_t step, uint32_t ticks)
     }
 }
 
+/* The CRC of the inputs comes before the ticks that `profile`, if there is one, adds. */
+static link_status_t run_to(app_t *app, link_frame_t *reply, uint32_t last, profile_t *profile)
+{
+    app_on_step_t *const on_step = profile != NULL ? keep_ticks : NULL;
+    reply->length = sizeof(uint32_t);
+    const link_status_t status = app_model_run_to(&app->model, last, on_step, profile);
+    app->payload.words[0] = app->model.inputs_crc;
+    return status;
+}
+
 static link_status_t on_profile(app_t *app, const link_frame_t *request, link_frame_t *reply)
 {
     profile_t profile = {.app = app, .reply = reply};
@@ -130,15 +143,14 @@ static link_status_t on_profile(app_t *app, const link_frame_t *request, link_fr
         !app_in_range(steps->first, steps->count, MODEL_STEP_COUNT)) {
         return LINK_STATUS_BAD_ARGUMENT;
     }
-    return app_model_run_to(&app->model, MODEL_STEP_COUNT - 1U, keep_ticks, &profile);
+    return run_to(app, reply, MODEL_STEP_COUNT - 1U, &profile);
 }
 
 static link_status_t on_run_to(app_t *app, const link_frame_t *request, link_frame_t *reply)
 {
     uint32_t last;
-    (void)reply;
     memcpy(&last, request->payload, sizeof(last));
-    return app_model_run_to(&app->model, last, NULL, NULL);
+    return run_to(app, reply, last, NULL);
 }
 
 static link_status_t on_read_arena(app_t *app, const link_frame_t *request, link_frame_t *reply)
@@ -289,7 +301,8 @@ void app_service_frame(app_t *app, const link_frame_t *request)
         .sequence = request->sequence,
         .payload = app->payload.bytes,
     };
-    const link_status_t status = serve(app, request, &reply);
+    const link_status_t status =
+        link_in_order(&app->order, request) ? serve(app, request, &reply) : LINK_STATUS_STALE;
     send(app, &reply, status);
     if (request->type == LINK_BOOT && status == LINK_STATUS_OK) {
         board_enter_boot_loader();

@@ -16,7 +16,11 @@ typedef struct {
     const char *id;       /* BOARD_ID: the board's file name in boards/, without .json */
     uint32_t counter_num; /* counts = ticks * num / den, see board_counter */
     uint32_t counter_den;
+    uint32_t receive_bytes; /* that the line keeps while nobody calls board_read */
 } board_info_t;
+
+/* An emulator's line is a pipe to the host, which keeps more than any host has on the way. */
+#define BOARD_PIPE_BYTES 4096u
 
 extern const board_info_t board_info;
 

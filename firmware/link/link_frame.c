@@ -3,7 +3,6 @@
 #include <string.h>
 
 #define CRC_POLYNOMIAL 0xEDB88320u
-#define CRC_START 0xFFFFFFFFu
 #define CRC_OF_ALL 0x2144DF1Cu /* of any bytes with their own CRC behind them */
 #define COBS_BLOCK 0xFF        /* the code of 254 bytes without a zero behind them */
 #define VERSION_BYTES 2        /* the version and a zero */
@@ -16,20 +15,14 @@ _Static_assert(offsetof(link_frame_t, type) == 0 && offsetof(link_frame_t, statu
                "the frame begins as its header does");
 
 /* Bit by bit, without a table: the line is slower than this. */
-static uint32_t crc_add(uint32_t crc, uint8_t byte)
+uint32_t link_crc32(uint32_t crc, const uint8_t *data, size_t length)
 {
-    crc ^= byte;
-    for (int bit = 0; bit < 8; bit++) {
-        crc = (crc >> 1) ^ (CRC_POLYNOMIAL & (0u - (crc & 1u)));
-    }
-    return crc;
-}
-
-uint32_t link_crc32(const uint8_t *data, size_t length)
-{
-    uint32_t crc = CRC_START;
+    crc = ~crc;
     for (size_t i = 0; i < length; i++) {
-        crc = crc_add(crc, data[i]);
+        crc ^= data[i];
+        for (int bit = 0; bit < 8; bit++) {
+            crc = (crc >> 1) ^ (CRC_POLYNOMIAL & (0u - (crc & 1u)));
+        }
     }
     return ~crc;
 }
@@ -60,7 +53,7 @@ static void put(encoder_t *encoder, const void *data, size_t length)
         if (encoder->length - encoder->code == COBS_BLOCK) {
             close_block(encoder);
         }
-        encoder->crc = crc_add(encoder->crc, *byte);
+        encoder->crc = link_crc32(encoder->crc, byte, 1);
         if (*byte == 0) {
             close_block(encoder);
         } else {
@@ -78,7 +71,7 @@ static size_t encode(encoder_t *encoder, const link_frame_t *frame, const void *
     put(encoder, frame, FIELD_BYTES);
     put(encoder, frame->payload, frame->length - tail_length);
     put(encoder, tail, tail_length);
-    const uint32_t crc = ~encoder->crc;
+    const uint32_t crc = encoder->crc;
     put(encoder, &crc, LINK_CRC_BYTES);
     encoder->wire[encoder->code] = (uint8_t)(encoder->length - encoder->code);
     encoder->wire[encoder->length++] = 0;
@@ -87,14 +80,14 @@ static size_t encode(encoder_t *encoder, const link_frame_t *frame, const void *
 
 size_t link_encode(const link_frame_t *frame, uint8_t *wire)
 {
-    encoder_t encoder = {.wire = wire, .length = 2, .code = 1, .crc = CRC_START};
+    encoder_t encoder = {.wire = wire, .length = 2, .code = 1};
     return encode(&encoder, frame, NULL, 0);
 }
 
 void link_send(const link_frame_t *frame, const void *tail, size_t tail_length, link_write_t *write)
 {
     uint8_t block[COBS_BLOCK + 2]; /* with a delimiter before or behind it */
-    encoder_t encoder = {.wire = block, .length = 2, .code = 1, .crc = CRC_START, .write = write};
+    encoder_t encoder = {.wire = block, .length = 2, .code = 1, .write = write};
     write(block, encode(&encoder, frame, tail, tail_length));
 }
 
@@ -127,7 +120,7 @@ static link_status_t parse(link_receiver_t *receiver)
     if (payload > LINK_MAX_PAYLOAD) {
         return LINK_STATUS_BAD_FRAME;
     }
-    if (link_crc32(data, length) != CRC_OF_ALL) {
+    if (link_crc32(0, data, length) != CRC_OF_ALL) {
         return LINK_STATUS_BAD_CRC;
     }
     if (data[0] != LINK_PROTOCOL_VERSION || data[1] != 0) {
@@ -190,4 +183,15 @@ link_event_t link_receive(link_receiver_t *receiver, uint8_t byte)
         receiver->length = LINK_MAX_COBS + 1; /* remembered, not stored */
     }
     return LINK_EVENT_NONE;
+}
+
+bool link_in_order(link_order_t *order, const link_frame_t *request)
+{
+    const bool hello = request->type == LINK_HELLO;
+    if (!hello && (!order->greeted || (uint16_t)(request->sequence - order->newest) > INT16_MAX)) {
+        return false;
+    }
+    order->greeted = true;
+    order->newest = request->sequence;
+    return true;
 }

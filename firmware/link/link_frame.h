@@ -51,7 +51,17 @@ typedef void link_write_t(const uint8_t *data, size_t length);
 void link_send(const link_frame_t *frame, const void *tail, size_t tail_length,
                link_write_t *write);
 
-/* CRC-32/ISO-HDLC, as in zlib and Ethernet. */
-uint32_t link_crc32(const uint8_t *data, size_t length);
+/* CRC-32/ISO-HDLC, as in zlib and Ethernet. `crc` is that of the bytes before, or 0. */
+uint32_t link_crc32(uint32_t crc, const uint8_t *data, size_t length);
+
+/* Requests in the order in which the host has numbered them. */
+typedef struct {
+    bool greeted;    /* a HELLO has come since the start */
+    uint16_t newest; /* sequence of the last request that was taken */
+} link_order_t;
+
+/* Whether to carry out a request: a HELLO, which begins the order anew, or one that is not older
+ * than what was taken before it. */
+bool link_in_order(link_order_t *order, const link_frame_t *request);
 
 #endif

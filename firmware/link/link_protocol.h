@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define LINK_PROTOCOL_VERSION 2
+#define LINK_PROTOCOL_VERSION 3
 #define LINK_MAX_PAYLOAD 1024 /* bytes */
 #define LINK_HEADER_BYTES 8
 #define LINK_CRC_BYTES 4
@@ -55,6 +55,7 @@ typedef enum {
     LINK_STATUS_BAD_STATE = 8,
     LINK_STATUS_ARENA_OVERRUN = 9,
     LINK_STATUS_NO_ENGINE = 10,
+    LINK_STATUS_STALE = 11,
 } link_status_t;
 
 /* Request payloads */
@@ -98,11 +99,12 @@ _Static_assert(sizeof(link_record_t) == 8, "wire struct");
 #define LINK_PLACE_OUTPUT 1u /* likewise */
 #define LINK_PLACE_STEP 2u   /* an output of the step that RUN_TO ended with */
 
-#define LINK_MAX_DATA (LINK_MAX_PAYLOAD - 8)  /* input bytes in one WRITE_INPUT */
-#define LINK_MAX_TICKS (LINK_MAX_PAYLOAD / 4) /* steps in one PROFILE */
+#define LINK_MAX_DATA (LINK_MAX_PAYLOAD - 8)        /* input bytes in one WRITE_INPUT */
+#define LINK_MAX_TICKS ((LINK_MAX_PAYLOAD - 4) / 4) /* steps in one PROFILE */
 
-/* Reply payloads. HELLO is followed by one u32 for each input, then for each
- * output: its bytes. Texts are filled up with zeros. */
+/* Reply payloads. Those of INVOKE, PROFILE and RUN_TO begin with the CRC-32 of all inputs that they
+ * have run the model on since the last reset; ticks follow. HELLO is followed by one u32 for each
+ * input, then for each output: its bytes. Texts are filled up with zeros. */
 typedef struct {
     uint32_t protocol_version;
     uint32_t max_payload; /* bytes */
@@ -115,7 +117,8 @@ typedef struct {
     uint32_t stack_used;  /* 0 = not known */
     uint32_t counter_num; /* counts = ticks * num / den */
     uint32_t counter_den;
-    uint32_t golden_count; /* test vectors in the firmware */
+    uint32_t golden_count;  /* test vectors in the firmware */
+    uint32_t receive_bytes; /* that the line keeps while the firmware is at work */
     uint8_t model_sha256[32];
     char model_name[32];
     char board_id[32];
@@ -125,7 +128,7 @@ typedef struct {
     char framework[16];
     char engine[16];
 } link_hello_t;
-_Static_assert(sizeof(link_hello_t) == 224, "wire struct");
+_Static_assert(sizeof(link_hello_t) == 228, "wire struct");
 
 typedef struct {
     uint32_t cases;

@@ -16,6 +16,8 @@ typedef struct {
     uint8_t input[VIA_INPUT_BYTES]; /* all inputs; a library takes whole ones */
     uint32_t pushed;
     uint32_t inferences;
+    uint32_t inputs_crc; /* of all inputs of INVOKE since the reset */
+    link_order_t order;
     link_receiver_t receiver;
     union {
         uint32_t words[LINK_MAX_PAYLOAD / 4];
@@ -76,6 +78,7 @@ static link_status_t on_hello(via_t *via, const link_frame_t *request, link_fram
     hello->stack_used = (uint32_t)board_stack_used();
     hello->counter_num = board_info.counter_num;
     hello->counter_den = board_info.counter_den;
+    hello->receive_bytes = board_info.receive_bytes;
     for (size_t i = 0; i < sizeof(hello->model_sha256); i++) {
         hello->model_sha256[i] = (uint8_t)(digit(sha256[2 * i]) << 4 | digit(sha256[2 * i + 1]));
     }
@@ -132,8 +135,10 @@ static link_status_t run(via_t *via, uint32_t *ticks)
 static link_status_t on_invoke(via_t *via, const link_frame_t *request, link_frame_t *reply)
 {
     (void)request;
-    reply->length = sizeof(uint32_t);
-    return run(via, via->payload.words);
+    via->inputs_crc = link_crc32(via->inputs_crc, via->input, sizeof(via->input));
+    via->payload.words[0] = via->inputs_crc;
+    reply->length = 2 * sizeof(uint32_t);
+    return run(via, &via->payload.words[1]);
 }
 
 static link_status_t on_read_output(via_t *via, const link_frame_t *request, link_frame_t *reply)
@@ -170,6 +175,7 @@ static link_status_t on_reset(via_t *via, const link_frame_t *request, link_fram
 {
     (void)request;
     (void)reply;
+    via->inputs_crc = 0;
     return LIB(_reset)(&via->model) == LIB_CONSTANT(_OK) ? LINK_STATUS_OK : LINK_STATUS_BAD_STATE;
 }
 
@@ -250,7 +256,9 @@ static void answer(via_t *via)
     size_t min_bytes = 0;
     handler_t *const handle = handler_of(request->type, &min_bytes);
     link_status_t status = LINK_STATUS_BAD_TYPE;
-    if (handle != NULL) {
+    if (!link_in_order(&via->order, request)) {
+        status = LINK_STATUS_STALE;
+    } else if (handle != NULL) {
         status =
             request->length < min_bytes ? LINK_STATUS_BAD_LENGTH : handle(via, request, &reply);
     }

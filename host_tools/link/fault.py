@@ -7,7 +7,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from host_tools.link.protocol import REPLY, Frame, FrameDecoder, MessageType
+from host_tools.link.frames import REPLY, Frame, FrameDecoder
+from host_tools.link.protocol import MessageType
 
 ARM, XTENSA, RISCV = 40, 94, 243  # machine numbers of ELF files
 MAX_FAULTS = 16  # of one log

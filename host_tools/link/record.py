@@ -26,9 +26,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from host_tools.boards.board import Board
 from host_tools.emulators import Replaying
 from host_tools.errors import DeviceError, HostToolsError, UsageError
+from host_tools.link.batch import Refused
 from host_tools.link.device import Device
-from host_tools.link.line import Refused
-from host_tools.link.protocol import Channel, Sensor, Status, TakeState, pack_sensor
+from host_tools.link.frames import Status
+from host_tools.link.protocol import Channel, Sensor, TakeState, pack_sensor
 from host_tools.link.target import Target, open_device
 from model.files import write_text
 from model.npz import read_arrays

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,20 @@ from host_tools.boards.board import BOARDS, TFLM, Board, load_board
 from host_tools.emulators import EMULATORS, Emulator, Lacking
 from host_tools.errors import DeviceError, ToolMissing, UsageError
 from host_tools.link.device import Device
-from host_tools.link.transport import BAUD, SerialTransport, usb_identity
+from host_tools.link.transport import (
+    BAUD,
+    Gone,
+    SerialTransport,
+    Transport,
+    port_exists,
+    usb_identity,
+    usb_port,
+    usb_ports,
+)
 from model.files import write_text
 
+RETURN_S = 60.0  # until a board that was unplugged has to be back
+RETURN_POLL_S = 0.2
 ENGINE_LINE = "engine "  # of the firmware's command `info`, when its engine did not start
 
 
@@ -84,6 +96,35 @@ def open_port(port: str, board: Board | None) -> SerialTransport:
     return SerialTransport(port, board.baud, dtr_rts=board.uart.dtr_rts)
 
 
+def _reopening(target: Target, board: Board, elf: Path) -> Callable[[], Transport]:
+    """How the line is opened again: the emulator anew, or the board's port, however it is called.
+
+    A board is the USB device with the same serial number; a port without one keeps its name.
+    """
+    emulator, port = target.emulator, target.port or ""
+    if emulator is not None:
+        return lambda: emulator.start(elf)
+    was = usb_port(port)
+
+    def reopen() -> Transport:
+        deadline = time.monotonic() + RETURN_S
+        why = "it is not there"
+        while time.monotonic() < deadline:
+            time.sleep(RETURN_POLL_S)
+            names = [port] if port_exists(port) else []
+            if was is not None and was.serial:
+                same = (was.usb, was.serial)
+                names = [p.name for p in usb_ports() if (p.usb, p.serial) == same]
+            if names:
+                try:
+                    return open_port(names[0], board)
+                except DeviceError as error:  # its permissions come a moment later
+                    why = str(error)
+        raise Gone(f"{port}: the board did not come back in {RETURN_S:.0f} s: {why}")
+
+    return reopen
+
+
 @contextmanager
 def open_device(target: Target, board: Board, board_dir: Path) -> Iterator[Device]:
     """The firmware of `board_dir`, running at `target`; the device's text goes to target.log."""
@@ -94,10 +135,18 @@ def open_device(target: Target, board: Board, board_dir: Path) -> Iterator[Devic
         transport = target.emulator.start(elf)
     else:
         transport = open_port(target.port or "", board)
+    again = _reopening(target, board, elf)
     # A slow emulator runs the self-test at boot for minutes; its death is noticed at once.
     start_s = 10.0 if target.emulator is None else 300.0
     running = target.emulator is None
-    device = Device(transport, start_s=start_s, run_timeout_s=600.0, running=running, images=[elf])
+    device = Device(
+        transport,
+        start_s=start_s,
+        run_timeout_s=600.0,
+        running=running,
+        images=[elf],
+        reconnect=again,
+    )
     try:
         yield device
     finally:

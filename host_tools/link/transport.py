@@ -1,4 +1,4 @@
-"""Ways to exchange bytes with running firmware: pipes, serial ports, and a faulty line for tests.
+"""Ways to exchange bytes with running firmware: pipes and serial ports.
 
 Nothing above this module knows whether it talks to a chip, an emulator or a process.
 """
@@ -6,14 +6,12 @@ Nothing above this module knows whether it talks to a chip, an emulator or a pro
 from __future__ import annotations
 
 import contextlib
-import enum
 import errno
 import os
 import re
 import select
 import sys
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -29,6 +27,10 @@ CHUNK_BYTES = 65536
 WRITE_BYTES = 4096  # to a serial port at once: 0.4 s at 115200 baud
 WRITE_STALL_S = 30.0  # the longest a receiver may leave the line full before it counts as dead
 NETWORK = ("socket://", "rfc2217://")  # pyserial's URLs of ports of other machines
+
+
+class Gone(DeviceError):
+    """The line has ended: unplugged, closed by the other side, or its process is no more."""
 
 
 class Transport(Protocol):
@@ -134,11 +136,11 @@ class PipeTransport:
         if self._closed:
             raise DeviceError(f"{self.name}: the connection was closed; open it again.")
 
-    def _gone(self) -> DeviceError:
+    def _gone(self) -> Gone:
         reason = (
             self._why_gone() if self._why_gone is not None else "the other side closed the line"
         )
-        return DeviceError(f"{self.name}: the connection ended: {reason}")
+        return Gone(f"{self.name}: the connection ended: {reason}")
 
 
 class SerialTransport:
@@ -185,7 +187,7 @@ class SerialTransport:
                 "reading. Reset the board and repeat."
             ) from error
         except (OSError, TypeError) as error:
-            raise DeviceError(
+            raise Gone(
                 f"{self.name}: the port has gone ({error}); plug the board in and repeat."
             ) from error
 
@@ -197,6 +199,7 @@ class UsbPort:
     name: str
     text: str
     usb: str  # hexadecimal: '2341:005a'
+    serial: str = ""  # the device's own number; some have none
 
 
 def usb_ports() -> list[UsbPort]:
@@ -206,7 +209,12 @@ def usb_ports() -> list[UsbPort]:
 
     return sorted(
         (
-            UsbPort(name=str(p.device), text=str(p.description), usb=f"{p.vid:04x}:{p.pid:04x}")
+            UsbPort(
+                name=str(p.device),
+                text=str(p.description),
+                usb=f"{p.vid:04x}:{p.pid:04x}",
+                serial=p.serial_number or "",
+            )
             for p in list_ports.comports()
             if p.vid is not None and p.pid is not None
         ),
@@ -221,8 +229,14 @@ def serial_ports() -> dict[str, str]:
 
 def usb_identity(port: str) -> str:
     """'vendor:product' of the USB device behind a serial port or a link to one; '' for none."""
+    found = usb_port(port)
+    return found.usb if found else ""
+
+
+def usb_port(port: str) -> UsbPort | None:
+    """The USB device behind a serial port or a link to one."""
     names = {port, os.path.realpath(port)}
-    return next((found.usb for found in usb_ports() if found.name in names), "")
+    return next((found for found in usb_ports() if found.name in names), None)
 
 
 def port_exists(port: str) -> bool:
@@ -335,84 +349,3 @@ def _import_serial() -> ModuleType:
         raise ToolMissing("pyserial is not installed; type: pip install pyserial") from error
     module: ModuleType = serial
     return module
-
-
-class FaultKind(enum.Enum):
-    """What happens to a stretch of bytes on the way."""
-
-    DROP = "drop"
-    FLIP = "flip"  # every byte is XORed with `mask`
-    DUPLICATE = "duplicate"
-    DELAY = "delay"  # this and everything behind it is held back for `reads` empty reads
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """One scheduled fault: bytes [at, at + count) of one direction's whole stream."""
-
-    kind: FaultKind
-    at: int
-    count: int = 1
-    mask: int = 0x01
-    reads: int = 1
-
-
-class FaultyTransport:
-    """A transport that damages chosen bytes of the stream, however it is cut into calls."""
-
-    def __init__(
-        self, inner: Transport, *, on_write: Sequence[Fault] = (), on_read: Sequence[Fault] = ()
-    ) -> None:
-        if any(fault.kind is FaultKind.DELAY for fault in on_write):
-            raise ValueError(
-                "DELAY works on reads only: a delayed write looks the same to the host"
-            )
-        self.name = f"faulty {inner.name}"
-        self._inner = inner
-        self._writes = _FaultLine(on_write)
-        self._reads = _FaultLine(on_read)
-        self._late: deque[bytes] = deque()
-
-    def write(self, data: bytes) -> None:
-        """Send `data` with the scheduled faults."""
-        damaged = b"".join(self._writes.pass_through(data))
-        if damaged:
-            self._inner.write(damaged)
-
-    def read(self, timeout_s: float) -> bytes:
-        """Receive with the scheduled faults; a delay shows as reads that return b"" early."""
-        if not self._late:
-            data = self._inner.read(timeout_s)
-            self._late.extend(self._reads.pass_through(data))
-        return self._late.popleft() if self._late else b""
-
-    def close(self) -> None:
-        """Close the inner transport."""
-        self._inner.close()
-
-
-class _FaultLine:
-    """One direction: knows how many bytes have passed and which faults lie ahead."""
-
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        self._faults = tuple(faults)
-        self._position = 0
-
-    def pass_through(self, data: bytes) -> list[bytes]:
-        """Return what comes out for `data`, with an empty piece for each read a delay costs."""
-        pieces = [bytearray()]
-        for byte in data:
-            out = bytes([byte])
-            for fault in self._faults:
-                if fault.at <= self._position < fault.at + fault.count:
-                    if fault.kind is FaultKind.DROP:
-                        out = b""
-                    elif fault.kind is FaultKind.FLIP:
-                        out = bytes(value ^ fault.mask for value in out)
-                    elif fault.kind is FaultKind.DUPLICATE:
-                        out += out
-                    elif self._position == fault.at:
-                        pieces += [bytearray() for _ in range(fault.reads)] + [bytearray()]
-            pieces[-1] += out
-            self._position += 1
-        return [bytes(piece) for piece in pieces]

@@ -1,21 +1,19 @@
 """Counts what happens on a link, from the bytes that pass: one place, whatever the layers above do.
 
-A request with the sequence number and type of an earlier one is a repetition. Damage is a frame of
-the board whose CRC or stuffing is wrong; an ERROR reply is the board's word for the same.
+Damage is a frame of the board whose CRC or stuffing is wrong; an ERROR reply is the board's word
+for the same. What had to be sent again the device knows (`lost`).
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from dataclasses import replace
 
-from host_tools.link.protocol import Damage, Event, Frame, FrameDecoder, MessageType
+from host_tools.link.frames import Damage, Event, Frame, FrameDecoder
+from host_tools.link.protocol import MessageType
 from host_tools.link.transport import Transport
 from host_tools.live.state import LinkCounts
-
-REMEMBERED = 64  # requests; a repeated one is among the last
 
 
 class LinkWatch:
@@ -54,17 +52,12 @@ class _Counted:
         self.name = inner.name
         self._inner, self._watch = inner, watch
         self._written, self._read = FrameDecoder(), FrameDecoder()
-        self._sent: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
         self._begun = False  # before the first frame a boot banner or half a frame is no damage
 
     def write(self, data: bytes) -> None:
         """As the inner one."""
-        for event in self._written.feed(data):
-            if isinstance(event, Frame):
-                key = (event.type, event.sequence)
-                again = key in self._sent
-                self._watch.count(retries=int(again), sent=int(not again))
-                self._sent.append(key)
+        events = self._written.feed(data)
+        self._watch.count(sent=sum(isinstance(event, Frame) for event in events))
         self._inner.write(data)
 
     def read(self, timeout_s: float) -> bytes:

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from host_tools.drift.compare import counts_of
 from host_tools.drift.statistics import MAX_WINDOWS, MIN_WINDOWS, judge, learn_usual
+from host_tools.link.batch import Refused
 from host_tools.link.device import Device
-from host_tools.link.line import Refused
-from host_tools.link.protocol import DriftCounts, Status
+from host_tools.link.frames import Status
+from host_tools.link.protocol import DriftCounts
 from host_tools.live.state import Drift
 from model.errors import TinyproofError
 from quantize.drift import Profile

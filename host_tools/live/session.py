@@ -14,12 +14,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from host_tools.errors import DeviceError, UsageError
 from host_tools.link import protocol
+from host_tools.link.batch import Refused
 from host_tools.link.device import Device
-from host_tools.link.line import Refused
-from host_tools.link.protocol import MessageType, Mode, Status
+from host_tools.link.frames import Status
+from host_tools.link.protocol import MessageType, Mode
 from host_tools.live.clips import ClipRecorder
 from host_tools.live.counting import LinkWatch
 from host_tools.live.drifting import DriftWatch
@@ -60,6 +62,7 @@ class Session:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._link = LinkWatch()
+        self._lost = 0  # requests, of the connections that have ended
         self._drift = DriftWatch(plan.profile)
         self._reader = plan.reader()
         self._clips = ClipRecorder(plan.save)
@@ -125,8 +128,10 @@ class Session:
 
     def snapshot(self) -> Snapshot:
         """All but the signal, at this moment."""
-        plan, drift, link = self.plan, self._drift.drift, self._link.counts
+        plan, drift = self.plan, self._drift.drift
         with self._lock:
+            lost = self._lost + (self._device.lost if self._device else 0)
+            link = replace(self._link.counts, retries=lost)
             source, hello = self._source, self._firmware.hello if self._firmware else None
             return Snapshot(
                 state=self._state,
@@ -389,6 +394,7 @@ class Session:
 
     def _gone(self, message: str) -> None:
         with self._lock:
+            self._lost += self._device.lost if self._device else 0
             self._device = None
             told = self._state is State.AWAY and message == self._message
         if self._clips.clip.running:

@@ -67,8 +67,8 @@ class Firmware:
 class LinkCounts:
     """The link since the session's start."""
 
-    sent: int = 0  # requests, without the repeated ones
-    retries: int = 0  # requests that were sent again
+    sent: int = 0  # requests, with those that were sent again
+    retries: int = 0  # requests whose replies did not come
     crc_errors: int = 0  # frames of the board that arrived damaged
     refused: int = 0  # frames that the board said had arrived damaged
     received_bytes: int = 0

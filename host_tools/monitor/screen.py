@@ -11,14 +11,7 @@ import codecs
 import re
 from collections.abc import Iterator
 
-from host_tools.link.protocol import (
-    DELIMITER,
-    FRAME_START,
-    MAX_COBS,
-    Damage,
-    Status,
-    decode,
-)
+from host_tools.link.frames import DELIMITER, FRAME_START, MAX_COBS, Damage, Status, decode
 from host_tools.link.said import Prediction, read_line
 from host_tools.monitor.words import Words
 from model.text import printable

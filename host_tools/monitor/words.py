@@ -8,7 +8,8 @@ from pathlib import Path
 
 from host_tools.link import protocol
 from host_tools.link.backtrace import explain
-from host_tools.link.protocol import REPLY, Damage, Frame, Hello, MessageType, Status, TakeState
+from host_tools.link.frames import PROTOCOL_VERSION, REPLY, Damage, Frame, Status
+from host_tools.link.protocol import Hello, MessageType, TakeState
 from host_tools.link.said import Banner, ModelLine, Prediction, Said, share
 from host_tools.monitor.models import UNKNOWN, Model
 from model.text import counted
@@ -138,7 +139,7 @@ class Words:
         )
 
     def _profile_lines(self, payload: bytes) -> Iterator[str]:
-        ticks = protocol.parse_u32s(payload)
+        ticks = protocol.parse_u32s(payload)[1:]  # behind the CRC of the inputs
         yield f"{counted(len(ticks), 'step')}, {self._ticks(sum(ticks))} in all"
 
     def _samples_lines(self, payload: bytes) -> Iterator[str]:
@@ -244,7 +245,7 @@ def _status(status: int) -> str:
 
 def _damage(damage: Damage) -> str:
     if damage.version:
-        mine = protocol.PROTOCOL_VERSION
+        mine = PROTOCOL_VERSION
         return f"version {damage.version} of the protocol, these tools speak {mine}"
     return damage.status.name
 

@@ -22,10 +22,11 @@ from rich.progress import track
 
 from host_tools.boards.board import Board, other_kernels
 from host_tools.errors import DeviceError, HostToolsError, UsageError
-from host_tools.link import protocol
+from host_tools.link import frames, protocol
+from host_tools.link.batch import Refused
 from host_tools.link.device import Device
-from host_tools.link.line import Refused
-from host_tools.link.protocol import Inference, MessageType, Mode, Status
+from host_tools.link.frames import Status
+from host_tools.link.protocol import Inference, MessageType, Mode
 from host_tools.link.target import Target, check_identity, open_device
 from host_tools.parity.outputs import spread
 from host_tools.report.results import read_manifest
@@ -199,12 +200,12 @@ class _Board:
         offset, size = self._place["offset"], self._place["bytes"]
         reads = [
             (MessageType.READ_ARENA, protocol.pair_payload(offset + at, count))
-            for at, count in protocol.parts(size, protocol.MAX_PAYLOAD)
+            for at, count in protocol.parts(size, frames.MAX_PAYLOAD)
         ]
         outputs = [
             (MessageType.READ_OUTPUT, protocol.read_output_payload(tensor, at, count))
             for tensor, total in enumerate(self._sizes)
-            for at, count in protocol.parts(total, protocol.MAX_PAYLOAD)
+            for at, count in protocol.parts(total, frames.MAX_PAYLOAD)
         ]
         replies = self._exchange([*pushes, *reads, (MessageType.INVOKE, b""), *outputs])
         held = self._inferences(replies[: len(pushes)], 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import sys
+import logging
 import time
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.progress import track
 
 from host_tools.boards.board import Board, other_kernels
 from host_tools.errors import HostToolsError
 from host_tools.link.protocol import Selftest
+from host_tools.link.session import Setbacks
 from host_tools.link.target import Target, check_identity, image_words, open_device
+from host_tools.parity.cases import Answers, answer_cases
 from host_tools.parity.float_comparison import (
     Compared,
     Decisions,
@@ -45,7 +46,10 @@ from model.toml_reader import build
 from quantize.float_outputs import FloatOutputs, load_float_outputs
 from quantize.golden import Golden, load_golden
 
+log = logging.getLogger(__name__)
+
 TAPPED = 3  # cases whose tensors are compared when all outputs are equal
+TOLD_CASES = 10  # that were put aside
 MANY_OUTPUTS = 10  # distinct ones, from which on nothing is said
 
 
@@ -88,11 +92,18 @@ class ParityReport:
     golden_cases: int = 0  # that there are
     golden_sha256: str | None = None  # of golden.npz, whose cases these are
     layers: TapReport | None = None  # how far the intermediate tensors agree, when asked for
+    missing: int = 0  # cases without an answer: then the result is no proof
+    partial: str | None = None  # why the run ended before all cases had been asked
+    put_aside: tuple[int, ...] = ()  # cases that were given up and asked again at the end
+    link: Setbacks = dataclasses.field(default_factory=Setbacks)  # what was made up for
 
     @property
     def failures(self) -> list[str]:
         """Everything that is wrong, in words; a command that finds any exits with 1."""
         found = []
+        if self.missing:
+            why = f": {self.partial}" if self.partial else ""
+            found.append(f"{self.missing:,} of {self.cases:,} cases have no answer{why}")
         if d := self.first_difference:
             found.append(
                 f"first difference: case {d.case}, output tensor {d.tensor}, index {d.index}: "
@@ -113,6 +124,8 @@ def run_parity(
 ) -> ParityReport:
     """Send inputs, compare every output byte, write <board>/parity.json.
 
+    A run that ends early leaves what was done, marked as partial, and raises what ended it.
+
     `cases` bounds how many golden cases run; None means all, or as many as a slow emulator can
     take. With `tap` every intermediate tensor of the first case that differs is compared too, of
     the first case when none does. Raises DeviceError when the firmware is another one or silent.
@@ -127,24 +140,22 @@ def run_parity(
     with open_device(target, board, board_dir) as device:
         check_identity(device, manifest, board)
         selftest = device.selftest()
-        outputs = [
-            device.run(golden.case_inputs(case), list(map(golden.case_inputs, golden.before(case))))
-            for case in track(
-                chosen,
-                description=f"parity {board.id}",
-                transient=True,
-                disable=not sys.stdout.isatty(),
-            )
-        ]
+        answers = answer_cases(device, golden, chosen, f"parity {board.id}")
+        if answers.ended is not None and not answers.outputs:
+            raise answers.ended
         seconds = time.monotonic() - started
-        report = _report(reference, manifest, board, target, chosen, outputs, selftest, seconds)
+        report = _report(reference, manifest, board, target, chosen, answers, selftest, seconds)
+        report = replace(report, link=device.setbacks)
         if target.port is None:
             report = replace(report, image_sha256=image_digest(board_dir / "firmware.elf"))
-        if tap:
+        if tap and answers.ended is None:
             wrong = report.first_difference
             tapped = [wrong.case] if wrong else chosen[:TAPPED]
             report = replace(report, layers=tap_cases(out_dir, manifest, golden, tapped, device))
     write_json(board_dir / target.file("parity"), asdict(report))
+    if answers.ended is not None:
+        log.warning("%s: %s", board_dir / target.file("parity"), "; ".join(report.failures))
+        raise answers.ended
     return report
 
 
@@ -173,11 +184,13 @@ def _report(
     board: Board,
     target: Target,
     chosen: list[int],
-    outputs: list[list[bytes]],
+    answers: Answers,
     selftest: Selftest,
     seconds: float,
 ) -> ParityReport:
-    golden = reference.golden
+    golden, asked = reference.golden, chosen
+    chosen = [case for case in asked if case in answers.outputs]
+    outputs = [answers.outputs[case] for case in chosen]
     types = [values.dtype for values in golden.outputs]
     arrays = [
         [np.frombuffer(o, dtype) for o, dtype in zip(case, types, strict=True)] for case in outputs
@@ -191,7 +204,7 @@ def _report(
     accuracy, metrics = _accuracy(reference.truth, golden, chosen, device[0])
     floats = reference.floats
     return ParityReport(
-        cases=len(chosen),
+        cases=len(asked),
         equal=len(chosen) - len(differences),
         first_difference=differences[0] if differences else None,
         reference=manifest["reference"].get("name") or f"tflite_micro {version('tflite-micro')}",
@@ -211,11 +224,20 @@ def _report(
         distinct_outputs=len({tuple(case) for case in outputs}),
         golden_cases=len(golden),
         golden_sha256=reference.sha256,
+        missing=len(asked) - len(chosen),
+        partial=_words(answers.ended) if len(chosen) < len(asked) else None,
+        put_aside=tuple(answers.put_aside),
         float_comparison=None
         if isinstance(floats, str)
         else _float_comparison(floats, reference, manifest, chosen, device),
         float_missing=floats if isinstance(floats, str) else None,
     )
+
+
+def _words(ended: BaseException | None) -> str | None:
+    if ended is None:
+        return None
+    return "interrupted" if isinstance(ended, KeyboardInterrupt) else str(ended)
 
 
 def _difference(case: int, golden: Golden, got: list[Any]) -> Difference | None:
@@ -361,7 +383,9 @@ def describe(report: ParityReport) -> list[str]:
     """What the command prints of a report, whether all is well or not."""
     where = f"{report.board} on {report.emulator or report.port or 'a port'}"
     equal = f"{where}: {report.equal} of {report.cases} cases equal"
-    if report.first_difference is None:
+    if report.missing:
+        equal += f", {report.missing:,} have no answer: no proof"
+    elif report.first_difference is None:
         equal += (
             f" {report.reference}, every byte; self-test {report.selftest['failures']} failures"
         )
@@ -388,7 +412,12 @@ def describe(report: ParityReport) -> list[str]:
     weak = report.distinct_outputs < min(MANY_OUTPUTS, wanted)
     part = f"  these are {report.cases:,} of the {report.golden_cases:,} cases that are kept"
     right = report.accuracy
-    told = [equal, about, *other_kernels(report.board, report.kernels, report.emulator)]
+    told = [
+        equal,
+        *_describe_line(report),
+        about,
+        *other_kernels(report.board, report.kernels, report.emulator),
+    ]
     told += [*([part] if report.cases < report.golden_cases else [])]
     told += [few] if weak else []
     if right is not None:
@@ -404,3 +433,22 @@ def describe(report: ParityReport) -> list[str]:
         )
     told.append(floats)
     return [*told, *(describe_tap(report.layers) if report.layers else [])]
+
+
+def _describe_line(report: ParityReport) -> list[str]:
+    """What the way to the device cost, when it cost anything."""
+    link = report.link
+    told = [
+        f"{count:,} {what}"
+        for count, what in (
+            (link.retries, "repeats of a case"),
+            (link.restarts, "restarts"),
+            (link.reconnects, "reconnections"),
+        )
+        if count
+    ]
+    if report.put_aside:
+        cases = ", ".join(map(str, report.put_aside[:TOLD_CASES]))
+        more = ", ..." if len(report.put_aside) > TOLD_CASES else ""
+        told.append(f"asked again at the end: case {cases}{more}")
+    return [f"  the line: {'; '.join(told)}"] if told else []

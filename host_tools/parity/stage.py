@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from host_tools.boards.board import TFLM, load_board
-from host_tools.errors import HostToolsError
+from host_tools.errors import DeviceError, HostToolsError
 from host_tools.link.target import choose_target
 from host_tools.parity.certificate import FeatureReport, run_features
 from host_tools.parity.certificate import describe as describe_features
@@ -47,4 +47,7 @@ def print_parity(report: ParityReport) -> None:
             )
         )
     if report.failures:
-        raise HostToolsError(f"{report.board}: " + "; ".join(report.failures))
+        only_missing = report.missing and len(report.failures) == 1
+        raise (DeviceError if only_missing else HostToolsError)(
+            f"{report.board}: " + "; ".join(report.failures)
+        )

@@ -37,6 +37,7 @@ OF_MANIFEST = (
     ("rule", "model_sha256"),
 )
 EQUAL, DIFFERS, STALE, NOT_RUN = "equal", "differs", "stale", "not run"  # a board's parity
+INCOMPLETE = "incomplete"  # likewise: equal so far, but cases have no answer
 # A rung's state, besides DIFFERS and NOT_RUN.
 PROVEN, MEASURED, REFERENCE, HARDWARE = (
     "proven here",
@@ -244,8 +245,10 @@ def _parity_state(board: JsonObject, golden: str | None) -> str:
     )
     if rebuilt or other_cases or _is_of_another(parity, board["generated"]):
         return STALE
-    whole = parity["cases"] == parity["equal"] > 0 and parity["first_difference"] is None
-    return EQUAL if whole and not parity["selftest"]["failures"] else DIFFERS
+    passed = parity["first_difference"] is None and not parity["selftest"]["failures"]
+    if passed and parity.get("missing"):
+        return INCOMPLETE
+    return EQUAL if passed and parity["cases"] == parity["equal"] > 0 else DIFFERS
 
 
 def float_comparisons(boards: JsonObject) -> JsonObject:
@@ -268,7 +271,9 @@ def _verdict(boards: JsonObject, which: str, floats: JsonObject) -> JsonObject:
 
     `which` is the variable of the `make` commands in the sentences.
     """
-    by_state: dict[str, list[str]] = {EQUAL: [], DIFFERS: [], STALE: [], NOT_RUN: []}
+    by_state: dict[str, list[str]] = {
+        state: [] for state in (EQUAL, DIFFERS, INCOMPLETE, STALE, NOT_RUN)
+    }
     for name, board in boards.items():
         by_state[board["state"]].append(name)
     details = [line for name in by_state[DIFFERS] for line in _failures(name, boards[name])]
@@ -283,6 +288,12 @@ def _verdict(boards: JsonObject, which: str, floats: JsonObject) -> JsonObject:
     else:
         state, headline = NOT_RUN, "Parity has not been checked on any board"
         details.append(f"Run `make parity {which} BOARD=<board>`.")
+    for name in by_state[INCOMPLETE]:
+        parity = boards[name]["parity"]
+        details.append(
+            f"{name}: only {parity['equal']:,} of {parity['cases']:,} cases were compared, which "
+            f"proves nothing; run `make parity {which} BOARD={name}` again."
+        )
     for name in by_state[STALE]:
         details.append(
             f"{name}: its result belongs to another model or other cases and does not count; run "

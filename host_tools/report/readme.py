@@ -121,6 +121,8 @@ def recipe_row(content: dict[str, Any]) -> dict[str, Any] | None:
     board = content["boards"].get(MAIN_BOARD, {})
     if not (train and quantised and board.get("parity") and board.get("bench")):
         return None
+    if board["parity"].get("missing"):  # no proof
+        return None
     chosen = quantised["candidates"][quantised["chosen"]]["test"]
     return {
         "title": content["dataset"]["title"],

@@ -10,6 +10,9 @@
 #include <cmsis.h>
 #endif
 
+// Of every core's Serial, at least: the AVR's ring.
+#define RECEIVE_BYTES 63u
+
 extern "C" {
 #include "board.h"
 
@@ -18,9 +21,9 @@ int firmware_main(void);
 // The counter is the core's own, of its cycles, where the framework shows it: interrupts and other
 // threads count too. Elsewhere it has the resolution of micros(), 1 us.
 #if defined(ARDUINO_ARCH_NRF52840) || defined(ARDUINO_ARCH_ESP32)
-const board_info_t board_info = {BOARD_ID, 1, 1};
+const board_info_t board_info = {BOARD_ID, 1, 1, RECEIVE_BYTES};
 #else
-const board_info_t board_info = {BOARD_ID, F_CPU / 1000000, 1};
+const board_info_t board_info = {BOARD_ID, F_CPU / 1000000, 1, RECEIVE_BYTES};
 #endif
 }
 

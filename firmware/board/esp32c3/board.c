@@ -60,7 +60,12 @@ extern volatile uint32_t reg_rtc_cntl[];
 extern volatile uint32_t reg_timg0[];
 extern volatile uint32_t reg_timg1[];
 
-const board_info_t board_info = {.id = BOARD_ID, .counter_num = 1, .counter_den = 1};
+const board_info_t board_info = {
+    .id = BOARD_ID,
+    .counter_num = 1,
+    .counter_den = 1,
+    .receive_bytes = 128, /* the UART's FIFO; USB waits */
+};
 
 static bool on_usb;
 static bool is_counting; /* the chip's counter; else mcycle, which labwired has and the chip not */

@@ -15,7 +15,12 @@ typedef struct {
 
 extern volatile cmsdk_timer_t reg_timer0; /* linker script */
 
-const board_info_t board_info = {.id = BOARD_ID, .counter_num = 5, .counter_den = 16};
+const board_info_t board_info = {
+    .id = BOARD_ID,
+    .counter_num = 5,
+    .counter_den = 16,
+    .receive_bytes = BOARD_PIPE_BYTES,
+};
 
 uint32_t semihost(uint32_t operation, const void *argument)
 {

@@ -17,7 +17,12 @@
 #define STANDARD_ERROR 2u
 #define NO_FILE (-1)
 
-const board_info_t board_info = {.id = BOARD_ID, .counter_num = 25, .counter_den = 128};
+const board_info_t board_info = {
+    .id = BOARD_ID,
+    .counter_num = 25,
+    .counter_den = 128,
+    .receive_bytes = BOARD_PIPE_BYTES,
+};
 
 static int32_t replay_file = NO_FILE;
 
