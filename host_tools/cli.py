@@ -10,11 +10,13 @@ import difflib
 import importlib
 import io
 import os
+import re
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from host_tools.errors import UsageError
 from host_tools.wording import GOALS, as_typed, command_names
@@ -39,12 +41,22 @@ class Commands(click.Group):
         """All names, sorted."""
         return command_names()
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """What each command is for, without loading them: that takes seconds."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, short_help(name)) for name in self.list_commands(ctx)])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names that begin so."""
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=short_help(name)) for name in names]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of a name, from its module."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        module = cmd_name.replace("-", "_") + ("_" if cmd_name in ("import",) else "")
-        command = importlib.import_module(f"host_tools.commands.{module}").command
+        command = importlib.import_module(f"host_tools.commands.{_module(cmd_name)}").command
         assert isinstance(command, click.Command)
         return command
 
@@ -58,6 +70,17 @@ class Commands(click.Group):
                 f"no command {args[0]!r}{_closest(args[0], known)}; `tinyproof --help` lists them"
             )
         return super().resolve_command(ctx, args)
+
+
+def _module(name: str) -> str:
+    return name.replace("-", "_") + ("_" if name == "import" else "")
+
+
+def short_help(name: str) -> str:
+    """A command's `short_help`, read from its module's source."""
+    source = Path(__file__).with_name("commands") / f"{_module(name)}.py"
+    found = re.search(r'\bshort_help="([^"\\]*)"', source.read_text("utf-8"))
+    return found[1] if found else ""
 
 
 @click.group(

@@ -180,6 +180,19 @@ def test_every_command_is_a_target_and_the_makefile_is_small() -> None:
         assert re.search(rf"^{name}: .*## ", text, re.M), name
 
 
+def test_what_a_command_is_for_is_told_without_loading_it() -> None:
+    context = cli.click.Context(cli.group)
+    for name in cli.group.list_commands(context):
+        command = cli.group.get_command(context, name)
+        assert command is not None
+        assert cli.short_help(name) == command.short_help != ""
+    script = "import sys; from host_tools.cli import main; main(['--help']); print(*sys.modules)"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "\n  parity " in done.stdout
+    assert not {"numpy", "rich", "host_tools.commands.parity"} & set(done.stdout.split())
+
+
 # --- projects ---------------------------------------------------------------------------------
 
 
