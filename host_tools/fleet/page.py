@@ -8,11 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from host_tools.fleet.store import Store, Totals
+from host_tools.terminal import wide_console
 from model.files import write_json, write_text
 from model.page import environment
 from model.text import counted, printable
@@ -65,9 +65,8 @@ def print_fleet(content: Json) -> None:
             rest = (texts["last"], texts["readings"]) if number == 0 else ("", "")
             cells = (*own, channel["told"], channel["since"], channel["ratio"], *rest)
             table.add_row(*map(Text, cells))
-    console = Console()
     if drifting:
-        Console(width=console.width if console.is_terminal else 120).print(table)
+        wide_console().print(table)
     if content["drifting"] > SHOWN:
         print(f"and {content['drifting'] - SHOWN:,} more boards; fleet.html lists them")
     print(headline(content))
