@@ -24,7 +24,7 @@ BOARDS = ("qemu_m4", "qemu_xtensa")
 @click.command(
     help="Is a network needed? Forest, tree, boosted trees, logistic regression and SVM in the "
     "same firmware: train, prove, measure.",
-    short_help="is a network needed? forest, boosted trees, logistic regression, SVM beside it",
+    short_help="compare the network with forest, trees, logistic regression, SVM",
 )
 @board_option
 @option("--kind", type=click.Choice(sorted(KINDS)), help="default: all")

@@ -17,7 +17,7 @@ from quantize.inspect import as_json, inspect_model, print_inspection
 @click.command(
     help="Layers, costs, problems and fit of FILE: a .tflite, C source with one in an array, or "
     "the name of an imported one.",
-    short_help="layers, costs, problems and fit of a .tflite",
+    short_help="show layers, costs, problems and fit of a .tflite",
 )
 @click.argument("file", type=File(), envvar="TINYPROOF_MODEL")
 @ARRAY

@@ -33,7 +33,7 @@ from host_tools.stages.session import up_to_date
 @click.command(
     help="Ask a firmware which experiment it comes from: at PORT, else of the board that is "
     "plugged in, else (or with RECIPE, MODEL or EMULATOR) in an emulator.",
-    short_help="which experiment a firmware comes from",
+    short_help="ask a firmware which experiment it comes from",
 )
 @click.argument("source", type=SourceName(), required=False)
 @option("--recipe", type=RecipeName(), help="whose firmware is emulated")
