@@ -80,32 +80,32 @@ def print_fleet(content: Json) -> None:
 
 def headline(content: Json) -> str:
     """One sentence."""
-    boards = _number(content["boards"], "board")
+    boards = counted(content["boards"], "board")
     found = f"{content['drifting']:,} of {boards} drift" if content["drifting"] else ""
-    return f"{found or f'no drift on {boards}'} in {_number(content['readings'], 'reading')}"
+    return f"{found or f'no drift on {boards}'} in {counted(content['readings'], 'reading')}"
 
 
 def notes(content: Json) -> list[str]:
     """What a reader has to know to judge the headline."""
     told = []
     if content["bad"]:
-        told.append(f"left out because they are no readings: {_number(content['bad'], 'line')}")
+        told.append(f"left out because they are no readings: {counted(content['bad'], 'line')}")
     if content["duplicates"]:
-        told.append(f"came again and count once: {_number(content['duplicates'], 'reading')}")
+        told.append(f"came again and count once: {counted(content['duplicates'], 'reading')}")
     if content["former"]:
         told.append(
             "of a model that its board runs no more, which does not count for what is now: "
-            + _number(content["former"], "reading")
+            + counted(content["former"], "reading")
         )
     if content["clock_back"]:
         told.append(
             "earlier than the one that came before of the same board, whose clock was set back or "
-            f"which came out of order; sorted by time: {_number(content['clock_back'], 'reading')}"
+            f"which came out of order; sorted by time: {counted(content['clock_back'], 'reading')}"
         )
     if content["unnamed"]:
         told.append(
             f"of a board without a name, so that several may be behind a row '{NO_NAME}': "
-            + _number(content["unnamed"], "reading")
+            + counted(content["unnamed"], "reading")
         )
     if content["boards"] > len(content["listed"]):
         told.append(f"the first {len(content['listed']):,} boards are listed, drifting ones first")
@@ -120,10 +120,6 @@ def totals_failed(totals: Totals) -> list[str]:
     if totals.bad:
         why.append(f"{counted(totals.bad, 'line')} could not be read")
     return why
-
-
-def _number(number: int, word: str) -> str:
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def _texts(board: Json) -> Json:
