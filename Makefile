@@ -68,7 +68,7 @@ gate: ## compare accuracy, sizes, counts, parity, drift with the committed basel
 ci: ## write .github/workflows/tinyproof.yml into the project: parity and gates on every push
 model-card: ## write the model's card for a hub of models (LICENSE=apache-2.0, OUT=README.md)
 report: ## write report.html and report.json from what has been run
-demo: ## the main job: data, training, int8, firmware for both boards, parity, report
+demo: ## the main job: data, training, int8, firmware for all boards, parity, report
 emulate: ## run BOARD's firmware in its emulator, with this terminal as monitor
 flash: ## upload to BOARD=nano33|esp32 at PORT, then hello and self-test
 monitor: ## talk to BOARD in pio device monitor, frames in words (PORT=name|socket://..., LOG=, REPLAY=)

@@ -252,10 +252,15 @@ def _with_source(
 def _open(options: dict[str, Any], how: Import) -> Source:
     source, recipe = options.pop("source"), options.pop("recipe")
     model = options.pop("model", None)
+    context = click.get_current_context()
+    return open_source(named_once(source, recipe, model), model, how, context.with_resource)
+
+
+def named_once(source: str | None, recipe: str | None, model: Path | None) -> str | None:
+    """SOURCE or --recipe; UsageError when more is given than one of them and --model."""
     if len([name for name in (source, recipe, model) if name]) > 1:
         raise click.UsageError("expected one of SOURCE, --recipe and --model, got several")
-    context = click.get_current_context()
-    return open_source(source or recipe, model, how, context.with_resource)
+    return source or recipe
 
 
 def _plans(options: Mapping[str, Any]) -> bool:

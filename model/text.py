@@ -15,5 +15,5 @@ def printable(text: str, keep: str = "") -> str:
 
 
 def counted(number: int, word: str) -> str:
-    """'no errors', '1 error', '2 errors'."""
-    return f"{number or 'no'} {word}{'' if number == 1 else 's'}"
+    """'no errors', '1 error', '2,000 errors'."""
+    return f"{f'{number:,}' if number else 'no'} {word}{'' if number == 1 else 's'}"

@@ -91,6 +91,8 @@ def test_what_errors_say_and_end_with(capsys: pytest.CaptureFixture[str]) -> Non
         ("emit motion --constants-bytes -1", "-1 is not in the range x>=1"),
         ("train motion --cv 1", "1 is not in the range x>=2"),
         ("parity motion --recipe digits", "expected one of SOURCE, --recipe and --model"),
+        ("whois motion --recipe digits", "expected one of SOURCE, --recipe and --model"),
+        ("monitor motion --recipe digits", "expected one of SOURCE, --recipe and --model"),
         ("parrity motion", "no command 'parrity' (did you mean parity?)"),
         ("parity --bord esp32", "No such option"),
         ("parity motion --project /nowhere", "--project /nowhere: no such folder"),

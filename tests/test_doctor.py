@@ -167,3 +167,26 @@ def test_packages_of_tests_are_a_checkout_s_alone(
     assert list(fixes(project)) == ["nowhere"]
     monkeypatch.setattr(doctor, "CHECKOUT", False)
     assert list(fixes(project)) == []
+
+
+APT = """#!/bin/sh
+echo "$(basename "$0") $*" >> "$(dirname "$0")/asked"
+case "$(basename "$0") $*" in *rare*) [ "$1" != show ] || exit 100 ;; esac
+"""
+
+
+def test_install_passes_over_what_only_tests_need_and_the_system_has_not(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As make setup does."""
+    (project / "system-packages.txt").write_text(
+        SYSTEM + "needed n1\nrare n2 tests\nfound n3 tests\n"
+    )
+    for name in ("apt-get", "apt-cache"):
+        tool(project / "bin", name, APT)
+    monkeypatch.setenv("PATH", f"{project / 'bin'}:/usr/bin:/bin")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    doctor.install(project)
+    *_, installed = (project / "bin" / "asked").read_text().splitlines()
+    assert installed == "apt-get install -y --no-install-recommends needed found"
+    assert "no package rare" in capsys.readouterr().err

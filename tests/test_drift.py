@@ -382,6 +382,10 @@ def test_a_group_unlike_the_others_shows_in_the_measured_rate(
     told = capsys.readouterr().out
     assert f"asked for 5%, measured {usual.measured:.1%} on 8 groups" in told
     assert f"at most {rate_bound(usual.measured, 8):.0%}, 95% sure" in told
+    first, *rest = verdict.rows
+    named = dataclasses.replace(first, test="[/red] mean")  # a channel's name is the user's
+    print_verdict(dataclasses.replace(verdict, rows=(named, *rest)), "board")
+    assert "[/red] mean" in capsys.readouterr().out
 
 
 def test_bounds_of_a_rate() -> None:

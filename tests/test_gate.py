@@ -73,6 +73,16 @@ def test_a_result_of_another_model_is_not_measured(tmp_path: Path) -> None:
     assert not verdict.passed and "not measured" in verdict.broken[0]
 
 
+def test_a_run_that_ended_early_is_not_measured(tmp_path: Path) -> None:
+    """Cases without an answer are neither equal nor different, so no figure of a baseline."""
+    out_dir = write_run(tmp_path / "motion")
+    path = out_dir / "qemu_m4" / "parity.json"
+    told = json.loads(path.read_text())
+    early = {"equal": told["equal"] - 3, "missing": 3, "partial": "interrupted"}
+    write_json(path, told | early)
+    assert set(measured(out_dir, ["qemu_m4", "qemu_xtensa"])) == {NETWORK, "qemu_xtensa"}
+
+
 @pytest.mark.parametrize("measure", MEASURES)
 def test_each_measure_is_held(measure: str) -> None:
     kind, share = MEASURES[measure][1], SHARE[MEASURES[measure][1]]

@@ -15,7 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from host_tools.boards.board import load_board
 from host_tools.cli import main
+from host_tools.commands_shared import Found
+from host_tools.link import target as target_module
+from host_tools.link.target import Target
+from host_tools.link.transport import UsbPort
+from host_tools.live import prepare
 
 ROOT = Path(__file__).parents[1]
 START_S = 600.0
@@ -67,3 +73,29 @@ def test_wrong_use_is_refused_before_anything_runs(
     assert main(["live", "motion", "--board", "none"]) == 2
     assert main(["live", "motion", "--port", "/dev/none", "--emulator", "native"]) == 2
     assert "the board at PORT=/dev/none runs by itself" in capsys.readouterr().err
+
+
+def test_a_board_that_comes_back_under_another_name_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its serial number, as parity finds it; another board has the name that it had."""
+    found = Found(board=load_board("nano33"), target=Target(emulator=None, port="/dev/ttyACM0"))
+    on_desk = {"/dev/ttyACM0": "A1"}
+    monkeypatch.setattr(
+        target_module,
+        "usb_ports",
+        lambda: [UsbPort(name=n, text="", usb="2341:805a", serial=s) for n, s in on_desk.items()],
+    )
+    monkeypatch.setattr(
+        target_module,
+        "usb_port",
+        lambda name: UsbPort(name=name, text="", usb="2341:805a", serial=on_desk[name]),
+    )
+    opened: list[str] = []
+    monkeypatch.setattr(prepare, "open_port", lambda port, board: opened.append(port))
+    monkeypatch.setattr(prepare, "require_port", lambda port, advice: None)
+    start = prepare._opener(found, tmp_path / "firmware.elf", None)
+    start()
+    on_desk.update({"/dev/ttyACM0": "B2", "/dev/ttyACM1": "A1"})
+    start()
+    assert opened == ["/dev/ttyACM0", "/dev/ttyACM1"]

@@ -116,3 +116,11 @@ def test_a_reset_by_opening_is_told(
     with Device(Restarted(line) if restarted else line, running=True) as device:
         assert device.hello().board_id == "esp32"
     assert ("the board was reset as its port was opened" in caplog.text) == restarted
+
+
+def test_what_info_says_is_no_reset(port: PtyBoard, caplog: pytest.LogCaptureFixture) -> None:
+    """Its first line is that of the banner, and `bench` says HELLO behind it."""
+    with Device(open_port(str(port.port), ESP32), running=True) as device:
+        assert any(line.startswith("tinyproof ") for line in device.command("info"))
+        device.hello()
+    assert "the board was reset" not in caplog.text

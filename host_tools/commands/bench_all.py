@@ -17,7 +17,7 @@ BOARDS = "qemu_m4 qemu_xtensa nano33 esp32"
 
 @click.command(
     help="One table of all models on all emulated boards, and what has changed since the record.",
-    short_help="one table of all models on all emulated boards",
+    short_help="measure many models on all emulated boards, in one table",
 )
 @option("--models-dir", type=File(), help="a folder with .tflite files")
 @option("--recipe", type=RecipeName(), help="a recipe whose int8 model is measured as well")

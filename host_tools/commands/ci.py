@@ -22,6 +22,7 @@ from host_tools.options import (
     File,
     SourceName,
     in_project,
+    named_once,
     option,
 )
 from host_tools.project import Import, open_source
@@ -62,9 +63,8 @@ def command(
     boards: Sequence[str],
 ) -> None:
     """The file, and what to do next."""
-    if len([name for name in (source, recipe, model) if name]) > 1:
-        raise click.UsageError("expected one of SOURCE, --recipe and --model, got several")
-    found = open_source(source or recipe, model, Import(dry=True))
+    named = named_once(source, recipe, model)
+    found = open_source(named, model, Import(dry=True))
     path = baseline or baseline_path(found.name, imported=found.recipe is None)
     record = f"make gate {found.says} RECORD=1"
     known = load_baseline(path, record) if path.exists() else None
@@ -72,7 +72,7 @@ def command(
     boards = boards or [name for name in groups if name in BOARDS] or [DEFAULT_BOARD]
     counted = [name for name in groups if "drift_alarms" in groups[name].figures]
     text = workflow_text(
-        _named(found, source or recipe, model),
+        _named(found, named, model),
         path,
         boards,
         recipe=found.recipe is not None,

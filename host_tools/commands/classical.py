@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
 
 from host_tools.boards.board import load_board
 from host_tools.options import board_option, budget_options, option, plan_options, recipe_options
@@ -16,6 +15,7 @@ from host_tools.stages.graph import (
     parity_stage,
 )
 from host_tools.stages.session import show_plan, up_to_date
+from host_tools.terminal import wide_console
 from model.classical import EXPORTERS, KINDS, exporters_of
 
 BOARDS = ("qemu_m4", "qemu_xtensa")
@@ -24,7 +24,7 @@ BOARDS = ("qemu_m4", "qemu_xtensa")
 @click.command(
     help="Is a network needed? Forest, tree, boosted trees, logistic regression and SVM in the "
     "same firmware: train, prove, measure.",
-    short_help="is a network needed? forest, boosted trees, logistic regression, SVM beside it",
+    short_help="compare the network with forest, trees, logistic regression, SVM",
 )
 @board_option
 @option("--kind", type=click.Choice(sorted(KINDS)), help="default: all")
@@ -57,8 +57,7 @@ def command(
         show_plan(stages, why=why)
         return
     with up_to_date(source, stages):
-        console = Console()
         content = compare(source.folder)
-        (console if console.is_terminal else Console(width=160)).print(table(content))
+        wide_console(160).print(table(content))
         for line in sentences(content):
             print(line)

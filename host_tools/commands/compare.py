@@ -27,7 +27,7 @@ from host_tools.wording import as_typed
     help="Run a model on a board as generated code and in TFLite Micro's interpreter: bytes, "
     "instructions or cycles, start-up, flash and RAM in one table. At PORT it measures the engine "
     "that is flashed and shows what the other one has left.",
-    short_help="generated code beside TFLite Micro on a board",
+    short_help="compare generated code with TFLite Micro on a board",
 )
 @board_option
 @library_option

@@ -20,7 +20,7 @@ MAX_LOG_BYTES = 64 * 1024 * 1024
 @click.command(
     help="Say what stopped a board, where, and who called, from the lines that begin with 'fault:' "
     "in LOG or on standard input, and the ELF file of the very image.",
-    short_help="what stopped a board: cause, file, line, chain of calls",
+    short_help="tell what stopped a board: cause, file, line, chain of calls",
 )
 @option("--log", type=File(), help="what the board has said; default: standard input")
 @board_option

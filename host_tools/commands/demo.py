@@ -15,7 +15,7 @@ BOARDS = ("nano33", "esp32", "qemu_m4", "qemu_xtensa", "native")
 @click.command(
     help="The main job: data, training, int8, firmware for both boards, parity, report. With a "
     "model made elsewhere: from its file on.",
-    short_help="the main job: everything, from data to the report",
+    short_help="do everything, from data to the report: the main job",
 )
 @source_options
 @plan_options

@@ -27,7 +27,7 @@ from host_tools.stages.graph import Source
 @click.command(
     help="Compare what a board has counted of its inputs with the recipe's profile; of several "
     "boards, side by side.",
-    short_help="is what a board meets still what it was trained on?",
+    short_help="compare what a board meets with what it was trained on",
 )
 @engine_option(DEFAULT_BOARD)
 @farm_options

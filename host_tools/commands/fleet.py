@@ -22,7 +22,7 @@ Seconds = click.FloatRange(min=0, min_open=True)
     help="Sum up drift readings of many boards: which boards, which channel, since when. "
     "READINGS is a folder (.json, .jsonl), a file, - for lines on standard input, or "
     "mqtt://host/topic. tinyproof drift --json prints such a reading.",
-    short_help="which of many boards drift, in which channel, since when",
+    short_help="tell which of many boards drift, in which channel, since when",
 )
 @option("--readings", metavar="PLACE", help="folder, file, - or mqtt://host/topic")
 @option("--seconds", type=Seconds, default=60.0, help="how long a broker is listened to")

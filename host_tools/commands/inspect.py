@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from host_tools.options import ARRAY, RAM, File, in_project, switch
 from host_tools.project import model_file
+from host_tools.terminal import wide_console
 from host_tools.wording import as_typed
 from quantize.inspect import as_json, inspect_model, print_inspection
 
@@ -17,7 +17,7 @@ from quantize.inspect import as_json, inspect_model, print_inspection
 @click.command(
     help="Layers, costs, problems and fit of FILE: a .tflite, C source with one in an array, or "
     "the name of an imported one.",
-    short_help="layers, costs, problems and fit of a .tflite",
+    short_help="show layers, costs, problems and fit of a .tflite",
 )
 @click.argument("file", type=File(), envvar="TINYPROOF_MODEL")
 @ARRAY
@@ -32,6 +32,5 @@ def command(file: Path, array: str | None, as_json_: bool, ram_bytes: int | None
     if as_json_:
         print(as_json(found))
     else:
-        console = Console()
-        print_inspection(found, Console(width=console.width if console.is_terminal else 140))
+        print_inspection(found, wide_console(140))
     return 0 if found.supported else 1

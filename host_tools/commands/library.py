@@ -17,7 +17,7 @@ from model.text import printable
 @click.command(
     help="Write the model as a library for a program of your own: one folder and one .zip for "
     "Arduino, PlatformIO, ESP-IDF, Zephyr and CMake.",
-    short_help="the model as a library for your own program",
+    short_help="write the model as a library for your own program",
 )
 @option("--out-dir", type=File(), help="where to; default: library/ of the results")
 @source_options

@@ -22,6 +22,7 @@ from host_tools.options import (
     board_option,
     engine_option,
     in_project,
+    named_once,
     option,
     repeated,
     target_options,
@@ -58,7 +59,8 @@ def command(
 ) -> int:
     """Until Ctrl+C."""
     named = load_board(board) if board else None
-    wanted = source or recipe or model or emulator or replay
+    firmware = named_once(source, recipe, model)
+    wanted = firmware or model or emulator or replay
     if port and wanted:
         raise UsageError(f"PORT={port}: what runs there is no emulator's; leave out the rest")
     if port or not (wanted or (named and named.upload is None)):
@@ -67,7 +69,7 @@ def command(
     found = emulated(board, emulator)
     target = with_replay(found.target, replay) if replay else found.target
     assert target.emulator is not None
-    opened = open_source(source or recipe, model, Import())
+    opened = open_source(firmware, model, Import())
     with up_to_date(opened, firmware_stages(opened, found.board)):
         elf = opened.folder / found.board.folder / "firmware.elf"
         return monitor_emulator(found.board, target.emulator, elf, build=BUILD, log=log)

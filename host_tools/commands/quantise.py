@@ -43,7 +43,7 @@ class NetworkName(SourceName):
     "make an int8 model of SOURCE, a float network made elsewhere: a .tflite, .keras, .h5, "
     "PyTorch's .pt2 or the folder of a SavedModel. It needs representative inputs: --inputs, "
     "--data or --recipe. The result is imported, with the float network to compare it with.",
-    short_help="int8 of a recipe, or of a float network's file",
+    short_help="make int8 of a recipe, or of a float network's file",
 )
 @click.argument("source", type=NetworkName(), required=False)
 @RECIPE

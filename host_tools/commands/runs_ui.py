@@ -10,7 +10,7 @@ from host_tools.options import COUNT, in_project, option
 
 @click.command(
     help="MLflow's pages of the experiments, in a browser of this computer.",
-    short_help="MLflow's pages of the experiments",
+    short_help="show MLflow's pages of the experiments",
 )
 @option("--http-port", type=COUNT, help="of this computer; default: 5000")
 @in_project

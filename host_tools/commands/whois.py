@@ -20,6 +20,7 @@ from host_tools.options import (
     board_option,
     engine_option,
     in_project,
+    named_once,
     option,
     repeated,
     target_options,
@@ -32,7 +33,7 @@ from host_tools.stages.session import up_to_date
 @click.command(
     help="Ask a firmware which experiment it comes from: at PORT, else of the board that is "
     "plugged in, else (or with RECIPE, MODEL or EMULATOR) in an emulator.",
-    short_help="which experiment a firmware comes from",
+    short_help="ask a firmware which experiment it comes from",
 )
 @click.argument("source", type=SourceName(), required=False)
 @option("--recipe", type=RecipeName(), help="whose firmware is emulated")
@@ -51,14 +52,15 @@ def command(
 ) -> int:
     """1 when the store does not know it."""
     named = load_board(board) if board else None
+    firmware = named_once(source, recipe, model)
     if port:
         return whois_port(require_link(port, named, repeated()), named)
-    if not (source or recipe or model or emulator):
+    if not (firmware or model or emulator):
         if desk := find_link(named, repeated()):
             return whois_port(desk.name, named)
         if named is not None and named.upload is not None:
             raise DeviceError(f"no {named.title} is plugged in. {port_advice(repeated())}")
-    found = open_source(source or recipe, model, Import())
+    found = open_source(firmware, model, Import())
     chosen = emulated(board, emulator).board
     with up_to_date(found, firmware_stages(found, chosen)):
         return whois_firmware(found.folder / chosen.folder, chosen, emulator)

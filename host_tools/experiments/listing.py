@@ -14,7 +14,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -24,6 +23,7 @@ from host_tools.link.device import Device
 from host_tools.link.protocol import Hello
 from host_tools.link.target import choose_target, image_words, open_device, open_port
 from host_tools.link.transport import require_port
+from host_tools.terminal import wide_console
 from host_tools.wording import as_typed
 from model import recording
 from model.addresses import without_password
@@ -32,6 +32,7 @@ from model.store import Experiment, address, experiments, serve_command
 LISTED = 30  # experiments that a table has
 SHORT = 8  # digits of an id that a table shows
 NO_VALUE = "–"
+WIDTH = 160  # of a table in a file
 UI_PORT = 5000
 # Figures that differ between equal experiments.
 TIMES = re.compile(r"(^|/)seconds$|/host_latency_ms/")
@@ -54,7 +55,7 @@ HEAD = {
 def print_runs() -> None:
     """A table of the newest experiments; StoreError when the store cannot be read."""
     found = experiments()
-    console = _console()
+    console = wide_console(WIDTH)
     if not found:
         told = f"no experiments in {without_password(address())}; `make train` makes one"
         if recording.is_off():
@@ -113,11 +114,6 @@ def title_of(experiment: Experiment) -> str:
     return f"{experiment.id[:SHORT]} {_date(experiment)}"
 
 
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=160)
-
-
 def find(wanted: str, among: Sequence[Experiment]) -> Experiment:
     """The newest experiment for 'last', else the one whose id or a firmware run id begins so.
 
@@ -159,7 +155,7 @@ def show(wanted: str) -> None:
 
 def print_experiment(experiment: Experiment) -> None:
     """The same, of one that has been found."""
-    console = _console()
+    console = wide_console(WIDTH)
     console.print(
         Text(f"experiment {experiment.id}: {experiment.name}, {_date(experiment)}", style="bold")
     )
@@ -199,7 +195,7 @@ def pair(wanted: str) -> tuple[Experiment, Experiment]:
 def print_differences(wanted: str) -> None:
     """What differs between the experiments 'a,b': settings, versions and results."""
     first, second = pair(wanted)
-    console = _console()
+    console = wide_console(WIDTH)
     titles = [title_of(e) for e in (first, second)]
     table = Table(Column(overflow="fold"), *(Column(t, overflow="fold") for t in titles))
     for key, a, b in differences(first, second):
@@ -261,7 +257,7 @@ def whois_firmware(board_dir: Path, board: Board, emulator: str | None) -> int:
 
 
 def _print_origin(info: Hello) -> int:
-    _console().print(
+    wide_console(WIDTH).print(
         Text(
             f"{info.board_id}: model {info.model_name}, tinyproof {info.version}\n"
             f"  firmware run id {info.run_id}, model {info.model_sha256}\n"

@@ -16,10 +16,10 @@ from rich.text import Text
 from host_tools.farm.checks import counts, retries, summary
 from host_tools.farm.job import Row, State
 from host_tools.farm.pool import read_log
+from host_tools.terminal import wide_console
 from host_tools.wording import as_typed
 from model.text import printable
 
-WIDTH = 120  # where there is no terminal
 LOG_LINES = 40  # of a board without success that are shown
 HASH_DIGITS = 8
 STYLES = {
@@ -101,8 +101,7 @@ def show(command: str, rows: Sequence[Row]) -> None:
             print(f"--- {printable(row.name)}: {row.state.value}; all it has said: {row.log}")
             for line in said[-LOG_LINES:]:
                 print(as_typed(printable(line, keep="\t")))
-    console = Console()
-    Console(width=console.width if console.is_terminal else WIDTH).print(make_table(command, rows))
+    wide_console().print(make_table(command, rows))
     for row in rows:
         if row.message:
             told = row.message.removeprefix(f"{row.where}: ")

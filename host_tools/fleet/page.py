@@ -8,11 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from host_tools.fleet.store import Store, Totals
+from host_tools.terminal import wide_console
 from model.files import write_json, write_text
 from model.page import environment
 from model.text import counted, printable
@@ -65,9 +65,8 @@ def print_fleet(content: Json) -> None:
             rest = (texts["last"], texts["readings"]) if number == 0 else ("", "")
             cells = (*own, channel["told"], channel["since"], channel["ratio"], *rest)
             table.add_row(*map(Text, cells))
-    console = Console()
     if drifting:
-        Console(width=console.width if console.is_terminal else 120).print(table)
+        wide_console().print(table)
     if content["drifting"] > SHOWN:
         print(f"and {content['drifting'] - SHOWN:,} more boards; fleet.html lists them")
     print(headline(content))
@@ -81,32 +80,32 @@ def print_fleet(content: Json) -> None:
 
 def headline(content: Json) -> str:
     """One sentence."""
-    boards = _number(content["boards"], "board")
+    boards = counted(content["boards"], "board")
     found = f"{content['drifting']:,} of {boards} drift" if content["drifting"] else ""
-    return f"{found or f'no drift on {boards}'} in {_number(content['readings'], 'reading')}"
+    return f"{found or f'no drift on {boards}'} in {counted(content['readings'], 'reading')}"
 
 
 def notes(content: Json) -> list[str]:
     """What a reader has to know to judge the headline."""
     told = []
     if content["bad"]:
-        told.append(f"left out because they are no readings: {_number(content['bad'], 'line')}")
+        told.append(f"left out because they are no readings: {counted(content['bad'], 'line')}")
     if content["duplicates"]:
-        told.append(f"came again and count once: {_number(content['duplicates'], 'reading')}")
+        told.append(f"came again and count once: {counted(content['duplicates'], 'reading')}")
     if content["former"]:
         told.append(
             "of a model that its board runs no more, which does not count for what is now: "
-            + _number(content["former"], "reading")
+            + counted(content["former"], "reading")
         )
     if content["clock_back"]:
         told.append(
             "earlier than the one that came before of the same board, whose clock was set back or "
-            f"which came out of order; sorted by time: {_number(content['clock_back'], 'reading')}"
+            f"which came out of order; sorted by time: {counted(content['clock_back'], 'reading')}"
         )
     if content["unnamed"]:
         told.append(
             f"of a board without a name, so that several may be behind a row '{NO_NAME}': "
-            + _number(content["unnamed"], "reading")
+            + counted(content["unnamed"], "reading")
         )
     if content["boards"] > len(content["listed"]):
         told.append(f"the first {len(content['listed']):,} boards are listed, drifting ones first")
@@ -121,10 +120,6 @@ def totals_failed(totals: Totals) -> list[str]:
     if totals.bad:
         why.append(f"{counted(totals.bad, 'line')} could not be read")
     return why
-
-
-def _number(number: int, word: str) -> str:
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def _texts(board: Json) -> Json:

@@ -9,7 +9,7 @@ from typing import Any
 from host_tools.boards.board import load_board
 from host_tools.build.tools import compiler_version
 from host_tools.gate.baseline import Group
-from host_tools.report.collect import NOT_RUN, STALE, collect, most_compared, runs_on
+from host_tools.report.collect import INCOMPLETE, NOT_RUN, STALE, collect, most_compared, runs_on
 from model.evaluate import headline
 
 JsonObject = dict[str, Any]
@@ -62,8 +62,8 @@ def _network(content: JsonObject) -> Group | None:
 
 
 def _counts(board: JsonObject) -> bool:
-    """Whether the board's parity is of this model and this image."""
-    return bool(board["parity"]) and board["state"] not in (STALE, NOT_RUN)
+    """Whether the board's parity is of this model and this image, and of all cases."""
+    return bool(board["parity"]) and board["state"] not in (STALE, NOT_RUN, INCOMPLETE)
 
 
 def _board(content: JsonObject, name: str, board: JsonObject) -> Group | None:

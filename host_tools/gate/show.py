@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from host_tools.gate.baseline import Baseline
 from host_tools.gate.compare import Row, Verdict, change_text, value_text
 from host_tools.report import markdown
+from host_tools.terminal import wide_console
 from model.text import counted
 
 TITLES = ("where", "measure", "baseline", "now", "change", "may change", "")
@@ -20,8 +20,7 @@ SHORT = 12  # digits of a hash
 
 def print_verdict(verdict: Verdict, path: str) -> None:
     """One line where all is well, else a table of what is not."""
-    console = Console()
-    console = console if console.is_terminal else Console(width=120)
+    console = wide_console()
     if verdict.wrong:
         table = Table(title="over the limits of the baseline")
         for title in TITLES:

@@ -103,7 +103,8 @@ class Session:
             reply = self._line.hello(self._start_s)
         except Lost as loss:
             raise DeviceError(self._silence()) from loss
-        if self._running and any(line.startswith(BANNERS) for line in self.log):
+        first = self._hello is None  # later the same words may be an answer to `info`
+        if self._running and first and any(line.startswith(BANNERS) for line in self.log):
             log.warning(
                 "%s: the board was reset as its port was opened; what it had counted is lost",
                 self._line.name,

@@ -27,6 +27,7 @@ from model.files import write_text
 
 RETURN_S = 60.0  # until a board that was unplugged has to be back
 RETURN_POLL_S = 0.2
+RUN_S = 600.0  # an inference may take
 ENGINE_LINE = "engine "  # of the firmware's command `info`, when its engine did not start
 
 
@@ -43,6 +44,19 @@ class Target:
     def name(self) -> str:
         """For messages."""
         return self.port or (self.emulator.name if self.emulator else "")
+
+    @property
+    def unit(self) -> str:
+        """What the firmware's counter counts there."""
+        return self.emulator.unit if self.emulator else "cycles"
+
+    @property
+    def start_s(self) -> float:
+        """Until firmware that starts there has to answer.
+
+        A slow emulator runs the self-test at boot for minutes; its death is noticed at once.
+        """
+        return 300.0 if self.emulator else 10.0
 
     def file(self, result: str) -> str:
         """The name of a result's file: those of the board's first emulator are what stages read."""
@@ -96,28 +110,37 @@ def open_port(port: str, board: Board | None) -> SerialTransport:
     return SerialTransport(port, board.baud, dtr_rts=board.uart.dtr_rts)
 
 
-def _reopening(target: Target, board: Board, elf: Path) -> Callable[[], Transport]:
-    """How the line is opened again: the emulator anew, or the board's port, however it is called.
+def follow(port: str) -> Callable[[], str | None]:
+    """What tells where the board that is at `port` now has come back; None while it is away.
 
     A board is the USB device with the same serial number; a port without one keeps its name.
     """
+    was = usb_port(port)
+
+    def name() -> str | None:
+        if was is None or not was.serial:
+            return port if port_exists(port) else None
+        same = (p.name for p in usb_ports() if (p.usb, p.serial) == (was.usb, was.serial))
+        return next(same, None)
+
+    return name
+
+
+def _reopening(target: Target, board: Board, elf: Path) -> Callable[[], Transport]:
+    """How the line is opened again: the emulator anew, or the board's port, whatever its name."""
     emulator, port = target.emulator, target.port or ""
     if emulator is not None:
         return lambda: emulator.start(elf)
-    was = usb_port(port)
+    find = follow(port)
 
     def reopen() -> Transport:
         deadline = time.monotonic() + RETURN_S
         why = "it is not there"
         while time.monotonic() < deadline:
             time.sleep(RETURN_POLL_S)
-            names = [port] if port_exists(port) else []
-            if was is not None and was.serial:
-                same = (was.usb, was.serial)
-                names = [p.name for p in usb_ports() if (p.usb, p.serial) == same]
-            if names:
+            if name := find():
                 try:
-                    return open_port(names[0], board)
+                    return open_port(name, board)
                 except DeviceError as error:  # its permissions come a moment later
                     why = str(error)
         raise Gone(f"{port}: the board did not come back in {RETURN_S:.0f} s: {why}")
@@ -136,14 +159,11 @@ def open_device(target: Target, board: Board, board_dir: Path) -> Iterator[Devic
     else:
         transport = open_port(target.port or "", board)
     again = _reopening(target, board, elf)
-    # A slow emulator runs the self-test at boot for minutes; its death is noticed at once.
-    start_s = 10.0 if target.emulator is None else 300.0
-    running = target.emulator is None
     device = Device(
         transport,
-        start_s=start_s,
-        run_timeout_s=600.0,
-        running=running,
+        start_s=target.start_s,
+        run_timeout_s=RUN_S,
+        running=target.emulator is None,
         images=[elf],
         reconnect=again,
     )

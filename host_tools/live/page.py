@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from fastapi import FastAPI
 from fastapi.responses import Response
 from nicegui import ui
@@ -26,6 +25,7 @@ from host_tools.live.export import plot_png, predictions_csv, signal_csv
 from host_tools.live.plan import ClipRequest
 from host_tools.live.session import HELD_OUT, SENSOR, Session
 from host_tools.live.state import Prediction, Snapshot, State
+from model.page import environment
 
 PERIOD_S = 0.4  # between two pictures
 SPOKEN_S = 3.0  # at least, between two words of a screen reader
@@ -35,11 +35,7 @@ LISTED_TAKES = 500
 MAX_TYPED = 200  # characters of a field
 PICTURE_S = 60.0  # of the PNG
 STYLE = Path(__file__).with_name("page.css")
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-)
+_TEMPLATES = environment(Path(__file__).parent / "templates")
 
 
 def install(app: FastAPI, session: Session, token: str) -> None:

@@ -13,7 +13,7 @@ from host_tools.commands_shared import Found
 from host_tools.errors import UsageError
 from host_tools.link.device import Device
 from host_tools.link.protocol import Sensor
-from host_tools.link.target import check_identity, open_port
+from host_tools.link.target import check_identity, follow, open_port
 from host_tools.link.transport import Transport, require_port
 from host_tools.live.dataset import ClipStore
 from host_tools.live.plan import Plan
@@ -58,8 +58,8 @@ def make_plan(
 ) -> Plan:
     """The plan of a session with the firmware in `out_dir`, which is copied to `place`.
 
-    `find_port` tells the port anew each time, where the user has not named one. Raises UsageError
-    for firmware without a front end, and as the readers of results do.
+    `find_port` tells the port, where the user has not named one. Raises UsageError for firmware
+    without a front end, and as the readers of results do.
     """
     board, target = found.board, found.target
     manifest = read_manifest(board, out_dir)
@@ -86,9 +86,9 @@ def make_plan(
         board=board.id,
         target=target.name,
         emulated=target.emulator is not None,
-        unit=target.emulator.unit if target.emulator else "cycles",
+        unit=target.unit,
         clock_hz=0 if target.emulator else board.clock_hz,
-        start_s=300.0 if target.emulator else 10.0,
+        start_s=target.start_s,
         images=(elf,) if elf.is_file() else (),
         open=_opener(found, elf, find_port),
         check=check,
@@ -112,15 +112,24 @@ def make_plan(
 def _opener(
     found: Found, elf: Path, find_port: Callable[[], str] | None
 ) -> Callable[[], Transport]:
-    """What starts the emulator, or looks for the port and opens it."""
+    """What starts the emulator, or looks for the port and opens it.
+
+    Later the same board is found again under any name, by its USB serial number; without that it
+    is the one that `find_port` finds, or keeps its name.
+    """
     board, target = found.board, found.target
+    again: Callable[[], str | None] | None = None
 
     def start() -> Transport:
+        nonlocal again
         if target.emulator is not None:
             return target.emulator.start(elf)
-        port = find_port() if find_port else target.port or ""
+        port = again() if again else None
+        port = port or (find_port() if find_port else target.port or "")
         require_port(port, f"make live BOARD={board.id} PORT={{port}}")
-        return open_port(port, board)
+        opened = open_port(port, board)
+        again = follow(port)
+        return opened
 
     return start
 

@@ -22,6 +22,7 @@ from host_tools.link.batch import Refused
 from host_tools.link.device import Device
 from host_tools.link.frames import Status
 from host_tools.link.protocol import MessageType, Mode
+from host_tools.link.target import RUN_S
 from host_tools.live.clips import ClipRecorder
 from host_tools.live.counting import LinkWatch
 from host_tools.live.drifting import DriftWatch
@@ -194,7 +195,7 @@ class Session:
             device = Device(
                 transport,
                 start_s=self.plan.start_s,
-                run_timeout_s=600.0,
+                run_timeout_s=RUN_S,
                 running=not self.plan.emulated,
                 images=self.plan.images,
             )

@@ -115,7 +115,7 @@ def run_mlperf(
         board=board.id,
         emulator=emulator.name if emulator else None,
         port=target.port,
-        counts=emulator.unit if emulator else "cycles",
+        counts=target.unit,
         performance=None,
         accuracy=None,
     )

@@ -16,6 +16,7 @@ from rich.table import Table
 from host_tools.report.page import network_text
 from host_tools.search.candidates import Candidate
 from host_tools.search.search import DEFAULT
+from host_tools.terminal import wide_console
 
 
 def describe(candidate: Candidate) -> str:
@@ -99,8 +100,8 @@ def print_search(result: dict[str, Any]) -> None:
     ):
         for candidate in candidates:
             table.add_row(title, *_row(candidate))
-    console = Console()
-    (console if console.is_terminal else Console(width=180)).print(table)
+    console = wide_console(180)
+    console.print(table)
     console.print(f"Chosen {result['rule']}; test groups were not looked at.")
 
 
