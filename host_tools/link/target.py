@@ -27,6 +27,7 @@ from model.files import write_text
 
 RETURN_S = 60.0  # until a board that was unplugged has to be back
 RETURN_POLL_S = 0.2
+TOLD_SIZES = 5  # of tensors, in a message
 ENGINE_LINE = "engine "  # of the firmware's command `info`, when its engine did not start
 
 
@@ -182,6 +183,14 @@ def check_identity(device: Device, manifest: dict[str, Any], board: Board) -> No
             f"for; build and flash again: make flash BOARD={board.id}"
         )
     _check_engine(device, board)
+    for what, told in (("inputs", info.input_bytes), ("outputs", info.output_bytes)):
+        wanted = tuple(tensor["bytes"] for tensor in manifest[what])
+        if told != wanted:
+            raise DeviceError(
+                f"board {board.id}: the firmware says that the model's {what} have "
+                f"{told[:TOLD_SIZES]} bytes, the manifest {wanted[:TOLD_SIZES]}; build and flash "
+                f"again: make flash BOARD={board.id}"
+            )
 
 
 def _check_engine(device: Device, board: Board) -> None:
