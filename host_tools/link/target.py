@@ -183,14 +183,6 @@ def check_identity(device: Device, manifest: dict[str, Any], board: Board) -> No
             f"for; build and flash again: make flash BOARD={board.id}"
         )
     _check_engine(device, board)
-    for what, told in (("inputs", info.input_bytes), ("outputs", info.output_bytes)):
-        wanted = tuple(tensor["bytes"] for tensor in manifest[what])
-        if told != wanted:
-            raise DeviceError(
-                f"board {board.id}: the firmware says that the model's {what} have "
-                f"{told[:TOLD_SIZES]} bytes, the manifest {wanted[:TOLD_SIZES]}; build and flash "
-                f"again: make flash BOARD={board.id}"
-            )
 
 
 def _check_engine(device: Device, board: Board) -> None:
@@ -204,6 +196,19 @@ def _check_engine(device: Device, board: Board) -> None:
             f"{device.info.arena_bytes:,} bytes. Give it more with ARENA=bytes, or run generated "
             "code: ENGINE=aot"
         )
+
+
+def check_tensors(device: Device, manifest: dict[str, Any], board: Board) -> None:
+    """DeviceError when the firmware claims other inputs or outputs than its model has."""
+    info = device.info
+    for what, told in (("inputs", info.input_bytes), ("outputs", info.output_bytes)):
+        wanted = tuple(tensor["bytes"] for tensor in manifest[what])
+        if told != wanted:
+            raise DeviceError(
+                f"board {board.id}: the firmware says that the model's {what} have "
+                f"{told[:TOLD_SIZES]} bytes, the manifest {wanted[:TOLD_SIZES]}; build and flash "
+                f"again: make flash BOARD={board.id}"
+            )
 
 
 def image_words(kernels: str, framework: str, engine: str) -> str:
