@@ -32,7 +32,7 @@ from host_tools.farm.job import Row, State
 from host_tools.farm.junit import write_junit
 from host_tools.farm.run import keep_worst
 from host_tools.farm.table import show
-from host_tools.link.serve import listen, serve
+from host_tools.link.serve import OPTION_BYTES, listen, serve
 from host_tools.link.transport import SerialTransport, UsbPort
 from model.errors import ConfigError
 from tests.generators import GENERATORS
@@ -266,12 +266,26 @@ def test_a_board_over_rfc_2217(project: Path, tmp_path: Path) -> None:
     ):
         address = server.getsockname()
         threading.Thread(target=serving, args=(line, server), daemon=True).start()
-        for garbage in (b"\xff", b"\xff\xfa\x2c\x01\xff\xf0\xff\xfa\xff\xf0", bytes(range(256))):
-            with socket.create_connection(address) as stranger:
+        for garbage in GARBAGE:
+            with socket.create_connection(address) as stranger, contextlib.suppress(OSError):
                 stranger.sendall(garbage)
+                stranger.settimeout(10)
+                while len(garbage) > OPTION_BYTES and stranger.recv(4096):
+                    pass  # until it is sent away
         assert main(["parity", "small", "--port", f"rfc2217://127.0.0.1:{address[1]}"]) == 0
     kept = json.loads((results(project) / "native" / "parity-port.json").read_text())
     assert kept["equal"] == CASES and kept["port"].startswith("rfc2217://")
+
+
+GARBAGE = (
+    b"\xff",
+    b"\xff\xfa\x2c\x01\xff\xf0\xff\xfa\xff\xf0",
+    bytes(range(256)),
+    b"\xff\xf0",  # the end of an option that has not begun
+    b"\xff\xfa\x2c\x03\x63\xff\xf0",  # parity 99
+    b"\xff\xfa\x2c\x0a\xff\xf0",  # a mask without a value
+    b"\xff\xfa" + 2 * OPTION_BYTES * b"a",  # an option that does not end
+)
 
 
 def serving(line: SerialTransport, server: socket.socket) -> None:

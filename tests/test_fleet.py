@@ -321,6 +321,31 @@ def test_memory_does_not_grow_with_the_readings() -> None:
     assert peaks[1] - peaks[0] < 16 * 1024, peaks  # KiB
 
 
+def test_a_full_disk_is_told_as_of_any_other_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    take = Store.take
+
+    def on_a_full_disk(self: Store, *what: Any) -> None:
+        self._base.execute("PRAGMA max_page_count = 12")
+        take(self, *what)
+
+    monkeypatch.setattr(Store, "take", on_a_full_disk)
+    lines = [json.dumps(reading(f"d{number}")) for number in range(2000)]
+    (tmp_path / "many.jsonl").write_text("\n".join(lines))
+    assert main(["fleet", "--readings", str(tmp_path / "many.jsonl")]) == 2
+    told = capsys.readouterr().err
+    assert "no space left on its disk" in told and "TMPDIR" in told
+
+
+def test_a_usual_psi_of_almost_nothing_has_no_endless_ratio(tmp_path: Path) -> None:
+    rows = [{"test": "ax mean", "psi": 1e308, "usual_psi": 1e-300, "p": 0.0, "alarm": True}]
+    content = summed(reading("a", 0, "ax mean", rows=rows))
+    write_fleet(content, tmp_path)
+    told = json.loads((tmp_path / "fleet.json").read_text())
+    assert told["listed"][0]["channels"][0]["ratio"] == 1e9
+
+
 # --- a broker ----------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,12 @@ def test_a_baseline_is_read_back_and_damage_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe{}")
     with pytest.raises(UsageError):
         load_baseline(path, "make gate")
+
+
+def test_a_pipe_in_the_place_of_a_baseline_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(UsageError, match="a pipe or a device, expected a file"):
+        load_baseline(tmp_path / "pipe.json", "make gate")
 
 
 def test_a_models_next_version_meets_the_same_baseline() -> None:

@@ -24,7 +24,7 @@ from host_tools.link.device import Device
 from host_tools.link.frames import Frame, encode
 from host_tools.link.line import Line
 from host_tools.link.protocol import MessageType
-from host_tools.link.transport import Gone, SerialTransport
+from host_tools.link.transport import Gone, PipeTransport, SerialTransport
 
 LINES = b"temperature 21.5\r\n" * 1000
 OLD_FRAMES = encode(Frame(type=0x82, sequence=0xFF00)) * 100
@@ -100,6 +100,32 @@ def test_a_port_that_takes_nothing_is_an_error() -> None:
     finally:
         os.close(slave)
         os.close(master)
+
+
+@pytest.mark.parametrize(("most", "told"), [(1 << 16, "sends without end"), (1 << 40, "in 0 s")])
+def test_a_program_that_sends_without_end_and_takes_nothing_is_an_error(
+    most: int, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "PENDING_BYTES", most)
+    theirs, ours = socket.socketpair()
+    said, taken = os.pipe()
+
+    def flood() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                theirs.sendall(LINES)
+
+    thread = threading.Thread(target=flood)
+    thread.start()
+    port = PipeTransport("flood", ours.detach(), taken)
+    try:
+        with pytest.raises(DeviceError, match=told):
+            port.write(b"x" * 1_000_000)
+    finally:
+        port.close()
+        os.close(said)
+        thread.join()
+        theirs.close()
 
 
 def test_a_port_that_another_command_has_is_not_touched() -> None:

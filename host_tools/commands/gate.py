@@ -138,6 +138,7 @@ def _judge(
     """Print the verdict; HostToolsError where something is over its limits."""
     now = _present(source, list(known.groups), known.limits)
     verdict = compare(known, now.groups, limits, failed)
+    print_verdict(verdict, str(path))
     if summary_file is not None:
         text = summary(known, verdict)
         if summary_file.name == "-":
@@ -145,7 +146,6 @@ def _judge(
         else:
             with summary_file.open("a", encoding="utf-8") as file:
                 file.write(text)
-    print_verdict(verdict, str(path))
     if not verdict.passed:
         again = f"make gate {source.says} RECORD=1"
         sys.stdout.flush()

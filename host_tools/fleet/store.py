@@ -6,6 +6,7 @@ have to be sorted; SQLite does it on disk, in bounded memory, and drops a readin
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import sqlite3
@@ -28,6 +29,7 @@ MAX_REASONS = 50  # kinds of mistakes that are counted apart
 CACHE_KIB = 8 * 1024
 LIST = 1000  # boards that a table lists
 MAX_CHANNELS = 1000  # that are counted apart
+MAX_RATIO = 1e9  # of a PSI over the usual one, which may be close to 0
 KINDS = (" mean", " roughness", " energy", ", told")  # of a channel's tests
 _SCHEMA = """
 CREATE TABLE readings (
@@ -99,11 +101,15 @@ class Totals:
 
 
 class Store:
-    """Use it as a context manager: the file goes with it."""
+    """Use it as a context manager: the file goes with it.
+
+    Raises OSError, as of any other file, where the disk takes no more of it.
+    """
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="tinyproof-")
-        self._base = sqlite3.connect(Path(self._folder.name) / "readings.sqlite")
+        self._file = Path(self._folder.name) / "readings.sqlite"
+        self._base = sqlite3.connect(self._file)
         self._base.executescript(
             f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA temp_store=FILE; "
             f"PRAGMA cache_size=-{CACHE_KIB}; {_SCHEMA}"
@@ -121,6 +127,10 @@ class Store:
     ) -> None:
         self._base.close()
         self._folder.cleanup()
+        if isinstance(error, sqlite3.OperationalError):
+            full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
+            number = errno.ENOSPC if full else errno.EIO
+            raise OSError(number, str(error), str(self._file)) from error
 
     def take(self, raws: Iterable[Raw], now: datetime) -> None:
         """Take in what are readings, and count what are none."""
@@ -164,7 +174,9 @@ class Store:
 
     def _add(self, reading: Reading) -> None:
         at, key = reading.at.timestamp(), (reading.device, reading.board)
-        alarms = [(r.test, r.psi / (r.usual_psi or 1.0)) for r in reading.rows if r.alarm]
+        alarms = [
+            (r.test, min(r.psi / (r.usual_psi or 1.0), MAX_RATIO)) for r in reading.rows if r.alarm
+        ]
         content = (*key, reading.model_sha256, at, reading.windows, json.dumps(alarms))
         # Of one board at one moment: the same reading, however it came and was written.
         same = hashlib.blake2b(repr(content).encode("utf-8", "replace"), digest_size=16).digest()

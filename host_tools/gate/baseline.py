@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from host_tools.errors import UsageError
 from model import __version__
-from model.files import write_text
+from model.files import read_bounded, write_text
 from model.text import printable
 
 PRESENT = "gate.json"  # beside the results: what is measured now, to be committed in its turn
@@ -122,8 +122,7 @@ def load_baseline(path: Path, how_to_record: str) -> Baseline:
     """The file; UsageError where it is missing, damaged or of another shape."""
     again = f"`{how_to_record}` writes one of what is measured now"
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = read_bounded(path, MAX_BYTES + 1)
     except FileNotFoundError:
         raise UsageError(f"{path}: no baseline to compare with; {again}, then commit it") from None
     except OSError as error:

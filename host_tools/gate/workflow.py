@@ -10,10 +10,11 @@ import jinja2
 
 from host_tools.errors import UsageError
 from model import __version__
-from model.files import write_text
+from model.files import read_bounded, write_text
 from model.text import printable
 
 WORKFLOW = Path(".github/workflows/tinyproof.yml")
+MAX_BYTES = 1_000_000  # of one; ours has some 3,000
 # Read from the tags of the actions' own repositories, not from the network: nothing here asks it.
 ACTIONS = {
     "checkout": "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1",
@@ -92,7 +93,7 @@ def _inside(path: Path, what: str) -> str:
 def write_workflow(text: str) -> Path:
     """Write it into the project; UsageError where another file is in its place."""
     try:
-        there = WORKFLOW.read_text("utf-8")
+        there = read_bounded(WORKFLOW, MAX_BYTES).decode()
     except FileNotFoundError:
         there = None
     except (OSError, ValueError) as error:

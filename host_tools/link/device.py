@@ -174,7 +174,14 @@ class Device(Session):
         """Run the golden vectors that are built into the firmware."""
         self._written = False
         reply = self._perform([Request(type=MessageType.SELFTEST)])[0]
-        return self._parse(protocol.parse_selftest, reply)
+        found = self._parse(protocol.parse_selftest, reply)
+        if found.cases != self.info.golden_count:
+            raise DeviceError(
+                f"{self._line.name}: the self-test ran {found.cases:,} golden vectors, the "
+                f"firmware has {self.info.golden_count:,}. Flash the firmware that belongs to "
+                "these tools."
+            )
+        return found
 
     def drift(self, *, reset: bool = False) -> DriftCounts:
         """Read what the firmware has counted of its inputs; with `reset` forget it, then read."""

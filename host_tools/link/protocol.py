@@ -156,6 +156,8 @@ _PAIR = struct.Struct("<II")
 _U32 = struct.Struct("<I")
 MAX_DATA = MAX_PAYLOAD - _OFFSET.size  # input bytes in one WRITE_INPUT
 MAX_TICKS = (MAX_PAYLOAD - _U32.size) // _U32.size  # steps in one PROFILE
+MAX_TENSOR_BYTES = 64 << 20  # of a model's inputs and outputs; no board has so much
+MAX_STEPS = 65536
 _INFERENCE = struct.Struct("<3I")
 _CHANNEL = struct.Struct("<12s12sI")
 MAX_STREAM_OUTPUT = 960  # output bytes of an inference in a SAMPLES reply
@@ -208,6 +210,8 @@ def parse_selftest(payload: bytes) -> Selftest:
     if len(payload) != _SELFTEST.size:
         raise ValueError(f"a SELFTEST reply has {_SELFTEST.size} bytes, this one {len(payload)}")
     cases, failures, first_case, first_byte, expected, got = _SELFTEST.unpack(payload)
+    if failures > cases:
+        raise ValueError(f"SELFTEST announces {failures:,} failures in {cases:,} cases")
     return Selftest(
         cases=cases,
         failures=failures,
@@ -327,6 +331,11 @@ def parse_hello(payload: bytes) -> Hello:
     if len(sizes) != inputs + outputs:
         raise ValueError(
             f"HELLO announces {inputs} + {outputs} tensors and gives {len(sizes)} sizes"
+        )
+    if sum(sizes) > MAX_TENSOR_BYTES or steps > MAX_STEPS:
+        raise ValueError(
+            f"HELLO announces {sum(sizes):,} bytes of inputs and outputs and {steps:,} steps; "
+            f"expected at most {MAX_TENSOR_BYTES:,} and {MAX_STEPS:,}"
         )
     if num == 0 or den == 0:
         raise ValueError(f"HELLO gives the counter scale {num} / {den}")

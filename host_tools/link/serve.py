@@ -18,6 +18,7 @@ from host_tools.link.transport import Transport
 POLL_S = 0.1
 STALL_S = 30.0  # a client that takes nothing for so long has gone
 CHUNK_BYTES = 65536
+OPTION_BYTES = 1024  # of an option; RFC 2217 has few that are longer than five
 
 
 def listen(address: str) -> socket.socket:
@@ -95,13 +96,15 @@ def _lend(transport: Transport, line: socket.socket) -> None:
             line.shutdown(socket.SHUT_RDWR)
 
     # It has gone, or what it sends is no RFC 2217: PortManager takes it for granted that it is.
-    with contextlib.suppress(OSError, ValueError, IndexError, struct.error):
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError, struct.error):
         manager = serial.rfc2217.PortManager(serial.serial_for_url("loop://"), client)
         thread = threading.Thread(target=forward, args=(manager,))
         thread.start()
         try:
             while data := _receive(line, gone):
                 transport.write(b"".join(manager.filter(data)))
+                if len(manager.suboption or b"") > OPTION_BYTES:
+                    break  # it would be kept, however long it gets
         finally:
             gone.set()
             thread.join()

@@ -152,7 +152,8 @@ class Session:
 
     def _gave_up(self, why: Exception | None) -> DeviceError:
         return DeviceError(
-            f"{self._line.name}: gave up on a run after {ATTEMPTS} attempts: {why}. "
+            f"{self._line.name}: gave up on a run after {ATTEMPTS} attempts: "
+            f"{str(why).rstrip('.')}. "
             "Check the cable and the speed, then reset the board."
         )
 

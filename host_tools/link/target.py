@@ -28,6 +28,7 @@ from model.files import write_text
 RETURN_S = 60.0  # until a board that was unplugged has to be back
 RETURN_POLL_S = 0.2
 RUN_S = 600.0  # an inference may take
+TOLD_SIZES = 5  # of tensors, in a message
 ENGINE_LINE = "engine "  # of the firmware's command `info`, when its engine did not start
 
 
@@ -215,6 +216,19 @@ def _check_engine(device: Device, board: Board) -> None:
             f"{device.info.arena_bytes:,} bytes. Give it more with ARENA=bytes, or run generated "
             "code: ENGINE=aot"
         )
+
+
+def check_tensors(device: Device, manifest: dict[str, Any], board: Board) -> None:
+    """DeviceError when the firmware claims other inputs or outputs than its model has."""
+    info = device.info
+    for what, told in (("inputs", info.input_bytes), ("outputs", info.output_bytes)):
+        wanted = tuple(tensor["bytes"] for tensor in manifest[what])
+        if told != wanted:
+            raise DeviceError(
+                f"board {board.id}: the firmware says that the model's {what} have "
+                f"{told[:TOLD_SIZES]} bytes, the manifest {wanted[:TOLD_SIZES]}; build and flash "
+                f"again: make flash BOARD={board.id}"
+            )
 
 
 def image_words(kernels: str, framework: str, engine: str) -> str:

@@ -11,6 +11,7 @@ import os
 import re
 import select
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ BAUD = 115200  # of a port of no named board
 CHUNK_BYTES = 65536
 WRITE_BYTES = 4096  # to a serial port at once: 0.4 s at 115200 baud
 WRITE_STALL_S = 30.0  # the longest a receiver may leave the line full before it counts as dead
+PENDING_BYTES = 16 << 20  # received while a write waits; a firmware says far less
 NETWORK = ("socket://", "rfc2217://")  # pyserial's URLs of ports of other machines
 
 
@@ -77,20 +79,28 @@ class PipeTransport:
     def write(self, data: bytes) -> None:
         """Send all of `data`; takes in what arrives meanwhile, so two full pipes cannot lock up."""
         rest = memoryview(data)
+        deadline = time.monotonic() + WRITE_STALL_S
         while rest:
             self._check_open()
             readers = [] if self._ended else [self._read_fd]
-            readable, writable, _ = select.select(readers, [self._write_fd], [], WRITE_STALL_S)
-            if not readable and not writable:
+            left_s = max(0.0, deadline - time.monotonic())
+            readable, writable, _ = select.select(readers, [self._write_fd], [], left_s)
+            if not writable and (not readable or left_s == 0):
                 raise DeviceError(
                     f"{self.name}: took nothing in {WRITE_STALL_S:.0f} s, {len(rest)} bytes left; "
                     "the firmware has stopped reading. Start it again."
                 )
             if readable:
                 self._receive()
+                if len(self._pending) > PENDING_BYTES:
+                    raise DeviceError(
+                        f"{self.name}: sends without end and takes nothing, {len(rest)} bytes "
+                        "left. Is it tinyproof's firmware?"
+                    )
             if writable:
                 try:
                     rest = rest[os.write(self._write_fd, rest[:CHUNK_BYTES]) :]
+                    deadline = time.monotonic() + WRITE_STALL_S
                 except BlockingIOError:
                     continue
                 except OSError as error:

@@ -18,7 +18,13 @@ from host_tools.boards.board import Board, other_kernels
 from host_tools.errors import HostToolsError
 from host_tools.link.protocol import Selftest
 from host_tools.link.session import Setbacks
-from host_tools.link.target import Target, check_identity, image_words, open_device
+from host_tools.link.target import (
+    Target,
+    check_identity,
+    check_tensors,
+    image_words,
+    open_device,
+)
 from host_tools.parity.cases import Answers, answer_cases
 from host_tools.parity.float_comparison import (
     Compared,
@@ -139,6 +145,7 @@ def run_parity(
     started = time.monotonic()
     with open_device(target, board, board_dir) as device:
         check_identity(device, manifest, board)
+        check_tensors(device, manifest, board)
         selftest = device.selftest()
         answers = answer_cases(device, golden, chosen, f"parity {board.id}")
         if answers.ended is not None and not answers.outputs:
