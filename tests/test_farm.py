@@ -29,7 +29,7 @@ from host_tools.errors import DeviceError, UsageError
 from host_tools.farm import choose
 from host_tools.farm.choose import Port, connected, emulated_names, is_many
 from host_tools.farm.job import Row, State
-from host_tools.farm.junit import write_junit
+from host_tools.farm.junit import require_place, write_junit
 from host_tools.farm.run import keep_worst
 from host_tools.farm.table import show
 from host_tools.link.serve import OPTION_BYTES, listen, serve
@@ -438,3 +438,11 @@ def test_of_several_readings_of_drift_the_worst_is_kept(tmp_path: Path) -> None:
         assert json.loads((tmp_path / place).read_text())["name"] == "b"
     write_junit(tmp_path / "x.xml", "drift", rows)
     assert [s.attrib["failures"] for s in check_junit(tmp_path / "x.xml")] == ["0", "1", "1"]
+
+
+def test_a_place_that_takes_no_junit_is_told_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "file" / "x.xml"):
+        with pytest.raises(UsageError, match=r"JUNIT=.*; name a file in a folder"):
+            require_place(path)
+    require_place(tmp_path / "new" / "x.xml")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
+from host_tools.errors import UsageError
 from host_tools.farm.checks import Check, checks_of, retries
 from host_tools.farm.job import Row, State
 from host_tools.farm.pool import read_log
@@ -19,13 +21,26 @@ PROPERTIES = ("model_sha256", "run_id", "kernels", "framework", "engine", "image
 RAN = "the board was run"  # the case of what is no check: a link that broke, a tool that is missing
 
 
+def require_place(path: Path) -> None:
+    """UsageError, before any board is run, where the file cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not os.access(path.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise UsageError(
+            f"JUNIT={path}: {error.strerror}; name a file in a folder that can be written to"
+        ) from error
+
+
 def write_junit(path: Path, command: str, rows: Sequence[Row]) -> None:
     """Write it for CI systems; texts of devices are made printable, as XML 1.0 asks for."""
     document = JUnitXml(f"tinyproof {command}")
     for row in rows:
         document.add_testsuite(_suite(command, row))
     document.update_statistics()  # type: ignore[no-untyped-call]
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         document.write(str(temporary), pretty=True)

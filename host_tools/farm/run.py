@@ -12,7 +12,7 @@ from host_tools.commands_shared import Found, emulated, on_target
 from host_tools.errors import ToolMissing, UsageError
 from host_tools.farm.choose import Port, connected, emulated_names, is_many
 from host_tools.farm.job import Job, Row, State, error_of
-from host_tools.farm.junit import write_junit
+from host_tools.farm.junit import require_place, write_junit
 from host_tools.farm.pool import Pool, label, pool
 from host_tools.farm.table import live, show, tell_end
 from host_tools.farm.tasks import TASKS
@@ -70,6 +70,8 @@ def run_farm(source: Source, farm: Farm, task: Task) -> None:
 
     Raises the error of the highest exit code of all boards, and UsageError when none was run.
     """
+    if farm.junit is not None:
+        require_place(farm.junit)
     ports = connected(farm.board, farm.ports, farm.again)
     found = _emulated(farm)
     rows = [row for row, _ in found]

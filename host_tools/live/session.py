@@ -390,7 +390,7 @@ class Session:
             self._open_source(self._device)
 
     def _record(self, request: ClipRequest) -> None:
-        if self._source is not None:
+        if self._source is not None and not self._clips.clip.running:  # another page was first
             self._clips.begin(request, self._source.sensor)
 
     def _gone(self, message: str) -> None:
