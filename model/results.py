@@ -31,7 +31,9 @@ FINGERPRINTED = {
     "rule": ("rule.json",),
     "emit": ("gen/*/*.c", "gen/*/*.h", "gen/*/*.cc"),
 }
-OF_TRAINING = {"network.json", "dataset.json", "features.npz", WEIGHTS, TRAINED}
+CHECKED = "dataset.json"
+OF_DATA = {CHECKED, "features.npz"}
+OF_TRAINING = {"network.json", *OF_DATA, WEIGHTS, TRAINED}
 OF_MODEL = {QUANTISED, MODEL, "golden.npz", "anomaly.json"}
 Json = dict[str, Any]
 
@@ -63,7 +65,7 @@ def own_files(out_dir: Path, settings: Mapping[str, object]) -> tuple[dict[str, 
 
     def belongs(name: str) -> bool:
         if name in OF_TRAINING:
-            return True
+            return name not in OF_DATA or _same_data(contents.get(CHECKED, {}), settings)
         if name in OF_MODEL:
             return model is not None
         if name == REPORT or matches(name, KEPT):
@@ -76,6 +78,13 @@ def own_files(out_dir: Path, settings: Mapping[str, object]) -> tuple[dict[str, 
 
     files = {name: digest for name, digest in found.items() if belongs(name)}
     return files, {k: v for k, v in contents.items() if k in files and k not in NO_RESULTS}
+
+
+def _same_data(checked: Json, settings: Mapping[str, object]) -> bool:
+    """False for a check of other data than the experiment's: `check --accept` after a training."""
+    dataset = settings.get("dataset")
+    wanted = dataset.get("sha256") if isinstance(dataset, Mapping) else None
+    return not wanted or checked.get("sha256") == wanted
 
 
 def _own_model(found: Mapping[str, str], contents: Mapping[str, Json]) -> str | None:

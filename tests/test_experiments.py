@@ -127,6 +127,16 @@ def test_a_result_belongs_to_what_it_says(out_dir: Path) -> None:
     assert "list.json" not in files and contents.keys() <= files.keys()
 
 
+def test_a_check_of_other_data_belongs_to_the_next_training(out_dir: Path) -> None:
+    train(out_dir)
+    for name in ("dataset.json", "features.npz"):
+        write_bytes(out_dir / name, b'{"sha256": "new"}')
+    for sha256, own in (("new", True), ("old", False), ("", True)):
+        files, _ = results.own_files(out_dir, {**SETTINGS, "dataset": {"sha256": sha256}})
+        assert {"dataset.json" in files, "features.npz" in files} == {own}
+        assert results.TRAINED in files
+
+
 @pytest.mark.parametrize(
     ("report", "own"),
     [

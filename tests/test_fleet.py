@@ -114,6 +114,26 @@ def test_nothing_but_the_reading_is_on_standard_output(
     assert capsys.readouterr().out == "{}\n"
 
 
+def test_what_other_processes_print_is_no_reading() -> None:
+    script = """
+import subprocess
+import host_tools.commands.drift as drift
+from host_tools.cli import main
+
+def on_boards(source, farm, task):
+    subprocess.run(["echo", "of a stage"], check=True)
+    print("told")
+    print("{}", file=task.options["reading_to"])
+
+drift.on_boards = on_boards
+main(["drift", "motion", "--json"])
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "{}\n"
+    assert "of a stage\ntold\n" in done.stderr
+
+
 def test_a_reading_is_of_one_board(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["drift", "motion", "--board", "all", "--json"]) == 2
     assert "a reading is of one board" in capsys.readouterr().err

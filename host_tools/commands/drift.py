@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from contextlib import nullcontext, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from typing import TextIO
 
 import click
 
@@ -32,7 +35,7 @@ from host_tools.stages.graph import Source
 @engine_option(DEFAULT_BOARD)
 @farm_options
 @option("--cases", type=COUNT, help="windows that an emulated board is fed with; default 256")
-@option("--change", help="made to these windows, such as 'rotation 90 z'")
+@option("--change", help="made to these windows, such as 'gain 0.7'; a wrong one lists all")
 @switch("--reset", help="forget the counts after reading them")
 @switch("--json", "as_json", make="JSON", help="print the reading as a line for tinyproof fleet")
 @option("--device", help="which board it is, for --json; default: this computer and the port")
@@ -51,7 +54,29 @@ def command(
     if as_json and is_many(farm.board, farm.ports):
         raise UsageError("--json (JSON=1): a reading is of one board; name one")
     options = {"windows": cases, "change": change or NONE, "reset": reset}
-    told = {"reading_to": sys.stdout if as_json else None, "device": device}
-    # A stream of readings must hold nothing else, such as where the experiment is recorded.
-    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+    with _readings_alone() if as_json else nullcontext() as readings:
+        told = {"reading_to": readings, "device": device}
         on_boards(source, farm, Task(name="drift", options={**options, **told}))
+
+
+@contextmanager
+def _readings_alone() -> Iterator[TextIO]:
+    """Standard output for readings; what else is printed, by stages in processes of their own too,
+    goes to standard error: a stream of readings must hold nothing else."""
+    output = sys.stdout
+    try:
+        own = output.fileno()
+    except (OSError, ValueError):  # no file: a test's
+        with redirect_stdout(sys.stderr):
+            yield output
+        return
+    output.flush()
+    kept = os.dup(own)
+    os.dup2(sys.stderr.fileno(), own)
+    try:
+        with os.fdopen(os.dup(kept), "w", encoding="utf-8") as readings:
+            yield readings
+    finally:
+        output.flush()
+        os.dup2(kept, own)
+        os.close(kept)

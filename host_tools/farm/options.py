@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.farm.run import LIMIT_S, Farm
-from host_tools.options import COUNT, BoardName, F, File, emulator_options, option, repeated
+from host_tools.options import (
+    COUNT,
+    SEVERAL,
+    BoardName,
+    F,
+    File,
+    emulator_options,
+    option,
+    repeated,
+)
 
 
 def farm_options(function: F) -> F:
@@ -52,7 +61,10 @@ def farm_options(function: F) -> F:
         option(
             "--board",
             type=BoardName(several=True),
-            help="default: qemu_m4; several with commas between; all: each that can be emulated",
+            multiple=True,
+            callback=lambda ctx, param, value: SEVERAL.join(value) or None,
+            help="default: qemu_m4; several with commas between, or repeated; all: each that can "
+            "be emulated",
         ),
     ):
         added = add(added)

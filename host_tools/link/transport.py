@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 from host_tools.errors import DeviceError, ToolMissing, UsageError
 
@@ -304,6 +305,9 @@ def _open_serial(port: str, baud: int, dtr_rts: bool) -> serial.Serial:
     module = _import_serial()
     require_port(port, "make monitor PORT={port}")
     network = port.lower().startswith(NETWORK)
+    if network and not _has_place(port):
+        scheme = port.partition("://")[0]
+        raise DeviceError(f"cannot open {port}: expected {scheme}://host:port, as localhost:4000")
     # POSIX systems switch both lines on as the port opens; pyserial would take them off singly.
     posix = os.name == "posix" and not network
     try:
@@ -320,6 +324,15 @@ def _open_serial(port: str, baud: int, dtr_rts: bool) -> serial.Serial:
     if posix and not dtr_rts:
         _both_lines_off(opened)
     return opened
+
+
+def _has_place(url: str) -> bool:
+    """Whether a URL names a host and the number of a port."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port is not None
+    except ValueError:
+        return False
 
 
 def _both_lines_off(opened: serial.Serial) -> None:

@@ -171,7 +171,7 @@ def _frame(series: list[Options], *, y: Options, x: Options, top: int) -> Option
         "backgroundColor": "transparent",
         "textStyle": {"fontFamily": "inherit"},
         "legend": {"top": 0, "left": 0, "itemGap": 18, "textStyle": text, "selectedMode": False},
-        "grid": {"left": 2, "right": 22, "top": top, "bottom": 4, "containLabel": True},
+        "grid": {"left": 8, "right": 22, "top": top, "bottom": 4, "containLabel": True},
         "xAxis": {"type": "value", **axis, "axisLabel": seconds, **x},
         "yAxis": {**axis, **y},
         "series": series,
