@@ -153,7 +153,8 @@ def test_the_page_has_names_roles_and_an_order_for_the_keyboard(page: Any) -> No
     assert charts.count() == 3
     assert "in g: ax, ay, az" in charts.nth(0).get_attribute("aria-label")
     assert page.locator("[aria-live=polite]").count() >= 3
-    assert page.locator(".sr[aria-live]").inner_text().startswith("Predicted ")
+    said = page.locator(".sr[aria-live]").filter(has_text="Predicted ")
+    said.wait_for(state="attached")
     assert page.get_by_role("status").first.inner_text() == "Running"
     order = []
     for _ in range(8):

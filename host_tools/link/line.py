@@ -119,7 +119,7 @@ class Line:
                 if not self._open:
                     return
                 yield from self._next_done()
-                while self._events and self._open:  # one write for all that was answered
+                while self._events and self._open and self._flight:  # one write for all answers
                     yield from self._next_done()
         finally:
             self._abandon()
