@@ -296,6 +296,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     monkeypatch.setattr(command, "monitor_port", at_port)
     monkeypatch.setattr(command, "monitor_emulator", in_front_of)
     monkeypatch.setattr(command, "up_to_date", lambda *_: nullcontext())
+    monkeypatch.setattr(command, "settings_of", lambda *_: None)  # there is no terminal here
     monkeypatch.setattr("host_tools.boards.ports.usb_ports", list)
     monkeypatch.setattr("host_tools.link.transport.usb_ports", list)
     return found
@@ -339,6 +340,15 @@ def test_what_the_command_refuses(
     assert main(["monitor", *(take if a == "TAKE" else a for a in arguments)]) == 2
     assert message in capsys.readouterr().err
     assert opened == []
+
+
+def test_nothing_is_built_without_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun: list[object] = []
+    monkeypatch.setattr(command, "up_to_date", lambda *_: begun.append(1))
+    assert main(["monitor", "motion", "--board", "native"]) == 2
+    assert "needs a terminal" in capsys.readouterr().err and not begun
 
 
 # --- PlatformIO's own monitor ------------------------------------------------------------------
