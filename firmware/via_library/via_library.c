@@ -79,6 +79,7 @@ static link_status_t on_hello(via_t *via, const link_frame_t *request, link_fram
     hello->counter_num = board_info.counter_num;
     hello->counter_den = board_info.counter_den;
     hello->receive_bytes = board_info.receive_bytes;
+    hello->golden_count = VIA_GOLDEN_COUNT;
     for (size_t i = 0; i < sizeof(hello->model_sha256); i++) {
         hello->model_sha256[i] = (uint8_t)(digit(sha256[2 * i]) << 4 | digit(sha256[2 * i + 1]));
     }
