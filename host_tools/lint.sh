@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# ruff, mypy --strict, clang-format, cppcheck, workflows by actionlint and zizmor; --fix: format Python and C.
+# ruff, mypy --strict, vermin (names that Python 3.10 lacks), clang-format, cppcheck, workflows by
+# actionlint and zizmor; --fix: format Python and C.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mapfile -t c_files < <(git ls-files --cached --others --exclude-standard '*.c' '*.h')
@@ -12,6 +13,8 @@ fi
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy
+git ls-files -z --cached --others --exclude-standard '*.py' |
+    xargs -0 .venv/bin/vermin --target=3.10- --violations --eval-annotations --no-tips --quiet
 clang-format --dry-run --Werror "${c_files[@]}"
 included=(kernels link app board check features stream library)
 cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 \

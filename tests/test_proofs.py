@@ -45,7 +45,7 @@ def _short(r: ShortRequant, acc: IntArray) -> IntArray:
     return result
 
 
-def _reference(r: Requant, acc: IntArray, zero: int, act: tuple[int, int]) -> IntArray:
+def reference(r: Requant, acc: IntArray, zero: int, act: tuple[int, int]) -> IntArray:
     return np.clip(multiply_by_quantized_multiplier(acc, r.multiplier, r.shift) + zero, *act)
 
 
@@ -68,15 +68,15 @@ def _prove(
 
 
 def _wrong(short: ShortRequant, r: Requant, acc: IntArray, zero: int, act: tuple[int, int]) -> int:
-    return int((_short(short, acc) != _reference(r, acc, zero, act)).sum())
+    return int((_short(short, acc) != reference(r, acc, zero, act)).sum())
 
 
-def _telling(r: Requant, zero: int, low: int, high: int) -> IntArray:
+def telling(r: Requant, zero: int, low: int, high: int, some: int = 1000) -> IntArray:
     """Accumulators around every step of the reference, around 0, and at both ends."""
     steps = (np.arange(-128, 128) - zero + 0.5) * 2.0**31 / max(r.multiplier, 1)
     near = np.round(steps * 2.0**-r.shift)[:, None] + np.arange(-4, 5)
-    some = np.arange(1000)
-    acc = np.concatenate([near.reshape(-1), some - 500, low + some, high - some])
+    run = np.arange(some)
+    acc = np.concatenate([near.reshape(-1), run - some // 2, low + run, high - run])
     result: IntArray = np.clip(acc, low, high).astype(np.int64)
     return result
 
@@ -101,7 +101,7 @@ def test_what_is_proven_is_equal(
         short = _prove(requant, zero, act, start, end, form)
         if short is not None:
             acc = np.arange(start, min(end, start + 60_000) + 1)
-            acc = np.concatenate([acc, _telling(requant, zero, start, end)])
+            acc = np.concatenate([acc, telling(requant, zero, start, end)])
             assert _wrong(short, requant, acc, zero, act) == 0, short
 
 
@@ -127,7 +127,7 @@ def test_typical_layers_are_proven(form: Form, row: int) -> None:
     acc = rng.integers(-high[0], high[0] + 1, RANDOM)
     assert _wrong(proven[0], requants[0], acc, zero, (-128, 127)) == 0
     for requant, short, maximum in zip(requants[:40], proven[:40], high[:40], strict=True):
-        acc = _telling(requant, zero, -int(maximum), int(maximum))
+        acc = telling(requant, zero, -int(maximum), int(maximum))
         assert _wrong(short, requant, acc, zero, (-128, 127)) == 0
 
 
@@ -204,7 +204,7 @@ def test_large_shifts_are_proven(more: int) -> None:
     requant = Requant(multiplier=1518500250, shift=-shift)
     short = _prove(requant, -128, (-128, 127), -limit, limit, "floor")
     assert short is not None and short.shift == MAX_SHIFT
-    acc = _telling(requant, -128, -limit, limit)
+    acc = telling(requant, -128, -limit, limit)
     assert len(set(_short(short, acc).tolist())) > 1
     assert _wrong(short, requant, acc, -128, (-128, 127)) == 0
 

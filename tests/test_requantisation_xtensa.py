@@ -28,9 +28,9 @@ from quantize.scheme import (
     INT32_MIN,
     IntArray,
     Requant,
-    multiply_by_quantized_multiplier,
     quantize_multiplier,
 )
+from tests.test_proofs import reference, telling
 
 ACTS = [(-128, 127), (-128, 100), (-100, 127), (5, 5), (20, 90)]
 FORMS = ["short", "exact", "exact sign"]
@@ -66,10 +66,6 @@ def _kernel(form: str, r: SplitRequant, values: IntArray) -> IntArray:
     return np.clip(result, -128, 127) if form == "short" else result
 
 
-def _reference(r: Requant, acc: IntArray, zero: int, act: tuple[int, int]) -> IntArray:
-    return np.clip(multiply_by_quantized_multiplier(acc, r.multiplier, r.shift) + zero, *act)
-
-
 def _prove(form: str, r: Requant, changes: Changes | None) -> SplitRequant | None:
     if changes is None:
         return None
@@ -78,16 +74,6 @@ def _prove(form: str, r: Requant, changes: Changes | None) -> SplitRequant | Non
     else:
         rows = exact_requants([r], changes, by_sign=form.endswith("sign"))
     return rows[0] if rows else None
-
-
-def _telling(r: Requant, zero: int, low: int, high: int) -> IntArray:
-    """Accumulators around every step of the reference, around 0, and at both ends."""
-    steps = (np.arange(-128, 128) - zero + 0.5) * 2.0**31 / max(r.multiplier, 1)
-    near = np.round(steps * 2.0**-r.shift)[:, None] + np.arange(-4, 5)
-    some = np.arange(500)
-    acc = np.concatenate([near.reshape(-1), some - 250, low + some, high - some])
-    result: IntArray = np.clip(acc, low, high).astype(np.int64)
-    return result
 
 
 @settings(max_examples=200)
@@ -106,8 +92,8 @@ def test_what_is_proven_is_equal(
     split = _prove(form, requant, _changes(requant, zero, act, low, high))
     if split is not None:
         some = low + np.arange(min(255 * width, 9999))
-        acc = np.concatenate([_telling(requant, zero, low, high), some])
-        assert np.array_equal(_kernel(form, split, acc), _reference(requant, acc, zero, act))
+        acc = np.concatenate([telling(requant, zero, low, high, 500), some])
+        assert np.array_equal(_kernel(form, split, acc), reference(requant, acc, zero, act))
 
 
 @pytest.mark.parametrize("act", ACTS)
@@ -124,10 +110,11 @@ def test_three_parts_are_always_enough(zero: int, act: tuple[int, int]) -> None:
             split = _prove("exact sign", requant, changes)
             assert split is not None, (requant, zero, maximum)
             acc = np.append(
-                _telling(requant, zero, -maximum, maximum), rng.integers(-maximum, maximum, 5000)
+                telling(requant, zero, -maximum, maximum, 500),
+                rng.integers(-maximum, maximum, 5000),
             )
             assert np.array_equal(
-                _kernel("exact sign", split, acc), _reference(requant, acc, zero, act)
+                _kernel("exact sign", split, acc), reference(requant, acc, zero, act)
             )
 
 
@@ -142,7 +129,7 @@ def test_two_parts_are_enough_for_typical_channels(zero: int) -> None:
         split = _prove("short", requant, changes)
         if split is not None:
             acc = rng.integers(-maximum, maximum, 20_000)
-            expected = _reference(requant, acc, zero, (-128, 127))
+            expected = reference(requant, acc, zero, (-128, 127))
             assert np.array_equal(_kernel("short", split, acc), expected)
             proven += 1
     assert proven >= 95
@@ -155,7 +142,7 @@ def test_a_planted_wrong_number_differs(form: str) -> None:
     requant, acc = quantize_multiplier(2.0**-9 * 1.3), np.arange(-204_000, 204_001)
     split = _prove(form, requant, _changes(requant, zero, (-128, 127), -204_000, 204_000))
     assert split is not None
-    expected = _reference(requant, acc, zero, (-128, 127))
+    expected = reference(requant, acc, zero, (-128, 127))
     assert np.array_equal(_kernel(form, split, acc), expected)
     step = 2 * (split.high + 1)
     wrong = [
@@ -218,7 +205,7 @@ def test_dead_channels_are_proven(shift: int) -> None:
             split = _prove(form, requant, changes)
             assert split is not None
             acc = np.array([low], np.int64)
-            assert np.array_equal(_kernel(form, split, acc), _reference(requant, acc, 7, act))
+            assert np.array_equal(_kernel(form, split, acc), reference(requant, acc, 7, act))
 
 
 @pytest.mark.parametrize("depth", [1, 4, 63, 500])

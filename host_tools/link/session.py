@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from host_tools.errors import DeviceError
 from host_tools.link import frames, protocol
@@ -20,6 +20,7 @@ from host_tools.link.transport import Gone, Transport
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+S = TypeVar("S", bound="Session")  # typing.Self is of Python 3.11
 ATTEMPTS = 20  # at each case; cheap, because what was lost is noticed at once
 RETURNS = 3  # times in a row that a device may go away and come back without a result
 BANNERS = ("tinyproof ", "rst:0x")  # the first line of the firmware, of an ESP32's ROM
@@ -67,7 +68,7 @@ class Session:
         self._line = Line(transport, timeout_s, run_timeout_s, images)
         self._hello: Hello | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self: S) -> S:
         return self
 
     def __exit__(
