@@ -32,10 +32,8 @@ def answer_cases(device: Device, golden: Golden, chosen: Sequence[int], title: s
     """
     answers = Answers()
     try:
-        _run(device, golden, chosen, answers, title)
-        again, answers.put_aside = answers.put_aside, []
-        _run(device, golden, again, answers, f"{title} again")
-        answers.put_aside = again
+        answers.put_aside = _run(device, golden, chosen, answers, title)
+        _run(device, golden, answers.put_aside, answers, f"{title} again")
     except (DeviceError, KeyboardInterrupt) as error:
         answers.ended = error
     return answers
@@ -43,8 +41,9 @@ def answer_cases(device: Device, golden: Golden, chosen: Sequence[int], title: s
 
 def _run(
     device: Device, golden: Golden, chosen: Sequence[int], answers: Answers, title: str
-) -> None:
-    in_a_row = 0
+) -> list[int]:
+    """Those that were given up."""
+    given_up, in_a_row = list[int](), 0
     cases = (
         (golden.case_inputs(case), list(map(golden.case_inputs, golden.before(case))))
         for case in chosen
@@ -60,7 +59,8 @@ def _run(
             answers.outputs[chosen[place]] = got
             in_a_row = 0
             continue
-        answers.put_aside.append(chosen[place])
+        given_up.append(chosen[place])
         in_a_row += 1
         if in_a_row == DEAD:
             raise got
+    return given_up
