@@ -128,7 +128,7 @@ class Store:
         self._base.close()
         self._folder.cleanup()
         if isinstance(error, sqlite3.OperationalError):
-            full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
+            full = "disk is full" in str(error)  # its code is told from Python 3.11 on
             number = errno.ENOSPC if full else errno.EIO
             raise OSError(number, str(error), str(self._file)) from error
 
