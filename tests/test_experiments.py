@@ -261,7 +261,9 @@ def test_whois_names_the_experiment_behind_a_firmware(
         assert text in told
 
 
+@pytest.mark.parametrize("checked", ["the same data", "other data"])
 def test_a_reproduction_names_the_first_stage_that_differs(
+    checked: str,
     local_store: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -272,8 +274,11 @@ def test_a_reproduction_names_the_first_stage_that_differs(
     settings = recipe.as_dict()
     train(out_dir, settings)
     quantise(out_dir, settings=settings)
+    if checked == "other data":  # which is not recorded, but has to be checked again all the same
+        write_json(out_dir / "dataset.json", {"sha256": "e" * 64})
     run = store.record(out_dir)
     models = [MODEL, b"another"]
+    count = 6 if checked == "the same data" else 4
 
     def repeat(stage: Stage) -> None:
         assert (stage.folder.parent / store.RECIPE).exists()
@@ -284,10 +289,10 @@ def test_a_reproduction_names_the_first_stage_that_differs(
 
     monkeypatch.setattr(reproduce, "run", repeat)
     assert reproduce.reproduce("last", tmp_path) == 0
-    assert "all 6 files equal" in capsys.readouterr().out
+    assert f"all {count} files equal" in capsys.readouterr().out
     models.pop(0)
     assert reproduce.reproduce(run[:8], tmp_path) == 1
-    assert "1 of 6 files differ, first in the stage 'quantise'" in capsys.readouterr().err
+    assert f"1 of {count} files differ, first in the stage 'quantise'" in capsys.readouterr().err
     for damaged in (b"{", b"[]", b"\xff"):
         monkeypatch.setattr(reproduce, "artifact", lambda *_, damaged=damaged: damaged)
         with pytest.raises(UsageError, match="its fingerprints.json is damaged"):

@@ -26,7 +26,7 @@ from model.network_config import OWN
 from model.network_files import network_digest
 from model.recipe import Recipe
 from model.recipe_file import load_recipe
-from model.results import FINGERPRINTED, digests, fingerprints, matches
+from model.results import FINGERPRINTED, OF_DATA, digests, fingerprints, matches
 from model.store import (
     FINGERPRINTS,
     RECIPE,
@@ -85,15 +85,15 @@ def _again(experiment: Experiment, names: Collection[str], folder: Path) -> int:
         constants_bytes=manifest.get("constants_budget_bytes"),
         ram_bytes=manifest.get("ram_budget_bytes"),
     )
-    for stage in source.stages():
-        if any(matches(name, FINGERPRINTED[stage.name]) for name in recorded):
-            run(stage)
+    stages = source.stages()
+    last = max((at for at, stage in enumerate(stages) if _recorded_of(stage, recorded)), default=-1)
+    for stage in stages[: last + 1]:
+        run(stage)
     now = fingerprints(digests(out_dir))
-    for prints, digest in (
-        (recorded, experiment.tags.get("data_sha256", "")),
-        (now, _data(out_dir)),
-    ):
-        prints[DATA] = digest
+    if data := experiment.tags.get("data_sha256"):
+        recorded[DATA], now[DATA] = data, _data(out_dir)
+    else:  # the folder held the check of other data then; this one's hash is in the recipe
+        now = {name: digest for name, digest in now.items() if name not in OF_DATA}
     rows = compare(recorded, now)
     _print(experiment, rows)
     if different := [row for row in rows if row.recorded != row.now]:
@@ -106,6 +106,11 @@ def _again(experiment: Experiment, names: Collection[str], folder: Path) -> int:
         return 1
     print(f"all {len(rows)} files equal those of experiment {experiment.id[:SHORT]}: {folder}")
     return 0
+
+
+def _recorded_of(stage: Stage, recorded: Collection[str]) -> bool:
+    """Whether a file that `stage` makes is recorded."""
+    return any(matches(name, FINGERPRINTED[stage.name]) for name in recorded)
 
 
 def _same_network(recipe: Recipe, recorded: dict[str, Any], experiment: Experiment) -> None:
