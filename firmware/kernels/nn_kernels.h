@@ -7,6 +7,7 @@
 #define NN_KERNELS_H
 
 #include "nn_elementwise.h"
+#include "nn_mac16.h"
 #include "nn_packed.h"
 #include "nn_trio.h"
 #include "nn_types.h"

@@ -8,6 +8,7 @@ from dataclasses import replace
 from quantize.errors import QuantizeError
 from quantize.lowering import (
     conv_cortex_m,
+    conv_mac16,
     conv_xtensa,
     dense_cortex_m,
     dense_xtensa,
@@ -51,6 +52,11 @@ KERNEL_SETS: dict[str, Mapping[Lowering, Lower]] = {
         Lowering.RESCALE: elementwise_xtensa.lower_rescale,
         Lowering.WEIGHTED_SUM: elementwise_xtensa.lower_sum,
     },
+}
+# what MAC16 does not make faster stays
+KERNEL_SETS["xtensa_mac16"] = {
+    **KERNEL_SETS["xtensa"],
+    Lowering.CONVOLUTION: conv_mac16.lower_conv,
 }
 
 # packings that take more flash and fewer instructions: only where the flash has bytes for them

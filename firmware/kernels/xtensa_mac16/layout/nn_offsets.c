@@ -1,0 +1,29 @@
+/* Compiled for the core itself: it fails where assembly language counts on something else. */
+#include "nn_offsets.h"
+
+#include <stddef.h>
+
+#include "nn_mac16.h"
+
+#define NN_FIELD(type, field, offset)                                                              \
+    _Static_assert(offsetof(type, field) == (offset), #type "." #field)
+
+NN_FIELD(nn_mac_t, first, NN_MAC_AT_FIRST);
+NN_FIELD(nn_mac_t, high, NN_MAC_AT_HIGH);
+NN_FIELD(nn_mac_t, mid, NN_MAC_AT_MID);
+NN_FIELD(nn_mac_t, or_more, NN_MAC_AT_OR_MORE);
+NN_FIELD(nn_mac_t, shift, NN_MAC_AT_SHIFT);
+NN_FIELD(nn_mac_kept_t, below, NN_MAC_AT_BELOW);
+NN_FIELD(nn_mac_kept_t, least, NN_MAC_AT_LEAST);
+NN_FIELD(nn_mac_kept_t, most, NN_MAC_AT_MOST);
+
+NN_FIELD(nn_windows_t, stream, NN_WINDOWS_AT_STREAM);
+NN_FIELD(nn_windows_t, channels, NN_WINDOWS_AT_CHANNELS);
+NN_FIELD(nn_windows_t, steps, NN_WINDOWS_AT_STEPS);
+NN_FIELD(nn_windows_t, gap, NN_WINDOWS_AT_GAP);
+NN_FIELD(nn_windows_t, output_step, NN_WINDOWS_AT_OUTPUT_STEP);
+
+_Static_assert(NN_MID_PLACES == NN_MID_BITS, "NN_MID_BITS");
+_Static_assert(1 << NN_MAC_KEPT_BIT == NN_MAC_KEPT, "NN_MAC_KEPT");
+_Static_assert(NN_MAC_BYTES == sizeof(nn_mac_t), "sizeof(nn_mac_t)");
+_Static_assert(NN_MAC_KEPT_BYTES == sizeof(nn_mac_kept_t), "sizeof(nn_mac_kept_t)");

@@ -1,0 +1,29 @@
+/* What the .S files of this folder count on, in bytes: where the fields of the C structs lie, and
+ * other numbers of the headers. For the assembler too, so only #defines; nn_offsets.c holds each
+ * against C. */
+#ifndef NN_OFFSETS_H
+#define NN_OFFSETS_H
+
+/* nn_mac_t, and nn_mac_kept_t */
+#define NN_MAC_AT_FIRST 0
+#define NN_MAC_AT_HIGH 4
+#define NN_MAC_AT_MID 8
+#define NN_MAC_AT_OR_MORE 12
+#define NN_MAC_AT_SHIFT 16
+#define NN_MAC_AT_BELOW 20
+#define NN_MAC_AT_LEAST 24
+#define NN_MAC_AT_MOST 28
+
+/* nn_windows_t */
+#define NN_WINDOWS_AT_STREAM 0
+#define NN_WINDOWS_AT_CHANNELS 4
+#define NN_WINDOWS_AT_STEPS 8
+#define NN_WINDOWS_AT_GAP 12
+#define NN_WINDOWS_AT_OUTPUT_STEP 16
+
+#define NN_MAC_BYTES 20
+#define NN_MAC_KEPT_BYTES 32
+#define NN_MAC_KEPT_BIT 5
+#define NN_MID_PLACES 12
+
+#endif

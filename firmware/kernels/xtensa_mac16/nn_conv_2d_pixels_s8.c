@@ -1,0 +1,20 @@
+/* out[p,o] = clamp(zp + requant_o(bias[o] + sum over c of (in[p,c] - zp_in) * w[o,c]))
+ *
+ * A convolution of single pixels: some at a time are widened to halfwords, then multiplied by all
+ * channels (nn_windows_s8). MACs: pixels*out_c*in_c. Rounding: double, in two products.
+ */
+#include "nn_mac16.h"
+#include "nn_math.h"
+
+void nn_conv_2d_pixels_s8(const nn_conv_pixels_t *p, const int8_t *input, int8_t *output,
+                          int8_t *scratch)
+{
+    int16_t *const x = (int16_t *)(void *)scratch;
+    for (int32_t left = p->images_pixels; left > 0; left -= p->at_once) {
+        const int32_t count = nn_min(left, p->at_once);
+        nn_widen_columns_s8(input, x, count * p->input_depth / 4, 1, 0);
+        nn_windows_s8(&p->windows, x, output, count);
+        input += count * p->input_depth;
+        output += count * p->windows.output_step;
+    }
+}
