@@ -47,6 +47,53 @@ typedef struct {
     int32_t input_depth;
 } nn_conv_pixels_t;
 
+/* Any convolution without dilation, a row of outputs at a time. */
+typedef struct {
+    nn_shape_t input, output;
+    nn_window_t window;
+    int32_t pad_value; /* the input's zero point */
+    int32_t columns;   /* of the padded input that windows reach */
+    int32_t inside;    /* of these, columns of the input */
+    int32_t column;    /* halfwords from one column to the next, an even number */
+    int32_t spare;     /* slots at the end */
+    int32_t again;     /* 1: windows stay at the first slot, 0: they move on */
+    nn_windows_t windows;
+} nn_conv_columns_t;
+
+/* One channel's plane: for each pair of inputs side by side in a line a word of every line. */
+typedef struct {
+    int32_t start;               /* bytes from the plane's begin to the first pair of an image */
+    int32_t lines;               /* to copy */
+    int32_t head, pairs, tail;   /* of a line: an input in the upper half, pairs, one in the lower */
+    int32_t pair_step;           /* bytes from a pair to the next one in its line */
+    int32_t input_step;          /* bytes from an input to the next one of a line */
+    int32_t line_step;           /* from behind the last one to the next line */
+} nn_plane_t;
+
+/* Outputs of one channel, with windows of three by three. Behind a channel's numbers stand its nine
+ * weights, line by line, as halfwords of five words. */
+typedef struct {
+    int32_t outputs, lines;
+    int32_t is_by_2;     /* along a line: 1: stride 2, 0: stride 1 */
+    int32_t pair_step;   /* bytes from a pair of the plane to the next one of its line */
+    int32_t line_inputs; /* bytes of the plane from a line of outputs to the next one */
+    int32_t output_step;
+    int32_t line_outputs; /* bytes from behind the last output to the next line */
+} nn_nine_t;
+
+/* A depthwise convolution of windows of three by three. */
+typedef struct {
+    int32_t images, channels, depth_multiplier;
+    int32_t input_bytes, output_bytes; /* of an image */
+    int32_t pad_value;                 /* the input's zero point */
+    int32_t plane_words;
+    const int32_t *stream; /* of each output channel: numbers and weights */
+    nn_plane_t plane;
+    nn_nine_t nine;
+} nn_depthwise_nine_t;
+
+#define NN_NINE_WORDS 5 /* of weights */
+
 /* x: inputs plus 128 as halfwords, and a word behind the last window. */
 void nn_windows_s8(const nn_windows_t *p, const int16_t *x, int8_t *output, int32_t count);
 
@@ -54,6 +101,21 @@ void nn_windows_s8(const nn_windows_t *p, const int16_t *x, int8_t *output, int3
  * `words` of them, `step` bytes from the halfwords of one column to those of the next. */
 void nn_widen_columns_s8(const int8_t *from, int16_t *to, int32_t words, int32_t columns,
                          int32_t step);
+
+/* All inputs of a channel, plus 128. */
+void nn_plane_s8(const nn_plane_t *p, const int8_t *input, int16_t *plane);
+
+/* All outputs of a channel. */
+void nn_nine_s8(const nn_nine_t *p, const nn_mac_t *mac, const int16_t *plane, int8_t *output);
+
+/* scratch: 4 * plane_words bytes. The output may lie on the input where quantize/lowering says so. */
+void nn_depthwise_conv_2d_nine_s8(const nn_depthwise_nine_t *p, const int8_t *input,
+                                  int8_t *output, int8_t *scratch);
+
+/* scratch: the slots of all columns, spare ones, and what windows reach behind them. The output may
+ * lie on the input where quantize/lowering says so. */
+void nn_conv_2d_columns_s8(const nn_conv_columns_t *p, const int8_t *input, int8_t *output,
+                           int8_t *scratch);
 
 /* scratch: 2 * at_once * input_depth + 4 bytes. The output may lie on the input where
  * quantize/lowering says so. */

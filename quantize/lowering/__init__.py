@@ -13,6 +13,7 @@ from quantize.lowering import (
     dense_cortex_m,
     dense_xtensa,
     depthwise_cortex_m,
+    depthwise_mac16,
     depthwise_xtensa,
     elementwise_cortex_m,
     elementwise_xtensa,
@@ -57,6 +58,7 @@ KERNEL_SETS: dict[str, Mapping[Lowering, Lower]] = {
 KERNEL_SETS["xtensa_mac16"] = {
     **KERNEL_SETS["xtensa"],
     Lowering.CONVOLUTION: conv_mac16.lower_conv,
+    Lowering.DEPTHWISE: depthwise_mac16.lower_depthwise,
 }
 
 # packings that take more flash and fewer instructions: only where the flash has bytes for them

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from quantize.lowering.base import LoweredStep, aligned, in_groups
+from quantize.lowering.base import LoweredStep, in_groups
 from quantize.lowering.packing import (
+    ahead_of,
     as_row,
     first_short_form,
     pad_words,
@@ -123,7 +124,7 @@ def _by_rows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, in
         constants=(stream,),
         scratch_bytes=taps.shape[3] * (8 * slots + 2),
     )
-    return call, _ahead(p, p.output_shape[2], p.window.kernel[0])
+    return call, ahead_of(p, p.output_shape[2], p.window.kernel[0])
 
 
 def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, int | None] | None:
@@ -137,7 +138,7 @@ def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall,
     fields, stream = quad
     ring_rows = _ring_rows(p)
     reach = (p.window.kernel[0] - 1) * p.window.dilation[0] + 1
-    ahead = _ahead(p, QUAD, reach if ring_rows else None) if _is_whole(p) else None
+    ahead = ahead_of(p, QUAD, reach if ring_rows else None) if _is_whole(p) else None
     columns = _padded(p, 1)
     inside = min(columns - p.window.pad[1], p.input_shape[2] - p.first_input // p.input_shape[3])
     if ahead != 0 and ring_rows and not _needs_ring(p, runs):
@@ -261,24 +262,3 @@ def _ring_rows(p: ConvParams) -> int:
         return 0
     spanned = min((p.output_shape[2] - 2 + QUAD) // p.output_shape[2], p.output_shape[1] - 1)
     return spanned * p.window.stride[0] + (p.window.kernel[0] - 1) * p.window.dilation[0] + 1
-
-
-def _ahead(p: ConvParams, block: int, reach: int | None) -> int | None:
-    """How many bytes the output must begin before the input, so that none is overwritten unread.
-
-    Outputs are written in blocks of pixels, after the rows that they reach are in scratch, or
-    (reach None) after the same pixels of the input are.
-    """
-    n, out_h, out_w, out_c = p.output_shape
-    _, in_h, in_w, in_c = p.input_shape
-    if n != 1:
-        return None
-    pixel = np.arange(0, out_h * out_w, dtype=np.int64)
-    full = out_h * out_w - out_h * out_w % block
-    last = np.where(pixel < full, pixel - pixel % block + block - 1, pixel)
-    written = (last + 1) * out_c
-    if reach is None:
-        return aligned(int((written - (last + 1) * in_c).max(initial=0)))
-    loaded = last // out_w * p.window.stride[0] + reach - p.window.pad[0]
-    unread = written - np.clip(loaded, 0, None) * in_w * in_c
-    return aligned(int(unread[loaded < in_h].max(initial=0)))

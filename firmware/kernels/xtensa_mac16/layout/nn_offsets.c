@@ -23,6 +23,23 @@ NN_FIELD(nn_windows_t, steps, NN_WINDOWS_AT_STEPS);
 NN_FIELD(nn_windows_t, gap, NN_WINDOWS_AT_GAP);
 NN_FIELD(nn_windows_t, output_step, NN_WINDOWS_AT_OUTPUT_STEP);
 
+NN_FIELD(nn_plane_t, start, NN_PLANE_AT_START);
+NN_FIELD(nn_plane_t, lines, NN_PLANE_AT_LINES);
+NN_FIELD(nn_plane_t, head, NN_PLANE_AT_HEAD);
+NN_FIELD(nn_plane_t, pairs, NN_PLANE_AT_PAIRS);
+NN_FIELD(nn_plane_t, tail, NN_PLANE_AT_TAIL);
+NN_FIELD(nn_plane_t, pair_step, NN_PLANE_AT_PAIR_STEP);
+NN_FIELD(nn_plane_t, input_step, NN_PLANE_AT_INPUT_STEP);
+NN_FIELD(nn_plane_t, line_step, NN_PLANE_AT_LINE_STEP);
+
+NN_FIELD(nn_nine_t, outputs, NN_NINE_AT_OUTPUTS);
+NN_FIELD(nn_nine_t, lines, NN_NINE_AT_LINES);
+NN_FIELD(nn_nine_t, is_by_2, NN_NINE_AT_IS_BY_2);
+NN_FIELD(nn_nine_t, pair_step, NN_NINE_AT_PAIR_STEP);
+NN_FIELD(nn_nine_t, line_inputs, NN_NINE_AT_LINE_INPUTS);
+NN_FIELD(nn_nine_t, output_step, NN_NINE_AT_OUTPUT_STEP);
+NN_FIELD(nn_nine_t, line_outputs, NN_NINE_AT_LINE_OUTPUTS);
+
 _Static_assert(NN_MID_PLACES == NN_MID_BITS, "NN_MID_BITS");
 _Static_assert(1 << NN_MAC_KEPT_BIT == NN_MAC_KEPT, "NN_MAC_KEPT");
 _Static_assert(NN_MAC_BYTES == sizeof(nn_mac_t), "sizeof(nn_mac_t)");
