@@ -20,13 +20,16 @@ typedef struct {
 
 /* x      = sum, kept within least .. most
  * value  = x * high + (x * mid >> NN_MID_BITS) + (x < 0 ? below : or_more)
- * output = value >> shift */
+ * output = value >> shift
+ *
+ * Without NN_MAC_BY_SIGN in shift, below is or_more. */
 typedef struct {
     nn_mac_t mac;
     int32_t below, least, most;
 } nn_mac_kept_t;
 
 #define NN_MAC_KEPT 32
+#define NN_MAC_BY_SIGN 64
 #define NN_MAC_STEP 4 /* inputs */
 
 /* Windows side by side times all channels. The stream holds for each channel its numbers, then its
@@ -70,8 +73,8 @@ typedef struct {
     int32_t line_step;           /* from behind the last one to the next line */
 } nn_plane_t;
 
-/* Outputs of one channel, with windows of three by three. Behind a channel's numbers stand its nine
- * weights, line by line, as halfwords of five words. */
+/* Outputs of one channel, with windows of three by three. Behind a channel's numbers, whose first
+ * value is 0, stand its nine weights, line by line, as halfwords of five words. */
 typedef struct {
     int32_t outputs, lines;
     int32_t is_by_2;     /* along a line: 1: stride 2, 0: stride 1 */

@@ -105,14 +105,14 @@ def _stream(p: ConvParams, taps: IntArray) -> tuple[IntArray, str] | None:
     """All words of taps [channels, 9], and how they are requantised; None where that is not
     proven."""
     changes = find_changes(p, taps)
-    rows = product_requants(p.requants, changes) if changes else None
+    firsts = p.bias.astype(np.int64) + (p.input_offset - 128) * taps.sum(axis=1)
+    rows = product_requants(changes, firsts) if changes else None  # all sums begin at 0
     if rows is None:
         return None
-    firsts = p.bias.astype(np.int64) + (p.input_offset - 128) * taps.sum(axis=1)
     words: list[int] = []
     weights = halfword_pairs(np.pad(taps, ((0, 0), (0, 1))))
-    for row, first, pairs in zip(rows, firsts.tolist(), weights, strict=True):
-        words += [first - row.origin, *row.words(), *pairs.tolist()]
+    for row, pairs in zip(rows, weights, strict=True):
+        words += [0, *row.words(), *pairs.tolist()]
     return np.array(words, np.int64), form_of(rows)
 
 

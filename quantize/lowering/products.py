@@ -14,104 +14,103 @@ import numpy as np
 
 from quantize.lowering.split import (
     LARGEST_SHIFT,
-    LOW_BITS,
     MID_BITS,
-    SHORT_LIMIT,
-    TRIES,
     Changes,
     Piece,
-    SplitRequant,
     constant_of,
     constants_by_sign,
-    factor_of,
-    is_small,
-    split_factor,
 )
-from quantize.scheme import INT32_MAX, Requant
+from quantize.scheme import INT32_MAX, IntArray
 
+BITS = MID_BITS  # of the factor, behind its high part
+LIMIT = (1 << (32 - BITS)) - 1  # of a sum: its product with the lower part fits 32 bits
 KEPT = 32  # beside the shift: the sum is kept between least and most
+BY_SIGN = 64  # and what is added depends on its sign
+TRIES = 9  # factors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductRequant:
-    """One channel's numbers; `origin` is taken off a sum before all else."""
+    """One channel's numbers; all fit int32, and so does every value on the way."""
 
-    split: SplitRequant
-    origin: int
-    kept: bool
+    origin: int  # taken off an accumulator before all else
+    high: int
+    mid: int
+    or_more: int  # added where what is left is 0 or more, and what is added below
+    below: int
+    shift: int
+    kept: tuple[int, int] | None  # from .. to, before it is multiplied
 
     def words(self) -> list[int]:
         """What stands before the channel's weights, behind the first value of its sums."""
-        s = self.split
-        or_more, below = s.signs or (s.constant, s.constant)
-        head = [s.high, s.mid, or_more, s.shift | (KEPT if self.kept else 0)]
-        return [*head, below, s.minimum, s.maximum] if self.kept else head
+        if self.kept is None:
+            return [self.high, self.mid, self.or_more, self.shift]
+        shift = self.shift | KEPT | (BY_SIGN if self.below != self.or_more else 0)
+        return [self.high, self.mid, self.or_more, shift, self.below, *self.kept]
 
 
 def product_requants(
-    requants: Sequence[Requant], changes: Changes
+    changes: Changes, origins: IntArray | None = None
 ) -> tuple[ProductRequant, ...] | None:
-    """Those of every channel, with sums kept where needed; None when a channel has none."""
+    """Those of every channel, with sums kept where needed; None when a channel has none.
+
+    `origins` [channels] are given where sums have to begin at 0.
+    """
+    large = np.maximum(-changes.minimum, changes.maximum) > LIMIT
+    if origins is None:
+        origins = np.where(large, changes.middle, 0)
+    moved = changes.less(origins)
     rows = []
-    large = np.maximum(-changes.minimum, changes.maximum) > SHORT_LIMIT
-    origins = np.where(large, changes.middle, 0)
-    for clamped, kept, at_zero, requant, origin in zip(
-        changes.pieces(clamped=True),
-        changes.less(origins).pieces(clamped=False),
-        changes.pieces(clamped=False),
-        requants,
-        origins.tolist(),
-        strict=True,
+    for clamped, kept, origin in zip(
+        moved.pieces(clamped=True), moved.pieces(clamped=False), origins.tolist(), strict=True
     ):
-        row = _plain(clamped) or _kept(kept, origin) or _by_sign(at_zero, requant)
+        row = _line(clamped, origin) or _line(kept, origin, (kept.low, kept.high))
+        row = row or _by_sign(kept, origin)
         if row is None:
             return None
         rows.append(row)
     return tuple(rows)
 
 
-def _plain(piece: Piece) -> ProductRequant | None:
-    split = _line(piece)
-    return split and ProductRequant(split=split, origin=0, kept=False)
-
-
-def _kept(piece: Piece, origin: int) -> ProductRequant | None:
-    split = _line(piece)
-    return split and ProductRequant(split=split, origin=origin, kept=True)
-
-
-def _by_sign(piece: Piece, requant: Requant) -> ProductRequant | None:
-    """With a constant for sums of 0 or more, and one for those below."""
-    if piece.largest > SHORT_LIMIT:
-        return None
-    tries = 0
-    for shift in range(LARGEST_SHIFT, -1, -1):
-        factor = factor_of(requant, shift)
-        if tries < TRIES and is_small(piece, factor):
-            tries += 1
-            signs = constants_by_sign(piece, factor, MID_BITS, shift)
-            if signs is not None:
-                split = split_factor(piece, factor << LOW_BITS, shift, (0, signs))
-                return ProductRequant(split=split, origin=0, kept=True)
-    return None
-
-
-def _line(piece: Piece) -> SplitRequant | None:
+def _line(piece: Piece, origin: int, kept: tuple[int, int] | None = None) -> ProductRequant | None:
     """One constant for all sums of a piece, with the largest shift that works."""
-    slopes = _slopes(piece) if piece.largest <= SHORT_LIMIT else None
+    slopes = _slopes(piece)
     if slopes is None:
         return None
-    tries = 0
-    for shift in range(LARGEST_SHIFT, -1, -1):
-        for factor in _factors(slopes, shift):
-            if is_small(piece, factor):
-                tries += 1
-                constant = constant_of(piece, factor, MID_BITS, shift)
-                if constant is not None:
-                    return split_factor(piece, factor << LOW_BITS, shift, (constant, None))
-        if tries > 3 * TRIES:
-            return None
+    for shift, factor in _small_factors(piece, slopes):
+        constant = constant_of(piece, factor, BITS, shift)
+        if constant is not None:
+            return _requant(factor, shift, origin, (constant, constant), kept)
     return None
+
+
+def _by_sign(piece: Piece, origin: int) -> ProductRequant | None:
+    """Kept, with a constant for sums of 0 or more, and one for those below."""
+    parts = [piece.part(0, piece.high), piece.part(piece.low, -1)]
+    slopes = [_slopes(part) for part in parts if part.low <= part.high]
+    if None in slopes or not slopes:
+        return None
+    low, high = zip(*(s for s in slopes if s is not None), strict=True)
+    for shift, factor in _small_factors(piece, (max(low), min(high))):
+        constants = constants_by_sign(piece, factor, BITS, shift)
+        if constants is not None:
+            return _requant(factor, shift, origin, constants, (piece.low, piece.high))
+    return None
+
+
+def _requant(
+    factor: int, shift: int, origin: int, constants: tuple[int, int], kept: tuple[int, int] | None
+) -> ProductRequant:
+    high = (factor + (1 << (BITS - 1)) - 1) >> BITS
+    return ProductRequant(
+        origin=origin,
+        high=high,
+        mid=factor - (high << BITS),
+        or_more=constants[0],
+        below=constants[1],
+        shift=shift,
+        kept=kept,
+    )
 
 
 def _slopes(piece: Piece) -> tuple[float, float] | None:
@@ -120,19 +119,27 @@ def _slopes(piece: Piece) -> tuple[float, float] | None:
     before = piece.starts > piece.low
     runs = (piece.starts[before] - 1)[:, None] - piece.starts[after][None, :]
     rises = piece.codes[before][:, None] - piece.codes[after][None, :]
-    if (rises[runs == 0] <= 0).any():
+    if piece.largest > LIMIT or (rises[runs == 0] <= 0).any():
         return None
     slopes = rises / np.where(runs == 0, 1, runs)
     low = float(slopes[runs < 0].max(initial=0.0))
-    high = float(slopes[runs > 0].min(initial=float(INT32_MAX)))
+    high = float(slopes[runs > 0].min(initial=np.inf))
     return (low, high) if low <= high else None
 
 
-def _factors(slopes: tuple[float, float], shift: int) -> Iterator[int]:
-    """Some between the slopes, from the middle on; the smallest where nothing bounds them."""
-    low, high = (slope * 2.0 ** (shift + MID_BITS) for slope in slopes)
-    if slopes[1] == INT32_MAX:
-        yield int(low) + 1 if low else 0
-        return
-    for part in (0.5, 0.25, 0.75):
-        yield round(low + part * (high - low))
+def _small_factors(piece: Piece, slopes: tuple[float, float]) -> Iterator[tuple[int, int]]:
+    """Shifts, and factors between the slopes whose products fit 32 bits."""
+    largest, tries = (INT32_MAX // piece.largest - 3) << BITS, 0
+    for shift in range(LARGEST_SHIFT, -1, -1):
+        low, high = (slope * 2.0 ** (shift + BITS) for slope in slopes)
+        for factor in _between(low, high):
+            if factor < largest and tries < TRIES:
+                tries += 1
+                yield shift, factor
+
+
+def _between(low: float, high: float) -> list[int]:
+    """From the middle on; the smallest where nothing bounds them."""
+    if np.isinf(high):
+        return [int(low) + 1 if low else 0]
+    return [round(low + part * (high - low)) for part in (0.5, 0.25, 0.75)]

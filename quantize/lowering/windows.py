@@ -63,7 +63,7 @@ def windows_stream(p: OutputStage, weights: IntArray, packed: IntArray) -> Windo
     [channels, taps] in another order and with zeros between; None when no requantisation is
     proven."""
     changes = find_changes(p, weights)
-    rows = product_requants(p.requants, changes) if changes else None
+    rows = product_requants(changes) if changes else None
     if rows is None:
         return None
     firsts = p.bias.astype(np.int64) + (p.input_offset - 128) * weights.sum(axis=1)
@@ -83,4 +83,6 @@ def windows_stream(p: OutputStage, weights: IntArray, packed: IntArray) -> Windo
 
 def form_of(rows: tuple[ProductRequant, ...]) -> str:
     """What all channels' requantisations are called together."""
+    if any(row.below != row.or_more for row in rows):
+        return "products by sign"
     return "products, kept" if any(row.kept for row in rows) else "products"

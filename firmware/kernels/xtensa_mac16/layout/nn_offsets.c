@@ -42,5 +42,6 @@ NN_FIELD(nn_nine_t, line_outputs, NN_NINE_AT_LINE_OUTPUTS);
 
 _Static_assert(NN_MID_PLACES == NN_MID_BITS, "NN_MID_BITS");
 _Static_assert(1 << NN_MAC_KEPT_BIT == NN_MAC_KEPT, "NN_MAC_KEPT");
+_Static_assert(1 << NN_MAC_BY_SIGN_BIT == NN_MAC_BY_SIGN, "NN_MAC_BY_SIGN");
 _Static_assert(NN_MAC_BYTES == sizeof(nn_mac_t), "sizeof(nn_mac_t)");
 _Static_assert(NN_MAC_KEPT_BYTES == sizeof(nn_mac_kept_t), "sizeof(nn_mac_kept_t)");

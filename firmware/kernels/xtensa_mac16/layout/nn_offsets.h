@@ -43,6 +43,7 @@
 #define NN_MAC_BYTES 20
 #define NN_MAC_KEPT_BYTES 32
 #define NN_MAC_KEPT_BIT 5
+#define NN_MAC_BY_SIGN_BIT 6
 #define NN_MID_PLACES 12
 
 #endif
