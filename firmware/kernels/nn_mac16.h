@@ -97,6 +97,32 @@ typedef struct {
 
 #define NN_NINE_WORDS 5 /* of weights */
 
+/* A fully connected layer. The stream holds for each `group` of channels, for each `chunk` of
+ * inputs, for each two channels A and B of the group the halfwords 256 a + b + 128 of their weights,
+ * in the order 0, 2, 1, 3 of each four inputs. */
+typedef struct {
+    const int32_t *stream;
+    const int32_t *firsts; /* values of the sums, of an even number of channels */
+    const nn_mac_kept_t *numbers;
+    int32_t are_shared; /* 1: all channels have the same numbers */
+    int32_t batches, input_depth, output_depth;
+    int32_t group; /* an even number */
+    int32_t chunk; /* whole steps */
+} nn_dense_pairs_t;
+
+/* Adds the products of `steps` steps of inputs and of `pairs` times two channels to their sums.
+ * Returns what follows in the stream. x: inputs plus 128 as halfwords, and a word behind them. */
+const int32_t *nn_pair_sums_s8(const int32_t *stream, const int16_t *x, int32_t steps, int32_t pairs,
+                               int32_t *sums);
+
+/* `count` outputs with the same numbers. */
+void nn_kept_outputs_s8(const nn_mac_kept_t *numbers, const int32_t *sums, int8_t *output,
+                        int32_t count);
+
+/* scratch: 2 * chunk + 4 + 4 * group bytes. */
+void nn_fully_connected_pairs_s8(const nn_dense_pairs_t *p, const int8_t *input, int8_t *output,
+                                 int8_t *scratch);
+
 /* x: inputs plus 128 as halfwords, and a word behind the last window. */
 void nn_windows_s8(const nn_windows_t *p, const int16_t *x, int8_t *output, int32_t count);
 

@@ -11,6 +11,7 @@ from quantize.lowering import (
     conv_mac16,
     conv_xtensa,
     dense_cortex_m,
+    dense_mac16,
     dense_xtensa,
     depthwise_cortex_m,
     depthwise_mac16,
@@ -58,12 +59,14 @@ KERNEL_SETS: dict[str, Mapping[Lowering, Lower]] = {
 KERNEL_SETS["xtensa_mac16"] = {
     **KERNEL_SETS["xtensa"],
     Lowering.CONVOLUTION: conv_mac16.lower_conv,
+    Lowering.DENSE: dense_mac16.lower_dense,
     Lowering.DEPTHWISE: depthwise_mac16.lower_depthwise,
 }
 
 # packings that take more flash and fewer instructions: only where the flash has bytes for them
 LARGER: dict[str, Mapping[Lowering, Lower]] = {
     "armv7em": {Lowering.DENSE: dense_cortex_m.lower_dense_halves},
+    "xtensa_mac16": {Lowering.DENSE: dense_mac16.lower_dense_halves},
 }
 REFERENCE_COST = 7  # instructions a MAC, about
 

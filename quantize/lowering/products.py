@@ -50,7 +50,7 @@ class ProductRequant:
 
 
 def product_requants(
-    changes: Changes, origins: IntArray | None = None
+    changes: Changes, origins: IntArray | None = None, *, always_kept: bool = False
 ) -> tuple[ProductRequant, ...] | None:
     """Those of every channel, with sums kept where needed; None when a channel has none.
 
@@ -64,8 +64,8 @@ def product_requants(
     for clamped, kept, origin in zip(
         moved.pieces(clamped=True), moved.pieces(clamped=False), origins.tolist(), strict=True
     ):
-        row = _line(clamped, origin) or _line(kept, origin, (kept.low, kept.high))
-        row = row or _by_sign(kept, origin)
+        row = None if always_kept else _line(clamped, origin)
+        row = row or _line(kept, origin, (kept.low, kept.high)) or _by_sign(kept, origin)
         if row is None:
             return None
         rows.append(row)
