@@ -42,7 +42,7 @@ typedef struct {
     int32_t output_step; /* bytes from one window's outputs to the next one's */
 } nn_windows_t;
 
-/* A convolution of single pixels, each of whole words of inputs. */
+/* A convolution of single pixels. */
 typedef struct {
     nn_windows_t windows;
     int32_t images_pixels; /* of all images */
@@ -131,6 +131,10 @@ void nn_windows_s8(const nn_windows_t *p, const int16_t *x, int8_t *output, int3
 void nn_widen_columns_s8(const int8_t *from, int16_t *to, int32_t words, int32_t columns,
                          int32_t step);
 
+/* The same of `inputs` bytes, which need not be whole words, in their own order. */
+void nn_offset_columns_s8(const int8_t *from, int16_t *to, int32_t inputs, int32_t columns,
+                          int32_t step);
+
 /* All inputs of a channel, plus 128. */
 void nn_plane_s8(const nn_plane_t *p, const int8_t *input, int16_t *plane);
 
@@ -146,7 +150,7 @@ void nn_depthwise_conv_2d_nine_s8(const nn_depthwise_nine_t *p, const int8_t *in
 void nn_conv_2d_columns_s8(const nn_conv_columns_t *p, const int8_t *input, int8_t *output,
                            int8_t *scratch);
 
-/* scratch: 2 * at_once * input_depth + 4 bytes. The output may lie on the input where
+/* scratch: 2 * NN_MAC_STEP * steps * at_once + 4 bytes. The output may lie on the input where
  * quantize/lowering says so. */
 void nn_conv_2d_pixels_s8(const nn_conv_pixels_t *p, const int8_t *input, int8_t *output,
                           int8_t *scratch);

@@ -37,37 +37,40 @@ def lower_conv(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredSt
     p: ConvParams = step.params
     found = None
     if p.groups == 1 and p.window.dilation == (1, 1):
-        if _is_pixels(p):
-            found = _pixels(step, p, scratch_budget_bytes)
-        else:
-            shapes = [p] if as_row(p) is p else [as_row(p), p]
-            fit = [shape for shape in shapes if _scratch_bytes(shape) <= scratch_budget_bytes]
-            found = _columns(step, min(fit, key=_cost)) if fit else None
+        single = _is_pixels(p)
+        found = (_pixels if single else convolution)(step, p, scratch_budget_bytes)
     return found or conv_xtensa.lower_conv(graph, step, scratch_budget_bytes)
 
 
+def convolution(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep | None:
+    """A step that is the convolution `p`, without dilation; None where its scratch does not fit or
+    its requantisation is not proven."""
+    shapes = [p] if as_row(p) is p else [as_row(p), p]
+    fit = [shape for shape in shapes if _scratch_bytes(shape) <= scratch_budget_bytes]
+    return _columns(step, min(fit, key=_cost)) if fit else None
+
+
 def _is_pixels(p: ConvParams) -> bool:
-    """Whether each output pixel is of one input pixel, in the same order, of whole words."""
+    """Whether each output pixel is of one input pixel, in the same order."""
     w = p.window
-    single = w.kernel == (1, 1) and w.stride == (1, 1) and w.pad == (0, 0)
-    return single and p.input_shape[3] % STEP == 0
+    return w.kernel == (1, 1) and w.stride == (1, 1) and w.pad == (0, 0)
 
 
 def _pixels(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep | None:
     pixels, depth = math.prod(p.output_shape[:3]), p.input_shape[3]
-    at_once = min(max(ROOM // (2 * depth), FEWEST), pixels)
-    at_once = -(-pixels // -(-pixels // at_once))
-    scratch = 2 * depth * at_once + WORD
-    if scratch > scratch_budget_bytes:
-        return None
     weights = p.weights.reshape(len(p.weights), -1).astype(np.int64)
-    windows = windows_stream(p, weights, widened_order(weights))
+    packed = padded_steps(weights) if depth % STEP else widened_order(weights)
+    size = 2 * packed.shape[1]
+    at_once = min(max(ROOM // size, FEWEST), pixels)
+    at_once = -(-pixels // -(-pixels // at_once))
+    scratch = size * at_once + WORD
+    windows = windows_stream(p, weights, packed) if scratch <= scratch_budget_bytes else None
     if windows is None:
         return None
     call = CCall(
         function="nn_conv_2d_pixels_s8",
         params_type="nn_conv_pixels_t",
-        params=windows.fields(2 * depth, len(weights))
+        params=windows.fields(size, len(weights))
         | {
             "images_pixels": str(pixels),
             "at_once": str(at_once),
@@ -77,7 +80,8 @@ def _pixels(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep
         scratch_bytes=scratch,
     )
     ahead = aligned(pixels * max(p.output_shape[3] - depth, 0))
-    each = len(weights) * (depth + OUTPUT_COST + CHANNEL_COST / at_once) + 2 * depth
+    each = len(weights) * (packed.shape[1] + OUTPUT_COST - 2 + CHANNEL_COST / at_once)
+    each += (5 if depth % STEP else 2) * depth + 5
     return LoweredStep(
         step=step,
         calls=(call,),
@@ -176,5 +180,5 @@ def _cost(p: ConvParams) -> int:
     each = len(p.weights) * (_window(p) + OUTPUT_COST + CHANNEL_COST / width)
     rows = p.window.kernel[0] if _is_again(p) else p.window.stride[0]
     depth = p.input_shape[3]
-    load = rows * _reach(p) * (12 + depth * (2.3 if depth % STEP == 0 else 7))
+    load = rows * _reach(p) * (9 + depth * (2.1 if depth % STEP == 0 else 5))
     return round(p.output_shape[0] * height * (width * each + load + 100))

@@ -1,12 +1,14 @@
-"""DEPTHWISE_CONV_2D as nn_depthwise_conv_2d_nine_s8 (nn_mac16.h), else as xtensa has it."""
+"""DEPTHWISE_CONV_2D as nn_depthwise_conv_2d_nine_s8, of one channel as nn_conv_2d_columns_s8
+(nn_mac16.h), else as xtensa has it."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
-from quantize.lowering import depthwise_xtensa
+from quantize.lowering import conv_mac16, depthwise_xtensa
 from quantize.lowering.base import LoweredStep
 from quantize.lowering.depthwise_xtensa import Axis, axes_of, works_in_place
 from quantize.lowering.packing import words_constant
@@ -22,23 +24,36 @@ from quantize.tflite.graph import Graph
 KERNEL = 3  # lines and columns of a window
 WEIGHT_WORDS = 5
 STRIDES = (1, 2)  # along a line
-OUTPUT_COST = {1: 24, 2: 29}  # instructions, by the stride
+OUTPUT_COST = {1: 22, 2: 27}  # instructions, by the stride
 LINE_COST = 30
 CHANNEL_COST = 80
 INPUT_COST = 5
 
 
 def lower_depthwise(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
-    """The kernel for three by three; others and what is not proven as the xtensa kernels."""
+    """The kernel for three by three, or a convolution of one channel, whichever is cheaper; others
+    and what is not proven as the xtensa kernels."""
     p: ConvParams = step.params
+    ways = [_three_by_three(step, p, scratch_budget_bytes)]
+    if p.input_shape[3] == 1 and p.window.dilation == (1, 1):
+        whole = replace(p, weights=np.ascontiguousarray(p.weights.transpose(3, 1, 2, 0)))
+        ways.append(conv_mac16.convolution(step, whole, scratch_budget_bytes))
+    found = [way for way in ways if way is not None]
+    if found:
+        return min(found, key=lambda way: way.cost or 0)
+    return depthwise_xtensa.lower_depthwise(graph, step, scratch_budget_bytes)
+
+
+def _three_by_three(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep | None:
+    """None where the window is another, scratch does not fit or a requantisation is not proven."""
     axes = axes_of(p)
     orders = [(line, across) for line, across in (axes[::-1], axes) if line.stride in STRIDES]
-    if p.window.kernel == (KERNEL, KERNEL) and p.window.dilation == (1, 1) and orders:
-        line, across = min(orders, key=lambda order: _cost(p, *order))
-        found = _nine(step, p, line, across, is_columns=line is axes[0])
-        if found and (found.in_place or found.scratch_bytes <= scratch_budget_bytes):
-            return found
-    return depthwise_xtensa.lower_depthwise(graph, step, scratch_budget_bytes)
+    if p.window.kernel != (KERNEL, KERNEL) or p.window.dilation != (1, 1) or not orders:
+        return None
+    line, across = min(orders, key=lambda order: _cost(p, *order))
+    found = _nine(step, p, line, across, is_columns=line is axes[0])
+    fits = found and (found.in_place or found.scratch_bytes <= scratch_budget_bytes)
+    return found if fits else None
 
 
 def _nine(

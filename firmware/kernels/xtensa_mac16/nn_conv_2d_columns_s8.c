@@ -34,13 +34,8 @@ static void nn_put_inputs(const nn_conv_columns_t *p, const int8_t *from, int16_
 {
     if (p->input.c % NN_MAC_STEP == 0) {
         nn_widen_columns_s8(from, to, p->input.c / 4, p->inside, 2 * p->column);
-        return;
-    }
-    for (int32_t column = 0; column < p->inside; column++) {
-        for (int32_t i = 0; i < p->input.c; i++) {
-            to[i] = (int16_t)(*from++ + 128);
-        }
-        to += p->column;
+    } else {
+        nn_offset_columns_s8(from, to, p->input.c, p->inside, 2 * p->column);
     }
 }
 

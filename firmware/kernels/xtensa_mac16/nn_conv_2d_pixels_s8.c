@@ -12,7 +12,12 @@ void nn_conv_2d_pixels_s8(const nn_conv_pixels_t *p, const int8_t *input, int8_t
     int16_t *const x = (int16_t *)(void *)scratch;
     for (int32_t left = p->images_pixels; left > 0; left -= p->at_once) {
         const int32_t count = nn_min(left, p->at_once);
-        nn_widen_columns_s8(input, x, count * p->input_depth / 4, 1, 0);
+        if (p->input_depth % NN_MAC_STEP == 0) {
+            nn_widen_columns_s8(input, x, count * p->input_depth / 4, 1, 0);
+        } else { /* what is left of a step has weights of 0 */
+            nn_offset_columns_s8(input, x, p->input_depth, count,
+                                 2 * NN_MAC_STEP * p->windows.steps);
+        }
         nn_windows_s8(&p->windows, x, output, count);
         input += count * p->input_depth;
         output += count * p->windows.output_step;
