@@ -42,6 +42,13 @@ typedef struct {
     int32_t output_step; /* bytes from one window's outputs to the next one's */
 } nn_windows_t;
 
+/* What lies side by side in memory and goes to places of its own. */
+typedef struct {
+    int32_t inputs; /* of a column */
+    int32_t columns;
+    int32_t step; /* bytes from the halfwords of one column to those of the next */
+} nn_columns_t;
+
 /* A convolution of single pixels. */
 typedef struct {
     nn_windows_t windows;
@@ -56,10 +63,9 @@ typedef struct {
     nn_window_t window;
     int32_t pad_value; /* the input's zero point */
     int32_t columns;   /* of the padded input that windows reach */
-    int32_t inside;    /* of these, columns of the input */
-    int32_t column;    /* halfwords from one column to the next, an even number */
-    int32_t spare;     /* slots at the end */
-    int32_t again;     /* 1: windows stay at the first slot, 0: they move on */
+    nn_columns_t inside; /* of these, columns of the input; whole words from one to the next */
+    int32_t spare;       /* slots at the end */
+    int32_t again;       /* 1: windows stay at the first slot, 0: they move on */
     nn_windows_t windows;
 } nn_conv_columns_t;
 
@@ -110,10 +116,14 @@ typedef struct {
     int32_t chunk; /* whole steps */
 } nn_dense_pairs_t;
 
-/* Adds the products of `steps` steps of inputs and of `pairs` times two channels to their sums.
- * Returns what follows in the stream. x: inputs plus 128 as halfwords, and a word behind them. */
-const int32_t *nn_pair_sums_s8(const int32_t *stream, const int16_t *x, int32_t steps, int32_t pairs,
-                               int32_t *sums);
+typedef struct {
+    int32_t steps; /* of inputs */
+    int32_t pairs; /* of channels */
+} nn_pair_sums_t;
+
+/* Adds products to the sums of channels. x: inputs plus 128 as halfwords, and a word behind them. */
+void nn_pair_sums_s8(const nn_pair_sums_t *p, const int32_t *stream, const int16_t *x,
+                     int32_t *sums);
 
 /* `count` outputs with the same numbers. */
 void nn_kept_outputs_s8(const nn_mac_kept_t *numbers, const int32_t *sums, int8_t *output,
@@ -126,14 +136,10 @@ void nn_fully_connected_pairs_s8(const nn_dense_pairs_t *p, const int8_t *input,
 /* x: inputs plus 128 as halfwords, and a word behind the last window. */
 void nn_windows_s8(const nn_windows_t *p, const int16_t *x, int8_t *output, int32_t count);
 
-/* Four bytes of each word as halfwords, each plus 128, in the order 0, 2, 1, 3; `columns` times
- * `words` of them, `step` bytes from the halfwords of one column to those of the next. */
-void nn_widen_columns_s8(const int8_t *from, int16_t *to, int32_t words, int32_t columns,
-                         int32_t step);
-
-/* The same of `inputs` bytes, which need not be whole words, in their own order. */
-void nn_offset_columns_s8(const int8_t *from, int16_t *to, int32_t inputs, int32_t columns,
-                          int32_t step);
+/* Bytes of columns as halfwords, each plus 128: whole words of them, in the order 0, 2, 1, 3 of
+ * each four; or any number of them in their own order. */
+void nn_widen_columns_s8(const nn_columns_t *p, const int8_t *from, int16_t *to);
+void nn_offset_columns_s8(const nn_columns_t *p, const int8_t *from, int16_t *to);
 
 /* All inputs of a channel, plus 128. */
 void nn_plane_s8(const nn_plane_t *p, const int8_t *input, int16_t *plane);

@@ -108,8 +108,9 @@ def _columns(step: Step, p: ConvParams) -> LoweredStep | None:
             "window": p.window.c_initialiser(),
             "pad_value": str(-p.input_offset),
             "columns": str(_reach(p)),
-            "inside": str(min(p.input_shape[2], _reach(p) - p.window.pad[1])),
-            "column": str(_column(p)),
+            "inside.inputs": str(p.input_shape[3]),
+            "inside.columns": str(min(p.input_shape[2], _reach(p) - p.window.pad[1])),
+            "inside.step": str(2 * _column(p)),
             "spare": str(_spare(p)),
             "again": str(int(again)),
         }

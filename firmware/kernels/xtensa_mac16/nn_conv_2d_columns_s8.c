@@ -25,18 +25,9 @@ static int16_t *nn_fill_columns(const nn_conv_columns_t *p, int16_t *to, int32_t
         for (int32_t i = 0; i < p->input.c; i++) {
             to[i] = (int16_t)(p->pad_value + 128);
         }
-        to += p->column;
+        to += p->inside.step / 2;
     }
     return to;
-}
-
-static void nn_put_inputs(const nn_conv_columns_t *p, const int8_t *from, int16_t *to)
-{
-    if (p->input.c % NN_MAC_STEP == 0) {
-        nn_widen_columns_s8(from, to, p->input.c / 4, p->inside, 2 * p->column);
-    } else {
-        nn_offset_columns_s8(from, to, p->input.c, p->inside, 2 * p->column);
-    }
 }
 
 static void nn_load_row(const nn_conv_columns_t *p, const int8_t *image, nn_rows_t *rows)
@@ -49,9 +40,14 @@ static void nn_load_row(const nn_conv_columns_t *p, const int8_t *image, nn_rows
         return;
     }
     to = nn_fill_columns(p, to, p->window.pad_w);
-    nn_put_inputs(p, image + y * p->input.w * p->input.c, to);
-    to += p->inside * p->column;
-    (void)nn_fill_columns(p, to, p->columns - p->window.pad_w - p->inside);
+    const int8_t *const from = image + y * p->input.w * p->input.c;
+    if (p->input.c % NN_MAC_STEP == 0) {
+        nn_widen_columns_s8(&p->inside, from, to);
+    } else {
+        nn_offset_columns_s8(&p->inside, from, to);
+    }
+    to += p->inside.columns * p->inside.step / 2;
+    (void)nn_fill_columns(p, to, p->columns - p->window.pad_w - p->inside.columns);
 }
 
 /* Make the rows from `first` on start at the first slot again. */
@@ -59,7 +55,7 @@ static void nn_move_back(const nn_conv_columns_t *p, nn_rows_t *rows, int32_t fi
 {
     uint32_t *to = (uint32_t *)(void *)rows->slots;
     const uint32_t *from = to + (first - rows->origin) * p->input.c / 2;
-    const int32_t used = (p->columns - 1) * p->column + (rows->loaded - first) * p->input.c;
+    const int32_t used = (p->columns - 1) * (p->inside.step / 2) + (rows->loaded - first) * p->input.c;
     for (int32_t left = used; left > 0; left -= 4) {
         to[0] = from[0];
         to[1] = from[1];

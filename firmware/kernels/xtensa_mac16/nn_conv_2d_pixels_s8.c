@@ -10,13 +10,16 @@ void nn_conv_2d_pixels_s8(const nn_conv_pixels_t *p, const int8_t *input, int8_t
                           int8_t *scratch)
 {
     int16_t *const x = (int16_t *)(void *)scratch;
+    const bool whole = p->input_depth % NN_MAC_STEP == 0;
     for (int32_t left = p->images_pixels; left > 0; left -= p->at_once) {
         const int32_t count = nn_min(left, p->at_once);
-        if (p->input_depth % NN_MAC_STEP == 0) {
-            nn_widen_columns_s8(input, x, count * p->input_depth / 4, 1, 0);
+        nn_columns_t columns = {.inputs = p->input_depth, .columns = count};
+        if (whole) { /* all as one */
+            columns = (nn_columns_t){.inputs = count * p->input_depth, .columns = 1};
+            nn_widen_columns_s8(&columns, input, x);
         } else { /* what is left of a step has weights of 0 */
-            nn_offset_columns_s8(input, x, p->input_depth, count,
-                                 2 * NN_MAC_STEP * p->windows.steps);
+            columns.step = 2 * NN_MAC_STEP * p->windows.steps;
+            nn_offset_columns_s8(&columns, input, x);
         }
         nn_windows_s8(&p->windows, x, output, count);
         input += count * p->input_depth;

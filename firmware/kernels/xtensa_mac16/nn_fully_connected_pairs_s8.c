@@ -34,11 +34,13 @@ void nn_fully_connected_pairs_s8(const nn_dense_pairs_t *p, const int8_t *input,
                 sums[i] = p->firsts[first + i];
             }
             for (int32_t at = 0; at < p->input_depth; at += p->chunk) {
-                const int32_t steps = nn_min(p->input_depth - at, p->chunk) / NN_MAC_STEP;
+                const nn_columns_t column = {nn_min(p->input_depth - at, p->chunk), 1, 0};
+                const nn_pair_sums_t pairs = {column.inputs / NN_MAC_STEP, (count + 1) / 2};
                 if (first == 0 || p->chunk < p->input_depth) {
-                    nn_widen_columns_s8(input + at, x, steps, 1, 0);
+                    nn_widen_columns_s8(&column, input + at, x);
                 }
-                stream = nn_pair_sums_s8(stream, x, steps, (count + 1) / 2, sums);
+                nn_pair_sums_s8(&pairs, stream, x, sums);
+                stream += pairs.pairs * column.inputs / 2;
             }
             nn_put_outputs(p, sums, output + first, first, count);
         }

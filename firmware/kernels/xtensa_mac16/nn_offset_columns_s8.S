@@ -3,6 +3,7 @@
  *
  * a2: bytes, a3: halfwords of a column, a4: inputs of it, a5: columns, a6: step, a7: bytes from one
  * halfword to the next, a9: sign. */
+#include "layout/nn_offsets.h"
 #include "nn_mac16.inc"
 
     .section .text.nn_offset_columns_s8, "ax"
@@ -11,6 +12,12 @@
     .type nn_offset_columns_s8, @function
 nn_offset_columns_s8:
     open_frame NO_WORDS, 0
+    mov a10, a2
+    mov a2, a3
+    mov a3, a4
+    l32i a4, a10, NN_COLUMNS_AT_INPUTS
+    l32i a5, a10, NN_COLUMNS_AT_COLUMNS
+    l32i a6, a10, NN_COLUMNS_AT_STEP
     movi a7, 2
     movi a9, 0x80
     bnei a4, 1, .Lbegin

@@ -2,10 +2,11 @@
  * up 256 a + b + 128, a second one what stands in the lower bytes; their difference is 256 times A's
  * sum, and 128 times the sum of the inputs is taken off B's. Four inputs of both take 4 + 9
  * instructions, 1.63 a MAC; two channels take 30 more.
- * Stack: 48 bytes. Rounding: none.
+ * Stack: 32 bytes. Rounding: none.
  *
  * a2: stream, a3: inputs, a4: steps, a5: pairs left, a6: sums, a7: first input less 4, a8: weights,
  * a9, a10: words of weights, a11: mask, a12: 0, a13: 128 times the sum of the inputs. */
+#include "layout/nn_offsets.h"
 #include "nn_mac16.inc"
 
     .equ SAVED, 0
@@ -17,7 +18,11 @@
     .type nn_pair_sums_s8, @function
 nn_pair_sums_s8:
     open_frame FRAME, SAVED, a12, a13, a14
-    addi a7, a3, -4
+    mov a6, a5
+    addi a7, a4, -4
+    l32i a4, a2, NN_PAIR_SUMS_AT_STEPS
+    l32i a5, a2, NN_PAIR_SUMS_AT_PAIRS
+    mov a2, a3
     mov a3, a7
     movi a12, 0
     movi a11, 0xFF

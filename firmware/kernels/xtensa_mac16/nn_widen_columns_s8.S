@@ -2,6 +2,7 @@
  * other, and about 9 a column. Stack: 16 bytes. Rounding: none.
  *
  * a2: bytes, a3: halfwords, a4: pairs of words, a5: columns, a6: step, a7: signs, a12: mask. */
+#include "layout/nn_offsets.h"
 #include "nn_mac16.inc"
 
     .equ SAVED, 0
@@ -23,6 +24,11 @@
     .type nn_widen_columns_s8, @function
 nn_widen_columns_s8:
     open_frame FRAME, SAVED, a12, a13
+    mov a13, a4
+    l32i a4, a2, NN_COLUMNS_AT_INPUTS
+    l32i a5, a2, NN_COLUMNS_AT_COLUMNS
+    l32i a6, a2, NN_COLUMNS_AT_STEP
+    mov a2, a3
     movi a7, 0x80
     slli a8, a7, 8
     or a7, a7, a8
@@ -31,9 +37,8 @@ nn_widen_columns_s8:
     movi a12, 0xFF
     slli a8, a12, 16
     or a12, a12, a8
-    extui a11, a4, 0, 1 /* a word alone */
-    srli a4, a4, 1
-    mov a13, a3
+    extui a11, a4, 2, 1 /* a word alone */
+    srli a4, a4, 3
     j .Lcolumn
 
     .begin no-transform

@@ -40,6 +40,13 @@ NN_FIELD(nn_nine_t, line_inputs, NN_NINE_AT_LINE_INPUTS);
 NN_FIELD(nn_nine_t, output_step, NN_NINE_AT_OUTPUT_STEP);
 NN_FIELD(nn_nine_t, line_outputs, NN_NINE_AT_LINE_OUTPUTS);
 
+NN_FIELD(nn_columns_t, inputs, NN_COLUMNS_AT_INPUTS);
+NN_FIELD(nn_columns_t, columns, NN_COLUMNS_AT_COLUMNS);
+NN_FIELD(nn_columns_t, step, NN_COLUMNS_AT_STEP);
+
+NN_FIELD(nn_pair_sums_t, steps, NN_PAIR_SUMS_AT_STEPS);
+NN_FIELD(nn_pair_sums_t, pairs, NN_PAIR_SUMS_AT_PAIRS);
+
 _Static_assert(NN_MID_PLACES == NN_MID_BITS, "NN_MID_BITS");
 _Static_assert(1 << NN_MAC_KEPT_BIT == NN_MAC_KEPT, "NN_MAC_KEPT");
 _Static_assert(1 << NN_MAC_BY_SIGN_BIT == NN_MAC_BY_SIGN, "NN_MAC_BY_SIGN");

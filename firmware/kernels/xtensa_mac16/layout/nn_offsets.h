@@ -40,6 +40,15 @@
 #define NN_NINE_AT_OUTPUT_STEP 20
 #define NN_NINE_AT_LINE_OUTPUTS 24
 
+/* nn_columns_t */
+#define NN_COLUMNS_AT_INPUTS 0
+#define NN_COLUMNS_AT_COLUMNS 4
+#define NN_COLUMNS_AT_STEP 8
+
+/* nn_pair_sums_t */
+#define NN_PAIR_SUMS_AT_STEPS 0
+#define NN_PAIR_SUMS_AT_PAIRS 4
+
 #define NN_MAC_BYTES 20
 #define NN_MAC_KEPT_BYTES 32
 #define NN_MAC_KEPT_BIT 5

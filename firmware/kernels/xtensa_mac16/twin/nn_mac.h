@@ -2,6 +2,8 @@
 #ifndef NN_MAC_TWIN_H
 #define NN_MAC_TWIN_H
 
+#include <stddef.h>
+
 #include "nn_mac16.h"
 #include "nn_math.h"
 

@@ -1,12 +1,11 @@
 /* What nn_widen_columns_s8.S computes, for machines without its instructions. Rounding: none. */
 #include "nn_mac16.h"
 
-void nn_widen_columns_s8(const int8_t *from, int16_t *to, int32_t words, int32_t columns,
-                         int32_t step)
+void nn_widen_columns_s8(const nn_columns_t *p, const int8_t *from, int16_t *to)
 {
-    for (int32_t column = 0; column < columns; column++) {
+    for (int32_t column = 0; column < p->columns; column++) {
         int16_t *out = to;
-        for (int32_t word = 0; word < words; word++) {
+        for (int32_t i = 0; i < p->inputs; i += 4) {
             out[0] = (int16_t)(from[0] + 128);
             out[1] = (int16_t)(from[2] + 128);
             out[2] = (int16_t)(from[1] + 128);
@@ -14,6 +13,6 @@ void nn_widen_columns_s8(const int8_t *from, int16_t *to, int32_t words, int32_t
             from += 4;
             out += 4;
         }
-        to += step / 2;
+        to += p->step / 2;
     }
 }
