@@ -61,8 +61,8 @@ typedef struct {
 typedef struct {
     nn_shape_t input, output;
     nn_window_t window;
-    int32_t pad_value; /* the input's zero point */
-    int32_t columns;   /* of the padded input that windows reach */
+    int32_t pad_value;   /* the input's zero point */
+    int32_t columns;     /* of the padded input that windows reach */
     nn_columns_t inside; /* of these, columns of the input; whole words from one to the next */
     int32_t spare;       /* slots at the end */
     int32_t again;       /* 1: windows stay at the first slot, 0: they move on */
@@ -71,12 +71,12 @@ typedef struct {
 
 /* One channel's plane: for each pair of inputs side by side in a line a word of every line. */
 typedef struct {
-    int32_t start;               /* bytes from the plane's begin to the first pair of an image */
-    int32_t lines;               /* to copy */
-    int32_t head, pairs, tail;   /* of a line: an input in the upper half, pairs, one in the lower */
-    int32_t pair_step;           /* bytes from a pair to the next one in its line */
-    int32_t input_step;          /* bytes from an input to the next one of a line */
-    int32_t line_step;           /* from behind the last one to the next line */
+    int32_t start;             /* bytes from the plane's begin to the first pair of an image */
+    int32_t lines;             /* to copy */
+    int32_t head, pairs, tail; /* of a line: an input in the upper half, pairs, one in the lower */
+    int32_t pair_step;         /* bytes from a pair to the next one in its line */
+    int32_t input_step;        /* bytes from an input to the next one of a line */
+    int32_t line_step;         /* from behind the last one to the next line */
 } nn_plane_t;
 
 /* Outputs of one channel, with windows of three by three. Behind a channel's numbers, whose first
@@ -104,8 +104,8 @@ typedef struct {
 #define NN_NINE_WORDS 5 /* of weights */
 
 /* A fully connected layer. The stream holds for each `group` of channels, for each `chunk` of
- * inputs, for each two channels A and B of the group the halfwords 256 a + b + 128 of their weights,
- * in the order 0, 2, 1, 3 of each four inputs. */
+ * inputs, for each two channels A and B of the group the halfwords 256 a + b + 128 of their
+ * weights, in the order 0, 2, 1, 3 of each four inputs. */
 typedef struct {
     const int32_t *stream;
     const int32_t *firsts; /* values of the sums, of an even number of channels */
@@ -121,7 +121,8 @@ typedef struct {
     int32_t pairs; /* of channels */
 } nn_pair_sums_t;
 
-/* Adds products to the sums of channels. x: inputs plus 128 as halfwords, and a word behind them. */
+/* Adds products to the sums of channels. x: inputs plus 128 as halfwords, and a word behind them.
+ */
 void nn_pair_sums_s8(const nn_pair_sums_t *p, const int32_t *stream, const int16_t *x,
                      int32_t *sums);
 
@@ -147,9 +148,10 @@ void nn_plane_s8(const nn_plane_t *p, const int8_t *input, int16_t *plane);
 /* All outputs of a channel. */
 void nn_nine_s8(const nn_nine_t *p, const nn_mac_t *mac, const int16_t *plane, int8_t *output);
 
-/* scratch: 4 * plane_words bytes. The output may lie on the input where quantize/lowering says so. */
-void nn_depthwise_conv_2d_nine_s8(const nn_depthwise_nine_t *p, const int8_t *input,
-                                  int8_t *output, int8_t *scratch);
+/* scratch: 4 * plane_words bytes. The output may lie on the input where quantize/lowering says so.
+ */
+void nn_depthwise_conv_2d_nine_s8(const nn_depthwise_nine_t *p, const int8_t *input, int8_t *output,
+                                  int8_t *scratch);
 
 /* scratch: the slots of all columns, spare ones, and what windows reach behind them. The output may
  * lie on the input where quantize/lowering says so. */

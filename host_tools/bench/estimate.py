@@ -165,8 +165,8 @@ ESP32 = Chip(
     ),
     sources=(
         "GCC, gcc/config/xtensa/xtensa.md, pipeline model: latencies of loads and multiplications",
-        "Espressif, esp-dsp, benchmarks of dsps_dotprod_s16_ae32: 437 cycles for 256 products, with "
-        "the same loop of four",
+        "Espressif, esp-dsp, benchmarks: dsps_dotprod_s16_ae32, with the same loop of four, takes "
+        "437 cycles for 256 products",
         "ESP32 Series Datasheet v3.5, Power Consumption by Power Modes: modem-sleep, 240 MHz, "
         "dual-core, 30 to 68 mA; 7-stage pipeline",
     ),

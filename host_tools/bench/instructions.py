@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 
 class Kind(enum.Enum):
-    """Every instruction is of one kind; what loads the program counter is a load, what multiplies and
-    loads is a multiplication."""
+    """Every instruction is of one kind; what loads the program counter is a load, what multiplies
+    and loads is a multiplication."""
 
     LOAD = "loads"
     STORE = "stores"

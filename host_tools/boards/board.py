@@ -67,8 +67,8 @@ class Upload:
     """How firmware reaches the board: a tool of host_tools.boards.flash, and a sentence about it.
 
     `kernels` are for the chip; the board's emulator may lack their instructions, and then
-    `kernels_run_with` says what to type to see them run. `unverified` says what of this route nobody
-    has tried on the board. `chip` and `image_at`, the place of the image
+    `kernels_run_with` says what to type to see them run. `unverified` says what of this route
+    nobody has tried on the board. `chip` and `image_at`, the place of the image
     in the flash, are for esptool; other tools know their chip, and there both are empty.
     """
 

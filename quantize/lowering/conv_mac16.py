@@ -93,9 +93,7 @@ def _pixels(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep
 
 
 def _columns(step: Step, p: ConvParams) -> LoweredStep | None:
-    windows = windows_stream(
-        p, p.weights.reshape(len(p.weights), -1).astype(np.int64), _packed(p)
-    )
+    windows = windows_stream(p, p.weights.reshape(len(p.weights), -1).astype(np.int64), _packed(p))
     if windows is None:
         return None
     again = _is_again(p)

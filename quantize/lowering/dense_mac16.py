@@ -127,9 +127,7 @@ def _batches(p: FullyConnectedParams) -> int:
     return int(np.prod(p.output_shape)) // len(p.weights)
 
 
-def _requants(
-    p: FullyConnectedParams, weights: IntArray
-) -> tuple[ProductRequant, ...] | None:
+def _requants(p: FullyConnectedParams, weights: IntArray) -> tuple[ProductRequant, ...] | None:
     """Of each channel, or one for all."""
     shared = all(requant == p.requants[0] for requant in p.requants)
     changes = find_changes(p, weights, shared=shared)
@@ -162,6 +160,8 @@ def _stream(weights: IntArray, group: int, chunk: int) -> IntArray:
 
 def _numbers(rows: Sequence[ProductRequant]) -> CConstant:
     """nn_mac_kept_t of all rows; sums begin elsewhere."""
-    values = tuple("{{" + ", ".join(map(str, n[:5])) + "}, " + ", ".join(map(str, n[5:])) + "}"
-                   for n in ([0, *row.words()] for row in rows))
+    values = tuple(
+        "{{" + ", ".join(map(str, n[:5])) + "}, " + ", ".join(map(str, n[5:])) + "}"
+        for n in ([0, *row.words()] for row in rows)
+    )
     return CConstant(suffix="numbers", ctype="nn_mac_kept_t", values=values, bytes=32 * len(rows))

@@ -100,9 +100,7 @@ def _nine(
             "nine.line_outputs": str(across.output_bytes - line.output * line.output_bytes),
         },
         constants=(
-            words_constant(
-                "stream", words, weights=len(taps) * WEIGHT_WORDS, biases=len(taps)
-            ),
+            words_constant("stream", words, weights=len(taps) * WEIGHT_WORDS, biases=len(taps)),
         ),
         scratch_bytes=4 * pairs * height,
     )

@@ -7,7 +7,7 @@ from between these bounds, so that one constant serves sums of either sign.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np

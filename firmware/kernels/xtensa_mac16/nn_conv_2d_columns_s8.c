@@ -55,7 +55,8 @@ static void nn_move_back(const nn_conv_columns_t *p, nn_rows_t *rows, int32_t fi
 {
     uint32_t *to = (uint32_t *)(void *)rows->slots;
     const uint32_t *from = to + (first - rows->origin) * p->input.c / 2;
-    const int32_t used = (p->columns - 1) * (p->inside.step / 2) + (rows->loaded - first) * p->input.c;
+    const int32_t used =
+        (p->columns - 1) * (p->inside.step / 2) + (rows->loaded - first) * p->input.c;
     for (int32_t left = used; left > 0; left -= 4) {
         to[0] = from[0];
         to[1] = from[1];

@@ -18,8 +18,8 @@ static const int32_t *nn_next_channel(const int32_t *stream)
     return stream + (is_kept ? WORDS(sizeof(nn_mac_kept_t)) : WORDS(sizeof(nn_mac_t)));
 }
 
-void nn_depthwise_conv_2d_nine_s8(const nn_depthwise_nine_t *p, const int8_t *input,
-                                  int8_t *output, int8_t *scratch)
+void nn_depthwise_conv_2d_nine_s8(const nn_depthwise_nine_t *p, const int8_t *input, int8_t *output,
+                                  int8_t *scratch)
 {
     int16_t *const plane = (int16_t *)(void *)scratch;
     for (int32_t i = 0; i < 2 * p->plane_words; i++) {

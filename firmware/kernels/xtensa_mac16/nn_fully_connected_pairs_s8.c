@@ -2,8 +2,8 @@
  *
  * A group of channels at a time: for each chunk of inputs, which is widened to halfwords, the sums
  * of two channels with each other (nn_pair_sums_s8). Chunks need less scratch than all inputs and
- * are widened again for each group. MACs: batches*output_depth*input_depth. Rounding: double, in two
- * products.
+ * are widened again for each group. MACs: batches*output_depth*input_depth. Rounding: double, in
+ * two products.
  */
 #include "nn_mac16.h"
 #include "nn_math.h"
