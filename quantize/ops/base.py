@@ -333,7 +333,8 @@ class Integers(Sequence[str]):
 
     def __init__(self, data: Array) -> None:
         self._flat = data.reshape(-1)
-        self._literal = c_int if np.isin(data, list(_SMALLEST)).any() else str
+        plain = data.dtype != np.bool_ and not np.isin(data, list(_SMALLEST)).any()
+        self._literal = str if plain else c_int
 
     def __len__(self) -> int:
         return len(self._flat)
