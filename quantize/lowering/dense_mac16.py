@@ -142,7 +142,7 @@ def _chunk(weights: IntArray, scratch_bytes: int) -> int | None:
         ends = np.arange(0, depth, chunk)
         largest = INPUT_MAX * int(np.add.reduceat(np.abs(weights), ends, axis=1).max())
         if 2 * chunk <= scratch_bytes and largest <= LARGEST_SUM:
-            return chunk
+            return int(chunk)
     return None
 
 
