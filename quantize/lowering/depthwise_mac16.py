@@ -84,45 +84,21 @@ def _run(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep | 
     if windows is None:
         return None
     step_halfwords = line.stride * packed.shape[1]
-    last = (line.output - odd - 1) * step_halfwords
-    odd_start = line.stride - 1
-    if odd:
-        last = max(last, odd_start + (odd - 1) * step_halfwords)
-    halfwords = last + packed.shape[2] + 2
+    ends = (line.output - odd - 1) * step_halfwords, (odd - 1) * step_halfwords + line.stride - 1
+    halfwords = max(ends) + packed.shape[2] + 2
     inputs = min(line.image, halfwords - line.pad)
-    head = line.pad % 2
     in_place = works_in_place(p) and across.image == 1
+    if 2 * halfwords > scratch_budget_bytes and not in_place:
+        return None
     fields = windows.fields(2 * step_halfwords, packed.shape[1] * line.output_bytes)
-    del fields["windows.stream"]  # is set at run time
+    fields |= _run_fields(p, line, across, odd) | _plane_fields(line, 1, inputs)
     call = CCall(
         function="nn_depthwise_conv_2d_run_s8",
         params_type="nn_depthwise_run_t",
-        params=_image_fields(p)
-        | {
-            "halfwords": str(halfwords),
-            "lines": str(across.output),
-            "line_inputs": str(across.stride * across.image_bytes),
-            "line_outputs": str(across.output_bytes),
-            "even": str(line.output - odd),
-            "odd": str(odd),
-            "odd_start": str(odd_start),
-            "odd_output": str(line.output_bytes),
-            "stream": "@stream",
-            "plane.start": str(4 * (line.pad // 2)),
-            "plane.lines": "1",
-            "plane.head": str(head),
-            "plane.pairs": str((inputs - head) // 2),
-            "plane.tail": str((inputs - head) % 2),
-            "plane.pair_step": "4",
-            "plane.input_step": str(line.image_bytes),
-        }
-        | fields
-        | {"windows.channels": "1"},
+        params=fields | {"halfwords": str(halfwords)},
         constants=(windows.constant,),
         scratch_bytes=2 * halfwords,
     )
-    if 2 * halfwords > scratch_budget_bytes and not in_place:
-        return None
     each = 60 * packed.shape[1] + line.output * (packed.shape[2] + ROW_COST) + INPUT_COST * inputs
     return LoweredStep(
         step=step,
@@ -131,6 +107,36 @@ def _run(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep | 
         requantisation=windows.requantisation,
         cost=p.output_shape[0] * len(taps) * across.output * each,
     )
+
+
+def _run_fields(p: ConvParams, line: Axis, across: Axis, odd: int) -> dict[str, str]:
+    """Of which `odd` outputs of a line begin in the middle of a word."""
+    return _image_fields(p) | {
+        "lines": str(across.output),
+        "line_inputs": str(across.stride * across.image_bytes),
+        "line_outputs": str(across.output_bytes),
+        "even": str(line.output - odd),
+        "odd": str(odd),
+        "odd_start": str(line.stride - 1),
+        "odd_output": str(line.output_bytes),
+        "stream": "@stream",
+        "windows.stream": "0",  # set at run time
+        "windows.channels": "1",
+        "plane.start": str(4 * (line.pad // 2)),
+        "plane.lines": "1",
+    }
+
+
+def _plane_fields(line: Axis, height: int, inputs: int) -> dict[str, str]:
+    """The fields of the nn_plane_t that are about a line of so many inputs, of `height` lines."""
+    head = line.pad % 2
+    return {
+        "plane.head": str(head),
+        "plane.pairs": str((inputs - head) // 2),
+        "plane.tail": str((inputs - head) % 2),
+        "plane.pair_step": str(4 * height),
+        "plane.input_step": str(line.image_bytes),
+    }
 
 
 def _image_fields(p: ConvParams) -> dict[str, str]:
@@ -158,21 +164,16 @@ def _nine(
     height = (across.output - 1) * across.stride + KERNEL
     inputs = min(line.image, 2 * pairs - line.pad)
     in_place = works_in_place(p)
-    head = line.pad % 2
     call = CCall(
         function="nn_depthwise_conv_2d_nine_s8",
         params_type="nn_depthwise_nine_t",
         params=_image_fields(p)
+        | _plane_fields(line, height, inputs)
         | {
             "plane_words": str(pairs * height),
             "stream": "@stream",
             "plane.start": str(4 * (line.pad // 2 * height + across.pad)),
             "plane.lines": str(min(across.image, height - across.pad)),
-            "plane.head": str(head),
-            "plane.pairs": str((inputs - head) // 2),
-            "plane.tail": str((inputs - head) % 2),
-            "plane.pair_step": str(4 * height),
-            "plane.input_step": str(line.image_bytes),
             "plane.line_step": str(across.image_bytes - inputs * line.image_bytes),
             "nine.outputs": str(line.output),
             "nine.lines": str(across.output),
