@@ -155,6 +155,24 @@ const int32_t *nn_gates_left_s8(const nn_lstm_packed_t *p, const uint32_t *x, co
 void nn_lstm_packed_s8(const nn_lstm_packed_t *p, const int8_t *input, int8_t *hidden,
                        int16_t *cell, int8_t *output, int8_t *scratch);
 
+/* A product of matrices, two rows times two columns at a time; rounded as NN_SIGN, exact for all
+ * sums below 2^30. */
+typedef struct {
+    nn_batch_matmul_t matrices;
+    int32_t quads; /* of four values each, in a row of a and in a column of b */
+    int32_t block; /* columns of b that are widened at a time; even */
+    int32_t multiplier, constant, shift;
+} nn_batch_matmul_packed_t;
+
+/* sums: of row 0 and row 1 times column 0, then times column 1. rows, columns: of the two, value by
+ * value widened and in pairs (0, 2) and (1, 3) of each four, two words of the first, then of the
+ * second: the pairs (0, 2) of both, then (1, 3) of both. */
+void nn_four_sums_s16(const uint32_t *rows, const uint32_t *columns, int32_t quads, int32_t *sums);
+
+/* scratch: 8 * quads * (2 + block) bytes. */
+void nn_batch_matmul_packed_s8(const nn_batch_matmul_packed_t *p, const int8_t *a, const int8_t *b,
+                               int8_t *output, int8_t *scratch);
+
 /* Up to four channels that lie side by side. Scratch, in words:
  *
  *   10 a channel   filled in by the kernel: halfwords (w0, w1) and (w1, w2) of each column of the
