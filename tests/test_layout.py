@@ -39,11 +39,13 @@ from quantize.ops.window import Window
 from quantize.proofs import ShortRequant
 from quantize.scheme import Requant
 from quantize.tflite.reader import parse_model
+from tests.factory_state import lstm
 from tests.host_c import KERNELS, kernel_sources
 from tests.layers import convolutions, dense_layers
 from tests.native_app import SANITIZERS, compile_c
 from tests.packed_rows import ROWS, rows_model
 from tests.test_lowering_xtensa import CONVOLUTIONS, DENSE, DEPTHWISE
+from tests.test_matmul import product
 
 CORES = {
     "armv7em": ["arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb"],
@@ -215,6 +217,8 @@ SCRATCH = {
     "nn_depthwise_conv_2d_packed_s8": "armv7em",
     "nn_fully_connected_wide_s8": "armv7em",
     "nn_fully_connected_halves_s8": "armv7em",
+    "nn_lstm_packed_s8": "armv7em",
+    "nn_batch_matmul_packed_s8": "armv7em",
     "nn_conv_2d_trio_s8": "xtensa",
     "nn_depthwise_conv_2d_line_s8": "xtensa",
     "nn_fully_connected_bytes_s8": "xtensa",
@@ -228,7 +232,8 @@ def models(kernels: str) -> list[bytes]:
     """Layers that use all kernels with scratch of a set."""
     rng = np.random.default_rng(5)
     if kernels == "armv7em":
-        return [rows_model(list(ROWS.values()) * 4, seed) for seed in range(3)]
+        rows = [rows_model(list(ROWS.values()) * 4, seed) for seed in range(3)]
+        return [*rows, lstm(rng), product(15, 17, 13)]
     return [
         convolutions(rng, CONVOLUTIONS),
         convolutions(rng, DEPTHWISE),
