@@ -29,7 +29,7 @@ typedef enum {
  */
 typedef struct {
     const int32_t *stream;
-    int32_t count; /* of channels; for nn_quad_s8, of pairs */
+    int32_t count; /* of channels; for nn_quad_s8, of pairs; not 0 */
     int32_t steps; /* of two inputs each; even */
     nn_form_t form;
 } nn_quad_t;
@@ -64,12 +64,15 @@ void nn_quad_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_
 /* The same for all channels, of which an odd last one has no partner. */
 void nn_channels_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_t stride);
 
+/* One pixel times all channels; x holds its inputs step by step. */
+void nn_pixel_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output);
+
 /* Append `words` times four inputs of each of four pixels to x: of bytes 0 to 3, first the steps
  * (0, 2), then the steps (1, 3). Returns where the next inputs go. */
 uint32_t *nn_widen_quad_s8(uint32_t *x, const int8_t *const *pixels, int32_t words);
 
-/* scratch: 16 * steps bytes, then ring_rows * row_bytes + 4, rounded up to words. The output may
- * lie on the input where quantize/lowering says so. */
+/* scratch: 16 * steps bytes, 4 * steps with less than four pixels; then ring_rows * row_bytes + 4,
+ * rounded up to words. The output may lie on the input where quantize/lowering says so. */
 void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t *output,
                           int8_t *scratch);
 

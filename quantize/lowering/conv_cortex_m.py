@@ -159,7 +159,7 @@ def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall,
         constants=(stream,),
         first_input=p.first_input,
         first_output=p.first_output,
-        scratch_bytes=8 * rows[0].size
+        scratch_bytes=(8 if _pixels(p) >= QUAD else 2) * rows[0].size
         + (ring_rows * row_bytes + 4 if ring_rows else 0)
         + (4 * rows[0].size + 16 if run_bytes % 4 else 0),
     )
@@ -180,8 +180,15 @@ def _is_by_rows(p: ConvParams) -> bool:
 
 def _cost(p: ConvParams) -> int:
     """Instructions of all pixels with the kernel that is chosen."""
-    quads = -(-int(np.prod(p.output_shape[:3])) // QUAD)
-    return round(quads * (_rows_cost(p) if _is_by_rows(p) else _windows_cost(p)))
+    if _is_by_rows(p):
+        return round(_pixels(p) // QUAD * p.output_shape[0] * _rows_cost(p))
+    quads, left = divmod(_pixels(p), QUAD)
+    return p.output_shape[0] * round(quads * _windows_cost(p) + left * _pixel_cost(p))
+
+
+def _pixels(p: ConvParams) -> int:
+    """Of one image of the output."""
+    return p.output_shape[1] * p.output_shape[2]
 
 
 def _row_columns(p: ConvParams) -> int:
@@ -211,6 +218,13 @@ def _windows_cost(p: ConvParams) -> float:
     runs = p.window.kernel[0] * _runs(p)
     gather = 16 * -(-taps // 4) + runs * (40 if taps // runs % 4 == 0 else 4 * 40)
     return _quad_cost(p, taps + -taps % 4) + 100 + gather
+
+
+def _pixel_cost(p: ConvParams) -> float:
+    """Instructions for a pixel that is left, with nn_conv_2d_packed_s8."""
+    words = -(-int(p.weights[0].size) // 4)
+    runs = p.window.kernel[0] * _runs(p)
+    return (len(p.weights) + 1) // 2 * (8 * words + 26) + 9 * words + 30 * runs + 60
 
 
 def _flattened(p: ConvParams) -> ConvParams:

@@ -2,7 +2,8 @@
  *                (in[n, y*sh - ph + ky*dh, x*sw - pw + kx*dw, c] - zp_in) * w[o,ky,kx,c]))
  *
  * Four pixels at a time: their windows are gathered and widened once, then multiplied by all
- * channels (nn_quad_s8). Rows of the input are kept in a ring with their borders filled in, so no
+ * channels (nn_quad_s8); the one to three pixels that are left one at a time (nn_pixel_s8). Rows of
+ * the input are kept in a ring with their borders filled in, so no
  * window meets a border, and a row may be overwritten by the output as soon as it is in the ring.
  * Beside the products, four pixels take about 100 instructions, 100 more for each run and 17 for
  * each four inputs; runs that are no multiple of four bytes are copied first.
@@ -10,6 +11,7 @@
  */
 #include <string.h>
 
+#include "nn_dsp.h"
 #include "nn_packed.h"
 
 /* Rows of one image, padded: row r lies at base + (r % count) * bytes. */
@@ -20,9 +22,10 @@ typedef struct {
     int32_t end; /* of the ring in bytes: what lies there is at 0 again */
 } nn_rows_t;
 
-/* Where a row of the windows of four pixels begins, in bytes from the rows' base. */
+/* Where a row of the windows of some pixels begins, in bytes from the rows' base. */
 typedef struct {
     int32_t at[NN_QUAD];
+    int32_t pixels; /* 4 or 1 */
 } nn_starts_t;
 
 /* Copy words, then what is left: rows are short and seldom a multiple of more than four. */
@@ -69,12 +72,11 @@ static void nn_copy_run(int8_t *to, const int8_t *from, int32_t bytes)
     }
 }
 
-/* Where four windows start: of four pixels, or of one pixel four times. */
 static nn_starts_t nn_find_starts(const nn_conv_packed_t *p, const nn_rows_t *rows, int32_t pixel,
-                                  int32_t step)
+                                  int32_t pixels)
 {
-    nn_starts_t starts;
-    for (int32_t i = 0; i < NN_QUAD; i++, pixel += step) {
+    nn_starts_t starts = {.pixels = pixels};
+    for (int32_t i = 0; i < pixels; i++, pixel++) {
         const int32_t y = pixel / p->output.w;
         const int32_t column = (pixel - y * p->output.w) * p->window.stride_w * p->input.c;
         starts.at[i] = y * p->window.stride_h % rows->count * rows->bytes + column;
@@ -88,22 +90,36 @@ static int32_t nn_next_row(const nn_conv_packed_t *p, const nn_rows_t *rows, int
     return at < rows->end ? at : at - rows->end;
 }
 
-/* Widen the windows of four pixels run by run: each is a multiple of four inputs. */
+/* Append `words` times four inputs of each pixel. */
+static uint32_t *nn_widen(uint32_t *x, const int8_t *const *in, int32_t words, int32_t pixels)
+{
+    if (pixels == NN_QUAD) {
+        return nn_widen_quad_s8(x, in, words);
+    }
+    for (int32_t i = 0; i < words; i++) {
+        const uint32_t word = nn_load_word(in[0] + 4 * i);
+        *x++ = nn_sxtb16(word);
+        *x++ = nn_sxtb16(nn_rotate_right(word, 8));
+    }
+    return x;
+}
+
+/* Widen the windows run by run: each is a multiple of four inputs. */
 static void nn_gather_runs(const nn_conv_packed_t *p, const nn_rows_t *rows, nn_starts_t starts,
                            uint32_t *x)
 {
     for (int32_t ky = 0; ky < p->window.kernel_h; ky++) {
         const int8_t *in[NN_QUAD];
-        for (int32_t i = 0; i < NN_QUAD; i++) {
+        for (int32_t i = 0; i < starts.pixels; i++) {
             in[i] = rows->base + starts.at[i];
             starts.at[i] = nn_next_row(p, rows, starts.at[i]);
         }
         for (int32_t run = p->runs;;) {
-            x = nn_widen_quad_s8(x, in, p->run_bytes / 4);
+            x = nn_widen(x, in, p->run_bytes / 4, starts.pixels);
             if (--run == 0) {
                 break;
             }
-            for (int32_t i = 0; i < NN_QUAD; i++) {
+            for (int32_t i = 0; i < starts.pixels; i++) {
                 in[i] += p->window.dilation_w * p->input.c;
             }
         }
@@ -115,7 +131,7 @@ static void nn_gather_joined(const nn_conv_packed_t *p, const nn_rows_t *rows, n
                              int8_t *joined, uint32_t *x)
 {
     const int8_t *windows[NN_QUAD];
-    for (int32_t i = 0; i < NN_QUAD; i++) {
+    for (int32_t i = 0; i < starts.pixels; i++) {
         int32_t at = starts.at[i];
         windows[i] = joined;
         for (int32_t ky = 0; ky < p->window.kernel_h; ky++) {
@@ -129,16 +145,16 @@ static void nn_gather_joined(const nn_conv_packed_t *p, const nn_rows_t *rows, n
         }
         joined += 4;
     }
-    (void)nn_widen_quad_s8(x, windows, p->quad.steps / 2);
+    (void)nn_widen(x, windows, p->quad.steps / 2, starts.pixels);
 }
 
 void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t *output,
                           int8_t *scratch)
 {
     uint32_t *const x = (uint32_t *)(void *)scratch;
-    int8_t *const ring = scratch + 4 * NN_QUAD * p->quad.steps;
+    const int32_t image = p->output.h * p->output.w;
+    int8_t *const ring = scratch + (image < NN_QUAD ? 4 : 4 * NN_QUAD) * p->quad.steps;
     int8_t *const joined = ring + p->ring_rows * p->row_bytes + 4;
-    const int32_t pixels = p->output.h * p->output.w;
     const int32_t reach = (p->window.kernel_h - 1) * p->window.dilation_h + 1;
     for (int32_t n = 0; n < p->output.n; n++) {
         nn_rows_t rows = {.ring = ring,
@@ -146,22 +162,26 @@ void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t
                           .count = p->ring_rows > 0 ? p->ring_rows : INT32_MAX,
                           .bytes = p->row_bytes,
                           .end = p->ring_rows > 0 ? p->ring_rows * p->row_bytes : INT32_MAX};
-        for (int32_t pixel = 0; pixel < pixels;) {
-            const int32_t step = pixels - pixel >= NN_QUAD ? 1 : 0;
-            const int32_t last = (pixel + step * (NN_QUAD - 1)) / p->output.w;
+        for (int32_t pixel = 0; pixel < image;) {
+            const int32_t pixels = image - pixel >= NN_QUAD ? NN_QUAD : 1;
+            const int32_t last = (pixel + pixels - 1) / p->output.w;
             while (p->ring_rows > 0 && rows.loaded < last * p->window.stride_h + reach) {
                 nn_load_row(p, input, &rows);
             }
-            const nn_starts_t starts = nn_find_starts(p, &rows, pixel, step);
+            const nn_starts_t starts = nn_find_starts(p, &rows, pixel, pixels);
             if (p->run_bytes % 4 == 0) {
                 nn_gather_runs(p, &rows, starts, x);
             } else {
                 nn_gather_joined(p, &rows, starts, joined, x);
             }
-            nn_channels_s8(&p->quad, x, output + pixel * p->output.c, step * p->output.c);
-            pixel += step ? NN_QUAD : 1;
+            if (pixels == NN_QUAD) {
+                nn_channels_s8(&p->quad, x, output, p->output.c);
+            } else {
+                nn_pixel_s8(&p->quad, x, output);
+            }
+            output += pixels * p->output.c;
+            pixel += pixels;
         }
         input += p->input.h * p->input.w * p->input.c;
-        output += pixels * p->output.c;
     }
 }
