@@ -37,13 +37,24 @@ typedef struct {
 #define NN_QUAD 4       /* pixels */
 #define NN_PAIR_WORDS 7 /* of a pair in the stream, besides its steps */
 
+/* Contiguous parts of a window. Inputs come run by run in words of four, the last of which may hold
+ * up to three that have no weight. With `tail`, there are three runs, each with one more input:
+ * these make up a word at the end. */
+typedef struct {
+    int32_t step;  /* bytes from the end of a run's words to the next run */
+    int32_t words; /* of a run; not 0 */
+    int32_t bytes; /* from the first run to where one behind the last would begin */
+    int32_t tail;  /* bytes from a run to the next, or 0 */
+} nn_runs_t;
+
 typedef struct {
     nn_shape_t input, output;
     nn_window_t window;
-    int32_t pad_value;            /* the input's zero point */
-    int32_t ring_rows, row_bytes; /* rows of the input kept in scratch; 0: they are read in place */
-    int32_t inside_bytes;         /* of such a row: what comes from the input */
-    int32_t runs, run_bytes;      /* contiguous parts of a row of a window */
+    int32_t pad_value;         /* the input's zero point */
+    int32_t rows, row_bytes;   /* rows of the input kept in scratch; 0: they are read in place */
+    int32_t inside_bytes;      /* of such a row: what comes from the input */
+    int32_t parts, part_bytes; /* of a window, that have runs of their own; from one to the next */
+    nn_runs_t runs;
     nn_quad_t quad;
 } nn_conv_packed_t;
 
@@ -71,8 +82,11 @@ void nn_pixel_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output);
  * (0, 2), then the steps (1, 3). Returns where the next inputs go. */
 uint32_t *nn_widen_quad_s8(uint32_t *x, const int8_t *const *pixels, int32_t words);
 
-/* scratch: 16 * steps bytes, 4 * steps with less than four pixels; then ring_rows * row_bytes + 4,
- * rounded up to words. The output may lie on the input where quantize/lowering says so. */
+/* The same for all runs of a window of each pixel, which `pixels` point to. */
+uint32_t *nn_gather_quad_s8(uint32_t *x, const int8_t *const *pixels, const nn_runs_t *runs);
+
+/* scratch: 16 * steps bytes, 4 * steps with less than four pixels; then rows * row_bytes + 4. The
+ * output may lie on the input where quantize/lowering says so. */
 void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t *output,
                           int8_t *scratch);
 
