@@ -24,10 +24,18 @@ typedef struct {
     int32_t x, y, at;
 } nn_place_t;
 
-/* Copy words, then what is left: rows are short and seldom a multiple of more than four. */
+/* Copy four words at a time, then words, then what is left. */
 static void nn_copy_row(int8_t *to, const int8_t *from, int32_t bytes)
 {
     const int8_t *const end = from + bytes;
+    for (; from + 16 <= end; from += 16, to += 16) {
+        const uint32_t words[4] = {nn_load_word(from), nn_load_word(from + 4),
+                                   nn_load_word(from + 8), nn_load_word(from + 12)};
+        memcpy(to, words, 4);
+        memcpy(to + 4, words + 1, 4);
+        memcpy(to + 8, words + 2, 4);
+        memcpy(to + 12, words + 3, 4);
+    }
     for (; from + 4 <= end; from += 4, to += 4) {
         memcpy(to, from, 4);
     }
@@ -73,34 +81,38 @@ static void nn_move_rows(const nn_conv_packed_t *p, nn_rows_t *rows, int8_t *scr
     rows->origin = first;
 }
 
-/* Where the windows of some pixels begin, from `place` on, which moves on to the next. Their rows
- * are loaded. */
-static void nn_find(const nn_conv_packed_t *p, const int8_t *image, nn_rows_t *rows,
-                    int8_t *scratch, nn_place_t *place, int32_t pixels, const int8_t **in)
+/* Load the rows that the windows of some pixels reach, the first of them at `place`. */
+static void nn_load_rows(const nn_conv_packed_t *p, const int8_t *image, nn_rows_t *rows,
+                         int8_t *scratch, const nn_place_t *place, int32_t pixels)
 {
+    const int32_t x = place->x + pixels - 1;
+    const int32_t y = place->y + (x < p->output.w ? 0 : x / p->output.w);
     const int32_t reach = (p->window.kernel_h - 1) * p->window.dilation_h + 1;
-    const int32_t first = place->y * p->window.stride_h;
-    int32_t at[NN_QUAD];
-    int32_t last = place->y;
-    for (int32_t i = 0; i < pixels; i++) {
-        last = place->y;
-        at[i] = place->at;
-        place->at += p->window.stride_w * p->input.c;
-        if (++place->x == p->output.w) {
-            place->x = 0;
-            place->y++;
-            place->at = place->y * p->window.stride_h * p->row_bytes;
-        }
-    }
-    while (p->rows > 0 && rows->loaded < last * p->window.stride_h + reach) {
+    while (rows->loaded < y * p->window.stride_h + reach) {
         if (rows->loaded == rows->origin + p->rows) {
-            nn_move_rows(p, rows, scratch, first);
+            nn_move_rows(p, rows, scratch, place->y * p->window.stride_h);
         }
         nn_load_row(p, image, rows, scratch);
     }
+}
+
+/* Where the windows of some pixels begin, from `place` on, which moves on to the next pixel. */
+static void nn_find(const nn_conv_packed_t *p, const nn_rows_t *rows, nn_place_t *place,
+                    int32_t pixels, const int8_t **in)
+{
+    const int8_t *const base = rows->base - rows->origin * p->row_bytes;
+    const int32_t step = p->window.stride_w * p->input.c;
+    nn_place_t next = *place;
     for (int32_t i = 0; i < pixels; i++) {
-        in[i] = rows->base + (at[i] - rows->origin * p->row_bytes);
+        in[i] = base + next.at;
+        next.at += step;
+        if (++next.x == p->output.w) {
+            next.x = 0;
+            next.y++;
+            next.at = next.y * p->window.stride_h * p->row_bytes;
+        }
     }
+    *place = next;
 }
 
 /* nn_gather_quad_s8 for one pixel. */
@@ -123,16 +135,56 @@ static uint32_t *nn_gather_pixel(uint32_t *x, const int8_t *in, const nn_runs_t 
     return x;
 }
 
-static void nn_gather(const nn_conv_packed_t *p, const int8_t **in, int32_t pixels, uint32_t *x)
+/* All channels of some pixels, whose windows begin at `in`. */
+static void nn_compute(const nn_conv_packed_t *p, const int8_t *const *in, int32_t pixels,
+                       uint32_t *x, int8_t *output)
 {
-    for (int32_t part = p->parts;;) {
-        x = pixels == NN_QUAD ? nn_gather_quad_s8(x, in, &p->runs)
-                              : nn_gather_pixel(x, in[0], &p->runs);
-        if (--part == 0) {
-            break;
+    uint32_t *next = x;
+    if (p->parts == 1 && pixels == NN_QUAD) {
+        (void)nn_gather_quad_s8(next, in, &p->runs);
+    } else {
+        for (int32_t at = 0; at < p->parts * p->part_bytes; at += p->part_bytes) {
+            const int8_t *part[NN_QUAD];
+            for (int32_t i = 0; i < pixels; i++) {
+                part[i] = in[i] + at;
+            }
+            next = pixels == NN_QUAD ? nn_gather_quad_s8(next, part, &p->runs)
+                                     : nn_gather_pixel(next, part[0], &p->runs);
         }
-        for (int32_t i = 0; i < pixels; i++) {
-            in[i] += p->part_bytes;
+    }
+    if (pixels == NN_QUAD) {
+        nn_channels_s8(&p->quad, x, output, p->output.c);
+    } else {
+        nn_pixel_s8(&p->quad, x, output);
+    }
+}
+
+/* One image. */
+static void nn_image(const nn_conv_packed_t *p, const int8_t *input, int8_t *output, uint32_t *x,
+                     int8_t *scratch)
+{
+    nn_rows_t rows = {.base = p->rows > 0 ? scratch : input};
+    nn_place_t place = {0};
+    for (int32_t left = p->output.h * p->output.w; left > 0;) {
+        const int8_t *in[NN_QUAD];
+        const int32_t pixels = left >= NN_QUAD ? NN_QUAD : 1;
+        const int32_t step = pixels * p->window.stride_w * p->input.c;
+        if (p->rows > 0) {
+            nn_load_rows(p, input, &rows, scratch, &place, pixels);
+        }
+        nn_find(p, &rows, &place, pixels, in);
+        for (;;) {
+            nn_compute(p, in, pixels, x, output);
+            output += pixels * p->output.c;
+            left -= pixels;
+            if (left < pixels || place.x < pixels || place.x + pixels >= p->output.w) {
+                break;
+            }
+            for (int32_t i = 0; i < pixels; i++) { /* in the same row */
+                in[i] += step;
+            }
+            place.x += pixels;
+            place.at += step;
         }
     }
 }
@@ -141,24 +193,11 @@ void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t
                           int8_t *scratch)
 {
     uint32_t *const x = (uint32_t *)(void *)scratch;
-    const int32_t image = p->output.h * p->output.w;
-    scratch += (image < NN_QUAD ? 4 : 4 * NN_QUAD) * p->quad.steps;
+    const int32_t pixels = p->output.h * p->output.w;
+    scratch += (pixels < NN_QUAD ? 4 : 4 * NN_QUAD) * p->quad.steps;
     for (int32_t n = 0; n < p->output.n; n++) {
-        nn_rows_t rows = {.base = p->rows > 0 ? scratch : input};
-        nn_place_t place = {0};
-        for (int32_t left = image; left > 0;) {
-            const int8_t *in[NN_QUAD];
-            const int32_t pixels = left >= NN_QUAD ? NN_QUAD : 1;
-            nn_find(p, input, &rows, scratch, &place, pixels, in);
-            nn_gather(p, in, pixels, x);
-            if (pixels == NN_QUAD) {
-                nn_channels_s8(&p->quad, x, output, p->output.c);
-            } else {
-                nn_pixel_s8(&p->quad, x, output);
-            }
-            output += pixels * p->output.c;
-            left -= pixels;
-        }
+        nn_image(p, input, output, x, scratch);
         input += p->input.h * p->input.w * p->input.c;
+        output += pixels * p->output.c;
     }
 }
