@@ -90,6 +90,25 @@ uint32_t *nn_gather_quad_s8(uint32_t *x, const int8_t *const *pixels, const nn_r
 void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t *output,
                           int8_t *scratch);
 
+/* A convolution of 1 x 1 over pixels that lie side by side. A channel in the stream, in words:
+ * first value of the sum << p; 4 of weights << p, halfwords of inputs (0, 2), (1, 3), (4, 6), (5,
+ * 7); multiplier and constant of NN_FIXED. */
+typedef struct {
+    const int32_t *stream;
+    int32_t channels; /* of the output */
+    int32_t pixels;
+    int32_t depth; /* channels of the input */
+} nn_few_t;
+
+#define NN_FEW_INPUTS 8 /* those that are not there have a weight of 0 */
+#define NN_FEW_WORDS 7  /* of a channel */
+
+/* All channels of all pixels; up to 7 bytes behind the last input are read. */
+void nn_few_s8(const nn_few_t *p, const int8_t *input, int8_t *output);
+
+/* scratch: 4 * NN_FEW_WORDS bytes a channel. */
+void nn_conv_2d_few_s8(const nn_few_t *p, const int8_t *input, int8_t *output, int8_t *scratch);
+
 /* scratch, with c = input.c rounded up to a multiple of 4: columns * kernel_h + spare slots of
  * 8 * c bytes, then 2 * c bytes. */
 void nn_conv_2d_rows_s8(const nn_conv_rows_t *p, const int8_t *input, int8_t *output,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from quantize.lowering.base import LoweredStep, aligned, in_groups
+from quantize.lowering.few_cortex_m import few_inputs, is_few
 from quantize.lowering.packing import (
     as_row,
     first_short_form,
@@ -43,8 +44,11 @@ def convolution(step: Step, p: ConvParams, scratch_budget_bytes: int) -> Lowered
     """A step that is the convolution `p`, with weights [out_c, kh, kw, in_c]; None as above.
 
     A column is a row where that is cheaper and its scratch, a copy of the whole image, fits the
-    budget.
+    budget; so must a copy of the weights for few inputs.
     """
+    few = few_inputs(step, p, _ahead(p, 1, None)) if is_few(p) else None
+    if few is not None and few.scratch_bytes <= scratch_budget_bytes:
+        return few
     flat, row = _flattened(p), as_row(p)
     along = _lowered(step, row) if _cost(row) < _cost(flat) else None
     return along if along and along.scratch_bytes <= scratch_budget_bytes else _lowered(step, flat)

@@ -19,6 +19,11 @@ NN_FIELD(nn_runs_t, words, NN_RUNS_AT_WORDS);
 NN_FIELD(nn_runs_t, bytes, NN_RUNS_AT_BYTES);
 NN_FIELD(nn_runs_t, tail, NN_RUNS_AT_TAIL);
 
+NN_FIELD(nn_few_t, stream, NN_FEW_AT_STREAM);
+NN_FIELD(nn_few_t, channels, NN_FEW_AT_CHANNELS);
+NN_FIELD(nn_few_t, pixels, NN_FEW_AT_PIXELS);
+NN_FIELD(nn_few_t, depth, NN_FEW_AT_DEPTH);
+
 NN_FIELD(nn_dense_t, stream, NN_DENSE_AT_STREAM);
 NN_FIELD(nn_dense_t, requant, NN_DENSE_AT_REQUANT);
 NN_FIELD(nn_dense_t, requant_bytes, NN_DENSE_AT_REQUANT_BYTES);
@@ -80,12 +85,14 @@ _Static_assert(NN_TAP_BYTES == 3 * 3 + 1, "nine weights and a shift");
 _Static_assert(NN_WEIGHT_BYTES == 4 * NN_GROUP * NN_CHANNEL_WORDS,
                "4 * NN_GROUP * NN_CHANNEL_WORDS");
 _Static_assert(NN_COLUMN_BYTES == 4 * NN_COLUMN_WORDS, "4 * NN_COLUMN_WORDS");
+_Static_assert(NN_FEW_BYTES == 4 * NN_FEW_WORDS, "4 * NN_FEW_WORDS");
 _Static_assert(NN_LINEAR_BITS == NN_LINEAR_SHIFT, "NN_LINEAR_SHIFT");
 
 /* LDM takes all from the first on, LDRD two */
 #define NN_NEXT(first, second) _Static_assert((second) == (first) + 4, #second)
 _Static_assert(NN_QUAD_AT_STREAM == 0, "NN_QUAD_AT_STREAM");
 _Static_assert(NN_RUNS_AT_STEP == 0, "NN_RUNS_AT_STEP");
+_Static_assert(NN_FEW_AT_STREAM == 0, "NN_FEW_AT_STREAM");
 _Static_assert(NN_DENSE_AT_STREAM == 0, "NN_DENSE_AT_STREAM");
 _Static_assert(NN_LINEAR_AT_A_FACTOR == 0, "NN_LINEAR_AT_A_FACTOR");
 _Static_assert(NN_PRODUCT_AT_A_OFFSETS == 0, "NN_PRODUCT_AT_A_OFFSETS");
@@ -96,6 +103,9 @@ NN_NEXT(NN_QUAD_AT_STEPS, NN_QUAD_AT_FORM);
 NN_NEXT(NN_RUNS_AT_STEP, NN_RUNS_AT_WORDS);
 NN_NEXT(NN_RUNS_AT_WORDS, NN_RUNS_AT_BYTES);
 NN_NEXT(NN_RUNS_AT_BYTES, NN_RUNS_AT_TAIL);
+NN_NEXT(NN_FEW_AT_STREAM, NN_FEW_AT_CHANNELS);
+NN_NEXT(NN_FEW_AT_CHANNELS, NN_FEW_AT_PIXELS);
+NN_NEXT(NN_FEW_AT_PIXELS, NN_FEW_AT_DEPTH);
 NN_NEXT(NN_DENSE_AT_STREAM, NN_DENSE_AT_REQUANT);
 NN_NEXT(NN_DENSE_AT_REQUANT, NN_DENSE_AT_REQUANT_BYTES);
 NN_NEXT(NN_DENSE_AT_REQUANT_BYTES, NN_DENSE_AT_STEPS);

@@ -16,6 +16,12 @@
 #define NN_RUNS_AT_BYTES 8
 #define NN_RUNS_AT_TAIL 12
 
+/* nn_few_t */
+#define NN_FEW_AT_STREAM 0
+#define NN_FEW_AT_CHANNELS 4
+#define NN_FEW_AT_PIXELS 8
+#define NN_FEW_AT_DEPTH 12
+
 /* nn_dense_t */
 #define NN_DENSE_AT_STREAM 0
 #define NN_DENSE_AT_REQUANT 4
@@ -83,6 +89,7 @@
 #define NN_TAP_BYTES 10     /* of a channel of nn_depthwise_packed_t */
 #define NN_WEIGHT_BYTES 160 /* of scratch, before the ring */
 #define NN_COLUMN_BYTES 48  /* of the ring */
+#define NN_FEW_BYTES 28     /* of a channel of nn_few_t */
 #define NN_LINEAR_BITS 20
 
 #endif
