@@ -103,6 +103,19 @@ def column(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
 
 
+def point(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+    """A CONV_2D of single pixels with few channels."""
+    size, inputs, outputs = (
+        rng.integers(1, 8, 2),
+        int(rng.integers(3, 19)),
+        int(rng.integers(1, 20)),
+    )
+    shapes = ([1, *size, inputs], [outputs, 1, 1, inputs], [1, *size, outputs])
+    options = {"padding": 0, "strideH": 1, "strideW": 1}
+    options |= {"dilationHFactor": 1, "dilationWFactor": 1}
+    return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
+
+
 def depthwise(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     """A DEPTHWISE_CONV_2D."""
     kernel = (3, 3) if rng.random() < 0.6 else (_pick(rng, 1, 2, 3, 5), _pick(rng, 1, 2, 3, 5))
@@ -168,6 +181,7 @@ ROWS: dict[str, Row] = {
     "AVERAGE_POOL_2D": pool("AVERAGE_POOL_2D"),
     "CONV_2D": convolution,
     "CONV_2D_COLUMN": column,
+    "CONV_2D_POINT": point,
     "DEPTHWISE_CONV_2D": depthwise,
     "FULLY_CONNECTED": dense,
     "MAX_POOL_2D": pool("MAX_POOL_2D"),

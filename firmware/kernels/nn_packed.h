@@ -91,22 +91,25 @@ void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t
                           int8_t *scratch);
 
 /* A convolution of 1 x 1 over pixels that lie side by side. A channel in the stream, in words:
- * first value of the sum << p; 4 of weights << p, halfwords of inputs (0, 2), (1, 3), (4, 6), (5,
- * 7); multiplier and constant of NN_FIXED. */
-typedef struct {
+ * first value of the sum << p; weights << p, of each four inputs halfwords of (0, 2) and (1, 3), 4
+ * words for nn_few_8_s8 and 8 for nn_few_16_s8; multiplier and constant of NN_FIXED. */
+typedef struct nn_few nn_few_t;
+struct nn_few {
     const int32_t *stream;
     int32_t channels; /* of the output */
-    int32_t pixels;
-    int32_t depth; /* channels of the input */
-} nn_few_t;
+    int32_t pixels;   /* not 0 */
+    int32_t depth;    /* channels of the input; the others that a kernel reads have no weight */
+    int32_t words;    /* of the stream */
+    void (*kernel)(const nn_few_t *p, const int8_t *input, int8_t *output);
+};
 
-#define NN_FEW_INPUTS 8 /* those that are not there have a weight of 0 */
-#define NN_FEW_WORDS 7  /* of a channel */
+#define NN_FEW_INPUTS 16
 
-/* All channels of all pixels; up to 7 bytes behind the last input are read. */
-void nn_few_s8(const nn_few_t *p, const int8_t *input, int8_t *output);
+/* All channels of all pixels, which are read 8 or 16 bytes at a time. */
+void nn_few_8_s8(const nn_few_t *p, const int8_t *input, int8_t *output);
+void nn_few_16_s8(const nn_few_t *p, const int8_t *input, int8_t *output);
 
-/* scratch: 4 * NN_FEW_WORDS bytes a channel. */
+/* scratch: 4 * words bytes. */
 void nn_conv_2d_few_s8(const nn_few_t *p, const int8_t *input, int8_t *output, int8_t *scratch);
 
 /* scratch, with c = input.c rounded up to a multiple of 4: columns * kernel_h + spare slots of

@@ -46,10 +46,10 @@ def convolution(step: Step, p: ConvParams, scratch_budget_bytes: int) -> Lowered
     A column is a row where that is cheaper and its scratch, a copy of the whole image, fits the
     budget; so must a copy of the weights for few inputs.
     """
-    few = few_inputs(step, p, _ahead(p, 1, None)) if is_few(p) else None
-    if few is not None and few.scratch_bytes <= scratch_budget_bytes:
-        return few
     flat, row = _flattened(p), as_row(p)
+    few = few_inputs(step, p, _ahead(p, 1, None)) if is_few(p) else None
+    if few and few.scratch_bytes <= scratch_budget_bytes and few.cost < _cost(flat):
+        return few
     along = _lowered(step, row) if _cost(row) < _cost(flat) else None
     return along if along and along.scratch_bytes <= scratch_budget_bytes else _lowered(step, flat)
 

@@ -10,15 +10,16 @@ from quantize.ops.base import CCall
 from quantize.ops.conv_2d import ConvParams
 from quantize.reference import Step
 
-INPUTS = 8  # as many halfwords stay in registers
-WORDS = 7  # of a channel
+INPUTS = range(4, 17)  # with fewer, more than the last pixel would be read beyond the input's end
+# inputs that stay in registers -> kernel, instructions an output, channels in its loop
+KERNELS = {8: ("nn_few_8_s8", 8, 8), 16: ("nn_few_16_s8", 15, 4)}
 
 
 def is_few(p: ConvParams) -> bool:
-    """Whether a pixel of the output is made of one pixel of at most INPUTS channels."""
+    """Whether a pixel of the output is made of one pixel of some INPUTS channels."""
     w = p.window
     alone = w.kernel == (1, 1) and w.stride == (1, 1) and w.pad == (0, 0)
-    return alone and p.input_shape[3] <= INPUTS
+    return alone and p.input_shape[3] in INPUTS
 
 
 def few_inputs(step: Step, p: ConvParams, ahead_bytes: int | None) -> LoweredStep | None:
@@ -30,7 +31,9 @@ def few_inputs(step: Step, p: ConvParams, ahead_bytes: int | None) -> LoweredSte
         return None
     shifts = np.array([r.pre_shift for r in requants])
     first = (p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)) << shifts
-    padded = np.pad(weights, ((0, 0), (0, INPUTS - weights.shape[1]))) << shifts[:, None]
+    inputs = min(n for n in KERNELS if n >= weights.shape[1])
+    kernel, instructions, block = KERNELS[inputs]
+    padded = np.pad(weights, ((0, 0), (0, inputs - weights.shape[1]))) << shifts[:, None]
     halves = padded.reshape(-1, 4)[:, [0, 2, 1, 3]].reshape(len(weights), -1, 2) & 0xFFFF
     scales = np.array([(r.multiplier, r.constant) for r in requants], np.int64)
     stream = np.concatenate(
@@ -45,13 +48,13 @@ def few_inputs(step: Step, p: ConvParams, ahead_bytes: int | None) -> LoweredSte
             "channels": str(len(weights)),
             "pixels": str(pixels),
             "depth": str(weights.shape[1]),
+            "words": str(stream.size),
+            "kernel": kernel,
         },
         constants=(
-            words_constant(
-                "stream", stream, weights=INPUTS // 2 * len(weights), biases=len(weights)
-            ),
+            words_constant("stream", stream, weights=halves.size // 2, biases=len(weights)),
         ),
-        scratch_bytes=4 * WORDS * len(weights),
+        scratch_bytes=4 * stream.size,
     )
     return LoweredStep(
         step=step,
@@ -59,5 +62,5 @@ def few_inputs(step: Step, p: ConvParams, ahead_bytes: int | None) -> LoweredSte
         in_place=(0,) if ahead_bytes == 0 else (),
         ahead_bytes=ahead_bytes,
         requantisation=requants[0].form,
-        cost=pixels * (8 * len(weights) + 2 * -(-len(weights) // 8) + 16),
+        cost=pixels * (instructions * len(weights) + 3 * -(-len(weights) // block) + 18),
     )

@@ -1,7 +1,8 @@
 /* out[n,y,x,o] = clamp(zp + requant_o(bias[o] + sum over c of (in[n,y,x,c] - zp_in) * w[o,c]))
  *
- * 1 x 1, stride 1, of up to eight inputs; a pixel at a time (nn_few_s8). Each reads all weights, so
- * these are copied to RAM first. A pixel is read as eight bytes: the last one from a copy.
+ * 1 x 1, stride 1, of up to sixteen inputs; a pixel at a time (nn_few_8_s8, nn_few_16_s8). Each
+ * reads all weights, so these are copied to RAM first. A pixel is read in whole words: the last one
+ * from a copy.
  * MACs: n*h*w*out_c*in_c. Rounding: double, in a short form.
  */
 #include <string.h>
@@ -11,19 +12,18 @@
 void nn_conv_2d_few_s8(const nn_few_t *p, const int8_t *input, int8_t *output, int8_t *scratch)
 {
     int32_t *const stream = (int32_t *)(void *)scratch;
-    const int32_t words = NN_FEW_WORDS * p->channels;
     nn_few_t part = *p;
-    for (int32_t i = 0; i < words; i++) {
+    for (int32_t i = 0; i < p->words; i++) {
         stream[i] = p->stream[i];
     }
     part.stream = stream;
     part.pixels = p->pixels - 1;
     if (part.pixels > 0) {
-        nn_few_s8(&part, input, output);
+        p->kernel(&part, input, output);
     }
     int8_t last[NN_FEW_INPUTS] = {0};
     memcpy(last, input + part.pixels * p->depth, (size_t)p->depth);
     output += part.pixels * p->channels;
     part.pixels = 1;
-    nn_few_s8(&part, last, output);
+    p->kernel(&part, last, output);
 }

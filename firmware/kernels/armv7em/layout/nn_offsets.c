@@ -85,7 +85,6 @@ _Static_assert(NN_TAP_BYTES == 3 * 3 + 1, "nine weights and a shift");
 _Static_assert(NN_WEIGHT_BYTES == 4 * NN_GROUP * NN_CHANNEL_WORDS,
                "4 * NN_GROUP * NN_CHANNEL_WORDS");
 _Static_assert(NN_COLUMN_BYTES == 4 * NN_COLUMN_WORDS, "4 * NN_COLUMN_WORDS");
-_Static_assert(NN_FEW_BYTES == 4 * NN_FEW_WORDS, "4 * NN_FEW_WORDS");
 _Static_assert(NN_LINEAR_BITS == NN_LINEAR_SHIFT, "NN_LINEAR_SHIFT");
 
 /* LDM takes all from the first on, LDRD two */

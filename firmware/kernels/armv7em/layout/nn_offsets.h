@@ -89,7 +89,6 @@
 #define NN_TAP_BYTES 10     /* of a channel of nn_depthwise_packed_t */
 #define NN_WEIGHT_BYTES 160 /* of scratch, before the ring */
 #define NN_COLUMN_BYTES 48  /* of the ring */
-#define NN_FEW_BYTES 28     /* of a channel of nn_few_t */
 #define NN_LINEAR_BITS 20
 
 #endif
