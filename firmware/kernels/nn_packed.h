@@ -151,6 +151,27 @@ void nn_fully_connected_wide_s8(const nn_dense_t *p, const int8_t *input, int8_t
 void nn_fully_connected_halves_s8(const nn_dense_t *p, const int8_t *input, int8_t *output,
                                   int8_t *scratch);
 
+/* A group in the stream, in words: first values of A, B, C and D; then, of the inputs rounded up to
+ * a multiple of 8, for each step 256 * a + b and 256 * c + d. */
+typedef struct {
+    const int32_t *stream;
+    const nn_requant_t *requant; /* [output_depth] */
+    const int32_t *missing; /* channel and input whose weight is one less, channels ascending */
+    int32_t missing_count;
+    int32_t chunk; /* inputs whose sums fit 24 bits; a multiple of 8 */
+    int32_t batches, input_depth, output_depth;
+    int32_t output_offset, act_min, act_max;
+} nn_dense_chunks_t;
+
+#define NN_DENSE_BLOCK 8 /* inputs at a time */
+
+/* Add the products of 2 * steps inputs, a multiple of 8, to the sums of four channels. Returns
+ * where the stream goes on. */
+const int32_t *nn_dense_sums_s8(const int32_t *stream, const int8_t *x, int32_t steps,
+                                int32_t *sums);
+
+void nn_fully_connected_chunks_s8(const nn_dense_chunks_t *p, const int8_t *input, int8_t *output);
+
 /* Up to four channels that lie side by side. Scratch, in words:
  *
  *   10 a channel   filled in by the kernel: halfwords (w0, w1) and (w1, w2) of each column of the

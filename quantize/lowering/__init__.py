@@ -54,8 +54,10 @@ KERNEL_SETS: dict[str, Mapping[Lowering, Lower]] = {
 }
 
 # packings that take more flash and fewer instructions: only where the flash has bytes for them
-LARGER: dict[str, Mapping[Lowering, Lower]] = {
-    "armv7em": {Lowering.DENSE: dense_cortex_m.lower_dense_halves},
+LARGER: dict[str, Mapping[Lowering, Sequence[Lower]]] = {
+    "armv7em": {
+        Lowering.DENSE: (dense_cortex_m.lower_dense_halves, dense_cortex_m.lower_dense_narrow)
+    },
 }
 REFERENCE_COST = 7  # instructions a MAC, about
 
@@ -103,8 +105,9 @@ def _choices(
     if ram is not None and ram[0](found[0]) > ram[1]:
         found += [faster(graph, step, 0) or _reference(step), _reference(step)]
     if by_flash and found[0].cost is not None:
-        larger = LARGER.get(kernels, {}).get(way) if way else None
-        found += [w for w in (larger and larger(graph, step, scratch_bytes), _reference(step)) if w]
+        larger = LARGER.get(kernels, {}).get(way, ()) if way else ()
+        made = [make(graph, step, scratch_bytes) for make in larger]
+        found += [w for w in (*made, _reference(step)) if w]
     if ram is not None:
         need, limit = ram
         found = [w for w in found if need(w) <= limit] or [min(found, key=need)]
