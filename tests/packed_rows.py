@@ -105,14 +105,15 @@ def column(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
 
 def point(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     """A CONV_2D of single pixels with few channels."""
-    size, inputs, outputs = (
-        rng.integers(1, 8, 2),
+    stride = (_pick(rng, 1, 1, 2), _pick(rng, 1, 1, 2))
+    size, out, options = _window(rng, (1, 1), stride)
+    images, inputs, outputs = (
+        _pick(rng, 1, 1, 2),
         int(rng.integers(3, 19)),
         int(rng.integers(1, 20)),
     )
-    shapes = ([1, *size, inputs], [outputs, 1, 1, inputs], [1, *size, outputs])
-    options = {"padding": 0, "strideH": 1, "strideW": 1}
     options |= {"dilationHFactor": 1, "dilationWFactor": 1}
+    shapes = ([images, *size, inputs], [outputs, 1, 1, inputs], [images, *out, outputs])
     return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
 
 
@@ -133,6 +134,8 @@ def depthwise(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
 def dense(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     """A FULLY_CONNECTED."""
     batches, depth, outputs = _pick(rng, 1, 3), int(rng.integers(1, 70)), int(rng.integers(1, 14))
+    if rng.random() < 0.05:
+        depth += 2000  # sums of more than 24 bits
     shapes = ([batches, depth], [outputs, depth], [batches, outputs])
     return _layer(b, rng, ("FULLY_CONNECTED", "FullyConnectedOptions", 0), shapes, {})
 

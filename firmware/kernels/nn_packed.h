@@ -90,22 +90,24 @@ uint32_t *nn_gather_quad_s8(uint32_t *x, const int8_t *const *pixels, const nn_r
 void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t *output,
                           int8_t *scratch);
 
-/* A convolution of 1 x 1 over pixels that lie side by side. A channel in the stream, in words:
- * first value of the sum << p; weights << p, of each four inputs halfwords of (0, 2) and (1, 3), 4
- * words for nn_few_8_s8 and 8 for nn_few_16_s8; multiplier and constant of NN_FIXED. */
+/* A convolution of 1 x 1. A channel in the stream, in words: first value of the sum << p; weights
+ * << p, of each four inputs halfwords of (0, 2) and (1, 3), 4 words for nn_few_8_s8 and 8 for
+ * nn_few_16_s8; multiplier and constant of NN_FIXED. */
 typedef struct nn_few nn_few_t;
 struct nn_few {
     const int32_t *stream;
-    int32_t channels; /* of the output */
-    int32_t pixels;   /* not 0 */
-    int32_t depth;    /* channels of the input; the others that a kernel reads have no weight */
-    int32_t words;    /* of the stream */
+    int32_t channels;          /* of the output */
+    int32_t pixels;            /* of a line, not 0 */
+    int32_t pixel_bytes;       /* of the input, from one to the next */
+    int32_t lines, line_bytes; /* of the input, from one to the next */
+    int32_t inputs;            /* the others that a kernel reads have no weight */
+    int32_t words;             /* of the stream */
     void (*kernel)(const nn_few_t *p, const int8_t *input, int8_t *output);
 };
 
 #define NN_FEW_INPUTS 16
 
-/* All channels of all pixels, which are read 8 or 16 bytes at a time. */
+/* All channels of the pixels of a line, which are read 8 or 16 bytes at a time. */
 void nn_few_8_s8(const nn_few_t *p, const int8_t *input, int8_t *output);
 void nn_few_16_s8(const nn_few_t *p, const int8_t *input, int8_t *output);
 

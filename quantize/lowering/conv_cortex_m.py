@@ -47,8 +47,8 @@ def convolution(step: Step, p: ConvParams, scratch_budget_bytes: int) -> Lowered
     budget; so must a copy of the weights for few inputs.
     """
     flat, row = _flattened(p), as_row(p)
-    few = few_inputs(step, p, _ahead(p, 1, None)) if is_few(p) else None
-    if few and few.scratch_bytes <= scratch_budget_bytes and few.cost < _cost(flat):
+    few = few_inputs(step, p) if is_few(p) else None
+    if few and few.scratch_bytes <= scratch_budget_bytes and (few.cost or 0) < _cost(flat):
         return few
     along = _lowered(step, row) if _cost(row) < _cost(flat) else None
     return along if along and along.scratch_bytes <= scratch_budget_bytes else _lowered(step, flat)

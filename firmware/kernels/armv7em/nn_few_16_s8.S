@@ -35,7 +35,7 @@
     .type nn_few_16_s8, %function
 nn_few_16_s8:
     push {r4-r11, lr}
-    ldm r0, {r3-r6}       /* stream, channels, pixels, depth */
+    ldm r0, {r3-r6}       /* stream, channels, pixels, bytes of one */
     mov lr, r2
     mla r5, r5, r6, r1
     vmov s1, r5

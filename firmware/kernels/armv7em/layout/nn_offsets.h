@@ -20,7 +20,7 @@
 #define NN_FEW_AT_STREAM 0
 #define NN_FEW_AT_CHANNELS 4
 #define NN_FEW_AT_PIXELS 8
-#define NN_FEW_AT_DEPTH 12
+#define NN_FEW_AT_PIXEL_BYTES 12
 
 /* nn_dense_t */
 #define NN_DENSE_AT_STREAM 0

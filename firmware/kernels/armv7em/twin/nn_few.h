@@ -5,8 +5,8 @@
 #include "nn_math.h"
 #include "nn_packed.h"
 
-/* All pixels and channels; the stream has weights for `inputs` inputs, a multiple of four. The
- * output may lie on a pixel that has been read. */
+/* A line's pixels and all channels; the stream has weights for `inputs` inputs, a multiple of four.
+ * The output may lie on a pixel that has been read. */
 static inline void nn_few_outputs(const nn_few_t *p, const int8_t *input, int8_t *output,
                                   int32_t inputs)
 {
@@ -30,7 +30,7 @@ static inline void nn_few_outputs(const nn_few_t *p, const int8_t *input, int8_t
             *output++ = (int8_t)nn_min(nn_max(value, -128), 127);
             channel += 2;
         }
-        input += p->depth;
+        input += p->pixel_bytes;
     }
 }
 
