@@ -174,6 +174,49 @@ const int32_t *nn_dense_sums_s8(const int32_t *stream, const int8_t *x, int32_t 
 
 void nn_fully_connected_chunks_s8(const nn_dense_chunks_t *p, const int8_t *input, int8_t *output);
 
+/* How the sum of a gate becomes Q3.12, by the reference's own rounding: to 16 bits
+ *     clamp((round((2 * sum << left) * multiplier / 2^32) + (sum >> 31) + constant) >> right)
+ * The sign counts, and the constant rounds, where it is rescaled to the right: 1 .. 31. */
+typedef struct {
+    int32_t multiplier, constant;
+    uint32_t shift; /* the lowest byte: right, the next: left, then 1 where the sign counts */
+} nn_gate_requant_t;
+
+/* An LSTM, a unit with its four gates at a time: input, forget, cell and output are A to D of a
+ * group in nn_dense_t's stream. A unit in the stream: a group on the input, one on the hidden
+ * state. */
+typedef struct nn_lstm_packed nn_lstm_packed_t;
+struct nn_lstm_packed {
+    int32_t input_bytes, hidden_bytes;                 /* of the widened values, multiples of 8 */
+    nn_gate_requant_t input[NN_GROUP], past[NN_GROUP]; /* of A, C, B and D */
+    const int32_t *stream;
+    int32_t batches, steps, input_depth, units;
+    int32_t batch_rows, step_rows; /* rows of input and output from one to the next */
+    int32_t cell_low, cell_high;
+    int32_t update_constant, update_shift; /* half of 1 << shift; shift 15 .. 31, from Q0.29 */
+    int32_t tanh_multiplier, tanh_constant, tanh_shift;       /* of the cell state to 1 / 12288 */
+    int32_t output_multiplier, output_constant, output_shift; /* as NN_SIGN */
+    const int16_t *sigmoid; /* [2 * NN_SIGMOID_ENTRIES - 1]: that of nn_sigmoid.h, less 1 / 2, as
+                               an odd function whose 0 is in the middle */
+    const int32_t *(*gates)(const nn_lstm_packed_t *p, const uint32_t *x, const int32_t *stream,
+                            int32_t *gates);
+};
+
+#define NN_GATES 4 /* of a unit, as written: input, cell, forget and output gate, in Q3.12 */
+
+/* x: the widened input, then the hidden state. Returns the stream's next unit. All gates are
+ * rescaled to the right. */
+const int32_t *nn_gates_s8(const nn_lstm_packed_t *p, const uint32_t *x, const int32_t *stream,
+                           int32_t *gates);
+
+/* The same, rescaled to the right or not. */
+const int32_t *nn_gates_left_s8(const nn_lstm_packed_t *p, const uint32_t *x, const int32_t *stream,
+                                int32_t *gates);
+
+/* scratch: input_bytes + hidden_bytes. */
+void nn_lstm_packed_s8(const nn_lstm_packed_t *p, const int8_t *input, int8_t *hidden,
+                       int16_t *cell, int8_t *output, int8_t *scratch);
+
 /* Up to four channels that lie side by side. Scratch, in words:
  *
  *   10 a channel   filled in by the kernel: halfwords (w0, w1) and (w1, w2) of each column of the

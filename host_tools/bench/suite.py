@@ -119,6 +119,7 @@ def _entry(model: str, board: Board, result: BenchmarkResult) -> Entry | None:
         weight_bytes=result.weight_bytes,
         arena_bytes=result.arena_bytes,
         footprint=result.footprint,
+        cycles=result.estimates[0].cycles[1] if result.estimates else None,
     )
 
 

@@ -29,6 +29,7 @@ PICTURE = ROOT / "docs" / "demo.svg"
 README = ROOT / "README.md"
 STUDIES = ROOT / "docs" / "STUDIES.md"
 NUMBERS = ("<!-- numbers: begin (make readme) -->", "<!-- numbers: end -->")
+BAR = ROOT / "docs" / "bench_bar.json"  # of other people's engine, by the model's SHA-256
 BENCHMARKS = ("<!-- benchmarks: begin (make readme) -->", "<!-- benchmarks: end -->")
 RECIPES = ROOT / "docs" / "recipes.json"
 MAIN_RECIPE = "motion"  # whose run README shows in full
@@ -262,16 +263,30 @@ def _constants() -> str:
 
 
 def _benchmarks() -> str:
+    """What was recorded last, beside the bar where that model's is known."""
+    bar: dict[str, Any] = json.loads(BAR.read_text("utf-8"))
     rows = [
-        "| model | board | instructions | code B | constants B | arena B |",
-        "|---|---|--:|--:|--:|--:|",
+        "| model | board | instructions | of the bar | cycles, estimated | code B | constants B "
+        "| arena B | bar's arena B |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for entry in _newest():
+        theirs = bar["models"].get(entry.model_sha256, {}) if entry.board == bar["board"] else {}
+        share, arena, cycles = "", "", ""
+        if counted := theirs.get("instructions"):
+            share = f"{entry.instructions / counted:.2f} of {counted:,}"
+        if bytes_ := theirs.get("arena_bytes"):
+            arena = f"{bytes_:,}"
+        if entry.cycles is not None:
+            cycles = f"{entry.cycles:,}"
         rows.append(
-            f"| {entry.model} | {entry.board} | {entry.instructions:,} | {entry.code_bytes:,} | "
-            f"{entry.weight_bytes:,} | {entry.arena_bytes:,} |"
+            f"| {entry.model} | {entry.board} | {entry.instructions:,} | {share} | {cycles} | "
+            f"{entry.code_bytes:,} | {entry.weight_bytes:,} | {entry.arena_bytes:,} | {arena} |"
         )
-    return "\n".join(rows) + "\n"
+    return (
+        "\n".join(rows)
+        + f"\n\nThe bar is {bar['what']}, measured on {bar['date']}: {bar['how']}.\n"
+    )
 
 
 def _operators() -> str:

@@ -15,6 +15,7 @@ from quantize.lowering import (
     depthwise_xtensa,
     elementwise_cortex_m,
     elementwise_xtensa,
+    lstm_cortex_m,
     pairs,
     pool_cortex_m,
 )
@@ -36,6 +37,7 @@ KERNEL_SETS: dict[str, Mapping[Lowering, Lower]] = {
         Lowering.CONVOLUTION: conv_cortex_m.lower_conv,
         Lowering.DENSE: dense_cortex_m.lower_dense,
         Lowering.DEPTHWISE: depthwise_cortex_m.lower_depthwise,
+        Lowering.LSTM: lstm_cortex_m.lower_lstm,
         Lowering.MAX_POOL: pool_cortex_m.lower_max_pool,
         Lowering.MEAN: pool_cortex_m.lower_mean,
         Lowering.PAIR_TABLE: pairs.lower_table,

@@ -141,6 +141,7 @@ class Lowering(enum.Enum):
     CONVOLUTION = "convolution"
     DENSE = "dense"
     DEPTHWISE = "depthwise"
+    LSTM = "LSTM"
     MAX_POOL = "max pool"
     MEAN = "mean"
     PAIR_TABLE = "pair table"  # one operand is a constant of one value

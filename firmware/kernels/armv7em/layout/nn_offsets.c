@@ -30,6 +30,11 @@ NN_FIELD(nn_dense_t, requant_bytes, NN_DENSE_AT_REQUANT_BYTES);
 NN_FIELD(nn_dense_t, steps, NN_DENSE_AT_STEPS);
 NN_FIELD(nn_dense_t, wide, NN_DENSE_AT_WIDE);
 
+NN_FIELD(nn_lstm_packed_t, input_bytes, NN_LSTM_AT_INPUT_BYTES);
+NN_FIELD(nn_lstm_packed_t, hidden_bytes, NN_LSTM_AT_HIDDEN_BYTES);
+NN_FIELD(nn_lstm_packed_t, input, NN_LSTM_AT_INPUT);
+NN_FIELD(nn_lstm_packed_t, past, NN_LSTM_AT_PAST);
+
 NN_FIELD(nn_linear_t, a_factor, NN_LINEAR_AT_A_FACTOR);
 NN_FIELD(nn_linear_t, b_factor, NN_LINEAR_AT_B_FACTOR);
 NN_FIELD(nn_linear_t, constant, NN_LINEAR_AT_CONSTANT);

@@ -29,6 +29,12 @@
 #define NN_DENSE_AT_STEPS 12
 #define NN_DENSE_AT_WIDE 16
 
+/* nn_lstm_packed_t */
+#define NN_LSTM_AT_INPUT_BYTES 0
+#define NN_LSTM_AT_HIDDEN_BYTES 4
+#define NN_LSTM_AT_INPUT 8
+#define NN_LSTM_AT_PAST 56
+
 /* nn_linear_t */
 #define NN_LINEAR_AT_A_FACTOR 0
 #define NN_LINEAR_AT_B_FACTOR 4
