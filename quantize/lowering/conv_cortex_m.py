@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from quantize.lowering.base import LoweredStep, aligned, in_groups
 from quantize.lowering.few_cortex_m import few_inputs, is_few
@@ -200,7 +202,7 @@ class _Runs:
         """Instructions to gather four windows."""
         return self.parts * (self.count * (7 + 16 * self.words) + 40 + 23 * self.tail)
 
-    def arranged(self, weights: IntArray) -> IntArray:
+    def arranged(self, weights: npt.NDArray[Any]) -> IntArray:
         """Weights [channels, kh, kw, c] as [channels, inputs]."""
         runs = weights.reshape(len(weights), self.parts, self.count, self.bytes)
         words = pad_words(runs[..., : 4 * self.words]).reshape(len(weights), self.parts, -1)

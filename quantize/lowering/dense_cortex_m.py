@@ -104,7 +104,7 @@ def _chunks(step: Step) -> LoweredStep:
 
 def _chunk(weights: IntArray) -> int:
     """Inputs, a multiple of BLOCK, of which no sum leaves 24 bits, wherever they begin."""
-    chunk = weights.shape[1]
+    chunk = int(weights.shape[1])
     while True:
         sums = np.add.reduceat(np.abs(weights), range(0, weights.shape[1], chunk), axis=1)
         if 128 * int(sums.max()) < PAIR_LIMIT:
