@@ -109,6 +109,7 @@ def _choices(
     if by_flash and found[0].cost is not None:
         larger = LARGER.get(kernels, {}).get(way, ()) if way else ()
         made = [make(graph, step, scratch_bytes) for make in larger]
+        made.append(faster(graph, step, 0))  # what saves scratch may save flash too
         found += [w for w in (*made, _reference(step)) if w]
     if ram is not None:
         need, limit = ram
