@@ -212,6 +212,7 @@ int main(void)
 """
 # kernels with scratch -> their set
 SCRATCH = {
+    "nn_conv_2d_few_s8": "armv7em",
     "nn_conv_2d_packed_s8": "armv7em",
     "nn_conv_2d_rows_s8": "armv7em",
     "nn_depthwise_conv_2d_packed_s8": "armv7em",

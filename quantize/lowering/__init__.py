@@ -58,8 +58,10 @@ KERNEL_SETS: dict[str, Mapping[Lowering, Lower]] = {
 }
 
 # packings that take more flash and fewer instructions: only where the flash has bytes for them
-LARGER: dict[str, Mapping[Lowering, Lower]] = {
-    "armv7em": {Lowering.DENSE: dense_cortex_m.lower_dense_halves},
+LARGER: dict[str, Mapping[Lowering, Sequence[Lower]]] = {
+    "armv7em": {
+        Lowering.DENSE: (dense_cortex_m.lower_dense_halves, dense_cortex_m.lower_dense_narrow)
+    },
 }
 REFERENCE_COST = 7  # instructions a MAC, about
 
@@ -109,8 +111,10 @@ def _choices(
         less = [faster(graph, step, scratch) for scratch in (spare, 0)]
         found += [*(lowered for lowered in less if lowered), _reference(step)]
     if by_flash and found[0].cost is not None:
-        larger = LARGER.get(kernels, {}).get(way) if way else None
-        found += [w for w in (larger and larger(graph, step, scratch_bytes), _reference(step)) if w]
+        larger = LARGER.get(kernels, {}).get(way, ()) if way else ()
+        made = [make(graph, step, scratch_bytes) for make in larger]
+        made.append(faster(graph, step, 0))  # what saves scratch may save flash too
+        found += [w for w in (*made, _reference(step)) if w]
     if ram is not None:
         need, limit = ram
         found = [w for w in found if need(w) <= limit] or [min(found, key=need)]
