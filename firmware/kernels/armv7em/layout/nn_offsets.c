@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "nn_depthwise.h"
 #include "nn_elementwise.h"
 #include "nn_packed.h"
 
@@ -69,12 +70,26 @@ NN_FIELD(nn_depthwise_group_t, output, NN_GROUP_AT_OUTPUT);
 NN_FIELD(nn_depthwise_group_t, scratch, NN_GROUP_AT_SCRATCH);
 NN_FIELD(nn_depthwise_group_t, channels, NN_GROUP_AT_CHANNELS);
 
+NN_FIELD(nn_depthwise_1d_t, lines, NN_1D_AT_LINES);
+NN_FIELD(nn_depthwise_1d_t, inputs, NN_1D_AT_INPUTS);
+NN_FIELD(nn_depthwise_1d_t, outputs, NN_1D_AT_OUTPUTS);
+NN_FIELD(nn_depthwise_1d_t, kernel, NN_1D_AT_KERNEL);
+NN_FIELD(nn_depthwise_1d_t, input_step, NN_1D_AT_INPUT_STEP);
+NN_FIELD(nn_depthwise_1d_t, output_step, NN_1D_AT_OUTPUT_STEP);
+NN_FIELD(nn_depthwise_1d_t, input_line, NN_1D_AT_INPUT_LINE);
+NN_FIELD(nn_depthwise_1d_t, output_line, NN_1D_AT_OUTPUT_LINE);
+NN_FIELD(nn_depthwise_1d_t, stride, NN_1D_AT_STRIDE);
+NN_FIELD(nn_depthwise_1d_t, pad, NN_1D_AT_PAD);
+NN_FIELD(nn_depthwise_1d_t, pad_word, NN_1D_AT_PAD_WORD);
+NN_FIELD(nn_depthwise_1d_t, form, NN_1D_AT_FORM);
+
 _Static_assert(NN_FORM_FLOOR == NN_FLOOR, "NN_FLOOR");
 _Static_assert(NN_FORM_SIGN == NN_SIGN, "NN_SIGN");
 _Static_assert(NN_TAP_BYTES == 3 * 3 + 1, "nine weights and a shift");
 _Static_assert(NN_WEIGHT_BYTES == 4 * NN_GROUP * NN_CHANNEL_WORDS,
                "4 * NN_GROUP * NN_CHANNEL_WORDS");
 _Static_assert(NN_COLUMN_BYTES == 4 * NN_COLUMN_WORDS, "4 * NN_COLUMN_WORDS");
+_Static_assert(NN_STEP_BYTES == 4 * NN_GROUP * 2, "E and O of each channel");
 _Static_assert(NN_LINEAR_BITS == NN_LINEAR_SHIFT, "NN_LINEAR_SHIFT");
 
 /* LDM takes all from the first on, LDRD two */
@@ -104,6 +119,8 @@ NN_NEXT(NN_TAPS_AT_ROWS, NN_TAPS_AT_RUNS);
 NN_NEXT(NN_DEPTHWISE_AT_INPUT_H, NN_DEPTHWISE_AT_INPUT_W);
 NN_NEXT(NN_DEPTHWISE_AT_OUTPUT_H, NN_DEPTHWISE_AT_OUTPUT_W);
 NN_NEXT(NN_DEPTHWISE_AT_PAD_H, NN_DEPTHWISE_AT_PAD_W);
+NN_NEXT(NN_1D_AT_INPUT_LINE, NN_1D_AT_OUTPUT_LINE);
+NN_NEXT(NN_1D_AT_PAD, NN_1D_AT_PAD_WORD);
 NN_NEXT(NN_GROUP_AT_TAPS, NN_GROUP_AT_VALUES);
 NN_NEXT(NN_GROUP_AT_INPUT, NN_GROUP_AT_OUTPUT);
 NN_NEXT(NN_GROUP_AT_SCRATCH, NN_GROUP_AT_CHANNELS);

@@ -72,11 +72,26 @@
 #define NN_GROUP_AT_SCRATCH 16
 #define NN_GROUP_AT_CHANNELS 20
 
+/* nn_depthwise_1d_t */
+#define NN_1D_AT_LINES 4
+#define NN_1D_AT_INPUTS 12
+#define NN_1D_AT_OUTPUTS 16
+#define NN_1D_AT_KERNEL 20
+#define NN_1D_AT_INPUT_STEP 24
+#define NN_1D_AT_OUTPUT_STEP 28
+#define NN_1D_AT_INPUT_LINE 32
+#define NN_1D_AT_OUTPUT_LINE 36
+#define NN_1D_AT_STRIDE 48
+#define NN_1D_AT_PAD 52
+#define NN_1D_AT_PAD_WORD 56
+#define NN_1D_AT_FORM 64
+
 #define NN_FORM_FLOOR 0
 #define NN_FORM_SIGN 1
 #define NN_TAP_BYTES 10     /* of a channel of nn_depthwise_packed_t */
 #define NN_WEIGHT_BYTES 160 /* of scratch, before the ring */
 #define NN_COLUMN_BYTES 48  /* of the ring */
+#define NN_STEP_BYTES 32    /* of a pair of taps of four channels */
 #define NN_LINEAR_BITS 20
 
 #endif
