@@ -104,7 +104,7 @@ def narrow_multiplier(requant: Requant) -> Requant:
 
 def wrap32(x: IntArray) -> IntArray:
     """The value of an int32 that has overflowed to `x`, as two's complement keeps it."""
-    return ((x + 2**31) & (2**32 - 1)) - 2**31
+    return np.asarray(x, np.int64).astype(np.int32).astype(np.int64)
 
 
 def rounding_doubling_high_mul(a: IntArray, b: IntArray | int) -> IntArray:

@@ -32,6 +32,7 @@ DATA = {
     "host_tools.bench.counting": ("host_tools/emulators/*.[ch]",),
 }
 RUNS = {"quantize.float_reference": ("quantize.float_worker",)}  # in a process of its own
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 BACKPORTS = {"tomli"}  # what a newer Python has itself
 DISTRIBUTIONS = {  # whose name is not the module's
     "elftools": "pyelftools",
@@ -42,6 +43,7 @@ DISTRIBUTIONS = {  # whose name is not the module's
 }
 
 
+@functools.cache
 def module_file(module: str) -> Path | None:
     """The file of one of our modules or packages; None when there is none of that name."""
     path = PACKAGES.joinpath(*module.split("."))
@@ -55,11 +57,15 @@ def module_file(module: str) -> Path | None:
 def imports(file: Path) -> frozenset[str]:
     """What a file imports, also inside functions: module names, and `module.name` for each name."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_bytes())):
+    waiting: list[ast.AST] = [ast.parse(file.read_bytes())]
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        for block in BLOCKS:  # of statements: an expression imports nothing
+            waiting += getattr(node, block, ())
     return frozenset(found)
 
 

@@ -333,6 +333,8 @@ class Integers(Sequence[str]):
 
     def __init__(self, data: Array) -> None:
         self._flat = data.reshape(-1)
+        plain = data.dtype != np.bool_ and not np.isin(data, list(_SMALLEST)).any()
+        self._literal = str if plain else c_int
 
     def __len__(self) -> int:
         return len(self._flat)
@@ -343,11 +345,11 @@ class Integers(Sequence[str]):
     def __getitem__(self, index: slice) -> tuple[str, ...]: ...
     def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
         if isinstance(index, slice):
-            return tuple(c_int(v) for v in self._flat[index].tolist())
+            return tuple(map(self._literal, self._flat[index].tolist()))
         return c_int(int(self._flat[index]))
 
     def __iter__(self) -> Iterator[str]:
-        return (c_int(v) for v in self._flat.tolist())
+        return map(self._literal, self._flat.tolist())
 
 
 def int_constant_array(suffix: str, ctype: str, data: Array) -> CConstant:

@@ -49,6 +49,7 @@ from quantize.ops.window import (
     int16_rounding,
     output_values,
     patches,
+    sum_type,
 )
 from quantize.scheme import Requant, Rounding, activation_range
 from quantize.tflite.graph import Graph, Operator
@@ -210,11 +211,10 @@ def prepare(graph: Graph, op: Operator) -> ConvParams:
 
 def reference(p: ConvParams, inputs: Sequence[Array]) -> Array:
     """[n, h, w, in_c] -> [n, out_h, out_w, out_c]."""
-    columns = patches(inputs[0], p.window, p.output_shape, p.input_offset)
-    # float64 holds these sums exactly: |sum| <= 2**15 * 2**7 * taps < 2**53
-    sums = columns.reshape(-1, p.weights[0].size) @ p.weights.reshape(len(p.weights), -1).T.astype(
-        np.float64
-    )
+    dtype = sum_type(p)
+    columns = patches(inputs[0], p.window, p.output_shape, p.input_offset, dtype)
+    weights = p.weights.reshape(len(p.weights), -1).T.astype(dtype)
+    sums = columns.reshape(-1, len(weights)) @ weights
     return output_values(sums.astype(np.int64), p).reshape(p.output_shape)
 
 

@@ -33,7 +33,7 @@ from quantize.ops.rules import (
     SumRule,
     Weights,
 )
-from quantize.ops.window import int16_rounding, output_values, patches
+from quantize.ops.window import int16_rounding, output_values, patches, sum_type
 from quantize.proofs import acc_bounds
 from quantize.scheme import Rounding
 from quantize.tflite.graph import Graph, Operator
@@ -63,9 +63,10 @@ def prepare(graph: Graph, op: Operator) -> ConvParams:
 
 def reference(p: ConvParams, inputs: Sequence[Array]) -> Array:
     """[n, h, w, in_c] -> [n, out_h, out_w, in_c * depth_multiplier]."""
-    taps = patches(inputs[0], p.window, p.output_shape, p.input_offset)
-    repeated = np.repeat(taps, p.depth_multiplier, axis=-1)
-    sums = np.einsum("nyxijc,ijc->nyxc", repeated, p.weights[0].astype(np.float64))
+    dtype = sum_type(p)
+    taps = patches(inputs[0], p.window, p.output_shape, p.input_offset, dtype)
+    weights = p.weights[0].reshape(*p.window.kernel, -1, p.depth_multiplier).astype(dtype)
+    sums = np.einsum("nyxijc,ijcm->nyxcm", taps, weights).reshape(p.output_shape)
     return output_values(sums.astype(np.int64), p)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -99,22 +99,44 @@ def output_values(sums: IntArray, p: OutputStage) -> Array:
 
 
 def patches(
-    values: Array, window: Window, output_shape: tuple[int, ...], offset: int
-) -> npt.NDArray[np.float64]:
-    """[n, h, w, c] -> [n, out_h, out_w, kh, kw, c]: value + offset, 0 outside the input."""
-    _, height, width, _ = values.shape
-    out_h, out_w = output_shape[1:3]
-    rows = _positions(out_h, 0, window)
-    columns = _positions(out_w, 1, window)
-    taken = values[
-        :,
-        np.clip(rows, 0, height - 1)[:, None, :, None],
-        np.clip(columns, 0, width - 1)[None, :, None, :],
-        :,
-    ]
-    return (taken.astype(np.float64) + offset) * inside_mask(values.shape, window, output_shape)[
-        None, ..., None
-    ]
+    values: Array,
+    window: Window,
+    output_shape: tuple[int, ...],
+    offset: int,
+    dtype: type[np.floating[Any]] = np.float64,
+) -> npt.NDArray[np.floating[Any]]:
+    """[n, h, w, c] -> [n, out_h, out_w, kh, kw, c]: value + offset, 0 outside the input.
+
+    A view that is read only: taps that windows share lie in memory once.
+    """
+    count, height, width, channels = values.shape
+    (top, left), (down, right) = window.pad, window.stride
+    taps_y, taps_x = window.dilation
+    reach_y, reach_x = (
+        (outputs - 1) * stride + (kernel - 1) * dilation + 1
+        for outputs, stride, kernel, dilation in zip(
+            output_shape[1:3], window.stride, window.kernel, window.dilation, strict=True
+        )
+    )
+    padded = np.zeros((count, reach_y, reach_x, channels), dtype)
+    inner = padded[:, top : top + height, left : left + width]
+    np.add(values[:, : inner.shape[1], : inner.shape[2]], offset, out=inner, dtype=dtype)
+    n, y, x, c = padded.strides
+    return np.lib.stride_tricks.as_strided(
+        padded,
+        (count, *output_shape[1:3], *window.kernel, channels),
+        (n, y * down, x * right, y * taps_y, x * taps_x, c),
+        writeable=False,
+    )
+
+
+def sum_type(p: OutputStage) -> type[np.floating[Any]]:
+    """A float type that holds every partial sum of an output's taps exactly.
+
+    |sum| <= 2**8 * 2**7 * taps for int8 inputs, 2**15 * 2**7 * taps for int16.
+    """
+    taps = p.weights.size // len(p.requants)
+    return np.float32 if p.dtype == "int8" and taps << 15 <= 1 << 24 else np.float64
 
 
 def inside_mask(
