@@ -124,7 +124,7 @@ NUMBERS: dict[str, int] = {
     "4 * NN_CHANNEL_WORDS": depthwise.CHANNEL_BYTES,
     "4 * NN_COLUMN_WORDS": depthwise.COLUMN_BYTES,
     "NN_TAP_BYTES": depthwise.KERNEL**2 + 1,
-    "NN_STEP_BYTES": lines.STEP_BYTES,
+    "4 * NN_STEP_WORDS": lines.STEP_BYTES,
     "4 * NN_GROUP": lines.PAIR_BYTES,
     "NN_TRIO_PIXELS": trio.PIXELS,
     "NN_MID_BITS": split.MID_BITS,
@@ -217,7 +217,7 @@ int main(void)
 SCRATCH = {
     "nn_conv_2d_packed_s8": "armv7em",
     "nn_conv_2d_rows_s8": "armv7em",
-    "nn_depthwise_conv_1d_s8": "armv7em",
+    "nn_depthwise_lines_s8": "armv7em",
     "nn_depthwise_conv_2d_packed_s8": "armv7em",
     "nn_fully_connected_wide_s8": "armv7em",
     "nn_fully_connected_halves_s8": "armv7em",

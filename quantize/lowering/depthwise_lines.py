@@ -1,4 +1,4 @@
-"""DEPTHWISE_CONV_2D with windows along lines, as nn_depthwise_conv_1d_s8 (nn_depthwise.h)."""
+"""DEPTHWISE_CONV_2D with windows along lines (nn_depthwise.h)."""
 
 from __future__ import annotations
 
@@ -55,25 +55,24 @@ class _Lines:
 class _Way:
     """A kernel for them."""
 
-    group: str
-    pairs: int  # of inputs that it widens
+    function: str
+    pairs: int  # of inputs that it widens in scratch
     cost: int  # instructions of a channel, about
     in_place: bool
-
-    def scratch_bytes(self, lines: _Lines) -> int:
-        """At least something, so that the kernel gets it."""
-        return STEP_BYTES * lines.steps + PAIR_BYTES * self.pairs
 
 
 def lower_lines(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep | None:
     """The faster one of its kernels; None for other windows, where no short requantisation is
     exact, or where a widened line would make the arena much larger."""
     lines = _lines(p)
-    ways = [] if lines is None else [_dots(lines), _widened(lines)]
-    fits = [w for w in ways if w is not None and w.scratch_bytes(lines) <= scratch_budget_bytes]
+    if lines is None:
+        return None
+    scratch_bytes = STEP_BYTES * lines.steps + PAIR_BYTES * lines.pairs
+    ways = [_dots(lines), _widened(lines) if scratch_bytes <= scratch_budget_bytes else None]
+    fits = [way for way in ways if way is not None]
     weights = p.weights[0].reshape(-1, p.weights.shape[3]).astype(np.int64).T
     requants = first_short_form(p, weights, tuple(C_FORMS), limit=1 << 31)
-    if lines is None or not fits or requants is None:
+    if not fits or requants is None:
         return None
     way = min(fits, key=lambda w: w.cost)
     first = p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)
@@ -83,21 +82,20 @@ def lower_lines(step: Step, p: ConvParams, scratch_budget_bytes: int) -> Lowered
     ]
     taps = _taps(weights)
     call = CCall(
-        function="nn_depthwise_conv_1d_s8",
-        params_type="nn_depthwise_1d_t",
+        function=way.function,
+        params_type="nn_lines_t",
         params=_fields(p, lines)
         | {
             "pairs": str(way.pairs),
             "form": C_FORMS[requants[0].form],
             "taps": "@taps",
             "values": "@values",
-            "group": way.group,
         },
         constants=(
             words_constant("values", np.array(values), biases=len(values)),
             replace(int_constant_array("taps", "int8_t", taps), weight_bytes=taps.size),
         ),
-        scratch_bytes=way.scratch_bytes(lines),
+        scratch_bytes=scratch_bytes if way.pairs else 0,
     )
     return LoweredStep(
         step=step,
@@ -143,7 +141,7 @@ def _widened(s: _Lines) -> _Way | None:
     block = 30 + 6 * s.steps + 2 * max(s.steps - UNITS, 0)
     line = 23 + block * -(-s.outputs // BLOCK) + 12 * (s.inputs + 1) // 2 // GROUP
     return _Way(
-        group="nn_depthwise_lines_s8",
+        function="nn_depthwise_lines_s8",
         pairs=s.pairs,
         cost=20 + 5 * s.steps + s.lines * line,
         # outputs come after the line that they are made of, and lie on no other that is to come
@@ -157,7 +155,7 @@ def _dots(s: _Lines) -> _Way | None:
         return None
     window = 14 + 20 * -(-s.kernel // 2) // GROUP
     return _Way(
-        group="nn_depthwise_dots_s8",
+        function="nn_depthwise_dots_s8",
         pairs=0,
         cost=10 + s.lines * s.outputs * window,
         in_place=s.outputs == 1 and (s.output_line in (0, s.input_line) or s.input_step == 1),
@@ -165,7 +163,7 @@ def _dots(s: _Lines) -> _Way | None:
 
 
 def _fields(p: ConvParams, s: _Lines) -> dict[str, str]:
-    """Of an nn_depthwise_1d_t: its numbers."""
+    """Of an nn_lines_t: its numbers."""
     images, height, width, channels = p.input_shape
     distances = {
         "input_step": s.input_step * s.dilation,

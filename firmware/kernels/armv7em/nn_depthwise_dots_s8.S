@@ -1,14 +1,17 @@
-/* void nn_depthwise_dots_s8(const nn_depthwise_1d_t *p, const nn_depthwise_group_t *group)
+/* void nn_depthwise_dots_s8(const nn_lines_t *p, const int8_t *input, int8_t *output)
  *
- * Depthwise along lines, up to four channels of one image, an output at a time: for few outputs of
- * long windows, where widening a whole line first costs more, and for strides. nn_depthwise.h
- * describes the operands, twin/nn_depthwise_dots_s8.c says the same in C.
+ * out[n,l,t,c] = clamp(zp + requant_c(bias[c] + sum over k of
+ *                (in[n, l, t*s + k*d, c] - zp_in) * w[k,c]))
+ *
+ * Depthwise along lines, four channels of an output at a time: for few outputs of long windows,
+ * where widening a whole line first costs more, and for strides. nn_depthwise.h describes the
+ * operands, twin/nn_depthwise_dots_s8.c says the same in C.
  *
  * PKHBT and PKHTB pair the raw bytes of two inputs, then SXTB16 widens inputs and weights on the
- * fly. A pair of taps takes 20 instructions for 8 MACs, an output 7 (6 in NN_FLOOR), a window of
- * four channels besides 20, a group 38.
+ * fly. A pair of taps takes 20 instructions for 8 MACs, an output 7, in NN_FLOOR 6, four of them 22
+ * besides, a window 24.
  *
- * Stack: 84 bytes. Rounding: double, in the short forms that quantize/proofs.py has proven.
+ * Stack: 108 bytes. Rounding: double, in the short forms that quantize/proofs.py has proven.
  */
 #include "layout/nn_offsets.h"
 
@@ -21,12 +24,15 @@
 #define FLOOR_BYTES 24
 
 /* The frame: what LDM fetches at once lies together. */
-#define WINDOW 0  /* its inputs, taps, bytes between inputs, taps of a channel */
-#define OUTPUT 16 /* the first channel's, its values, where outputs are made */
-#define COUNT 28  /* outputs left of the line, lines left */
-#define LINE 36   /* its inputs, outputs */
-#define PARAMS 44
-#define FRAME 48
+#define GROUP 0   /* its inputs, taps, bytes between inputs, taps of a channel */
+#define OUTPUT 16 /* its outputs, values; where outputs are made */
+#define COUNT 28  /* outputs left of the line, lines left, images left */
+#define LINE 40   /* its inputs, outputs */
+#define IMAGE 48  /* the same */
+#define CODE 56   /* of four outputs; bytes of one's */
+#define PARAMS 64
+#define CHANNELS 68 /* left */
+#define FRAME 72
 
     .section .text.nn_depthwise_dots_s8, "ax", %progbits
     .balign 4
@@ -37,34 +43,37 @@ nn_depthwise_dots_s8:
     push {r4-r11, lr}
     sub sp, sp, #FRAME
     str r0, [sp, #PARAMS]
-    ldrd r2, r3, [r1, #NN_GROUP_AT_TAPS] /* values */
-    ldr r4, [r0, #NN_1D_AT_INPUT_STEP]
-    ldr r5, [r0, #NN_1D_AT_KERNEL]
-    str r2, [sp, #WINDOW + 4]
-    strd r4, r5, [sp, #WINDOW + 8]
-    ldr r2, [r1, #NN_GROUP_AT_CHANNELS]
-    rsb r2, r2, #4           /* channels that are left alone */
-    ldr r4, [r0, #NN_1D_AT_FORM]
+    ldr r3, [r0, #NN_LINES_AT_INPUT_STEP]
+    ldr r4, [r0, #NN_LINES_AT_KERNEL]
+    strd r3, r4, [sp, #GROUP + 8]
+    ldr r4, [r0, #NN_LINES_AT_FORM]
     adr r5, .Lfloor
     movs r6, #FLOOR_BYTES
     cmp r4, #NN_FORM_SIGN
     itt eq
     adreq r5, .Lsign
     moveq r6, #SIGN_BYTES
-    mla r5, r2, r6, r5
     adds r5, r5, #1
-    strd r3, r5, [sp, #OUTPUT + 4]
-    ldr r2, [r0, #NN_1D_AT_LINES]
-    ldrd r3, r4, [r1, #NN_GROUP_AT_INPUT] /* output */
+    strd r5, r6, [sp, #CODE]
+    ldr r5, [r0, #NN_LINES_AT_IMAGES]
 
+.Limage:                     /* r1: inputs, r2: outputs, r5: images left */
+    ldr r4, [r0, #NN_LINES_AT_LINES]
+    str r5, [sp, #COUNT + 8]
+    strd r1, r2, [sp, #IMAGE]
 .Lline:
-    str r2, [sp, #COUNT + 4]
-    strd r3, r4, [sp, #LINE]
-    ldr r2, [r0, #NN_1D_AT_OUTPUTS]
+    ldr r3, [r0, #NN_LINES_AT_OUTPUTS]
+    strd r3, r4, [sp, #COUNT]
+    strd r1, r2, [sp, #LINE]
 .Lwindow:
-    str r2, [sp, #COUNT]
-    str r3, [sp, #WINDOW]
-    str r4, [sp, #OUTPUT]
+    ldrd r6, r7, [r0, #NN_LINES_AT_TAPS] /* values */
+    ldr r3, [r0, #NN_LINES_AT_CHANNELS]
+    ldr r8, [sp, #CODE]
+    strd r1, r6, [sp, #GROUP]
+    add r6, sp, #OUTPUT
+    stm r6, {r2, r7, r8}
+.Lgroup:
+    str r3, [sp, #CHANNELS]
     ldm sp, {r4-r7}
     movs r0, #0
     movs r1, #0
@@ -101,6 +110,7 @@ nn_depthwise_dots_s8:
     b .Lmultiply
 
 .Lsummed:
+    str r5, [sp, #GROUP + 4]
     add r8, sp, #OUTPUT
     ldm r8, {r4, r5, pc}
 
@@ -145,23 +155,51 @@ nn_depthwise_dots_s8:
     .endif
 
 .Lstored:
+    ldr r3, [sp, #CHANNELS]
+    ldr r0, [sp, #GROUP]
+    strd r4, r5, [sp, #OUTPUT]
+    adds r0, r0, #4
+    subs r3, r3, #4
+    ble .Lwindow_done
+    str r0, [sp, #GROUP]
+    cmp r3, #4
+    bge .Lgroup
+    rsb r1, r3, #4           /* the last four: r1 are left alone */
+    subs r0, r0, r1
+    str r0, [sp, #GROUP]
+    ldrd r4, r5, [sp, #CODE]
+    mla r4, r1, r5, r4
+    str r4, [sp, #OUTPUT + 8]
+    b .Lgroup
+
+.Lwindow_done:
     ldr r0, [sp, #PARAMS]
-    ldr r2, [sp, #COUNT]
-    ldr r3, [sp, #WINDOW]
-    ldr r4, [sp, #OUTPUT]
-    ldr r5, [r0, #NN_1D_AT_STRIDE]
-    ldr r6, [r0, #NN_1D_AT_OUTPUT_STEP]
-    add r3, r3, r5
-    add r4, r4, r6
-    subs r2, r2, #1
-    bne .Lwindow
-    ldr r2, [sp, #COUNT + 4]
-    ldrd r3, r4, [sp, #LINE]
-    ldrd r5, r6, [r0, #NN_1D_AT_INPUT_LINE] /* output_line */
-    add r3, r3, r5
-    add r4, r4, r6
-    subs r2, r2, #1
+    ldrd r3, r4, [sp, #COUNT]
+    ldrd r1, r2, [sp, #LINE]
+    subs r3, r3, #1
+    beq .Lline_done
+    ldr r5, [r0, #NN_LINES_AT_OUTPUTS]
+    str r3, [sp, #COUNT]
+    subs r3, r5, r3
+    ldr r5, [r0, #NN_LINES_AT_STRIDE]
+    ldr r6, [r0, #NN_LINES_AT_OUTPUT_STEP]
+    mla r1, r3, r5, r1
+    mla r2, r3, r6, r2
+    b .Lwindow
+
+.Lline_done:
+    ldrd r5, r6, [r0, #NN_LINES_AT_INPUT_LINE] /* output_line */
+    add r1, r1, r5
+    add r2, r2, r6
+    subs r4, r4, #1
     bne .Lline
+    ldrd r5, r6, [r0, #NN_LINES_AT_INPUT_IMAGE] /* output_image */
+    ldrd r1, r2, [sp, #IMAGE]
+    add r1, r1, r5
+    add r2, r2, r6
+    ldr r5, [sp, #COUNT + 8]
+    subs r5, r5, #1
+    bne .Limage
 
     add sp, sp, #FRAME
     pop {r4-r11, pc}

@@ -1,22 +1,26 @@
-/* void nn_depthwise_lines_s8(const nn_depthwise_1d_t *p, const nn_depthwise_group_t *group)
+/* void nn_depthwise_lines_s8(const nn_lines_t *p, const int8_t *input, int8_t *output,
+ *                            int8_t *scratch)
  *
- * Depthwise along lines, up to four channels of one image; nn_depthwise.h describes the operands,
- * twin/nn_depthwise_lines_s8.c says the same in C.
+ * out[n,l,t,c] = clamp(zp + requant_c(bias[c] + sum over k of
+ *                (in[n, l, t - pad + k, c] - zp_in) * w[k,c]))
  *
- * Inputs and weights come in pairs. Words of inputs P hold inputs 2k and 2k + 1 of the padded line,
- * E weights 2k and 2k + 1, O weights 2k and 2k - 1: four outputs from two words of weights and one
- * new word of inputs a step, eight MACs in four multiplies:
+ * Depthwise along lines, four channels at a time; nn_depthwise.h describes the operands,
+ * twin/nn_depthwise_lines_s8.c says the same in C. Inputs and weights come in pairs. Words of
+ * inputs P hold inputs 2k and 2k + 1 of the padded line, E taps 2k and 2k + 1, O taps 2k and
+ * 2k - 1: two words of weights and one new word of inputs make a step of four outputs, eight MACs
+ * in four multiplies:
  *
  *   out[t]     += SMLAD(E, P)        out[t + 2] += SMLAD(E, next P)
  *   out[t + 1] += SMLADX(O, P)       out[t + 3] += SMLADX(O, next P)
  *
- * UNITS steps are unrolled; fewer enter in the middle, more go through .Llong before. Both the
- * weights and the line are widened first, so that the outputs may lie on the inputs. Instructions:
+ * UNITS steps are unrolled; fewer enter in the middle, more go through .Llong before. Weights and
+ * line are widened first, so that outputs may lie on their inputs. Instructions:
  *
- *   a step 6, in .Llong 8; four outputs besides 27, with the sign form 30; a pair of inputs 12 for
- *   four channels, a pair of taps 19 or 15; a channel of a line 19; a line 15; a group 75.
+ *   a step 6, in .Llong 8; four outputs 26 besides, with the sign form 30; a pair of inputs of four
+ *   channels 12, a step of four weights 19, in NN_FLOOR 15; a channel 17, a line of a group 25, a
+ *   group 40.
  *
- * Stack: 132 bytes. Rounding: double, in the short forms that quantize/proofs.py has proven.
+ * Stack: 176 bytes. Rounding: double, in the short forms that quantize/proofs.py has proven.
  */
 #include "layout/nn_offsets.h"
 
@@ -36,14 +40,17 @@
 #define REQUANT 20 /* multiplier, constant, shift; then where outputs are made */
 #define CODE 32
 #define CODE_BYTES 36 /* of an output */
-#define CHANNEL 40    /* the next one's values, inputs, weights, outputs; the end of the values */
+#define CHANNEL 40 /* the next one's values, inputs, weights, outputs; the end of the values */
 #define LAST 56
-#define FIRST 60 /* the same of the first channel */
+#define FIRST 60 /* the same of the first channel of a line */
 #define STEP 76  /* bytes of the line that the entry skips, from one output to the next */
 #define OUTPUTS 84
-#define LINE 88 /* where the first input's pair goes, the line, lines left */
-#define PARAMS 100
-#define FRAME 104
+#define LINE 88   /* where its first pair goes, its inputs, lines left */
+#define GROUP 100 /* the next one's taps, inputs, outputs; channels left */
+#define IMAGE 116 /* inputs, outputs, images left */
+#define PARAMS 128
+#define SCRATCH 132 /* weights, line */
+#define FRAME 140
 
     .section .text.nn_depthwise_lines_s8, "ax", %progbits
     .balign 4
@@ -54,13 +61,90 @@ nn_depthwise_lines_s8:
     push {r4-r11, lr}
     sub sp, sp, #FRAME
 
+/* Fill in the frame. */
+    ldr r4, [r0, #NN_LINES_AT_IMAGES]
+    add r5, sp, #IMAGE
+    stm r5, {r1, r2, r4}
+    ldr r6, [r0, #NN_LINES_AT_KERNEL]
+    lsrs r6, r6, #1
+    adds r6, r6, #1          /* steps */
+    add r7, r3, r6, lsl #5   /* the line */
+    add r5, sp, #PARAMS
+    stm r5, {r0, r3, r7}
+    ldrd r1, r2, [r0, #NN_LINES_AT_PAD] /* pad_word */
+    lsrs r1, r1, #1
+    add r1, r7, r1, lsl #4
+    str r1, [sp, #LINE]
+    sxtb16 r2, r2            /* borders hold zero points */
+    mov r3, r2
+    mov r4, r2
+    mov r5, r2
+    ldr r1, [r0, #NN_LINES_AT_PAIRS]
+1:  stmia r7!, {r2-r5}
+    subs r1, r1, #1
+    bne 1b
+    rsb r6, r6, #UNITS       /* steps to skip */
+    lsls r3, r6, #4
+    ldr r4, [r0, #NN_LINES_AT_OUTPUT_STEP]
+    ldr r5, [r0, #NN_LINES_AT_OUTPUTS]
+    add r1, sp, #STEP
+    stm r1, {r3-r5}
+    adr r4, .Lunits
+    movs r5, #UNIT_BYTES
+    mla r4, r6, r5, r4
+    cmp r6, #0
+    it lt
+    adrlt r4, .Llong
+    adds r4, r4, #1
+    str r4, [sp, #ENTRY]
+    ldr r4, [r0, #NN_LINES_AT_FORM]
+    adr r5, .Lfloor
+    movs r6, #FLOOR_BYTES
+    cmp r4, #NN_FORM_SIGN
+    itt eq
+    adreq r5, .Lsign
+    moveq r6, #SIGN_BYTES
+    adds r5, r5, #1
+    strd r5, r6, [sp, #CODE]
+
+.Limage:
+    ldr r4, [sp, #PARAMS]
+    ldrd r0, r1, [r4, #NN_LINES_AT_TAPS] /* values */
+    ldrd r2, r3, [sp, #IMAGE]
+    ldr r4, [r4, #NN_LINES_AT_CHANNELS]
+
+/* r0: taps, r1: values, r2: inputs, r3: outputs, r4: channels left. */
+.Lgroup:
+    subs r4, r4, #4
+    ldrd r5, r6, [sp, #SCRATCH] /* line */
+    ldr r7, [sp, #STEP]
+    ittt lt                  /* the last four: -r4 are left alone */
+    addlt r2, r2, r4
+    sublt r5, r5, r4, lsl #3
+    sublt r6, r6, r4, lsl #2
+    add r8, r1, #64
+    it lt
+    addlt r8, r8, r4, lsl #4
+    sub r6, r6, r7
+    sub r5, r5, r7, lsl #1
+    str r8, [sp, #LAST]
+    strd r1, r6, [sp, #FIRST]
+    strd r5, r3, [sp, #FIRST + 8]
+    str r2, [sp, #LINE + 4]
+    adds r2, r2, #4
+    adds r3, r3, #4
+    add r9, sp, #GROUP + 4
+    stm r9, {r2-r4}
+
 /* Widen the weights: r4, r6, r8 and r10 hold E of the four channels, r5, r7, r9 and r11 the E
  * before, which becomes O. */
-    ldr r2, [r1, #NN_GROUP_AT_TAPS]
-    ldr r12, [r1, #NN_GROUP_AT_SCRATCH]
-    ldr lr, [r0, #NN_1D_AT_KERNEL]
-    ldr r3, [r0, #NN_1D_AT_FORM]
-    strd r0, r1, [sp]
+    mov r2, r0
+    ldr r0, [sp, #PARAMS]
+    ldr r12, [sp, #SCRATCH]
+    ldr lr, [r0, #NN_LINES_AT_KERNEL]
+    ldr r4, [r0, #NN_LINES_AT_LINES]
+    str r4, [sp, #LINE + 8]
+    ldr r3, [r0, #NN_LINES_AT_FORM]
     movs r5, #0
     movs r7, #0
     mov r9, r5
@@ -112,66 +196,19 @@ nn_depthwise_lines_s8:
     mov r8, r4
     mov r10, r4
     store_step
-
-/* Fill in the frame. r12: the line. */
 .Lwidened:
-    ldrd r0, r1, [sp]
-    str r0, [sp, #PARAMS]
-    ldr r2, [r0, #NN_1D_AT_PAD]
-    lsrs r2, r2, #1
-    add r2, r12, r2, lsl #4
-    ldr r3, [r1, #NN_GROUP_AT_INPUT]
-    ldr r4, [r0, #NN_1D_AT_LINES]
-    add r5, sp, #LINE
-    stm r5, {r2-r4}
-    ldr r2, [r0, #NN_1D_AT_KERNEL]
-    lsrs r2, r2, #1
-    rsb r2, r2, #UNITS - 1   /* steps to skip */
-    lsls r3, r2, #4
-    ldr r4, [r0, #NN_1D_AT_OUTPUT_STEP]
-    ldr r5, [r0, #NN_1D_AT_OUTPUTS]
-    add r6, sp, #STEP
-    stm r6, {r3-r5}
-    adr r4, .Lunits
-    movs r5, #UNIT_BYTES
-    mla r4, r2, r5, r4
-    cmp r2, #0
-    it lt
-    adrlt r4, .Llong
-    adds r4, r4, #1
-    str r4, [sp, #ENTRY]
-    ldr r4, [r0, #NN_1D_AT_FORM]
-    adr r5, .Lfloor
-    movs r6, #FLOOR_BYTES
-    cmp r4, #NN_FORM_SIGN
-    itt eq
-    adreq r5, .Lsign
-    moveq r6, #SIGN_BYTES
-    adds r5, r5, #1
-    strd r5, r6, [sp, #CODE]
-    ldrd r4, r5, [r1, #NN_GROUP_AT_SCRATCH] /* channels */
-    rsb r6, r5, #4           /* channels that are left alone */
-    ldr r2, [r1, #NN_GROUP_AT_VALUES]
-    add r5, r2, r5, lsl #4
-    str r5, [sp, #LAST]
-    add r4, r4, r6, lsl #3
-    sub r4, r4, r3, lsl #1
-    add r12, r12, r6, lsl #2
-    sub r3, r12, r3
-    ldr r5, [r1, #NN_GROUP_AT_OUTPUT]
-    add r6, sp, #FIRST
-    stm r6, {r2-r5}
+    str r2, [sp, #GROUP]
 
 /* Widen a line: r9 is where the next pair goes, r7 the next input, r10 the last. */
 .Lline:
     ldr r0, [sp, #PARAMS]
     ldr r9, [sp, #LINE]
     ldr r7, [sp, #LINE + 4]
-    ldr r8, [r0, #NN_1D_AT_INPUT_STEP]
-    ldr r10, [r0, #NN_1D_AT_INPUTS]
+    ldr r8, [r0, #NN_LINES_AT_INPUT_STEP]
+    ldr r10, [r0, #NN_LINES_AT_INPUTS]
     sub r10, r10, #1
     mla r10, r10, r8, r7
-    ldrd r2, r11, [r0, #NN_1D_AT_PAD] /* pad_word */
+    ldrd r2, r11, [r0, #NN_LINES_AT_PAD] /* pad_word */
     lsls r2, r2, #31
     beq .Lnext_pair
     mov r0, r11
@@ -306,16 +343,33 @@ nn_depthwise_lines_s8:
     cmp r0, r11
     bne .Lchannel
 
-    ldr r0, [sp, #PARAMS]
+    ldr r5, [sp, #PARAMS]
     ldrd r1, r2, [sp, #LINE + 4]
     ldr r3, [sp, #FIRST + 12]
-    ldrd r4, r5, [r0, #NN_1D_AT_INPUT_LINE] /* output_line */
+    subs r2, r2, #1
+    beq .Lgroup_done
+    ldrd r4, r5, [r5, #NN_LINES_AT_INPUT_LINE] /* output_line */
     add r1, r1, r4
     add r3, r3, r5
     str r3, [sp, #FIRST + 12]
-    subs r2, r2, #1
     strd r1, r2, [sp, #LINE + 4]
-    bne .Lline
+    b .Lline
+
+.Lgroup_done:
+    mov r1, r0
+    add r4, sp, #GROUP
+    ldm r4, {r0, r2, r3, r4}
+    cmp r4, #0
+    bgt .Lgroup
+    ldr r0, [sp, #PARAMS]
+    add r4, sp, #IMAGE
+    ldm r4, {r1-r3}
+    ldrd r5, r6, [r0, #NN_LINES_AT_INPUT_IMAGE] /* output_image */
+    add r1, r1, r5
+    add r2, r2, r6
+    subs r3, r3, #1
+    stm r4, {r1-r3}
+    bne .Limage
 
     add sp, sp, #FRAME
     pop {r4-r11, pc}
