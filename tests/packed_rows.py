@@ -94,6 +94,22 @@ def convolution(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
 
 
+def mono(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+    """A CONV_2D or DEPTHWISE_CONV_2D of images of one channel."""
+    kernel = (_pick(rng, 1, 2, 3, 3), _pick(rng, 2, 3, 3))
+    strides = (_pick(rng, 1, 2, 4), _pick(rng, 1, 2, 4))
+    size, out, options = _window(rng, kernel, strides)
+    batches, outputs = _pick(rng, 1, 1, 2), int(rng.integers(1, 10))
+    ends = [batches, *size, 1], [batches, *out, outputs]
+    options |= {"dilationHFactor": 1, "dilationWFactor": 1}
+    if rng.random() < 0.5:
+        shapes = (ends[0], [outputs, *kernel, 1], ends[1])
+        return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
+    shapes = (ends[0], [1, *kernel, outputs], ends[1])
+    kind = ("DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions", 3)
+    return _layer(b, rng, kind, shapes, options | {"depthMultiplier": outputs})
+
+
 def column(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     """A CONV_2D along a signal: the images have one column."""
     kernel = (_pick(rng, 3, 5, 7), 1)
@@ -187,6 +203,7 @@ ROWS: dict[str, Row] = {
     "AVERAGE_POOL_2D": pool("AVERAGE_POOL_2D"),
     "CONV_2D": convolution,
     "CONV_2D_COLUMN": column,
+    "CONV_2D_MONO": mono,
     "DEPTHWISE_CONV_2D": depthwise,
     "DEPTHWISE_CONV_2D_LINES": lines,
     "FULLY_CONNECTED": dense,

@@ -33,6 +33,9 @@ from quantize.lowering import (
     depthwise_xtensa as line,
 )
 from quantize.lowering import (
+    mono_cortex_m as mono,
+)
+from quantize.lowering import (
     packing,
     split,
 )
@@ -125,6 +128,8 @@ NUMBERS: dict[str, int] = {
     "4 * NN_COLUMN_WORDS": depthwise.COLUMN_BYTES,
     "NN_TAP_BYTES": depthwise.KERNEL**2 + 1,
     "4 * NN_STEP_WORDS": lines.STEP_BYTES,
+    "4 * NN_MONO_WORDS": mono.CHANNEL_BYTES,
+    "NN_MONO_TAPS": mono.KERNEL**2 + 1,
     "4 * NN_GROUP": lines.PAIR_BYTES,
     "NN_TRIO_PIXELS": trio.PIXELS,
     "NN_MID_BITS": split.MID_BITS,
@@ -217,6 +222,7 @@ int main(void)
 SCRATCH = {
     "nn_conv_2d_packed_s8": "armv7em",
     "nn_conv_2d_rows_s8": "armv7em",
+    "nn_conv_2d_mono_s8": "armv7em",
     "nn_depthwise_lines_s8": "armv7em",
     "nn_depthwise_conv_2d_packed_s8": "armv7em",
     "nn_fully_connected_wide_s8": "armv7em",

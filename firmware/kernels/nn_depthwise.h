@@ -40,4 +40,35 @@ void nn_depthwise_lines_s8(const nn_lines_t *p, const int8_t *input, int8_t *out
 /* Each output on its own: any stride, no padding. */
 void nn_depthwise_dots_s8(const nn_lines_t *p, const int8_t *input, int8_t *output);
 
+/* A convolution of 3 x 3 over images of one channel: so is a depthwise one with many outputs. */
+typedef struct {
+    nn_shape_t input, output;
+    int32_t stride_h, stride_w;
+    int32_t pad_h, pad_w;
+    int32_t pad_word;      /* four bytes, each the input's zero point */
+    int32_t inside;        /* columns of the input that windows reach */
+    int32_t row_bytes;     /* of a padded row, and one more: a multiple of 4 */
+    const int32_t *values; /* [c][3]: first value of the sum << p, multiplier, constant */
+    const int8_t *taps;    /* [c][10]: weights, row by row; then p of NN_FIXED */
+} nn_mono_t;
+
+#define NN_MONO_TAPS 10
+#define NN_MONO_WORDS 8 /* of a channel in scratch */
+
+/* A row of outputs. A channel in the stream, in words: weights (0, 2) of the third row, (0, 0) of
+ * the first two, (1, 1) and (2, 2) of these, (1, none) of the third; first value, multiplier,
+ * constant. */
+typedef struct {
+    const int8_t *rows[3]; /* of the input, padded */
+    int32_t column;        /* of the window, in bytes */
+    int32_t stride;        /* from a window to the next */
+    const int32_t *stream;
+    int32_t channels, pixels;
+} nn_mono_row_t;
+
+void nn_mono_row_s8(const nn_mono_row_t *p, int8_t *output);
+
+/* scratch: 32 bytes a channel, then 3 * row_bytes. */
+void nn_conv_2d_mono_s8(const nn_mono_t *p, const int8_t *input, int8_t *output, int8_t *scratch);
+
 #endif

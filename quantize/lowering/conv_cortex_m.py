@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from quantize.lowering.base import LoweredStep, aligned, in_groups
+from quantize.lowering.mono_cortex_m import KERNEL as MONO_ROWS
+from quantize.lowering.mono_cortex_m import one_channel
 from quantize.lowering.packing import (
     as_row,
     first_short_form,
@@ -44,6 +46,9 @@ def convolution(step: Step, p: ConvParams, scratch_budget_bytes: int) -> Lowered
     A column is a row where that is cheaper and its scratch, a copy of the whole image, fits the
     budget.
     """
+    mono = one_channel(step, p, _ahead(p, 1, MONO_ROWS), scratch_budget_bytes)
+    if mono is not None:
+        return mono
     flat, row = _flattened(p), as_row(p)
     along = _lowered(step, row) if _cost(row) < _cost(flat) else None
     return along if along and along.scratch_bytes <= scratch_budget_bytes else _lowered(step, flat)

@@ -93,12 +93,21 @@
 #define NN_LINES_AT_TAPS 68
 #define NN_LINES_AT_VALUES 72
 
+/* nn_mono_row_t */
+#define NN_MONO_AT_ROWS 0
+#define NN_MONO_AT_COLUMN 12
+#define NN_MONO_AT_STRIDE 16
+#define NN_MONO_AT_STREAM 20
+#define NN_MONO_AT_CHANNELS 24
+#define NN_MONO_AT_PIXELS 28
+
 #define NN_FORM_FLOOR 0
 #define NN_FORM_SIGN 1
 #define NN_TAP_BYTES 10     /* of a channel of nn_depthwise_packed_t */
 #define NN_WEIGHT_BYTES 160 /* of scratch, before the ring */
 #define NN_COLUMN_BYTES 48  /* of the ring */
 #define NN_STEP_BYTES 32    /* of a pair of taps of four channels */
+#define NN_MONO_BYTES 32    /* of a channel of nn_mono_row_t */
 #define NN_LINEAR_BITS 20
 
 #endif
