@@ -103,6 +103,7 @@ _Static_assert(NN_TAP_BYTES == 3 * 3 + 1, "nine weights and a shift");
 _Static_assert(NN_WEIGHT_BYTES == 4 * NN_GROUP * NN_CHANNEL_WORDS,
                "4 * NN_GROUP * NN_CHANNEL_WORDS");
 _Static_assert(NN_COLUMN_BYTES == 4 * NN_COLUMN_WORDS, "4 * NN_COLUMN_WORDS");
+_Static_assert(NN_PAIR_BYTES == 4 * NN_RING_PAIR_WORDS, "4 * NN_RING_PAIR_WORDS");
 _Static_assert(NN_STEP_BYTES == 4 * NN_STEP_WORDS, "4 * NN_STEP_WORDS");
 _Static_assert(NN_MONO_BYTES == 4 * NN_MONO_WORDS, "4 * NN_MONO_WORDS");
 _Static_assert(NN_LINEAR_BITS == NN_LINEAR_SHIFT, "NN_LINEAR_SHIFT");

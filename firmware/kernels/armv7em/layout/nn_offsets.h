@@ -106,6 +106,7 @@
 #define NN_TAP_BYTES 10     /* of a channel of nn_depthwise_packed_t */
 #define NN_WEIGHT_BYTES 160 /* of scratch, before the ring */
 #define NN_COLUMN_BYTES 48  /* of the ring */
+#define NN_PAIR_BYTES 80    /* of it with stride 2: a pair of columns */
 #define NN_STEP_BYTES 32    /* of a pair of taps of four channels */
 #define NN_MONO_BYTES 32    /* of a channel of nn_mono_row_t */
 #define NN_LINEAR_BITS 20
