@@ -237,11 +237,12 @@ void nn_batch_matmul_packed_s8(const nn_batch_matmul_packed_t *p, const int8_t *
 
 /* Up to four channels that lie side by side. Scratch, in words:
  *
- *   10 a channel   filled in by the kernel: halfwords (w0, w1) and (w1, w2) of each column of the
- *                  window, shifted left by p (by 1 in NN_SIGN); its values; its last tap
+ *   10 a channel   filled in by the kernel: its weights as halfwords, shifted left by p (by 1 in
+ *                  NN_SIGN); its values; its last tap
  *   12 a column    the ring: places for pairs of rows 2k and 2k + 1 of the padded image, even, odd,
  *                  even again, a word a channel; its borders hold the zero point
- */
+ *
+ * With stride 2 instead of the latter 20 a pair of columns: places for five rows. */
 typedef struct {
     const int8_t *taps; /* of the first channel that is computed, as is `values` */
     const int32_t *values;
@@ -253,17 +254,18 @@ typedef struct {
 
 #define NN_CHANNEL_WORDS 10
 #define NN_COLUMN_WORDS 12
+#define NN_RING_PAIR_WORDS 20
 
 /* Depthwise, windows of 3 x 3, dilation 1, one output for each input channel. */
 typedef struct nn_depthwise_packed nn_depthwise_packed_t;
 struct nn_depthwise_packed {
     nn_shape_t input, output;
     int32_t pad_h, pad_w;
-    int32_t pad_word; /* four bytes, each the input's zero point */
-    int32_t inside;   /* columns of the input that windows reach */
-    int32_t columns;  /* of a padded row that windows reach */
-    int32_t block;    /* units at a time: 1 to 6 columns, or 1 to 4 pairs of them with stride 2 */
-    nn_form_t form;   /* NN_FIXED or NN_SIGN */
+    int32_t pad_word;      /* four bytes, each the input's zero point */
+    int32_t inside;        /* columns of the input that windows reach */
+    int32_t ring;          /* words of it */
+    int32_t block;         /* columns of the output at a time: 1 to 6 */
+    nn_form_t form;        /* NN_FIXED or NN_SIGN */
     const int32_t *values; /* [c][3]: first value of the sum << p, multiplier, constant */
     const int8_t *taps;    /* [c][10]: weights, row by row; then p, or the shift of NN_SIGN */
     void (*group)(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
@@ -273,10 +275,10 @@ struct nn_depthwise_packed {
  * they reach have been read. */
 void nn_depthwise_group_s8(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
 
-/* The same with stride 2, one row at a time. The output has at least two columns. */
+/* The same with stride 2: two rows of outputs after the five padded rows that they reach. */
 void nn_depthwise_group_by_2_s8(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
 
-/* scratch: 160 + 48 * columns bytes. c is at least 4. The output may lie on the input where
+/* scratch: 160 bytes and the ring. c is at least 4. The output may lie on the input where
  * quantize/lowering says so. */
 void nn_depthwise_conv_2d_packed_s8(const nn_depthwise_packed_t *p, const int8_t *input,
                                     int8_t *output, int8_t *scratch);

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from quantize.lowering.base import LoweredStep, aligned, in_groups
 from quantize.lowering.few_cortex_m import few_inputs, is_few
+from quantize.lowering.mono_cortex_m import KERNEL as MONO_ROWS
+from quantize.lowering.mono_cortex_m import one_channel
 from quantize.lowering.packing import (
     as_row,
     first_short_form,
@@ -48,6 +50,9 @@ def convolution(step: Step, p: ConvParams, scratch_budget_bytes: int) -> Lowered
     A column is a row where that is cheaper and its scratch, a copy of the whole image, fits the
     budget; so must a copy of the weights for few inputs.
     """
+    mono = one_channel(step, p, _ahead(p, 1, MONO_ROWS), scratch_budget_bytes)
+    if mono is not None:
+        return mono
     flat, row = _flattened(p), as_row(p)
     few = few_inputs(step, p) if is_few(p) else None
     if few and few.scratch_bytes <= scratch_budget_bytes and (few.cost or 0) < _cost(flat):
