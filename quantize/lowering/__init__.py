@@ -8,10 +8,13 @@ from dataclasses import replace
 from quantize.errors import QuantizeError
 from quantize.lowering import (
     conv_cortex_m,
+    conv_mac16,
     conv_xtensa,
     dense_cortex_m,
+    dense_mac16,
     dense_xtensa,
     depthwise_cortex_m,
+    depthwise_mac16,
     depthwise_xtensa,
     elementwise_cortex_m,
     elementwise_xtensa,
@@ -56,12 +59,20 @@ KERNEL_SETS: dict[str, Mapping[Lowering, Lower]] = {
         Lowering.WEIGHTED_SUM: elementwise_xtensa.lower_sum,
     },
 }
+# what MAC16 does not make faster stays
+KERNEL_SETS["xtensa_mac16"] = {
+    **KERNEL_SETS["xtensa"],
+    Lowering.CONVOLUTION: conv_mac16.lower_conv,
+    Lowering.DENSE: dense_mac16.lower_dense,
+    Lowering.DEPTHWISE: depthwise_mac16.lower_depthwise,
+}
 
 # packings that take more flash and fewer instructions: only where the flash has bytes for them
 LARGER: dict[str, Mapping[Lowering, Sequence[Lower]]] = {
     "armv7em": {
         Lowering.DENSE: (dense_cortex_m.lower_dense_halves, dense_cortex_m.lower_dense_narrow)
     },
+    "xtensa_mac16": {Lowering.DENSE: (dense_mac16.lower_dense_halves,)},
 }
 REFERENCE_COST = 7  # instructions a MAC, about
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quantize.lowering.base import LoweredStep, aligned, in_groups
+from quantize.lowering.base import LoweredStep, in_groups
 from quantize.lowering.few_cortex_m import few_inputs, is_few
 from quantize.lowering.mono_cortex_m import KERNEL as MONO_ROWS
 from quantize.lowering.mono_cortex_m import one_channel
 from quantize.lowering.packing import (
+    ahead_of,
     as_row,
     first_short_form,
     pad_words,
@@ -50,7 +51,7 @@ def convolution(step: Step, p: ConvParams, scratch_budget_bytes: int) -> Lowered
     A column is a row where that is cheaper and its scratch, a copy of the whole image, fits the
     budget; so must a copy of the weights for few inputs.
     """
-    mono = one_channel(step, p, _ahead(p, 1, MONO_ROWS), scratch_budget_bytes)
+    mono = one_channel(step, p, ahead_of(p, 1, MONO_ROWS), scratch_budget_bytes)
     if mono is not None:
         return mono
     flat, row = _flattened(p), as_row(p)
@@ -135,7 +136,7 @@ def _by_rows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, in
         constants=(stream,),
         scratch_bytes=taps.shape[3] * (8 * slots + 2),
     )
-    return call, _ahead(p, p.output_shape[2], p.window.kernel[0])
+    return call, ahead_of(p, p.output_shape[2], p.window.kernel[0])
 
 
 def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, int | None] | None:
@@ -148,7 +149,7 @@ def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall,
     fields, stream = quad
     rows = _rows(p)
     reach = (p.window.kernel[0] - 1) * p.window.dilation[0] + 1
-    ahead = _ahead(p, QUAD, reach if rows else None) if _is_whole(p) else None
+    ahead = ahead_of(p, QUAD, reach if rows else None) if _is_whole(p) else None
     columns = _padded(p, 1)
     inside = min(columns - p.window.pad[1], p.input_shape[2] - p.first_input // p.input_shape[3])
     if ahead != 0 and rows and not _needs_rows(p):
@@ -337,24 +338,3 @@ def _rows(p: ConvParams) -> int:
         return 0
     spanned = min((p.output_shape[2] - 2 + QUAD) // p.output_shape[2], p.output_shape[1] - 1)
     return spanned * p.window.stride[0] + (p.window.kernel[0] - 1) * p.window.dilation[0] + 1
-
-
-def _ahead(p: ConvParams, block: int, reach: int | None) -> int | None:
-    """How many bytes the output must begin before the input, so that none is overwritten unread.
-
-    Outputs are written in blocks of pixels, after the rows that they reach are in scratch, or
-    (reach None) after the same pixels of the input are.
-    """
-    n, out_h, out_w, out_c = p.output_shape
-    _, in_h, in_w, in_c = p.input_shape
-    if n != 1:
-        return None
-    pixel = np.arange(0, out_h * out_w, dtype=np.int64)
-    full = out_h * out_w - out_h * out_w % block
-    last = np.where(pixel < full, pixel - pixel % block + block - 1, pixel)
-    written = (last + 1) * out_c
-    if reach is None:
-        return aligned(int((written - (last + 1) * in_c).max(initial=0)))
-    loaded = last // out_w * p.window.stride[0] + reach - p.window.pad[0]
-    unread = written - np.clip(loaded, 0, None) * in_w * in_c
-    return aligned(int(unread[loaded < in_h].max(initial=0)))
