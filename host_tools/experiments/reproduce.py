@@ -16,7 +16,7 @@ from rich.text import Text
 
 from host_tools.errors import UsageError
 from host_tools.experiments.listing import SHORT, find
-from host_tools.stages.engine import run
+from host_tools.stages.engine import Stage, run
 from host_tools.stages.graph import Source
 from host_tools.stages.lock import locked
 from host_tools.trust import require_trust

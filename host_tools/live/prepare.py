@@ -55,11 +55,12 @@ def make_plan(
     out_dir: Path,
     place: Path,
     find_port: Callable[[], str] | None,
+    again: str,
 ) -> Plan:
     """The plan of a session with the firmware in `out_dir`, which is copied to `place`.
 
-    `find_port` tells the port, where the user has not named one. Raises UsageError for firmware
-    without a front end, and as the readers of results do.
+    `find_port` tells the port, where the user has not named one; `again` is the command typed.
+    Raises UsageError for firmware without a front end, and as the readers of results do.
     """
     board, target = found.board, found.target
     manifest = read_manifest(board, out_dir)
@@ -102,6 +103,7 @@ def make_plan(
         where=clips.where,
         refuse=clips.refuse,
         save=clips.save,
+        again=again,
         experiment=_experiment(out_dir),
         flash_bytes=sizes.get("flash_bytes"),
         ram_bytes=sizes.get("ram_bytes"),

@@ -31,6 +31,11 @@ class _Server(uvicorn.Server):
         if self.started:
             self._ready()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # A page that waits for its next picture is cut off; that is no error to tell of.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
+
 
 def serve(session: Session, port: int | None, ready: Callable[[str], None]) -> None:
     """Run `session` and its page; `ready` gets the page's address.

@@ -62,6 +62,7 @@ class Session:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.who = ""  # of the last clip
         self._link = LinkWatch()
         self._lost = 0  # requests, of the connections that have ended
         self._drift = DriftWatch(plan.profile)
@@ -121,6 +122,7 @@ class Session:
             raise UsageError("no samples arrive now: the board is away, or the session is paused")
         if busy:
             raise UsageError("a clip is being recorded already")
+        self.who = request.who
         self._asked.put(lambda: self._record(request))
 
     def cancel_clip(self) -> None:
