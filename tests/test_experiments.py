@@ -233,6 +233,7 @@ def test_the_commands(local_store: Path, out_dir: Path, capsys: pytest.CaptureFi
     assert command.main(["runs", "--diff", f"last,{oldest.id}"]) == 0
     told = capsys.readouterr().out
     assert "[bold]" in told and "train.seed" not in told
+    assert "B against A" in told and f"A: {newest.id[:8]}" in told and f"B: {oldest.id[:8]}" in told
     assert command.main(["runs", "--diff", newest.id]) == 2
     assert "expected two experiments" in capsys.readouterr().err
 
