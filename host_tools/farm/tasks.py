@@ -29,7 +29,12 @@ def parity(
 
 @contextmanager
 def stage_of(
-    stage: Callable[[Path, Board], Stage], folder: Path, board: Board, target: Target, *, whole: bool
+    stage: Callable[[Path, Board], Stage],
+    folder: Path,
+    board: Board,
+    target: Target,
+    *,
+    whole: bool,
 ) -> Iterator[None]:
     """What is done within is the board's stage, where it is the `whole` of it in the emulator that
     stages use: then whoever needs the stage, as a gate, does not do it again."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from host_tools.errors import UsageError
 from host_tools.gate.baseline import MEASURES, Baseline, Group, Kind, Limit, Limits
 
-
 IDENTITY = ("model_sha256", "compiler")  # may change, and is told
 PLACE = ("board", "where", "kernels", "framework", "engine", "score")  # else nothing compares
 R2 = "R2"  # a score that is no share of anything: it may lie below 0
