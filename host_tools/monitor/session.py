@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from host_tools.boards.board import BOARDS, load_board
-from host_tools.emulators import EMULATORS
 from host_tools.errors import UsageError
-from host_tools.link.target import open_port
+from host_tools.link.target import board_unit, open_port
 from host_tools.link.transport import require_port
 from host_tools.monitor.view import Log, Settings
 from host_tools.monitor.words import Unit
@@ -46,7 +45,7 @@ def units_at(port: str) -> dict[str, Unit]:
     return {
         board.id: Unit(name=chip, hertz=0 if "://" in port else board.clock_hz)
         if board.upload
-        else Unit(name=EMULATORS[board.emulators[0]].unit)
+        else Unit(name=board_unit(board))
         for board in boards
     }
 
