@@ -55,8 +55,8 @@ def command(
     firmware = named_once(source, recipe, model)
     if port and (firmware or model or emulator):
         raise UsageError(
-            f"PORT={port}: the board there says itself what it runs; leave out the rest. Whether it "
-            f"is the firmware of a recipe or model says make parity RECIPE=<name> PORT={port}"
+            f"PORT={port}: the board there says itself what it runs; leave out the rest. Whether "
+            f"it is the firmware of a recipe or model says make parity RECIPE=<name> PORT={port}"
         )
     if port:
         return whois_port(require_link(port, named, repeated()), named)

@@ -47,7 +47,7 @@ class Target:
         return self.port or (self.emulator.name if self.emulator else "")
 
     def unit(self, board: Board) -> str:
-        """What the firmware's counter counts there; behind an address may be an emulator as well."""
+        """What the firmware's counter counts there; behind an address may be an emulator too."""
         return self.emulator.unit if self.emulator else board_unit(board)
 
     def is_chip(self, board: Board) -> bool:

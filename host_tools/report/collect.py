@@ -294,7 +294,8 @@ def _verdict(boards: JsonObject, which: str, floats: JsonObject) -> JsonObject:
     for name in by_state[INCOMPLETE]:
         parity = boards[name]["parity"]
         details.append(
-            f"{name}: {unanswered(parity)}, which proves nothing; run `make parity {which} BOARD={name}` again."
+            f"{name}: {unanswered(parity)}, which proves nothing; run "
+            f"`make parity {which} BOARD={name}` again."
         )
     for name in by_state[STALE]:
         details.append(
