@@ -28,6 +28,7 @@ from host_tools.live.state import Prediction, Snapshot, State
 from model.page import environment
 
 PERIOD_S = 0.4  # between two pictures
+RECONNECT_S = 30.0  # a busy computer may be slow; behind it the page loads anew, what is typed lost
 SPOKEN_S = 3.0  # at least, between two words of a screen reader
 VIEWS = (5, 10, 30, 60)  # seconds of the signal
 ROWS = 10  # predictions of the table
@@ -66,8 +67,16 @@ def install(app: FastAPI, session: Session, token: str) -> None:
     def page() -> None:
         Page(session).build()
 
-    ui.run_with(app, mount_path=f"/{token}", tailwind=False, language="en-US", dark=None,
-                show_welcome_message=False, favicon="📈")  # fmt: skip
+    ui.run_with(
+        app,
+        mount_path=f"/{token}",
+        tailwind=False,
+        language="en-US",
+        dark=None,
+        show_welcome_message=False,
+        favicon="📈",
+        reconnect_timeout=RECONNECT_S,
+    )
 
 
 def _file(name: str, data: bytes, kind: str) -> Response:
