@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from rich.console import Console
 
 
@@ -9,3 +12,10 @@ def wide_console(width: int = 120) -> Console:
     """Standard output; `width` characters where it is no terminal, which has a width of its own."""
     console = Console()
     return console if console.is_terminal else Console(width=width)
+
+
+@contextlib.contextmanager
+def ended_by_ctrl_c() -> Iterator[None]:
+    """Of a command that has no other end: Ctrl+C there is no interruption, and its code is 0."""
+    with contextlib.suppress(KeyboardInterrupt):
+        yield

@@ -233,8 +233,15 @@ def test_the_commands(local_store: Path, out_dir: Path, capsys: pytest.CaptureFi
     assert command.main(["runs", "--diff", f"last,{oldest.id}"]) == 0
     told = capsys.readouterr().out
     assert "[bold]" in told and "train.seed" not in told
+    assert "B against A" in told and f"A: {newest.id[:8]}" in told and f"B: {oldest.id[:8]}" in told
     assert command.main(["runs", "--diff", newest.id]) == 2
     assert "expected two experiments" in capsys.readouterr().err
+
+
+def test_whois_at_a_port_takes_no_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["whois", "motion", "--port", "/dev/ttyNONE"]) == 2
+    told = capsys.readouterr().err
+    assert "says itself what it runs" in told and "parity" in told
 
 
 def test_whois_names_the_experiment_behind_a_firmware(

@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 
 from host_tools.boards import ports as ports_module
+from host_tools.boards.board import load_board
 from host_tools.cli import main
 from host_tools.emulators import EMULATORS
 from host_tools.errors import DeviceError, UsageError
@@ -34,6 +35,8 @@ from host_tools.farm.run import keep_worst
 from host_tools.farm.table import show
 from host_tools.link.serve import OPTION_BYTES, listen, serve
 from host_tools.link.transport import SerialTransport, UsbPort
+from host_tools.stages.engine import NEVER_RUN, differences
+from host_tools.stages.graph import bench_stage, parity_stage
 from model.errors import ConfigError
 from tests.generators import GENERATORS
 from tests.native_app import compile_app
@@ -254,8 +257,24 @@ def test_one_board_with_a_file_for_ci(project: Path, capsys: pytest.CaptureFixtu
     assert main(["parity", "small", "--board", "native", "--junit", "farm.xml"]) == 0
     assert " 1,234 nanoseconds" in capsys.readouterr().out  # of the same run
     assert list(suites(Path("farm.xml"))) == ["native on native"]
+    native = load_board("native")
+    assert differences(parity_stage(results(project), native)) == []  # so a gate takes it
+    assert differences(bench_stage(results(project), native)) == [NEVER_RUN]
+    assert main(["parity", "small", "--board", "native", "--tap"]) == 0  # less than the stage does
+    assert differences(parity_stage(results(project), native)) != []
     assert main(["parity", "small", "--board", "native,qemu_m4", "--dry-run"]) == 0
     assert "build-qemu_m4: would run" in capsys.readouterr().out
+
+
+def test_ctrl_c_is_how_a_lent_port_ends(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("host_tools.commands.serve_port.serve", interrupted)
+    with PtyBoard(firmware(project), tmp_path / "ttyUSB0") as board:
+        assert main(["serve-port", "--port", str(board.port), "--listen", "127.0.0.1:0"]) == 0
 
 
 def test_a_board_over_rfc_2217(project: Path, tmp_path: Path) -> None:
@@ -418,7 +437,10 @@ def test_a_part_is_no_proof_and_repeats_are_counted(
     (suite,) = check_junit(tmp_path / "x.xml")
     assert (suite.attrib["failures"], suite.attrib["errors"]) == ("0", "1")
     outputs = suite.find("testcase[@name='every output byte']/skipped")
-    assert outputs is not None and "13 have no answer: interrupted" in outputs.attrib["message"]
+    assert (
+        outputs is not None
+        and "13 of 20 cases have no answer: interrupted" in outputs.attrib["message"]
+    )
 
 
 def test_of_several_readings_of_drift_the_worst_is_kept(tmp_path: Path) -> None:

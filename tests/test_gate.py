@@ -118,6 +118,14 @@ def test_limits_of_one_measure() -> None:
             parse_share(wrong)
 
 
+def test_an_r2_is_no_percentage() -> None:
+    was, now = group(score=0.91234), group(score=0.85).model_copy(update={"score": "R2"})
+    baseline = Baseline(name="x", groups={"b": was.model_copy(update={"score": "R2"})})
+    text = summary(baseline, compare(baseline, {"b": now}, Limits()))
+    assert "| 0.9123 | 0.8500 | -0.0623 | -0.01 |" in text.replace("\\", "")
+    assert "%" not in text and "points" not in text
+
+
 def test_what_is_gone_or_moved_fails_and_what_is_new_is_told() -> None:
     baseline = Baseline(name="x", groups={"b": group(flash=100, arena=5), "c": group(flash=1)})
     other = group(flash=1).model_copy(update={"kernels": "ref"})

@@ -24,6 +24,7 @@ from host_tools.options import (
     target_options,
 )
 from host_tools.stages.graph import Source
+from host_tools.wording import as_typed
 
 
 @click.command(
@@ -59,6 +60,9 @@ def command(
                 target = with_replay(found.target, replay)
                 found = Found(board=found.board, target=target)
             named, again = load_board(board) if board else None, repeated()
+            typed = again.replace("{port}", port) if port else again.removesuffix(" PORT={port}")
             find = (lambda: require_link(USB, named, again)) if port == USB else None
-            plan = make_plan(source.recipe, found, source.folder, Path(place), find)
+            plan = make_plan(
+                source.recipe, found, source.folder, Path(place), find, as_typed(typed)
+            )
         serve(Session(plan), http_port, lambda url: print(f"{url}\nCtrl+C ends it", flush=True))

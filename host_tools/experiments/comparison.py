@@ -11,7 +11,7 @@ from typing import Any
 from host_tools.errors import UsageError
 from host_tools.experiments.listing import NO_VALUE, differences, title_of
 from host_tools.gate.baseline import Baseline, Limits
-from host_tools.gate.compare import SCORES, Row, change_text, compare, value_text
+from host_tools.gate.compare import R2, SCORES, Row, change_text, compare, value_text
 from host_tools.gate.figures import figures_of
 from host_tools.report.collect import collect
 from host_tools.report.page import templates_of_pages, with_contents
@@ -103,7 +103,9 @@ def _scores(contents: Sequence[JsonObject | None]) -> Iterator[JsonObject]:
         a, b = (scores.get(name) for scores in found)
         change = ""
         if a and b and a.name == b.name:
-            change = "=" if a.value == b.value else f"{(b.value - a.value) * 100:+.2f} points"
+            step = b.value - a.value
+            told = f"{step:+.4f}" if a.name == R2 else f"{step * 100:+.2f} points"
+            change = told if step else "="
         either = a or b
         assert either is not None
         yield {
@@ -138,7 +140,7 @@ def _figure(row: Row) -> JsonObject:
     return {
         "place": row.place,
         "name": row.title,
-        "texts": [value_text(row.measure, value) for value in (row.before, row.now)],
+        "texts": [value_text(row.measure, value, row.score) for value in (row.before, row.now)],
         "change": change_text(row),
         "state": state,
     }

@@ -193,11 +193,12 @@ def pair(wanted: str) -> tuple[Experiment, Experiment]:
 
 
 def print_differences(wanted: str) -> None:
-    """What differs between the experiments 'a,b': settings, versions and results."""
+    """What differs between the experiments 'a,b', b beside a: settings, versions and results."""
     first, second = pair(wanted)
     console = wide_console(WIDTH)
-    titles = [title_of(e) for e in (first, second)]
-    table = Table(Column(overflow="fold"), *(Column(t, overflow="fold") for t in titles))
+    titles = [f"{side}: {title_of(e)}" for side, e in (("A", first), ("B", second))]
+    columns = (Column(Text(title), overflow="fold") for title in titles)
+    table = Table(Column(overflow="fold"), *columns, title="B against A: from A's value to B's")
     for key, a, b in differences(first, second):
         table.add_row(*map(Text, (key, a, b)))
     if table.row_count:

@@ -82,7 +82,10 @@ def headline(content: Json) -> str:
     """One sentence."""
     boards = counted(content["boards"], "board")
     found = f"{content['drifting']:,} of {boards} drift" if content["drifting"] else ""
-    return f"{found or f'no drift on {boards}'} in {counted(content['readings'], 'reading')}"
+    told = f"{found or f'no drift on {boards}'} in {counted(content['readings'], 'reading')}"
+    if content["bad"]:
+        told += f"; {counted(content['bad'], 'line')} could not be read and may be of any board"
+    return told
 
 
 def notes(content: Json) -> list[str]:

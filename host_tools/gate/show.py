@@ -43,8 +43,8 @@ def _cells(row: Row) -> list[str]:
     return [
         row.place,
         row.title,
-        value_text(row.measure, row.before),
-        value_text(row.measure, row.now),
+        value_text(row.measure, row.before, row.score),
+        value_text(row.measure, row.now, row.score),
         change_text(row),
         row.limit,
         row.wrong or "ok",

@@ -16,7 +16,7 @@ from typing import Any
 from host_tools.boards.board import ENGINE, Board, board_of_folder, load_board
 from host_tools.errors import UsageError
 from host_tools.report.libraries import LIBRARY, libraries
-from host_tools.report.results import read_result
+from host_tools.report.results import read_result, unanswered
 from host_tools.wording import as_typed
 from model import __version__
 from model.decide import RECORD as RULE
@@ -246,7 +246,7 @@ def _parity_state(board: JsonObject, golden: str | None) -> str:
     if rebuilt or other_cases or _is_of_another(parity, board["generated"]):
         return STALE
     passed = parity["first_difference"] is None and not parity["selftest"]["failures"]
-    if passed and parity.get("missing"):
+    if passed and unanswered(parity):
         return INCOMPLETE
     return EQUAL if passed and parity["cases"] == parity["equal"] > 0 else DIFFERS
 
@@ -285,14 +285,17 @@ def _verdict(boards: JsonObject, which: str, floats: JsonObject) -> JsonObject:
     elif by_state[EQUAL]:
         state, headline = EQUAL, f"Every output byte is equal on {join_words(by_state[EQUAL])}"
         details.append(_scope({name: boards[name]["parity"] for name in by_state[EQUAL]}))
+    elif by_state[INCOMPLETE]:
+        state = INCOMPLETE
+        headline = f"No proof yet: parity is incomplete on {join_words(by_state[INCOMPLETE])}"
     else:
         state, headline = NOT_RUN, "Parity has not been checked on any board"
         details.append(f"Run `make parity {which} BOARD=<board>`.")
     for name in by_state[INCOMPLETE]:
         parity = boards[name]["parity"]
         details.append(
-            f"{name}: only {parity['equal']:,} of {parity['cases']:,} cases were compared, which "
-            f"proves nothing; run `make parity {which} BOARD={name}` again."
+            f"{name}: {unanswered(parity)}, which proves nothing; run "
+            f"`make parity {which} BOARD={name}` again."
         )
     for name in by_state[STALE]:
         details.append(

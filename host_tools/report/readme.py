@@ -16,6 +16,7 @@ from host_tools.boards.board import flashed_kernels, load_board
 from host_tools.errors import UsageError
 from host_tools.report.collect import MAIN_BOARD, collect, wrong_shape
 from host_tools.report.libraries import size_rows, size_table
+from host_tools.report.results import unanswered
 from host_tools.report.summary import WIDTH, show_summary
 from model.evaluate import headline
 from model.files import write_json, write_text
@@ -122,7 +123,7 @@ def recipe_row(content: dict[str, Any]) -> dict[str, Any] | None:
     board = content["boards"].get(MAIN_BOARD, {})
     if not (train and quantised and board.get("parity") and board.get("bench")):
         return None
-    if board["parity"].get("missing"):  # no proof
+    if unanswered(board["parity"]):
         return None
     chosen = quantised["candidates"][quantised["chosen"]]["test"]
     return {

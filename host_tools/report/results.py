@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,6 +24,14 @@ MANIFEST_KEYS = (
     "operators",
 )
 SIZE_KEYS = ("code_bytes", "weight_bytes", "flash_bytes", "ram_bytes")
+
+
+def unanswered(parity: Mapping[str, Any]) -> str:
+    """Why a parity result is no proof, in words: cases have no answer. '' where all have one."""
+    if not (missing := parity.get("missing")):
+        return ""
+    why = f": {parity['partial']}" if parity.get("partial") else ""
+    return f"{missing:,} of {parity['cases']:,} cases have no answer{why}"
 
 
 def read_result(path: Path, *keys: str) -> JsonObject:
