@@ -19,6 +19,7 @@ import pytest
 from filelock import FileLock
 
 from host_tools.cli import main
+from host_tools.emulators import process
 from host_tools.stages.engine import run_isolated
 from model import files
 from model.command import run_and_exit_code
@@ -38,6 +39,14 @@ code = "import os, time, pathlib; pathlib.Path(os.environ['TMPDIR'], 'pid').writ
 float_reference.our_process = lambda *_: [sys.executable, "-c", code]
 with scratch_folder("quantise") as folder:
     float_reference.ask("float", "worker", (), folder)
+"""
+EMULATOR = """
+import sys, time
+from host_tools.emulators.process import start_on_pipes
+code = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); " \
+    "time.sleep(600)"
+line = start_on_pipes("stuck", None, [sys.executable, "-c", code, sys.argv[1]])
+time.sleep(600)
 """
 ISOLATED = """
 import sys
@@ -101,7 +110,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is of Linux")
-@pytest.mark.parametrize("code", [KILLED, ISOLATED], ids=["worker", "stage"])
+@pytest.mark.parametrize("code", [KILLED, ISOLATED, EMULATOR], ids=["worker", "stage", "emulator"])
 def test_a_worker_ends_with_who_started_it(code: str, place: Path) -> None:
     """And what it had unpacked is removed by the next that starts."""
     script = place / "script.py"
@@ -124,7 +133,7 @@ def test_a_worker_ends_with_who_started_it(code: str, place: Path) -> None:
     finally:
         if is_alive(worker):
             os.kill(worker, signal.SIGKILL)
-    assert len([*place.glob(f"{SCRATCH}*")]) == (code is KILLED)
+    assert len([*place.glob(f"{SCRATCH}*")]) == (code is not ISOLATED)
     with scratch_folder("float") as folder:
         assert [*place.glob(f"{SCRATCH}*")] == [folder]
     assert not [*place.glob(f"{SCRATCH}*")]
@@ -146,6 +155,23 @@ def test_a_child_that_begins_after_the_end_of_its_parent_ends(how: str, place: P
     finally:
         if is_alive(child):
             os.kill(child, signal.SIGKILL)
+
+
+def test_an_interrupt_before_an_emulator_s_link_is_open_leaves_nothing(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    def interrupted(child: process._Child) -> int:
+        started.append(child.process.pid)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(process._Child, "open_input", interrupted)
+    monkeypatch.setattr(process, "END_S", 0.1)
+    with pytest.raises(KeyboardInterrupt):
+        process.start_on_fifos("stuck", None, ["sleep", "600"])
+    assert len(started) == 1 and not is_alive(started[0])
+    assert not [*place.glob(f"{SCRATCH}*")]
 
 
 def test_only_our_own_leftovers_are_removed(place: Path) -> None:

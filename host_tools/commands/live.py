@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import click
@@ -24,6 +23,7 @@ from host_tools.options import (
     target_options,
 )
 from host_tools.stages.graph import Source
+from model.processes import scratch_folder
 
 
 @click.command(
@@ -52,7 +52,7 @@ def command(
     from host_tools.live.session import Session
 
     assert source.recipe is not None
-    with tempfile.TemporaryDirectory(prefix="tinyproof-live-") as place:
+    with scratch_folder("live") as place:
         with on_target(source, board, emulator, port) as found:
             assert found is not None
             if replay:
@@ -60,5 +60,5 @@ def command(
                 found = Found(board=found.board, target=target)
             named, again = load_board(board) if board else None, repeated()
             find = (lambda: require_link(USB, named, again)) if port == USB else None
-            plan = make_plan(source.recipe, found, source.folder, Path(place), find)
+            plan = make_plan(source.recipe, found, source.folder, place, find)
         serve(Session(plan), http_port, lambda url: print(f"{url}\nCtrl+C ends it", flush=True))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from host_tools.errors import UsageError
@@ -18,6 +16,7 @@ from host_tools.report.page import templates_of_pages, with_contents
 from host_tools.report.scores import score_rows
 from model import store
 from model.evaluate import headline
+from model.processes import scratch_folder
 from model.store import Experiment
 
 JsonObject = dict[str, Any]
@@ -81,8 +80,8 @@ def comparison_page(first: Experiment, second: Experiment) -> str:
 
 def _content(experiment: Experiment) -> JsonObject | None:
     """What a report of it is made of; None where it has no results."""
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "results"
+    with scratch_folder("compare") as place:
+        folder = place / "results"
         folder.mkdir()
         store.results(experiment.id, folder)
         try:
