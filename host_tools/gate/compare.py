@@ -13,8 +13,8 @@ IDENTITY = ("model_sha256", "compiler")  # may change, and is told
 PLACE = ("board", "where", "kernels", "framework", "engine", "score")  # else nothing compares
 SCORES = {"float_score": "the float network", "score": "int8"}
 SHORT = 12  # digits of a hash in a note
-_PERCENT = re.compile(r"\d{1,6}(\.\d{1,6})?\s*%")
-_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,9})?")
+_PERCENT = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?\s*%")
+_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
