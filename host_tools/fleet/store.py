@@ -110,13 +110,16 @@ class Store:
         self._scratch = contextlib.ExitStack()
         self._file = self._scratch.enter_context(scratch_folder("fleet")) / "readings.sqlite"
         self._base = sqlite3.connect(self._file)
-        self._base.executescript(
-            f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA temp_store=FILE; "
-            f"PRAGMA cache_size=-{CACHE_KIB}; {_SCHEMA}"
-        )
         self.totals = Totals()
 
     def __enter__(self) -> Store:
+        try:
+            self._base.executescript(
+                f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA temp_store=FILE; "
+                f"PRAGMA cache_size=-{CACHE_KIB}; {_SCHEMA}"
+            )
+        except sqlite3.OperationalError as error:
+            self.__exit__(type(error), error, error.__traceback__)
         return self
 
     def __exit__(
@@ -136,6 +139,8 @@ class Store:
         """Take in what are readings, and count what are none."""
         for raw in raws:
             try:
+                if raw.why:
+                    raise ValueError(raw.why)
                 self._add(parse_reading(raw.text, now))
             except ValueError as error:
                 self._refuse(raw, str(error))
