@@ -110,7 +110,8 @@ def artifact(experiment_id: str, name: str) -> bytes:
 def results(experiment_id: str, folder: Path) -> None:
     """Put the result files of an experiment into `folder`, where they lay in its own."""
     for name in artifact_names(experiment_id):
-        if matches(name, RESULTS) and ".." not in PurePosixPath(name).parts:
+        path = PurePosixPath(name)
+        if matches(name, RESULTS) and ".." not in path.parts and not path.is_absolute():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(artifact(experiment_id, name))
 

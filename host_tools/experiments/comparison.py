@@ -13,6 +13,7 @@ from host_tools.gate.compare import SCORES, Row, change_text, compare, value_tex
 from host_tools.gate.figures import figures_of
 from host_tools.report.collect import collect
 from host_tools.report.page import templates_of_pages, with_contents
+from host_tools.report.results import right_shape
 from host_tools.report.scores import score_rows
 from model import store
 from model.evaluate import headline
@@ -53,6 +54,11 @@ def comparison_page(first: Experiment, second: Experiment) -> str:
     if first.id == second.id:
         raise UsageError(f"{title_of(first)}: the same experiment twice; `make runs` lists them")
     contents = [_content(experiment) for experiment in (first, second)]
+    with right_shape(f"{title_of(first)} or {title_of(second)}"):
+        return _page(first, second, contents)
+
+
+def _page(first: Experiment, second: Experiment, contents: Sequence[JsonObject | None]) -> str:
     told = differences(first, second)
     tags = {*first.tags, *second.tags} - NO_SETTINGS
     settings = {*first.settings, *second.settings}
