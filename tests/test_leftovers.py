@@ -48,6 +48,19 @@ code = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(
 line = start_on_pipes("stuck", None, [sys.executable, "-c", code, sys.argv[1]])
 time.sleep(600)
 """
+# Says what an interrupt has found: of a terminal it is for each process of the group.
+INTERRUPTED = """
+import contextlib, sys
+from host_tools.emulators.process import start_on_pipes
+from model.command import run_and_exit_code
+code = "import os, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); " \
+    "sys.stdin.read()"
+def command():
+    with contextlib.closing(start_on_pipes("x", None, [sys.executable, "-c", code, sys.argv[1]])) as line:
+        while True:
+            line.read(1.0)
+sys.exit(run_and_exit_code(command))
+"""
 ISOLATED = """
 import sys
 from host_tools.stages.engine import run_isolated
@@ -155,6 +168,27 @@ def test_a_child_that_begins_after_the_end_of_its_parent_ends(how: str, place: P
     finally:
         if is_alive(child):
             os.kill(child, signal.SIGKILL)
+
+
+def test_ctrl_c_at_a_terminal_ends_an_emulator_by_its_link(place: Path) -> None:
+    """The emulator is in no terminal's group, so the command can still ask it and keep results."""
+    script, told = place / "script.py", place / "pid"
+    script.write_text(INTERRUPTED)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    command = subprocess.Popen(
+        [sys.executable, str(script), str(told)],
+        env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        emulator = int(found(lambda: told.exists() and told.read_text(), "the emulator"))
+        assert os.getpgid(emulator) != os.getpgid(command.pid)
+        os.killpg(command.pid, signal.SIGINT)
+        _, said = command.communicate(timeout=PATIENCE_S)
+    finally:
+        command.kill()
+    assert command.returncode == 130
+    assert said == "interrupted; what was finished before is kept\n"
+    assert not is_alive(emulator) and not [*place.glob(f"{SCRATCH}*")]
 
 
 def test_an_interrupt_before_an_emulator_s_link_is_open_leaves_nothing(
