@@ -56,7 +56,8 @@ from model.command import run_and_exit_code
 code = "import os, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); " \
     "sys.stdin.read()"
 def command():
-    with contextlib.closing(start_on_pipes("x", None, [sys.executable, "-c", code, sys.argv[1]])) as line:
+    started = start_on_pipes("x", None, [sys.executable, "-c", code, sys.argv[1]])
+    with contextlib.closing(started) as line:
         while True:
             line.read(1.0)
 sys.exit(run_and_exit_code(command))

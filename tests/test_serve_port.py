@@ -102,7 +102,8 @@ def test_one_that_holds_it_alone_may_be_silent(monkeypatch: pytest.MonkeyPatch) 
         line.settimeout(10)
         got = b""
         while b"still here" not in got:
-            assert (data := line.recv(4096)), got
+            data = line.recv(4096)
+            assert data, got
             got += data
 
 

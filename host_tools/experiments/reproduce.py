@@ -15,7 +15,7 @@ from rich.table import Table
 
 from host_tools.errors import UsageError
 from host_tools.experiments.listing import SHORT, find
-from host_tools.stages.engine import run
+from host_tools.stages.engine import Stage, run
 from host_tools.stages.graph import Source
 from host_tools.stages.lock import locked
 from host_tools.terminal import plain

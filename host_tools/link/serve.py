@@ -85,7 +85,7 @@ def _speaks(line: socket.socket) -> bool:
     """Whether a client begins with a command of Telnet, as every one of RFC 2217 does."""
     with contextlib.suppress(OSError):
         line.settimeout(START_S)
-        began = line.recv(1, socket.MSG_PEEK) == serial.rfc2217.IAC
+        began = bool(line.recv(1, socket.MSG_PEEK) == serial.rfc2217.IAC)
         line.settimeout(STALL_S)
         if not began:
             line.sendall(OTHER)
