@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,29 @@ def test_only_what_differs_is_listed() -> None:
         ("loss", "0.5", "0.25"),
     ]
     assert experiments.differences(first, first) == []
+
+
+def test_what_other_programs_have_stored_is_shown_and_harmless(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = "\x1b[2J\x1b]0;x\x07[red]\u202e"
+    names = ("train/metrics/test/balanced_accuracy", "gen/ref/manifest/model_bytes")
+    found = [
+        replace(
+            an_experiment(f"{number}" * 32, name=evil, **dict.fromkeys(names, value)),
+            tags={"code": evil, "firmware_run_id": evil, f"tool.{evil}": evil},
+            settings={evil: f"{evil}{number}"},
+            started_ms=started,
+        )
+        for number, (value, started) in enumerate([(float("nan"), 0), (float("inf"), 10**18)])
+    ]
+    monkeypatch.setattr(experiments, "experiments", lambda: found)
+    experiments.print_runs()
+    experiments.show("0" * 8)
+    experiments.print_differences("00,11")
+    said = capsys.readouterr().out
+    assert "\x1b" not in said and "\x07" not in said and "\u202e" not in said
+    assert "\\x1b[2J" in said and "nan" in said and "inf" in said
 
 
 def test_the_commands(local_store: Path, out_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:

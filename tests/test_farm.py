@@ -363,6 +363,7 @@ def test_which_boards_are_meant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         ("[ports]\nnano34 = []", UsageError, "ports.nano34: no board 'nano34'"),
         ("[port]\nany = []", ConfigError, "did you mean 'ports'"),
         ("[ports]\nany = [1]", ConfigError, "expected str"),
+        ('[ports]\nany = ["a", " "]', ConfigError, r"ports.any\[1\]: expected a serial port or"),
     ):
         Path("farm.toml").write_text(text)
         with pytest.raises(kind, match=words):
@@ -372,6 +373,29 @@ def test_which_boards_are_meant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     with pytest.raises(UsageError, match="no USB port has the identity of a board"):
         connected(None, ("auto",), "make parity PORT={port}")
     assert connected("all", ("auto",), "") == []  # emulated ones remain
+
+
+SPELLINGS = (
+    "socket://127.0.0.1:4000", "socket://localhost:4000", "SOCKET://LocalHost.:4000/",
+    "socket://127.1:04000", "socket://[::1]:4000", "socket://[0:0::1]:4000",
+    "socket://[::ffff:127.0.0.1]:4000", "rfc2217://127.0.0.1:4000", "socket://127.0.0.1:4000?logging=info",
+)  # fmt: skip
+OTHERS = (
+    "socket://127.0.0.1:4001", "socket://127.0.0.2:4000", "socket://lab:4000", "socket://h:x",
+    "socket://[::2]:4000", "socket://", "socket://[:4000", "spy://127.0.0.1:4000",
+)  # fmt: skip
+
+
+def test_one_board_under_many_spellings_of_its_address_is_run_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second run would wait for a board that the first one has."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ports_module, "usb_ports", list)
+    lines = [f'any = ["{SPELLINGS[0]}"]', f"esp32 = {json.dumps([*SPELLINGS, *OTHERS])}"]
+    Path("farm.toml").write_text("\n".join(["[ports]", *lines]))
+    found = [port.address for port in connected(None, (*SPELLINGS, "auto"), "")]
+    assert found == [SPELLINGS[0], *OTHERS]
 
 
 @pytest.mark.parametrize(
@@ -465,6 +489,11 @@ def test_of_several_readings_of_drift_the_worst_is_kept(tmp_path: Path) -> None:
 def test_a_place_that_takes_no_junit_is_told_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path, tmp_path / "file" / "x.xml"):
+        with pytest.raises(UsageError, match=r"JUNIT=.*; name a file in a folder"):
+            require_place(path)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to("/dev/null")
+    for path in (tmp_path / "pipe", tmp_path / "null", tmp_path / ("x" * 250)):
         with pytest.raises(UsageError, match=r"JUNIT=.*; name a file in a folder"):
             require_place(path)
     require_place(tmp_path / "new" / "x.xml")

@@ -24,7 +24,7 @@ from host_tools.gate.baseline import (
 )
 from host_tools.gate.compare import compare, parse_share, with_limits
 from host_tools.gate.figures import NETWORK, measured
-from host_tools.gate.show import summary
+from host_tools.gate.show import print_verdict, summary
 from model.files import write_json
 from tests.factory import GENERATORS
 from tests.result_files import write_drift, write_run
@@ -186,6 +186,30 @@ def test_the_summary_shows_names_and_follows_none_of_them() -> None:
     assert page.count("<td") == 2 * 7  # no name has made another cell
     assert "\x1b" not in text and "@" not in text
     assert "FAILED" in text and "+100.00%" in text
+
+
+def test_names_in_a_baseline_reach_no_terminal_as_they_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    moved, told = group(flash=1, arena=1), group(flash=9, arena=1)
+    other = moved.model_copy(update={"compiler": HOSTILE, "kernels": HOSTILE})
+    groups = {HOSTILE: moved.model_copy(update={"compiler": HOSTILE}), f"{HOSTILE} (board)": moved}
+    baseline = Baseline(name=HOSTILE, groups={**groups, "moved": other})
+    verdict = compare(baseline, {HOSTILE: told, "moved": moved}, Limits(), (HOSTILE,))
+    assert verdict.wrong and verdict.broken and verdict.notes
+    print_verdict(verdict, HOSTILE)
+    said = capsys.readouterr().out
+    assert "\x1b" not in said and "\\x1b[31m" in said
+
+
+@pytest.mark.parametrize("groups", [{}, {"network": {"model_sha256": "ab", "figures": {}}}])
+def test_a_baseline_without_a_figure_passes_nothing(
+    groups: dict[str, object], tmp_path: Path
+) -> None:
+    path = tmp_path / "x.baseline.json"
+    path.write_text(json.dumps({"name": "x", "groups": groups}))
+    with pytest.raises(UsageError, match="it holds no figure, so nothing would be compared"):
+        load_baseline(path, "make gate")
 
 
 def test_the_command_ends_as_ci_needs_it(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,8 +14,8 @@ PLACE = ("board", "where", "kernels", "framework", "engine", "score")  # else no
 R2 = "R2"  # a score that is no share of anything: it may lie below 0
 SCORES = {"float_score": "the float network", "score": "int8"}
 SHORT = 12  # digits of a hash in a note
-_PERCENT = re.compile(r"\d{1,6}(\.\d{1,6})?\s*%")
-_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,9})?")
+_PERCENT = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?\s*%")
+_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

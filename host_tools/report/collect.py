@@ -16,7 +16,7 @@ from typing import Any
 from host_tools.boards.board import ENGINE, Board, board_of_folder, load_board
 from host_tools.errors import UsageError
 from host_tools.report.libraries import LIBRARY, libraries
-from host_tools.report.results import read_result, unanswered
+from host_tools.report.results import read_result, right_shape, unanswered
 from host_tools.wording import as_typed
 from model import __version__
 from model.decide import RECORD as RULE
@@ -52,6 +52,11 @@ def collect(out_dir: Path) -> JsonObject:
 
     A part whose file does not exist is None. Raises UsageError as write_report does.
     """
+    with right_shape(out_dir):
+        return _collect(out_dir)
+
+
+def _collect(out_dir: Path) -> JsonObject:
     content: JsonObject = {
         "name": out_dir.name,
         "dataset": _read(out_dir / "dataset.json"),
@@ -84,14 +89,11 @@ def collect(out_dir: Path) -> JsonObject:
             f"{out_dir}: nothing to report: no results of any step; run `make demo` first "
             "(RECIPE= or MODEL= name what to run)"
         )
-    try:
-        content["left_out"] = list(_leave_out(content, out_dir))
-        floats = float_comparisons(content["boards"])
-        verdict = _verdict(content["boards"], make_variable(content), floats)
-        content["verdict"] = _phrased(verdict)
-        content["ladder"] = _phrased(_ladder(content, floats))
-    except (KeyError, IndexError, TypeError) as error:
-        raise wrong_shape(out_dir, error) from error
+    content["left_out"] = list(_leave_out(content, out_dir))
+    floats = float_comparisons(content["boards"])
+    verdict = _verdict(content["boards"], make_variable(content), floats)
+    content["verdict"] = _phrased(verdict)
+    content["ladder"] = _phrased(_ladder(content, floats))
     return content
 
 
@@ -144,15 +146,6 @@ def runs_on(result: JsonObject) -> str:
     if result["emulator"] == "native":
         return "this computer"
     return str(result["emulator"] or result.get("port") or "real board")
-
-
-def wrong_shape(out_dir: Path, error: Exception) -> UsageError:
-    """What a result file of `out_dir` without an expected number means."""
-    return UsageError(
-        f"{out_dir}: a result file (*/parity.json, bench.json, size.json or another) has another "
-        f"shape than this version writes: {error!r}; delete the result files of the board and run "
-        "their commands again"
-    )
 
 
 def _digest(path: Path) -> str | None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from jinja2 import UndefinedError
+
 from host_tools.boards.board import Board
 from host_tools.errors import UsageError
+from model.text import printable
 
 JsonObject = dict[str, Any]
+SHOWN = 300  # characters of what is wrong
 
 # What steps that run firmware ask of its manifest, and of what the build wrote.
 MANIFEST_KEYS = (
@@ -58,6 +63,21 @@ def read_result(path: Path, *keys: str) -> JsonObject:
             f"{path}: has no {', '.join(absent)}; delete it and run the step that writes it"
         )
     return content
+
+
+@contextmanager
+def right_shape(place: Path | str) -> Iterator[None]:
+    """UsageError where something in the results of `place` is of another shape."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError,
+            UndefinedError) as error:  # fmt: skip
+        told = f"{type(error).__name__}: {printable(str(error))[:SHOWN]}"
+        raise UsageError(
+            f"{place}: a result file (*/parity.json, bench.json, size.json or another) has another "
+            f"shape than this version writes: {told}; delete the result files of the board and run "
+            "their commands again"
+        ) from error
 
 
 def read_manifest(board: Board, out_dir: Path) -> JsonObject:
