@@ -94,12 +94,42 @@ def convolution(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
 
 
+def mono(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+    """A CONV_2D or DEPTHWISE_CONV_2D of images of one channel."""
+    kernel = (_pick(rng, 1, 2, 3, 3), _pick(rng, 2, 3, 3))
+    strides = (_pick(rng, 1, 2, 4), _pick(rng, 1, 2, 4))
+    size, out, options = _window(rng, kernel, strides)
+    batches, outputs = _pick(rng, 1, 1, 2), int(rng.integers(1, 10))
+    ends = [batches, *size, 1], [batches, *out, outputs]
+    options |= {"dilationHFactor": 1, "dilationWFactor": 1}
+    if rng.random() < 0.5:
+        shapes = (ends[0], [outputs, *kernel, 1], ends[1])
+        return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
+    shapes = (ends[0], [1, *kernel, outputs], ends[1])
+    kind = ("DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions", 3)
+    return _layer(b, rng, kind, shapes, options | {"depthMultiplier": outputs})
+
+
 def column(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     """A CONV_2D along a signal: the images have one column."""
     kernel = (_pick(rng, 3, 5, 7), 1)
     size, out, options = _window(rng, kernel, (_pick(rng, 1, 2), 1))
     inputs, outputs = _pick(rng, 1, 3, 6, 8), _pick(rng, *range(1, 10))
     shapes = ([1, size[0], 1, inputs], [outputs, *kernel, inputs], [1, out[0], 1, outputs])
+    return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
+
+
+def point(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+    """A CONV_2D of single pixels with few channels."""
+    stride = (_pick(rng, 1, 1, 2), _pick(rng, 1, 1, 2))
+    size, out, options = _window(rng, (1, 1), stride)
+    images, inputs, outputs = (
+        _pick(rng, 1, 1, 2),
+        int(rng.integers(3, 19)),
+        int(rng.integers(1, 20)),
+    )
+    options |= {"dilationHFactor": 1, "dilationWFactor": 1}
+    shapes = ([images, *size, inputs], [outputs, 1, 1, inputs], [images, *out, outputs])
     return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
 
 
@@ -117,9 +147,30 @@ def depthwise(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     return _layer(b, rng, kind, shapes, options)
 
 
+def lines(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+    """A DEPTHWISE_CONV_2D along columns, rows or all pixels."""
+    taps = _pick(rng, 2, 3, 3, 4, 5, 9, 10, 15, 16, 17, 20, 31)
+    kernel = [(taps, 1), (1, taps), (_pick(rng, 1, 2, 3), _pick(rng, 2, 3, 5))][_pick(rng, 0, 1, 2)]
+    along = min(kernel) == 1
+    stride = _pick(rng, 1, 1, 1, 2) if along else 1
+    dilation = _pick(rng, 1, 1, 1, 2) if along and stride == 1 else 1
+    size, out, options = _window(rng, kernel, (stride, stride), dilation)
+    if not along:  # as wide as the image
+        size[1], out[1], options["padding"] = kernel[1], 1, 1
+        size[0] = max(size[0], kernel[0])
+        out[0] = size[0] - kernel[0] + 1
+    batches, channels = _pick(rng, 1, 1, 2), int(rng.integers(4, 14))
+    options |= {"dilationHFactor": dilation, "dilationWFactor": dilation, "depthMultiplier": 1}
+    shapes = ([batches, *size, channels], [1, *kernel, channels], [batches, *out, channels])
+    kind = ("DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions", 3)
+    return _layer(b, rng, kind, shapes, options)
+
+
 def dense(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     """A FULLY_CONNECTED."""
     batches, depth, outputs = _pick(rng, 1, 3), int(rng.integers(1, 70)), int(rng.integers(1, 14))
+    if rng.random() < 0.05:
+        depth += 2000  # sums of more than 24 bits
     shapes = ([batches, depth], [outputs, depth], [batches, outputs])
     return _layer(b, rng, ("FULLY_CONNECTED", "FullyConnectedOptions", 0), shapes, {})
 
@@ -168,7 +219,10 @@ ROWS: dict[str, Row] = {
     "AVERAGE_POOL_2D": pool("AVERAGE_POOL_2D"),
     "CONV_2D": convolution,
     "CONV_2D_COLUMN": column,
+    "CONV_2D_POINT": point,
+    "CONV_2D_MONO": mono,
     "DEPTHWISE_CONV_2D": depthwise,
+    "DEPTHWISE_CONV_2D_LINES": lines,
     "FULLY_CONNECTED": dense,
     "MAX_POOL_2D": pool("MAX_POOL_2D"),
     "MEAN": mean("MEAN"),

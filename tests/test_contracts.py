@@ -38,7 +38,7 @@ CORES = [
 FASTER = {
     name
     for header in KERNELS.glob("*.h")
-    for name in re.findall(r"^\w+ \*?(nn_\w+)\(", header.read_text(), re.M)
+    for name in re.findall(r"^(?:const )?\w+ \*?(nn_\w+)\(", header.read_text(), re.M)
 } - DECLARED
 
 

@@ -35,7 +35,13 @@ from quantize.lowering import (
     depthwise_cortex_m as depthwise,
 )
 from quantize.lowering import (
+    depthwise_lines as lines,
+)
+from quantize.lowering import (
     depthwise_xtensa as line,
+)
+from quantize.lowering import (
+    mono_cortex_m as mono,
 )
 from quantize.manifest import compile_sets
 from quantize.ops.base import c_shape, requant_constant
@@ -43,6 +49,7 @@ from quantize.ops.window import Window
 from quantize.proofs import ShortRequant
 from quantize.scheme import Requant
 from quantize.tflite.reader import parse_model
+from tests.factory_state import lstm
 from tests.host_c import KERNELS, kernel_sources
 from tests.layers import convolutions, dense_layers
 from tests.native_app import SANITIZERS, compile_c
@@ -50,6 +57,7 @@ from tests.packed_rows import ROWS, rows_model
 from tests.test_lowering_mac16 import NAMES as MAC16_NAMES
 from tests.test_lowering_mac16 import mac16_model
 from tests.test_lowering_xtensa import CONVOLUTIONS, DENSE, DEPTHWISE
+from tests.test_matmul import product
 
 CORES = {
     "armv7em": ["arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb"],
@@ -99,10 +107,10 @@ def test_assembly_language_reads_fields_by_name(kernels: str) -> None:
             assert not number.search(body), path.name
 
 
-def units(stride: int) -> int:
-    """UNITS of nn_depthwise_group.inc for a stride."""
-    text = (KERNELS / "armv7em" / "nn_depthwise_group.inc").read_text()
-    return int(re.findall(r"#define UNITS (\d+)", text)[stride - 1])
+def units(kernel: str) -> int:
+    """UNITS of a kernel in assembly language."""
+    text = (KERNELS / "armv7em" / f"{kernel}.S").read_text()
+    return int(re.findall(r"#define UNITS (\d+)", text)[0])
 
 
 def pair_words() -> int:
@@ -130,7 +138,12 @@ NUMBERS: dict[str, int] = {
     "NN_GROUP + 0": depthwise.GROUP,
     "4 * NN_CHANNEL_WORDS": depthwise.CHANNEL_BYTES,
     "4 * NN_COLUMN_WORDS": depthwise.COLUMN_BYTES,
+    "4 * NN_RING_PAIR_WORDS": depthwise.PAIR_BYTES,
     "NN_TAP_BYTES": depthwise.KERNEL**2 + 1,
+    "4 * NN_STEP_WORDS": lines.STEP_BYTES,
+    "4 * NN_MONO_WORDS": mono.CHANNEL_BYTES,
+    "NN_MONO_TAPS": mono.KERNEL**2 + 1,
+    "4 * NN_GROUP": lines.PAIR_BYTES,
     "NN_TRIO_PIXELS": trio.PIXELS,
     "NN_MID_BITS": split.MID_BITS,
     "NN_LOW_BITS": split.LOW_BITS,
@@ -169,7 +182,6 @@ INITIALISERS = {
 
 def test_numbers_of_the_generator_are_those_of_c(tmp_path: Path) -> None:
     checks = [f'check({c} == {number}, "{c}");' for c, number in NUMBERS.items()]
-    checks += [f'check({n} == {n}, "units");' for n in ()]
     for ctype, (values, fields) in INITIALISERS.items():
         text = values if isinstance(values, str) else "{" + ", ".join(map(str, values)) + "}"
         checks.append(f"static const {ctype} v_{ctype} = {text};")
@@ -187,7 +199,8 @@ def test_numbers_of_the_generator_are_those_of_c(tmp_path: Path) -> None:
     program = compile_c(tmp_path / "numbers", [source], [f"-I{KERNELS}"])
     done = subprocess.run([program], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "")
-    assert {stride: units(stride) for stride in (1, 2)} == depthwise.UNITS
+    assert {units(kernel) for kernel in depthwise.GROUP_KERNELS.values()} == {depthwise.UNITS}
+    assert units("nn_depthwise_lines_s8") == lines.UNITS
 
 
 MAIN = """
@@ -229,11 +242,16 @@ int main(void)
 """
 # kernels with scratch -> their set
 SCRATCH = {
+    "nn_conv_2d_few_s8": "armv7em",
     "nn_conv_2d_packed_s8": "armv7em",
     "nn_conv_2d_rows_s8": "armv7em",
+    "nn_conv_2d_mono_s8": "armv7em",
+    "nn_depthwise_lines_s8": "armv7em",
     "nn_depthwise_conv_2d_packed_s8": "armv7em",
     "nn_fully_connected_wide_s8": "armv7em",
     "nn_fully_connected_halves_s8": "armv7em",
+    "nn_lstm_packed_s8": "armv7em",
+    "nn_batch_matmul_packed_s8": "armv7em",
     "nn_conv_2d_trio_s8": "xtensa",
     "nn_depthwise_conv_2d_line_s8": "xtensa",
     "nn_fully_connected_bytes_s8": "xtensa",
@@ -252,7 +270,8 @@ def models(kernels: str) -> list[bytes]:
     """Layers that use all kernels with scratch of a set."""
     rng = np.random.default_rng(5)
     if kernels == "armv7em":
-        return [rows_model(list(ROWS.values()) * 4, seed) for seed in range(3)]
+        rows = [rows_model(list(ROWS.values()) * 4, seed) for seed in range(3)]
+        return [*rows, lstm(rng), product(15, 17, 13)]
     if kernels == "xtensa_mac16":
         return [*map(mac16_model, MAC16_NAMES), mac16_model("dense")]
     return [

@@ -12,11 +12,13 @@ from model.files import write_bytes
 from quantize.golden import Golden, make_golden, random_inputs, save_golden
 from quantize.lowering import LoweredStep, lower
 from quantize.lowering.conv_cortex_m import lower_conv
+from quantize.lowering.depthwise_cortex_m import lower_depthwise
 from quantize.manifest import compile_model
 from quantize.reference import compile_graph
 from quantize.tflite.reader import parse_model
 from tests import steps as command
 from tests.host_c import KERNELS, HostModel
+from tests.layers import Layer, convolutions
 from tests.native_app import compile_app, start_device
 from tests.packed_rows import ROWS, rows_model
 from tests.sweeps import sweep
@@ -99,6 +101,62 @@ def test_a_column_is_a_row_where_scratch_has_room() -> None:
                 assert not row or call.scratch_bytes <= budget_bytes
                 rows += row
     assert rows > 50
+
+
+WINDOWS = {  # a depthwise window, or one of an image of one channel -> its kernel
+    "nn_depthwise_lines_s8": (
+        Layer(size=(28, 1), channels=8, depthwise=1, kernel=(5, 1), same=False),
+        Layer(size=(3, 40), channels=5, depthwise=1, kernel=(1, 31)),
+    ),
+    "nn_depthwise_dots_s8": (
+        Layer(size=(15, 1), channels=8, depthwise=1, kernel=(15, 1), same=False),
+        Layer(size=(1, 30), channels=8, depthwise=1, kernel=(1, 4), stride=(2, 2), same=False),
+        Layer(size=(30, 2), channels=8, depthwise=1, kernel=(4, 1), dilation=(3, 1), same=False),
+        Layer(size=(5, 6), channels=8, depthwise=1, kernel=(5, 6), same=False),
+    ),
+    "nn_conv_2d_mono_s8": (
+        Layer(size=(9, 12), channels=1, depthwise=8, kernel=(3, 3), stride=(2, 2)),
+        Layer(size=(9, 12), channels=1, outputs=4, kernel=(2, 3)),
+    ),
+    "nn_depthwise_conv_2d_quads_s8": (
+        Layer(size=(30, 1), channels=8, depthwise=1, kernel=(5, 1), stride=(2, 2)),
+        Layer(size=(30, 4), channels=8, depthwise=1, kernel=(5, 1), dilation=(2, 1)),
+    ),
+    "nn_conv_2d_packed_s8": (
+        Layer(size=(9, 11), channels=1, outputs=4, kernel=(4, 3)),
+        Layer(size=(9, 12), channels=1, outputs=4, kernel=(3, 3), dilation=(2, 2)),
+    ),
+}
+
+
+def _alone(layer: Layer, scratch_budget_bytes: int, number: int = 0) -> LoweredStep | None:
+    """A layer as number `number` of a model: that chooses among four output stages."""
+    graph = parse_model(convolutions(np.random.default_rng(0), [layer] * (number + 1)))
+    lower_one = lower_depthwise if layer.depthwise else lower_conv
+    return lower_one(graph, compile_graph(graph)[number], scratch_budget_bytes)
+
+
+@pytest.mark.parametrize("kernel", WINDOWS)
+def test_windows_have_kernels_of_their_own(kernel: str) -> None:
+    for layer in WINDOWS[kernel]:
+        step = _alone(layer, 1 << 20)
+        assert step is not None and step.calls[0].function == kernel, layer
+
+
+@pytest.mark.parametrize("kernel", ["nn_depthwise_lines_s8", "nn_conv_2d_mono_s8"])
+def test_scratch_without_room_is_not_used(kernel: str) -> None:
+    for layer in WINDOWS[kernel]:
+        needed = _alone(layer, 1 << 20)
+        assert needed is not None and needed.scratch_bytes > 0
+        other = _alone(layer, needed.scratch_bytes - 1)
+        assert other is None or other.calls[0].function != kernel, layer
+
+
+@pytest.mark.parametrize("kernel", list(WINDOWS)[:3])
+def test_a_clamp_that_saturation_does_not_do_is_left_to_other_kernels(kernel: str) -> None:
+    """The third output stage has a ReLU with a zero point that is not the type's least value."""
+    step = _alone(WINDOWS[kernel][0], 1 << 20, 2)
+    assert step is None or step.calls[0].function != kernel
 
 
 def test_a_depthwise_layer_writes_over_its_input() -> None:

@@ -6,6 +6,7 @@
 #ifndef NN_KERNELS_H
 #define NN_KERNELS_H
 
+#include "nn_depthwise.h"
 #include "nn_elementwise.h"
 #include "nn_mac16.h"
 #include "nn_packed.h"

@@ -29,7 +29,7 @@ typedef enum {
  */
 typedef struct {
     const int32_t *stream;
-    int32_t count; /* of channels; for nn_quad_s8, of pairs */
+    int32_t count; /* of channels; for nn_quad_s8, of pairs; not 0 */
     int32_t steps; /* of two inputs each; even */
     nn_form_t form;
 } nn_quad_t;
@@ -37,13 +37,24 @@ typedef struct {
 #define NN_QUAD 4       /* pixels */
 #define NN_PAIR_WORDS 7 /* of a pair in the stream, besides its steps */
 
+/* Contiguous parts of a window. Inputs come run by run in words of four, the last of which may hold
+ * up to three that have no weight. With `tail`, there are three runs, each with one more input:
+ * these make up a word at the end. */
+typedef struct {
+    int32_t step;  /* bytes from the end of a run's words to the next run */
+    int32_t words; /* of a run; not 0 */
+    int32_t bytes; /* from the first run to where one behind the last would begin */
+    int32_t tail;  /* bytes from a run to the next, or 0 */
+} nn_runs_t;
+
 typedef struct {
     nn_shape_t input, output;
     nn_window_t window;
-    int32_t pad_value;            /* the input's zero point */
-    int32_t ring_rows, row_bytes; /* rows of the input kept in scratch; 0: they are read in place */
-    int32_t inside_bytes;         /* of such a row: what comes from the input */
-    int32_t runs, run_bytes;      /* contiguous parts of a row of a window */
+    int32_t pad_value;         /* the input's zero point */
+    int32_t rows, row_bytes;   /* rows of the input kept in scratch; 0: they are read in place */
+    int32_t inside_bytes;      /* of such a row: what comes from the input */
+    int32_t parts, part_bytes; /* of a window, that have runs of their own; from one to the next */
+    nn_runs_t runs;
     nn_quad_t quad;
 } nn_conv_packed_t;
 
@@ -64,14 +75,44 @@ void nn_quad_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_
 /* The same for all channels, of which an odd last one has no partner. */
 void nn_channels_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_t stride);
 
+/* One pixel times all channels; x holds its inputs step by step. */
+void nn_pixel_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output);
+
 /* Append `words` times four inputs of each of four pixels to x: of bytes 0 to 3, first the steps
  * (0, 2), then the steps (1, 3). Returns where the next inputs go. */
 uint32_t *nn_widen_quad_s8(uint32_t *x, const int8_t *const *pixels, int32_t words);
 
-/* scratch: 16 * steps bytes, then ring_rows * row_bytes + 4, rounded up to words. The output may
- * lie on the input where quantize/lowering says so. */
+/* The same for all runs of a window of each pixel, which `pixels` point to. */
+uint32_t *nn_gather_quad_s8(uint32_t *x, const int8_t *const *pixels, const nn_runs_t *runs);
+
+/* scratch: 16 * steps bytes, 4 * steps with less than four pixels; then rows * row_bytes + 4. The
+ * output may lie on the input where quantize/lowering says so. */
 void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t *output,
                           int8_t *scratch);
+
+/* A convolution of 1 x 1. A channel in the stream, in words: first value of the sum << p; weights
+ * << p, of each four inputs halfwords of (0, 2) and (1, 3), 4 words for nn_few_8_s8 and 8 for
+ * nn_few_16_s8; multiplier and constant of NN_FIXED. */
+typedef struct nn_few nn_few_t;
+struct nn_few {
+    const int32_t *stream;
+    int32_t channels;          /* of the output */
+    int32_t pixels;            /* of a line, not 0 */
+    int32_t pixel_bytes;       /* of the input, from one to the next */
+    int32_t lines, line_bytes; /* of the input, from one to the next */
+    int32_t inputs;            /* the others that a kernel reads have no weight */
+    int32_t words;             /* of the stream */
+    void (*kernel)(const nn_few_t *p, const int8_t *input, int8_t *output);
+};
+
+#define NN_FEW_INPUTS 16
+
+/* All channels of the pixels of a line, which are read 8 or 16 bytes at a time. */
+void nn_few_8_s8(const nn_few_t *p, const int8_t *input, int8_t *output);
+void nn_few_16_s8(const nn_few_t *p, const int8_t *input, int8_t *output);
+
+/* scratch: 4 * words bytes. */
+void nn_conv_2d_few_s8(const nn_few_t *p, const int8_t *input, int8_t *output, int8_t *scratch);
 
 /* scratch, with c = input.c rounded up to a multiple of 4: columns * kernel_h + spare slots of
  * 8 * c bytes, then 2 * c bytes. */
@@ -111,6 +152,27 @@ void nn_fully_connected_wide_s8(const nn_dense_t *p, const int8_t *input, int8_t
                                 int8_t *scratch);
 void nn_fully_connected_halves_s8(const nn_dense_t *p, const int8_t *input, int8_t *output,
                                   int8_t *scratch);
+
+/* A group in the stream, in words: first values of A, B, C and D; then, of the inputs rounded up to
+ * a multiple of 8, for each step 256 * a + b and 256 * c + d. */
+typedef struct {
+    const int32_t *stream;
+    const nn_requant_t *requant; /* [output_depth] */
+    const int32_t *missing; /* channel and input whose weight is one less, channels ascending */
+    int32_t missing_count;
+    int32_t chunk; /* inputs whose sums fit 24 bits; a multiple of 8 */
+    int32_t batches, input_depth, output_depth;
+    int32_t output_offset, act_min, act_max;
+} nn_dense_chunks_t;
+
+#define NN_DENSE_BLOCK 8 /* inputs at a time */
+
+/* Add the products of 2 * steps inputs, a multiple of 8, to the sums of four channels. Returns
+ * where the stream goes on. */
+const int32_t *nn_dense_sums_s8(const int32_t *stream, const int8_t *x, int32_t steps,
+                                int32_t *sums);
+
+void nn_fully_connected_chunks_s8(const nn_dense_chunks_t *p, const int8_t *input, int8_t *output);
 
 /* How the sum of a gate becomes Q3.12, by the reference's own rounding: to 16 bits
  *     clamp((round((2 * sum << left) * multiplier / 2^32) + (sum >> 31) + constant) >> right)
@@ -155,13 +217,32 @@ const int32_t *nn_gates_left_s8(const nn_lstm_packed_t *p, const uint32_t *x, co
 void nn_lstm_packed_s8(const nn_lstm_packed_t *p, const int8_t *input, int8_t *hidden,
                        int16_t *cell, int8_t *output, int8_t *scratch);
 
+/* A product of matrices, two rows times two columns at a time; rounded as NN_SIGN, exact for all
+ * sums below 2^30. */
+typedef struct {
+    nn_batch_matmul_t matrices;
+    int32_t quads; /* of four values each, in a row of a and in a column of b */
+    int32_t block; /* columns of b that are widened at a time; even */
+    int32_t multiplier, constant, shift;
+} nn_batch_matmul_packed_t;
+
+/* sums: of row 0 and row 1 times column 0, then times column 1. rows, columns: of the two, value by
+ * value widened and in pairs (0, 2) and (1, 3) of each four, two words of the first, then of the
+ * second: the pairs (0, 2) of both, then (1, 3) of both. */
+void nn_four_sums_s16(const uint32_t *rows, const uint32_t *columns, int32_t quads, int32_t *sums);
+
+/* scratch: 8 * quads * (2 + block) bytes. */
+void nn_batch_matmul_packed_s8(const nn_batch_matmul_packed_t *p, const int8_t *a, const int8_t *b,
+                               int8_t *output, int8_t *scratch);
+
 /* Up to four channels that lie side by side. Scratch, in words:
  *
- *   10 a channel   filled in by the kernel: halfwords (w0, w1) and (w1, w2) of each column of the
- *                  window, shifted left by p (by 1 in NN_SIGN); its values; its last tap
+ *   10 a channel   filled in by the kernel: its weights as halfwords, shifted left by p (by 1 in
+ *                  NN_SIGN); its values; its last tap
  *   12 a column    the ring: places for pairs of rows 2k and 2k + 1 of the padded image, even, odd,
  *                  even again, a word a channel; its borders hold the zero point
- */
+ *
+ * With stride 2 instead of the latter 20 a pair of columns: places for five rows. */
 typedef struct {
     const int8_t *taps; /* of the first channel that is computed, as is `values` */
     const int32_t *values;
@@ -173,17 +254,18 @@ typedef struct {
 
 #define NN_CHANNEL_WORDS 10
 #define NN_COLUMN_WORDS 12
+#define NN_RING_PAIR_WORDS 20
 
 /* Depthwise, windows of 3 x 3, dilation 1, one output for each input channel. */
 typedef struct nn_depthwise_packed nn_depthwise_packed_t;
 struct nn_depthwise_packed {
     nn_shape_t input, output;
     int32_t pad_h, pad_w;
-    int32_t pad_word; /* four bytes, each the input's zero point */
-    int32_t inside;   /* columns of the input that windows reach */
-    int32_t columns;  /* of a padded row that windows reach */
-    int32_t block;    /* units at a time: 1 to 6 columns, or 1 to 4 pairs of them with stride 2 */
-    nn_form_t form;   /* NN_FIXED or NN_SIGN */
+    int32_t pad_word;      /* four bytes, each the input's zero point */
+    int32_t inside;        /* columns of the input that windows reach */
+    int32_t ring;          /* words of it */
+    int32_t block;         /* columns of the output at a time: 1 to 6 */
+    nn_form_t form;        /* NN_FIXED or NN_SIGN */
     const int32_t *values; /* [c][3]: first value of the sum << p, multiplier, constant */
     const int8_t *taps;    /* [c][10]: weights, row by row; then p, or the shift of NN_SIGN */
     void (*group)(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
@@ -193,10 +275,10 @@ struct nn_depthwise_packed {
  * they reach have been read. */
 void nn_depthwise_group_s8(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
 
-/* The same with stride 2, one row at a time. The output has at least two columns. */
+/* The same with stride 2: two rows of outputs after the five padded rows that they reach. */
 void nn_depthwise_group_by_2_s8(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
 
-/* scratch: 160 + 48 * columns bytes. c is at least 4. The output may lie on the input where
+/* scratch: 160 bytes and the ring. c is at least 4. The output may lie on the input where
  * quantize/lowering says so. */
 void nn_depthwise_conv_2d_packed_s8(const nn_depthwise_packed_t *p, const int8_t *input,
                                     int8_t *output, int8_t *scratch);

@@ -19,6 +19,7 @@ from quantize.lowering import (
     elementwise_cortex_m,
     elementwise_xtensa,
     lstm_cortex_m,
+    matmul_cortex_m,
     pairs,
     pool_cortex_m,
 )
@@ -37,6 +38,7 @@ KERNEL_SETS: dict[str, Mapping[Lowering, Lower]] = {
     "ref": {},
     "armv7em": {
         Lowering.AVERAGE_POOL: pool_cortex_m.lower_average_pool,
+        Lowering.BATCH_MATMUL: matmul_cortex_m.lower_matmul,
         Lowering.CONVOLUTION: conv_cortex_m.lower_conv,
         Lowering.DENSE: dense_cortex_m.lower_dense,
         Lowering.DEPTHWISE: depthwise_cortex_m.lower_depthwise,
@@ -66,9 +68,11 @@ KERNEL_SETS["xtensa_mac16"] = {
 }
 
 # packings that take more flash and fewer instructions: only where the flash has bytes for them
-LARGER: dict[str, Mapping[Lowering, Lower]] = {
-    "armv7em": {Lowering.DENSE: dense_cortex_m.lower_dense_halves},
-    "xtensa_mac16": {Lowering.DENSE: dense_mac16.lower_dense_halves},
+LARGER: dict[str, Mapping[Lowering, Sequence[Lower]]] = {
+    "armv7em": {
+        Lowering.DENSE: (dense_cortex_m.lower_dense_halves, dense_cortex_m.lower_dense_narrow)
+    },
+    "xtensa_mac16": {Lowering.DENSE: (dense_mac16.lower_dense_halves,)},
 }
 REFERENCE_COST = 7  # instructions a MAC, about
 
@@ -114,10 +118,14 @@ def _choices(
     faster = KERNEL_SETS[kernels][way] if way else lambda *_: None
     found = [faster(graph, step, scratch_bytes) or _reference(step)]
     if ram is not None and ram[0](found[0]) > ram[1]:
-        found += [faster(graph, step, 0) or _reference(step), _reference(step)]
+        spare = max(ram[1] - ram[0](_reference(step)), 0)
+        less = [faster(graph, step, scratch) for scratch in (spare, 0)]
+        found += [*(lowered for lowered in less if lowered), _reference(step)]
     if by_flash and found[0].cost is not None:
-        larger = LARGER.get(kernels, {}).get(way) if way else None
-        found += [w for w in (larger and larger(graph, step, scratch_bytes), _reference(step)) if w]
+        larger = LARGER.get(kernels, {}).get(way, ()) if way else ()
+        made = [make(graph, step, scratch_bytes) for make in larger]
+        made.append(faster(graph, step, 0))  # what saves scratch may save flash too
+        found += [w for w in (*made, _reference(step)) if w]
     if ram is not None:
         need, limit = ram
         found = [w for w in found if need(w) <= limit] or [min(found, key=need)]

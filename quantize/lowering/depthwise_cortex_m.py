@@ -8,6 +8,7 @@ import numpy as np
 
 from quantize.lowering.base import LoweredStep, with_kernel
 from quantize.lowering.conv_cortex_m import convolution
+from quantize.lowering.depthwise_lines import lower_lines
 from quantize.lowering.packing import first_short_form, words_constant
 from quantize.ops.base import CCall, c_int, c_shape, int_constant_array
 from quantize.ops.conv_2d import ConvParams
@@ -19,10 +20,11 @@ from quantize.tflite.graph import Graph
 C_FORMS: dict[Form, str] = {"fixed": "NN_FIXED", "sign": "NN_SIGN"}  # the shorter first
 KERNEL = 3
 GROUP = 4  # channels at a time
-UNITS = {1: 6, 2: 4}  # stride -> at most so many columns, or pairs of columns, at a time
+UNITS = 6  # at most so many columns at a time
 GROUP_KERNELS = {1: "nn_depthwise_group_s8", 2: "nn_depthwise_group_by_2_s8"}
 CHANNEL_BYTES = 40  # of a channel's expanded weights
 COLUMN_BYTES = 48  # of a column of the ring: three pairs of rows of four channels
+PAIR_BYTES = 80  # of a pair of columns with stride 2: five rows
 
 
 def lower_depthwise(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
@@ -33,7 +35,8 @@ def lower_depthwise(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Low
         return convolution(step, full, scratch_budget_bytes)
     if p.depth_multiplier != 1 or p.input_shape[3] < GROUP:
         return None
-    return _packed(step, p) or with_kernel(step, "nn_depthwise_conv_2d_quads_s8")
+    faster = lower_lines(step, p, scratch_budget_bytes) or _packed(step, p)
+    return faster or with_kernel(step, "nn_depthwise_conv_2d_quads_s8")
 
 
 def _packed(step: Step, p: ConvParams) -> LoweredStep | None:
@@ -46,6 +49,7 @@ def _packed(step: Step, p: ConvParams) -> LoweredStep | None:
         return None
     stride = p.window.stride[0]
     columns = (p.output_shape[2] - 1) * stride + KERNEL
+    ring_bytes = columns * COLUMN_BYTES if stride == 1 else (columns + 1) // 2 * PAIR_BYTES
     first = p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)
     values = [
         (start << r.pre_shift, r.multiplier, r.constant)
@@ -63,8 +67,8 @@ def _packed(step: Step, p: ConvParams) -> LoweredStep | None:
             "pad_w": str(p.window.pad[1]),
             "pad_word": c_int(int(np.full(4, -p.input_offset, np.int8).view(np.int32)[0])),
             "inside": str(min(p.input_shape[2], columns - p.window.pad[1])),
-            "columns": str(columns),
-            "block": str(_block(p.output_shape[2], stride)),
+            "ring": str(ring_bytes // 4),
+            "block": str(_block(p.output_shape[2])),
             "form": C_FORMS[requants[0].form],
             "values": "@values",
             "taps": "@taps",
@@ -77,7 +81,7 @@ def _packed(step: Step, p: ConvParams) -> LoweredStep | None:
                 weight_bytes=weights.size,
             ),
         ),
-        scratch_bytes=GROUP * CHANNEL_BYTES + columns * COLUMN_BYTES,
+        scratch_bytes=GROUP * CHANNEL_BYTES + ring_bytes,
     )
     return LoweredStep(
         step=step,
@@ -92,25 +96,24 @@ def _three_by_three(p: ConvParams) -> IntArray | None:
     """Weights [channels, 9], a smaller window with zeros around it; None for another window."""
     w = p.window
     plain = w.stride in ((1, 1), (2, 2)) and w.dilation == (1, 1)
-    if not plain or max(w.kernel) > KERNEL or p.output_shape[2] < w.stride[1]:
+    if not plain or max(w.kernel) > KERNEL:
         return None
     missing = [(0, KERNEL - size) for size in w.kernel]
     full = np.pad(p.weights[0].astype(np.int64), (*missing, (0, 0)))
     return full.reshape(KERNEL * KERNEL, -1).T
 
 
-def _block(width: int, stride: int) -> int:
-    """Units at a time: as many in each block, but for an overlap of the last two."""
-    units = width // stride
-    return -(-units // -(-units // UNITS[stride]))
+def _block(width: int) -> int:
+    """Columns at a time: as many in each block, but for an overlap of the last two."""
+    return -(-width // -(-width // UNITS))
 
 
 def _works_in_place(p: ConvParams) -> bool:
     """Whether every row is in the ring before an output of its channels lies on it."""
     _, out_h, out_w, _ = p.output_shape
     _, in_h, in_w, _ = p.input_shape
-    first = np.arange(0, out_h * p.window.stride[0], 2)  # of four padded rows
-    written = np.minimum(first // p.window.stride[0] + 2 // p.window.stride[0], out_h) * out_w
-    loaded = np.maximum(first + 4 - p.window.pad[0], 0)
-    fits = (written <= loaded * in_w) | (loaded >= in_h)
+    stride = p.window.stride[0]
+    written = np.minimum(np.arange(2, out_h + 2, 2), out_h)  # rows, two at a time
+    loaded = (written - 1) * stride + KERNEL - p.window.pad[0]
+    fits = (written * out_w <= loaded * in_w) | (loaded >= in_h)
     return bool(fits.all()) and out_h * out_w <= in_h * in_w

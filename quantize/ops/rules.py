@@ -138,6 +138,7 @@ class Lowering(enum.Enum):
     """How faster calls than the reference's are made; quantize.lowering has one for each core."""
 
     AVERAGE_POOL = "average pool"
+    BATCH_MATMUL = "batch matmul"
     CONVOLUTION = "convolution"
     DENSE = "dense"
     DEPTHWISE = "depthwise"

@@ -17,7 +17,7 @@ void nn_depthwise_conv_2d_packed_s8(const nn_depthwise_packed_t *p, const int8_t
     int32_t *const ring = words + NN_GROUP * NN_CHANNEL_WORDS;
     const int32_t zero = (int8_t)(p->pad_word & 0xFF);
     const int32_t both = zero * 65536 + (zero & 0xFFFF);
-    for (int32_t i = 0; i < p->columns * NN_COLUMN_WORDS; i++) {
+    for (int32_t i = 0; i < p->ring; i++) {
         ring[i] = both;
     }
     for (int32_t n = 0; n < p->input.n; n++) {

@@ -19,6 +19,14 @@ static inline uint32_t nn_sxtb16(uint32_t x)
 #endif
 }
 
+/* Bytes 0 and 2, signed, plus the halfwords of `offsets`. */
+static inline uint32_t nn_sxtab16(uint32_t offsets, uint32_t x)
+{
+    uint32_t halves;
+    __asm__("sxtab16 %0, %1, %2" : "=r"(halves) : "r"(offsets), "r"(x));
+    return halves;
+}
+
 /* acc + the products of the two pairs of signed halfwords. */
 static inline int32_t nn_smlad(uint32_t a, uint32_t b, int32_t acc)
 {
@@ -53,6 +61,13 @@ static inline uint32_t nn_max_bytes(uint32_t a, uint32_t b)
 static inline uint32_t nn_sxtb16(uint32_t x)
 {
     return ((uint32_t)(int8_t)(x & 0xFFU) & 0xFFFFU) | ((uint32_t)(int8_t)(x >> 16 & 0xFFU) << 16);
+}
+
+static inline uint32_t nn_sxtab16(uint32_t offsets, uint32_t x)
+{
+    const uint32_t low = (offsets + (x ^ 0x80U) % 0x100U - 0x80U) & 0xFFFFU;
+    const uint32_t high = (offsets >> 16) + (x >> 16 ^ 0x80U) % 0x100U - 0x80U;
+    return low | high << 16;
 }
 
 static inline int32_t nn_smlad(uint32_t a, uint32_t b, int32_t acc)

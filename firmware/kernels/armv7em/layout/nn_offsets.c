@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "nn_depthwise.h"
 #include "nn_elementwise.h"
 #include "nn_packed.h"
 
@@ -13,6 +14,16 @@ NN_FIELD(nn_quad_t, stream, NN_QUAD_AT_STREAM);
 NN_FIELD(nn_quad_t, count, NN_QUAD_AT_COUNT);
 NN_FIELD(nn_quad_t, steps, NN_QUAD_AT_STEPS);
 NN_FIELD(nn_quad_t, form, NN_QUAD_AT_FORM);
+
+NN_FIELD(nn_runs_t, step, NN_RUNS_AT_STEP);
+NN_FIELD(nn_runs_t, words, NN_RUNS_AT_WORDS);
+NN_FIELD(nn_runs_t, bytes, NN_RUNS_AT_BYTES);
+NN_FIELD(nn_runs_t, tail, NN_RUNS_AT_TAIL);
+
+NN_FIELD(nn_few_t, stream, NN_FEW_AT_STREAM);
+NN_FIELD(nn_few_t, channels, NN_FEW_AT_CHANNELS);
+NN_FIELD(nn_few_t, pixels, NN_FEW_AT_PIXELS);
+NN_FIELD(nn_few_t, pixel_bytes, NN_FEW_AT_PIXEL_BYTES);
 
 NN_FIELD(nn_dense_t, stream, NN_DENSE_AT_STREAM);
 NN_FIELD(nn_dense_t, requant, NN_DENSE_AT_REQUANT);
@@ -74,22 +85,62 @@ NN_FIELD(nn_depthwise_group_t, output, NN_GROUP_AT_OUTPUT);
 NN_FIELD(nn_depthwise_group_t, scratch, NN_GROUP_AT_SCRATCH);
 NN_FIELD(nn_depthwise_group_t, channels, NN_GROUP_AT_CHANNELS);
 
+NN_FIELD(nn_lines_t, images, NN_LINES_AT_IMAGES);
+NN_FIELD(nn_lines_t, lines, NN_LINES_AT_LINES);
+NN_FIELD(nn_lines_t, channels, NN_LINES_AT_CHANNELS);
+NN_FIELD(nn_lines_t, inputs, NN_LINES_AT_INPUTS);
+NN_FIELD(nn_lines_t, outputs, NN_LINES_AT_OUTPUTS);
+NN_FIELD(nn_lines_t, kernel, NN_LINES_AT_KERNEL);
+NN_FIELD(nn_lines_t, input_step, NN_LINES_AT_INPUT_STEP);
+NN_FIELD(nn_lines_t, output_step, NN_LINES_AT_OUTPUT_STEP);
+NN_FIELD(nn_lines_t, input_line, NN_LINES_AT_INPUT_LINE);
+NN_FIELD(nn_lines_t, output_line, NN_LINES_AT_OUTPUT_LINE);
+NN_FIELD(nn_lines_t, input_image, NN_LINES_AT_INPUT_IMAGE);
+NN_FIELD(nn_lines_t, output_image, NN_LINES_AT_OUTPUT_IMAGE);
+NN_FIELD(nn_lines_t, stride, NN_LINES_AT_STRIDE);
+NN_FIELD(nn_lines_t, pad, NN_LINES_AT_PAD);
+NN_FIELD(nn_lines_t, pad_word, NN_LINES_AT_PAD_WORD);
+NN_FIELD(nn_lines_t, pairs, NN_LINES_AT_PAIRS);
+NN_FIELD(nn_lines_t, form, NN_LINES_AT_FORM);
+NN_FIELD(nn_lines_t, taps, NN_LINES_AT_TAPS);
+NN_FIELD(nn_lines_t, values, NN_LINES_AT_VALUES);
+
+NN_FIELD(nn_mono_row_t, rows, NN_MONO_AT_ROWS);
+NN_FIELD(nn_mono_row_t, column, NN_MONO_AT_COLUMN);
+NN_FIELD(nn_mono_row_t, stride, NN_MONO_AT_STRIDE);
+NN_FIELD(nn_mono_row_t, stream, NN_MONO_AT_STREAM);
+NN_FIELD(nn_mono_row_t, channels, NN_MONO_AT_CHANNELS);
+NN_FIELD(nn_mono_row_t, pixels, NN_MONO_AT_PIXELS);
+
 _Static_assert(NN_FORM_FLOOR == NN_FLOOR, "NN_FLOOR");
 _Static_assert(NN_FORM_SIGN == NN_SIGN, "NN_SIGN");
 _Static_assert(NN_TAP_BYTES == 3 * 3 + 1, "nine weights and a shift");
 _Static_assert(NN_WEIGHT_BYTES == 4 * NN_GROUP * NN_CHANNEL_WORDS,
                "4 * NN_GROUP * NN_CHANNEL_WORDS");
 _Static_assert(NN_COLUMN_BYTES == 4 * NN_COLUMN_WORDS, "4 * NN_COLUMN_WORDS");
+_Static_assert(NN_PAIR_BYTES == 4 * NN_RING_PAIR_WORDS, "4 * NN_RING_PAIR_WORDS");
+_Static_assert(NN_STEP_BYTES == 4 * NN_STEP_WORDS, "4 * NN_STEP_WORDS");
+_Static_assert(NN_MONO_BYTES == 4 * NN_MONO_WORDS, "4 * NN_MONO_WORDS");
 _Static_assert(NN_LINEAR_BITS == NN_LINEAR_SHIFT, "NN_LINEAR_SHIFT");
 
 /* LDM takes all from the first on, LDRD two */
 #define NN_NEXT(first, second) _Static_assert((second) == (first) + 4, #second)
+_Static_assert(NN_QUAD_AT_STREAM == 0, "NN_QUAD_AT_STREAM");
+_Static_assert(NN_RUNS_AT_STEP == 0, "NN_RUNS_AT_STEP");
+_Static_assert(NN_FEW_AT_STREAM == 0, "NN_FEW_AT_STREAM");
 _Static_assert(NN_DENSE_AT_STREAM == 0, "NN_DENSE_AT_STREAM");
 _Static_assert(NN_LINEAR_AT_A_FACTOR == 0, "NN_LINEAR_AT_A_FACTOR");
 _Static_assert(NN_PRODUCT_AT_A_OFFSETS == 0, "NN_PRODUCT_AT_A_OFFSETS");
 _Static_assert(NN_PLACES_AT_ROWS == 0, "NN_PLACES_AT_ROWS");
 NN_NEXT(NN_QUAD_AT_STREAM, NN_QUAD_AT_COUNT);
+NN_NEXT(NN_QUAD_AT_COUNT, NN_QUAD_AT_STEPS);
 NN_NEXT(NN_QUAD_AT_STEPS, NN_QUAD_AT_FORM);
+NN_NEXT(NN_RUNS_AT_STEP, NN_RUNS_AT_WORDS);
+NN_NEXT(NN_RUNS_AT_WORDS, NN_RUNS_AT_BYTES);
+NN_NEXT(NN_RUNS_AT_BYTES, NN_RUNS_AT_TAIL);
+NN_NEXT(NN_FEW_AT_STREAM, NN_FEW_AT_CHANNELS);
+NN_NEXT(NN_FEW_AT_CHANNELS, NN_FEW_AT_PIXELS);
+NN_NEXT(NN_FEW_AT_PIXELS, NN_FEW_AT_PIXEL_BYTES);
 NN_NEXT(NN_DENSE_AT_STREAM, NN_DENSE_AT_REQUANT);
 NN_NEXT(NN_DENSE_AT_REQUANT, NN_DENSE_AT_REQUANT_BYTES);
 NN_NEXT(NN_DENSE_AT_REQUANT_BYTES, NN_DENSE_AT_STEPS);
@@ -109,6 +160,17 @@ NN_NEXT(NN_TAPS_AT_ROWS, NN_TAPS_AT_RUNS);
 NN_NEXT(NN_DEPTHWISE_AT_INPUT_H, NN_DEPTHWISE_AT_INPUT_W);
 NN_NEXT(NN_DEPTHWISE_AT_OUTPUT_H, NN_DEPTHWISE_AT_OUTPUT_W);
 NN_NEXT(NN_DEPTHWISE_AT_PAD_H, NN_DEPTHWISE_AT_PAD_W);
+NN_NEXT(NN_LINES_AT_INPUT_STEP, NN_LINES_AT_OUTPUT_STEP);
+NN_NEXT(NN_LINES_AT_INPUT_LINE, NN_LINES_AT_OUTPUT_LINE);
+NN_NEXT(NN_LINES_AT_INPUT_IMAGE, NN_LINES_AT_OUTPUT_IMAGE);
+NN_NEXT(NN_LINES_AT_PAD, NN_LINES_AT_PAD_WORD);
+NN_NEXT(NN_LINES_AT_TAPS, NN_LINES_AT_VALUES);
+_Static_assert(NN_MONO_AT_ROWS == 0, "NN_MONO_AT_ROWS");
+_Static_assert(NN_MONO_AT_COLUMN == NN_MONO_AT_ROWS + 12, "NN_MONO_AT_COLUMN");
+NN_NEXT(NN_MONO_AT_COLUMN, NN_MONO_AT_STRIDE);
+NN_NEXT(NN_MONO_AT_STRIDE, NN_MONO_AT_STREAM);
+NN_NEXT(NN_MONO_AT_STREAM, NN_MONO_AT_CHANNELS);
+NN_NEXT(NN_MONO_AT_CHANNELS, NN_MONO_AT_PIXELS);
 NN_NEXT(NN_GROUP_AT_TAPS, NN_GROUP_AT_VALUES);
 NN_NEXT(NN_GROUP_AT_INPUT, NN_GROUP_AT_OUTPUT);
 NN_NEXT(NN_GROUP_AT_SCRATCH, NN_GROUP_AT_CHANNELS);

@@ -10,6 +10,18 @@
 #define NN_QUAD_AT_STEPS 8
 #define NN_QUAD_AT_FORM 12
 
+/* nn_runs_t */
+#define NN_RUNS_AT_STEP 0
+#define NN_RUNS_AT_WORDS 4
+#define NN_RUNS_AT_BYTES 8
+#define NN_RUNS_AT_TAIL 12
+
+/* nn_few_t */
+#define NN_FEW_AT_STREAM 0
+#define NN_FEW_AT_CHANNELS 4
+#define NN_FEW_AT_PIXELS 8
+#define NN_FEW_AT_PIXEL_BYTES 12
+
 /* nn_dense_t */
 #define NN_DENSE_AT_STREAM 0
 #define NN_DENSE_AT_REQUANT 4
@@ -78,11 +90,43 @@
 #define NN_GROUP_AT_SCRATCH 16
 #define NN_GROUP_AT_CHANNELS 20
 
+/* nn_lines_t */
+#define NN_LINES_AT_IMAGES 0
+#define NN_LINES_AT_LINES 4
+#define NN_LINES_AT_CHANNELS 8
+#define NN_LINES_AT_INPUTS 12
+#define NN_LINES_AT_OUTPUTS 16
+#define NN_LINES_AT_KERNEL 20
+#define NN_LINES_AT_INPUT_STEP 24
+#define NN_LINES_AT_OUTPUT_STEP 28
+#define NN_LINES_AT_INPUT_LINE 32
+#define NN_LINES_AT_OUTPUT_LINE 36
+#define NN_LINES_AT_INPUT_IMAGE 40
+#define NN_LINES_AT_OUTPUT_IMAGE 44
+#define NN_LINES_AT_STRIDE 48
+#define NN_LINES_AT_PAD 52
+#define NN_LINES_AT_PAD_WORD 56
+#define NN_LINES_AT_PAIRS 60
+#define NN_LINES_AT_FORM 64
+#define NN_LINES_AT_TAPS 68
+#define NN_LINES_AT_VALUES 72
+
+/* nn_mono_row_t */
+#define NN_MONO_AT_ROWS 0
+#define NN_MONO_AT_COLUMN 12
+#define NN_MONO_AT_STRIDE 16
+#define NN_MONO_AT_STREAM 20
+#define NN_MONO_AT_CHANNELS 24
+#define NN_MONO_AT_PIXELS 28
+
 #define NN_FORM_FLOOR 0
 #define NN_FORM_SIGN 1
 #define NN_TAP_BYTES 10     /* of a channel of nn_depthwise_packed_t */
 #define NN_WEIGHT_BYTES 160 /* of scratch, before the ring */
 #define NN_COLUMN_BYTES 48  /* of the ring */
+#define NN_PAIR_BYTES 80    /* of it with stride 2: a pair of columns */
+#define NN_STEP_BYTES 32    /* of a pair of taps of four channels */
+#define NN_MONO_BYTES 32    /* of a channel of nn_mono_row_t */
 #define NN_LINEAR_BITS 20
 
 #endif

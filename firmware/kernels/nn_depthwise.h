@@ -1,0 +1,74 @@
+/* Depthwise kernels on packed weights beside those of nn_packed.h, four channels at a time. */
+#ifndef NN_DEPTHWISE_H
+#define NN_DEPTHWISE_H
+
+#include "nn_packed.h"
+
+/* Windows along lines of inputs: along columns, rows, or all pixels of an image.
+ *
+ * A group of four channels has (kernel + 1) / 2 pairs of taps, eight bytes each: taps t and t + 1
+ * of channels 0 and 1 as t of 0, t of 1, t + 1 of 0, t + 1 of 1; then the same of channels 2 and 3.
+ * Behind an odd last tap lies a zero. Where channels are no multiple of four, the last group is
+ * that of the last four; what another group computes of them is left alone. */
+typedef struct {
+    int32_t images, lines, channels; /* channels: at least 4 */
+    int32_t inputs, outputs, kernel; /* of a line; taps of a window */
+    int32_t input_step, output_step; /* bytes from one of a line to the next */
+    int32_t input_line, output_line; /* and from a line to the next */
+    int32_t input_image, output_image;
+    int32_t stride;   /* bytes from a window to the next */
+    int32_t pad;      /* inputs before a line */
+    int32_t pad_word; /* four bytes, each the input's zero point */
+    int32_t pairs;    /* of inputs of a padded line */
+    nn_form_t form;   /* NN_FLOOR or NN_SIGN; p is 8, or 1 in NN_SIGN */
+    const int8_t *taps;
+    const int32_t *values; /* [c][4]: first value of the sum << p, multiplier, constant, shift */
+} nn_lines_t;
+
+#define NN_STEP_WORDS 8 /* a step of windows, which is at most two taps */
+
+/* stride is input_step. scratch, in words:
+ *
+ *   8 a step, of which there are kernel / 2 + 1   for each channel taps (2k, 2k + 1) and
+ *                                                 (2k, 2k - 1), shifted left by p
+ *   4 a pair of inputs                            a word a channel
+ *
+ * The output may lie on the input where quantize/lowering says so. */
+void nn_depthwise_lines_s8(const nn_lines_t *p, const int8_t *input, int8_t *output,
+                           int8_t *scratch);
+
+/* Each output on its own: any stride, no padding. */
+void nn_depthwise_dots_s8(const nn_lines_t *p, const int8_t *input, int8_t *output);
+
+/* A convolution of 3 x 3 over images of one channel: so is a depthwise one with many outputs. */
+typedef struct {
+    nn_shape_t input, output;
+    int32_t stride_h, stride_w;
+    int32_t pad_h, pad_w;
+    int32_t pad_word;      /* four bytes, each the input's zero point */
+    int32_t inside;        /* columns of the input that windows reach */
+    int32_t row_bytes;     /* of a padded row, and one more: a multiple of 4 */
+    const int32_t *values; /* [c][3]: first value of the sum << p, multiplier, constant */
+    const int8_t *taps;    /* [c][10]: weights, row by row; then p of NN_FIXED */
+} nn_mono_t;
+
+#define NN_MONO_TAPS 10
+#define NN_MONO_WORDS 8 /* of a channel in scratch */
+
+/* A row of outputs. A channel in the stream, in words: weights (0, 2) of the third row, (0, 0) of
+ * the first two, (1, 1) and (2, 2) of these, (1, none) of the third; first value, multiplier,
+ * constant. */
+typedef struct {
+    const int8_t *rows[3]; /* of the input, padded */
+    int32_t column;        /* of the window, in bytes */
+    int32_t stride;        /* from a window to the next */
+    const int32_t *stream;
+    int32_t channels, pixels;
+} nn_mono_row_t;
+
+void nn_mono_row_s8(const nn_mono_row_t *p, int8_t *output);
+
+/* scratch: 32 bytes a channel, then 3 * row_bytes. */
+void nn_conv_2d_mono_s8(const nn_mono_t *p, const int8_t *input, int8_t *output, int8_t *scratch);
+
+#endif
