@@ -14,8 +14,9 @@ from rich.console import Console
 from host_tools.bench.history import Entry, load_history
 from host_tools.boards.board import flashed_kernels, load_board
 from host_tools.errors import UsageError
-from host_tools.report.collect import MAIN_BOARD, collect, wrong_shape
+from host_tools.report.collect import MAIN_BOARD, collect
 from host_tools.report.libraries import size_rows, size_table
+from host_tools.report.results import right_shape, unanswered
 from host_tools.report.summary import WIDTH, show_summary
 from model.evaluate import headline
 from model.files import write_json, write_text
@@ -49,12 +50,10 @@ def update_readme(out_dir: Path) -> Path:
     The main recipe's run is shown in full as well: docs/results.json, docs/demo.svg, README.
     Raises UsageError, before anything is written, as write_report does.
     """
-    content = collect(out_dir)
-    try:
+    with right_shape(out_dir):
+        content = collect(out_dir)
         row = recipe_row(content)
         full = results(content) if row and out_dir.name == MAIN_RECIPE else None
-    except (KeyError, IndexError, TypeError) as error:
-        raise wrong_shape(out_dir, error) from error
     if row is None:
         raise UsageError(
             f"{out_dir}: nothing to quote: no training, quantisation or {MAIN_BOARD}'s parity and "
@@ -122,7 +121,7 @@ def recipe_row(content: dict[str, Any]) -> dict[str, Any] | None:
     board = content["boards"].get(MAIN_BOARD, {})
     if not (train and quantised and board.get("parity") and board.get("bench")):
         return None
-    if board["parity"].get("missing"):  # no proof
+    if unanswered(board["parity"]):
         return None
     chosen = quantised["candidates"][quantised["chosen"]]["test"]
     return {
