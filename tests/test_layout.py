@@ -129,6 +129,7 @@ NUMBERS: dict[str, int] = {
     "4 * NN_RING_PAIR_WORDS": depthwise.PAIR_BYTES,
     "NN_TAP_BYTES": depthwise.KERNEL**2 + 1,
     "4 * NN_STEP_WORDS": lines.STEP_BYTES,
+    "NN_WINDOW_ROWS": lines.WINDOW_ROWS,
     "4 * NN_MONO_WORDS": mono.CHANNEL_BYTES,
     "NN_MONO_TAPS": mono.KERNEL**2 + 1,
     "4 * NN_GROUP": lines.PAIR_BYTES,
@@ -179,7 +180,7 @@ def test_numbers_of_the_generator_are_those_of_c(tmp_path: Path) -> None:
     done = subprocess.run([program], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "")
     assert {units(kernel) for kernel in depthwise.GROUP_KERNELS.values()} == {depthwise.UNITS}
-    assert units("nn_depthwise_lines_s8") == lines.UNITS
+    assert {units(f"nn_depthwise_{name}_s8") for name in ("lines", "rows")} == {lines.UNITS}
 
 
 MAIN = """
@@ -225,6 +226,7 @@ SCRATCH = {
     "nn_conv_2d_rows_s8": "armv7em",
     "nn_conv_2d_mono_s8": "armv7em",
     "nn_depthwise_lines_s8": "armv7em",
+    "nn_depthwise_rows_s8": "armv7em",
     "nn_depthwise_conv_2d_packed_s8": "armv7em",
     "nn_fully_connected_wide_s8": "armv7em",
     "nn_fully_connected_halves_s8": "armv7em",

@@ -8,7 +8,7 @@ import numpy as np
 
 from quantize.lowering.base import LoweredStep, with_kernel
 from quantize.lowering.conv_cortex_m import convolution
-from quantize.lowering.depthwise_lines import lower_lines
+from quantize.lowering.depthwise_lines import lower_lines, lower_rows
 from quantize.lowering.packing import first_short_form, words_constant
 from quantize.ops.base import CCall, c_int, c_shape, int_constant_array
 from quantize.ops.conv_2d import ConvParams
@@ -36,6 +36,7 @@ def lower_depthwise(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Low
     if p.depth_multiplier != 1 or p.input_shape[3] < GROUP:
         return None
     faster = lower_lines(step, p, scratch_budget_bytes) or _packed(step, p)
+    faster = faster or lower_rows(step, p, scratch_budget_bytes)
     return faster or with_kernel(step, "nn_depthwise_conv_2d_quads_s8")
 
 
