@@ -98,10 +98,9 @@ def test_assembly_language_reads_fields_by_name(kernels: str) -> None:
             assert not number.search(body), path.name
 
 
-def units(kernel: str) -> int:
-    """UNITS of a kernel in assembly language."""
-    text = (KERNELS / "armv7em" / f"{kernel}.S").read_text()
-    return int(re.findall(r"#define UNITS (\d+)", text)[0])
+def units(name: str) -> int:
+    """UNITS of a file in assembly language."""
+    return int(re.findall(r"#define UNITS (\d+)", (KERNELS / "armv7em" / name).read_text())[0])
 
 
 def pair_words() -> int:
@@ -179,8 +178,9 @@ def test_numbers_of_the_generator_are_those_of_c(tmp_path: Path) -> None:
     program = compile_c(tmp_path / "numbers", [source], [f"-I{KERNELS}"])
     done = subprocess.run([program], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "")
-    assert {units(kernel) for kernel in depthwise.GROUP_KERNELS.values()} == {depthwise.UNITS}
-    assert {units(f"nn_depthwise_{name}_s8") for name in ("lines", "rows")} == {lines.UNITS}
+    groups = [f"{kernel}.S" for kernel in depthwise.GROUP_KERNELS.values()]
+    assert {units(name) for name in groups} == {depthwise.UNITS}
+    assert units("nn_depthwise_lines.inc") == lines.UNITS
 
 
 MAIN = """

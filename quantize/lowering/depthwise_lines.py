@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantize.lowering.base import LoweredStep
-from quantize.lowering.packing import first_short_form, words_constant
+from quantize.lowering.packing import first_short_form, first_values, words_constant
 from quantize.ops.base import CCall, c_int, int_constant_array
 from quantize.ops.conv_2d import ConvParams
 from quantize.proofs import Form
@@ -126,11 +126,8 @@ def _lowered(
     requants = first_short_form(p, weights, tuple(C_FORMS), limit=1 << 31)
     if requants is None:
         return None
-    first = p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)
-    values = [
-        (start << r.pre_shift, r.multiplier, r.constant, r.shift)
-        for start, r in zip(first.tolist(), requants, strict=True)
-    ]
+    first = first_values(p, weights, requants)
+    values = [(v, r.multiplier, r.constant, r.shift) for v, r in zip(first, requants, strict=True)]
     taps = _taps(weights.reshape(len(weights), -1, lines.kernel))
     fields = _fields(p, lines) | {
         "pairs": str(way.pairs),
