@@ -95,7 +95,8 @@ def group() -> None:
     The board computes, bit for bit, what TFLite Micro computes.
 
     Exit codes: 0 passed, 1 a check failed, 2 wrong use or something missing, 3 the device or the
-    way to it, 130 interrupted. Through make the exit code of a failure is always 2.
+    way to it, 130 interrupted (0 where Ctrl+C is how it ends: live, monitor, emulate, serve-port,
+    runs-ui). Through make the exit code of a failure is always 2.
     """
 
 

@@ -41,7 +41,7 @@ from model.toml_reader import accept, refuse, table_type
 
 PATHS = {"folder", "file", "val_list", "test_list", "background"}  # keys
 RESAMPLE_PERIODS = 10  # the longest gap that a new recipe fills
-PEOPLE, LABELS, TAKES = ("ann", "bob", "cleo", "dan"), ("circle", "rest", "wave"), 2
+PEOPLE, LABELS, TAKES = ("ann", "bob", "cleo", "dan", "eve"), ("circle", "rest", "wave"), 2
 RATE_HZ, SECONDS = 50, 12
 OWN_DATA = (
     "Your own data: replace the files in `data/` (a CSV a recording, named "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import os
 import shlex
 import sys
@@ -40,6 +41,22 @@ class Count(click.IntRange):
     """A number of at least 1."""
 
     name = "number"
+
+
+class Positive(click.FloatRange):
+    """A number above 0, at most 1e9: neither endless nor no number."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True, max=1e9)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number."""
+        found = float(super().convert(value, param, ctx))
+        if math.isnan(found):
+            self.fail(f"expected a number, got {value!r}", param, ctx)
+        return found
 
 
 COUNT = Count(min=1)

@@ -40,10 +40,23 @@ def read_bounded(path: Path, limit: int) -> bytes:
     return b"".join(blocks)
 
 
+def require_file(path: Path) -> None:
+    """OSError where a pipe or a device is in the place of a file that is to be written.
+
+    The file would replace it: by root /dev/null too, for all programs.
+    """
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        mode = path.stat().st_mode
+        link = path.is_symlink() and os.path.realpath(path.parent) == "/dev"  # /dev/stdout
+        if link or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise OSError(errno.EINVAL, "a pipe or a device, expected a file", str(path))
+
+
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write under a temporary name beside `path`, then rename."""
+    """Write under a temporary name beside `path`, then rename; OSError also as require_file."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with _named(path):
+        require_file(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             temporary.write_bytes(data)
@@ -81,9 +94,10 @@ def write_json(path: Path, value: object) -> None:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
-    """Arrays as .npz."""
+    """Arrays as .npz; OSError also as require_file."""
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp.npz")
     with _named(path):
+        require_file(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             np.savez_compressed(temporary, **dict(arrays))  # type: ignore[arg-type]

@@ -50,7 +50,7 @@ def scratch_folder(kind: str) -> Iterator[Path]:
     _sweep(Path(tempfile.gettempdir()))
     with (
         tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{kind}-", ignore_cleanup_errors=True) as name,
-        FileLock(Path(name) / LOCK),
+        FileLock(Path(name) / LOCK, thread_local=False),  # another thread may be the last to use it
     ):
         yield Path(name)
 

@@ -15,7 +15,6 @@ import os
 import re
 import sqlite3
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from filelock import FileLock, Timeout
 from model.addresses import without_password
 from model.errors import ModelSideError
 from model.files import write_json
+from model.processes import scratch_folder
 from model.results import (
     EXPERIMENT,
     KEPT,
@@ -103,14 +103,15 @@ def experiments() -> list[Experiment]:
 
 def artifact(experiment_id: str, name: str) -> bytes:
     """A file of an experiment; StoreError when it has none of that name."""
-    with _store() as client, tempfile.TemporaryDirectory() as folder:
-        return Path(client.download_artifacts(experiment_id, name, folder)).read_bytes()
+    with _store() as client, scratch_folder("store") as folder:
+        return Path(client.download_artifacts(experiment_id, name, str(folder))).read_bytes()
 
 
 def results(experiment_id: str, folder: Path) -> None:
     """Put the result files of an experiment into `folder`, where they lay in its own."""
     for name in artifact_names(experiment_id):
-        if matches(name, RESULTS) and ".." not in PurePosixPath(name).parts:
+        path = PurePosixPath(name)
+        if matches(name, RESULTS) and ".." not in path.parts and not path.is_absolute():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(artifact(experiment_id, name))
 

@@ -5,7 +5,6 @@ host_tools.search runs `make` as a job (model.jobs), here or on another machine.
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from model.features import split_windows
 from model.features.design import feature_text, recipe_front_end
 from model.features.library import Extractor
 from model.files import write_bytes, write_json
+from model.processes import scratch_folder
 from model.recipe import FeatureConfig, Recipe
 from model.stages.splits import FEATURES, load_splits, save_splits
 from model.tasks import task_of, trained_part
@@ -39,8 +39,7 @@ def make(
     They were made with `front_end`; a candidate with another one gets its own. Raises
     ModelSideError or QuantizeError for a recipe that cannot be used.
     """
-    with tempfile.TemporaryDirectory(prefix="tinyproof-candidate-") as name:
-        folder = Path(name)
+    with scratch_folder("candidate") as folder:
         if recipe.features == front_end:
             write_bytes(folder / FEATURES, features)
         else:

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import re
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +21,7 @@ import numpy.typing as npt
 from model import __version__
 from model.classical import BOOSTING_RATE, Tree
 from model.files import write_text
+from model.processes import scratch_folder
 from quantize.classical_c import (
     GXX,
     SOURCES,
@@ -146,8 +145,7 @@ def predictions(
 ) -> npt.NDArray[np.int64]:
     """What `predict` of the class in `header` answers on this computer, to each row."""
     kind_of = np.float32 if floats else np.int16
-    with tempfile.TemporaryDirectory(prefix="tinyproof-everywhereml-") as name:
-        folder = Path(name)
+    with scratch_folder("everywhereml") as folder:
         write_text(folder / f"{TEMPLATES[kind][0]}.h", header)
         text = render(
             "model_predict.cpp",

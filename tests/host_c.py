@@ -36,9 +36,11 @@ COMPILE = ["gcc", "-std=c11", "-O1", "-fPIC", "-ffp-contract=off", *WARNINGS]
 
 def kernel_sources(kernels: str) -> list[Path]:
     """The files of a set of kernels in C: its own, twins of its assembly, the reference's rest."""
-    own = [*(KERNELS / kernels).glob("*.c"), *(KERNELS / kernels / "twin").glob("*.c")]
-    names = {path.name for path in own}
-    return sorted(own + [p for p in (KERNELS / "ref").glob("*.c") if p.name not in names])
+    names, files = kernels.split("_"), {path.name: path for path in (KERNELS / "ref").glob("*.c")}
+    for count in range(1, len(names) + 1):  # xtensa_mac16 goes on behind xtensa
+        folder = KERNELS / "_".join(names[:count])
+        files |= {p.name: p for part in (folder, folder / "twin") for p in part.glob("*.c")}
+    return sorted(files.values())
 
 
 @functools.cache

@@ -43,6 +43,7 @@ def main(project: Path, elf: Path) -> None:
         refuse=clips.refuse,
         save=clips.save,
         labels=recipe.dataset.labels,
+        again="make live RECIPE=mine",
     )
     serve(Session(plan), None, lambda url: print(url, flush=True))
     print("ended", flush=True)

@@ -119,6 +119,20 @@ def column(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
 
 
+def point(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+    """A CONV_2D of single pixels with few channels."""
+    stride = (_pick(rng, 1, 1, 2), _pick(rng, 1, 1, 2))
+    size, out, options = _window(rng, (1, 1), stride)
+    images, inputs, outputs = (
+        _pick(rng, 1, 1, 2),
+        int(rng.integers(3, 19)),
+        int(rng.integers(1, 20)),
+    )
+    options |= {"dilationHFactor": 1, "dilationWFactor": 1}
+    shapes = ([images, *size, inputs], [outputs, 1, 1, inputs], [images, *out, outputs])
+    return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
+
+
 def depthwise(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     """A DEPTHWISE_CONV_2D."""
     kernel = (3, 3) if rng.random() < 0.6 else (_pick(rng, 1, 2, 3, 5), _pick(rng, 1, 2, 3, 5))
@@ -158,6 +172,8 @@ def lines(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
 def dense(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     """A FULLY_CONNECTED."""
     batches, depth, outputs = _pick(rng, 1, 3), int(rng.integers(1, 70)), int(rng.integers(1, 14))
+    if rng.random() < 0.05:
+        depth += 2000  # sums of more than 24 bits
     shapes = ([batches, depth], [outputs, depth], [batches, outputs])
     return _layer(b, rng, ("FULLY_CONNECTED", "FullyConnectedOptions", 0), shapes, {})
 
@@ -206,6 +222,7 @@ ROWS: dict[str, Row] = {
     "AVERAGE_POOL_2D": pool("AVERAGE_POOL_2D"),
     "CONV_2D": convolution,
     "CONV_2D_COLUMN": column,
+    "CONV_2D_POINT": point,
     "CONV_2D_MONO": mono,
     "DEPTHWISE_CONV_2D": depthwise,
     "DEPTHWISE_CONV_2D_LINES": lines,

@@ -48,8 +48,27 @@ def test_layers(path: Path) -> None:
         assert _name(path) in MAY_TRAIN
     if roots & {"mlflow", "sqlalchemy"}:
         assert _name(path) == "model/store.py"
+    if "rich.text" in _imports(path):  # others take `plain`, which a terminal does not follow
+        assert _name(path) in (
+            "host_tools/terminal.py", "host_tools/doctor.py", "model/stages/check.py"
+        )  # fmt: skip
     if "serial" in roots:
         assert _name(path) in ("host_tools/link/transport.py", "host_tools/link/serve.py")
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=_name)
+def test_temporary_folders_go_with_a_process_that_is_killed(path: Path) -> None:
+    """Those beside a result (dir=) are found with it; Renode's worker imports nothing of ours."""
+    if _name(path) in ("model/processes.py", "host_tools/emulators/renode_worker.py"):
+        return
+    made = [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("tempfile.mkdtemp", "tempfile.TemporaryDirectory")
+        and not any(keyword.arg == "dir" for keyword in node.keywords)
+    ]
+    assert not made, "use scratch_folder"
 
 
 def _module(path: Path) -> str:

@@ -23,7 +23,7 @@ from tests.firmware_builds import symbol_names
 
 DOUBLE = Path(__file__).parent / "arduino_esp32"
 ESP32 = chip_board(load_board("esp32"), "arduino")
-FAST = {"nn_trio_s8", "nn_dense_bytes_s8", "nn_conv_2d_trio_s8"}
+FAST = {"nn_windows_s8", "nn_conv_2d_columns_s8", "nn_widen_columns_s8"}
 
 
 def test_esp32_arduino_has_the_fast_kernels(

@@ -57,13 +57,13 @@ def test_no_operator_needs_more_than_the_interpreter(name: str) -> None:
         assert found.above == [], (which, found.interpreter)
 
 
-def dense(inputs: int, *, apart: bool) -> bytes:
+def dense(inputs: int, *, apart: bool, largest: int = 12) -> bytes:
     """A layer whose widened inputs are most of the arena; `apart`: with two weights that do not fit
-    a halfword."""
+    a halfword. `largest`: of the other weights."""
     b, rng = ModelBuilder(), np.random.default_rng(inputs)
     x = b.tensor([1, inputs], scale=[0.05], zero_point=[3])
-    y = b.tensor([1, OUTPUTS], scale=[0.7], zero_point=[5])
-    data = rng.integers(-12, 13, (OUTPUTS, inputs)).astype(np.int8)
+    y = b.tensor([1, OUTPUTS], scale=[0.7 * largest / 12], zero_point=[5])
+    data = rng.integers(-largest, largest + 1, (OUTPUTS, inputs)).astype(np.int8)
     data[:2, 0] = (-128, -1) if apart else (1, 1)
     w = b.tensor([OUTPUTS, inputs], scale=[0.01], data=data)
     bias = rng.integers(-2000, 2000, OUTPUTS).astype(np.int32)
@@ -83,13 +83,14 @@ def planned(
 # inputs, apart, kernels, budget -> the kernel and the arena
 CHOICES: list[tuple[int, bool, str, int | None, str, int]] = [
     (4000, False, "armv7em", None, "nn_fully_connected_packed_s8", 4016),
-    (4000, True, "armv7em", None, "nn_fully_connected_narrow_s8", 4016),
-    (4004, True, "armv7em", None, "nn_fully_connected_s8", 4032),  # 4004 are no whole blocks
+    (4000, True, "armv7em", None, "nn_fully_connected_chunks_s8", 4016),
+    (4004, False, "armv7em", None, "nn_fully_connected_chunks_s8", 4032),  # are no whole blocks
     (4000, False, "xtensa", None, "nn_fully_connected_direct_s8", 4016),
     (4002, False, "xtensa", None, "nn_fully_connected_s8", 4032),  # 4002 are no whole words
-    (404, True, "armv7em", None, "nn_fully_connected_halves_s8", 1248),
-    (404, True, "armv7em", 1248, "nn_fully_connected_halves_s8", 1248),
-    (404, True, "armv7em", 1247, "nn_fully_connected_s8", 432),
+    (404, False, "armv7em", None, "nn_fully_connected_wide_s8", 1248),
+    (404, False, "armv7em", 1248, "nn_fully_connected_wide_s8", 1248),
+    (404, False, "armv7em", 1247, "nn_fully_connected_chunks_s8", 432),
+    (404, True, "armv7em", None, "nn_fully_connected_chunks_s8", 432),
     (404, True, "xtensa", 848, "nn_fully_connected_bytes_s8", 848),
     (404, True, "xtensa", 847, "nn_fully_connected_direct_s8", 432),
     (404, True, "ref", 1, "nn_fully_connected_s8", 432),  # has no budget
@@ -108,19 +109,20 @@ def test_kernels_with_less_scratch_where_it_is_too_much(
 def test_a_budget_that_is_too_small_says_what_is_needed() -> None:
     told = (
         r"a RAM budget of 431 bytes: with the kernels armv7em the smallest arena takes 432, most "
-        r"at operator 0 FULLY_CONNECTED \(nn_fully_connected_s8, 0 bytes of scratch\); allow"
+        r"at operator 0 FULLY_CONNECTED \(nn_fully_connected_chunks_s8, 0 bytes of scratch\); allow"
     )
     with pytest.raises(QuantizeError, match=told):
         planned(dense(404, apart=True), "armv7em", 431)
 
 
-@pytest.mark.parametrize("inputs", [8, 400, 4000])
+@pytest.mark.parametrize(("inputs", "largest"), [(8, 12), (400, 12), (4000, 12), (4002, 100)])
 @pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("kernels", sorted(KERNEL_SETS))
 def test_every_choice_computes_the_same(
-    inputs: int, apart: bool, kernels: str, tmp_path: Path
+    inputs: int, largest: int, apart: bool, kernels: str, tmp_path: Path
 ) -> None:
-    model = dense(inputs, apart=apart)
+    """4002 weights up to 100 need chunks of inputs on the Cortex-M4."""
+    model = dense(inputs, apart=apart, largest=largest)
     golden = make_golden(model, random_inputs(parse_model(model), 4, 1))
     runs = set()
     for ram in (None, 4032):
@@ -137,11 +139,25 @@ def test_every_choice_computes_the_same(
     assert len(runs) == 2
 
 
+def test_weights_of_two_bytes_without_scratch_where_flash_allows(tmp_path: Path) -> None:
+    model = dense(400, apart=True)
+    golden = make_golden(model, random_inputs(parse_model(model), 4, 1))
+    sets: Any = compile_sets(
+        model, golden, {"armv7em": tmp_path}, name="b", settings={}, constants_bytes=1 << 16,
+        ram_bytes=432,
+    )  # fmt: skip
+    (operator,) = sets["armv7em"]["operators"]
+    assert operator["kernels"] == ["nn_fully_connected_narrow_s8"]
+    host = HostModel(tmp_path, sets["armv7em"])
+    for case in range(len(golden)):
+        assert np.array_equal(host.run(golden.case_inputs(case))[0], golden.case_outputs(case)[0])
+
+
 def test_an_imported_model_remembers_its_budget(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "m.tflite").write_bytes(dense(404, apart=True))
+    (tmp_path / "m.tflite").write_bytes(dense(404, apart=False))
     assert main(["import", "m.tflite", "--cases", "3", "--ram", "900"]) == 0
     (folder,) = (tmp_path / "build/models").iterdir()
     record = read_json(folder / IMPORTED)

@@ -15,7 +15,9 @@ from quantize.reference import compile_graph
 from quantize.tflite.reader import parse_model
 from tests.factory import ModelBuilder
 from tests.host_c import HostModel
+from tests.layers import Layer, convolutions
 
+POINT = Layer(size=(9, 9), channels=8, outputs=16)
 HALVES = "nn_fully_connected_halves_s8"
 
 
@@ -49,6 +51,16 @@ def test_more_flash_buys_fewer_instructions() -> None:
     assert _functions(16_500) == usual
     assert sorted(f == HALVES for f in _functions(18_500)) == [False, True]
     assert _functions(40_000) == [HALVES, HALVES]
+
+
+def test_few_inputs_keep_weights_of_a_byte_where_flash_is_short() -> None:
+    """A pixel in registers wants 16-bit weights; the next best are not the reference kernels."""
+    graph = parse_model(convolutions(np.random.default_rng(0), [POINT]))
+    steps = compile_graph(graph)
+    (usual,) = lower(graph, steps, "armv7em", 1 << 20)
+    assert usual.calls[0].function == "nn_conv_2d_few_s8"
+    (smaller,) = lower(graph, steps, "armv7em", usual.constant_bytes - 1)
+    assert smaller.calls[0].function == "nn_conv_2d_packed_s8"
 
 
 def test_what_fits_nowhere_says_how_much_it_needs() -> None:

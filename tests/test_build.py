@@ -31,6 +31,7 @@ from tests.firmware_builds import (
     symbol_names,
     write_gen,
 )
+from tests.sweeps import sweep
 
 MEGABYTE = 1024 * 1024
 FLOAT_CALLS = ("__aeabi_f", "__aeabi_d", "__addsf", "__mulsf", "__divsf", "__adddf", "__muldf")
@@ -132,8 +133,10 @@ def test_an_image_has_its_constants_where_the_flash_window_shows_them(board_id: 
     assert_constants_follow(board_id, built(board_id)[0])
 
 
-@pytest.mark.parametrize("board_id", ESP)
-@pytest.mark.parametrize("ram_bytes", [48000, 80000])  # below and above a page of 64 KiB
+@pytest.mark.parametrize(
+    ("board_id", "ram_bytes"),  # below and above a page of 64 KiB
+    sweep([(board, ram) for board in ESP for ram in (48000, 80000)], [("esp32", 80000)]),
+)
 def test_the_constants_follow_a_large_ram_part_too(
     tmp_path: Path, board_id: str, ram_bytes: int
 ) -> None:

@@ -31,6 +31,7 @@ from quantize.tflite.reader import FEATURES_ENTRY, parse_model
 from tests import steps as command
 from tests.factory import ModelBuilder, schema
 from tests.front_ends import CONFIGS, front_end
+from tests.sweeps import sweep
 
 NAME = "m"
 CASES = 6
@@ -112,8 +113,19 @@ def run(out_dir: Path, board_id: str) -> FeatureReport:
     return run_features(out_dir, board, choose_target(board, None, None))
 
 
-@pytest.mark.parametrize("board_id", ["native", "qemu_m4", "qemu_xtensa"])
-@pytest.mark.parametrize("build", CONFIGS, indirect=True)
+@pytest.mark.parametrize(
+    ("build", "board_id"),
+    sweep(
+        [(kind, board) for kind in CONFIGS for board in ("native", "qemu_m4", "qemu_xtensa")],
+        [
+            ("raw", "native"),
+            ("logmel", "qemu_m4"),
+            ("spectral", "qemu_xtensa"),
+            ("normalised relative logmel", "native"),
+        ],
+    ),
+    indirect=["build"],
+)
 def test_every_front_end_is_equal_on_every_fast_board(
     build: Path, board_id: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

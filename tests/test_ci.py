@@ -119,6 +119,28 @@ def test_a_name_that_something_reads_is_refused(name: str) -> None:
             workflow(**more)
 
 
+PLACES = ("x; touch pwned", "$(id)", "${{ github.token }}", "a\n      - run: id", "native (board)",
+          "--help", "../native", "")  # fmt: skip
+
+
+def test_places_of_a_baseline_are_no_text_of_a_step(project: Path) -> None:
+    """Whoever writes to it, as in a pull request, does not write into the workflow."""
+    (project / "net.tflite").write_bytes(GENERATORS["FULLY_CONNECTED"](np.random.default_rng(1)))
+    place = Group(model_sha256="ab", board="native", where="here", figures={"drift_alarms": 0.0})
+    groups = dict.fromkeys((*PLACES, "native-tflm"), place)
+    write_baseline(Path("net.baseline.json"), Baseline(name="net", groups=groups))
+    assert main(["ci", "net.tflite"]) == 0
+    steps = yaml.safe_load((project / WORKFLOW).read_text())["jobs"]["gate"]["steps"]
+    run = [step["run"] for step in steps if "--board" in step.get("run", "")]
+    assert [line.rpartition("--board ")[2] for line in run[:2]] == ["qemu_m4", "native-tflm"]
+    (project / ".git").mkdir()
+    assert checked(project) == []
+    for name in PLACES:
+        for given in ({"boards": [name]}, {"drift_board": name} if name else {"boards": [name]}):
+            with pytest.raises(UsageError, match="no board"):
+                workflow(**given)
+
+
 @pytest.mark.parametrize("install", ["${{ x }}", "-r x", "a\nb", "", 'a"b', "x" * 400])
 def test_what_pip_cannot_install_is_refused(install: str) -> None:
     if install:

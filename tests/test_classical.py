@@ -245,13 +245,12 @@ def test_a_forest_runs_in_the_firmware_and_stands_beside_the_network(
 @pytest.mark.parametrize(
     ("kind", "exporter"),
     [
-        ("forest", "everywhereml"),
         ("tree", "ours"),
         *(
             pytest.param(*pair, marks=pytest.mark.slow)
             for pair in (
                 *(("boosting", "everywhereml"), ("boosting", "ours")),
-                *(("tree", "everywhereml"), ("forest", "ours")),
+                *(("tree", "everywhereml"), ("forest", "ours"), ("forest", "everywhereml")),
             )
         ),
     ],

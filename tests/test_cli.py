@@ -21,6 +21,7 @@ from model import recording
 from model.recipe_file import load_recipe
 from quantize.golden import load_golden
 from tests.factory import GENERATORS, ModelBuilder
+from tests.sweeps import sweep
 
 ROOT = Path(__file__).parents[1]
 NAMES = (
@@ -82,7 +83,7 @@ def test_a_model_does_not_meet_a_recipe_of_its_name(
     assert capsys.readouterr().out == "build-native: would run\n"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sweep(NAMES, [*NAMES[:1], *NAMES[5:7]]))
 def test_any_file_name_works(name: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / name).write_bytes(model(3))
     assert main(["parity", "--model", name, "--board", "native", "--cases", "3"]) == 0
@@ -101,7 +102,9 @@ VARIABLES = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("names", [VARIABLES, *((name,) for name in VARIABLES[:9])])
+@pytest.mark.parametrize(
+    "names", [VARIABLES, *(pytest.param((n,), marks=pytest.mark.slow) for n in VARIABLES[:9])]
+)
 def test_no_value_reaches_a_shell(names: tuple[str, ...], tmp_path: Path) -> None:
     values = [f"{name}={HOSTILE}" for name in names]
     target = {"RUN": "reproduce", "LABEL": "record", "SHOW": "runs", "BUDGET": "search"}

@@ -234,6 +234,7 @@ def network(input_shape, outputs, width):
 """
 
 
+@pytest.mark.slow
 def test_a_network_of_the_users_own_goes_with_its_jobs(
     two: TestCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from host_tools.cli import main
 from model import command
 from model.errors import ConfigError, TinyproofError
 from tests.result_files import write_run
+from tests.sweeps import sweep
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,7 +39,7 @@ def run(
     )
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("unbuffered", sweep(["", "1"], [""]))
 def test_a_reader_that_has_gone_changes_nothing(tmp_path: Path, unbuffered: str) -> None:
     write_run(tmp_path / "build/recipes/motion")
     (tmp_path / "build/recipes/motion/report.html").unlink(missing_ok=True)

@@ -15,9 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from host_tools.cli import main
 from host_tools.drift.compare import counts_of, print_verdict
 from host_tools.drift.statistics import (
     ALPHA,
+    MIN_GROUPS,
     MIN_WINDOWS,
     Counts,
     count_recordings,
@@ -33,7 +35,11 @@ from host_tools.drift.statistics import (
 )
 from host_tools.errors import DeviceError, UsageError
 from host_tools.link.protocol import DriftCounts
+from model.datasets import load_dataset
+from model.datasets.lists import split_groups
+from model.datasets.truth import truth_of
 from model.files import write_json
+from model.recipe_file import load_recipe
 from quantize.drift import (
     BINS,
     Bytes,
@@ -449,6 +455,16 @@ def test_any_counts_give_finite_numbers(counts: list[int]) -> None:
 
 
 # --- files ------------------------------------------------------------------------------------
+
+
+def test_the_starter_has_enough_people(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a newcomer makes first can show drift, in an emulator as on a board."""
+    assert main(["new", "mine"]) == 0
+    monkeypatch.chdir(project / "mine")
+    recipe = load_recipe("mine.toml", write_lock=False)
+    dataset = load_dataset(recipe.dataset, truth_of(recipe))
+    groups = split_groups(dataset, recipe.dataset)
+    assert len({*groups["train"], *groups["val"]}) >= MIN_GROUPS
 
 
 def test_the_profile_survives_its_file(tmp_path: Path) -> None:

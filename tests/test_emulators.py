@@ -18,6 +18,7 @@ from host_tools.emulators import EMULATORS
 from host_tools.emulators.process import missing_module, missing_program, start_on_pipes
 from host_tools.errors import DeviceError, ToolMissing
 from host_tools.link.device import Device
+from host_tools.link.target import choose_target
 from host_tools.link.transport import Transport
 from tests.firmware_builds import break_model, built, overwrite
 
@@ -240,3 +241,17 @@ def test_an_emulator_that_is_not_on_path_is_named(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolMissing, match=r"qemu-system-\w+ is not installed; type: sudo apt-get"):
         EMULATORS[emulator].start(elf)
+
+
+@pytest.mark.parametrize(
+    ("board", "unit", "is_chip"),
+    [
+        ("nano33", "cycles", True),
+        ("qemu_m4", "instructions", False),
+        ("native", "nanoseconds", False),
+    ],
+)
+def test_behind_an_address_a_board_counts_what_it_is(board: str, unit: str, is_chip: bool) -> None:
+    known = load_board(board)
+    target = choose_target(known, None, "socket://127.0.0.1:4000")
+    assert (target.unit(known), target.is_chip(known)) == (unit, is_chip)

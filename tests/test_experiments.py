@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,29 @@ def test_only_what_differs_is_listed() -> None:
     assert experiments.differences(first, first) == []
 
 
+def test_what_other_programs_have_stored_is_shown_and_harmless(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = "\x1b[2J\x1b]0;x\x07[red]\u202e"
+    names = ("train/metrics/test/balanced_accuracy", "gen/ref/manifest/model_bytes")
+    found = [
+        replace(
+            an_experiment(f"{number}" * 32, name=evil, **dict.fromkeys(names, value)),
+            tags={"code": evil, "firmware_run_id": evil, f"tool.{evil}": evil},
+            settings={evil: f"{evil}{number}"},
+            started_ms=started,
+        )
+        for number, (value, started) in enumerate([(float("nan"), 0), (float("inf"), 10**18)])
+    ]
+    monkeypatch.setattr(experiments, "experiments", lambda: found)
+    experiments.print_runs()
+    experiments.show("0" * 8)
+    experiments.print_differences("00,11")
+    said = capsys.readouterr().out
+    assert "\x1b" not in said and "\x07" not in said and "\u202e" not in said
+    assert "\\x1b[2J" in said and "nan" in said and "inf" in said
+
+
 def test_the_commands(local_store: Path, out_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["runs"]) == 0
     assert "no experiments" in capsys.readouterr().out
@@ -233,8 +257,15 @@ def test_the_commands(local_store: Path, out_dir: Path, capsys: pytest.CaptureFi
     assert command.main(["runs", "--diff", f"last,{oldest.id}"]) == 0
     told = capsys.readouterr().out
     assert "[bold]" in told and "train.seed" not in told
+    assert "B against A" in told and f"A: {newest.id[:8]}" in told and f"B: {oldest.id[:8]}" in told
     assert command.main(["runs", "--diff", newest.id]) == 2
     assert "expected two experiments" in capsys.readouterr().err
+
+
+def test_whois_at_a_port_takes_no_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["whois", "motion", "--port", "/dev/ttyNONE"]) == 2
+    told = capsys.readouterr().err
+    assert "says itself what it runs" in told and "parity" in told
 
 
 def test_whois_names_the_experiment_behind_a_firmware(

@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 
 from host_tools.boards import ports as ports_module
+from host_tools.boards.board import load_board
 from host_tools.cli import main
 from host_tools.emulators import EMULATORS
 from host_tools.errors import DeviceError, UsageError
@@ -34,6 +35,8 @@ from host_tools.farm.run import keep_worst
 from host_tools.farm.table import show
 from host_tools.link.serve import OPTION_BYTES, listen, serve
 from host_tools.link.transport import SerialTransport, UsbPort
+from host_tools.stages.engine import NEVER_RUN, differences
+from host_tools.stages.graph import bench_stage, parity_stage
 from model.errors import ConfigError
 from tests.generators import GENERATORS
 from tests.native_app import compile_app
@@ -254,8 +257,24 @@ def test_one_board_with_a_file_for_ci(project: Path, capsys: pytest.CaptureFixtu
     assert main(["parity", "small", "--board", "native", "--junit", "farm.xml"]) == 0
     assert " 1,234 nanoseconds" in capsys.readouterr().out  # of the same run
     assert list(suites(Path("farm.xml"))) == ["native on native"]
+    native = load_board("native")
+    assert differences(parity_stage(results(project), native)) == []  # so a gate takes it
+    assert differences(bench_stage(results(project), native)) == [NEVER_RUN]
+    assert main(["parity", "small", "--board", "native", "--tap"]) == 0  # less than the stage does
+    assert differences(parity_stage(results(project), native)) != []
     assert main(["parity", "small", "--board", "native,qemu_m4", "--dry-run"]) == 0
     assert "build-qemu_m4: would run" in capsys.readouterr().out
+
+
+def test_ctrl_c_is_how_a_lent_port_ends(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("host_tools.commands.serve_port.serve", interrupted)
+    with PtyBoard(firmware(project), tmp_path / "ttyUSB0") as board:
+        assert main(["serve-port", "--port", str(board.port), "--listen", "127.0.0.1:0"]) == 0
 
 
 def test_a_board_over_rfc_2217(project: Path, tmp_path: Path) -> None:
@@ -344,6 +363,7 @@ def test_which_boards_are_meant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         ("[ports]\nnano34 = []", UsageError, "ports.nano34: no board 'nano34'"),
         ("[port]\nany = []", ConfigError, "did you mean 'ports'"),
         ("[ports]\nany = [1]", ConfigError, "expected str"),
+        ('[ports]\nany = ["a", " "]', ConfigError, r"ports.any\[1\]: expected a serial port or"),
     ):
         Path("farm.toml").write_text(text)
         with pytest.raises(kind, match=words):
@@ -353,6 +373,29 @@ def test_which_boards_are_meant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     with pytest.raises(UsageError, match="no USB port has the identity of a board"):
         connected(None, ("auto",), "make parity PORT={port}")
     assert connected("all", ("auto",), "") == []  # emulated ones remain
+
+
+SPELLINGS = (
+    "socket://127.0.0.1:4000", "socket://localhost:4000", "SOCKET://LocalHost.:4000/",
+    "socket://127.1:04000", "socket://[::1]:4000", "socket://[0:0::1]:4000",
+    "socket://[::ffff:127.0.0.1]:4000", "rfc2217://127.0.0.1:4000", "socket://127.0.0.1:4000?logging=info",
+)  # fmt: skip
+OTHERS = (
+    "socket://127.0.0.1:4001", "socket://127.0.0.2:4000", "socket://lab:4000", "socket://h:x",
+    "socket://[::2]:4000", "socket://", "socket://[:4000", "spy://127.0.0.1:4000",
+)  # fmt: skip
+
+
+def test_one_board_under_many_spellings_of_its_address_is_run_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second run would wait for a board that the first one has."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ports_module, "usb_ports", list)
+    lines = [f'any = ["{SPELLINGS[0]}"]', f"esp32 = {json.dumps([*SPELLINGS, *OTHERS])}"]
+    Path("farm.toml").write_text("\n".join(["[ports]", *lines]))
+    found = [port.address for port in connected(None, (*SPELLINGS, "auto"), "")]
+    assert found == [SPELLINGS[0], *OTHERS]
 
 
 @pytest.mark.parametrize(
@@ -418,7 +461,10 @@ def test_a_part_is_no_proof_and_repeats_are_counted(
     (suite,) = check_junit(tmp_path / "x.xml")
     assert (suite.attrib["failures"], suite.attrib["errors"]) == ("0", "1")
     outputs = suite.find("testcase[@name='every output byte']/skipped")
-    assert outputs is not None and "13 have no answer: interrupted" in outputs.attrib["message"]
+    assert (
+        outputs is not None
+        and "13 of 20 cases have no answer: interrupted" in outputs.attrib["message"]
+    )
 
 
 def test_of_several_readings_of_drift_the_worst_is_kept(tmp_path: Path) -> None:
@@ -443,6 +489,11 @@ def test_of_several_readings_of_drift_the_worst_is_kept(tmp_path: Path) -> None:
 def test_a_place_that_takes_no_junit_is_told_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path, tmp_path / "file" / "x.xml"):
+        with pytest.raises(UsageError, match=r"JUNIT=.*; name a file in a folder"):
+            require_place(path)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to("/dev/null")
+    for path in (tmp_path / "pipe", tmp_path / "null", tmp_path / ("x" * 250)):
         with pytest.raises(UsageError, match=r"JUNIT=.*; name a file in a folder"):
             require_place(path)
     require_place(tmp_path / "new" / "x.xml")

@@ -245,13 +245,18 @@ def test_boards_without_a_name_are_told_apart_by_their_kind_only() -> None:
     assert found["unnamed"] == 3
 
 
-def test_bad_lines_are_counted_named_and_left_out() -> None:
+def test_bad_lines_are_counted_named_and_left_out(tmp_path: Path) -> None:
     bad = [b"{", b"[]", b"null", b"\xff\xfe", b"{}" * 100]
     found = summed(reading("a"), *bad, reading("b"), *[b"x"] * (KEPT_BAD + 5))
     assert (found["readings"], found["bad"]) == (2, KEPT_BAD + 10)
     assert len(found["bad_lines"]) == KEPT_BAD
     assert [line["line"] for line in found["bad_lines"][:5]] == [2, 3, 4, 5, 6]
     assert all(line["file"] == "some.jsonl" and line["why"] for line in found["bad_lines"])
+    page = write_fleet(found, tmp_path).read_text("utf-8")
+    assert 'class="verdict differs"' in page
+    told = f"no drift on 2 boards in 2 readings; {KEPT_BAD + 10} lines could not be read"
+    assert f'<p class="headline">{told}' in page
+    assert 'class="verdict equal"' in write_fleet(summed(reading("a")), tmp_path).read_text("utf-8")
 
 
 def test_hostile_names_are_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

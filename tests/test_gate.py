@@ -24,7 +24,7 @@ from host_tools.gate.baseline import (
 )
 from host_tools.gate.compare import compare, parse_share, with_limits
 from host_tools.gate.figures import NETWORK, measured
-from host_tools.gate.show import summary
+from host_tools.gate.show import print_verdict, summary
 from model.files import write_json
 from tests.factory import GENERATORS
 from tests.result_files import write_drift, write_run
@@ -118,6 +118,14 @@ def test_limits_of_one_measure() -> None:
             parse_share(wrong)
 
 
+def test_an_r2_is_no_percentage() -> None:
+    was, now = group(score=0.91234), group(score=0.85).model_copy(update={"score": "R2"})
+    baseline = Baseline(name="x", groups={"b": was.model_copy(update={"score": "R2"})})
+    text = summary(baseline, compare(baseline, {"b": now}, Limits()))
+    assert "| 0.9123 | 0.8500 | -0.0623 | -0.01 |" in text.replace("\\", "")
+    assert "%" not in text and "points" not in text
+
+
 def test_what_is_gone_or_moved_fails_and_what_is_new_is_told() -> None:
     baseline = Baseline(name="x", groups={"b": group(flash=100, arena=5), "c": group(flash=1)})
     other = group(flash=1).model_copy(update={"kernels": "ref"})
@@ -178,6 +186,30 @@ def test_the_summary_shows_names_and_follows_none_of_them() -> None:
     assert page.count("<td") == 2 * 7  # no name has made another cell
     assert "\x1b" not in text and "@" not in text
     assert "FAILED" in text and "+100.00%" in text
+
+
+def test_names_in_a_baseline_reach_no_terminal_as_they_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    moved, told = group(flash=1, arena=1), group(flash=9, arena=1)
+    other = moved.model_copy(update={"compiler": HOSTILE, "kernels": HOSTILE})
+    groups = {HOSTILE: moved.model_copy(update={"compiler": HOSTILE}), f"{HOSTILE} (board)": moved}
+    baseline = Baseline(name=HOSTILE, groups={**groups, "moved": other})
+    verdict = compare(baseline, {HOSTILE: told, "moved": moved}, Limits(), (HOSTILE,))
+    assert verdict.wrong and verdict.broken and verdict.notes
+    print_verdict(verdict, HOSTILE)
+    said = capsys.readouterr().out
+    assert "\x1b" not in said and "\\x1b[31m" in said
+
+
+@pytest.mark.parametrize("groups", [{}, {"network": {"model_sha256": "ab", "figures": {}}}])
+def test_a_baseline_without_a_figure_passes_nothing(
+    groups: dict[str, object], tmp_path: Path
+) -> None:
+    path = tmp_path / "x.baseline.json"
+    path.write_text(json.dumps({"name": "x", "groups": groups}))
+    with pytest.raises(UsageError, match="it holds no figure, so nothing would be compared"):
+        load_baseline(path, "make gate")
 
 
 def test_the_command_ends_as_ci_needs_it(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -100,7 +100,7 @@ def test_flash_takes_the_chips_kernels_for_the_selftest_too() -> None:
     assert chosen.selftest
     named = chip_board(load_board("nano33-ref-selftest"))
     assert named.kernels == "ref"  # what is asked for by name is taken
-    assert chip_board(load_board("esp32-selftest")).kernels == "xtensa"
+    assert chip_board(load_board("esp32-selftest")).kernels == "xtensa_mac16"
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,9 @@ def test_a_count_of_other_kernels_stands_for_no_board() -> None:
     assert list(counts_of_others(boards)) == [
         "nano33: its emulator runs the ref kernels, the board gets the armv7em kernels (`make "
         "flash`): do not take this count for the board's; qemu_m4 counts 299,637 instructions with "
-        "these."
+        "these.",
+        "esp32: its emulator runs the xtensa kernels, the board gets the xtensa_mac16 kernels "
+        "(`make flash`): do not take this count for the board's.",
     ]
 
 

@@ -146,6 +146,11 @@ def test_jumps_and_flash_cost_a_cortex_m4() -> None:
         (["l32i a2, a3, 0", "movi a2, 5"], 2),  # written, not read
         (["mull a2, a3, a4", "add a5, a2, a6"], 3),
         (["quos a2, a3, a4"], 7),
+        (["mula.da.hh m0, a5", "mula.da.ll m0, a6"], 2),  # into the accumulator
+        (["mula.da.hh m0, a5", "rsr.acclo a5"], 3),
+        (["ldinc m0, a2", "mula.da.ll m0, a6"], 3),
+        (["l32i a6, a3, 0", "mul.da.ll m0, a6"], 3),
+        (["mula.dd.hh.ldinc m3, a4, m0, m2", "mula.dd.ll.ldinc m0, a3, m1, m3"], 3),
     ],
 )
 def test_cycles_of_an_lx6(lines: list[str], cycles: int) -> None:
@@ -155,6 +160,20 @@ def test_cycles_of_an_lx6(lines: list[str], cycles: int) -> None:
 def test_a_hardware_loop_jumps_back_for_nothing() -> None:
     assert lx6_cycles(once("add a2, a3, a4", jumped=1), CASE) == 1
     assert lx6_cycles(once("bnez a2, 0x10", jumped=1), CASE) == 3
+
+
+def test_four_products_of_mac16_wait_twice() -> None:
+    """Also for what the end of a hardware loop has loaded: 1.5 cycles a product."""
+    body = ("ll.ldinc m1, a3, m0, m2", "hh.ldinc m3, a4, m0, m2")
+    body += ("ll.ldinc m0, a3, m1, m3", "hh.ldinc m2, a4, m1, m3")
+    work = [Executed(address=0, text="loop a6, 0x10", count=1, jumped=0, flash=0)]
+    work += [
+        Executed(address=3 * n, text=f"mula.dd.{text}", count=64, jumped=63 * (n == 4), flash=0)
+        for n, text in enumerate(body, 1)
+    ]
+    assert lx6_cycles(work, CASE) == 1 + 64 * 5 + 63
+    total = mix(work, arm=False)
+    assert (total.instructions, total.multiplies, total.loads, total.other) == (257, 256, 256, 0)
 
 
 def test_an_estimate_is_named_and_ordered() -> None:

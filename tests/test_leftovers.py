@@ -19,6 +19,7 @@ import pytest
 from filelock import FileLock
 
 from host_tools.cli import main
+from host_tools.emulators import process
 from host_tools.stages.engine import run_isolated
 from model import files
 from model.command import run_and_exit_code
@@ -38,6 +39,28 @@ code = "import os, time, pathlib; pathlib.Path(os.environ['TMPDIR'], 'pid').writ
 float_reference.our_process = lambda *_: [sys.executable, "-c", code]
 with scratch_folder("quantise") as folder:
     float_reference.ask("float", "worker", (), folder)
+"""
+EMULATOR = """
+import sys, time
+from host_tools.emulators.process import start_on_pipes
+code = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); " \
+    "time.sleep(600)"
+line = start_on_pipes("stuck", None, [sys.executable, "-c", code, sys.argv[1]])
+time.sleep(600)
+"""
+# Says what an interrupt has found: of a terminal it is for each process of the group.
+INTERRUPTED = """
+import contextlib, sys
+from host_tools.emulators.process import start_on_pipes
+from model.command import run_and_exit_code
+code = "import os, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); " \
+    "sys.stdin.read()"
+def command():
+    started = start_on_pipes("x", None, [sys.executable, "-c", code, sys.argv[1]])
+    with contextlib.closing(started) as line:
+        while True:
+            line.read(1.0)
+sys.exit(run_and_exit_code(command))
 """
 ISOLATED = """
 import sys
@@ -101,7 +124,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is of Linux")
-@pytest.mark.parametrize("code", [KILLED, ISOLATED], ids=["worker", "stage"])
+@pytest.mark.parametrize("code", [KILLED, ISOLATED, EMULATOR], ids=["worker", "stage", "emulator"])
 def test_a_worker_ends_with_who_started_it(code: str, place: Path) -> None:
     """And what it had unpacked is removed by the next that starts."""
     script = place / "script.py"
@@ -124,7 +147,7 @@ def test_a_worker_ends_with_who_started_it(code: str, place: Path) -> None:
     finally:
         if is_alive(worker):
             os.kill(worker, signal.SIGKILL)
-    assert len([*place.glob(f"{SCRATCH}*")]) == (code is KILLED)
+    assert len([*place.glob(f"{SCRATCH}*")]) == (code is not ISOLATED)
     with scratch_folder("float") as folder:
         assert [*place.glob(f"{SCRATCH}*")] == [folder]
     assert not [*place.glob(f"{SCRATCH}*")]
@@ -146,6 +169,44 @@ def test_a_child_that_begins_after_the_end_of_its_parent_ends(how: str, place: P
     finally:
         if is_alive(child):
             os.kill(child, signal.SIGKILL)
+
+
+def test_ctrl_c_at_a_terminal_ends_an_emulator_by_its_link(place: Path) -> None:
+    """The emulator is in no terminal's group, so the command can still ask it and keep results."""
+    script, told = place / "script.py", place / "pid"
+    script.write_text(INTERRUPTED)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    command = subprocess.Popen(
+        [sys.executable, str(script), str(told)],
+        env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        emulator = int(found(lambda: told.exists() and told.read_text(), "the emulator"))
+        assert os.getpgid(emulator) != os.getpgid(command.pid)
+        os.killpg(command.pid, signal.SIGINT)
+        _, said = command.communicate(timeout=PATIENCE_S)
+    finally:
+        command.kill()
+    assert command.returncode == 130
+    assert said == "interrupted; what was finished before is kept\n"
+    assert not is_alive(emulator) and not [*place.glob(f"{SCRATCH}*")]
+
+
+def test_an_interrupt_before_an_emulator_s_link_is_open_leaves_nothing(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    def interrupted(child: process._Child) -> int:
+        started.append(child.process.pid)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(process._Child, "open_input", interrupted)
+    monkeypatch.setattr(process, "END_S", 0.1)
+    with pytest.raises(KeyboardInterrupt):
+        process.start_on_fifos("stuck", None, ["sleep", "600"])
+    assert len(started) == 1 and not is_alive(started[0])
+    assert not [*place.glob(f"{SCRATCH}*")]
 
 
 def test_only_our_own_leftovers_are_removed(place: Path) -> None:

@@ -30,6 +30,7 @@ from model.files import write_json
 from model.tasks import ClassJudge
 from quantize.answers import emit_answers
 from quantize.golden import load_golden
+from tests.sweeps import sweep
 from tests.test_certificate import CASES, make_build
 
 HERE = Path(__file__).parent / "library"
@@ -150,7 +151,7 @@ def test_every_compiler_takes_it_and_links_no_name_of_others(
     assert kernels <= {s.removeprefix("tp_m_LIB_") for s, k in found if k == "U"}, "one not called"
 
 
-@pytest.mark.parametrize("kernels", SETS)
+@pytest.mark.parametrize("kernels", sweep(SETS, ["armv7em"]))
 def test_names_in_files_tell_which_kernels_call_others(kernels: str, tmp_path: Path) -> None:
     """For each kernel of the set: what its text names is at least what its object wants."""
     compiler = {"ref": "Cortex-M0+", "armv7em": "Cortex-M4F", "xtensa": "ESP32"}[kernels]
@@ -278,7 +279,10 @@ def test_two_models_and_three_streams_in_one_program(tmp_path: Path) -> None:
     assert (done.stdout, done.returncode) == (f"{3 * CASES} equal\n", 0)
 
 
-@pytest.mark.parametrize("board_id", ["native", "qemu_m4", "qemu_xtensa", "qemu_riscv32"])
+@pytest.mark.parametrize(
+    "board_id",
+    sweep(["native", "qemu_m4", "qemu_xtensa", "qemu_riscv32"], ["native", "qemu_m4"]),
+)
 def test_parity_via_the_library(results: Path, board_id: str) -> None:
     board = load_board(board_id)
     report, found = run_via_library(results, board, choose_target(board, None, None), None)

@@ -219,3 +219,12 @@ def test_a_port_of_another_computer_by_rfc_2217(server: Server) -> None:
     finally:
         ended.set()
         thread.join()
+
+
+def test_text_without_end_is_kept_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line, "MAX_LOG", 100)
+    monkeypatch.setattr(line, "MAX_ANSWER", 500)
+    talker = Line(Flood(LINES), timeout_s=1.0, run_timeout_s=600.0)
+    with pytest.raises(Lost, match="did not end in 500 lines"):
+        talker.ask("info")
+    assert 100 <= len(talker.log) < 200

@@ -378,7 +378,7 @@ def test_no_name_is_a_key_of_a_charts_options() -> None:
     [
         ("nanoseconds", 0, "0.064 ms"),
         ("instructions", 0, "64,000 instructions"),
-        ("cycles", 64_000_000, "1 ms (64,000 cycles)"),
+        ("cycles", 64_000_000, "1.000 ms (64,000 cycles)"),
         ("cycles", 0, "64,000 cycles"),
     ],
 )

@@ -18,6 +18,7 @@ import pytest
 from host_tools.boards.board import load_board
 from host_tools.cli import main
 from host_tools.commands_shared import Found
+from host_tools.errors import DeviceError
 from host_tools.link import target as target_module
 from host_tools.link.target import Target
 from host_tools.link.transport import UsbPort
@@ -99,3 +100,7 @@ def test_a_board_that_comes_back_under_another_name_is_found(
     on_desk.update({"/dev/ttyACM0": "B2", "/dev/ttyACM1": "A1"})
     start()
     assert opened == ["/dev/ttyACM0", "/dev/ttyACM1"]
+    del on_desk["/dev/ttyACM1"]
+    with pytest.raises(DeviceError, match="serial number A1 is not plugged in"):
+        start()  # B2 has the name that A1 had
+    assert len(opened) == 2

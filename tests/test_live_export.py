@@ -19,7 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 from host_tools.cli import main
 from host_tools.link.protocol import Channel, Sensor
 from host_tools.live.dataset import ClipStore
-from host_tools.live.export import plot_png, predictions_csv, signal_csv
+from host_tools.live.export import plot, plot_png, predictions_csv, signal_csv
 from host_tools.live.guard import Guard, new_token
 from host_tools.live.history import SignalHistory
 from host_tools.live.plan import ClipRequest, Recorded
@@ -65,6 +65,17 @@ def test_the_picture_takes_any_name() -> None:
     for signal in (history.last(6000), None):
         assert plot_png(signal, made, "a $model").startswith(b"\x89PNG")
     assert plot_png(None, [], "").startswith(b"\x89PNG")
+
+
+def test_no_legend_lies_on_the_curves() -> None:
+    history = SignalHistory(SENSOR)
+    history.add(SAMPLES)
+    figure = plot(history.last(6000), [prediction(1.0)], "title")
+    figure.draw_without_rendering()
+    for axis in figure.axes:
+        legend = axis.get_legend()
+        assert legend is not None
+        assert legend.get_window_extent().y0 >= axis.get_window_extent().y1
 
 
 async def _app(scope: Scope, receive: Receive, send: Send) -> None:

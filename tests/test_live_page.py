@@ -38,6 +38,12 @@ ROOT = Path(__file__).parents[1]
 WAIT_MS = 30_000
 START_S = 60.0
 END_S = 20.0
+NAMED = 20  # texts of the charts at least
+CUT_OFF = """[...document.querySelectorAll('.chart svg text')].filter((text) => {
+  const own = text.getBoundingClientRect(), all = text.closest('svg').getBoundingClientRect();
+  return own.left < all.left - 0.5 || own.right > all.right + 0.5
+    || own.top < all.top - 0.5 || own.bottom > all.bottom + 0.5;
+}).map((text) => text.textContent)"""  # what a chart does not show whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +188,20 @@ def test_pause_and_resume_by_the_keyboard(page: Any) -> None:
 
 def test_a_labelled_clip_goes_into_the_data_set(page: Any, served: Served) -> None:
     status = page.locator("p[role=status].note")
+    assert page.get_by_label("Who", exact=True).input_value() == ""
+    page.get_by_role("button", name="Record").click()
+    playwright.expect(status).to_contain_text("Who: type who", timeout=WAIT_MS)
+    page.get_by_label("Who", exact=True).fill("zoe")
     page.get_by_label("Label", exact=True).fill("no such label")
     page.get_by_role("button", name="Record").click()
     playwright.expect(status).to_contain_text("has the labels", timeout=WAIT_MS)
     page.get_by_label("Label", exact=True).fill(LABELS[1])
-    page.get_by_label("Who", exact=True).fill("zoe")
     page.get_by_label("Seconds", exact=True).fill("0.5")
+    end = re.compile("check --accept|samples are missing")  # where the replayed file begins anew
     page.get_by_role("button", name="Record").press("Enter")
+    playwright.expect(status).to_contain_text(end, timeout=WAIT_MS)
+    if "missing" in status.inner_text():
+        page.get_by_role("button", name="Record").press("Enter")
     playwright.expect(status).to_contain_text("check --accept", timeout=WAIT_MS)
     assert (served.project.parent / "raw" / "zoe.csv").is_file()
     before = Path.cwd()
@@ -204,6 +217,8 @@ def test_a_labelled_clip_goes_into_the_data_set(page: Any, served: Served) -> No
     assert taken.shape == (round(0.5 * RATE_HZ), CHANNELS)
     places = np.flatnonzero((taken[0] == SAMPLES).all(axis=1))
     assert any(np.array_equal(SAMPLES[at : at + len(taken)], taken) for at in places)
+    page.reload()
+    playwright.expect(page.get_by_label("Who", exact=True)).to_have_value("zoe")
 
 
 def test_exports_are_downloads(page: Any, served: Served) -> None:
@@ -247,6 +262,10 @@ def test_both_widths_and_both_schemes(
         page.get_by_role("button", name="Pause").wait_for(timeout=WAIT_MS)
         page.wait_for_function("document.querySelectorAll('.chart svg path').length > 5")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.wait_for_function(
+            f"[...document.querySelectorAll('.chart svg text')].length > {NAMED}"
+        )
+        assert page.evaluate(CUT_OFF) == []
         colours = page.evaluate(
             "[document.body, document.querySelector('.says')].map(e => getComputedStyle(e))"
             ".map((s, i) => (i ? s.color : s.backgroundColor).match(/\\d+/g).map(Number))"
@@ -277,10 +296,17 @@ def test_only_its_own_address_is_answered(served: Served) -> None:
     assert status_of(script, Origin="http://evil.example") == 403
 
 
-def test_ctrl_c_ends_it_and_its_emulator(served: Served) -> None:
+def test_ctrl_c_ends_it_and_its_emulator_and_the_page_says_so(browser: Any, served: Served) -> None:
     (emulator,) = served.emulators()
-    os.kill(served.process.pid, signal.SIGINT)
-    assert served.process.wait(END_S) == 0
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(served.url)
+        playwright.expect(page.locator(".live-state:visible")).to_have_text("Running")
+        os.kill(served.process.pid, signal.SIGINT)
+        assert served.process.wait(END_S) == 0
+        playwright.expect(page.locator(".live-state:visible")).to_have_text("Server ended")
+        playwright.expect(page.get_by_role("alert")).to_contain_text("make live RECIPE=mine")
+        assert page.locator(".live-grid").evaluate("grid => grid.inert")
     assert served.process.stdout is not None
     assert served.process.stdout.read() == "ended\n"
     end = time.monotonic() + END_S

@@ -21,6 +21,7 @@ from tests.host_c import KERNELS, HostModel
 from tests.layers import Layer, convolutions
 from tests.native_app import compile_app, start_device
 from tests.packed_rows import ROWS, rows_model
+from tests.sweeps import sweep
 
 CASES = 6
 SIDE_BY_SIDE = 24  # operators in a model
@@ -53,9 +54,10 @@ def test_host_c_equals_tflite_micro(name: str, seed: int, tmp_path: Path) -> Non
             assert np.array_equal(a, b), (case, step.step.op.index, function, params)
 
 
-def test_sanitizers_find_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("times", sweep([1, 4], [1]))
+def test_sanitizers_find_nothing(times: int, tmp_path: Path) -> None:
     """Reads and writes beyond the arena, overflows, shifts by too much."""
-    model = rows_model(list(ROWS.values()) * 4, 0)
+    model = rows_model(list(ROWS.values()) * times, 0)
     golden, gen = _golden(model, 0), tmp_path / "gen"
     compile_model(model, golden, gen, name="rows", settings={}, kernels="armv7em")
     with start_device(compile_app(tmp_path, gen, kernels="armv7em"), timeout_s=60) as device:
@@ -65,10 +67,13 @@ def test_sanitizers_find_nothing(tmp_path: Path) -> None:
             assert device.run(golden.case_inputs(case)) == expected
 
 
-def test_assembly_equals_tflite_micro(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("times", sweep([1, 4], [1]))
+def test_assembly_equals_tflite_micro(
+    times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same on the emulated Cortex-M4, where the kernels are machine code."""
     monkeypatch.setattr(command, "BUILD", tmp_path)
-    model = rows_model([*ROWS.values(), *[ROWS["DEPTHWISE_CONV_2D"]] * 6] * 4, 1)
+    model = rows_model([*ROWS.values(), *[ROWS["DEPTHWISE_CONV_2D"]] * 6] * times, 1)
     golden, out_dir = _golden(model, 1), tmp_path / "rows"
     write_bytes(out_dir / "model.tflite", model)
     save_golden(out_dir / "golden.npz", golden)

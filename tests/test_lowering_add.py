@@ -26,6 +26,7 @@ from quantize.tflite.reader import parse_model
 from tests import steps as command
 from tests.factory import ModelBuilder
 from tests.host_c import HostModel
+from tests.sweeps import sweep
 
 CODES = np.arange(-128, 128, dtype=np.int64)
 CASES = 6
@@ -79,7 +80,7 @@ def _prove(p: AddParams, scales: Sequence[float]) -> LinearForm | None:
     return prove_linear(_outputs(p), scales[0] / scales[2], scales[1] / scales[2])
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", sweep(range(3), [0]))
 def test_typical_parameters_are_proven(seed: int) -> None:
     """Scales of both inputs within a factor of 8 of the output's."""
     rng = np.random.default_rng(seed)

@@ -113,7 +113,10 @@ def test_host_c_equals_tflite_micro(name: str, tmp_path: Path) -> None:
             assert np.array_equal(a, b), f"{name} case {case} layer {layer}"
 
 
-@pytest.mark.parametrize("board", ["qemu_xtensa", pytest.param("esp32", marks=pytest.mark.slow)])
+BOARDS = ["qemu_xtensa-xtensa", pytest.param("esp32", marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("board", BOARDS)
 @pytest.mark.parametrize("name", NAMES)
 def test_machine_code_equals_tflite_micro(
     name: str, board: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -206,18 +209,19 @@ def test_sums_at_the_steps_of_the_output(
     for case in range(CASES):
         got = host.run(golden.case_inputs(case))
         assert np.array_equal(got[0], golden.case_outputs(case)[0]), case
-    assert command.main(["build", kind, "qemu_xtensa"]) == 0
-    assert command.main(["parity", kind, "qemu_xtensa"]) == 0
+    assert command.main(["build", kind, "qemu_xtensa-xtensa"]) == 0
+    assert command.main(["parity", kind, "qemu_xtensa-xtensa"]) == 0
 
 
+@pytest.mark.parametrize("kernels", ["xtensa", "xtensa_mac16"])
 @pytest.mark.parametrize("abi", ABIS)
-def test_loops_begin_within_an_aligned_word(abi: str, tmp_path: Path) -> None:
+def test_loops_begin_within_an_aligned_word(abi: str, kernels: str, tmp_path: Path) -> None:
     """As the processor wants it of LOOP; the emulators do not mind."""
-    sources = sorted((KERNELS / "xtensa").glob("*.S"))
+    sources = sorted((KERNELS / kernels).glob("*.S"))
     loops = 0
     for source in sources:
         built = tmp_path / (source.stem + ".o")
-        flags = ["-mlongcalls", "-mtext-section-literals", *ABIS[abi]]
+        flags = ["-mlongcalls", "-mtext-section-literals", f"-I{KERNELS}", *ABIS[abi]]
         if shutil.which("xtensa-lx106-elf-gcc") is None:
             pytest.skip("xtensa-lx106-elf-gcc is not installed")
         command_line = ["xtensa-lx106-elf-gcc", *flags, "-c", str(source), "-o", str(built)]
@@ -234,7 +238,7 @@ def test_loops_begin_within_an_aligned_word(abi: str, tmp_path: Path) -> None:
                 assert place % 4 + length <= 4, symbol.name
                 loops += 1
     written = sum(len(re.findall(r"_loop:$", s.read_text(), re.MULTILINE)) for s in sources)
-    assert loops == written >= 6
+    assert loops >= written >= 6  # macros stand for several
 
 
 def test_the_layers_above_take_every_path() -> None:

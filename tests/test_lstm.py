@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from model.files import write_bytes
 from quantize.errors import ModelError
-from quantize.golden import make_golden
+from quantize.golden import make_golden, random_inputs, save_golden
+from quantize.lowering import lower
+from quantize.manifest import compile_model
+from quantize.ops.lstm import TABLE
 from quantize.reference import Reference, compile_graph
 from quantize.tflite.reader import parse_model
+from tests import steps as command
 from tests.factory_state import lstm
+from tests.host_c import HostModel
 from tests.hostile import pack, unpack
 
 MODEL = lstm(np.random.default_rng(3))
@@ -108,3 +116,65 @@ def test_a_tensor_without_elements_is_refused_where_an_operator_reads_it() -> No
 
     with pytest.raises(ModelError, match="every dimension must be at least 1"):
         parse_model(changed(empty))
+
+
+CASES = 8
+PACKED = "nn_lstm_packed_s8"
+
+
+def kernel(model: bytes) -> str:
+    """What computes the LSTM of a model on a Cortex-M4."""
+    graph = parse_model(model)
+    return lower(graph, compile_graph(graph), "armv7em")[0].calls[0].function
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_packed_gates_are_equal_to_tflite_micro(seed: int, tmp_path: Path) -> None:
+    model = lstm(np.random.default_rng(seed))
+    golden = make_golden(model, random_inputs(parse_model(model), CASES, seed))
+    manifest = compile_model(model, golden, tmp_path, name="m", settings={}, kernels="armv7em")
+    host = HostModel(tmp_path, manifest)
+    for case in range(CASES):
+        if not golden.before(case):
+            host.reset()
+        got = host.run(golden.case_inputs(case))[0]
+        np.testing.assert_array_equal(got, golden.case_outputs(case)[0])
+
+
+def test_most_lstms_are_packed() -> None:
+    models = [lstm(np.random.default_rng(seed)) for seed in range(40)]
+    assert sum(kernel(model) == PACKED for model in models) > 30
+
+
+def test_the_table_is_odd() -> None:
+    assert TABLE[0] == 1 << 15
+
+
+@pytest.mark.parametrize(
+    ("model", "packed"),
+    [
+        (MODEL, True),
+        (_quant(CELL, "scale", [2.0**-14]), True),
+        (_quant(CELL, "scale", [2.0**-15]), False),  # what is added may leave 16 bits
+        (_quant(CELL, "scale", [2.0**2]), True),
+        (_quant(FRESH, "scale", [2.0]), False),  # a sum times 2**8 and more
+    ],
+)
+def test_what_is_not_proven_is_left_to_the_reference(model: bytes, packed: bool) -> None:
+    assert (kernel(model) == PACKED) is packed
+
+
+def test_assembly_equals_tflite_micro(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "BUILD", tmp_path)
+    golden, out_dir = (
+        make_golden(MODEL, random_inputs(parse_model(MODEL), CASES, 1)),
+        tmp_path / "m",
+    )
+    write_bytes(out_dir / "model.tflite", MODEL)
+    save_golden(out_dir / "golden.npz", golden)
+    gen = out_dir / "gen" / "armv7em"
+    compile_model(MODEL, golden, gen, name="m", settings={}, kernels="armv7em")
+    assert command.main(["build", "m", "qemu_m4"]) == 0
+    assert command.main(["parity", "m", "qemu_m4"]) == 0
+    report = json.loads((out_dir / "qemu_m4" / "parity.json").read_text())
+    assert report["equal"] == report["cases"] == CASES

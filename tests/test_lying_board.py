@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import struct
 import time
@@ -17,7 +18,11 @@ from host_tools.link import protocol
 from host_tools.link.frames import REPLY, Frame, FrameDecoder, Status, TextLine, encode
 from host_tools.link.protocol import MessageType, parse_hello, parse_selftest
 from host_tools.link.transport import Transport
+from host_tools.live.session import Session
+from host_tools.live.state import State
 from host_tools.parity.outputs import run_parity
+from tests.live_plan import stub_plan
+from tests.test_live import running, until, with_sensor
 from tests.test_parity import CASES, make_build
 from tests.test_parity_faults import NATIVE, native, with_firmware
 
@@ -113,6 +118,32 @@ def test_any_buffer_that_a_board_claims_to_have_is_lived_with(
     monkeypatch.setattr(Native, "start", lambda self, elf: Lying(start(self, elf), lie))
     out_dir = Path(shutil.copytree(built, tmp_path / "build"))
     assert run_parity(out_dir, NATIVE, native(), None).equal == CASES
+
+
+def cut(kind: MessageType, size: int) -> Lie:
+    """Replies of a kind that are shorter."""
+    return lambda frame: (
+        replace(frame, payload=frame.payload[:size]) if frame.type == kind | REPLY else frame
+    )
+
+
+@pytest.mark.parametrize(
+    ("lie", "told"),
+    [
+        (hello(inputs=MOST), "announces 4294967295"),
+        (hello(num=0), "counter scale 0"),
+        (cut(MessageType.RECORD, 3), "describe 0 channels"),
+        (on(MessageType.RECORD, b"\xff" * 8), "bytes do not describe 4294967295 channels"),
+        (cut(MessageType.SAMPLES, 5), "cannot be read|SAMPLES reply"),
+        (on(MessageType.SAMPLES, b"\xff" * 1024), "cannot be read|SAMPLES reply"),
+    ],
+)
+def test_the_live_page_says_what_is_wrong(lie: Lie, told: str, tmp_path: Path) -> None:
+    plan = stub_plan(tmp_path, lambda elf: Lying(with_sensor(elf), lie))
+    with running(Session(plan)) as session:
+        until(lambda: session.snapshot().state is State.AWAY, "that it is away")
+        message = session.snapshot().message
+    assert re.search(told, message) and "an error of these tools" not in message, message
 
 
 def test_counts_that_contradict_each_other_are_refused() -> None:

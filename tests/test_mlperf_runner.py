@@ -146,7 +146,7 @@ def test_a_board_at_a_port(kws: Path, tmp_path: Path) -> None:
     assert report.accuracy is not None and report.accuracy.top1 == 1
     written = json.loads((kws / board.folder / "mlperf-port.json").read_text())
     assert (written["port"], written["emulator"]) == (str(tmp_path / "port"), None)
-    assert (written["image_sha256"], written["counts"]) == (None, "cycles")  # it cannot tell it
+    assert (written["image_sha256"], written["counts"]) == (None, "nanoseconds")  # by HELLO
     assert "image: a board cannot tell it" in "\n".join(describe(report))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import pty
 import re
 import socket
 import sys
@@ -18,15 +20,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_tools.boards.board import Board
+from host_tools.boards.board import Board, load_board
 from host_tools.cli import main
 from host_tools.commands import monitor as command
+from host_tools.emulators import EMULATORS
 from host_tools.errors import DeviceError, UsageError
 from host_tools.link import frames
 from host_tools.link.frames import REPLY, Frame, Status
 from host_tools.link.protocol import DriftCounts, MessageType
-from host_tools.link.transport import Transport
+from host_tools.link.transport import SerialTransport, Transport
+from host_tools.monitor.emulate import replay_hint
 from host_tools.monitor.models import UNKNOWN, Model, find_images, find_model
+from host_tools.monitor.pump import monitor_network
 from host_tools.monitor.screen import MAX_ESCAPES, Screen
 from host_tools.monitor.session import monitor_command, monitor_port, units_at
 from host_tools.monitor.view import Log, Settings, View
@@ -42,7 +47,11 @@ from tests.test_stream import recorded
 
 SHA = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"  # of the stub
 FEL = Model(labels=("PEN", "ABD", "FEL", "IR", "ER", "TRAP", "ROW"), output_bytes=7)
-UNITS = {"qemu_m4": Unit(name="instructions"), "nano33": Unit(name="cycles", hertz=64_000_000)}
+UNITS = {
+    "native": Unit(name="nanoseconds"),
+    "qemu_m4": Unit(name="instructions"),
+    "nano33": Unit(name="cycles", hertz=64_000_000),
+}
 GARBAGE = st.one_of(
     st.binary(max_size=200), st.sampled_from([b"class 1", b"\x02" * 9, b"\r\n", b"labels "])
 )
@@ -189,6 +198,27 @@ def test_lines_of_live_become_bars() -> None:
     )
 
 
+def test_bench_names_what_it_counts() -> None:
+    wire = b"counts per inference, 10 runs: min 640  mean 700  max 6400\r\n  step 0: 128\r\nok\r\n"
+    assert shown(b"tinyproof 0.1.0 on native\n", wire).splitlines()[1:] == [
+        "10 inferences: min 0.6 µs, mean 0.7 µs, max 6.4 µs; one more inference, by step:",
+        "  step 0: 0.1 µs",
+        "ok",
+    ]
+    assert "min 640 cycles = 0.01 ms at 64 MHz" in shown(b"tinyproof 0.1.0 on nano33\n", wire)
+    assert "counts per 3" in shown(b"counts per 3\n")
+
+
+def test_live_without_a_sensor_says_what_to_do() -> None:
+    said = b"error: this board has no sensor for this model\r\n"
+    screen = Screen(Words(hint="make monitor BOARD=native REPLAY=own.npz"))
+    told = "for this model; make monitor BOARD=native REPLAY=own.npz\n"
+    assert screen.feed(said).endswith(told)
+    assert Screen(Words()).feed(said).endswith("for this model\n")
+    board = load_board("qemu_m4")
+    assert "REPLAY=own.npz" in replay_hint(board, EMULATORS["qemu_m4"])
+
+
 def test_a_fault_is_decoded_once(tmp_path: Path) -> None:
     wire = next(w for title, w in document_examples() if title.startswith("reply: Arm, BFAR"))
     text = shown(wire, wire, b"tinyproof 0.1.0 on qemu_m4\n", wire)
@@ -250,6 +280,18 @@ def test_a_missing_port_or_terminal_is_refused(
         monitor("")
     with pytest.raises(DeviceError, match="/dev/ttyNONE does not exist"):
         monitor("/dev/ttyNONE")
+    terminal, other = pty.openpty()
+    with os.fdopen(terminal), os.fdopen(other) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        with (
+            closing(SerialTransport(os.ttyname(other))),
+            pytest.raises(DeviceError, match="Another program has the port open"),
+        ):
+            monitor(os.ttyname(other))
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            nobody = f"socket://127.0.0.1:{free.getsockname()[1]}"
+        with pytest.raises(DeviceError, match="Nothing listens at that address"):
+            monitor_network(nobody, 115200, build=tmp_path, log=None)
     with (tmp_path / "input").open("w+") as no_terminal:
         monkeypatch.setattr(sys, "stdin", no_terminal)
         with pytest.raises(UsageError, match="terminal"):
@@ -294,6 +336,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         return 0
 
     monkeypatch.setattr(command, "monitor_port", at_port)
+    monkeypatch.setattr(command, "monitor_network", at_port)
     monkeypatch.setattr(command, "monitor_emulator", in_front_of)
     monkeypatch.setattr(command, "up_to_date", lambda *_: nullcontext())
     monkeypatch.setattr(command, "settings_of", lambda *_: None)  # there is no terminal here
@@ -357,7 +400,9 @@ def test_nothing_is_built_without_a_terminal(
 def at_port(port: str) -> list[str]:
     code = (
         "from pathlib import Path; from host_tools.monitor.session import monitor_port; "
-        f"monitor_port({port!r}, 115200, build=Path('build'), log=None)"
+        "from host_tools.monitor.pump import monitor_network; "
+        f"monitor = monitor_network if '://' in {port!r} else monitor_port; "
+        f"raise SystemExit(monitor({port!r}, 115200, build=Path('build'), log=None))"
     )
     return [sys.executable, "-c", code]
 

@@ -21,7 +21,8 @@ LINE = (
         ("nano33", "ref", "labwired_nrf52840", "armv7em"),
         ("nano33", "armv7em", "renode", None),
         ("nano33", "armv7em", None, None),  # the board itself
-        ("esp32", "xtensa", "labwired_esp32", None),
+        ("esp32", "xtensa", "labwired_esp32", "xtensa_mac16"),
+        ("esp32", "xtensa_mac16", None, None),
         ("esp32c3", "ref", "labwired_esp32c3", None),
         ("qemu_m4", "ref", "qemu_m4", None),  # nothing is flashed
         ("unknown", "ref", "qemu_m4", None),

@@ -27,6 +27,7 @@ from model.stages.train import train
 from model.tasks import task_of
 from quantize.pipeline import quantise_recipe
 from quantize.stages.network import network
+from tests.sweeps import sweep
 from tests.test_networks import equal_on_a_device, tiny_recipe
 
 PYTHON = NetworkConfig(kind="python")
@@ -62,7 +63,7 @@ def _own(config: NetworkConfig, outputs: int = 3, task: str = "classification") 
     return own_network(config, 8, 8, outputs, task)
 
 
-@pytest.mark.parametrize("release", [KERAS_2, KERAS_3])
+@pytest.mark.parametrize("release", sweep([KERAS_2, KERAS_3], [KERAS_2]))
 def test_a_function_of_the_project_goes_all_the_way(release: str) -> None:
     Path("network.py").write_text(EXAMPLE.format(keras=release))
     recipe, out_dir = tiny_recipe(Path(), PYTHON), Path("build")
@@ -116,7 +117,7 @@ def test_a_function_that_fails_is_told_with_its_line(code: str, words: str) -> N
         _own(PYTHON)
 
 
-@pytest.mark.parametrize("release", [KERAS_2, KERAS_3])
+@pytest.mark.parametrize("release", sweep([KERAS_2, KERAS_3], [KERAS_2]))
 def test_a_regulariser_of_ones_own_is_kept_and_counts(
     release: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,6 +98,7 @@ def test_two_experiments_side_by_side(tmp_path: Path, monkeypatch: pytest.Monkey
     page = side_by_side(write_run(tmp_path / "a"), smaller(tmp_path / "b"), monkeypatch)
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
     assert "network.filters [16, 32, 32] [16, 16]" in text
+    assert "B against A: every change is what B has more or less than A" in text
     assert "train.seed" not in text.split("Identity")[0]  # the same in both
     bench = json.loads((tmp_path / "a/qemu_m4/bench.json").read_text())
     counts = bench["counts"]

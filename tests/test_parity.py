@@ -32,6 +32,7 @@ from tests import steps as command
 from tests.faulty import Fault, FaultKind, FaultyTransport
 from tests.generators import GENERATORS
 from tests.native_app import compile_app, start
+from tests.sweeps import sweep
 
 FAULTS = st.builds(
     Fault,
@@ -43,6 +44,7 @@ FAULTS = st.builds(
 NAME = "small"
 CASES = 5
 COUNTED = ("qemu_m4", "qemu_xtensa")  # by a plugin of QEMU
+QUICK = ("native", *COUNTED)  # of the boards
 
 
 def make_build(root: Path, name: str = NAME, generator: str = "CONV_2D", seed: int = 3) -> Path:
@@ -64,7 +66,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_build(root)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "BUILD", root / "build")
-        for board in BOARDS:
+        for board in QUICK:
             assert command.main(["build", NAME, board]) == 0
     return root
 
@@ -74,8 +76,9 @@ def _build_folder(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "BUILD", root / "build")
 
 
-@pytest.mark.parametrize("board", sorted(BOARDS))
+@pytest.mark.parametrize("board", sweep(sorted(BOARDS), QUICK))
 def test_every_byte_is_equal(board: str, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert board in QUICK or command.main(["build", NAME, board]) == 0
     assert command.main(["parity", NAME, board]) == 0
     report = json.loads((root / "build" / NAME / board / "parity.json").read_text())
     assert report["cases"] == report["equal"] == CASES
@@ -88,8 +91,9 @@ def test_every_byte_is_equal(board: str, root: Path, capsys: pytest.CaptureFixtu
         assert word in banner
 
 
-@pytest.mark.parametrize("board", sorted(BOARDS))
+@pytest.mark.parametrize("board", sweep(sorted(BOARDS), QUICK))
 def test_bench_counts_repeat(board: str, root: Path) -> None:
+    assert board in QUICK or command.main(["build", NAME, board]) == 0
     results = []
     for _ in range(2):
         assert command.main(["bench", NAME, board]) == 0

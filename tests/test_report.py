@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from host_tools.errors import UsageError
-from host_tools.report.collect import collect, float_words
+from host_tools.report.collect import INCOMPLETE, collect, float_words
 from host_tools.report.summary import print_summary
 from host_tools.report.write import write_report
 from model.files import write_json
@@ -277,6 +277,18 @@ def test_many_classes_are_told_as_mistakes(tmp_path: Path) -> None:
     write_training(tmp_path / "wide", title="wide", labels=labels)
     write_model(tmp_path / "wide", "wide", {"seed": 1}, labels)
     assert "60 classes; the most frequent mistakes" in read_page(tmp_path / "wide").text
+
+
+def test_a_part_alone_is_told_as_a_part(tmp_path: Path) -> None:
+    out_dir = write_run(tmp_path / "motion")
+    for path in out_dir.glob("*/parity.json"):
+        parity = json.loads(path.read_text()) | {"missing": 5, "partial": "interrupted"}
+        parity["equal"] = parity["cases"] - 5
+        path.write_text(json.dumps(parity))
+    verdict = collect(out_dir)["verdict"]
+    assert verdict["headline"].startswith("No proof yet: parity is incomplete on ")
+    assert verdict["state"] == INCOMPLETE
+    assert any("have no answer: interrupted, which proves nothing" in d for d in verdict["details"])
 
 
 def test_only_data(tmp_path: Path) -> None:

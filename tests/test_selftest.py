@@ -30,7 +30,7 @@ NAME = "m"
 BOARDS = {  # board: the kernels that it compares with the reference
     "native-armv7em-selftest": "armv7em",
     "qemu_m4-selftest": "armv7em",
-    "qemu_xtensa-selftest": "xtensa",
+    "qemu_xtensa-selftest": "xtensa_mac16",
 }
 NATIVE = "native-armv7em-selftest"
 DIFFERENCE = re.compile(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from host_tools.cli import main
 from host_tools.stages import digests
+from model.files import write_arrays, write_bytes
 from model.recipe_file import recipe_names
 from tests.sources import csv_text
 
@@ -73,6 +76,28 @@ def test_a_list_that_is_a_device_is_told(project: Path, capsys: pytest.CaptureFi
     assert main(["check"]) == 1
     said = capsys.readouterr().err
     assert "val.txt: expected a list of recordings, one a line, got none: a pipe or a de" in said
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "link"])
+def test_nothing_is_written_in_the_place_of_a_pipe_or_a_device(kind: str, tmp_path: Path) -> None:
+    """By root a file would take the place of /dev/null."""
+    place, array = tmp_path / "place.npz", np.zeros(1)
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "link":
+        place.symlink_to("/dev/null")
+    else:
+        try:
+            os.mknod(place, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        except OSError:
+            pytest.skip("this user makes no devices")
+    before = place.lstat()
+    for write in (lambda: write_bytes(place, b"x"), lambda: write_arrays(place, {"x": array})):
+        with pytest.raises(OSError, match="a pipe or a device, expected a file") as error:
+            write()
+        assert error.value.filename == str(place)
+    assert (place.lstat().st_ino, place.lstat().st_mode) == (before.st_ino, before.st_mode)
+    assert list(tmp_path.iterdir()) == [place]
 
 
 def test_pipes_beside_a_recipe_are_passed_by(

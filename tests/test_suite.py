@@ -23,6 +23,7 @@ from host_tools.bench.history import (
 )
 from host_tools.bench.suite import entries, find_models, run_suite, write_suite
 from host_tools.boards.board import load_board
+from host_tools.commands.bench_all import OTHERS
 from host_tools.errors import UsageError
 from host_tools.link.target import choose_target
 from host_tools.stages.graph import Source
@@ -76,6 +77,7 @@ def test_a_row_is_written_as_text_and_json(built: Path) -> None:
     assert "estimate, not a measurement: nRF52840" in text
     assert text.count("FULLY_CONNECTED") == 4
     assert row["change"] is None
+    assert row["entry"]["cycles"] == result["estimates"][0]["cycles"][1]
     assert row["entry"]["instructions"] == result["instructions"] == result["counts"]
 
 
@@ -142,6 +144,13 @@ def test_growth_is_measured_against_the_newest_record_of_the_same_kind() -> None
         assert list(growths(past, (changed,))) == []
 
 
+def test_cycles_of_the_chip_are_compared_where_they_were_recorded() -> None:
+    now = replace(ENTRY, cycles=1030)
+    assert list(growths([recorded(ENTRY)], (now,))) == []
+    (growth,) = growths([recorded(replace(ENTRY, cycles=1000))], (now,))
+    assert "cycles 1,030, recorded at aaaaaaaaaa 1,000 (+3.0%)" in str(growth)
+
+
 def test_recording_wants_a_reason_for_growth(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,10 +195,11 @@ def test_the_history_gives_a_reason_for_every_growth() -> None:
 
 @pytest.mark.slow
 def test_nothing_has_grown_since_the_last_record(tmp_path: Path) -> None:
-    """Models of the tests, of the folder in MODELS_DIR, and the recipe motion where it is built."""
+    """Models of the tests, of MODELS_DIR or the folder beside the project, and motion if built."""
     folders = [write_models(tmp_path / "models")]
-    if named := os.environ.get("MODELS_DIR"):
-        folders.append(Path(named))
+    others = Path(os.environ.get("MODELS_DIR") or ROOT / OTHERS)
+    if others.is_dir():
+        folders.append(others)
     motion = ROOT / "build" / "recipes" / "motion"
     built = []
     if all(load_board(b).gen_dir(motion).is_dir() for b in COUNTED):

@@ -22,13 +22,15 @@ from quantize.manifest import compile_model
 from quantize.tflite.reader import parse_model
 from tests.bench_models import MODELS
 from tests.host_c import KERNELS, ROOT
+from tests.test_lowering_mac16 import NAMES as MAC16_NAMES
+from tests.test_lowering_mac16 import mac16_model
 from tests.test_lowering_xtensa import ABIS, NAMES, layer_models
 
 FIRMWARE = ROOT / "firmware"
 PORT = FIRMWARE / "board"
 LINK = FIRMWARE / "link"
 STUB = ROOT / "tests" / "xtensa_windowed"
-ASSEMBLY = sorted((KERNELS / "xtensa").glob("*.S"))
+SETS = {"xtensa": ["xtensa"], "xtensa_mac16": ["xtensa", "xtensa_mac16"]}  # and their folders
 WINDOWED = ABIS["windowed"]
 PARTS = ["xtensa_sim/board.c", "xtensa_sim/reset.S", "common/fault.c", "common/stack.c"]
 PARTS += [f"xtensa/{name}" for name in ("start.c", "runtime.c", "divide.S", "soft_float.c")]
@@ -36,11 +38,10 @@ KERNEL_NAME = re.compile(r"\bnn_\w+")
 CASES = 2
 
 
-def _sources(gen: Path) -> list[Path]:
+def _sources(gen: Path, kernels: str) -> list[Path]:
     """C that the model in `gen` needs: the kernels named in it, and those named in these."""
-    files = {
-        path.stem: path for folder in ("ref", "xtensa") for path in (KERNELS / folder).glob("*.c")
-    }
+    folders = ["ref", *SETS[kernels]]
+    files = {path.stem: path for folder in folders for path in (KERNELS / folder).glob("*.c")}
     found = [gen / "model.c", gen / "model_golden.c"]
     for path in found:
         names = set(KERNEL_NAME.findall(path.read_text())) & files.keys()
@@ -62,11 +63,12 @@ def _compiler(*arguments: str | Path) -> None:
     subprocess.run(command, check=True, timeout=120)
 
 
-def _build(gen: Path, abi: str) -> Path:
+def _build(gen: Path, abi: str, kernels: str) -> Path:
     """An ELF file that runs the golden cases of the model in `gen`."""
     folder = gen / abi
     folder.mkdir()
-    objects = [_assembled(source, folder, ABIS[abi]) for source in ASSEMBLY]
+    assembly = [path for name in SETS[kernels] for path in sorted((KERNELS / name).glob("*.S"))]
+    objects = [_assembled(source, folder, ABIS[abi]) for source in assembly]
     objects.append(_assembled(STUB / "start.S", folder, WINDOWED))
     includes = [f"-I{path}" for path in (KERNELS, PORT, LINK, gen)]
     flags = ["-std=c11", "-O2", "-ffp-contract=off", "-ffunction-sections", '-DBOARD_ID="test"']
@@ -74,8 +76,8 @@ def _build(gen: Path, abi: str) -> Path:
     link += ["-Wl,--build-id=sha1"]
     link += ["-Wl,--section-start=.windows=0x2000,--undefined=windows"]
     if abi == "windowed":
-        link += [f"-Wl,--wrap={source.stem}" for source in ASSEMBLY]
-    sources = [*_sources(gen), *(PORT / part for part in PARTS)]
+        link += [f"-Wl,--wrap={source.stem}" for source in assembly]
+    sources = [*_sources(gen, kernels), *(PORT / part for part in PARTS)]
     sources += [LINK / "link_frame.c", STUB / "main.c"]
     elf = folder / "firmware.elf"
     _compiler(*flags, *includes, *sources, *objects, *link, "-o", elf)
@@ -92,15 +94,15 @@ def _run(elf: Path) -> list[dict[str, int]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def _results(model: bytes, folder: Path, abi: str) -> list[dict[str, int]]:
+def _results(model: bytes, folder: Path, abi: str, kernels: str) -> list[dict[str, int]]:
     golden = make_golden(model, random_inputs(parse_model(model), CASES, 3))
-    compile_model(model, golden, folder, name="m", settings={}, kernels="xtensa")
-    return _run(_build(folder, abi))
+    compile_model(model, golden, folder, name="m", settings={}, kernels=kernels)
+    return _run(_build(folder, abi, kernels))
 
 
-def _check_both(model: bytes, folder: Path) -> None:
+def _check_both(model: bytes, folder: Path, kernels: str = "xtensa") -> None:
     """Outputs equal TFLite Micro's, callers have their registers, and all of it has happened."""
-    windowed, call0 = (_results(model, folder / abi, abi) for abi in ABIS)
+    windowed, call0 = (_results(model, folder / abi, abi, kernels) for abi in ABIS)
     assert len(windowed) == len(call0) == 9
     for way in windowed + call0:
         assert (way["cases"], way["wrong"], way["broken"]) == (CASES, 0, 0), way
@@ -118,10 +120,16 @@ def test_kernels_in_both_abis_equal_tflite_micro(name: str, tmp_path: Path) -> N
     _check_both(model, tmp_path)
 
 
+@pytest.mark.parametrize("name", MAC16_NAMES)
+def test_mac16_kernels_in_both_abis_equal_tflite_micro(name: str, tmp_path: Path) -> None:
+    _check_both(mac16_model(name), tmp_path, "xtensa_mac16")
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("kernels", SETS)
 @pytest.mark.parametrize("name", sorted(MODELS))
-def test_whole_models_in_both_abis(name: str, tmp_path: Path) -> None:
-    _check_both(MODELS[name](), tmp_path)
+def test_whole_models_in_both_abis(name: str, kernels: str, tmp_path: Path) -> None:
+    _check_both(MODELS[name](), tmp_path, kernels)
 
 
 def _frame(folder: Path, line: str, flags: list[str]) -> bytes:

@@ -29,7 +29,7 @@ typedef enum {
  */
 typedef struct {
     const int32_t *stream;
-    int32_t count; /* of channels; for nn_quad_s8, of pairs */
+    int32_t count; /* of channels; for nn_quad_s8, of pairs; not 0 */
     int32_t steps; /* of two inputs each; even */
     nn_form_t form;
 } nn_quad_t;
@@ -37,13 +37,24 @@ typedef struct {
 #define NN_QUAD 4       /* pixels */
 #define NN_PAIR_WORDS 7 /* of a pair in the stream, besides its steps */
 
+/* Contiguous parts of a window. Inputs come run by run in words of four, the last of which may hold
+ * up to three that have no weight. With `tail`, there are three runs, each with one more input:
+ * these make up a word at the end. */
+typedef struct {
+    int32_t step;  /* bytes from the end of a run's words to the next run */
+    int32_t words; /* of a run; not 0 */
+    int32_t bytes; /* from the first run to where one behind the last would begin */
+    int32_t tail;  /* bytes from a run to the next, or 0 */
+} nn_runs_t;
+
 typedef struct {
     nn_shape_t input, output;
     nn_window_t window;
-    int32_t pad_value;            /* the input's zero point */
-    int32_t ring_rows, row_bytes; /* rows of the input kept in scratch; 0: they are read in place */
-    int32_t inside_bytes;         /* of such a row: what comes from the input */
-    int32_t runs, run_bytes;      /* contiguous parts of a row of a window */
+    int32_t pad_value;         /* the input's zero point */
+    int32_t rows, row_bytes;   /* rows of the input kept in scratch; 0: they are read in place */
+    int32_t inside_bytes;      /* of such a row: what comes from the input */
+    int32_t parts, part_bytes; /* of a window, that have runs of their own; from one to the next */
+    nn_runs_t runs;
     nn_quad_t quad;
 } nn_conv_packed_t;
 
@@ -64,14 +75,44 @@ void nn_quad_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_
 /* The same for all channels, of which an odd last one has no partner. */
 void nn_channels_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_t stride);
 
+/* One pixel times all channels; x holds its inputs step by step. */
+void nn_pixel_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output);
+
 /* Append `words` times four inputs of each of four pixels to x: of bytes 0 to 3, first the steps
  * (0, 2), then the steps (1, 3). Returns where the next inputs go. */
 uint32_t *nn_widen_quad_s8(uint32_t *x, const int8_t *const *pixels, int32_t words);
 
-/* scratch: 16 * steps bytes, then ring_rows * row_bytes + 4, rounded up to words. The output may
- * lie on the input where quantize/lowering says so. */
+/* The same for all runs of a window of each pixel, which `pixels` point to. */
+uint32_t *nn_gather_quad_s8(uint32_t *x, const int8_t *const *pixels, const nn_runs_t *runs);
+
+/* scratch: 16 * steps bytes, 4 * steps with less than four pixels; then rows * row_bytes + 4. The
+ * output may lie on the input where quantize/lowering says so. */
 void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t *output,
                           int8_t *scratch);
+
+/* A convolution of 1 x 1. A channel in the stream, in words: first value of the sum << p; weights
+ * << p, of each four inputs halfwords of (0, 2) and (1, 3), 4 words for nn_few_8_s8 and 8 for
+ * nn_few_16_s8; multiplier and constant of NN_FIXED. */
+typedef struct nn_few nn_few_t;
+struct nn_few {
+    const int32_t *stream;
+    int32_t channels;          /* of the output */
+    int32_t pixels;            /* of a line, not 0 */
+    int32_t pixel_bytes;       /* of the input, from one to the next */
+    int32_t lines, line_bytes; /* of the input, from one to the next */
+    int32_t inputs;            /* the others that a kernel reads have no weight */
+    int32_t words;             /* of the stream */
+    void (*kernel)(const nn_few_t *p, const int8_t *input, int8_t *output);
+};
+
+#define NN_FEW_INPUTS 16
+
+/* All channels of the pixels of a line, which are read 8 or 16 bytes at a time. */
+void nn_few_8_s8(const nn_few_t *p, const int8_t *input, int8_t *output);
+void nn_few_16_s8(const nn_few_t *p, const int8_t *input, int8_t *output);
+
+/* scratch: 4 * words bytes. */
+void nn_conv_2d_few_s8(const nn_few_t *p, const int8_t *input, int8_t *output, int8_t *scratch);
 
 /* scratch, with c = input.c rounded up to a multiple of 4: columns * kernel_h + spare slots of
  * 8 * c bytes, then 2 * c bytes. */
@@ -111,6 +152,88 @@ void nn_fully_connected_wide_s8(const nn_dense_t *p, const int8_t *input, int8_t
                                 int8_t *scratch);
 void nn_fully_connected_halves_s8(const nn_dense_t *p, const int8_t *input, int8_t *output,
                                   int8_t *scratch);
+
+/* A group in the stream, in words: first values of A, B, C and D; then, of the inputs rounded up to
+ * a multiple of 8, for each step 256 * a + b and 256 * c + d. */
+typedef struct {
+    const int32_t *stream;
+    const nn_requant_t *requant; /* [output_depth] */
+    const int32_t *missing; /* channel and input whose weight is one less, channels ascending */
+    int32_t missing_count;
+    int32_t chunk; /* inputs whose sums fit 24 bits; a multiple of 8 */
+    int32_t batches, input_depth, output_depth;
+    int32_t output_offset, act_min, act_max;
+} nn_dense_chunks_t;
+
+#define NN_DENSE_BLOCK 8 /* inputs at a time */
+
+/* Add the products of 2 * steps inputs, a multiple of 8, to the sums of four channels. Returns
+ * where the stream goes on. */
+const int32_t *nn_dense_sums_s8(const int32_t *stream, const int8_t *x, int32_t steps,
+                                int32_t *sums);
+
+void nn_fully_connected_chunks_s8(const nn_dense_chunks_t *p, const int8_t *input, int8_t *output);
+
+/* How the sum of a gate becomes Q3.12, by the reference's own rounding: to 16 bits
+ *     clamp((round((2 * sum << left) * multiplier / 2^32) + (sum >> 31) + constant) >> right)
+ * The sign counts, and the constant rounds, where it is rescaled to the right: 1 .. 31. */
+typedef struct {
+    int32_t multiplier, constant;
+    uint32_t shift; /* the lowest byte: right, the next: left, then 1 where the sign counts */
+} nn_gate_requant_t;
+
+/* An LSTM, a unit with its four gates at a time: input, forget, cell and output are A to D of a
+ * group in nn_dense_t's stream. A unit in the stream: a group on the input, one on the hidden
+ * state. */
+typedef struct nn_lstm_packed nn_lstm_packed_t;
+struct nn_lstm_packed {
+    int32_t input_bytes, hidden_bytes;                 /* of the widened values, multiples of 8 */
+    nn_gate_requant_t input[NN_GROUP], past[NN_GROUP]; /* of A, C, B and D */
+    const int32_t *stream;
+    int32_t batches, steps, input_depth, units;
+    int32_t batch_rows, step_rows; /* rows of input and output from one to the next */
+    int32_t cell_low, cell_high;
+    int32_t update_constant, update_shift; /* half of 1 << shift; shift 15 .. 31, from Q0.29 */
+    int32_t tanh_multiplier, tanh_constant, tanh_shift;       /* of the cell state to 1 / 12288 */
+    int32_t output_multiplier, output_constant, output_shift; /* as NN_SIGN */
+    const int16_t *sigmoid; /* [2 * NN_SIGMOID_ENTRIES - 1]: that of nn_sigmoid.h, less 1 / 2, as
+                               an odd function whose 0 is in the middle */
+    const int32_t *(*gates)(const nn_lstm_packed_t *p, const uint32_t *x, const int32_t *stream,
+                            int32_t *gates);
+};
+
+#define NN_GATES 4 /* of a unit, as written: input, cell, forget and output gate, in Q3.12 */
+
+/* x: the widened input, then the hidden state. Returns the stream's next unit. All gates are
+ * rescaled to the right. */
+const int32_t *nn_gates_s8(const nn_lstm_packed_t *p, const uint32_t *x, const int32_t *stream,
+                           int32_t *gates);
+
+/* The same, rescaled to the right or not. */
+const int32_t *nn_gates_left_s8(const nn_lstm_packed_t *p, const uint32_t *x, const int32_t *stream,
+                                int32_t *gates);
+
+/* scratch: input_bytes + hidden_bytes. */
+void nn_lstm_packed_s8(const nn_lstm_packed_t *p, const int8_t *input, int8_t *hidden,
+                       int16_t *cell, int8_t *output, int8_t *scratch);
+
+/* A product of matrices, two rows times two columns at a time; rounded as NN_SIGN, exact for all
+ * sums below 2^30. */
+typedef struct {
+    nn_batch_matmul_t matrices;
+    int32_t quads; /* of four values each, in a row of a and in a column of b */
+    int32_t block; /* columns of b that are widened at a time; even */
+    int32_t multiplier, constant, shift;
+} nn_batch_matmul_packed_t;
+
+/* sums: of row 0 and row 1 times column 0, then times column 1. rows, columns: of the two, value by
+ * value widened and in pairs (0, 2) and (1, 3) of each four, two words of the first, then of the
+ * second: the pairs (0, 2) of both, then (1, 3) of both. */
+void nn_four_sums_s16(const uint32_t *rows, const uint32_t *columns, int32_t quads, int32_t *sums);
+
+/* scratch: 8 * quads * (2 + block) bytes. */
+void nn_batch_matmul_packed_s8(const nn_batch_matmul_packed_t *p, const int8_t *a, const int8_t *b,
+                               int8_t *output, int8_t *scratch);
 
 /* Up to four channels that lie side by side. Scratch, in words:
  *

@@ -77,7 +77,7 @@ def run_benchmark(out_dir: Path, board: Board, target: Target) -> BenchmarkResul
     size = read_result(board_dir / "size.json", *SIZE_KEYS)
     golden = load_golden(out_dir / "golden.npz")
     run = _run(target, board, board_dir, manifest, golden)
-    unit = target.unit
+    unit = target.unit(board)
     whole, steps = _calls(run)
     arm = bool(whole) and is_arm(board_dir / "firmware.elf")
     result = BenchmarkResult(

@@ -18,7 +18,7 @@ from model.paths import ROOT
 
 HISTORY = ROOT / "docs" / "bench_history.json"
 LIMIT = 0.02  # a value may grow by so much without a reason
-VALUES = ("instructions", "code_bytes", "weight_bytes", "arena_bytes")
+VALUES = ("instructions", "cycles", "code_bytes", "weight_bytes", "arena_bytes")
 GIT_S = 30.0
 
 
@@ -35,6 +35,7 @@ class Entry:
     weight_bytes: int
     arena_bytes: int
     footprint: dict[str, int] | None = None  # what the constants are for; None in older records
+    cycles: int | None = None  # of the chip, the estimate's middle; None in older records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +101,8 @@ def growths(history: Sequence[Record], entries: tuple[Entry, ...]) -> Iterator[G
         if (last := last_entry(history, entry)) is None:
             continue
         for value in VALUES:
-            before = getattr(last[1], value)
-            if getattr(entry, value) > before * (1 + LIMIT):
+            before, now = getattr(last[1], value), getattr(entry, value)
+            if before is not None and now is not None and now > before * (1 + LIMIT):
                 yield Growth(entry=entry, value=value, before=before, commit=last[0])
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 
 class Kind(enum.Enum):
-    """Every instruction is of one kind; what loads the program counter is a load."""
+    """Every instruction is of one kind; what loads the program counter is a load, what multiplies
+    and loads is a multiplication."""
 
     LOAD = "loads"
     STORE = "stores"
@@ -40,7 +41,8 @@ class Executed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mix:
-    """Instructions by kind; `taken` are jumps, whatever instruction made them."""
+    """Instructions by kind, those that multiply and load under both; `taken` are jumps, whatever
+    instruction made them."""
 
     instructions: int
     loads: int
@@ -55,7 +57,8 @@ class Mix:
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """`words` are the registers that a load or store moves; `registers` are as written."""
+    """`words` are the registers that a load or store moves, also one that multiplies as well;
+    `registers` are as written."""
 
     kind: Kind
     mnemonic: str
@@ -63,6 +66,7 @@ class Instruction:
     registers: tuple[str, ...]
     result: str | None  # the register that a load of one word, or a multiplication, writes
     address: tuple[str, ...]  # registers of the address, of a load or store
+    accumulates: bool  # Xtensa's MAC16: the product goes to the accumulator
 
 
 CONDITIONS = "eq|ne|cs|cc|hs|lo|mi|pl|vs|vc|hi|ls|ge|lt|gt|le|al"
@@ -80,7 +84,8 @@ XTENSA = (
     (Kind.DIVIDE, re.compile(r"quo|rem")),
     (Kind.BRANCH, re.compile(r"b(?!reak)|j|call|ret|loop")),
 )
-REGISTER = re.compile(r"\b(?:[rafsd]\d+|ip|lr|sp|fp|pc|sl|sb)\b")
+REGISTER = re.compile(r"\b(?:[rafsd]\d+|m[0-3]|ip|lr|sp|fp|pc|sl|sb)\b")
+MAC16 = re.compile(r"(u?mul|mula|muls)\.(aa|ad|da|dd)\.\w\w(\.ld(inc|dec))?$")
 RANGE = re.compile(r"\b([rsd])(\d+)\s*-\s*[rsd](\d+)\b")
 WIDTH = re.compile(r"\.[nw](?=\s|$)")
 TWO_WORDS = re.compile(r"(ldrd|strd)|(vldr|vstr).* d\d")
@@ -96,7 +101,11 @@ def decode(text: str, *, arm: bool) -> Instruction:
     registers = tuple(REGISTER.findall(operands))
     moves = kind in {Kind.LOAD, Kind.STORE}
     words = _words(mnemonic, text, operands) if moves else 0
-    has_result = (kind is Kind.LOAD and words == 1) or kind is Kind.MULTIPLY
+    mac16 = None if arm else MAC16.match(mnemonic)
+    if mac16 and mac16[3]:
+        words, moves = 1, True
+    product = kind is Kind.MULTIPLY and mac16 is None
+    has_result = (kind is not Kind.STORE and words == 1) or product
     if arm:
         inside = operands.partition("[")[2]
         address = tuple(REGISTER.findall(inside)) if moves else ()
@@ -109,6 +118,7 @@ def decode(text: str, *, arm: bool) -> Instruction:
         registers=registers,
         result=registers[0] if has_result and registers else None,
         address=address,
+        accumulates=mac16 is not None,
     )
 
 
@@ -124,13 +134,17 @@ def _words(mnemonic: str, text: str, operands: str) -> int:
 def mix(executed: Iterable[Executed], *, arm: bool) -> Mix:
     """Add up a call."""
     counts = dict.fromkeys(Kind, 0)
-    taken = flash = 0
+    taken = flash = loads = 0
     for item in executed:
-        counts[decode(item.text, arm=arm).kind] += item.count
+        found = decode(item.text, arm=arm)
+        counts[found.kind] += item.count
+        loads += item.count if found.words and found.kind is Kind.MULTIPLY else 0
         taken += item.jumped
         flash += item.flash
+    instructions = sum(counts.values())
+    counts[Kind.LOAD] += loads  # of instructions that multiply as well
     return Mix(
-        instructions=sum(counts.values()),
+        instructions=instructions,
         taken=taken,
         flash_loads=flash,
         **{kind.value: count for kind, count in counts.items()},

@@ -10,7 +10,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from host_tools.bench.benchmark import BenchmarkResult, describe_footprint, load_benchmark
 from host_tools.bench.estimate import describe
@@ -24,6 +23,7 @@ from host_tools.stages.engine import update
 from host_tools.stages.graph import Source, bench_stage, build_stage, model_name
 from host_tools.stages.lock import locked
 from host_tools.stages.session import announce
+from host_tools.terminal import plain
 from model.files import write_json, write_text
 from quantize.errors import QuantizeError
 
@@ -119,6 +119,7 @@ def _entry(model: str, board: Board, result: BenchmarkResult) -> Entry | None:
         weight_bytes=result.weight_bytes,
         arena_bytes=result.arena_bytes,
         footprint=result.footprint,
+        cycles=result.estimates[0].cycles[1] if result.estimates else None,
     )
 
 
@@ -155,17 +156,17 @@ def show_suite(console: Console, rows: Sequence[Row], history: Sequence[Record])
     for row in rows:
         if row.problem is not None:
             first = row.problem.splitlines()[0]
-            console.print(Text(f"{row.model} on {row.board}: not measured: {first}"))
+            console.print(plain(f"{row.model} on {row.board}: not measured: {first}"))
     for row in rows:
         if row.result is not None:
             line = describe_footprint(row.result.footprint)
-            console.print(Text(f"{row.model} on {row.board}: {line}"))
+            console.print(plain(f"{row.model} on {row.board}: {line}"))
     for row in rows:
         if row.result is not None and len(row.result.per_layer) > 1:
             console.print(_layers(row, row.result))
     for row in rows:
         for estimate in row.result.estimates if row.result else ():
-            console.print(Text(f"{row.model}: {describe(estimate)}"))
+            console.print(plain(f"{row.model}: {describe(estimate)}"))
 
 
 COLUMNS = (

@@ -66,8 +66,9 @@ class Uart:
 class Upload:
     """How firmware reaches the board: a tool of host_tools.boards.flash, and a sentence about it.
 
-    `kernels` are for the chip; the board's emulator may lack their instructions. `unverified` says
-    what of this route nobody has tried on the board. `chip` and `image_at`, the place of the image
+    `kernels` are for the chip; the board's emulator may lack their instructions, and then
+    `kernels_run_with` says what to type to see them run. `unverified` says what of this route
+    nobody has tried on the board. `chip` and `image_at`, the place of the image
     in the flash, are for esptool; other tools know their chip, and there both are empty.
     """
 
@@ -77,6 +78,7 @@ class Upload:
     usb: tuple[str, ...]  # 'vendor:product' of the ports that may be the board's
     how: str
     kernels: str
+    kernels_run_with: str
     unverified: str
 
 
@@ -117,7 +119,7 @@ class Board:
     port: tuple[str, ...]
     sensors: tuple[Sensor, ...]
     pins: Mapping[str, str]  # the port's BOARD_PIN_<name> -> the chip's name of the pin
-    kernels: str  # folder of firmware/kernels; what it does not hold comes from "ref"
+    kernels: str  # folder of firmware/kernels; what it does not hold comes from others
     memories: tuple[Memory, ...]
     uart: Uart | None
     emulators: tuple[str, ...]
@@ -209,20 +211,25 @@ def chip_board(board: Board, framework: str = "bare") -> Board:
 
 def flashed_kernels(board_id: str, kernels: str, emulator: str | None) -> str | None:
     """The kernels that the chip gets, where an emulator ran others; else None."""
+    upload = _other_upload(board_id, kernels, emulator)
+    return upload.kernels if upload else None
+
+
+def _other_upload(board_id: str, kernels: str, emulator: str | None) -> Upload | None:
     upload = load_board(board_id).upload if board_id in BOARDS else None
     if emulator is None or upload is None or kernels in (upload.kernels, TFLM):
         return None
-    return upload.kernels
+    return upload
 
 
 def other_kernels(board_id: str, kernels: str, emulator: str | None) -> list[str]:
     """The line of a verdict that says that an emulator ran other kernels than the chip gets."""
-    flashed = flashed_kernels(board_id, kernels, emulator)
-    if flashed is None:
+    upload = _other_upload(board_id, kernels, emulator)
+    if upload is None:
         return []
     portable = "the portable kernels" if kernels == "ref" else f"the kernels {kernels}"
-    told = f"  {emulator} ran {portable}; what is flashed has {flashed}, which run with "
-    return [told + "EMULATOR=renode"]
+    told = f"  {emulator} ran {portable}; what is flashed has {upload.kernels}, which run with "
+    return [told + upload.kernels_run_with]
 
 
 def board_of_folder(name: str) -> Board:
@@ -240,7 +247,8 @@ def _with_kernels(board: Board, kernels: str) -> Board:
     if board.toolchain:  # this computer's compiler takes the twins in C of any set
         own = {framework.kernels for framework in board.frameworks}
         own |= {board.upload.kernels} if board.upload else set()
-        known &= {"ref", board.kernels, *own}
+        own |= {board.kernels, board.kernels.partition("_")[0]}  # what its set goes on behind
+        known &= {"ref", *own}
     if kernels not in known:
         raise UsageError(
             f"board '{board.id}-{kernels}': no kernels '{kernels}'"
@@ -448,7 +456,8 @@ def _upload(ours: _Reader) -> Upload | None:
     if "tool" in ours.content["upload"] and tool not in TOOLS:
         raise ours.wrong("upload.tool", f"one of {', '.join(TOOLS)}", tool)
     keys = ("chip", "image_at") if tool == "esptool" else ()
-    reader = ours.section("upload", ("tool", *keys, "usb", "how", "kernels", "unverified"))
+    kernels = ("kernels", "kernels_run_with")
+    reader = ours.section("upload", ("tool", *keys, "usb", "how", *kernels, "unverified"))
     return Upload(
         tool=reader.value("tool", str),
         chip=reader.value("chip", str) if keys else "",
@@ -456,6 +465,7 @@ def _upload(ours: _Reader) -> Upload | None:
         usb=reader.strings("usb", USB_ID),
         how=reader.value("how", str),
         kernels=reader.value("kernels", str),
+        kernels_run_with=reader.value("kernels_run_with", str),
         unverified=reader.value("unverified", str),
     )
 

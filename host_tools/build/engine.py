@@ -7,7 +7,6 @@ import functools
 import logging
 import os
 import subprocess
-import tempfile
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +14,7 @@ from host_tools.boards.board import TFLM, Board
 from host_tools.build.libraries import builder_script, install_libraries, registry_error
 from host_tools.build.provision import CORE_DIR
 from host_tools.errors import HostToolsError, ToolMissing, UsageError
+from model.processes import scratch_folder
 
 log = logging.getLogger(__name__)
 
@@ -116,8 +116,8 @@ def engine_files(board: Board) -> dict[str, Path | tuple[Path, ...]]:
 def _has_cpp(compiler: str) -> bool:
     """Whether the compiler knows the headers; one that is not installed is told of elsewhere."""
     text = "".join(f"#include <{name}>\n" for name in HEADERS)
-    with tempfile.TemporaryDirectory(prefix="tinyproof-cpp-") as folder:
-        source = Path(folder, "headers.cc")
+    with scratch_folder("cpp") as folder:
+        source = folder / "headers.cc"
         source.write_text(text, encoding="utf-8")
         command = [compiler, "-std=c++17", "-fsyntax-only", str(source)]
         try:

@@ -13,13 +13,14 @@ from host_tools.options import File, RecipeName, in_project, option, switch
 from host_tools.project import BUILD, Import, open_source, require_checkout
 
 BOARDS = "qemu_m4 qemu_xtensa nano33 esp32"
+OTHERS = Path("..") / "shared" / "models"  # beside a project: models made elsewhere
 
 
 @click.command(
     help="One table of all models on all emulated boards, and what has changed since the record.",
     short_help="measure many models on all emulated boards, in one table",
 )
-@option("--models-dir", type=File(), help="a folder with .tflite files")
+@option("--models-dir", type=File(), help=f"a folder with .tflite files; default: {OTHERS}, if any")
 @option("--recipe", type=RecipeName(), help="a recipe whose int8 model is measured as well")
 @option("--boards", default=BOARDS, help=f"default: {BOARDS}")
 @switch("--record", "recorded", make="RECORD", help="append to docs/bench_history.json")
@@ -32,7 +33,10 @@ def command(
     if recorded:
         require_checkout("bench-all --record")
     own = BUILD / "bench" / "models"
-    models = find_models([*([own] if own.is_dir() else []), *([models_dir] if models_dir else [])])
+    others = models_dir or OTHERS
+    models = find_models(
+        [folder for folder in (own, others) if folder == models_dir or folder.is_dir()]
+    )
     sources = [open_source(recipe, None, Import())] if recipe else []
     if not models and not sources:
         raise UsageError("nothing to measure: give --models-dir (MODELS_DIR=) or --recipe")

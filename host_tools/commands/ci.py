@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from host_tools.boards.board import BOARDS
+from host_tools.boards.board import BOARDS, load_board
 from host_tools.errors import UsageError
 from host_tools.gate.baseline import baseline_path, load_baseline
 from host_tools.gate.workflow import workflow_text, write_workflow
@@ -69,8 +69,9 @@ def command(
     record = f"make gate {found.says} RECORD=1"
     known = load_baseline(path, record) if path.exists() else None
     groups = known.groups if known else {}
-    boards = boards or [name for name in groups if name in BOARDS] or [DEFAULT_BOARD]
-    counted = [name for name in groups if "drift_alarms" in groups[name].figures]
+    emulated = [name for name in groups if _is_board(name)]
+    boards = boards or [name for name in emulated if name in BOARDS] or [DEFAULT_BOARD]
+    counted = [name for name in emulated if "drift_alarms" in groups[name].figures]
     text = workflow_text(
         _named(found, named, model),
         path,
@@ -88,6 +89,15 @@ def command(
     elif found.recipe is not None and not counted:
         drift = f"make drift {found.says} BOARD={boards[0]}"
         print(as_typed(f"without drift, which the baseline has not: `{drift}`, then `{record}`"))
+
+
+def _is_board(place: str) -> bool:
+    """Whether a place of a baseline, which anybody may have written, is one that is emulated."""
+    try:
+        load_board(place)
+    except UsageError:
+        return False
+    return True
 
 
 def _named(found: Source, source: str | None, model: Path | None) -> str:

@@ -16,6 +16,7 @@ from host_tools.options import (
 from host_tools.project import BUILD
 from host_tools.stages.graph import Source, firmware_stages
 from host_tools.stages.session import up_to_date
+from host_tools.terminal import ended_by_ctrl_c
 
 
 @click.command(
@@ -29,5 +30,6 @@ from host_tools.stages.session import up_to_date
 def command(source: Source, board: str | None, emulator: str | None) -> int:
     """Until Ctrl+D or Ctrl+C; the folder is in use meanwhile."""
     found = emulated(board, emulator)
-    with up_to_date(source, firmware_stages(source, found.board)):
+    with up_to_date(source, firmware_stages(source, found.board)), ended_by_ctrl_c():
         return run(found.board, found.target, source.folder / found.board.folder, BUILD)
+    return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from host_tools.commands_shared import on_target
+from host_tools.farm.tasks import stage_of
 from host_tools.options import (
     CASES,
     DEFAULT_BOARD,
@@ -17,7 +18,7 @@ from host_tools.options import (
 )
 from host_tools.parity.certificate import run_features
 from host_tools.parity.stage import print_features
-from host_tools.stages.graph import Source
+from host_tools.stages.graph import Source, features_stage
 
 
 @click.command(
@@ -43,4 +44,6 @@ def command(
     """features.json."""
     with on_target(source, board, emulator, port, dry_run=dry_run, why=why) as found:
         if found is not None:
-            print_features(run_features(source.folder, found.board, found.target, cases))
+            place = (source.folder, found.board, found.target)
+            with stage_of(features_stage, *place, whole=cases is None):
+                print_features(run_features(*place, cases))

@@ -12,10 +12,8 @@ from host_tools.fleet.mqtt import is_broker, readings_of_broker
 from host_tools.fleet.page import fleet_content, print_fleet, totals_failed, write_fleet
 from host_tools.fleet.sources import STREAM, readings_of
 from host_tools.fleet.store import Store
-from host_tools.options import File, in_project, option
+from host_tools.options import File, Positive, in_project, option
 from host_tools.project import BUILD
-
-Seconds = click.FloatRange(min=0, min_open=True)
 
 
 @click.command(
@@ -25,7 +23,7 @@ Seconds = click.FloatRange(min=0, min_open=True)
     short_help="tell which of many boards drift, in which channel, since when",
 )
 @option("--readings", metavar="PLACE", help="folder, file, - or mqtt://host/topic")
-@option("--seconds", type=Seconds, default=60.0, help="how long a broker is listened to")
+@option("--seconds", type=Positive(), default=60.0, help="how long a broker is listened to")
 @option("--out", type=File(), help="folder of fleet.html and fleet.json; default: build/fleet")
 @in_project
 def command(readings: str | None, seconds: float, out: Path | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import click
@@ -24,6 +23,8 @@ from host_tools.options import (
     target_options,
 )
 from host_tools.stages.graph import Source
+from host_tools.wording import as_typed
+from model.processes import scratch_folder
 
 
 @click.command(
@@ -52,13 +53,14 @@ def command(
     from host_tools.live.session import Session
 
     assert source.recipe is not None
-    with tempfile.TemporaryDirectory(prefix="tinyproof-live-") as place:
+    with scratch_folder("live") as place:
         with on_target(source, board, emulator, port) as found:
             assert found is not None
             if replay:
                 target = with_replay(found.target, replay)
                 found = Found(board=found.board, target=target)
             named, again = load_board(board) if board else None, repeated()
+            typed = again.replace("{port}", port) if port else again.removesuffix(" PORT={port}")
             find = (lambda: require_link(USB, named, again)) if port == USB else None
-            plan = make_plan(source.recipe, found, source.folder, Path(place), find)
+            plan = make_plan(source.recipe, found, source.folder, place, find, as_typed(typed))
         serve(Session(plan), http_port, lambda url: print(f"{url}\nCtrl+C ends it", flush=True))

@@ -13,6 +13,7 @@ from host_tools.errors import UsageError
 from host_tools.link.record import with_replay
 from host_tools.link.transport import BAUD
 from host_tools.monitor.emulate import monitor_emulator
+from host_tools.monitor.pump import monitor_network
 from host_tools.monitor.session import monitor_port, settings_of
 from host_tools.options import (
     DEFAULT_BOARD,
@@ -65,7 +66,10 @@ def command(
         raise UsageError(f"PORT={port}: what runs there is no emulator's; leave out the rest")
     if port or not (wanted or (named and named.upload is None)):
         port = require_link(port, named, repeated())
-        monitor_port(port, named.baud if named else BAUD, build=BUILD, log=log)
+        baud = named.baud if named else BAUD
+        if "://" in port:
+            return monitor_network(port, baud, build=BUILD, log=log)
+        monitor_port(port, baud, build=BUILD, log=log)
     settings_of(BUILD, log, {})  # complains before anything is built
     found = emulated(board, emulator)
     target = with_replay(found.target, replay) if replay else found.target

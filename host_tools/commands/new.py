@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from host_tools.new_project import Look, make_project
-from host_tools.options import File, option
+from host_tools.options import File, Positive, option
 from model.recipe_file import recipe_names
 
 
@@ -48,7 +48,7 @@ class Words(click.ParamType[tuple[str, ...]]):
     help="what file names are made of: '{label}/{group}_{}.wav', where {} is any text; or a "
     "regular expression with (?P<label>...)",
 )
-@option("--rate", type=click.FloatRange(min=0, min_open=True), help="samples a second (Hz)")
+@option("--rate", type=Positive(), help="samples a second (Hz)")
 @option("--channels", type=Words(), help="columns to read; default: all that are numbers")
 @option("--units", type=Words(), help="unit of each channel")
 @option(

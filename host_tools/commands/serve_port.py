@@ -11,6 +11,7 @@ from host_tools.boards.ports import require_link
 from host_tools.link.serve import listen, serve
 from host_tools.link.target import open_port
 from host_tools.options import board_option, option, repeated
+from host_tools.terminal import ended_by_ctrl_c
 
 
 @click.command(
@@ -30,4 +31,5 @@ def command(board: str | None, port: str | None, address: str) -> None:
             host, number = server.getsockname()[:2]
             host = f"[{host}]" if ":" in host else host
             print(f"{found} at rfc2217://{host}:{number}; Ctrl+C ends it", flush=True)
-            serve(transport, server)
+            with ended_by_ctrl_c():
+                serve(transport, server)

@@ -9,7 +9,7 @@ import click
 from host_tools.boards.board import load_board
 from host_tools.boards.ports import find_link, require_link
 from host_tools.commands_shared import emulated
-from host_tools.errors import DeviceError
+from host_tools.errors import DeviceError, UsageError
 from host_tools.experiments.listing import whois_firmware, whois_port
 from host_tools.link.transport import port_advice
 from host_tools.options import (
@@ -53,6 +53,11 @@ def command(
     """1 when the store does not know it."""
     named = load_board(board) if board else None
     firmware = named_once(source, recipe, model)
+    if port and (firmware or model or emulator):
+        raise UsageError(
+            f"PORT={port}: the board there says itself what it runs; leave out the rest. Whether "
+            f"it is the firmware of a recipe or model says make parity RECIPE=<name> PORT={port}"
+        )
     if port:
         return whois_port(require_link(port, named, repeated()), named)
     if not (firmware or model or emulator):

@@ -11,7 +11,6 @@ from typing import TextIO
 
 import numpy as np
 from rich.table import Table
-from rich.text import Text
 
 from host_tools.boards.board import Board
 from host_tools.drift.data import held_out_inputs
@@ -22,11 +21,10 @@ from host_tools.link.device import Device
 from host_tools.link.protocol import DriftCounts
 from host_tools.link.target import Target, check_identity, open_device
 from host_tools.report.results import read_manifest, read_result
-from host_tools.terminal import wide_console
+from host_tools.terminal import plain, wide_console
 from model.files import write_json
 from model.recipe import Recipe
 from model.recipe_file import recipe_of
-from model.text import printable
 from quantize.drift import BINS, Bytes, Profile, load_profile
 
 DEFAULT_WINDOWS = 256  # that an emulated board is fed with
@@ -78,9 +76,7 @@ def print_verdict(verdict: Verdict, where: str) -> None:
     table = Table("test", "PSI", "usual PSI", "G", "p if independent", "p, all tests", "")
     for row in verdict.rows:
         values = (f"{row.psi:.3f}", f"{row.usual_psi:.3f}", f"{row.g:.1f}", f"{row.naive_p:.1e}")
-        table.add_row(
-            Text(printable(row.test)), *values, f"{row.p:.4f}", "ALARM" if row.alarm else ""
-        )
+        table.add_row(plain(row.test), *values, f"{row.p:.4f}", "ALARM" if row.alarm else "")
     wide_console(100).print(table)
     alarms = [row.test for row in verdict.rows if row.alarm]
     print(

@@ -8,7 +8,6 @@ import importlib.util
 import os
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from host_tools.errors import DeviceError, ToolMissing
 from host_tools.link.transport import PipeTransport
+from model.processes import end_with_parent, scratch_folder
 
 SENSOR_FILE = "sensor"  # as in firmware/board/replay/replay.h
 START_S = 10.0  # until the firmware has opened its named pipes
@@ -99,7 +99,7 @@ def start_on_fifos(
     read_fd = os.open(child.folder / "out", os.O_RDONLY | os.O_NONBLOCK)
     try:
         write_fd = child.open_input()
-    except DeviceError:
+    except BaseException:  # an interrupt too
         os.close(read_fd)
         child.end()
         raise
@@ -111,6 +111,7 @@ class _Child:
     name: str
     process: subprocess.Popen[bytes]
     folder: Path
+    scratch: contextlib.ExitStack  # removes the folder
 
     @classmethod
     def start(
@@ -124,30 +125,32 @@ class _Child:
     ) -> _Child:
         if missing is not None:
             raise ToolMissing(missing)
-        folder = Path(tempfile.mkdtemp(prefix="tinyproof-"))
         link = subprocess.PIPE if piped else subprocess.DEVNULL
-        if not piped:
-            os.mkfifo(folder / "in")
-            os.mkfifo(folder / "out")
-        if sensor is not None:
-            (folder / SENSOR_FILE).write_bytes(sensor)
-        try:
-            with (folder / OUTPUT).open("wb") as output:
-                process = subprocess.Popen(
-                    command,
-                    bufsize=0,
-                    cwd=folder,
-                    stdin=link,
-                    stdout=link if piped else output,
-                    stderr=output,
-                    start_new_session=True,  # an interrupt is for the host; it closes the link
-                )
-        except OSError as error:
-            shutil.rmtree(folder)
-            raise DeviceError(
-                f"{name}: cannot start {command[0]}: {error.strerror}. Was it built for this board?"
-            ) from error
-        return cls(name, process, folder)
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(scratch_folder("emulator"))
+            if not piped:
+                os.mkfifo(folder / "in")
+                os.mkfifo(folder / "out")
+            if sensor is not None:
+                (folder / SENSOR_FILE).write_bytes(sensor)
+            try:
+                with (folder / OUTPUT).open("wb") as output:
+                    process = subprocess.Popen(
+                        command,
+                        bufsize=0,
+                        cwd=folder,
+                        stdin=link,
+                        stdout=link if piped else output,
+                        stderr=output,
+                        start_new_session=True,  # an interrupt is for the host; it closes the link
+                        preexec_fn=end_with_parent(),
+                    )
+            except OSError as error:
+                raise DeviceError(
+                    f"{name}: cannot start {command[0]}: {error.strerror}. Was it built for this "
+                    "board?"
+                ) from error
+            return cls(name, process, folder, stack.pop_all())
 
     def transport(self, read_fd: int, write_fd: int) -> PipeTransport:
         return PipeTransport(
@@ -186,4 +189,5 @@ class _Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        finally:
+            self.scratch.close()

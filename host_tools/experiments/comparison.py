@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from host_tools.errors import UsageError
 from host_tools.experiments.listing import NO_VALUE, differences, title_of
 from host_tools.gate.baseline import Baseline, Limits
-from host_tools.gate.compare import SCORES, Row, change_text, compare, value_text
+from host_tools.gate.compare import R2, SCORES, Row, change_text, compare, value_text
 from host_tools.gate.figures import figures_of
 from host_tools.report.collect import collect
 from host_tools.report.page import templates_of_pages, with_contents
+from host_tools.report.results import right_shape
 from host_tools.report.scores import score_rows
 from model import store
 from model.evaluate import headline
+from model.processes import scratch_folder
 from model.store import Experiment
 
 JsonObject = dict[str, Any]
@@ -54,6 +54,11 @@ def comparison_page(first: Experiment, second: Experiment) -> str:
     if first.id == second.id:
         raise UsageError(f"{title_of(first)}: the same experiment twice; `make runs` lists them")
     contents = [_content(experiment) for experiment in (first, second)]
+    with right_shape(f"{title_of(first)} or {title_of(second)}"):
+        return _page(first, second, contents)
+
+
+def _page(first: Experiment, second: Experiment, contents: Sequence[JsonObject | None]) -> str:
     told = differences(first, second)
     tags = {*first.tags, *second.tags} - NO_SETTINGS
     settings = {*first.settings, *second.settings}
@@ -81,8 +86,8 @@ def comparison_page(first: Experiment, second: Experiment) -> str:
 
 def _content(experiment: Experiment) -> JsonObject | None:
     """What a report of it is made of; None where it has no results."""
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "results"
+    with scratch_folder("compare") as place:
+        folder = place / "results"
         folder.mkdir()
         store.results(experiment.id, folder)
         try:
@@ -103,7 +108,9 @@ def _scores(contents: Sequence[JsonObject | None]) -> Iterator[JsonObject]:
         a, b = (scores.get(name) for scores in found)
         change = ""
         if a and b and a.name == b.name:
-            change = "=" if a.value == b.value else f"{(b.value - a.value) * 100:+.2f} points"
+            step = b.value - a.value
+            told = f"{step:+.4f}" if a.name == R2 else f"{step * 100:+.2f} points"
+            change = told if step else "="
         either = a or b
         assert either is not None
         yield {
@@ -138,7 +145,7 @@ def _figure(row: Row) -> JsonObject:
     return {
         "place": row.place,
         "name": row.title,
-        "texts": [value_text(row.measure, value) for value in (row.before, row.now)],
+        "texts": [value_text(row.measure, value, row.score) for value in (row.before, row.now)],
         "change": change_text(row),
         "state": state,
     }

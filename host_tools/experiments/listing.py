@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from rich.table import Column, Table
-from rich.text import Text
 
 from host_tools.boards.board import Board
 from host_tools.errors import HostToolsError, UsageError
@@ -23,7 +22,7 @@ from host_tools.link.device import Device
 from host_tools.link.protocol import Hello
 from host_tools.link.target import choose_target, image_words, open_device, open_port
 from host_tools.link.transport import require_port
-from host_tools.terminal import wide_console
+from host_tools.terminal import plain, wide_console
 from host_tools.wording import as_typed
 from model import recording
 from model.addresses import without_password
@@ -65,7 +64,7 @@ def print_runs() -> None:
     columns = "id,date,recipe,firmware run id,float,int8,model bytes,parity,code"
     table = Table(*columns.split(","))
     for experiment in found[:LISTED]:
-        table.add_row(*map(Text, _row(experiment)))
+        table.add_row(*map(plain, _row(experiment)))
     console.print(table)
     console.print(
         "float, int8: balanced accuracy, R2 or macro F1 on the test groups; "
@@ -106,7 +105,10 @@ def _boards(metrics: Mapping[str, float], result: str) -> list[str]:
 
 
 def _date(experiment: Experiment) -> str:
-    return datetime.fromtimestamp(experiment.started_ms / 1000).strftime("%Y-%m-%d %H:%M")
+    try:
+        return datetime.fromtimestamp(experiment.started_ms / 1000).strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):  # of another program's run
+        return NO_VALUE
 
 
 def title_of(experiment: Experiment) -> str:
@@ -157,19 +159,19 @@ def print_experiment(experiment: Experiment) -> None:
     """The same, of one that has been found."""
     console = wide_console(WIDTH)
     console.print(
-        Text(f"experiment {experiment.id}: {experiment.name}, {_date(experiment)}", style="bold")
+        plain(f"experiment {experiment.id}: {experiment.name}, {_date(experiment)}", style="bold")
     )
     for tag, title in HEAD.items():
         if tag in experiment.tags:
-            console.print(Text(f"  {title}: {experiment.tags[tag]}"))
+            console.print(plain(f"  {title}: {experiment.tags[tag]}"))
     tools = {k[5:]: v for k, v in experiment.tags.items() if k.startswith("tool.")}
-    console.print(Text("  tools: " + ", ".join(f"{k} {v}" for k, v in sorted(tools.items()))))
+    console.print(plain("  tools: " + ", ".join(f"{k} {v}" for k, v in sorted(tools.items()))))
     results = {k: _number(v) for k, v in experiment.metrics.items() if SHOWN.fullmatch(k)}
     for title, values in (("setting", experiment.settings), ("result", results)):
         if values:
             table = Table(title, Column("value", overflow="fold"))
             for key in sorted(values):
-                table.add_row(Text(key), Text(values[key]))
+                table.add_row(plain(key), plain(values[key]))
             console.print(table)
     if more := len(experiment.metrics) - len(results):
         told = f"{more} more numbers are recorded: make runs DIFF=a,b, make runs-ui"
@@ -179,7 +181,7 @@ def print_experiment(experiment: Experiment) -> None:
 def _number(value: float | None) -> str:
     if value is None:
         return NO_VALUE
-    return f"{value:,.0f}" if value == int(value) else f"{value:.6g}"
+    return f"{value:,.0f}" if value.is_integer() else f"{value:.6g}"
 
 
 def pair(wanted: str) -> tuple[Experiment, Experiment]:
@@ -193,13 +195,14 @@ def pair(wanted: str) -> tuple[Experiment, Experiment]:
 
 
 def print_differences(wanted: str) -> None:
-    """What differs between the experiments 'a,b': settings, versions and results."""
+    """What differs between the experiments 'a,b', b beside a: settings, versions and results."""
     first, second = pair(wanted)
     console = wide_console(WIDTH)
-    titles = [title_of(e) for e in (first, second)]
-    table = Table(Column(overflow="fold"), *(Column(t, overflow="fold") for t in titles))
+    titles = [f"{side}: {title_of(e)}" for side, e in (("A", first), ("B", second))]
+    columns = (Column(plain(title), overflow="fold") for title in titles)
+    table = Table(Column(overflow="fold"), *columns, title="B against A: from A's value to B's")
     for key, a, b in differences(first, second):
-        table.add_row(*map(Text, (key, a, b)))
+        table.add_row(*map(plain, (key, a, b)))
     if table.row_count:
         console.print(table)
     else:
@@ -258,7 +261,7 @@ def whois_firmware(board_dir: Path, board: Board, emulator: str | None) -> int:
 
 def _print_origin(info: Hello) -> int:
     wide_console(WIDTH).print(
-        Text(
+        plain(
             f"{info.board_id}: model {info.model_name}, tinyproof {info.version}\n"
             f"  firmware run id {info.run_id}, model {info.model_sha256}\n"
             f"  {image_words(info.kernels, info.framework, info.engine)}"

@@ -12,13 +12,13 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from host_tools.errors import UsageError
 from host_tools.experiments.listing import SHORT, find
 from host_tools.stages.engine import Stage, run
 from host_tools.stages.graph import Source
 from host_tools.stages.lock import locked
+from host_tools.terminal import plain
 from host_tools.trust import require_trust
 from model import __version__
 from model.files import write_bytes
@@ -165,7 +165,7 @@ def _print(experiment: Experiment, rows: list[Comparison]) -> None:
     table = Table("stage", "file", "recorded", "now", "")
     for row in rows:
         cells = (row.stage, row.name, row.recorded[:12] or "none", row.now[:12] or "none")
-        table.add_row(*map(Text, cells), "equal" if row.recorded == row.now else "DIFFERS")
+        table.add_row(*map(plain, cells), "equal" if row.recorded == row.now else "DIFFERS")
     console.print(table)
     code = describe_code(code_version(), __version__)
-    console.print(Text(f"code: recorded {experiment.tags.get('code')}, now {code}"))
+    console.print(plain(f"code: recorded {experiment.tags.get('code')}, now {code}"))

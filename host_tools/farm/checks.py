@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from host_tools.report.results import unanswered
+
 Result = Mapping[str, Any]
 
 
@@ -32,8 +34,8 @@ def _parity(result: Result) -> list[Check]:
             f"{d['index']}: expected {d['expected']}, got {d['got']}"
         )
     passed: bool | None = equal == cases
-    if missing := result.get("missing"):
-        outputs += f"; {missing} have no answer: {result.get('partial') or 'no reason given'}"
+    if told := unanswered(result):
+        outputs += f"; {told}"
         passed = False if result["first_difference"] else None  # no proof, and no difference
     tested = result["selftest"]
     told = f"{tested['failures']} failures in {tested['cases']} cases"

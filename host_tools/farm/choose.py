@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from host_tools.boards.board import BOARDS, load_board
 from host_tools.boards.ports import USB, links, require_link
 from host_tools.errors import UsageError
+from host_tools.link.transport import NETWORK
 from host_tools.options import ALL, DEFAULT_BOARD, SEVERAL, is_all
+from model.errors import ConfigError
 from model.toml_reader import build, read_toml
 
 AUTO = "auto"  # in the place of a port's name
@@ -119,9 +124,38 @@ def read_farm(path: Path = FILE) -> FarmFile:
                 load_board(name)
             except UsageError as error:
                 raise UsageError(f"{path}: ports.{name}: {error}; or '{ANY}'") from error
+        for number, address in enumerate(farm.ports[name]):
+            if not address.strip():
+                raise ConfigError(
+                    f"{path}: ports.{name}[{number}]: expected a serial port or an address such "
+                    f"as socket://localhost:4000, got {address!r}"
+                )
     return farm
 
 
 def _device(address: str) -> str:
-    """What two names of one port have in common."""
-    return address if "://" in address else os.path.realpath(address)
+    """What two names of one port have in common; nothing is asked of the network."""
+    if not address.lower().startswith(NETWORK):
+        return address if "://" in address else os.path.realpath(address)
+    try:
+        parts = urlsplit(address)
+        return f"{_host(parts.hostname or '')}:{parts.port}"  # whatever is spoken there
+    except ValueError:
+        return address
+
+
+def _host(name: str) -> str:
+    """A host's address in its usual spelling; IPv6's of this computer and of IPv4 as IPv4's."""
+    name = name.rstrip(".")
+    if name == "localhost":
+        return "127.0.0.1"
+    try:
+        found = ipaddress.ip_address(name)
+    except ValueError:
+        try:
+            return socket.inet_ntoa(socket.inet_aton(name))  # 127.1
+        except (OSError, UnicodeError):
+            return name
+    if isinstance(found, ipaddress.IPv6Address):
+        return "127.0.0.1" if found.is_loopback else str(found.ipv4_mapped or found)
+    return str(found)

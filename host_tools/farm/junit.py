@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +16,11 @@ from host_tools.farm.checks import Check, checks_of, retries
 from host_tools.farm.job import Row, State
 from host_tools.farm.pool import read_log
 from host_tools.wording import as_typed
-from model.files import write_bytes
+from model.files import require_file, write_bytes
 from model.text import printable
 
 PROPERTIES = ("model_sha256", "run_id", "kernels", "framework", "engine", "image_sha256")
+SUFFIX = 16  # characters of a temporary file's name more than the file's
 RAN = "the board was run"  # the case of what is no check: a link that broke, a tool that is missing
 
 
@@ -29,6 +32,9 @@ def require_place(path: Path) -> None:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not os.access(path.parent, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        require_file(path)
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(f".{path.name}{' ' * SUFFIX}").lstat()  # a name that is too long
     except OSError as error:
         raise UsageError(
             f"JUNIT={path}: {error.strerror}; name a file in a folder that can be written to"
@@ -41,12 +47,9 @@ def write_junit(path: Path, command: str, rows: Sequence[Row]) -> None:
     for row in rows:
         document.add_testsuite(_suite(command, row))
     document.update_statistics()  # type: ignore[no-untyped-call]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        document.write(str(temporary), pretty=True)
-        write_bytes(path, temporary.read_bytes())
-    finally:
-        temporary.unlink(missing_ok=True)
+    text = io.BytesIO()
+    document.write(text, pretty=True)
+    write_bytes(path, text.getvalue())
 
 
 def _suite(command: str, row: Row) -> TestSuite:

@@ -11,12 +11,11 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
-from rich.text import Text
 
 from host_tools.farm.checks import counts, retries, summary
 from host_tools.farm.job import Row, State
 from host_tools.farm.pool import read_log
-from host_tools.terminal import wide_console
+from host_tools.terminal import plain, wide_console
 from host_tools.wording import as_typed
 from model.text import printable
 
@@ -41,7 +40,7 @@ def make_table(command: str, rows: Sequence[Row]) -> Table:
         table.add_column(title, justify="right")
     table.add_column("verdict", no_wrap=True)
     for row in rows:
-        table.add_row(*map(Text, cells(command, row)), Text(row.state.value, _style(row.state)))
+        table.add_row(*map(plain, cells(command, row)), plain(row.state.value, _style(row.state)))
     return table
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,21 +15,42 @@ from host_tools.errors import HostToolsError
 from host_tools.link.target import Target
 from host_tools.parity.outputs import run_parity
 from host_tools.parity.stage import print_parity
+from host_tools.stages.engine import Stage, stamped
+from host_tools.stages.graph import bench_stage, parity_stage
 
 
 def parity(
     folder: Path, board: Board, target: Target, *, cases: int | None = None, tap: bool = False
 ) -> None:
     """parity.json, and HostToolsError when anything differs."""
-    print_parity(run_parity(folder, board, target, cases, tap=tap))
+    with stage_of(parity_stage, folder, board, target, whole=cases is None and not tap):
+        print_parity(run_parity(folder, board, target, cases, tap=tap))
+
+
+@contextmanager
+def stage_of(
+    stage: Callable[[Path, Board], Stage],
+    folder: Path,
+    board: Board,
+    target: Target,
+    *,
+    whole: bool,
+) -> Iterator[None]:
+    """What is done within is the board's stage, where it is the `whole` of it in the emulator that
+    stages use: then whoever needs the stage, as a gate, does not do it again."""
+    with ExitStack() as stack:
+        if whole and target.file("") == ".json":
+            stack.enter_context(stamped(stage(folder, board)))
+        yield
 
 
 def bench(folder: Path, board: Board, target: Target) -> None:
     """bench.json."""
-    result = run_benchmark(folder, board, target)
-    print_benchmark(result)
-    if target.emulator is not None:
-        measure_alternative(folder, board, result)
+    with stage_of(bench_stage, folder, board, target, whole=True):
+        result = run_benchmark(folder, board, target)
+        print_benchmark(result)
+        if target.emulator is not None:
+            measure_alternative(folder, board, result)
     print(f"  per layer: {folder / board.folder / target.file('bench')}")
 
 

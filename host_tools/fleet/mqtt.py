@@ -17,7 +17,7 @@ from host_tools.fleet.sources import Raw
 
 SCHEMES = {"mqtt": 1883, "mqtts": 8883}
 PASSWORD = "MQTT_PASSWORD"  # of the environment: a command line is seen by everybody
-WAITING = 10_000  # readings that may wait; the broker is kept back behind them
+WAITING = 1000  # readings that may wait, 250 MB at most; the broker is kept back behind them
 KEEPALIVE_S = 60
 CONNECT_S = 15.0
 POLL_S = 0.2
@@ -52,7 +52,7 @@ def readings_of_broker(url: str, seconds: float) -> Iterator[Raw]:
     come = _Inbox()
     client = paho.Client(paho.CallbackAPIVersion.VERSION2)
     client.on_connect = lambda *told: come.put("connected", told[3])
-    client.on_message = lambda _client, _data, message: come.put("message", message)
+    client.on_message = lambda _client, _data, message: come.put("message", _cut(message))
     if parts.username:
         client.username_pw_set(unquote(parts.username), os.environ.get(PASSWORD))
     if parts.scheme == "mqtts":
@@ -85,6 +85,15 @@ class _Inbox:
                 return
 
 
+def _cut(message: Any) -> tuple[str, bytes]:
+    """Topic and payload; of one that is too long, as MQTT has up to 256 MB, no more is kept."""
+    try:
+        topic = str(message.topic)
+    except UnicodeDecodeError:
+        topic = "(of bytes that are no UTF-8)"
+    return topic, bytes(message.payload[: MAX_READING_BYTES + 1])
+
+
 def _messages(client: Any, come: _Inbox, url: str, topic: str, seconds: float) -> Iterator[Raw]:
     number, deadline, connected = 0, time.monotonic() + CONNECT_S, False
     while (left := deadline - time.monotonic()) > 0:
@@ -100,6 +109,7 @@ def _messages(client: Any, come: _Inbox, url: str, topic: str, seconds: float) -
             connected = True
             continue
         number += 1
-        yield Raw(f"topic {told.topic}", number, bytes(told.payload)[: MAX_READING_BYTES + 1])
+        topic, payload = told
+        yield Raw(f"topic {topic}", number, payload)
     if not connected:
         raise DeviceError(f"{url}: the broker did not answer in {CONNECT_S:.0f} s")

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
 from host_tools.fleet.store import Store, Totals
-from host_tools.terminal import wide_console
+from host_tools.terminal import plain, wide_console
 from model.files import write_json, write_text
 from model.page import environment
 from model.text import counted, printable
@@ -64,7 +63,7 @@ def print_fleet(content: Json) -> None:
             own = (texts["name"], texts["model"]) if number == 0 else ("", "")
             rest = (texts["last"], texts["readings"]) if number == 0 else ("", "")
             cells = (*own, channel["told"], channel["since"], channel["ratio"], *rest)
-            table.add_row(*map(Text, cells))
+            table.add_row(*map(plain, cells))
     if drifting:
         wide_console().print(table)
     if content["drifting"] > SHOWN:
@@ -82,7 +81,10 @@ def headline(content: Json) -> str:
     """One sentence."""
     boards = counted(content["boards"], "board")
     found = f"{content['drifting']:,} of {boards} drift" if content["drifting"] else ""
-    return f"{found or f'no drift on {boards}'} in {counted(content['readings'], 'reading')}"
+    told = f"{found or f'no drift on {boards}'} in {counted(content['readings'], 'reading')}"
+    if content["bad"]:
+        told += f"; {counted(content['bad'], 'line')} could not be read and may be of any board"
+    return told
 
 
 def notes(content: Json) -> list[str]:

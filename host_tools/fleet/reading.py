@@ -12,7 +12,15 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 MAX_NAME = 128  # characters
 MAX_TESTS = 256
@@ -20,7 +28,7 @@ MAX_READING_BYTES = 256 * 1024
 EARLIEST = datetime(2020, 1, 1, tzinfo=timezone.utc)  # before it a clock was never set
 AHEAD = timedelta(days=1)  # that a board's clock may be before ours
 
-Name = Annotated[str, Field(max_length=MAX_NAME)]
+Name = Annotated[str, StringConstraints(max_length=MAX_NAME, strip_whitespace=True)]
 Finite = Annotated[float, Field(allow_inf_nan=False, ge=0)]
 
 

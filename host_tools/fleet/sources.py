@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,19 +25,22 @@ class Raw:
     file: str
     line: int
     text: bytes  # more than MAX_READING_BYTES of a longer one are cut off
+    why: str = ""  # it could not be read
 
 
 def readings_of(place: str) -> Iterator[Raw]:
     """What stands in a folder (.json: one reading, .jsonl and .ndjson: one a line), a file or,
-    for '-', on standard input. Raises UsageError where there is nothing to read."""
+    for '-', on standard input. Raises UsageError where there is nothing to read; of a folder what
+    cannot be read, or has gone meanwhile, is told as a line."""
     if place == STREAM:
         yield from _lines("standard input", sys.stdin.buffer)
         return
     path = Path(place)
     if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.suffix in (*LINES, WHOLE) and p.is_file())
-        if not files:
+        files, closed = _files(path)
+        if not files and not closed:
             raise UsageError(f"{path}: no file ends in .json, .jsonl or .ndjson")
+        yield from closed
     elif path.is_file():
         files = [path]
     else:
@@ -49,7 +53,26 @@ def readings_of(place: str) -> Iterator[Raw]:
                 else:
                     yield from _lines(str(file), content)
         except OSError as error:
-            raise UsageError(f"{file}: {error.strerror}") from error
+            if file == path:
+                raise UsageError(f"{file}: {error.strerror}") from error
+            yield _closed(error, str(file))
+
+
+def _files(path: Path) -> tuple[list[Path], list[Raw]]:
+    """The files of readings below a folder, and the folders that cannot be read."""
+    closed: list[OSError] = []
+    found = [
+        Path(folder, name)
+        for folder, _, names in os.walk(path, onerror=closed.append)
+        for name in names
+        if Path(name).suffix in (*LINES, WHOLE)
+    ]
+    files = sorted(file for file in found if file.is_file())
+    return files, [_closed(error, str(error.filename or path)) for error in closed]
+
+
+def _closed(error: OSError, place: str) -> Raw:
+    return Raw(place, 0, b"", why=f"cannot be read: {error.strerror}")
 
 
 def _lines(name: str, stream: BinaryIO | io.BufferedReader) -> Iterator[Raw]:

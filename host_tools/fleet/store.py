@@ -6,21 +6,21 @@ have to be sorted; SQLite does it on disk, in bounded memory, and drops a readin
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
 import sqlite3
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from host_tools.fleet.reading import Reading, parse_reading
 from host_tools.fleet.sources import Raw
+from model.processes import scratch_folder
 from model.text import printable
 
 KEPT_BAD = 100  # bad lines that are named, of all that are counted
@@ -107,16 +107,19 @@ class Store:
     """
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="tinyproof-")
-        self._file = Path(self._folder.name) / "readings.sqlite"
+        self._scratch = contextlib.ExitStack()
+        self._file = self._scratch.enter_context(scratch_folder("fleet")) / "readings.sqlite"
         self._base = sqlite3.connect(self._file)
-        self._base.executescript(
-            f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA temp_store=FILE; "
-            f"PRAGMA cache_size=-{CACHE_KIB}; {_SCHEMA}"
-        )
         self.totals = Totals()
 
     def __enter__(self) -> Store:
+        try:
+            self._base.executescript(
+                f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA temp_store=FILE; "
+                f"PRAGMA cache_size=-{CACHE_KIB}; {_SCHEMA}"
+            )
+        except sqlite3.OperationalError as error:
+            self.__exit__(type(error), error, error.__traceback__)
         return self
 
     def __exit__(
@@ -126,7 +129,7 @@ class Store:
         trace: TracebackType | None,
     ) -> None:
         self._base.close()
-        self._folder.cleanup()
+        self._scratch.close()
         if isinstance(error, sqlite3.OperationalError):
             full = "disk is full" in str(error)  # its code is told from Python 3.11 on
             number = errno.ENOSPC if full else errno.EIO
@@ -136,6 +139,8 @@ class Store:
         """Take in what are readings, and count what are none."""
         for raw in raws:
             try:
+                if raw.why:
+                    raise ValueError(raw.why)
                 self._add(parse_reading(raw.text, now))
             except ValueError as error:
                 self._refuse(raw, str(error))

@@ -134,6 +134,8 @@ def load_baseline(path: Path, how_to_record: str) -> Baseline:
         names = {*found.limits.measures, *(m for g in found.groups.values() for m in g.figures)}
         if strange := sorted(names - set(MEASURES)):
             raise ValueError(f"no such measure: {', '.join(strange[:SHOWN])}")
+        if not any(group.figures for group in found.groups.values()):
+            raise ValueError("it holds no figure, so nothing would be compared")
     except ValidationError as error:
         told = [_fault(fault) for fault in error.errors()[:SHOWN]]
         raise UsageError(_damaged(path, "; ".join(told), again)) from error

@@ -11,10 +11,11 @@ from host_tools.gate.baseline import MEASURES, Baseline, Group, Kind, Limit, Lim
 
 IDENTITY = ("model_sha256", "compiler")  # may change, and is told
 PLACE = ("board", "where", "kernels", "framework", "engine", "score")  # else nothing compares
+R2 = "R2"  # a score that is no share of anything: it may lie below 0
 SCORES = {"float_score": "the float network", "score": "int8"}
 SHORT = 12  # digits of a hash in a note
-_PERCENT = re.compile(r"\d{1,6}(\.\d{1,6})?\s*%")
-_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,9})?")
+_PERCENT = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?\s*%")
+_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +149,7 @@ def _rows(place: str, before: Group, now: Group, limits: Limits) -> Iterator[Row
             measure=measure,
             before=was,
             now=is_,
-            limit=_limit_text(measure, limit, limits),
+            limit=_limit_text(measure, limit, limits, now.score),
             wrong=_wrong(measure, was, is_, limit, limits),
             score=now.score,
         )
@@ -178,24 +179,31 @@ def _wrong(measure: str, was: float | None, is_: float | None, limit: Limit, lim
     return "grew" if is_ > worst + slack else ""
 
 
-def _limit_text(measure: str, limit: Limit, limits: Limits) -> str:
+def _limit_text(measure: str, limit: Limit, limits: Limits, score: str | None) -> str:
     kind, change = MEASURES[measure][1], allowed(measure, limit, limits)
     told = {
         Kind.SIZE: f"+{change * 100:.4g} %",
-        Kind.SCORE: f"-{change * 100:.4g} points",
+        Kind.SCORE: f"-{change:.4g}" if is_plain(measure, score) else f"-{change * 100:.4g} points",
         Kind.RATE: f"+{change * 100:.4g} points",
         Kind.FAULTS: "none more",
     }[kind]
     if limit.bound is not None:
         word = "at least" if kind is Kind.SCORE else "at most"
-        told += f", {word} {value_text(measure, limit.bound)}"
+        told += f", {word} {value_text(measure, limit.bound, score)}"
     return told
 
 
-def value_text(measure: str, value: float | None) -> str:
-    """A figure as tables show it."""
+def is_plain(measure: str, score: str | None) -> bool:
+    """Whether a figure is a score that is no share, and so no percentage."""
+    return measure in SCORES and score == R2
+
+
+def value_text(measure: str, value: float | None, score: str | None) -> str:
+    """A figure as tables show it; `score` is what a score is, as of Row."""
     if value is None:
         return "–"
+    if is_plain(measure, score):
+        return f"{value:.4f}"
     kind = MEASURES[measure][1]
     if kind in (Kind.SCORE, Kind.RATE):
         return f"{value * 100:.2f} %"
@@ -209,6 +217,8 @@ def change_text(row: Row) -> str:
     if row.before == row.now:
         return "="
     kind = MEASURES[row.measure][1]
+    if is_plain(row.measure, row.score):
+        return f"{row.now - row.before:+.4f}"
     if kind in (Kind.SCORE, Kind.RATE):
         return f"{(row.now - row.before) * 100:+.2f} points"
     if not row.before or kind is Kind.FAULTS:

@@ -10,6 +10,7 @@ from host_tools.boards.board import load_board
 from host_tools.build.tools import compiler_version
 from host_tools.gate.baseline import Group
 from host_tools.report.collect import INCOMPLETE, NOT_RUN, STALE, collect, most_compared, runs_on
+from host_tools.report.results import right_shape
 from model.evaluate import headline
 
 JsonObject = dict[str, Any]
@@ -25,7 +26,8 @@ def measured(out_dir: Path, boards: Iterable[str]) -> dict[str, Group]:
 
     Raises UsageError where nothing has been run, or a result file is damaged.
     """
-    return figures_of(collect(out_dir), boards)
+    with right_shape(out_dir):
+        return figures_of(collect(out_dir), boards)
 
 
 def figures_of(content: JsonObject, boards: Iterable[str]) -> dict[str, Group]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.table import Table
-from rich.text import Text
 
 from host_tools.gate.baseline import Baseline
 from host_tools.gate.compare import Row, Verdict, change_text, value_text
 from host_tools.report import markdown
-from host_tools.terminal import wide_console
+from host_tools.terminal import plain, wide_console
 from model.text import counted
 
 TITLES = ("where", "measure", "baseline", "now", "change", "may change", "")
@@ -26,25 +25,27 @@ def print_verdict(verdict: Verdict, path: str) -> None:
         for title in TITLES:
             table.add_column(title, justify="right" if TITLES.index(title) in NUMBERS else "left")
         for row in verdict.wrong:
-            table.add_row(*map(Text, _cells(row)))
+            table.add_row(*map(plain, _cells(row)))
         console.print(table)
     for line in (*verdict.broken, *verdict.notes):
-        console.print(Text(line))
+        console.print(plain(line))
     within = len(verdict.rows) - len(verdict.wrong)
     places = len({row.place for row in verdict.rows})
     console.print(
-        Text(f"{counted(within, 'figure')} of {counted(places, 'place')} within the limits: {path}")
+        plain(
+            f"{counted(within, 'figure')} of {counted(places, 'place')} within the limits: {path}"
+        )
     )
     if better := [row for row in verdict.rows if row.better]:
-        console.print(Text(f"{counted(len(better), 'figure')} better than recorded"))
+        console.print(plain(f"{counted(len(better), 'figure')} better than recorded"))
 
 
 def _cells(row: Row) -> list[str]:
     return [
         row.place,
         row.title,
-        value_text(row.measure, row.before),
-        value_text(row.measure, row.now),
+        value_text(row.measure, row.before, row.score),
+        value_text(row.measure, row.now, row.score),
         change_text(row),
         row.limit,
         row.wrong or "ok",

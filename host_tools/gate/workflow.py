@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jinja2
 
+from host_tools.boards.board import load_board
 from host_tools.errors import UsageError
 from model import __version__
 from model.files import read_bounded, write_text
@@ -40,8 +41,11 @@ def workflow_text(
     """The workflow for a recipe's name or a model's path in the project's folder.
 
     Drift is read on `drift_board`, where the baseline has it.
-    Raises UsageError for names that a workflow cannot hold and for files of other folders.
+    Raises UsageError for names that a workflow cannot hold, files of other folders and boards that
+    do not exist.
     """
+    for board in (*boards, *([drift_board] if drift_board else ())):
+        load_board(board)  # else nothing of what stands in a step
     settings = {"SOURCE": source if recipe else _inside(Path(source), "the model")}
     settings["BASELINE"] = _inside(baseline, "--baseline (BASELINE=)")
     if inputs is not None:

@@ -71,6 +71,15 @@ class Copy:
     text: str
 
 
+def library_set(kernels: str) -> str:
+    """The set that a library has for a board with `kernels`: that one, or what its name goes on
+    behind. None uses MAC16: no compiler's macro tells whether a program's interrupts keep its
+    registers."""
+    while kernels not in SETS:
+        kernels = kernels.rpartition("_")[0]
+    return kernels
+
+
 def kernel_files(kernels: str) -> dict[str, Path]:
     """Kernel -> its file for a set: the set's own, else the portable one."""
     found: dict[str, Path] = {}

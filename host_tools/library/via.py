@@ -20,6 +20,7 @@ from host_tools.build.elf import SizeReport
 from host_tools.build.firmware import build_firmware
 from host_tools.errors import DeviceError, HostToolsError, ToolMissing
 from host_tools.library.make import Library, make_library, render
+from host_tools.library.sources import library_set
 from host_tools.library.write import write_library
 from host_tools.link import protocol
 from host_tools.link.device import Device
@@ -60,8 +61,10 @@ class ViaReport:
 
 
 def via_library(board: Board) -> Board:
-    """The board whose program is around a library; its results lie in a folder of its own."""
-    return replace(board, engine=ENGINE, folder=f"{board.folder}{LIBRARY}")
+    """The board whose program is around a library, with the library's kernels for it; its results
+    lie in a folder of its own."""
+    kernels = library_set(board.kernels)
+    return replace(board, kernels=kernels, engine=ENGINE, folder=f"{board.folder}{LIBRARY}")
 
 
 def run_via_library(

@@ -36,6 +36,8 @@ FAULT_ADVICE = "Reset the board to go on; the same inputs may bring the fault ba
 HELLO_S = 1.0  # between two HELLOs to a board that may still be starting
 FLOOD_S = 1.0  # how long one who sends without end is listened to when the time is over
 TOLD_LINES = 5  # of an answer that did not end
+MAX_LOG = 10_000  # lines of text kept at least, and at most twice as many
+MAX_ANSWER = 10_000  # lines
 
 
 class Faulted(DeviceError):
@@ -157,8 +159,8 @@ class Line:
     def ask(self, text: str, last: str = "ok", limit_s: float | None = None) -> list[str]:
         """Send a line of text; returns the lines up to `last` or "error: ...".
 
-        Text that ends with % is a command of MLPerf Tiny and no line. Raises Lost when nothing
-        comes for `limit_s`; None is the limit of a run.
+        Text that ends with % is a command of MLPerf Tiny and no line. Raises Lost when the answer
+        does not end within `limit_s`, None is the limit of a run, or within MAX_ANSWER lines.
         """
         answer: list[str] = []
         limit_s = self._run_timeout_s if limit_s is None else limit_s
@@ -174,6 +176,11 @@ class Line:
                 )
             if isinstance(event, TextLine):
                 answer.append(event.text)
+            if len(answer) > MAX_ANSWER:
+                raise Lost(
+                    f"the answer to '{text}' did not end in {MAX_ANSWER:,} lines: "
+                    f"{answer[-TOLD_LINES:]}"
+                )
         return answer
 
     def _number(self, request: Request) -> Frame:
@@ -383,6 +390,8 @@ class Line:
         event = self._events.popleft()
         if isinstance(event, TextLine):
             self.log.append(event.text)
+            if len(self.log) >= 2 * MAX_LOG:
+                del self.log[:-MAX_LOG]
         if isinstance(event, Frame) and event.type == MessageType.FAULT | frames.REPLY:
             told = explain(event.payload, self._images)
             raise Faulted(f"{self.name}: {told}\n{FAULT_ADVICE}")

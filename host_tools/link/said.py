@@ -1,4 +1,4 @@
-"""What a board says to people, as values: who it is, its model, and the lines of `live`.
+"""What a board says to people, as values: who it is, its model, the lines of `live` and `bench`.
 
 No input or output happens here. Lines come from firmware/app and firmware/stream/app_live.c, or
 from whatever else talks at that port: one that is none of these is None, never an error. A line of
@@ -15,6 +15,11 @@ LOWEST, SCALE = -128, 1 / 256  # of the int8 scores of a softmax or a sigmoid: 0
 
 _BANNER = re.compile(r"tinyproof (\S+) on (\S+)")
 _MODEL = re.compile(r"model     (.+), sha256 ([0-9a-f]{64})")
+_BENCH = re.compile(
+    r"counts per inference, (\d{1,4}) runs: min (\d{1,10})  mean (\d{1,10})  max (\d{1,10})"
+)
+_STEP = re.compile(r"  step (\d{1,6}): (\d{1,10})")
+_NO_SENSOR = re.compile(r"error: (this board has no sensor .*)")
 _COUNTS = re.compile(r"(\d+) counts")
 _MEAN = re.compile(r"(\d+): (.*)")
 _SCORES = re.compile(r"(class (\d+)(?: (.+))?|labels (.+)), scores((?: -?\d+)+)")
@@ -55,7 +60,30 @@ class Prediction:
     counts: int | None  # cycles, instructions or nanoseconds; None from older firmware
 
 
-Said = Banner | ModelLine | Prediction
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What `bench` has counted of `runs` inferences: min, mean and max."""
+
+    runs: int
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one step has counted, behind Bench."""
+
+    number: int
+    counts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoSensor:
+    """`live` has found none; `why` is what the board says."""
+
+    why: str
+
+
+Said = Banner | ModelLine | Prediction | Bench | Step | NoSensor
 
 
 def share(score: int, scale: float = SCALE, zero_point: int = LOWEST) -> float:
@@ -69,6 +97,13 @@ def read_line(line: str) -> Said | None:
         return Banner(version=found[1], board=found[2])
     if found := _MODEL.fullmatch(line):
         return ModelLine(name=found[1], sha256=found[2])
+    if found := _BENCH.fullmatch(line):
+        runs, *counts = map(int, found.groups())
+        return Bench(runs=runs, counts=dict(zip(("min", "mean", "max"), counts, strict=True)))
+    if found := _STEP.fullmatch(line):
+        return Step(number=int(found[1]), counts=int(found[2]))
+    if found := _NO_SENSOR.fullmatch(line):
+        return NoSensor(why=found[1])
     return _prediction(line)
 
 

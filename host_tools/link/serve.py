@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import select
 import socket
 import struct
+import sys
 import threading
+import time
 from typing import NoReturn
 
 import serial
 import serial.rfc2217
 
 from host_tools.errors import DeviceError, UsageError
-from host_tools.link.transport import Transport
+from host_tools.link.transport import Gone, Transport
 
 POLL_S = 0.1
 STALL_S = 30.0  # a client that takes nothing for so long has gone
+START_S = 10.0  # until a client has said the first of RFC 2217
+IDLE_S = (
+    660.0  # a client that has asked nothing for so long gives way to one that waits; a run: 600
+)
+FLOOD_S = 1.0  # of what a board has said before a client came
+OTHER = b"tinyproof serve-port speaks RFC 2217: give the port as rfc2217://host:port\r\n"
 CHUNK_BYTES = 65536
 OPTION_BYTES = 1024  # of an option; RFC 2217 has few that are longer than five
 
@@ -51,6 +60,8 @@ def listen(address: str) -> socket.socket:
 def serve(transport: Transport, server: socket.socket) -> NoReturn:
     """Until the port has gone (DeviceError) or Ctrl+C.
 
+    A client must speak RFC 2217: a page in a browser of this computer can send other bytes here.
+    What a client does to the board ends this client's turn only.
     What clients want of speed, DTR and RTS is granted to a stand-in: the port keeps what its board
     needs, which one of these lines alone would reset.
     """
@@ -60,7 +71,27 @@ def serve(transport: Transport, server: socket.socket) -> NoReturn:
             line.settimeout(STALL_S)
             line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            _lend(transport, line)
+            if not _speaks(line):
+                continue
+            try:
+                _lend(transport, line, server)
+            except Gone:
+                raise
+            except DeviceError as error:
+                print(f"client sent away: {error}", file=sys.stderr)
+
+
+def _speaks(line: socket.socket) -> bool:
+    """Whether a client begins with a command of Telnet, as every one of RFC 2217 does."""
+    with contextlib.suppress(OSError):
+        line.settimeout(START_S)
+        began = bool(line.recv(1, socket.MSG_PEEK) == serial.rfc2217.IAC)
+        line.settimeout(STALL_S)
+        if not began:
+            line.sendall(OTHER)
+            line.recv(CHUNK_BYTES)  # what is unread would cut off what was sent
+        return began
+    return False
 
 
 class _Client:
@@ -76,10 +107,11 @@ class _Client:
             self._line.sendall(data)
 
 
-def _lend(transport: Transport, line: socket.socket) -> None:
-    """Pass bytes both ways until the client has gone."""
-    while transport.read(0.0):  # said to nobody
-        pass
+def _lend(transport: Transport, line: socket.socket, server: socket.socket) -> None:
+    """Pass bytes both ways until the client has gone, or has to give way."""
+    end = time.monotonic() + FLOOD_S
+    while transport.read(0.0) and time.monotonic() < end:
+        pass  # said to nobody
     client = _Client(line)
     gone, lost = threading.Event(), list[DeviceError]()
 
@@ -101,7 +133,7 @@ def _lend(transport: Transport, line: socket.socket) -> None:
         thread = threading.Thread(target=forward, args=(manager,))
         thread.start()
         try:
-            while data := _receive(line, gone):
+            while data := _receive(line, gone, server):
                 transport.write(b"".join(manager.filter(data)))
                 if len(manager.suboption or b"") > OPTION_BYTES:
                     break  # it would be kept, however long it gets
@@ -112,9 +144,12 @@ def _lend(transport: Transport, line: socket.socket) -> None:
         raise lost[0]
 
 
-def _receive(line: socket.socket, gone: threading.Event) -> bytes:
-    """What has come in; waits as long as the client is silent."""
-    while not gone.is_set():
+def _receive(line: socket.socket, gone: threading.Event, server: socket.socket) -> bytes:
+    """What has come in; waits as long as the client is silent and may be."""
+    end = time.monotonic() + IDLE_S
+    while not gone.is_set() and (
+        time.monotonic() < end or not select.select([server], [], [], 0)[0]
+    ):
         try:
             return line.recv(CHUNK_BYTES)
         except TimeoutError:

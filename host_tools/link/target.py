@@ -46,10 +46,13 @@ class Target:
         """For messages."""
         return self.port or (self.emulator.name if self.emulator else "")
 
-    @property
-    def unit(self) -> str:
-        """What the firmware's counter counts there."""
-        return self.emulator.unit if self.emulator else "cycles"
+    def unit(self, board: Board) -> str:
+        """What the firmware's counter counts there; behind an address may be an emulator too."""
+        return self.emulator.unit if self.emulator else board_unit(board)
+
+    def is_chip(self, board: Board) -> bool:
+        """Whether the board's own clock passes there."""
+        return self.emulator is None and board.upload is not None
 
     @property
     def start_s(self) -> float:
@@ -68,6 +71,12 @@ class Target:
     def log(self) -> str:
         """The name of the file with what the firmware has said."""
         return f"link{self.beside if self.port else ''}.log"
+
+
+def board_unit(board: Board) -> str:
+    """What the counter of a board's firmware counts, wherever it runs but in an emulator of ours:
+    of a chip cycles, of a board that only emulators have what these count."""
+    return "cycles" if board.upload else EMULATORS[board.emulators[0]].unit
 
 
 def choose_target(board: Board, emulator: str | None, port: str | None) -> Target:
@@ -109,6 +118,12 @@ def open_port(port: str, board: Board | None) -> SerialTransport:
     if board is None or board.uart is None:
         return SerialTransport(port, BAUD)
     return SerialTransport(port, board.baud, dtr_rts=board.uart.dtr_rts)
+
+
+def usb_serial(port: str) -> str:
+    """The serial number of the USB device behind a serial port; '' for none."""
+    found = usb_port(port)
+    return found.serial if found else ""
 
 
 def follow(port: str) -> Callable[[], str | None]:

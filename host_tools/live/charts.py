@@ -14,6 +14,7 @@ from host_tools.live.state import Prediction, Signal
 MAX_POINTS = 500  # of a channel
 LINES = ("solid", "dashed", "dotted")
 INK, GRID = "var(--ink-2)", "var(--line)"
+FONT = "system-ui, sans-serif"  # that of page.css
 COLOURS = tuple(f"var(--series-{i})" for i in range(1, 7))
 MAX_NAME = 24  # characters of an axis
 PREDICTIONS_S = 60.0
@@ -160,16 +161,17 @@ def _scatter(name: str, symbol: str, data: list[Options], style: Options) -> Opt
 
 
 def _frame(series: list[Options], *, y: Options, x: Options, top: int) -> Options:
-    text = {"color": INK, "fontSize": 12}
+    # "inherit" would be measured as another font than is drawn, and long names be cut off
+    text = {"color": INK, "fontSize": 12, "fontFamily": FONT}
     grid = {"show": True, "lineStyle": {"color": GRID}}
     # onZero would put each axis where the other one is 0: to the right, and through the curves
     line = {"onZero": False, "lineStyle": {"color": GRID}}
     axis = {"axisLabel": {**text, "hideOverlap": True}, "axisLine": line, "splitLine": grid}
-    seconds = {"formatter": "{value} s", **axis["axisLabel"]}
+    ends = {"alignMinLabel": "left", "alignMaxLabel": "right", "showMinLabel": True}
+    seconds = {**axis["axisLabel"], "formatter": "{value} s", **ends, "showMaxLabel": True}
     return {
         "animation": False,
         "backgroundColor": "transparent",
-        "textStyle": {"fontFamily": "inherit"},
         "legend": {"top": 0, "left": 0, "itemGap": 18, "textStyle": text, "selectedMode": False},
         "grid": {"left": 8, "right": 22, "top": top, "bottom": 4, "containLabel": True},
         "xAxis": {"type": "value", **axis, "axisLabel": seconds, **x},

@@ -70,6 +70,11 @@ class ClipStore:
             raise UsageError(
                 f"{request.seconds:g} seconds: expected more than 0, at most {MAX_SECONDS:g}"
             )
+        if not request.who:
+            raise UsageError(
+                "Who: type who or what is recorded, as in ann: networks are tested with others "
+                "than those they were trained on"
+            )
         check_word("Who", request.who)
         if self._place is None:
             check_word("Label", request.label)

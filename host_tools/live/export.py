@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -65,6 +66,13 @@ def signal_csv(signal: Signal | None) -> str:
 
 def plot_png(signal: Signal | None, predictions: Sequence[Prediction], title: str) -> bytes:
     """The signal and the predictions on it, in one picture."""
+    data = io.BytesIO()
+    plot(signal, predictions, title).savefig(data, format="png", dpi=110)
+    return data.getvalue()
+
+
+def plot(signal: Signal | None, predictions: Sequence[Prediction], title: str) -> Figure:
+    """What plot_png draws."""
     groups = by_unit(signal.sensor) if signal else {}
     figure = Figure(figsize=(11, 2.4 * (len(groups) + 1)), layout="constrained")
     FigureCanvasAgg(figure)
@@ -79,7 +87,7 @@ def plot_png(signal: Signal | None, predictions: Sequence[Prediction], title: st
             name = _plain(signal.sensor.channels[index].name)
             axis.plot(at / rate, values, style, linewidth=0.8, label=name)
         axis.set_ylabel(_plain(unit))
-        axis.legend(loc="upper left", fontsize="small", ncols=4)
+        _legend(axis)
     seen = [one for one in predictions if one.sample >= first]
     words = sorted({one.reading.text for one in seen})
     places = [words.index(one.reading.text) for one in seen]
@@ -89,10 +97,14 @@ def plot_png(signal: Signal | None, predictions: Sequence[Prediction], title: st
     axes[-1].plot(times[decided], [places[i] for i in decided], "D", mfc="none", label="decided")
     axes[-1].set_yticks(range(len(words)), [_plain(word)[:30] for word in words])
     axes[-1].set_xlabel("seconds of the signal")
-    axes[-1].legend(loc="upper left", fontsize="small")
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110)
-    return data.getvalue()
+    _legend(axes[-1])
+    return figure
+
+
+def _legend(axis: Axes) -> None:
+    """Above the curves, never on them."""
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0}
+    axis.legend(**place, fontsize="small", ncols=6, frameon=False)
 
 
 def _plain(text: str) -> str:

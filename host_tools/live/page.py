@@ -28,6 +28,7 @@ from host_tools.live.state import Prediction, Snapshot, State
 from model.page import environment
 
 PERIOD_S = 0.4  # between two pictures
+RECONNECT_S = 30.0  # a busy computer may be slow; behind it the page loads anew, what is typed lost
 SPOKEN_S = 3.0  # at least, between two words of a screen reader
 VIEWS = (5, 10, 30, 60)  # seconds of the signal
 ROWS = 10  # predictions of the table
@@ -35,11 +36,16 @@ LISTED_TAKES = 500
 MAX_TYPED = 200  # characters of a field
 PICTURE_S = 60.0  # of the PNG
 STYLE = Path(__file__).with_name("page.css")
+ENDED = Path(__file__).with_name("ended.js")
 _TEMPLATES = environment(Path(__file__).parent / "templates")
 
 
 def install(app: FastAPI, session: Session, token: str) -> None:
     """Put the page and its exports at /<token>/ of `app`."""
+
+    @app.get(f"/{token}/alive")
+    def alive() -> Response:
+        return Response(status_code=204)
 
     @app.get(f"/{token}/export/predictions.csv")
     def predictions() -> Response:
@@ -61,8 +67,16 @@ def install(app: FastAPI, session: Session, token: str) -> None:
     def page() -> None:
         Page(session).build()
 
-    ui.run_with(app, mount_path=f"/{token}", tailwind=False, language="en-US", dark=None,
-                show_welcome_message=False, favicon="📈")  # fmt: skip
+    ui.run_with(
+        app,
+        mount_path=f"/{token}",
+        tailwind=False,
+        language="en-US",
+        dark=None,
+        show_welcome_message=False,
+        favicon="📈",
+        reconnect_timeout=RECONNECT_S,
+    )
 
 
 def _file(name: str, data: bytes, kind: str) -> Response:
@@ -137,14 +151,17 @@ class Page:
     def build(self) -> None:
         """All elements, in the order in which they are read; then the clock that fills them."""
         ui.add_css(STYLE.read_text("utf-8"))
+        ui.add_body_html(f"<script>{ENDED.read_text('utf-8')}</script>")
         plan = self._session.plan
         with ui.element("div").classes("live"):
             with ui.element("header").classes("live-head"):
                 Words("h1", f"{plan.title} live")
                 self._state = Words("p", "", "live-state")
                 self._state.props('role="status" aria-live="polite"')
+                Words("p", "Server ended", "live-state ended")
                 self._where = Words("p", "", "where")
             with ui.element("main"):
+                self._build_ended()
                 self._build_away()
                 with ui.element("div").classes("live-grid"):
                     with ui.element("div").classes("live-column"):
@@ -166,6 +183,16 @@ class Page:
         with section:
             Words("h2", title)
         return section
+
+    def _build_ended(self) -> None:
+        """Shown by ended.js alone: then nothing from here reaches the page any more."""
+        box = ui.element("section").classes("card away ended")
+        box.props('role="alert" aria-label="Server ended"')
+        with box:
+            Words("strong", "The server of this page has ended. ")
+            Words("span", "What is shown is what it knew last; it cannot be exported any more.")
+            Words("p", "To go on, type this and open the address that it prints:", "note")
+            Words("code", self._session.plan.again)
 
     def _build_away(self) -> None:
         self._away = ui.element("section").classes("card away")
@@ -226,7 +253,7 @@ class Page:
             first = plan.labels[0] if plan.labels else ""
             common = {"autocomplete": "off", "maxlength": "64"}
             self._label = Field("Label", "input", first, type="text", list="labels", **common)
-            self._who = Field("Who", "input", plan.board, type="text", **common)
+            self._who = Field("Who", "input", self._session.who, type="text", **common)
             numbers = {"min": "0.1", "max": str(int(MAX_SECONDS)), "step": "any"}
             self._seconds = Field("Seconds", "input", "5", type="number", **numbers)
             self._record = _button("Record", self._toggle_clip, "act first")
@@ -371,7 +398,7 @@ class Page:
                 "decided": one.reading.decided or words.NONE,
                 "truth": one.truth or words.NONE,
                 "cost": words.latency(one.counts, snapshot),
-                "answer": f"{one.answer_ms:.0f} ms",
+                "answer": words.answer(one),
             }
             for one in last
         ]

@@ -63,6 +63,7 @@ class Plan:
     where: str  # clips of a sensor go, in words
     refuse: Callable[[ClipRequest], None]
     save: Callable[[Recorded], str]
+    again: str = "make live"  # the command that starts such a session
     experiment: str = ""
     flash_bytes: int | None = None
     ram_bytes: int | None = None

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from host_tools.boards.board import Board
 from host_tools.commands_shared import Found
-from host_tools.errors import UsageError
+from host_tools.errors import DeviceError, UsageError
 from host_tools.link.device import Device
 from host_tools.link.protocol import Sensor
-from host_tools.link.target import check_identity, follow, open_port
+from host_tools.link.target import check_identity, follow, open_port, usb_serial
 from host_tools.link.transport import Transport, require_port
 from host_tools.live.dataset import ClipStore
 from host_tools.live.plan import Plan
@@ -55,11 +55,12 @@ def make_plan(
     out_dir: Path,
     place: Path,
     find_port: Callable[[], str] | None,
+    again: str,
 ) -> Plan:
     """The plan of a session with the firmware in `out_dir`, which is copied to `place`.
 
-    `find_port` tells the port, where the user has not named one. Raises UsageError for firmware
-    without a front end, and as the readers of results do.
+    `find_port` tells the port, where the user has not named one; `again` is the command typed.
+    Raises UsageError for firmware without a front end, and as the readers of results do.
     """
     board, target = found.board, found.target
     manifest = read_manifest(board, out_dir)
@@ -86,8 +87,8 @@ def make_plan(
         board=board.id,
         target=target.name,
         emulated=target.emulator is not None,
-        unit=target.unit,
-        clock_hz=0 if target.emulator else board.clock_hz,
+        unit=target.unit(board),
+        clock_hz=board.clock_hz if target.is_chip(board) else 0,
         start_s=target.start_s,
         images=(elf,) if elf.is_file() else (),
         open=_opener(found, elf, find_port),
@@ -102,6 +103,7 @@ def make_plan(
         where=clips.where,
         refuse=clips.refuse,
         save=clips.save,
+        again=again,
         experiment=_experiment(out_dir),
         flash_bytes=sizes.get("flash_bytes"),
         ram_bytes=sizes.get("ram_bytes"),
@@ -114,21 +116,27 @@ def _opener(
 ) -> Callable[[], Transport]:
     """What starts the emulator, or looks for the port and opens it.
 
-    Later the same board is found again under any name, by its USB serial number; without that it
-    is the one that `find_port` finds, or keeps its name.
+    Later the same board is found again under any name, by its USB serial number, and no other is
+    taken for it; without such a number it is the one that `find_port` finds, or keeps its name.
     """
     board, target = found.board, found.target
     again: Callable[[], str | None] | None = None
+    serial = ""
 
     def start() -> Transport:
-        nonlocal again
+        nonlocal again, serial
         if target.emulator is not None:
             return target.emulator.start(elf)
         port = again() if again else None
+        if serial and port is None:
+            raise DeviceError(
+                f"the board with the USB serial number {serial} is not plugged in; plug it in "
+                "again, or start anew for another board"
+            )
         port = port or (find_port() if find_port else target.port or "")
         require_port(port, f"make live BOARD={board.id} PORT={{port}}")
         opened = open_port(port, board)
-        again = follow(port)
+        again, serial = follow(port), usb_serial(port)
         return opened
 
     return start

@@ -17,6 +17,7 @@ from host_tools.errors import UsageError
 from host_tools.live.guard import LOOPBACK, Guard, new_token
 from host_tools.live.page import install
 from host_tools.live.session import Session
+from host_tools.terminal import ended_by_ctrl_c
 
 END_S = 1  # for open connections
 
@@ -30,6 +31,11 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # A page that waits for its next picture is cut off; that is no error to tell of.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
 
 
 def serve(session: Session, port: int | None, ready: Callable[[str], None]) -> None:
@@ -54,7 +60,7 @@ def serve(session: Session, port: int | None, ready: Callable[[str], None]) -> N
     logging.getLogger("nicegui").setLevel(logging.ERROR)
     session.start()
     try:
-        with listening, _terminated(), contextlib.suppress(KeyboardInterrupt):
+        with listening, _terminated(), ended_by_ctrl_c():
             server.run(sockets=[listening])
     finally:
         session.stop()

@@ -51,7 +51,6 @@ LOOK_S = 2.0  # between two HELLOs, which tell memory and that the board is ther
 DRIFT_S = 5.0  # between two readings of the counts
 RETRY_S = 2.0  # before a board that went away is looked for again
 STOP_S = 5.0  # until the thread is not waited for any more
-MAX_LOG = 1000  # lines of text of the board
 LONGEST = 1 << 31  # samples of a stream; the link counts them in 32 bits
 SENSOR = "sensor"
 HELD_OUT = "held-out"
@@ -62,6 +61,7 @@ class Session:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.who = ""  # of the last clip
         self._link = LinkWatch()
         self._lost = 0  # requests, of the connections that have ended
         self._drift = DriftWatch(plan.profile)
@@ -121,6 +121,7 @@ class Session:
             raise UsageError("no samples arrive now: the board is away, or the session is paused")
         if busy:
             raise UsageError("a clip is being recorded already")
+        self.who = request.who
         self._asked.put(lambda: self._record(request))
 
     def cancel_clip(self) -> None:
@@ -243,9 +244,8 @@ class Session:
                 self._stopping.wait(TURN_S)
 
     def _look(self, device: Device) -> None:
-        """Ask for memory; and keep the board's lines of text bounded."""
+        """Ask for memory."""
         hello = device.hello()
-        del device.log[:-MAX_LOG]
         with self._lock:
             if self._firmware is not None:
                 self._firmware = Firmware(

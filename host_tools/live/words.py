@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from host_tools.live.state import NO_SOURCE, Firmware, Prediction, Snapshot, State
 
 NONE = "–"
+FIGURE_SPACE = "\N{FIGURE SPACE}"  # as wide as a digit
 QUIET_S = 3.0  # after which a silent board is worth a word
 
 
@@ -30,12 +31,20 @@ def percent(share: float | None) -> str:
 
 
 def latency(counts: int, snapshot: Snapshot) -> str:
-    """What something has cost, in the board's own unit; time only where a clock says it."""
+    """What something has cost, in the board's own unit; time only where a clock says it.
+
+    Always with as many decimals, so that the digits of one inference stand where the last one's do.
+    """
     if snapshot.unit == "nanoseconds":
-        return f"{counts / 1e6:.3g} ms"
+        return f"{counts / 1e6:.3f} ms"
     if snapshot.unit == "cycles" and snapshot.clock_hz:
-        return f"{1000 * counts / snapshot.clock_hz:.3g} ms ({counts:,} cycles)"
+        return f"{1000 * counts / snapshot.clock_hz:.3f} ms ({counts:,} cycles)"
     return f"{counts:,} {snapshot.unit}"
+
+
+def answer(prediction: Prediction) -> str:
+    """How long the answer took, at least three digits wide."""
+    return f"{prediction.answer_ms:{FIGURE_SPACE}>3.0f} ms"
 
 
 def size(used: int | None, whole: int | None = None) -> str:
@@ -105,15 +114,16 @@ def board_facts(snapshot: Snapshot) -> list[Fact]:
 def memory_facts(snapshot: Snapshot) -> list[Fact]:
     """Arena, stack, flash and RAM."""
     firmware: Firmware | None = snapshot.firmware
-    if firmware is None:
-        return []
-    hello = firmware.hello
-    stack = size(snapshot.stack_used, hello.stack_bytes) if hello.stack_bytes else "not known"
+    arena = stack = NONE
+    if firmware is not None:
+        hello = firmware.hello
+        arena = size(snapshot.arena_used, hello.arena_bytes)
+        stack = size(snapshot.stack_used, hello.stack_bytes) if hello.stack_bytes else "not known"
     return [
-        Fact(name="Arena, used", value=size(snapshot.arena_used, hello.arena_bytes)),
+        Fact(name="Arena, used", value=arena),
         Fact(name="Stack, most used", value=stack),
-        Fact(name="Flash", value=size(firmware.flash_bytes)),
-        Fact(name="RAM, static", value=size(firmware.ram_bytes)),
+        Fact(name="Flash", value=size(firmware.flash_bytes if firmware else None)),
+        Fact(name="RAM, static", value=size(firmware.ram_bytes if firmware else None)),
     ]
 
 

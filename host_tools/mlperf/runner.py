@@ -115,7 +115,7 @@ def run_mlperf(
         board=board.id,
         emulator=emulator.name if emulator else None,
         port=target.port,
-        counts=target.unit,
+        counts=target.unit(board),
         performance=None,
         accuracy=None,
     )
@@ -130,7 +130,7 @@ def run_mlperf(
             else:
                 inputs = [next(sample.inputs()) for sample in dataset.samples[:RUNS]]
                 what = f"the first of {len(inputs)} files of {dataset.folder}"
-            found = measure(device, inputs, what, hardware=emulator is None)
+            found = measure(device, inputs, what, hardware=target.is_chip(board))
             report = replace(report, performance=found)
         if "accuracy" in modes and dataset is not None:
             report = replace(report, accuracy=classify(device, benchmark, dataset, files))

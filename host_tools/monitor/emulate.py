@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import pty
 import select
-import struct
-import subprocess
 import sys
-import termios
-import threading
-import time
-import tty
-from dataclasses import replace
 from pathlib import Path
 
 from host_tools.boards.board import Board
-from host_tools.emulators import Emulator
+from host_tools.emulators import Emulator, Replaying
 from host_tools.errors import DeviceError, UsageError
 from host_tools.link.backtrace import describe
 from host_tools.link.fault import find_faults
 from host_tools.link.target import Target
-from host_tools.link.transport import Transport
+from host_tools.monitor.pump import through_terminal
 from host_tools.monitor.screen import Screen
-from host_tools.monitor.session import monitor_command, monitor_environment, settings_of
+from host_tools.monitor.session import settings_of
 from host_tools.monitor.view import Settings
 from host_tools.monitor.words import Unit
+from host_tools.wording import as_typed
 
 QUIET_S = 2.0  # after the end of input: how long the firmware may be silent before we end
-POLL_S = 0.02  # between what the board says and what is typed
-END_S = 3.0  # for PlatformIO to show what an emulator has said at its end
-CHUNK = 4096
 
 
 def run(board: Board, target: Target, board_dir: Path, build: Path) -> int:
@@ -48,6 +37,7 @@ def run(board: Board, target: Target, board_dir: Path, build: Path) -> int:
         build=str(build.absolute()),
         elf=str(elf),
         units={board.id: Unit(name=target.emulator.unit)},
+        hint=replay_hint(board, target.emulator),
     )
     screen, stdin, typed = Screen(settings.words()), sys.stdin.fileno(), True
     try:
@@ -73,37 +63,23 @@ def monitor_emulator(
 
     Returns PlatformIO's exit code. Raises as monitor_port, and DeviceError when the emulator ends.
     """
-    settings = settings_of(build, log, {board.id: Unit(name=emulator.unit)}, elf)
-    with contextlib.ExitStack() as stack:
-        transport = emulator.start(elf)
-        stack.callback(transport.close)
-        master, slave = pty.openpty()
-        stack.callback(os.close, master)
-        stack.callback(os.close, slave)
-        tty.setraw(slave)  # before anything is written to it: a terminal would send it back
-        before = termios.tcgetattr(sys.stdin)
-        stack.callback(termios.tcsetattr, sys.stdin, termios.TCSAFLUSH, before)
-        opened, ready = os.pipe()
-        stack.callback(os.close, opened)
-        pump = stack.enter_context(_Pump(transport, master, opened))
+    units = {board.id: Unit(name=emulator.unit)}
+    settings = settings_of(build, log, units, elf, replay_hint(board, emulator))
+    with contextlib.closing(emulator.start(elf)) as transport:
         try:
-            process = subprocess.Popen(
-                [*monitor_command(os.ttyname(slave), board.baud), "--no-reconnect"],
-                env=monitor_environment(replace(settings, ready=ready)),
-                pass_fds=[ready],
-            )
-        finally:
-            os.close(ready)
-        stack.enter_context(process)
-        stack.callback(process.kill)
-        while process.poll() is None and pump.failed is None:
-            time.sleep(POLL_S)
-        if pump.failed is None:
-            return process.returncode
-        _await_shown(slave)
-        process.terminate()
-        process.wait()
-    raise _ended(board, elf, pump.failed) from pump.failed
+            return through_terminal(transport, board.baud, settings)
+        except DeviceError as error:
+            raise _ended(board, elf, error) from error
+
+
+def replay_hint(board: Board, emulator: Emulator) -> str:
+    """What gives the board a sensor, where the emulator can stand in for one."""
+    if not isinstance(emulator, Replaying):
+        return ""
+    return as_typed(
+        "recordings can be in the sensor's place, as the arrays of an .npz: "
+        f"make monitor BOARD={board.id} REPLAY=own.npz"
+    )
 
 
 def _ended(board: Board, elf: Path, error: DeviceError) -> DeviceError:
@@ -112,60 +88,3 @@ def _ended(board: Board, elf: Path, error: DeviceError) -> DeviceError:
     told = [describe(fault, [elf])[0] for fault in faults]
     words = "\n".join(["by a fault", *told]) if told else str(error)
     return DeviceError(f"{board.id}: the emulator ended: {words}")
-
-
-class _Pump:
-    """Carries bytes between a transport and the master of a pseudo terminal, both ways.
-
-    It begins when `opened` has an end: what is there before PlatformIO has opened its port is lost.
-    """
-
-    def __init__(self, transport: Transport, master: int, opened: int) -> None:
-        self._opened = opened
-        self.failed: DeviceError | None = None
-        self._transport = transport
-        self._master = master
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> _Pump:
-        os.set_blocking(self._master, False)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            while not (self._stop.is_set() or select.select([self._opened], [], [], POLL_S)[0]):
-                continue
-            while not self._stop.is_set():
-                self._show(self._transport.read(POLL_S))
-                self._take()
-        except DeviceError as error:
-            self.failed = error
-
-    def _take(self) -> None:
-        """Hand on what has been typed."""
-        if select.select([self._master], [], [], 0)[0]:
-            self._transport.write(os.read(self._master, CHUNK))
-
-    def _show(self, data: bytes) -> None:
-        """Hand on what the board says, as fast as it is shown."""
-        while data and not self._stop.is_set():
-            if select.select([], [self._master], [], POLL_S)[1]:
-                data = data[os.write(self._master, data) :]
-            self._take()
-
-
-def _await_shown(slave: int) -> None:
-    """Wait until PlatformIO has read what waits for it, and has had a moment to show it."""
-    deadline = time.monotonic() + END_S
-    while time.monotonic() < deadline:
-        waiting = fcntl.ioctl(slave, termios.FIONREAD, bytes(4))
-        if struct.unpack("i", waiting)[0] == 0:
-            break
-        time.sleep(POLL_S)
-    time.sleep(10 * POLL_S)

@@ -12,12 +12,13 @@ import re
 from collections.abc import Iterator
 
 from host_tools.link.frames import DELIMITER, FRAME_START, MAX_COBS, Damage, Status, decode
-from host_tools.link.said import Prediction, read_line
+from host_tools.link.said import Bench, NoSensor, Prediction, Step, read_line
 from host_tools.monitor.words import Words
 from model.text import printable
 
 MAX_ESCAPES = 32  # unprintable characters that a line shows; the rest is counted
-WAITING = (b"class ", b"labels ")  # how lines of `live` begin that become other lines here
+# How lines of `live` and `bench` begin that become other lines here.
+WAITING = (b"class ", b"labels ", b"counts per inference, ", b"  step ")
 _END = re.compile(rb"[\x00\r\n]")
 
 
@@ -97,8 +98,13 @@ class Screen:
         if isinstance(said, Prediction) and not shown:
             text = printable(self._words.prediction(said))
             self._at_start = False
+        elif isinstance(said, Bench | Step) and not shown:
+            text = self._words.bench(said)
+            self._at_start = False
         else:
             text = self._clean(b"" if shown else line, final=True)
+        if isinstance(said, NoSensor) and self._words.hint:
+            text += f"; {printable(self._words.hint)}"
         if self._escapes > MAX_ESCAPES:
             text += f" (and {self._escapes - MAX_ESCAPES} more that are no text)"
         self._escapes = 0

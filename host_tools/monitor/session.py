@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from host_tools.boards.board import BOARDS, load_board
-from host_tools.emulators import EMULATORS
 from host_tools.errors import UsageError
+from host_tools.link.target import board_unit, open_port
 from host_tools.link.transport import require_port
 from host_tools.monitor.view import Log, Settings
 from host_tools.monitor.words import Unit
+from host_tools.wording import as_typed
 from model.paths import ROOT, core_dir, our_process
 
 FILTERS = ROOT / "monitor"
@@ -44,25 +45,31 @@ def units_at(port: str) -> dict[str, Unit]:
     return {
         board.id: Unit(name=chip, hertz=0 if "://" in port else board.clock_hz)
         if board.upload
-        else Unit(name=EMULATORS[board.emulators[0]].unit)
+        else Unit(name=board_unit(board))
         for board in boards
     }
 
 
 def monitor_port(port: str, baud: int, *, build: Path, log: Path | None) -> NoReturn:
-    """Become the serial monitor of `port`, a name or a pyserial URL; Ctrl+C ends it.
+    """Become the serial monitor of the serial port `port`; Ctrl+C ends it.
 
     Raises UsageError when `port` is missing, there is no terminal or the log cannot be written,
-    DeviceError when the port does not exist.
+    DeviceError when the port does not exist or cannot be opened.
     """
     require_port(port, "make monitor PORT={port}")
-    settings = settings_of(build, log, units_at(port))
+    hint = as_typed(f"the live page has recordings for it: make live BOARD=<id> PORT={port}")
+    settings = settings_of(build, log, units_at(port), hint=hint)
+    open_port(port, None).close()  # complains in our words
     command = monitor_command(port, baud)
     os.execve(command[0], command, monitor_environment(settings))
 
 
 def settings_of(
-    build: Path, log: Path | None, units: dict[str, Unit], elf: Path | None = None
+    build: Path,
+    log: Path | None,
+    units: dict[str, Unit],
+    elf: Path | None = None,
+    hint: str = "",
 ) -> Settings:
     """What the filter is to know; UsageError without a terminal or a log that can be written."""
     if not sys.stdin.isatty():
@@ -70,5 +77,9 @@ def settings_of(
     if log is not None:
         Log(log).close()  # complains here, before a board is opened
     return Settings(
-        build=str(build.absolute()), elf=str(elf or ""), log=str(log or ""), units=units
+        build=str(build.absolute()),
+        elf=str(elf or ""),
+        log=str(log or ""),
+        hint=hint,
+        units=units,
     )

@@ -27,6 +27,7 @@ class Settings:
     build: str = ""  # the project's build folder: models and images; "" for none
     elf: str = ""  # the firmware that runs, where that is known
     log: str = ""  # a file to append to
+    hint: str = ""  # what to do where `live` finds no sensor
     ready: int = -1  # a descriptor to close when the port is open; -1: none
     units: Mapping[str, Unit] = field(default_factory=dict)  # by the board's id
 
@@ -35,12 +36,13 @@ class Settings:
         build = Path(self.build)
         own = [Path(self.elf)] if self.elf else []
         if not self.build:
-            return Words(images=lambda: own, units=self.units)
+            return Words(images=lambda: own, units=self.units, hint=self.hint)
         return Words(
             find=lambda sha256: find_model(build, sha256),
             images=lambda: own or find_images(build),
             tests=lambda number: find_tests(build, number),
             units=self.units,
+            hint=self.hint,
         )
 
     def environment(self) -> dict[str, str]:

@@ -10,7 +10,7 @@ from host_tools.link import protocol
 from host_tools.link.backtrace import explain
 from host_tools.link.frames import PROTOCOL_VERSION, REPLY, Damage, Frame, Status
 from host_tools.link.protocol import Hello, MessageType, TakeState
-from host_tools.link.said import Banner, ModelLine, Prediction, Said, share
+from host_tools.link.said import Banner, Bench, ModelLine, Prediction, Said, Step, share
 from host_tools.monitor.models import UNKNOWN, Model
 from model.text import counted
 
@@ -34,13 +34,15 @@ class Words:
     """What is known of the board so far, with which its frames are put into words.
 
     `find` gives the model of a hash, `images` the ELF files that a fault may be of, `tests` the
-    names of what is counted against a profile, `units` what the board of a name counts.
+    names of what is counted against a profile, `units` what the board of a name counts, `hint` is
+    what to do where `live` finds no sensor.
     """
 
     find: Callable[[str], Model] = lambda sha256: UNKNOWN
     images: Callable[[], Sequence[Path]] = list
     tests: Callable[[int], Sequence[str]] = lambda profile: ()
     units: Mapping[str, Unit] = field(default_factory=dict)
+    hint: str = ""
     _model: Model = UNKNOWN
     _unit: Unit = Unit()
     _hello: Hello | None = None
@@ -70,6 +72,13 @@ class Words:
         if found.decided is not None:
             parts.append(f"decided: {found.decided}")
         return "  ".join(parts)
+
+    def bench(self, found: Bench | Step) -> str:
+        """A line of `bench`, with what is counted."""
+        if isinstance(found, Step):
+            return f"  step {found.number}: {self._cost(found.counts)}"
+        costs = ", ".join(f"{name} {self._cost(n)}" for name, n in found.counts.items())
+        return f"{counted(found.runs, 'inference')}: {costs}; one more inference, by step:"
 
     def event(self, event: Frame | Damage) -> list[str]:
         """One or more lines about a frame, or what was meant to be one."""

@@ -297,7 +297,7 @@ def run_features(
         feature_counts=counts(last.feature_ticks),
         invoke_counts=counts(last.invoke_ticks),
         hop=host.front_end.hop,
-        unit=target.unit,
+        unit=target.unit(board),
         model_sha256=manifest["model_sha256"],
         run_id=manifest["run_id"],
         kernels=manifest["kernels"],

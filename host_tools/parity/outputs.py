@@ -42,7 +42,7 @@ from host_tools.parity.float_comparison import (
 from host_tools.parity.float_comparison import describe as describe_float
 from host_tools.parity.tap import TapReport, tap_cases
 from host_tools.parity.tap import describe as describe_tap
-from host_tools.report.results import read_manifest
+from host_tools.report.results import read_manifest, unanswered
 from model.files import write_json
 from model.multilabel import LabelsJudge
 from model.recipe import ParityConfig
@@ -104,12 +104,17 @@ class ParityReport:
     link: Setbacks = dataclasses.field(default_factory=Setbacks)  # what was made up for
 
     @property
+    def unanswered(self) -> str:
+        """Why it is no proof, as of results.unanswered."""
+        told = {"missing": self.missing, "cases": self.cases, "partial": self.partial}
+        return unanswered(told)
+
+    @property
     def failures(self) -> list[str]:
         """Everything that is wrong, in words; a command that finds any exits with 1."""
         found = []
-        if self.missing:
-            why = f": {self.partial}" if self.partial else ""
-            found.append(f"{self.missing:,} of {self.cases:,} cases have no answer{why}")
+        if self.unanswered:
+            found.append(self.unanswered)
         if d := self.first_difference:
             found.append(
                 f"first difference: case {d.case}, output tensor {d.tensor}, index {d.index}: "
@@ -390,7 +395,7 @@ def describe(report: ParityReport) -> list[str]:
     """What the command prints of a report, whether all is well or not."""
     where = f"{report.board} on {report.emulator or report.port or 'a port'}"
     equal = f"{where}: {report.equal} of {report.cases} cases equal"
-    if report.missing:
+    if report.unanswered:
         equal += f", {report.missing:,} have no answer: no proof"
     elif report.first_difference is None:
         equal += (

@@ -47,7 +47,7 @@ def print_parity(report: ParityReport) -> None:
             )
         )
     if report.failures:
-        only_missing = report.missing and len(report.failures) == 1
+        only_missing = report.failures == [report.unanswered]
         raise (DeviceError if only_missing else HostToolsError)(
             f"{report.board}: " + "; ".join(report.failures)
         )

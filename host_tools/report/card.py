@@ -14,8 +14,9 @@ import yaml
 from scipy.stats import binomtest
 
 from host_tools.report import markdown
-from host_tools.report.collect import STALE, collect, float_comparisons, runs_on, wrong_shape
+from host_tools.report.collect import STALE, collect, float_comparisons, runs_on
 from host_tools.report.page import missing_parts, page_title
+from host_tools.report.results import right_shape
 from host_tools.report.scores import int8_metrics, score_table, target_table
 from host_tools.report.text import format_count
 from model import __version__
@@ -43,11 +44,8 @@ class Raw(str):
 
 def model_card(out_dir: Path, licence: str | None = None) -> str:
     """The card of what has been measured in `out_dir`; raises UsageError as the report does."""
-    content = collect(out_dir)
-    try:
-        return _render(content, licence)
-    except (KeyError, IndexError, TypeError, ValueError, jinja2.UndefinedError) as error:
-        raise wrong_shape(out_dir, error) from error
+    with right_shape(out_dir):
+        return _render(collect(out_dir), licence)
 
 
 def _render(content: JsonObject, licence: str | None) -> str:

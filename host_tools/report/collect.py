@@ -16,7 +16,7 @@ from typing import Any
 from host_tools.boards.board import ENGINE, Board, board_of_folder, load_board
 from host_tools.errors import UsageError
 from host_tools.report.libraries import LIBRARY, libraries
-from host_tools.report.results import read_result
+from host_tools.report.results import read_result, right_shape, unanswered
 from host_tools.wording import as_typed
 from model import __version__
 from model.decide import RECORD as RULE
@@ -52,6 +52,11 @@ def collect(out_dir: Path) -> JsonObject:
 
     A part whose file does not exist is None. Raises UsageError as write_report does.
     """
+    with right_shape(out_dir):
+        return _collect(out_dir)
+
+
+def _collect(out_dir: Path) -> JsonObject:
     content: JsonObject = {
         "name": out_dir.name,
         "dataset": _read(out_dir / "dataset.json"),
@@ -84,14 +89,11 @@ def collect(out_dir: Path) -> JsonObject:
             f"{out_dir}: nothing to report: no results of any step; run `make demo` first "
             "(RECIPE= or MODEL= name what to run)"
         )
-    try:
-        content["left_out"] = list(_leave_out(content, out_dir))
-        floats = float_comparisons(content["boards"])
-        verdict = _verdict(content["boards"], make_variable(content), floats)
-        content["verdict"] = _phrased(verdict)
-        content["ladder"] = _phrased(_ladder(content, floats))
-    except (KeyError, IndexError, TypeError) as error:
-        raise wrong_shape(out_dir, error) from error
+    content["left_out"] = list(_leave_out(content, out_dir))
+    floats = float_comparisons(content["boards"])
+    verdict = _verdict(content["boards"], make_variable(content), floats)
+    content["verdict"] = _phrased(verdict)
+    content["ladder"] = _phrased(_ladder(content, floats))
     return content
 
 
@@ -144,15 +146,6 @@ def runs_on(result: JsonObject) -> str:
     if result["emulator"] == "native":
         return "this computer"
     return str(result["emulator"] or result.get("port") or "real board")
-
-
-def wrong_shape(out_dir: Path, error: Exception) -> UsageError:
-    """What a result file of `out_dir` without an expected number means."""
-    return UsageError(
-        f"{out_dir}: a result file (*/parity.json, bench.json, size.json or another) has another "
-        f"shape than this version writes: {error!r}; delete the result files of the board and run "
-        "their commands again"
-    )
 
 
 def _digest(path: Path) -> str | None:
@@ -246,7 +239,7 @@ def _parity_state(board: JsonObject, golden: str | None) -> str:
     if rebuilt or other_cases or _is_of_another(parity, board["generated"]):
         return STALE
     passed = parity["first_difference"] is None and not parity["selftest"]["failures"]
-    if passed and parity.get("missing"):
+    if passed and unanswered(parity):
         return INCOMPLETE
     return EQUAL if passed and parity["cases"] == parity["equal"] > 0 else DIFFERS
 
@@ -285,14 +278,17 @@ def _verdict(boards: JsonObject, which: str, floats: JsonObject) -> JsonObject:
     elif by_state[EQUAL]:
         state, headline = EQUAL, f"Every output byte is equal on {join_words(by_state[EQUAL])}"
         details.append(_scope({name: boards[name]["parity"] for name in by_state[EQUAL]}))
+    elif by_state[INCOMPLETE]:
+        state = INCOMPLETE
+        headline = f"No proof yet: parity is incomplete on {join_words(by_state[INCOMPLETE])}"
     else:
         state, headline = NOT_RUN, "Parity has not been checked on any board"
         details.append(f"Run `make parity {which} BOARD=<board>`.")
     for name in by_state[INCOMPLETE]:
         parity = boards[name]["parity"]
         details.append(
-            f"{name}: only {parity['equal']:,} of {parity['cases']:,} cases were compared, which "
-            f"proves nothing; run `make parity {which} BOARD={name}` again."
+            f"{name}: {unanswered(parity)}, which proves nothing; run "
+            f"`make parity {which} BOARD={name}` again."
         )
     for name in by_state[STALE]:
         details.append(

@@ -14,8 +14,9 @@ from rich.console import Console
 from host_tools.bench.history import Entry, load_history
 from host_tools.boards.board import flashed_kernels, load_board
 from host_tools.errors import UsageError
-from host_tools.report.collect import MAIN_BOARD, collect, wrong_shape
+from host_tools.report.collect import MAIN_BOARD, collect
 from host_tools.report.libraries import size_rows, size_table
+from host_tools.report.results import right_shape, unanswered
 from host_tools.report.summary import WIDTH, show_summary
 from model.evaluate import headline
 from model.files import write_json, write_text
@@ -29,6 +30,7 @@ PICTURE = ROOT / "docs" / "demo.svg"
 README = ROOT / "README.md"
 STUDIES = ROOT / "docs" / "STUDIES.md"
 NUMBERS = ("<!-- numbers: begin (make readme) -->", "<!-- numbers: end -->")
+BAR = ROOT / "docs" / "bench_bar.json"  # of other people's engine, by the model's SHA-256
 BENCHMARKS = ("<!-- benchmarks: begin (make readme) -->", "<!-- benchmarks: end -->")
 RECIPES = ROOT / "docs" / "recipes.json"
 MAIN_RECIPE = "motion"  # whose run README shows in full
@@ -48,12 +50,10 @@ def update_readme(out_dir: Path) -> Path:
     The main recipe's run is shown in full as well: docs/results.json, docs/demo.svg, README.
     Raises UsageError, before anything is written, as write_report does.
     """
-    content = collect(out_dir)
-    try:
+    with right_shape(out_dir):
+        content = collect(out_dir)
         row = recipe_row(content)
         full = results(content) if row and out_dir.name == MAIN_RECIPE else None
-    except (KeyError, IndexError, TypeError) as error:
-        raise wrong_shape(out_dir, error) from error
     if row is None:
         raise UsageError(
             f"{out_dir}: nothing to quote: no training, quantisation or {MAIN_BOARD}'s parity and "
@@ -121,7 +121,7 @@ def recipe_row(content: dict[str, Any]) -> dict[str, Any] | None:
     board = content["boards"].get(MAIN_BOARD, {})
     if not (train and quantised and board.get("parity") and board.get("bench")):
         return None
-    if board["parity"].get("missing"):  # no proof
+    if unanswered(board["parity"]):
         return None
     chosen = quantised["candidates"][quantised["chosen"]]["test"]
     return {
@@ -262,16 +262,30 @@ def _constants() -> str:
 
 
 def _benchmarks() -> str:
+    """What was recorded last, beside the bar where that model's is known."""
+    bar: dict[str, Any] = json.loads(BAR.read_text("utf-8"))
     rows = [
-        "| model | board | instructions | code B | constants B | arena B |",
-        "|---|---|--:|--:|--:|--:|",
+        "| model | board | instructions | of the bar | cycles, estimated | code B | constants B "
+        "| arena B | bar's arena B |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for entry in _newest():
+        theirs = bar["models"].get(entry.model_sha256, {}) if entry.board == bar["board"] else {}
+        share, arena, cycles = "", "", ""
+        if counted := theirs.get("instructions"):
+            share = f"{entry.instructions / counted:.2f} of {counted:,}"
+        if bytes_ := theirs.get("arena_bytes"):
+            arena = f"{bytes_:,}"
+        if entry.cycles is not None:
+            cycles = f"{entry.cycles:,}"
         rows.append(
-            f"| {entry.model} | {entry.board} | {entry.instructions:,} | {entry.code_bytes:,} | "
-            f"{entry.weight_bytes:,} | {entry.arena_bytes:,} |"
+            f"| {entry.model} | {entry.board} | {entry.instructions:,} | {share} | {cycles} | "
+            f"{entry.code_bytes:,} | {entry.weight_bytes:,} | {entry.arena_bytes:,} | {arena} |"
         )
-    return "\n".join(rows) + "\n"
+    return (
+        "\n".join(rows)
+        + f"\n\nThe bar is {bar['what']}, measured on {bar['date']}: {bar['how']}.\n"
+    )
 
 
 def _operators() -> str:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from jinja2 import UndefinedError
+
 from host_tools.boards.board import Board
 from host_tools.errors import UsageError
+from model.text import printable
 
 JsonObject = dict[str, Any]
+SHOWN = 300  # characters of what is wrong
 
 # What steps that run firmware ask of its manifest, and of what the build wrote.
 MANIFEST_KEYS = (
@@ -23,6 +29,14 @@ MANIFEST_KEYS = (
     "operators",
 )
 SIZE_KEYS = ("code_bytes", "weight_bytes", "flash_bytes", "ram_bytes")
+
+
+def unanswered(parity: Mapping[str, Any]) -> str:
+    """Why a parity result is no proof, in words: cases have no answer. '' where all have one."""
+    if not (missing := parity.get("missing")):
+        return ""
+    why = f": {parity['partial']}" if parity.get("partial") else ""
+    return f"{missing:,} of {parity['cases']:,} cases have no answer{why}"
 
 
 def read_result(path: Path, *keys: str) -> JsonObject:
@@ -49,6 +63,21 @@ def read_result(path: Path, *keys: str) -> JsonObject:
             f"{path}: has no {', '.join(absent)}; delete it and run the step that writes it"
         )
     return content
+
+
+@contextmanager
+def right_shape(place: Path | str) -> Iterator[None]:
+    """UsageError where something in the results of `place` is of another shape."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError,
+            UndefinedError) as error:  # fmt: skip
+        told = f"{type(error).__name__}: {printable(str(error))[:SHOWN]}"
+        raise UsageError(
+            f"{place}: a result file (*/parity.json, bench.json, size.json or another) has another "
+            f"shape than this version writes: {told}; delete the result files of the board and run "
+            "their commands again"
+        ) from error
 
 
 def read_manifest(board: Board, out_dir: Path) -> JsonObject:

@@ -8,10 +8,10 @@ from typing import IO, Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from host_tools.report.chips import counts_of_others
 from host_tools.report.collect import DIFFERS, EQUAL, collect, float_comparisons, runs_on
+from host_tools.terminal import plain
 from host_tools.wording import as_typed
 from model.evaluate import headline
 
@@ -49,20 +49,20 @@ def show_summary(console: Console, out_dir: Path) -> None:
     content = collect(out_dir)
     verdict = content["verdict"]
     console.print()
-    console.print(Text(verdict["headline"], style=STYLES.get(verdict["state"], "bold")))
+    console.print(plain(verdict["headline"], style=STYLES.get(verdict["state"], "bold")))
     for line in verdict["details"]:
-        console.print(Text(line))
+        console.print(plain(line))
     if manifest := content["manifest"]:
-        console.print(Text(f"Model {manifest['model_sha256'][:16]}."))
+        console.print(plain(f"Model {manifest['model_sha256'][:16]}."))
     if content["boards"]:
         console.print(_table(content["boards"], console.width))
-        console.print(Text(_counted(content["boards"])))
+        console.print(plain(_counted(content["boards"])))
         for line in counts_of_others(content["boards"]):
-            console.print(Text(as_typed(line)))
+            console.print(plain(as_typed(line)))
     if accuracies := _accuracies(content):
-        console.print(Text(accuracies))
+        console.print(plain(accuracies))
     if (out_dir / "report.html").exists():
-        console.print(Text(f"Report: {out_dir / 'report.html'}"), soft_wrap=True)
+        console.print(plain(f"Report: {out_dir / 'report.html'}"), soft_wrap=True)
 
 
 def _table(boards: JsonObject, width: int) -> Table:
@@ -81,7 +81,7 @@ def _table(boards: JsonObject, width: int) -> Table:
             "equal": STYLES.get(board["state"], ""),
             "as float": STYLES[DIFFERS] if floats.get(name, {}).get("failures") else "",
         }
-        table.add_row(*(Text(cells[c], style=styles.get(c, "")) for c in shown))
+        table.add_row(*(plain(cells[c], style=styles.get(c, "")) for c in shown))
     return table
 
 

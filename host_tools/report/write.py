@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jinja2 import UndefinedError
-
-from host_tools.report.collect import collect, wrong_shape
+from host_tools.report.collect import collect
 from host_tools.report.page import plot_files, render
+from host_tools.report.results import right_shape
 from model.files import write_json, write_text
 
 
@@ -17,11 +16,9 @@ def write_report(out_dir: Path) -> Path:
     Raises UsageError when there is nothing to report, or when a file is damaged or has another
     shape than this version of tinyproof writes.
     """
-    content = collect(out_dir)
-    try:
+    with right_shape(out_dir):
+        content = collect(out_dir)
         page, drawn = render(content), plot_files(content)
-    except (KeyError, IndexError, TypeError, ValueError, UndefinedError) as error:
-        raise wrong_shape(out_dir, error) from error
     write_json(out_dir / "report.json", content)
     write_text(out_dir / "report.html", page)
     for name, text in drawn.items():

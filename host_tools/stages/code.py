@@ -26,7 +26,11 @@ DATA = {
     ),
     "host_tools.report.page": ("host_tools/report/templates/*",),
     "host_tools.fleet.page": ("host_tools/fleet/templates/*",),
-    "host_tools.live.page": ("host_tools/live/page.css", "host_tools/live/templates/*"),
+    "host_tools.live.page": (
+        "host_tools/live/page.css",
+        "host_tools/live/ended.js",
+        "host_tools/live/templates/*",
+    ),
     "host_tools.library.make": ("host_tools/library/templates/**/*",),
     "host_tools.gate.workflow": ("host_tools/gate/templates/*",),
     "host_tools.bench.counting": ("host_tools/emulators/*.[ch]",),

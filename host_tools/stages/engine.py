@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -118,10 +119,17 @@ def _load(path: Path) -> dict[str, dict[str, str]] | None:
 
 def run(stage: Stage) -> None:
     """Run a stage and write its stamp; raises what the stage raises, and then writes none."""
+    with stamped(stage):
+        (run_isolated if stage.isolated else run_job)(stage.entry, stage.arguments)
+
+
+@contextmanager
+def stamped(stage: Stage) -> Iterator[None]:
+    """What a stage does is done within; its stamp is written behind it, unless that fails."""
     stage.stamp.parent.mkdir(parents=True, exist_ok=True)
     facts = facts_of(stage)
     stage.stamp.unlink(missing_ok=True)
-    (run_isolated if stage.isolated else run_job)(stage.entry, stage.arguments)
+    yield
     files = {name: digest(stage.folder / name) for name in matching(stage.folder, stage.writes)}
     if not files:
         raise HostToolsError(

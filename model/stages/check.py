@@ -24,7 +24,7 @@ from model.files import write_arrays, write_json
 from model.recipe import Recipe
 from model.stages.splits import save_splits
 from model.tasks import task_of, trained_part
-from model.text import counted
+from model.text import counted, printable
 
 MAX_PROBLEMS = 5  # of a check, on the terminal
 console = Console()
@@ -95,6 +95,8 @@ def _print_checks(results: list[CheckResult]) -> None:
         shown = list(result.problems[:MAX_PROBLEMS])
         if more := len(result.problems) - len(shown) + result.more:
             shown.append(f"and {more} more, in data.html")
-        found = Text("\n".join(shown) or result.summary)  # no markup: has file names
+        found = Text(
+            printable("\n".join(shown) or result.summary, keep="\n")
+        )  # no markup: has file names
         table.add_row(result.name, Text(result.state, colours[result.state]), found)
     console.print(table)

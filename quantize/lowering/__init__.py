@@ -8,13 +8,18 @@ from dataclasses import replace
 from quantize.errors import QuantizeError
 from quantize.lowering import (
     conv_cortex_m,
+    conv_mac16,
     conv_xtensa,
     dense_cortex_m,
+    dense_mac16,
     dense_xtensa,
     depthwise_cortex_m,
+    depthwise_mac16,
     depthwise_xtensa,
     elementwise_cortex_m,
     elementwise_xtensa,
+    lstm_cortex_m,
+    matmul_cortex_m,
     pairs,
     pool_cortex_m,
 )
@@ -33,9 +38,11 @@ KERNEL_SETS: dict[str, Mapping[Lowering, Lower]] = {
     "ref": {},
     "armv7em": {
         Lowering.AVERAGE_POOL: pool_cortex_m.lower_average_pool,
+        Lowering.BATCH_MATMUL: matmul_cortex_m.lower_matmul,
         Lowering.CONVOLUTION: conv_cortex_m.lower_conv,
         Lowering.DENSE: dense_cortex_m.lower_dense,
         Lowering.DEPTHWISE: depthwise_cortex_m.lower_depthwise,
+        Lowering.LSTM: lstm_cortex_m.lower_lstm,
         Lowering.MAX_POOL: pool_cortex_m.lower_max_pool,
         Lowering.MEAN: pool_cortex_m.lower_mean,
         Lowering.PAIR_TABLE: pairs.lower_table,
@@ -52,10 +59,20 @@ KERNEL_SETS: dict[str, Mapping[Lowering, Lower]] = {
         Lowering.WEIGHTED_SUM: elementwise_xtensa.lower_sum,
     },
 }
+# what MAC16 does not make faster stays
+KERNEL_SETS["xtensa_mac16"] = {
+    **KERNEL_SETS["xtensa"],
+    Lowering.CONVOLUTION: conv_mac16.lower_conv,
+    Lowering.DENSE: dense_mac16.lower_dense,
+    Lowering.DEPTHWISE: depthwise_mac16.lower_depthwise,
+}
 
 # packings that take more flash and fewer instructions: only where the flash has bytes for them
-LARGER: dict[str, Mapping[Lowering, Lower]] = {
-    "armv7em": {Lowering.DENSE: dense_cortex_m.lower_dense_halves},
+LARGER: dict[str, Mapping[Lowering, Sequence[Lower]]] = {
+    "armv7em": {
+        Lowering.DENSE: (dense_cortex_m.lower_dense_halves, dense_cortex_m.lower_dense_narrow)
+    },
+    "xtensa_mac16": {Lowering.DENSE: (dense_mac16.lower_dense_halves,)},
 }
 REFERENCE_COST = 7  # instructions a MAC, about
 
@@ -101,10 +118,14 @@ def _choices(
     faster = KERNEL_SETS[kernels][way] if way else lambda *_: None
     found = [faster(graph, step, scratch_bytes) or _reference(step)]
     if ram is not None and ram[0](found[0]) > ram[1]:
-        found += [faster(graph, step, 0) or _reference(step), _reference(step)]
+        spare = max(ram[1] - ram[0](_reference(step)), 0)
+        less = [faster(graph, step, scratch) for scratch in (spare, 0)]
+        found += [*(lowered for lowered in less if lowered), _reference(step)]
     if by_flash and found[0].cost is not None:
-        larger = LARGER.get(kernels, {}).get(way) if way else None
-        found += [w for w in (larger and larger(graph, step, scratch_bytes), _reference(step)) if w]
+        larger = LARGER.get(kernels, {}).get(way, ()) if way else ()
+        made = [make(graph, step, scratch_bytes) for make in larger]
+        made.append(faster(graph, step, 0))  # what saves scratch may save flash too
+        found += [w for w in (*made, _reference(step)) if w]
     if ram is not None:
         need, limit = ram
         found = [w for w in found if need(w) <= limit] or [min(found, key=need)]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from quantize.lowering.base import LoweredStep, aligned, in_groups
+from quantize.lowering.base import LoweredStep, in_groups
+from quantize.lowering.few_cortex_m import few_inputs, is_few
 from quantize.lowering.mono_cortex_m import KERNEL as MONO_ROWS
 from quantize.lowering.mono_cortex_m import one_channel
 from quantize.lowering.packing import (
+    ahead_of,
     as_row,
     first_short_form,
     pad_words,
@@ -27,6 +31,7 @@ from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
 
 QUAD = 4  # pixels at a time
+TAIL_RUNS = 3  # of which one more input each makes up a word
 SPARE_ROWS = 4  # of nn_conv_2d_rows_s8: more cost scratch, fewer cost moves
 C_FORMS: dict[Form, str] = {"floor": "NN_FLOOR", "sign": "NN_SIGN"}  # the shorter first
 
@@ -44,12 +49,15 @@ def convolution(step: Step, p: ConvParams, scratch_budget_bytes: int) -> Lowered
     """A step that is the convolution `p`, with weights [out_c, kh, kw, in_c]; None as above.
 
     A column is a row where that is cheaper and its scratch, a copy of the whole image, fits the
-    budget.
+    budget; so must a copy of the weights for few inputs.
     """
-    mono = one_channel(step, p, _ahead(p, 1, MONO_ROWS), scratch_budget_bytes)
+    mono = one_channel(step, p, ahead_of(p, 1, MONO_ROWS), scratch_budget_bytes)
     if mono is not None:
         return mono
     flat, row = _flattened(p), as_row(p)
+    few = few_inputs(step, p) if is_few(p) else None
+    if few and few.scratch_bytes <= scratch_budget_bytes and (few.cost or 0) < _cost(flat):
+        return few
     along = _lowered(step, row) if _cost(row) < _cost(flat) else None
     return along if along and along.scratch_bytes <= scratch_budget_bytes else _lowered(step, flat)
 
@@ -128,47 +136,98 @@ def _by_rows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, in
         constants=(stream,),
         scratch_bytes=taps.shape[3] * (8 * slots + 2),
     )
-    return call, _ahead(p, p.output_shape[2], p.window.kernel[0])
+    return call, ahead_of(p, p.output_shape[2], p.window.kernel[0])
 
 
 def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, int | None] | None:
     """nn_conv_2d_packed_s8, and `ahead_bytes`."""
     runs = _runs(p)
-    rows = pad_words(p.weights.reshape(len(p.weights), -1))
-    run_bytes = p.weights[0].size // (p.window.kernel[0] * runs)
-    quad = _quad(p, rows, requants)
+    weights = runs.arranged(p.weights)
+    quad = _quad(p, weights, requants)
     if quad is None:
         return None
     fields, stream = quad
-    ring_rows = _ring_rows(p)
+    rows = _rows(p)
     reach = (p.window.kernel[0] - 1) * p.window.dilation[0] + 1
-    ahead = _ahead(p, QUAD, reach if ring_rows else None) if _is_whole(p) else None
+    ahead = ahead_of(p, QUAD, reach if rows else None) if _is_whole(p) else None
     columns = _padded(p, 1)
     inside = min(columns - p.window.pad[1], p.input_shape[2] - p.first_input // p.input_shape[3])
-    if ahead != 0 and ring_rows and not _needs_ring(p, runs):
-        ring_rows, ahead = 0, None
-    row_bytes = columns * p.input_shape[3] if ring_rows else p.input_shape[2] * p.input_shape[3]
-    row_bytes += -row_bytes % 4 if ring_rows else 0
+    if ahead != 0 and rows and not _needs_rows(p):
+        rows, ahead = 0, None
+    row_bytes = columns * p.input_shape[3] if rows else p.input_shape[2] * p.input_shape[3]
+    row_bytes += -row_bytes % 4 if rows else 0
     call = CCall(
         function="nn_conv_2d_packed_s8",
         params_type="nn_conv_packed_t",
         params=_common(p)
         | {
-            "ring_rows": str(ring_rows),
+            "rows": str(rows),
             "row_bytes": str(row_bytes),
             "inside_bytes": str(inside * p.input_shape[3]),
-            "runs": str(runs),
-            "run_bytes": str(run_bytes),
+            "parts": str(runs.parts),
+            "part_bytes": str(p.window.dilation[0] * row_bytes),
+            "runs": runs.c_initialiser(p.window.dilation[0] * row_bytes),
         }
         | fields,
         constants=(stream,),
         first_input=p.first_input,
         first_output=p.first_output,
-        scratch_bytes=8 * rows[0].size
-        + (ring_rows * row_bytes + 4 if ring_rows else 0)
-        + (4 * rows[0].size + 16 if run_bytes % 4 else 0),
+        scratch_bytes=(8 if _pixels(p) >= QUAD else 2) * weights[0].size
+        + (rows * row_bytes + 4 if rows else 0),
     )
     return call, ahead
+
+
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """Contiguous parts of a window, as nn_conv_2d_packed_s8 takes them: nn_runs_t for each part.
+
+    `tail`: the last input of each of three runs makes up a word at the end.
+    """
+
+    parts: int
+    count: int  # of a part
+    bytes: int
+    apart: int = 0  # bytes from a run to the next in the same row; 0: the next lies in the next row
+
+    @property
+    def tail(self) -> bool:
+        return self.count == TAIL_RUNS and self.bytes % 4 == 1 and self.bytes > 4
+
+    @property
+    def words(self) -> int:
+        return self.bytes // 4 if self.tail else -(-self.bytes // 4)
+
+    @property
+    def inputs(self) -> int:
+        """Of a window, those without weights included."""
+        return 4 * self.parts * (self.count * self.words + self.tail)
+
+    @property
+    def cost(self) -> int:
+        """Instructions to gather four windows."""
+        return self.parts * (self.count * (7 + 16 * self.words) + 40 + 23 * self.tail)
+
+    def arranged(self, weights: npt.NDArray[Any]) -> IntArray:
+        """Weights [channels, kh, kw, c] as [channels, inputs]."""
+        runs = weights.reshape(len(weights), self.parts, self.count, self.bytes)
+        words = pad_words(runs[..., : 4 * self.words]).reshape(len(weights), self.parts, -1)
+        if self.tail:
+            words = np.concatenate([words, pad_words(runs[..., -1])], axis=2)
+        return words.reshape(len(weights), -1)
+
+    def c_initialiser(self, row_bytes: int) -> str:
+        """An nn_runs_t; `row_bytes` are those from a row of the window to the next."""
+        stride = self.apart or row_bytes
+        step, tail = stride - 4 * self.words, stride if self.tail else 0
+        return f"{{{step}, {self.words}, {self.count * stride}, {tail}}}"
+
+
+def _runs(p: ConvParams) -> _Runs:
+    _, height, width, channels = p.weights.shape
+    if p.window.dilation[1] == 1 or width == 1:
+        return _Runs(1, height, width * channels)
+    return _Runs(height, width, channels, p.window.dilation[1] * channels)
 
 
 def _is_by_rows(p: ConvParams) -> bool:
@@ -185,8 +244,15 @@ def _is_by_rows(p: ConvParams) -> bool:
 
 def _cost(p: ConvParams) -> int:
     """Instructions of all pixels with the kernel that is chosen."""
-    quads = -(-int(np.prod(p.output_shape[:3])) // QUAD)
-    return round(quads * (_rows_cost(p) if _is_by_rows(p) else _windows_cost(p)))
+    if _is_by_rows(p):
+        return round(_pixels(p) // QUAD * p.output_shape[0] * _rows_cost(p))
+    quads, left = divmod(_pixels(p), QUAD)
+    return p.output_shape[0] * round(quads * _windows_cost(p) + left * _pixel_cost(p))
+
+
+def _pixels(p: ConvParams) -> int:
+    """Of one image of the output."""
+    return p.output_shape[1] * p.output_shape[2]
 
 
 def _row_columns(p: ConvParams) -> int:
@@ -212,10 +278,21 @@ def _rows_cost(p: ConvParams) -> float:
 
 def _windows_cost(p: ConvParams) -> float:
     """Instructions for four pixels with nn_conv_2d_packed_s8, which gathers every window."""
-    taps = int(p.weights[0].size)
-    runs = p.window.kernel[0] * _runs(p)
-    gather = 16 * -(-taps // 4) + runs * (40 if taps // runs % 4 == 0 else 4 * 40)
-    return _quad_cost(p, taps + -taps % 4) + 100 + gather
+    runs = _runs(p)
+    return _quad_cost(p, runs.inputs) + 120 + runs.cost + 4 * _load_cost(p)
+
+
+def _load_cost(p: ConvParams) -> float:
+    """Instructions for a pixel's part of the rows that nn_conv_2d_packed_s8 copies."""
+    row = 60 + 6 * _padded(p, 1) * p.input_shape[3] // 4
+    return min(p.window.stride[0], p.window.kernel[0]) * row / p.output_shape[2] if _rows(p) else 0
+
+
+def _pixel_cost(p: ConvParams) -> float:
+    """Instructions for a pixel that is left, with nn_conv_2d_packed_s8."""
+    runs = _runs(p)
+    products = (len(p.weights) + 1) // 2 * (2 * runs.inputs + 26)
+    return products + 2 * runs.inputs + 15 * runs.parts * runs.count + 120 + _load_cost(p)
 
 
 def _flattened(p: ConvParams) -> ConvParams:
@@ -238,11 +315,6 @@ def _is_whole(p: ConvParams) -> bool:
     return len(p.weights) == p.output_shape[3]
 
 
-def _runs(p: ConvParams) -> int:
-    """Contiguous parts of a row of the window."""
-    return 1 if p.window.dilation[1] == 1 else p.window.kernel[1]
-
-
 def _padded(p: ConvParams, axis: int) -> int:
     """Rows (0) or columns (1) of the padded input that windows reach."""
     w = p.window
@@ -253,37 +325,16 @@ def _padded(p: ConvParams, axis: int) -> int:
     )
 
 
-def _needs_ring(p: ConvParams, runs: int) -> bool:
+def _needs_rows(p: ConvParams) -> bool:
     """Whether windows meet borders, or words reach beyond the input."""
     inside = all(p.window.pad[a] == 0 and _padded(p, a) <= p.input_shape[1 + a] for a in (0, 1))
-    run = p.input_shape[3] * (p.window.kernel[1] if runs == 1 else 1)
-    return not inside or run % 4 != 0
+    runs = _runs(p)
+    return not inside or (runs.bytes % 4 != 0 and not runs.tail)
 
 
-def _ring_rows(p: ConvParams) -> int:
+def _rows(p: ConvParams) -> int:
     """Rows that four pixels need at once; 0 for a flattened convolution."""
-    if p.output_shape[1] == 1 and p.window.kernel == (1, 1) and not _needs_ring(p, 1):
+    if p.output_shape[1] == 1 and p.window.kernel == (1, 1) and not _needs_rows(p):
         return 0
     spanned = min((p.output_shape[2] - 2 + QUAD) // p.output_shape[2], p.output_shape[1] - 1)
     return spanned * p.window.stride[0] + (p.window.kernel[0] - 1) * p.window.dilation[0] + 1
-
-
-def _ahead(p: ConvParams, block: int, reach: int | None) -> int | None:
-    """How many bytes the output must begin before the input, so that none is overwritten unread.
-
-    Outputs are written in blocks of pixels, after the rows that they reach are in scratch, or
-    (reach None) after the same pixels of the input are.
-    """
-    n, out_h, out_w, out_c = p.output_shape
-    _, in_h, in_w, in_c = p.input_shape
-    if n != 1:
-        return None
-    pixel = np.arange(0, out_h * out_w, dtype=np.int64)
-    full = out_h * out_w - out_h * out_w % block
-    last = np.where(pixel < full, pixel - pixel % block + block - 1, pixel)
-    written = (last + 1) * out_c
-    if reach is None:
-        return aligned(int((written - (last + 1) * in_c).max(initial=0)))
-    loaded = last // out_w * p.window.stride[0] + reach - p.window.pad[0]
-    unread = written - np.clip(loaded, 0, None) * in_w * in_c
-    return aligned(int(unread[loaded < in_h].max(initial=0)))

@@ -1,6 +1,7 @@
 """FULLY_CONNECTED as nn_fully_connected_packed_s8 or, where scratch is cheap, _wide_s8.
 
-Where two weights do not fit a halfword, as _narrow_s8 or, where scratch is cheap, _halves_s8.
+Where its rescaling or its sums do not suit these, as _chunks_s8. With flash to spare, as _halves_s8
+or, without scratch, _narrow_s8.
 """
 
 from __future__ import annotations
@@ -10,8 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from quantize.lowering.base import LoweredStep
-from quantize.lowering.packing import first_short_form, pair_words, scale_rows, words_constant
-from quantize.ops.base import CCall
+from quantize.lowering.packing import (
+    PAIR_LIMIT,
+    first_short_form,
+    pair_words,
+    scale_rows,
+    words_constant,
+)
+from quantize.ops.base import CCall, requant_constant
 from quantize.ops.fully_connected import FullyConnectedParams
 from quantize.proofs import ShortRequant
 from quantize.reference import Step
@@ -23,25 +30,86 @@ BLOCK = 8  # inputs at a time
 NARROW = "nn_fully_connected_narrow_s8"  # 16-bit weights, no scratch: 0.88 instructions a MAC
 
 
-def lower_dense(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
-    """A packed kernel; None where its short requantisation or its packing is not exact.
+def lower_dense(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep:
+    """A kernel on weights of a byte.
 
-    Costs a MAC: 1.06 instructions without scratch, 0.84 with two bytes of it an input.
+    Costs a MAC: 1.06 instructions without scratch, 0.84 with two bytes of it an input; 1.16 where
+    the short requantisation or a sum of 24 bits is not exact.
     """
     p: FullyConnectedParams = step.params
     requants = first_short_form(p, p.weights, ("sign",))
     weights = _padded(p)
-    wide = 2 * weights.shape[1] <= scratch_budget_bytes or p.weights.shape[1] % BLOCK != 0
+    whole = p.weights.shape[1] % BLOCK == 0
+    wide = 2 * weights.shape[1] <= scratch_budget_bytes or (not whole and scratch_budget_bytes > 0)
     stream = _group_stream(weights, p) if requants else None
-    if requants is None or stream is None:
-        return _halves(step, "nn_fully_connected_halves_s8" if wide else NARROW)
+    if requants is None or stream is None or not (wide or whole):
+        return _chunks(step)
     function = "nn_fully_connected_wide_s8" if wide else "nn_fully_connected_packed_s8"
     return _lowered(step, function, weights, stream, requants, 0.87 if wide else 1.07)
 
 
 def lower_dense_halves(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
-    """The kernel on 16-bit weights: 0.66 instructions a MAC for twice the flash."""
+    """The kernel on weights of two bytes: 0.66 instructions a MAC for twice the flash."""
     return _halves(step, "nn_fully_connected_halves_s8")
+
+
+def lower_dense_narrow(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
+    """The same without scratch: 0.88 instructions a MAC. None where inputs fill no whole blocks."""
+    p: FullyConnectedParams = step.params
+    return None if p.weights.shape[1] % BLOCK else _halves(step, NARROW)
+
+
+def _chunks(step: Step) -> LoweredStep:
+    p: FullyConnectedParams = step.params
+    weights = _padded(p)
+    depth = weights.shape[1]
+    rows = np.pad(weights, ((0, -len(weights) % GROUP), (0, 0)))
+    first = np.pad(_firsts(weights, p), (0, len(rows) - len(weights)))
+    pairs = rows.reshape(-1, 2, depth)
+    missing = np.zeros_like(pairs)
+    missing[:, 0] = (pairs[:, 0] == -128) & (pairs[:, 1] < 0)
+    words = pair_words((pairs + missing).reshape(rows.shape), np.zeros_like(first))
+    assert words is not None  # with -127 any two fit
+    steps = words[:, 2:].reshape(len(rows) // GROUP, 2, -1).transpose(0, 2, 1)
+    stream = np.concatenate([first.reshape(-1, GROUP), steps.reshape(len(steps), -1)], axis=1)
+    places = np.argwhere(missing.reshape(rows.shape))
+    constants = [
+        words_constant("stream", stream, weights=stream.size - len(rows), biases=len(rows)),
+        requant_constant(p.requants),
+    ]
+    if len(places):
+        constants.append(words_constant("missing", places, weights=places.size))
+    batches = int(np.prod(p.output_shape)) // len(weights)
+    call = CCall(
+        function="nn_fully_connected_chunks_s8",
+        params_type="nn_dense_chunks_t",
+        params={
+            "stream": "@stream",
+            "requant": "@requant",
+            "missing": "@missing" if len(places) else "0",
+            "missing_count": str(len(places)),
+            "chunk": str(_chunk(weights)),
+            "batches": str(batches),
+            "input_depth": str(p.weights.shape[1]),
+            "output_depth": str(len(weights)),
+            "output_offset": str(p.output_offset),
+            "act_min": str(p.act_min),
+            "act_max": str(p.act_max),
+        },
+        constants=tuple(constants),
+    )
+    cost = round(batches * (len(weights) * (1.16 * depth + 45) + 8 * len(places)))
+    return LoweredStep(step=step, calls=(call,), in_place=(), cost=cost)
+
+
+def _chunk(weights: IntArray) -> int:
+    """Inputs, a multiple of BLOCK, of which no sum leaves 24 bits, wherever they begin."""
+    chunk = int(weights.shape[1])
+    while True:
+        sums = np.add.reduceat(np.abs(weights), range(0, weights.shape[1], chunk), axis=1)
+        if 128 * int(sums.max()) < PAIR_LIMIT:
+            return chunk
+        chunk = -(-chunk // (2 * BLOCK)) * BLOCK
 
 
 def _halves(step: Step, function: str) -> LoweredStep | None:

@@ -23,7 +23,7 @@ INT16_MAX = (1 << 15) - 1  # inputs from one segment to the next
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Axis:
+class Axis:
     """One axis of the image: sizes and steps of the window along it."""
 
     image: int
@@ -43,7 +43,7 @@ def lower_depthwise(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Low
     Costs about 95 instructions for each four outputs, 37 more a segment, and 5 an input.
     """
     p: ConvParams = step.params
-    axes = _axes(p)
+    axes = axes_of(p)
     orders = [(line, across) for line, across in (axes[::-1], axes) if _fits(line)]
     if not orders:
         return None
@@ -56,7 +56,7 @@ def lower_depthwise(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Low
     segments = -(-line.kernel // SEGMENT)
     width = (max(line.output, GROUP) - 1) * line.stride + SEGMENT * segments
     height = (across.output - 1) * across.stride + (across.kernel - 1) * across.dilation + 1
-    plane_bytes, in_place = width * height, _works_in_place(p)
+    plane_bytes, in_place = width * height, works_in_place(p)
     if width * across.dilation > INT16_MAX or (plane_bytes > scratch_budget_bytes and not in_place):
         return None
     fours = p.output_shape[0] * p.output_shape[3] * across.output * _groups(line)
@@ -94,7 +94,7 @@ def lower_depthwise(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Low
     )
 
 
-def _works_in_place(p: ConvParams) -> bool:
+def works_in_place(p: ConvParams) -> bool:
     """Whether the outputs of a channel lie on the inputs of that channel only, or there is no other
     channel."""
     images, height, width, channels = p.input_shape
@@ -102,12 +102,12 @@ def _works_in_place(p: ConvParams) -> bool:
     return images == 1 and (channels == 1 or (p.depth_multiplier == 1 and shrinks))
 
 
-def _axes(p: ConvParams) -> tuple[_Axis, _Axis]:
+def axes_of(p: ConvParams) -> tuple[Axis, Axis]:
     """Rows and columns."""
     w = p.window
     steps = [(shape[2] * shape[3], shape[3]) for shape in (p.input_shape, p.output_shape)]
     rows, columns = (
-        _Axis(
+        Axis(
             image=p.input_shape[1 + k],
             output=p.output_shape[1 + k],
             kernel=w.kernel[k],
@@ -122,11 +122,11 @@ def _axes(p: ConvParams) -> tuple[_Axis, _Axis]:
     return rows, columns
 
 
-def _fits(line: _Axis) -> bool:
+def _fits(line: Axis) -> bool:
     return line.stride in STRIDES and (line.dilation == 1 or line.kernel == 1)
 
 
-def _groups(line: _Axis) -> int:
+def _groups(line: Axis) -> int:
     return -(-line.output // GROUP)
 
 
@@ -162,7 +162,7 @@ def _image_fields(p: ConvParams) -> dict[str, str]:
     }
 
 
-def _line_fields(line: _Axis, segments: int, by_sign: bool) -> dict[str, str]:
+def _line_fields(line: Axis, segments: int, by_sign: bool) -> dict[str, str]:
     """The fields of the nn_line_t."""
     step = line.output_bytes
     outputs = [step if k < line.output else 0 for k in (1, 2, 3)]

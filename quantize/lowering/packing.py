@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from quantize.lowering.base import aligned
 from quantize.ops.base import CConstant, int_constant_array
 from quantize.ops.conv_2d import ConvParams
 from quantize.ops.window import OutputStage, Window
@@ -64,6 +65,27 @@ def as_row(p: ConvParams) -> ConvParams:
         ),
         weights=np.ascontiguousarray(p.weights.transpose(0, 2, 1, 3)),
     )
+
+
+def ahead_of(p: ConvParams, block: int, reach: int | None) -> int | None:
+    """How many bytes the output must begin before the input, so that none is overwritten unread.
+
+    Outputs are written in blocks of pixels, after the rows that they reach are in scratch, or
+    (reach None) after the same pixels of the input are.
+    """
+    n, out_h, out_w, out_c = p.output_shape
+    _, in_h, in_w, in_c = p.input_shape
+    if n != 1:
+        return None
+    pixel = np.arange(0, out_h * out_w, dtype=np.int64)
+    full = out_h * out_w - out_h * out_w % block
+    last = np.where(pixel < full, pixel - pixel % block + block - 1, pixel)
+    written = (last + 1) * out_c
+    if reach is None:
+        return aligned(int((written - (last + 1) * in_c).max(initial=0)))
+    loaded = last // out_w * p.window.stride[0] + reach - p.window.pad[0]
+    unread = written - np.clip(loaded, 0, None) * in_w * in_c
+    return aligned(int(unread[loaded < in_h].max(initial=0)))
 
 
 def pad_words(weights: npt.NDArray[Any]) -> IntArray:

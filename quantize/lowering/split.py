@@ -77,14 +77,14 @@ class Changes:
             high=self.high - origin,
         )
 
-    def pieces(self, *, clamped: bool) -> list[_Piece]:
+    def pieces(self, *, clamped: bool) -> list[Piece]:
         """What matters of each channel: all its accumulators, with an output that is clamped, or
         those from minimum to maximum.
         """
         codes = slice(1, -1) if clamped else slice(None)
         ends = (self.low, self.high) if clamped else (self.minimum, self.maximum)
         return [
-            _Piece(codes=_CODES[codes], starts=starts[codes], low=low, high=high).part(low, high)
+            Piece(codes=_CODES[codes], starts=starts[codes], low=low, high=high).part(low, high)
             for starts, low, high in zip(self.starts, *(e.tolist() for e in ends), strict=True)
         ]
 
@@ -162,7 +162,7 @@ def exact_requants(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Piece:
+class Piece:
     """A channel's sums from `low` to `high`, and the first sum that reaches each of `codes`."""
 
     codes: IntArray
@@ -174,19 +174,19 @@ class _Piece:
     def largest(self) -> int:
         return max(abs(self.low), abs(self.high), 1)
 
-    def part(self, low: int, high: int) -> _Piece:
+    def part(self, low: int, high: int) -> Piece:
         """The sums of this piece from `low` to `high`."""
         low, high = max(low, self.low), min(high, self.high)
         starts = np.clip(self.starts, low, high + 1)
-        return _Piece(codes=self.codes, starts=starts, low=low, high=high)
+        return Piece(codes=self.codes, starts=starts, low=low, high=high)
 
 
-def _short_group(pieces: Sequence[_Piece], requants: Sequence[Requant]) -> Rows | None:
+def _short_group(pieces: Sequence[Piece], requants: Sequence[Requant]) -> Rows | None:
     """With the largest shift that works for all."""
     tries = 0
     for shift in range(LARGEST_SHIFT, -1, -1):
-        factors = [_factor(r, shift) for r in requants]
-        if tries < TRIES and all(map(_is_small, pieces, factors)):
+        factors = [factor_of(r, shift) for r in requants]
+        if tries < TRIES and all(map(is_small, pieces, factors)):
             tries += 1
             rows = [_short(*one, shift) for one in zip(pieces, factors, strict=True)]
             found = tuple(row for row in rows if row is not None)
@@ -195,27 +195,27 @@ def _short_group(pieces: Sequence[_Piece], requants: Sequence[Requant]) -> Rows 
     return None
 
 
-def _factor(r: Requant, shift: int) -> int:
+def factor_of(r: Requant, shift: int) -> int:
     """The nearest to what a sum is multiplied with, MID_BITS of it behind those of the value."""
     places = shift + MID_BITS - 31 + r.shift
     return r.multiplier << places if places >= 0 else _rounded(r.multiplier, -places)
 
 
-def _is_small(piece: _Piece, factor: int) -> bool:
+def is_small(piece: Piece, factor: int) -> bool:
     """Whether all products fit 32 bits."""
     return factor + max(ASIDE) < (INT32_MAX // piece.largest - 3) << MID_BITS
 
 
-def _short(piece: _Piece, nearest: int, shift: int) -> SplitRequant | None:
+def _short(piece: Piece, nearest: int, shift: int) -> SplitRequant | None:
     """With the factor or one near it."""
     for factor in (nearest + aside for aside in ASIDE if nearest + aside >= 0):
-        signs = _constants_by_sign(piece, factor, MID_BITS, shift)
+        signs = constants_by_sign(piece, factor, MID_BITS, shift)
         if signs is not None:
-            return _requant(piece, factor << LOW_BITS, shift, (0, signs))
+            return split_factor(piece, factor << LOW_BITS, shift, (0, signs))
     return None
 
 
-def _exact(piece: _Piece, r: Requant, *, by_sign: bool) -> SplitRequant | None:
+def _exact(piece: Piece, r: Requant, *, by_sign: bool) -> SplitRequant | None:
     """A channel with one output for all needs no factor."""
     steady = piece.low == piece.high
     factor, shift = (0, 0) if steady else (r.multiplier, 31 - MID_BITS - LOW_BITS - r.shift)
@@ -223,7 +223,7 @@ def _exact(piece: _Piece, r: Requant, *, by_sign: bool) -> SplitRequant | None:
         return None
     bits = MID_BITS + LOW_BITS
     found = _constants(piece, factor, bits, shift, by_sign=by_sign and not steady)
-    return None if found is None else _requant(piece, factor, shift, found)
+    return None if found is None else split_factor(piece, factor, shift, found)
 
 
 def _rounded(value: int, bits: int) -> int:
@@ -231,8 +231,8 @@ def _rounded(value: int, bits: int) -> int:
     return (value + (1 << bits >> 1)) >> bits
 
 
-def _requant(
-    piece: _Piece, factor: int, shift: int, constants: tuple[int, tuple[int, int] | None]
+def split_factor(
+    piece: Piece, factor: int, shift: int, constants: tuple[int, tuple[int, int] | None]
 ) -> SplitRequant:
     front, low = factor >> LOW_BITS, factor & ((1 << LOW_BITS) - 1)
     high = (front + (1 << (MID_BITS - 1)) - 1) >> MID_BITS
@@ -249,15 +249,15 @@ def _requant(
 
 
 def _constants(
-    piece: _Piece, factor: int, bits: int, shift: int, *, by_sign: bool
+    piece: Piece, factor: int, bits: int, shift: int, *, by_sign: bool
 ) -> tuple[int, tuple[int, int] | None] | None:
     """The constant, and by sign what is added to a value of 0 or more, and to one below."""
     if not by_sign:
-        constant = _constant(piece, factor, bits, shift)
+        constant = constant_of(piece, factor, bits, shift)
         return None if constant is None else (constant, None)
     zero = min(max(0, piece.low), piece.high + 1)
     base = -(zero * factor >> bits)
-    parts = _constants_by_sign(piece, factor, bits, shift)
+    parts = constants_by_sign(piece, factor, bits, shift)
     if parts is None:
         return None
     signs = (parts[0] - base, parts[1] - base)
@@ -267,18 +267,18 @@ def _constants(
     return (base, signs) if apart and fits else None
 
 
-def _constants_by_sign(piece: _Piece, factor: int, bits: int, shift: int) -> tuple[int, int] | None:
+def constants_by_sign(piece: Piece, factor: int, bits: int, shift: int) -> tuple[int, int] | None:
     """The constants for sums of 0 or more, and for those below."""
     both = []
     for part in (piece.part(0, piece.high), piece.part(piece.low, -1)):
-        constant = _constant(part, factor, bits, shift) if part.low <= part.high else 0
+        constant = constant_of(part, factor, bits, shift) if part.low <= part.high else 0
         if constant is None:
             return None
         both.append(constant)
     return both[0], both[1]
 
 
-def _constant(piece: _Piece, factor: int, bits: int, shift: int) -> int | None:
+def constant_of(piece: Piece, factor: int, bits: int, shift: int) -> int | None:
     """What must be added to sum * factor >> bits to reach each code at its first sum."""
     wanted = piece.codes << shift
     minimum = wanted - (piece.starts * factor >> bits)

@@ -21,7 +21,7 @@ from quantize.ops.base import (
     operand,
     refuse,
 )
-from quantize.ops.rules import RESCALES, Without, reference_kernels
+from quantize.ops.rules import RESCALES, Kernels, Lowering, Without
 from quantize.scheme import (
     QuantParams,
     Requant,
@@ -169,5 +169,5 @@ SPEC = OpSpec(
     ranges=Without(reason="sums of products of two inputs are not followed yet"),
     folding=Without(reason="a channel of one operand is a row of the other: not followed yet"),
     advice=RESCALES,
-    kernels=reference_kernels("none is written yet"),
+    kernels=Kernels(armv7em=Lowering.BATCH_MATMUL, xtensa=Without(reason="none is written yet")),
 )

@@ -27,7 +27,7 @@ from quantize.ops.base import (
     quantised,
     refuse,
 )
-from quantize.ops.rules import Without, reference_kernels
+from quantize.ops.rules import Kernels, Lowering, Without
 from quantize.ops.tables import UNIT, logistic_q15, sigmoid_table, tanh_q15
 from quantize.scheme import (
     IntArray,
@@ -350,5 +350,5 @@ SPEC = OpSpec(
         reason="its state feeds back: a channel is read by every gate of the next step"
     ),
     advice=Without(reason="its eight matrices are not looked at yet"),
-    kernels=reference_kernels("none is written yet"),
+    kernels=Kernels(armv7em=Lowering.LSTM, xtensa=Without(reason="none is written yet")),
 )

@@ -138,9 +138,11 @@ class Lowering(enum.Enum):
     """How faster calls than the reference's are made; quantize.lowering has one for each core."""
 
     AVERAGE_POOL = "average pool"
+    BATCH_MATMUL = "batch matmul"
     CONVOLUTION = "convolution"
     DENSE = "dense"
     DEPTHWISE = "depthwise"
+    LSTM = "LSTM"
     MAX_POOL = "max pool"
     MEAN = "mean"
     PAIR_TABLE = "pair table"  # one operand is a constant of one value
@@ -154,11 +156,11 @@ class Kernels:
     """For each set of kernels but the reference's: how an operator is faster there, or why not."""
 
     armv7em: Lowering | Without
-    xtensa: Lowering | Without
+    xtensa: Lowering | Without  # with MAC16 or without
 
     def lowering(self, kernels: str) -> Lowering | None:
         """That of the kernel set `kernels`; None where the reference's kernels are taken."""
-        sets = {"armv7em": self.armv7em, "xtensa": self.xtensa}
+        sets = {"armv7em": self.armv7em, "xtensa": self.xtensa, "xtensa_mac16": self.xtensa}
         found = sets.get(kernels)
         return found if isinstance(found, Lowering) else None
 

@@ -11,6 +11,9 @@
     .equ LBEG, 0
     .equ LEND, 1
     .equ LCOUNT, 2
+    .equ ACCLO, 16
+    .equ ACCHI, 17
+    .equ M, 32 /* M0 to M3 */
     .equ WINDOWBASE, 72
     .equ WINDOWSTART, 73
     .equ OVERFLOWS, 244 /* special registers that the core leaves to programs: MISC0, MISC1 */
@@ -149,6 +152,9 @@ fault:
     .equ AT_EPC, 80
     .equ AT_PS, 84
     .equ AT_CALL, 88
+    .equ AT_ACCHI, 4 /* in the place of a1 */
+    .equ AT_ACCLO, 92
+    .equ AT_M, 96
     .equ FRAME, 128
     .macro all_but_a0_a1 how
     .irp n, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
@@ -184,6 +190,17 @@ exception:
     movi a0, 0
     write a0, LCOUNT
 .Loutside:
+    read a0, ACCLO /* ESP-IDF saves MAC16's registers too, before the handler multiplies */
+    s32i a0, a1, AT_ACCLO
+    read a0, ACCHI
+    s32i a0, a1, AT_ACCHI
+    .irp n, 0, 1, 2, 3
+    read a0, M + \n
+    s32i a0, a1, AT_M + 4 * \n
+    write a1, M + \n
+    .endr
+    write a1, ACCLO
+    write a1, ACCHI
     rsr a0, epc1
     s32i a0, a1, AT_EPC
     rsr a0, ps
@@ -225,6 +242,14 @@ exception:
     l32i a0, a1, AT_LOOP + 4 * \n
     write a0, \n
     .endr
+    l32i a0, a1, AT_ACCLO
+    write a0, ACCLO
+    l32i a0, a1, AT_ACCHI
+    write a0, ACCHI
+    .irp n, 0, 1, 2, 3
+    l32i a0, a1, AT_M + 4 * \n
+    write a0, M + \n
+    .endr
     l32i a0, a1, AT_SAR
     wsr a0, sar
     movi a2, interrupts /* the next at another place */
@@ -259,6 +284,13 @@ __wrap_\function:
     wrap nn_dense_bytes_s8
     wrap nn_dense_direct_s8
     wrap nn_linear_terms_s8
+    wrap nn_kept_outputs_s8
+    wrap nn_nine_s8
+    wrap nn_offset_columns_s8
+    wrap nn_pair_sums_s8
+    wrap nn_plane_s8
+    wrap nn_widen_columns_s8
+    wrap nn_windows_s8
 
     .align 4
     .literal_position

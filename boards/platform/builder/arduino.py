@@ -17,7 +17,7 @@ project = Path(env.subst("$PROJECT_DIR"))  # noqa: F821
 firmware = Path(env.subst("$PROJECT_SRC_DIR"))  # noqa: F821
 scripts = project / "boards" / "platform" / "builder"
 sys.path.insert(0, str(scripts))
-from kernels import add_kernels, kernel_files, speed_of  # noqa: E402
+from kernels import add_kernels, kernel_files, set_folders, speed_of  # noqa: E402
 
 board = env.GetProjectOption("custom_board")  # noqa: F821
 facts = json.loads((project / "boards" / f"{board}.json").read_text(encoding="utf-8"))["tinyproof"]
@@ -56,9 +56,7 @@ def check_image(target, source, env):
         text=True,
         check=True,
     ).stdout
-    own = {
-        path.stem for kind in "cS" for path in (firmware / "kernels" / kernels).glob(f"*.{kind}")
-    }
+    own = {path.stem for folder in folders[:-1] for path in folder.glob("*.[cS]")}
     linked = sorted({Path(name).stem for name in listed.split()} & own)
     command = [sys.executable, "-m", "host_tools.build.image", "--set", kernels, str(target[0])]
     return subprocess.run([*command, *linked], env=env["ENV"], check=False).returncode
@@ -78,10 +76,10 @@ env.Append(  # noqa: F821
 )
 env.AddBuildMiddleware(optimise)  # noqa: F821
 env.SConscript(str(scripts / "generated.py"), exports="env")  # noqa: F821
-layout = firmware / "kernels" / kernels / "layout"  # what assembly language counts on
-if layout.is_dir():
-    env.BuildSources("$BUILD_DIR/layout", str(layout), "+<*.c>")  # noqa: F821
-files = kernel_files([firmware / "kernels" / name for name in (kernels, "ref")], assembly=True)
+folders = [firmware / "kernels" / name for name in set_folders(kernels)]
+for folder in folders[:-1]:  # what assembly language counts on
+    env.BuildSources(f"$BUILD_DIR/layout/{folder.name}", str(folder / "layout"), "+<*.c>")  # noqa: F821
+files = kernel_files(folders, assembly=True)
 env.Append(  # noqa: F821
     PIOBUILDFILES=add_kernels(env, "$BUILD_DIR/kernels.a", env["PIOBUILDFILES"], files, speed)  # noqa: F821
 )

@@ -18,6 +18,14 @@ def speed_of(firmware, path):
     return SMALL if any(firmware / folder in path.parents for folder in SMALL_FOLDERS) else FAST
 
 
+def set_folders(kernels):
+    """The folders of a set, the first of which has a kernel: its own; where its name goes on behind
+    another set's, as xtensa_mac16 does, also that one's; the reference's."""
+    names = kernels.split("_")
+    own = ["_".join(names[:count]) for count in range(len(names), 0, -1)]
+    return [*own, *(["ref"] if own != ["ref"] else [])]
+
+
 def kernel_files(folders, assembly):
     """Name -> file; of files with the same name the first of `folders` has it.
 

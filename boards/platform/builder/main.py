@@ -26,7 +26,7 @@ env = DefaultEnvironment()
 project = Path(env.subst("$PROJECT_DIR"))
 scripts = Path(env.PioPlatform().get_dir(), "builder")
 sys.path.insert(0, str(scripts))
-from kernels import add_kernels, kernel_files, speed_of  # noqa: E402
+from kernels import add_kernels, kernel_files, set_folders, speed_of  # noqa: E402
 
 board = env.BoardConfig()
 facts = board.get("tinyproof")
@@ -43,7 +43,7 @@ kernels = os.environ.get("TINYPROOF_KERNELS", facts["kernels"])
 via = os.environ.get("TINYPROOF_VIA")
 SOURCES = ["via_library/*.c", "link/*.c"] if via else SOURCES
 if prefix and not via:  # what assembly language counts on
-    SOURCES += [f"kernels/{kernels}/layout/*.c"]
+    SOURCES += [f"kernels/{name}/layout/*.c" for name in set_folders(kernels)]
 
 # The device command `selftest kernels`, linked on request only.
 checked = "TINYPROOF_REFERENCE" in os.environ
@@ -129,7 +129,7 @@ else:
 
     # A file of the board's kernels replaces the one of the same name in the reference kernels. This
     # computer's compiler takes the twins in C of what is written in assembly language.
-    folders = [firmware / "kernels" / name for name in (kernels, "ref")]
+    folders = [firmware / "kernels" / name for name in set_folders(kernels)]
     files = kernel_files(folders, assembly=bool(prefix))
     env.Append(
         PIOBUILDFILES=add_kernels(env, "$BUILD_DIR/kernels.a", env["PIOBUILDFILES"], files, speed)

@@ -2,33 +2,40 @@
  *                (in[n, y*sh - ph + ky*dh, x*sw - pw + kx*dw, c] - zp_in) * w[o,ky,kx,c]))
  *
  * Four pixels at a time: their windows are gathered and widened once, then multiplied by all
- * channels (nn_quad_s8). Rows of the input are kept in a ring with their borders filled in, so no
- * window meets a border, and a row may be overwritten by the output as soon as it is in the ring.
- * Beside the products, four pixels take about 100 instructions, 100 more for each run and 17 for
- * each four inputs; runs that are no multiple of four bytes are copied first.
+ * channels (nn_quad_s8); the one to three pixels that are left one at a time (nn_pixel_s8). Rows of
+ * the input are copied to scratch with their borders filled in, so no window meets a border, and a
+ * row may be overwritten by the output as soon as it is there. Scratch holds no more rows than four
+ * pixels need; where those move on, the rows that they still need move to its front.
  * MACs: n*h*w*out_c*kh*kw*in_c. Rounding: double, in a short form.
  */
 #include <string.h>
 
+#include "nn_dsp.h"
 #include "nn_packed.h"
 
-/* Rows of one image, padded: row r lies at base + (r % count) * bytes. */
+/* Rows of one image, padded, or those of the input where none are copied. */
 typedef struct {
-    int8_t *ring;
     const int8_t *base;
-    int32_t count, bytes, loaded;
-    int32_t end; /* of the ring in bytes: what lies there is at 0 again */
+    int32_t origin, loaded; /* the row at `base`; the first that is not there */
 } nn_rows_t;
 
-/* Where a row of the windows of four pixels begins, in bytes from the rows' base. */
+/* A pixel of the output, and where its window begins: in bytes from the image's first row. */
 typedef struct {
-    int32_t at[NN_QUAD];
-} nn_starts_t;
+    int32_t x, y, at;
+} nn_place_t;
 
-/* Copy words, then what is left: rows are short and seldom a multiple of more than four. */
+/* Copy four words at a time, then words, then what is left. */
 static void nn_copy_row(int8_t *to, const int8_t *from, int32_t bytes)
 {
     const int8_t *const end = from + bytes;
+    for (; from + 16 <= end; from += 16, to += 16) {
+        const uint32_t words[4] = {nn_load_word(from), nn_load_word(from + 4),
+                                   nn_load_word(from + 8), nn_load_word(from + 12)};
+        memcpy(to, words, 4);
+        memcpy(to + 4, words + 1, 4);
+        memcpy(to + 8, words + 2, 4);
+        memcpy(to + 12, words + 3, 4);
+    }
     for (; from + 4 <= end; from += 4, to += 4) {
         memcpy(to, from, 4);
     }
@@ -46,121 +53,150 @@ static void nn_fill_words(int8_t *row, int32_t from, int32_t to, int32_t value)
     }
 }
 
-/* Bring the next row of the image into the ring, with its borders. */
-static void nn_load_row(const nn_conv_packed_t *p, const int8_t *image, nn_rows_t *rows)
+/* Bring the next row of the image to scratch, with its borders. */
+static void nn_load_row(const nn_conv_packed_t *p, const int8_t *image, nn_rows_t *rows,
+                        int8_t *scratch)
 {
     const int32_t y = rows->loaded - p->window.pad_h;
-    int8_t *const row = rows->ring + (rows->loaded % rows->count) * rows->bytes;
+    int8_t *const row = scratch + (rows->loaded - rows->origin) * p->row_bytes;
     const int32_t left = p->window.pad_w * p->input.c;
     const int32_t inside = y >= 0 && y < p->input.h ? p->inside_bytes : 0;
     nn_fill_words(row, 0, left, p->pad_value);
-    nn_fill_words(row, left + inside, rows->bytes, p->pad_value);
+    nn_fill_words(row, left + inside, p->row_bytes, p->pad_value);
     if (inside > 0) {
         nn_copy_row(row + left, image + y * p->input.w * p->input.c, inside);
     }
     rows->loaded++;
 }
 
-/* Copy whole words: up to three bytes too many, which the next run or the padding covers. */
-static void nn_copy_run(int8_t *to, const int8_t *from, int32_t bytes)
+/* Make the rows from `first` on, as far as they are there, the first in scratch. */
+static void nn_move_rows(const nn_conv_packed_t *p, nn_rows_t *rows, int8_t *scratch, int32_t first)
 {
-    for (int32_t i = 0; i < bytes; i += 4) {
-        memcpy(to + i, from + i, 4);
+    const int32_t kept = rows->loaded - first;
+    if (kept > 0) {
+        nn_copy_row(scratch, scratch + (first - rows->origin) * p->row_bytes, kept * p->row_bytes);
+    } else {
+        rows->loaded = first;
     }
+    rows->origin = first;
 }
 
-/* Where four windows start: of four pixels, or of one pixel four times. */
-static nn_starts_t nn_find_starts(const nn_conv_packed_t *p, const nn_rows_t *rows, int32_t pixel,
-                                  int32_t step)
+/* Load the rows that the windows of some pixels reach, the first of them at `place`. */
+static void nn_load_rows(const nn_conv_packed_t *p, const int8_t *image, nn_rows_t *rows,
+                         int8_t *scratch, const nn_place_t *place, int32_t pixels)
 {
-    nn_starts_t starts;
-    for (int32_t i = 0; i < NN_QUAD; i++, pixel += step) {
-        const int32_t y = pixel / p->output.w;
-        const int32_t column = (pixel - y * p->output.w) * p->window.stride_w * p->input.c;
-        starts.at[i] = y * p->window.stride_h % rows->count * rows->bytes + column;
-    }
-    return starts;
-}
-
-static int32_t nn_next_row(const nn_conv_packed_t *p, const nn_rows_t *rows, int32_t at)
-{
-    at += p->window.dilation_h * rows->bytes;
-    return at < rows->end ? at : at - rows->end;
-}
-
-/* Widen the windows of four pixels run by run: each is a multiple of four inputs. */
-static void nn_gather_runs(const nn_conv_packed_t *p, const nn_rows_t *rows, nn_starts_t starts,
-                           uint32_t *x)
-{
-    for (int32_t ky = 0; ky < p->window.kernel_h; ky++) {
-        const int8_t *in[NN_QUAD];
-        for (int32_t i = 0; i < NN_QUAD; i++) {
-            in[i] = rows->base + starts.at[i];
-            starts.at[i] = nn_next_row(p, rows, starts.at[i]);
+    const int32_t x = place->x + pixels - 1;
+    const int32_t y = place->y + (x < p->output.w ? 0 : x / p->output.w);
+    const int32_t reach = (p->window.kernel_h - 1) * p->window.dilation_h + 1;
+    while (rows->loaded < y * p->window.stride_h + reach) {
+        if (rows->loaded == rows->origin + p->rows) {
+            nn_move_rows(p, rows, scratch, place->y * p->window.stride_h);
         }
-        for (int32_t run = p->runs;;) {
-            x = nn_widen_quad_s8(x, in, p->run_bytes / 4);
-            if (--run == 0) {
+        nn_load_row(p, image, rows, scratch);
+    }
+}
+
+/* Where the windows of some pixels begin, from `place` on, which moves on to the next pixel. */
+static void nn_find(const nn_conv_packed_t *p, const nn_rows_t *rows, nn_place_t *place,
+                    int32_t pixels, const int8_t **in)
+{
+    const int8_t *const base = rows->base - rows->origin * p->row_bytes;
+    const int32_t step = p->window.stride_w * p->input.c;
+    nn_place_t next = *place;
+    for (int32_t i = 0; i < pixels; i++) {
+        in[i] = base + next.at;
+        next.at += step;
+        if (++next.x == p->output.w) {
+            next.x = 0;
+            next.y++;
+            next.at = next.y * p->window.stride_h * p->row_bytes;
+        }
+    }
+    *place = next;
+}
+
+/* nn_gather_quad_s8 for one pixel. */
+static uint32_t *nn_gather_pixel(uint32_t *x, const int8_t *in, const nn_runs_t *runs)
+{
+    const int8_t *run = in;
+    const int8_t *const end = in + runs->bytes;
+    for (; run != end; run += runs->step) {
+        for (int32_t i = 0; i < runs->words; i++, run += 4) {
+            const uint32_t word = nn_load_word(run);
+            *x++ = nn_sxtb16(word);
+            *x++ = nn_sxtb16(nn_rotate_right(word, 8));
+        }
+    }
+    if (runs->tail > 0) {
+        const int8_t *const tail = in + 4 * runs->words;
+        *x++ = ((uint32_t)tail[0] & 0xFFFFU) | (uint32_t)tail[2 * runs->tail] << 16;
+        *x++ = (uint32_t)tail[runs->tail];
+    }
+    return x;
+}
+
+/* All channels of some pixels, whose windows begin at `in`. */
+static void nn_compute(const nn_conv_packed_t *p, const int8_t *const *in, int32_t pixels,
+                       uint32_t *x, int8_t *output)
+{
+    uint32_t *next = x;
+    if (p->parts == 1 && pixels == NN_QUAD) {
+        (void)nn_gather_quad_s8(next, in, &p->runs);
+    } else {
+        for (int32_t at = 0; at < p->parts * p->part_bytes; at += p->part_bytes) {
+            const int8_t *part[NN_QUAD];
+            for (int32_t i = 0; i < pixels; i++) {
+                part[i] = in[i] + at;
+            }
+            next = pixels == NN_QUAD ? nn_gather_quad_s8(next, part, &p->runs)
+                                     : nn_gather_pixel(next, part[0], &p->runs);
+        }
+    }
+    if (pixels == NN_QUAD) {
+        nn_channels_s8(&p->quad, x, output, p->output.c);
+    } else {
+        nn_pixel_s8(&p->quad, x, output);
+    }
+}
+
+/* One image. */
+static void nn_image(const nn_conv_packed_t *p, const int8_t *input, int8_t *output, uint32_t *x,
+                     int8_t *scratch)
+{
+    nn_rows_t rows = {.base = p->rows > 0 ? scratch : input};
+    nn_place_t place = {0};
+    for (int32_t left = p->output.h * p->output.w; left > 0;) {
+        const int8_t *in[NN_QUAD];
+        const int32_t pixels = left >= NN_QUAD ? NN_QUAD : 1;
+        const int32_t step = pixels * p->window.stride_w * p->input.c;
+        if (p->rows > 0) {
+            nn_load_rows(p, input, &rows, scratch, &place, pixels);
+        }
+        nn_find(p, &rows, &place, pixels, in);
+        for (;;) {
+            nn_compute(p, in, pixels, x, output);
+            output += pixels * p->output.c;
+            left -= pixels;
+            if (left < pixels || place.x < pixels || place.x + pixels >= p->output.w) {
                 break;
             }
-            for (int32_t i = 0; i < NN_QUAD; i++) {
-                in[i] += p->window.dilation_w * p->input.c;
+            for (int32_t i = 0; i < pixels; i++) { /* in the same row */
+                in[i] += step;
             }
+            place.x += pixels;
+            place.at += step;
         }
     }
-}
-
-/* Put runs of any length together in `joined`, then widen the windows in one piece. */
-static void nn_gather_joined(const nn_conv_packed_t *p, const nn_rows_t *rows, nn_starts_t starts,
-                             int8_t *joined, uint32_t *x)
-{
-    const int8_t *windows[NN_QUAD];
-    for (int32_t i = 0; i < NN_QUAD; i++) {
-        int32_t at = starts.at[i];
-        windows[i] = joined;
-        for (int32_t ky = 0; ky < p->window.kernel_h; ky++) {
-            const int8_t *in = rows->base + at;
-            for (int32_t run = 0; run < p->runs; run++) {
-                nn_copy_run(joined, in, p->run_bytes);
-                joined += p->run_bytes;
-                in += p->window.dilation_w * p->input.c;
-            }
-            at = nn_next_row(p, rows, at);
-        }
-        joined += 4;
-    }
-    (void)nn_widen_quad_s8(x, windows, p->quad.steps / 2);
 }
 
 void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t *output,
                           int8_t *scratch)
 {
     uint32_t *const x = (uint32_t *)(void *)scratch;
-    int8_t *const ring = scratch + 4 * NN_QUAD * p->quad.steps;
-    int8_t *const joined = ring + p->ring_rows * p->row_bytes + 4;
     const int32_t pixels = p->output.h * p->output.w;
-    const int32_t reach = (p->window.kernel_h - 1) * p->window.dilation_h + 1;
+    scratch += (pixels < NN_QUAD ? 4 : 4 * NN_QUAD) * p->quad.steps;
     for (int32_t n = 0; n < p->output.n; n++) {
-        nn_rows_t rows = {.ring = ring,
-                          .base = p->ring_rows > 0 ? ring : input,
-                          .count = p->ring_rows > 0 ? p->ring_rows : INT32_MAX,
-                          .bytes = p->row_bytes,
-                          .end = p->ring_rows > 0 ? p->ring_rows * p->row_bytes : INT32_MAX};
-        for (int32_t pixel = 0; pixel < pixels;) {
-            const int32_t step = pixels - pixel >= NN_QUAD ? 1 : 0;
-            const int32_t last = (pixel + step * (NN_QUAD - 1)) / p->output.w;
-            while (p->ring_rows > 0 && rows.loaded < last * p->window.stride_h + reach) {
-                nn_load_row(p, input, &rows);
-            }
-            const nn_starts_t starts = nn_find_starts(p, &rows, pixel, step);
-            if (p->run_bytes % 4 == 0) {
-                nn_gather_runs(p, &rows, starts, x);
-            } else {
-                nn_gather_joined(p, &rows, starts, joined, x);
-            }
-            nn_channels_s8(&p->quad, x, output + pixel * p->output.c, step * p->output.c);
-            pixel += step ? NN_QUAD : 1;
-        }
+        nn_image(p, input, output, x, scratch);
         input += p->input.h * p->input.w * p->input.c;
         output += pixels * p->output.c;
     }

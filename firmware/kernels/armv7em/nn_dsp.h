@@ -19,6 +19,30 @@ static inline uint32_t nn_sxtb16(uint32_t x)
 #endif
 }
 
+/* Bytes 0 and 2, signed, plus the halfwords of `offsets`. */
+static inline uint32_t nn_sxtab16(uint32_t offsets, uint32_t x)
+{
+    uint32_t halves;
+    __asm__("sxtab16 %0, %1, %2" : "=r"(halves) : "r"(offsets), "r"(x));
+    return halves;
+}
+
+/* acc + the products of the two pairs of signed halfwords. */
+static inline int32_t nn_smlad(uint32_t a, uint32_t b, int32_t acc)
+{
+    int32_t sum;
+    __asm__("smlad %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc));
+    return sum;
+}
+
+/* acc + the high word of a * b, rounded. */
+static inline int32_t nn_smmlar(int32_t a, int32_t b, int32_t acc)
+{
+    int32_t sum;
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc));
+    return sum;
+}
+
 /* The larger of each two signed bytes. */
 static inline uint32_t nn_max_bytes(uint32_t a, uint32_t b)
 {
@@ -37,6 +61,24 @@ static inline uint32_t nn_max_bytes(uint32_t a, uint32_t b)
 static inline uint32_t nn_sxtb16(uint32_t x)
 {
     return ((uint32_t)(int8_t)(x & 0xFFU) & 0xFFFFU) | ((uint32_t)(int8_t)(x >> 16 & 0xFFU) << 16);
+}
+
+static inline uint32_t nn_sxtab16(uint32_t offsets, uint32_t x)
+{
+    const uint32_t low = (offsets + (x ^ 0x80U) % 0x100U - 0x80U) & 0xFFFFU;
+    const uint32_t high = (offsets >> 16) + (x >> 16 ^ 0x80U) % 0x100U - 0x80U;
+    return low | high << 16;
+}
+
+static inline int32_t nn_smlad(uint32_t a, uint32_t b, int32_t acc)
+{
+    const int32_t low = (int16_t)(a & 0xFFFFU) * (int16_t)(b & 0xFFFFU);
+    return acc + low + (int16_t)(a >> 16) * (int16_t)(b >> 16);
+}
+
+static inline int32_t nn_smmlar(int32_t a, int32_t b, int32_t acc)
+{
+    return acc + (int32_t)(((int64_t)a * b + (INT64_C(1) << 31)) >> 32);
 }
 
 static inline uint32_t nn_max_bytes(uint32_t a, uint32_t b)

@@ -15,11 +15,26 @@ NN_FIELD(nn_quad_t, count, NN_QUAD_AT_COUNT);
 NN_FIELD(nn_quad_t, steps, NN_QUAD_AT_STEPS);
 NN_FIELD(nn_quad_t, form, NN_QUAD_AT_FORM);
 
+NN_FIELD(nn_runs_t, step, NN_RUNS_AT_STEP);
+NN_FIELD(nn_runs_t, words, NN_RUNS_AT_WORDS);
+NN_FIELD(nn_runs_t, bytes, NN_RUNS_AT_BYTES);
+NN_FIELD(nn_runs_t, tail, NN_RUNS_AT_TAIL);
+
+NN_FIELD(nn_few_t, stream, NN_FEW_AT_STREAM);
+NN_FIELD(nn_few_t, channels, NN_FEW_AT_CHANNELS);
+NN_FIELD(nn_few_t, pixels, NN_FEW_AT_PIXELS);
+NN_FIELD(nn_few_t, pixel_bytes, NN_FEW_AT_PIXEL_BYTES);
+
 NN_FIELD(nn_dense_t, stream, NN_DENSE_AT_STREAM);
 NN_FIELD(nn_dense_t, requant, NN_DENSE_AT_REQUANT);
 NN_FIELD(nn_dense_t, requant_bytes, NN_DENSE_AT_REQUANT_BYTES);
 NN_FIELD(nn_dense_t, steps, NN_DENSE_AT_STEPS);
 NN_FIELD(nn_dense_t, wide, NN_DENSE_AT_WIDE);
+
+NN_FIELD(nn_lstm_packed_t, input_bytes, NN_LSTM_AT_INPUT_BYTES);
+NN_FIELD(nn_lstm_packed_t, hidden_bytes, NN_LSTM_AT_HIDDEN_BYTES);
+NN_FIELD(nn_lstm_packed_t, input, NN_LSTM_AT_INPUT);
+NN_FIELD(nn_lstm_packed_t, past, NN_LSTM_AT_PAST);
 
 NN_FIELD(nn_linear_t, a_factor, NN_LINEAR_AT_A_FACTOR);
 NN_FIELD(nn_linear_t, b_factor, NN_LINEAR_AT_B_FACTOR);
@@ -115,12 +130,22 @@ _Static_assert(NN_LINEAR_BITS == NN_LINEAR_SHIFT, "NN_LINEAR_SHIFT");
 
 /* LDM takes all from the first on, LDRD two */
 #define NN_NEXT(first, second) _Static_assert((second) == (first) + 4, #second)
+_Static_assert(NN_QUAD_AT_STREAM == 0, "NN_QUAD_AT_STREAM");
+_Static_assert(NN_RUNS_AT_STEP == 0, "NN_RUNS_AT_STEP");
+_Static_assert(NN_FEW_AT_STREAM == 0, "NN_FEW_AT_STREAM");
 _Static_assert(NN_DENSE_AT_STREAM == 0, "NN_DENSE_AT_STREAM");
 _Static_assert(NN_LINEAR_AT_A_FACTOR == 0, "NN_LINEAR_AT_A_FACTOR");
 _Static_assert(NN_PRODUCT_AT_A_OFFSETS == 0, "NN_PRODUCT_AT_A_OFFSETS");
 _Static_assert(NN_PLACES_AT_ROWS == 0, "NN_PLACES_AT_ROWS");
 NN_NEXT(NN_QUAD_AT_STREAM, NN_QUAD_AT_COUNT);
+NN_NEXT(NN_QUAD_AT_COUNT, NN_QUAD_AT_STEPS);
 NN_NEXT(NN_QUAD_AT_STEPS, NN_QUAD_AT_FORM);
+NN_NEXT(NN_RUNS_AT_STEP, NN_RUNS_AT_WORDS);
+NN_NEXT(NN_RUNS_AT_WORDS, NN_RUNS_AT_BYTES);
+NN_NEXT(NN_RUNS_AT_BYTES, NN_RUNS_AT_TAIL);
+NN_NEXT(NN_FEW_AT_STREAM, NN_FEW_AT_CHANNELS);
+NN_NEXT(NN_FEW_AT_CHANNELS, NN_FEW_AT_PIXELS);
+NN_NEXT(NN_FEW_AT_PIXELS, NN_FEW_AT_PIXEL_BYTES);
 NN_NEXT(NN_DENSE_AT_STREAM, NN_DENSE_AT_REQUANT);
 NN_NEXT(NN_DENSE_AT_REQUANT, NN_DENSE_AT_REQUANT_BYTES);
 NN_NEXT(NN_DENSE_AT_REQUANT_BYTES, NN_DENSE_AT_STEPS);

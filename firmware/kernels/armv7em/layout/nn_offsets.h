@@ -10,12 +10,30 @@
 #define NN_QUAD_AT_STEPS 8
 #define NN_QUAD_AT_FORM 12
 
+/* nn_runs_t */
+#define NN_RUNS_AT_STEP 0
+#define NN_RUNS_AT_WORDS 4
+#define NN_RUNS_AT_BYTES 8
+#define NN_RUNS_AT_TAIL 12
+
+/* nn_few_t */
+#define NN_FEW_AT_STREAM 0
+#define NN_FEW_AT_CHANNELS 4
+#define NN_FEW_AT_PIXELS 8
+#define NN_FEW_AT_PIXEL_BYTES 12
+
 /* nn_dense_t */
 #define NN_DENSE_AT_STREAM 0
 #define NN_DENSE_AT_REQUANT 4
 #define NN_DENSE_AT_REQUANT_BYTES 8
 #define NN_DENSE_AT_STEPS 12
 #define NN_DENSE_AT_WIDE 16
+
+/* nn_lstm_packed_t */
+#define NN_LSTM_AT_INPUT_BYTES 0
+#define NN_LSTM_AT_HIDDEN_BYTES 4
+#define NN_LSTM_AT_INPUT 8
+#define NN_LSTM_AT_PAST 56
 
 /* nn_linear_t */
 #define NN_LINEAR_AT_A_FACTOR 0

@@ -1,0 +1,137 @@
+"""DEPTHWISE_CONV_2D as nn_depthwise_conv_2d_nine_s8, of one channel as nn_conv_2d_columns_s8
+(nn_mac16.h), else as xtensa has it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from quantize.lowering import conv_mac16, depthwise_xtensa
+from quantize.lowering.base import LoweredStep
+from quantize.lowering.depthwise_xtensa import Axis, axes_of, works_in_place
+from quantize.lowering.packing import words_constant
+from quantize.lowering.products import product_requants
+from quantize.lowering.split import find_changes
+from quantize.lowering.windows import form_of, halfword_pairs
+from quantize.ops.base import CCall
+from quantize.ops.conv_2d import ConvParams
+from quantize.reference import Step
+from quantize.scheme import IntArray
+from quantize.tflite.graph import Graph
+
+KERNEL = 3  # lines and columns of a window
+WEIGHT_WORDS = 5
+STRIDES = (1, 2)  # along a line
+OUTPUT_COST = {1: 22, 2: 27}  # instructions, by the stride
+LINE_COST = 30
+CHANNEL_COST = 80
+INPUT_COST = 5
+
+
+def lower_depthwise(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
+    """The kernel for three by three, or a convolution of one channel, whichever is cheaper; others
+    and what is not proven as the xtensa kernels."""
+    p: ConvParams = step.params
+    ways = [_three_by_three(step, p, scratch_budget_bytes)]
+    if p.input_shape[3] == 1 and p.window.dilation == (1, 1):
+        whole = replace(p, weights=np.ascontiguousarray(p.weights.transpose(3, 1, 2, 0)))
+        ways.append(conv_mac16.convolution(step, whole, scratch_budget_bytes))
+    found = [way for way in ways if way is not None]
+    if found:
+        return min(found, key=lambda way: way.cost or 0)
+    return depthwise_xtensa.lower_depthwise(graph, step, scratch_budget_bytes)
+
+
+def _three_by_three(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep | None:
+    """None where the window is another, scratch does not fit or a requantisation is not proven."""
+    axes = axes_of(p)
+    orders = [(line, across) for line, across in (axes[::-1], axes) if line.stride in STRIDES]
+    if p.window.kernel != (KERNEL, KERNEL) or p.window.dilation != (1, 1) or not orders:
+        return None
+    line, across = min(orders, key=lambda order: _cost(p, *order))
+    found = _nine(step, p, line, across, is_columns=line is axes[0])
+    fits = found and (found.in_place or found.scratch_bytes <= scratch_budget_bytes)
+    return found if fits else None
+
+
+def _nine(
+    step: Step, p: ConvParams, line: Axis, across: Axis, *, is_columns: bool
+) -> LoweredStep | None:
+    taps = p.weights[0].astype(np.int64).transpose(2, 1, 0) if is_columns else None
+    if taps is None:
+        taps = p.weights[0].astype(np.int64).transpose(2, 0, 1)
+    stream = _stream(p, taps.reshape(len(taps), -1))
+    if stream is None:
+        return None
+    words, requantisation = stream
+    pairs = -(-((line.output - 1) * line.stride + KERNEL) // 2)
+    height = (across.output - 1) * across.stride + KERNEL
+    inputs = min(line.image, 2 * pairs - line.pad)
+    in_place = works_in_place(p)
+    head = line.pad % 2
+    call = CCall(
+        function="nn_depthwise_conv_2d_nine_s8",
+        params_type="nn_depthwise_nine_t",
+        params={
+            "images": str(p.input_shape[0]),
+            "channels": str(p.input_shape[3]),
+            "depth_multiplier": str(p.depth_multiplier),
+            "input_bytes": str(math.prod(p.input_shape[1:])),
+            "output_bytes": str(math.prod(p.output_shape[1:])),
+            "pad_value": str(-p.input_offset),
+            "plane_words": str(pairs * height),
+            "stream": "@stream",
+            "plane.start": str(4 * (line.pad // 2 * height + across.pad)),
+            "plane.lines": str(min(across.image, height - across.pad)),
+            "plane.head": str(head),
+            "plane.pairs": str((inputs - head) // 2),
+            "plane.tail": str((inputs - head) % 2),
+            "plane.pair_step": str(4 * height),
+            "plane.input_step": str(line.image_bytes),
+            "plane.line_step": str(across.image_bytes - inputs * line.image_bytes),
+            "nine.outputs": str(line.output),
+            "nine.lines": str(across.output),
+            "nine.is_by_2": str(int(line.stride == 2)),
+            "nine.pair_step": str(4 * height),
+            "nine.line_inputs": str(4 * across.stride),
+            "nine.output_step": str(line.output_bytes),
+            "nine.line_outputs": str(across.output_bytes - line.output * line.output_bytes),
+        },
+        constants=(
+            words_constant("stream", words, weights=len(taps) * WEIGHT_WORDS, biases=len(taps)),
+        ),
+        scratch_bytes=4 * pairs * height,
+    )
+    return LoweredStep(
+        step=step,
+        calls=(call,),
+        in_place=(0,) if in_place else (),
+        ahead_bytes=0 if in_place and p.input_shape[3] == 1 else None,
+        requantisation=requantisation,
+        cost=_cost(p, line, across),
+    )
+
+
+def _stream(p: ConvParams, taps: IntArray) -> tuple[IntArray, str] | None:
+    """All words of taps [channels, 9], and how they are requantised; None where that is not
+    proven."""
+    changes = find_changes(p, taps)
+    firsts = p.bias.astype(np.int64) + (p.input_offset - 128) * taps.sum(axis=1)
+    rows = product_requants(changes, firsts) if changes else None  # all sums begin at 0
+    if rows is None:
+        return None
+    words: list[int] = []
+    weights = halfword_pairs(np.pad(taps, ((0, 0), (0, 1))))
+    for row, pairs in zip(rows, weights, strict=True):
+        words += [0, *row.words(), *pairs.tolist()]
+    return np.array(words, np.int64), form_of(rows)
+
+
+def _cost(p: ConvParams, line: Axis, across: Axis) -> int:
+    """Instructions, about."""
+    images, channels = p.input_shape[0], p.input_shape[3]
+    a_line = LINE_COST + line.output * OUTPUT_COST[line.stride]
+    outputs = p.depth_multiplier * (CHANNEL_COST + across.output * a_line)
+    return images * channels * (outputs + across.image * (12 + INPUT_COST * line.image))

@@ -1,0 +1,88 @@
+"""Weights as the stream of 16-bit numbers that the MAC16 kernels read (nn_mac16.h)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from quantize.lowering.packing import words_constant
+from quantize.lowering.products import ProductRequant, product_requants
+from quantize.lowering.split import find_changes
+from quantize.ops.base import CConstant
+from quantize.ops.window import OutputStage
+from quantize.scheme import IntArray
+
+STEP = 4  # inputs
+ORDER = (0, 2, 1, 3)  # in which nn_widen_columns_s8 leaves four inputs
+OUTPUT_COST = 18  # instructions, besides its products
+CHANNEL_COST = 20  # of each row of outputs
+
+
+def widened_order(weights: IntArray) -> IntArray:
+    """The last axis, a multiple of four, in the order of widened inputs."""
+    fours = weights.reshape(*weights.shape[:-1], -1, STEP)
+    return fours[..., ORDER].reshape(weights.shape)
+
+
+def padded_steps(weights: IntArray) -> IntArray:
+    """Zeros behind the last axis, up to a multiple of STEP."""
+    pad = [(0, 0)] * (weights.ndim - 1) + [(0, -weights.shape[-1] % STEP)]
+    return np.pad(weights, pad)
+
+
+def halfword_pairs(values: IntArray) -> IntArray:
+    """Words of two neighbours on the last axis, the first in the lower half."""
+    pairs = (values & 0xFFFF).reshape(*values.shape[:-1], -1, 2)
+    return pairs[..., 0] | pairs[..., 1] << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Windows:
+    """The constant that an nn_windows_t points to, and its fields."""
+
+    constant: CConstant
+    channels: int
+    steps: int
+    requantisation: str
+
+    def fields(self, window_bytes: int, output_step: int) -> dict[str, str]:
+        """The initialisers of the nn_windows_t `windows`; a window begins `window_bytes` behind the
+        one before."""
+        return {
+            "windows.stream": "@stream",
+            "windows.channels": str(self.channels),
+            "windows.steps": str(self.steps),
+            "windows.gap": str(window_bytes - 2 * STEP * self.steps),
+            "windows.output_step": str(output_step),
+        }
+
+
+def windows_stream(p: OutputStage, weights: IntArray, packed: IntArray) -> Windows | None:
+    """The stream of `packed` weights [channels, inputs], a multiple of STEP, which are `weights`
+    [channels, taps] in another order and with zeros between; None when no requantisation is
+    proven."""
+    changes = find_changes(p, weights)
+    rows = product_requants(changes) if changes else None
+    if rows is None:
+        return None
+    firsts = p.bias.astype(np.int64) + (p.input_offset - 128) * weights.sum(axis=1)
+    words: list[int] = []
+    for row, first, pairs in zip(rows, firsts.tolist(), halfword_pairs(packed), strict=True):
+        words += [first - row.origin, *row.words(), *pairs.tolist()]
+    words.append(0)
+    return Windows(
+        constant=words_constant(
+            "stream", np.array(words, np.int64), weights=packed.size // 2, biases=len(rows)
+        ),
+        channels=len(rows),
+        steps=packed.shape[1] // STEP,
+        requantisation=form_of(rows),
+    )
+
+
+def form_of(rows: tuple[ProductRequant, ...]) -> str:
+    """What all channels' requantisations are called together."""
+    if any(row.below != row.or_more for row in rows):
+        return "products by sign"
+    return "products, kept" if any(row.kept for row in rows) else "products"
