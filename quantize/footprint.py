@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from quantize.lowering import LoweredStep
 from quantize.ops.base import CConstant
 
-NUMBERS = ("stream", "values", "taps", "requant", "exact")  # what is neither weights nor biases
+NUMBERS = (
+    "stream",
+    "values",
+    "taps",
+    "requant",
+    "exact",
+    "numbers",
+)  # what is neither weights nor biases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

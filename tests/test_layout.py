@@ -260,6 +260,7 @@ SCRATCH = {
     "nn_conv_2d_pixels_s8": "xtensa_mac16",
     "nn_conv_2d_columns_s8": "xtensa_mac16",
     "nn_depthwise_conv_2d_nine_s8": "xtensa_mac16",
+    "nn_depthwise_conv_2d_run_s8": "xtensa_mac16",
     "nn_fully_connected_pairs_s8": "xtensa_mac16",
 }
 

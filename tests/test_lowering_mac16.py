@@ -22,6 +22,7 @@ from tests.layers import Layer, convolutions, dense_layers
 from tests.test_lowering_xtensa import CASES, CONVOLUTIONS, DEPTHWISE
 
 SET = "xtensa_mac16"
+RUN = "nn_depthwise_conv_2d_run_s8"
 PIXELS, COLUMNS = "nn_conv_2d_pixels_s8", "nn_conv_2d_columns_s8"
 NINE, PAIRS = "nn_depthwise_conv_2d_nine_s8", "nn_fully_connected_pairs_s8"
 MORE = (
@@ -45,6 +46,12 @@ NINES = (
     *(Layer(size=(9, 9), channels=2, depthwise=1, kernel=(3, 3), stride=(2, 2)) for _ in range(4)),
     Layer(size=(8, 9), channels=2, depthwise=1, kernel=(3, 3), stride=(2, 3), same=False),
     Layer(size=(8, 9), channels=4, depthwise=1, kernel=(3, 3), same=False, images=2),
+    *(Layer(size=(20, 1), channels=3, depthwise=1, kernel=(n, 1)) for n in (2, 5, 7, 10)),
+    *(Layer(size=(n, 3), channels=3, depthwise=1, kernel=(4, 1)) for n in (2, 3, 4, 9)),
+    Layer(size=(3, 20), channels=2, depthwise=2, kernel=(1, 5), stride=(1, 2), images=2),
+    Layer(size=(3, 21), channels=2, depthwise=2, kernel=(1, 6), stride=(1, 3)),
+    Layer(size=(4, 21), channels=2, depthwise=1, kernel=(1, 3), stride=(2, 1), same=False),
+    Layer(size=(15, 1), channels=6, depthwise=1, kernel=(15, 1), same=False),
     Layer(size=(20, 17), channels=1, depthwise=8, kernel=(10, 8), stride=(2, 2)),
 )
 DENSE = (
@@ -112,9 +119,9 @@ def test_the_layers_above_take_every_path() -> None:
     assert kernels["convolutions"] == {PIXELS, COLUMNS, "nn_conv_2d_trio_s8"}  # of dilations
     assert kernels["more convolutions"] == {PIXELS, COLUMNS}
     assert kernels["depthwise"] >= {NINE, COLUMNS, "nn_depthwise_conv_2d_line_s8"}
-    assert kernels["three by three"] >= {NINE, COLUMNS}
+    assert kernels["three by three"] >= {NINE, COLUMNS, RUN}
     assert kernels["dense"] == {PAIRS}
-    calls = {function: [] for function in (PIXELS, COLUMNS, NINE, PAIRS)}
+    calls = {function: [] for function in (PIXELS, COLUMNS, NINE, RUN, PAIRS)}
     for steps in taken.values():
         for step in steps:
             calls.get(step.calls[0].function, []).append(step)
@@ -130,6 +137,11 @@ def test_the_layers_above_take_every_path() -> None:
     assert {int(c["nine.outputs"]) % 4 for c in nines} == {0, 1, 2, 3}
     ways = {(s.calls[0].params["nine.is_by_2"], s.requantisation) for s in calls[NINE]}
     assert len(ways) >= 4
+    runs = [step.calls[0].params for step in calls[RUN]]
+    assert {int(run["even"]) - int(run["odd"]) for run in runs} >= {0, 1}
+    assert {run["odd_start"] for run in runs if run["odd"] != "0"} == {"0", "2"}
+    assert {run["plane.head"] for run in runs} == {"0", "1"}
+    assert any(run["odd"] == "0" and int(run["even"]) > 1 for run in runs)
     pairs = [step.calls[0].params for step in calls[PAIRS]]
     assert len({p["are_shared"] for p in pairs}) == 2
     assert {int(p["chunk"]) < int(p["input_depth"]) for p in pairs} == {False, True}

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from host_tools.boards.board import flashed_kernels, other_kernels
+from host_tools.boards.chip_kernels import flashed_kernels, other_kernels
 from host_tools.parity import certificate
 
 LINE = (

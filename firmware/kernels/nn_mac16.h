@@ -103,6 +103,23 @@ typedef struct {
 
 #define NN_NINE_WORDS 5 /* of weights */
 
+/* A depthwise convolution of windows along one axis. For each output channel the stream of
+ * `windows`, which is set at run time, has the channel's weights, and where `odd` is above 0 once
+ * more with a zero before them: of outputs 0, 2, 4, ... and of outputs 1, 3, 5, ... */
+typedef struct {
+    int32_t images, channels, depth_multiplier;
+    int32_t input_bytes, output_bytes; /* of an image */
+    int32_t pad_value;                 /* the input's zero point */
+    int32_t halfwords;                 /* of scratch */
+    int32_t lines;
+    int32_t line_inputs, line_outputs; /* bytes from one line to the next */
+    int32_t even, odd;                 /* outputs of a line */
+    int32_t odd_start, odd_output;     /* halfwords and bytes to the first odd one */
+    const int32_t *stream;
+    nn_plane_t plane; /* of one line */
+    nn_windows_t windows;
+} nn_depthwise_run_t;
+
 /* A fully connected layer. The stream holds for each `group` of channels, for each `chunk` of
  * inputs, for each two channels A and B of the group the halfwords 256 a + b + 128 of their
  * weights, in the order 0, 2, 1, 3 of each four inputs. */
@@ -152,6 +169,10 @@ void nn_nine_s8(const nn_nine_t *p, const nn_mac_t *mac, const int16_t *plane, i
  */
 void nn_depthwise_conv_2d_nine_s8(const nn_depthwise_nine_t *p, const int8_t *input, int8_t *output,
                                   int8_t *scratch);
+
+/* scratch: 2 * halfwords bytes. The output may lie on the input where quantize/lowering says so. */
+void nn_depthwise_conv_2d_run_s8(const nn_depthwise_run_t *p, const int8_t *input, int8_t *output,
+                                 int8_t *scratch);
 
 /* scratch: the slots of all columns, spare ones, and what windows reach behind them. The output may
  * lie on the input where quantize/lowering says so. */

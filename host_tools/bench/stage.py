@@ -7,7 +7,8 @@ from pathlib import Path
 
 from host_tools.bench.benchmark import BenchmarkResult, describe_footprint, run_benchmark
 from host_tools.bench.estimate import describe
-from host_tools.boards.board import ENGINE, Board, load_board, other_kernels
+from host_tools.boards.board import ENGINE, Board, load_board
+from host_tools.boards.chip_kernels import other_kernels
 from host_tools.build.firmware import build_firmware
 from host_tools.link.target import choose_target, image_words
 from host_tools.report.results import read_result

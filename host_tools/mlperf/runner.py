@@ -16,7 +16,8 @@ import numpy.typing as npt
 from rich.progress import track
 from sklearn.metrics import roc_auc_score
 
-from host_tools.boards.board import ENGINE, Board, other_kernels
+from host_tools.boards.board import ENGINE, Board
+from host_tools.boards.chip_kernels import other_kernels
 from host_tools.errors import DeviceError
 from host_tools.link.device import Device
 from host_tools.link.target import Target, check_identity, image_words, open_device

@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from rich.progress import track
 
-from host_tools.boards.board import Board, other_kernels
+from host_tools.boards.board import Board
+from host_tools.boards.chip_kernels import other_kernels
 from host_tools.errors import DeviceError, HostToolsError, UsageError
 from host_tools.link import frames, protocol
 from host_tools.link.batch import Refused

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from host_tools.boards.board import Board, other_kernels
+from host_tools.boards.board import Board
+from host_tools.boards.chip_kernels import other_kernels
 from host_tools.errors import HostToolsError
 from host_tools.link.protocol import Selftest
 from host_tools.link.session import Setbacks

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from host_tools.bench.estimate import CHIPS
-from host_tools.boards.board import BOARDS, Board, flashed_kernels, load_board
+from host_tools.boards.board import BOARDS, Board, load_board
+from host_tools.boards.chip_kernels import flashed_kernels
 from host_tools.report.collect import ON_BOARD, budget_of, join_words, make_variable
 from host_tools.report.text import format_bytes, format_count, format_ms
 from host_tools.wording import as_typed

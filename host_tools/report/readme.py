@@ -12,7 +12,8 @@ from typing import Any
 from rich.console import Console
 
 from host_tools.bench.history import Entry, load_history
-from host_tools.boards.board import flashed_kernels, load_board
+from host_tools.boards.board import load_board
+from host_tools.boards.chip_kernels import flashed_kernels
 from host_tools.errors import UsageError
 from host_tools.report.collect import MAIN_BOARD, collect
 from host_tools.report.libraries import size_rows, size_table

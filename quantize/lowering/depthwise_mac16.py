@@ -1,5 +1,5 @@
-"""DEPTHWISE_CONV_2D as nn_depthwise_conv_2d_nine_s8, of one channel as nn_conv_2d_columns_s8
-(nn_mac16.h), else as xtensa has it."""
+"""DEPTHWISE_CONV_2D as nn_depthwise_conv_2d_nine_s8 or _run_s8, of one channel as
+nn_conv_2d_columns_s8 (nn_mac16.h), else as xtensa has it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ from quantize.lowering.depthwise_xtensa import Axis, axes_of, works_in_place
 from quantize.lowering.packing import words_constant
 from quantize.lowering.products import product_requants
 from quantize.lowering.split import find_changes
-from quantize.lowering.windows import form_of, halfword_pairs
+from quantize.lowering.windows import (
+    OUTPUT_COST as ROW_COST,
+)
+from quantize.lowering.windows import (
+    form_of,
+    halfword_pairs,
+    padded_steps,
+    windows_stream,
+)
 from quantize.ops.base import CCall
 from quantize.ops.conv_2d import ConvParams
 from quantize.reference import Step
@@ -31,10 +39,10 @@ INPUT_COST = 5
 
 
 def lower_depthwise(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
-    """The kernel for three by three, or a convolution of one channel, whichever is cheaper; others
-    and what is not proven as the xtensa kernels."""
+    """The kernel for three by three or for windows along one axis, or a convolution of one channel,
+    whichever is cheaper; others and what is not proven as the xtensa kernels."""
     p: ConvParams = step.params
-    ways = [_three_by_three(step, p, scratch_budget_bytes)]
+    ways = [_three_by_three(step, p, scratch_budget_bytes), _run(step, p, scratch_budget_bytes)]
     if p.input_shape[3] == 1 and p.window.dilation == (1, 1):
         whole = replace(p, weights=np.ascontiguousarray(p.weights.transpose(3, 1, 2, 0)))
         ways.append(conv_mac16.convolution(step, whole, scratch_budget_bytes))
@@ -56,6 +64,92 @@ def _three_by_three(step: Step, p: ConvParams, scratch_budget_bytes: int) -> Low
     return found if fits else None
 
 
+def _run(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep | None:
+    """None where windows have rows and columns, scratch does not fit or a requantisation is not
+    proven."""
+    rows, columns = axes_of(p)
+    line, across = (columns, rows) if rows.kernel == 1 else (rows, columns)
+    if across.kernel != 1 or line.kernel == 1 or line.dilation != 1 or across.pad:
+        return None
+    taps = p.weights[0].astype(np.int64).reshape(line.kernel, -1).T
+    odd = line.output // 2 if line.stride % 2 else 0
+    packed = np.stack(
+        [
+            padded_steps(np.pad(taps, ((0, 0), (zeros, (1 if odd else 0) - zeros))))
+            for zeros in range(2 if odd else 1)
+        ],
+        axis=1,
+    )
+    windows = windows_stream(p, taps, packed)
+    if windows is None:
+        return None
+    step_halfwords = line.stride * packed.shape[1]
+    ends = (line.output - odd - 1) * step_halfwords, (odd - 1) * step_halfwords + line.stride - 1
+    halfwords = max(ends) + packed.shape[2] + 2
+    inputs = min(line.image, halfwords - line.pad)
+    in_place = works_in_place(p) and across.image == 1
+    if 2 * halfwords > scratch_budget_bytes and not in_place:
+        return None
+    fields = windows.fields(2 * step_halfwords, packed.shape[1] * line.output_bytes)
+    fields |= _run_fields(p, line, across, odd) | _plane_fields(line, 1, inputs)
+    call = CCall(
+        function="nn_depthwise_conv_2d_run_s8",
+        params_type="nn_depthwise_run_t",
+        params=fields | {"halfwords": str(halfwords)},
+        constants=(windows.constant,),
+        scratch_bytes=2 * halfwords,
+    )
+    each = 60 * packed.shape[1] + line.output * (packed.shape[2] + ROW_COST) + INPUT_COST * inputs
+    return LoweredStep(
+        step=step,
+        calls=(call,),
+        in_place=(0,) if in_place else (),
+        requantisation=windows.requantisation,
+        cost=p.output_shape[0] * len(taps) * across.output * each,
+    )
+
+
+def _run_fields(p: ConvParams, line: Axis, across: Axis, odd: int) -> dict[str, str]:
+    """Of which `odd` outputs of a line begin in the middle of a word."""
+    return _image_fields(p) | {
+        "lines": str(across.output),
+        "line_inputs": str(across.stride * across.image_bytes),
+        "line_outputs": str(across.output_bytes),
+        "even": str(line.output - odd),
+        "odd": str(odd),
+        "odd_start": str(line.stride - 1),
+        "odd_output": str(line.output_bytes),
+        "stream": "@stream",
+        "windows.stream": "0",  # set at run time
+        "windows.channels": "1",
+        "plane.start": str(4 * (line.pad // 2)),
+        "plane.lines": "1",
+    }
+
+
+def _plane_fields(line: Axis, height: int, inputs: int) -> dict[str, str]:
+    """The fields of the nn_plane_t that are about a line of so many inputs, of `height` lines."""
+    head = line.pad % 2
+    return {
+        "plane.head": str(head),
+        "plane.pairs": str((inputs - head) // 2),
+        "plane.tail": str((inputs - head) % 2),
+        "plane.pair_step": str(4 * height),
+        "plane.input_step": str(line.image_bytes),
+    }
+
+
+def _image_fields(p: ConvParams) -> dict[str, str]:
+    return {
+        "images": str(p.input_shape[0]),
+        "channels": str(p.input_shape[3]),
+        "depth_multiplier": str(p.depth_multiplier),
+        "input_bytes": str(math.prod(p.input_shape[1:])),
+        "output_bytes": str(math.prod(p.output_shape[1:])),
+        "pad_value": str(-p.input_offset),
+    }
+
+
 def _nine(
     step: Step, p: ConvParams, line: Axis, across: Axis, *, is_columns: bool
 ) -> LoweredStep | None:
@@ -70,26 +164,16 @@ def _nine(
     height = (across.output - 1) * across.stride + KERNEL
     inputs = min(line.image, 2 * pairs - line.pad)
     in_place = works_in_place(p)
-    head = line.pad % 2
     call = CCall(
         function="nn_depthwise_conv_2d_nine_s8",
         params_type="nn_depthwise_nine_t",
-        params={
-            "images": str(p.input_shape[0]),
-            "channels": str(p.input_shape[3]),
-            "depth_multiplier": str(p.depth_multiplier),
-            "input_bytes": str(math.prod(p.input_shape[1:])),
-            "output_bytes": str(math.prod(p.output_shape[1:])),
-            "pad_value": str(-p.input_offset),
+        params=_image_fields(p)
+        | _plane_fields(line, height, inputs)
+        | {
             "plane_words": str(pairs * height),
             "stream": "@stream",
             "plane.start": str(4 * (line.pad // 2 * height + across.pad)),
             "plane.lines": str(min(across.image, height - across.pad)),
-            "plane.head": str(head),
-            "plane.pairs": str((inputs - head) // 2),
-            "plane.tail": str((inputs - head) % 2),
-            "plane.pair_step": str(4 * height),
-            "plane.input_step": str(line.image_bytes),
             "plane.line_step": str(across.image_bytes - inputs * line.image_bytes),
             "nine.outputs": str(line.output),
             "nine.lines": str(across.output),

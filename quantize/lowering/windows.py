@@ -59,24 +59,28 @@ class Windows:
 
 
 def windows_stream(p: OutputStage, weights: IntArray, packed: IntArray) -> Windows | None:
-    """The stream of `packed` weights [channels, inputs], a multiple of STEP, which are `weights`
-    [channels, taps] in another order and with zeros between; None when no requantisation is
-    proven."""
+    """The stream of `packed` weights [channels, inputs] or, several times for each channel,
+    [channels, times, inputs], inputs a multiple of STEP: `weights` [channels, taps] in another
+    order and with zeros between. None when no requantisation is proven."""
     changes = find_changes(p, weights)
     rows = product_requants(changes) if changes else None
     if rows is None:
         return None
     firsts = p.bias.astype(np.int64) + (p.input_offset - 128) * weights.sum(axis=1)
     words: list[int] = []
-    for row, first, pairs in zip(rows, firsts.tolist(), halfword_pairs(packed), strict=True):
-        words += [first - row.origin, *row.words(), *pairs.tolist()]
+    for row, first, times in zip(rows, firsts.tolist(), halfword_pairs(packed), strict=True):
+        for pairs in times.reshape(-1, times.shape[-1]).tolist():
+            words += [first - row.origin, *row.words(), *pairs]
     words.append(0)
     return Windows(
         constant=words_constant(
-            "stream", np.array(words, np.int64), weights=packed.size // 2, biases=len(rows)
+            "stream",
+            np.array(words, np.int64),
+            weights=packed.size // 2,
+            biases=packed.size // packed.shape[-1],
         ),
         channels=len(rows),
-        steps=packed.shape[1] // STEP,
+        steps=packed.shape[-1] // STEP,
         requantisation=form_of(rows),
     )
 

@@ -18,6 +18,11 @@
     /* All windows with one channel; `apart`, `kept` and `by_sign` are 1 or 0. */
     .macro windows name, apart, kept, by_sign
     .align 4
+    mov.n a15, a15 /* never runs: for LOOP's place */
+    .if !\apart
+.Lfirst_\name: /* the others' inputs are loaded by the one before */
+    ldinc 0, a3
+    .endif
 .L\name:
     .if \kept
     addi a4, a2, NN_MAC_KEPT_BYTES - 4
@@ -26,6 +31,9 @@
     .endif
     set_sum a5
     ldinc 2, a4
+    .if \apart
+    ldinc 0, a3
+    .endif
     loop a6, nn_windows_\name\()_loop, .L\name\()_end
 nn_windows_\name\()_loop:
     four_macs a3, a4
@@ -55,7 +63,6 @@ nn_windows_\name\()_loop:
     add.n a10, a10, a12
     .if \apart
     add.n a3, a3, a13
-    ldinc 0, a3
     .endif
     bne a10, a11, .L\name
     .endm
@@ -94,12 +101,11 @@ nn_windows_s8:
     l32i.n a10, a1, OUTPUT
     l32i.n a11, a1, SPAN
     ssr a14
-    ldinc 0, a3
     addi.n a15, a10, 1
     add.n a11, a11, a10
     s32i.n a15, a1, OUTPUT
     bbsi a14, NN_MAC_KEPT_BIT, .Lare_kept
-    beqi a13, JOINED, .Ljoined
+    beqi a13, JOINED, .Lfirst_joined
     j .Lapart
     windows joined, 0, 0, 0
 .Lnext:
@@ -110,13 +116,13 @@ nn_windows_s8:
 
 .Lare_kept:
     bbsi a14, NN_MAC_BY_SIGN_BIT, .Lare_by_sign
-    beqi a13, JOINED, .Lkept
+    beqi a13, JOINED, .Lfirst_kept
     j .Lapart_kept
 .Lare_by_sign:
     beqi a13, JOINED, .Lby_sign_far
     j .Lapart_by_sign
 .Lby_sign_far:
-    j .Lby_sign
+    j .Lfirst_by_sign
 
     windows kept, 0, 1, 0
     j .Lnext

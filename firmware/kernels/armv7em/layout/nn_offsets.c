@@ -118,6 +118,7 @@ NN_FIELD(nn_mono_row_t, channels, NN_MONO_AT_CHANNELS);
 NN_FIELD(nn_mono_row_t, pixels, NN_MONO_AT_PIXELS);
 
 _Static_assert(NN_FORM_FLOOR == NN_FLOOR, "NN_FLOOR");
+_Static_assert(NN_FORM_FIXED_8 == NN_FIXED_8, "NN_FIXED_8");
 _Static_assert(NN_FORM_SIGN == NN_SIGN, "NN_SIGN");
 _Static_assert(NN_TAP_BYTES == 3 * 3 + 1, "nine weights and a shift");
 _Static_assert(NN_WEIGHT_BYTES == 4 * NN_GROUP * NN_CHANNEL_WORDS,

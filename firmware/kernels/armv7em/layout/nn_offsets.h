@@ -126,6 +126,7 @@
 #define NN_MONO_AT_PIXELS 28
 
 #define NN_FORM_FLOOR 0
+#define NN_FORM_FIXED_8 2
 #define NN_FORM_SIGN 1
 #define NN_TAP_BYTES 10     /* of a channel of nn_depthwise_packed_t */
 #define NN_WEIGHT_BYTES 160 /* of scratch, before the ring */
