@@ -147,7 +147,8 @@ def test_results_of_other_settings_are_left_out_and_told(tmp_path: Path) -> None
 
 def test_an_emulator_with_other_kernels_than_the_board_is_told(whole: tuple[Path, Page]) -> None:
     assert "nano33: its emulator runs the ref kernels" in whole[1].text
-    assert "esp32: its emulator runs" not in whole[1].text
+    assert "esp32: its emulator runs the xtensa kernels" in whole[1].text
+    assert "qemu_m4: its emulator runs" not in whole[1].text
 
 
 def test_folded_channels_are_told(whole: tuple[Path, Page]) -> None:

@@ -359,10 +359,11 @@ def _section(n: dict[str, Any]) -> str:
             f"{b['flash_bytes']:,} | {b['ram_bytes']:,} | {b['stack_bytes'] or '-'} |"
         )
         if flashed := flashed_kernels(name, b["kernels"], b["emulator"]):
+            same = _with_kernels(n["boards"], flashed)
             others.append(
                 f"{name}'s emulator runs the kernels {b['kernels']}: its figures are not the "
-                f"board's. `make flash` gives the board {flashed}, whose figures are those "
-                f"of {_with_kernels(n['boards'], flashed)}."
+                f"board's. `make flash` gives the board {flashed}"
+                + (f", whose figures are those of {same}." if same else ".")
             )
     rows += ["", *others] if others else []
     return "\n".join(rows) + "\n"
