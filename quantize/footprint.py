@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from quantize.lowering import LoweredStep
 from quantize.ops.base import CConstant
 
-# what is neither weights nor biases
-NUMBERS = ("stream", "values", "taps", "requant", "exact", "numbers")
+NUMBERS = (
+    "stream",
+    "values",
+    "taps",
+    "requant",
+    "exact",
+    "numbers",
+)  # what is neither weights nor biases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ interval iff both reach every output code at the same accumulator:
 
     floor: ssat8((C + floor(v * M / 2**32)) >> s)                        p = 8
     fixed: ssat8((C + floor(v * M / 2**32)) >> s)                        p = 2 .. 8, s = 12
+    fixed_8: the same                                                    p = 8, s = 12
     sign:  ssat8((C + floor(v * M / 2**32 + 1/2) + (acc >> 31)) >> s)    p = 1
 """
 
@@ -26,11 +27,17 @@ from quantize.scheme import (
     multiply_by_quantized_multiplier,
 )
 
-Form = Literal["floor", "fixed", "sign"]
+Form = Literal["floor", "fixed", "fixed_8", "sign"]
 BoolArray = npt.NDArray[np.bool_]
-PRE_SHIFTS: dict[Form, tuple[int, int]] = {"floor": (8, 8), "fixed": (2, 8), "sign": (1, 1)}
+PRE_SHIFTS: dict[Form, tuple[int, int]] = {
+    "floor": (8, 8),
+    "fixed": (2, 8),
+    "fixed_8": (8, 8),
+    "sign": (1, 1),
+}
 MAX_SHIFT = 23  # 8-bit codes above it leave no room in 32 bits
 FIXED_SHIFT = 12
+FACTORS = (0, 1, -1)  # M beside the rounded one: others reach some codes where that misses them
 CODES: IntArray = np.arange(-127, 128, dtype=np.int64)[None, :]  # every output has reached -128
 
 
@@ -95,23 +102,34 @@ def prove_short(
     )
     multiplier, right = _factors(requants)
     low, high = low[:, None], high[:, None]
-    limit = FIXED_SHIFT if form == "fixed" else MAX_SHIFT
+    fixed = form in ("fixed", "fixed_8")
+    limit = FIXED_SHIFT if fixed else MAX_SHIFT
     pre_shift = np.clip(limit + 1 - right, *PRE_SHIFTS[form])
     if starts is None or not _fits(low << pre_shift, high << pre_shift):
         return None
     shift = right + pre_shift - 1
     factor = _shifted_down(multiplier, np.maximum(shift - limit, 0))
     steady = ((starts == low) | (starts > high)).all(axis=1, keepdims=True)  # one output for all
-    minimum = FIXED_SHIFT if form == "fixed" else 0
-    factor = np.where(steady, 0, factor)
+    minimum = FIXED_SHIFT if fixed else 0
     shift = np.where(steady, max(minimum, 1), np.minimum(shift, limit))
     if int(shift.min()) < minimum:
         return None
     exact = ((1 << pre_shift) >> 2) + (((2 * output_offset + 1) << shift) >> 1)
-    constant = _constants(starts, low, high, pre_shift, factor, shift, form, exact)
-    if constant is None:
+    multipliers, constants = np.zeros_like(factor), np.zeros_like(factor)
+    missing = np.ones_like(steady)
+    for more in FACTORS:
+        tried = np.where(steady, 0, np.clip(factor + more, 0, INT32_MAX))
+        constant, found = _constants(starts, low, high, pre_shift, tried, shift, form, exact)
+        taken = missing & found
+        multipliers, constants = (
+            np.where(taken, new, old) for new, old in ((tried, multipliers), (constant, constants))
+        )
+        missing &= ~found
+        if not missing.any():
+            break
+    else:
         return None
-    columns = (pre_shift[:, 0], factor[:, 0], constant, shift[:, 0])
+    columns = (pre_shift[:, 0], multipliers[:, 0], constants[:, 0], shift[:, 0])
     return tuple(
         ShortRequant(form=form, pre_shift=p, multiplier=m, constant=c, shift=s)
         for p, m, c, s in zip(*(column.tolist() for column in columns), strict=True)
@@ -194,8 +212,9 @@ def _constants(
     shift: IntArray,
     form: Form,
     preferred: IntArray,
-) -> IntArray | None:
-    """C [channels] with which the form reaches code k first at starts[:, k], None without one.
+) -> tuple[IntArray, BoolArray]:
+    """C with which the form reaches code k first at starts[:, k], and whether there is one, both
+    [channels, 1].
 
     Every code bounds C from below by its first accumulator and from above by the one before, int32
     bounds it too. Of what is left, `preferred` [channels, 1] or what is nearest is taken: channels
@@ -210,8 +229,9 @@ def _constants(
         return product(acc) + (acc >> 31) if form == "sign" else product(acc)
 
     wanted = CODES << shift
-    minimum = np.where(starts <= high, wanted - term(starts), INT32_MIN).max(axis=1)
-    maximum = np.where(starts > low, wanted - term(starts - 1) - 1, INT32_MAX).min(axis=1)
-    minimum = np.maximum(minimum, INT32_MIN - np.minimum(term(low), 0)[:, 0])
-    maximum = np.minimum(maximum, INT32_MAX - np.maximum(product(high), 0)[:, 0])
-    return None if bool((minimum > maximum).any()) else np.clip(preferred[:, 0], minimum, maximum)
+    minimum = np.where(starts <= high, wanted - term(starts), INT32_MIN).max(axis=1, keepdims=True)
+    maximum = np.where(starts > low, wanted - term(starts - 1) - 1, INT32_MAX)
+    maximum = maximum.min(axis=1, keepdims=True)
+    minimum = np.maximum(minimum, INT32_MIN - np.minimum(term(low), 0))
+    maximum = np.minimum(maximum, INT32_MAX - np.maximum(product(high), 0))
+    return np.clip(preferred, minimum, maximum), minimum <= maximum

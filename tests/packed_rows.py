@@ -148,14 +148,17 @@ def depthwise(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
 
 
 def lines(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
-    """A DEPTHWISE_CONV_2D along columns, rows or all pixels."""
+    """A DEPTHWISE_CONV_2D along columns, rows or all pixels, or with large windows."""
     taps = _pick(rng, 2, 3, 3, 4, 5, 9, 10, 15, 16, 17, 20, 31)
-    kernel = [(taps, 1), (1, taps), (_pick(rng, 1, 2, 3), _pick(rng, 2, 3, 5))][_pick(rng, 0, 1, 2)]
-    along = min(kernel) == 1
+    whole = (_pick(rng, 1, 2, 3), _pick(rng, 2, 3, 5))
+    large = (_pick(rng, 2, 3, 4, 5, 8), _pick(rng, 4, 5, 6, 15))
+    kernel = [(taps, 1), (1, taps), whole, large][int(rng.integers(4))]
+    along = min(kernel) == 1 and kernel != whole
     stride = _pick(rng, 1, 1, 1, 2) if along else 1
     dilation = _pick(rng, 1, 1, 1, 2) if along and stride == 1 else 1
-    size, out, options = _window(rng, kernel, (stride, stride), dilation)
-    if not along:  # as wide as the image
+    strides = (_pick(rng, 1, 1, 2), 1) if kernel == large else (stride, stride)
+    size, out, options = _window(rng, kernel, strides, dilation)
+    if kernel == whole:  # as wide as the image
         size[1], out[1], options["padding"] = kernel[1], 1, 1
         size[0] = max(size[0], kernel[0])
         out[0] = size[0] - kernel[0] + 1

@@ -107,10 +107,9 @@ def test_assembly_language_reads_fields_by_name(kernels: str) -> None:
             assert not number.search(body), path.name
 
 
-def units(kernel: str) -> int:
-    """UNITS of a kernel in assembly language."""
-    text = (KERNELS / "armv7em" / f"{kernel}.S").read_text()
-    return int(re.findall(r"#define UNITS (\d+)", text)[0])
+def units(name: str) -> int:
+    """UNITS of a file in assembly language."""
+    return int(re.findall(r"#define UNITS (\d+)", (KERNELS / "armv7em" / name).read_text())[0])
 
 
 def pair_words() -> int:
@@ -141,6 +140,7 @@ NUMBERS: dict[str, int] = {
     "4 * NN_RING_PAIR_WORDS": depthwise.PAIR_BYTES,
     "NN_TAP_BYTES": depthwise.KERNEL**2 + 1,
     "4 * NN_STEP_WORDS": lines.STEP_BYTES,
+    "NN_WINDOW_ROWS": lines.WINDOW_ROWS,
     "4 * NN_MONO_WORDS": mono.CHANNEL_BYTES,
     "NN_MONO_TAPS": mono.KERNEL**2 + 1,
     "4 * NN_GROUP": lines.PAIR_BYTES,
@@ -199,8 +199,9 @@ def test_numbers_of_the_generator_are_those_of_c(tmp_path: Path) -> None:
     program = compile_c(tmp_path / "numbers", [source], [f"-I{KERNELS}"])
     done = subprocess.run([program], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "")
-    assert {units(kernel) for kernel in depthwise.GROUP_KERNELS.values()} == {depthwise.UNITS}
-    assert units("nn_depthwise_lines_s8") == lines.UNITS
+    groups = [f"{kernel}.S" for kernel in depthwise.GROUP_KERNELS.values()]
+    assert {units(name) for name in groups} == {depthwise.UNITS}
+    assert units("nn_depthwise_lines.inc") == lines.UNITS
 
 
 MAIN = """
@@ -247,6 +248,7 @@ SCRATCH = {
     "nn_conv_2d_rows_s8": "armv7em",
     "nn_conv_2d_mono_s8": "armv7em",
     "nn_depthwise_lines_s8": "armv7em",
+    "nn_depthwise_rows_s8": "armv7em",
     "nn_depthwise_conv_2d_packed_s8": "armv7em",
     "nn_fully_connected_wide_s8": "armv7em",
     "nn_fully_connected_halves_s8": "armv7em",
@@ -271,7 +273,7 @@ def models(kernels: str) -> list[bytes]:
     rng = np.random.default_rng(5)
     if kernels == "armv7em":
         rows = [rows_model(list(ROWS.values()) * 4, seed) for seed in range(3)]
-        return [*rows, lstm(rng), product(15, 17, 13)]
+        return [lstm(rng), product(15, 17, 13), *rows]
     if kernels == "xtensa_mac16":
         return [*map(mac16_model, MAC16_NAMES), mac16_model("dense")]
     return [

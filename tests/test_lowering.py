@@ -118,7 +118,14 @@ WINDOWS = {  # a depthwise window, or one of an image of one channel -> its kern
         Layer(size=(9, 12), channels=1, depthwise=8, kernel=(3, 3), stride=(2, 2)),
         Layer(size=(9, 12), channels=1, outputs=4, kernel=(2, 3)),
     ),
+    "nn_depthwise_rows_s8": (
+        Layer(size=(12, 12), channels=8, depthwise=1, kernel=(5, 5)),
+        Layer(size=(12, 20), channels=8, depthwise=1, kernel=(8, 15), stride=(2, 1)),
+    ),
     "nn_depthwise_conv_2d_quads_s8": (
+        Layer(size=(12, 12), channels=8, depthwise=1, kernel=(9, 3)),
+        Layer(size=(12, 20), channels=8, depthwise=1, kernel=(3, 16)),
+        Layer(size=(12, 12), channels=8, depthwise=1, kernel=(5, 5), stride=(2, 2)),
         Layer(size=(30, 1), channels=8, depthwise=1, kernel=(5, 1), stride=(2, 2)),
         Layer(size=(30, 4), channels=8, depthwise=1, kernel=(5, 1), dilation=(2, 1)),
     ),
@@ -143,7 +150,9 @@ def test_windows_have_kernels_of_their_own(kernel: str) -> None:
         assert step is not None and step.calls[0].function == kernel, layer
 
 
-@pytest.mark.parametrize("kernel", ["nn_depthwise_lines_s8", "nn_conv_2d_mono_s8"])
+@pytest.mark.parametrize(
+    "kernel", ["nn_depthwise_lines_s8", "nn_depthwise_rows_s8", "nn_conv_2d_mono_s8"]
+)
 def test_scratch_without_room_is_not_used(kernel: str) -> None:
     for layer in WINDOWS[kernel]:
         needed = _alone(layer, 1 << 20)
@@ -152,7 +161,7 @@ def test_scratch_without_room_is_not_used(kernel: str) -> None:
         assert other is None or other.calls[0].function != kernel, layer
 
 
-@pytest.mark.parametrize("kernel", list(WINDOWS)[:3])
+@pytest.mark.parametrize("kernel", list(WINDOWS)[:4])
 def test_a_clamp_that_saturation_does_not_do_is_left_to_other_kernels(kernel: str) -> None:
     """The third output stage has a ReLU with a zero point that is not the type's least value."""
     step = _alone(WINDOWS[kernel][0], 1 << 20, 2)

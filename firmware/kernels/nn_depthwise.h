@@ -40,6 +40,21 @@ void nn_depthwise_lines_s8(const nn_lines_t *p, const int8_t *input, int8_t *out
 /* Each output on its own: any stride, no padding. */
 void nn_depthwise_dots_s8(const nn_lines_t *p, const int8_t *input, int8_t *output);
 
+/* Windows of several rows, of which each is a line: lines are rows of outputs, input_line is from a
+ * row of the image to the next, `taps` hold for each group row by row what a line has, `pairs` are
+ * those of a row. */
+typedef struct {
+    nn_lines_t line;
+    int32_t height, kernel_h, stride_h, pad_h; /* of the image, of the windows; all in rows */
+} nn_depthwise_rows_t;
+
+#define NN_WINDOW_ROWS 8 /* at most; of at most 15 columns, and stride_h is at most kernel_h */
+
+/* scratch: what nn_depthwise_lines_s8 needs, kernel_h times. The output may lie on the input where
+ * quantize/lowering says so. */
+void nn_depthwise_rows_s8(const nn_depthwise_rows_t *p, const int8_t *input, int8_t *output,
+                          int8_t *scratch);
+
 /* A convolution of 3 x 3 over images of one channel: so is a depthwise one with many outputs. */
 typedef struct {
     nn_shape_t input, output;

@@ -14,9 +14,10 @@
  * sum that can occur. `constant` holds the output's zero point and the rounding of the shift.
  * Clamping to -128..127 is all the clamping there is. */
 typedef enum {
-    NN_FLOOR, /* ((256 * sum * multiplier >> 32) + constant) >> shift */
-    NN_SIGN,  /* (round(2 * sum * multiplier / 2^32) + (sum >> 31) + constant) >> shift */
-    NN_FIXED  /* (((sum << p) * multiplier >> 32) + constant) >> 12, p in 2..8 */
+    NN_FLOOR,   /* ((256 * sum * multiplier >> 32) + constant) >> shift */
+    NN_SIGN,    /* (round(2 * sum * multiplier / 2^32) + (sum >> 31) + constant) >> shift */
+    NN_FIXED_8, /* as NN_FIXED, p = 8 */
+    NN_FIXED    /* (((sum << p) * multiplier >> 32) + constant) >> 12, p in 2..8 */
 } nn_form_t;
 
 /* The weights of two output channels A and B at a time. A pair in the stream, in words:

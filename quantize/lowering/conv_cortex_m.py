@@ -33,7 +33,7 @@ from quantize.tflite.graph import Graph
 QUAD = 4  # pixels at a time
 TAIL_RUNS = 3  # of which one more input each makes up a word
 SPARE_ROWS = 4  # of nn_conv_2d_rows_s8: more cost scratch, fewer cost moves
-C_FORMS: dict[Form, str] = {"floor": "NN_FLOOR", "sign": "NN_SIGN"}  # the shorter first
+C_FORMS: dict[Form, str] = {"fixed_8": "NN_FIXED_8", "sign": "NN_SIGN"}  # the shorter first
 
 
 def lower_conv(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
@@ -263,7 +263,7 @@ def _row_columns(p: ConvParams) -> int:
 
 def _quad_cost(p: ConvParams, inputs: int) -> int:
     """Instructions of nn_quad_s8 for windows of so many inputs, padding included."""
-    return (len(p.weights) + 1) // 2 * (11 * inputs // 2 + 6 * -(-inputs // 32) + 65)
+    return (len(p.weights) + 1) // 2 * (11 * inputs // 2 + 6 * -(-inputs // 32) + 58)
 
 
 def _rows_cost(p: ConvParams) -> float:

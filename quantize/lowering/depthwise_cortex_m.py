@@ -8,8 +8,8 @@ import numpy as np
 
 from quantize.lowering.base import LoweredStep, with_kernel
 from quantize.lowering.conv_cortex_m import convolution
-from quantize.lowering.depthwise_lines import lower_lines
-from quantize.lowering.packing import first_short_form, words_constant
+from quantize.lowering.depthwise_lines import lower_lines, lower_rows
+from quantize.lowering.packing import first_short_form, first_values, words_constant
 from quantize.ops.base import CCall, c_int, c_shape, int_constant_array
 from quantize.ops.conv_2d import ConvParams
 from quantize.proofs import Form
@@ -36,6 +36,7 @@ def lower_depthwise(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Low
     if p.depth_multiplier != 1 or p.input_shape[3] < GROUP:
         return None
     faster = lower_lines(step, p, scratch_budget_bytes) or _packed(step, p)
+    faster = faster or lower_rows(step, p, scratch_budget_bytes)
     return faster or with_kernel(step, "nn_depthwise_conv_2d_quads_s8")
 
 
@@ -50,11 +51,8 @@ def _packed(step: Step, p: ConvParams) -> LoweredStep | None:
     stride = p.window.stride[0]
     columns = (p.output_shape[2] - 1) * stride + KERNEL
     ring_bytes = columns * COLUMN_BYTES if stride == 1 else (columns + 1) // 2 * PAIR_BYTES
-    first = p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)
-    values = [
-        (start << r.pre_shift, r.multiplier, r.constant)
-        for start, r in zip(first.tolist(), requants, strict=True)
-    ]
+    first = first_values(p, weights, requants)
+    values = [(v, r.multiplier, r.constant) for v, r in zip(first, requants, strict=True)]
     shifts = [r.shift if r.form == "sign" else r.pre_shift for r in requants]
     taps = np.column_stack([weights, shifts])
     call = CCall(

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantize.lowering.base import LoweredStep
-from quantize.lowering.packing import first_short_form, words_constant
+from quantize.lowering.packing import first_short_form, first_values, words_constant
 from quantize.ops.base import CCall, c_int, int_constant_array
 from quantize.ops.conv_2d import ConvParams
 from quantize.proofs import Form
@@ -18,7 +18,8 @@ from quantize.scheme import IntArray
 C_FORMS: dict[Form, str] = {"floor": "NN_FLOOR", "sign": "NN_SIGN"}  # the shorter first
 GROUP = 4  # channels at a time
 BLOCK = 4  # outputs at a time
-UNITS = 8  # unrolled steps of nn_depthwise_lines_s8
+UNITS = 8  # unrolled steps
+WINDOW_ROWS = 8  # of nn_depthwise_rows_s8
 STEP_BYTES = 32  # of the words of a step: weights of a group
 PAIR_BYTES = 16  # of a pair of inputs of a group
 
@@ -67,35 +68,84 @@ def lower_lines(step: Step, p: ConvParams, scratch_budget_bytes: int) -> Lowered
     lines = _lines(p)
     if lines is None:
         return None
-    scratch_bytes = STEP_BYTES * lines.steps + PAIR_BYTES * lines.pairs
-    ways = [_dots(lines), _widened(lines) if scratch_bytes <= scratch_budget_bytes else None]
-    fits = [way for way in ways if way is not None]
+    widened = _widened(lines)
+    if widened is not None and _scratch_bytes(lines) > scratch_budget_bytes:
+        widened = None
+    ways = [way for way in (_dots(lines), widened) if way is not None]
+    return _lowered(step, p, lines, min(ways, key=lambda way: way.cost)) if ways else None
+
+
+def lower_rows(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep | None:
+    """nn_depthwise_rows_s8; None for windows that do not fit it, and as above."""
+    w, (_, height, width, _), (_, out_h, out_w, _) = p.window, p.input_shape, p.output_shape
+    lines = _Lines(
+        lines=out_h, inputs=width, outputs=out_w, kernel=w.kernel[1],
+        stride=w.stride[1], dilation=w.dilation[1], pad=w.pad[1],
+        input_step=1, output_step=1, input_line=width, output_line=out_w,
+    )  # fmt: skip
+    rows = w.kernel[0]
+    fits = w.kernel[1] < 2 * UNITS and rows <= WINDOW_ROWS and w.stride[0] <= rows
+    scratch_bytes = rows * _scratch_bytes(lines)
+    if not fits or w.stride[1] != 1 or w.dilation != (1, 1) or scratch_bytes > scratch_budget_bytes:
+        return None
+    block = 30 + rows * (6 * lines.steps + 8)
+    row = 40 + block * -(-out_w // BLOCK) + w.stride[0] * 12 * (width + 1) // 2 // GROUP
+    way = _Way(
+        function="nn_depthwise_rows_s8",
+        pairs=lines.pairs,
+        cost=20 + rows * 5 * lines.steps + out_h * row,
+        in_place=_follows(p),
+    )
+    fields = {
+        "height": str(height),
+        "kernel_h": str(rows),
+        "stride_h": str(w.stride[0]),
+        "pad_h": str(w.pad[0]),
+    }
+    return _lowered(step, p, lines, way, fields)
+
+
+def _follows(p: ConvParams) -> bool:
+    """Whether every row is in scratch before an output of its channels lies on it."""
+    (_, height, width, _), (_, out_h, out_w, _) = p.input_shape, p.output_shape
+    rows = np.arange(out_h)
+    read = rows * p.window.stride[0] + p.window.kernel[0] - p.window.pad[0]
+    fits = ((rows + 1) * out_w <= read * width) | (read >= height)
+    return bool(fits.all()) and out_h * out_w <= height * width
+
+
+def _scratch_bytes(lines: _Lines) -> int:
+    return STEP_BYTES * lines.steps + PAIR_BYTES * lines.pairs
+
+
+def _lowered(
+    step: Step, p: ConvParams, lines: _Lines, way: _Way, rows: dict[str, str] | None = None
+) -> LoweredStep | None:
+    """The call of a kernel; `rows` are the fields of windows of several rows."""
     weights = p.weights[0].reshape(-1, p.weights.shape[3]).astype(np.int64).T
     requants = first_short_form(p, weights, tuple(C_FORMS), limit=1 << 31)
-    if not fits or requants is None:
+    if requants is None:
         return None
-    way = min(fits, key=lambda w: w.cost)
-    first = p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)
-    values = [
-        (start << r.pre_shift, r.multiplier, r.constant, r.shift)
-        for start, r in zip(first.tolist(), requants, strict=True)
-    ]
-    taps = _taps(weights)
+    first = first_values(p, weights, requants)
+    values = [(v, r.multiplier, r.constant, r.shift) for v, r in zip(first, requants, strict=True)]
+    taps = _taps(weights.reshape(len(weights), -1, lines.kernel))
+    fields = _fields(p, lines) | {
+        "pairs": str(way.pairs),
+        "form": C_FORMS[requants[0].form],
+        "taps": "@taps",
+        "values": "@values",
+    }
+    if rows is not None:
+        fields = {f"line.{name}": value for name, value in fields.items()} | rows
     call = CCall(
         function=way.function,
-        params_type="nn_lines_t",
-        params=_fields(p, lines)
-        | {
-            "pairs": str(way.pairs),
-            "form": C_FORMS[requants[0].form],
-            "taps": "@taps",
-            "values": "@values",
-        },
+        params_type="nn_lines_t" if rows is None else "nn_depthwise_rows_t",
+        params=fields,
         constants=(
             words_constant("values", np.array(values), biases=len(values)),
             replace(int_constant_array("taps", "int8_t", taps), weight_bytes=taps.size),
         ),
-        scratch_bytes=scratch_bytes if way.pairs else 0,
+        scratch_bytes=weights.shape[1] // lines.kernel * _scratch_bytes(lines) if way.pairs else 0,
     )
     return LoweredStep(
         step=step,
@@ -188,10 +238,11 @@ def _fields(p: ConvParams, s: _Lines) -> dict[str, str]:
 
 
 def _taps(weights: IntArray) -> npt.NDArray[np.int8]:
-    """Weights [channels, taps] as groups, pairs of taps, pairs of channels, taps, channels."""
-    channels, taps = weights.shape
+    """Weights [channels, rows, taps] as groups, rows, pairs of taps, pairs of channels, taps,
+    channels."""
+    channels, rows, taps = weights.shape
     starts = np.minimum(np.arange(0, channels, GROUP), channels - GROUP)
     lanes = starts[:, None] + np.arange(GROUP)
-    full = np.pad(weights, ((0, 0), (0, taps & 1)))[lanes]
-    pairs = full.reshape(len(starts), 2, 2, -1, 2).transpose(0, 3, 1, 4, 2)
+    full = np.pad(weights, ((0, 0), (0, 0), (0, taps & 1)))[lanes]
+    pairs = full.reshape(len(starts), 2, 2, rows, -1, 2).transpose(0, 3, 4, 1, 5, 2)
     return np.ascontiguousarray(pairs.reshape(-1)).astype(np.int8)

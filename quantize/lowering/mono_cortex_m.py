@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from quantize.lowering.base import LoweredStep
-from quantize.lowering.packing import first_short_form, words_constant
+from quantize.lowering.packing import first_short_form, first_values, words_constant
 from quantize.ops.base import CCall, c_int, c_shape, int_constant_array
 from quantize.ops.conv_2d import ConvParams
 from quantize.reference import Step
@@ -37,11 +37,8 @@ def one_channel(
     requants = first_short_form(p, weights, ("fixed",), limit=1 << 31)
     if requants is None:
         return None
-    first = p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)
-    values = [
-        (start << r.pre_shift, r.multiplier, r.constant)
-        for start, r in zip(first.tolist(), requants, strict=True)
-    ]
+    first = first_values(p, weights, requants)
+    values = [(v, r.multiplier, r.constant) for v, r in zip(first, requants, strict=True)]
     taps = np.column_stack([weights, [r.pre_shift for r in requants]])
     call = CCall(
         function="nn_conv_2d_mono_s8",

@@ -44,6 +44,12 @@ def first_short_form(
     return None
 
 
+def first_values(p: OutputStage, weights: IntArray, requants: Sequence[ShortRequant]) -> list[int]:
+    """What the sums of weights [channels, taps] begin with: bias and input zero point, << p."""
+    first = p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)
+    return [start << r.pre_shift for start, r in zip(first.tolist(), requants, strict=True)]
+
+
 def as_row(p: ConvParams) -> ConvParams:
     """An image of one column as one of one row, which is the same memory: windows lie in one piece
     there. Other images as they are."""

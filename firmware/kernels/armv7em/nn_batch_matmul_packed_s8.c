@@ -52,7 +52,7 @@ static void nn_widen_two(uint32_t *wide, int32_t quads, const int8_t *values, in
 
 static int8_t nn_rounded(const nn_batch_matmul_packed_t *p, int32_t sum)
 {
-    const int32_t value = nn_smmlar(2 * sum, p->multiplier, p->constant) + (sum >> 31);
+    const int32_t value = nn_smmlar(2 * sum, p->multiplier, p->constant) + (sum < 0 ? -1 : 0);
     return (int8_t)nn_min(nn_max(value >> p->shift, INT8_MIN), INT8_MAX);
 }
 

@@ -5,13 +5,8 @@
  *                (in[n, l, t - pad + k, c] - zp_in) * w[k,c]))
  *
  * Depthwise along lines, four channels at a time; nn_depthwise.h describes the operands,
- * twin/nn_depthwise_lines_s8.c says the same in C. Inputs and weights come in pairs. Words of
- * inputs P hold inputs 2k and 2k + 1 of the padded line, E taps 2k and 2k + 1, O taps 2k and
- * 2k - 1: two words of weights and one new word of inputs make a step of four outputs, eight MACs
- * in four multiplies:
- *
- *   out[t]     += SMLAD(E, P)        out[t + 2] += SMLAD(E, next P)
- *   out[t + 1] += SMLADX(O, P)       out[t + 3] += SMLADX(O, next P)
+ * twin/nn_depthwise_lines_s8.c says the same in C; nn_depthwise_lines.inc, how four outputs are made
+ * of pairs of inputs and of weights.
  *
  * UNITS steps are unrolled; fewer enter in the middle, more go through .Llong before. Weights and
  * line are widened first, so that outputs may lie on their inputs. Instructions:
@@ -29,22 +24,9 @@
     .fpu fpv4-sp-d16
     .thumb
 
-#define UNITS 8
-#define UNIT_BYTES 24 /* of its code: entry addresses depend on it */
-#define SIGN_BYTES 20 /* of the code of an output */
-#define FLOOR_BYTES 16
+#include "nn_depthwise_lines.inc"
 
-/* The frame: what LDM fetches at once lies together. */
-#define START 0    /* of four sums, then where their steps begin */
-#define ENTRY 16
-#define REQUANT 20 /* multiplier, constant, shift; then where outputs are made */
-#define CODE 32
-#define CODE_BYTES 36 /* of an output */
-#define CHANNEL 40 /* the next one's values, inputs, weights, outputs; the end of the values */
-#define LAST 56
-#define FIRST 60 /* the same of the first channel of a line */
-#define STEP 76  /* bytes of the line that the entry skips, from one output to the next */
-#define OUTPUTS 84
+/* The rest of the frame. */
 #define LINE 88   /* where its first pair goes, its inputs, lines left */
 #define GROUP 100 /* the next one's taps, inputs, outputs; channels left */
 #define IMAGE 116 /* inputs, outputs, images left */
@@ -136,8 +118,7 @@ nn_depthwise_lines_s8:
     add r9, sp, #GROUP + 4
     stm r9, {r2-r4}
 
-/* Widen the weights: r4, r6, r8 and r10 hold E of the four channels, r5, r7, r9 and r11 the E
- * before, which becomes O. */
+/* Widen the weights. */
     mov r2, r0
     ldr r0, [sp, #PARAMS]
     ldr r12, [sp, #SCRATCH]
@@ -145,58 +126,7 @@ nn_depthwise_lines_s8:
     ldr r4, [r0, #NN_LINES_AT_LINES]
     str r4, [sp, #LINE + 8]
     ldr r3, [r0, #NN_LINES_AT_FORM]
-    movs r5, #0
-    movs r7, #0
-    mov r9, r5
-    mov r11, r5
-
-    .macro store_step
-    pkhbt r5, r4, r5
-    pkhbt r7, r6, r7
-    pkhbt r9, r8, r9
-    pkhbt r11, r10, r11
-    stmia r12!, {r4-r11}
-    mov r5, r4
-    mov r7, r6
-    mov r9, r8
-    mov r11, r10
-    subs lr, lr, #2
-    .endm
-
-    cmp r3, #NN_FORM_SIGN
-    beq .Lsign_taps
-    mov r3, #0xFF00FF00
-.Lfloor_taps:
-    ldrd r0, r1, [r2], #8
-    and r4, r3, r0, lsl #8
-    and r6, r3, r0
-    and r8, r3, r1, lsl #8
-    and r10, r3, r1
-    store_step
-    bgt .Lfloor_taps
-    b .Llast_tap
-
-.Lsign_taps:
-    ldrd r0, r1, [r2], #8
-    sxtb16 r4, r0
-    sxtb16 r6, r0, ror #8
-    sxtb16 r8, r1
-    sxtb16 r10, r1, ror #8
-    sadd16 r4, r4, r4
-    sadd16 r6, r6, r6
-    sadd16 r8, r8, r8
-    sadd16 r10, r10, r10
-    store_step
-    bgt .Lsign_taps
-
-.Llast_tap:                  /* of an even kernel: in O only */
-    bne .Lwidened
-    movs r4, #0
-    movs r6, #0
-    mov r8, r4
-    mov r10, r4
-    store_step
-.Lwidened:
+    widen_taps
     str r2, [sp, #GROUP]
 
 /* Widen a line: r9 is where the next pair goes, r7 the next input, r10 the last. */
@@ -210,49 +140,14 @@ nn_depthwise_lines_s8:
     mla r10, r10, r8, r7
     ldrd r2, r11, [r0, #NN_LINES_AT_PAD] /* pad_word */
     lsls r2, r2, #31
-    beq .Lnext_pair
-    mov r0, r11
-    ldr r1, [r7]
-    add r7, r7, r8
-    b .Lwiden
-
-.Lpair:
-    ldr r0, [r7]
-    ldr r1, [r7, r8]
-    add r7, r7, r8, lsl #1
-.Lwiden:
-    pkhbt r2, r0, r1, lsl #16
-    pkhtb r4, r1, r0, asr #16
-    sxtb16 r1, r2
-    sxtb16 r2, r2, ror #8
-    sxtb16 r3, r4
-    sxtb16 r4, r4, ror #8
-    stmia r9!, {r1-r4}
-.Lnext_pair:
-    cmp r7, r10
-    blo .Lpair
-    bhi .Lchannels
-    ldr r0, [r7]
-    mov r1, r11
-    add r7, r7, r8
-    b .Lwiden
+    widen_line .Lchannels
 
 .Lchannels:
     ldrd r12, r10, [sp, #STEP]
     add r4, sp, #FIRST
     ldm r4, {r0, r7, r8, r9}
 .Lchannel:
-    ldmia r0!, {r1-r4}
-    strd r1, r1, [sp, #START]
-    strd r1, r1, [sp, #START + 8]
-    strd r2, r3, [sp, #REQUANT]
-    str r4, [sp, #REQUANT + 8]
-    adds r1, r7, #4
-    add r2, r8, #8
-    add r3, r9, #1
-    add r4, sp, #CHANNEL
-    stm r4, {r0-r3}
-    ldr lr, [sp, #OUTPUTS]
+    start_channel
 
 /* r0 to r3: sums; r4, r5: E, O; r6: P; r7: the line, r8: weights, both as the entry wants them;
  * r9: outputs, r10 bytes apart; r12: from r7 to the first P; lr: outputs left. */
@@ -275,68 +170,8 @@ nn_depthwise_lines_s8:
     bne 1b
 
     .balign 4
-.Lunits:
-    .irp n, 0, 1, 2, 3, 4, 5, 6, 7
-    ldrd r4, r5, [r8, #NN_STEP_BYTES * \n]
-    smlad r0, r4, r6, r0
-    smladx r1, r5, r6, r1
-    ldr.w r6, [r7, #16 * (\n + 1)]
-    smlad r2, r4, r6, r2
-    smladx r3, r5, r6, r3
-    .endr
-    .if (. - .Lunits) - UNITS * UNIT_BYTES
-    .error "a unit has another size"
-    .endif
-    subs lr, lr, #4
-    blt .Lfewer
-    add r6, sp, #REQUANT
-    ldm r6, {r4, r5, r6, pc}
-
-.Lfewer:                     /* than four: -lr outputs are left out */
-    add r6, sp, #REQUANT
-    ldm r6, {r4, r5, r6, r11}
-    ldr r3, [sp, #CODE_BYTES]
-    mls r11, lr, r3, r11
-    add r11, r11, #4
-    bx r11
-
-    .macro floor_output sum
-    smmla \sum, \sum, r4, r5
-    asr.w \sum, \sum, r6
-    ssat \sum, #8, \sum
-    .endm
-
-    .macro sign_output sum
-    smmlar r11, \sum, r4, r5
-    add r11, r11, \sum, asr #31
-    asr r11, r11, r6
-    ssat \sum, #8, r11
-    .endm
-
-    .macro outputs form, bytes
-    .balign 4
-.L\form:
-    \form\()_output r3
-    add r11, r10, r10, lsl #1
-    strb.w r3, [r9, r11]
-    \form\()_output r2
-    strb.w r2, [r9, r10, lsl #1]
-    \form\()_output r1
-    strb.w r1, [r9, r10]
-    \form\()_output r0
-    strb.w r0, [r9]
-    .if (. - .L\form) - 4 * \bytes - 4
-    .error "an output has another size"
-    .endif
-    add r9, r9, r10, lsl #2
-    add r7, r7, #32
-    bgt .Lblock
-    .endm
-
-    outputs sign, SIGN_BYTES
-    b .Lchannel_done
-
-    outputs floor, FLOOR_BYTES
+    steps
+    store_outputs 32
 .Lchannel_done:
     add r4, sp, #CHANNEL
     ldm r4, {r0, r7, r8, r9, r11}

@@ -23,7 +23,7 @@ NN_IN_PLACE int32_t nn_odd_line(const int16_t *table, int32_t x, uint32_t bits, 
     const uint32_t pair = nn_load_word(table + (x >> bits));
     const uint32_t rest = (uint32_t)x & ((UINT32_C(1) << bits) - 1U);
     const uint32_t parts = ((UINT32_C(1) << bits) - rest) | rest << 16;
-    const int32_t half = (INT32_C(1) << (down - 1U)) + (x >> 31);
+    const int32_t half = (INT32_C(1) << (down - 1U)) + (x < 0 ? -1 : 0);
     return nn_smlad(pair, parts, half) >> down;
 }
 
@@ -47,7 +47,7 @@ NN_IN_PLACE int32_t nn_odd_tanh(const int16_t *table, int32_t x)
  * `half` of 1 << shift. */
 NN_IN_PLACE int32_t nn_halve(int32_t x, int32_t half, int32_t shift)
 {
-    return (((x + 1) >> 1) + half + (x >> 31)) >> shift;
+    return (((x + 1) >> 1) + half + (x < 0 ? -1 : 0)) >> shift;
 }
 
 NN_IN_PLACE int8_t nn_unit_packed(const nn_lstm_packed_t *p, const int32_t *gates, int16_t *cell)
@@ -66,7 +66,8 @@ NN_IN_PLACE int8_t nn_unit_packed(const nn_lstm_packed_t *p, const int32_t *gate
     const int32_t x = (state * p->tanh_multiplier + p->tanh_constant) >> p->tanh_shift;
     const int32_t sum = o * nn_odd_tanh(table, x);
     const int32_t value = nn_smmlar(2 * sum, p->output_multiplier, p->output_constant);
-    return (int8_t)nn_min(nn_max((value + (sum >> 31)) >> p->output_shift, INT8_MIN), INT8_MAX);
+    return (int8_t)nn_min(nn_max((value + (sum < 0 ? -1 : 0)) >> p->output_shift, INT8_MIN),
+                          INT8_MAX);
 }
 
 void nn_lstm_packed_s8(const nn_lstm_packed_t *p, const int8_t *input, int8_t *hidden,

@@ -105,6 +105,11 @@ NN_FIELD(nn_lines_t, form, NN_LINES_AT_FORM);
 NN_FIELD(nn_lines_t, taps, NN_LINES_AT_TAPS);
 NN_FIELD(nn_lines_t, values, NN_LINES_AT_VALUES);
 
+NN_FIELD(nn_depthwise_rows_t, height, NN_ROWS_AT_HEIGHT);
+NN_FIELD(nn_depthwise_rows_t, kernel_h, NN_ROWS_AT_KERNEL_H);
+NN_FIELD(nn_depthwise_rows_t, stride_h, NN_ROWS_AT_STRIDE_H);
+NN_FIELD(nn_depthwise_rows_t, pad_h, NN_ROWS_AT_PAD_H);
+
 NN_FIELD(nn_mono_row_t, rows, NN_MONO_AT_ROWS);
 NN_FIELD(nn_mono_row_t, column, NN_MONO_AT_COLUMN);
 NN_FIELD(nn_mono_row_t, stride, NN_MONO_AT_STRIDE);
@@ -113,6 +118,7 @@ NN_FIELD(nn_mono_row_t, channels, NN_MONO_AT_CHANNELS);
 NN_FIELD(nn_mono_row_t, pixels, NN_MONO_AT_PIXELS);
 
 _Static_assert(NN_FORM_FLOOR == NN_FLOOR, "NN_FLOOR");
+_Static_assert(NN_FORM_FIXED_8 == NN_FIXED_8, "NN_FIXED_8");
 _Static_assert(NN_FORM_SIGN == NN_SIGN, "NN_SIGN");
 _Static_assert(NN_TAP_BYTES == 3 * 3 + 1, "nine weights and a shift");
 _Static_assert(NN_WEIGHT_BYTES == 4 * NN_GROUP * NN_CHANNEL_WORDS,
@@ -165,6 +171,7 @@ NN_NEXT(NN_LINES_AT_INPUT_LINE, NN_LINES_AT_OUTPUT_LINE);
 NN_NEXT(NN_LINES_AT_INPUT_IMAGE, NN_LINES_AT_OUTPUT_IMAGE);
 NN_NEXT(NN_LINES_AT_PAD, NN_LINES_AT_PAD_WORD);
 NN_NEXT(NN_LINES_AT_TAPS, NN_LINES_AT_VALUES);
+_Static_assert(offsetof(nn_depthwise_rows_t, line) == 0, "NN_LINES_AT_LINES");
 _Static_assert(NN_MONO_AT_ROWS == 0, "NN_MONO_AT_ROWS");
 _Static_assert(NN_MONO_AT_COLUMN == NN_MONO_AT_ROWS + 12, "NN_MONO_AT_COLUMN");
 NN_NEXT(NN_MONO_AT_COLUMN, NN_MONO_AT_STRIDE);

@@ -111,6 +111,12 @@
 #define NN_LINES_AT_TAPS 68
 #define NN_LINES_AT_VALUES 72
 
+/* nn_depthwise_rows_t, which begins with an nn_lines_t */
+#define NN_ROWS_AT_HEIGHT 76
+#define NN_ROWS_AT_KERNEL_H 80
+#define NN_ROWS_AT_STRIDE_H 84
+#define NN_ROWS_AT_PAD_H 88
+
 /* nn_mono_row_t */
 #define NN_MONO_AT_ROWS 0
 #define NN_MONO_AT_COLUMN 12
@@ -120,6 +126,7 @@
 #define NN_MONO_AT_PIXELS 28
 
 #define NN_FORM_FLOOR 0
+#define NN_FORM_FIXED_8 2
 #define NN_FORM_SIGN 1
 #define NN_TAP_BYTES 10     /* of a channel of nn_depthwise_packed_t */
 #define NN_WEIGHT_BYTES 160 /* of scratch, before the ring */

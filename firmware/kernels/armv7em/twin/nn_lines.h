@@ -6,13 +6,21 @@
 #include "nn_depthwise.h"
 #include "nn_sign.h"
 
-/* Tap k of a channel; the lanes of the last group may begin before its first channel. */
-static inline int32_t nn_line_tap(const nn_lines_t *p, int32_t k, int32_t c)
+/* Tap k of row `row` of `rows` of a channel; the lanes of the last group may begin before its first
+ * channel. */
+static inline int32_t nn_row_tap(const nn_lines_t *p, int32_t rows, int32_t row, int32_t k,
+                                 int32_t c)
 {
     const int32_t group = c / NN_GROUP;
     const int32_t lane = c - nn_min(group * NN_GROUP, p->channels - NN_GROUP);
-    const int8_t *const taps = p->taps + group * ((p->kernel + 1) / 2) * 2 * NN_GROUP;
+    const int32_t row_bytes = (p->kernel + 1) / 2 * 2 * NN_GROUP;
+    const int8_t *const taps = p->taps + (group * rows + row) * row_bytes;
     return taps[k / 2 * 2 * NN_GROUP + lane / 2 * 4 + k % 2 * 2 + lane % 2];
+}
+
+static inline int32_t nn_line_tap(const nn_lines_t *p, int32_t k, int32_t c)
+{
+    return nn_row_tap(p, 1, 0, k, c);
 }
 
 /* Of a sum without its first value. */
