@@ -15,6 +15,7 @@ from quantize.tflite.graph import Graph
 
 GROUP = 4  # channels at a time
 STEP = 4  # inputs at a time
+OUTPUT_COST = 30  # instructions, besides its products
 BYTES = "nn_fully_connected_bytes_s8"
 DIRECT = "nn_fully_connected_direct_s8"  # no scratch
 
@@ -62,7 +63,8 @@ def lower_dense(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowered
         calls=(call,),
         in_place=(),
         requantisation="exact",
-        cost=round((3.5 if direct else 3.4) * step.spec.macs(p)),
+        cost=round((3.5 if direct else 3.4) * step.spec.macs(p))
+        + OUTPUT_COST * int(np.prod(p.output_shape)),
     )
 
 
