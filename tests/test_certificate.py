@@ -121,7 +121,6 @@ def run(out_dir: Path, board_id: str) -> FeatureReport:
             ("raw", "native"),
             ("logmel", "qemu_m4"),
             ("spectral", "qemu_xtensa"),
-            ("normalised relative logmel", "native"),
         ],
     ),
     indirect=["build"],

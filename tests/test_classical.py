@@ -448,6 +448,7 @@ def test_too_large_a_forest_is_refused() -> None:
         check_trees(trees_of("forest", noisy_forest(60)))
 
 
+@pytest.mark.slow
 def test_a_forest_that_does_not_fit_the_board_is_refused(forest: Path, tmp_path: Path) -> None:
     board = load_board("esp32")  # code runs from 128 KB of RAM
     gen = tmp_path / "gen"

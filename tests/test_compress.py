@@ -61,6 +61,7 @@ def test_more_values_than_weights_are_refused() -> None:
         _compressed(0.99, 128)
 
 
+@pytest.mark.slow
 def test_a_board_is_compared_with_the_network_before_compression(tmp_path: Path) -> None:
     from model.train import load_network, predict
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from host_tools.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -33,6 +35,7 @@ for sample in samples:
 """
 
 
+@pytest.mark.slow
 def test_the_lines_give_a_model_that_is_proved(tmp_path: Path) -> None:
     (lines,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     done = subprocess.run(

@@ -152,6 +152,7 @@ def failure(out_dir: Path, url: str) -> str:
     return said
 
 
+@pytest.mark.slow
 def test_a_silent_port_asks_for_the_boot_button(out_dir: Path) -> None:
     relay = Relay(None)
     try:
@@ -184,6 +185,7 @@ def test_a_write_that_the_loader_refuses_is_told(out_dir: Path) -> None:
     assert rom_loader.HALF_WRITTEN in said and "BOOT" not in said
 
 
+@pytest.mark.slow
 def test_a_lost_connection_is_told(out_dir: Path) -> None:
     with loader(harm=lambda data: None if WRITE in data else data) as line:
         said = failure(out_dir, line.url)

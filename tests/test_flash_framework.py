@@ -25,8 +25,8 @@ OWN_USB = UsbPort(name="/dev/null", text="USB JTAG/serial debug unit", usb="303a
         ("--board esp32c3", ("esp32c3", "bare")),
         ("--board nano33-selftest", ("nano33-armv7em-selftest", "bare")),
         ("--board nano33", ("nano33-armv7em", "arduino")),
-        ("--board esp32", ("esp32", "arduino")),
-        ("--board esp32 --framework bare", ("esp32", "bare")),
+        ("--board esp32", ("esp32-xtensa_mac16", "arduino")),
+        ("--board esp32 --framework bare", ("esp32-xtensa_mac16", "bare")),
         ("", ("nano33-armv7em", "arduino")),
     ],
 )

@@ -111,6 +111,7 @@ def test_every_operator_that_is_read_has_a_seed() -> None:
     assert {*OPS, *EVALUATED, *FOLDED} - {table.NAME} <= found
 
 
+@pytest.mark.slow
 def test_one_wrong_thing_at_a_time(tmp_path: Path) -> None:
     """A sample of the mutants of every operator; a part of those that are accepted is compiled."""
     survivors: Files = {}

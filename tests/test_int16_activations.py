@@ -98,6 +98,7 @@ def test_its_ends_are_int8_and_its_bytes_are_those_of_tflite_micro(quantised: Pa
         assert np.array_equal(got, golden.case_outputs(case)[0]), f"case {case}"
 
 
+@pytest.mark.slow
 def test_both_are_measured_and_reported(
     quantised: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -124,6 +125,7 @@ def test_both_are_measured_and_reported(
     assert "Width of activations" in page
 
 
+@pytest.mark.slow
 def test_a_recipe_may_ask_for_them(trained: Path, tmp_path: Path) -> None:
     for name in ("features.npz", "float.weights.h5"):
         (tmp_path / name).write_bytes((trained / name).read_bytes())

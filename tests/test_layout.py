@@ -54,6 +54,7 @@ from tests.host_c import KERNELS, kernel_sources
 from tests.layers import convolutions, dense_layers
 from tests.native_app import SANITIZERS, compile_c
 from tests.packed_rows import ROWS, rows_model
+from tests.sweeps import sweep
 from tests.test_lowering_mac16 import NAMES as MAC16_NAMES
 from tests.test_lowering_mac16 import mac16_model
 from tests.test_lowering_xtensa import CONVOLUTIONS, DENSE, DEPTHWISE
@@ -283,7 +284,7 @@ def models(kernels: str) -> list[bytes]:
     ]
 
 
-@pytest.mark.parametrize("kernels", CORES)
+@pytest.mark.parametrize("kernels", sweep(CORES, ["armv7em"]))
 def test_kernels_stay_within_the_scratch_that_the_generator_plans(
     kernels: str, tmp_path: Path
 ) -> None:

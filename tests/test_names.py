@@ -63,6 +63,7 @@ def typed(told: str) -> list[str]:
     return shlex.split(match[1])
 
 
+@pytest.mark.slow
 def test_the_command_that_quantise_prints_works(
     saved: Path, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,6 +110,7 @@ def test_a_network_that_was_not_made_is_told_how_to_make(
     assert f"`tinyproof quantise {saved}/network --inputs X.npz`" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_cases_that_are_too_large_name_the_users_file(
     saved: Path, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

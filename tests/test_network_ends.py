@@ -19,7 +19,7 @@ from tests.quantised import needs_quantiser, result
     ("form", "keys"),
     [
         ("two.keras", ("arr_0", "arr_1")),
-        ("two.keras", ("z b", "a-b")),
+        pytest.param("two.keras", ("z b", "a-b"), marks=pytest.mark.slow),
         pytest.param("two.keras", ("in", "a"), marks=pytest.mark.slow),
         pytest.param("two3.keras", ("arr_0", "arr_1"), marks=pytest.mark.slow),
         pytest.param("two3.keras", ("z b", "a-b"), marks=pytest.mark.slow),
@@ -73,6 +73,7 @@ def test_two_inputs_keep_the_order_of_the_network(
         assert scales[1] > 20 * scales[0]
 
 
+@pytest.mark.slow
 def test_tokens_of_keras_3_are_looked_up(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its Embedding alone would leave a SELECT, which TFLite Micro lacks."""
     three = importlib.import_module("keras")
@@ -127,6 +128,7 @@ def test_inputs_that_are_nested_deeper_have_no_keys() -> None:
     assert input_keys(keras.Model({"z": ends[0], "a": ends[1]}, joined)) == ["a", "z"]
 
 
+@pytest.mark.slow
 def test_the_float_network_of_two_outputs_is_a_file_of_keras(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

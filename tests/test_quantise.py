@@ -192,6 +192,7 @@ def test_a_drop_stops_the_run_and_writes_nothing(
     )
 
 
+@pytest.mark.slow
 def test_a_qat_export_beyond_its_bound_leaves_post_training_int8(
     quantised: Path, tmp_path: Path
 ) -> None:

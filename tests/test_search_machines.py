@@ -88,6 +88,7 @@ def trials(url: str, name: str, *states: TrialState) -> list[optuna.trial.Frozen
         return []
 
 
+@pytest.mark.slow
 def test_a_killed_worker_s_trial_is_taken_up(database: str) -> None:
     def start(name: str, seconds: str) -> subprocess.Popen[bytes]:
         arguments = [sys.executable, "-c", WORKER, database, name, seconds]

@@ -20,6 +20,7 @@ from tests.factory_matrix import svdf
 from tests.factory_state import lstm, streaming_ring, streaming_sum
 from tests.host_c import HostModel
 from tests.native_app import compile_app, start_device
+from tests.sweeps import sweep
 
 RUNS = 20  # longer than any generated model remembers
 
@@ -95,7 +96,7 @@ def test_variable_tensors_share_their_memory_with_nothing() -> None:
                 assert other is allocation or apart
 
 
-@pytest.mark.parametrize("name", ["chain", "streaming_ring 1"])
+@pytest.mark.parametrize("name", sweep(["chain", "streaming_ring 1"], ["chain"]))
 def test_every_case_on_a_device_begins_from_a_reset(name: str, tmp_path: Path) -> None:
     model = MODELS[name]
     golden = make_golden(model, random_inputs(parse_model(model), 6, 2))
