@@ -147,6 +147,7 @@ def damaged(project: Path, folder: Path) -> Path:
     return compile_app(folder, gen, kernels="ref")
 
 
+@pytest.mark.slow
 def test_nobody_waits_for_a_board_that_hangs(
     project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -89,7 +89,8 @@ def test_tokens_of_keras_3_are_looked_up(project: Path, capsys: pytest.CaptureFi
     assert said["accuracy"]["float"] == 1 and said["outputs"][0]["sqnr_db"] > 25
 
 
-@pytest.mark.parametrize("framework", ["keras", pytest.param("tf_keras", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", ["keras", "tf_keras"])
 def test_dicts_of_inputs_and_outputs(
     framework: str, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

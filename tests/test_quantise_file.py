@@ -165,6 +165,7 @@ def test_indices_that_litert_refuses_are_told_alike(
     assert "20 to 23, and the network looks up rows 0 to 19; give" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @needs_quantiser
 def test_weights_behind_the_flatbuffer(
     folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
@@ -194,6 +195,7 @@ def test_attention_is_arithmetic(
     assert "20 of 20 cases equal" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_flat_softmax_is_told_and_parity_says_the_same(
     folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -212,6 +214,7 @@ def test_a_flat_softmax_is_told_and_parity_says_the_same(
     assert told.count("end the network at its logits") >= 2
 
 
+@pytest.mark.slow
 def test_an_outlier_and_saturation_are_told(
     folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -248,6 +251,7 @@ def test_warnings_of_a_layer(more: dict[str, Any], told: str | None) -> None:
     assert told is None or told in found[0]
 
 
+@pytest.mark.slow
 def test_random_numbers_are_marked(
     folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -277,18 +281,46 @@ def test_c_source_is_the_same_network_as_its_file(folder: Path, tmp_path: Path) 
         ("net.keras", "got none: int8 gives each layer the range that these inputs need; random"),
         ("net.keras --inputs x.npz --random", "RECIPE=NAME, got 2"),
         ("lambda.keras --random", "'Lambda' of 'keras"),
-        ("open.keras --random", "expected [cases, ...] with fixed sizes behind the first"),
-        ("calls --random", "'EagerPyFunc' is not loaded, because it does more than compute"),
+        pytest.param(
+            "open.keras --random",
+            "expected [cases, ...] with fixed sizes behind the first",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "calls --random",
+            "'EagerPyFunc' is not loaded, because it does more than compute",
+            marks=pytest.mark.slow,
+        ),
         ("damaged.keras --random", "damaged.keras: reading the network: not a whole Keras file: "),
-        ("cut_three.keras --random", "BadZipFile: File is not a zip file; save the network again"),
+        pytest.param(
+            "cut_three.keras --random",
+            "BadZipFile: File is not a zip file; save the network again",
+            marks=pytest.mark.slow,
+        ),
         ("cut_net.h5 --random", "(truncated file: eof ="),
-        ("cut_net.h5 --random", "stored_eof = "),
-        ("cut_net.h5 --random", "; save the network again, network.save('network.keras'), or copy"),
+        pytest.param("cut_net.h5 --random", "stored_eof = ", marks=pytest.mark.slow),
+        pytest.param(
+            "cut_net.h5 --random",
+            "; save the network again, network.save('network.keras'), or copy",
+            marks=pytest.mark.slow,
+        ),
         ("damaged --random", "not a whole SavedModel: DecodeError"),
-        ("cut_saved_model --random", "; save it again, tf.saved_model.save(network, folder), or"),
-        ("cut_variables --random", "cut_variables: reading the network: not a whole SavedModel: "),
+        pytest.param(
+            "cut_saved_model --random",
+            "; save it again, tf.saved_model.save(network, folder), or",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "cut_variables --random",
+            "cut_variables: reading the network: not a whole SavedModel: ",
+            marks=pytest.mark.slow,
+        ),
         ("cut_net.tflite --random", "cut_net.tflite.buffers[0]: u16 at byte 2"),
-        ("words.keras --inputs words.npz", "stops at case 5 of the inputs: RuntimeError: gather i"),
+        pytest.param(
+            "words.keras --inputs words.npz",
+            "stops at case 5 of the inputs: RuntimeError: gather i",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             "words.keras --inputs words.npz",
             "20 to 23, and the network looks up rows 0 to 19; giv",
@@ -305,8 +337,12 @@ def test_c_source_is_the_same_network_as_its_file(folder: Path, tmp_path: Path) 
         ("net.pt --random", "a pickle, which may run code when it is read; write the network in"),
         ("dynamic.tflite --random", "quantised already; `make import` takes an int8 model"),
         ("net.keras --array a --random", "ARRAY=a is for C source only"),
-        ("net.keras --data absent", "DATA="),
-        ("net.keras --inputs absent.npz", "No such file or directory; expected an .npz with rep"),
+        pytest.param("net.keras --data absent", "DATA=", marks=pytest.mark.slow),
+        pytest.param(
+            "net.keras --inputs absent.npz",
+            "No such file or directory; expected an .npz with rep",
+            marks=pytest.mark.slow,
+        ),
         ("net.keras --inputs net.npy", "a folder of .npy files is for DATA="),
         ("net.keras --recipe digits --cases 0", "0 is not in the range x>=1"),
         ("--model x.npz --random", "expected a float network: .tflite, C source with one, .ke"),

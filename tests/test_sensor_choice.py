@@ -15,6 +15,7 @@ from host_tools.emulators import EMULATORS
 from host_tools.errors import UsageError
 from host_tools.link.device import Device
 from tests.firmware_builds import STUB_FEATURES, symbol_names, write_gen
+from tests.sweeps import sweep
 from tests.test_boards import write_board
 
 DRIVERS = {  # a function of each driver
@@ -67,7 +68,7 @@ CHOICES = [
 ]
 
 
-@pytest.mark.parametrize(("board_id", "channels", "rate", "part"), CHOICES)
+@pytest.mark.parametrize(("board_id", "channels", "rate", "part"), sweep(CHOICES, CHOICES[2:10:3]))
 def test_the_front_end_decides_which_driver_is_linked(
     board_id: str, channels: int, rate: int, part: str | None, folder: Path
 ) -> None:
