@@ -170,10 +170,12 @@ def test_where_the_output_lies_on_the_input() -> None:
         Layer(size=(5, 5), channels=3, outputs=3, kernel=(3, 3)),  # loaded again for each row
         Layer(size=(5, 5), channels=8, depthwise=1, kernel=(3, 3)),
         Layer(size=(5, 5), channels=8, depthwise=2, kernel=(3, 3)),
+        Layer(size=(64, 1), channels=1, depthwise=1, kernel=(8, 1), stride=(2, 1), same=False),
+        Layer(size=(64, 1), channels=1, depthwise=2, kernel=(8, 1), stride=(2, 1), same=False),
     ]
     steps = _lowered(convolutions(np.random.default_rng(2), layers))
     found = [bool(step.in_place) for step in steps]
-    assert found == [True, False, True, False, False, True, False]
+    assert found == [True, False, True, False, False, True, False, True, False]
     assert steps[4].ahead_bytes == 16 and steps[1].ahead_bytes == 32
 
 

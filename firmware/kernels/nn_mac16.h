@@ -37,8 +37,8 @@ typedef struct {
 typedef struct {
     const int32_t *stream;
     int32_t channels;
-    int32_t steps;       /* of NN_MAC_STEP inputs in a window */
-    int32_t gap;         /* bytes from a window's end to the next one's begin: 0, or below */
+    int32_t steps; /* of NN_MAC_STEP inputs in a window */
+    int32_t gap; /* bytes from a window's end to the next one's begin: below 0 where they overlap */
     int32_t output_step; /* bytes from one window's outputs to the next one's */
 } nn_windows_t;
 

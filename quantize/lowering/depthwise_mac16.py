@@ -87,7 +87,8 @@ def _run(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep | 
     ends = (line.output - odd - 1) * step_halfwords, (odd - 1) * step_halfwords + line.stride - 1
     halfwords = max(ends) + packed.shape[2] + 2
     inputs = min(line.image, halfwords - line.pad)
-    in_place = works_in_place(p) and across.image == 1
+    # each output channel of an input channel copies the input anew
+    in_place = works_in_place(p) and across.image == 1 and p.depth_multiplier == 1
     if 2 * halfwords > scratch_budget_bytes and not in_place:
         return None
     fields = windows.fields(2 * step_halfwords, packed.shape[1] * line.output_bytes)

@@ -16,7 +16,7 @@ from quantize.tflite.graph import Graph
 FORGET = Requant(multiplier=1 << 30, shift=-14)  # 2**-15
 UPDATE_SHIFTS = range(-31, -14)  # what is added to the cell state has 16 bits
 GATE_SHIFTS = range(-31, 8)  # 2**24, the limit of twice a sum, fits 32 bits then
-OUTPUT_SHIFTS = range(-23, 0)  # 32767 * 32767 + (128 << 23) + (1 << 22) fits 32 bits
+OUTPUT_SHIFTS = range(-23, 0)  # 32767 * 32767 + (127 << 23) + (1 << 22) fits 32 bits
 IN_PAIRS = (0, 2, 1, 3)  # gates A, C, B, D, as the kernel has their sums
 PER_MAC, PER_UNIT = 1, 220  # instructions
 

@@ -1,5 +1,5 @@
 /* nn_widen_columns_s8 (nn_mac16.h): 9 instructions for four bytes, 8 where two words follow each
- * other, and about 9 a column. Stack: 16 bytes. Rounding: none.
+ * other, and about 9 a column. Stack: 32 bytes. Rounding: none.
  *
  * a2: bytes, a3: halfwords, a4: pairs of words, a5: columns, a6: step, a7: signs, a12: mask. */
 #include "layout/nn_offsets.h"
