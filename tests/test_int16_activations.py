@@ -141,6 +141,7 @@ def test_a_recipe_may_ask_for_them(trained: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "alternative").exists()
 
 
+@pytest.mark.slow
 def test_a_network_that_cannot_have_them_says_why(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

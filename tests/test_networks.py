@@ -81,7 +81,7 @@ def equal_on_a_device(out_dir: Path, cases: int = 12) -> None:
     assert len(np.unique(golden.outputs[0][:cases].reshape(cases, -1), axis=0)) > 3
 
 
-SLOW = ("cnn2d", "dscnn", "lstm")
+SLOW = ("cnn2d", "dscnn", "lstm", "mobilenet", "resnet8")
 # Quantisation-aware training, which takes most of the time, where a kind has it.
 WITH_QAT = [pytest.param(kind, 4, marks=pytest.mark.slow) for kind in CLASSIFIERS if kind != "lstm"]
 WITHOUT = [

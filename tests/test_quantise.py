@@ -174,6 +174,7 @@ def _refused(recipe: Recipe, out_dir: Path, words: str) -> None:
     assert {p.name: p.read_bytes() for p in out_dir.iterdir() if p.is_file()} == before
 
 
+@pytest.mark.slow
 def test_a_drop_stops_the_run_and_writes_nothing(
     quantised: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

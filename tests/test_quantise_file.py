@@ -132,7 +132,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.param("net.h5", marks=pytest.mark.slow),
         pytest.param("net.hdf5", marks=pytest.mark.slow),
         pytest.param("saved", marks=pytest.mark.slow),
-        pytest.param("net.tflite", marks=needs_quantiser),
+        pytest.param("net.tflite", marks=[needs_quantiser, pytest.mark.slow]),
     ],
 )
 def test_from_file_to_parity(
@@ -181,9 +181,8 @@ def test_weights_behind_the_flatbuffer(
     assert "20 of 20 cases equal" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "name", ["attention.keras", pytest.param("attention.h5", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["attention.keras", "attention.h5"])
 def test_attention_is_arithmetic(
     name: str, folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

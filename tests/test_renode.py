@@ -29,7 +29,6 @@ from host_tools.link.target import Target, choose_target
 from tests.factory import GENERATORS
 from tests.firmware_builds import built, built_with_features
 from tests.native_app import compile_app, stub_with_features
-from tests.sweeps import sweep
 
 ROOT = Path(__file__).resolve().parent.parent
 DOUBLE = ROOT / "tests" / "renode_double.py"
@@ -104,7 +103,8 @@ def test_the_firmware_answers_and_its_counter_is_hooked(
     assert not Path(script[1]).parent.exists()
 
 
-@pytest.mark.parametrize("name", sweep(NAMES, NAMES[-1:]))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
 def test_a_model_is_proved_in_renode_from_the_command(
     name: str,
     tmp_path: Path,

@@ -324,7 +324,9 @@ def small(name: str) -> Recipe:
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["oscillator", "tones"])
+@pytest.fixture(
+    scope="module", params=[pytest.param("oscillator", marks=pytest.mark.slow), "tones"]
+)
 def run(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Recipe, Path]:
