@@ -8,12 +8,11 @@ import numpy as np
 
 from quantize.lowering import conv_xtensa
 from quantize.lowering.base import LoweredStep, aligned
-from quantize.lowering.packing import ahead_of, as_row
+from quantize.lowering.packing import ahead_of, as_row, pad_words
 from quantize.lowering.windows import (
     CHANNEL_COST,
     OUTPUT_COST,
     STEP,
-    padded_steps,
     widened_order,
     windows_stream,
 )
@@ -59,7 +58,7 @@ def _is_pixels(p: ConvParams) -> bool:
 def _pixels(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep | None:
     pixels, depth = math.prod(p.output_shape[:3]), p.input_shape[3]
     weights = p.weights.reshape(len(p.weights), -1).astype(np.int64)
-    packed = padded_steps(weights) if depth % STEP else widened_order(weights)
+    packed = pad_words(weights) if depth % STEP else widened_order(weights)
     size = 2 * packed.shape[1]
     at_once = min(max(ROOM // size, FEWEST), pixels)
     at_once = -(-pixels // -(-pixels // at_once))
@@ -168,7 +167,7 @@ def _packed(p: ConvParams) -> IntArray:
         weights = widened_order(weights)
     columns = weights.reshape(*weights.shape[:2], -1)
     gap = _column(p) - columns.shape[2]
-    return padded_steps(np.pad(columns, ((0, 0), (0, 0), (0, gap))).reshape(len(weights), -1))[
+    return pad_words(np.pad(columns, ((0, 0), (0, 0), (0, gap))).reshape(len(weights), -1))[
         :, : _window(p)
     ]
 

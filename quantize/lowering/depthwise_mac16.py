@@ -3,15 +3,14 @@ nn_conv_2d_columns_s8 (nn_mac16.h), else as xtensa has it."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
 
 from quantize.lowering import conv_mac16, depthwise_xtensa
 from quantize.lowering.base import LoweredStep
-from quantize.lowering.depthwise_xtensa import Axis, axes_of, works_in_place
-from quantize.lowering.packing import words_constant
+from quantize.lowering.depthwise_xtensa import Axis, axes_of, image_fields, works_in_place
+from quantize.lowering.packing import pad_words, words_constant
 from quantize.lowering.products import product_requants
 from quantize.lowering.split import find_changes
 from quantize.lowering.windows import (
@@ -20,7 +19,6 @@ from quantize.lowering.windows import (
 from quantize.lowering.windows import (
     form_of,
     halfword_pairs,
-    padded_steps,
     windows_stream,
 )
 from quantize.ops.base import CCall
@@ -75,7 +73,7 @@ def _run(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep | 
     odd = line.output // 2 if line.stride % 2 else 0
     packed = np.stack(
         [
-            padded_steps(np.pad(taps, ((0, 0), (zeros, (1 if odd else 0) - zeros))))
+            pad_words(np.pad(taps, ((0, 0), (zeros, (1 if odd else 0) - zeros))))
             for zeros in range(2 if odd else 1)
         ],
         axis=1,
@@ -112,7 +110,7 @@ def _run(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep | 
 
 def _run_fields(p: ConvParams, line: Axis, across: Axis, odd: int) -> dict[str, str]:
     """Of which `odd` outputs of a line begin in the middle of a word."""
-    return _image_fields(p) | {
+    return image_fields(p) | {
         "lines": str(across.output),
         "line_inputs": str(across.stride * across.image_bytes),
         "line_outputs": str(across.output_bytes),
@@ -140,17 +138,6 @@ def _plane_fields(line: Axis, height: int, inputs: int) -> dict[str, str]:
     }
 
 
-def _image_fields(p: ConvParams) -> dict[str, str]:
-    return {
-        "images": str(p.input_shape[0]),
-        "channels": str(p.input_shape[3]),
-        "depth_multiplier": str(p.depth_multiplier),
-        "input_bytes": str(math.prod(p.input_shape[1:])),
-        "output_bytes": str(math.prod(p.output_shape[1:])),
-        "pad_value": str(-p.input_offset),
-    }
-
-
 def _nine(
     step: Step, p: ConvParams, line: Axis, across: Axis, *, is_columns: bool
 ) -> LoweredStep | None:
@@ -168,7 +155,7 @@ def _nine(
     call = CCall(
         function="nn_depthwise_conv_2d_nine_s8",
         params_type="nn_depthwise_nine_t",
-        params=_image_fields(p)
+        params=image_fields(p)
         | _plane_fields(line, height, inputs)
         | {
             "plane_words": str(pairs * height),

@@ -65,7 +65,7 @@ def lower_depthwise(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Low
     call = CCall(
         function="nn_depthwise_conv_2d_line_s8",
         params_type="nn_depthwise_line_t",
-        params=_image_fields(p)
+        params=image_fields(p)
         | {
             "plane_bytes": str(plane_bytes),
             "plane_start": str(across.pad * width + line.pad),
@@ -151,7 +151,8 @@ def _stream(p: ConvParams, taps: IntArray, line_inputs: int, rows: Rows) -> IntA
     return np.concatenate([np.array(head, np.int64), halves[..., 0] | halves[..., 1] << 16], axis=1)
 
 
-def _image_fields(p: ConvParams) -> dict[str, str]:
+def image_fields(p: ConvParams) -> dict[str, str]:
+    """The fields that the params structs of the depthwise kernels share."""
     return {
         "images": str(p.input_shape[0]),
         "channels": str(p.input_shape[3]),

@@ -25,12 +25,6 @@ def widened_order(weights: IntArray) -> IntArray:
     return fours[..., ORDER].reshape(weights.shape)
 
 
-def padded_steps(weights: IntArray) -> IntArray:
-    """Zeros behind the last axis, up to a multiple of STEP."""
-    pad = [(0, 0)] * (weights.ndim - 1) + [(0, -weights.shape[-1] % STEP)]
-    return np.pad(weights, pad)
-
-
 def halfword_pairs(values: IntArray) -> IntArray:
     """Words of two neighbours on the last axis, the first in the lower half."""
     pairs = (values & 0xFFFF).reshape(*values.shape[:-1], -1, 2)
