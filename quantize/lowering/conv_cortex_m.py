@@ -121,7 +121,7 @@ def _by_rows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, in
     if quad is None:
         return None
     fields, stream = quad
-    columns = _row_columns(p)
+    columns, words = _row_columns(p), taps.shape[3] // 4
     slots = columns * p.window.kernel[0] + SPARE_ROWS
     call = CCall(
         function="nn_conv_2d_rows_s8",
@@ -131,6 +131,9 @@ def _by_rows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, in
             "columns": str(columns),
             "quarter": str(p.output_shape[2] // QUAD * p.window.stride[1]),
             "spare": str(SPARE_ROWS),
+            "widen.words": str(words),
+            "widen.gap_bytes": str((p.window.kernel[0] - 1) * 8 * QUAD * words),
+            "widen.back_bytes": str(4 * words - p.input_shape[3]),
         }
         | fields,
         constants=(stream,),
