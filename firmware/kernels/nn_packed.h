@@ -30,7 +30,7 @@ typedef enum {
  */
 typedef struct {
     const int32_t *stream;
-    int32_t count; /* of channels; for nn_quad_s8, of pairs; not 0 */
+    int32_t count; /* of channels; not 0 */
     int32_t steps; /* of two inputs each; even */
     nn_form_t form;
 } nn_quad_t;
@@ -59,6 +59,13 @@ typedef struct {
     nn_quad_t quad;
 } nn_conv_packed_t;
 
+/* Columns of pixels that are widened: each has words of four channels, the last of which may have
+ * no weight. */
+typedef struct {
+    int32_t words, gap_bytes; /* from a column's end to the next, of what is written */
+    int32_t back_bytes;       /* from a pixel's last word to the next pixel */
+} nn_widen_t;
+
 typedef struct {
     nn_shape_t input, output; /* output.w is a multiple of 4 */
     nn_window_t window;       /* dilation 1 */
@@ -66,11 +73,12 @@ typedef struct {
     int32_t columns;          /* input columns that the windows of a quarter of a row reach */
     int32_t quarter;          /* input columns from one of four pixels to the next */
     int32_t spare;            /* rows that fit into scratch beside those of one window */
+    nn_widen_t widen;         /* of a column */
     nn_quad_t quad;           /* steps: by column, row and c channels */
 } nn_conv_rows_t;
 
-/* Four pixels times all pairs: output of pixel i at output + i * stride. x holds, step by step, the
- * two inputs of each of the four pixels. */
+/* Four pixels times all pairs, of which there must be one: output of pixel i at output + i * stride.
+ * x holds, step by step, the two inputs of each of the four pixels. */
 void nn_quad_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_t stride);
 
 /* The same for all channels, of which an odd last one has no partner. */
@@ -79,11 +87,16 @@ void nn_channels_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, in
 /* One pixel times all channels; x holds its inputs step by step. */
 void nn_pixel_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output);
 
-/* Append `words` times four inputs of each of four pixels to x: of bytes 0 to 3, first the steps
- * (0, 2), then the steps (1, 3). Returns where the next inputs go. */
-uint32_t *nn_widen_quad_s8(uint32_t *x, const int8_t *const *pixels, int32_t words);
+/* Columns of four pixels each, `pixels` in the first: four inputs of each of them at a time, of
+ * bytes 0 to 3 first the steps (0, 2), then the steps (1, 3). */
+void nn_widen_quad_s8(uint32_t *x, const int8_t *const *pixels, int32_t columns,
+                      const nn_widen_t *p);
 
-/* The same for all runs of a window of each pixel, which `pixels` point to. */
+/* Move a multiple of eight words towards lower addresses. */
+void nn_move_words_s8(uint32_t *to, const uint32_t *from, const uint32_t *end);
+
+/* Append the runs of the windows of four pixels, which `pixels` point to, widened in the same order
+ * to x. Returns where the next inputs go. */
 uint32_t *nn_gather_quad_s8(uint32_t *x, const int8_t *const *pixels, const nn_runs_t *runs);
 
 /* scratch: 16 * steps bytes, 4 * steps with less than four pixels; then rows * row_bytes + 4. The

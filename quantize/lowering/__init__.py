@@ -22,6 +22,7 @@ from quantize.lowering import (
     matmul_cortex_m,
     pairs,
     pool_cortex_m,
+    winograd_cortex_m,
 )
 from quantize.lowering.base import LoweredStep
 from quantize.ops.rules import Lowering
@@ -70,7 +71,8 @@ KERNEL_SETS["xtensa_mac16"] = {
 # packings that take more flash and fewer instructions: only where the flash has bytes for them
 LARGER: dict[str, Mapping[Lowering, Sequence[Lower]]] = {
     "armv7em": {
-        Lowering.DENSE: (dense_cortex_m.lower_dense_halves, dense_cortex_m.lower_dense_narrow)
+        Lowering.CONVOLUTION: (winograd_cortex_m.lower_winograd,),
+        Lowering.DENSE: (dense_cortex_m.lower_dense_halves, dense_cortex_m.lower_dense_narrow),
     },
     "xtensa_mac16": {Lowering.DENSE: (dense_mac16.lower_dense_halves,)},
 }

@@ -121,7 +121,7 @@ def _by_rows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, in
     if quad is None:
         return None
     fields, stream = quad
-    columns = _row_columns(p)
+    columns, words = _row_columns(p), taps.shape[3] // 4
     slots = columns * p.window.kernel[0] + SPARE_ROWS
     call = CCall(
         function="nn_conv_2d_rows_s8",
@@ -131,6 +131,9 @@ def _by_rows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, in
             "columns": str(columns),
             "quarter": str(p.output_shape[2] // QUAD * p.window.stride[1]),
             "spare": str(SPARE_ROWS),
+            "widen.words": str(words),
+            "widen.gap_bytes": str((p.window.kernel[0] - 1) * 8 * QUAD * words),
+            "widen.back_bytes": str(4 * words - p.input_shape[3]),
         }
         | fields,
         constants=(stream,),
@@ -263,14 +266,14 @@ def _row_columns(p: ConvParams) -> int:
 
 def _quad_cost(p: ConvParams, inputs: int) -> int:
     """Instructions of nn_quad_s8 for windows of so many inputs, padding included."""
-    return (len(p.weights) + 1) // 2 * (11 * inputs // 2 + 6 * -(-inputs // 32) + 58)
+    return (len(p.weights) + 1) // 2 * (11 * inputs // 2 + 6 * -(-inputs // 36) + 49)
 
 
 def _rows_cost(p: ConvParams) -> float:
     """Instructions for four pixels with nn_conv_2d_rows_s8: rows are widened once, four columns
     at a time."""
     words = -(-p.input_shape[3] // 4)
-    row = p.window.stride[0] * _row_columns(p) * (50 + 16 * words)
+    row = p.window.stride[0] * _row_columns(p) * (35 + 16 * words)
     quads = p.output_shape[2] // QUAD
     inputs = 4 * words * p.window.kernel[0] * p.window.kernel[1]
     return _quad_cost(p, inputs) + 30 + row / quads
@@ -333,8 +336,8 @@ def _needs_rows(p: ConvParams) -> bool:
 
 
 def _rows(p: ConvParams) -> int:
-    """Rows that four pixels need at once; 0 for a flattened convolution."""
-    if p.output_shape[1] == 1 and p.window.kernel == (1, 1) and not _needs_rows(p):
+    """Rows that four pixels need at once; 0 where windows of one pixel are read in place."""
+    if p.window.kernel == (1, 1) and not _needs_rows(p):
         return 0
     spanned = min((p.output_shape[2] - 2 + QUAD) // p.output_shape[2], p.output_shape[1] - 1)
     return spanned * p.window.stride[0] + (p.window.kernel[0] - 1) * p.window.dilation[0] + 1

@@ -71,7 +71,7 @@ def ahead_of(p: ConvParams, block: int, reach: int | None) -> int | None:
     """How many bytes the output must begin before the input, so that none is overwritten unread.
 
     Outputs are written in blocks of pixels, after the rows that they reach are in scratch, or
-    (reach None) after the same pixels of the input are.
+    (reach None: windows of one pixel) after those pixels of the input have been read.
     """
     n, out_h, out_w, out_c = p.output_shape
     _, in_h, in_w, in_c = p.input_shape
@@ -82,7 +82,10 @@ def ahead_of(p: ConvParams, block: int, reach: int | None) -> int | None:
     last = np.where(pixel < full, pixel - pixel % block + block - 1, pixel)
     written = (last + 1) * out_c
     if reach is None:
-        return aligned(int((written - (last + 1) * in_c).max(initial=0)))
+        down, right = p.window.stride
+        next_ = np.unique(last[last + 1 < out_h * out_w] + 1)
+        unread = (next_ // out_w * down * in_w + next_ % out_w * right) * in_c
+        return aligned(int((next_ * out_c - unread).max(initial=0)))
     loaded = last // out_w * p.window.stride[0] + reach - p.window.pad[0]
     unread = written - np.clip(loaded, 0, None) * in_w * in_c
     return aligned(int(unread[loaded < in_h].max(initial=0)))

@@ -5,19 +5,18 @@
 
 void nn_channels_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_t stride)
 {
-    nn_quad_t part = *quad;
-    part.count >>= 1;
-    if (part.count != 0) {
-        nn_quad_s8(&part, x, output, stride);
+    const int32_t whole = quad->count & ~1;
+    if (whole != 0) {
+        nn_quad_s8(quad, x, output, stride);
     }
-    if (quad->count & 1) {
+    if (quad->count != whole) {
         int8_t last[2 * NN_QUAD];
-        part.stream += part.count * (NN_PAIR_WORDS + part.steps);
-        output += 2 * part.count;
-        part.count = 1;
+        nn_quad_t part = *quad;
+        part.stream += whole / 2 * (NN_PAIR_WORDS + part.steps);
+        part.count = 2;
         nn_quad_s8(&part, x, last, 2);
         for (int32_t i = 0; i < NN_QUAD; i++) {
-            output[i * stride] = last[2 * i];
+            output[whole + i * stride] = last[2 * i];
         }
     }
 }

@@ -15,6 +15,7 @@
  */
 #include <string.h>
 
+#include "nn_math.h"
 #include "nn_packed.h"
 
 typedef struct {
@@ -24,18 +25,14 @@ typedef struct {
     int32_t origin, loaded; /* rows of the padded image */
 } nn_slots_t;
 
-/* Words of four channels, the last of which may be none: its weights are 0. */
-static int32_t nn_pixel_words(const nn_conv_rows_t *p)
-{
-    return (p->input.c + 3) / 4;
-}
-
 /* Words of one slot: each holds two channels of one of the four pixels. */
 static int32_t nn_slot_words(const nn_conv_rows_t *p)
 {
-    return 2 * NN_QUAD * nn_pixel_words(p);
+    return 2 * NN_QUAD * p->widen.words;
 }
 
+/* The next row. Columns between its borders are widened at once: no word of theirs reaches beyond
+ * the image. */
 static void nn_load_row(const nn_conv_rows_t *p, const int8_t *image, nn_slots_t *s)
 {
     const int32_t y = s->loaded - p->window.pad_h;
@@ -43,9 +40,11 @@ static void nn_load_row(const nn_conv_rows_t *p, const int8_t *image, nn_slots_t
     const int8_t *const row = image + y * p->input.w * p->input.c;
     const int32_t end = y == p->input.h - 1 && p->input.c % 4 ? p->input.w - 1 : width;
     uint32_t *to = s->slots + (s->loaded - s->origin) * nn_slot_words(p);
-    for (int32_t column = 0; column < p->columns; column++) {
+    for (int32_t column = 0, count = 1; column < p->columns; column += count) {
         const int8_t *in[NN_QUAD];
         int32_t x = column - p->window.pad_w;
+        count = nn_min(end - (NN_QUAD - 1) * p->quarter - x, p->columns - column);
+        count = x >= 0 && count > 1 ? count : 1;
         for (int32_t i = 0; i < NN_QUAD; i++, x += p->quarter) {
             in[i] = x >= 0 && x < width ? row + x * p->input.c : s->border;
             if (x == end && x < width) { /* no word may reach beyond the image */
@@ -53,8 +52,8 @@ static void nn_load_row(const nn_conv_rows_t *p, const int8_t *image, nn_slots_t
                 in[i] = s->last;
             }
         }
-        (void)nn_widen_quad_s8(to, in, nn_pixel_words(p));
-        to += p->window.kernel_h * nn_slot_words(p);
+        nn_widen_quad_s8(to, in, count, &p->widen);
+        to += count * p->window.kernel_h * nn_slot_words(p);
     }
     s->loaded++;
 }
@@ -62,18 +61,9 @@ static void nn_load_row(const nn_conv_rows_t *p, const int8_t *image, nn_slots_t
 /* Make the rows from `first` on start at the first slot again. */
 static void nn_move_back(const nn_conv_rows_t *p, nn_slots_t *s, int32_t first)
 {
-    uint32_t *to = s->slots;
-    const uint32_t *from = to + (first - s->origin) * nn_slot_words(p);
-    const uint32_t *const end =
-        to + (p->columns * p->window.kernel_h + p->spare) * nn_slot_words(p);
-    while (from < end) {
-        to[0] = from[0];
-        to[1] = from[1];
-        to[2] = from[2];
-        to[3] = from[3];
-        to += 4;
-        from += 4;
-    }
+    nn_move_words_s8(s->slots, s->slots + (first - s->origin) * nn_slot_words(p),
+                     s->slots +
+                         (p->columns * p->window.kernel_h + p->spare) * nn_slot_words(p));
     s->origin = first;
 }
 
@@ -94,7 +84,7 @@ void nn_conv_2d_rows_s8(const nn_conv_rows_t *p, const int8_t *input, int8_t *ou
 {
     const int32_t slots = p->columns * p->window.kernel_h + p->spare;
     int8_t *const border = scratch + 4 * slots * nn_slot_words(p);
-    int8_t *const last = border + 4 * nn_pixel_words(p);
+    int8_t *const last = border + 4 * p->widen.words;
     for (int32_t i = 0; i < p->input.c; i++) {
         border[i] = (int8_t)p->pad_value;
     }

@@ -3,14 +3,10 @@
 
 uint32_t *nn_gather_quad_s8(uint32_t *x, const int8_t *const *pixels, const nn_runs_t *runs)
 {
-    const int32_t run_bytes = 4 * runs->words + runs->step;
-    for (int32_t at = 0; at < runs->bytes; at += run_bytes) {
-        const int8_t *in[NN_QUAD];
-        for (int32_t i = 0; i < NN_QUAD; i++) {
-            in[i] = pixels[i] + at;
-        }
-        x = nn_widen_quad_s8(x, in, runs->words);
-    }
+    const int32_t count = runs->bytes / (4 * runs->words + runs->step);
+    const nn_widen_t run = {.words = runs->words, .back_bytes = -runs->step};
+    nn_widen_quad_s8(x, pixels, count, &run);
+    x += 2 * NN_QUAD * runs->words * count;
     if (runs->tail > 0) {
         for (int32_t i = 0; i < NN_QUAD; i++) {
             const int8_t *const in = pixels[i] + 4 * runs->words;

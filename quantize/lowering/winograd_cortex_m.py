@@ -1,0 +1,133 @@
+"""CONV_2D of three columns as nn_conv_2d_winograd_s8: exact, with weights of 2.67 times the bytes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quantize.lowering.base import LoweredStep
+from quantize.lowering.packing import (
+    ahead_of,
+    first_short_form,
+    first_values,
+    scale_rows,
+    words_constant,
+)
+from quantize.ops.base import CCall, CConstant, c_shape
+from quantize.ops.conv_2d import ConvParams
+from quantize.proofs import Form, ShortRequant
+from quantize.reference import Step
+from quantize.scheme import IntArray
+from quantize.tflite.graph import Graph
+
+COLUMNS = 3  # of a window
+TILES = 4  # at a time, of two pixels each
+PHASES = 4
+STEPS = 6  # of two inputs each, at a time
+SPARE_ROWS = 2  # more cost scratch, fewer cost moves
+ORDER = (0, 2, 1, 3)  # in which four inputs are widened
+LIMIT = 1 << 15  # of a weight
+C_FORMS: dict[Form, str] = {"fixed": "NN_FIXED", "sign": "NN_SIGN"}  # the shorter first
+
+
+def lower_winograd(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
+    """Two thirds of the multiplications: 0.5 to 0.6 instructions a MAC.
+
+    None for windows that do not move by single pixels, for shapes that leave tiles, channels or
+    steps over, and where scratch or no short requantisation fits.
+    """
+    p: ConvParams = step.params
+    groups = p.output_shape[2] // (2 * TILES)
+    slots = groups * p.window.kernel[0] + SPARE_ROWS
+    scratch_bytes = (8 * PHASES * slots + 1) * p.input_shape[3]
+    if not _fits(p) or scratch_bytes > scratch_budget_bytes:
+        return None
+    found = _stream(p)
+    if found is None:
+        return None
+    form, stream = found
+    call = CCall(
+        function="nn_conv_2d_winograd_s8",
+        params_type="nn_winograd_t",
+        params={
+            "input": c_shape(p.input_shape),
+            "output": c_shape(p.output_shape),
+            "window": p.window.c_initialiser(),
+            "pad_value": str(-p.input_offset),
+            "spare": str(SPARE_ROWS),
+            "quad.stream": "@stream",
+            "quad.count": str(len(p.weights)),
+            "quad.steps": str(_steps(p)),
+            "quad.form": C_FORMS[form],
+        },
+        constants=(stream,),
+        scratch_bytes=scratch_bytes,
+    )
+    ahead = ahead_of(p, p.output_shape[2], p.window.kernel[0])
+    return LoweredStep(
+        step=step,
+        calls=(call,),
+        in_place=(0,) if ahead == 0 else (),
+        ahead_bytes=ahead,
+        requantisation=form,
+        cost=_cost(p, form),
+    )
+
+
+def _fits(p: ConvParams) -> bool:
+    w = p.window
+    return (
+        p.groups == 1
+        and w.kernel[1] == COLUMNS
+        and w.stride == w.dilation == (1, 1)
+        and p.input_shape[3] % 4 == 0
+        and _steps(p) % STEPS == 0
+        and p.output_shape[2] % (2 * TILES) == 0
+        and p.output_shape[3] % 2 == 0
+    )
+
+
+def _steps(p: ConvParams) -> int:
+    """Of a phase, two inputs each."""
+    return p.window.kernel[0] * p.input_shape[3] // 2
+
+
+def _stream(p: ConvParams) -> tuple[Form, CConstant] | None:
+    """The stream of an nn_winograd_t and its form; None where none is exact or a weight too large."""
+    flat = p.weights.reshape(len(p.weights), -1).astype(np.int64)
+    for form in C_FORMS:
+        requants = first_short_form(p, flat, (form,), limit=1 << 31)
+        if requants is None:
+            continue
+        before = np.array([r.pre_shift for r in requants])
+        phases = _phases(p.weights.astype(np.int64)) << (before - 1)[:, None, None]
+        if int(np.abs(phases).max()) < LIMIT:
+            return form, _packed(phases, first_values(p, flat, requants), requants)
+    return None
+
+
+def _phases(weights: IntArray) -> IntArray:
+    """Weights [channels, kh, 3, c] as [channels, phases, kh * c], those of nn_winograd.h."""
+    left, middle, right = (weights[:, :, i] for i in range(COLUMNS))
+    both = left + right
+    phases = np.stack([both + middle, both - middle, 2 * left, 2 * right], axis=1)
+    return phases.reshape(len(weights), PHASES, -1)
+
+
+def _packed(
+    phases: IntArray, first: list[int], requants: tuple[ShortRequant, ...]
+) -> CConstant:
+    shifts, scales = scale_rows(requants, 2)
+    halves = phases.reshape(len(phases), -1, 4)[..., ORDER] & 0xFFFF
+    words = halves[..., 0::2] | halves[..., 1::2] << 16
+    pairs = words.reshape(len(shifts), 2, -1).transpose(0, 2, 1).reshape(len(shifts), -1)
+    stream = np.concatenate([np.array(first).reshape(-1, 2), scales, shifts, pairs], axis=1)
+    return words_constant("stream", stream, weights=pairs.size, biases=len(first))
+
+
+def _cost(p: ConvParams, form: Form) -> int:
+    n, height, width, channels = p.output_shape
+    groups, steps = width // (2 * TILES), _steps(p)
+    pair = 125 + PHASES * (11 * steps + 5 * steps // STEPS) + (38 if form == "sign" else 0)
+    row = groups * (70 + channels // 2 * pair)
+    load = groups * TILES * (75 + 31 * p.input_shape[3] // 4)
+    return n * (height * (row + load) + (p.window.kernel[0] - 1) * load)
