@@ -127,6 +127,7 @@
 
 #define NN_FORM_FIXED_8 2
 #define NN_FORM_SIGN 1
+#define NN_FORM_WIDE 4
 #define NN_TAP_BYTES 10     /* of a channel of nn_depthwise_packed_t */
 #define NN_WEIGHT_BYTES 160 /* of scratch, before the ring */
 #define NN_COLUMN_BYTES 48  /* of the ring */
