@@ -16,6 +16,7 @@ from quantize.lowering import (
     dense_xtensa,
     depthwise_cortex_m,
     depthwise_mac16,
+    depthwise_wide_cortex_m,
     depthwise_xtensa,
     elementwise_cortex_m,
     elementwise_xtensa,
@@ -73,6 +74,7 @@ INT16: dict[str, Mapping[Lowering, Lower]] = {
     "armv7em": {
         Lowering.CONVOLUTION: conv_wide_cortex_m.lower_conv,
         Lowering.DENSE: conv_wide_cortex_m.lower_dense,
+        Lowering.DEPTHWISE: depthwise_wide_cortex_m.lower_depthwise,
     },
 }
 

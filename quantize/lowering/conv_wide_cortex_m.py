@@ -77,17 +77,18 @@ def convolution(step: Step, p: ConvParams) -> LoweredStep | None:
         in_place=(0,) if ahead == 0 else (),
         ahead_bytes=ahead,
         requantisation="wide",
-        cost=_cost(sizes, int(packed[0]["quad.steps"])),
+        cost=_cost(sizes, len(p.weights), int(packed[0]["quad.steps"])),
     )
 
 
 def _in_bytes(p: ConvParams) -> ConvParams:
-    """The same with bytes as channels, for sizes and places."""
+    """The same with bytes as channels, for sizes and places; the weights have a shape only."""
+    outputs, height, width, inputs = p.weights.shape
     return replace(
         p,
         input_shape=(*p.input_shape[:3], BYTES * p.input_shape[3]),
         output_shape=(*p.output_shape[:3], BYTES * p.output_shape[3]),
-        weights=np.repeat(p.weights, BYTES, axis=3),
+        weights=np.broadcast_to(np.int8(0), (BYTES * outputs, height, width, BYTES * inputs)),
         first_input=BYTES * p.first_input,
         first_output=BYTES * p.first_output,
     )
@@ -161,9 +162,9 @@ def _pair_words(weights: IntArray, bias: IntArray, requants: Sequence[WideRequan
     return np.concatenate([first, steps, multipliers, numbers[..., 1], shifts], axis=1)
 
 
-def _cost(sizes: ConvParams, steps: int) -> int:
+def _cost(sizes: ConvParams, outputs: int, steps: int) -> int:
     """Instructions of all pixels."""
-    runs, outputs = runs_of(sizes), len(sizes.weights)
+    runs = runs_of(sizes)
     pair = 13 * steps + 6 * -(-steps // 16) + 57
     gather = runs.parts * (25 + runs.count * (6 + 7 * runs.words))
     quad = (outputs + 1) // 2 * pair + gather + 120 + 4 * load_cost(sizes)
