@@ -31,32 +31,10 @@
     .thumb
 
 #define FUNCTION nn_depthwise_group_s8
-#define TAIL_BYTES 28 /* of an output's code */
-#define SHIFT 12      /* of NN_FIXED */
-
-    .macro weight_shift shift, last, form
-    mov \shift, \last
-    cmp \form, #NN_FORM_SIGN
-    it eq
-    moveq \shift, #1
-    .endm
-
-    .macro to_bytes count
-    .endm
+#include "nn_depthwise_narrow.inc"
 
     .macro border place, room
     add \place, r0, #NN_DEPTHWISE_AT_PAD_WORD
-    .endm
-
-    .macro outputs_at place
-    adr \place, .Lsign
-    cmp r11, #NN_FORM_SIGN
-    beq 1f
-    adr \place, .Lfixed
-    movs r10, #TAIL_BYTES
-    mla \place, r6, r10, \place
-    mls r3, r6, r4, r3       /* the skipped ones lie before the first */
-1:
     .endm
 
     .macro widen
