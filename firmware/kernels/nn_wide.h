@@ -52,4 +52,30 @@ void nn_depthwise_group_by_2_s16(const nn_depthwise_packed_t *p, const nn_depthw
 void nn_depthwise_conv_2d_packed_s16(const nn_depthwise_packed_t *p, const int16_t *input,
                                      int16_t *output, int8_t *scratch);
 
+/* A depthwise convolution of int16 with any window, c is at least 4. Four channels in the stream, the
+ * last of which may be some of those before, in words:
+ *
+ *   4            biases
+ *   taps         bytes of channels 0, 2, 1, 3, row by row
+ *   2            multipliers, the first and the third in the lower half
+ *   4            constants
+ *   1            shifts, a byte each
+ */
+typedef struct {
+    const int32_t *stream;
+    int32_t channels;
+    int32_t taps; /* of the window */
+    nn_form_t form;
+    nn_shape_t input, output;
+    nn_window_t window;
+} nn_depthwise_taps_t;
+
+#define NN_WIDE_GROUP_WORDS 11 /* of four channels in the stream, besides their taps */
+
+/* One pixel; input: its first tap. */
+void nn_depthwise_taps_s16(const nn_depthwise_taps_t *p, const nn_taps_t *taps,
+                           const int16_t *input, int16_t *output);
+void nn_depthwise_conv_2d_taps_s16(const nn_depthwise_taps_t *p, const int16_t *input,
+                                   int16_t *output);
+
 #endif

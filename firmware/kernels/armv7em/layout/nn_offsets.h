@@ -61,7 +61,14 @@
 #define NN_PLACES_AT_STRIDE 8
 #define NN_PLACES_AT_ROW 12
 
+/* nn_depthwise_taps_t */
+#define NN_WIDE_TAPS_AT_STREAM 0
+#define NN_WIDE_TAPS_AT_CHANNELS 4
+#define NN_WIDE_TAPS_AT_TAPS 8
+#define NN_WIDE_TAPS_AT_FORM 12
+
 /* nn_taps_t */
+#define NN_TAPS_AT_WEIGHT 4
 #define NN_TAPS_AT_ROWS 8
 #define NN_TAPS_AT_RUNS 12
 #define NN_TAPS_AT_INPUT_ROW 20
