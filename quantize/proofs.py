@@ -8,6 +8,13 @@ interval iff both reach every output code at the same accumulator:
     fixed: ssat8((C + floor(v * M / 2**32)) >> s)                        p = 2 .. 8, s = 12
     fixed_8: the same                                                    p = 8, s = 12
     sign:  ssat8((C + floor(v * M / 2**32 + 1/2) + (acc >> 31)) >> s)    p = 1
+
+int16 activations with sums of 64 bits round once, in 15-bit factors: (acc * m + 2**(r-1)) >> r. For
+r >= 17 the lower 16 bits of the product meet only zeros of the constant, so that this is
+
+    wide:  (C + floor(acc * m / 2**16)) >> s                             s = r - 16, C = 2**(s-1)
+
+and |acc| < 2**31 and m < 2**15 keep it below 2**30 + 2**29, as r <= 46.
 """
 
 from __future__ import annotations
@@ -50,6 +57,36 @@ class ShortRequant:
     multiplier: int  # M, 0 .. 2**31 - 1
     constant: int  # C, with the rounding and the output's zero point in it
     shift: int  # s, 0 .. MAX_SHIFT; FIXED_SHIFT in a fixed form
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WideRequant:
+    """One channel's numbers of the wide form; every value on the way fits int32."""
+
+    multiplier: int  # m, 0 .. 2**15 - 1
+    shift: int  # s, 1 .. 30
+
+    @property
+    def constant(self) -> int:
+        """C."""
+        return 1 << (self.shift - 1)
+
+
+def prove_wide(
+    requants: Sequence[Requant], low: IntArray, high: IntArray
+) -> tuple[WideRequant, ...] | None:
+    """The wide form of each channel, from the factors of `scheme.narrow_multiplier`.
+
+    low and high [channels] are the smallest and largest accumulators, bias included; None when one
+    needs more than 32 bits or a factor is 1/4 and more.
+    """
+    shifts = [-r.shift - 1 if r.multiplier else 1 for r in requants]
+    if not _fits(low, high) or min(shifts) < 1:
+        return None
+    return tuple(
+        WideRequant(multiplier=r.multiplier, shift=s)
+        for r, s in zip(requants, shifts, strict=True)
+    )
 
 
 def acc_bounds(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,11 @@ def _pick(rng: np.random.Generator, *values: int) -> int:
     return int(rng.choice(values))
 
 
-def _activation(b: ModelBuilder, rng: np.random.Generator, shape: Sequence[int]) -> int:
+def _activation(
+    b: ModelBuilder, rng: np.random.Generator, shape: Sequence[int], dtype: str = "int8"
+) -> int:
+    if dtype == "int16":
+        return b.tensor(shape, dtype=dtype, scale=[float(rng.uniform(1e-4, 4e-4))])
     zero = -128 if rng.random() < 0.5 else int(rng.integers(-128, 128))
     return b.tensor(shape, scale=[float(rng.uniform(0.02, 0.1))], zero_point=[zero])
 
@@ -57,6 +62,7 @@ def _layer(
     kind: tuple[str, str, int],
     shapes: tuple[Sequence[int], Sequence[int], Sequence[int]],
     options: dict[str, Any],
+    dtype: str = "int8",
 ) -> tuple[int, int]:
     """An operator (name, options table, axis of the weights' scales) with weights and a bias.
 
@@ -65,24 +71,30 @@ def _layer(
     name, table, axis = kind
     channels = shapes[1][axis]
     taps = math.prod(shapes[1]) // channels
-    x = _activation(b, rng, shapes[0])
+    x = _activation(b, rng, shapes[0], dtype)
     source = float(b.tensors[x].quantization.scale[0])
     scales = np.exp(rng.uniform(np.log(0.002), np.log(0.01), channels)).astype(np.float32)
     weights = rng.integers(-127, 128, shapes[1]).astype(np.int8)
     w = b.tensor(shapes[1], scale=list(scales), axis=axis, data=weights)
     bias_scales = [float(np.float32(source) * scale) for scale in scales]
-    data = rng.integers(-5000, 20000, channels).astype(np.int32)
-    bias = b.tensor([channels], dtype="int32", scale=bias_scales, data=data)
+    data = rng.integers(-5000, 20000, channels)
+    if dtype == "int16":
+        bias = b.tensor([channels], dtype="int64", scale=bias_scales, data=data << 8)
+    else:
+        bias = b.tensor([channels], dtype="int32", scale=bias_scales, data=data.astype(np.int32))
     relu = bool(rng.random() < 0.7)
     scale = 108 * math.sqrt(taps) * source * float(scales.mean())  # uses most of the codes
     zero = -128 if relu else int(rng.integers(-60, 60))
-    y = b.tensor(shapes[2], scale=[scale], zero_point=[zero])
+    zero = zero if dtype == "int8" else 0
+    y = b.tensor(shapes[2], dtype=dtype, scale=[scale], zero_point=[zero])
     values = options | {"fusedActivationFunction": int(relu)}
     b.operator(name, [x, w, bias], [y], table, 3, **values)
     return x, y
 
 
-def convolution(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+def convolution(
+    b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8"
+) -> tuple[int, int]:
     """A CONV_2D."""
     kernel = (_pick(rng, 1, 3, 3, 5), _pick(rng, 1, 3, 3, 4))
     stride = _pick(rng, 1, 1, 2)
@@ -91,10 +103,12 @@ def convolution(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     inputs, outputs = _pick(rng, 1, 3, 4, 7, 8, 16), _pick(rng, *range(1, 10), 16)
     options |= {"dilationHFactor": dilation, "dilationWFactor": dilation}
     shapes = ([1, *size, inputs], [outputs, *kernel, inputs], [1, *out, outputs])
-    return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
+    return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options, dtype)
 
 
-def mono(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+def mono(
+    b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8"
+) -> tuple[int, int]:
     """A CONV_2D or DEPTHWISE_CONV_2D of images of one channel."""
     kernel = (_pick(rng, 1, 2, 3, 3), _pick(rng, 2, 3, 3))
     strides = (_pick(rng, 1, 2, 4), _pick(rng, 1, 2, 4))
@@ -104,22 +118,26 @@ def mono(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     options |= {"dilationHFactor": 1, "dilationWFactor": 1}
     if rng.random() < 0.5:
         shapes = (ends[0], [outputs, *kernel, 1], ends[1])
-        return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
+        return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options, dtype)
     shapes = (ends[0], [1, *kernel, outputs], ends[1])
     kind = ("DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions", 3)
-    return _layer(b, rng, kind, shapes, options | {"depthMultiplier": outputs})
+    return _layer(b, rng, kind, shapes, options | {"depthMultiplier": outputs}, dtype)
 
 
-def column(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+def column(
+    b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8"
+) -> tuple[int, int]:
     """A CONV_2D along a signal: the images have one column."""
     kernel = (_pick(rng, 3, 5, 7), 1)
     size, out, options = _window(rng, kernel, (_pick(rng, 1, 2), 1))
     inputs, outputs = _pick(rng, 1, 3, 6, 8), _pick(rng, *range(1, 10))
     shapes = ([1, size[0], 1, inputs], [outputs, *kernel, inputs], [1, out[0], 1, outputs])
-    return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
+    return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options, dtype)
 
 
-def point(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+def point(
+    b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8"
+) -> tuple[int, int]:
     """A CONV_2D of single pixels with few channels."""
     stride = (_pick(rng, 1, 1, 2), _pick(rng, 1, 1, 2))
     size, out, options = _window(rng, (1, 1), stride)
@@ -130,10 +148,12 @@ def point(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     )
     options |= {"dilationHFactor": 1, "dilationWFactor": 1}
     shapes = ([images, *size, inputs], [outputs, 1, 1, inputs], [images, *out, outputs])
-    return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
+    return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options, dtype)
 
 
-def depthwise(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+def depthwise(
+    b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8"
+) -> tuple[int, int]:
     """A DEPTHWISE_CONV_2D."""
     kernel = (3, 3) if rng.random() < 0.6 else (_pick(rng, 1, 2, 3, 5), _pick(rng, 1, 2, 3, 5))
     stride = _pick(rng, 1, 1, 2)
@@ -144,10 +164,12 @@ def depthwise(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     outputs = channels * multiplier
     shapes = ([batches, *size, channels], [1, *kernel, outputs], [batches, *out, outputs])
     kind = ("DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions", 3)
-    return _layer(b, rng, kind, shapes, options)
+    return _layer(b, rng, kind, shapes, options, dtype)
 
 
-def lines(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+def lines(
+    b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8"
+) -> tuple[int, int]:
     """A DEPTHWISE_CONV_2D along columns, rows or all pixels, or with large windows."""
     taps = _pick(rng, 2, 3, 3, 4, 5, 9, 10, 15, 16, 17, 20, 31)
     whole = (_pick(rng, 1, 2, 3), _pick(rng, 2, 3, 5))
@@ -166,16 +188,18 @@ def lines(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     options |= {"dilationHFactor": dilation, "dilationWFactor": dilation, "depthMultiplier": 1}
     shapes = ([batches, *size, channels], [1, *kernel, channels], [batches, *out, channels])
     kind = ("DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions", 3)
-    return _layer(b, rng, kind, shapes, options)
+    return _layer(b, rng, kind, shapes, options, dtype)
 
 
-def dense(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+def dense(
+    b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8"
+) -> tuple[int, int]:
     """A FULLY_CONNECTED."""
     batches, depth, outputs = _pick(rng, 1, 3), int(rng.integers(1, 70)), int(rng.integers(1, 14))
     if rng.random() < 0.05:
         depth += 2000  # sums of more than 24 bits
     shapes = ([batches, depth], [outputs, depth], [batches, outputs])
-    return _layer(b, rng, ("FULLY_CONNECTED", "FullyConnectedOptions", 0), shapes, {})
+    return _layer(b, rng, ("FULLY_CONNECTED", "FullyConnectedOptions", 0), shapes, {}, dtype)
 
 
 def pool(name: str) -> Row:
@@ -230,4 +254,13 @@ ROWS: dict[str, Row] = {
     "MAX_POOL_2D": pool("MAX_POOL_2D"),
     "MEAN": mean("MEAN"),
     "SUM": mean("SUM"),
+}
+INT16_ROWS: dict[str, Row] = {
+    "CONV_2D": partial(convolution, dtype="int16"),
+    "CONV_2D_COLUMN": partial(column, dtype="int16"),
+    "CONV_2D_POINT": partial(point, dtype="int16"),
+    "CONV_2D_MONO": partial(mono, dtype="int16"),
+    "DEPTHWISE_CONV_2D": partial(depthwise, dtype="int16"),
+    "DEPTHWISE_CONV_2D_LINES": partial(lines, dtype="int16"),
+    "FULLY_CONNECTED": partial(dense, dtype="int16"),
 }

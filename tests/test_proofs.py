@@ -19,6 +19,7 @@ from quantize.proofs import (
     ShortRequant,
     acc_bounds,
     prove_short,
+    prove_wide,
 )
 from quantize.scheme import (
     INT32_MAX,
@@ -26,6 +27,8 @@ from quantize.scheme import (
     IntArray,
     Requant,
     multiply_by_quantized_multiplier,
+    multiply_wide,
+    narrow_multiplier,
     quantize_multiplier,
 )
 
@@ -269,3 +272,35 @@ def test_accumulator_bounds_are_reached(padded: bool) -> None:
         sums = taps @ weights.astype(np.int64).T + bias
         found = acc_bounds(weights, bias, offset, low, high, padded=padded)
         assert np.array_equal(found, [sums.min(axis=0), sums.max(axis=0)])
+
+
+@settings(max_examples=300)
+@given(st.floats(-34, -2.01), st.integers(0, 2**32), st.sampled_from([0, 1, 15, 16, 20, 31]))
+def test_the_wide_form_is_equal_for_every_sum_of_32_bits(log: float, seed: int, spread: int) -> None:
+    requant = narrow_multiplier(quantize_multiplier(2.0**log))
+    ends = np.array([INT32_MIN]), np.array([INT32_MAX])
+    proven = prove_wide([requant], *ends)
+    assert proven is not None
+    (wide,) = proven
+    steps = (np.arange(-40000, 40000, 7) + 0.5) * 2.0 ** (15 - requant.shift)
+    near = np.round(steps / max(requant.multiplier, 1))[:, None] + np.arange(-2, 3)
+    drawn = np.random.default_rng(seed).integers(INT32_MIN, INT32_MAX + 1, 50_000) >> spread
+    borders = [INT32_MIN, INT32_MIN + 1, -1, 0, 1, INT32_MAX - 1, INT32_MAX]
+    acc = np.concatenate([np.clip(near, INT32_MIN, INT32_MAX).reshape(-1), drawn, borders])
+    acc = acc.astype(np.int64)
+    summed = (acc * wide.multiplier >> 16) + wide.constant
+    assert summed.min() >= INT32_MIN and summed.max() <= INT32_MAX
+    assert 0 <= wide.multiplier < 1 << 15 and 1 <= wide.shift <= 30
+    assert np.array_equal(
+        summed >> wide.shift, multiply_wide(acc, requant.multiplier, requant.shift)
+    )
+
+
+def test_the_wide_form_needs_sums_of_32_bits_and_small_factors() -> None:
+    small, large = (narrow_multiplier(quantize_multiplier(f)) for f in (0.24, 0.26))
+    zero = narrow_multiplier(quantize_multiplier(0.0))
+    low, high = np.array([INT32_MIN, 0]), np.array([0, INT32_MAX])
+    assert prove_wide([small, zero], low, high) is not None
+    assert prove_wide([small, large], low, high) is None
+    assert prove_wide([small, small], low - 1, high) is None
+    assert prove_wide([small, small], low, high + 1) is None

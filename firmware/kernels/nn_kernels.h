@@ -13,6 +13,7 @@
 #include "nn_trio.h"
 #include "nn_types.h"
 #include "nn_winograd.h"
+#include "nn_wide.h"
 
 void nn_conv_2d_s8(const nn_conv_t *p, const int8_t *input, int8_t *output);
 void nn_conv_2d_s16(const nn_conv_t *p, const int16_t *input, int16_t *output);

@@ -12,12 +12,14 @@
 
 /* How a sum becomes an output; quantize/proofs.py has proven it equal to double rounding for every
  * sum that can occur. `constant` holds the output's zero point and the rounding of the shift.
- * Clamping to -128..127 is all the clamping there is. */
+ * Clamping to the type's range is all the clamping there is, if nothing else is said. */
 typedef enum {
     NN_FLOOR,   /* ((256 * sum * multiplier >> 32) + constant) >> shift */
     NN_SIGN,    /* (round(2 * sum * multiplier / 2^32) + (sum >> 31) + constant) >> shift */
     NN_FIXED_8, /* as NN_FIXED, p = 8 */
-    NN_FIXED    /* (((sum << p) * multiplier >> 32) + constant) >> 12, p in 2..8 */
+    NN_FIXED,   /* (((sum << p) * multiplier >> 32) + constant) >> 12, p in 2..8 */
+    NN_WIDE,    /* of int16, see nn_wide.h: ((sum * multiplier >> 16) + constant) >> shift */
+    NN_WIDE_RELU /* the same, clamped to 0..32767 */
 } nn_form_t;
 
 /* The weights of two output channels A and B at a time. A pair in the stream, in words:

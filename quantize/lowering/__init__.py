@@ -9,12 +9,14 @@ from quantize.errors import QuantizeError
 from quantize.lowering import (
     conv_cortex_m,
     conv_mac16,
+    conv_wide_cortex_m,
     conv_xtensa,
     dense_cortex_m,
     dense_mac16,
     dense_xtensa,
     depthwise_cortex_m,
     depthwise_mac16,
+    depthwise_wide_cortex_m,
     depthwise_xtensa,
     elementwise_cortex_m,
     elementwise_xtensa,
@@ -68,6 +70,15 @@ KERNEL_SETS["xtensa_mac16"] = {
     Lowering.DEPTHWISE: depthwise_mac16.lower_depthwise,
 }
 
+# the same for int16 activations; what is not here takes the reference kernel
+INT16: dict[str, Mapping[Lowering, Lower]] = {
+    "armv7em": {
+        Lowering.CONVOLUTION: conv_wide_cortex_m.lower_conv,
+        Lowering.DENSE: conv_wide_cortex_m.lower_dense,
+        Lowering.DEPTHWISE: depthwise_wide_cortex_m.lower_depthwise,
+    },
+}
+
 # packings that take more flash and fewer instructions: only where the flash has bytes for them
 LARGER: dict[str, Mapping[Lowering, Sequence[Lower]]] = {
     "armv7em": {
@@ -116,15 +127,13 @@ def _choices(
     ram: tuple[Need, int] | None,
 ) -> list[LoweredStep]:
     """The ways to compute a step, the usual one first; several only where flash chooses."""
-    way = _lowering(graph, step, kernels)
-    faster = KERNEL_SETS[kernels][way] if way else lambda *_: None
+    faster, larger = _makers(graph, step, kernels)
     found = [faster(graph, step, scratch_bytes) or _reference(step)]
     if ram is not None and ram[0](found[0]) > ram[1]:
         spare = max(ram[1] - ram[0](_reference(step)), 0)
         less = [faster(graph, step, scratch) for scratch in (spare, 0)]
         found += [*(lowered for lowered in less if lowered), _reference(step)]
     if by_flash and found[0].cost is not None:
-        larger = LARGER.get(kernels, {}).get(way, ()) if way else ()
         made = [make(graph, step, scratch_bytes) for make in larger]
         made.append(faster(graph, step, 0))  # what saves scratch may save flash too
         found += [w for w in (*made, _reference(step)) if w]
@@ -176,10 +185,13 @@ def _scratch_budgets_bytes(graph: Graph) -> list[int]:
     return [max(live) * 4 // 3 - size for size in live]
 
 
-def _lowering(graph: Graph, step: Step, kernels: str) -> Lowering | None:
-    """How a step is made faster; the faster kernels know no other activations than int8."""
-    int8 = graph.output(step.op).dtype == "int8"
-    return step.spec.kernels.lowering(kernels) if int8 else None
+def _makers(graph: Graph, step: Step, kernels: str) -> tuple[Lower, Sequence[Lower]]:
+    """What makes a step faster, and what does so with more flash: by its activations' type."""
+    way, dtype = step.spec.kernels.lowering(kernels), graph.output(step.op).dtype
+    if way and dtype == "int8":
+        return KERNEL_SETS[kernels][way], LARGER.get(kernels, {}).get(way, ())
+    wide = INT16.get(kernels, {}).get(way) if way and dtype == "int16" else None
+    return wide or (lambda *_: None), ()
 
 
 def _reference(step: Step) -> LoweredStep:

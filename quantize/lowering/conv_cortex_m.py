@@ -41,7 +41,7 @@ def lower_conv(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredS
     p: ConvParams = step.params
     if p.groups == 1:
         return convolution(step, p, scratch_budget_bytes)
-    parts = [_lowered(step, part) for part in split_groups(_flattened(p))]
+    parts = [_lowered(step, part) for part in split_groups(flattened(p))]
     return in_groups(step, parts)
 
 
@@ -54,7 +54,7 @@ def convolution(step: Step, p: ConvParams, scratch_budget_bytes: int) -> Lowered
     mono = one_channel(step, p, ahead_of(p, 1, MONO_ROWS), scratch_budget_bytes)
     if mono is not None:
         return mono
-    flat, row = _flattened(p), as_row(p)
+    flat, row = flattened(p), as_row(p)
     few = few_inputs(step, p) if is_few(p) else None
     if few and few.scratch_bytes <= scratch_budget_bytes and (few.cost or 0) < _cost(flat):
         return few
@@ -144,13 +144,16 @@ def _by_rows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, in
 
 def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, int | None] | None:
     """nn_conv_2d_packed_s8, and `ahead_bytes`."""
-    runs = _runs(p)
-    weights = runs.arranged(p.weights)
+    weights = runs_of(p).arranged(p.weights)
     quad = _quad(p, weights, requants)
-    if quad is None:
-        return None
-    fields, stream = quad
-    rows = _rows(p)
+    return None if quad is None else windows_call("nn_conv_2d_packed_s8", p, *quad)
+
+
+def windows_call(
+    function: str, p: ConvParams, quad: dict[str, str], stream: CConstant
+) -> tuple[CCall, int | None]:
+    """A call with an nn_conv_packed_t, and `ahead_bytes`; all sizes of `p` are bytes."""
+    runs, rows = runs_of(p), _rows(p)
     reach = (p.window.kernel[0] - 1) * p.window.dilation[0] + 1
     ahead = ahead_of(p, QUAD, reach if rows else None) if _is_whole(p) else None
     columns = _padded(p, 1)
@@ -160,7 +163,7 @@ def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall,
     row_bytes = columns * p.input_shape[3] if rows else p.input_shape[2] * p.input_shape[3]
     row_bytes += -row_bytes % 4 if rows else 0
     call = CCall(
-        function="nn_conv_2d_packed_s8",
+        function=function,
         params_type="nn_conv_packed_t",
         params=_common(p)
         | {
@@ -171,18 +174,18 @@ def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall,
             "part_bytes": str(p.window.dilation[0] * row_bytes),
             "runs": runs.c_initialiser(p.window.dilation[0] * row_bytes),
         }
-        | fields,
+        | quad,
         constants=(stream,),
         first_input=p.first_input,
         first_output=p.first_output,
-        scratch_bytes=(8 if _pixels(p) >= QUAD else 2) * weights[0].size
+        scratch_bytes=(4 * QUAD if pixels_of(p) >= QUAD else 4) * int(quad["quad.steps"])
         + (rows * row_bytes + 4 if rows else 0),
     )
     return call, ahead
 
 
 @dataclass(frozen=True, slots=True)
-class _Runs:
+class Runs:
     """Contiguous parts of a window, as nn_conv_2d_packed_s8 takes them: nn_runs_t for each part.
 
     `tail`: the last input of each of three runs makes up a word at the end.
@@ -226,11 +229,11 @@ class _Runs:
         return f"{{{step}, {self.words}, {self.count * stride}, {tail}}}"
 
 
-def _runs(p: ConvParams) -> _Runs:
+def runs_of(p: ConvParams) -> Runs:
     _, height, width, channels = p.weights.shape
     if p.window.dilation[1] == 1 or width == 1:
-        return _Runs(1, height, width * channels)
-    return _Runs(height, width, channels, p.window.dilation[1] * channels)
+        return Runs(1, height, width * channels)
+    return Runs(height, width, channels, p.window.dilation[1] * channels)
 
 
 def _is_by_rows(p: ConvParams) -> bool:
@@ -248,12 +251,12 @@ def _is_by_rows(p: ConvParams) -> bool:
 def _cost(p: ConvParams) -> int:
     """Instructions of all pixels with the kernel that is chosen."""
     if _is_by_rows(p):
-        return round(_pixels(p) // QUAD * p.output_shape[0] * _rows_cost(p))
-    quads, left = divmod(_pixels(p), QUAD)
+        return round(pixels_of(p) // QUAD * p.output_shape[0] * _rows_cost(p))
+    quads, left = divmod(pixels_of(p), QUAD)
     return p.output_shape[0] * round(quads * _windows_cost(p) + left * _pixel_cost(p))
 
 
-def _pixels(p: ConvParams) -> int:
+def pixels_of(p: ConvParams) -> int:
     """Of one image of the output."""
     return p.output_shape[1] * p.output_shape[2]
 
@@ -281,11 +284,11 @@ def _rows_cost(p: ConvParams) -> float:
 
 def _windows_cost(p: ConvParams) -> float:
     """Instructions for four pixels with nn_conv_2d_packed_s8, which gathers every window."""
-    runs = _runs(p)
-    return _quad_cost(p, runs.inputs) + 120 + runs.cost + 4 * _load_cost(p)
+    runs = runs_of(p)
+    return _quad_cost(p, runs.inputs) + 120 + runs.cost + 4 * load_cost(p)
 
 
-def _load_cost(p: ConvParams) -> float:
+def load_cost(p: ConvParams) -> float:
     """Instructions for a pixel's part of the rows that nn_conv_2d_packed_s8 copies."""
     row = 60 + 6 * _padded(p, 1) * p.input_shape[3] // 4
     return min(p.window.stride[0], p.window.kernel[0]) * row / p.output_shape[2] if _rows(p) else 0
@@ -293,12 +296,12 @@ def _load_cost(p: ConvParams) -> float:
 
 def _pixel_cost(p: ConvParams) -> float:
     """Instructions for a pixel that is left, with nn_conv_2d_packed_s8."""
-    runs = _runs(p)
+    runs = runs_of(p)
     products = (len(p.weights) + 1) // 2 * (2 * runs.inputs + 26)
-    return products + 2 * runs.inputs + 15 * runs.parts * runs.count + 120 + _load_cost(p)
+    return products + 2 * runs.inputs + 15 * runs.parts * runs.count + 120 + load_cost(p)
 
 
-def _flattened(p: ConvParams) -> ConvParams:
+def flattened(p: ConvParams) -> ConvParams:
     """A 1x1 convolution over aligned pixels is one over a single row of them."""
     w = p.window
     if w.kernel != (1, 1) or w.stride != (1, 1) or w.pad != (0, 0) or p.input_shape[3] % 4:
@@ -331,7 +334,7 @@ def _padded(p: ConvParams, axis: int) -> int:
 def _needs_rows(p: ConvParams) -> bool:
     """Whether windows meet borders, or words reach beyond the input."""
     inside = all(p.window.pad[a] == 0 and _padded(p, a) <= p.input_shape[1 + a] for a in (0, 1))
-    runs = _runs(p)
+    runs = runs_of(p)
     return not inside or (runs.bytes % 4 != 0 and not runs.tail)
 
 

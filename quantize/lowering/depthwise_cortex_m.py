@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -42,21 +43,47 @@ def lower_depthwise(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Low
 
 def _packed(step: Step, p: ConvParams) -> LoweredStep | None:
     """nn_depthwise_conv_2d_packed_s8; None where its requantisation or its window do not fit."""
-    weights = _three_by_three(p)
+    weights = three_by_three(p)
     if weights is None:
         return None
     requants = first_short_form(p, weights, tuple(C_FORMS), limit=1 << 31)
     if requants is None:
         return None
+    first = first_values(p, weights, requants)
+    call = packed_call(
+        "nn_depthwise_conv_2d_packed_s8",
+        p,
+        values=[(v, r.multiplier, r.constant) for v, r in zip(first, requants, strict=True)],
+        taps=np.column_stack(
+            [weights, [r.shift if r.form == "sign" else r.pre_shift for r in requants]]
+        ),
+        form=C_FORMS[requants[0].form],
+        group=GROUP_KERNELS[p.window.stride[0]],
+    )
+    return LoweredStep(
+        step=step,
+        calls=(call,),
+        in_place=(0,) if works_in_place(p) else (),
+        requantisation=requants[0].form,
+        cost=2 * step.spec.macs(p),
+    )
+
+
+def packed_call(
+    function: str,
+    p: ConvParams,
+    *,
+    values: Sequence[tuple[int, int, int]],
+    taps: IntArray,
+    form: str,
+    group: str,
+) -> CCall:
+    """A call with an nn_depthwise_packed_t; `taps` [channels, 10], of weights and a shift."""
     stride = p.window.stride[0]
     columns = (p.output_shape[2] - 1) * stride + KERNEL
     ring_bytes = columns * COLUMN_BYTES if stride == 1 else (columns + 1) // 2 * PAIR_BYTES
-    first = first_values(p, weights, requants)
-    values = [(v, r.multiplier, r.constant) for v, r in zip(first, requants, strict=True)]
-    shifts = [r.shift if r.form == "sign" else r.pre_shift for r in requants]
-    taps = np.column_stack([weights, shifts])
-    call = CCall(
-        function="nn_depthwise_conv_2d_packed_s8",
+    return CCall(
+        function=function,
         params_type="nn_depthwise_packed_t",
         params={
             "input": c_shape(p.input_shape),
@@ -67,30 +94,23 @@ def _packed(step: Step, p: ConvParams) -> LoweredStep | None:
             "inside": str(min(p.input_shape[2], columns - p.window.pad[1])),
             "ring": str(ring_bytes // 4),
             "block": str(_block(p.output_shape[2])),
-            "form": C_FORMS[requants[0].form],
+            "form": form,
             "values": "@values",
             "taps": "@taps",
-            "group": GROUP_KERNELS[stride],
+            "group": group,
         },
         constants=(
             words_constant("values", np.array(values), biases=len(values)),
             replace(
                 int_constant_array("taps", "int8_t", taps.astype(np.int8)),
-                weight_bytes=weights.size,
+                weight_bytes=KERNEL * KERNEL * len(taps),
             ),
         ),
         scratch_bytes=GROUP * CHANNEL_BYTES + ring_bytes,
     )
-    return LoweredStep(
-        step=step,
-        calls=(call,),
-        in_place=(0,) if _works_in_place(p) else (),
-        requantisation=requants[0].form,
-        cost=2 * step.spec.macs(p),
-    )
 
 
-def _three_by_three(p: ConvParams) -> IntArray | None:
+def three_by_three(p: ConvParams) -> IntArray | None:
     """Weights [channels, 9], a smaller window with zeros around it; None for another window."""
     w = p.window
     plain = w.stride in ((1, 1), (2, 2)) and w.dilation == (1, 1)
@@ -106,7 +126,7 @@ def _block(width: int) -> int:
     return -(-width // -(-width // UNITS))
 
 
-def _works_in_place(p: ConvParams) -> bool:
+def works_in_place(p: ConvParams) -> bool:
     """Whether every row is in the ring before an output of its channels lies on it."""
     _, out_h, out_w, _ = p.output_shape
     _, in_h, in_w, _ = p.input_shape

@@ -8,112 +8,7 @@
  * pixels need; where those move on, the rows that they still need move to its front.
  * MACs: n*h*w*out_c*kh*kw*in_c. Rounding: double, in a short form.
  */
-#include <string.h>
-
-#include "nn_dsp.h"
-#include "nn_packed.h"
-
-/* Rows of one image, padded, or those of the input where none are copied. */
-typedef struct {
-    const int8_t *base;
-    int32_t origin, loaded; /* the row at `base`; the first that is not there */
-} nn_rows_t;
-
-/* A pixel of the output, and where its window begins: in bytes from the image's first row. */
-typedef struct {
-    int32_t x, y, at;
-} nn_place_t;
-
-/* Copy four words at a time, then words, then what is left. */
-static void nn_copy_row(int8_t *to, const int8_t *from, int32_t bytes)
-{
-    const int8_t *const end = from + bytes;
-    for (; from + 16 <= end; from += 16, to += 16) {
-        const uint32_t words[4] = {nn_load_word(from), nn_load_word(from + 4),
-                                   nn_load_word(from + 8), nn_load_word(from + 12)};
-        memcpy(to, words, 4);
-        memcpy(to + 4, words + 1, 4);
-        memcpy(to + 8, words + 2, 4);
-        memcpy(to + 12, words + 3, 4);
-    }
-    for (; from + 4 <= end; from += 4, to += 4) {
-        memcpy(to, from, 4);
-    }
-    while (from < end) {
-        *to++ = *from++;
-    }
-}
-
-/* Fill the words of a row that lie between two bytes, or reach beyond them. */
-static void nn_fill_words(int8_t *row, int32_t from, int32_t to, int32_t value)
-{
-    const uint32_t four = (uint32_t)(uint8_t)value * 0x01010101U;
-    for (int32_t i = from & ~3; i < to; i += 4) {
-        memcpy(row + i, &four, 4);
-    }
-}
-
-/* Bring the next row of the image to scratch, with its borders. */
-static void nn_load_row(const nn_conv_packed_t *p, const int8_t *image, nn_rows_t *rows,
-                        int8_t *scratch)
-{
-    const int32_t y = rows->loaded - p->window.pad_h;
-    int8_t *const row = scratch + (rows->loaded - rows->origin) * p->row_bytes;
-    const int32_t left = p->window.pad_w * p->input.c;
-    const int32_t inside = y >= 0 && y < p->input.h ? p->inside_bytes : 0;
-    nn_fill_words(row, 0, left, p->pad_value);
-    nn_fill_words(row, left + inside, p->row_bytes, p->pad_value);
-    if (inside > 0) {
-        nn_copy_row(row + left, image + y * p->input.w * p->input.c, inside);
-    }
-    rows->loaded++;
-}
-
-/* Make the rows from `first` on, as far as they are there, the first in scratch. */
-static void nn_move_rows(const nn_conv_packed_t *p, nn_rows_t *rows, int8_t *scratch, int32_t first)
-{
-    const int32_t kept = rows->loaded - first;
-    if (kept > 0) {
-        nn_copy_row(scratch, scratch + (first - rows->origin) * p->row_bytes, kept * p->row_bytes);
-    } else {
-        rows->loaded = first;
-    }
-    rows->origin = first;
-}
-
-/* Load the rows that the windows of some pixels reach, the first of them at `place`. */
-static void nn_load_rows(const nn_conv_packed_t *p, const int8_t *image, nn_rows_t *rows,
-                         int8_t *scratch, const nn_place_t *place, int32_t pixels)
-{
-    const int32_t x = place->x + pixels - 1;
-    const int32_t y = place->y + (x < p->output.w ? 0 : x / p->output.w);
-    const int32_t reach = (p->window.kernel_h - 1) * p->window.dilation_h + 1;
-    while (rows->loaded < y * p->window.stride_h + reach) {
-        if (rows->loaded == rows->origin + p->rows) {
-            nn_move_rows(p, rows, scratch, place->y * p->window.stride_h);
-        }
-        nn_load_row(p, image, rows, scratch);
-    }
-}
-
-/* Where the windows of some pixels begin, from `place` on, which moves on to the next pixel. */
-static void nn_find(const nn_conv_packed_t *p, const nn_rows_t *rows, nn_place_t *place,
-                    int32_t pixels, const int8_t **in)
-{
-    const int8_t *const base = rows->base - rows->origin * p->row_bytes;
-    const int32_t step = p->window.stride_w * p->input.c;
-    nn_place_t next = *place;
-    for (int32_t i = 0; i < pixels; i++) {
-        in[i] = base + next.at;
-        next.at += step;
-        if (++next.x == p->output.w) {
-            next.x = 0;
-            next.y++;
-            next.at = next.y * p->window.stride_h * p->row_bytes;
-        }
-    }
-    *place = next;
-}
+#include "nn_quads.h"
 
 /* nn_gather_quad_s8 for one pixel. */
 static uint32_t *nn_gather_pixel(uint32_t *x, const int8_t *in, const nn_runs_t *runs)
@@ -135,7 +30,6 @@ static uint32_t *nn_gather_pixel(uint32_t *x, const int8_t *in, const nn_runs_t 
     return x;
 }
 
-/* All channels of some pixels, whose windows begin at `in`. */
 static void nn_compute(const nn_conv_packed_t *p, const int8_t *const *in, int32_t pixels,
                        uint32_t *x, int8_t *output)
 {
@@ -159,45 +53,8 @@ static void nn_compute(const nn_conv_packed_t *p, const int8_t *const *in, int32
     }
 }
 
-/* One image. */
-static void nn_image(const nn_conv_packed_t *p, const int8_t *input, int8_t *output, uint32_t *x,
-                     int8_t *scratch)
-{
-    nn_rows_t rows = {.base = p->rows > 0 ? scratch : input};
-    nn_place_t place = {0};
-    for (int32_t left = p->output.h * p->output.w; left > 0;) {
-        const int8_t *in[NN_QUAD];
-        const int32_t pixels = left >= NN_QUAD ? NN_QUAD : 1;
-        const int32_t step = pixels * p->window.stride_w * p->input.c;
-        if (p->rows > 0) {
-            nn_load_rows(p, input, &rows, scratch, &place, pixels);
-        }
-        nn_find(p, &rows, &place, pixels, in);
-        for (;;) {
-            nn_compute(p, in, pixels, x, output);
-            output += pixels * p->output.c;
-            left -= pixels;
-            if (left < pixels || place.x < pixels || place.x + pixels >= p->output.w) {
-                break;
-            }
-            for (int32_t i = 0; i < pixels; i++) { /* in the same row */
-                in[i] += step;
-            }
-            place.x += pixels;
-            place.at += step;
-        }
-    }
-}
-
 void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t *output,
                           int8_t *scratch)
 {
-    uint32_t *const x = (uint32_t *)(void *)scratch;
-    const int32_t pixels = p->output.h * p->output.w;
-    scratch += (pixels < NN_QUAD ? 4 : 4 * NN_QUAD) * p->quad.steps;
-    for (int32_t n = 0; n < p->output.n; n++) {
-        nn_image(p, input, output, x, scratch);
-        input += p->input.h * p->input.w * p->input.c;
-        output += pixels * p->output.c;
-    }
+    nn_images(p, input, output, scratch);
 }

@@ -6,6 +6,7 @@
 #include "nn_depthwise.h"
 #include "nn_elementwise.h"
 #include "nn_packed.h"
+#include "nn_wide.h"
 
 #define NN_FIELD(type, field, offset)                                                              \
     _Static_assert(offsetof(type, field) == (offset), #type "." #field)
@@ -59,6 +60,12 @@ NN_FIELD(nn_places_t, run, NN_PLACES_AT_RUN);
 NN_FIELD(nn_places_t, stride, NN_PLACES_AT_STRIDE);
 NN_FIELD(nn_places_t, row, NN_PLACES_AT_ROW);
 
+NN_FIELD(nn_depthwise_taps_t, stream, NN_WIDE_TAPS_AT_STREAM);
+NN_FIELD(nn_depthwise_taps_t, channels, NN_WIDE_TAPS_AT_CHANNELS);
+NN_FIELD(nn_depthwise_taps_t, taps, NN_WIDE_TAPS_AT_TAPS);
+NN_FIELD(nn_depthwise_taps_t, form, NN_WIDE_TAPS_AT_FORM);
+
+NN_FIELD(nn_taps_t, weight, NN_TAPS_AT_WEIGHT);
 NN_FIELD(nn_taps_t, rows, NN_TAPS_AT_ROWS);
 NN_FIELD(nn_taps_t, runs, NN_TAPS_AT_RUNS);
 NN_FIELD(nn_taps_t, input_row, NN_TAPS_AT_INPUT_ROW);
@@ -119,6 +126,7 @@ NN_FIELD(nn_mono_row_t, pixels, NN_MONO_AT_PIXELS);
 
 _Static_assert(NN_FORM_FIXED_8 == NN_FIXED_8, "NN_FIXED_8");
 _Static_assert(NN_FORM_SIGN == NN_SIGN, "NN_SIGN");
+_Static_assert(NN_FORM_WIDE == NN_WIDE, "NN_WIDE");
 _Static_assert(NN_TAP_BYTES == 3 * 3 + 1, "nine weights and a shift");
 _Static_assert(NN_WEIGHT_BYTES == 4 * NN_GROUP * NN_CHANNEL_WORDS,
                "4 * NN_GROUP * NN_CHANNEL_WORDS");
@@ -162,6 +170,11 @@ NN_NEXT(NN_PLACES_AT_ROWS, NN_PLACES_AT_RUN);
 NN_NEXT(NN_PLACES_AT_RUN, NN_PLACES_AT_STRIDE);
 NN_NEXT(NN_PLACES_AT_STRIDE, NN_PLACES_AT_ROW);
 NN_NEXT(NN_TAPS_AT_ROWS, NN_TAPS_AT_RUNS);
+NN_NEXT(NN_TAPS_AT_INPUT_ROW, NN_TAPS_AT_INPUT_RUN);
+_Static_assert(NN_WIDE_TAPS_AT_STREAM == 0, "NN_WIDE_TAPS_AT_STREAM");
+NN_NEXT(NN_WIDE_TAPS_AT_STREAM, NN_WIDE_TAPS_AT_CHANNELS);
+NN_NEXT(NN_WIDE_TAPS_AT_CHANNELS, NN_WIDE_TAPS_AT_TAPS);
+NN_NEXT(NN_WIDE_TAPS_AT_TAPS, NN_WIDE_TAPS_AT_FORM);
 NN_NEXT(NN_DEPTHWISE_AT_INPUT_H, NN_DEPTHWISE_AT_INPUT_W);
 NN_NEXT(NN_DEPTHWISE_AT_OUTPUT_H, NN_DEPTHWISE_AT_OUTPUT_W);
 NN_NEXT(NN_DEPTHWISE_AT_PAD_H, NN_DEPTHWISE_AT_PAD_W);

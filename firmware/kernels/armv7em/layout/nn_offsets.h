@@ -61,7 +61,14 @@
 #define NN_PLACES_AT_STRIDE 8
 #define NN_PLACES_AT_ROW 12
 
+/* nn_depthwise_taps_t */
+#define NN_WIDE_TAPS_AT_STREAM 0
+#define NN_WIDE_TAPS_AT_CHANNELS 4
+#define NN_WIDE_TAPS_AT_TAPS 8
+#define NN_WIDE_TAPS_AT_FORM 12
+
 /* nn_taps_t */
+#define NN_TAPS_AT_WEIGHT 4
 #define NN_TAPS_AT_ROWS 8
 #define NN_TAPS_AT_RUNS 12
 #define NN_TAPS_AT_INPUT_ROW 20
@@ -127,6 +134,7 @@
 
 #define NN_FORM_FIXED_8 2
 #define NN_FORM_SIGN 1
+#define NN_FORM_WIDE 4
 #define NN_TAP_BYTES 10     /* of a channel of nn_depthwise_packed_t */
 #define NN_WEIGHT_BYTES 160 /* of scratch, before the ring */
 #define NN_COLUMN_BYTES 48  /* of the ring */

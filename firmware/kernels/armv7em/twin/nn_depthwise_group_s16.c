@@ -1,0 +1,7 @@
+/* What nn_depthwise_group_s16.S computes, for machines without its instructions. Rounding: wide. */
+#include "nn_wide_group.h"
+
+void nn_depthwise_group_s16(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group)
+{
+    nn_wide_group(p, group, p->ring / NN_COLUMN_WORDS, 1);
+}

@@ -1,0 +1,81 @@
+/* Kernels of int16 activations on packed int8 weights: what the code generator calls on cores with
+ * fast 16-bit products. Sums have 32 bits, which the generator has proven to be enough.
+ */
+#ifndef NN_WIDE_H
+#define NN_WIDE_H
+
+#include "nn_packed.h"
+
+/* The stream of an nn_quad_t whose form is NN_WIDE or NN_WIDE_RELU: the weights of two output
+ * channels A and B at a time. A pair, in words:
+ *
+ *   2            bias of A, of B
+ *   steps        bytes a0, b0, a1, b1 for the two inputs of a step
+ *   1            multiplier of A in the lower half, of B in the upper
+ *   2            constant of A, of B
+ *   1            shift of A in the lowest byte, of B in the next
+ */
+#define NN_WIDE_WORDS 6 /* of a pair in the stream, besides its steps */
+
+/* Four pixels times all pairs: output of pixel i at output + i * stride. x holds, step by step, the
+ * two inputs of each of the four pixels. */
+void nn_quad_s16(const nn_quad_t *quad, const uint32_t *x, int16_t *output, int32_t stride);
+
+/* The same for all channels, of which an odd last one has no partner. */
+void nn_channels_s16(const nn_quad_t *quad, const uint32_t *x, int16_t *output, int32_t stride);
+
+/* One pixel times all channels; x holds its inputs step by step. */
+void nn_pixel_s16(const nn_quad_t *quad, const uint32_t *x, int16_t *output);
+
+/* Append all runs of a window of each of four pixels to x. Returns where the next inputs go. */
+uint32_t *nn_gather_quad_s16(uint32_t *x, const int8_t *const *pixels, const nn_runs_t *runs);
+
+/* All sizes of the parameters are bytes, also input.c and output.c. scratch: as
+ * nn_conv_2d_packed_s8. The output may lie on the input where quantize/lowering says so. */
+void nn_conv_2d_packed_s16(const nn_conv_packed_t *p, const int16_t *input, int16_t *output,
+                           int8_t *scratch);
+
+/* A fully connected layer of 2 * steps inputs. */
+typedef struct {
+    int32_t batches;
+    nn_quad_t quad;
+} nn_wide_dense_t;
+
+void nn_fully_connected_packed_s16(const nn_wide_dense_t *p, const int16_t *input, int16_t *output);
+
+/* nn_depthwise_group_s8 and nn_depthwise_group_by_2_s8 for int16: input and output of a group point to
+ * int16 values; a channel's last tap is its shift, and it has the multiplier and constant of NN_WIDE. */
+void nn_depthwise_group_s16(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
+void nn_depthwise_group_by_2_s16(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
+
+/* scratch, the output on the input: as nn_depthwise_conv_2d_packed_s8. */
+void nn_depthwise_conv_2d_packed_s16(const nn_depthwise_packed_t *p, const int16_t *input,
+                                     int16_t *output, int8_t *scratch);
+
+/* A depthwise convolution of int16 with any window, c is at least 4. Four channels in the stream, the
+ * last of which may be some of those before, in words:
+ *
+ *   4            biases
+ *   taps         bytes of channels 0, 2, 1, 3, row by row
+ *   2            multipliers, the first and the third in the lower half
+ *   4            constants
+ *   1            shifts, a byte each
+ */
+typedef struct {
+    const int32_t *stream;
+    int32_t channels;
+    int32_t taps; /* of the window */
+    nn_form_t form;
+    nn_shape_t input, output;
+    nn_window_t window;
+} nn_depthwise_taps_t;
+
+#define NN_WIDE_GROUP_WORDS 11 /* of four channels in the stream, besides their taps */
+
+/* One pixel; input: its first tap. */
+void nn_depthwise_taps_s16(const nn_depthwise_taps_t *p, const nn_taps_t *taps,
+                           const int16_t *input, int16_t *output);
+void nn_depthwise_conv_2d_taps_s16(const nn_depthwise_taps_t *p, const int16_t *input,
+                                   int16_t *output);
+
+#endif

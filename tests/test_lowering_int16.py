@@ -1,0 +1,93 @@
+"""The armv7em kernels of int16 activations equal TFLite Micro, and are taken for most layers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.files import write_bytes
+from quantize.golden import Golden, make_golden, random_inputs, save_golden
+from quantize.lowering import LoweredStep, lower
+from quantize.manifest import compile_model
+from quantize.reference import compile_graph
+from quantize.tflite.reader import parse_model
+from tests import steps as command
+from tests.host_c import KERNELS, HostModel
+from tests.native_app import compile_app, start_device
+from tests.packed_rows import INT16_ROWS, rows_model
+from tests.sweeps import sweep
+
+CASES = 4
+SIDE_BY_SIDE = 24  # operators in a model
+REFERENCE = {path.stem for path in (KERNELS / "ref").glob("*.c")}
+LIMITS = np.iinfo(np.int16)
+
+
+def golden_of(model: bytes, seed: int) -> Golden:
+    """Random cases, then one of the smallest and one of the largest input."""
+    drawn = random_inputs(parse_model(model), CASES, seed)
+    ends = [np.array([LIMITS.min, LIMITS.max], np.int16)] * len(drawn)
+    shapes = [(2, *(1,) * (values.ndim - 1)) for values in drawn]
+    whole = [
+        np.broadcast_to(end.reshape(shape), (2, *values.shape[1:]))
+        for end, shape, values in zip(ends, shapes, drawn, strict=True)
+    ]
+    return make_golden(
+        model, [np.concatenate(both) for both in zip(drawn, whole, strict=True)]
+    )
+
+
+def lowered_of(model: bytes) -> tuple[LoweredStep, ...]:
+    graph = parse_model(model)
+    return lower(graph, compile_graph(graph), "armv7em")
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", sorted(INT16_ROWS))
+def test_host_c_equals_tflite_micro(name: str, seed: int, tmp_path: Path) -> None:
+    model = rows_model([INT16_ROWS[name]] * SIDE_BY_SIDE, seed)
+    steps = lowered_of(model)
+    fast = [step for step in steps if step.calls[0].function not in REFERENCE]
+    assert len(fast) >= 0.6 * SIDE_BY_SIDE
+    golden = golden_of(model, seed)
+    manifest = compile_model(model, golden, tmp_path, name="rows", settings={}, kernels="armv7em")
+    host = HostModel(tmp_path, manifest)
+    for case in range(len(golden)):
+        got = host.run(golden.case_inputs(case))
+        for step, a, b in zip(steps, got, golden.case_outputs(case), strict=True):
+            params, function = step.step.params, step.calls[0].function
+            assert np.array_equal(a, b), (case, step.step.op.index, function, params)
+
+
+@pytest.mark.parametrize("times", sweep([1, 4], [1]))
+def test_sanitizers_find_nothing(times: int, tmp_path: Path) -> None:
+    """Reads and writes beyond the arena, overflows, shifts by too much."""
+    model = rows_model(list(INT16_ROWS.values()) * times, 0)
+    golden, gen = golden_of(model, 0), tmp_path / "gen"
+    compile_model(model, golden, gen, name="rows", settings={}, kernels="armv7em")
+    with start_device(compile_app(tmp_path, gen, kernels="armv7em"), timeout_s=60) as device:
+        assert device.selftest().failures == 0
+        for case in range(len(golden)):
+            expected = [value.tobytes() for value in golden.case_outputs(case)]
+            assert device.run(golden.case_inputs(case)) == expected
+
+
+@pytest.mark.parametrize("times", sweep([2, 6], [2]))
+def test_assembly_equals_tflite_micro(
+    times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same on the emulated Cortex-M4, where the kernels are machine code."""
+    monkeypatch.setattr(command, "BUILD", tmp_path)
+    model = rows_model(list(INT16_ROWS.values()) * times, 1)
+    golden, out_dir = golden_of(model, 1), tmp_path / "rows"
+    write_bytes(out_dir / "model.tflite", model)
+    save_golden(out_dir / "golden.npz", golden)
+    gen = out_dir / "gen" / "armv7em"
+    compile_model(model, golden, gen, name="rows", settings={}, kernels="armv7em")
+    assert command.main(["build", "rows", "qemu_m4"]) == 0
+    assert command.main(["parity", "rows", "qemu_m4"]) == 0
+    report = json.loads((out_dir / "qemu_m4" / "parity.json").read_text())
+    assert report["equal"] == report["cases"] == len(golden)
