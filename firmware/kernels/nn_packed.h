@@ -158,7 +158,8 @@ void nn_fully_connected_halves_s8(const nn_dense_t *p, const int8_t *input, int8
  * a multiple of 8, for each step 256 * a + b and 256 * c + d. */
 typedef struct {
     const int32_t *stream;
-    const nn_requant_t *requant; /* [output_depth] */
+    const nn_requant_t *requant; /* [output_depth], or of all */
+    int32_t requant_step;        /* from one output to the next: 1, or 0 where all have the same */
     const int32_t *missing; /* channel and input whose weight is one less, channels ascending */
     int32_t missing_count;
     int32_t chunk; /* inputs whose sums fit 24 bits; a multiple of 8 */
@@ -217,6 +218,28 @@ void nn_lstm_units_any_s8(const nn_lstm_packed_t *p, const uint32_t *x, int16_t 
 /* scratch: input_bytes + hidden_bytes. */
 void nn_lstm_packed_s8(const nn_lstm_packed_t *p, const int8_t *input, int8_t *hidden,
                        int16_t *cell, int8_t *output, int8_t *scratch);
+
+/* An SVDF behind its features, which a fully connected layer has computed without the state's zero
+ * point. The stream has for each unit the first value of its sum, then for each filter its weights,
+ * zeros up to a multiple of four. The last word of a filter holds `last_bytes` of it, then bytes of
+ * the next one. */
+typedef struct {
+    int32_t units, rank; /* filters = units * rank */
+    const int32_t *stream;
+    int32_t words;              /* of a filter, before the last one */
+    uint32_t old, next;         /* bits of the last word: past values but the newest, the next one's */
+    int32_t zero_point, place;  /* bits below the newest value in the last word */
+    int32_t last_bytes;         /* 1 .. 4 */
+    int32_t multiplier, shift;  /* the reference's, to the right: 1 .. 31 */
+    int32_t output_offset;
+    int32_t batches, filters;
+} nn_svdf_packed_t;
+
+int8_t *nn_svdf_units_s8(const nn_svdf_packed_t *p, int8_t *state, int8_t *output,
+                         const int8_t *newest);
+
+/* newest: [batches, filters]; the output may lie on it. */
+void nn_svdf_packed_s8(const nn_svdf_packed_t *p, void *state, int8_t *output, int8_t *newest);
 
 /* A product of matrices, two rows times two columns at a time; rounded as NN_SIGN, exact for all
  * sums below 2^30. */

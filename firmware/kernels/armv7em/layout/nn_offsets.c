@@ -46,6 +46,19 @@ NN_FIELD(nn_lstm_packed_t, tanh_multiplier, NN_LSTM_AT_TANH_MULTIPLIER);
 NN_FIELD(nn_lstm_packed_t, output_shift, NN_LSTM_AT_OUTPUT_SHIFT);
 NN_FIELD(nn_lstm_packed_t, cell_low, NN_LSTM_AT_CELL_LOW);
 
+NN_FIELD(nn_svdf_packed_t, units, NN_SVDF_AT_UNITS);
+NN_FIELD(nn_svdf_packed_t, rank, NN_SVDF_AT_RANK);
+NN_FIELD(nn_svdf_packed_t, stream, NN_SVDF_AT_STREAM);
+NN_FIELD(nn_svdf_packed_t, words, NN_SVDF_AT_WORDS);
+NN_FIELD(nn_svdf_packed_t, old, NN_SVDF_AT_OLD);
+NN_FIELD(nn_svdf_packed_t, next, NN_SVDF_AT_NEXT);
+NN_FIELD(nn_svdf_packed_t, zero_point, NN_SVDF_AT_ZERO_POINT);
+NN_FIELD(nn_svdf_packed_t, place, NN_SVDF_AT_PLACE);
+NN_FIELD(nn_svdf_packed_t, last_bytes, NN_SVDF_AT_LAST_BYTES);
+NN_FIELD(nn_svdf_packed_t, multiplier, NN_SVDF_AT_MULTIPLIER);
+NN_FIELD(nn_svdf_packed_t, shift, NN_SVDF_AT_SHIFT);
+NN_FIELD(nn_svdf_packed_t, output_offset, NN_SVDF_AT_OUTPUT_OFFSET);
+
 NN_FIELD(nn_linear_t, a_factor, NN_LINEAR_AT_A_FACTOR);
 NN_FIELD(nn_linear_t, b_factor, NN_LINEAR_AT_B_FACTOR);
 NN_FIELD(nn_linear_t, constant, NN_LINEAR_AT_CONSTANT);

@@ -45,6 +45,20 @@
 #define NN_LSTM_AT_OUTPUT_SHIFT 168
 #define NN_LSTM_AT_CELL_LOW 172
 
+/* nn_svdf_packed_t */
+#define NN_SVDF_AT_UNITS 0
+#define NN_SVDF_AT_RANK 4
+#define NN_SVDF_AT_STREAM 8
+#define NN_SVDF_AT_WORDS 12
+#define NN_SVDF_AT_OLD 16
+#define NN_SVDF_AT_NEXT 20
+#define NN_SVDF_AT_ZERO_POINT 24
+#define NN_SVDF_AT_PLACE 28
+#define NN_SVDF_AT_LAST_BYTES 32
+#define NN_SVDF_AT_MULTIPLIER 36
+#define NN_SVDF_AT_SHIFT 40
+#define NN_SVDF_AT_OUTPUT_OFFSET 44
+
 /* nn_linear_t */
 #define NN_LINEAR_AT_A_FACTOR 0
 #define NN_LINEAR_AT_B_FACTOR 4
