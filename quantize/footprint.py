@@ -35,7 +35,7 @@ def find_footprint(steps: Iterable[LoweredStep], total: int) -> Footprint:
     for lowered in steps:
         params = lowered.step.params
         size = getattr(getattr(params, "weights", None), "size", 0)
-        raw += size // getattr(params, "groups", 1)
+        raw += getattr(params, "weight_count", size // getattr(params, "groups", 1))
         for constant in (c for call in lowered.calls for c in call.constants):
             own_weights, own_biases = _parts(constant)
             weights, biases = weights + own_weights, biases + own_biases

@@ -15,6 +15,7 @@ from quantize.errors import ModelError
 from quantize.golden import make_golden, random_inputs, save_golden
 from quantize.lowering import lower
 from quantize.manifest import compile_model
+from quantize.ops.base import CCall
 from quantize.ops.lstm import TABLE
 from quantize.reference import Reference, compile_graph
 from quantize.tflite.reader import parse_model
@@ -122,16 +123,33 @@ CASES = 8
 PACKED = "nn_lstm_packed_s8"
 
 
-def kernel(model: bytes) -> str:
+def call(model: bytes) -> CCall:
     """What computes the LSTM of a model on a Cortex-M4."""
     graph = parse_model(model)
-    return lower(graph, compile_graph(graph), "armv7em")[0].calls[0].function
+    return lower(graph, compile_graph(graph), "armv7em")[0].calls[0]
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_packed_gates_are_equal_to_tflite_micro(seed: int, tmp_path: Path) -> None:
-    model = lstm(np.random.default_rng(seed))
-    golden = make_golden(model, random_inputs(parse_model(model), CASES, seed))
+def kernel(model: bytes) -> str:
+    """Its name."""
+    return call(model).function
+
+
+def step_of(model: bytes) -> str:
+    """What computes a step of it."""
+    return call(model).params["step"]
+
+
+ENDS = [
+    *(_option("cellClip", value) for value in (1e-30, 1.0, float("inf"))),
+    *(_quant(CELL, "scale", [2.0**power]) for power in (-14, 1, 2)),
+]
+
+
+@pytest.mark.parametrize(
+    "model", [*(lstm(np.random.default_rng(seed)) for seed in range(12)), *ENDS]
+)
+def test_packed_gates_are_equal_to_tflite_micro(model: bytes, tmp_path: Path) -> None:
+    golden = make_golden(model, random_inputs(parse_model(model), CASES, 1))
     manifest = compile_model(model, golden, tmp_path, name="m", settings={}, kernels="armv7em")
     host = HostModel(tmp_path, manifest)
     for case in range(CASES):
@@ -164,16 +182,33 @@ def test_what_is_not_proven_is_left_to_the_reference(model: bytes, packed: bool)
     assert (kernel(model) == PACKED) is packed
 
 
-def test_assembly_equals_tflite_micro(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _small_weights(_: object, __: object, tensors: list[Any]) -> None:
+    for position in range(FRESH, PEEPHOLE):
+        tensors[position].quantization.scale = np.array([2.0**-9], np.float32)
+
+
+RIGHT = changed(_small_weights)  # all gates are rescaled to the right
+LEFT = _quant(FRESH, "scale", [0.5])
+
+
+def test_gates_that_are_rescaled_to_the_right_cost_less() -> None:
+    assert step_of(RIGHT) == "nn_lstm_units_s8"
+    assert step_of(LEFT) == "nn_lstm_units_any_s8"
+
+
+@pytest.mark.parametrize("model", [RIGHT, LEFT])
+def test_assembly_equals_tflite_micro(
+    model: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(command, "BUILD", tmp_path)
     golden, out_dir = (
-        make_golden(MODEL, random_inputs(parse_model(MODEL), CASES, 1)),
+        make_golden(model, random_inputs(parse_model(model), CASES, 1)),
         tmp_path / "m",
     )
-    write_bytes(out_dir / "model.tflite", MODEL)
+    write_bytes(out_dir / "model.tflite", model)
     save_golden(out_dir / "golden.npz", golden)
     gen = out_dir / "gen" / "armv7em"
-    compile_model(MODEL, golden, gen, name="m", settings={}, kernels="armv7em")
+    compile_model(model, golden, gen, name="m", settings={}, kernels="armv7em")
     assert command.main(["build", "m", "qemu_m4"]) == 0
     assert command.main(["parity", "m", "qemu_m4"]) == 0
     report = json.loads((out_dir / "qemu_m4" / "parity.json").read_text())

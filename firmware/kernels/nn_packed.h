@@ -173,7 +173,8 @@ void nn_fully_connected_halves_s8(const nn_dense_t *p, const int8_t *input, int8
  * a multiple of 8, for each step 256 * a + b and 256 * c + d. */
 typedef struct {
     const int32_t *stream;
-    const nn_requant_t *requant; /* [output_depth] */
+    const nn_requant_t *requant; /* [output_depth], or of all */
+    int32_t requant_step;        /* from one output to the next: 1, or 0 where all have the same */
     const int32_t *missing; /* channel and input whose weight is one less, channels ascending */
     int32_t missing_count;
     int32_t chunk; /* inputs whose sums fit 24 bits; a multiple of 8 */
@@ -200,38 +201,60 @@ typedef struct {
 
 /* An LSTM, a unit with its four gates at a time: input, forget, cell and output are A to D of a
  * group in nn_dense_t's stream. A unit in the stream: a group on the input, one on the hidden
- * state. */
+ * state. Some fields are the same for all, so that LDM gets them with their neighbours. */
 typedef struct nn_lstm_packed nn_lstm_packed_t;
 struct nn_lstm_packed {
+    int32_t units;
+    const int32_t *stream;
     int32_t input_bytes, hidden_bytes;                 /* of the widened values, multiples of 8 */
     nn_gate_requant_t input[NN_GROUP], past[NN_GROUP]; /* of A, C, B and D */
-    const int32_t *stream;
-    int32_t batches, steps, input_depth, units;
-    int32_t batch_rows, step_rows; /* rows of input and output from one to the next */
-    int32_t cell_low, cell_high;
-    int32_t update_constant, update_shift; /* half of 1 << shift; shift 15 .. 31, from Q0.29 */
+    int32_t three;                                     /* from Q3.12 to units of 1 / 12288 */
+    const int16_t *odd; /* the table of nn_sigmoid.h, less 1 / 2, from -NN_SIGMOID_ENTRIES to
+                           NN_SIGMOID_ENTRIES, constant at the ends; odd[0] is its middle */
+    int32_t halves, half_q9, logistic;          /* 65535, 1 << 9, (1 << 24) + (1 << 9) */
+    int32_t update, half_q8, tanh, update_shift; /* (1 << shift) / 2 + 1; 1 << 8, 1 << 7; 16 .. 31,
+                                                    from Q0.30 */
     int32_t tanh_multiplier, tanh_constant, tanh_shift;       /* of the cell state to 1 / 12288 */
     int32_t output_multiplier, output_constant, output_shift; /* as NN_SIGN */
-    const int16_t *sigmoid; /* [2 * NN_SIGMOID_ENTRIES - 1]: that of nn_sigmoid.h, less 1 / 2, as
-                               an odd function whose 0 is in the middle */
-    const int32_t *(*gates)(const nn_lstm_packed_t *p, const uint32_t *x, const int32_t *stream,
-                            int32_t *gates);
+    int32_t cell_low, cell_high;
+    int32_t batches, steps, input_depth;
+    int32_t batch_rows, step_rows; /* rows of input and output from one to the next */
+    void (*step)(const nn_lstm_packed_t *p, const uint32_t *x, int16_t *cell, int8_t *output);
 };
 
-#define NN_GATES 4 /* of a unit, as written: input, cell, forget and output gate, in Q3.12 */
-
-/* x: the widened input, then the hidden state. Returns the stream's next unit. All gates are
- * rescaled to the right. */
-const int32_t *nn_gates_s8(const nn_lstm_packed_t *p, const uint32_t *x, const int32_t *stream,
-                           int32_t *gates);
+/* A step of all units. x: the widened input, then the hidden state. All gates are rescaled to the
+ * right. */
+void nn_lstm_units_s8(const nn_lstm_packed_t *p, const uint32_t *x, int16_t *cell, int8_t *output);
 
 /* The same, rescaled to the right or not. */
-const int32_t *nn_gates_left_s8(const nn_lstm_packed_t *p, const uint32_t *x, const int32_t *stream,
-                                int32_t *gates);
+void nn_lstm_units_any_s8(const nn_lstm_packed_t *p, const uint32_t *x, int16_t *cell,
+                          int8_t *output);
 
 /* scratch: input_bytes + hidden_bytes. */
 void nn_lstm_packed_s8(const nn_lstm_packed_t *p, const int8_t *input, int8_t *hidden,
                        int16_t *cell, int8_t *output, int8_t *scratch);
+
+/* An SVDF behind its features, which a fully connected layer has computed without the state's zero
+ * point. The stream has for each unit the first value of its sum, then for each filter its weights,
+ * zeros up to a multiple of four. The last word of a filter holds `last_bytes` of it, then bytes of
+ * the next one. */
+typedef struct {
+    int32_t units, rank; /* filters = units * rank */
+    const int32_t *stream;
+    int32_t words;              /* of a filter, before the last one */
+    uint32_t old, next;         /* bits of the last word: past values but the newest, the next one's */
+    int32_t zero_point, place;  /* bits below the newest value in the last word */
+    int32_t last_bytes;         /* 1 .. 4 */
+    int32_t multiplier, shift;  /* the reference's, to the right: 1 .. 31 */
+    int32_t output_offset;
+    int32_t batches, filters;
+} nn_svdf_packed_t;
+
+int8_t *nn_svdf_units_s8(const nn_svdf_packed_t *p, int8_t *state, int8_t *output,
+                         const int8_t *newest);
+
+/* newest: [batches, filters]; the output may lie on it. */
+void nn_svdf_packed_s8(const nn_svdf_packed_t *p, void *state, int8_t *output, int8_t *newest);
 
 /* A product of matrices, two rows times two columns at a time; rounded as NN_SIGN, exact for all
  * sums below 2^30. */

@@ -25,6 +25,7 @@ from quantize.lowering import (
     pairs,
     pool_cortex_m,
     winograd_cortex_m,
+    svdf_cortex_m,
 )
 from quantize.lowering.base import LoweredStep
 from quantize.ops.rules import Lowering
@@ -51,6 +52,7 @@ KERNEL_SETS: dict[str, Mapping[Lowering, Lower]] = {
         Lowering.PAIR_TABLE: pairs.lower_table,
         Lowering.PRODUCT: elementwise_cortex_m.lower_product,
         Lowering.RESCALE: elementwise_cortex_m.lower_rescale,
+        Lowering.SVDF: svdf_cortex_m.lower_svdf,
         Lowering.WEIGHTED_SUM: elementwise_cortex_m.lower_sum,
     },
     "xtensa": {

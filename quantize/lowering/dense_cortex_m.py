@@ -73,9 +73,10 @@ def _chunks(step: Step) -> LoweredStep:
     steps = words[:, 2:].reshape(len(rows) // GROUP, 2, -1).transpose(0, 2, 1)
     stream = np.concatenate([first.reshape(-1, GROUP), steps.reshape(len(steps), -1)], axis=1)
     places = np.argwhere(missing.reshape(rows.shape))
+    alike = all(r == p.requants[0] for r in p.requants)
     constants = [
         words_constant("stream", stream, weights=stream.size - len(rows), biases=len(rows)),
-        requant_constant(p.requants),
+        requant_constant(p.requants[:1] if alike else p.requants),
     ]
     if len(places):
         constants.append(words_constant("missing", places, weights=places.size))
@@ -86,6 +87,7 @@ def _chunks(step: Step) -> LoweredStep:
         params={
             "stream": "@stream",
             "requant": "@requant",
+            "requant_step": str(int(not alike)),
             "missing": "@missing" if len(places) else "0",
             "missing_count": str(len(places)),
             "chunk": str(_chunk(weights)),

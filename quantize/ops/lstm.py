@@ -99,6 +99,11 @@ class LstmParams:
         return int(self.gates[0].input_weights.shape[1])
 
     @property
+    def weight_count(self) -> int:
+        """Of all eight matrices."""
+        return len(self.gates) * self.units * (self.depth + self.units)
+
+    @property
     def tanh_scale(self) -> tuple[int, int]:
         """(multiplier, right shift) from the cell state to the argument of tanh."""
         up = 12 + self.cell_power

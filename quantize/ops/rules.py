@@ -148,6 +148,7 @@ class Lowering(enum.Enum):
     PAIR_TABLE = "pair table"  # one operand is a constant of one value
     PRODUCT = "product"
     RESCALE = "rescale"
+    SVDF = "SVDF"
     WEIGHTED_SUM = "weighted sum"
 
 

@@ -25,7 +25,7 @@ from quantize.ops.base import (
     not_in_place,
     refuse,
 )
-from quantize.ops.rules import Without, reference_kernels
+from quantize.ops.rules import Kernels, Lowering, Without
 from quantize.scheme import (
     IntArray,
     QuantParams,
@@ -58,6 +58,11 @@ class SvdfParams:
     output_offset: int
     state_requant: Requant
     output_requant: Requant
+
+    @property
+    def weight_count(self) -> int:
+        """Of both filters."""
+        return self.feature_weights.size + self.time_weights.size
 
 
 def _time_weights(graph: Graph, op: Operator, filters: int) -> tuple[Tensor, QuantParams]:
@@ -210,5 +215,5 @@ SPEC = OpSpec(
     ranges=Without(reason="its state holds what earlier runs left in it"),
     folding=Without(reason="its state has a shape of its own that would have to follow"),
     advice=Without(reason="its two matrices are not looked at yet"),
-    kernels=reference_kernels("none is written yet"),
+    kernels=Kernels(armv7em=Lowering.SVDF, xtensa=Without(reason="none is written yet")),
 )

@@ -31,6 +31,7 @@ void nn_fully_connected_chunks_s8(const nn_dense_chunks_t *p, const int8_t *inpu
 {
     for (int32_t b = 0; b < p->batches; b++) {
         const int32_t *stream = p->stream;
+        const nn_requant_t *requant = p->requant;
         const int32_t *missing = p->missing;
         const int32_t *const end = missing + 2 * p->missing_count;
         for (int32_t first = 0; first < p->output_depth; first += NN_GROUP) {
@@ -42,8 +43,8 @@ void nn_fully_connected_chunks_s8(const nn_dense_chunks_t *p, const int8_t *inpu
                 *sum = nn_wrapping_add(*sum, -input[missing[1]]);
             }
             for (int32_t i = 0; i < NN_GROUP && first + i < p->output_depth; i++) {
-                *output++ = nn_output_s8(sums[i], p->requant[first + i], p->output_offset,
-                                         p->act_min, p->act_max);
+                *output++ = nn_output_s8(sums[i], *requant, p->output_offset, p->act_min, p->act_max);
+                requant += p->requant_step;
             }
         }
         input += p->input_depth;

@@ -32,10 +32,33 @@ NN_FIELD(nn_dense_t, requant_bytes, NN_DENSE_AT_REQUANT_BYTES);
 NN_FIELD(nn_dense_t, steps, NN_DENSE_AT_STEPS);
 NN_FIELD(nn_dense_t, wide, NN_DENSE_AT_WIDE);
 
+NN_FIELD(nn_lstm_packed_t, units, NN_LSTM_AT_UNITS);
+NN_FIELD(nn_lstm_packed_t, stream, NN_LSTM_AT_STREAM);
 NN_FIELD(nn_lstm_packed_t, input_bytes, NN_LSTM_AT_INPUT_BYTES);
 NN_FIELD(nn_lstm_packed_t, hidden_bytes, NN_LSTM_AT_HIDDEN_BYTES);
 NN_FIELD(nn_lstm_packed_t, input, NN_LSTM_AT_INPUT);
 NN_FIELD(nn_lstm_packed_t, past, NN_LSTM_AT_PAST);
+NN_FIELD(nn_lstm_packed_t, three, NN_LSTM_AT_THREE);
+NN_FIELD(nn_lstm_packed_t, odd, NN_LSTM_AT_ODD);
+NN_FIELD(nn_lstm_packed_t, logistic, NN_LSTM_AT_LOGISTIC);
+NN_FIELD(nn_lstm_packed_t, update, NN_LSTM_AT_UPDATE);
+NN_FIELD(nn_lstm_packed_t, update_shift, NN_LSTM_AT_UPDATE_SHIFT);
+NN_FIELD(nn_lstm_packed_t, tanh_multiplier, NN_LSTM_AT_TANH_MULTIPLIER);
+NN_FIELD(nn_lstm_packed_t, output_shift, NN_LSTM_AT_OUTPUT_SHIFT);
+NN_FIELD(nn_lstm_packed_t, cell_low, NN_LSTM_AT_CELL_LOW);
+
+NN_FIELD(nn_svdf_packed_t, units, NN_SVDF_AT_UNITS);
+NN_FIELD(nn_svdf_packed_t, rank, NN_SVDF_AT_RANK);
+NN_FIELD(nn_svdf_packed_t, stream, NN_SVDF_AT_STREAM);
+NN_FIELD(nn_svdf_packed_t, words, NN_SVDF_AT_WORDS);
+NN_FIELD(nn_svdf_packed_t, old, NN_SVDF_AT_OLD);
+NN_FIELD(nn_svdf_packed_t, next, NN_SVDF_AT_NEXT);
+NN_FIELD(nn_svdf_packed_t, zero_point, NN_SVDF_AT_ZERO_POINT);
+NN_FIELD(nn_svdf_packed_t, place, NN_SVDF_AT_PLACE);
+NN_FIELD(nn_svdf_packed_t, last_bytes, NN_SVDF_AT_LAST_BYTES);
+NN_FIELD(nn_svdf_packed_t, multiplier, NN_SVDF_AT_MULTIPLIER);
+NN_FIELD(nn_svdf_packed_t, shift, NN_SVDF_AT_SHIFT);
+NN_FIELD(nn_svdf_packed_t, output_offset, NN_SVDF_AT_OUTPUT_OFFSET);
 
 NN_FIELD(nn_linear_t, a_factor, NN_LINEAR_AT_A_FACTOR);
 NN_FIELD(nn_linear_t, b_factor, NN_LINEAR_AT_B_FACTOR);
