@@ -94,6 +94,18 @@ def convolution(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
 
 
+def tiles(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+    """A CONV_2D of three columns whose rows are whole groups of tiles."""
+    kernel, inputs = [(3, 4), (3, 8), (3, 20), (1, 12), (2, 24), (5, 12)][int(rng.integers(6))]
+    size, out, options = _window(rng, (kernel, 3), (1, 1))
+    out[1] = 8 * _pick(rng, 1, 1, 2, 3)
+    size[1] = out[1] + 2 * options["padding"]
+    batches, outputs = _pick(rng, 1, 1, 2), 2 * int(rng.integers(1, 6))
+    options |= {"dilationHFactor": 1, "dilationWFactor": 1}
+    shapes = [batches, *size, inputs], [outputs, kernel, 3, inputs], [batches, *out, outputs]
+    return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
+
+
 def mono(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     """A CONV_2D or DEPTHWISE_CONV_2D of images of one channel."""
     kernel = (_pick(rng, 1, 2, 3, 3), _pick(rng, 2, 3, 3))
@@ -224,6 +236,7 @@ ROWS: dict[str, Row] = {
     "CONV_2D_COLUMN": column,
     "CONV_2D_POINT": point,
     "CONV_2D_MONO": mono,
+    "CONV_2D_TILES": tiles,
     "DEPTHWISE_CONV_2D": depthwise,
     "DEPTHWISE_CONV_2D_LINES": lines,
     "FULLY_CONNECTED": dense,
