@@ -236,11 +236,11 @@ ROWS: dict[str, Row] = {
     "CONV_2D_COLUMN": column,
     "CONV_2D_POINT": point,
     "CONV_2D_MONO": mono,
-    "CONV_2D_TILES": tiles,
     "DEPTHWISE_CONV_2D": depthwise,
     "DEPTHWISE_CONV_2D_LINES": lines,
     "FULLY_CONNECTED": dense,
     "MAX_POOL_2D": pool("MAX_POOL_2D"),
     "MEAN": mean("MEAN"),
     "SUM": mean("SUM"),
+    "CONV_2D_TILES": tiles,
 }

@@ -280,7 +280,8 @@ def models(kernels: str) -> list[bytes]:
     """Layers that use all kernels with scratch of a set."""
     rng = np.random.default_rng(5)
     if kernels == "armv7em":
-        rows = [rows_model(list(ROWS.values()) * 4, seed) for seed in range(3)]
+        several = [*ROWS.values()] * 4 + [ROWS["CONV_2D_TILES"]] * 6
+        rows = [rows_model(several, seed) for seed in range(3)]
         return [lstm(rng), product(15, 17, 13), *rows]
     if kernels == "xtensa_mac16":
         return [*map(mac16_model, MAC16_NAMES), mac16_model("dense")]
