@@ -106,6 +106,18 @@ def convolution(
     return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options, dtype)
 
 
+def tiles(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+    """A CONV_2D of three columns whose rows are whole groups of tiles."""
+    kernel, inputs = [(3, 4), (3, 8), (3, 20), (1, 12), (2, 24), (5, 12)][int(rng.integers(6))]
+    size, out, options = _window(rng, (kernel, 3), (1, 1))
+    out[1] = 8 * _pick(rng, 1, 1, 2, 3)
+    size[1] = out[1] + 2 * options["padding"]
+    batches, outputs = _pick(rng, 1, 1, 2), 2 * int(rng.integers(1, 6))
+    options |= {"dilationHFactor": 1, "dilationWFactor": 1}
+    shapes = [batches, *size, inputs], [outputs, kernel, 3, inputs], [batches, *out, outputs]
+    return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
+
+
 def mono(
     b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8"
 ) -> tuple[int, int]:
@@ -254,6 +266,7 @@ ROWS: dict[str, Row] = {
     "MAX_POOL_2D": pool("MAX_POOL_2D"),
     "MEAN": mean("MEAN"),
     "SUM": mean("SUM"),
+    "CONV_2D_TILES": tiles,
 }
 INT16_ROWS: dict[str, Row] = {
     "CONV_2D": partial(convolution, dtype="int16"),

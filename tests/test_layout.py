@@ -43,6 +43,9 @@ from quantize.lowering import (
 from quantize.lowering import (
     mono_cortex_m as mono,
 )
+from quantize.lowering import (
+    winograd_cortex_m as winograd,
+)
 from quantize.manifest import compile_sets
 from quantize.ops.base import c_shape, requant_constant
 from quantize.ops.window import Window
@@ -145,6 +148,9 @@ NUMBERS: dict[str, int] = {
     "4 * NN_MONO_WORDS": mono.CHANNEL_BYTES,
     "NN_MONO_TAPS": mono.KERNEL**2 + 1,
     "4 * NN_GROUP": lines.PAIR_BYTES,
+    "NN_QUAD + 0": winograd.TILES,
+    "NN_WINOGRAD_PHASES": winograd.PHASES,
+    "NN_WINOGRAD_STEPS": winograd.STEPS,
     "NN_TRIO_PIXELS": trio.PIXELS,
     "NN_MID_BITS": split.MID_BITS,
     "NN_LOW_BITS": split.LOW_BITS,
@@ -247,6 +253,7 @@ SCRATCH = {
     "nn_conv_2d_few_s8": "armv7em",
     "nn_conv_2d_packed_s8": "armv7em",
     "nn_conv_2d_rows_s8": "armv7em",
+    "nn_conv_2d_winograd_s8": "armv7em",
     "nn_conv_2d_mono_s8": "armv7em",
     "nn_depthwise_lines_s8": "armv7em",
     "nn_depthwise_rows_s8": "armv7em",
@@ -273,7 +280,8 @@ def models(kernels: str) -> list[bytes]:
     """Layers that use all kernels with scratch of a set."""
     rng = np.random.default_rng(5)
     if kernels == "armv7em":
-        rows = [rows_model(list(ROWS.values()) * 4, seed) for seed in range(3)]
+        several = [*ROWS.values()] * 4 + [ROWS["CONV_2D_TILES"]] * 6
+        rows = [rows_model(several, seed) for seed in range(3)]
         return [lstm(rng), product(15, 17, 13), *rows]
     if kernels == "xtensa_mac16":
         return [*map(mac16_model, MAC16_NAMES), mac16_model("dense")]

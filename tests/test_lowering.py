@@ -12,13 +12,14 @@ from model.files import write_bytes
 from quantize.golden import Golden, make_golden, random_inputs, save_golden
 from quantize.lowering import LoweredStep, lower
 from quantize.lowering.conv_cortex_m import lower_conv
+from quantize.lowering.dense_cortex_m import lower_dense
 from quantize.lowering.depthwise_cortex_m import lower_depthwise
 from quantize.manifest import compile_model
 from quantize.reference import compile_graph
 from quantize.tflite.reader import parse_model
 from tests import steps as command
 from tests.host_c import KERNELS, HostModel
-from tests.layers import Layer, convolutions
+from tests.layers import Layer, convolutions, dense_layers
 from tests.native_app import compile_app, start_device
 from tests.packed_rows import ROWS, rows_model
 from tests.sweeps import sweep
@@ -159,6 +160,21 @@ def test_scratch_without_room_is_not_used(kernel: str) -> None:
         assert needed is not None and needed.scratch_bytes > 0
         other = _alone(layer, needed.scratch_bytes - 1)
         assert other is None or other.calls[0].function != kernel, layer
+
+
+@pytest.mark.parametrize(
+    ("size", "scratch_budget_bytes", "taken"),
+    [((1, 2, 16), 64, True), ((1, 8, 5), 64, True), ((1, 9, 5), 64, False)]
+    + [((2, 8, 5), 64, False), ((1, 8, 5), 0, False)],
+)
+def test_few_values_stay_in_registers(
+    size: tuple[int, int, int], scratch_budget_bytes: int, taken: bool
+) -> None:
+    """Of a single row only: eight bytes are read of each, and the last may end the arena."""
+    graph = parse_model(dense_layers(np.random.default_rng(0), [size]))
+    (step,) = compile_graph(graph)
+    lowered = lower_dense(graph, step, scratch_budget_bytes)
+    assert (lowered.calls[0].function == "nn_few_8_s8") == taken
 
 
 @pytest.mark.parametrize("kernel", list(WINDOWS)[:4])

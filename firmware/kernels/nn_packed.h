@@ -79,8 +79,8 @@ typedef struct {
     nn_quad_t quad;           /* steps: by column, row and c channels */
 } nn_conv_rows_t;
 
-/* Four pixels times all pairs, of which there must be one: output of pixel i at output + i * stride.
- * x holds, step by step, the two inputs of each of the four pixels. */
+/* Four pixels times all pairs, of which there must be one: output of pixel i at output + i *
+ * stride. x holds, step by step, the two inputs of each of the four pixels. */
 void nn_quad_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_t stride);
 
 /* The same for all channels, of which an odd last one has no partner. */

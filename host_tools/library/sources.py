@@ -29,6 +29,7 @@ _DECLARED = re.compile(r"\b((?:nn|fe|model|decide)_\w+)(?= *[\[(;,])")
 _LINKED_HEADERS = (
     "nn_kernels.h", "nn_packed.h", "nn_depthwise.h", "nn_elementwise.h", "nn_trio.h", "nn_taps.h",
     "nn_wide.h",
+    "nn_winograd.h",
 )  # fmt: skip
 
 # Fast code stays fast under -Os, and a * b + c is rounded in two steps, as TFLite Micro does it.

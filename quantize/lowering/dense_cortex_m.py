@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from quantize.lowering.base import LoweredStep
+from quantize.lowering.few_cortex_m import few_values
 from quantize.lowering.packing import (
     PAIR_LIMIT,
     first_short_form,
@@ -37,6 +38,9 @@ def lower_dense(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowered
     the short requantisation or a sum of 24 bits is not exact.
     """
     p: FullyConnectedParams = step.params
+    few = few_values(step, p) if scratch_budget_bytes else None  # without, the fewest bytes of flash
+    if few is not None:
+        return few
     requants = first_short_form(p, p.weights, ("sign",))
     weights = _padded(p)
     whole = p.weights.shape[1] % BLOCK == 0

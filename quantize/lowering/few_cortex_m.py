@@ -1,18 +1,25 @@
-"""CONV_2D of 1 x 1 with few inputs as nn_conv_2d_few_s8."""
+"""CONV_2D of 1 x 1 with few inputs as nn_conv_2d_few_s8, FULLY_CONNECTED with few as its kernel."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from quantize.lowering.base import LoweredStep, aligned
-from quantize.lowering.packing import first_short_form, words_constant
-from quantize.ops.base import CCall
+from quantize.lowering.packing import first_short_form, first_values, words_constant
+from quantize.ops.base import CCall, CConstant
 from quantize.ops.conv_2d import ConvParams
+from quantize.ops.fully_connected import FullyConnectedParams
+from quantize.ops.window import OutputStage
 from quantize.reference import Step
 
 INPUTS = range(4, 17)  # with fewer, more than the last pixel would be read beyond the input's end
 # inputs that stay in registers -> kernel, instructions an output, channels in its loop
-KERNELS = {8: ("nn_few_8_s8", 8, 8), 16: ("nn_few_16_s8", 15, 4)}
+KERNELS = {8: ("nn_few_8_s8", 8, 4), 16: ("nn_few_16_s8", 15, 4)}
+CHANNEL_WORDS = {"nn_few_8_s8": 7, "nn_few_16_s8": 11}
+MOST_VALUES = 8  # of a dense layer: with more, twice the bytes of weights are too many
 
 
 def is_few(p: ConvParams) -> bool:
@@ -25,48 +32,87 @@ def is_few(p: ConvParams) -> bool:
 def few_inputs(step: Step, p: ConvParams) -> LoweredStep | None:
     """A step that is the convolution `p`, for which `is_few` holds; None where its short
     requantisation is not exact."""
+    stream = _stream(p)
+    if stream is None:
+        return None
+    channels = p.output_shape[3]
+    lines, pixels, pixel_bytes, line_bytes = _lines(p)
+    ahead_bytes = _ahead(lines, pixels, pixel_bytes, line_bytes, channels)
+    inputs = p.input_shape[3]
+    call = _call("nn_conv_2d_few_s8", stream, inputs, (lines, pixels, pixel_bytes, line_bytes))
+    _, instructions, block = _kernel(inputs)
+    return LoweredStep(
+        step=step,
+        calls=(replace(call, scratch_bytes=stream.bytes),),
+        in_place=(0,) if ahead_bytes == 0 else (),
+        ahead_bytes=ahead_bytes,
+        requantisation="fixed",
+        cost=lines * pixels * (instructions * channels + 3 * -(-channels // block) + 18),
+    )
+
+
+def few_values(step: Step, p: FullyConnectedParams) -> LoweredStep | None:
+    """A dense layer as one pixel of at most MOST_VALUES inputs, whose weights are read where they
+    are. None for more, for several rows, and where its short requantisation is not exact.
+
+    Eight inputs are read of fewer: all that lies in the arena is as long.
+    """
+    channels, inputs = p.weights.shape
+    if inputs > MOST_VALUES or int(np.prod(p.output_shape)) != channels:
+        return None
+    stream = _stream(p)
+    if stream is None:
+        return None
+    kernel, instructions, _ = _kernel(inputs)
+    return LoweredStep(
+        step=step,
+        calls=(_call(kernel, stream, inputs, (1, 1, inputs, 0)),),
+        in_place=(),
+        requantisation="fixed",
+        cost=instructions * channels + 50,
+    )
+
+
+def _kernel(inputs: int) -> tuple[str, int, int]:
+    return KERNELS[min(n for n in KERNELS if n >= inputs)]
+
+
+def _stream(p: OutputStage) -> CConstant | None:
+    """That of an nn_few_t."""
     weights = p.weights.reshape(len(p.weights), -1).astype(np.int64)
     requants = first_short_form(p, weights, ("fixed",), limit=1 << 31)
     if requants is None:
         return None
     shifts = np.array([r.pre_shift for r in requants])
-    first = (p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)) << shifts
-    inputs = min(n for n in KERNELS if n >= weights.shape[1])
-    kernel, instructions, block = KERNELS[inputs]
-    padded = np.pad(weights, ((0, 0), (0, inputs - weights.shape[1]))) << shifts[:, None]
+    first = first_values(p, weights, requants)
+    missing = min(n for n in KERNELS if n >= weights.shape[1]) - weights.shape[1]
+    padded = np.pad(weights, ((0, 0), (0, missing))) << shifts[:, None]
     halves = padded.reshape(-1, 4)[:, [0, 2, 1, 3]].reshape(len(weights), -1, 2) & 0xFFFF
     scales = np.array([(r.multiplier, r.constant) for r in requants], np.int64)
-    stream = np.concatenate(
-        [first[:, None], halves[..., 0] | (halves[..., 1] << 16), scales], axis=1
-    )
-    lines, pixels, pixel_bytes, line_bytes = _lines(p)
-    ahead_bytes = _ahead(lines, pixels, pixel_bytes, line_bytes, len(weights))
-    call = CCall(
-        function="nn_conv_2d_few_s8",
+    columns = [np.array(first)[:, None], halves[..., 0] | (halves[..., 1] << 16), scales]
+    words = np.concatenate(columns, axis=1)
+    return words_constant("stream", words, weights=halves.size // 2, biases=len(weights))
+
+
+def _call(function: str, stream: CConstant, inputs: int, lines: Sequence[int]) -> CCall:
+    """`lines`, their pixels, and the input's bytes from a pixel and from a line to the next."""
+    words = stream.bytes // 4
+    kernel, *_ = _kernel(inputs)
+    return CCall(
+        function=function,
         params_type="nn_few_t",
         params={
             "stream": "@stream",
-            "channels": str(len(weights)),
-            "pixels": str(pixels),
-            "pixel_bytes": str(pixel_bytes),
-            "lines": str(lines),
-            "line_bytes": str(line_bytes),
-            "inputs": str(weights.shape[1]),
-            "words": str(stream.size),
+            "channels": str(words // CHANNEL_WORDS[kernel]),
+            "pixels": str(lines[1]),
+            "pixel_bytes": str(lines[2]),
+            "lines": str(lines[0]),
+            "line_bytes": str(lines[3]),
+            "inputs": str(inputs),
+            "words": str(words),
             "kernel": kernel,
         },
-        constants=(
-            words_constant("stream", stream, weights=halves.size // 2, biases=len(weights)),
-        ),
-        scratch_bytes=4 * stream.size,
-    )
-    return LoweredStep(
-        step=step,
-        calls=(call,),
-        in_place=(0,) if ahead_bytes == 0 else (),
-        ahead_bytes=ahead_bytes,
-        requantisation=requants[0].form,
-        cost=lines * pixels * (instructions * len(weights) + 3 * -(-len(weights) // block) + 18),
+        constants=(stream,),
     )
 
 

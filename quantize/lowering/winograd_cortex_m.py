@@ -1,4 +1,4 @@
-"""CONV_2D of three columns as nn_conv_2d_winograd_s8: exact, with weights of 2.67 times the bytes."""
+"""CONV_2D of three columns as nn_conv_2d_winograd_s8: exact, weights of 2.67 times the bytes."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _steps(p: ConvParams) -> int:
 
 
 def _stream(p: ConvParams) -> tuple[Form, CConstant] | None:
-    """The stream of an nn_winograd_t and its form; None where none is exact or a weight too large."""
+    """An nn_winograd_t's stream and form; None where none is exact or a weight is too large."""
     flat = p.weights.reshape(len(p.weights), -1).astype(np.int64)
     for form in C_FORMS:
         requants = first_short_form(p, flat, (form,), limit=1 << 31)
@@ -113,9 +113,7 @@ def _phases(weights: IntArray) -> IntArray:
     return phases.reshape(len(weights), PHASES, -1)
 
 
-def _packed(
-    phases: IntArray, first: list[int], requants: tuple[ShortRequant, ...]
-) -> CConstant:
+def _packed(phases: IntArray, first: list[int], requants: tuple[ShortRequant, ...]) -> CConstant:
     shifts, scales = scale_rows(requants, 2)
     halves = phases.reshape(len(phases), -1, 4)[..., ORDER] & 0xFFFF
     words = halves[..., 0::2] | halves[..., 1::2] << 16

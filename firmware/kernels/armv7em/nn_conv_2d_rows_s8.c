@@ -62,8 +62,7 @@ static void nn_load_row(const nn_conv_rows_t *p, const int8_t *image, nn_slots_t
 static void nn_move_back(const nn_conv_rows_t *p, nn_slots_t *s, int32_t first)
 {
     nn_move_words_s8(s->slots, s->slots + (first - s->origin) * nn_slot_words(p),
-                     s->slots +
-                         (p->columns * p->window.kernel_h + p->spare) * nn_slot_words(p));
+                     s->slots + (p->columns * p->window.kernel_h + p->spare) * nn_slot_words(p));
     s->origin = first;
 }
 

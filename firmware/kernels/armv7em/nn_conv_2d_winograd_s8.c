@@ -62,8 +62,7 @@ void nn_conv_2d_winograd_s8(const nn_winograd_t *p, const int8_t *input, int8_t 
                             int8_t *scratch)
 {
     uint32_t *const slots = (uint32_t *)(void *)scratch;
-    uint32_t *const end =
-        slots + (nn_groups(p) * p->window.kernel_h + p->spare) * nn_slot_words(p);
+    uint32_t *const end = slots + (nn_groups(p) * p->window.kernel_h + p->spare) * nn_slot_words(p);
     int8_t *const border = (int8_t *)(void *)end;
     for (int32_t i = 0; i < p->input.c; i++) {
         border[i] = (int8_t)p->pad_value;

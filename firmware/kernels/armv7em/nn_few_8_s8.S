@@ -6,8 +6,8 @@
  * The trick: a pixel stays in four registers while one LDM brings all that is known of a channel.
  * Weights are 16-bit, shifted left such that all channels end with the same shift, which SSAT does:
  *
- *   an output: LDM, 4 SMLAD, SMMLA, SSAT, STRB = 8; the loop 2 for eight of them; a pixel 14
- *   which are 1.14 per MAC for 8 inputs and 16 channels; nn_quad_s8 takes 2.1, gathering included
+ *   an output: LDM, 4 SMLAD, SMMLA, SSAT, STRB = 8; the loop 2 for four of them; a pixel 14
+ *   which are 1.17 per MAC for 8 inputs and 16 channels; nn_quad_s8 takes 2.1, gathering included
  *
  * An output reads 7 words, where nn_quad_s8 reads fewer: the stream should lie in RAM.
  *
@@ -24,7 +24,7 @@
     .fpu fpv4-sp-d16
     .thumb
 
-#define CHANNELS 8 /* in a block */
+#define CHANNELS 4 /* in a block */
 #define STREAM_BYTES 28 /* of one channel */
 #define CHANNEL_BYTES 32 /* of one channel below: the entry address depends on it */
 
