@@ -84,8 +84,7 @@ def prove_wide(
     if not _fits(low, high) or min(shifts) < 1:
         return None
     return tuple(
-        WideRequant(multiplier=r.multiplier, shift=s)
-        for r, s in zip(requants, shifts, strict=True)
+        WideRequant(multiplier=r.multiplier, shift=s) for r, s in zip(requants, shifts, strict=True)
     )
 
 

@@ -92,9 +92,7 @@ def _layer(
     return x, y
 
 
-def convolution(
-    b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8"
-) -> tuple[int, int]:
+def convolution(b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8") -> tuple[int, int]:
     """A CONV_2D."""
     kernel = (_pick(rng, 1, 3, 3, 5), _pick(rng, 1, 3, 3, 4))
     stride = _pick(rng, 1, 1, 2)
@@ -118,9 +116,7 @@ def tiles(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
 
 
-def mono(
-    b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8"
-) -> tuple[int, int]:
+def mono(b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8") -> tuple[int, int]:
     """A CONV_2D or DEPTHWISE_CONV_2D of images of one channel."""
     kernel = (_pick(rng, 1, 2, 3, 3), _pick(rng, 2, 3, 3))
     strides = (_pick(rng, 1, 2, 4), _pick(rng, 1, 2, 4))
@@ -136,9 +132,7 @@ def mono(
     return _layer(b, rng, kind, shapes, options | {"depthMultiplier": outputs}, dtype)
 
 
-def column(
-    b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8"
-) -> tuple[int, int]:
+def column(b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8") -> tuple[int, int]:
     """A CONV_2D along a signal: the images have one column."""
     kernel = (_pick(rng, 3, 5, 7), 1)
     size, out, options = _window(rng, kernel, (_pick(rng, 1, 2), 1))
@@ -147,9 +141,7 @@ def column(
     return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options, dtype)
 
 
-def point(
-    b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8"
-) -> tuple[int, int]:
+def point(b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8") -> tuple[int, int]:
     """A CONV_2D of single pixels with few channels."""
     stride = (_pick(rng, 1, 1, 2), _pick(rng, 1, 1, 2))
     size, out, options = _window(rng, (1, 1), stride)
@@ -163,9 +155,7 @@ def point(
     return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options, dtype)
 
 
-def depthwise(
-    b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8"
-) -> tuple[int, int]:
+def depthwise(b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8") -> tuple[int, int]:
     """A DEPTHWISE_CONV_2D."""
     kernel = (3, 3) if rng.random() < 0.6 else (_pick(rng, 1, 2, 3, 5), _pick(rng, 1, 2, 3, 5))
     stride = _pick(rng, 1, 1, 2)
@@ -179,9 +169,7 @@ def depthwise(
     return _layer(b, rng, kind, shapes, options, dtype)
 
 
-def lines(
-    b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8"
-) -> tuple[int, int]:
+def lines(b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8") -> tuple[int, int]:
     """A DEPTHWISE_CONV_2D along columns, rows or all pixels, or with large windows."""
     taps = _pick(rng, 2, 3, 3, 4, 5, 9, 10, 15, 16, 17, 20, 31)
     whole = (_pick(rng, 1, 2, 3), _pick(rng, 2, 3, 5))
@@ -203,9 +191,7 @@ def lines(
     return _layer(b, rng, kind, shapes, options, dtype)
 
 
-def dense(
-    b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8"
-) -> tuple[int, int]:
+def dense(b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8") -> tuple[int, int]:
     """A FULLY_CONNECTED."""
     batches, depth, outputs = _pick(rng, 1, 3), int(rng.integers(1, 70)), int(rng.integers(1, 14))
     if rng.random() < 0.05:
@@ -268,7 +254,33 @@ ROWS: dict[str, Row] = {
     "SUM": mean("SUM"),
     "CONV_2D_TILES": tiles,
 }
+
+
+def pairwise(name: str, options: str) -> Row:
+    """Rows of an element-wise operator of int16: of a tensor and a constant, or the tensor."""
+
+    def build(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+        shape = [1, *(int(v) for v in rng.integers(1, 6, 3))]
+        x = _activation(b, rng, shape, "int16")
+        scale, other = float(b.tensors[x].quantization.scale[0]), x
+        if rng.random() < 0.8:
+            ratio = float(rng.choice([1.0, 0.5, 2.0, rng.uniform(0.01, 1.0), rng.uniform(1, 50)]))
+            data = rng.integers(-32768, 32768, shape).astype(np.int16)
+            data.reshape(-1)[0] = rng.choice([-32768, 32767])
+            other = b.tensor(shape, dtype="int16", scale=[scale * ratio], data=data)
+        largest = max(scale, float(b.tensors[other].quantization.scale[0]))
+        scale = largest * largest * 3e4 if name == "MUL" else largest
+        y = b.tensor(shape, dtype="int16", scale=[scale * float(rng.uniform(1, 3))])
+        sides = [x, other] if rng.random() < 0.5 else [other, x]
+        relu = int(rng.random() < 0.5)
+        b.operator(name, sides, [y], options, 4, fusedActivationFunction=relu)
+        return x, y
+
+    return build
+
+
 INT16_ROWS: dict[str, Row] = {
+    "ADD": pairwise("ADD", "AddOptions"),
     "CONV_2D": partial(convolution, dtype="int16"),
     "CONV_2D_COLUMN": partial(column, dtype="int16"),
     "CONV_2D_POINT": partial(point, dtype="int16"),
@@ -276,4 +288,6 @@ INT16_ROWS: dict[str, Row] = {
     "DEPTHWISE_CONV_2D": partial(depthwise, dtype="int16"),
     "DEPTHWISE_CONV_2D_LINES": partial(lines, dtype="int16"),
     "FULLY_CONNECTED": partial(dense, dtype="int16"),
+    "MUL": pairwise("MUL", "MulOptions"),
+    "SUB": pairwise("SUB", "SubOptions"),
 }

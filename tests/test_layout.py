@@ -15,6 +15,9 @@ from quantize.lowering import (
     conv_cortex_m as conv,
 )
 from quantize.lowering import (
+    conv_wide_cortex_m as conv_wide,
+)
+from quantize.lowering import (
     conv_xtensa as trio,
 )
 from quantize.lowering import (
@@ -38,6 +41,9 @@ from quantize.lowering import (
     depthwise_lines as lines,
 )
 from quantize.lowering import (
+    depthwise_wide_cortex_m as depthwise_wide,
+)
+from quantize.lowering import (
     depthwise_xtensa as line,
 )
 from quantize.lowering import (
@@ -56,7 +62,7 @@ from tests.factory_state import lstm
 from tests.host_c import KERNELS, kernel_sources
 from tests.layers import convolutions, dense_layers
 from tests.native_app import SANITIZERS, compile_c
-from tests.packed_rows import ROWS, rows_model
+from tests.packed_rows import INT16_ROWS, ROWS, rows_model
 from tests.sweeps import sweep
 from tests.test_lowering_mac16 import NAMES as MAC16_NAMES
 from tests.test_lowering_mac16 import mac16_model
@@ -105,7 +111,7 @@ def test_a_wrong_offset_does_not_compile(kernels: str, name: str, tmp_path: Path
 def test_assembly_language_reads_fields_by_name(kernels: str) -> None:
     """r0 and r1, or a2, point to parameters when a function begins."""
     number = re.compile(r"\[r[01], #\d|^\s+l32i(?:\.n)? a\d+, a2, \d", re.MULTILINE)
-    begin = re.compile(r"^(?:nn_\w+_s8|FUNCTION):\n(.*?)^\.L", re.MULTILINE | re.DOTALL)
+    begin = re.compile(r"^(?:nn_\w+_s(?:8|16)|FUNCTION):\n(.*?)^\.L", re.MULTILINE | re.DOTALL)
     for path in sorted((KERNELS / kernels).glob("*.S")):
         for body in begin.findall(path.read_text()):
             assert not number.search(body), path.name
@@ -155,6 +161,8 @@ NUMBERS: dict[str, int] = {
     "NN_MID_BITS": split.MID_BITS,
     "NN_LOW_BITS": split.LOW_BITS,
     "NN_LINEAR_SHIFT": linear.SHIFT,
+    "NN_WIDE_WORDS": conv_wide.WORDS,
+    "NN_WIDE_GROUP_WORDS": depthwise_wide.WORDS,
     "sizeof(nn_short_t) / 4": len(ROW.short()),
     "sizeof(nn_exact_t) / 4": len(ROW.exact()),
     "sizeof(nn_exact_t)": dense_bytes._exact_constant((ROW,)).bytes,
@@ -206,7 +214,7 @@ def test_numbers_of_the_generator_are_those_of_c(tmp_path: Path) -> None:
     program = compile_c(tmp_path / "numbers", [source], [f"-I{KERNELS}"])
     done = subprocess.run([program], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "")
-    groups = [f"{kernel}.S" for kernel in depthwise.GROUP_KERNELS.values()]
+    groups = [f"{kernel[:-3]}.inc" for kernel in depthwise.GROUP_KERNELS.values()]
     assert {units(name) for name in groups} == {depthwise.UNITS}
     assert units("nn_depthwise_lines.inc") == lines.UNITS
 
@@ -261,6 +269,8 @@ SCRATCH = {
     "nn_fully_connected_wide_s8": "armv7em",
     "nn_fully_connected_halves_s8": "armv7em",
     "nn_lstm_packed_s8": "armv7em",
+    "nn_conv_2d_packed_s16": "armv7em",
+    "nn_depthwise_conv_2d_packed_s16": "armv7em",
     "nn_batch_matmul_packed_s8": "armv7em",
     "nn_conv_2d_trio_s8": "xtensa",
     "nn_depthwise_conv_2d_line_s8": "xtensa",
@@ -282,6 +292,7 @@ def models(kernels: str) -> list[bytes]:
     if kernels == "armv7em":
         several = [*ROWS.values()] * 4 + [ROWS["CONV_2D_TILES"]] * 6
         rows = [rows_model(several, seed) for seed in range(3)]
+        rows.append(rows_model(list(INT16_ROWS.values()) * 4, 0))
         return [lstm(rng), product(15, 17, 13), *rows]
     if kernels == "xtensa_mac16":
         return [*map(mac16_model, MAC16_NAMES), mac16_model("dense")]

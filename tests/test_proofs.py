@@ -276,7 +276,9 @@ def test_accumulator_bounds_are_reached(padded: bool) -> None:
 
 @settings(max_examples=300)
 @given(st.floats(-34, -2.01), st.integers(0, 2**32), st.sampled_from([0, 1, 15, 16, 20, 31]))
-def test_the_wide_form_is_equal_for_every_sum_of_32_bits(log: float, seed: int, spread: int) -> None:
+def test_the_wide_form_is_equal_for_every_sum_of_32_bits(
+    log: float, seed: int, spread: int
+) -> None:
     requant = narrow_multiplier(quantize_multiplier(2.0**log))
     ends = np.array([INT32_MIN]), np.array([INT32_MAX])
     proven = prove_wide([requant], *ends)

@@ -14,11 +14,11 @@
  * sum that can occur. `constant` holds the output's zero point and the rounding of the shift.
  * Clamping to the type's range is all the clamping there is, if nothing else is said. */
 typedef enum {
-    NN_FLOOR,   /* ((256 * sum * multiplier >> 32) + constant) >> shift */
-    NN_SIGN,    /* (round(2 * sum * multiplier / 2^32) + (sum >> 31) + constant) >> shift */
-    NN_FIXED_8, /* as NN_FIXED, p = 8 */
-    NN_FIXED,   /* (((sum << p) * multiplier >> 32) + constant) >> 12, p in 2..8 */
-    NN_WIDE,    /* of int16, see nn_wide.h: ((sum * multiplier >> 16) + constant) >> shift */
+    NN_FLOOR,    /* ((256 * sum * multiplier >> 32) + constant) >> shift */
+    NN_SIGN,     /* (round(2 * sum * multiplier / 2^32) + (sum >> 31) + constant) >> shift */
+    NN_FIXED_8,  /* as NN_FIXED, p = 8 */
+    NN_FIXED,    /* (((sum << p) * multiplier >> 32) + constant) >> 12, p in 2..8 */
+    NN_WIDE,     /* of int16, see nn_wide.h: ((sum * multiplier >> 16) + constant) >> shift */
     NN_WIDE_RELU /* the same, clamped to 0..32767 */
 } nn_form_t;
 

@@ -43,8 +43,9 @@ typedef struct {
 
 void nn_fully_connected_packed_s16(const nn_wide_dense_t *p, const int16_t *input, int16_t *output);
 
-/* nn_depthwise_group_s8 and nn_depthwise_group_by_2_s8 for int16: input and output of a group point to
- * int16 values; a channel's last tap is its shift, and it has the multiplier and constant of NN_WIDE. */
+/* nn_depthwise_group_s8 and nn_depthwise_group_by_2_s8 for int16: input and output of a group point
+ * to int16 values; a channel's last tap is its shift, and it has the multiplier and constant of
+ * NN_WIDE. */
 void nn_depthwise_group_s16(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
 void nn_depthwise_group_by_2_s16(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
 
@@ -52,8 +53,8 @@ void nn_depthwise_group_by_2_s16(const nn_depthwise_packed_t *p, const nn_depthw
 void nn_depthwise_conv_2d_packed_s16(const nn_depthwise_packed_t *p, const int16_t *input,
                                      int16_t *output, int8_t *scratch);
 
-/* A depthwise convolution of int16 with any window, c is at least 4. Four channels in the stream, the
- * last of which may be some of those before, in words:
+/* A depthwise convolution of int16 with any window, c is at least 4. Four channels in the stream,
+ * the last of which may be some of those before, in words:
  *
  *   4            biases
  *   taps         bytes of channels 0, 2, 1, 3, row by row
@@ -77,5 +78,32 @@ void nn_depthwise_taps_s16(const nn_depthwise_taps_t *p, const nn_taps_t *taps,
                            const int16_t *input, int16_t *output);
 void nn_depthwise_conv_2d_taps_s16(const nn_depthwise_taps_t *p, const int16_t *input,
                                    int16_t *output);
+
+/* R(x) = (round(x * multiplier / 2^32) + half - (x < 0)) >> shift, which is double rounding; half
+ * is 1 << (shift - 1), the shift 1 .. 30. */
+typedef struct {
+    int32_t multiplier, half, shift;
+} nn_sum_factor_t;
+
+/* out = R_output(2 * s) with s = 2^14 * whole + R_part(2^16 * part), clamped to the type's range,
+ * or to 0..32767 with relu. nn_minus_s16 subtracts the part, nn_from_s16 the whole from the part.
+ * The output may lie on an operand. */
+typedef struct {
+    nn_sum_factor_t part, output;
+    int32_t count, relu;
+} nn_sum_s16_t;
+
+void nn_plus_s16(const nn_sum_s16_t *p, const int16_t *whole, const int16_t *part, int16_t *output);
+void nn_minus_s16(const nn_sum_s16_t *p, const int16_t *whole, const int16_t *part,
+                  int16_t *output);
+void nn_from_s16(const nn_sum_s16_t *p, const int16_t *whole, const int16_t *part, int16_t *output);
+
+/* out = R(min(2 * a * b, 2^31 - 1)), clamped likewise. The output may lie on an operand. */
+typedef struct {
+    nn_sum_factor_t output;
+    int32_t count, relu;
+} nn_product_s16_t;
+
+void nn_product_s16(const nn_product_s16_t *p, const int16_t *a, const int16_t *b, int16_t *output);
 
 #endif

@@ -19,6 +19,7 @@ from quantize.lowering import (
     depthwise_wide_cortex_m,
     depthwise_xtensa,
     elementwise_cortex_m,
+    elementwise_wide_cortex_m,
     elementwise_xtensa,
     lstm_cortex_m,
     matmul_cortex_m,
@@ -78,6 +79,8 @@ INT16: dict[str, Mapping[Lowering, Lower]] = {
         Lowering.CONVOLUTION: conv_wide_cortex_m.lower_conv,
         Lowering.DENSE: conv_wide_cortex_m.lower_dense,
         Lowering.DEPTHWISE: depthwise_wide_cortex_m.lower_depthwise,
+        Lowering.PRODUCT: elementwise_wide_cortex_m.lower_product,
+        Lowering.WEIGHTED_SUM: elementwise_wide_cortex_m.lower_sum,
     },
 }
 

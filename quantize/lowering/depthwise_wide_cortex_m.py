@@ -95,7 +95,10 @@ def _by_taps(p: ConvParams, weights: IntArray, requants: Sequence[WideRequant]) 
         },
         constants=(
             words_constant(
-                "stream", stream, weights=words.size, biases=stream.size - words.size - 7 * len(words)
+                "stream",
+                stream,
+                weights=words.size,
+                biases=stream.size - words.size - 7 * len(words),
             ),
         ),
     )

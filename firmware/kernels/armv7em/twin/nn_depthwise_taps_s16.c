@@ -13,10 +13,8 @@ static int16_t nn_taps_output(const nn_depthwise_taps_t *p, const nn_taps_t *tap
     for (int32_t row = 0; row < taps->rows; row++) {
         for (int32_t run = 0; run < taps->runs; run++) {
             const int32_t at = taps->weight + row * taps->weight_row + run;
-            const int32_t weight =
-                nn_wide_byte((uint32_t)group[NN_LANES + at], nn_lanes[lane]);
-            sum += (uint32_t)(weight *
-                              input[row * taps->input_row + run * taps->input_run + lane]);
+            const int32_t weight = nn_wide_byte((uint32_t)group[NN_LANES + at], nn_lanes[lane]);
+            sum += (uint32_t)(weight * input[row * taps->input_row + run * taps->input_run + lane]);
         }
     }
     return nn_wide_output((int32_t)sum, lane % 2 ? pair >> 16 : (int16_t)(pair & 0xFFFF),
