@@ -59,6 +59,7 @@ from tests.test_lowering_mac16 import NAMES as MAC16_NAMES
 from tests.test_lowering_mac16 import mac16_model
 from tests.test_lowering_xtensa import CONVOLUTIONS, DENSE, DEPTHWISE
 from tests.test_matmul import product
+from tests.test_transpose_conv import LAYERS, layer
 
 CORES = {
     "armv7em": ["arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb"],
@@ -255,6 +256,7 @@ SCRATCH = {
     "nn_fully_connected_halves_s8": "armv7em",
     "nn_lstm_packed_s8": "armv7em",
     "nn_batch_matmul_packed_s8": "armv7em",
+    "nn_transpose_conv_packed_s8": "armv7em",
     "nn_conv_2d_trio_s8": "xtensa",
     "nn_depthwise_conv_2d_line_s8": "xtensa",
     "nn_fully_connected_bytes_s8": "xtensa",
@@ -274,7 +276,8 @@ def models(kernels: str) -> list[bytes]:
     rng = np.random.default_rng(5)
     if kernels == "armv7em":
         rows = [rows_model(list(ROWS.values()) * 4, seed) for seed in range(3)]
-        return [lstm(rng), product(15, 17, 13), *rows]
+        transposed = [layer(*shape) for shape in LAYERS]
+        return [lstm(rng), product(15, 17, 13), *transposed, *rows]
     if kernels == "xtensa_mac16":
         return [*map(mac16_model, MAC16_NAMES), mac16_model("dense")]
     return [

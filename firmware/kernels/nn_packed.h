@@ -120,6 +120,28 @@ void nn_conv_2d_few_s8(const nn_few_t *p, const int8_t *input, int8_t *output, i
 void nn_conv_2d_rows_s8(const nn_conv_rows_t *p, const int8_t *input, int8_t *output,
                         int8_t *scratch);
 
+/* The outputs of a transposed convolution with the same rests of y and x: a window of the input. */
+typedef struct {
+    int32_t at;            /* words of the stream before theirs */
+    int32_t rows, columns; /* of the window */
+    int32_t words;         /* of a row of the window, the last one padded */
+} nn_phase_t;
+
+typedef struct {
+    nn_shape_t input, output;
+    nn_window_t window;       /* over the output, dilation 1 */
+    int32_t pad_value;        /* the input's zero point */
+    int32_t x_bytes;          /* of the largest window, for four pixels */
+    int32_t rows, row_bytes;  /* of the input in scratch: those of the highest window */
+    int32_t left;             /* columns before the image */
+    const nn_phase_t *phases; /* [stride_h][stride_w] */
+    nn_quad_t quad;           /* steps: 0 */
+} nn_transpose_packed_t;
+
+/* scratch: x_bytes, then rows * row_bytes. */
+void nn_transpose_conv_packed_s8(const nn_transpose_packed_t *p, const int8_t *input,
+                                 int8_t *output, int8_t *scratch);
+
 /* A fully connected layer, four output channels A, B, C, D at a time. A group in the stream, in
  * words: first values of 256 * A + B, 256 * C + D, B and D; then for each step 256 * a + b and
  * 256 * c + d. A group in requant: four shifts, one a byte; multiplier and constant of each. */

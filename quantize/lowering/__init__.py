@@ -23,6 +23,7 @@ from quantize.lowering import (
     pairs,
     pool_cortex_m,
     svdf_cortex_m,
+    transpose_conv_cortex_m,
 )
 from quantize.lowering.base import LoweredStep
 from quantize.ops.rules import Lowering
@@ -50,6 +51,7 @@ KERNEL_SETS: dict[str, Mapping[Lowering, Lower]] = {
         Lowering.PRODUCT: elementwise_cortex_m.lower_product,
         Lowering.RESCALE: elementwise_cortex_m.lower_rescale,
         Lowering.SVDF: svdf_cortex_m.lower_svdf,
+        Lowering.TRANSPOSE_CONV: transpose_conv_cortex_m.lower_transpose_conv,
         Lowering.WEIGHTED_SUM: elementwise_cortex_m.lower_sum,
     },
     "xtensa": {

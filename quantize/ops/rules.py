@@ -149,6 +149,7 @@ class Lowering(enum.Enum):
     PRODUCT = "product"
     RESCALE = "rescale"
     SVDF = "SVDF"
+    TRANSPOSE_CONV = "transpose conv"
     WEIGHTED_SUM = "weighted sum"
 
 
