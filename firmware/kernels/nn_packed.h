@@ -218,7 +218,7 @@ struct nn_lstm_packed {
     int32_t three;                                     /* from Q3.12 to units of 1 / 12288 */
     const int16_t *odd; /* the table of nn_sigmoid.h, less 1 / 2, from -NN_SIGMOID_ENTRIES to
                            NN_SIGMOID_ENTRIES, constant at the ends; odd[0] is its middle */
-    int32_t halves, half_q9, logistic;          /* 65535, 1 << 9, (1 << 24) + (1 << 9) */
+    int32_t halves, half_q9, logistic;           /* 65535, 1 << 9, (1 << 24) + (1 << 9) */
     int32_t update, half_q8, tanh, update_shift; /* (1 << shift) / 2 + 1; 1 << 8, 1 << 7; 16 .. 31,
                                                     from Q0.30 */
     int32_t tanh_multiplier, tanh_constant, tanh_shift;       /* of the cell state to 1 / 12288 */
@@ -248,11 +248,11 @@ void nn_lstm_packed_s8(const nn_lstm_packed_t *p, const int8_t *input, int8_t *h
 typedef struct {
     int32_t units, rank; /* filters = units * rank */
     const int32_t *stream;
-    int32_t words;              /* of a filter, before the last one */
-    uint32_t old, next;         /* bits of the last word: past values but the newest, the next one's */
-    int32_t zero_point, place;  /* bits below the newest value in the last word */
-    int32_t last_bytes;         /* 1 .. 4 */
-    int32_t multiplier, shift;  /* the reference's, to the right: 1 .. 31 */
+    int32_t words;      /* of a filter, before the last one */
+    uint32_t old, next; /* bits of the last word: past values but the newest, the next one's */
+    int32_t zero_point, place; /* bits below the newest value in the last word */
+    int32_t last_bytes;        /* 1 .. 4 */
+    int32_t multiplier, shift; /* the reference's, to the right: 1 .. 31 */
     int32_t output_offset;
     int32_t batches, filters;
 } nn_svdf_packed_t;

@@ -164,7 +164,5 @@ SPEC = OpSpec(
     ranges=SumRule(source=2, sums=_sums),
     folding=Without(reason="no network has lost a channel here yet"),
     advice=Advice(weights=WEIGHTS, rescales=True),
-    kernels=Kernels(
-        armv7em=Lowering.TRANSPOSE_CONV, xtensa=Without(reason="none is written yet")
-    ),
+    kernels=Kernels(armv7em=Lowering.TRANSPOSE_CONV, xtensa=Without(reason="none is written yet")),
 )

@@ -2,10 +2,10 @@
  *                (in[n, (y + ph - ky) / sh, (x + pw - kx) / sw, c] - zp_in) * w[o,ky,kx,c]))
  *
  * Outputs whose y + ph and x + pw leave the same rests are a convolution of the input with every
- * sh-th row and every sw-th column of the weights, turned around. Four of them in a row are taken at
- * a time (nn_quad_s8), the one to three that are left singly (nn_pixel_s8). Rows of the input are
- * copied to scratch with their borders filled in, as many as a window needs.
- * MACs: n*in_h*in_w*in_c*kh*kw*out_c at most. Rounding: double, in a short form.
+ * sh-th row and every sw-th column of the weights, turned around. Four of them in a row are taken
+ * at a time (nn_quad_s8), the one to three that are left singly (nn_pixel_s8). Rows of the input
+ * are copied to scratch with their borders filled in, as many as a window needs. MACs:
+ * n*in_h*in_w*in_c*kh*kw*out_c at most. Rounding: double, in a short form.
  */
 #include <string.h>
 
