@@ -68,6 +68,7 @@ from tests.test_lowering_mac16 import NAMES as MAC16_NAMES
 from tests.test_lowering_mac16 import mac16_model
 from tests.test_lowering_xtensa import CONVOLUTIONS, DENSE, DEPTHWISE
 from tests.test_matmul import product
+from tests.test_transpose_conv import LAYERS, layer
 
 CORES = {
     "armv7em": ["arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb"],
@@ -272,6 +273,7 @@ SCRATCH = {
     "nn_conv_2d_packed_s16": "armv7em",
     "nn_depthwise_conv_2d_packed_s16": "armv7em",
     "nn_batch_matmul_packed_s8": "armv7em",
+    "nn_transpose_conv_packed_s8": "armv7em",
     "nn_conv_2d_trio_s8": "xtensa",
     "nn_depthwise_conv_2d_line_s8": "xtensa",
     "nn_fully_connected_bytes_s8": "xtensa",
@@ -293,7 +295,8 @@ def models(kernels: str) -> list[bytes]:
         several = [*ROWS.values()] * 4 + [ROWS["CONV_2D_TILES"]] * 6
         rows = [rows_model(several, seed) for seed in range(3)]
         rows.append(rows_model(list(INT16_ROWS.values()) * 4, 0))
-        return [lstm(rng), product(15, 17, 13), *rows]
+        transposed = [layer(*shape) for shape in LAYERS]
+        return [lstm(rng), product(15, 17, 13), *transposed, *rows]
     if kernels == "xtensa_mac16":
         return [*map(mac16_model, MAC16_NAMES), mac16_model("dense")]
     return [

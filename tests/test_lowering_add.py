@@ -38,8 +38,17 @@ WALKED = (
     ([1, 7], [4, 7]),
     ([2, 2, 3, 8], [1, 1, 3, 8]),
 )
+# rows with one element for each, or one for all
+SCALARS = (
+    ([3, 5], [3, 1]),
+    ([7, 1], [7, 16]),
+    ([2, 3, 4], [2, 1, 1]),
+    ([4, 1], [13]),
+    ([1], [2, 9]),
+    ([1, 1, 2], [1, 4, 1]),
+)
 # and what is left to the reference kernel
-OTHERS = (([3, 5], [3, 1]), ([4, 1, 6], [1, 3, 6]), ([2, 3, 4], [2, 1, 1]))
+OTHERS = (([4, 1, 6], [1, 3, 6]), ([2, 1, 4, 1], [2, 3, 1, 5]))
 
 
 def _params(
@@ -202,6 +211,9 @@ def rescales(rng: np.random.Generator, counts: Sequence[int]) -> bytes:
     return b.pack(inputs, outputs)
 
 
+SQUARE = "nn_squared_difference_s8"
+
+
 def _golden(model: bytes, seed: int) -> Golden:
     return make_golden(model, random_inputs(parse_model(model), CASES, seed))
 
@@ -227,18 +239,23 @@ def _compare_host_c(model: bytes, folder: Path) -> None:
 
 
 KERNELS = {
-    "ADD": ("nn_linear_s8", "nn_add_s8"),
-    "SUB": ("nn_linear_s8", "nn_add_s8"),
-    "MUL": ("nn_product_s8", "nn_mul_s8"),
+    "ADD": ("nn_linear_s8", "nn_linear_scalar_s8", "nn_add_s8"),
+    "SUB": ("nn_linear_s8", "nn_linear_scalar_s8", "nn_add_s8"),
+    "MUL": ("nn_product_s8", "nn_product_scalar_s8", "nn_mul_s8"),
+    "SQUARED_DIFFERENCE": (SQUARE, "nn_squares_scalar_s8", SQUARE),
 }
 
 
 @pytest.mark.parametrize("constant", [None, 0, 1])
 @pytest.mark.parametrize("name", KERNELS)
 def test_host_c_equals_tflite_micro(name: str, constant: int | None, tmp_path: Path) -> None:
-    model = binary(name, np.random.default_rng(1), WALKED + OTHERS, constant=constant)
-    fast, slow = KERNELS[name]
-    assert _kernels(model) == [fast] * len(WALKED) + [slow] * len(OTHERS)
+    sides = WALKED + SCALARS + OTHERS
+    model = binary(name, np.random.default_rng(1), sides, constant=constant)
+    fast, scalar, slow = KERNELS[name]
+    expected = [fast] * len(WALKED) + [scalar] * len(SCALARS) + [slow] * len(OTHERS)
+    for kernel, wanted, shapes in zip(_kernels(model), expected, sides, strict=True):
+        single = wanted in (scalar, SQUARE) and constant is not None and shapes[constant] == [1]
+        assert kernel == ("nn_lut_s8" if single else wanted)
     _compare_host_c(model, tmp_path)
 
 
@@ -268,7 +285,7 @@ def test_rescaling_is_a_weighted_sum(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", KERNELS)
 def test_int16_is_left_to_the_reference_kernels(name: str) -> None:
     model = binary(name, np.random.default_rng(6), WALKED, dtype="int16")
-    assert set(_kernels(model)) == {KERNELS[name][1].replace("s8", "s16")}
+    assert set(_kernels(model)) == {KERNELS[name][-1].replace("s8", "s16")}
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -277,14 +294,14 @@ def test_the_output_lies_on_an_operand(name: str) -> None:
     assert [step.in_place for step in _lowered(model)] == [(0, 1), (0,)]
 
 
-@pytest.mark.parametrize("name", ["ADD", "MUL"])
+@pytest.mark.parametrize("name", ["ADD", "MUL", "SQUARED_DIFFERENCE"])
 def test_assembly_equals_tflite_micro(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same on the emulated Cortex-M4, where the kernels are machine code."""
     monkeypatch.setattr(command, "BUILD", tmp_path)
-    model = binary(name, np.random.default_rng(1), WALKED)
-    assert set(_kernels(model)) == {KERNELS[name][0]}
+    model = binary(name, np.random.default_rng(1), WALKED + SCALARS)
+    assert set(_kernels(model)) == {*KERNELS[name][:2]}
     golden, out_dir = _golden(model, 1), tmp_path / "pairs"
     write_bytes(out_dir / "model.tflite", model)
     save_golden(out_dir / "golden.npz", golden)

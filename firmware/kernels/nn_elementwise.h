@@ -33,7 +33,27 @@ typedef struct {
     nn_row_pairs_t rows;
 } nn_product_t;
 
+/* (round((x + offset) * factor * multiplier / 2^32) + half + sign) >> shift, with a sign of -1 or
+ * 0: the reference's rounding of a shift to the right; half of 1 << shift. */
+typedef struct {
+    int32_t offset, factor, multiplier, half, shift;
+} nn_operand_t;
+
+/* out = (round(2 * d * d * multiplier / 2^32) + constant) >> shift, clamped to -128..127, with d
+ * the difference of both operands: 16 bits. The constant holds the output's zero point and the
+ * rounding. The offset of a is in each halfword. */
+typedef struct {
+    nn_operand_t a, b;
+    int32_t multiplier, constant, shift;
+    nn_row_pairs_t rows;
+} nn_squares_t;
+
 void nn_linear_s8(const nn_linear_t *p, const int8_t *a, const int8_t *b, int8_t *output);
 void nn_product_s8(const nn_product_t *p, const int8_t *a, const int8_t *b, int8_t *output);
+
+/* With one element of b for each row: b_step is 0 or 1. */
+void nn_linear_scalar_s8(const nn_linear_t *p, const int8_t *a, const int8_t *b, int8_t *output);
+void nn_product_scalar_s8(const nn_product_t *p, const int8_t *a, const int8_t *b, int8_t *output);
+void nn_squares_scalar_s8(const nn_squares_t *p, const int8_t *a, const int8_t *b, int8_t *output);
 
 #endif

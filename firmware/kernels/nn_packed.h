@@ -135,6 +135,28 @@ void nn_conv_2d_few_s8(const nn_few_t *p, const int8_t *input, int8_t *output, i
 void nn_conv_2d_rows_s8(const nn_conv_rows_t *p, const int8_t *input, int8_t *output,
                         int8_t *scratch);
 
+/* The outputs of a transposed convolution with the same rests of y and x: a window of the input. */
+typedef struct {
+    int32_t at;            /* words of the stream before theirs */
+    int32_t rows, columns; /* of the window */
+    int32_t words;         /* of a row of the window, the last one padded */
+} nn_phase_t;
+
+typedef struct {
+    nn_shape_t input, output;
+    nn_window_t window;       /* over the output, dilation 1 */
+    int32_t pad_value;        /* the input's zero point */
+    int32_t x_bytes;          /* of the largest window, for four pixels */
+    int32_t rows, row_bytes;  /* of the input in scratch: those of the highest window */
+    int32_t left;             /* columns before the image */
+    const nn_phase_t *phases; /* [stride_h][stride_w] */
+    nn_quad_t quad;           /* steps: 0 */
+} nn_transpose_packed_t;
+
+/* scratch: x_bytes, then rows * row_bytes. */
+void nn_transpose_conv_packed_s8(const nn_transpose_packed_t *p, const int8_t *input,
+                                 int8_t *output, int8_t *scratch);
+
 /* A fully connected layer, four output channels A, B, C, D at a time. A group in the stream, in
  * words: first values of 256 * A + B, 256 * C + D, B and D; then for each step 256 * a + b and
  * 256 * c + d. A group in requant: four shifts, one a byte; multiplier and constant of each. */
@@ -211,7 +233,7 @@ struct nn_lstm_packed {
     int32_t three;                                     /* from Q3.12 to units of 1 / 12288 */
     const int16_t *odd; /* the table of nn_sigmoid.h, less 1 / 2, from -NN_SIGMOID_ENTRIES to
                            NN_SIGMOID_ENTRIES, constant at the ends; odd[0] is its middle */
-    int32_t halves, half_q9, logistic;          /* 65535, 1 << 9, (1 << 24) + (1 << 9) */
+    int32_t halves, half_q9, logistic;           /* 65535, 1 << 9, (1 << 24) + (1 << 9) */
     int32_t update, half_q8, tanh, update_shift; /* (1 << shift) / 2 + 1; 1 << 8, 1 << 7; 16 .. 31,
                                                     from Q0.30 */
     int32_t tanh_multiplier, tanh_constant, tanh_shift;       /* of the cell state to 1 / 12288 */
@@ -241,11 +263,11 @@ void nn_lstm_packed_s8(const nn_lstm_packed_t *p, const int8_t *input, int8_t *h
 typedef struct {
     int32_t units, rank; /* filters = units * rank */
     const int32_t *stream;
-    int32_t words;              /* of a filter, before the last one */
-    uint32_t old, next;         /* bits of the last word: past values but the newest, the next one's */
-    int32_t zero_point, place;  /* bits below the newest value in the last word */
-    int32_t last_bytes;         /* 1 .. 4 */
-    int32_t multiplier, shift;  /* the reference's, to the right: 1 .. 31 */
+    int32_t words;      /* of a filter, before the last one */
+    uint32_t old, next; /* bits of the last word: past values but the newest, the next one's */
+    int32_t zero_point, place; /* bits below the newest value in the last word */
+    int32_t last_bytes;        /* 1 .. 4 */
+    int32_t multiplier, shift; /* the reference's, to the right: 1 .. 31 */
     int32_t output_offset;
     int32_t batches, filters;
 } nn_svdf_packed_t;

@@ -26,7 +26,9 @@ from quantize.lowering import (
     pairs,
     pool_cortex_m,
     winograd_cortex_m,
+    scalar_cortex_m,
     svdf_cortex_m,
+    transpose_conv_cortex_m,
 )
 from quantize.lowering.base import LoweredStep
 from quantize.ops.rules import Lowering
@@ -53,7 +55,9 @@ KERNEL_SETS: dict[str, Mapping[Lowering, Lower]] = {
         Lowering.PAIR_TABLE: pairs.lower_table,
         Lowering.PRODUCT: elementwise_cortex_m.lower_product,
         Lowering.RESCALE: elementwise_cortex_m.lower_rescale,
+        Lowering.SQUARED_DIFFERENCE: scalar_cortex_m.lower_squares,
         Lowering.SVDF: svdf_cortex_m.lower_svdf,
+        Lowering.TRANSPOSE_CONV: transpose_conv_cortex_m.lower_transpose_conv,
         Lowering.WEIGHTED_SUM: elementwise_cortex_m.lower_sum,
     },
     "xtensa": {

@@ -9,6 +9,7 @@ import numpy as np
 from quantize.linear import LinearForm, prove_linear
 from quantize.lowering.base import LoweredStep
 from quantize.lowering.pairs import CODES, lower_table, row_pairs, weighted_sum
+from quantize.lowering.scalar_cortex_m import both_halves, lower_sum_scalar, product_scalar
 from quantize.ops.base import CCall, c_int
 from quantize.ops.mul import MulParams
 from quantize.ops.quantize import RescaleParams
@@ -21,7 +22,7 @@ def lower_sum(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredSte
     """ADD or SUB: a weighted sum, or a table; None where neither is equal."""
     if (found := weighted_sum(step)) is not None:
         return _linear(step, *found, (0, 1))
-    return lower_table(graph, step, scratch_budget_bytes)
+    return lower_table(graph, step, scratch_budget_bytes) or lower_sum_scalar(step)
 
 
 def lower_rescale(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
@@ -37,12 +38,13 @@ def lower_rescale(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> Lowe
 
 
 def lower_product(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
-    """MUL: a product in a short form, or a table; None where an operand repeats within a row, or
-    the form is not proven."""
+    """MUL: a product in a short form, or a table; None where operands repeat in a way that no
+    kernel takes, or the form is not proven."""
     p: MulParams = step.params
     rows = row_pairs(p)
-    if p.dtype != "int8" or rows is None:
-        return lower_table(graph, step, scratch_budget_bytes)
+    table = None if rows else lower_table(graph, step, scratch_budget_bytes)
+    if p.dtype != "int8" or table is not None:
+        return table
     corners = [(a + p.offsets[0]) * (b + p.offsets[1]) for a in (-128, 127) for b in (-128, 127)]
     proven = prove_short(
         [p.requant],
@@ -59,17 +61,20 @@ def lower_product(graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowere
         function="nn_product_s8",
         params_type="nn_product_t",
         params={
-            "a_offsets": _both_halves(p.offsets[0]),
-            "b_offsets": _both_halves(p.offsets[1]),
+            "a_offsets": both_halves(p.offsets[0]),
+            "b_offsets": both_halves(p.offsets[1]),
             "multiplier": str(proven[0].multiplier),
             "constant": c_int(proven[0].constant),
             "shift": str(proven[0].shift),
-            "rows": rows,
+            "rows": rows or "",
         },
         inputs=(0, 1),
     )
+    found = call if rows else product_scalar(step, call)
+    if found is None:
+        return None
     return LoweredStep(
-        step=step, calls=(call,), in_place=step.spec.in_place(p), requantisation=proven[0].form
+        step=step, calls=(found,), in_place=step.spec.in_place(p), requantisation=proven[0].form
     )
 
 
@@ -91,9 +96,3 @@ def _linear(step: Step, form: LinearForm, rows: str, inputs: tuple[int, int]) ->
         in_place=step.spec.in_place(step.params),
         requantisation="weighted sum",
     )
-
-
-def _both_halves(offset: int) -> str:
-    """An offset in each halfword, as a C initialiser."""
-    half = offset & 0xFFFF
-    return c_int(int(np.array([half | half << 16], np.uint32).view(np.int32)[0]))

@@ -118,7 +118,9 @@ def _call(p: LstmParams, requants: list[Requant], stream: IntArray) -> CCall:
         "input_depth": p.depth,
         "batch_rows": batch_rows,
         "step_rows": step_rows,
-        "step": "nn_lstm_units_s8" if all(r.shift < 0 for r in requants) else "nn_lstm_units_any_s8",
+        "step": "nn_lstm_units_s8"
+        if all(r.shift < 0 for r in requants)
+        else "nn_lstm_units_any_s8",
     }
     half = np.append(TABLE, TABLE[-1]).astype(np.int32) - (1 << 15)  # which is 0 at 0
     firsts = 8 * p.units

@@ -40,11 +40,15 @@ def weighted_sum(step: Step) -> tuple[LinearForm, str] | None:
     """
     p: AddParams = step.params
     rows = row_pairs(p)
-    if p.dtype != "int8" or rows is None:
-        return None
+    form = sum_form(step) if rows and p.dtype == "int8" else None
+    return None if form is None or rows is None else (form, rows)
+
+
+def sum_form(step: Step) -> LinearForm | None:
+    """The numbers of an ADD or SUB of int8 as a weighted sum; None when none is equal."""
+    p: AddParams = step.params
     sign = -1 if step.spec.name == "SUB" else 1
-    form = prove_linear(_all_pairs(step), _ratio(p, 0), sign * _ratio(p, 1))
-    return None if form is None else (form, rows)
+    return prove_linear(_all_pairs(step), _ratio(p, 0), sign * _ratio(p, 1))
 
 
 def row_pairs(p: Binary) -> str | None:

@@ -37,7 +37,9 @@ def lower_svdf(graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredS
     filters = len(weights)
     newest = p.batches * filters
     in_output = p.rank == 1  # the newest values, where the units overwrite them one by one
-    fresh = replace(dense, outputs=(0,) if in_output else (), scratch_bytes=0 if in_output else newest)
+    fresh = replace(
+        dense, outputs=(0,) if in_output else (), scratch_bytes=0 if in_output else newest
+    )
     past = replace(
         _past(p, _stream(p, first)),
         outputs=(0, 0) if in_output else (0,),

@@ -191,5 +191,5 @@ SQUARED_DIFFERENCE = OpSpec(
     ranges=Without(reason="it falls, then rises, when an input grows"),
     folding=CHANNELWISE,
     advice=Without(reason="differences of random inputs are larger than those of real ones"),
-    kernels=Kernels(armv7em=Lowering.PAIR_TABLE, xtensa=Lowering.PAIR_TABLE),
+    kernels=Kernels(armv7em=Lowering.SQUARED_DIFFERENCE, xtensa=Lowering.PAIR_TABLE),
 )

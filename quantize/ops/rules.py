@@ -148,7 +148,9 @@ class Lowering(enum.Enum):
     PAIR_TABLE = "pair table"  # one operand is a constant of one value
     PRODUCT = "product"
     RESCALE = "rescale"
+    SQUARED_DIFFERENCE = "squared difference"
     SVDF = "SVDF"
+    TRANSPOSE_CONV = "transpose conv"
     WEIGHTED_SUM = "weighted sum"
 
 

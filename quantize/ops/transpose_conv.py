@@ -28,7 +28,7 @@ from quantize.ops.base import (
     window,
 )
 from quantize.ops.range_rules import tap_sums
-from quantize.ops.rules import Advice, Interval, SumRule, Weights, Without, reference_kernels
+from quantize.ops.rules import Advice, Interval, Kernels, Lowering, SumRule, Weights, Without
 from quantize.ops.window import Window, c_constants, c_fields, int16_rounding, output_values
 from quantize.scheme import Requant, Rounding, activation_range
 from quantize.tflite.graph import Graph, Operator
@@ -164,5 +164,5 @@ SPEC = OpSpec(
     ranges=SumRule(source=2, sums=_sums),
     folding=Without(reason="no network has lost a channel here yet"),
     advice=Advice(weights=WEIGHTS, rescales=True),
-    kernels=reference_kernels("none is written yet"),
+    kernels=Kernels(armv7em=Lowering.TRANSPOSE_CONV, xtensa=Without(reason="none is written yet")),
 )

@@ -43,7 +43,8 @@ void nn_fully_connected_chunks_s8(const nn_dense_chunks_t *p, const int8_t *inpu
                 *sum = nn_wrapping_add(*sum, -input[missing[1]]);
             }
             for (int32_t i = 0; i < NN_GROUP && first + i < p->output_depth; i++) {
-                *output++ = nn_output_s8(sums[i], *requant, p->output_offset, p->act_min, p->act_max);
+                *output++ =
+                    nn_output_s8(sums[i], *requant, p->output_offset, p->act_min, p->act_max);
                 requant += p->requant_step;
             }
         }

@@ -1,9 +1,8 @@
 /* nn_lstm_s8 with a unit's four gates at a time, on weights as nn_packed.h describes them.
  *
- * The input of a step and the hidden state are widened once, into scratch; nn_lstm_units.inc has the
- * budget of a unit.
- * MACs: batches*steps*4*units*(input_depth + units). Rounding: double; logistic and tanh by a
- * table.
+ * The input of a step and the hidden state are widened once, into scratch; nn_lstm_units.inc has
+ * the budget of a unit. MACs: batches*steps*4*units*(input_depth + units). Rounding: double;
+ * logistic and tanh by a table.
  */
 #include "nn_dense.h"
 
