@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from quantize.chains import join, with_joined
 from quantize.errors import QuantizeError
 from quantize.lowering import LoweredStep, lower
 from quantize.planner import ArenaPlan, needs_of, plan_arena
@@ -26,7 +27,8 @@ def lower_and_plan(
     """The kernels of all steps, and the arena that holds their tensors and scratch.
 
     The usual kernels, and others with less scratch where the arena is above `ram_bytes`, which is a
-    budget, or above `usual_bytes`, which is a goal. The reference kernels have no budgets. Raises
+    budget, or above `usual_bytes`, which is a goal. Operators whose tensors make the arena large then
+    run together, some rows at a time (quantize.chains). The reference kernels have no budgets. Raises
     QuantizeError where a budget is too small.
     """
     if kernels == "ref":
@@ -46,7 +48,10 @@ def lower_and_plan(
         plan = plan_arena(graph, lowered)
         if plan.bytes < best[1].bytes:
             best = lowered, plan
+    if kernels != "ref":
+        best = join(graph, *best, kernels)
     if ram_bytes is not None and best[1].bytes > ram_bytes:
+        need = needs_of(with_joined(graph, best[0]), [s.step for s in best[0]])
         fullest = max(best[0], key=need)
         op, scratch = fullest.step.op, fullest.scratch_bytes
         names = ", ".join(call.function for call in fullest.calls) or "no kernel"

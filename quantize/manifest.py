@@ -30,6 +30,7 @@ from quantize.fold import Folding, fold_channels
 from quantize.footprint import find_footprint
 from quantize.golden import Golden
 from quantize.lowering import LoweredStep
+from quantize.lowering.rows import describe_rows
 from quantize.ops.base import rounding_of
 from quantize.planner import ArenaPlan
 from quantize.reference import Reference, Step, integer_bits
@@ -194,9 +195,11 @@ def _rounding(step: Step, dtype: str) -> Rounding:
 
 
 def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> dict[str, object]:
-    operators, constants, position = [], [], 0
+    operators: list[dict[str, object]] = []
+    constants, position = [], 0
     for lowered in steps:
         step = lowered.step
+        operators += [_joined(graph, earlier, step.op.index) for earlier in lowered.before]
         own = [
             (constant_symbol(c.suffix, step.op.index), c.bytes)
             for c in step_constants(graph, lowered)
@@ -208,7 +211,8 @@ def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> di
                 "op": step.spec.name,
                 "version": step.op.version,
                 "step": None if step.alias else position,
-                "kernels": [call.function for call in lowered.calls],
+                "runs_with": None,
+                "kernels": list(dict.fromkeys(call.function for call in lowered.calls)),
                 "scratch_bytes": lowered.scratch_bytes,
                 "requantisation": lowered.requantisation,
                 "cost": lowered.cost,
@@ -229,10 +233,11 @@ def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> di
         "outputs": [_tensor(graph.tensors[i], plan) for i in graph.outputs],
         "variables": [_tensor(t, plan) for t in graph.variables],
         "operators": operators,
+        "fused": _fused(steps),
         "constants": constants,
         "weight_bytes": total,
         "footprint": asdict(find_footprint(steps, total)),
-        "macs": sum(s.step.spec.macs(s.step.params) for s in steps),
+        "macs": sum(s.spec.macs(s.params) for one in steps for s in (*one.before, one.step)),
         "arena_bytes": plan.bytes,
         "arena_lower_bound": plan.lower_bound,
         "arena": [
@@ -248,6 +253,39 @@ def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> di
     }
 
 
+def _joined(graph: Graph, step: Step, index: int) -> dict[str, object]:
+    """An operator that the step of operator `index` computes, some rows at a time."""
+    tensor = graph.output(step.op)
+    return {
+        "index": step.op.index,
+        "op": step.spec.name,
+        "version": step.op.version,
+        "step": None,
+        "runs_with": index,
+        "kernels": [],
+        "scratch_bytes": 0,
+        "requantisation": "",
+        "cost": None,
+        "rounding": _rounding(step, tensor.dtype).value,
+        "macs": step.spec.macs(step.params),
+        "constant_bytes": 0,
+        "output": _tensor(tensor, None),
+    }
+
+
+def _fused(steps: Sequence[LoweredStep]) -> list[dict[str, object]]:
+    """Which operators are one in the firmware, and how."""
+    return [
+        {
+            "operators": [s.op.index for s in (*lowered.before, lowered.step)],
+            "how": "rows",
+            "text": describe_rows(lowered),
+        }
+        for lowered in steps
+        if lowered.before
+    ]
+
+
 def _folded(folding: Folding) -> dict[str, object]:
     """What the model has and the firmware does not need; the other figures are without it."""
     return {
@@ -258,14 +296,15 @@ def _folded(folding: Folding) -> dict[str, object]:
     }
 
 
-def _tensor(tensor: Tensor, plan: ArenaPlan) -> dict[str, object]:
+def _tensor(tensor: Tensor, plan: ArenaPlan | None) -> dict[str, object]:
+    """Of a tensor of the arena; None: it never is there as a whole."""
     quant = tensor.quant
     return {
         "tensor": tensor.index,
         "dtype": tensor.dtype,
         "shape": list(tensor.shape),
         "bytes": tensor.bytes,
-        "offset": plan.offset(tensor.index),
+        "offset": plan.offset(tensor.index) if plan else None,
         "scale": quant.scale[0] if quant else None,
         "zero_point": quant.zero_point[0] if quant else None,
     }

@@ -106,7 +106,7 @@ def needs_of(
     """
     buffers = _buffers(graph, steps)
     place = {t: b for b in buffers for t in b.tensors}
-    alive = np.zeros(len(graph.operators) + 1, np.int64)
+    alive = np.zeros(_end(graph) + 1, np.int64)
     for b in buffers:
         alive[b.first : b.last + 1] += b.size
 
@@ -282,7 +282,12 @@ def _last_uses(graph: Graph) -> dict[int, int]:
     """Tensor -> the last step that reads it; after the last step for what outlives a run."""
     uses = {i: op.index for op in graph.operators for i in op.inputs}
     outlive = (*graph.outputs, *(t.index for t in graph.variables))
-    return uses | dict.fromkeys(outlive, len(graph.operators))
+    return uses | dict.fromkeys(outlive, _end(graph))
+
+
+def _end(graph: Graph) -> int:
+    """The step after the last one; operators that run together have the last one's index."""
+    return graph.operators[-1].index + 1
 
 
 def _buffers(graph: Graph, steps: Sequence[Step]) -> list[_Buffer]:

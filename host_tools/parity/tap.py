@@ -115,13 +115,20 @@ class Tap:
         last: int | None = None
         for number, (step, known) in enumerate(zip(self.steps, self._operators, strict=True)):
             last = last if known["step"] is None else known["step"]
-            if last is None:
-                continue  # the model's inputs under another shape
+            if last is None or known.get("runs_with") is not None:
+                continue  # the model's inputs under another shape; rows that are gone
             for position, index in enumerate(step.op.outputs):
                 if (found := self._compare(device, step, position, index, last)) is not None:
-                    found = replace(found, step=known["step"])
+                    causes = [*found.causes, *self._together(step)]
+                    found = replace(found, step=known["step"], causes=causes)
                     return self._report(number, found)
         return self._report(len(self.steps), None)
+
+    def _together(self, step: Step) -> Iterator[str]:
+        """Operators whose outputs were never whole, and may be the cause."""
+        for known in self._operators:
+            if known.get("runs_with") == step.op.index:
+                yield f"operator {known['index']} {known['op']}, which runs with it, some rows at a time"
 
     def _report(self, equal: int, first: Divergence | None) -> TapReport:
         return TapReport(
