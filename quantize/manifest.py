@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,8 +26,9 @@ from quantize.emit_c import (
 )
 from quantize.errors import ModelError, QuantizeError
 from quantize.features import compile_features
-from quantize.fold import Folding, fold_channels
+from quantize.fold import Folding
 from quantize.footprint import find_footprint
+from quantize.fuse import Fusion, simplify
 from quantize.golden import Golden
 from quantize.lowering import LoweredStep
 from quantize.lowering.rows import describe_rows
@@ -82,8 +83,8 @@ def compile_sets(
     """
     digest = hashlib.sha256(model).hexdigest()
     _check_hash(golden, digest)
-    folding = fold_channels(parse_model(model))
-    graph, steps = folding.graph, folding.steps
+    simplified = simplify(parse_model(model))
+    graph, steps = simplified.graph, simplified.steps
     _check_reference(graph, golden)
     micro = TfliteMicro(model)
     tflm_arena = micro.arena()
@@ -91,7 +92,7 @@ def compile_sets(
     cases = GoldenCases(inputs=inputs, outputs=outputs)
     files, features = compile_features(model, graph, recipe, name)
     files |= emit_array(model, name=name, sha256=digest, tflm_arena_bytes=tflm_arena.total)
-    common = _common(golden, folding, name, labels, settings) | {
+    common = _common(golden, simplified.folding, name, labels, settings) | {
         "features": features,
         "model_bytes": len(model),
         "constants_budget_bytes": constants_bytes,
@@ -113,7 +114,8 @@ def compile_sets(
         )
         own = emit_model(graph, lowered, plan, cases, name=name, sha256=digest, run_id=run_id)
         manifests[kernels] = _manifest(graph, lowered, plan) | common
-        manifests[kernels] |= {"kernels": kernels, "run_id": run_id}
+        fused = [asdict(f) for f in (*simplified.fusions, *_by_rows(lowered))]
+        manifests[kernels] |= {"kernels": kernels, "run_id": run_id, "fused": fused}
         for file, text in (files | own).items():
             write_text(folder / file, text)
         if features is None:
@@ -233,7 +235,6 @@ def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> di
         "outputs": [_tensor(graph.tensors[i], plan) for i in graph.outputs],
         "variables": [_tensor(t, plan) for t in graph.variables],
         "operators": operators,
-        "fused": _fused(steps),
         "constants": constants,
         "weight_bytes": total,
         "footprint": asdict(find_footprint(steps, total)),
@@ -273,17 +274,12 @@ def _joined(graph: Graph, step: Step, index: int) -> dict[str, object]:
     }
 
 
-def _fused(steps: Sequence[LoweredStep]) -> list[dict[str, object]]:
-    """Which operators are one in the firmware, and how."""
-    return [
-        {
-            "operators": [s.op.index for s in (*lowered.before, lowered.step)],
-            "how": "rows",
-            "text": describe_rows(lowered),
-        }
-        for lowered in steps
-        if lowered.before
-    ]
+def _by_rows(steps: Sequence[LoweredStep]) -> Iterator[Fusion]:
+    """Operators that run together."""
+    for lowered in steps:
+        if lowered.before:
+            operators = tuple(s.op.index for s in (*lowered.before, lowered.step))
+            yield Fusion(operators=operators, how="rows", text=describe_rows(lowered))
 
 
 def _folded(folding: Folding) -> dict[str, object]:

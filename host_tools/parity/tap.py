@@ -14,7 +14,7 @@ import numpy.typing as npt
 from host_tools.errors import UsageError
 from host_tools.link.device import Device
 from quantize.errors import QuantizeError
-from quantize.fold import fold_channels
+from quantize.fuse import Simplified, left_of, simplify
 from quantize.golden import Golden
 from quantize.ops.base import Array
 from quantize.reference import Step, compile_graph
@@ -79,10 +79,10 @@ class Tap:
         self._original = parse_model(model)
         self._planned = "engine" not in manifest  # else the device plans its arena
         if self._planned:
-            folding = fold_channels(self._original)
-            self.graph, self.steps, self._kept = folding.graph, folding.steps, folding.kept
+            self._simplified: Simplified | None = simplify(self._original)
+            self.graph, self.steps = self._simplified.graph, self._simplified.steps
         else:
-            self.graph, self._kept = self._original, {}
+            self.graph, self._simplified = self._original, None
             self.steps = compile_graph(self.graph)
         self.case = case
         self.inputs = golden.case_inputs(case)
@@ -100,10 +100,10 @@ class Tap:
         self._expected = interpreter.tensor
 
     def expected(self, index: int) -> Array:
-        """TFLite Micro's value of a tensor, in the channels that the firmware computes."""
+        """TFLite Micro's value of a tensor, in the part that the firmware computes."""
         tensor = self._original.tensors[index]
         values: Array = self._expected(index).view(tensor.dtype).reshape(tensor.shape)
-        return values[..., self._kept[index]] if index in self._kept else values
+        return left_of(self._simplified, index, values) if self._simplified else values
 
     def operands(self, step: Step) -> list[Array]:
         """What an operator reads, as TFLite Micro has it."""
