@@ -62,8 +62,10 @@ class LoweredStep:
     requantisation: str = "reference"
     cost: int | None = None  # instructions by the lowering's own model; None: not estimated
     # Of operators that run together, some rows at a time (quantize.lowering.rows): those before the
-    # step's own, in which order and how often calls run, and the bytes of the rows between.
+    # step's own, how many rows of the output at a time, in which order and how often calls run, and
+    # the bytes of the rows between.
     before: tuple[Step, ...] = ()
+    height: int = 0
     turns: tuple[Turns, ...] = ()  # (): every call once, on whole tensors
     rows_bytes: int = 0
 

@@ -15,12 +15,17 @@ from quantize.lowering import KERNEL_SETS
 from quantize.lowering.base import LoweredStep, Place, RowCall, Turns, aligned
 from quantize.ops.base import CCall, CConstant
 from quantize.ops.conv_2d import ConvParams, numbered
-from quantize.ops.copy import Move
 from quantize.ops.pool_2d import PoolParams
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
 
 WORD = 4  # bytes to which kernels take rows
+# of operators that run together, measured on the Cortex-M4
+CALL = 300  # instructions of a call
+AGAIN = 0.7  # of an input row's part of an operator, for one that a second call reads
+MOVED = 0.7  # instructions a byte that is moved
+PER_MAC = 2  # instructions of operators without a model of their own
+TWO_ROWS = "DEPTHWISE_CONV_2D"  # whose kernels compute two rows at once
 Params = ConvParams | PoolParams
 Rows = tuple[int, int]  # from the first on, up to the second
 
@@ -73,6 +78,7 @@ def bare_rows(alone: Sequence[LoweredStep], height: int) -> LoweredStep | None:
         in_place=(0,) if ahead == 0 else (),
         ahead_bytes=ahead,
         before=tuple(one.step for one in alone[:-1]),
+        height=height,
         rows_bytes=_places(params, strips)[-1],
     )
 
@@ -111,9 +117,30 @@ def describe_rows(lowered: LoweredStep) -> str:
     """Which operators run together, and how often in an inference."""
     steps = (*lowered.before, lowered.step)
     names = ", ".join(f"{s.op.name} #{s.op.index}" for s in steps)
-    strips = sum(turns.count for turns in lowered.turns)
     rows = steps[-1].params.output_shape[1]
-    return f"{names} run together, {-(-rows // strips)} of {rows} rows at a time"
+    return f"{names} run together, {lowered.height} of {rows} rows at a time"
+
+
+def instructions(alone: LoweredStep) -> int:
+    """What an operator takes alone, about."""
+    own = alone.cost if isinstance(alone.cost, int) else None
+    return PER_MAC * alone.step.spec.macs(alone.step.params) if own is None else own
+
+
+def more_instructions(alone: Sequence[LoweredStep], height: int) -> int:
+    """What operators take more when they run together, about: calls, rows that are prepared again
+    and rows that are moved. 0 where they cannot."""
+    params: list[Params] = [one.step.params for one in alone]
+    strips, more = _strips(params, height) or [], 0.0
+    for k, one in enumerate(alone):
+        parts = [part for strip in strips if (part := strip[k])]
+        again = sum(p.inputs[1] - p.inputs[0] for p in parts) - params[k].input_shape[1]
+        odd = sum((p.outputs[1] - p.outputs[0]) % 2 for p in parts) - params[k].output_shape[1] % 2
+        pairs = odd / params[k].output_shape[1] if one.step.op.name == TWO_ROWS else 0
+        rows = max(again, 0) / params[k].input_shape[1] * AGAIN + max(pairs, 0)
+        more += instructions(one) * rows + len(parts) * CALL
+        more += max(again, 0) * _row_bytes(params[k])[0] * MOVED if k else 0
+    return round(more)
 
 
 def _places(params: Sequence[Params], strips: Sequence[_Strip]) -> list[int]:
@@ -199,8 +226,8 @@ class _Made:
         """The number of the call that moves `size` bytes."""
         key = ("move", size)
         if key not in self._known:
-            move = Move(count=(size,), input_stride=(1,), output_stride=(1,))
-            self._known[key] = (self._add(move.call("int8")), None)
+            call = CCall(function="nn_move", params_type="nn_move_t", params={"bytes": str(size)})
+            self._known[key] = (self._add(call), None)
         return self._known[key][0]
 
     def _add(self, call: CCall) -> int:
