@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from quantize.chains import join, with_joined
 from quantize.errors import QuantizeError
 from quantize.lowering import LoweredStep, lower
 from quantize.planner import ArenaPlan, needs_of, plan_arena
@@ -26,13 +27,20 @@ def lower_and_plan(
     """The kernels of all steps, and the arena that holds their tensors and scratch.
 
     The usual kernels, and others with less scratch where the arena is above `ram_bytes`, which is a
-    budget, or above `usual_bytes`, which is a goal. The reference kernels have no budgets. Raises
+    budget, or above `usual_bytes`, which is a goal. Operators whose tensors make the arena large then
+    run together, some rows at a time (quantize.chains). The reference kernels have no budgets. Raises
     QuantizeError where a budget is too small.
     """
     if kernels == "ref":
         constants_bytes = ram_bytes = None
+
+    def planned(lowered: tuple[LoweredStep, ...]) -> tuple[tuple[LoweredStep, ...], ArenaPlan]:
+        if kernels == "ref":
+            return lowered, plan_arena(graph, lowered)
+        return join(graph, lowered, kernels, ram_bytes)
+
     lowered = lower(graph, steps, kernels, constants_bytes)
-    best = (lowered, plan_arena(graph, lowered))
+    best = planned(lowered)
     goals = [b for b in (ram_bytes, usual_bytes) if b is not None]
     need = needs_of(graph, steps)
     for limit in LIMITS if goals else ():
@@ -43,13 +51,14 @@ def lower_and_plan(
             lowered = lower(graph, steps, kernels, constants_bytes, within)
         except QuantizeError:
             break  # what takes less RAM takes more flash than there is
-        plan = plan_arena(graph, lowered)
-        if plan.bytes < best[1].bytes:
-            best = lowered, plan
+        found = planned(lowered)
+        if found[1].bytes < best[1].bytes:
+            best = found
     if ram_bytes is not None and best[1].bytes > ram_bytes:
+        need = needs_of(with_joined(graph, best[0]), [s.step for s in best[0]])
         fullest = max(best[0], key=need)
         op, scratch = fullest.step.op, fullest.scratch_bytes
-        names = ", ".join(call.function for call in fullest.calls) or "no kernel"
+        names = ", ".join(dict.fromkeys(call.function for call in fullest.calls)) or "no kernel"
         beside = f" beside {constants_bytes} bytes of constants" if constants_bytes else ""
         raise QuantizeError(
             f"a RAM budget of {ram_bytes} bytes{beside}: with the kernels {kernels} the smallest "

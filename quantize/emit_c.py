@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from model import __version__
 from quantize.lowering import LoweredStep
+from quantize.lowering.base import RowCall
 from quantize.ops.base import (
     Array,
     CCall,
@@ -189,13 +190,20 @@ def _tensor(graph: Graph, plan: ArenaPlan, index: int) -> str:
 
 def _step(graph: Graph, plan: ArenaPlan, lowered: LoweredStep) -> dict[str, object]:
     op = lowered.step.op
+    names = [f"{op.index}_{k}" for k in range(len(lowered.calls))]
+    if lowered.turns:
+        runs = [
+            (turns.count, [_rows_statement(graph, plan, lowered, c) for c in turns.calls])
+            for turns in lowered.turns
+        ]
+    else:
+        runs = [(1, [_statement(graph, plan, op, c, n) for c, n in zip(lowered.calls, names)])]
+    operators = [*(step.op for step in lowered.before), op]
     return {
-        "index": op.index,
-        "op": op.name,
+        "operators": ", ".join(f"operator {o.index}, {o.name}" for o in operators),
         "constants": [_constant(c, op.index) for c in step_constants(graph, lowered)],
-        "calls": [
-            _call(graph, plan, op, call, f"{op.index}_{k}") for k, call in enumerate(lowered.calls)
-        ],
+        "calls": [_call(op, call, name) for call, name in zip(lowered.calls, names, strict=True)],
+        "runs": runs,
     }
 
 
@@ -214,7 +222,20 @@ def _operand_array(suffix: str, dtype: str, data: Array) -> CConstant:
     return int_constant_array(suffix, C_TYPES[dtype], data)
 
 
-def _call(graph: Graph, plan: ArenaPlan, op: Operator, call: CCall, name: str) -> dict[str, object]:
+def _call(op: Operator, call: CCall, name: str) -> dict[str, object]:
+    """The parameters of a call."""
+    return {
+        "name": name,
+        "params_type": call.params_type,
+        "params": [
+            (field, constant_symbol(value[1:], op.index) if value.startswith("@") else value)
+            for field, value in call.params.items()
+        ],
+    }
+
+
+def _statement(graph: Graph, plan: ArenaPlan, op: Operator, call: CCall, name: str) -> str:
+    """A call on whole tensors."""
     sides = (
         (call.inputs, op.inputs, call.first_input, "const "),
         (call.outputs, op.outputs, call.first_output, ""),
@@ -226,16 +247,26 @@ def _call(graph: Graph, plan: ArenaPlan, op: Operator, call: CCall, name: str) -
     ]
     if call.scratch_bytes:
         arguments.append(f"base + {plan.scratch(op.index)}")
-    return {
-        "name": name,
-        "function": call.function,
-        "params_type": call.params_type,
-        "params": [
-            (field, constant_symbol(value[1:], op.index) if value.startswith("@") else value)
-            for field, value in call.params.items()
-        ],
-        "arguments": ", ".join(arguments),
+    return f"{call.function}(&model_p{name}, {', '.join(arguments)});"
+
+
+def _rows_statement(graph: Graph, plan: ArenaPlan, lowered: LoweredStep, rows: RowCall) -> str:
+    """A call on some rows of int8, in turn i."""
+    op, call = lowered.step.op, lowered.calls[rows.call]
+    scratch = plan.scratch(op.index)
+    starts = {
+        "input": plan.offset(op.inputs[0]),
+        "output": plan.offset(op.outputs[0]),
+        "rows": scratch,
     }
+    arguments = [
+        f"base + {starts[place.where] + place.offset}"
+        + (f" + {place.advance} * i" if place.advance else "")
+        for place in (rows.source, rows.target)
+    ]
+    if call.scratch_bytes:
+        arguments.append(f"base + {scratch + lowered.rows_bytes}")
+    return f"{call.function}(&model_p{op.index}_{rows.call}, {', '.join(arguments)});"
 
 
 def _argument(

@@ -33,13 +33,13 @@ def find_footprint(steps: Iterable[LoweredStep], total: int) -> Footprint:
     """Of all steps, whose constants and those of variables take `total` bytes."""
     raw = weights = biases = numbers = 0
     for lowered in steps:
-        params = lowered.step.params
-        size = getattr(getattr(params, "weights", None), "size", 0)
-        raw += getattr(params, "weight_count", size // getattr(params, "groups", 1))
+        for params in (step.params for step in (*lowered.before, lowered.step)):
+            size = getattr(getattr(params, "weights", None), "size", 0)
+            raw += getattr(params, "weight_count", size // getattr(params, "groups", 1))
         for constant in (c for call in lowered.calls for c in call.constants):
             own_weights, own_biases = _parts(constant)
             weights, biases = weights + own_weights, biases + own_biases
-            if constant.suffix in NUMBERS:
+            if constant.suffix.partition("_")[0] in NUMBERS:
                 numbers += constant.bytes - own_weights - own_biases
     return Footprint(
         raw_weights=raw,
@@ -52,8 +52,9 @@ def find_footprint(steps: Iterable[LoweredStep], total: int) -> Footprint:
 
 def _parts(constant: CConstant) -> tuple[int, int]:
     """Bytes of weights and of biases; the reference kernels have arrays of their own for them."""
-    if constant.suffix == "weights":
+    name = constant.suffix.partition("_")[0]  # behind it is the number of a call
+    if name == "weights":
         return constant.bytes, 0
-    if constant.suffix == "bias":
+    if name == "bias":
         return 0, constant.bytes
     return constant.weight_bytes, constant.bias_bytes

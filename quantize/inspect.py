@@ -26,8 +26,9 @@ from quantize.advice import (
 from quantize.budgets import lower_and_plan
 from quantize.emit_c import initial_constant, step_constants
 from quantize.errors import ModelError, QuantizeError
-from quantize.fold import Folding, fold_channels
+from quantize.fuse import Simplified, simplify
 from quantize.lowering import KERNEL_SETS, LoweredStep, lower
+from quantize.lowering.rows import describe_rows
 from quantize.ops import weights_of
 from quantize.reference import Reference, Step, compile_graph, prepare_step
 from quantize.tflite.constants import FREE
@@ -91,6 +92,8 @@ class Inspection:
     constant_bytes: int
     arena_bytes: int
     arenas: dict[str, int]  # with each set of kernels
+    fused: list[str]  # operators that are one with every set
+    together: dict[str, list[str]]  # and operators that run together with some sets
     ram_budget_bytes: int | None
     tflm_arena_bytes: int | None
     fit: list[Fit]
@@ -111,11 +114,12 @@ def inspect_model(path: Path, array: str | None = None, ram_bytes: int | None = 
     layers = [
         _layer(graph, op, steps.get(op.index), problems.get(op.index)) for op in graph.operators
     ]
-    folding = fold_channels(graph) if supported else None
+    simple = simplify(graph) if supported else None
+    folding = simple.folding if simple else None
     folded = (folding.channels, folding.macs, folding.bytes) if folding else (0, 0, 0)
     constants = sum(layer.constant_bytes for layer in layers) - folded[2]
-    sets, too_large = _sets(folding, ram_bytes, tflm_arena) if folding else ({}, [])
-    arena = sets["ref"][1] if folding else _live_bytes(graph)
+    sets, too_large = _sets(simple, ram_bytes, tflm_arena) if simple else ({}, [])
+    arena = sets["ref"].arena_bytes if simple else _live_bytes(graph)
     return Inspection(
         model=str(path),
         model_bytes=len(data),
@@ -132,25 +136,36 @@ def inspect_model(path: Path, array: str | None = None, ram_bytes: int | None = 
         macs=sum(layer.macs for layer in layers) - folded[1],
         constant_bytes=constants,
         arena_bytes=arena,
-        arenas={kernels: size for kernels, (_, size) in sets.items()},
+        arenas={kernels: found.arena_bytes for kernels, found in sets.items()},
+        fused=[f.text for f in simple.fusions] if simple else [],
+        together={kernels: found.together for kernels, found in sets.items() if found.together},
         ram_budget_bytes=ram_bytes,
         tflm_arena_bytes=tflm_arena,
         fit=_fit(constants, arena, sets),
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Set:
+    """What a model needs with a set of kernels."""
+
+    constant_bytes: int
+    arena_bytes: int
+    together: list[str]  # operators that run together
+
+
 def _sets(
-    folding: Folding, ram_bytes: int | None, usual_bytes: int | None
-) -> tuple[dict[str, tuple[int, int]], list[str]]:
-    """Kernels -> bytes of constants and of the arena; a sentence for each set that the budget is
-    too small for. Of a model with more than EXACT_OPERATORS only the reference kernels."""
+    simple: Simplified, ram_bytes: int | None, usual_bytes: int | None
+) -> tuple[dict[str, _Set], list[str]]:
+    """What is needed with each set of kernels; a sentence for each set that the budget is too
+    small for. Of a model with more than EXACT_OPERATORS only the reference kernels."""
     sets, too_large = {}, []
-    for kernels in KERNEL_SETS if len(folding.steps) <= EXACT_OPERATORS else ("ref",):
+    for kernels in KERNEL_SETS if len(simple.steps) <= EXACT_OPERATORS else ("ref",):
         for budget in (ram_bytes, None):
             try:
                 lowered, plan = lower_and_plan(
-                    folding.graph,
-                    folding.steps,
+                    simple.graph,
+                    simple.steps,
                     kernels,
                     ram_bytes=budget,
                     usual_bytes=usual_bytes,
@@ -158,7 +173,11 @@ def _sets(
             except QuantizeError as error:
                 too_large.append(str(error))
             else:
-                sets[kernels] = _constant_bytes(folding.graph, lowered), plan.bytes
+                sets[kernels] = _Set(
+                    constant_bytes=_constant_bytes(simple.graph, lowered),
+                    arena_bytes=plan.bytes,
+                    together=[describe_rows(one) for one in lowered if one.before],
+                )
                 break
     return sets, too_large
 
@@ -284,17 +303,18 @@ def _live_bytes(graph: Graph) -> int:
     return maximum
 
 
-def _fit(constants: int, arena: int, sets: Mapping[str, tuple[int, int]]) -> list[Fit]:
+def _fit(constants: int, arena: int, sets: Mapping[str, _Set]) -> list[Fit]:
     """The model in the memories of every board that has limits, with the kernels of its chip.
 
-    `sets` has the bytes of constants and of the arena; `constants` and `arena` count without.
+    `constants` and `arena` count where a set is not among `sets`.
     """
     fits = []
     for path in sorted(BOARDS_DIR.glob("*.json")):
         content = json.loads(path.read_text("utf-8"))
         ours = content["tinyproof"]
         kernels = (ours.get("upload") or ours)["kernels"]
-        own, data = sets.get(kernels, (constants, arena))
+        found = sets.get(kernels)
+        own, data = (found.constant_bytes, found.arena_bytes) if found else (constants, arena)
         needs = {"code": CODE_BYTES, "constants": own, "data": data + DATA_BYTES}
         rows = [
             {
@@ -342,6 +362,12 @@ def print_inspection(found: Inspection, console: Console) -> None:
         budget = f"; the budget is {found.ram_budget_bytes:,}" if found.ram_budget_bytes else ""
         console.print(f"arena: {sets}; TFLite Micro's interpreter takes {found.tflm_arena_bytes:,}"
                       f"{budget}", highlight=False, soft_wrap=True)  # fmt: skip
+        for text in found.fused:
+            console.print(f"fused: {text}", highlight=False, soft_wrap=True)
+        for name, texts in found.together.items():
+            for text in texts:
+                told = f"fused with the kernels {name}: {text}"
+                console.print(told, highlight=False, soft_wrap=True)
         console.print(_fit_table(found.fit))
         console.print(
             "used: constants and arena with the board's own kernels, and a reserve of "

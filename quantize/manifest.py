@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,10 +26,12 @@ from quantize.emit_c import (
 )
 from quantize.errors import ModelError, QuantizeError
 from quantize.features import compile_features
-from quantize.fold import Folding, fold_channels
+from quantize.fold import Folding
 from quantize.footprint import find_footprint
+from quantize.fuse import Fusion, simplify
 from quantize.golden import Golden
 from quantize.lowering import LoweredStep
+from quantize.lowering.rows import describe_rows
 from quantize.ops.base import rounding_of
 from quantize.planner import ArenaPlan
 from quantize.reference import Reference, Step, integer_bits
@@ -81,8 +83,8 @@ def compile_sets(
     """
     digest = hashlib.sha256(model).hexdigest()
     _check_hash(golden, digest)
-    folding = fold_channels(parse_model(model))
-    graph, steps = folding.graph, folding.steps
+    simplified = simplify(parse_model(model))
+    graph, steps = simplified.graph, simplified.steps
     _check_reference(graph, golden)
     micro = TfliteMicro(model)
     tflm_arena = micro.arena()
@@ -90,7 +92,7 @@ def compile_sets(
     cases = GoldenCases(inputs=inputs, outputs=outputs)
     files, features = compile_features(model, graph, recipe, name)
     files |= emit_array(model, name=name, sha256=digest, tflm_arena_bytes=tflm_arena.total)
-    common = _common(golden, folding, name, labels, settings) | {
+    common = _common(golden, simplified.folding, name, labels, settings) | {
         "features": features,
         "model_bytes": len(model),
         "constants_budget_bytes": constants_bytes,
@@ -112,7 +114,8 @@ def compile_sets(
         )
         own = emit_model(graph, lowered, plan, cases, name=name, sha256=digest, run_id=run_id)
         manifests[kernels] = _manifest(graph, lowered, plan) | common
-        manifests[kernels] |= {"kernels": kernels, "run_id": run_id}
+        fused = [asdict(f) for f in (*simplified.fusions, *_by_rows(lowered))]
+        manifests[kernels] |= {"kernels": kernels, "run_id": run_id, "fused": fused}
         for file, text in (files | own).items():
             write_text(folder / file, text)
         if features is None:
@@ -194,9 +197,11 @@ def _rounding(step: Step, dtype: str) -> Rounding:
 
 
 def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> dict[str, object]:
-    operators, constants, position = [], [], 0
+    operators: list[dict[str, object]] = []
+    constants, position = [], 0
     for lowered in steps:
         step = lowered.step
+        operators += [_joined(graph, earlier, step.op.index) for earlier in lowered.before]
         own = [
             (constant_symbol(c.suffix, step.op.index), c.bytes)
             for c in step_constants(graph, lowered)
@@ -208,7 +213,8 @@ def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> di
                 "op": step.spec.name,
                 "version": step.op.version,
                 "step": None if step.alias else position,
-                "kernels": [call.function for call in lowered.calls],
+                "runs_with": None,
+                "kernels": list(dict.fromkeys(call.function for call in lowered.calls)),
                 "scratch_bytes": lowered.scratch_bytes,
                 "requantisation": lowered.requantisation,
                 "cost": lowered.cost,
@@ -232,7 +238,7 @@ def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> di
         "constants": constants,
         "weight_bytes": total,
         "footprint": asdict(find_footprint(steps, total)),
-        "macs": sum(s.step.spec.macs(s.step.params) for s in steps),
+        "macs": sum(s.spec.macs(s.params) for one in steps for s in (*one.before, one.step)),
         "arena_bytes": plan.bytes,
         "arena_lower_bound": plan.lower_bound,
         "arena": [
@@ -248,6 +254,34 @@ def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> di
     }
 
 
+def _joined(graph: Graph, step: Step, index: int) -> dict[str, object]:
+    """An operator that the step of operator `index` computes, some rows at a time."""
+    tensor = graph.output(step.op)
+    return {
+        "index": step.op.index,
+        "op": step.spec.name,
+        "version": step.op.version,
+        "step": None,
+        "runs_with": index,
+        "kernels": [],
+        "scratch_bytes": 0,
+        "requantisation": "",
+        "cost": None,
+        "rounding": _rounding(step, tensor.dtype).value,
+        "macs": step.spec.macs(step.params),
+        "constant_bytes": 0,
+        "output": _tensor(tensor, None),
+    }
+
+
+def _by_rows(steps: Sequence[LoweredStep]) -> Iterator[Fusion]:
+    """Operators that run together."""
+    for lowered in steps:
+        if lowered.before:
+            operators = tuple(s.op.index for s in (*lowered.before, lowered.step))
+            yield Fusion(operators=operators, how="rows", text=describe_rows(lowered))
+
+
 def _folded(folding: Folding) -> dict[str, object]:
     """What the model has and the firmware does not need; the other figures are without it."""
     return {
@@ -258,14 +292,15 @@ def _folded(folding: Folding) -> dict[str, object]:
     }
 
 
-def _tensor(tensor: Tensor, plan: ArenaPlan) -> dict[str, object]:
+def _tensor(tensor: Tensor, plan: ArenaPlan | None) -> dict[str, object]:
+    """Of a tensor of the arena; None: it never is there as a whole."""
     quant = tensor.quant
     return {
         "tensor": tensor.index,
         "dtype": tensor.dtype,
         "shape": list(tensor.shape),
         "bytes": tensor.bytes,
-        "offset": plan.offset(tensor.index),
+        "offset": plan.offset(tensor.index) if plan else None,
         "scale": quant.scale[0] if quant else None,
         "zero_point": quant.zero_point[0] if quant else None,
     }

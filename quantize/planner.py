@@ -15,6 +15,7 @@ from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
 
 TRIES = 400  # other orders of a small graph, where no usual one reaches the bound
+FEW_TRIES = 100  # of a plan that is only compared with others
 WORK = 400_000  # what they may cost together: tries times the square of what is placed
 
 
@@ -69,8 +70,9 @@ NEVER = -(1 << 40)  # bytes
 AHEAD_LIMITS = 8  # between the bound and what is needed without outputs ahead of their inputs
 
 
-def plan_arena(graph: Graph, steps: Sequence[LoweredStep]) -> ArenaPlan:
-    """Place all tensors and scratch: the smallest of several greedy orders and of random ones.
+def plan_arena(graph: Graph, steps: Sequence[LoweredStep], *, search: bool = True) -> ArenaPlan:
+    """Place all tensors and scratch: the smallest of several greedy orders and of random ones; few
+    of these without a `search`.
 
     Model inputs are needed from step 0, model outputs until after the last step, variable tensors
     all the time. The output of an operator that is an alias shares its input's bytes. The output of
@@ -82,12 +84,16 @@ def plan_arena(graph: Graph, steps: Sequence[LoweredStep]) -> ArenaPlan:
     bound = max(map(needs_of(graph, [s.step for s in steps]), steps))
     best: list[tuple[_Unit, int]] | None = None
     for units in _sharings(graph, steps, bound):
-        found = _best(units, bound)
+        found = _best(units, bound, search)
         if best is None or _height(found) < _height(best):
             best = found
         if _height(best) == bound:
             break
     assert best is not None
+    if not search and _height(best) > bound:
+        placed = [unit for unit, _ in best], [offset for _, offset in best]
+        offsets = _searched(placed[0], _needs(placed[0]), placed[1], bound, FEW_TRIES)
+        best = list(zip(placed[0], offsets, strict=True))
     allocations = [a for unit, offset in best for a in _allocations(unit, offset)]
     return ArenaPlan(
         allocations=tuple(sorted(allocations, key=lambda a: (a.first_step, a.offset))),
@@ -106,7 +112,7 @@ def needs_of(
     """
     buffers = _buffers(graph, steps)
     place = {t: b for b in buffers for t in b.tensors}
-    alive = np.zeros(len(graph.operators) + 1, np.int64)
+    alive = np.zeros(_end(graph) + 1, np.int64)
     for b in buffers:
         alive[b.first : b.last + 1] += b.size
 
@@ -202,8 +208,8 @@ def _sharings(graph: Graph, steps: Sequence[LoweredStep], bound: int) -> Iterato
         yield [tuple((b, at - min(at for _, at in u)) for b, at in u) for u in whole]
 
 
-def _best(units: list[_Unit], bound: int) -> list[tuple[_Unit, int]]:
-    """The lowest of the usual orders, else of a search; the first that reaches the bound."""
+def _best(units: list[_Unit], bound: int, search: bool) -> list[tuple[_Unit, int]]:
+    """The lowest of the usual orders, or of a search too; the first that reaches the bound."""
     needs = _needs(units)
     best, low = [0] * len(units), -1
     for order in _orders(units):
@@ -214,7 +220,7 @@ def _best(units: list[_Unit], bound: int) -> list[tuple[_Unit, int]]:
         if low == bound:
             break
     else:
-        best = _searched(units, needs, best, bound)
+        best = _searched(units, needs, best, bound, TRIES) if search else best
     return list(zip(units, best, strict=True))
 
 
@@ -233,13 +239,15 @@ def _orders(units: list[_Unit]) -> Iterator[list[int]]:
         yield sorted(range(len(units)), key=key)
 
 
-def _searched(units: list[_Unit], needs: IntArray, best: list[int], bound: int) -> list[int]:
+def _searched(
+    units: list[_Unit], needs: IntArray, best: list[int], bound: int, tries: int
+) -> list[int]:
     """Moves of one unit in the order of the offsets, which is an order that leads to the plan."""
     rng = random.Random(0)
     sizes = [_size(u) for u in units]
     order = sorted(range(len(units)), key=lambda i: (best[i], -sizes[i]))
     low = max(o + s for o, s in zip(best, sizes, strict=True))
-    for _ in range(min(TRIES, WORK // len(units) ** 2)):
+    for _ in range(min(tries, WORK // len(units) ** 2)):
         trial = list(order)
         trial.insert(rng.randrange(len(trial)), trial.pop(rng.randrange(len(trial))))
         offsets = _place(trial, needs)
@@ -282,7 +290,12 @@ def _last_uses(graph: Graph) -> dict[int, int]:
     """Tensor -> the last step that reads it; after the last step for what outlives a run."""
     uses = {i: op.index for op in graph.operators for i in op.inputs}
     outlive = (*graph.outputs, *(t.index for t in graph.variables))
-    return uses | dict.fromkeys(outlive, len(graph.operators))
+    return uses | dict.fromkeys(outlive, _end(graph))
+
+
+def _end(graph: Graph) -> int:
+    """The step after the last one; operators that run together have the last one's index."""
+    return graph.operators[-1].index + 1
 
 
 def _buffers(graph: Graph, steps: Sequence[Step]) -> list[_Buffer]:

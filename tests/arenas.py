@@ -16,7 +16,7 @@ import numpy as np
 
 from quantize.budgets import lower_and_plan
 from quantize.errors import ModelError
-from quantize.fold import fold_channels
+from quantize.fuse import simplify
 from quantize.lowering import KERNEL_SETS
 from quantize.planner import ArenaPlan
 from quantize.tflite.reader import parse_model
@@ -39,7 +39,7 @@ class Arenas:
 
 def arenas_of(model: bytes) -> Arenas:
     """As `compile_sets` plans them."""
-    interpreter, folding = TfliteMicro(model).arena(), fold_channels(parse_model(model))
+    interpreter, folding = TfliteMicro(model).arena(), simplify(parse_model(model))
     plans = {
         kernels: lower_and_plan(
             folding.graph, folding.steps, kernels, usual_bytes=interpreter.total

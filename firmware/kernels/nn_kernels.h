@@ -50,6 +50,7 @@ void nn_minimum_s8(const nn_broadcast_t *p, const int8_t *a, const int8_t *b, in
 void nn_minimum_s16(const nn_broadcast_t *p, const int16_t *a, const int16_t *b, int16_t *output);
 void nn_copy(const nn_copy_t *p, const void *input, void *output);
 void nn_fill(const nn_fill_t *p, void *output);
+void nn_move(const nn_move_t *p, const void *input, void *output);
 void nn_gather(const nn_gather_t *p, const void *input, void *output);
 void nn_pick(const nn_pick_t *p, const void *input, const int32_t *indices, void *output);
 void nn_update_slice(const nn_update_slice_t *p, const void *input, const void *part,

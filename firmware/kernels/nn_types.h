@@ -159,6 +159,10 @@ typedef struct {
 } nn_fill_t;
 
 typedef struct {
+    int32_t bytes; /* a multiple of 4 */
+} nn_move_t;
+
+typedef struct {
     int32_t outer, rows, columns;
     int32_t outer_stride;         /* of the input, bytes */
     int32_t run_bytes;            /* contiguous on both sides */

@@ -143,7 +143,20 @@ def describe_footprint(f: dict[str, int]) -> str:
 
 
 def _operators(manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    return [op for op in manifest["operators"] if op["step"] is not None]
+    """Those that are a step, each with the MACs of operators that run with it."""
+    together: dict[int, list[dict[str, Any]]] = {}
+    for op in manifest["operators"]:
+        runs_with = op.get("runs_with")
+        together.setdefault(op["index"] if runs_with is None else runs_with, []).append(op)
+    return [
+        op
+        | {
+            "op": " + ".join(o["op"] for o in together[op["index"]]),
+            "macs": sum(o["macs"] for o in together[op["index"]]),
+        }
+        for op in manifest["operators"]
+        if op["step"] is not None
+    ]
 
 
 def _run(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from host_tools.errors import UsageError
 from host_tools.link.device import Device
 from quantize.errors import QuantizeError
-from quantize.fold import fold_channels
+from quantize.fuse import Simplified, left_of, simplify
 from quantize.golden import Golden
 from quantize.ops.base import Array
 from quantize.reference import Step, compile_graph
@@ -79,10 +79,10 @@ class Tap:
         self._original = parse_model(model)
         self._planned = "engine" not in manifest  # else the device plans its arena
         if self._planned:
-            folding = fold_channels(self._original)
-            self.graph, self.steps, self._kept = folding.graph, folding.steps, folding.kept
+            self._simplified: Simplified | None = simplify(self._original)
+            self.graph, self.steps = self._simplified.graph, self._simplified.steps
         else:
-            self.graph, self._kept = self._original, {}
+            self.graph, self._simplified = self._original, None
             self.steps = compile_graph(self.graph)
         self.case = case
         self.inputs = golden.case_inputs(case)
@@ -100,10 +100,10 @@ class Tap:
         self._expected = interpreter.tensor
 
     def expected(self, index: int) -> Array:
-        """TFLite Micro's value of a tensor, in the channels that the firmware computes."""
+        """TFLite Micro's value of a tensor, in the part that the firmware computes."""
         tensor = self._original.tensors[index]
         values: Array = self._expected(index).view(tensor.dtype).reshape(tensor.shape)
-        return values[..., self._kept[index]] if index in self._kept else values
+        return left_of(self._simplified, index, values) if self._simplified else values
 
     def operands(self, step: Step) -> list[Array]:
         """What an operator reads, as TFLite Micro has it."""
@@ -115,13 +115,20 @@ class Tap:
         last: int | None = None
         for number, (step, known) in enumerate(zip(self.steps, self._operators, strict=True)):
             last = last if known["step"] is None else known["step"]
-            if last is None:
-                continue  # the model's inputs under another shape
+            if last is None or known.get("runs_with") is not None:
+                continue  # the model's inputs under another shape; rows that are gone
             for position, index in enumerate(step.op.outputs):
                 if (found := self._compare(device, step, position, index, last)) is not None:
-                    found = replace(found, step=known["step"])
+                    causes = [*found.causes, *self._together(step)]
+                    found = replace(found, step=known["step"], causes=causes)
                     return self._report(number, found)
         return self._report(len(self.steps), None)
+
+    def _together(self, step: Step) -> Iterator[str]:
+        """Operators whose outputs were never whole, and may be the cause."""
+        for known in self._operators:
+            if known.get("runs_with") == step.op.index:
+                yield f"operator {known['index']} {known['op']}, which runs with it, some rows at a time"
 
     def _report(self, equal: int, first: Divergence | None) -> TapReport:
         return TapReport(

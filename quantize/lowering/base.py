@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from quantize.ops.base import CCall
 from quantize.ops.conv_2d import numbered
@@ -15,6 +16,33 @@ ALIGNMENT = 16  # bytes, of all that lies in the arena
 def aligned(size: int) -> int:
     """`size` bytes, rounded up."""
     return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a call begins to read or write, in bytes: in the step's input, its output, or the rows
+    between operators, which lie in front of the kernels' scratch."""
+
+    where: Literal["input", "output", "rows"]
+    offset: int
+    advance: int = 0  # from a turn of a loop to the next
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowCall:
+    """A call of a step on some rows."""
+
+    call: int  # of the step's calls
+    source: Place
+    target: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turns:
+    """Calls that run one after the other, `count` times."""
+
+    count: int
+    calls: tuple[RowCall, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +61,13 @@ class LoweredStep:
     # what stands for the reference's rounding, proven equal for all that can occur
     requantisation: str = "reference"
     cost: int | None = None  # instructions by the lowering's own model; None: not estimated
+    # Of operators that run together, some rows at a time (quantize.lowering.rows): those before the
+    # step's own, how many rows of the output at a time, in which order and how often calls run, and
+    # the bytes of the rows between.
+    before: tuple[Step, ...] = ()
+    height: int = 0
+    turns: tuple[Turns, ...] = ()  # (): every call once, on whole tensors
+    rows_bytes: int = 0
 
     @property
     def constant_bytes(self) -> int:
@@ -42,7 +77,7 @@ class LoweredStep:
     @property
     def scratch_bytes(self) -> int:
         """What the step needs beside its tensors, while it runs."""
-        return max((call.scratch_bytes for call in self.calls), default=0)
+        return self.rows_bytes + max((call.scratch_bytes for call in self.calls), default=0)
 
 
 def in_groups(step: Step, parts: Sequence[LoweredStep | None]) -> LoweredStep | None:

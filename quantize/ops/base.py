@@ -26,6 +26,8 @@ MAX_BIAS = 1 << 46  # where sums have 64 bits: TFLite Micro's rescaling takes le
 MAX_WINDOW = 1 << 14  # TFLite Micro keeps strides and padding in 16 bits
 MAX_TAPS = 1 << 24  # output elements times window positions, per channel
 
+BORDER = ("border_top", "border_bottom", "border_left", "border_right")  # options of `border`
+
 INT8 = ("int8",)
 INT8_OR_INT16 = ("int8", "int16")
 
@@ -295,12 +297,21 @@ def channel_requants(
     return tuple(narrow_multiplier(f) if bias.dtype == np.int64 else f for f in factors)
 
 
-def window(op: Operator, size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
-    """(output size, padding before) of a sliding window along one axis.
+def border(op: Operator) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Rows and columns (before, after) of padding that quantize.fuse put into a sliding window,
+    in front of its own; no file has it."""
+    before_h, after_h, before_w, after_w = (int(op.options.get(name, 0)) for name in BORDER)
+    return (before_h, after_h), (before_w, after_w)
+
+
+def window(
+    op: Operator, size: int, kernel: int, stride: int, dilation: int, more: tuple[int, int] = (0, 0)
+) -> tuple[int, int]:
+    """(output size, padding before) of a sliding window along one axis, with `more` padding.
 
     SAME (padding 0) and VALID (padding 1) as TensorFlow defines them.
     """
-    padding = op.options["padding"]
+    padding, size = op.options["padding"], size + sum(more)
     if stride < 1 or dilation < 1 or kernel < 1 or padding not in (0, 1):
         raise malformed(op, f"padding {padding}, stride {stride}, dilation {dilation}")
     effective = (kernel - 1) * dilation + 1
@@ -309,9 +320,9 @@ def window(op: Operator, size: int, kernel: int, stride: int, dilation: int) -> 
     if padding == 1:
         if effective > size:
             raise malformed(op, f"a window of {effective} does not fit into {size}")
-        return (size - effective) // stride + 1, 0
+        return (size - effective) // stride + 1, more[0]
     out = -(-size // stride)
-    return out, max((out - 1) * stride + effective - size, 0) // 2
+    return out, max((out - 1) * stride + effective - size, 0) // 2 + more[0]
 
 
 def check_taps(op: Operator, output_shape: Sequence[int], kernel: Sequence[int]) -> None:

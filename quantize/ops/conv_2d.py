@@ -16,6 +16,7 @@ from quantize.ops.base import (
     OpSpec,
     activation_input,
     activation_output,
+    border,
     c_shape,
     channel_requants,
     check_shape,
@@ -92,8 +93,9 @@ def conv_params(
         raise malformed(op, f"weights are quantised along axis {weight_quant.axis}, not {axis}")
     n, height, width, _ = source.shape
     o = op.options
-    out_h, pad_h = window(op, height, kernel[0], int(o["stride_h"]), int(o["dilation_h"]))
-    out_w, pad_w = window(op, width, kernel[1], int(o["stride_w"]), int(o["dilation_w"]))
+    rows, columns = border(op)
+    out_h, pad_h = window(op, height, kernel[0], int(o["stride_h"]), int(o["dilation_h"]), rows)
+    out_w, pad_w = window(op, width, kernel[1], int(o["stride_w"]), int(o["dilation_w"]), columns)
     check_shape(op, target, (n, out_h, out_w, channels))
     check_taps(op, (n, out_h, out_w, source.shape[3] * max(depth_multiplier, 1)), kernel)
     act_min, act_max = activation_range(int(o["activation"]), target_quant, target.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,6 @@ from quantize.ops.base import (
     CCall,
     OpSpec,
     malformed,
-    no_alias,
     no_macs,
     not_in_place,
     refuse,
@@ -67,6 +66,11 @@ class Move:
             outputs=(output,),
         )
 
+    def is_whole(self, elements: int) -> bool:
+        """Whether it copies so many elements to where they were."""
+        axes, run = self._walk(1)
+        return not axes and run == elements and not (self.input_offset or self.output_offset)
+
     def apply(self, source: Array, target: Array) -> None:
         """Copy the elements of `source` into `target`, in place."""
         taken = _positions(self.count, self.input_stride, self.input_offset)
@@ -102,6 +106,7 @@ class Rearrangement:
     shapes: tuple[tuple[int, ...], ...]  # of the outputs
     moves: tuple[tuple[int, int, Move], ...]
     fill: int | None = None  # int8 value of every output byte that no move writes
+    is_same: bool = False  # the output is input 0, which is computed at run time, byte by byte
 
 
 def rearrangement(
@@ -159,25 +164,39 @@ def copy_spec(
     prepare: Callable[[Graph, Operator], Rearrangement],
     folding: FoldRule[Rearrangement] | Without,
 ) -> OpSpec[Rearrangement]:
-    """The spec of an operator that only moves elements."""
+    """The spec of an operator that only moves elements; one that moves none costs nothing."""
+
+    def prepared(graph: Graph, op: Operator) -> Rearrangement:
+        p = prepare(graph, op)
+        return replace(p, is_same=_is_same(graph, op, p))
+
     return OpSpec(
         name=name,
         max_version=max_version,
         signature=signature,
-        prepare=prepare,
+        prepare=prepared,
         reference=reference,
-        calls=calls,
+        calls=lambda p: () if p.is_same else calls(p),
         rounding=Rounding.NONE,
         int16_rounding=None,
         macs=no_macs,
         in_place=not_in_place,
-        alias=no_alias,
+        alias=lambda p: p.is_same,
         state=(),
         ranges=RISING,
         folding=folding,
         advice=MOVES_ONLY,
         kernels=reference_kernels("nn_copy moves whole runs of bytes on every core"),
     )
+
+
+def _is_same(graph: Graph, op: Operator, p: Rearrangement) -> bool:
+    """Whether the only output is input 0 as it is."""
+    if len(p.shapes) != 1 or len(p.moves) != 1 or p.moves[0][:2] != (0, 0):
+        return False
+    source = graph.tensors[op.inputs[0]]
+    whole = p.moves[0][2].is_whole(math.prod(p.shapes[0]))
+    return whole and source.data is None and source.elements == math.prod(p.shapes[0])
 
 
 def moved_input(

@@ -14,6 +14,7 @@ from quantize.ops.base import (
     OpSpec,
     activation_input,
     activation_output,
+    border,
     c_shape,
     check_shape,
     check_taps,
@@ -61,8 +62,9 @@ def prepare(graph: Graph, op: Operator) -> PoolParams:
     n, height, width, channels = source.shape
     o = op.options
     kernel = (int(o["filter_h"]), int(o["filter_w"]))
-    out_h, pad_h = window(op, height, kernel[0], int(o["stride_h"]), 1)
-    out_w, pad_w = window(op, width, kernel[1], int(o["stride_w"]), 1)
+    rows, columns = border(op)
+    out_h, pad_h = window(op, height, kernel[0], int(o["stride_h"]), 1, rows)
+    out_w, pad_w = window(op, width, kernel[1], int(o["stride_w"]), 1, columns)
     check_shape(op, target, (n, out_h, out_w, channels))
     check_taps(op, target.shape, kernel)
     taps = min(kernel[0], height) * min(kernel[1], width)

@@ -74,6 +74,12 @@ class RescaleParams:
     output_offset: int
     requant: Requant
 
+    @property
+    def is_same(self) -> bool:
+        """Whether every value stays as it is, since scale and zero point are the same."""
+        one = self.requant == Requant(multiplier=1 << 30, shift=1)
+        return one and self.dtypes[0] == self.dtypes[1] and not self.input_offset + self.output_offset
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FloatParams:
@@ -274,14 +280,14 @@ QUANTIZE = OpSpec(
     signature=signature(inputs=1, table=89, options=NO_OPTIONS),
     prepare=_prepare,
     reference=_reference,
-    calls=lambda p: (_c_call(p),),
+    calls=lambda p: () if isinstance(p, RescaleParams) and p.is_same else (_c_call(p),),
     rounding=lambda p: (
         Rounding.FLOAT if isinstance(p, EdgeParams | FloatParams) else Rounding.DOUBLE
     ),
     int16_rounding=None,
     macs=no_macs,
     in_place=lambda _: (0,),
-    alias=no_alias,
+    alias=lambda p: isinstance(p, RescaleParams) and p.is_same,
     state=(),
     ranges=TABLE,
     folding=CHANNELWISE,

@@ -1,0 +1,79 @@
+"""Operators that run together, some rows at a time, compute what each computes alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from quantize.chains import join, with_joined
+from quantize.emit_c import GoldenCases, emit_model
+from quantize.golden import Golden, make_golden, random_inputs
+from quantize.lowering import KERNEL_SETS, LoweredStep, lower
+from quantize.lowering.rows import lower_rows, runs_by_rows
+from quantize.manifest import compile_model
+from quantize.planner import plan_arena
+from quantize.reference import compile_graph
+from quantize.tflite.graph import Graph
+from quantize.tflite.reader import parse_model
+from tests.host_c import HostModel, host_models
+from tests.sweeps import sweep
+from tests.window_chains import Windows, joined
+
+CASES = 2
+
+
+def emitted(
+    graph: Graph, steps: tuple[LoweredStep, ...], golden: Golden, folder: Path, kernels: str
+) -> dict[str, Any]:
+    """C of the steps in `folder`; returns what HostModel needs to know."""
+    plan = plan_arena(with_joined(graph, steps), steps)
+    inputs, outputs = golden.rows(golden.firsts[:1])
+    cases = GoldenCases(inputs=inputs, outputs=outputs)
+    files = emit_model(graph, steps, plan, cases, name="m", sha256="00" * 32, run_id="0" * 12)
+    folder.mkdir(parents=True)
+    for name, text in files.items():
+        (folder / name).write_text(text)
+
+    def ends(indices: tuple[int, ...]) -> list[dict[str, Any]]:
+        tensors = [graph.tensors[i] for i in indices]
+        return [
+            {"offset": plan.offset(t.index), "bytes": t.bytes, "dtype": t.dtype, "shape": t.shape}
+            for t in tensors
+        ]
+
+    sides = {"inputs": ends(graph.inputs), "outputs": ends(graph.outputs)}
+    return {"arena_bytes": plan.bytes, "kernels": kernels, **sides}
+
+
+def check(host: HostModel, golden: Golden, what: str) -> None:
+    """Host C equals TFLite Micro."""
+    for case in range(CASES):
+        got = host.run(golden.case_inputs(case))
+        for a, b in zip(got, golden.case_outputs(case), strict=True):
+            assert np.array_equal(a, b), f"{what}, case {case}"
+
+
+@pytest.mark.parametrize("kernels", sorted(KERNEL_SETS))
+@pytest.mark.parametrize("block", sweep(range(6), [0]))
+def test_rows_at_a_time_equal_tflite_micro(block: int, kernels: str, tmp_path: Path) -> None:
+    made = []
+    for seed in range(block * 8, block * 8 + 8):
+        model = joined(seed).pack()
+        graph = parse_model(model)
+        steps = compile_graph(graph)
+        alone = lower(graph, steps, kernels)
+        assert all(map(runs_by_rows, steps))
+        golden = make_golden(model, random_inputs(graph, CASES, seed))
+        for height in (1, 2, 3, 5, 50):
+            one = lower_rows(graph, alone, kernels, height)
+            if one is not None:
+                folder = tmp_path / f"{seed}_{height}"
+                manifest = emitted(graph, (one,), golden, folder, kernels)
+                made.append((folder, manifest, golden))
+    hosts = host_models([(folder, manifest) for folder, manifest, _ in made])
+    for host, (folder, _, golden) in zip(hosts, made, strict=True):
+        check(host, golden, f"joined(seed)_height {folder.name}, kernels {kernels}")
+    assert len(made) > 12
