@@ -253,7 +253,6 @@ SCRATCH = {
     "nn_conv_2d_few_s8": "armv7em",
     "nn_conv_2d_packed_s8": "armv7em",
     "nn_conv_2d_rows_s8": "armv7em",
-    "nn_conv_2d_winograd_s8": "armv7em",
     "nn_conv_2d_mono_s8": "armv7em",
     "nn_depthwise_lines_s8": "armv7em",
     "nn_depthwise_rows_s8": "armv7em",

@@ -22,7 +22,7 @@ from tests.layers import Layer, convolutions
 from tests.packed_rows import ROWS, rows_model
 from tests.sweeps import sweep
 
-KERNEL = "nn_conv_2d_winograd_s8"
+KERNEL = "nn_conv_2d_rows_s8"
 FLASH_BYTES = 1 << 24
 CASES = 6
 
