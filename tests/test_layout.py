@@ -44,6 +44,9 @@ from quantize.lowering import (
     mono_cortex_m as mono,
 )
 from quantize.lowering import (
+    rows_cortex_m as rows,
+)
+from quantize.lowering import (
     winograd_cortex_m as winograd,
 )
 from quantize.manifest import compile_sets
@@ -148,7 +151,7 @@ NUMBERS: dict[str, int] = {
     "4 * NN_MONO_WORDS": mono.CHANNEL_BYTES,
     "NN_MONO_TAPS": mono.KERNEL**2 + 1,
     "4 * NN_GROUP": lines.PAIR_BYTES,
-    "NN_QUAD + 0": winograd.TILES,
+    "NN_QUAD + 0": rows.FOUR,
     "NN_WINOGRAD_PHASES": winograd.PHASES,
     "NN_WINOGRAD_STEPS": winograd.STEPS,
     "NN_TRIO_PIXELS": trio.PIXELS,
@@ -280,8 +283,11 @@ def models(kernels: str) -> list[bytes]:
     rng = np.random.default_rng(5)
     if kernels == "armv7em":
         several = [*ROWS.values()] * 4 + [ROWS["CONV_2D_TILES"]] * 6
-        rows = [rows_model(several, seed) for seed in range(3)]
-        return [lstm(rng), product(15, 17, 13), *rows]
+        return [
+            lstm(rng),
+            product(15, 17, 13),
+            *(rows_model(several, seed) for seed in range(3)),
+        ]
     if kernels == "xtensa_mac16":
         return [*map(mac16_model, MAC16_NAMES), mac16_model("dense")]
     return [

@@ -2,8 +2,8 @@
  *
  * An output row is computed in groups of four, each of another quarter of the row. For each column
  * of such a quarter, scratch has kernel_h slots of one input row each: row r of column c lies in
- * slot c * kernel_h + r - origin. A new row takes the slot of the next column's oldest row, which no
- * window needs any more, so windows move on by one slot a row and nothing is shifted until the
+ * slot c * kernel_h + r - origin. A new row takes the slot of the next column's oldest row, which
+ * no window needs any more, so windows move on by one slot a row and nothing is shifted until the
  * spare slots at the end are used up.
  *
  * What a column is, its loader and its products say:
@@ -43,12 +43,12 @@ struct nn_conv_rows {
     nn_window_t window; /* dilation 1 */
     int32_t pad_value;  /* the input's zero point */
     nn_slot_columns_t columns;
-    int32_t quarter;    /* from one of four to the next: of the input, pixels, or bytes for pairs */
-    nn_widen_t widen;   /* of a pixel, for quads */
+    int32_t quarter;  /* from one of four to the next: of the input, pixels, or bytes for pairs */
+    nn_widen_t widen; /* of a pixel, for quads */
     int32_t slot_words, slots;
     int32_t spare; /* rows that fit into scratch beside those of one window */
     int32_t beside_bytes;
-    int32_t groups, group_words;      /* of a row; from the inputs of one to those of the next */
+    int32_t groups, group_words;       /* of a row; from the inputs of one to those of the next */
     int32_t group_bytes, stride_bytes; /* of outputs: from a group to the next, one of four to the
                                           next */
     void (*load)(const nn_conv_rows_t *p, const int8_t *image, const nn_slots_t *slots);
@@ -62,12 +62,13 @@ void nn_load_pairs_s8(const nn_conv_rows_t *p, const int8_t *image, const nn_slo
 void nn_load_tiles_s8(const nn_conv_rows_t *p, const int8_t *image, const nn_slots_t *slots);
 
 /* Two bytes of each of four pixels of a padded row, `quarter` bytes apart, for each column. */
-void nn_pair_columns_s8(uint32_t *x, const int8_t *row, int32_t quarter, const nn_slot_columns_t *p);
+void nn_pair_columns_s8(uint32_t *x, const int8_t *row, int32_t quarter,
+                        const nn_slot_columns_t *p);
 
 /* The weights of two output channels A and B at a time. A pair in the stream, in words: first value
  * of A and of B, << p; multiplier and constant of A, then of B; shift of A in the lowest byte, of B
- * in the next; for each phase and step the two weights of A, then of B, << p - 1. Forms are NN_FIXED
- * and NN_SIGN. */
+ * in the next; for each phase and step the two weights of A, then of B, << p - 1. Forms are
+ * NN_FIXED and NN_SIGN. */
 #define NN_WINOGRAD_PHASES 4
 #define NN_WINOGRAD_STEPS 6 /* at a time, of a phase: by row and channels */
 

@@ -1,6 +1,6 @@
-/* A row of pixels, four channels at a time. Columns between its borders are widened at once: no word
- * of theirs reaches beyond the image. A column takes about 10 instructions, one beside a border 120,
- * and both 16 for four channels. Rounding: none.
+/* A row of pixels, four channels at a time. Columns between its borders are widened at once: no
+ * word of theirs reaches beyond the image. A column takes about 10 instructions, one beside a
+ * border 120, and both 16 for four channels. Rounding: none.
  */
 #include <string.h>
 
