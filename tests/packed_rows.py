@@ -116,6 +116,27 @@ def tiles(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
     return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
 
 
+def pairs(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+    """A CONV_2D or DEPTHWISE_CONV_2D whose windows are two bytes behind each other in a row."""
+    inputs = _pick(rng, 1, 2)
+    kernel = (_pick(rng, 2, 4, 6), _pick(rng, 1, 3, 4, 7, 8))
+    strides = (_pick(rng, 1, 2), 2 // inputs)
+    size, out, options = _window(rng, kernel, strides)
+    out[1] = 4 * _pick(rng, 1, 2, 3)
+    size[1] = out[1] * strides[1] - int(rng.integers(strides[1]))
+    if options["padding"]:
+        size[1] = (out[1] - 1) * strides[1] + kernel[1] + int(rng.integers(strides[1]))
+    batches, outputs = _pick(rng, 1, 1, 2), int(rng.integers(1, 10))
+    options |= {"dilationHFactor": 1, "dilationWFactor": 1}
+    ends = [batches, *size, inputs], [batches, *out, outputs]
+    if inputs == 2 or rng.random() < 0.5:
+        shapes = (ends[0], [outputs, *kernel, inputs], ends[1])
+        return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
+    shapes = (ends[0], [1, *kernel, outputs], ends[1])
+    kind = ("DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions", 3)
+    return _layer(b, rng, kind, shapes, options | {"depthMultiplier": outputs})
+
+
 def mono(b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8") -> tuple[int, int]:
     """A CONV_2D or DEPTHWISE_CONV_2D of images of one channel."""
     kernel = (_pick(rng, 1, 2, 3, 3), _pick(rng, 2, 3, 3))
@@ -253,6 +274,7 @@ ROWS: dict[str, Row] = {
     "MEAN": mean("MEAN"),
     "SUM": mean("SUM"),
     "CONV_2D_TILES": tiles,
+    "CONV_2D_PAIRS": pairs,
 }
 
 

@@ -50,6 +50,9 @@ from quantize.lowering import (
     mono_cortex_m as mono,
 )
 from quantize.lowering import (
+    rows_cortex_m as rows,
+)
+from quantize.lowering import (
     winograd_cortex_m as winograd,
 )
 from quantize.manifest import compile_sets
@@ -155,7 +158,7 @@ NUMBERS: dict[str, int] = {
     "4 * NN_MONO_WORDS": mono.CHANNEL_BYTES,
     "NN_MONO_TAPS": mono.KERNEL**2 + 1,
     "4 * NN_GROUP": lines.PAIR_BYTES,
-    "NN_QUAD + 0": winograd.TILES,
+    "NN_QUAD + 0": rows.FOUR,
     "NN_WINOGRAD_PHASES": winograd.PHASES,
     "NN_WINOGRAD_STEPS": winograd.STEPS,
     "NN_TRIO_PIXELS": trio.PIXELS,
@@ -262,7 +265,6 @@ SCRATCH = {
     "nn_conv_2d_few_s8": "armv7em",
     "nn_conv_2d_packed_s8": "armv7em",
     "nn_conv_2d_rows_s8": "armv7em",
-    "nn_conv_2d_winograd_s8": "armv7em",
     "nn_conv_2d_mono_s8": "armv7em",
     "nn_depthwise_lines_s8": "armv7em",
     "nn_depthwise_rows_s8": "armv7em",

@@ -22,7 +22,7 @@ from tests.layers import Layer, convolutions
 from tests.packed_rows import ROWS, rows_model
 from tests.sweeps import sweep
 
-KERNEL = "nn_conv_2d_winograd_s8"
+LOADER = "nn_load_tiles_s8"
 FLASH_BYTES = 1 << 24
 CASES = 6
 
@@ -35,7 +35,7 @@ def _share(model: bytes, flash_bytes: int | None) -> float:
     """Of the steps, those that the kernel computes."""
     graph = parse_model(model)
     steps = lower(graph, compile_graph(graph), "armv7em", flash_bytes)
-    return float(np.mean([step.calls[0].function == KERNEL for step in steps]))
+    return float(np.mean([step.calls[0].params.get("load") == LOADER for step in steps]))
 
 
 def test_it_is_taken_where_the_flash_has_room_only() -> None:

@@ -10,9 +10,9 @@
 #include "nn_elementwise.h"
 #include "nn_mac16.h"
 #include "nn_packed.h"
+#include "nn_rows.h"
 #include "nn_trio.h"
 #include "nn_types.h"
-#include "nn_winograd.h"
 #include "nn_wide.h"
 
 void nn_conv_2d_s8(const nn_conv_t *p, const int8_t *input, int8_t *output);

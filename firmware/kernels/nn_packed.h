@@ -68,17 +68,6 @@ typedef struct {
     int32_t back_bytes;       /* from a pixel's last word to the next pixel */
 } nn_widen_t;
 
-typedef struct {
-    nn_shape_t input, output; /* output.w is a multiple of 4 */
-    nn_window_t window;       /* dilation 1 */
-    int32_t pad_value;        /* the input's zero point */
-    int32_t columns;          /* input columns that the windows of a quarter of a row reach */
-    int32_t quarter;          /* input columns from one of four pixels to the next */
-    int32_t spare;            /* rows that fit into scratch beside those of one window */
-    nn_widen_t widen;         /* of a column */
-    nn_quad_t quad;           /* steps: by column, row and c channels */
-} nn_conv_rows_t;
-
 /* Four pixels times all pairs, of which there must be one: output of pixel i at output + i *
  * stride. x holds, step by step, the two inputs of each of the four pixels. */
 void nn_quad_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_t stride);
@@ -129,11 +118,6 @@ void nn_few_16_s8(const nn_few_t *p, const int8_t *input, int8_t *output);
 
 /* scratch: 4 * words bytes. */
 void nn_conv_2d_few_s8(const nn_few_t *p, const int8_t *input, int8_t *output, int8_t *scratch);
-
-/* scratch, with c = input.c rounded up to a multiple of 4: columns * kernel_h + spare slots of
- * 8 * c bytes, then 2 * c bytes. */
-void nn_conv_2d_rows_s8(const nn_conv_rows_t *p, const int8_t *input, int8_t *output,
-                        int8_t *scratch);
 
 /* The outputs of a transposed convolution with the same rests of y and x: a window of the input. */
 typedef struct {

@@ -1,4 +1,4 @@
-"""CONV_2D as nn_conv_2d_rows_s8 or nn_conv_2d_packed_s8."""
+"""CONV_2D as nn_conv_2d_rows_s8, of pixels or of pairs of bytes, or as nn_conv_2d_packed_s8."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from quantize.lowering.packing import (
     scale_rows,
     words_constant,
 )
+from quantize.lowering.rows_cortex_m import Rows, rows_step
 from quantize.ops.base import CCall, CConstant, c_shape
 from quantize.ops.conv_2d import ConvParams, split_groups
 from quantize.ops.window import Window
@@ -55,6 +56,9 @@ def convolution(step: Step, p: ConvParams, scratch_budget_bytes: int) -> Lowered
     if mono is not None:
         return mono
     flat, row = flattened(p), as_row(p)
+    pairs = _by_pairs(step, p)
+    if pairs and pairs.scratch_bytes <= scratch_budget_bytes and (pairs.cost or 0) < _cost(flat):
+        return pairs
     few = few_inputs(step, p) if is_few(p) else None
     if few and few.scratch_bytes <= scratch_budget_bytes and (few.cost or 0) < _cost(flat):
         return few
@@ -66,7 +70,9 @@ def _lowered(step: Step, p: ConvParams) -> LoweredStep | None:
     requants = first_short_form(p, p.weights.reshape(len(p.weights), -1), tuple(C_FORMS))
     if requants is None:
         return None
-    kernel = _by_rows(p, requants) if _is_by_rows(p) else _by_windows(p, requants)
+    if _is_by_rows(p):
+        return _by_rows(step, p, requants)
+    kernel = _by_windows(p, requants)
     if kernel is None:
         return None
     call, ahead = kernel
@@ -114,32 +120,59 @@ def _common(p: ConvParams) -> dict[str, str]:
     }
 
 
-def _by_rows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, int | None] | None:
-    """nn_conv_2d_rows_s8, and `ahead_bytes`."""
+def _by_rows(step: Step, p: ConvParams, requants: Sequence[ShortRequant]) -> LoweredStep | None:
     taps = pad_words(p.weights.transpose(0, 2, 1, 3))
     quad = _quad(p, taps, requants)
     if quad is None:
         return None
-    fields, stream = quad
-    columns, words = _row_columns(p), taps.shape[3] // 4
-    slots = columns * p.window.kernel[0] + SPARE_ROWS
-    call = CCall(
-        function="nn_conv_2d_rows_s8",
-        params_type="nn_conv_rows_t",
-        params=_common(p)
-        | {
-            "columns": str(columns),
-            "quarter": str(p.output_shape[2] // QUAD * p.window.stride[1]),
-            "spare": str(SPARE_ROWS),
-            "widen.words": str(words),
-            "widen.gap_bytes": str((p.window.kernel[0] - 1) * 8 * QUAD * words),
-            "widen.back_bytes": str(4 * words - p.input_shape[3]),
-        }
-        | fields,
-        constants=(stream,),
-        scratch_bytes=taps.shape[3] * (8 * slots + 2),
+    words = taps.shape[3] // 4
+    rows = Rows(
+        load="nn_load_quads_s8",
+        columns=_row_columns(p),
+        slot_words=2 * QUAD * words,
+        beside_bytes=8 * words,
+        spare=SPARE_ROWS,
+        groups=p.output_shape[2] // QUAD,
+        group_columns=p.window.stride[1],
+        quarter=p.output_shape[2] // QUAD * p.window.stride[1],
+        words=words,
     )
-    return call, ahead_of(p, p.output_shape[2], p.window.kernel[0])
+    return rows_step(step, p, rows, quad, requants[0].form, _cost(p))
+
+
+def _by_pairs(step: Step, p: ConvParams) -> LoweredStep | None:
+    """With columns of two bytes, from one window to the next; None where rows do not consist of
+    them, or no short requantisation is exact."""
+    height, width, channels = p.weights.shape[1:]
+    count, odd = -(-width * channels // 2), width * channels % 2
+    if (
+        p.window.stride[1] * channels != 2
+        or p.window.dilation != (1, 1)
+        or p.window.stride[0] > height
+        or p.output_shape[2] % QUAD
+        or height * count % 2
+    ):
+        return None
+    requants = first_short_form(p, p.weights.reshape(len(p.weights), -1), tuple(C_FORMS))
+    taps = np.pad(p.weights.reshape(len(p.weights), height, -1), ((0, 0), (0, 0), (0, odd)))
+    pairs = taps.reshape(len(taps), height, count, 2).transpose(0, 2, 1, 3)
+    fours = pairs.reshape(len(taps), -1, 4)[..., [0, 2, 1, 3]].astype(np.int64)
+    quad = _quad(p, fours, requants) if requants else None
+    if requants is None or quad is None:
+        return None
+    groups = p.output_shape[2] // QUAD
+    rows = Rows(
+        load="nn_load_pairs_s8",
+        columns=groups - 1 + count,
+        slot_words=QUAD,
+        beside_bytes=2 * (p.output_shape[2] - 1 + count),
+        spare=p.window.stride[0],
+        groups=groups,
+        quarter=2 * groups,
+    )
+    row = p.window.stride[0] * (120 + 2 * rows.beside_bytes + 17 * rows.columns)
+    cost = p.output_shape[1] * (row + groups * (_quad_cost(p, 2 * height * count) + 70))
+    return rows_step(step, p, rows, quad, requants[0].form, p.output_shape[0] * cost)
 
 
 def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, int | None] | None:

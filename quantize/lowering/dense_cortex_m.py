@@ -38,7 +38,9 @@ def lower_dense(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowered
     the short requantisation or a sum of 24 bits is not exact.
     """
     p: FullyConnectedParams = step.params
-    few = few_values(step, p) if scratch_budget_bytes else None  # without, the fewest bytes of flash
+    few = (
+        few_values(step, p) if scratch_budget_bytes else None
+    )  # without, the fewest bytes of flash
     if few is not None:
         return few
     requants = first_short_form(p, p.weights, ("sign",))

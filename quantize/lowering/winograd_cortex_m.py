@@ -1,4 +1,4 @@
-"""CONV_2D of three columns as nn_conv_2d_winograd_s8: exact, weights of 2.67 times the bytes."""
+"""CONV_2D of three columns in tiles (nn_rows.h): exact, weights of 2.67 times the bytes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 
 from quantize.lowering.base import LoweredStep
 from quantize.lowering.packing import (
-    ahead_of,
     first_short_form,
     first_values,
     scale_rows,
     words_constant,
 )
-from quantize.ops.base import CCall, CConstant, c_shape
+from quantize.lowering.rows_cortex_m import FOUR, Rows, rows_step
+from quantize.ops.base import CConstant
 from quantize.ops.conv_2d import ConvParams
 from quantize.proofs import Form, ShortRequant
 from quantize.reference import Step
@@ -20,7 +20,6 @@ from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
 
 COLUMNS = 3  # of a window
-TILES = 4  # at a time, of two pixels each
 PHASES = 4
 STEPS = 6  # of two inputs each, at a time
 SPARE_ROWS = 2  # more cost scratch, fewer cost moves
@@ -36,41 +35,28 @@ def lower_winograd(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowe
     steps over, and where scratch or no short requantisation fits.
     """
     p: ConvParams = step.params
-    groups = p.output_shape[2] // (2 * TILES)
-    slots = groups * p.window.kernel[0] + SPARE_ROWS
-    scratch_bytes = (8 * PHASES * slots + 1) * p.input_shape[3]
-    if not _fits(p) or scratch_bytes > scratch_budget_bytes:
-        return None
-    found = _stream(p)
+    found = _stream(p) if _fits(p) else None
     if found is None:
         return None
     form, stream = found
-    call = CCall(
-        function="nn_conv_2d_winograd_s8",
-        params_type="nn_winograd_t",
-        params={
-            "input": c_shape(p.input_shape),
-            "output": c_shape(p.output_shape),
-            "window": p.window.c_initialiser(),
-            "pad_value": str(-p.input_offset),
-            "spare": str(SPARE_ROWS),
-            "quad.stream": "@stream",
-            "quad.count": str(len(p.weights)),
-            "quad.steps": str(_steps(p)),
-            "quad.form": C_FORMS[form],
-        },
-        constants=(stream,),
-        scratch_bytes=scratch_bytes,
+    rows = Rows(
+        load="nn_load_tiles_s8",
+        products="nn_winograd_s8",
+        columns=_groups(p),
+        slot_words=8 * p.input_shape[3],
+        beside_bytes=p.input_shape[3],
+        spare=SPARE_ROWS,
+        groups=_groups(p),
+        group_pixels=2,
     )
-    ahead = ahead_of(p, p.output_shape[2], p.window.kernel[0])
-    return LoweredStep(
-        step=step,
-        calls=(call,),
-        in_place=(0,) if ahead == 0 else (),
-        ahead_bytes=ahead,
-        requantisation=form,
-        cost=_cost(p, form),
-    )
+    fields = {
+        "quad.stream": "@stream",
+        "quad.count": str(len(p.weights)),
+        "quad.steps": str(_steps(p)),
+        "quad.form": C_FORMS[form],
+    }
+    lowered = rows_step(step, p, rows, (fields, stream), form, _cost(p, form))
+    return lowered if lowered.scratch_bytes <= scratch_budget_bytes else None
 
 
 def _fits(p: ConvParams) -> bool:
@@ -81,9 +67,14 @@ def _fits(p: ConvParams) -> bool:
         and w.stride == w.dilation == (1, 1)
         and p.input_shape[3] % 4 == 0
         and _steps(p) % STEPS == 0
-        and p.output_shape[2] % (2 * TILES) == 0
+        and p.output_shape[2] % (2 * FOUR) == 0
         and p.output_shape[3] % 2 == 0
     )
+
+
+def _groups(p: ConvParams) -> int:
+    """Of four tiles, in a row."""
+    return p.output_shape[2] // (2 * FOUR)
 
 
 def _steps(p: ConvParams) -> int:
@@ -92,7 +83,7 @@ def _steps(p: ConvParams) -> int:
 
 
 def _stream(p: ConvParams) -> tuple[Form, CConstant] | None:
-    """An nn_winograd_t's stream and form; None where none is exact or a weight is too large."""
+    """The stream and its form; None where none is exact or a weight is too large."""
     flat = p.weights.reshape(len(p.weights), -1).astype(np.int64)
     for form in C_FORMS:
         requants = first_short_form(p, flat, (form,), limit=1 << 31)
@@ -106,7 +97,7 @@ def _stream(p: ConvParams) -> tuple[Form, CConstant] | None:
 
 
 def _phases(weights: IntArray) -> IntArray:
-    """Weights [channels, kh, 3, c] as [channels, phases, kh * c], those of nn_winograd.h."""
+    """Weights [channels, kh, 3, c] as [channels, phases, kh * c], those of nn_rows.h."""
     left, middle, right = (weights[:, :, i] for i in range(COLUMNS))
     both = left + right
     phases = np.stack([both + middle, both - middle, 2 * left, 2 * right], axis=1)
@@ -123,9 +114,9 @@ def _packed(phases: IntArray, first: list[int], requants: tuple[ShortRequant, ..
 
 
 def _cost(p: ConvParams, form: Form) -> int:
-    n, height, width, channels = p.output_shape
-    groups, steps = width // (2 * TILES), _steps(p)
+    n, height, _, channels = p.output_shape
+    groups, steps = _groups(p), _steps(p)
     pair = 125 + PHASES * (11 * steps + 5 * steps // STEPS) + (38 if form == "sign" else 0)
     row = groups * (70 + channels // 2 * pair)
-    load = groups * TILES * (75 + 31 * p.input_shape[3] // 4)
+    load = groups * FOUR * (75 + 31 * p.input_shape[3] // 4)
     return n * (height * (row + load) + (p.window.kernel[0] - 1) * load)

@@ -1,6 +1,6 @@
 /* void nn_winograd_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_t stride)
  *
- * Four tiles of two pixels times all output channels, two channels (A, B) at a time; nn_winograd.h
+ * Four tiles of two pixels times all output channels, two channels (A, B) at a time; nn_rows.h
  * describes the operands, twin/nn_winograd_s8.c says the same in C.
  *
  * The trick: a step does 24 MACs in 8 SMLAD, and what phases 0 and 1 have gathered serves both

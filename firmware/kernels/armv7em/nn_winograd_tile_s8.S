@@ -1,6 +1,6 @@
 /* void nn_winograd_tile_s8(uint32_t *x, const int8_t *const *pixels, int32_t words)
  *
- * The inputs of one tile for the four phases of nn_winograd.h: 31 instructions for four channels of
+ * The inputs of one tile for the four phases of nn_rows.h: 31 instructions for four channels of
  * four pixels. r1, r3-r5 point to the pixels, r6-r9 hold their bytes, r10-r12 and lr them widened.
  * Stack: 36 bytes. Rounding: none.
  */

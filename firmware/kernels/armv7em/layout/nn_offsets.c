@@ -6,6 +6,7 @@
 #include "nn_depthwise.h"
 #include "nn_elementwise.h"
 #include "nn_packed.h"
+#include "nn_rows.h"
 #include "nn_wide.h"
 
 #define NN_FIELD(type, field, offset)                                                              \
@@ -20,6 +21,13 @@ NN_FIELD(nn_runs_t, step, NN_RUNS_AT_STEP);
 NN_FIELD(nn_runs_t, words, NN_RUNS_AT_WORDS);
 NN_FIELD(nn_runs_t, bytes, NN_RUNS_AT_BYTES);
 NN_FIELD(nn_runs_t, tail, NN_RUNS_AT_TAIL);
+
+NN_FIELD(nn_widen_t, words, NN_WIDEN_AT_WORDS);
+NN_FIELD(nn_widen_t, gap_bytes, NN_WIDEN_AT_GAP_BYTES);
+NN_FIELD(nn_widen_t, back_bytes, NN_WIDEN_AT_BACK_BYTES);
+
+NN_FIELD(nn_slot_columns_t, count, NN_COLUMNS_AT_COUNT);
+NN_FIELD(nn_slot_columns_t, step_bytes, NN_COLUMNS_AT_STEP_BYTES);
 
 NN_FIELD(nn_few_t, stream, NN_FEW_AT_STREAM);
 NN_FIELD(nn_few_t, channels, NN_FEW_AT_CHANNELS);
@@ -181,6 +189,8 @@ _Static_assert(NN_LINEAR_BITS == NN_LINEAR_SHIFT, "NN_LINEAR_SHIFT");
 #define NN_NEXT(first, second) _Static_assert((second) == (first) + 4, #second)
 _Static_assert(NN_QUAD_AT_STREAM == 0, "NN_QUAD_AT_STREAM");
 _Static_assert(NN_RUNS_AT_STEP == 0, "NN_RUNS_AT_STEP");
+_Static_assert(NN_WIDEN_AT_WORDS == 0, "NN_WIDEN_AT_WORDS");
+_Static_assert(NN_COLUMNS_AT_COUNT == 0, "NN_COLUMNS_AT_COUNT");
 _Static_assert(NN_FEW_AT_STREAM == 0, "NN_FEW_AT_STREAM");
 _Static_assert(NN_DENSE_AT_STREAM == 0, "NN_DENSE_AT_STREAM");
 _Static_assert(NN_LINEAR_AT_A_FACTOR == 0, "NN_LINEAR_AT_A_FACTOR");
@@ -194,6 +204,9 @@ NN_NEXT(NN_QUAD_AT_STEPS, NN_QUAD_AT_FORM);
 NN_NEXT(NN_RUNS_AT_STEP, NN_RUNS_AT_WORDS);
 NN_NEXT(NN_RUNS_AT_WORDS, NN_RUNS_AT_BYTES);
 NN_NEXT(NN_RUNS_AT_BYTES, NN_RUNS_AT_TAIL);
+NN_NEXT(NN_WIDEN_AT_WORDS, NN_WIDEN_AT_GAP_BYTES);
+NN_NEXT(NN_WIDEN_AT_GAP_BYTES, NN_WIDEN_AT_BACK_BYTES);
+NN_NEXT(NN_COLUMNS_AT_COUNT, NN_COLUMNS_AT_STEP_BYTES);
 NN_NEXT(NN_FEW_AT_STREAM, NN_FEW_AT_CHANNELS);
 NN_NEXT(NN_FEW_AT_CHANNELS, NN_FEW_AT_PIXELS);
 NN_NEXT(NN_FEW_AT_PIXELS, NN_FEW_AT_PIXEL_BYTES);

@@ -16,6 +16,15 @@
 #define NN_RUNS_AT_BYTES 8
 #define NN_RUNS_AT_TAIL 12
 
+/* nn_widen_t */
+#define NN_WIDEN_AT_WORDS 0
+#define NN_WIDEN_AT_GAP_BYTES 4
+#define NN_WIDEN_AT_BACK_BYTES 8
+
+/* nn_slot_columns_t */
+#define NN_COLUMNS_AT_COUNT 0
+#define NN_COLUMNS_AT_STEP_BYTES 4
+
 /* nn_few_t */
 #define NN_FEW_AT_STREAM 0
 #define NN_FEW_AT_CHANNELS 4

@@ -1,6 +1,6 @@
 /* What nn_winograd_s8.S computes, for machines without its instructions. Rounding: double. */
 #include "nn_pair.h"
-#include "nn_winograd.h"
+#include "nn_rows.h"
 
 #define NN_HEADER 7 /* words before the steps of a pair */
 

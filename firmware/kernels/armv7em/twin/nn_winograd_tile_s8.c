@@ -1,5 +1,5 @@
 /* What nn_winograd_tile_s8.S computes, for machines without its instructions. Rounding: none. */
-#include "nn_winograd.h"
+#include "nn_rows.h"
 
 static uint32_t nn_halves(int32_t low, int32_t high)
 {
