@@ -284,8 +284,8 @@ def models(kernels: str) -> list[bytes]:
     rng = np.random.default_rng(5)
     if kernels == "armv7em":
         rows = [rows_model(list(ROWS.values()) * 4, seed) for seed in range(3)]
-        rows.append(rows_model(list(INT16_ROWS.values()) * 4, 0))
-        return [lstm(rng), product(15, 17, 13), *rows]
+        wide = rows_model(list(INT16_ROWS.values()) * 4, 0)
+        return [lstm(rng), product(15, 17, 13), wide, *rows]
     if kernels == "xtensa_mac16":
         return [*map(mac16_model, MAC16_NAMES), mac16_model("dense")]
     return [
