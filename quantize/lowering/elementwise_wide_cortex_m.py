@@ -1,4 +1,4 @@
-"""ADD, SUB and MUL of int16 activations as nn_plus_s16 and others, rounded as the reference does it.
+"""ADD, SUB and MUL of int16 activations as nn_plus_s16 and others, which round as the reference.
 
 The operand with the larger scale is halved, so that it needs no product. Double rounding takes
 ADD, SMMLAR and ASR: the sign that decides where halves go is that of what is rescaled, which is
