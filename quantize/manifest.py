@@ -211,7 +211,7 @@ def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> di
                 "kernels": [call.function for call in lowered.calls],
                 "scratch_bytes": lowered.scratch_bytes,
                 "requantisation": lowered.requantisation,
-                "cost": lowered.cost,
+                "estimate": lowered.cost and asdict(lowered.cost),
                 "rounding": _rounding(step, graph.output(step.op).dtype).value,
                 "macs": step.spec.macs(step.params),
                 "constant_bytes": sum(size for _, size in own),

@@ -16,6 +16,7 @@ from quantize.lowering.windows import ORDER, widened_order
 from quantize.manifest import compile_model
 from quantize.reference import compile_graph
 from quantize.tflite.reader import parse_model
+from quantize.timings import total
 from tests import steps as command
 from tests.host_c import HostModel
 from tests.layers import Layer, convolutions, dense_layers
@@ -152,7 +153,7 @@ def test_more_flash_takes_fewer_instructions() -> None:
     usual = _lowered(model)
     larger = _lowered(model, flash_bytes=1 << 24)
     assert {step.calls[0].function for step in larger} == {PIXELS}
-    assert sum(s.cost or 0 for s in larger) < sum(s.cost or 0 for s in usual)
+    assert total(s.cost for s in larger).cycles < total(s.cost for s in usual).cycles
     assert "nn_fully_connected_s8" in _kernels(model, flash_bytes=_least(model))
 
 

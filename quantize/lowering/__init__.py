@@ -27,6 +27,7 @@ from quantize.lowering.base import LoweredStep
 from quantize.ops.rules import Lowering
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
+from quantize.timings import usual
 
 __all__ = ["KERNEL_SETS", "LoweredStep", "lower"]
 
@@ -132,7 +133,10 @@ def _choices(
     if not by_flash or found[0].cost is None:
         return found[:1]
     macs = step.spec.macs(step.params)
-    return [w if w.cost is not None else replace(w, cost=REFERENCE_COST * macs) for w in found]
+    return [
+        w if w.cost is not None else replace(w, cost=usual(REFERENCE_COST * macs, kernels))
+        for w in found
+    ]
 
 
 def _choose(choices: Sequence[Sequence[LoweredStep]], budget: int) -> tuple[LoweredStep, ...]:
@@ -146,12 +150,16 @@ def _choose(choices: Sequence[Sequence[LoweredStep]], budget: int) -> tuple[Lowe
         )
     while True:
         better = [
-            ((now.cost - s.cost) / max(s.constant_bytes - now.constant_bytes, 1), i, s)
+            (
+                (now.cost.cycles - s.cost.cycles) / max(s.constant_bytes - now.constant_bytes, 1),
+                i,
+                s,
+            )
             for i, now in enumerate(picked)
             for s in choices[i]
             if s.cost is not None
             and now.cost is not None
-            and s.cost < now.cost
+            and s.cost.cycles < now.cost.cycles
             and s.constant_bytes - now.constant_bytes <= free
         ]
         if not better:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from quantize.ops.base import CCall
 from quantize.ops.conv_2d import numbered
 from quantize.reference import Step
+from quantize.timings import Cost, total
 
 ALIGNMENT = 16  # bytes, of all that lies in the arena
 
@@ -32,7 +33,7 @@ class LoweredStep:
     ahead_bytes: int | None = None
     # what stands for the reference's rounding, proven equal for all that can occur
     requantisation: str = "reference"
-    cost: int | None = None  # instructions by the lowering's own model; None: not estimated
+    cost: Cost | None = None  # by the lowering's own model; None: not estimated
 
     @property
     def constant_bytes(self) -> int:
@@ -58,7 +59,7 @@ def in_groups(step: Step, parts: Sequence[LoweredStep | None]) -> LoweredStep | 
         calls=tuple(calls),
         in_place=(),
         requantisation=" and ".join(sorted(forms)),
-        cost=sum(part.cost or 0 for part in found),
+        cost=total(part.cost for part in found),
     )
 
 

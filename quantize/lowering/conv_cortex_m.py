@@ -29,6 +29,7 @@ from quantize.proofs import Form, ShortRequant
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
+from quantize.timings import usual
 
 QUAD = 4  # pixels at a time
 TAIL_RUNS = 3  # of which one more input each makes up a word
@@ -56,7 +57,12 @@ def convolution(step: Step, p: ConvParams, scratch_budget_bytes: int) -> Lowered
         return mono
     flat, row = _flattened(p), as_row(p)
     few = few_inputs(step, p) if is_few(p) else None
-    if few and few.scratch_bytes <= scratch_budget_bytes and (few.cost or 0) < _cost(flat):
+    if (
+        few
+        and few.cost
+        and few.scratch_bytes <= scratch_budget_bytes
+        and few.cost.instructions < _cost(flat)
+    ):
         return few
     along = _lowered(step, row) if _cost(row) < _cost(flat) else None
     return along if along and along.scratch_bytes <= scratch_budget_bytes else _lowered(step, flat)
@@ -76,7 +82,7 @@ def _lowered(step: Step, p: ConvParams) -> LoweredStep | None:
         in_place=(0,) if ahead == 0 else (),
         ahead_bytes=ahead,
         requantisation=requants[0].form,
-        cost=_cost(p),
+        cost=usual(_cost(p), "armv7em"),
     )
 
 

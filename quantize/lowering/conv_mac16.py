@@ -21,6 +21,7 @@ from quantize.ops.conv_2d import ConvParams
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
+from quantize.timings import usual
 
 ROOM = 640  # bytes of scratch for single pixels
 FEWEST = 4  # of them, whatever their size
@@ -87,7 +88,7 @@ def _pixels(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep
         in_place=(0,) if ahead == 0 else (),
         ahead_bytes=ahead,
         requantisation=windows.requantisation,
-        cost=round(pixels * each),
+        cost=usual(pixels * each, "xtensa_mac16"),
     )
 
 
@@ -122,7 +123,7 @@ def _columns(step: Step, p: ConvParams) -> LoweredStep | None:
         in_place=(0,) if ahead == 0 else (),
         ahead_bytes=ahead,
         requantisation=windows.requantisation,
-        cost=_cost(p),
+        cost=usual(_cost(p), "xtensa_mac16"),
     )
 
 

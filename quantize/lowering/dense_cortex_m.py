@@ -24,6 +24,7 @@ from quantize.proofs import ShortRequant
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
+from quantize.timings import usual
 
 GROUP = 4  # channels at a time
 BLOCK = 8  # inputs at a time
@@ -98,7 +99,7 @@ def _chunks(step: Step) -> LoweredStep:
         },
         constants=tuple(constants),
     )
-    cost = round(batches * (len(weights) * (1.16 * depth + 45) + 8 * len(places)))
+    cost = usual(batches * (len(weights) * (1.16 * depth + 45) + 8 * len(places)), "armv7em")
     return LoweredStep(step=step, calls=(call,), in_place=(), cost=cost)
 
 
@@ -162,7 +163,7 @@ def _lowered(
         ),
         scratch_bytes=2 * weights.shape[1] if wide else 0,
     )
-    cost = round(batches * len(weights) * (per_mac * weights.shape[1] + 13))
+    cost = usual(batches * len(weights) * (per_mac * weights.shape[1] + 13), "armv7em")
     return LoweredStep(
         step=step, calls=(call,), in_place=(), requantisation=requants[0].form, cost=cost
     )

@@ -26,6 +26,7 @@ from quantize.ops.fully_connected import FullyConnectedParams
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
+from quantize.timings import usual
 
 GROUP = 32  # channels at a time
 ROOM = 512  # bytes of scratch, or one for each input
@@ -72,7 +73,7 @@ def lower_dense_halves(_graph: Graph, step: Step, scratch_budget_bytes: int) -> 
         calls=(call,),
         in_place=(),
         requantisation=windows.requantisation,
-        cost=batches * each,
+        cost=usual(batches * each, "xtensa_mac16"),
     )
 
 
@@ -119,7 +120,7 @@ def _pairs(step: Step, p: FullyConnectedParams) -> LoweredStep | None:
         calls=(call,),
         in_place=(),
         requantisation=form_of(rows),
-        cost=round(batches * each),
+        cost=usual(batches * each, "xtensa_mac16"),
     )
 
 

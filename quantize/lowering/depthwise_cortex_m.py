@@ -16,6 +16,7 @@ from quantize.proofs import Form
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
+from quantize.timings import usual
 
 C_FORMS: dict[Form, str] = {"fixed": "NN_FIXED", "sign": "NN_SIGN"}  # the shorter first
 KERNEL = 3
@@ -86,7 +87,7 @@ def _packed(step: Step, p: ConvParams) -> LoweredStep | None:
         calls=(call,),
         in_place=(0,) if _works_in_place(p) else (),
         requantisation=requants[0].form,
-        cost=2 * step.spec.macs(p),
+        cost=usual(2 * step.spec.macs(p), "armv7em"),
     )
 
 

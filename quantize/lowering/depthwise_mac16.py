@@ -26,6 +26,7 @@ from quantize.ops.conv_2d import ConvParams
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
+from quantize.timings import usual
 
 KERNEL = 3  # lines and columns of a window
 WEIGHT_WORDS = 5
@@ -46,7 +47,7 @@ def lower_depthwise(graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowe
         ways.append(conv_mac16.convolution(step, whole, scratch_budget_bytes))
     found = [way for way in ways if way is not None]
     if found:
-        return min(found, key=lambda way: way.cost or 0)
+        return min(found, key=lambda way: way.cost.cycles if way.cost else 0)
     return depthwise_xtensa.lower_depthwise(graph, step, scratch_budget_bytes)
 
 
@@ -104,7 +105,7 @@ def _run(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep | 
         calls=(call,),
         in_place=(0,) if in_place else (),
         requantisation=windows.requantisation,
-        cost=p.output_shape[0] * len(taps) * across.output * each,
+        cost=usual(p.output_shape[0] * len(taps) * across.output * each, "xtensa_mac16"),
     )
 
 
@@ -182,7 +183,7 @@ def _nine(
         in_place=(0,) if in_place else (),
         ahead_bytes=0 if in_place and p.input_shape[3] == 1 else None,
         requantisation=requantisation,
-        cost=_cost(p, line, across),
+        cost=usual(_cost(p, line, across), "xtensa_mac16"),
     )
 
 

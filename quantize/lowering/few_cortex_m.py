@@ -9,6 +9,7 @@ from quantize.lowering.packing import first_short_form, words_constant
 from quantize.ops.base import CCall
 from quantize.ops.conv_2d import ConvParams
 from quantize.reference import Step
+from quantize.timings import usual
 
 INPUTS = range(4, 17)  # with fewer, more than the last pixel would be read beyond the input's end
 # inputs that stay in registers -> kernel, instructions an output, channels in its loop
@@ -66,7 +67,10 @@ def few_inputs(step: Step, p: ConvParams) -> LoweredStep | None:
         in_place=(0,) if ahead_bytes == 0 else (),
         ahead_bytes=ahead_bytes,
         requantisation=requants[0].form,
-        cost=lines * pixels * (instructions * len(weights) + 3 * -(-len(weights) // block) + 18),
+        cost=usual(
+            lines * pixels * (instructions * len(weights) + 3 * -(-len(weights) // block) + 18),
+            "armv7em",
+        ),
     )
 
 

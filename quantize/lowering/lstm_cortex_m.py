@@ -12,6 +12,7 @@ from quantize.proofs import acc_bounds
 from quantize.reference import Step
 from quantize.scheme import IntArray, Requant
 from quantize.tflite.graph import Graph
+from quantize.timings import usual
 
 FORGET = Requant(multiplier=1 << 30, shift=-14)  # 2**-15
 UPDATE_SHIFTS = range(-31, -14)  # what is added to the cell state has 16 bits
@@ -42,7 +43,8 @@ def lower_lstm(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> Lowered
     if fresh is None or past is None or not exact:
         return None
     call = _call(p, requants, np.concatenate([fresh, past], axis=1))
-    cost = p.batches * p.steps * p.units * (PER_MAC * 4 * (p.depth + p.units) + PER_UNIT)
+    unit = PER_MAC * 4 * (p.depth + p.units) + PER_UNIT
+    cost = usual(p.batches * p.steps * p.units * unit, "armv7em")
     return LoweredStep(step=step, calls=(call,), in_place=(), cost=cost)
 
 
