@@ -56,6 +56,9 @@ class Cost:
     __rmul__ = __mul__
 
 
+NOTHING = Cost(0, 0)
+
+
 def total(costs: Iterable[Cost | None]) -> Cost:
     """The sum; None counts as nothing."""
     known = [cost for cost in costs if cost is not None]

@@ -12,7 +12,7 @@ import pytest
 from model.files import write_bytes
 from quantize.golden import make_golden, random_inputs, save_golden
 from quantize.lowering import LoweredStep, lower
-from quantize.lowering.windows import ORDER, widened_order
+from quantize.lowering.packing import WIDENED, widened_order
 from quantize.manifest import compile_model
 from quantize.reference import compile_graph
 from quantize.tflite.reader import parse_model
@@ -186,4 +186,4 @@ def test_what_its_scratch_does_not_fit_is_left_to_the_xtensa_kernels() -> None:
 
 
 def test_the_order_in_which_inputs_are_widened() -> None:
-    assert widened_order(np.arange(8)).tolist() == [0, 2, 1, 3, 4, 6, 5, 7] and len(ORDER) == 4
+    assert widened_order(np.arange(8)).tolist() == [0, 2, 1, 3, 4, 6, 5, 7] and len(WIDENED) == 4

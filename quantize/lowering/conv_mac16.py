@@ -8,14 +8,8 @@ import numpy as np
 
 from quantize.lowering import conv_xtensa
 from quantize.lowering.base import LoweredStep, aligned
-from quantize.lowering.packing import ahead_of, as_row, pad_words
-from quantize.lowering.windows import (
-    CHANNEL_COST,
-    OUTPUT_COST,
-    STEP,
-    widened_order,
-    windows_stream,
-)
+from quantize.lowering.packing import ahead_of, as_row, pad_words, widened_order
+from quantize.lowering.windows import CHANNEL_COST, OUTPUT_COST, STEP, windows_stream
 from quantize.ops.base import CCall, c_shape
 from quantize.ops.conv_2d import ConvParams
 from quantize.reference import Step

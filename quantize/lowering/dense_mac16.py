@@ -9,18 +9,10 @@ import numpy as np
 
 from quantize.lowering import dense_xtensa
 from quantize.lowering.base import LoweredStep
-from quantize.lowering.packing import words_constant
+from quantize.lowering.packing import halfword_pairs, widened_order, words_constant
 from quantize.lowering.products import ProductRequant, product_requants
 from quantize.lowering.split import find_changes
-from quantize.lowering.windows import (
-    CHANNEL_COST,
-    OUTPUT_COST,
-    STEP,
-    form_of,
-    halfword_pairs,
-    widened_order,
-    windows_stream,
-)
+from quantize.lowering.windows import CHANNEL_COST, OUTPUT_COST, STEP, form_of, windows_stream
 from quantize.ops.base import CCall, CConstant
 from quantize.ops.fully_connected import FullyConnectedParams
 from quantize.reference import Step

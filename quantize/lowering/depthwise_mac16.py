@@ -13,9 +13,7 @@ from quantize.lowering.depthwise_xtensa import Axis, axes_of, image_fields, work
 from quantize.lowering.packing import pad_words, words_constant
 from quantize.lowering.products import product_requants
 from quantize.lowering.split import find_changes
-from quantize.lowering.windows import (
-    OUTPUT_COST as ROW_COST,
-)
+from quantize.lowering.windows import OUTPUT_COST as ROW_COST
 from quantize.lowering.windows import (
     form_of,
     halfword_pairs,

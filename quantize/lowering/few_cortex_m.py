@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from quantize.lowering.base import LoweredStep, aligned
-from quantize.lowering.packing import first_short_form, words_constant
+from quantize.lowering.packing import (
+    first_short_form,
+    halfword_pairs,
+    widened_order,
+    words_constant,
+)
 from quantize.ops.base import CCall
 from quantize.ops.conv_2d import ConvParams
 from quantize.reference import Step
@@ -35,11 +40,9 @@ def few_inputs(step: Step, p: ConvParams) -> LoweredStep | None:
     inputs = min(n for n in KERNELS if n >= weights.shape[1])
     kernel, instructions, block = KERNELS[inputs]
     padded = np.pad(weights, ((0, 0), (0, inputs - weights.shape[1]))) << shifts[:, None]
-    halves = padded.reshape(-1, 4)[:, [0, 2, 1, 3]].reshape(len(weights), -1, 2) & 0xFFFF
+    words = halfword_pairs(widened_order(padded))
     scales = np.array([(r.multiplier, r.constant) for r in requants], np.int64)
-    stream = np.concatenate(
-        [first[:, None], halves[..., 0] | (halves[..., 1] << 16), scales], axis=1
-    )
+    stream = np.concatenate([first[:, None], words, scales], axis=1)
     lines, pixels, pixel_bytes, line_bytes = _lines(p)
     ahead_bytes = _ahead(lines, pixels, pixel_bytes, line_bytes, len(weights))
     call = CCall(
@@ -56,9 +59,7 @@ def few_inputs(step: Step, p: ConvParams) -> LoweredStep | None:
             "words": str(stream.size),
             "kernel": kernel,
         },
-        constants=(
-            words_constant("stream", stream, weights=halves.size // 2, biases=len(weights)),
-        ),
+        constants=(words_constant("stream", stream, weights=words.size, biases=len(weights)),),
         scratch_bytes=4 * stream.size,
     )
     return LoweredStep(
