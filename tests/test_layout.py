@@ -135,6 +135,7 @@ NUMBERS: dict[str, int] = {
     "NN_QUAD": conv.QUAD,
     "NN_PAIR_WORDS": pair_words(),
     "NN_GROUP": dense.GROUP,
+    "NN_EIGHT": dense.EIGHT,
     "NN_GROUP + 0": depthwise.GROUP,
     "4 * NN_CHANNEL_WORDS": depthwise.CHANNEL_BYTES,
     "4 * NN_COLUMN_WORDS": depthwise.COLUMN_BYTES,
