@@ -70,9 +70,6 @@ KERNEL_SETS["xtensa_mac16"] = {
 
 # packings that take more flash and fewer instructions: only where the flash has bytes for them
 LARGER: dict[str, Mapping[Lowering, Sequence[Lower]]] = {
-    "armv7em": {
-        Lowering.DENSE: (dense_cortex_m.lower_dense_halves, dense_cortex_m.lower_dense_narrow)
-    },
     "xtensa_mac16": {Lowering.DENSE: (dense_mac16.lower_dense_halves,)},
 }
 REFERENCE_COST = 7  # instructions a MAC, about

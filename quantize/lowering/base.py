@@ -63,7 +63,8 @@ def in_groups(step: Step, parts: Sequence[LoweredStep | None]) -> LoweredStep | 
     )
 
 
-def with_kernel(step: Step, function: str) -> LoweredStep:
+def with_kernel(step: Step, function: str, cost: Cost) -> LoweredStep:
     """The reference's calls of a step, to another kernel that takes the same parameters."""
     calls = tuple(replace(call, function=function) for call in step.spec.calls(step.params))
-    return LoweredStep(step=step, calls=calls, in_place=step.spec.in_place(step.params))
+    in_place = step.spec.in_place(step.params)
+    return LoweredStep(step=step, calls=calls, in_place=in_place, cost=cost)

@@ -29,10 +29,11 @@ from quantize.proofs import Form, ShortRequant
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
-from quantize.timings import usual
+from quantize.timings import Cost, cortex_m
 
 QUAD = 4  # pixels at a time
 TAIL_RUNS = 3  # of which one more input each makes up a word
+QUAD_WORDS, PIXEL_WORDS = 0.45, 0.5  # loaded, an instruction: 5 in a step of 11, of a pixel 2 of 4
 SPARE_ROWS = 4  # of nn_conv_2d_rows_s8: more cost scratch, fewer cost moves
 C_FORMS: dict[Form, str] = {"fixed_8": "NN_FIXED_8", "sign": "NN_SIGN"}  # the shorter first
 
@@ -61,10 +62,10 @@ def convolution(step: Step, p: ConvParams, scratch_budget_bytes: int) -> Lowered
         few
         and few.cost
         and few.scratch_bytes <= scratch_budget_bytes
-        and few.cost.instructions < _cost(flat)
+        and few.cost.cycles < _cost(flat).cycles
     ):
         return few
-    along = _lowered(step, row) if _cost(row) < _cost(flat) else None
+    along = _lowered(step, row) if _cost(row).cycles < _cost(flat).cycles else None
     return along if along and along.scratch_bytes <= scratch_budget_bytes else _lowered(step, flat)
 
 
@@ -82,7 +83,7 @@ def _lowered(step: Step, p: ConvParams) -> LoweredStep | None:
         in_place=(0,) if ahead == 0 else (),
         ahead_bytes=ahead,
         requantisation=requants[0].form,
-        cost=usual(_cost(p), "armv7em"),
+        cost=_cost(p),
     )
 
 
@@ -248,12 +249,19 @@ def _is_by_rows(p: ConvParams) -> bool:
     )
 
 
-def _cost(p: ConvParams) -> int:
-    """Instructions of all pixels with the kernel that is chosen."""
-    if _is_by_rows(p):
-        return round(_pixels(p) // QUAD * p.output_shape[0] * _rows_cost(p))
+def _cost(p: ConvParams) -> Cost:
+    """Of all pixels with the kernel that is chosen: each four, or each that is left, read all
+    weights."""
+    by_rows = _is_by_rows(p)
     quads, left = divmod(_pixels(p), QUAD)
-    return p.output_shape[0] * round(quads * _windows_cost(p) + left * _pixel_cost(p))
+    inputs = p.weights[0].size if by_rows else _runs(p).inputs
+    stream = (len(p.weights) + 1) // 2 * (inputs // 2 + 7)
+    quad = _rows_cost(p) if by_rows else _windows_cost(p)
+    pixel = 0 if by_rows else _pixel_cost(p)
+    return p.output_shape[0] * (
+        quads * cortex_m(quad, words=QUAD_WORDS * quad, flash=stream)
+        + left * cortex_m(pixel, words=PIXEL_WORDS * pixel, flash=stream)
+    )
 
 
 def _pixels(p: ConvParams) -> int:

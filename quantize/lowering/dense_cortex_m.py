@@ -1,12 +1,12 @@
 """FULLY_CONNECTED as nn_fully_connected_packed_s8, with eight channels that have one requantisation
 as _eight_s8, or, where scratch is cheap, as _wide_s8.
 
-Where its rescaling or its sums do not suit these, as _chunks_s8. With flash to spare, as _halves_s8
-or, without scratch, _narrow_s8.
+Where its rescaling or its sums do not suit these, as _chunks_s8.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,10 +15,8 @@ from quantize.lowering.base import LoweredStep
 from quantize.lowering.packing import (
     PAIR_LIMIT,
     first_short_form,
-    halfword_pairs,
     pair_words,
     scale_rows,
-    widened_order,
     words_constant,
 )
 from quantize.ops.base import CCall, requant_constant
@@ -33,22 +31,18 @@ GROUP = 4  # channels at a time
 EIGHT = 8  # channels of nn_dense_eight_s8
 BLOCK = 8  # inputs at a time
 SMALL = 64  # bytes of scratch that inputs which fill no whole blocks may take whatever there is
-WIDE, PACKED, EIGHTS, HALVES, NARROW = (
-    f"nn_fully_connected_{name}_s8" for name in ("wide", "packed", "eight", "halves", "narrow")
-)
+WIDE, PACKED, EIGHTS = (f"nn_fully_connected_{name}_s8" for name in ("wide", "packed", "eight"))
 # of a step of eight inputs and four channels: those with their words from flash, and a loop's end
 STEP_COSTS = {
     WIDE: cortex_m(27, words=12, flash=8) + 0.25 * cortex_m(3, jumps=1),
     PACKED: cortex_m(34, words=10, flash=8, jumps=1),
     EIGHTS: 0.5 * (cortex_m(70, words=7, flash=16) + cortex_m(3, jumps=1) * (1 / 3)),
-    HALVES: cortex_m(21, words=20, flash=16) + 0.25 * cortex_m(3, jumps=1),
-    NARROW: cortex_m(28, words=18, flash=16, jumps=1),
 }
 WIDEN_COST = cortex_m(22, words=2, jumps=2)  # eight inputs
 GROUP_COST = cortex_m(48, words=13, flash=13, jumps=2)  # four channels, besides their products
 EIGHT_COST = cortex_m(63, words=8, flash=8, jumps=2)  # eight channels
 CALL_COST = cortex_m(110, words=30, flash=12, jumps=10)  # and of each vector of inputs
-CHUNK_COST = cortex_m(37, words=18, flash=8, jumps=1)  # a step of nn_fully_connected_chunks_s8
+CHUNK_COST = cortex_m(35, words=10, flash=8, jumps=1)  # a step of nn_fully_connected_chunks_s8
 CHANNEL_COST = cortex_m(45, words=13, flash=3, jumps=4)  # of that
 
 
@@ -78,25 +72,15 @@ def lower_dense(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowered
     return _lowered(step, best, stream, requants)
 
 
-def lower_dense_halves(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
-    """The kernel on weights of two bytes: fewer instructions, but from flash more cycles."""
-    return _halves(step, HALVES)
-
-
-def lower_dense_narrow(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
-    """The same without scratch. None where inputs fill no whole blocks."""
-    p: FullyConnectedParams = step.params
-    return None if p.weights.shape[1] % BLOCK else _halves(step, NARROW)
-
-
 def _cost(function: str, p: FullyConnectedParams) -> Cost:
     """Of one of STEP_COSTS."""
     channels, depth = p.weights.shape
     steps, groups = -(-depth // BLOCK), -(-channels // GROUP)
-    vector = CALL_COST + (WIDEN_COST * steps if function in (WIDE, HALVES) else NOTHING)
+    vector = CALL_COST + (WIDEN_COST * steps if function == WIDE else NOTHING)
     group = 0.5 * EIGHT_COST if function == EIGHTS else GROUP_COST
-    batches = int(np.prod(p.output_shape)) // channels
-    return batches * (vector + groups * (group + steps * STEP_COSTS[function]))
+    batches = math.prod(p.output_shape) // channels
+    products: Cost = steps * STEP_COSTS[function]
+    return batches * (vector + groups * (group + products))
 
 
 def _chunks(step: Step) -> LoweredStep:
@@ -153,18 +137,6 @@ def _chunk(weights: IntArray) -> int:
         chunk = -(-chunk // (2 * BLOCK)) * BLOCK
 
 
-def _halves(step: Step, function: str) -> LoweredStep | None:
-    p: FullyConnectedParams = step.params
-    requants = first_short_form(p, p.weights, ("sign",), limit=1 << 30)
-    if requants is None:
-        return None
-    weights = _padded(p)
-    first = _group_firsts(weights, p).reshape(-1, GROUP)
-    halves = halfword_pairs(widened_order(_rows(weights))).reshape(len(first), GROUP, -1)
-    words = halves.transpose(0, 2, 1).reshape(len(first), -1)
-    return _lowered(step, function, np.concatenate([first, words], axis=1), requants)
-
-
 def _padded(p: FullyConnectedParams) -> IntArray:
     """Weights with zeros behind the inputs, up to a whole block."""
     return np.pad(p.weights.astype(np.int64), ((0, 0), (0, -p.weights.shape[1] % BLOCK)))
@@ -186,7 +158,7 @@ def _lowered(
 ) -> LoweredStep:
     p: FullyConnectedParams = step.params
     scales, firsts = _scales(requants), len(p.weights) + -len(p.weights) % GROUP
-    wide, depth = function in (WIDE, HALVES), p.weights.shape[1] + -p.weights.shape[1] % BLOCK
+    wide, depth = function == WIDE, p.weights.shape[1] + -p.weights.shape[1] % BLOCK
     batches = int(np.prod(p.output_shape)) // len(p.weights)
     call = CCall(
         function=function,

@@ -10,13 +10,12 @@ import numpy as np
 from quantize.lowering import conv_mac16, depthwise_xtensa
 from quantize.lowering.base import LoweredStep
 from quantize.lowering.depthwise_xtensa import Axis, axes_of, image_fields, works_in_place
-from quantize.lowering.packing import pad_words, words_constant
+from quantize.lowering.packing import halfword_pairs, pad_words, words_constant
 from quantize.lowering.products import product_requants
 from quantize.lowering.split import find_changes
 from quantize.lowering.windows import OUTPUT_COST as ROW_COST
 from quantize.lowering.windows import (
     form_of,
-    halfword_pairs,
     windows_stream,
 )
 from quantize.ops.base import CCall

@@ -14,11 +14,12 @@ from quantize.lowering.packing import (
 from quantize.ops.base import CCall
 from quantize.ops.conv_2d import ConvParams
 from quantize.reference import Step
-from quantize.timings import usual
+from quantize.timings import cortex_m
 
 INPUTS = range(4, 17)  # with fewer, more than the last pixel would be read beyond the input's end
-# inputs that stay in registers -> kernel, instructions an output, channels in its loop
-KERNELS = {8: ("nn_few_8_s8", 8, 8), 16: ("nn_few_16_s8", 15, 4)}
+# inputs that stay in registers -> kernel, instructions an output, channels in its loop, words it
+# loads an instruction
+KERNELS = {8: ("nn_few_8_s8", 8, 8, 0.77), 16: ("nn_few_16_s8", 15, 4, 0.67)}
 
 
 def is_few(p: ConvParams) -> bool:
@@ -38,12 +39,14 @@ def few_inputs(step: Step, p: ConvParams) -> LoweredStep | None:
     shifts = np.array([r.pre_shift for r in requants])
     first = (p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)) << shifts
     inputs = min(n for n in KERNELS if n >= weights.shape[1])
-    kernel, instructions, block = KERNELS[inputs]
+    kernel, instructions, block, words_each = KERNELS[inputs]
     padded = np.pad(weights, ((0, 0), (0, inputs - weights.shape[1]))) << shifts[:, None]
     words = halfword_pairs(widened_order(padded))
     scales = np.array([(r.multiplier, r.constant) for r in requants], np.int64)
     stream = np.concatenate([first[:, None], words, scales], axis=1)
     lines, pixels, pixel_bytes, line_bytes = _lines(p)
+    each = instructions * len(weights) + 3 * -(-len(weights) // block) + 18
+    cost = lines * pixels * each
     ahead_bytes = _ahead(lines, pixels, pixel_bytes, line_bytes, len(weights))
     call = CCall(
         function="nn_conv_2d_few_s8",
@@ -68,10 +71,7 @@ def few_inputs(step: Step, p: ConvParams) -> LoweredStep | None:
         in_place=(0,) if ahead_bytes == 0 else (),
         ahead_bytes=ahead_bytes,
         requantisation=requants[0].form,
-        cost=usual(
-            lines * pixels * (instructions * len(weights) + 3 * -(-len(weights) // block) + 18),
-            "armv7em",
-        ),
+        cost=cortex_m(cost, words=words_each * cost, jumps=0.016 * cost),
     )
 
 
