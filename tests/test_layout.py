@@ -253,7 +253,6 @@ SCRATCH = {
     "nn_depthwise_rows_s8": "armv7em",
     "nn_depthwise_conv_2d_packed_s8": "armv7em",
     "nn_fully_connected_wide_s8": "armv7em",
-    "nn_fully_connected_halves_s8": "armv7em",
     "nn_lstm_packed_s8": "armv7em",
     "nn_batch_matmul_packed_s8": "armv7em",
     "nn_conv_2d_trio_s8": "xtensa",

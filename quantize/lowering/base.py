@@ -19,6 +19,16 @@ def aligned(size: int) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """A way to compute a step that was looked at and not taken."""
+
+    kernels: str
+    cost: Cost | None
+    constant_bytes: int | None  # None: not packed, as its cost is known without
+    reason: str  # what there is too much of: 'cycles', 'constants', 'RAM'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoweredStep:
     """A step with the kernel calls that compute it.
 
@@ -34,6 +44,7 @@ class LoweredStep:
     # what stands for the reference's rounding, proven equal for all that can occur
     requantisation: str = "reference"
     cost: Cost | None = None  # by the lowering's own model; None: not estimated
+    alternatives: tuple[Alternative, ...] = ()
 
     @property
     def constant_bytes(self) -> int:
@@ -44,6 +55,16 @@ class LoweredStep:
     def scratch_bytes(self) -> int:
         """What the step needs beside its tensors, while it runs."""
         return max((call.scratch_bytes for call in self.calls), default=0)
+
+
+def alternative(lowered: LoweredStep, reason: str) -> Alternative:
+    """A step that was lowered and is not taken."""
+    return Alternative(
+        kernels=" and ".join(dict.fromkeys(call.function for call in lowered.calls)),
+        cost=lowered.cost,
+        constant_bytes=lowered.constant_bytes,
+        reason=reason,
+    )
 
 
 def in_groups(step: Step, parts: Sequence[LoweredStep | None]) -> LoweredStep | None:

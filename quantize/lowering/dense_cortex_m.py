@@ -30,7 +30,6 @@ from quantize.timings import NOTHING, Cost, cortex_m
 GROUP = 4  # channels at a time
 EIGHT = 8  # channels of nn_dense_eight_s8
 BLOCK = 8  # inputs at a time
-SMALL = 64  # bytes of scratch that inputs which fill no whole blocks may take whatever there is
 WIDE, PACKED, EIGHTS = (f"nn_fully_connected_{name}_s8" for name in ("wide", "packed", "eight"))
 # of a step of eight inputs and four channels: those with their words from flash, and a loop's end
 STEP_COSTS = {
@@ -63,7 +62,7 @@ def lower_dense(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowered
     functions = [PACKED] if whole else []
     if whole and len(weights) % EIGHT == 0 and _is_alike(requants):
         functions.append(EIGHTS)
-    if 2 * weights.shape[1] <= max(scratch_budget_bytes, 0 if whole else SMALL):
+    if 2 * weights.shape[1] <= scratch_budget_bytes:
         functions.append(WIDE)
     if not functions:
         return _chunks(step)
@@ -80,7 +79,8 @@ def _cost(function: str, p: FullyConnectedParams) -> Cost:
     group = 0.5 * EIGHT_COST if function == EIGHTS else GROUP_COST
     batches = math.prod(p.output_shape) // channels
     products: Cost = steps * STEP_COSTS[function]
-    return batches * (vector + groups * (group + products))
+    cost: Cost = batches * (vector + groups * (group + products))
+    return cost
 
 
 def _chunks(step: Step) -> LoweredStep:
