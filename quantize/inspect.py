@@ -28,6 +28,7 @@ from quantize.emit_c import initial_constant, step_constants
 from quantize.errors import ModelError, QuantizeError
 from quantize.fold import Folding, fold_channels
 from quantize.lowering import KERNEL_SETS, LoweredStep, lower
+from quantize.lowering.base import alternative
 from quantize.ops import weights_of
 from quantize.reference import Reference, Step, compile_graph, prepare_step
 from quantize.tflite.constants import FREE
@@ -35,8 +36,10 @@ from quantize.tflite.files import model_bytes
 from quantize.tflite.graph import Graph, Operator
 from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
+from quantize.timings import CHIPS
 
 BOARDS_DIR = ROOT / "boards"
+SHOWN = ("armv7em", "xtensa_mac16")  # sets whose kernels are listed on a terminal
 LISTED = 6  # operators with the same problem
 EXACT_OPERATORS = 150  # of a model; choosing kernels for more takes too long here
 CODE_BYTES = 24 << 10  # what application, link and kernels need at most
@@ -56,6 +59,18 @@ class Layer:
     constant_bytes: int
     activation_bytes: int  # of its outputs
     problem: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The kernels of one operator, and what they are predicted to take; `instead_of` were looked at
+    and take too many of what is named."""
+
+    operator: str
+    kernels: str
+    instructions: int | None
+    cycles: int | None
+    instead_of: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +106,7 @@ class Inspection:
     constant_bytes: int
     arena_bytes: int
     arenas: dict[str, int]  # with each set of kernels
+    kernels: dict[str, list[Choice]]  # of each set but the reference's
     ram_budget_bytes: int | None
     tflm_arena_bytes: int | None
     fit: list[Fit]
@@ -114,7 +130,8 @@ def inspect_model(path: Path, array: str | None = None, ram_bytes: int | None = 
     folding = fold_channels(graph) if supported else None
     folded = (folding.channels, folding.macs, folding.bytes) if folding else (0, 0, 0)
     constants = sum(layer.constant_bytes for layer in layers) - folded[2]
-    sets, too_large = _sets(folding, ram_bytes, tflm_arena) if folding else ({}, [])
+    choices: dict[str, list[Choice]] = {}
+    sets, too_large = _sets(folding, ram_bytes, tflm_arena, choices) if folding else ({}, [])
     arena = sets["ref"][1] if folding else _live_bytes(graph)
     return Inspection(
         model=str(path),
@@ -133,6 +150,7 @@ def inspect_model(path: Path, array: str | None = None, ram_bytes: int | None = 
         constant_bytes=constants,
         arena_bytes=arena,
         arenas={kernels: size for kernels, (_, size) in sets.items()},
+        kernels=choices,
         ram_budget_bytes=ram_bytes,
         tflm_arena_bytes=tflm_arena,
         fit=_fit(constants, arena, sets),
@@ -140,10 +158,14 @@ def inspect_model(path: Path, array: str | None = None, ram_bytes: int | None = 
 
 
 def _sets(
-    folding: Folding, ram_bytes: int | None, usual_bytes: int | None
+    folding: Folding,
+    ram_bytes: int | None,
+    usual_bytes: int | None,
+    choices: dict[str, list[Choice]],
 ) -> tuple[dict[str, tuple[int, int]], list[str]]:
     """Kernels -> bytes of constants and of the arena; a sentence for each set that the budget is
-    too small for. Of a model with more than EXACT_OPERATORS only the reference kernels."""
+    too small for. Of a model with more than EXACT_OPERATORS only the reference kernels. What is
+    chosen goes to `choices`."""
     sets, too_large = {}, []
     for kernels in KERNEL_SETS if len(folding.steps) <= EXACT_OPERATORS else ("ref",):
         for budget in (ram_bytes, None):
@@ -159,8 +181,26 @@ def _sets(
                 too_large.append(str(error))
             else:
                 sets[kernels] = _constant_bytes(folding.graph, lowered), plan.bytes
+                if kernels in CHIPS:
+                    choices[kernels] = [_choice(step) for step in lowered if step.calls]
                 break
     return sets, too_large
+
+
+def _choice(lowered: LoweredStep) -> Choice:
+    taken, cost = alternative(lowered, ""), lowered.cost
+    return Choice(
+        operator=f"{lowered.step.op.index} {lowered.step.op.name}",
+        kernels=taken.kernels,
+        instructions=None if cost is None else round(cost.instructions),
+        cycles=None if cost is None else round(cost.cycles),
+        instead_of=[
+            f"{other.kernels}: {other.cost.cycles:,.0f} cycles"
+            + (f", too many {other.reason}" if other.reason != "cycles" else "")
+            for other in lowered.alternatives
+            if other.cost
+        ],
+    )
 
 
 def _constant_bytes(graph: Graph, lowered: Sequence[LoweredStep]) -> int:
@@ -342,6 +382,9 @@ def print_inspection(found: Inspection, console: Console) -> None:
         budget = f"; the budget is {found.ram_budget_bytes:,}" if found.ram_budget_bytes else ""
         console.print(f"arena: {sets}; TFLite Micro's interpreter takes {found.tflm_arena_bytes:,}"
                       f"{budget}", highlight=False, soft_wrap=True)  # fmt: skip
+        for kernels in SHOWN:
+            if kernels in found.kernels:
+                console.print(_choices_table(kernels, found.kernels[kernels]))
         console.print(_fit_table(found.fit))
         console.print(
             "used: constants and arena with the board's own kernels, and a reserve of "
@@ -358,6 +401,21 @@ def print_inspection(found: Inspection, console: Console) -> None:
 def _short(texts: Sequence[str], maximum: int = 3) -> str:
     more = f"\n+{len(texts) - maximum}" if len(texts) > maximum else ""
     return "\n".join(texts[:maximum]) + more
+
+
+def _choices_table(kernels: str, choices: Sequence[Choice]) -> Table:
+    """What was chosen for a set's chip, by the lowerings' own models of its cycles."""
+    chip = CHIPS[kernels][0]
+    table = Table("operator", f"kernel, set {kernels}", "instructions", f"cycles, {chip}",
+                  "instead of", title=f"predicted for the {chip}")  # fmt: skip
+    for choice in choices:
+        numbers = [f"{n:,}" if n is not None else "" for n in (choice.instructions, choice.cycles)]
+        table.add_row(choice.operator, choice.kernels, *numbers, "\n".join(choice.instead_of))
+    known = [choice for choice in choices if choice.cycles is not None]
+    table.add_section()
+    table.add_row("all that are predicted", "", f"{sum(c.instructions or 0 for c in known):,}",
+                  f"{sum(c.cycles or 0 for c in known):,}", "")  # fmt: skip
+    return table
 
 
 def _fit_table(fits: Sequence[Fit]) -> Table:

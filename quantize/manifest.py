@@ -37,6 +37,7 @@ from quantize.scheme import Rounding
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
+from quantize.timings import CHIPS, Cost
 
 GOLDEN_IN_FIRMWARE = 2  # cases that the self-test at boot runs
 
@@ -112,7 +113,8 @@ def compile_sets(
         )
         own = emit_model(graph, lowered, plan, cases, name=name, sha256=digest, run_id=run_id)
         manifests[kernels] = _manifest(graph, lowered, plan) | common
-        manifests[kernels] |= {"kernels": kernels, "run_id": run_id}
+        chip = CHIPS[kernels][0] if kernels in CHIPS else None  # whose cycles are estimated
+        manifests[kernels] |= {"kernels": kernels, "run_id": run_id, "estimated_chip": chip}
         for file, text in (files | own).items():
             write_text(folder / file, text)
         if features is None:
@@ -211,7 +213,16 @@ def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> di
                 "kernels": [call.function for call in lowered.calls],
                 "scratch_bytes": lowered.scratch_bytes,
                 "requantisation": lowered.requantisation,
-                "estimate": lowered.cost and asdict(lowered.cost),
+                "estimate": _estimate(lowered.cost),
+                "alternatives": [
+                    {
+                        "kernels": other.kernels,
+                        "constant_bytes": other.constant_bytes,
+                        "estimate": _estimate(other.cost),
+                        "too_many": other.reason,
+                    }
+                    for other in lowered.alternatives
+                ],
                 "rounding": _rounding(step, graph.output(step.op).dtype).value,
                 "macs": step.spec.macs(step.params),
                 "constant_bytes": sum(size for _, size in own),
@@ -246,6 +257,14 @@ def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> di
             for a in plan.allocations
         ],
     }
+
+
+def _estimate(cost: Cost | None) -> dict[str, int] | None:
+    """Instructions and cycles as the lowering's model predicts them, of the chip that the set of
+    kernels is for."""
+    if cost is None:
+        return None
+    return {"instructions": round(cost.instructions), "cycles": round(cost.cycles)}
 
 
 def _folded(folding: Folding) -> dict[str, object]:

@@ -78,7 +78,8 @@ REFERENCE_COST, REFERENCE_OUTPUT_COST = 7, 60  # instructions a MAC and an outpu
 # MAC16 wants halfwords, and three channels share two words on the Xtensa.
 USUAL_SHARE = {"armv7em": 1.1, "xtensa": 3.0, "xtensa_mac16": 2.4}
 LARGER_SHARE = 1.1  # what larger ones may
-FEW_BYTES = 64  # of scratch, in an arena of any size
+# of scratch, in an arena of any size; a dense layer of MAC16 widens its inputs in there
+FEW_BYTES = {"armv7em": 64, "xtensa": 64, "xtensa_mac16": 640}
 SMALL_BYTES = 1024  # beside that: tables, and padding of layers that are small
 
 
@@ -102,7 +103,7 @@ def lower(
     plain = tuple(_reference(step) for step in steps)
     if kernels == "ref":
         return plain
-    budgets = _scratch_budgets_bytes(graph)
+    budgets = _scratch_budgets_bytes(graph, FEW_BYTES[kernels])
     choices = [
         _choices(graph, step, kernels, budgets[step.op.index], ram, flash_bytes is not None)
         for step in steps
@@ -110,7 +111,7 @@ def lower(
     first = [ways[0] for ways in choices]
     file_bytes = sum(lowered.constant_bytes for lowered in plain)
     if flash_bytes is None and _bytes(first) <= _limit(file_bytes, USUAL_SHARE[kernels]):
-        return _improve(first, choices, _limit(file_bytes, LARGER_SHARE))
+        return _improve(first, choices, int(LARGER_SHARE * file_bytes))
     if flash_bytes is None:
         choices = [
             _choices(graph, step, kernels, budgets[step.op.index], ram, smaller=True)
@@ -227,9 +228,9 @@ def _others(way: LoweredStep, ways: Sequence[LoweredStep], free: int) -> tuple[A
     return tuple(found.values())
 
 
-def _scratch_budgets_bytes(graph: Graph) -> list[int]:
-    """For each operator: a third more than the fullest one's tensors, less its own tensors; or a
-    few bytes."""
+def _scratch_budgets_bytes(graph: Graph, few: int) -> list[int]:
+    """For each operator: a third more than the fullest one's tensors, less its own tensors; at
+    least `few`."""
     last = {i: op.index for op in graph.operators for i in op.inputs}
     last |= dict.fromkeys(graph.outputs, len(graph.operators))
     alive = set(graph.inputs)
@@ -238,7 +239,7 @@ def _scratch_budgets_bytes(graph: Graph) -> list[int]:
         alive |= set(op.outputs)
         live.append(sum(graph.tensors[i].bytes for i in alive))
         alive = {i for i in alive if last.get(i, -1) > op.index}
-    return [max(max(live) * 4 // 3 - size, FEW_BYTES) for size in live]
+    return [max(max(live) * 4 // 3 - size, few) for size in live]
 
 
 def _lowering(graph: Graph, step: Step, kernels: str) -> Lowering | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from quantize.ops.base import CCall
@@ -64,6 +64,15 @@ def alternative(lowered: LoweredStep, reason: str) -> Alternative:
         cost=lowered.cost,
         constant_bytes=lowered.constant_bytes,
         reason=reason,
+    )
+
+
+def rivals(costs: Mapping[str, Cost], taken: str) -> tuple[Alternative, ...]:
+    """Kernels that a lowering did not take because they cost more."""
+    return tuple(
+        Alternative(kernels=name, cost=cost, constant_bytes=None, reason="cycles")
+        for name, cost in costs.items()
+        if name != taken
     )
 
 

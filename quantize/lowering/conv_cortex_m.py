@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quantize.lowering.base import LoweredStep, in_groups
+from quantize.lowering.base import LoweredStep, in_groups, rivals
 from quantize.lowering.few_cortex_m import few_inputs, is_few
 from quantize.lowering.mono_cortex_m import KERNEL as MONO_ROWS
 from quantize.lowering.mono_cortex_m import one_channel
@@ -31,6 +31,7 @@ from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
 from quantize.timings import Cost, cortex_m
 
+ROWS, PACKED = "nn_conv_2d_rows_s8", "nn_conv_2d_packed_s8"
 QUAD = 4  # pixels at a time
 TAIL_RUNS = 3  # of which one more input each makes up a word
 QUAD_WORDS, PIXEL_WORDS = 0.45, 0.5  # loaded, an instruction: 5 in a step of 11, of a pixel 2 of 4
@@ -58,13 +59,10 @@ def convolution(step: Step, p: ConvParams, scratch_budget_bytes: int) -> Lowered
         return mono
     flat, row = _flattened(p), as_row(p)
     few = few_inputs(step, p) if is_few(p) else None
-    if (
-        few
-        and few.cost
-        and few.scratch_bytes <= scratch_budget_bytes
-        and few.cost.cycles < _cost(flat).cycles
-    ):
-        return few
+    if few and few.cost and few.scratch_bytes <= scratch_budget_bytes:
+        name = ROWS if _is_by_rows(flat) else PACKED
+        if few.cost.cycles < _cost(flat).cycles:
+            return replace(few, alternatives=rivals({name: _cost(flat)}, ""))
     along = _lowered(step, row) if _cost(row).cycles < _cost(flat).cycles else None
     return along if along and along.scratch_bytes <= scratch_budget_bytes else _lowered(step, flat)
 
@@ -84,6 +82,7 @@ def _lowered(step: Step, p: ConvParams) -> LoweredStep | None:
         ahead_bytes=ahead,
         requantisation=requants[0].form,
         cost=_cost(p),
+        alternatives=rivals({PACKED: _cost(p, by_rows=False)}, call.function),
     )
 
 
@@ -131,7 +130,7 @@ def _by_rows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, in
     columns = _row_columns(p)
     slots = columns * p.window.kernel[0] + SPARE_ROWS
     call = CCall(
-        function="nn_conv_2d_rows_s8",
+        function=ROWS,
         params_type="nn_conv_rows_t",
         params=_common(p)
         | {
@@ -164,7 +163,7 @@ def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall,
     row_bytes = columns * p.input_shape[3] if rows else p.input_shape[2] * p.input_shape[3]
     row_bytes += -row_bytes % 4 if rows else 0
     call = CCall(
-        function="nn_conv_2d_packed_s8",
+        function=PACKED,
         params_type="nn_conv_packed_t",
         params=_common(p)
         | {
@@ -249,10 +248,10 @@ def _is_by_rows(p: ConvParams) -> bool:
     )
 
 
-def _cost(p: ConvParams) -> Cost:
-    """Of all pixels with the kernel that is chosen: each four, or each that is left, read all
-    weights."""
-    by_rows = _is_by_rows(p)
+def _cost(p: ConvParams, by_rows: bool | None = None) -> Cost:
+    """Of all pixels with the kernel that is chosen, or as `by_rows` says: each four, or each that
+    is left, read all weights."""
+    by_rows = _is_by_rows(p) if by_rows is None else by_rows
     quads, left = divmod(_pixels(p), QUAD)
     inputs = p.weights[0].size if by_rows else _runs(p).inputs
     stream = (len(p.weights) + 1) // 2 * (inputs // 2 + 7)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from quantize.lowering.base import LoweredStep
+from quantize.lowering.base import LoweredStep, rivals
 from quantize.lowering.packing import (
     PAIR_LIMIT,
     first_short_form,
@@ -66,9 +67,10 @@ def lower_dense(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowered
         functions.append(WIDE)
     if not functions:
         return _chunks(step)
-    best = min(functions, key=lambda function: _cost(function, p).cycles)
+    costs = {function: _cost(function, p) for function in functions}
+    best = min(functions, key=lambda function: costs[function].cycles)
     stream = _eight_stream(words) if best == EIGHTS else _group_stream(words)
-    return _lowered(step, best, stream, requants)
+    return replace(_lowered(step, best, stream, requants), alternatives=rivals(costs, best))
 
 
 def _cost(function: str, p: FullyConnectedParams) -> Cost:

@@ -35,7 +35,7 @@ def lower_dense(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredS
     """
     p: FullyConnectedParams = step.params
     whole = p.weights.shape[1] % STEP == 0
-    found = _pairs(step, p) if whole and scratch_budget_bytes > 0 else None
+    found = _pairs(step, p, scratch_budget_bytes) if whole else None
     return found or dense_xtensa.lower_dense(graph, step, scratch_budget_bytes)
 
 
@@ -69,12 +69,14 @@ def lower_dense_halves(_graph: Graph, step: Step, scratch_budget_bytes: int) -> 
     )
 
 
-def _pairs(step: Step, p: FullyConnectedParams) -> LoweredStep | None:
+def _pairs(step: Step, p: FullyConnectedParams, scratch_budget_bytes: int) -> LoweredStep | None:
+    """In as few chunks as the scratch has room for, which it need not fill."""
     weights = p.weights.astype(np.int64)
     rows = _requants(p, weights)
     count, depth = weights.shape
     group = min(GROUP, count + count % 2)
-    chunk = _chunk(weights, max(ROOM, depth) - WORD - 4 * group)
+    room = min(max(ROOM, depth), scratch_budget_bytes)
+    chunk = _chunk(weights, room - WORD - 4 * group)
     if rows is None or chunk is None:
         return None
     firsts = p.bias.astype(np.int64) + (p.input_offset - 128) * weights.sum(axis=1)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from quantize.lowering import conv_mac16, depthwise_xtensa
-from quantize.lowering.base import LoweredStep
+from quantize.lowering.base import LoweredStep, alternative
 from quantize.lowering.depthwise_xtensa import Axis, axes_of, image_fields, works_in_place
 from quantize.lowering.packing import halfword_pairs, pad_words, words_constant
 from quantize.lowering.products import product_requants
@@ -44,7 +44,9 @@ def lower_depthwise(graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowe
         ways.append(conv_mac16.convolution(step, whole, scratch_budget_bytes))
     found = [way for way in ways if way is not None]
     if found:
-        return min(found, key=lambda way: way.cost.cycles if way.cost else 0)
+        best = min(found, key=lambda way: way.cost.cycles if way.cost else 0)
+        others = (alternative(way, "cycles") for way in found if way is not best)
+        return replace(best, alternatives=tuple(others))
     return depthwise_xtensa.lower_depthwise(graph, step, scratch_budget_bytes)
 
 
