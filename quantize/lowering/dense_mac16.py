@@ -12,15 +12,23 @@ from quantize.lowering.base import LoweredStep
 from quantize.lowering.packing import halfword_pairs, widened_order, words_constant
 from quantize.lowering.products import ProductRequant, product_requants
 from quantize.lowering.split import find_changes
-from quantize.lowering.windows import CHANNEL_COST, OUTPUT_COST, STEP, form_of, windows_stream
+from quantize.lowering.windows import (
+    CHANNEL_COST,
+    OUTPUT_COST,
+    PRODUCT_WAITS,
+    STEP,
+    form_of,
+    windows_stream,
+)
 from quantize.ops.base import CCall, CConstant
 from quantize.ops.fully_connected import FullyConnectedParams
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
-from quantize.timings import usual
+from quantize.timings import lx6
 
 GROUP = 32  # channels at a time
+PAIR_WAITS = 0.15  # an instruction
 ROOM = 512  # bytes of scratch, or one for each input
 WORD = 4  # bytes that are read beyond the inputs
 LARGEST_SUM = (1 << 23) - 1  # 256 times a sum of channel A fits 32 bits
@@ -65,7 +73,7 @@ def lower_dense_halves(_graph: Graph, step: Step, scratch_budget_bytes: int) -> 
         calls=(call,),
         in_place=(),
         requantisation=windows.requantisation,
-        cost=usual(batches * each, "xtensa_mac16"),
+        cost=lx6(batches * each, waits=PRODUCT_WAITS * batches * weights.size),
     )
 
 
@@ -114,7 +122,7 @@ def _pairs(step: Step, p: FullyConnectedParams, scratch_budget_bytes: int) -> Lo
         calls=(call,),
         in_place=(),
         requantisation=form_of(rows),
-        cost=usual(batches * each, "xtensa_mac16"),
+        cost=lx6(batches * each, waits=PAIR_WAITS * batches * each),
     )
 
 

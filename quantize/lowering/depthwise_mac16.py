@@ -23,7 +23,7 @@ from quantize.ops.conv_2d import ConvParams
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
-from quantize.timings import usual
+from quantize.timings import lx6
 
 KERNEL = 3  # lines and columns of a window
 WEIGHT_WORDS = 5
@@ -32,6 +32,8 @@ OUTPUT_COST = {1: 22, 2: 27}  # instructions, by the stride
 LINE_COST = 30
 CHANNEL_COST = 80
 INPUT_COST = 5
+RUN_INPUT_COST = 9.5
+NINE_WAITS, RUN_WAITS = 0.08, 0.23  # an instruction
 
 
 def lower_depthwise(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
@@ -98,13 +100,15 @@ def _run(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep | 
         constants=(windows.constant,),
         scratch_bytes=2 * halfwords,
     )
-    each = 60 * packed.shape[1] + line.output * (packed.shape[2] + ROW_COST) + INPUT_COST * inputs
+    runs = line.output * (packed.shape[2] + ROW_COST)
+    each = 60 + 60 * packed.shape[1] + runs + RUN_INPUT_COST * inputs
+    cost = p.output_shape[0] * len(taps) * across.output * each
     return LoweredStep(
         step=step,
         calls=(call,),
         in_place=(0,) if in_place else (),
         requantisation=windows.requantisation,
-        cost=usual(p.output_shape[0] * len(taps) * across.output * each, "xtensa_mac16"),
+        cost=lx6(cost, waits=RUN_WAITS * cost),
     )
 
 
@@ -151,6 +155,7 @@ def _nine(
     pairs = -(-((line.output - 1) * line.stride + KERNEL) // 2)
     height = (across.output - 1) * across.stride + KERNEL
     inputs = min(line.image, 2 * pairs - line.pad)
+    cost = _cost(p, line, across)
     in_place = works_in_place(p)
     call = CCall(
         function="nn_depthwise_conv_2d_nine_s8",
@@ -182,7 +187,7 @@ def _nine(
         in_place=(0,) if in_place else (),
         ahead_bytes=0 if in_place and p.input_shape[3] == 1 else None,
         requantisation=requantisation,
-        cost=usual(_cost(p, line, across), "xtensa_mac16"),
+        cost=lx6(cost, waits=NINE_WAITS * cost),
     )
 
 

@@ -15,6 +15,7 @@ from quantize.scheme import IntArray
 
 STEP = 4  # inputs
 OUTPUT_COST = 18  # instructions, besides its products
+PRODUCT_WAITS = 0.53  # a MULA waits for the operand that was loaded just before
 CHANNEL_COST = 20  # of each row of outputs
 
 
