@@ -13,6 +13,7 @@ from quantize.ops.conv_2d import ConvParams
 from quantize.reference import Step
 from quantize.timings import cortex_m
 
+ROW_COST = 140  # instructions
 KERNEL = 3
 CHANNEL_BYTES = 32  # of a channel's widened weights
 
@@ -67,7 +68,8 @@ def one_channel(
         scratch_bytes=scratch_bytes,
     )
     pixels = int(np.prod(p.output_shape[:3]))
-    cost = pixels * (25 + 10 * len(weights) + 2 * -(-len(weights) // 4))
+    each = 25 + 10 * len(weights) + 2 * -(-len(weights) // 4)
+    cost = pixels * each + pixels // p.output_shape[2] * ROW_COST
     return LoweredStep(
         step=step,
         calls=(call,),
