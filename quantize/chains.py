@@ -114,9 +114,7 @@ class _Joining:
                 return None
             steps = joined
 
-    def _joined(
-        self, steps: Steps, fullest: LoweredStep, limit: int, longest: int
-    ) -> Steps | None:
+    def _joined(self, steps: Steps, fullest: LoweredStep, limit: int, longest: int) -> Steps | None:
         """The steps with the fullest one joined to neighbours: those that need least, of these the
         cheapest."""
         needs = _needs(self.graph, steps)

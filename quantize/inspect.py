@@ -28,6 +28,7 @@ from quantize.emit_c import initial_constant, step_constants
 from quantize.errors import ModelError, QuantizeError
 from quantize.fuse import Simplified, simplify
 from quantize.lowering import KERNEL_SETS, LoweredStep, lower
+from quantize.lowering.base import alternative
 from quantize.lowering.rows import describe_rows
 from quantize.ops import weights_of
 from quantize.reference import Reference, Step, compile_graph, prepare_step
@@ -36,8 +37,10 @@ from quantize.tflite.files import model_bytes
 from quantize.tflite.graph import Graph, Operator
 from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
+from quantize.timings import CHIPS
 
 BOARDS_DIR = ROOT / "boards"
+SHOWN = ("armv7em", "xtensa_mac16")  # sets whose kernels are listed on a terminal
 LISTED = 6  # operators with the same problem
 EXACT_OPERATORS = 150  # of a model; choosing kernels for more takes too long here
 CODE_BYTES = 24 << 10  # what application, link and kernels need at most
@@ -57,6 +60,18 @@ class Layer:
     constant_bytes: int
     activation_bytes: int  # of its outputs
     problem: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The kernels of one operator, and what they are predicted to take; `instead_of` were looked at
+    and take too many of what is named."""
+
+    operator: str
+    kernels: str
+    instructions: int | None
+    cycles: int | None
+    instead_of: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +109,7 @@ class Inspection:
     arenas: dict[str, int]  # with each set of kernels
     fused: list[str]  # operators that are one with every set
     together: dict[str, list[str]]  # and operators that run together with some sets
+    kernels: dict[str, list[Choice]]  # of each set but the reference's
     ram_budget_bytes: int | None
     tflm_arena_bytes: int | None
     fit: list[Fit]
@@ -118,7 +134,8 @@ def inspect_model(path: Path, array: str | None = None, ram_bytes: int | None = 
     folding = simple.folding if simple else None
     folded = (folding.channels, folding.macs, folding.bytes) if folding else (0, 0, 0)
     constants = sum(layer.constant_bytes for layer in layers) - folded[2]
-    sets, too_large = _sets(simple, ram_bytes, tflm_arena) if simple else ({}, [])
+    choices: dict[str, list[Choice]] = {}
+    sets, too_large = _sets(simple, ram_bytes, tflm_arena, choices) if simple else ({}, [])
     arena = sets["ref"].arena_bytes if simple else _live_bytes(graph)
     return Inspection(
         model=str(path),
@@ -139,6 +156,7 @@ def inspect_model(path: Path, array: str | None = None, ram_bytes: int | None = 
         arenas={kernels: found.arena_bytes for kernels, found in sets.items()},
         fused=[f.text for f in simple.fusions] if simple else [],
         together={kernels: found.together for kernels, found in sets.items() if found.together},
+        kernels=choices,
         ram_budget_bytes=ram_bytes,
         tflm_arena_bytes=tflm_arena,
         fit=_fit(constants, arena, sets),
@@ -155,10 +173,14 @@ class _Set:
 
 
 def _sets(
-    simple: Simplified, ram_bytes: int | None, usual_bytes: int | None
+    simple: Simplified,
+    ram_bytes: int | None,
+    usual_bytes: int | None,
+    choices: dict[str, list[Choice]],
 ) -> tuple[dict[str, _Set], list[str]]:
     """What is needed with each set of kernels; a sentence for each set that the budget is too
-    small for. Of a model with more than EXACT_OPERATORS only the reference kernels."""
+    small for. Of a model with more than EXACT_OPERATORS only the reference kernels. What is chosen
+    goes to `choices`."""
     sets, too_large = {}, []
     for kernels in KERNEL_SETS if len(simple.steps) <= EXACT_OPERATORS else ("ref",):
         for budget in (ram_bytes, None):
@@ -178,8 +200,26 @@ def _sets(
                     arena_bytes=plan.bytes,
                     together=[describe_rows(one) for one in lowered if one.before],
                 )
+                if kernels in CHIPS:
+                    choices[kernels] = [_choice(step) for step in lowered if step.calls]
                 break
     return sets, too_large
+
+
+def _choice(lowered: LoweredStep) -> Choice:
+    taken, cost = alternative(lowered, ""), lowered.cost
+    return Choice(
+        operator=f"{lowered.step.op.index} {lowered.step.op.name}",
+        kernels=taken.kernels,
+        instructions=None if cost is None else round(cost.instructions),
+        cycles=None if cost is None else round(cost.cycles),
+        instead_of=[
+            f"{other.kernels}: {other.cost.cycles:,.0f} cycles"
+            + (f", too many {other.reason}" if other.reason != "cycles" else "")
+            for other in lowered.alternatives
+            if other.cost
+        ],
+    )
 
 
 def _constant_bytes(graph: Graph, lowered: Sequence[LoweredStep]) -> int:
@@ -368,6 +408,9 @@ def print_inspection(found: Inspection, console: Console) -> None:
             for text in texts:
                 told = f"fused with the kernels {name}: {text}"
                 console.print(told, highlight=False, soft_wrap=True)
+        for kernels in SHOWN:
+            if kernels in found.kernels:
+                console.print(_choices_table(kernels, found.kernels[kernels]))
         console.print(_fit_table(found.fit))
         console.print(
             "used: constants and arena with the board's own kernels, and a reserve of "
@@ -384,6 +427,21 @@ def print_inspection(found: Inspection, console: Console) -> None:
 def _short(texts: Sequence[str], maximum: int = 3) -> str:
     more = f"\n+{len(texts) - maximum}" if len(texts) > maximum else ""
     return "\n".join(texts[:maximum]) + more
+
+
+def _choices_table(kernels: str, choices: Sequence[Choice]) -> Table:
+    """What was chosen for a set's chip, by the lowerings' own models of its cycles."""
+    chip = CHIPS[kernels][0]
+    table = Table("operator", f"kernel, set {kernels}", "instructions", f"cycles, {chip}",
+                  "instead of", title=f"predicted for the {chip}")  # fmt: skip
+    for choice in choices:
+        numbers = [f"{n:,}" if n is not None else "" for n in (choice.instructions, choice.cycles)]
+        table.add_row(choice.operator, choice.kernels, *numbers, "\n".join(choice.instead_of))
+    known = [choice for choice in choices if choice.cycles is not None]
+    table.add_section()
+    table.add_row("all that are predicted", "", f"{sum(c.instructions or 0 for c in known):,}",
+                  f"{sum(c.cycles or 0 for c in known):,}", "")  # fmt: skip
+    return table
 
 
 def _fit_table(fits: Sequence[Fit]) -> Table:

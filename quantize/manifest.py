@@ -39,6 +39,7 @@ from quantize.scheme import Rounding
 from quantize.tflite.graph import Graph, Tensor
 from quantize.tflite.reader import parse_model
 from quantize.tflm import TfliteMicro
+from quantize.timings import CHIPS, Cost
 
 GOLDEN_IN_FIRMWARE = 2  # cases that the self-test at boot runs
 
@@ -115,7 +116,13 @@ def compile_sets(
         own = emit_model(graph, lowered, plan, cases, name=name, sha256=digest, run_id=run_id)
         manifests[kernels] = _manifest(graph, lowered, plan) | common
         fused = [asdict(f) for f in (*simplified.fusions, *_by_rows(lowered))]
-        manifests[kernels] |= {"kernels": kernels, "run_id": run_id, "fused": fused}
+        chip = CHIPS[kernels][0] if kernels in CHIPS else None  # whose cycles are estimated
+        manifests[kernels] |= {
+            "kernels": kernels,
+            "run_id": run_id,
+            "fused": fused,
+            "estimated_chip": chip,
+        }
         for file, text in (files | own).items():
             write_text(folder / file, text)
         if features is None:
@@ -217,7 +224,16 @@ def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> di
                 "kernels": list(dict.fromkeys(call.function for call in lowered.calls)),
                 "scratch_bytes": lowered.scratch_bytes,
                 "requantisation": lowered.requantisation,
-                "cost": lowered.cost,
+                "estimate": _estimate(lowered.cost),
+                "alternatives": [
+                    {
+                        "kernels": other.kernels,
+                        "constant_bytes": other.constant_bytes,
+                        "estimate": _estimate(other.cost),
+                        "too_many": other.reason,
+                    }
+                    for other in lowered.alternatives
+                ],
                 "rounding": _rounding(step, graph.output(step.op).dtype).value,
                 "macs": step.spec.macs(step.params),
                 "constant_bytes": sum(size for _, size in own),
@@ -266,7 +282,8 @@ def _joined(graph: Graph, step: Step, index: int) -> dict[str, object]:
         "kernels": [],
         "scratch_bytes": 0,
         "requantisation": "",
-        "cost": None,
+        "estimate": None,
+        "alternatives": [],
         "rounding": _rounding(step, tensor.dtype).value,
         "macs": step.spec.macs(step.params),
         "constant_bytes": 0,
@@ -280,6 +297,14 @@ def _by_rows(steps: Sequence[LoweredStep]) -> Iterator[Fusion]:
         if lowered.before:
             operators = tuple(s.op.index for s in (*lowered.before, lowered.step))
             yield Fusion(operators=operators, how="rows", text=describe_rows(lowered))
+
+
+def _estimate(cost: Cost | None) -> dict[str, int] | None:
+    """Instructions and cycles as the lowering's model predicts them, of the chip that the set of
+    kernels is for."""
+    if cost is None:
+        return None
+    return {"instructions": round(cost.instructions), "cycles": round(cost.cycles)}
 
 
 def _folded(folding: Folding) -> dict[str, object]:

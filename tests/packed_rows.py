@@ -63,10 +63,12 @@ def _layer(
     shapes: tuple[Sequence[int], Sequence[int], Sequence[int]],
     options: dict[str, Any],
     dtype: str = "int8",
+    *,
+    alike: bool = False,
 ) -> tuple[int, int]:
     """An operator (name, options table, axis of the weights' scales) with weights and a bias.
 
-    Shapes are those of input, weights and output.
+    Shapes are those of input, weights and output; `alike` channels have one scale.
     """
     name, table, axis = kind
     channels = shapes[1][axis]
@@ -74,6 +76,7 @@ def _layer(
     x = _activation(b, rng, shapes[0], dtype)
     source = float(b.tensors[x].quantization.scale[0])
     scales = np.exp(rng.uniform(np.log(0.002), np.log(0.01), channels)).astype(np.float32)
+    scales = np.full_like(scales, scales[0]) if alike else scales
     weights = rng.integers(-127, 128, shapes[1]).astype(np.int8)
     w = b.tensor(shapes[1], scale=list(scales), axis=axis, data=weights)
     bias_scales = [float(np.float32(source) * scale) for scale in scales]
@@ -221,6 +224,16 @@ def dense(b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8") -> tup
     return _layer(b, rng, ("FULLY_CONNECTED", "FullyConnectedOptions", 0), shapes, {}, dtype)
 
 
+def alike(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+    """A FULLY_CONNECTED whose channels have one scale."""
+    batches, depth, outputs = _pick(rng, 1, 3), 8 * _pick(rng, *range(1, 9)), _pick(rng, 8, 16, 24)
+    if rng.random() < 0.2:
+        depth, outputs = depth + 1, outputs - 3
+    shapes = ([batches, depth], [outputs, depth], [batches, outputs])
+    kind = ("FULLY_CONNECTED", "FullyConnectedOptions", 0)
+    return _layer(b, rng, kind, shapes, {}, alike=True)
+
+
 def pool(name: str) -> Row:
     """Rows of a pooling operator; some have windows of more than 256 pixels."""
 
@@ -270,6 +283,7 @@ ROWS: dict[str, Row] = {
     "DEPTHWISE_CONV_2D": depthwise,
     "DEPTHWISE_CONV_2D_LINES": lines,
     "FULLY_CONNECTED": dense,
+    "FULLY_CONNECTED_ALIKE": alike,
     "MAX_POOL_2D": pool("MAX_POOL_2D"),
     "MEAN": mean("MEAN"),
     "SUM": mean("SUM"),

@@ -1,4 +1,4 @@
-"""A flash budget chooses each layer's packing: fewer instructions where bytes are free for them."""
+"""Constants: a budget or the file's own size choose each layer's packing, for the fewest cycles."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from quantize import lowering
 from quantize.errors import QuantizeError
 from quantize.golden import make_golden, random_inputs
 from quantize.lowering import lower
@@ -18,7 +19,8 @@ from tests.host_c import HostModel
 from tests.layers import Layer, convolutions
 
 POINT = Layer(size=(9, 9), channels=8, outputs=16)
-HALVES = "nn_fully_connected_halves_s8"
+PAIRS = "nn_fully_connected_pairs_s8"
+HALVES = "nn_conv_2d_pixels_s8"  # a dense layer on weights of two bytes
 
 
 def _two_layers(weight: int = 127) -> bytes:
@@ -40,17 +42,37 @@ def _two_layers(weight: int = 127) -> bytes:
 
 def _functions(budget: int | None) -> list[str]:
     graph = parse_model(_two_layers())
-    lowered = lower(graph, compile_graph(graph), "armv7em", budget)
+    lowered = lower(graph, compile_graph(graph), "xtensa_mac16", budget)
     assert budget is None or sum(s.constant_bytes for s in lowered) <= budget
     return [call.function for s in lowered for call in s.calls]
 
 
-def test_more_flash_buys_fewer_instructions() -> None:
-    usual = _functions(None)
-    assert all(f.endswith(("wide_s8", "packed_s8")) for f in usual)
-    assert _functions(16_500) == usual
-    assert sorted(f == HALVES for f in _functions(18_500)) == [False, True]
-    assert _functions(40_000) == [HALVES, HALVES]
+def test_more_flash_buys_fewer_cycles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a budget up to 1.1 times the file's constants, and a KiB."""
+    assert _functions(None) == _functions(18_700) == [PAIRS, HALVES]
+    assert _functions(16_500) == [PAIRS, PAIRS]
+    monkeypatch.setattr(lowering, "LARGER_SHARE", 0.9)
+    graph = parse_model(_two_layers())
+    steps = lower(graph, compile_graph(graph), "xtensa_mac16")
+    (other,) = steps[1].alternatives
+    assert (other.kernels, other.reason) == (HALVES, "constants")
+    assert other.cost and steps[1].cost and other.cost.cycles < steps[1].cost.cycles
+
+
+@pytest.mark.parametrize("kernels", sorted(lowering.USUAL_SHARE))
+def test_constants_are_within_the_share_of_the_set(
+    kernels: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other packings are taken where the usual ones of all layers together are larger."""
+    graph = parse_model(convolutions(np.random.default_rng(0), [POINT] * 6))
+    steps = compile_graph(graph)
+    file_bytes = sum(s.constant_bytes for s in lower(graph, steps, "ref"))
+    usual = sum(s.constant_bytes for s in lower(graph, steps, kernels))
+    assert usual <= lowering.USUAL_SHARE[kernels] * file_bytes + lowering.SMALL_BYTES
+    monkeypatch.setattr(lowering, "SMALL_BYTES", 0)
+    for share in (1.0, 1.1):
+        monkeypatch.setitem(lowering.USUAL_SHARE, kernels, share)
+        assert sum(s.constant_bytes for s in lower(graph, steps, kernels)) <= share * file_bytes
 
 
 def test_few_inputs_keep_weights_of_a_byte_where_flash_is_short() -> None:
@@ -68,13 +90,13 @@ def test_what_fits_nowhere_says_how_much_it_needs() -> None:
         _functions(1000)
 
 
-@pytest.mark.parametrize("budget", [None, 18_500, 40_000])
+@pytest.mark.parametrize("budget", [None, 18_700, 40_000])
 def test_every_choice_computes_the_same(budget: int | None, tmp_path: Path) -> None:
     model = _two_layers()
     golden = make_golden(model, random_inputs(parse_model(model), 8, 1))
-    folders = {"armv7em": tmp_path}
+    folders = {"xtensa_mac16": tmp_path}
     sets = compile_sets(model, golden, folders, name="b", settings={}, constants_bytes=budget)
-    host = HostModel(tmp_path, sets["armv7em"])
+    host = HostModel(tmp_path, sets["xtensa_mac16"])
     for case in range(len(golden)):
         expected = golden.case_outputs(case)[0]
         assert np.array_equal(host.run(golden.case_inputs(case))[0], expected)

@@ -104,6 +104,19 @@ def test_a_column_is_a_row_where_scratch_has_room() -> None:
     assert rows > 50
 
 
+EIGHT = "nn_fully_connected_eight_s8"
+
+
+def test_eight_channels_share_their_inputs_where_they_are_requantised_alike() -> None:
+    """Without scratch, for any number of blocks of inputs."""
+    steps = _lowered(rows_model([ROWS["FULLY_CONNECTED_ALIKE"]] * SIDE_BY_SIDE, 0))
+    eights = [s for s in steps if s.calls[0].function == EIGHT]
+    assert len(eights) >= 0.6 * SIDE_BY_SIDE and not any(s.scratch_bytes for s in eights)
+    assert {int(s.calls[0].params["steps"]) // 4 % 3 for s in eights} == {0, 1, 2}
+    usual = _lowered(rows_model([ROWS["FULLY_CONNECTED"]] * SIDE_BY_SIDE, 0))
+    assert not any(s.calls[0].function == EIGHT for s in usual)  # each channel has its own
+
+
 WINDOWS = {  # a depthwise window, or one of an image of one channel -> its kernel
     "nn_depthwise_lines_s8": (
         Layer(size=(28, 1), channels=8, depthwise=1, kernel=(5, 1), same=False),

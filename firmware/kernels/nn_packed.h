@@ -159,21 +159,23 @@ typedef struct {
  * four first 0 and 2, then 1 and 3. */
 void nn_dense_s8(const nn_dense_t *p, const void *x, int8_t *output, int32_t groups);
 
-/* The same with weights of 16 bits. A group in the stream, in words: first values
- * of A, B, C and D; then for each step two weights of each. */
-void nn_dense_halves_s8(const nn_dense_t *p, const void *x, int8_t *output, int32_t groups);
+#define NN_EIGHT 8 /* output channels */
+
+/* The same for eight channels A to H with one requantisation, . A group in the
+ * stream, in words: first values of 256 * A + B, 256 * C + D, 256 * E + F, 256 * G + H, B, D, F and
+ * H; then for each eight inputs 16 words, the last one first: 256 * a + b, ..., 256 * g + h of
+ * inputs 4 and 6, of 5 and 7, of 0 and 2, and of 1 and 3. */
+void nn_dense_eight_s8(const nn_dense_t *p, const int8_t *x, int8_t *output, int32_t groups);
 
 /* nn_dense_s8 for all output channels. */
 void nn_dense_outputs_s8(const nn_dense_t *p, const void *x, int8_t *output);
 
 void nn_fully_connected_packed_s8(const nn_dense_t *p, const int8_t *input, int8_t *output);
-void nn_fully_connected_narrow_s8(const nn_dense_t *p, const int8_t *input, int8_t *output);
+void nn_fully_connected_eight_s8(const nn_dense_t *p, const int8_t *input, int8_t *output);
 
 /* scratch: 4 * steps bytes. */
 void nn_fully_connected_wide_s8(const nn_dense_t *p, const int8_t *input, int8_t *output,
                                 int8_t *scratch);
-void nn_fully_connected_halves_s8(const nn_dense_t *p, const int8_t *input, int8_t *output,
-                                  int8_t *scratch);
 
 /* A group in the stream, in words: first values of A, B, C and D; then, of the inputs rounded up to
  * a multiple of 8, for each step 256 * a + b and 256 * c + d. */

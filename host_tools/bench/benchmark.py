@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.bench.counting import Call, counting, is_arm
-from host_tools.bench.estimate import Estimate, estimate
+from host_tools.bench.estimate import Estimate, estimate, middle_cycles
 from host_tools.bench.instructions import Mix, mix
 from host_tools.boards.board import Board
 from host_tools.errors import DeviceError, HostToolsError, ToolMissing
@@ -106,6 +106,7 @@ def run_benchmark(out_dir: Path, board: Board, target: Target) -> BenchmarkResul
                 "operator": op["index"],
                 "op": op["op"],
                 "counts": count,
+                "cycles": middle_cycles(step.executed, board.id) if step else None,
                 "macs": op["macs"],
                 "mix": asdict(mix(step.executed, arm=arm)) if step else None,
             }

@@ -12,30 +12,22 @@ from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 
 from host_tools.bench.instructions import Executed, Instruction, Kind, decode
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One choice of all timings that are not certain, in cycles, and a supply current in mA."""
-
-    jump: int  # on top of a jump's own cycle
-    divide: int
-    flash: int  # waits for a word of data from flash
-    load_use: int  # when the next instruction needs what was loaded
-    multiply_use: int
-    current_ma: float
+from quantize import timings
+from quantize.timings import Timing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chip:
-    """A chip that firmware of `emulated_by` can run on; `cases` are best, middle and worst."""
+    """A chip that firmware of `emulated_by` can run on; `cases` are best, middle and worst, and so
+    are the supply currents in mA."""
 
     name: str
     emulated_by: str
     clock_hz: int
     volts: float
-    cases: tuple[Case, Case, Case]
-    cycles: Callable[[Sequence[Executed], Case], int]
+    cases: tuple[Timing, Timing, Timing]
+    current_ma: tuple[float, float, float]
+    cycles: Callable[[Sequence[Executed], Timing], int]
     assumptions: tuple[str, ...]
     sources: tuple[str, ...]
 
@@ -54,7 +46,7 @@ class Estimate:
     sources: tuple[str, ...]
 
 
-def cortex_m4_cycles(executed: Sequence[Executed], case: Case) -> int:
+def cortex_m4_cycles(executed: Sequence[Executed], case: Timing) -> int:
     """Cycles of a Cortex-M4 by the instruction table of its Technical Reference Manual."""
     pairs = [(item, decode(item.text, arm=True)) for item in executed]
     cycles = 0
@@ -69,7 +61,7 @@ def cortex_m4_cycles(executed: Sequence[Executed], case: Case) -> int:
     return cycles
 
 
-def _cortex_m4_cost(instruction: Instruction, case: Case) -> int:
+def _cortex_m4_cost(instruction: Instruction, case: Timing) -> int:
     if instruction.kind is Kind.LOAD:
         return 1 + instruction.words
     if instruction.kind is Kind.STORE:
@@ -79,7 +71,7 @@ def _cortex_m4_cost(instruction: Instruction, case: Case) -> int:
     return 3 if instruction.mnemonic in {"tbb", "tbh"} else 1
 
 
-def lx6_cycles(executed: Sequence[Executed], case: Case) -> int:
+def lx6_cycles(executed: Sequence[Executed], case: Timing) -> int:
     """Cycles of an Xtensa LX6: one an instruction, plus jumps, divisions and waits for results."""
     pairs = [(item, decode(item.text, arm=False)) for item in executed]
     cycles, body = 0, None  # of the hardware loop that was entered last: its first instruction
@@ -96,7 +88,7 @@ def lx6_cycles(executed: Sequence[Executed], case: Case) -> int:
     return cycles
 
 
-def _wait(first: Instruction, second: Instruction, case: Case) -> int:
+def _wait(first: Instruction, second: Instruction, case: Timing) -> int:
     """Cycles that the second instruction waits for what the first one loads or multiplies."""
     if first.accumulates and second.mnemonic == "rsr.acclo":
         return case.multiply_use
@@ -118,11 +110,8 @@ NRF52840 = Chip(
     emulated_by="qemu_m4",
     clock_hz=64_000_000,
     volts=3.0,
-    cases=(
-        Case(jump=1, divide=2, flash=0, load_use=0, multiply_use=0, current_ma=3.3),
-        Case(jump=2, divide=7, flash=2, load_use=0, multiply_use=0, current_ma=3.3),
-        Case(jump=3, divide=12, flash=3, load_use=0, multiply_use=0, current_ma=3.3),
-    ),
+    cases=timings.NRF52840,
+    current_ma=(3.3, 3.3, 3.3),
     cycles=cortex_m4_cycles,
     assumptions=(
         "single load 2 cycles, 1 directly behind another; N words 1 + N; single store 1",
@@ -144,11 +133,8 @@ ESP32 = Chip(
     emulated_by="qemu_xtensa",
     clock_hz=240_000_000,
     volts=3.3,
-    cases=(
-        Case(jump=2, divide=2, flash=0, load_use=1, multiply_use=1, current_ma=30.0),
-        Case(jump=2, divide=7, flash=0, load_use=1, multiply_use=1, current_ma=49.0),
-        Case(jump=3, divide=13, flash=0, load_use=2, multiply_use=1, current_ma=68.0),
-    ),
+    cases=timings.ESP32,
+    current_ma=(30.0, 49.0, 68.0),
     cycles=lx6_cycles,
     assumptions=(
         "1 cycle an instruction; 1 or 2 more when the next needs what was loaded, 1 more when it "
@@ -183,6 +169,12 @@ def estimate(executed: Sequence[Executed], board_id: str) -> list[Estimate]:
     return [_estimate(executed, chip) for chip in CHIPS if chip.emulated_by == board_id]
 
 
+def middle_cycles(executed: Sequence[Executed], board_id: str) -> int | None:
+    """The middle case of the chip that the emulated board stands for; None without one."""
+    chip = next((chip for chip in CHIPS if chip.emulated_by == board_id), None)
+    return chip.cycles(executed, chip.cases[timings.MIDDLE]) if chip else None
+
+
 def describe(result: Estimate) -> str:
     """One line: what it is, for which chip, and best, middle and worst case."""
 
@@ -201,8 +193,8 @@ def _estimate(executed: Sequence[Executed], chip: Chip) -> Estimate:
     cycles = (best, middle, worst)
     times = [round(count / chip.clock_hz * 1e3, 4) for count in cycles]
     energies = [
-        round(case.current_ma * chip.volts * count / chip.clock_hz * 1e3, 3)
-        for case, count in zip(chip.cases, cycles, strict=True)
+        round(current * chip.volts * count / chip.clock_hz * 1e3, 3)
+        for current, count in zip(chip.current_ma, cycles, strict=True)
     ]
     return Estimate(
         kind="estimate, not a measurement",

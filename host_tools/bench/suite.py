@@ -213,7 +213,7 @@ def _layers(row: Row, result: BenchmarkResult) -> Table:
     """The most expensive steps of one row."""
     table = Table(box=None, padding=(0, 1, 0, 0), title=f"{row.model} on {row.board}")
     table.title_justify = "left"
-    for title in ("step", "operator", result.unit, "per MAC", *COLUMNS[5:10]):
+    for title in ("step", "operator", result.unit, "est. cycles", "per MAC", *COLUMNS[5:10]):
         table.add_column(title, justify="left" if title == "operator" else "right")
     steps = sorted(result.per_layer, key=lambda step: (-step["counts"], step["step"]))
     for step in sorted(steps[:LAYERS], key=lambda step: int(step["step"])):
@@ -222,6 +222,7 @@ def _layers(row: Row, result: BenchmarkResult) -> Table:
             str(step["step"]),
             step["op"],
             f"{step['counts']:,}",
+            f"{step['cycles']:,}" if step["cycles"] is not None else "-",
             f"{step['counts'] / step['macs']:.2f}" if step["macs"] else "-",
             *_mix_cells(mix),
         )

@@ -25,15 +25,16 @@ from quantize.lowering import (
     matmul_cortex_m,
     pairs,
     pool_cortex_m,
-    winograd_cortex_m,
     scalar_cortex_m,
     svdf_cortex_m,
     transpose_conv_cortex_m,
+    winograd_cortex_m,
 )
-from quantize.lowering.base import LoweredStep
+from quantize.lowering.base import Alternative, LoweredStep, alternative
 from quantize.ops.rules import Lowering
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
+from quantize.timings import usual
 
 __all__ = ["KERNEL_SETS", "LoweredStep", "lower"]
 
@@ -88,15 +89,20 @@ INT16: dict[str, Mapping[Lowering, Lower]] = {
     },
 }
 
-# packings that take more flash and fewer instructions: only where the flash has bytes for them
+# packings that take more flash and fewer cycles: only where the flash has bytes for them
 LARGER: dict[str, Mapping[Lowering, Sequence[Lower]]] = {
-    "armv7em": {
-        Lowering.CONVOLUTION: (winograd_cortex_m.lower_winograd,),
-        Lowering.DENSE: (dense_cortex_m.lower_dense_halves, dense_cortex_m.lower_dense_narrow),
-    },
+    "armv7em": {Lowering.CONVOLUTION: (winograd_cortex_m.lower_winograd,)},
     "xtensa_mac16": {Lowering.DENSE: (dense_mac16.lower_dense_halves,)},
 }
-REFERENCE_COST = 7  # instructions a MAC, about
+SMALLER = {"xtensa_mac16": "xtensa"}  # whose kernels may take less scratch
+REFERENCE_COST, REFERENCE_OUTPUT_COST = 7, 60  # instructions a MAC and an output, about
+# Constants of a model without a budget, times those of the file: what the usual packings may take.
+# MAC16 wants halfwords, and three channels share two words on the Xtensa.
+USUAL_SHARE = {"armv7em": 1.1, "xtensa": 3.0, "xtensa_mac16": 2.4}
+LARGER_SHARE = 1.1  # what larger ones may
+# of scratch, in an arena of any size; a dense layer of MAC16 widens its inputs in there
+FEW_BYTES = {"armv7em": 64, "xtensa": 64, "xtensa_mac16": 640}
+SMALL_BYTES = 1024  # beside that: tables, and padding of layers that are small
 
 
 Need = Callable[[LoweredStep], int]  # the bytes that are in use while a step runs
@@ -111,20 +117,37 @@ def lower(
 ) -> tuple[LoweredStep, ...]:
     """The kernel calls of all steps with the kernel set `kernels`, a key of KERNEL_SETS.
 
-    With `flash_bytes`, the packings whose constants fit into them and cost the fewest instructions:
-    larger ones than usual, or the reference kernels'. Raises QuantizeError when none fits. With
-    `ram`, kernels that need at most so many bytes, or what needs least where there are none.
+    Those that take the fewest estimated cycles of the set's chip, whose constants fit `flash_bytes`
+    or, without it, the share of the file's constants that the set may take. Raises QuantizeError
+    when none fits a budget. With `ram`, kernels that need at most so many bytes, or what needs
+    least where there are none.
     """
+    plain = tuple(_reference(step) for step in steps)
     if kernels == "ref":
-        return tuple(_reference(step) for step in steps)
-    budgets = _scratch_budgets_bytes(graph)
+        return plain
+    budgets = _scratch_budgets_bytes(graph, FEW_BYTES[kernels])
     choices = [
-        _choices(graph, step, kernels, budgets[step.op.index], flash_bytes is not None, ram)
+        _choices(graph, step, kernels, budgets[step.op.index], ram, flash_bytes is not None)
         for step in steps
     ]
+    first = [ways[0] for ways in choices]
+    file_bytes = sum(lowered.constant_bytes for lowered in plain)
+    if flash_bytes is None and _bytes(first) <= _limit(file_bytes, USUAL_SHARE[kernels]):
+        return _improve(first, choices, int(LARGER_SHARE * file_bytes))
     if flash_bytes is None:
-        return tuple(lowered[0] for lowered in choices)
-    return _choose(choices, flash_bytes)
+        choices = [
+            _choices(graph, step, kernels, budgets[step.op.index], ram, smaller=True)
+            for step in steps
+        ]
+    return _within(choices, flash_bytes, _limit(file_bytes, USUAL_SHARE[kernels]))
+
+
+def _bytes(steps: Sequence[LoweredStep]) -> int:
+    return sum(lowered.constant_bytes for lowered in steps)
+
+
+def _limit(file_bytes: int, share: float) -> int:
+    return int(share * file_bytes) + SMALL_BYTES
 
 
 def _choices(
@@ -132,57 +155,100 @@ def _choices(
     step: Step,
     kernels: str,
     scratch_bytes: int,
-    by_flash: bool,
     ram: tuple[Need, int] | None,
+    smaller: bool,
 ) -> list[LoweredStep]:
-    """The ways to compute a step, the usual one first; several only where flash chooses."""
-    faster, larger = _makers(graph, step, kernels)
-    found = [faster(graph, step, scratch_bytes) or _reference(step)]
-    if ram is not None and ram[0](found[0]) > ram[1]:
-        spare = max(ram[1] - ram[0](_reference(step)), 0)
-        less = [faster(graph, step, scratch) for scratch in (spare, 0)]
-        found += [*(lowered for lowered in less if lowered), _reference(step)]
-    if by_flash and found[0].cost is not None:
-        made = [make(graph, step, scratch_bytes) for make in larger]
-        made.append(faster(graph, step, 0))  # what saves scratch may save flash too
-        found += [w for w in (*made, _reference(step)) if w]
-    if ram is not None:
-        need, limit = ram
-        found = [w for w in found if need(w) <= limit] or [min(found, key=need)]
-    if not by_flash or found[0].cost is None:
-        return found[:1]
-    macs = step.spec.macs(step.params)
-    return [w if w.cost is not None else replace(w, cost=REFERENCE_COST * macs) for w in found]
+    """The ways to compute a step, the usual one first; with `smaller` those with fewer constants
+    too. All have a cost where there are several."""
+    makers, larger = _makers(graph, step, kernels)
+    reference = _reference(step)
+    if not makers:
+        return [reference]
+    made = [make(graph, step, scratch_bytes) for make in larger]
+    found = [makers[0](graph, step, scratch_bytes) or reference, *made]
+    short = ram is not None and found[0] is not None and ram[0](found[0]) > ram[1]
+    if short or smaller:
+        spare = max(ram[1] - ram[0](reference), 0) if ram else scratch_bytes
+        found += [make(graph, step, scratch) for make in makers for scratch in (spare, 0)]
+        found.append(reference)
+    ways = [lowered for lowered in found if lowered is not None]
+    if ways[0].cost is None:  # nothing to compare
+        ways = [ways[0], reference] if short else ways[:1]
+    rough = usual(
+        REFERENCE_COST * step.spec.macs(step.params)
+        + REFERENCE_OUTPUT_COST * graph.output(step.op).elements,
+        kernels,
+    )
+    known = [w if w.cost else replace(w, cost=rough) for w in ways] if len(ways) > 1 else ways
+    return _that_fit(known, ram)
 
 
-def _choose(choices: Sequence[Sequence[LoweredStep]], budget: int) -> tuple[LoweredStep, ...]:
-    """Begin with the smallest of each step, then take what saves most for a byte, while it fits."""
-    picked = [min(steps, key=lambda s: s.constant_bytes) for steps in choices]
-    free = budget - sum(s.constant_bytes for s in picked)
-    if free < 0:
+def _that_fit(ways: list[LoweredStep], ram: tuple[Need, int] | None) -> list[LoweredStep]:
+    """Those within the RAM, cheapest first where the first is not; or what needs least."""
+    if ram is None:
+        return ways
+    need, limit = ram
+    fit = [way for way in ways if need(way) <= limit] or [min(ways, key=need)]
+    return fit if fit[0] is ways[0] else sorted(fit, key=_cycles)
+
+
+def _cycles(lowered: LoweredStep) -> float:
+    return lowered.cost.cycles if lowered.cost else 0.0
+
+
+def _within(
+    choices: Sequence[Sequence[LoweredStep]], budget: int | None, limit: int
+) -> tuple[LoweredStep, ...]:
+    """Begin with the smallest of each step; `limit` without a budget, or what is least."""
+    smallest = [min(ways, key=lambda way: way.constant_bytes) for ways in choices]
+    least = _bytes(smallest)
+    if budget is not None and budget < least:
         raise QuantizeError(
-            f"a flash budget of {budget} bytes: the model's constants take at least "
-            f"{budget - free}; allow that much, or make the model smaller"
+            f"a flash budget of {budget} bytes: the model's constants take at least {least}; "
+            "allow that much, or make the model smaller"
         )
+    return _improve(smallest, choices, max(limit, least) if budget is None else budget)
+
+
+def _improve(
+    picked: list[LoweredStep], choices: Sequence[Sequence[LoweredStep]], budget: int
+) -> tuple[LoweredStep, ...]:
+    """Again and again what saves most cycles for a byte, while the constants fit the budget."""
+    picked, free = [*picked], budget - _bytes(picked)
     while True:
         better = [
-            ((now.cost - s.cost) / max(s.constant_bytes - now.constant_bytes, 1), i, s)
+            ((_cycles(now) - _cycles(way)) / max(more, 1), i, way)
             for i, now in enumerate(picked)
-            for s in choices[i]
-            if s.cost is not None
-            and now.cost is not None
-            and s.cost < now.cost
-            and s.constant_bytes - now.constant_bytes <= free
+            for way in choices[i]
+            for more in [way.constant_bytes - now.constant_bytes]
+            if _cycles(way) < _cycles(now) and more <= max(free, 0)
         ]
         if not better:
-            return tuple(picked)
+            break
         _, i, best = max(better, key=lambda item: item[0])
         free -= best.constant_bytes - picked[i].constant_bytes
         picked[i] = best
+    return tuple(
+        replace(way, alternatives=(*way.alternatives, *_others(way, ways, free)))
+        for way, ways in zip(picked, choices, strict=True)
+    )
 
 
-def _scratch_budgets_bytes(graph: Graph) -> list[int]:
-    """For each operator: a third more than the fullest one's tensors, less its own tensors."""
+def _others(way: LoweredStep, ways: Sequence[LoweredStep], free: int) -> tuple[Alternative, ...]:
+    """The ways that were not taken, and why."""
+    found: dict[str, Alternative] = {}
+    for other in ways:
+        larger = other.constant_bytes - way.constant_bytes > free
+        reason = "constants" if larger and _cycles(other) < _cycles(way) else "cycles"
+        one = alternative(other, reason)
+        if one.kernels != alternative(way, "").kernels:
+            found.setdefault(one.kernels, one)
+    return tuple(found.values())
+
+
+def _scratch_budgets_bytes(graph: Graph, few: int) -> list[int]:
+    """For each operator: a third more than the fullest one's tensors, less its own tensors; at
+    least `few`."""
     last = {i: op.index for op in graph.operators for i in op.inputs}
     last |= dict.fromkeys(graph.outputs, len(graph.operators))
     alive = set(graph.inputs)
@@ -191,16 +257,20 @@ def _scratch_budgets_bytes(graph: Graph) -> list[int]:
         alive |= set(op.outputs)
         live.append(sum(graph.tensors[i].bytes for i in alive))
         alive = {i for i in alive if last.get(i, -1) > op.index}
-    return [max(live) * 4 // 3 - size for size in live]
+    return [max(max(live) * 4 // 3 - size, few) for size in live]
 
 
-def _makers(graph: Graph, step: Step, kernels: str) -> tuple[Lower, Sequence[Lower]]:
-    """What makes a step faster, and what does so with more flash: by its activations' type."""
+def _makers(graph: Graph, step: Step, kernels: str) -> tuple[list[Lower], Sequence[Lower]]:
+    """What makes a step faster, then what may take less scratch; and what does so with more flash:
+    by its activations' type."""
     way, dtype = step.spec.kernels.lowering(kernels), graph.output(step.op).dtype
-    if way and dtype == "int8":
-        return KERNEL_SETS[kernels][way], LARGER.get(kernels, {}).get(way, ())
-    wide = INT16.get(kernels, {}).get(way) if way and dtype == "int16" else None
-    return wide or (lambda *_: None), ()
+    if way and dtype == "int16":
+        wide = INT16.get(kernels, {}).get(way)
+        return [wide] if wide else [], ()
+    if way is None or dtype != "int8":
+        return [], ()
+    sets = [KERNEL_SETS[kernels], KERNEL_SETS.get(SMALLER.get(kernels, ""), {})]
+    return [s[way] for s in sets if way in s], LARGER.get(kernels, {}).get(way, ())
 
 
 def _reference(step: Step) -> LoweredStep:

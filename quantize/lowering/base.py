@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from quantize.ops.base import CCall
 from quantize.ops.conv_2d import numbered
 from quantize.reference import Step
+from quantize.timings import Cost, total
 
 ALIGNMENT = 16  # bytes, of all that lies in the arena
 
@@ -46,6 +47,16 @@ class Turns:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """A way to compute a step that was looked at and not taken."""
+
+    kernels: str
+    cost: Cost | None
+    constant_bytes: int | None  # None: not packed, as its cost is known without
+    reason: str  # what there is too much of: 'cycles', 'constants', 'RAM'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoweredStep:
     """A step with the kernel calls that compute it.
 
@@ -60,7 +71,8 @@ class LoweredStep:
     ahead_bytes: int | None = None
     # what stands for the reference's rounding, proven equal for all that can occur
     requantisation: str = "reference"
-    cost: int | None = None  # instructions by the lowering's own model; None: not estimated
+    cost: Cost | None = None  # by the lowering's own model; None: not estimated
+    alternatives: tuple[Alternative, ...] = ()
     # Of operators that run together, some rows at a time (quantize.lowering.rows): those before the
     # step's own, how many rows of the output at a time, in which order and how often calls run, and
     # the bytes of the rows between.
@@ -80,6 +92,25 @@ class LoweredStep:
         return self.rows_bytes + max((call.scratch_bytes for call in self.calls), default=0)
 
 
+def alternative(lowered: LoweredStep, reason: str) -> Alternative:
+    """A step that was lowered and is not taken."""
+    return Alternative(
+        kernels=" and ".join(dict.fromkeys(call.function for call in lowered.calls)),
+        cost=lowered.cost,
+        constant_bytes=lowered.constant_bytes,
+        reason=reason,
+    )
+
+
+def rivals(costs: Mapping[str, Cost], taken: str) -> tuple[Alternative, ...]:
+    """Kernels that a lowering did not take because they cost more."""
+    return tuple(
+        Alternative(kernels=name, cost=cost, constant_bytes=None, reason="cycles")
+        for name, cost in costs.items()
+        if name != taken
+    )
+
+
 def in_groups(step: Step, parts: Sequence[LoweredStep | None]) -> LoweredStep | None:
     """The step whose groups of channels the parts compute, one after the other; None if one does
     not exist."""
@@ -93,11 +124,12 @@ def in_groups(step: Step, parts: Sequence[LoweredStep | None]) -> LoweredStep | 
         calls=tuple(calls),
         in_place=(),
         requantisation=" and ".join(sorted(forms)),
-        cost=sum(part.cost or 0 for part in found),
+        cost=total(part.cost for part in found),
     )
 
 
-def with_kernel(step: Step, function: str) -> LoweredStep:
+def with_kernel(step: Step, function: str, cost: Cost) -> LoweredStep:
     """The reference's calls of a step, to another kernel that takes the same parameters."""
     calls = tuple(replace(call, function=function) for call in step.spec.calls(step.params))
-    return LoweredStep(step=step, calls=calls, in_place=step.spec.in_place(step.params))
+    in_place = step.spec.in_place(step.params)
+    return LoweredStep(step=step, calls=calls, in_place=in_place, cost=cost)

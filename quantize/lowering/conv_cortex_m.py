@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quantize.lowering.base import LoweredStep, in_groups
+from quantize.lowering.base import LoweredStep, in_groups, rivals
 from quantize.lowering.few_cortex_m import few_inputs, is_few
 from quantize.lowering.mono_cortex_m import KERNEL as MONO_ROWS
 from quantize.lowering.mono_cortex_m import one_channel
@@ -22,6 +23,7 @@ from quantize.lowering.packing import (
     scale_rows,
     words_constant,
 )
+from quantize.lowering.rows_cortex_m import KERNEL as ROWS
 from quantize.lowering.rows_cortex_m import Rows, rows_step
 from quantize.ops.base import CCall, CConstant, c_shape
 from quantize.ops.conv_2d import ConvParams, split_groups
@@ -30,9 +32,12 @@ from quantize.proofs import Form, ShortRequant
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
+from quantize.timings import Cost, cortex_m
 
+PACKED = "nn_conv_2d_packed_s8"
 QUAD = 4  # pixels at a time
 TAIL_RUNS = 3  # of which one more input each makes up a word
+QUAD_WORDS, PIXEL_WORDS = 0.45, 0.5  # loaded, an instruction: 5 in a step of 11, of a pixel 2 of 4
 SPARE_ROWS = 4  # of nn_conv_2d_rows_s8: more cost scratch, fewer cost moves
 C_FORMS: dict[Form, str] = {"fixed_8": "NN_FIXED_8", "sign": "NN_SIGN"}  # the shorter first
 
@@ -57,12 +62,13 @@ def convolution(step: Step, p: ConvParams, scratch_budget_bytes: int) -> Lowered
         return mono
     flat, row = flattened(p), as_row(p)
     pairs = _by_pairs(step, p)
-    if pairs and pairs.scratch_bytes <= scratch_budget_bytes and (pairs.cost or 0) < _cost(flat):
-        return pairs
     few = few_inputs(step, p) if is_few(p) else None
-    if few and few.scratch_bytes <= scratch_budget_bytes and (few.cost or 0) < _cost(flat):
-        return few
-    along = _lowered(step, row) if _cost(row) < _cost(flat) else None
+    for special in (pairs, few):
+        if special and special.cost and special.scratch_bytes <= scratch_budget_bytes:
+            name = ROWS if _is_by_rows(flat) else PACKED
+            if special.cost.cycles < _cost(flat).cycles:
+                return replace(special, alternatives=rivals({name: _cost(flat)}, ""))
+    along = _lowered(step, row) if _cost(row).cycles < _cost(flat).cycles else None
     return along if along and along.scratch_bytes <= scratch_budget_bytes else _lowered(step, flat)
 
 
@@ -137,7 +143,8 @@ def _by_rows(step: Step, p: ConvParams, requants: Sequence[ShortRequant]) -> Low
         quarter=p.output_shape[2] // QUAD * p.window.stride[1],
         words=words,
     )
-    return rows_step(step, p, rows, quad, requants[0].form, _cost(p))
+    lowered = rows_step(step, p, rows, quad, requants[0].form, _cost(p))
+    return replace(lowered, alternatives=rivals({PACKED: _cost(p, by_rows=False)}, ROWS))
 
 
 def _by_pairs(step: Step, p: ConvParams) -> LoweredStep | None:
@@ -170,16 +177,18 @@ def _by_pairs(step: Step, p: ConvParams) -> LoweredStep | None:
         groups=groups,
         quarter=2 * groups,
     )
+    stream = (len(p.weights) + 1) // 2 * (height * count + 7)
+    four = cortex_m(1, words=QUAD_WORDS) * (_quad_cost(p, 2 * height * count) + 70)
     row = p.window.stride[0] * (120 + 2 * rows.beside_bytes + 17 * rows.columns)
-    cost = p.output_shape[1] * (row + groups * (_quad_cost(p, 2 * height * count) + 70))
-    return rows_step(step, p, rows, quad, requants[0].form, p.output_shape[0] * cost)
+    cost = cortex_m(row, words=row / 4) + groups * (four + cortex_m(0, flash=stream))
+    return rows_step(step, p, rows, quad, requants[0].form, math.prod(p.output_shape[:2]) * cost)
 
 
 def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, int | None] | None:
     """nn_conv_2d_packed_s8, and `ahead_bytes`."""
     weights = runs_of(p).arranged(p.weights)
     quad = _quad(p, weights, requants)
-    return None if quad is None else windows_call("nn_conv_2d_packed_s8", p, *quad)
+    return None if quad is None else windows_call(PACKED, p, *quad)
 
 
 def windows_call(
@@ -281,12 +290,19 @@ def _is_by_rows(p: ConvParams) -> bool:
     )
 
 
-def _cost(p: ConvParams) -> int:
-    """Instructions of all pixels with the kernel that is chosen."""
-    if _is_by_rows(p):
-        return round(pixels_of(p) // QUAD * p.output_shape[0] * _rows_cost(p))
+def _cost(p: ConvParams, by_rows: bool | None = None) -> Cost:
+    """Of all pixels with the kernel that is chosen, or as `by_rows` says: each four, or each that
+    is left, read all weights."""
+    by_rows = _is_by_rows(p) if by_rows is None else by_rows
     quads, left = divmod(pixels_of(p), QUAD)
-    return p.output_shape[0] * round(quads * _windows_cost(p) + left * _pixel_cost(p))
+    inputs = p.weights[0].size if by_rows else runs_of(p).inputs
+    stream = (len(p.weights) + 1) // 2 * (inputs // 2 + 7)
+    quad = _rows_cost(p) if by_rows else _windows_cost(p)
+    pixel = 0 if by_rows else _pixel_cost(p)
+    return p.output_shape[0] * (
+        quads * cortex_m(quad, words=QUAD_WORDS * quad, flash=stream)
+        + left * cortex_m(pixel, words=PIXEL_WORDS * pixel, flash=stream)
+    )
 
 
 def pixels_of(p: ConvParams) -> int:

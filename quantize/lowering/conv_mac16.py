@@ -8,19 +8,14 @@ import numpy as np
 
 from quantize.lowering import conv_xtensa
 from quantize.lowering.base import LoweredStep, aligned
-from quantize.lowering.packing import ahead_of, as_row, pad_words
-from quantize.lowering.windows import (
-    CHANNEL_COST,
-    OUTPUT_COST,
-    STEP,
-    widened_order,
-    windows_stream,
-)
+from quantize.lowering.packing import ahead_of, as_row, pad_words, widened_order
+from quantize.lowering.windows import CHANNEL_COST, OUTPUT_COST, PRODUCT_WAITS, STEP, windows_stream
 from quantize.ops.base import CCall, c_shape
 from quantize.ops.conv_2d import ConvParams
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
+from quantize.timings import Cost, lx6
 
 ROOM = 640  # bytes of scratch for single pixels
 FEWEST = 4  # of them, whatever their size
@@ -46,7 +41,7 @@ def convolution(step: Step, p: ConvParams, scratch_budget_bytes: int) -> Lowered
     its requantisation is not proven."""
     shapes = [p] if as_row(p) is p else [as_row(p), p]
     fit = [shape for shape in shapes if _scratch_bytes(shape) <= scratch_budget_bytes]
-    return _columns(step, min(fit, key=_cost)) if fit else None
+    return _columns(step, min(fit, key=lambda shape: _cost(shape).cycles)) if fit else None
 
 
 def _is_pixels(p: ConvParams) -> bool:
@@ -87,7 +82,7 @@ def _pixels(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep
         in_place=(0,) if ahead == 0 else (),
         ahead_bytes=ahead,
         requantisation=windows.requantisation,
-        cost=round(pixels * each),
+        cost=lx6(pixels * each, waits=PRODUCT_WAITS * pixels * packed.size),
     )
 
 
@@ -172,11 +167,13 @@ def _packed(p: ConvParams) -> IntArray:
     ]
 
 
-def _cost(p: ConvParams) -> int:
-    """Instructions, about."""
+def _cost(p: ConvParams) -> Cost:
+    """About."""
     _, height, width, _ = p.output_shape
     each = len(p.weights) * (_window(p) + OUTPUT_COST + CHANNEL_COST / width)
     rows = p.window.kernel[0] if _is_again(p) else p.window.stride[0]
     depth = p.input_shape[3]
     load = rows * _reach(p) * (9 + depth * (2.1 if depth % STEP == 0 else 5))
-    return round(p.output_shape[0] * height * (width * each + load + 100))
+    products = math.prod(p.output_shape) * _window(p)
+    instructions = p.output_shape[0] * height * (width * each + load + 100)
+    return lx6(instructions, waits=PRODUCT_WAITS * products)

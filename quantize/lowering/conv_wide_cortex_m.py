@@ -26,6 +26,7 @@ from quantize.proofs import WideRequant, acc_bounds, prove_wide
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
+from quantize.timings import usual
 
 BYTES = 2  # of an activation
 LIMITS = np.iinfo(np.int16)
@@ -59,7 +60,7 @@ def lower_dense(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> Lowere
         params={"batches": str(batches)} | fields,
         constants=(stream,),
     )
-    cost = batches * _pixel_cost(outputs, depth // 2)
+    cost = usual(batches * _pixel_cost(outputs, depth // 2), "armv7em")
     return LoweredStep(step=step, calls=(call,), in_place=(), requantisation="wide", cost=cost)
 
 
@@ -77,7 +78,7 @@ def convolution(step: Step, p: ConvParams) -> LoweredStep | None:
         in_place=(0,) if ahead == 0 else (),
         ahead_bytes=ahead,
         requantisation="wide",
-        cost=_cost(sizes, len(p.weights), int(packed[0]["quad.steps"])),
+        cost=usual(_cost(sizes, len(p.weights), int(packed[0]["quad.steps"])), "armv7em"),
     )
 
 

@@ -26,6 +26,7 @@ from quantize.ops.window import OutputStage
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
+from quantize.timings import usual
 
 PIXELS = 4  # at a time
 CHANNELS = 3
@@ -78,7 +79,7 @@ def _convolution(step: Step, p: ConvParams) -> LoweredStep | None:
         in_place=(0,) if ahead == 0 else (),
         ahead_bytes=ahead,
         requantisation=stream.requantisation,
-        cost=round(pixels * len(p.weights) * (1.88 * taps + 15) + pixels * 4 * taps),
+        cost=usual(pixels * (len(p.weights) * (1.88 * taps + 15) + 4 * taps), "xtensa"),
     )
 
 

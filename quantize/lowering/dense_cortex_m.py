@@ -1,16 +1,18 @@
-"""FULLY_CONNECTED as nn_fully_connected_packed_s8 or, where scratch is cheap, _wide_s8.
+"""FULLY_CONNECTED as nn_fully_connected_packed_s8, with eight channels that have one requantisation
+as _eight_s8, or, where scratch is cheap, as _wide_s8.
 
-Where its rescaling or its sums do not suit these, as _chunks_s8. With flash to spare, as _halves_s8
-or, without scratch, _narrow_s8.
+Where its rescaling or its sums do not suit these, as _chunks_s8.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from quantize.lowering.base import LoweredStep
+from quantize.lowering.base import LoweredStep, rivals
 from quantize.lowering.few_cortex_m import few_values
 from quantize.lowering.packing import (
     PAIR_LIMIT,
@@ -25,52 +27,74 @@ from quantize.proofs import ShortRequant
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
+from quantize.timings import NOTHING, Cost, cortex_m
 
 GROUP = 4  # channels at a time
+EIGHT = 8  # channels of nn_dense_eight_s8
 BLOCK = 8  # inputs at a time
-NARROW = "nn_fully_connected_narrow_s8"  # 16-bit weights, no scratch: 0.88 instructions a MAC
+WIDE, PACKED, EIGHTS = (f"nn_fully_connected_{name}_s8" for name in ("wide", "packed", "eight"))
+# of a step of eight inputs and four channels: those with their words from flash, and a loop's end
+STEP_COSTS = {
+    WIDE: cortex_m(27, words=12, flash=8) + 0.25 * cortex_m(3, jumps=1),
+    PACKED: cortex_m(34, words=10, flash=8, jumps=1),
+    EIGHTS: 0.5 * (cortex_m(70, words=7, flash=16) + cortex_m(3, jumps=1) * (1 / 3)),
+}
+WIDEN_COST = cortex_m(22, words=2, jumps=2)  # eight inputs
+GROUP_COST = cortex_m(48, words=13, flash=13, jumps=2)  # four channels, besides their products
+EIGHT_COST = cortex_m(63, words=8, flash=8, jumps=2)  # eight channels
+CALL_COST = cortex_m(110, words=30, flash=12, jumps=10)  # and of each vector of inputs
+CHUNK_COST = cortex_m(35, words=10, flash=8, jumps=1)  # a step of nn_fully_connected_chunks_s8
+CHANNEL_COST = cortex_m(45, words=13, flash=3, jumps=4)  # of that
 
 
 def lower_dense(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep:
-    """A kernel on weights of a byte.
+    """The kernel on weights of a byte that takes the fewest cycles.
 
-    Costs a MAC: 1.06 instructions without scratch, 0.84 with two bytes of it an input; 1.16 where
-    the short requantisation or a sum of 24 bits is not exact.
+    Costs a MAC: 1.72 cycles with two bytes of scratch an input, without 1.70 for eight channels
+    that are requantised alike, else 2.1; 2.4 where the short requantisation or a sum of 24 bits is
+    not exact.
     """
     p: FullyConnectedParams = step.params
-    few = (
-        few_values(step, p) if scratch_budget_bytes else None
-    )  # without, the fewest bytes of flash
+    # without scratch, the fewest bytes of flash
+    few = few_values(step, p) if scratch_budget_bytes else None
     if few is not None:
         return few
     requants = first_short_form(p, p.weights, ("sign",))
     weights = _padded(p)
     whole = p.weights.shape[1] % BLOCK == 0
-    wide = 2 * weights.shape[1] <= scratch_budget_bytes or (not whole and scratch_budget_bytes > 0)
-    stream = _group_stream(weights, p) if requants else None
-    if requants is None or stream is None or not (wide or whole):
+    words = pair_words(_rows(weights), _group_firsts(weights, p)) if requants else None
+    if requants is None or words is None:
         return _chunks(step)
-    function = "nn_fully_connected_wide_s8" if wide else "nn_fully_connected_packed_s8"
-    return _lowered(step, function, weights, stream, requants, 0.87 if wide else 1.07)
+    functions = [PACKED] if whole else []
+    if whole and len(weights) % EIGHT == 0 and _is_alike(requants):
+        functions.append(EIGHTS)
+    if 2 * weights.shape[1] <= scratch_budget_bytes:
+        functions.append(WIDE)
+    if not functions:
+        return _chunks(step)
+    costs = {function: _cost(function, p) for function in functions}
+    best = min(functions, key=lambda function: costs[function].cycles)
+    stream = _eight_stream(words) if best == EIGHTS else _group_stream(words)
+    return replace(_lowered(step, best, stream, requants), alternatives=rivals(costs, best))
 
 
-def lower_dense_halves(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
-    """The kernel on weights of two bytes: 0.66 instructions a MAC for twice the flash."""
-    return _halves(step, "nn_fully_connected_halves_s8")
-
-
-def lower_dense_narrow(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
-    """The same without scratch: 0.88 instructions a MAC. None where inputs fill no whole blocks."""
-    p: FullyConnectedParams = step.params
-    return None if p.weights.shape[1] % BLOCK else _halves(step, NARROW)
+def _cost(function: str, p: FullyConnectedParams) -> Cost:
+    """Of one of STEP_COSTS."""
+    channels, depth = p.weights.shape
+    steps, groups = -(-depth // BLOCK), -(-channels // GROUP)
+    vector = CALL_COST + (WIDEN_COST * steps if function == WIDE else NOTHING)
+    group = 0.5 * EIGHT_COST if function == EIGHTS else GROUP_COST
+    batches = math.prod(p.output_shape) // channels
+    products: Cost = steps * STEP_COSTS[function]
+    cost: Cost = batches * (vector + groups * (group + products))
+    return cost
 
 
 def _chunks(step: Step) -> LoweredStep:
     p: FullyConnectedParams = step.params
     weights = _padded(p)
     depth = weights.shape[1]
-    rows = np.pad(weights, ((0, -len(weights) % GROUP), (0, 0)))
-    first = np.pad(_firsts(weights, p), (0, len(rows) - len(weights)))
+    rows, first = _rows(weights), _group_firsts(weights, p)
     pairs = rows.reshape(-1, 2, depth)
     missing = np.zeros_like(pairs)
     missing[:, 0] = (pairs[:, 0] == -128) & (pairs[:, 1] < 0)
@@ -106,7 +130,9 @@ def _chunks(step: Step) -> LoweredStep:
         },
         constants=tuple(constants),
     )
-    cost = round(batches * (len(weights) * (1.16 * depth + 45) + 8 * len(places)))
+    steps = len(rows) // GROUP * (depth // BLOCK)
+    channels = len(weights) * CHANNEL_COST + len(places) * cortex_m(8, words=2, flash=2, jumps=1)
+    cost = batches * (CALL_COST + steps * CHUNK_COST + channels)
     return LoweredStep(step=step, calls=(call,), in_place=(), cost=cost)
 
 
@@ -120,36 +146,28 @@ def _chunk(weights: IntArray) -> int:
         chunk = -(-chunk // (2 * BLOCK)) * BLOCK
 
 
-def _halves(step: Step, function: str) -> LoweredStep | None:
-    p: FullyConnectedParams = step.params
-    requants = first_short_form(p, p.weights, ("sign",), limit=1 << 30)
-    if requants is None:
-        return None
-    weights = _padded(p)
-    rows = np.pad(weights, ((0, -len(weights) % GROUP), (0, 0)))
-    first = np.pad(_firsts(weights, p), (0, len(rows) - len(weights))).reshape(-1, GROUP)
-    halves = rows.reshape(-1, 4)[:, [0, 2, 1, 3]].reshape(len(first), GROUP, -1, 2) & 0xFFFF
-    words = (halves[..., 0] | (halves[..., 1] << 16)).transpose(0, 2, 1).reshape(len(first), -1)
-    stream = np.concatenate([first, words], axis=1)
-    return _lowered(step, function, weights, stream, requants, 0.9 if function == NARROW else 0.68)
-
-
 def _padded(p: FullyConnectedParams) -> IntArray:
     """Weights with zeros behind the inputs, up to a whole block."""
     return np.pad(p.weights.astype(np.int64), ((0, 0), (0, -p.weights.shape[1] % BLOCK)))
 
 
+def _rows(weights: IntArray) -> IntArray:
+    """Weights with channels of zeros, up to a whole group."""
+    return np.pad(weights, ((0, -len(weights) % GROUP), (0, 0)))
+
+
+def _group_firsts(weights: IntArray, p: FullyConnectedParams) -> IntArray:
+    """What the sums of whole groups start from: the bias, with the input's zero point in it."""
+    firsts = p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)
+    return np.pad(firsts, (0, -len(weights) % GROUP))
+
+
 def _lowered(
-    step: Step,
-    function: str,
-    weights: IntArray,
-    stream: IntArray,
-    requants: Sequence[ShortRequant],
-    per_mac: float,
+    step: Step, function: str, stream: IntArray, requants: Sequence[ShortRequant]
 ) -> LoweredStep:
     p: FullyConnectedParams = step.params
     scales, firsts = _scales(requants), len(p.weights) + -len(p.weights) % GROUP
-    wide = function not in ("nn_fully_connected_packed_s8", NARROW)
+    wide, depth = function == WIDE, p.weights.shape[1] + -p.weights.shape[1] % BLOCK
     batches = int(np.prod(p.output_shape)) // len(p.weights)
     call = CCall(
         function=function,
@@ -158,7 +176,7 @@ def _lowered(
             "stream": "@stream",
             "requant": "@requant",
             "requant_bytes": str(0 if len(scales) == 1 else 4 * scales.shape[1]),
-            "steps": str(weights.shape[1] // 2),
+            "steps": str(depth // 2),
             "wide": str(int(wide)),
             "batches": str(batches),
             "input_depth": str(p.weights.shape[1]),
@@ -168,38 +186,39 @@ def _lowered(
             words_constant("stream", stream, weights=stream.size - firsts, biases=firsts),
             words_constant("requant", scales),
         ),
-        scratch_bytes=2 * weights.shape[1] if wide else 0,
+        scratch_bytes=2 * depth if wide else 0,
     )
-    cost = round(batches * len(weights) * (per_mac * weights.shape[1] + 13))
     return LoweredStep(
-        step=step, calls=(call,), in_place=(), requantisation=requants[0].form, cost=cost
+        step=step,
+        calls=(call,),
+        in_place=(),
+        requantisation=requants[0].form,
+        cost=_cost(function, p),
     )
 
 
-def _firsts(weights: IntArray, p: FullyConnectedParams) -> IntArray:
-    """What the sums start from: the bias, with the input's zero point folded in."""
-    firsts: IntArray = p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)
-    return firsts
+def _group_stream(words: IntArray) -> IntArray:
+    """Of four channels: first values, then a word of A and B and one of C and D for each step;
+    `words` are those of pairs."""
+    groups = words.reshape(-1, 2, words.shape[1])
+    return groups.transpose(0, 2, 1).reshape(-1)
 
 
-def _group_stream(weights: IntArray, p: FullyConnectedParams) -> IntArray | None:
-    """Of four channels: first values, then a word of A and B and one of C and D for each step."""
-    padding = -len(weights) % GROUP
-    first = np.pad(_firsts(weights, p), (0, padding))
-    packed = pair_words(np.pad(weights, ((0, padding), (0, 0))), first)
-    if packed is None:
-        return None
-    groups = packed.reshape(-1, 2, packed.shape[1])
-    return np.concatenate(
-        [
-            groups[:, :, :2].transpose(0, 2, 1).reshape(len(groups), -1),
-            groups[:, :, 2:].transpose(0, 2, 1).reshape(len(groups), -1),
-        ],
-        axis=1,
-    ).reshape(-1)
+def _eight_stream(words: IntArray) -> IntArray:
+    """Of eight channels: the same with four words a step, in units of four steps: the last two
+    first, and the last word before all others."""
+    groups = words.reshape(-1, EIGHT // 2, words.shape[1]).transpose(0, 2, 1)
+    units = groups[:, 2:].reshape(len(groups), -1, 2, BLOCK)[:, :, ::-1]
+    units = np.roll(units.reshape(len(groups), -1, 2 * BLOCK), 1, axis=2)
+    firsts = groups[:, :2].reshape(len(groups), -1)
+    return np.concatenate([firsts, units.reshape(len(groups), -1)], axis=1).reshape(-1)
+
+
+def _is_alike(requants: Sequence[ShortRequant]) -> bool:
+    return all(r == requants[0] for r in requants)
 
 
 def _scales(requants: Sequence[ShortRequant]) -> IntArray:
     """Rows of shifts, multipliers and constants of four channels; one row when all are alike."""
-    alike = all(r == requants[0] for r in requants)
-    return np.concatenate(scale_rows([requants[0]] * GROUP if alike else requants, GROUP), axis=1)
+    rows = [requants[0]] * GROUP if _is_alike(requants) else requants
+    return np.concatenate(scale_rows(rows, GROUP), axis=1)

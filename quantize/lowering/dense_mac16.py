@@ -9,16 +9,15 @@ import numpy as np
 
 from quantize.lowering import dense_xtensa
 from quantize.lowering.base import LoweredStep
-from quantize.lowering.packing import words_constant
+from quantize.lowering.packing import halfword_pairs, widened_order, words_constant
 from quantize.lowering.products import ProductRequant, product_requants
 from quantize.lowering.split import find_changes
 from quantize.lowering.windows import (
     CHANNEL_COST,
     OUTPUT_COST,
+    PRODUCT_WAITS,
     STEP,
     form_of,
-    halfword_pairs,
-    widened_order,
     windows_stream,
 )
 from quantize.ops.base import CCall, CConstant
@@ -26,8 +25,10 @@ from quantize.ops.fully_connected import FullyConnectedParams
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
+from quantize.timings import lx6
 
 GROUP = 32  # channels at a time
+PAIR_WAITS = 0.15  # an instruction
 ROOM = 512  # bytes of scratch, or one for each input
 WORD = 4  # bytes that are read beyond the inputs
 LARGEST_SUM = (1 << 23) - 1  # 256 times a sum of channel A fits 32 bits
@@ -42,7 +43,7 @@ def lower_dense(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredS
     """
     p: FullyConnectedParams = step.params
     whole = p.weights.shape[1] % STEP == 0
-    found = _pairs(step, p) if whole and scratch_budget_bytes > 0 else None
+    found = _pairs(step, p, scratch_budget_bytes) if whole else None
     return found or dense_xtensa.lower_dense(graph, step, scratch_budget_bytes)
 
 
@@ -72,16 +73,18 @@ def lower_dense_halves(_graph: Graph, step: Step, scratch_budget_bytes: int) -> 
         calls=(call,),
         in_place=(),
         requantisation=windows.requantisation,
-        cost=batches * each,
+        cost=lx6(batches * each, waits=PRODUCT_WAITS * batches * weights.size),
     )
 
 
-def _pairs(step: Step, p: FullyConnectedParams) -> LoweredStep | None:
+def _pairs(step: Step, p: FullyConnectedParams, scratch_budget_bytes: int) -> LoweredStep | None:
+    """In as few chunks as the scratch has room for, which it need not fill."""
     weights = p.weights.astype(np.int64)
     rows = _requants(p, weights)
     count, depth = weights.shape
     group = min(GROUP, count + count % 2)
-    chunk = _chunk(weights, max(ROOM, depth) - WORD - 4 * group)
+    room = min(max(ROOM, depth), scratch_budget_bytes)
+    chunk = _chunk(weights, room - WORD - 4 * group)
     if rows is None or chunk is None:
         return None
     firsts = p.bias.astype(np.int64) + (p.input_offset - 128) * weights.sum(axis=1)
@@ -119,7 +122,7 @@ def _pairs(step: Step, p: FullyConnectedParams) -> LoweredStep | None:
         calls=(call,),
         in_place=(),
         requantisation=form_of(rows),
-        cost=round(batches * each),
+        cost=lx6(batches * each, waits=PAIR_WAITS * batches * each),
     )
 
 

@@ -12,6 +12,7 @@ from quantize.ops.fully_connected import FullyConnectedParams
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
+from quantize.timings import usual
 
 GROUP = 4  # channels at a time
 STEP = 4  # inputs at a time
@@ -63,8 +64,11 @@ def lower_dense(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowered
         calls=(call,),
         in_place=(),
         requantisation="exact",
-        cost=round((3.5 if direct else 3.4) * step.spec.macs(p))
-        + OUTPUT_COST * int(np.prod(p.output_shape)),
+        cost=usual(
+            (3.5 if direct else 3.4) * step.spec.macs(p)
+            + OUTPUT_COST * int(np.prod(p.output_shape)),
+            "xtensa",
+        ),
     )
 
 

@@ -17,6 +17,7 @@ from quantize.proofs import Form
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
+from quantize.timings import NOTHING, Cost, cortex_m
 
 C_FORMS: dict[Form, str] = {"fixed": "NN_FIXED", "sign": "NN_SIGN"}  # the shorter first
 KERNEL = 3
@@ -26,6 +27,12 @@ GROUP_KERNELS = {1: "nn_depthwise_group_s8", 2: "nn_depthwise_group_by_2_s8"}
 CHANNEL_BYTES = 40  # of a channel's expanded weights
 COLUMN_BYTES = 48  # of a column of the ring: three pairs of rows of four channels
 PAIR_BYTES = 80  # of a pair of columns with stride 2: five rows
+GROUP_COST = cortex_m(370, words=200, flash=80, jumps=18)
+ROWS_COST = cortex_m(56, words=38, jumps=2)
+COLUMN_COSTS = {1: cortex_m(117, words=28), 2: cortex_m(179, words=68, jumps=2)}
+SIGN_COST = cortex_m(30, words=24)
+TAP_COST = cortex_m(5.4, words=1.05, flash=0.54, jumps=0.28)  # of nn_depthwise_conv_2d_quads_s8
+OUTPUT_COST = cortex_m(30, words=5, flash=2, jumps=1)
 
 
 def lower_depthwise(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
@@ -38,7 +45,9 @@ def lower_depthwise(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Low
         return None
     faster = lower_lines(step, p, scratch_budget_bytes) or _packed(step, p)
     faster = faster or lower_rows(step, p, scratch_budget_bytes)
-    return faster or with_kernel(step, "nn_depthwise_conv_2d_quads_s8")
+    outputs = int(np.prod(p.output_shape))
+    cost = step.spec.macs(p) * TAP_COST + outputs * OUTPUT_COST
+    return faster or with_kernel(step, "nn_depthwise_conv_2d_quads_s8", cost)
 
 
 def _packed(step: Step, p: ConvParams) -> LoweredStep | None:
@@ -65,7 +74,7 @@ def _packed(step: Step, p: ConvParams) -> LoweredStep | None:
         calls=(call,),
         in_place=(0,) if works_in_place(p) else (),
         requantisation=requants[0].form,
-        cost=2 * step.spec.macs(p),
+        cost=_cost(p, requants[0].form),
     )
 
 
@@ -108,6 +117,15 @@ def packed_call(
         ),
         scratch_bytes=GROUP * CHANNEL_BYTES + ring_bytes,
     )
+
+
+def _cost(p: ConvParams, form: Form) -> Cost:
+    """Of each four channels, two rows of outputs of these, and a column of both rows."""
+    stride, (n, height, width, channels) = p.window.stride[0], p.output_shape
+    column = COLUMN_COSTS[stride] + (SIGN_COST if form == "sign" else NOTHING)
+    columns = -(-width // UNITS) * _block(width)
+    rows = -(-height // 2) * (ROWS_COST + columns * column)
+    return n * -(-channels // GROUP) * (GROUP_COST + rows)
 
 
 def three_by_three(p: ConvParams) -> IntArray | None:

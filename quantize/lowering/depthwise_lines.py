@@ -14,6 +14,7 @@ from quantize.ops.conv_2d import ConvParams
 from quantize.proofs import Form
 from quantize.reference import Step
 from quantize.scheme import IntArray
+from quantize.timings import usual
 
 C_FORMS: dict[Form, str] = {"floor": "NN_FLOOR", "sign": "NN_SIGN"}  # the shorter first
 GROUP = 4  # channels at a time
@@ -152,7 +153,7 @@ def _lowered(
         calls=(call,),
         in_place=(0,) if way.in_place else (),
         requantisation=requants[0].form,
-        cost=p.input_shape[0] * p.input_shape[3] * way.cost,
+        cost=usual(p.input_shape[0] * p.input_shape[3] * way.cost, "armv7em"),
     )
 
 

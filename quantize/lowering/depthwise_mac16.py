@@ -8,17 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from quantize.lowering import conv_mac16, depthwise_xtensa
-from quantize.lowering.base import LoweredStep
+from quantize.lowering.base import LoweredStep, alternative
 from quantize.lowering.depthwise_xtensa import Axis, axes_of, image_fields, works_in_place
-from quantize.lowering.packing import pad_words, words_constant
+from quantize.lowering.packing import halfword_pairs, pad_words, words_constant
 from quantize.lowering.products import product_requants
 from quantize.lowering.split import find_changes
-from quantize.lowering.windows import (
-    OUTPUT_COST as ROW_COST,
-)
+from quantize.lowering.windows import OUTPUT_COST as ROW_COST
 from quantize.lowering.windows import (
     form_of,
-    halfword_pairs,
     windows_stream,
 )
 from quantize.ops.base import CCall
@@ -26,6 +23,7 @@ from quantize.ops.conv_2d import ConvParams
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
+from quantize.timings import lx6
 
 KERNEL = 3  # lines and columns of a window
 WEIGHT_WORDS = 5
@@ -34,6 +32,8 @@ OUTPUT_COST = {1: 22, 2: 27}  # instructions, by the stride
 LINE_COST = 30
 CHANNEL_COST = 80
 INPUT_COST = 5
+RUN_INPUT_COST = 9.5
+NINE_WAITS, RUN_WAITS = 0.08, 0.23  # an instruction
 
 
 def lower_depthwise(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
@@ -46,7 +46,9 @@ def lower_depthwise(graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowe
         ways.append(conv_mac16.convolution(step, whole, scratch_budget_bytes))
     found = [way for way in ways if way is not None]
     if found:
-        return min(found, key=lambda way: way.cost or 0)
+        best = min(found, key=lambda way: way.cost.cycles if way.cost else 0)
+        others = (alternative(way, "cycles") for way in found if way is not best)
+        return replace(best, alternatives=tuple(others))
     return depthwise_xtensa.lower_depthwise(graph, step, scratch_budget_bytes)
 
 
@@ -98,13 +100,15 @@ def _run(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep | 
         constants=(windows.constant,),
         scratch_bytes=2 * halfwords,
     )
-    each = 60 * packed.shape[1] + line.output * (packed.shape[2] + ROW_COST) + INPUT_COST * inputs
+    runs = line.output * (packed.shape[2] + ROW_COST)
+    each = 60 + 60 * packed.shape[1] + runs + RUN_INPUT_COST * inputs
+    cost = p.output_shape[0] * len(taps) * across.output * each
     return LoweredStep(
         step=step,
         calls=(call,),
         in_place=(0,) if in_place else (),
         requantisation=windows.requantisation,
-        cost=p.output_shape[0] * len(taps) * across.output * each,
+        cost=lx6(cost, waits=RUN_WAITS * cost),
     )
 
 
@@ -151,6 +155,7 @@ def _nine(
     pairs = -(-((line.output - 1) * line.stride + KERNEL) // 2)
     height = (across.output - 1) * across.stride + KERNEL
     inputs = min(line.image, 2 * pairs - line.pad)
+    cost = _cost(p, line, across)
     in_place = works_in_place(p)
     call = CCall(
         function="nn_depthwise_conv_2d_nine_s8",
@@ -182,7 +187,7 @@ def _nine(
         in_place=(0,) if in_place else (),
         ahead_bytes=0 if in_place and p.input_shape[3] == 1 else None,
         requantisation=requantisation,
-        cost=_cost(p, line, across),
+        cost=lx6(cost, waits=NINE_WAITS * cost),
     )
 
 

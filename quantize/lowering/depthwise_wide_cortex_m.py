@@ -23,6 +23,7 @@ from quantize.proofs import WideRequant
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
+from quantize.timings import usual
 
 GROUP_KERNELS = {1: "nn_depthwise_group_s16", 2: "nn_depthwise_group_by_2_s16"}
 LANES = (0, 2, 1, 3)  # channels of the bytes of a word, as SXTB16 takes them
@@ -49,7 +50,7 @@ def lower_depthwise(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> Lo
         calls=(call,),
         in_place=(0,) if by_rows and works_in_place(p) else (),
         requantisation="wide",
-        cost=round(2.1 * step.spec.macs(p)) if by_rows else _taps_cost(p),
+        cost=usual(2.1 * step.spec.macs(p) if by_rows else _taps_cost(p), "armv7em"),
     )
 
 

@@ -15,6 +15,7 @@ from quantize.ops.conv_2d import ConvParams
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
+from quantize.timings import usual
 
 GROUP = 4  # outputs at a time
 SEGMENT = 3  # weights side by side
@@ -90,7 +91,9 @@ def lower_depthwise(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Low
         in_place=(0,) if in_place else (),
         ahead_bytes=0 if in_place and p.input_shape[3] == 1 else None,
         requantisation="exact",
-        cost=fours * (95 + 37 * segments * across.kernel) + 5 * math.prod(p.input_shape),
+        cost=usual(
+            fours * (95 + 37 * segments * across.kernel) + 5 * math.prod(p.input_shape), "xtensa"
+        ),
     )
 
 

@@ -16,12 +16,18 @@ from quantize.ops.quantize import RescaleParams
 from quantize.proofs import prove_short
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
+from quantize.timings import cortex_m
+
+# an element
+SUM_COST = cortex_m(6.25, words=0.25, jumps=0.25)
+PRODUCT_COST = cortex_m(9.5, words=0.25, jumps=0.25)
+CALL_COST = cortex_m(35, words=15, flash=9, jumps=4)
 
 
 def lower_sum(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
     """ADD or SUB: a weighted sum, or a table; None where neither is equal."""
     if (found := weighted_sum(step)) is not None:
-        return _linear(step, *found, (0, 1))
+        return _linear(step, *found, (0, 1), math.prod(step.params.output_shape))
     return lower_table(graph, step, scratch_budget_bytes) or lower_sum_scalar(step)
 
 
@@ -34,7 +40,7 @@ def lower_rescale(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> Lowe
     ratio = math.ldexp(p.requant.multiplier, p.requant.shift - 31)
     form = prove_linear(np.broadcast_to(outputs[:, None], (256, 256)), ratio, 0.0)
     rows = f"{{{math.prod(p.shape)}, 1, 0, 0}}"
-    return _linear(step, form, rows, (0, 0)) if form else None
+    return _linear(step, form, rows, (0, 0), math.prod(p.shape)) if form else None
 
 
 def lower_product(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
@@ -74,11 +80,17 @@ def lower_product(graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowere
     if found is None:
         return None
     return LoweredStep(
-        step=step, calls=(found,), in_place=step.spec.in_place(p), requantisation=proven[0].form
+        step=step,
+        calls=(found,),
+        in_place=step.spec.in_place(p),
+        requantisation=proven[0].form,
+        cost=math.prod(p.output_shape) * PRODUCT_COST + CALL_COST,
     )
 
 
-def _linear(step: Step, form: LinearForm, rows: str, inputs: tuple[int, int]) -> LoweredStep:
+def _linear(
+    step: Step, form: LinearForm, rows: str, inputs: tuple[int, int], elements: int
+) -> LoweredStep:
     call = CCall(
         function="nn_linear_s8",
         params_type="nn_linear_t",
@@ -95,4 +107,5 @@ def _linear(step: Step, form: LinearForm, rows: str, inputs: tuple[int, int]) ->
         calls=(call,),
         in_place=step.spec.in_place(step.params),
         requantisation="weighted sum",
+        cost=elements * SUM_COST + CALL_COST,
     )

@@ -18,6 +18,7 @@ from quantize.ops.mul import MulParams
 from quantize.reference import Step
 from quantize.scheme import INT32_MAX, INT32_MIN, Requant, multiply_by_quantized_multiplier
 from quantize.tflite.graph import Graph
+from quantize.timings import usual
 
 HALF = Requant(multiplier=1 << 30, shift=0)  # exactly, of the operand with the larger scale
 MINUS_ONE = (INT32_MIN, 1, 1)  # in the terms of nn_sum_factor_t: -1/2 in the place of 1/2
@@ -103,5 +104,5 @@ def _lowered(
         calls=(call,),
         in_place=step.spec.in_place(p),
         requantisation="double",
-        cost=cost * count,
+        cost=usual(cost * count, "armv7em"),
     )

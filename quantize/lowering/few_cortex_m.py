@@ -8,16 +8,24 @@ from dataclasses import replace
 import numpy as np
 
 from quantize.lowering.base import LoweredStep, aligned
-from quantize.lowering.packing import first_short_form, first_values, words_constant
+from quantize.lowering.packing import (
+    first_short_form,
+    first_values,
+    halfword_pairs,
+    widened_order,
+    words_constant,
+)
 from quantize.ops.base import CCall, CConstant
 from quantize.ops.conv_2d import ConvParams
 from quantize.ops.fully_connected import FullyConnectedParams
 from quantize.ops.window import OutputStage
 from quantize.reference import Step
+from quantize.timings import cortex_m
 
 INPUTS = range(4, 17)  # with fewer, more than the last pixel would be read beyond the input's end
-# inputs that stay in registers -> kernel, instructions an output, channels in its loop
-KERNELS = {8: ("nn_few_8_s8", 8, 4), 16: ("nn_few_16_s8", 15, 4)}
+# inputs that stay in registers -> kernel, instructions an output, channels in its loop, words it
+# loads an instruction
+KERNELS = {8: ("nn_few_8_s8", 8, 8, 0.77), 16: ("nn_few_16_s8", 15, 4, 0.67)}
 CHANNEL_WORDS = {"nn_few_8_s8": 7, "nn_few_16_s8": 11}
 MOST_VALUES = 8  # of a dense layer: with more, twice the bytes of weights are too many
 
@@ -40,14 +48,15 @@ def few_inputs(step: Step, p: ConvParams) -> LoweredStep | None:
     ahead_bytes = _ahead(lines, pixels, pixel_bytes, line_bytes, channels)
     inputs = p.input_shape[3]
     call = _call("nn_conv_2d_few_s8", stream, inputs, (lines, pixels, pixel_bytes, line_bytes))
-    _, instructions, block = _kernel(inputs)
+    _, instructions, block, words_each = _kernel(inputs)
+    cost = lines * pixels * (instructions * channels + 3 * -(-channels // block) + 18)
     return LoweredStep(
         step=step,
         calls=(replace(call, scratch_bytes=stream.bytes),),
         in_place=(0,) if ahead_bytes == 0 else (),
         ahead_bytes=ahead_bytes,
         requantisation="fixed",
-        cost=lines * pixels * (instructions * channels + 3 * -(-channels // block) + 18),
+        cost=cortex_m(cost, words=words_each * cost, jumps=0.016 * cost),
     )
 
 
@@ -63,17 +72,18 @@ def few_values(step: Step, p: FullyConnectedParams) -> LoweredStep | None:
     stream = _stream(p)
     if stream is None:
         return None
-    kernel, instructions, _ = _kernel(inputs)
+    kernel, instructions, _, words_each = _kernel(inputs)
+    cost = instructions * channels
     return LoweredStep(
         step=step,
         calls=(_call(kernel, stream, inputs, (1, 1, inputs, 0)),),
         in_place=(),
         requantisation="fixed",
-        cost=instructions * channels + 50,
+        cost=cortex_m(cost + 50, words=words_each * cost + 15, flash=stream.bytes // 4),
     )
 
 
-def _kernel(inputs: int) -> tuple[str, int, int]:
+def _kernel(inputs: int) -> tuple[str, int, int, float]:
     return KERNELS[min(n for n in KERNELS if n >= inputs)]
 
 
@@ -87,11 +97,10 @@ def _stream(p: OutputStage) -> CConstant | None:
     first = first_values(p, weights, requants)
     missing = min(n for n in KERNELS if n >= weights.shape[1]) - weights.shape[1]
     padded = np.pad(weights, ((0, 0), (0, missing))) << shifts[:, None]
-    halves = padded.reshape(-1, 4)[:, [0, 2, 1, 3]].reshape(len(weights), -1, 2) & 0xFFFF
+    taps = halfword_pairs(widened_order(padded))
     scales = np.array([(r.multiplier, r.constant) for r in requants], np.int64)
-    columns = [np.array(first)[:, None], halves[..., 0] | (halves[..., 1] << 16), scales]
-    words = np.concatenate(columns, axis=1)
-    return words_constant("stream", words, weights=halves.size // 2, biases=len(weights))
+    words = np.concatenate([np.array(first)[:, None], taps, scales], axis=1)
+    return words_constant("stream", words, weights=taps.size, biases=len(weights))
 
 
 def _call(function: str, stream: CConstant, inputs: int, lines: Sequence[int]) -> CCall:

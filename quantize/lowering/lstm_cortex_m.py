@@ -12,6 +12,7 @@ from quantize.proofs import acc_bounds
 from quantize.reference import Step
 from quantize.scheme import IntArray, Requant
 from quantize.tflite.graph import Graph
+from quantize.timings import cortex_m
 
 FORGET = Requant(multiplier=1 << 30, shift=-14)  # 2**-15
 UPDATE_SHIFTS = range(-31, -14)  # what is added to the cell state has 16 bits
@@ -19,7 +20,8 @@ LARGEST_UPDATE = 30  # a product shifted by one more is 0 too, and here it fits 
 GATE_SHIFTS = range(-31, 8)  # 2**24, the limit of twice a sum, fits 32 bits then
 OUTPUT_SHIFTS = range(-23, 0)  # 32767 * 32767 + (127 << 23) + (1 << 22) fits 32 bits
 IN_PAIRS = (0, 2, 1, 3)  # gates A, C, B, D, as the kernel has their sums
-PER_MAC, PER_UNIT = 0.9, 140  # instructions
+MAC_COST = cortex_m(0.9, words=0.375, flash=0.25, jumps=0.02)
+UNIT_COST = cortex_m(140, words=54, flash=40, jumps=8)
 
 
 def lower_lstm(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
@@ -43,7 +45,8 @@ def lower_lstm(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> Lowered
     if fresh is None or past is None or not exact:
         return None
     call = _call(p, requants, np.concatenate([fresh, past], axis=1))
-    cost = p.batches * p.steps * p.units * round(PER_MAC * 4 * (p.depth + p.units) + PER_UNIT)
+    unit = 4 * (p.depth + p.units) * MAC_COST + UNIT_COST
+    cost = p.batches * p.steps * p.units * unit
     return LoweredStep(step=step, calls=(call,), in_place=(), cost=cost)
 
 

@@ -8,6 +8,7 @@ from quantize.lowering.base import LoweredStep
 from quantize.ops.batch_matmul import BatchMatmulParams
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
+from quantize.timings import usual
 
 SHIFTS = range(-22, 0)  # of the requantisation; codes << 22 leave room beside the product
 LARGEST = 1 << 8  # below this is a value plus its offset
@@ -48,5 +49,6 @@ def lower_matmul(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowere
     )
     batches = step.spec.macs(p) // (rows * columns * p.depth)
     widened = p.depth * (columns + rows * -(-columns // block))
-    cost = batches * round(0.81 * rows * columns * p.depth + 4 * widened + 20 * rows * columns)
+    each = 0.81 * rows * columns * p.depth + 4 * widened + 20 * rows * columns
+    cost = usual(batches * each, "armv7em")
     return LoweredStep(step=step, calls=(packed,), in_place=(), requantisation="sign", cost=cost)

@@ -11,7 +11,9 @@ from quantize.lowering.packing import first_short_form, first_values, words_cons
 from quantize.ops.base import CCall, c_int, c_shape, int_constant_array
 from quantize.ops.conv_2d import ConvParams
 from quantize.reference import Step
+from quantize.timings import cortex_m
 
+ROW_COST = 140  # instructions
 KERNEL = 3
 CHANNEL_BYTES = 32  # of a channel's widened weights
 
@@ -66,11 +68,13 @@ def one_channel(
         scratch_bytes=scratch_bytes,
     )
     pixels = int(np.prod(p.output_shape[:3]))
+    each = 25 + 10 * len(weights) + 2 * -(-len(weights) // 4)
+    cost = pixels * each + pixels // p.output_shape[2] * ROW_COST
     return LoweredStep(
         step=step,
         calls=(call,),
         in_place=(0,) if ahead_bytes == 0 else (),
         ahead_bytes=ahead_bytes,
         requantisation=requants[0].form,
-        cost=pixels * (25 + 10 * len(weights) + 2 * -(-len(weights) // 4)),
+        cost=cortex_m(cost, words=0.68 * cost, jumps=0.05 * cost),
     )

@@ -16,6 +16,7 @@ from quantize.ops.window import OutputStage, Window
 from quantize.proofs import Form, ShortRequant, acc_bounds, prove_short
 from quantize.scheme import IntArray, wrap32
 
+WIDENED = (0, 2, 1, 3)  # the order in which four inputs are widened: SXTB16 takes every other byte
 PAIR_LIMIT = 1 << 23  # 256 times a sum of channel A must fit 32 bits
 
 
@@ -91,6 +92,18 @@ def ahead_of(p: ConvParams, block: int, reach: int | None) -> int | None:
     return aligned(int(unread[loaded < in_h].max(initial=0)))
 
 
+def widened_order(weights: IntArray) -> IntArray:
+    """The last axis, a multiple of four, in the order of widened inputs."""
+    fours = weights.reshape(*weights.shape[:-1], -1, len(WIDENED))
+    return fours[..., WIDENED].reshape(weights.shape)
+
+
+def halfword_pairs(values: IntArray) -> IntArray:
+    """Words of two neighbours on the last axis, the first in the lower half."""
+    pairs = (values & 0xFFFF).reshape(*values.shape[:-1], -1, 2)
+    return pairs[..., 0] | pairs[..., 1] << 16
+
+
 def pad_words(weights: npt.NDArray[Any]) -> IntArray:
     """Zeros behind the last axis, up to a multiple of four."""
     pad = [(0, 0)] * (weights.ndim - 1) + [(0, -weights.shape[-1] % 4)]
@@ -108,8 +121,7 @@ def pair_words(weights: npt.NDArray[Any], first: IntArray) -> IntArray | None:
     halves = 256 * pairs[:, 0] + pairs[:, 1]
     if int(halves.min(initial=0)) < -(1 << 15):
         return None
-    steps = halves.reshape(len(pairs), -1, 4)[..., [0, 2, 1, 3]].reshape(len(pairs), -1, 2)
-    words = (steps[..., 0] & 0xFFFF) | ((steps[..., 1] & 0xFFFF) << 16)
+    words = halfword_pairs(widened_order(halves))
     start = np.pad(wrap32(first), (0, odd)).reshape(-1, 2)
     both = np.stack([256 * start[:, 0] + start[:, 1], start[:, 1]], axis=1)
     return np.concatenate([both, words], axis=1)

@@ -10,8 +10,12 @@ from quantize.ops.mean import MeanParams
 from quantize.ops.pool_2d import PoolParams
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
+from quantize.timings import cortex_m
 
 LANES = 4  # channels at a time
+TAP_COST = cortex_m(1, words=0.3, jumps=0.07)
+OUTPUT_COST = cortex_m(40, words=10, flash=1, jumps=4)
+CALL_COST = cortex_m(100, words=30, flash=12, jumps=8)
 
 
 def lower_average_pool(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
@@ -26,7 +30,10 @@ def lower_max_pool(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> Low
 
 def _pool(step: Step, function: str) -> LoweredStep | None:
     p: PoolParams = step.params
-    return with_kernel(step, function) if p.input_shape[3] >= LANES else None
+    outputs = math.prod(p.output_shape)
+    taps = outputs * math.prod(p.window.kernel)
+    cost = CALL_COST + taps * TAP_COST + outputs * OUTPUT_COST
+    return with_kernel(step, function, cost) if p.input_shape[3] >= LANES else None
 
 
 def lower_mean(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
@@ -35,4 +42,6 @@ def lower_mean(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> Lowered
     dims = list(enumerate(p.reduce.input_shape))
     kept = itertools.takewhile(lambda dim: dim[0] not in p.reduce.axes, reversed(dims))
     beside = math.prod(size for _, size in kept)
-    return with_kernel(step, "nn_mean_quads_s8") if beside >= LANES else None
+    sizes = math.prod(p.reduce.input_shape), math.prod(p.reduce.output_shape)
+    cost = CALL_COST + sizes[0] * TAP_COST + sizes[1] * OUTPUT_COST
+    return with_kernel(step, "nn_mean_quads_s8", cost) if beside >= LANES else None

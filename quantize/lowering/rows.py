@@ -18,6 +18,7 @@ from quantize.ops.conv_2d import ConvParams, numbered
 from quantize.ops.pool_2d import PoolParams
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
+from quantize.timings import NOTHING, Cost
 
 WORD = 4  # bytes to which kernels take rows
 # of operators that run together, measured on the Cortex-M4
@@ -123,8 +124,8 @@ def describe_rows(lowered: LoweredStep) -> str:
 
 def instructions(alone: LoweredStep) -> int:
     """What an operator takes alone, about."""
-    own = alone.cost if isinstance(alone.cost, int) else None
-    return PER_MAC * alone.step.spec.macs(alone.step.params) if own is None else own
+    macs: int = alone.step.spec.macs(alone.step.params)
+    return round(alone.cost.instructions) if alone.cost else PER_MAC * macs
 
 
 def more_instructions(alone: Sequence[LoweredStep], height: int) -> int:
@@ -203,8 +204,8 @@ class _Made:
     kernels: str
     calls: list[CCall] = field(default_factory=list)
     forms: set[str] = field(default_factory=set)
-    cost: int | None = 0
-    _known: dict[tuple[object, ...], tuple[int, int | None]] = field(default_factory=dict)
+    cost: Cost | None = NOTHING
+    _known: dict[tuple[object, ...], tuple[int, Cost | None]] = field(default_factory=dict)
     _constants: dict[str, CConstant] = field(default_factory=dict)
 
     def operator(self, k: int, part: _Part) -> int | None:
@@ -253,7 +254,9 @@ class _Made:
         if lowered is None:
             calls = smaller.spec.calls(smaller.params)
             lowered = LoweredStep(step=smaller, calls=calls, in_place=())
-        plain = [c.inputs == (0,) and c.outputs == (0,) and not c.first_input for c in lowered.calls]
+        plain = [
+            c.inputs == (0,) and c.outputs == (0,) and not c.first_input for c in lowered.calls
+        ]
         return lowered if plain == [True] else None
 
     def _shared(self, lowered: LoweredStep, k: int) -> CCall | None:
@@ -306,9 +309,7 @@ class _Laid:
         behind = part.outputs[0] - follower.inputs[0]
         return Place(where="rows", offset=self.places[k] + behind * written)
 
-    def _advance(
-        self, made: _Made, k: int, first: int, found: list[RowCall]
-    ) -> bool:
+    def _advance(self, made: _Made, k: int, first: int, found: list[RowCall]) -> bool:
         """Move the rows behind operator k that stay to the front; False if onto themselves."""
         shift, kept = first - self._first.get(k, 0), self._done.get(k, 0) - first
         self._first[k] = first

@@ -10,6 +10,7 @@ from quantize.lowering.packing import ahead_of
 from quantize.ops.base import CCall, CConstant, c_shape
 from quantize.ops.conv_2d import ConvParams
 from quantize.reference import Step
+from quantize.timings import Cost
 
 KERNEL = "nn_conv_2d_rows_s8"
 FOUR = 4  # pixels or tiles at a time, each of another quarter of a row
@@ -38,7 +39,7 @@ def rows_step(
     rows: Rows,
     quad: tuple[Mapping[str, str], CConstant],
     form: str,
-    cost: int,
+    cost: Cost,
 ) -> LoweredStep:
     """The step as a call of the kernel; `quad` are the fields and the stream of its nn_quad_t."""
     kernel_h, channels = p.window.kernel[0], p.output_shape[3]

@@ -15,6 +15,7 @@ from quantize.ops.svdf import STATE, SvdfParams
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
+from quantize.timings import total, usual
 
 PER_WORD, PER_FILTER, PER_UNIT = 11, 25, 19  # instructions
 SHIFTS = range(-31, 0)  # of the output's requantisation
@@ -47,13 +48,13 @@ def lower_svdf(graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredS
     )
     words = -(-weights.shape[1] // 4)
     per_filter = PER_WORD * (words - 1) + PER_FILTER
-    cost = p.batches * (filters * per_filter + len(units) * PER_UNIT)
+    cost = usual(p.batches * (filters * per_filter + len(units) * PER_UNIT), "armv7em")
     return LoweredStep(
         step=step,
         calls=(fresh, past),
         in_place=(),
         requantisation=features.requantisation,
-        cost=cost + (features.cost or 0),
+        cost=total([cost, features.cost]),
     )
 
 

@@ -20,6 +20,7 @@ from quantize.proofs import Form, ShortRequant
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
+from quantize.timings import usual
 
 QUAD = 4  # pixels at a time
 C_FORMS: dict[Form, str] = {"fixed_8": "NN_FIXED_8", "sign": "NN_SIGN"}  # the shorter first
@@ -48,7 +49,7 @@ def lower_transpose_conv(
         calls=(call,),
         in_place=(),
         requantisation=requants[0][0].form,
-        cost=_cost(p, phases),
+        cost=usual(_cost(p, phases), "armv7em"),
     )
 
 

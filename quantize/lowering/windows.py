@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quantize.lowering.packing import words_constant
+from quantize.lowering.packing import halfword_pairs, words_constant
 from quantize.lowering.products import ProductRequant, product_requants
 from quantize.lowering.split import find_changes
 from quantize.ops.base import CConstant
@@ -14,21 +14,9 @@ from quantize.ops.window import OutputStage
 from quantize.scheme import IntArray
 
 STEP = 4  # inputs
-ORDER = (0, 2, 1, 3)  # in which nn_widen_columns_s8 leaves four inputs
 OUTPUT_COST = 18  # instructions, besides its products
+PRODUCT_WAITS = 0.53  # a MULA waits for the operand that was loaded just before
 CHANNEL_COST = 20  # of each row of outputs
-
-
-def widened_order(weights: IntArray) -> IntArray:
-    """The last axis, a multiple of four, in the order of widened inputs."""
-    fours = weights.reshape(*weights.shape[:-1], -1, STEP)
-    return fours[..., ORDER].reshape(weights.shape)
-
-
-def halfword_pairs(values: IntArray) -> IntArray:
-    """Words of two neighbours on the last axis, the first in the lower half."""
-    pairs = (values & 0xFFFF).reshape(*values.shape[:-1], -1, 2)
-    return pairs[..., 0] | pairs[..., 1] << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from quantize.proofs import Form, ShortRequant
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
+from quantize.timings import Cost, cortex_m
 
 COLUMNS = 3  # of a window
 PHASES = 4
@@ -113,10 +114,13 @@ def _packed(phases: IntArray, first: list[int], requants: tuple[ShortRequant, ..
     return words_constant("stream", stream, weights=pairs.size, biases=len(first))
 
 
-def _cost(p: ConvParams, form: Form) -> int:
+def _cost(p: ConvParams, form: Form) -> Cost:
     n, height, _, channels = p.output_shape
     groups, steps = _groups(p), _steps(p)
     pair = 125 + PHASES * (11 * steps + 5 * steps // STEPS) + (38 if form == "sign" else 0)
-    row = groups * (70 + channels // 2 * pair)
+    words = PHASES * steps * (4 + 2)  # inputs and weights, these from flash
+    products = cortex_m(pair, words=words, flash=PHASES * 2 * steps)
+    row = groups * (cortex_m(70) + channels // 2 * products)
     load = groups * FOUR * (75 + 31 * p.input_shape[3] // 4)
-    return n * (height * (row + load) + (p.window.kernel[0] - 1) * load)
+    loads = (height + p.window.kernel[0] - 1) * cortex_m(load, words=load / 4)
+    return n * (height * row + loads)
