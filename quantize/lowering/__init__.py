@@ -101,7 +101,7 @@ REFERENCE_COST, REFERENCE_OUTPUT_COST = 7, 60  # instructions a MAC and an outpu
 USUAL_SHARE = {"armv7em": 1.1, "xtensa": 3.0, "xtensa_mac16": 2.4}
 LARGER_SHARE = 1.1  # what larger ones may
 # of scratch, in an arena of any size; a dense layer of MAC16 widens its inputs in there
-FEW_BYTES = {"armv7em": 64, "xtensa": 64, "xtensa_mac16": 640}
+FEW_BYTES = {"armv7em": 320, "xtensa": 64, "xtensa_mac16": 640}
 SMALL_BYTES = 1024  # beside that: tables, and padding of layers that are small
 
 
