@@ -8,15 +8,15 @@
  * channels of one pixel cost one SMLAD each, and the SXTB16 and the loads serve four pixels:
  *
  *   a step of 2 inputs x 2 channels x 4 pixels = 16 MACs: VMOV, LDM, SXTB16, 8 SMLAD = 11
- *   each 18 steps: 6 to refill the stream and test the end; each pair and four pixels: 45
+ *   each 16 steps: 6 to refill the stream and test the end; each pair and four pixels: 45
  *   (69 with the sign form), which are 0.69 per MAC in the limit and 0.80 for 64 inputs.
  *
  * The first step adds to the two first values of a pair, so none of them is copied for each pixel.
- * Weights arrive 18 words at a time in s0-s17 (one VLDM), which frees the register that a pointer
+ * Weights arrive 16 words at a time in s0-s15 (one VLDM), which frees the register that a pointer
  * to them would need: r4-r7 gather 256 * A + B, r8-r11 gather B, r0-r3 hold the inputs, r12 the
- * weights, lr points to the inputs. What is left lives in s18-s27, two to a VMOV.
+ * weights, lr points to the inputs. What is left lives in s16-s22, two to a VMOV.
  *
- * Stack: 88 bytes. Rounding: double, in the short forms that quantize/proofs.py has proven.
+ * Stack: 72 bytes. Rounding: double, in the short forms that quantize/proofs.py has proven.
  */
 #include "layout/nn_offsets.h"
 
@@ -26,8 +26,8 @@
     .thumb
 
 #define STEP_BYTES 44 /* of one step below: the entry address depends on it */
-#define STEPS 18
-#define ENTRY 48 /* in the frame: where the first block is entered */
+#define STEPS 16
+#define ENTRY 32 /* in the frame: where the first block is entered */
 
     .section .text.nn_quad_s8, "ax", %progbits
     .balign 4
@@ -37,20 +37,20 @@
 nn_quad_s8:
     push {r4-r11, lr}
     sub sp, sp, #4
-    vpush {s16-s27}
+    vpush {s16-s23}
     ldrd r12, r5, [r0, #NN_QUAD_AT_STREAM] /* channels */
     ldrd r6, r7, [r0, #NN_QUAD_AT_STEPS] /* form */
-    add r8, r1, r6, lsl #4
-    vmov s20, r8          /* end of the inputs: a step has 4 words */
-    vmov s22, s23, r2, r3 /* output of pixel 0, stride */
+    add r8, r1, r6, lsl #4 /* end of the inputs: a step has 4 words */
+    cmp r7, #NN_FORM_FIXED_8
+    it ne
+    subne r8, r8, #4      /* so that the inputs end above it in the sign form */
+    vmov s17, r8
+    vmov s18, s19, r2, r3 /* output of pixel 0, stride */
     bic r5, r5, #1
     add r8, r2, r5
-    vmov s24, r8          /* end of the outputs of pixel 0 */
-    adds r8, r6, #STEPS - 2 /* all but the first step, and what makes whole blocks of them */
-    movs r9, #STEPS
-    udiv r10, r8, r9
-    mls r8, r10, r9, r8
-    rsb r8, r8, #STEPS - 1 /* steps to skip in the first, partial block */
+    vmov s20, r8          /* end of the outputs of pixel 0 */
+    rsb r8, r6, #1        /* all but the first step */
+    and r8, r8, #(STEPS - 1) /* steps to skip in the first, partial block */
     movs r9, #STEP_BYTES
     adr r10, .Lsteps
     mla r9, r8, r9, r10
@@ -58,21 +58,14 @@ nn_quad_s8:
     str r9, [sp, #ENTRY]
     movs r9, #12
     sub r9, r9, r8, lsl #2
-    vmov s26, s27, r1, r9 /* inputs; from a pair's start to where its first VLDM reads */
-    adr r8, .Lfixed
-    adr r9, .Lsign
-    cmp r7, #NN_FORM_FIXED_8
-    it ne
-    movne r8, r9
-    orr r8, r8, #1
-    vmov s19, r8
+    vmov s21, s22, r1, r9 /* inputs; from a pair's start to where its first VLDM reads */
 
 .Lpair:
     ldm r12, {r4, r8, r9} /* first value of 256 * A + B, of B; weights of the first step */
-    vmov lr, r0, s26, s27
+    vmov lr, r0, s21, s22
     add r12, r12, r0
-    vldmia r12!, {s0-s17}
-    vmov s18, r12
+    vldmia r12!, {s0-s15}
+    vmov s16, r12
     ldmia.w lr!, {r0-r3}
     smlad r5, r9, r1, r4
     smlad r6, r9, r2, r4
@@ -87,11 +80,11 @@ nn_quad_s8:
 
     .balign 4
 .Lblock:
-    vmov r12, s18
-    vldmia r12!, {s0-s17}
-    vmov s18, r12
+    vmov r12, s16
+    vldmia r12!, {s0-s15}
+    vmov s16, r12
 .Lsteps:
-    .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
+    .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
     vmov r12, s\n
     ldmia.w lr!, {r0-r3}
     smlad r4, r12, r0, r4
@@ -107,17 +100,49 @@ nn_quad_s8:
     .if (. - .Lsteps) - STEPS * STEP_BYTES
     .error "a step has another size"
     .endif
-    vmov r12, s20
+    vmov r12, s17
     cmp lr, r12
-    bne.w .Lblock
+    bcc.w .Lblock
+    vmov r12, s16
+    bhi.w .Lsign
 
-    vmov r12, r3, s18, s19
-    bx r3
+    ldmia.w r12!, {r0-r3, lr} /* multiplier and constant of A, of B; shifts, which are all 12 */
+    sub r4, r4, r8        /* 256 * A */
+    sub r5, r5, r9
+    sub r6, r6, r10
+    sub r7, r7, r11
+    .irp n, 4, 5, 6, 7
+    smmla r\n, r\n, r0, r1
+    ssat r\n, #8, r\n, asr #12
+    .endr
+    .irp n, 8, 9, 10, 11
+    lsl r\n, r\n, #8
+    smmla r\n, r\n, r2, r3
+    ssat r\n, #8, r\n, asr #12
+    .endr
 
-    .balign 4
+.Lstore:
+    vmov r3, lr, s18, s19
+    bfi r4, r8, #8, #8    /* channels A and B lie side by side */
+    bfi r5, r9, #8, #8
+    bfi r6, r10, #8, #8
+    bfi r7, r11, #8, #8
+    add r2, r3, lr
+    strh r5, [r2]
+    strh.w r6, [r2, lr]
+    strh.w r7, [r2, lr, lsl #1]
+    strh r4, [r3], #2
+    vmov s18, r3
+    vmov r0, s20
+    cmp r3, r0
+    bne.w .Lpair
+
+    vpop {s16-s23}
+    add sp, sp, #4
+    pop {r4-r11, pc}
 .Lsign:
     ldmia.w r12!, {r0-r3, lr}
-    vmov s18, r12
+    vmov s16, r12
     sub r4, r4, r8
     sub r5, r5, r9
     sub r6, r6, r10
@@ -137,43 +162,7 @@ nn_quad_s8:
     asr.w r\n, r\n, lr
     ssat r\n, #8, r\n
     .endr
-    vmov r12, s18
+    vmov r12, s16
     b .Lstore
 
-    .balign 4
-.Lfixed:
-    ldmia.w r12!, {r0-r3, lr} /* multiplier and constant of A, of B; shifts, which are all 12 */
-    sub r4, r4, r8        /* 256 * A */
-    sub r5, r5, r9
-    sub r6, r6, r10
-    sub r7, r7, r11
-    .irp n, 4, 5, 6, 7
-    smmla r\n, r\n, r0, r1
-    ssat r\n, #8, r\n, asr #12
-    .endr
-    .irp n, 8, 9, 10, 11
-    lsl r\n, r\n, #8
-    smmla r\n, r\n, r2, r3
-    ssat r\n, #8, r\n, asr #12
-    .endr
-
-.Lstore:
-    vmov r3, lr, s22, s23
-    bfi r4, r8, #8, #8    /* channels A and B lie side by side */
-    bfi r5, r9, #8, #8
-    bfi r6, r10, #8, #8
-    bfi r7, r11, #8, #8
-    add r2, r3, lr
-    strh r5, [r2]
-    strh.w r6, [r2, lr]
-    strh.w r7, [r2, lr, lsl #1]
-    strh r4, [r3], #2
-    vmov s22, r3
-    vmov r0, s24
-    cmp r3, r0
-    bne.w .Lpair
-
-    vpop {s16-s27}
-    add sp, sp, #4
-    pop {r4-r11, pc}
     .size nn_quad_s8, . - nn_quad_s8
