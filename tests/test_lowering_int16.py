@@ -60,6 +60,13 @@ def test_host_c_equals_tflite_micro(name: str, seed: int, tmp_path: Path) -> Non
             assert np.array_equal(a, b), (case, step.step.op.index, function, params)
 
 
+def test_sums_of_more_than_32_bits_have_kernels_of_their_own() -> None:
+    names = ("CONV_2D", "CONV_2D_POINT", "FULLY_CONNECTED")
+    steps = lowered_of(rows_model([INT16_ROWS[name] for name in names] * 20, 0))
+    for kernel in ("nn_conv_2d_long_s16", "nn_fully_connected_long_s16"):
+        assert sum(step.calls[0].function == kernel for step in steps) > 1
+
+
 @pytest.mark.parametrize("times", sweep([1, 4], []))
 def test_sanitizers_find_nothing(times: int, tmp_path: Path) -> None:
     """Reads and writes beyond the arena, overflows, shifts by too much."""
