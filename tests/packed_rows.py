@@ -270,6 +270,18 @@ def pairwise(name: str, options: str) -> Row:
     return build
 
 
+def rescale(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+    """A QUANTIZE between int16 and int8."""
+    count = int(rng.integers(1, 30))
+    wide: dict[str, Any] = {"dtype": "int16", "scale": [float(rng.uniform(1e-4, 4e-4))]}
+    factor = 256 * float(rng.uniform(0.5, 2))
+    narrow = {"scale": [wide["scale"][0] * factor], "zero_point": [int(rng.integers(-128, 128))]}
+    ends = [wide, narrow] if rng.random() < 0.5 else [narrow, wide]
+    x, y = (b.tensor([1, count], **end) for end in ends)
+    b.operator("QUANTIZE", [x], [y], "QuantizeOptions", 2)
+    return x, y
+
+
 INT16_ROWS: dict[str, Row] = {
     "ADD": pairwise("ADD", "AddOptions"),
     "CONV_2D": partial(convolution, dtype="int16"),
@@ -280,5 +292,6 @@ INT16_ROWS: dict[str, Row] = {
     "DEPTHWISE_CONV_2D_LINES": partial(lines, dtype="int16"),
     "FULLY_CONNECTED": partial(dense, dtype="int16"),
     "MUL": pairwise("MUL", "MulOptions"),
+    "QUANTIZE": rescale,
     "SUB": pairwise("SUB", "SubOptions"),
 }

@@ -120,4 +120,14 @@ typedef struct {
 
 void nn_product_s16(const nn_product_s16_t *p, const int16_t *a, const int16_t *b, int16_t *output);
 
+/* Between int8 and int16 activations; the numbers hold zero points and rounding, and are proven for
+ * every input. */
+typedef struct {
+    int32_t count, multiplier, constant;
+} nn_rescale_fast_t;
+
+/* The output may lie on the input. */
+void nn_rescale_s16_s8(const nn_rescale_fast_t *p, const int16_t *input, int8_t *output);
+void nn_rescale_s8_s16(const nn_rescale_fast_t *p, const int8_t *input, int16_t *output);
+
 #endif

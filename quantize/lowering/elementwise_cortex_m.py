@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from quantize.linear import LinearForm, prove_linear
+from quantize.lowering import elementwise_wide_cortex_m
 from quantize.lowering.base import LoweredStep
 from quantize.lowering.pairs import CODES, lower_table, row_pairs, weighted_sum
 from quantize.ops.base import CCall, c_int
@@ -24,11 +25,14 @@ def lower_sum(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredSte
     return lower_table(graph, step, scratch_budget_bytes)
 
 
-def lower_rescale(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
-    """QUANTIZE from int8 to int8: a weighted sum of one operand; None where none is equal."""
+def lower_rescale(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
+    """QUANTIZE from int8 to int8: a weighted sum of one operand; None where none is equal.
+
+    From int16 as elementwise_wide_cortex_m has it.
+    """
     p = step.params
     if not isinstance(p, RescaleParams) or p.dtypes != ("int8", "int8"):
-        return None
+        return elementwise_wide_cortex_m.lower_rescale(graph, step, scratch_budget_bytes)
     outputs = np.asarray(step.spec.reference(p, [CODES]))
     ratio = math.ldexp(p.requant.multiplier, p.requant.shift - 31)
     form = prove_linear(np.broadcast_to(outputs[:, None], (256, 256)), ratio, 0.0)
