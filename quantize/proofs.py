@@ -23,7 +23,6 @@ with M = m << k and s = r + k - 32, if acc * M and the half that C stands for fi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -113,29 +112,6 @@ def prove_long(
             return None
         found.append(WideRequant(multiplier=multiplier, shift=shift))
     return tuple(found)
-
-
-def prove_rescale(
-    inputs: IntArray,
-    outputs: IntArray,
-    ratio: float,
-    shift: int,
-    limits: np.iinfo[np.signedinteger],
-) -> tuple[int, int] | None:
-    """M and C with which (C + floor(x * M / 2**16)) >> shift, saturated to `limits`, gives all
-    `outputs` for all `inputs`, about ratio * x; None without, or where a value leaves 32 bits."""
-    for more in FACTORS:
-        multiplier = round(math.ldexp(ratio, 16 + shift)) + more
-        if not 0 <= multiplier <= INT32_MAX:
-            continue
-        products = inputs * multiplier >> 16
-        least = np.where(outputs > limits.min, (outputs << shift) - products, INT32_MIN)
-        most = np.where(outputs < limits.max, ((outputs + 1) << shift) - 1 - products, INT32_MAX)
-        low = max(int(least.max()), INT32_MIN - int(products.min()))
-        high = min(int(most.min()), INT32_MAX - int(products.max()))
-        if max(low, INT32_MIN) <= min(high, INT32_MAX):
-            return multiplier, (max(low, INT32_MIN) + min(high, INT32_MAX)) // 2
-    return None
 
 
 def acc_bounds(

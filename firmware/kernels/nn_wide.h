@@ -120,14 +120,17 @@ typedef struct {
 
 void nn_product_s16(const nn_product_s16_t *p, const int16_t *a, const int16_t *b, int16_t *output);
 
-/* Between int8 and int16 activations; the numbers hold zero points and rounding, and are proven for
- * every input. */
+/* Between int8 and int16 activations. */
 typedef struct {
-    int32_t count, multiplier, constant;
-} nn_rescale_fast_t;
+    int32_t count, multiplier;
+    int32_t half;     /* 2^14 over 2^left, by which a factor above 1 shifts left: 0 .. 14 */
+    int32_t constant; /* to int8: the output's zero point and a half, << shift; from int8: the
+                         negated zero point of the input in each halfword */
+    int32_t shift;    /* to int8: to the right, 1 .. 22; from int8: 15 - left */
+} nn_rescale_wide_t;
 
 /* The output may lie on the input. */
-void nn_rescale_s16_s8(const nn_rescale_fast_t *p, const int16_t *input, int8_t *output);
-void nn_rescale_s8_s16(const nn_rescale_fast_t *p, const int8_t *input, int16_t *output);
+void nn_rescale_s16_s8(const nn_rescale_wide_t *p, const int16_t *input, int8_t *output);
+void nn_rescale_s8_s16(const nn_rescale_wide_t *p, const int8_t *input, int16_t *output);
 
 #endif

@@ -9,7 +9,7 @@ import numpy as np
 from quantize.linear import LinearForm, prove_linear
 from quantize.lowering import elementwise_wide_cortex_m
 from quantize.lowering.base import LoweredStep
-from quantize.lowering.pairs import CODES, lower_table, row_pairs, weighted_sum
+from quantize.lowering.pairs import CODES, both_halves, lower_table, row_pairs, weighted_sum
 from quantize.ops.base import CCall, c_int
 from quantize.ops.mul import MulParams
 from quantize.ops.quantize import RescaleParams
@@ -63,8 +63,8 @@ def lower_product(graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowere
         function="nn_product_s8",
         params_type="nn_product_t",
         params={
-            "a_offsets": _both_halves(p.offsets[0]),
-            "b_offsets": _both_halves(p.offsets[1]),
+            "a_offsets": c_int(both_halves(p.offsets[0])),
+            "b_offsets": c_int(both_halves(p.offsets[1])),
             "multiplier": str(proven[0].multiplier),
             "constant": c_int(proven[0].constant),
             "shift": str(proven[0].shift),
@@ -95,9 +95,3 @@ def _linear(step: Step, form: LinearForm, rows: str, inputs: tuple[int, int]) ->
         in_place=step.spec.in_place(step.params),
         requantisation="weighted sum",
     )
-
-
-def _both_halves(offset: int) -> str:
-    """An offset in each halfword, as a C initialiser."""
-    half = offset & 0xFFFF
-    return c_int(int(np.array([half | half << 16], np.uint32).view(np.int32)[0]))

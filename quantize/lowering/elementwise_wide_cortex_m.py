@@ -12,11 +12,11 @@ import math
 import numpy as np
 
 from quantize.lowering.base import LoweredStep
+from quantize.lowering.pairs import both_halves
 from quantize.ops.add import LEFT_SHIFT, AddParams
 from quantize.ops.base import CCall, c_int
 from quantize.ops.mul import MulParams
 from quantize.ops.quantize import RescaleParams
-from quantize.proofs import prove_rescale
 from quantize.reference import Step
 from quantize.scheme import INT32_MAX, INT32_MIN, Requant, multiply_by_quantized_multiplier
 from quantize.tflite.graph import Graph
@@ -25,11 +25,6 @@ HALF = Requant(multiplier=1 << 30, shift=0)  # exactly, of the operand with the 
 MINUS_ONE = (INT32_MIN, 1, 1)  # in the terms of nn_sum_factor_t: -1/2 in the place of 1/2
 SHIFTS = range(1, 31)  # to the right
 LIMITS = np.iinfo(np.int16)
-# from, to -> kernel, and by how much it shifts
-RESCALES: dict[tuple[str, str], tuple[str, int]] = {
-    ("int16", "int8"): ("nn_rescale_s16_s8", 20),
-    ("int8", "int16"): ("nn_rescale_s8_s16", 6),
-}
 RELU = {int(LIMITS.min): "0", 0: "1"}  # by the smallest output; the largest is that of the type
 
 
@@ -72,35 +67,35 @@ def lower_product(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> Lowe
 
 
 def lower_rescale(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
-    """QUANTIZE between int8 and int16; None of other types, and where no numbers give the same."""
+    """QUANTIZE between int8 and int16 whose zero point is 0; None of others, and of odd factors."""
     p = step.params
-    if not isinstance(p, RescaleParams) or p.dtypes not in RESCALES:
+    if not isinstance(p, RescaleParams):
         return None
-    function, shift = RESCALES[p.dtypes]
-    limits = np.iinfo(p.dtypes[0])
-    inputs = np.arange(limits.min, limits.max + 1)
-    outputs = np.asarray(step.spec.reference(p, [inputs.astype(p.dtypes[0])])).astype(np.int64)
-    ratio = math.ldexp(p.requant.multiplier, p.requant.shift - 31)
-    found = prove_rescale(inputs, outputs, ratio, shift, np.iinfo(p.dtypes[1]))
-    if found is None:
+    left = p.requant.shift
+    if p.dtypes == ("int16", "int8") and p.input_offset == 0 and -left in range(1, 23):
+        half, shift, constant = 1 << 14, -left, (2 * p.output_offset + 1) << (-left - 1)
+    elif p.dtypes == ("int8", "int16") and p.output_offset == 0 and left in range(15):
+        half, shift, constant = 1 << (14 - left), 15 - left, both_halves(p.input_offset)
+    else:
         return None
-    count = math.prod(p.shape)
+    narrower, count = p.dtypes[1] == "int8", math.prod(p.shape)
     call = CCall(
-        function=function,
-        params_type="nn_rescale_fast_t",
+        function="nn_rescale_s16_s8" if narrower else "nn_rescale_s8_s16",
+        params_type="nn_rescale_wide_t",
         params={
             "count": str(count),
-            "multiplier": c_int(found[0]),
-            "constant": c_int(found[1]),
+            "multiplier": c_int(p.requant.multiplier),
+            "half": str(half),
+            "constant": c_int(constant),
+            "shift": str(shift),
         },
     )
-    narrower = p.dtypes[1] == "int8"
     return LoweredStep(
         step=step,
         calls=(call,),
         in_place=step.spec.in_place(p) if narrower else (),
-        requantisation="line",
-        cost=6 * count,
+        requantisation="double",
+        cost=15 * count,
     )
 
 

@@ -58,18 +58,18 @@ static inline int32_t nn_smlawt(int32_t a, uint32_t halves, int32_t acc)
     return sum;
 }
 
-/* x / 2^20 as 8 bits, x / 2^6 as 16 bits: rounded down, then saturated. */
+/* x, saturated to 8 or to 16 bits. */
 static inline int32_t nn_ssat_8(int32_t x)
 {
     int32_t kept;
-    __asm__("ssat %0, #8, %1, asr #20" : "=r"(kept) : "r"(x));
+    __asm__("ssat %0, #8, %1" : "=r"(kept) : "r"(x));
     return kept;
 }
 
 static inline int32_t nn_ssat_16(int32_t x)
 {
     int32_t kept;
-    __asm__("ssat %0, #16, %1, asr #6" : "=r"(kept) : "r"(x));
+    __asm__("ssat %0, #16, %1" : "=r"(kept) : "r"(x));
     return kept;
 }
 
@@ -128,12 +128,12 @@ static inline int32_t nn_ssat(int32_t x, int32_t limit)
 
 static inline int32_t nn_ssat_8(int32_t x)
 {
-    return nn_ssat(x >> 20, 1 << 7);
+    return nn_ssat(x, 1 << 7);
 }
 
 static inline int32_t nn_ssat_16(int32_t x)
 {
-    return nn_ssat(x >> 6, 1 << 15);
+    return nn_ssat(x, 1 << 15);
 }
 
 static inline uint32_t nn_max_bytes(uint32_t a, uint32_t b)
