@@ -14,7 +14,11 @@ r >= 17 the lower 16 bits of the product meet only zeros of the constant, so tha
 
     wide:  (C + floor(acc * m / 2**16)) >> s                             s = r - 16, C = 2**(s-1)
 
-and |acc| < 2**31 and m < 2**15 keep it below 2**30 + 2**29, as r <= 46.
+and |acc| < 2**31 and m < 2**15 keep it below 2**30 + 2**29, as r <= 46. For larger sums likewise
+
+    long:  (C + floor(acc * M / 2**32)) >> s                             s >= 1, C = 2**(s-1)
+
+with M = m << k and s = r + k - 32, if acc * M and the half that C stands for fit 64 bits.
 """
 
 from __future__ import annotations
@@ -63,7 +67,7 @@ class ShortRequant:
 class WideRequant:
     """One channel's numbers of the wide form; every value on the way fits int32."""
 
-    multiplier: int  # m, 0 .. 2**15 - 1
+    multiplier: int  # m, 0 .. 2**15 - 1; of the long form M, 0 .. 2**32 - 1
     shift: int  # s, 1 .. 30
 
     @property
@@ -86,6 +90,28 @@ def prove_wide(
     return tuple(
         WideRequant(multiplier=r.multiplier, shift=s) for r, s in zip(requants, shifts, strict=True)
     )
+
+
+def prove_long(
+    requants: Sequence[Requant], low: IntArray, high: IntArray
+) -> tuple[WideRequant, ...] | None:
+    """The long form of each channel, as prove_wide.
+
+    None when a factor is 1/2 and more, or a product or an output needs more bits.
+    """
+    found = []
+    for r, ends in zip(requants, zip(low.tolist(), high.tolist(), strict=True), strict=True):
+        right = 15 - r.shift
+        left = max(0, 33 - right)
+        multiplier, shift = r.multiplier << left, right + left - 32
+        half = 1 << (shift + 31)
+        products = [end * multiplier + half for end in ends]
+        fits = multiplier < 1 << 32 and max(abs(end) for end in ends) < 1 << 47
+        fits &= all(-(1 << 63) <= product < 1 << 63 for product in products)
+        if not fits or not all(INT32_MIN <= p >> (shift + 32) <= INT32_MAX for p in products):
+            return None
+        found.append(WideRequant(multiplier=multiplier, shift=shift))
+    return tuple(found)
 
 
 def acc_bounds(

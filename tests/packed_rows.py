@@ -82,7 +82,10 @@ def _layer(
     bias_scales = [float(np.float32(source) * scale) for scale in scales]
     data = rng.integers(-5000, 20000, channels)
     if dtype == "int16":
-        bias = b.tensor([channels], dtype="int64", scale=bias_scales, data=data << 8)
+        data <<= 8
+        if rng.random() < 0.15:
+            data[-1] = 1 << 33  # sums of more than 32 bits
+        bias = b.tensor([channels], dtype="int64", scale=bias_scales, data=data)
     else:
         bias = b.tensor([channels], dtype="int32", scale=bias_scales, data=data.astype(np.int32))
     relu = bool(rng.random() < 0.7)
@@ -198,13 +201,14 @@ def lines(b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8") -> tup
     taps = _pick(rng, 2, 3, 3, 4, 5, 9, 10, 15, 16, 17, 20, 31)
     whole = (_pick(rng, 1, 2, 3), _pick(rng, 2, 3, 5))
     large = (_pick(rng, 2, 3, 4, 5, 8), _pick(rng, 4, 5, 6, 15))
-    kernel = [(taps, 1), (1, taps), whole, large][int(rng.integers(4))]
-    along = min(kernel) == 1 and kernel != whole
+    shape = ("column", "row", "whole", "large")[int(rng.integers(4))]
+    kernel = {"column": (taps, 1), "row": (1, taps), "whole": whole, "large": large}[shape]
+    along = shape in ("column", "row")
     stride = _pick(rng, 1, 1, 1, 2) if along else 1
     dilation = _pick(rng, 1, 1, 1, 2) if along and stride == 1 else 1
-    strides = (_pick(rng, 1, 1, 2), 1) if kernel == large else (stride, stride)
+    strides = (_pick(rng, 1, 1, 2), 1) if shape == "large" else (stride, stride)
     size, out, options = _window(rng, kernel, strides, dilation)
-    if kernel == whole:  # as wide as the image
+    if shape == "whole":  # as wide as the image
         size[1], out[1], options["padding"] = kernel[1], 1, 1
         size[0] = max(size[0], kernel[0])
         out[0] = size[0] - kernel[0] + 1
@@ -315,6 +319,18 @@ def pairwise(name: str, options: str) -> Row:
     return build
 
 
+def rescale(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+    """A QUANTIZE between int16 and int8."""
+    count = int(rng.integers(1, 30))
+    wide: dict[str, Any] = {"dtype": "int16", "scale": [float(rng.uniform(1e-4, 4e-4))]}
+    factor = 256 * float(rng.uniform(0.5, 2))
+    narrow = {"scale": [wide["scale"][0] * factor], "zero_point": [int(rng.integers(-128, 128))]}
+    ends = [wide, narrow] if rng.random() < 0.5 else [narrow, wide]
+    x, y = (b.tensor([1, count], **end) for end in ends)
+    b.operator("QUANTIZE", [x], [y], "QuantizeOptions", 2)
+    return x, y
+
+
 INT16_ROWS: dict[str, Row] = {
     "ADD": pairwise("ADD", "AddOptions"),
     "CONV_2D": partial(convolution, dtype="int16"),
@@ -325,5 +341,6 @@ INT16_ROWS: dict[str, Row] = {
     "DEPTHWISE_CONV_2D_LINES": partial(lines, dtype="int16"),
     "FULLY_CONNECTED": partial(dense, dtype="int16"),
     "MUL": pairwise("MUL", "MulOptions"),
+    "QUANTIZE": rescale,
     "SUB": pairwise("SUB", "SubOptions"),
 }

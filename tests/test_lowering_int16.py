@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from quantize.manifest import compile_model
 from quantize.reference import compile_graph
 from quantize.tflite.reader import parse_model
 from tests import steps as command
+from tests.factory import ModelBuilder
 from tests.host_c import KERNELS, HostModel
 from tests.native_app import compile_app, start_device
 from tests.packed_rows import INT16_ROWS, rows_model
@@ -23,19 +25,15 @@ from tests.sweeps import sweep
 CASES = 4
 SIDE_BY_SIDE = 24  # operators in a model
 REFERENCE = {path.stem for path in (KERNELS / "ref").glob("*.c")}
-LIMITS = np.iinfo(np.int16)
 
 
 def golden_of(model: bytes, seed: int) -> Golden:
     """Random cases, then one of the smallest and one of the largest input."""
-    drawn = random_inputs(parse_model(model), CASES, seed)
-    ends = [np.array([LIMITS.min, LIMITS.max], np.int16)] * len(drawn)
-    shapes = [(2, *(1,) * (values.ndim - 1)) for values in drawn]
-    whole = [
-        np.broadcast_to(end.reshape(shape), (2, *values.shape[1:]))
-        for end, shape, values in zip(ends, shapes, drawn, strict=True)
-    ]
-    return make_golden(model, [np.concatenate(both) for both in zip(drawn, whole, strict=True)])
+    inputs = []
+    for values in random_inputs(parse_model(model), CASES, seed):
+        limits, ones = np.iinfo(values.dtype), np.ones_like(values[:1])
+        inputs.append(np.concatenate([values, ones * limits.min, ones * limits.max]))
+    return make_golden(model, inputs)
 
 
 def lowered_of(model: bytes) -> tuple[LoweredStep, ...]:
@@ -58,6 +56,33 @@ def test_host_c_equals_tflite_micro(name: str, seed: int, tmp_path: Path) -> Non
         for step, a, b in zip(steps, got, golden.case_outputs(case), strict=True):
             params, function = step.step.params, step.calls[0].function
             assert np.array_equal(a, b), (case, step.step.op.index, function, params)
+
+
+@pytest.mark.parametrize("dtypes", [("int16", "int8"), ("int8", "int16")])
+def test_every_value_between_int8_and_int16(dtypes: tuple[str, str], tmp_path: Path) -> None:
+    limits = np.iinfo(dtypes[0])
+    values = np.arange(limits.min, limits.max + 1).astype(dtypes[0])
+    for row, factor in enumerate((256.0, 257.3, 200.0, 1000.0)):
+        b = ModelBuilder()
+        kinds: dict[str, dict[str, Any]] = {
+            "int8": {"scale": [1e-3 * factor], "zero_point": [17 * row - 30]},
+            "int16": {"dtype": "int16", "scale": [1e-3]},
+        }
+        x, y = (b.tensor([1, values.size], **kinds[dtype]) for dtype in dtypes)
+        b.operator("QUANTIZE", [x], [y], "QuantizeOptions", 2)
+        model = b.pack([x], [y])
+        assert lowered_of(model)[0].calls[0].function not in REFERENCE
+        golden, gen = make_golden(model, [values[None, None]]), tmp_path / str(row)
+        manifest = compile_model(model, golden, gen, name="m", settings={}, kernels="armv7em")
+        got = HostModel(gen, manifest).run(golden.case_inputs(0))[0]
+        assert np.array_equal(got, golden.case_outputs(0)[0])
+
+
+def test_sums_of_more_than_32_bits_have_kernels_of_their_own() -> None:
+    names = ("CONV_2D", "CONV_2D_POINT", "FULLY_CONNECTED")
+    steps = lowered_of(rows_model([INT16_ROWS[name] for name in names] * 20, 0))
+    for kernel in ("nn_conv_2d_long_s16", "nn_fully_connected_long_s16"):
+        assert sum(step.calls[0].function == kernel for step in steps) > 1
 
 
 @pytest.mark.parametrize("times", sweep([1, 4], []))

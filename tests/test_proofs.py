@@ -18,6 +18,7 @@ from quantize.proofs import (
     Form,
     ShortRequant,
     acc_bounds,
+    prove_long,
     prove_short,
     prove_wide,
 )
@@ -306,3 +307,36 @@ def test_the_wide_form_needs_sums_of_32_bits_and_small_factors() -> None:
     assert prove_wide([small, large], low, high) is None
     assert prove_wide([small, small], low - 1, high) is None
     assert prove_wide([small, small], low, high + 1) is None
+
+
+@settings(max_examples=300)
+@given(st.floats(-34, -1.01), st.integers(0, 2**32), st.integers(31, 46))
+def test_the_long_form_is_equal_where_it_is_proven(log: float, seed: int, bits: int) -> None:
+    requant = narrow_multiplier(quantize_multiplier(2.0**log))
+    end = 1 << bits
+    proven = prove_long([requant], np.array([-end]), np.array([end]))
+    if proven is None:
+        return
+    (wide,) = proven
+    steps = (np.arange(-40000, 40000, 99) + 0.5) * 2.0 ** (15 - requant.shift)
+    near = np.round(steps / max(requant.multiplier, 1))[:, None] + np.arange(-2, 3)
+    drawn = np.random.default_rng(seed).integers(-end, end + 1, 2000)
+    acc = np.concatenate([np.clip(near, -end, end).reshape(-1), drawn, [-end, -1, 0, 1, end]])
+    acc = acc.astype(np.int64)
+    high = [(x * wide.multiplier >> 32) + wide.constant for x in acc.tolist()]
+    assert min(high) >= INT32_MIN and max(high) <= INT32_MAX
+    assert 0 <= wide.multiplier < 1 << 32 and 1 <= wide.shift <= 30
+    expected = multiply_wide(acc, requant.multiplier, requant.shift)
+    assert [x >> wide.shift for x in high] == expected.tolist()
+
+
+def test_the_long_form_takes_what_the_wide_one_does_not() -> None:
+    requants = [narrow_multiplier(quantize_multiplier(f)) for f in (0.001, 0.3, 0.0)]
+    low, high = (
+        np.array([-(1 << 38), -(1 << 30), -(1 << 34)]),
+        np.array([1 << 38, 1 << 30, 1 << 34]),
+    )
+    assert prove_wide(requants, low, high) is None
+    assert prove_long(requants, low, high) is not None
+    assert prove_long([narrow_multiplier(quantize_multiplier(0.6))], low[:1], high[:1]) is None
+    assert prove_long(requants[:1], low[:1], np.array([1 << 47])) is None

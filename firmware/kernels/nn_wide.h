@@ -43,6 +43,20 @@ typedef struct {
 
 void nn_fully_connected_packed_s16(const nn_wide_dense_t *p, const int16_t *input, int16_t *output);
 
+/* Where sums may leave 32 bits: one pixel at a time. A pair in the stream is, in words:
+ *
+ *   4            bias of A, of B, the lower word first
+ *   steps        as above
+ *   4            multiplier and constant of A, of B: out = ((sum * multiplier >> 32) + constant) >>
+ * shift 1            shift of A in the lowest byte, of B in the next
+ */
+#define NN_LONG_WORDS 9 /* of a pair in the stream, besides its steps */
+
+void nn_pixel_long_s16(const nn_quad_t *quad, const uint32_t *x, int16_t *output);
+void nn_conv_2d_long_s16(const nn_conv_packed_t *p, const int16_t *input, int16_t *output,
+                         int8_t *scratch);
+void nn_fully_connected_long_s16(const nn_wide_dense_t *p, const int16_t *input, int16_t *output);
+
 /* nn_depthwise_group_s8 and nn_depthwise_group_by_2_s8 for int16: input and output of a group point
  * to int16 values; a channel's last tap is its shift, and it has the multiplier and constant of
  * NN_WIDE. */
@@ -105,5 +119,18 @@ typedef struct {
 } nn_product_s16_t;
 
 void nn_product_s16(const nn_product_s16_t *p, const int16_t *a, const int16_t *b, int16_t *output);
+
+/* Between int8 and int16 activations. */
+typedef struct {
+    int32_t count, multiplier;
+    int32_t half;     /* 2^14 over 2^left, by which a factor above 1 shifts left: 0 .. 14 */
+    int32_t constant; /* to int8: the output's zero point and a half, << shift; from int8: the
+                         negated zero point of the input in each halfword */
+    int32_t shift;    /* to int8: to the right, 1 .. 22; from int8: 15 - left */
+} nn_rescale_wide_t;
+
+/* The output may lie on the input. */
+void nn_rescale_s16_s8(const nn_rescale_wide_t *p, const int16_t *input, int8_t *output);
+void nn_rescale_s8_s16(const nn_rescale_wide_t *p, const int8_t *input, int16_t *output);
 
 #endif

@@ -85,6 +85,7 @@ INT16: dict[str, Mapping[Lowering, Lower]] = {
         Lowering.DENSE: conv_wide_cortex_m.lower_dense,
         Lowering.DEPTHWISE: depthwise_wide_cortex_m.lower_depthwise,
         Lowering.PRODUCT: elementwise_wide_cortex_m.lower_product,
+        Lowering.RESCALE: elementwise_wide_cortex_m.lower_rescale,
         Lowering.WEIGHTED_SUM: elementwise_wide_cortex_m.lower_sum,
     },
 }

@@ -1,10 +1,13 @@
 """int16 activations: CONV_2D as nn_conv_2d_packed_s16, FULLY_CONNECTED as that of single pixels or,
-where few vectors have an even length, as nn_fully_connected_packed_s16."""
+where few vectors have an even length, as nn_fully_connected_packed_s16.
+
+Where sums may leave 32 bits, as nn_conv_2d_long_s16 and nn_fully_connected_long_s16.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,15 +25,17 @@ from quantize.ops.base import CCall, CConstant
 from quantize.ops.conv_2d import ConvParams, split_groups
 from quantize.ops.fully_connected import FullyConnectedParams
 from quantize.ops.window import OutputStage, Window, is_wide
-from quantize.proofs import WideRequant, acc_bounds, prove_wide
+from quantize.proofs import WideRequant, acc_bounds, prove_long, prove_wide
 from quantize.reference import Step
-from quantize.scheme import IntArray
+from quantize.scheme import IntArray, Requant
 from quantize.tflite.graph import Graph
 from quantize.timings import usual
 
+Prove = Callable[[Sequence[Requant], IntArray, IntArray], tuple[WideRequant, ...] | None]
+
 BYTES = 2  # of an activation
 LIMITS = np.iinfo(np.int16)
-WORDS = 6  # of a pair of channels in the stream, besides its steps
+WORDS = {"packed": 6, "long": 9}  # of a pair of channels in the stream, besides its steps
 # the smallest output -> form; the largest is that of the type
 C_FORMS = {int(LIMITS.min): "NN_WIDE", 0: "NN_WIDE_RELU"}
 
@@ -53,15 +58,14 @@ def lower_dense(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> Lowere
     packed = _quad(p, p.weights.astype(np.int64))
     if packed is None:
         return None
-    fields, stream = packed
     call = CCall(
-        function="nn_fully_connected_packed_s16",
+        function=f"nn_fully_connected_{packed.kind}_s16",
         params_type="nn_wide_dense_t",
-        params={"batches": str(batches)} | fields,
-        constants=(stream,),
+        params={"batches": str(batches)} | packed.fields,
+        constants=(packed.stream,),
     )
     cost = usual(batches * _pixel_cost(outputs, depth // 2), "armv7em")
-    return LoweredStep(step=step, calls=(call,), in_place=(), requantisation="wide", cost=cost)
+    return LoweredStep(step=step, calls=(call,), in_place=(), requantisation=packed.form, cost=cost)
 
 
 def convolution(step: Step, p: ConvParams) -> LoweredStep | None:
@@ -70,15 +74,16 @@ def convolution(step: Step, p: ConvParams) -> LoweredStep | None:
     packed = _quad(p, _arranged(p, sizes))
     if packed is None:
         return None
-    call, ahead = windows_call("nn_conv_2d_packed_s16", sizes, *packed)
+    function = f"nn_conv_2d_{packed.kind}_s16"
+    call, ahead = windows_call(function, sizes, packed.fields, packed.stream)
     call = replace(call, first_input=p.first_input, first_output=p.first_output)
     return LoweredStep(
         step=step,
         calls=(call,),
         in_place=(0,) if ahead == 0 else (),
         ahead_bytes=ahead,
-        requantisation="wide",
-        cost=usual(_cost(sizes, len(p.weights), int(packed[0]["quad.steps"])), "armv7em"),
+        requantisation=packed.form,
+        cost=usual(_cost(sizes, len(p.weights), packed), "armv7em"),
     )
 
 
@@ -122,34 +127,54 @@ def _as_pixels(p: FullyConnectedParams, batches: int) -> ConvParams:
     )
 
 
-def wide_requants(p: OutputStage, weights: IntArray) -> tuple[WideRequant, ...] | None:
-    """The wide form of all of weights [channels, taps], None where it is not proven or does not
-    clamp as `p`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Packed:
+    """The fields and the stream of an nn_quad_t."""
+
+    kind: str  # in the kernel's name: packed, or long where sums have 64 bits
+    fields: dict[str, str]
+    stream: CConstant
+    steps: int
+
+    @property
+    def form(self) -> str:
+        """Of the requantisation."""
+        return "wide" if self.kind == "packed" else "long"
+
+
+def wide_requants(
+    p: OutputStage, weights: IntArray, prove: Prove = prove_wide
+) -> tuple[WideRequant, ...] | None:
+    """A form of all of weights [channels, taps], None where it is not proven or does not clamp as
+    `p`."""
     if not is_wide(p) or p.act_min not in C_FORMS or p.act_max != LIMITS.max:
         return None
     bounds = acc_bounds(weights, p.bias, 0, LIMITS.min, LIMITS.max, padded=True)
-    return prove_wide(p.requants, *bounds)
+    return prove(p.requants, *bounds)
 
 
-def _quad(p: OutputStage, weights: IntArray) -> tuple[dict[str, str], CConstant] | None:
-    """The fields and the stream of an nn_quad_t; weights [channels, inputs], inputs even."""
-    requants = wide_requants(p, weights)
+def _quad(p: OutputStage, weights: IntArray) -> _Packed | None:
+    """The stream of weights [channels, inputs], inputs even; None where no form is proven."""
+    kind, requants = "packed", wide_requants(p, weights)
+    if requants is None:
+        kind, requants = "long", wide_requants(p, weights, prove_long)
     if requants is None:
         return None
-    words = _pair_words(weights, p.bias.astype(np.int64), requants)
-    firsts = 2 * len(words)
+    words = _pair_words(weights, p.bias.astype(np.int64), requants, kind)
+    steps, firsts = weights.shape[1] // 2, (2 if kind == "packed" else 4) * len(words)
     fields = {
         "quad.stream": "@stream",
         "quad.count": str(len(weights)),
-        "quad.steps": str(weights.shape[1] // 2),
+        "quad.steps": str(steps),
         "quad.form": C_FORMS[p.act_min],
     }
-    scales = (WORDS - 2) * len(words)
-    weight_words = words.size - firsts - scales
-    return fields, words_constant("stream", words, weights=weight_words, biases=firsts)
+    stream = words_constant("stream", words, weights=steps * len(words), biases=firsts)
+    return _Packed(kind=kind, fields=fields, stream=stream, steps=steps)
 
 
-def _pair_words(weights: IntArray, bias: IntArray, requants: Sequence[WideRequant]) -> IntArray:
+def _pair_words(
+    weights: IntArray, bias: IntArray, requants: Sequence[WideRequant], kind: str
+) -> IntArray:
     """The stream of nn_wide.h, a row for each pair of channels."""
     odd = len(weights) & 1
     pairs = np.pad(weights, ((0, odd), (0, 0))).reshape(-1, 2, weights.shape[1] // 2, 2)
@@ -158,19 +183,22 @@ def _pair_words(weights: IntArray, bias: IntArray, requants: Sequence[WideRequan
     steps = (taps << np.arange(0, 32, 8)).sum(axis=2)
     numbers = np.array([(r.multiplier, r.constant, r.shift) for r in requants], np.int64)
     numbers = np.pad(numbers, ((0, odd), (0, 0))).reshape(-1, 2, 3)
-    multipliers = numbers[:, 0, :1] | numbers[:, 1, :1] << 16
     shifts = numbers[:, 0, 2:] | numbers[:, 1, 2:] << 8
-    return np.concatenate([first, steps, multipliers, numbers[..., 1], shifts], axis=1)
+    if kind == "packed":
+        multipliers = numbers[:, 0, :1] | numbers[:, 1, :1] << 16
+        return np.concatenate([first, steps, multipliers, numbers[..., 1], shifts], axis=1)
+    halves = np.stack([first, first >> 32], axis=2).reshape(len(pairs), -1)
+    return np.concatenate([halves, steps, numbers[..., :2].reshape(len(pairs), -1), shifts], axis=1)
 
 
-def _cost(sizes: ConvParams, outputs: int, steps: int) -> int:
+def _cost(sizes: ConvParams, outputs: int, packed: _Packed) -> int:
     """Instructions of all pixels."""
-    runs = runs_of(sizes)
+    runs, steps = runs_of(sizes), packed.steps
     pair = 13 * steps + 6 * -(-steps // 16) + 57
     gather = runs.parts * (25 + runs.count * (6 + 7 * runs.words))
     quad = (outputs + 1) // 2 * pair + gather + 120 + 4 * load_cost(sizes)
     pixel = _pixel_cost(outputs, steps) + 6 * steps + 120 + load_cost(sizes)
-    quads, left = divmod(pixels_of(sizes), QUAD)
+    quads, left = divmod(pixels_of(sizes), QUAD if packed.kind == "packed" else 1 << 31)
     return round(sizes.output_shape[0] * (quads * quad + left * pixel))
 
 

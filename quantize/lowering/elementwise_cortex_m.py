@@ -7,9 +7,10 @@ import math
 import numpy as np
 
 from quantize.linear import LinearForm, prove_linear
+from quantize.lowering import elementwise_wide_cortex_m
 from quantize.lowering.base import LoweredStep
-from quantize.lowering.pairs import CODES, lower_table, row_pairs, weighted_sum
-from quantize.lowering.scalar_cortex_m import both_halves, lower_sum_scalar, product_scalar
+from quantize.lowering.pairs import CODES, both_halves, lower_table, row_pairs, weighted_sum
+from quantize.lowering.scalar_cortex_m import lower_sum_scalar, product_scalar
 from quantize.ops.base import CCall, c_int
 from quantize.ops.mul import MulParams
 from quantize.ops.quantize import RescaleParams
@@ -31,11 +32,14 @@ def lower_sum(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredSte
     return lower_table(graph, step, scratch_budget_bytes) or lower_sum_scalar(step)
 
 
-def lower_rescale(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
-    """QUANTIZE from int8 to int8: a weighted sum of one operand; None where none is equal."""
+def lower_rescale(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
+    """QUANTIZE from int8 to int8: a weighted sum of one operand; None where none is equal.
+
+    From int16 as elementwise_wide_cortex_m has it.
+    """
     p = step.params
     if not isinstance(p, RescaleParams) or p.dtypes != ("int8", "int8"):
-        return None
+        return elementwise_wide_cortex_m.lower_rescale(graph, step, scratch_budget_bytes)
     outputs = np.asarray(step.spec.reference(p, [CODES]))
     ratio = math.ldexp(p.requant.multiplier, p.requant.shift - 31)
     form = prove_linear(np.broadcast_to(outputs[:, None], (256, 256)), ratio, 0.0)
@@ -67,8 +71,8 @@ def lower_product(graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowere
         function="nn_product_s8",
         params_type="nn_product_t",
         params={
-            "a_offsets": both_halves(p.offsets[0]),
-            "b_offsets": both_halves(p.offsets[1]),
+            "a_offsets": c_int(both_halves(p.offsets[0])),
+            "b_offsets": c_int(both_halves(p.offsets[1])),
             "multiplier": str(proven[0].multiplier),
             "constant": c_int(proven[0].constant),
             "shift": str(proven[0].shift),

@@ -12,9 +12,11 @@ import math
 import numpy as np
 
 from quantize.lowering.base import LoweredStep
+from quantize.lowering.pairs import both_halves
 from quantize.ops.add import LEFT_SHIFT, AddParams
 from quantize.ops.base import CCall, c_int
 from quantize.ops.mul import MulParams
+from quantize.ops.quantize import RescaleParams
 from quantize.reference import Step
 from quantize.scheme import INT32_MAX, INT32_MIN, Requant, multiply_by_quantized_multiplier
 from quantize.tflite.graph import Graph
@@ -63,6 +65,39 @@ def lower_product(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> Lowe
         return None
     fields = {"output": _c_factor(output)}
     return _lowered(step, "nn_product_s16", "nn_product_s16_t", fields, (0, 1), 9)
+
+
+def lower_rescale(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
+    """QUANTIZE between int8 and int16 whose zero point is 0; None of others, and of odd factors."""
+    p = step.params
+    if not isinstance(p, RescaleParams):
+        return None
+    left = p.requant.shift
+    if p.dtypes == ("int16", "int8") and p.input_offset == 0 and -left in range(1, 23):
+        half, shift, constant = 1 << 14, -left, (2 * p.output_offset + 1) << (-left - 1)
+    elif p.dtypes == ("int8", "int16") and p.output_offset == 0 and left in range(15):
+        half, shift, constant = 1 << (14 - left), 15 - left, both_halves(p.input_offset)
+    else:
+        return None
+    narrower, count = p.dtypes[1] == "int8", math.prod(p.shape)
+    call = CCall(
+        function="nn_rescale_s16_s8" if narrower else "nn_rescale_s8_s16",
+        params_type="nn_rescale_wide_t",
+        params={
+            "count": str(count),
+            "multiplier": c_int(p.requant.multiplier),
+            "half": str(half),
+            "constant": c_int(constant),
+            "shift": str(shift),
+        },
+    )
+    return LoweredStep(
+        step=step,
+        calls=(call,),
+        in_place=step.spec.in_place(p) if narrower else (),
+        requantisation="double",
+        cost=15 * count,
+    )
 
 
 def _is_plain(p: AddParams | MulParams) -> bool:

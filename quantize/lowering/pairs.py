@@ -65,6 +65,12 @@ def row_pairs(p: Binary) -> str | None:
     return f"{{{count}, {outer[0]}, {steps}}}"
 
 
+def both_halves(offset: int) -> int:
+    """An offset in each halfword of an int32."""
+    half = offset & 0xFFFF
+    return int(np.array([half | half << 16], np.uint32).view(np.int32)[0])
+
+
 def _all_pairs(step: Step) -> npt.NDArray[np.int8]:
     """The outputs of an operator with two operands, [a + 128, b + 128]."""
     pairs = [np.repeat(CODES, 256), np.tile(CODES, 256)]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from quantize.lowering.base import LoweredStep
-from quantize.lowering.pairs import CODES, lower_table, sum_form
+from quantize.lowering.pairs import CODES, both_halves, lower_table, sum_form
 from quantize.ops.add import AddParams
 from quantize.ops.base import CCall, c_int
 from quantize.ops.broadcast import Binary, merged_walk
@@ -86,7 +86,7 @@ def lower_squares(graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowere
     if None in operands or output is None:
         return None
     rows, side = found
-    offsets = both_halves(p.offsets[side]), str(p.offsets[1 - side])
+    offsets = c_int(both_halves(p.offsets[side])), str(p.offsets[1 - side])
     call = CCall(
         function="nn_squares_scalar_s8",
         params_type="nn_squares_t",
@@ -135,12 +135,6 @@ def _square_requant(p: AddParams) -> ShortRequant | None:
         form="sign",
     )
     return proven[0] if proven else None
-
-
-def both_halves(offset: int) -> str:
-    """An offset in each halfword, as a C initialiser."""
-    half = offset & 0xFFFF
-    return c_int(int(np.array([half | half << 16], np.uint32).view(np.int32)[0]))
 
 
 def _lowered(step: Step, call: CCall, requantisation: str) -> LoweredStep:

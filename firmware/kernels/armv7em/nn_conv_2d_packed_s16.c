@@ -9,18 +9,6 @@
 #include "nn_quads.h"
 #include "nn_wide.h"
 
-/* nn_gather_quad_s16 for one pixel. */
-static uint32_t *nn_gather_pixel(uint32_t *x, const int8_t *run, const nn_runs_t *runs)
-{
-    const int8_t *const end = run + runs->bytes;
-    for (; run != end; run += runs->step) {
-        for (int32_t i = 0; i < runs->words; i++, run += 4) {
-            *x++ = nn_load_word(run);
-        }
-    }
-    return x;
-}
-
 static void nn_compute(const nn_conv_packed_t *p, const int8_t *const *in, int32_t pixels,
                        uint32_t *x, int8_t *output)
 {
@@ -32,7 +20,7 @@ static void nn_compute(const nn_conv_packed_t *p, const int8_t *const *in, int32
             part[i] = in[i] + at;
         }
         next = pixels == NN_QUAD ? nn_gather_quad_s16(next, part, &p->runs)
-                                 : nn_gather_pixel(next, part[0], &p->runs);
+                                 : nn_gather_words(next, part[0], &p->runs);
     }
     if (pixels == NN_QUAD) {
         nn_channels_s16(&p->quad, x, out, p->output.c / 2);

@@ -43,6 +43,36 @@ static inline int32_t nn_smmlar(int32_t a, int32_t b, int32_t acc)
     return sum;
 }
 
+/* acc + the upper 32 of the 48 bits of a times the lower, or the upper, signed halfword. */
+static inline int32_t nn_smlawb(int32_t a, uint32_t halves, int32_t acc)
+{
+    int32_t sum;
+    __asm__("smlawb %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(halves), "r"(acc));
+    return sum;
+}
+
+static inline int32_t nn_smlawt(int32_t a, uint32_t halves, int32_t acc)
+{
+    int32_t sum;
+    __asm__("smlawt %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(halves), "r"(acc));
+    return sum;
+}
+
+/* x, saturated to 8 or to 16 bits. */
+static inline int32_t nn_ssat_8(int32_t x)
+{
+    int32_t kept;
+    __asm__("ssat %0, #8, %1" : "=r"(kept) : "r"(x));
+    return kept;
+}
+
+static inline int32_t nn_ssat_16(int32_t x)
+{
+    int32_t kept;
+    __asm__("ssat %0, #16, %1" : "=r"(kept) : "r"(x));
+    return kept;
+}
+
 /* The larger of each two signed bytes. */
 static inline uint32_t nn_max_bytes(uint32_t a, uint32_t b)
 {
@@ -79,6 +109,31 @@ static inline int32_t nn_smlad(uint32_t a, uint32_t b, int32_t acc)
 static inline int32_t nn_smmlar(int32_t a, int32_t b, int32_t acc)
 {
     return acc + (int32_t)(((int64_t)a * b + (INT64_C(1) << 31)) >> 32);
+}
+
+static inline int32_t nn_smlawb(int32_t a, uint32_t halves, int32_t acc)
+{
+    return acc + (int32_t)((int64_t)a * (int16_t)(halves & 0xFFFFU) >> 16);
+}
+
+static inline int32_t nn_smlawt(int32_t a, uint32_t halves, int32_t acc)
+{
+    return acc + (int32_t)((int64_t)a * (int16_t)(halves >> 16) >> 16);
+}
+
+static inline int32_t nn_ssat(int32_t x, int32_t limit)
+{
+    return x < -limit ? -limit : x >= limit ? limit - 1 : x;
+}
+
+static inline int32_t nn_ssat_8(int32_t x)
+{
+    return nn_ssat(x, 1 << 7);
+}
+
+static inline int32_t nn_ssat_16(int32_t x)
+{
+    return nn_ssat(x, 1 << 15);
 }
 
 static inline uint32_t nn_max_bytes(uint32_t a, uint32_t b)

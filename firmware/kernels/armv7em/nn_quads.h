@@ -116,6 +116,18 @@ static void nn_find(const nn_conv_packed_t *p, const nn_rows_t *rows, nn_place_t
     *place = next;
 }
 
+/* Bring the runs of a window side by side, without widening them. */
+static inline uint32_t *nn_gather_words(uint32_t *x, const int8_t *run, const nn_runs_t *runs)
+{
+    const int8_t *const end = run + runs->bytes;
+    for (; run != end; run += runs->step) {
+        for (int32_t i = 0; i < runs->words; i++, run += 4) {
+            *x++ = nn_load_word(run);
+        }
+    }
+    return x;
+}
+
 /* One image. */
 static void nn_image(const nn_conv_packed_t *p, const int8_t *input, int8_t *output, uint32_t *x,
                      int8_t *scratch)
