@@ -48,8 +48,8 @@ typedef struct {
     nn_row_pairs_t rows;
 } nn_squares_t;
 
-/* Softmax of rows, by a table of exp(d) in Q0.31 for the differences d = -255 .. 0 of an input and the
- * largest of its row. */
+/* Softmax of rows, by a table of exp(d) in Q0.31 for the differences d = -255 .. 0 of an input and
+ * the largest of its row. */
 typedef struct {
     int32_t rows, depth;
     const int32_t *table;

@@ -277,8 +277,8 @@ typedef struct {
  * second: the pairs (0, 2) of both, then (1, 3) of both. */
 void nn_four_sums_s16(const uint32_t *rows, const uint32_t *columns, int32_t quads, int32_t *sums);
 
-/* The same for `pairs` pairs of columns, rounded: the outputs of row 0, and of row 1 behind a row of
- * the output. */
+/* The same for `pairs` pairs of columns, rounded: the outputs of row 0, and of row 1 behind a row
+ * of the output. */
 void nn_two_rows_s8(const nn_batch_matmul_packed_t *p, const uint32_t *rows,
                     const uint32_t *columns, int8_t *output, int32_t pairs);
 
