@@ -209,3 +209,18 @@ def test_a_depthwise_layer_writes_over_its_input() -> None:
         smaller = np.prod(p.output_shape[1:3]) <= np.prod(p.input_shape[1:3])
         assert bool(step.in_place) == smaller, p
     assert places[True] > 50
+
+
+def test_several_vectors_are_pixels_of_a_convolution(tmp_path: Path) -> None:
+    model = dense_layers(np.random.default_rng(2), [(16, 32, 16), (33, 20, 9), (1, 32, 8)])
+    graph = parse_model(model)
+    found = [step.calls[0].function for step in lower(graph, compile_graph(graph), "armv7em")]
+    assert found[:2] == ["nn_conv_2d_packed_s8"] * 2 and found[2].startswith("nn_fully_connected")
+    golden = make_golden(model, random_inputs(graph, 4, 1))
+    manifest = compile_model(model, golden, tmp_path, name="m", settings={}, kernels="armv7em")
+    host = HostModel(tmp_path, manifest)
+    for case in range(4):
+        for got, wanted in zip(
+            host.run(golden.case_inputs(case)), golden.case_outputs(case), strict=True
+        ):
+            np.testing.assert_array_equal(got, wanted)

@@ -9,6 +9,7 @@ import pytest
 
 from quantize.errors import UnsupportedOperator
 from quantize.golden import Aborted, make_golden
+from quantize.lowering import lower
 from quantize.manifest import compile_model
 from quantize.reference import Reference, compile_graph
 from quantize.stages.golden import golden
@@ -17,13 +18,13 @@ from tests.factory import ModelBuilder
 from tests.host_c import HostModel
 
 
-def softmax(depth: int, scale: float = 0.1, output: str = "int8") -> bytes:
-    """One row of that many values."""
+def softmax(depth: int, scale: float = 0.1, output: str = "int8", rows: int = 1) -> bytes:
+    """Rows of that many values."""
     b = ModelBuilder()
-    x = b.tensor([1, depth], scale=[scale], zero_point=[0])
+    x = b.tensor([rows, depth], scale=[scale], zero_point=[0])
     limits = np.iinfo(output)
     y_scale = [2.0**-limits.bits]
-    y = b.tensor([1, depth], dtype=output, scale=y_scale, zero_point=[limits.min])
+    y = b.tensor([rows, depth], dtype=output, scale=y_scale, zero_point=[limits.min])
     b.operator("SOFTMAX", [x], [y], "SoftmaxOptions", 2, beta=1.0)
     return b.pack([x], [y])
 
@@ -38,6 +39,28 @@ def test_rows_that_are_not_about_equal(depth: int, tmp_path: Path) -> None:
     for case in range(4):
         for who in (reference, host):
             assert np.array_equal(who.run([values[case]])[0], cases.case_outputs(case)[0])
+
+
+@pytest.mark.parametrize("scale", [1e-6, 0.02, 0.5, 3.0, 1e4])
+@pytest.mark.parametrize(("rows", "depth"), [(512, 1), (171, 3), (40, 17), (4, 128)])
+def test_many_values_have_a_table(rows: int, depth: int, scale: float, tmp_path: Path) -> None:
+    model, rng = softmax(depth, scale, rows=rows), np.random.default_rng(depth)
+    graph = parse_model(model)
+    (step,) = lower(graph, compile_graph(graph), "armv7em")
+    assert step.calls[0].function == "nn_softmax_table_s8"
+    values = rng.integers(-128, 128, (4, rows, depth)).astype(np.int8)
+    values[1] //= 16
+    cases = make_golden(model, [values])
+    manifest = compile_model(model, cases, tmp_path, name="s", settings={}, kernels="armv7em")
+    host = HostModel(tmp_path, manifest)
+    for case in range(4):
+        assert np.array_equal(host.run([values[case]])[0], cases.case_outputs(case)[0])
+
+
+def test_few_values_have_none() -> None:
+    graph = parse_model(softmax(511))
+    (step,) = lower(graph, compile_graph(graph), "armv7em")
+    assert step.calls[0].function == "nn_softmax_s8"
 
 
 def test_rows_on_which_it_aborts_are_named() -> None:

@@ -48,6 +48,15 @@ typedef struct {
     nn_row_pairs_t rows;
 } nn_squares_t;
 
+/* Softmax of rows, by a table of exp(d) in Q0.31 for the differences d = -255 .. 0 of an input and
+ * the largest of its row. */
+typedef struct {
+    int32_t rows, depth;
+    const int32_t *table;
+} nn_softmax_table_t;
+
+void nn_softmax_table_s8(const nn_softmax_table_t *p, const int8_t *input, int8_t *output);
+
 void nn_linear_s8(const nn_linear_t *p, const int8_t *a, const int8_t *b, int8_t *output);
 void nn_product_s8(const nn_product_t *p, const int8_t *a, const int8_t *b, int8_t *output);
 

@@ -278,6 +278,11 @@ typedef struct {
  * second: the pairs (0, 2) of both, then (1, 3) of both. */
 void nn_four_sums_s16(const uint32_t *rows, const uint32_t *columns, int32_t quads, int32_t *sums);
 
+/* The same for `pairs` pairs of columns, rounded: the outputs of row 0, and of row 1 behind a row
+ * of the output. */
+void nn_two_rows_s8(const nn_batch_matmul_packed_t *p, const uint32_t *rows,
+                    const uint32_t *columns, int8_t *output, int32_t pairs);
+
 /* scratch: 8 * quads * (2 + block) bytes. */
 void nn_batch_matmul_packed_s8(const nn_batch_matmul_packed_t *p, const int8_t *a, const int8_t *b,
                                int8_t *output, int8_t *scratch);
@@ -345,6 +350,15 @@ void nn_sum_quad_s8(const nn_places_t *places, const int8_t *in, int32_t *sums);
  * in, w: of the first tap; the offset stands in both halfwords. */
 void nn_tap_sums_s8(const nn_taps_t *taps, const int8_t *in, const int8_t *w, uint32_t offset,
                     int32_t *sums);
+
+/* A MEAN or SUM over the innermost axes: nn_mean_t says more. */
+typedef struct {
+    int32_t rows, count; /* elements of a row, which become one */
+    int32_t input_offset_sum, output_offset;
+    nn_requant_t requant;
+} nn_mean_rows_t;
+
+void nn_mean_rows_s8(const nn_mean_rows_t *p, const int8_t *input, int8_t *output);
 
 /* Four channels at a time; c, or the innermost kept axis, which has stride 1, is at least 4. Depth
  * multiplier 1. */

@@ -56,6 +56,7 @@ KERNEL_SETS: dict[str, Mapping[Lowering, Lower]] = {
         Lowering.PAIR_TABLE: pairs.lower_table,
         Lowering.PRODUCT: elementwise_cortex_m.lower_product,
         Lowering.RESCALE: elementwise_cortex_m.lower_rescale,
+        Lowering.SOFTMAX: elementwise_cortex_m.lower_softmax,
         Lowering.SQUARED_DIFFERENCE: scalar_cortex_m.lower_squares,
         Lowering.SVDF: svdf_cortex_m.lower_svdf,
         Lowering.TRANSPOSE_CONV: transpose_conv_cortex_m.lower_transpose_conv,

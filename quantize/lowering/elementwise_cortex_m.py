@@ -11,18 +11,22 @@ from quantize.lowering import elementwise_wide_cortex_m
 from quantize.lowering.base import LoweredStep
 from quantize.lowering.pairs import CODES, both_halves, lower_table, row_pairs, weighted_sum
 from quantize.lowering.scalar_cortex_m import lower_sum_scalar, product_scalar
-from quantize.ops.base import CCall, c_int
+from quantize.ops.base import CCall, c_int, int_constant_array
 from quantize.ops.mul import MulParams
 from quantize.ops.quantize import RescaleParams
+from quantize.ops.softmax import SoftmaxParams
 from quantize.proofs import prove_short
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
-from quantize.timings import cortex_m
+from quantize.timings import cortex_m, usual
 
 # an element
 SUM_COST = cortex_m(6.25, words=0.25, jumps=0.25)
 PRODUCT_COST = cortex_m(9.5, words=0.25, jumps=0.25)
 CALL_COST = cortex_m(35, words=15, flash=9, jumps=4)
+
+SOFTMAX_COST = 40  # instructions an element, about
+TABLE_ELEMENTS = 512  # of a softmax, from which on a table is worth its flash
 
 
 def lower_sum(graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
@@ -90,6 +94,27 @@ def lower_product(graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowere
         requantisation=proven[0].form,
         cost=math.prod(p.output_shape) * PRODUCT_COST + CALL_COST,
     )
+
+
+def lower_softmax(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
+    """SOFTMAX of int8 with a table of exponentials, 1 KiB of flash; None where so few elements make
+    less of it: each saves about 45 instructions."""
+    p = step.params
+    if not isinstance(p, SoftmaxParams) or math.prod(p.shape) < TABLE_ELEMENTS:
+        return None
+    table = p.exponentials(np.arange(-255, 1, dtype=np.int64))
+    call = CCall(
+        function="nn_softmax_table_s8",
+        params_type="nn_softmax_table_t",
+        params={
+            "rows": str(math.prod(p.shape[:-1])),
+            "depth": str(p.shape[-1]),
+            "table": "@exponentials",
+        },
+        constants=(int_constant_array("exponentials", "int32_t", table.astype(np.int32)),),
+    )
+    cost = usual(SOFTMAX_COST * math.prod(p.shape), "armv7em")
+    return LoweredStep(step=step, calls=(call,), in_place=(0,), requantisation="table", cost=cost)
 
 
 def _linear(

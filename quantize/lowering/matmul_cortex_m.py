@@ -19,7 +19,7 @@ def lower_matmul(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowere
     """The packed kernel, with as many columns widened at a time as the scratch holds; None where
     it does not hold two, or the short rounding is not exact.
 
-    Costs 0.81 instructions a MAC, 1.5 to 7 a value that is widened, rows once a block, and 20 an
+    Costs 0.81 instructions a MAC, 1.5 to 7 a value that is widened, rows once a block, and 9 an
     output.
     """
     p: BatchMatmulParams = step.params
@@ -49,6 +49,6 @@ def lower_matmul(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowere
     )
     batches = step.spec.macs(p) // (rows * columns * p.depth)
     widened = p.depth * (columns + rows * -(-columns // block))
-    each = 0.81 * rows * columns * p.depth + 4 * widened + 20 * rows * columns
+    each = 0.81 * rows * columns * p.depth + 4 * widened + 9 * rows * columns
     cost = usual(batches * each, "armv7em")
     return LoweredStep(step=step, calls=(packed,), in_place=(), requantisation="sign", cost=cost)

@@ -6,6 +6,7 @@ import itertools
 import math
 
 from quantize.lowering.base import LoweredStep, with_kernel
+from quantize.ops.base import CCall
 from quantize.ops.mean import MeanParams
 from quantize.ops.pool_2d import PoolParams
 from quantize.reference import Step
@@ -37,11 +38,42 @@ def _pool(step: Step, function: str) -> LoweredStep | None:
 
 
 def lower_mean(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
-    """MEAN or SUM; None where fewer neighbours than run at a time are kept apart."""
+    """MEAN or SUM; None where fewer neighbours than run at a time are kept apart, or added."""
     p: MeanParams = step.params
+    rows = _rows(p)
+    if rows is not None:
+        return _rows_of(step, p, rows)
     dims = list(enumerate(p.reduce.input_shape))
     kept = itertools.takewhile(lambda dim: dim[0] not in p.reduce.axes, reversed(dims))
     beside = math.prod(size for _, size in kept)
     sizes = math.prod(p.reduce.input_shape), math.prod(p.reduce.output_shape)
     cost = CALL_COST + sizes[0] * TAP_COST + sizes[1] * OUTPUT_COST
     return with_kernel(step, "nn_mean_quads_s8", cost) if beside >= LANES else None
+
+
+def _rows(p: MeanParams) -> int | None:
+    """How many elements are kept, where all that are added to one lie side by side."""
+    axes, shape = set(p.reduce.axes), p.reduce.input_shape
+    inner = [a for a in range(len(shape)) if shape[a] > 1 and a in axes]
+    outer = [a for a in range(len(shape)) if shape[a] > 1 and a not in axes]
+    count = math.prod(shape[a] for a in inner)
+    side_by_side = not outer or not inner or max(outer) < min(inner)
+    return math.prod(shape) // count if side_by_side and count >= LANES else None
+
+
+def _rows_of(step: Step, p: MeanParams, rows: int) -> LoweredStep:
+    """A step that adds up `rows` rows."""
+    params = {
+        "rows": rows,
+        "count": math.prod(p.reduce.input_shape) // rows,
+        "input_offset_sum": p.input_offset_sum,
+        "output_offset": p.output_offset,
+        "requant": f"{{{p.requant.multiplier}, {p.requant.shift}}}",
+    }
+    call = CCall(
+        function="nn_mean_rows_s8",
+        params_type="nn_mean_rows_t",
+        params={name: str(value) for name, value in params.items()},
+    )
+    cost = CALL_COST + math.prod(p.reduce.input_shape) * TAP_COST + rows * OUTPUT_COST
+    return LoweredStep(step=step, calls=(call,), in_place=(), cost=cost)

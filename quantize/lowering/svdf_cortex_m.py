@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from quantize.lowering.base import LoweredStep
-from quantize.lowering.dense_cortex_m import lower_dense
+from quantize.lowering.dense_cortex_m import dense
 from quantize.lowering.packing import pad_words, words_constant
 from quantize.ops.base import CCall
 from quantize.ops.fully_connected import FullyConnectedParams
@@ -21,7 +21,7 @@ PER_WORD, PER_FILTER, PER_UNIT = 11, 25, 19  # instructions
 SHIFTS = range(-31, 0)  # of the output's requantisation
 
 
-def lower_svdf(graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
+def lower_svdf(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredStep | None:
     """Two calls; None where the state is int16, or sums are not rescaled to the right.
 
     Costs what the dense layer does; 11 instructions for four values of a filter, 25 a filter and 19
@@ -33,13 +33,13 @@ def lower_svdf(graph: Graph, step: Step, _scratch_budget_bytes: int) -> LoweredS
     first = p.bias.astype(np.int64) - p.state_zero_point * units.sum(axis=1)
     if p.time_weights.dtype != np.int8 or p.output_requant.shift not in SHIFTS:
         return None
-    features = lower_dense(graph, replace(step, params=_features(p)), 0)
-    (dense,) = features.calls
+    features = dense(step, _features(p), 0)
+    (call,) = features.calls
     filters = len(weights)
     newest = p.batches * filters
     in_output = p.rank == 1  # the newest values, where the units overwrite them one by one
     fresh = replace(
-        dense, outputs=(0,) if in_output else (), scratch_bytes=0 if in_output else newest
+        call, outputs=(0,) if in_output else (), scratch_bytes=0 if in_output else newest
     )
     past = replace(
         _past(p, _stream(p, first)),

@@ -92,7 +92,7 @@ def _stream(
 
 def _run_words(weights: Int8Array) -> int:
     """Words of a row of a window."""
-    return -(-weights.shape[2] * weights.shape[3] // 4)
+    return -(-int(weights.shape[2] * weights.shape[3]) // 4)
 
 
 def _call(
@@ -147,7 +147,7 @@ def _call(
 def _cost(p: TransposeConvParams, phases: Sequence[Int8Array]) -> int:
     """Instructions of all pixels, as if they filled groups of four."""
     pairs = -(-p.output_shape[3] // 2)
-    of_quads = sum(
+    of_quads: int = sum(
         pairs * (22 * w.shape[1] * _run_words(w) + PER_PAIR)
         + PER_QUAD
         + w.shape[1] * (20 + PER_WORD * _run_words(w))

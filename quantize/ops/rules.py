@@ -148,6 +148,7 @@ class Lowering(enum.Enum):
     PAIR_TABLE = "pair table"  # one operand is a constant of one value
     PRODUCT = "product"
     RESCALE = "rescale"
+    SOFTMAX = "softmax"
     SQUARED_DIFFERENCE = "squared difference"
     SVDF = "SVDF"
     TRANSPOSE_CONV = "transpose conv"

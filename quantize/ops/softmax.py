@@ -23,10 +23,11 @@ from quantize.ops.base import (
     refuse,
 )
 from quantize.ops.fixed_point import exp_negative, log_of_sum, reciprocal_one_plus
-from quantize.ops.rules import Without, reference_kernels
+from quantize.ops.rules import Kernels, Lowering, Without, reference_kernels
 from quantize.ops.softmax_int16 import WideSoftmaxParams, prepare_wide
 from quantize.scheme import (
     INT32_MIN,
+    IntArray,
     QuantParams,
     Requant,
     Rounding,
@@ -59,20 +60,23 @@ class SoftmaxParams:
     def reference(self, source: Array) -> Array:
         """[..., depth] -> the same shape."""
         rows = source.reshape(-1, self.shape[-1]).astype(np.int64)
-        diff = rows - rows.max(axis=1, keepdims=True)
-        counted = diff >= self.diff_min
-        left = np.where(counted, diff, 0) << self.left_shift
-        exponentials = exp_negative(rounding_doubling_high_mul(left, self.multiplier), INTEGER_BITS)
-        terms = rounding_divide_by_pot(exponentials, ACCUMULATOR_BITS)
-        sums = np.where(counted, terms, 0).sum(axis=1)
+        exponentials = self.exponentials(rows - rows.max(axis=1, keepdims=True))
+        sums = rounding_divide_by_pot(exponentials, ACCUMULATOR_BITS).sum(axis=1)
         headroom = np.array([32 - int(s).bit_length() for s in sums], np.int64)
         scale = reciprocal_one_plus((sums << headroom) - (1 << 31))
         limits = np.iinfo(self.output)
         exponent = ACCUMULATOR_BITS - headroom + 31 - limits.bits
         products = rounding_doubling_high_mul(exponentials, scale[:, None])
         values = rounding_divide_by_pot(products, exponent[:, None]) + limits.min
-        result = np.where(counted, np.minimum(values, limits.max), limits.min)
-        return result.astype(self.output).reshape(self.shape)
+        return np.minimum(values, limits.max).astype(self.output).reshape(self.shape)
+
+    def exponentials(self, diff: IntArray) -> IntArray:
+        """Those of differences to a row's maximum, in Q0.31; 0 of what is too far from it."""
+        counted = diff >= self.diff_min
+        left = np.where(counted, diff, 0) << self.left_shift
+        scaled = rounding_doubling_high_mul(left, self.multiplier)
+        result: IntArray = np.where(counted, exp_negative(scaled, INTEGER_BITS), 0)
+        return result
 
     def call(self) -> CCall:
         """The kernel call."""
@@ -230,5 +234,5 @@ SPEC = OpSpec(
     ranges=Without(reason="an output grows with its input, and falls with all others of the row"),
     folding=Without(reason="every output depends on all channels"),
     advice=Without(reason="its scale is fixed"),
-    kernels=reference_kernels("none is written yet"),
+    kernels=Kernels(armv7em=Lowering.SOFTMAX, xtensa=Without(reason="none is written yet")),
 )

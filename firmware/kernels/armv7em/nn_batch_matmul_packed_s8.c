@@ -2,7 +2,7 @@
  *
  * A block of columns of b is widened into scratch, then two rows of a at a time. What is missing of
  * a second row or column or of the last four values is 0. With 64 values and a block of 32 columns
- * about 1.3 instructions a MAC.
+ * about 1.1 instructions a MAC.
  * MACs: batches*rows*depth*columns. Rounding: double, in a short form.
  */
 #include "nn_dsp.h"
@@ -63,9 +63,13 @@ static void nn_columns(const nn_batch_matmul_packed_t *p, const int8_t *a, int8_
 {
     const nn_batch_matmul_t *const m = &p->matrices;
     for (int32_t i = 0; i < m->rows; i += 2) {
-        const uint32_t *two = columns;
+        const int32_t pairs = i + 1 < m->rows ? (right - left) / 2 : 0;
+        const uint32_t *two = columns + 4 * p->quads * pairs;
         nn_widen_two(rows, p->quads, a, i, m->rows, m->a.row, m->depth, m->a.column, m->a.offset);
-        for (int32_t j = left; j < right; j += 2) {
+        if (pairs > 0) {
+            nn_two_rows_s8(p, rows, columns, output + i * m->columns + left, pairs);
+        }
+        for (int32_t j = left + 2 * pairs; j < right; j += 2) {
             int32_t sums[4];
             nn_four_sums_s16(rows, two, p->quads, sums);
             two += 4 * p->quads;

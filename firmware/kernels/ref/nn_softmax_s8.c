@@ -7,7 +7,6 @@
 #include "nn_softmax.h"
 
 #define NN_OUTPUT_BITS 8
-#define NN_512 (INT32_C(512) << (31 - NN_ACCUMULATOR_INTEGER_BITS))
 
 static void nn_softmax_row(const nn_softmax_t *p, const int8_t *in, int8_t *out)
 {

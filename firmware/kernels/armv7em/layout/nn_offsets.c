@@ -104,6 +104,12 @@ NN_FIELD(nn_squares_t, rows.rows, NN_SQUARES_AT_ROWS);
 NN_FIELD(nn_squares_t, rows.a_step, NN_SQUARES_AT_A_STEP);
 NN_FIELD(nn_squares_t, rows.b_step, NN_SQUARES_AT_B_STEP);
 
+NN_FIELD(nn_batch_matmul_packed_t, matrices.columns, NN_MATMUL_AT_COLUMNS);
+NN_FIELD(nn_batch_matmul_packed_t, quads, NN_MATMUL_AT_QUADS);
+NN_FIELD(nn_batch_matmul_packed_t, multiplier, NN_MATMUL_AT_MULTIPLIER);
+NN_FIELD(nn_batch_matmul_packed_t, constant, NN_MATMUL_AT_CONSTANT);
+NN_FIELD(nn_batch_matmul_packed_t, shift, NN_MATMUL_AT_SHIFT);
+
 NN_FIELD(nn_places_t, rows, NN_PLACES_AT_ROWS);
 NN_FIELD(nn_places_t, run, NN_PLACES_AT_RUN);
 NN_FIELD(nn_places_t, stride, NN_PLACES_AT_STRIDE);
@@ -240,6 +246,7 @@ NN_NEXT(NN_SVDF_AT_RANK, NN_SVDF_AT_STREAM);
 NN_NEXT(NN_SVDF_AT_STREAM, NN_SVDF_AT_WORDS);
 NN_NEXT(NN_SVDF_AT_ZERO_POINT, NN_SVDF_AT_PLACE);
 NN_NEXT(NN_SVDF_AT_MULTIPLIER, NN_SVDF_AT_SHIFT);
+NN_NEXT(NN_MATMUL_AT_CONSTANT, NN_MATMUL_AT_SHIFT);
 NN_NEXT(NN_PLACES_AT_ROWS, NN_PLACES_AT_RUN);
 NN_NEXT(NN_PLACES_AT_RUN, NN_PLACES_AT_STRIDE);
 NN_NEXT(NN_PLACES_AT_STRIDE, NN_PLACES_AT_ROW);

@@ -107,6 +107,13 @@
 #define NN_SQUARES_AT_A_STEP 60
 #define NN_SQUARES_AT_B_STEP 64
 
+/* nn_batch_matmul_packed_t */
+#define NN_MATMUL_AT_COLUMNS 20
+#define NN_MATMUL_AT_QUADS 84
+#define NN_MATMUL_AT_MULTIPLIER 92
+#define NN_MATMUL_AT_CONSTANT 96
+#define NN_MATMUL_AT_SHIFT 100
+
 /* nn_places_t */
 #define NN_PLACES_AT_ROWS 0
 #define NN_PLACES_AT_RUN 4
