@@ -176,18 +176,23 @@ def copy_spec(
         signature=signature,
         prepare=prepared,
         reference=reference,
-        calls=lambda p: () if p.is_same else calls(p),
+        calls=lambda p: () if is_same(p) else calls(p),
         rounding=Rounding.NONE,
         int16_rounding=None,
         macs=no_macs,
         in_place=not_in_place,
-        alias=lambda p: p.is_same,
+        alias=is_same,
         state=(),
         ranges=RISING,
         folding=folding,
         advice=MOVES_ONLY,
         kernels=reference_kernels("nn_copy moves whole runs of bytes on every core"),
     )
+
+
+def is_same(p: object) -> bool:
+    """Whether an operator with these params moves nothing."""
+    return isinstance(p, Rearrangement) and p.is_same
 
 
 def _is_same(graph: Graph, op: Operator, p: Rearrangement) -> bool:
