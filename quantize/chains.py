@@ -1,8 +1,8 @@
 """Run operators together, some rows at a time, where that makes the arena smaller.
 
-The fullest step decides: it is joined with operators before or behind it, whose tensors between them
-then never are whole in the arena, until no step needs more than what is aimed at. Operators that run
-together read some rows twice, so a smaller arena has its price, unless a budget asks for it.
+The fullest step decides: it is joined with operators before or behind it, whose tensors between
+them then never are whole in the arena, until no step needs more than what is aimed at. Operators
+that run together read some rows twice, so a smaller arena has its price, unless a budget asks.
 """
 
 from __future__ import annotations
@@ -114,9 +114,7 @@ class _Joining:
                 return None
             steps = joined
 
-    def _joined(
-        self, steps: Steps, fullest: LoweredStep, limit: int, longest: int
-    ) -> Steps | None:
+    def _joined(self, steps: Steps, fullest: LoweredStep, limit: int, longest: int) -> Steps | None:
         """The steps with the fullest one joined to neighbours: those that need least, of these the
         cheapest."""
         needs = _needs(self.graph, steps)

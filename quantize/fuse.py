@@ -94,7 +94,7 @@ def left_of(found: Simplified, index: int, values: Any) -> Any:
 def _readers(
     graph: Graph, steps: Sequence[Step], step: Step, pads: pad.Pads, value: int
 ) -> list[Step]:
-    """Who takes the tensor that is padded with `value`, if all can pad it themselves; else nobody."""
+    """Who takes the tensor padded with `value`, if all can pad it themselves; else nobody."""
     padded = step.op.outputs[0]
     if padded in graph.outputs:
         return []

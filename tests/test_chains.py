@@ -8,19 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quantize.chains import join, with_joined
+from quantize.chains import with_joined
 from quantize.emit_c import GoldenCases, emit_model
 from quantize.golden import Golden, make_golden, random_inputs
 from quantize.lowering import KERNEL_SETS, LoweredStep, lower
 from quantize.lowering.rows import lower_rows, runs_by_rows
-from quantize.manifest import compile_model
 from quantize.planner import plan_arena
 from quantize.reference import compile_graph
 from quantize.tflite.graph import Graph
 from quantize.tflite.reader import parse_model
 from tests.host_c import HostModel, host_models
 from tests.sweeps import sweep
-from tests.window_chains import Windows, joined
+from tests.window_chains import joined
 
 CASES = 2
 

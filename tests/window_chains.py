@@ -115,14 +115,18 @@ def padded(seed: int) -> Windows:
     while True:
         net = Windows(rng=rng, shape=size, zero=int(rng.choice([-128, -128, 0, 17])))
         kind = str(rng.choice(KINDS))
-        dilation = (int(rng.integers(1, 4)),) * 2 if kind == "CONV_2D" and rng.random() < 0.3 else (1, 1)
+        dilation = (
+            (int(rng.integers(1, 4)),) * 2 if kind == "CONV_2D" and rng.random() < 0.3 else (1, 1)
+        )
         kernel = (int(rng.integers(1, 6)), int(rng.integers(1, 6)))
         reach = [(k - 1) * d for k, d in zip(kernel, dilation, strict=True)]
         pads = [tuple(int(v) for v in rng.integers(0, r + 1, 2)) for r in reach]
         value = None if rng.random() < 0.7 else net.zero
         net.pad((pads[0][0], pads[0][1]), (pads[1][0], pads[1][1]), value)
         stride = (int(rng.integers(1, 3)),) * 2
-        if net.layer(kind, kernel=kernel, dilation=dilation, stride=stride, same=int(rng.random() < 0.2)):
+        if net.layer(
+            kind, kernel=kernel, dilation=dilation, stride=stride, same=int(rng.random() < 0.2)
+        ):
             return net
 
 

@@ -254,7 +254,9 @@ class _Made:
         if lowered is None:
             calls = smaller.spec.calls(smaller.params)
             lowered = LoweredStep(step=smaller, calls=calls, in_place=())
-        plain = [c.inputs == (0,) and c.outputs == (0,) and not c.first_input for c in lowered.calls]
+        plain = [
+            c.inputs == (0,) and c.outputs == (0,) and not c.first_input for c in lowered.calls
+        ]
         return lowered if plain == [True] else None
 
     def _shared(self, lowered: LoweredStep, k: int) -> CCall | None:
@@ -307,9 +309,7 @@ class _Laid:
         behind = part.outputs[0] - follower.inputs[0]
         return Place(where="rows", offset=self.places[k] + behind * written)
 
-    def _advance(
-        self, made: _Made, k: int, first: int, found: list[RowCall]
-    ) -> bool:
+    def _advance(self, made: _Made, k: int, first: int, found: list[RowCall]) -> bool:
         """Move the rows behind operator k that stay to the front; False if onto themselves."""
         shift, kept = first - self._first.get(k, 0), self._done.get(k, 0) - first
         self._first[k] = first

@@ -32,9 +32,9 @@ MOVES_ONLY = Without(reason="no number changes")
 # whose output may be the bytes of input 0, where nothing moves; QUANTIZE where its scale stays
 MAY_BE_SAME = frozenset(
     {
-        "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CONCATENATION", "DEPTH_TO_SPACE", "MIRROR_PAD", "PACK",
-        "PAD", "QUANTIZE", "REVERSE_V2", "SLICE", "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH", "SPLIT_V",
-        "STRIDED_SLICE", "TRANSPOSE", "UNPACK",
+        "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CONCATENATION", "DEPTH_TO_SPACE", "MIRROR_PAD",
+        "PACK", "PAD", "QUANTIZE", "REVERSE_V2", "SLICE", "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH",
+        "SPLIT_V", "STRIDED_SLICE", "TRANSPOSE", "UNPACK",
     }
 )  # fmt: skip
 

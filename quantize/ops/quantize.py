@@ -78,7 +78,9 @@ class RescaleParams:
     def is_same(self) -> bool:
         """Whether every value stays as it is, since scale and zero point are the same."""
         one = self.requant == Requant(multiplier=1 << 30, shift=1)
-        return one and self.dtypes[0] == self.dtypes[1] and not self.input_offset + self.output_offset
+        return (
+            one and self.dtypes[0] == self.dtypes[1] and not self.input_offset + self.output_offset
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

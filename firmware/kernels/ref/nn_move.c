@@ -2,9 +2,9 @@
  *
  * | in  | input  | words [bytes / 4] |
  * | out | output | words [bytes / 4], before or behind the input |
- * Rows between operators that run together, some rows at a time: what the next turn needs again goes
- * to the front. Four words a turn, since a library's memcpy may take single bytes.
- * Scratch: none. Rounding: none.
+ * Rows between operators that run together, some rows at a time: what the next turn needs again
+ * goes to the front. Four words a turn, since a library's memcpy may take single bytes. Scratch:
+ * none. Rounding: none.
  */
 #include <string.h>
 
