@@ -167,8 +167,11 @@ def _heights(last: LoweredStep) -> list[int]:
 def _groups(graph: Graph, steps: Steps, fullest: LoweredStep) -> Iterator[list[LoweredStep]]:
     """What may run together with the fullest step, which may be joined already."""
     makers = {o: s for s in steps for o in s.step.op.outputs}
+    read = {i for s in steps for i in s.step.op.inputs} | {*graph.outputs}
     readers: dict[int, list[LoweredStep]] = {}
     for s in steps:
+        if s.step.alias and not read & set(s.step.op.outputs):
+            continue  # what is left of a PAD
         for i in s.step.op.inputs:
             readers.setdefault(i, []).append(s)
 

@@ -144,5 +144,8 @@ def _without_pad(
         old = operators[reader.op.index]
         sizes = [size for axis in (1, 2) for size in pads[axis]]
         options = old.options | dict(zip(BORDER, sizes, strict=True))
-        operators[reader.op.index] = replace(old, options=options)
+        inputs = old.inputs
+        if padded.quant == source.quant:  # then nobody reads what is left of PAD
+            inputs = (source.index, *inputs[1:])
+        operators[reader.op.index] = replace(old, inputs=inputs, options=options)
     return replace(graph, tensors=(*tensors, none), operators=tuple(operators))

@@ -300,7 +300,7 @@ def _tensor(tensor: Tensor, plan: ArenaPlan | None) -> dict[str, object]:
         "dtype": tensor.dtype,
         "shape": list(tensor.shape),
         "bytes": tensor.bytes,
-        "offset": plan.offset(tensor.index) if plan else None,
+        "offset": plan.offset(tensor.index) if plan and tensor.index in plan else None,
         "scale": quant.scale[0] if quant else None,
         "zero_point": quant.zero_point[0] if quant else None,
     }
