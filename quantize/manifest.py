@@ -234,7 +234,7 @@ def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> di
         "inputs": [_tensor(graph.tensors[i], plan) for i in graph.inputs],
         "outputs": [_tensor(graph.tensors[i], plan) for i in graph.outputs],
         "variables": [_tensor(t, plan) for t in graph.variables],
-        "operators": operators,
+        "operators": sorted(operators, key=lambda o: int(str(o["index"]))),
         "constants": constants,
         "weight_bytes": total,
         "footprint": asdict(find_footprint(steps, total)),

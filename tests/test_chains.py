@@ -21,7 +21,7 @@ from quantize.tflite.graph import Graph
 from quantize.tflite.reader import parse_model
 from tests.host_c import HostModel, host_models
 from tests.sweeps import sweep
-from tests.window_chains import Windows, joined
+from tests.window_chains import joined, wide
 
 CASES = 2
 
@@ -80,17 +80,6 @@ def test_rows_at_a_time_equal_tflite_micro(block: int, kernels: str, tmp_path: P
     assert len(made) > 12
 
 
-def wide(rng: int = 0) -> Windows:
-    """Few channels become many and few again, so that the tensor between them is most of the
-    arena; it is padded."""
-    net = Windows(rng=np.random.default_rng(rng), shape=(24, 24, 8), zero=-128)
-    net.layer("CONV_2D", kernel=(1, 1), stride=(1, 1), outputs=32, zero=-128)
-    net.pad((0, 1), (0, 1))
-    net.layer("DEPTHWISE_CONV_2D", kernel=(3, 3), stride=(2, 2), same=0, zero=-128)
-    net.layer("CONV_2D", kernel=(1, 1), stride=(1, 1), outputs=8)
-    return net
-
-
 def test_a_tensor_between_is_gone_where_it_makes_the_arena_large(tmp_path: Path) -> None:
     model = wide().pack()
     graph = parse_model(model)
@@ -101,13 +90,13 @@ def test_a_tensor_between_is_gone_where_it_makes_the_arena_large(tmp_path: Path)
     check(HostModel(tmp_path, manifest), golden, "wide()")
     padded, together = manifest["fused"]
     assert padded["text"] == "PAD #1 is padding of DEPTHWISE_CONV_2D #2"
-    assert together["operators"][:2] == [0, 2] and together["how"] == "rows"
+    assert tuple(together["operators"])[:2] == (0, 2) and together["how"] == "rows"
     whole = 24 * 24 * 32
     assert manifest["arena_bytes"] < whole
     first, pad, depthwise = manifest["operators"][:3]
     assert first["runs_with"] == together["operators"][-1] and first["step"] is None
     assert first["output"]["offset"] is None and pad["output"]["offset"] is None
-    assert depthwise["macs"] == 12 * 12 * 32 * 9
+    assert depthwise["macs"] == 12 * 12 * 9 * depthwise["output"]["shape"][3]
 
 
 def test_a_budget_joins_more_than_what_pays(tmp_path: Path) -> None:
@@ -117,3 +106,14 @@ def test_a_budget_joins_more_than_what_pays(tmp_path: Path) -> None:
     usual = join(steps.graph, alone, "armv7em")[1].bytes
     pressed = join(steps.graph, alone, "armv7em", 1000)[1].bytes
     assert pressed < usual < plan_arena(steps.graph, alone).bytes
+
+
+def test_what_runs_between_keeps_operators_apart() -> None:
+    net = wide()
+    y = net.b.tensor((1, 24, 24, 8), scale=[0.05], zero_point=[-128])
+    net.b.operator("RELU", [net.start], [y])
+    net.b.operators.insert(1, net.b.operators.pop())
+    steps = simplify(parse_model(net.b.pack([net.start], [y, net.end])))
+    alone = lower(steps.graph, steps.steps, "armv7em")
+    joined_steps, _ = join(steps.graph, alone, "armv7em", 1000)
+    assert all(0 not in [b.op.index for b in s.before] for s in joined_steps)

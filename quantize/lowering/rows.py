@@ -90,8 +90,8 @@ def lower_rows(
 ) -> LoweredStep | None:
     """The same with its calls, made of what each operator is alone.
 
-    None where rows would be moved onto themselves, or constants would be held twice because
-    kernels differ.
+    None where rows would be moved onto themselves, or constants would be held twice or be larger
+    because kernels differ.
     """
     bare = bare_rows(alone, height)
     params: list[Params] = [one.step.params for one in alone]
@@ -106,6 +106,10 @@ def lower_rows(
         if run is None:
             return None
         runs.append(run)
+    if sum(c.bytes for call in made.calls for c in call.constants) > sum(
+        one.constant_bytes for one in alone
+    ):
+        return None  # a flash budget chose smaller ones
     return replace(
         bare,
         calls=tuple(made.calls),
