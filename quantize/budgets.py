@@ -27,9 +27,9 @@ def lower_and_plan(
     """The kernels of all steps, and the arena that holds their tensors and scratch.
 
     The usual kernels, and others with less scratch where the arena is above `ram_bytes`, which is a
-    budget, or above `usual_bytes`, which is a goal. Operators whose tensors make the arena large then
-    run together, some rows at a time (quantize.chains). The reference kernels have no budgets. Raises
-    QuantizeError where a budget is too small.
+    budget, or above `usual_bytes`, which is a goal. Operators whose tensors make the arena large
+    then run together, some rows at a time (quantize.chains). The reference kernels have no budgets.
+    Raises QuantizeError where a budget is too small.
     """
     if kernels == "ref":
         constants_bytes = ram_bytes = None

@@ -1,8 +1,8 @@
 """Run operators together, some rows at a time, where that makes the arena smaller.
 
-The fullest step decides: it is joined with operators before or behind it, whose tensors between them
-then never are whole in the arena, until no step needs more than what is aimed at. Operators that run
-together read some rows twice, so a smaller arena has its price, unless a budget asks for it.
+The fullest step decides: it is joined with operators before or behind it, whose tensors between
+them then never are whole in the arena, until no step needs more than what is aimed at. Operators
+that run together read some rows twice, so a smaller arena has its price, unless a budget asks.
 """
 
 from __future__ import annotations
@@ -165,10 +165,22 @@ def _heights(last: LoweredStep) -> list[int]:
 
 
 def _groups(graph: Graph, steps: Steps, fullest: LoweredStep) -> Iterator[list[LoweredStep]]:
-    """What may run together with the fullest step, which may be joined already."""
+    """What may run together with the fullest step, which may be joined already. Nothing runs between
+    them, such as an assignment of the variable that the first one reads."""
+    order = {s.step.op.index: k for k, s in enumerate(s for s in steps if not s.step.alias)}
+    for group in _paths(graph, steps, fullest):
+        if order[group[-1].step.op.index] - order[group[0].step.op.index] == len(group) - 1:
+            yield group
+
+
+def _paths(graph: Graph, steps: Steps, fullest: LoweredStep) -> Iterator[list[LoweredStep]]:
+    """Operators of rows one behind the other, each the only reader of the one before."""
     makers = {o: s for s in steps for o in s.step.op.outputs}
+    read = {i for s in steps for i in s.step.op.inputs} | {*graph.outputs}
     readers: dict[int, list[LoweredStep]] = {}
     for s in steps:
+        if s.step.alias and not read & set(s.step.op.outputs):
+            continue  # what is left of a PAD
         for i in s.step.op.inputs:
             readers.setdefault(i, []).append(s)
 

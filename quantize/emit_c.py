@@ -197,7 +197,8 @@ def _step(graph: Graph, plan: ArenaPlan, lowered: LoweredStep) -> dict[str, obje
             for turns in lowered.turns
         ]
     else:
-        runs = [(1, [_statement(graph, plan, op, c, n) for c, n in zip(lowered.calls, names)])]
+        named = zip(lowered.calls, names, strict=True)
+        runs = [(1, [_statement(graph, plan, op, call, name) for call, name in named])]
     operators = [*(step.op for step in lowered.before), op]
     return {
         "operators": ", ".join(f"operator {o.index}, {o.name}" for o in operators),

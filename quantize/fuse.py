@@ -17,18 +17,14 @@ from typing import Any
 import numpy as np
 
 from quantize.fold import Folding, fold_channels
-from quantize.ops.base import BORDER, border
+from quantize.ops import pad, pool_2d
+from quantize.ops.base import BORDER
 from quantize.ops.conv_2d import ConvParams
-from quantize.ops.copy import Rearrangement
-from quantize.ops.pool_2d import PoolParams
 from quantize.ranges import find_ranges
 from quantize.reference import Step, compile_graph
 from quantize.tflite.graph import Graph, Operator, Tensor
 
-PADS = ("PAD", "PADV2")
-MAXIMUM = "MAX_POOL_2D"
-RANK = 4
-Pads = tuple[tuple[int, int], ...]  # (before, after) of each axis
+PADS = (pad.PAD, pad.PADV2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +57,11 @@ def simplify(graph: Graph) -> Simplified:
     regions: dict[int, tuple[slice, ...]] = {}
     fusions: list[Fusion] = []
     for step in steps:
-        if (pads := _pads(graph, step)) is None:
+        border = pad.border_of(graph, step.op, step.params) if step.spec in PADS else None
+        readers = _readers(graph, steps, step, *border) if border else []
+        if border is None or not readers:
             continue
-        readers = _readers(graph, steps, step, pads)
-        if not readers:
-            continue
-        source = graph.tensors[step.op.inputs[0]]
+        pads, source = border[0], graph.tensors[step.op.inputs[0]]
         graph = _without_pad(graph, step.op, source, pads, readers)
         regions[step.op.outputs[0]] = tuple(
             slice(before, before + size)
@@ -96,24 +91,12 @@ def left_of(found: Simplified, index: int, values: Any) -> Any:
     return values[found.regions[index]] if index in found.regions else values
 
 
-def _pads(graph: Graph, step: Step) -> Pads | None:
-    """The borders of a PAD of rows and columns."""
-    if step.spec.name not in PADS or not isinstance(step.params, Rearrangement):
-        return None
-    data = graph.input(step.op, 1).data
-    source = graph.input(step.op, 0)
-    if data is None or source.data is not None or len(source.shape) != RANK:
-        return None
-    pads = tuple((int(before), int(after)) for before, after in data.reshape(-1, 2))
-    if pads[0] != (0, 0) or pads[3] != (0, 0) or not np.any(pads):
-        return None
-    return pads
-
-
-def _readers(graph: Graph, steps: Sequence[Step], pad: Step, pads: Pads) -> list[Step]:
-    """Who takes the padded tensor, if all of them can pad it themselves; else nobody."""
-    padded, value = pad.op.outputs[0], _fill(graph, pad)
-    if padded in graph.outputs or value is None:
+def _readers(
+    graph: Graph, steps: Sequence[Step], step: Step, pads: pad.Pads, value: int
+) -> list[Step]:
+    """Who takes the tensor padded with `value`, if all can pad it themselves; else nobody."""
+    padded = step.op.outputs[0]
+    if padded in graph.outputs:
         return []
     readers = [s for s in steps if padded in s.op.inputs]
     lowest = None
@@ -122,9 +105,9 @@ def _readers(graph: Graph, steps: Sequence[Step], pad: Step, pads: Pads) -> list
             return []
         if isinstance(reader.params, ConvParams):
             fits = value == -reader.params.input_offset
-        elif isinstance(reader.params, PoolParams) and reader.spec.name == MAXIMUM:
+        elif isinstance(reader.params, pool_2d.PoolParams) and reader.spec is pool_2d.MAX:
             if lowest is None:
-                lowest = int(find_ranges(graph, steps).tensors[pad.op.inputs[0]].low.min())
+                lowest = int(find_ranges(graph, steps).tensors[step.op.inputs[0]].low.min())
             fits = value <= lowest
         else:
             return []
@@ -133,19 +116,7 @@ def _readers(graph: Graph, steps: Sequence[Step], pad: Step, pads: Pads) -> list
     return readers
 
 
-def _fill(graph: Graph, step: Step) -> int | None:
-    """The value of the border; None where it is not known, or no integer."""
-    tensor = graph.output(step.op)
-    if tensor.dtype not in ("int8", "int16"):
-        return None
-    if len(step.op.inputs) < 3:
-        fill: int | None = step.params.fill
-        return fill
-    data = graph.input(step.op, 2).data
-    return None if data is None else int(data.reshape(-1)[0])
-
-
-def _sees_input(p: ConvParams | PoolParams, pads: Pads) -> bool:
+def _sees_input(p: ConvParams | pool_2d.PoolParams, pads: pad.Pads) -> bool:
     """Whether every window has a row and a column of what PAD takes."""
     w = p.window
     for axis in (0, 1):
@@ -159,21 +130,22 @@ def _sees_input(p: ConvParams | PoolParams, pads: Pads) -> bool:
 
 
 def _without_pad(
-    graph: Graph, pad: Operator, source: Tensor, pads: Pads, readers: Sequence[Step]
+    graph: Graph, op: Operator, source: Tensor, pads: pad.Pads, readers: Sequence[Step]
 ) -> Graph:
     """PAD without a border, and the border as padding of its readers."""
-    padded = graph.output(pad)
-    zeros = np.zeros((RANK, 2), np.int32)
+    padded, zeros = graph.output(op), np.zeros((len(pads), 2), np.int32)
     none = Tensor(
         index=len(graph.tensors), name="", dtype="int32", shape=zeros.shape, quant=None, data=zeros
     )
     tensors = [replace(t, shape=source.shape) if t is padded else t for t in graph.tensors]
     operators = list(graph.operators)
-    operators[pad.index] = replace(pad, name="PAD", inputs=(pad.inputs[0], none.index))
+    operators[op.index] = pad.without_border(op, none.index)
     for reader in readers:
         old = operators[reader.op.index]
-        own = border(old)
-        sizes = [a + b for axis in (0, 1) for a, b in zip(own[axis], pads[1 + axis], strict=True)]
+        sizes = [size for axis in (1, 2) for size in pads[axis]]
         options = old.options | dict(zip(BORDER, sizes, strict=True))
-        operators[reader.op.index] = replace(old, options=options)
+        inputs = old.inputs
+        if padded.quant == source.quant:  # then nobody reads what is left of PAD
+            inputs = (source.index, *inputs[1:])
+        operators[reader.op.index] = replace(old, inputs=inputs, options=options)
     return replace(graph, tensors=(*tensors, none), operators=tuple(operators))

@@ -250,7 +250,7 @@ def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> di
         "inputs": [_tensor(graph.tensors[i], plan) for i in graph.inputs],
         "outputs": [_tensor(graph.tensors[i], plan) for i in graph.outputs],
         "variables": [_tensor(t, plan) for t in graph.variables],
-        "operators": operators,
+        "operators": sorted(operators, key=lambda o: int(str(o["index"]))),
         "constants": constants,
         "weight_bytes": total,
         "footprint": asdict(find_footprint(steps, total)),
@@ -325,7 +325,7 @@ def _tensor(tensor: Tensor, plan: ArenaPlan | None) -> dict[str, object]:
         "dtype": tensor.dtype,
         "shape": list(tensor.shape),
         "bytes": tensor.bytes,
-        "offset": plan.offset(tensor.index) if plan else None,
+        "offset": plan.offset(tensor.index) if plan and tensor.index in plan else None,
         "scale": quant.scale[0] if quant else None,
         "zero_point": quant.zero_point[0] if quant else None,
     }

@@ -45,6 +45,10 @@ class ArenaPlan:
                 return allocation.offset
         raise KeyError(tensor)
 
+    def __contains__(self, tensor: int) -> bool:
+        """Whether the tensor lies in the arena."""
+        return any(tensor in allocation.tensors for allocation in self.allocations)
+
     def scratch(self, step: int) -> int:
         """Byte offset of the scratch of operator `step`."""
         for allocation in self.allocations:
@@ -306,8 +310,10 @@ def _buffers(graph: Graph, steps: Sequence[Step]) -> list[_Buffer]:
     first = dict.fromkeys(given, 0)
     last = {i: uses.get(i, 0) for i in given}
     for step in steps:
+        if step.alias and step.op.inputs[0] not in owner:
+            continue  # of a tensor that never is whole
         for o in step.op.outputs:
-            root = owner.get(step.op.inputs[0], o) if step.alias else o
+            root = owner[step.op.inputs[0]] if step.alias else o
             first.setdefault(root, step.op.index)
             owner[o] = root
             last[root] = max(last.get(root, 0), uses.get(o, step.op.index))

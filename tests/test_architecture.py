@@ -200,7 +200,8 @@ def test_cppcheck_sees_the_whole_firmware() -> None:
 
 
 def test_templates_hold_tables_and_calls() -> None:
-    """Loops belong into C files; model.c has one over its steps and one over a variable's bytes."""
+    """Loops belong into C files; model.c has one over its steps, one over a variable's bytes, and
+    one over equal strips of operators that run together."""
     for path in sorted((ROOT / "quantize" / "templates").glob("*.jinja")):
         loops = len(re.findall(r"^\s*(?:for|while|do)\b", path.read_text(), re.MULTILINE))
-        assert loops <= (2 if path.name == "model.c.jinja" else 0), path.name
+        assert loops <= (3 if path.name == "model.c.jinja" else 0), path.name

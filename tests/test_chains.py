@@ -10,6 +10,7 @@ import pytest
 
 from quantize.chains import with_joined
 from quantize.emit_c import GoldenCases, emit_model
+from quantize.fuse import simplify
 from quantize.golden import Golden, make_golden, random_inputs
 from quantize.lowering import KERNEL_SETS, LoweredStep, lower
 from quantize.lowering.rows import lower_rows, runs_by_rows
@@ -19,7 +20,7 @@ from quantize.tflite.graph import Graph
 from quantize.tflite.reader import parse_model
 from tests.host_c import HostModel, host_models
 from tests.sweeps import sweep
-from tests.window_chains import joined
+from tests.window_chains import joined, wide
 
 CASES = 2
 
@@ -76,3 +77,42 @@ def test_rows_at_a_time_equal_tflite_micro(block: int, kernels: str, tmp_path: P
     for host, (folder, _, golden) in zip(hosts, made, strict=True):
         check(host, golden, f"joined(seed)_height {folder.name}, kernels {kernels}")
     assert len(made) > 12
+
+
+def test_a_tensor_between_is_gone_where_it_makes_the_arena_large(tmp_path: Path) -> None:
+    model = wide().pack()
+    graph = parse_model(model)
+    golden = make_golden(model, random_inputs(graph, CASES, 1))
+    manifest: dict[str, Any] = compile_model(
+        model, golden, tmp_path, name="m", settings={}, kernels="armv7em"
+    )
+    check(HostModel(tmp_path, manifest), golden, "wide()")
+    padded, together = manifest["fused"]
+    assert padded["text"] == "PAD #1 is padding of DEPTHWISE_CONV_2D #2"
+    assert tuple(together["operators"])[:2] == (0, 2) and together["how"] == "rows"
+    whole = 24 * 24 * 32
+    assert manifest["arena_bytes"] < whole
+    first, pad, depthwise = manifest["operators"][:3]
+    assert first["runs_with"] == together["operators"][-1] and first["step"] is None
+    assert first["output"]["offset"] is None and pad["output"]["offset"] is None
+    assert depthwise["macs"] == 12 * 12 * 9 * depthwise["output"]["shape"][3]
+
+
+def test_a_budget_joins_more_than_what_pays(tmp_path: Path) -> None:
+    model = wide().pack()
+    steps = simplify(parse_model(model))
+    alone = lower(steps.graph, steps.steps, "armv7em")
+    usual = join(steps.graph, alone, "armv7em")[1].bytes
+    pressed = join(steps.graph, alone, "armv7em", 1000)[1].bytes
+    assert pressed < usual < plan_arena(steps.graph, alone).bytes
+
+
+def test_what_runs_between_keeps_operators_apart() -> None:
+    net = wide()
+    y = net.b.tensor((1, 24, 24, 8), scale=[0.05], zero_point=[-128])
+    net.b.operator("RELU", [net.start], [y])
+    net.b.operators.insert(1, net.b.operators.pop())
+    steps = simplify(parse_model(net.b.pack([net.start], [y, net.end])))
+    alone = lower(steps.graph, steps.steps, "armv7em")
+    joined_steps, _ = join(steps.graph, alone, "armv7em", 1000)
+    assert all(0 not in [b.op.index for b in s.before] for s in joined_steps)

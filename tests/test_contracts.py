@@ -96,7 +96,16 @@ def _strings(path: Path) -> set[str]:
     return {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
 
 
-ENGINES = ("ranges", "fold", "advice", "inspect", "tflite/reader", "tflite/signatures")
+ENGINES = (
+    "ranges",
+    "fold",
+    "fuse",
+    "chains",
+    "advice",
+    "inspect",
+    "tflite/reader",
+    "tflite/signatures",
+)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

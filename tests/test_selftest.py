@@ -25,6 +25,7 @@ from tests import steps as command
 from tests.firmware_builds import built, overwrite, write_gen
 from tests.generators import GENERATORS
 from tests.test_tap import model as layers
+from tests.window_chains import wide
 
 NAME = "m"
 BOARDS = {  # board: the kernels that it compares with the reference
@@ -163,6 +164,32 @@ def test_state_and_other_types(
     assert command.main(["build", NAME, NATIVE]) == 0
     assert command.main(["selftest", NAME, NATIVE]) == int("FAIL" in answer or "got" in answer)
     assert re.search(answer, capsys.readouterr().out.strip())
+
+
+@pytest.mark.parametrize(
+    ("find", "answer"), [("", "PASS: all 2 steps"), ("@", "operator 2 DEPTHWISE")]
+)
+def test_operators_that_run_together_are_compared_by_the_last(
+    find: str,
+    answer: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The reference runs them one by one; here a weight of the first is changed."""
+    monkeypatch.setattr(command, "BUILD", tmp_path / "build")
+    gen = make_build(tmp_path, wide().pack()) / "gen" / "armv7em"
+    text = (gen / "model.c").read_text()
+    assert "operator 0, CONV_2D, operator 2, DEPTHWISE_CONV_2D */" in text
+    if find:
+        first = re.search(r"model_w2_(?:stream|weights)_0\[\d+\] = \{\s*(-?\d+)", text)
+        assert first is not None
+        place = slice(*first.span(1))
+        text = text[: place.start] + str(~int(first[1])) + text[place.stop :]
+        (gen / "model.c").write_text(text)
+    assert command.main(["build", NAME, NATIVE]) == 0
+    assert command.main(["selftest", NAME, NATIVE]) == int(bool(find))
+    assert answer in capsys.readouterr().out
 
 
 def test_ordinary_firmware_says_that_the_check_is_not_linked(

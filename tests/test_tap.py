@@ -16,6 +16,7 @@ from host_tools.link.device import Device
 from host_tools.parity.tap import Tap, TapReport, describe
 from model.files import write_bytes
 from quantize.fold import fold_channels
+from quantize.fuse import simplify
 from quantize.golden import load_golden, make_golden, random_inputs, save_golden
 from quantize.manifest import compile_model
 from quantize.ops import OPS
@@ -24,6 +25,7 @@ from quantize.scheme import Requant
 from quantize.tflite.reader import parse_model
 from tests import steps as command
 from tests.factory import ModelBuilder
+from tests.window_chains import wide
 
 CONV, RESHAPE, DENSE, SOFTMAX = range(4)  # operators of the model
 
@@ -79,13 +81,14 @@ def split_model() -> bytes:
     return b.pack([x], [total, first])
 
 
-def make_build(out_dir: Path, data: bytes) -> dict[str, Any]:
+def make_build(out_dir: Path, data: bytes, kernels: str = "ref") -> dict[str, Any]:
     """A folder as `quantize golden` and `emit` leave it; returns the manifest."""
     golden = make_golden(data, random_inputs(parse_model(data), 6, 0))
     write_bytes(out_dir / "model.tflite", data)
     save_golden(out_dir / "golden.npz", golden)
-    compile_model(data, golden, out_dir / "gen" / "ref", name=out_dir.name, settings={})
-    manifest: dict[str, Any] = json.loads((out_dir / "gen" / "ref" / "manifest.json").read_text())
+    gen = out_dir / "gen" / kernels
+    compile_model(data, golden, gen, name=out_dir.name, settings={}, kernels=kernels)
+    manifest: dict[str, Any] = json.loads((gen / "manifest.json").read_text())
     return manifest
 
 
@@ -95,7 +98,7 @@ class WrongDevice(Device):
     def __init__(
         self, data: bytes, manifest: dict[str, Any], operator: int, change: Callable[[Any], Any]
     ) -> None:
-        self._reference = Reference(fold_channels(parse_model(data)).graph)
+        self._reference = Reference(simplify(parse_model(data)).graph)
         steps = list(self._reference.steps)
         steps[operator] = replace(steps[operator], params=change(steps[operator].params))
         self._reference.steps = tuple(steps)
@@ -120,11 +123,15 @@ class WrongDevice(Device):
 
 
 def tap(
-    tmp_path: Path, operator: int, change: Callable[[Any], Any], data: bytes | None = None
+    tmp_path: Path,
+    operator: int,
+    change: Callable[[Any], Any],
+    data: bytes | None = None,
+    kernels: str = "ref",
 ) -> TapReport:
     """What the finder says about a device with one operator changed, on a random case."""
     data = data or model()
-    manifest = make_build(tmp_path / "m", data)
+    manifest = make_build(tmp_path / "m", data, kernels)
     golden = load_golden(tmp_path / "m" / "golden.npz")
     device = WrongDevice(data, manifest, operator, change)
     return Tap(tmp_path / "m", manifest, golden, 5).first_divergence(device)
@@ -146,6 +153,16 @@ def test_folded_channels_are_left_out(operator: int, tmp_path: Path) -> None:
     assert shifted.first is not None
     assert (shifted.first.operator, shifted.first.shape[-1]) == (operator, 2 + operator)
     assert any("output_offset is -127, not -128" in cause for cause in shifted.first.causes)
+
+
+def test_operators_that_run_together_are_named_together(tmp_path: Path) -> None:
+    """The PAD between is gone; of the others only the last has a tensor to look at."""
+    assert tap(tmp_path, 0, lambda p: p, wide().pack(), "armv7em").first is None
+    shifted = tap(
+        tmp_path, 0, lambda p: replace(p, output_offset=-120), wide().pack(), "armv7em"
+    ).first
+    assert shifted is not None and (shifted.operator, shifted.step) == (2, 0)
+    assert shifted.causes[-1] == ("operator 0 CONV_2D, which runs with it, some rows at a time")
 
 
 def _channel_two(p: Any) -> Any:

@@ -13,6 +13,7 @@ from quantize.errors import ModelError, UnsupportedOperator
 from quantize.golden import make_golden, random_inputs
 from quantize.manifest import compile_model
 from quantize.ops import OPS, reshape
+from quantize.ops.copy import MAY_BE_SAME
 from quantize.reference import Reference, compile_graph
 from quantize.tflite.reader import parse_model
 from quantize.tflite.variables import FOLDED
@@ -108,7 +109,30 @@ def test_reading_costs_nothing_where_nothing_is_assigned_meanwhile() -> None:
 def test_what_shares_its_input_s_memory_is_known_to_reading(name: str) -> None:
     for row in range(3):
         for step in compile_graph(parse_model(GENERATORS[name](np.random.default_rng(row)))):
-            assert not step.alias or step.op.name in {*reshape.NAMES, "READ_VARIABLE"}
+            known = {*reshape.NAMES, *MAY_BE_SAME, "READ_VARIABLE"}
+            assert not step.alias or step.op.name in known
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_move_of_nothing_is_known_to_reading(late: bool) -> None:
+    """TRANSPOSE of a line lies in the variable's memory, so that is copied where it is assigned
+    before the last use."""
+    s = started()
+    x = s.main.tensor(SHAPE, **Q)
+    handle = s.variable(FIRST, **Q)
+    value, y = s.read(handle, SHAPE, **Q), s.main.tensor(SHAPE, **Q)
+    axes = s.main.tensor([2], dtype="int32", data=np.array([1, 0], np.int32))
+    line = s.main.tensor(SHAPE[::-1], **Q)
+    s.main.operator("TRANSPOSE", [value, axes], [line], "TransposeOptions")
+    if late:
+        s.assign(handle, x)
+    s.main.operator("ADD", [line, line], [s.main.tensor(SHAPE[::-1], **Q)], "AddOptions", 2)
+    s.main.operator("ADD", [x, x], [y], "AddOptions", 2)
+    if not late:
+        s.assign(handle, x)
+    compiled = compile_graph(parse_model(s.pack([x], [y])))
+    assert [step.alias for step in compiled if step.op.name == "TRANSPOSE"] == [True]
+    assert [step.alias for step in compiled if step.op.name == "READ_VARIABLE"] == [not late]
 
 
 def test_folded_operators_are_gone() -> None:

@@ -138,3 +138,14 @@ def joined(seed: int) -> Windows:
     for _ in range(int(rng.integers(2, 5))):
         net.layer(str(rng.choice(KINDS, p=[0.5, 0.35, 0.15])))
     return net
+
+
+def wide(rng: int = 0) -> Windows:
+    """Few channels become many and few again, so that the tensor between them is most of the
+    arena; it is padded."""
+    net = Windows(rng=np.random.default_rng(rng), shape=(24, 24, 8), zero=-128)
+    net.layer("CONV_2D", kernel=(1, 1), stride=(1, 1), outputs=32, zero=-128)
+    net.pad((0, 1), (0, 1))
+    net.layer("DEPTHWISE_CONV_2D", kernel=(3, 3), stride=(2, 2), same=0, zero=-128)
+    net.layer("CONV_2D", kernel=(1, 1), stride=(1, 1), outputs=8)
+    return net

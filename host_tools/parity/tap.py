@@ -128,7 +128,8 @@ class Tap:
         """Operators whose outputs were never whole, and may be the cause."""
         for known in self._operators:
             if known.get("runs_with") == step.op.index:
-                yield f"operator {known['index']} {known['op']}, which runs with it, some rows at a time"
+                named = f"operator {known['index']} {known['op']}"
+                yield f"{named}, which runs with it, some rows at a time"
 
     def _report(self, equal: int, first: Divergence | None) -> TapReport:
         return TapReport(

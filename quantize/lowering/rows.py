@@ -15,7 +15,9 @@ from quantize.lowering import KERNEL_SETS
 from quantize.lowering.base import LoweredStep, Place, RowCall, Turns, aligned
 from quantize.ops.base import CCall, CConstant
 from quantize.ops.conv_2d import ConvParams, numbered
+from quantize.ops.copy import move_words
 from quantize.ops.pool_2d import PoolParams
+from quantize.ops.rules import Lowering
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
 from quantize.timings import NOTHING, Cost
@@ -26,7 +28,7 @@ CALL = 300  # instructions of a call
 AGAIN = 0.7  # of an input row's part of an operator, for one that a second call reads
 MOVED = 0.7  # instructions a byte that is moved
 PER_MAC = 2  # instructions of operators without a model of their own
-TWO_ROWS = "DEPTHWISE_CONV_2D"  # whose kernels compute two rows at once
+TWO_ROWS = Lowering.DEPTHWISE  # whose kernels compute two rows at once
 Params = ConvParams | PoolParams
 Rows = tuple[int, int]  # from the first on, up to the second
 
@@ -89,8 +91,8 @@ def lower_rows(
 ) -> LoweredStep | None:
     """The same with its calls, made of what each operator is alone.
 
-    None where rows would be moved onto themselves, or constants would be held twice because
-    kernels differ.
+    None where rows would be moved onto themselves, or constants would be held twice or be larger
+    because kernels differ.
     """
     bare = bare_rows(alone, height)
     params: list[Params] = [one.step.params for one in alone]
@@ -105,6 +107,10 @@ def lower_rows(
         if run is None:
             return None
         runs.append(run)
+    if sum(c.bytes for call in made.calls for c in call.constants) > sum(
+        one.constant_bytes for one in alone
+    ):
+        return None  # a flash budget chose smaller ones
     return replace(
         bare,
         calls=tuple(made.calls),
@@ -137,7 +143,7 @@ def more_instructions(alone: Sequence[LoweredStep], height: int) -> int:
         parts = [part for strip in strips if (part := strip[k])]
         again = sum(p.inputs[1] - p.inputs[0] for p in parts) - params[k].input_shape[1]
         odd = sum((p.outputs[1] - p.outputs[0]) % 2 for p in parts) - params[k].output_shape[1] % 2
-        pairs = odd / params[k].output_shape[1] if one.step.op.name == TWO_ROWS else 0
+        pairs = odd / params[k].output_shape[1] if one.step.spec.kernels.armv7em is TWO_ROWS else 0
         rows = max(again, 0) / params[k].input_shape[1] * AGAIN + max(pairs, 0)
         more += instructions(one) * rows + len(parts) * CALL
         more += max(again, 0) * _row_bytes(params[k])[0] * MOVED if k else 0
@@ -227,8 +233,7 @@ class _Made:
         """The number of the call that moves `size` bytes."""
         key = ("move", size)
         if key not in self._known:
-            call = CCall(function="nn_move", params_type="nn_move_t", params={"bytes": str(size)})
-            self._known[key] = (self._add(call), None)
+            self._known[key] = (self._add(move_words(size)), None)
         return self._known[key][0]
 
     def _add(self, call: CCall) -> int:

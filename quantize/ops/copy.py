@@ -29,6 +29,14 @@ MAX_MOVES = 128  # kernel calls of one operator
 MOVABLE = ("int8", "int16", "int32", "float32")
 ANY = (*MOVABLE, "int64", "bool")
 MOVES_ONLY = Without(reason="no number changes")
+# whose output may be the bytes of input 0, where nothing moves; QUANTIZE where its scale stays
+MAY_BE_SAME = frozenset(
+    {
+        "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CONCATENATION", "DEPTH_TO_SPACE", "MIRROR_PAD",
+        "PACK", "PAD", "QUANTIZE", "REVERSE_V2", "SLICE", "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH",
+        "SPLIT_V", "STRIDED_SLICE", "TRANSPOSE", "UNPACK",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +97,11 @@ class Move:
             merged.append(axis)
         contiguous = bool(merged) and merged[-1][1:] == (size, size)
         return merged, size * (merged.pop()[0] if contiguous else 1)
+
+
+def move_words(size: int) -> CCall:
+    """The call that moves `size` bytes, whole words, to where they do not overlap."""
+    return CCall(function="nn_move", params_type="nn_move_t", params={"bytes": str(size)})
 
 
 def _positions(count: Sequence[int], stride: Sequence[int], offset: int) -> npt.NDArray[np.int64]:
@@ -176,18 +189,23 @@ def copy_spec(
         signature=signature,
         prepare=prepared,
         reference=reference,
-        calls=lambda p: () if p.is_same else calls(p),
+        calls=lambda p: () if is_same(p) else calls(p),
         rounding=Rounding.NONE,
         int16_rounding=None,
         macs=no_macs,
         in_place=not_in_place,
-        alias=lambda p: p.is_same,
+        alias=is_same,
         state=(),
         ranges=RISING,
         folding=folding,
         advice=MOVES_ONLY,
         kernels=reference_kernels("nn_copy moves whole runs of bytes on every core"),
     )
+
+
+def is_same(p: object) -> bool:
+    """Whether an operator with these params moves nothing."""
+    return isinstance(p, Rearrangement) and p.is_same
 
 
 def _is_same(graph: Graph, op: Operator, p: Rearrangement) -> bool:

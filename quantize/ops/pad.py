@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -74,6 +75,29 @@ def prepare_pad(graph: Graph, op: Operator) -> Rearrangement:
         raise refuse(op, "the padding value's scale differs from the output's", fix)
     everywhere = Move(count=(target.elements,), input_stride=(0,), output_stride=(1,))
     return rearrangement(op, [target], [(2, 0, everywhere), (0, 0, inside)])
+
+
+def border_of(graph: Graph, op: Operator, p: object) -> tuple[Pads, int] | None:
+    """Paddings of rows and columns and the integer there, of a PAD or PADV2 of int8 or int16 images
+    [n, h, w, c]; None of any other."""
+    source, target = graph.input(op, 0), graph.output(op)
+    data = graph.input(op, 1).data
+    if not isinstance(p, Rearrangement) or target.dtype not in ("int8", "int16"):
+        return None
+    if data is None or source.data is not None or len(source.shape) != 4:
+        return None
+    pads = tuple((int(before), int(after)) for before, after in data.reshape(-1, 2))
+    if pads[0] != (0, 0) or pads[3] != (0, 0) or not np.any(pads):
+        return None
+    if len(op.inputs) < 3:
+        return (pads, p.fill or 0)
+    value = graph.input(op, 2).data
+    return None if value is None else (pads, int(value.reshape(-1)[0]))
+
+
+def without_border(op: Operator, zeros: int) -> Operator:
+    """A PAD of nothing; `zeros` is a constant of paddings of 0."""
+    return replace(op, name="PAD", version=1, inputs=(op.inputs[0], zeros), options={})
 
 
 def _segments(size: int, before: int, after: int, skip: int) -> list[Segment]:

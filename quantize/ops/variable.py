@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 
 from quantize.ops import reshape
 from quantize.ops.base import Array, CCall, OpSpec, malformed, no_alias, no_macs, not_in_place
-from quantize.ops.copy import MOVABLE, MOVES_ONLY, Move, check_same_numbers, moved_input
+from quantize.ops.copy import (
+    MAY_BE_SAME,
+    MOVABLE,
+    MOVES_ONLY,
+    Move,
+    check_same_numbers,
+    moved_input,
+)
 from quantize.ops.rules import Without, reference_kernels
 from quantize.scheme import Rounding
 from quantize.tflite.graph import Graph, Operator, Tensor
@@ -49,13 +56,20 @@ def _may_share(graph: Graph, op: Operator) -> bool:
     for later in graph.operators[op.index + 1 :]:
         if same & set(later.inputs):
             last = later.index
-            same |= set(later.outputs) if later.name in reshape.NAMES else set()
+            same |= set(later.outputs) if _may_be_same(graph, later) else set()
     if same & set(graph.outputs):
         last = len(graph.operators)
     return not any(
         later.name == ASSIGN.name and later.inputs[0] == op.inputs[0] and later.index <= last
         for later in graph.operators[op.index + 1 :]
     )
+
+
+def _may_be_same(graph: Graph, op: Operator) -> bool:
+    """Whether an output may lie in the memory of input 0."""
+    if op.name in MAY_BE_SAME:
+        return graph.tensors[op.inputs[0]].bytes == graph.output(op).bytes
+    return op.name in reshape.NAMES
 
 
 def prepare_read(graph: Graph, op: Operator) -> VariableParams:

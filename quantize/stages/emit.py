@@ -63,7 +63,7 @@ def emit(
         (Path(folder) / "gen").rename(out_dir / "gen")
     for kernels, manifest in manifests.items():
         arena, bound = manifest["arena_bytes"], manifest["arena_lower_bound"]
-        proven = "no plan is below" if arena == bound else f"none can be below {bound}"
+        proven = "no plan of these calls is below" if arena == bound else f"none below {bound}"
         print(
             f"{name}, kernels {kernels}: {manifest['macs']} MACs, {manifest['weight_bytes']} bytes "
             f"of constants, arena {arena} bytes ({proven}; TFLite Micro's interpreter takes "
