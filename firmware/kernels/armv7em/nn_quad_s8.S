@@ -9,14 +9,14 @@
  *
  *   a step of 2 inputs x 2 channels x 4 pixels = 16 MACs: VMOV, LDM, SXTB16, 8 SMLAD = 11
  *   each 18 steps: 6 to refill the stream and test the end; each pair and four pixels: 45
- *   (69 with the sign form), which are 0.69 per MAC in the limit and 0.80 for 64 inputs.
+ *   (55 with the floor form, 69 with the sign form), which are 0.69 per MAC in the limit and 0.80 for 64 inputs.
  *
  * The first step adds to the two first values of a pair, so none of them is copied for each pixel.
  * Weights arrive 18 words at a time in s0-s17 (one VLDM), which frees the register that a pointer
  * to them would need: r4-r7 gather 256 * A + B, r8-r11 gather B, r0-r3 hold the inputs, r12 the
  * weights, lr points to the inputs. What is left lives in s18-s27, two to a VMOV.
  *
- * Stack: 88 bytes. Rounding: double, in the short forms that quantize/proofs.py has proven.
+ * Stack: 96 bytes. Rounding: double, in the short forms that quantize/proofs.py has proven.
  */
 #include "layout/nn_offsets.h"
 
@@ -27,7 +27,8 @@
 
 #define STEP_BYTES 44 /* of one step below: the entry address depends on it */
 #define STEPS 18
-#define ENTRY 48 /* in the frame: where the first block is entered */
+#define ENTRY 48 /* in the frame: where the first block is entered, */
+#define FORM 52  /* and where sums become outputs */
 
     .section .text.nn_quad_s8, "ax", %progbits
     .balign 4
@@ -36,7 +37,7 @@
     .type nn_quad_s8, %function
 nn_quad_s8:
     push {r4-r11, lr}
-    sub sp, sp, #4
+    sub sp, sp, #12
     vpush {s16-s27}
     ldrd r12, r5, [r0, #NN_QUAD_AT_STREAM] /* channels */
     ldrd r6, r7, [r0, #NN_QUAD_AT_STEPS] /* form */
@@ -59,13 +60,16 @@ nn_quad_s8:
     movs r9, #12
     sub r9, r9, r8, lsl #2
     vmov s26, s27, r1, r9 /* inputs; from a pair's start to where its first VLDM reads */
-    adr r8, .Lfixed
+    adr r8, .Lfixed_8
     adr r9, .Lsign
-    cmp r7, #NN_FORM_FIXED_8
-    it ne
-    movne r8, r9
+    adr r10, .Lfloor
+    cmp r7, #NN_FORM_SIGN
+    it eq
+    moveq r8, r9
+    it lo
+    movlo r8, r10
     orr r8, r8, #1
-    vmov s19, r8
+    str r8, [sp, #FORM]
 
 .Lpair:
     ldm r12, {r4, r8, r9} /* first value of 256 * A + B, of B; weights of the first step */
@@ -111,17 +115,17 @@ nn_quad_s8:
     cmp lr, r12
     bne.w .Lblock
 
-    vmov r12, r3, s18, s19
-    bx r3
-
-    .balign 4
-.Lsign:
-    ldmia.w r12!, {r0-r3, lr}
-    vmov s18, r12
-    sub r4, r4, r8
+    vmov r12, s18
+    ldmia.w r12!, {r0-r3, lr} /* multiplier and constant of A, of B; shifts */
+    sub r4, r4, r8        /* 256 * A */
     sub r5, r5, r9
     sub r6, r6, r10
     sub r7, r7, r11
+    ldr pc, [sp, #FORM]
+
+    .balign 4
+.Lsign:
+    vmov s18, r12
     .irp n, 4, 5, 6, 7
     asr r\n, r\n, #7      /* 2 * A */
     add r12, r1, r\n, asr #31
@@ -141,12 +145,23 @@ nn_quad_s8:
     b .Lstore
 
     .balign 4
-.Lfixed:
-    ldmia.w r12!, {r0-r3, lr} /* multiplier and constant of A, of B; shifts, which are all 12 */
-    sub r4, r4, r8        /* 256 * A */
-    sub r5, r5, r9
-    sub r6, r6, r10
-    sub r7, r7, r11
+.Lfloor:
+    .irp n, 4, 5, 6, 7
+    smmla r\n, r\n, r0, r1
+    asr.w r\n, r\n, lr
+    ssat r\n, #8, r\n
+    .endr
+    lsr lr, lr, #8
+    .irp n, 8, 9, 10, 11
+    lsl r\n, r\n, #8
+    smmla r\n, r\n, r2, r3
+    asr.w r\n, r\n, lr
+    ssat r\n, #8, r\n
+    .endr
+    b .Lstore
+
+    .balign 4
+.Lfixed_8:
     .irp n, 4, 5, 6, 7
     smmla r\n, r\n, r0, r1
     ssat r\n, #8, r\n, asr #12
@@ -174,6 +189,6 @@ nn_quad_s8:
     bne.w .Lpair
 
     vpop {s16-s27}
-    add sp, sp, #4
+    add sp, sp, #12
     pop {r4-r11, pc}
     .size nn_quad_s8, . - nn_quad_s8
