@@ -19,7 +19,7 @@ INPUTS = range(4, 17)  # with fewer, more than the last pixel would be read beyo
 # inputs that stay in registers -> kernel, instructions an output, channels in its loop
 KERNELS = {8: ("nn_few_8_s8", 8, 4), 16: ("nn_few_16_s8", 15, 4)}
 CHANNEL_WORDS = {"nn_few_8_s8": 7, "nn_few_16_s8": 11}
-MOST_VALUES = 8  # of a dense layer: with more, twice the bytes of weights are too many
+MOST_VALUES = 4  # of a dense layer; with more, the others have fewer bytes
 
 
 def is_few(p: ConvParams) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from quantize.lowering.base import LoweredStep
@@ -36,7 +35,7 @@ def rows_step(
     step: Step,
     p: ConvParams,
     rows: Rows,
-    quad: tuple[Mapping[str, str], CConstant],
+    quad: tuple[dict[str, str], CConstant],
     form: str,
     cost: int,
 ) -> LoweredStep:
