@@ -39,7 +39,11 @@ QUAD = 4  # pixels at a time
 TAIL_RUNS = 3  # of which one more input each makes up a word
 QUAD_WORDS, PIXEL_WORDS = 0.45, 0.5  # loaded, an instruction: 5 in a step of 11, of a pixel 2 of 4
 SPARE_ROWS = 4  # of nn_conv_2d_rows_s8: more cost scratch, fewer cost moves
-C_FORMS: dict[Form, str] = {"fixed_8": "NN_FIXED_8", "sign": "NN_SIGN"}  # the shorter first
+C_FORMS: dict[Form, str] = {  # the shortest first
+    "fixed_8": "NN_FIXED_8",
+    "floor": "NN_FLOOR",
+    "sign": "NN_SIGN",
+}
 
 
 def lower_conv(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
@@ -134,6 +138,7 @@ def _by_rows(step: Step, p: ConvParams, requants: Sequence[ShortRequant]) -> Low
     words = taps.shape[3] // 4
     rows = Rows(
         load="nn_load_quads_s8",
+        products=_products(p),
         columns=_row_columns(p),
         slot_words=2 * QUAD * words,
         beside_bytes=8 * words,
@@ -170,6 +175,7 @@ def _by_pairs(step: Step, p: ConvParams) -> LoweredStep | None:
     groups = p.output_shape[2] // QUAD
     rows = Rows(
         load="nn_load_pairs_s8",
+        products=_products(p),
         columns=groups - 1 + count,
         slot_words=QUAD,
         beside_bytes=2 * (p.output_shape[2] - 1 + count),
@@ -276,6 +282,10 @@ def runs_of(p: ConvParams) -> Runs:
     if p.window.dilation[1] == 1 or width == 1:
         return Runs(1, height, width * channels)
     return Runs(height, width, channels, p.window.dilation[1] * channels)
+
+
+def _products(p: ConvParams) -> str:
+    return "nn_channels_s8" if len(p.weights) % 2 else "nn_quad_s8"
 
 
 def _is_by_rows(p: ConvParams) -> bool:

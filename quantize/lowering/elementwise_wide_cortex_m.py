@@ -96,7 +96,7 @@ def lower_rescale(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> Lowe
         calls=(call,),
         in_place=step.spec.in_place(p) if narrower else (),
         requantisation="double",
-        cost=15 * count,
+        cost=usual(15 * count, "armv7em"),
     )
 
 

@@ -27,7 +27,7 @@ INPUTS = range(4, 17)  # with fewer, more than the last pixel would be read beyo
 # loads an instruction
 KERNELS = {8: ("nn_few_8_s8", 8, 8, 0.77), 16: ("nn_few_16_s8", 15, 4, 0.67)}
 CHANNEL_WORDS = {"nn_few_8_s8": 7, "nn_few_16_s8": 11}
-MOST_VALUES = 8  # of a dense layer: with more, twice the bytes of weights are too many
+MOST_VALUES = 4  # of a dense layer; with more, the others have fewer bytes
 
 
 def is_few(p: ConvParams) -> bool:

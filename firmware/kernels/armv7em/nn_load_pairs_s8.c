@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "nn_dsp.h"
 #include "nn_math.h"
 #include "nn_rows.h"
 
@@ -13,18 +14,17 @@ void nn_load_pairs_s8(const nn_conv_rows_t *p, const int8_t *image, const nn_slo
     const int32_t bytes = nn_min(p->input.w * p->input.c, p->beside_bytes - left);
     const int8_t *const from = image + y * p->input.w * p->input.c;
     int8_t *const row = slots->beside + left;
-    if (y < 0 || y >= p->input.h) {
-        for (int32_t i = 0; i < bytes; i++) {
-            row[i] = (int8_t)p->pad_value;
-        }
-    } else {
-        int32_t i = 0;
-        for (; i + 4 <= bytes; i += 4) {
-            memcpy(row + i, from + i, 4);
-        }
-        for (; i < bytes; i++) {
-            row[i] = from[i];
-        }
+    const int32_t outside = y < 0 || y >= p->input.h;
+    const uint32_t pad = nn_four_bytes(p->pad_value);
+    int32_t i = 0;
+    for (; i + 4 <= bytes && outside; i += 4) {
+        memcpy(row + i, &pad, 4);
+    }
+    for (; i + 4 <= bytes; i += 4) {
+        memcpy(row + i, from + i, 4);
+    }
+    for (; i < bytes; i++) {
+        row[i] = outside ? (int8_t)p->pad_value : from[i];
     }
     nn_pair_columns_s8(slots->slots + (slots->loaded - slots->origin) * p->slot_words,
                        slots->beside, p->quarter, &p->columns);

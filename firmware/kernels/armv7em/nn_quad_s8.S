@@ -9,14 +9,14 @@
  *
  *   a step of 2 inputs x 2 channels x 4 pixels = 16 MACs: VMOV, LDM, SXTB16, 8 SMLAD = 11
  *   each 16 steps: 6 to refill the stream and test the end; each pair and four pixels: 45
- *   (69 with the sign form), which are 0.69 per MAC in the limit and 0.80 for 64 inputs.
+ *   (56 with the floor form, 70 with the sign form), which are 0.69 per MAC in the limit and 0.80 for 64 inputs.
  *
  * The first step adds to the two first values of a pair, so none of them is copied for each pixel.
  * Weights arrive 16 words at a time in s0-s15 (one VLDM), which frees the register that a pointer
  * to them would need: r4-r7 gather 256 * A + B, r8-r11 gather B, r0-r3 hold the inputs, r12 the
  * weights, lr points to the inputs. What is left lives in s16-s22, two to a VMOV.
  *
- * Stack: 72 bytes. Rounding: double, in the short forms that quantize/proofs.py has proven.
+ * Stack: 80 bytes. Rounding: double, in the short forms that quantize/proofs.py has proven.
  */
 #include "layout/nn_offsets.h"
 
@@ -27,7 +27,8 @@
 
 #define STEP_BYTES 44 /* of one step below: the entry address depends on it */
 #define STEPS 16
-#define ENTRY 32 /* in the frame: where the first block is entered */
+#define ENTRY 32 /* in the frame: where the first block is entered, */
+#define FORM 36  /* and where sums become outputs in other forms than NN_FIXED_8 */
 
     .section .text.nn_quad_s8, "ax", %progbits
     .balign 4
@@ -36,14 +37,14 @@
     .type nn_quad_s8, %function
 nn_quad_s8:
     push {r4-r11, lr}
-    sub sp, sp, #4
+    sub sp, sp, #12
     vpush {s16-s23}
     ldrd r12, r5, [r0, #NN_QUAD_AT_STREAM] /* channels */
     ldrd r6, r7, [r0, #NN_QUAD_AT_STEPS] /* form */
     add r8, r1, r6, lsl #4 /* end of the inputs: a step has 4 words */
     cmp r7, #NN_FORM_FIXED_8
     it ne
-    subne r8, r8, #4      /* so that the inputs end above it in the sign form */
+    subne r8, r8, #4      /* so that the inputs end above it in the other forms */
     vmov s17, r8
     vmov s18, s19, r2, r3 /* output of pixel 0, stride */
     bic r5, r5, #1
@@ -56,6 +57,13 @@ nn_quad_s8:
     mla r9, r8, r9, r10
     orr r9, r9, #1
     str r9, [sp, #ENTRY]
+    adr r9, .Lsign
+    adr r10, .Lfloor
+    cmp r7, #NN_FORM_SIGN
+    it ne
+    movne r9, r10
+    orr r9, r9, #1
+    str r9, [sp, #FORM]
     movs r9, #12
     sub r9, r9, r8, lsl #2
     vmov s21, s22, r1, r9 /* inputs; from a pair's start to where its first VLDM reads */
@@ -104,13 +112,13 @@ nn_quad_s8:
     cmp lr, r12
     bcc.w .Lblock
     vmov r12, s16
-    bhi.w .Lsign
-
-    ldmia.w r12!, {r0-r3, lr} /* multiplier and constant of A, of B; shifts, which are all 12 */
+    ldmia.w r12!, {r0-r3, lr} /* multiplier and constant of A, of B; shifts */
     sub r4, r4, r8        /* 256 * A */
     sub r5, r5, r9
     sub r6, r6, r10
     sub r7, r7, r11
+    bhi.w .Lother
+
     .irp n, 4, 5, 6, 7
     smmla r\n, r\n, r0, r1
     ssat r\n, #8, r\n, asr #12
@@ -138,15 +146,15 @@ nn_quad_s8:
     bne.w .Lpair
 
     vpop {s16-s23}
-    add sp, sp, #4
+    add sp, sp, #12
     pop {r4-r11, pc}
+
+.Lother:
+    ldr pc, [sp, #FORM]
+
+    .balign 4
 .Lsign:
-    ldmia.w r12!, {r0-r3, lr}
     vmov s16, r12
-    sub r4, r4, r8
-    sub r5, r5, r9
-    sub r6, r6, r10
-    sub r7, r7, r11
     .irp n, 4, 5, 6, 7
     asr r\n, r\n, #7      /* 2 * A */
     add r12, r1, r\n, asr #31
@@ -165,4 +173,19 @@ nn_quad_s8:
     vmov r12, s16
     b .Lstore
 
+    .balign 4
+.Lfloor:
+    .irp n, 4, 5, 6, 7
+    smmla r\n, r\n, r0, r1
+    asr.w r\n, r\n, lr
+    ssat r\n, #8, r\n
+    .endr
+    lsr lr, lr, #8
+    .irp n, 8, 9, 10, 11
+    lsl r\n, r\n, #8
+    smmla r\n, r\n, r2, r3
+    asr.w r\n, r\n, lr
+    ssat r\n, #8, r\n
+    .endr
+    b .Lstore
     .size nn_quad_s8, . - nn_quad_s8

@@ -27,7 +27,7 @@ static inline int8_t nn_short_output(int32_t sum, nn_form_t form, const int32_t 
         return nn_sign_output(sum, requant[0], requant[1], shift);
     }
     const int64_t product = (int64_t)256 * sum * requant[0];
-    const int32_t value = ((int32_t)(product >> 32) + requant[1]) >> 12;
+    const int32_t value = ((int32_t)(product >> 32) + requant[1]) >> shift;
     return (int8_t)nn_min(nn_max(value, -128), 127);
 }
 
