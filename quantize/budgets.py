@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from quantize.errors import QuantizeError
-from quantize.lowering import LoweredStep, lower
+from quantize.lowering import LoweredStep, Need, lower
+from quantize.lowering.base import in_ram
 from quantize.planner import ArenaPlan, needs_of, plan_arena
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
 
+COPYING = {"armv7em"}  # sets of kernels whose chip waits for each word from flash
 # Of the goal: what a step may need at once, so that the plan, which may have gaps, reaches it.
 LIMITS = (1.0, 0.9, 0.8, 0.6, 0.0)
 
@@ -33,8 +35,8 @@ def lower_and_plan(
         constants_bytes = ram_bytes = None
     lowered = lower(graph, steps, kernels, constants_bytes)
     best = (lowered, plan_arena(graph, lowered))
-    goals = [b for b in (ram_bytes, usual_bytes) if b is not None]
     need = needs_of(graph, steps)
+    goals = [b for b in (ram_bytes, usual_bytes) if b is not None]
     for limit in LIMITS if goals else ():
         if best[1].bytes <= min(goals):
             break
@@ -56,4 +58,22 @@ def lower_and_plan(
             f"arena takes {best[1].bytes}, most at operator {op.index} {op.name} ({names}, "
             f"{scratch} bytes of scratch); allow that much, or make the model smaller"
         )
-    return best
+    return _with_copies(graph, *best, need) if kernels in COPYING else best
+
+
+def _with_copies(
+    graph: Graph, lowered: tuple[LoweredStep, ...], plan: ArenaPlan, need: Need
+) -> tuple[tuple[LoweredStep, ...], ArenaPlan]:
+    """The same with weights in RAM where they are read often and the arena has free bytes while
+    the step runs; it gets no larger."""
+    for limit in LIMITS[:-1]:
+        steps = tuple(
+            copy if copy is not None and need(copy) <= limit * plan.bytes else step
+            for step, copy in zip(lowered, map(in_ram, lowered), strict=True)
+        )
+        if steps == lowered:
+            break
+        copying = plan_arena(graph, steps)
+        if copying.bytes <= plan.bytes:
+            return steps, copying
+    return lowered, plan

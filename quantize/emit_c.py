@@ -224,8 +224,16 @@ def _call(graph: Graph, plan: ArenaPlan, op: Operator, call: CCall, name: str) -
         for positions, side, first, const in sides
         for position in positions
     ]
-    if call.scratch_bytes:
-        arguments.append(f"base + {plan.scratch(op.index)}")
+    scratch = plan.scratch(op.index) if call.scratch_bytes else 0
+    if call.copied_at if call.copied else call.scratch_bytes:
+        arguments.append(f"base + {scratch}")
+    copied = {}
+    if call.copied:
+        suffix = call.params[call.copied][1:]
+        (words,) = (c.bytes // 4 for c in call.constants if c.suffix == suffix)
+        symbol = constant_symbol(suffix, op.index)
+        place = f"base + {scratch + call.copied_at}"
+        copied = {"field": call.copied, "arguments": f"{place}, {symbol}, {words}"}
     return {
         "name": name,
         "function": call.function,
@@ -235,6 +243,7 @@ def _call(graph: Graph, plan: ArenaPlan, op: Operator, call: CCall, name: str) -
             for field, value in call.params.items()
         ],
         "arguments": ", ".join(arguments),
+        "copied": copied,
     }
 
 

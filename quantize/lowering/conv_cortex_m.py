@@ -83,6 +83,7 @@ def _lowered(step: Step, p: ConvParams) -> LoweredStep | None:
         requantisation=requants[0].form,
         cost=_cost(p),
         alternatives=rivals({PACKED: _cost(p, by_rows=False)}, call.function),
+        stream_words=_stream_words(p),
     )
 
 
@@ -253,14 +254,25 @@ def _cost(p: ConvParams, by_rows: bool | None = None) -> Cost:
     is left, read all weights."""
     by_rows = _is_by_rows(p) if by_rows is None else by_rows
     quads, left = divmod(_pixels(p), QUAD)
-    inputs = p.weights[0].size if by_rows else _runs(p).inputs
-    stream = (len(p.weights) + 1) // 2 * (inputs // 2 + 7)
+    stream = _stream(p)
     quad = _rows_cost(p) if by_rows else _windows_cost(p)
     pixel = 0 if by_rows else _pixel_cost(p)
     return p.output_shape[0] * (
         quads * cortex_m(quad, words=QUAD_WORDS * quad, flash=stream)
         + left * cortex_m(pixel, words=PIXEL_WORDS * pixel, flash=stream)
     )
+
+
+def _stream(p: ConvParams) -> int:
+    """Words of the stream, about."""
+    inputs = p.weights[0].size if _is_by_rows(p) else _runs(p).inputs
+    return (len(p.weights) + 1) // 2 * (inputs // 2 + 7)
+
+
+def _stream_words(p: ConvParams) -> int:
+    """Words of the stream that are read in all."""
+    quads, left = divmod(_pixels(p), QUAD)
+    return p.output_shape[0] * (quads + left) * _stream(p)
 
 
 def _pixels(p: ConvParams) -> int:
