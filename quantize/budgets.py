@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from quantize.chains import join, with_joined
 from quantize.errors import QuantizeError
 from quantize.lowering import LoweredStep, lower
+from quantize.lowering.base import in_ram
 from quantize.planner import ArenaPlan, needs_of, plan_arena
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
 
+COPYING = {"armv7em"}  # sets of kernels whose chip waits for each word from flash
 # Of the goal: what a step may need at once, so that the plan, which may have gaps, reaches it.
 LIMITS = (1.0, 0.9, 0.8, 0.6, 0.0)
 
@@ -41,8 +43,8 @@ def lower_and_plan(
 
     lowered = lower(graph, steps, kernels, constants_bytes)
     best = planned(lowered)
-    goals = [b for b in (ram_bytes, usual_bytes) if b is not None]
     need = needs_of(graph, steps)
+    goals = [b for b in (ram_bytes, usual_bytes) if b is not None]
     for limit in LIMITS if goals else ():
         if best[1].bytes <= min(goals):
             break
@@ -65,4 +67,24 @@ def lower_and_plan(
             f"arena takes {best[1].bytes}, most at operator {op.index} {op.name} ({names}, "
             f"{scratch} bytes of scratch); allow that much, or make the model smaller"
         )
-    return best
+    return _with_copies(graph, *best) if kernels in COPYING else best
+
+
+def _with_copies(
+    graph: Graph, lowered: tuple[LoweredStep, ...], plan: ArenaPlan
+) -> tuple[tuple[LoweredStep, ...], ArenaPlan]:
+    """The same with weights in RAM where they are read often and the arena has free bytes while
+    the step runs; it gets no larger."""
+    whole = with_joined(graph, lowered)
+    need = needs_of(whole, [s.step for s in lowered])
+    for limit in LIMITS[:-1]:
+        steps = tuple(
+            copy if copy is not None and need(copy) <= limit * plan.bytes else step
+            for step, copy in zip(lowered, map(in_ram, lowered), strict=True)
+        )
+        if steps == lowered:
+            break
+        copying = plan_arena(whole, steps)
+        if copying.bytes <= plan.bytes:
+            return steps, copying
+    return lowered, plan

@@ -221,19 +221,7 @@ def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> di
                 "version": step.op.version,
                 "step": None if step.alias else position,
                 "runs_with": None,
-                "kernels": list(dict.fromkeys(call.function for call in lowered.calls)),
-                "scratch_bytes": lowered.scratch_bytes,
-                "requantisation": lowered.requantisation,
-                "estimate": _estimate(lowered.cost),
-                "alternatives": [
-                    {
-                        "kernels": other.kernels,
-                        "constant_bytes": other.constant_bytes,
-                        "estimate": _estimate(other.cost),
-                        "too_many": other.reason,
-                    }
-                    for other in lowered.alternatives
-                ],
+                **_kernels(lowered),
                 "rounding": _rounding(step, graph.output(step.op).dtype).value,
                 "macs": step.spec.macs(step.params),
                 "constant_bytes": sum(size for _, size in own),
@@ -266,6 +254,25 @@ def _manifest(graph: Graph, steps: Sequence[LoweredStep], plan: ArenaPlan) -> di
                 "last_step": a.last_step,
             }
             for a in plan.allocations
+        ],
+    }
+
+
+def _kernels(lowered: LoweredStep) -> dict[str, object]:
+    """How a step is computed, and what was looked at instead."""
+    return {
+        "kernels": list(dict.fromkeys(call.function for call in lowered.calls)),
+        "scratch_bytes": lowered.scratch_bytes,
+        "requantisation": lowered.requantisation,
+        "estimate": _estimate(lowered.cost),
+        "alternatives": [
+            {
+                "kernels": other.kernels,
+                "constant_bytes": other.constant_bytes,
+                "estimate": _estimate(other.cost),
+                "too_many": other.reason,
+            }
+            for other in lowered.alternatives
         ],
     }
 

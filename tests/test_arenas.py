@@ -18,12 +18,13 @@ from model.paths import ROOT
 from quantize.budgets import lower_and_plan
 from quantize.errors import QuantizeError
 from quantize.golden import make_golden, random_inputs
-from quantize.lowering import KERNEL_SETS, LoweredStep
+from quantize.lowering import KERNEL_SETS, LoweredStep, lower
 from quantize.manifest import compile_sets
-from quantize.planner import ArenaPlan
+from quantize.planner import ArenaPlan, plan_arena
 from quantize.reference import compile_graph
 from quantize.tflite.reader import parse_model
 from tests.arenas import arenas_of, drawn
+from tests.bench_models import Network
 from tests.factory import ModelBuilder
 from tests.generators import GENERATORS
 from tests.host_c import HostModel
@@ -93,7 +94,7 @@ CHOICES: list[tuple[int, bool, str, int | None, str, int]] = [
     (28, False, "armv7em", 111, "nn_fully_connected_chunks_s8", 48),
     (404, True, "xtensa_mac16", None, "nn_fully_connected_pairs_s8", 864),
     (404, True, "xtensa_mac16", 863, "nn_fully_connected_bytes_s8", 848),
-    (404, True, "xtensa_mac16", 847, "nn_fully_connected_direct_s8", 432),
+    (404, True, "xtensa_mac16", 440, "nn_fully_connected_direct_s8", 432),
     (404, True, "armv7em", None, "nn_fully_connected_chunks_s8", 432),
     (404, True, "xtensa", 848, "nn_fully_connected_bytes_s8", 848),
     (404, True, "xtensa", 847, "nn_fully_connected_direct_s8", 432),
@@ -214,3 +215,36 @@ def test_what_is_written_ahead_of_an_input_leaves_the_unread_part(
         for case in range(len(golden)):
             expected = golden.case_outputs(case)[0]
             assert np.array_equal(host.run(golden.case_inputs(case))[0], expected)
+
+
+def narrowing() -> bytes:
+    """Convolutions of 16 x 16 pixels, and behind a stride of 4 x 4, whose tensors are small."""
+    network = Network([1, 16, 16, 8], 3)
+    network.conv(16, 3)
+    network.conv(32, 3, 4)
+    network.conv(32, 1)
+    network.conv(24, 1)
+    return network.pack()
+
+
+def test_weights_that_are_read_again_and_again_lie_in_free_bytes_of_the_arena(
+    tmp_path: Path,
+) -> None:
+    model = narrowing()
+    graph = parse_model(model)
+    steps = compile_graph(graph)
+    plain = lower(graph, steps, "armv7em")
+    lowered, plan = lower_and_plan(graph, steps, "armv7em")
+    copied = [s.calls[0].copied != "" for s in lowered]
+    assert any(copied) and not all(copied)
+    assert plan.bytes <= plan_arena(graph, plain).bytes
+    for before, after, has in zip(plain, lowered, copied, strict=True):
+        assert before.cost and after.cost
+        assert after.constant_bytes == before.constant_bytes
+        assert after.cost.cycles < before.cost.cycles if has else after is before
+    golden = make_golden(model, random_inputs(graph, 4, 1))
+    manifest = compile_sets(model, golden, {"armv7em": tmp_path}, name="n", settings={})["armv7em"]
+    assert (tmp_path / "model.c").read_text().count("nn_in_ram") == sum(copied)
+    host = HostModel(tmp_path, manifest)
+    for case in range(len(golden)):
+        assert np.array_equal(host.run(golden.case_inputs(case))[0], golden.case_outputs(case)[0])

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quantize.chains import with_joined
+from quantize.chains import join, with_joined
 from quantize.emit_c import GoldenCases, emit_model
 from quantize.fuse import simplify
 from quantize.golden import Golden, make_golden, random_inputs
 from quantize.lowering import KERNEL_SETS, LoweredStep, lower
 from quantize.lowering.rows import lower_rows, runs_by_rows
+from quantize.manifest import compile_model
 from quantize.planner import plan_arena
 from quantize.reference import compile_graph
 from quantize.tflite.graph import Graph

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from host_tools.bench.counting import read_calls
-from host_tools.bench.estimate import ESP32, NRF52840, Case, cortex_m4_cycles, estimate, lx6_cycles
+from host_tools.bench.estimate import ESP32, NRF52840, cortex_m4_cycles, estimate, lx6_cycles
 from host_tools.bench.instructions import Executed, Kind, decode, mix
+from quantize.timings import Timing
 
-CASE = Case(jump=2, divide=7, flash=3, load_use=1, multiply_use=1, current_ma=1.0)
+CASE = Timing(jump=2, divide=7, flash=3, load_use=1, multiply_use=1)
 
 
 def once(*lines: str, jumped: int = 0, flash: int = 0) -> list[Executed]:
@@ -188,7 +189,7 @@ def test_an_estimate_is_named_and_ordered() -> None:
     assert found.sources
     assert estimate(work, "native") == []
     for chip in (NRF52840, ESP32):
-        for value in ("jump", "divide", "flash", "load_use", "multiply_use", "current_ma"):
+        for value in ("jump", "divide", "flash", "load_use", "multiply_use"):
             values = [getattr(case, value) for case in chip.cases]
             assert values == sorted(values)
 

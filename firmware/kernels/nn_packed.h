@@ -141,6 +141,9 @@ typedef struct {
 void nn_transpose_conv_packed_s8(const nn_transpose_packed_t *p, const int8_t *input,
                                  int8_t *output, int8_t *scratch);
 
+/* Copies words from flash to scratch, where a kernel reads them often: `to`. */
+const int32_t *nn_in_ram(int8_t *to, const int32_t *words, int32_t count);
+
 /* A fully connected layer, four output channels A, B, C, D at a time. A group in the stream, in
  * words: first values of 256 * A + B, 256 * C + D, B and D; then for each step 256 * a + b and
  * 256 * c + d. A group in requant: four shifts, one a byte; multiplier and constant of each. */

@@ -36,7 +36,7 @@ from quantize.reference import Step
 from quantize.tflite.graph import Graph
 from quantize.timings import usual
 
-__all__ = ["KERNEL_SETS", "LoweredStep", "lower"]
+__all__ = ["KERNEL_SETS", "LoweredStep", "Need", "lower"]
 
 # Makes faster calls of a step; None from it: take the reference kernel. Its last argument are the
 # bytes of scratch that do not make the arena much larger.

@@ -9,8 +9,10 @@ from typing import Literal
 from quantize.ops.base import CCall
 from quantize.ops.conv_2d import numbered
 from quantize.reference import Step
-from quantize.timings import Cost, total
+from quantize.timings import Cost, cortex_m, total
 
+COPY_COST = cortex_m(0.5, words=2, flash=1, jumps=0.125)  # of a word to RAM
+LEAST_GAIN = 2000  # cycles that a copy must save; the call takes some 40 bytes of code more
 ALIGNMENT = 16  # bytes, of all that lies in the arena
 
 
@@ -80,6 +82,8 @@ class LoweredStep:
     height: int = 0
     turns: tuple[Turns, ...] = ()  # (): every call once, on whole tensors
     rows_bytes: int = 0
+    # words of its one stream that it reads from flash, again and again; 0: once, or not known
+    stream_words: float = 0
 
     @property
     def constant_bytes(self) -> int:
@@ -100,6 +104,23 @@ def alternative(lowered: LoweredStep, reason: str) -> Alternative:
         constant_bytes=lowered.constant_bytes,
         reason=reason,
     )
+
+
+def in_ram(lowered: LoweredStep) -> LoweredStep | None:
+    """A step of one call whose stream is copied to scratch first; None where that gains little."""
+    if lowered.before or not lowered.stream_words or lowered.cost is None:
+        return None
+    (call,) = lowered.calls
+    (field,) = (name for name, value in call.params.items() if value == "@stream")
+    (size,) = (constant.bytes for constant in call.constants if constant.suffix == "stream")
+    gain = cortex_m(0, flash=lowered.stream_words).cycles - (size // 4 * COPY_COST).cycles
+    if gain < LEAST_GAIN:
+        return None
+    at = aligned(call.scratch_bytes)
+    copying = replace(call, copied=field, copied_at=at, scratch_bytes=at + size)
+    cost = size // 4 * COPY_COST + lowered.cost + Cost(0, -(gain + (size // 4 * COPY_COST).cycles))
+    others = (*lowered.alternatives, alternative(lowered, "cycles"))
+    return replace(lowered, calls=(copying,), cost=cost, alternatives=others)
 
 
 def rivals(costs: Mapping[str, Cost], taken: str) -> tuple[Alternative, ...]:

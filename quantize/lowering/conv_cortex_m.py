@@ -93,6 +93,7 @@ def _lowered(step: Step, p: ConvParams) -> LoweredStep | None:
         ahead_bytes=ahead,
         requantisation=requants[0].form,
         cost=_cost(p),
+        stream_words=_stream_words(p),
     )
 
 
@@ -149,7 +150,8 @@ def _by_rows(step: Step, p: ConvParams, requants: Sequence[ShortRequant]) -> Low
         words=words,
     )
     lowered = rows_step(step, p, rows, quad, requants[0].form, _cost(p))
-    return replace(lowered, alternatives=rivals({PACKED: _cost(p, by_rows=False)}, ROWS))
+    others = rivals({PACKED: _cost(p, by_rows=False)}, ROWS)
+    return replace(lowered, alternatives=others, stream_words=_stream_words(p))
 
 
 def _by_pairs(step: Step, p: ConvParams) -> LoweredStep | None:
@@ -305,14 +307,25 @@ def _cost(p: ConvParams, by_rows: bool | None = None) -> Cost:
     is left, read all weights."""
     by_rows = _is_by_rows(p) if by_rows is None else by_rows
     quads, left = divmod(pixels_of(p), QUAD)
-    inputs = p.weights[0].size if by_rows else runs_of(p).inputs
-    stream = (len(p.weights) + 1) // 2 * (inputs // 2 + 7)
+    stream = _stream(p)
     quad = _rows_cost(p) if by_rows else _windows_cost(p)
     pixel = 0 if by_rows else _pixel_cost(p)
     return p.output_shape[0] * (
         quads * cortex_m(quad, words=QUAD_WORDS * quad, flash=stream)
         + left * cortex_m(pixel, words=PIXEL_WORDS * pixel, flash=stream)
     )
+
+
+def _stream(p: ConvParams) -> int:
+    """Words of the stream, about."""
+    inputs = p.weights[0].size if _is_by_rows(p) else runs_of(p).inputs
+    return (len(p.weights) + 1) // 2 * (inputs // 2 + 7)
+
+
+def _stream_words(p: ConvParams) -> int:
+    """Words of the stream that are read in all."""
+    quads, left = divmod(pixels_of(p), QUAD)
+    return p.output_shape[0] * (quads + left) * _stream(p)
 
 
 def pixels_of(p: ConvParams) -> int:

@@ -12,12 +12,8 @@
 
 void nn_conv_2d_few_s8(const nn_few_t *p, const int8_t *input, int8_t *output, int8_t *scratch)
 {
-    int32_t *const stream = (int32_t *)(void *)scratch;
     nn_few_t part = *p;
-    for (int32_t i = 0; i < p->words; i++) {
-        stream[i] = p->stream[i];
-    }
-    part.stream = stream;
+    part.stream = nn_in_ram(scratch, p->stream, p->words);
     for (int32_t line = p->lines;; line--) {
         part.pixels = line > 1 ? p->pixels : p->pixels - 1;
         if (part.pixels > 0) {
