@@ -50,7 +50,7 @@ train: ## train the float network of RECIPE (CV=5: cross-validate by group, HELD
 quantise: ## int8 of RECIPE, chosen by validation; or of a float network, MODEL=file INPUTS=x.npz
 emit: ## write model.c, the TFLite Micro array and the manifest
 inspect: ## layers, costs, problems and fit of MODEL=file.tflite
-build: ## build the firmware of RECIPE or MODEL for BOARD (ENGINE=tflm: with TFLite Micro)
+build: ## build the firmware of RECIPE or MODEL for BOARD (ENGINE=tflm: with TFLite Micro; WITHOUT=text,golden: smaller)
 library: ## RECIPE or MODEL as a library for your own program: Arduino, PlatformIO, ESP-IDF, Zephyr, CMake
 parity: ## compare every output byte of BOARD (all: every one) with TFLite Micro (PORT=, TAP=1: every layer, VIA=library)
 features: ## compare BOARD's front end with the host's, stage by stage (PORT=, CASES=)

@@ -17,7 +17,7 @@ git ls-files -z --cached --others --exclude-standard '*.py' |
     xargs -0 .venv/bin/vermin --target=3.10- --violations --eval-annotations --no-tips --quiet
 clang-format --dry-run --Werror "${c_files[@]}"
 included=(kernels link app board check features stream library)
-cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 \
+cppcheck --quiet --error-exitcode=1 --max-configs=64 --enable=warning,performance,portability --std=c11 \
     --inline-suppr --suppress=missingIncludeSystem "${included[@]/#/-Ifirmware/}" \
     firmware model/features
 .venv/bin/actionlint

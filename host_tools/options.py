@@ -18,6 +18,7 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from host_tools.boards.board import BOARDS, ENGINE, ENGINES, load_board
+from host_tools.boards.parts import PARTS
 from host_tools.build.engine import ARENA as TFLM_ARENA
 from host_tools.build.engine import NAMED as TFLM_FOLDER
 from host_tools.emulators.renode import RENODE
@@ -410,6 +411,12 @@ def mlperf_option(function: F) -> F:
 def answering(board: str, mlperf: str | None) -> str:
     """The name of a board whose firmware answers the commands of a benchmark as well."""
     return f"{board.removesuffix(f'-{mlperf}')}-{mlperf}" if mlperf else board
+
+
+def without_option(function: F) -> F:
+    """Which parts of the application; see lacking."""
+    words = f"parts that the firmware does not have: some of {','.join(PARTS)}"
+    return option("--without", metavar="PARTS", help=words)(function)
 
 
 def scheduler_option(function: F) -> F:

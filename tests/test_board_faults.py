@@ -508,3 +508,12 @@ def test_calls_of_risc_v_tell_their_target(code: int, length: int, offset: int) 
 )
 def test_jumps_of_risc_v_are_no_calls(code: str, called: int | None) -> None:
     assert of_code(RISCV, 0x1000, bytes.fromhex(code)).called(0x1004) == called
+
+
+def test_a_damaged_name_of_a_function_is_shown_printable(folder: Path, tmp_path: Path) -> None:
+    elf = firmware("qemu_m4", "store", folder)
+    (fault,) = _faults(elf)
+    broken = tmp_path / "firmware.elf"
+    broken.write_bytes(elf.read_bytes().replace(b"\0model_step\0", b"\0model\x1b[22J\0"))
+    text, _ = describe(fault, [broken])
+    assert "model?[22J" in text and text.replace("\n", "").isprintable()

@@ -58,12 +58,12 @@ def test_every_board_builds_and_is_measured(board_id: str) -> None:
 @pytest.mark.parametrize(
     ("board_id", "limit"),
     [
-        ("qemu_m4", 6450),
-        ("nano33", 6650),
-        ("qemu_xtensa", 7850),
-        ("esp32", 10000),
-        ("qemu_riscv32", 8000),
-        ("esp32c3", 9000),
+        ("qemu_m4", 6100),
+        ("nano33", 6300),
+        ("qemu_xtensa", 7450),
+        ("esp32", 9650),
+        ("qemu_riscv32", 7500),
+        ("esp32c3", 8000),
     ],
 )
 def test_everything_but_kernels_and_model_stays_small(board_id: str, limit: int) -> None:

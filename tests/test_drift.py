@@ -271,7 +271,7 @@ def test_bad_requests_are_refused(firmware: Path, payload: bytes, status: int) -
 def test_firmware_without_counters_says_so(tmp_path: Path) -> None:
     with (
         start_device(compile_app(tmp_path)) as device,
-        pytest.raises(DeviceError, match=r"BAD_TYPE.*older than these tools or lacks"),
+        pytest.raises(DeviceError, match=r"BAD_TYPE.*older than these tools, or was built without"),
     ):
         device.drift()
 

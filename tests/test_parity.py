@@ -251,7 +251,8 @@ def stateful(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Golden]:
 def test_few_distinct_outputs_are_told(cases: int, distinct: int, told: bool) -> None:
     report: Any = SimpleNamespace(
         board="native", emulator=None, port=None, equal=cases, cases=cases, first_difference=None,
-        reference="TFLite Micro", selftest={"failures": 0}, float_comparison=None, layers=None,
+        reference="TFLite Micro", selftest={"cases": 2, "failures": 0}, float_comparison=None,
+        layers=None,
         accuracy=None, golden_cases=cases, float_missing="none", image_sha256=None,
         model_sha256="0" * 64, kernels="ref", framework="bare", engine="aot", run_id="0",
         distinct_inputs=cases, distinct_outputs=distinct, missing=0, put_aside=(),

@@ -3,12 +3,34 @@
 #define APP_H
 
 #include "app_model.h"
-#include "app_text.h"
 #include "link_frame.h"
 #include "model_features.h"
 
+/* Parts that a build may leave out (--without) define WITHOUT_TEXT and so on; APP_GOLDEN is in
+ * app_model.h. First the text commands and all that is printed. */
+#ifdef WITHOUT_TEXT
+#define APP_TEXT 0
+#else
+#include "app_text.h"
+#define APP_TEXT 1
+#endif
+
+/* The cost and the output of single layers. */
+#ifdef WITHOUT_LAYERS
+#define APP_LAYERS 0
+#else
+#define APP_LAYERS 1
+#endif
+
+/* Firmware of a model with a front end streams and records. */
+#if MODEL_FEATURES && !defined(WITHOUT_STREAM)
+#define APP_STREAM 1
+#else
+#define APP_STREAM 0
+#endif
+
 /* The code of a recipe brings a profile of what its model sees, and what counts against it. */
-#if __has_include("drift_plan.h")
+#if __has_include("drift_plan.h") && !defined(WITHOUT_DRIFT)
 #include "drift.h"
 #define APP_DRIFT 1
 #else
@@ -25,9 +47,13 @@
 
 /* The large parts come last: compilers reach what is near the start with shorter instructions. */
 typedef struct {
+#if APP_GOLDEN
     link_selftest_t selftest;      /* the last result */
     link_status_t selftest_status; /* ARENA_OVERRUN when the model left its arena */
+#endif
+#if APP_TEXT
     app_text_t text;
+#endif
     link_order_t order;
     link_receiver_t receiver;
     union {
@@ -52,9 +78,8 @@ _Noreturn void app_run(void);
 /* Read once from the board and answer all that is complete. */
 void app_poll(app_t *app);
 
-/* Answer one frame; answer what is no frame. */
-void app_service_frame(app_t *app, const link_frame_t *request);
-void app_service_damage(app_t *app, link_status_t status);
+/* Answer one frame, or refuse it where it arrived with a `status` other than OK. */
+void app_service(app_t *app, const link_frame_t *request, link_status_t status);
 
 /* Carry out a line of text, which ends with "ok" or "error: ...". */
 void app_command(app_t *app, const char *line);

@@ -4,7 +4,6 @@
 
 #define BENCH_DEFAULT 10
 #define BENCH_MAX 1000
-#define NAME_BYTES 8 /* of the longest command */
 #define OVERRUN "CANARY OVERWRITTEN: the arena is too small"
 
 __attribute__((weak)) const char *board_note(void)
@@ -15,22 +14,18 @@ __attribute__((weak)) const char *board_note(void)
 void app_print_identity(app_t *app)
 {
     app_text_t *text = &app->text;
-    app_text(text, "tinyproof " MODEL_TOOL_VERSION " on ");
-    app_text_line(text, board_info.id);
-    app_text(text, "model     " MODEL_NAME ", sha256 ");
+    app_text(text, "tinyproof " MODEL_TOOL_VERSION " on " BOARD_ID "\r\n"
+                   "model     " MODEL_NAME ", sha256 ");
     app_text_hex(text, model_sha256, sizeof(model_sha256));
-    app_text_line(text, "\r\nrun       " MODEL_RUN_ID "\r\n"
-                        "image     kernels " IMAGE_KERNELS ", framework " IMAGE_FRAMEWORK
-                        ", engine " IMAGE_ENGINE);
-    const char *note = board_note();
-    if (*note != '\0') {
-        app_text_line(text, note);
-    }
+    app_text(text, "\r\nrun       " MODEL_RUN_ID "\r\n"
+                   "image     kernels " IMAGE_KERNELS ", framework " IMAGE_FRAMEWORK
+                   ", engine " IMAGE_ENGINE "\r\n");
+    app_text(text, board_note());
 #ifdef BOARD_SENSOR
-    app_text_line(text, "sensor    " BOARD_SENSOR);
+    app_text(text, "sensor    " BOARD_SENSOR "\r\n");
 #endif
 #ifdef MLPERF
-    app_text_line(text, "mlperf    " MLPERF ", as in: help%; its time counts " MLPERF_COUNTS);
+    app_text(text, "mlperf    " MLPERF ", as in: help%; its time counts " MLPERF_COUNTS "\r\n");
 #endif
 }
 
@@ -43,6 +38,7 @@ static void print_use(app_text_t *text, const char *title, size_t used, size_t b
 
 static void print_selftest(app_t *app)
 {
+#if APP_GOLDEN
     app_text_t *text = &app->text;
     const link_selftest_t *result = &app->selftest;
     const uint32_t values[] = {
@@ -59,20 +55,24 @@ static void print_selftest(app_t *app)
         app_text_values(text, "; first difference at case #, byte #: expected 0x~, got 0x~",
                         &values[2]);
     }
-    app_text_end(text);
+    app_text(text, "\r\n");
+#else
+    app_text(&app->text, "self-test left out\r\n");
+#endif
 }
 
 void app_print_results(app_t *app)
 {
     app_text_t *text = &app->text;
     print_use(text, "arena     ", app_model_arena_used(&app->model), MODEL_ARENA_BYTES);
-    app_text_line(text, app_model_canary_intact(&app->model) ? ", canary intact" : ", " OVERRUN);
-    print_use(text, "stack     ", board_stack_used(), board_stack_bytes());
-    app_text_end(text);
+    app_text(text, app_model_canary_intact(&app->model) ? ", canary intact" : ", " OVERRUN);
+    print_use(text, "\r\nstack     ", board_stack_used(), board_stack_bytes());
+    app_text(text, "\r\n");
     const char *problem = APP_MODEL_PROBLEM;
     if (problem != NULL) {
         app_text(text, "engine    ");
-        app_text_line(text, problem);
+        app_text(text, problem);
+        app_text(text, "\r\n");
     }
     print_selftest(app);
 }
@@ -85,11 +85,12 @@ static const char *skip_spaces(const char *line)
     return line;
 }
 
-/* What stands behind the word `name` at the start of the line; NULL when another word does. */
-static const char *after_word(const char *line, const char name[NAME_BYTES])
+/* What stands behind the first word of `use` at the start of the line; NULL when another word does.
+ */
+static const char *after_word(const char *line, const char *use)
 {
-    for (size_t i = 0; i < NAME_BYTES && name[i] != '\0'; i++) {
-        if (*line++ != name[i]) {
+    for (; *use != ' '; use++) {
+        if (*line++ != *use) {
             return NULL;
         }
     }
@@ -114,11 +115,11 @@ static const char *do_info(app_t *app, const char *argument)
     (void)argument;
     app_print_identity(app);
     app_print_results(app);
-    app_text_values(&app->text, "start     # ticks", &app->model.start_ticks);
-    app_text_end(&app->text);
+    app_text_values(&app->text, "start     # ticks\r\n", &app->model.start_ticks);
     return NULL;
 }
 
+#if APP_GOLDEN
 __attribute__((weak)) const char *app_check_kernels(app_t *app, const char *argument)
 {
     (void)app;
@@ -135,6 +136,7 @@ static const char *do_selftest(app_t *app, const char *argument)
     print_selftest(app);
     return app_model_canary_intact(&app->model) ? NULL : OVERRUN;
 }
+#endif
 
 static const char *do_bench(app_t *app, const char *argument)
 {
@@ -146,44 +148,59 @@ static const char *do_bench(app_t *app, const char *argument)
     return NULL;
 }
 
+/* What `help` says: each line begins with the name of a command. */
+static const char uses[] = "help      this list\r\n"
+                           "info      board, model, memory, self-test\r\n"
+#if APP_GOLDEN
+                           "selftest  run the golden vectors\r\n"
+#endif
+                           "bench 10  counts of 10 inferences, by step\r\n"
+#if APP_STREAM
+                           "live      inferences on the sensor's samples, until a key\r\n"
+#endif
+    ;
+
 static const char *do_help(app_t *app, const char *argument)
 {
     (void)argument;
-    app_text_line(&app->text, "help      this list\r\n"
-                              "info      board, model, memory, self-test\r\n"
-                              "selftest  run the golden vectors\r\n"
-                              "bench 10  counts of 10 inferences, by step");
-#if MODEL_FEATURES
-    app_text_line(&app->text, "live      inferences on the sensor's samples, until a key");
-#endif
+    app_text(&app->text, uses);
     return NULL;
 }
 
+/* In the order of their lines in `uses`. */
+static command_t *const commands[] = {
+    do_help,     do_info,
+#if APP_GOLDEN
+    do_selftest,
+#endif
+    do_bench,
+#if APP_STREAM
+    app_live,
+#endif
+};
+
 void app_command(app_t *app, const char *line)
 {
-    static const struct {
-        char name[NAME_BYTES]; /* filled up with zeros */
-        command_t *run;
-    } entries[] = {
-        {"help", do_help},
-        {"info", do_info},
-        {"selftest", do_selftest},
-        {"bench", do_bench},
-#if MODEL_FEATURES
-        {"live", app_live},
-#endif
-    };
+    app_text_t *text = &app->text;
+    const char *use = uses;
     line = skip_spaces(line);
-    for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
-        const char *argument = after_word(line, entries[i].name);
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        const char *argument = after_word(line, use);
         if (argument != NULL) {
-            const char *problem = entries[i].run(app, argument);
-            app_text(&app->text, problem == NULL ? "ok" : "error: ");
-            app_text_line(&app->text, problem == NULL ? "" : problem);
+            const char *problem = commands[i](app, argument);
+            if (problem != NULL) {
+                app_text(text, "error: ");
+                app_text(text, problem);
+            } else {
+                app_text(text, "ok");
+            }
+            app_text(text, "\r\n");
             return;
         }
+        while (*use++ != '\n') {
+        }
     }
-    app_text(&app->text, "error: unknown command '");
-    app_text(&app->text, line);
-    app_text_line(&app->text, "'; type help");
+    app_text(text, "error: unknown command '");
+    app_text(text, line);
+    app_text(text, "'; type help\r\n");
 }

@@ -145,9 +145,7 @@ link_status_t app_model_run_to(app_model_t *model, uint32_t last, app_on_step_t 
         const uint32_t start = board_counter();
         model_step(model->arena, (int32_t)step);
         const uint32_t ticks = board_counter() - start;
-        if (on_step != NULL) {
-            on_step(context, step, ticks);
-        }
+        on_step(context, step, ticks);
     }
     model->has_outputs = last == step_count - 1U && APP_MODEL_PROBLEM == NULL;
     return outcome(model);
@@ -155,12 +153,19 @@ link_status_t app_model_run_to(app_model_t *model, uint32_t last, app_on_step_t 
 
 void app_model_load_golden(app_model_t *model, uint32_t golden)
 {
+#if APP_GOLDEN
     const uint8_t *data = model_golden_inputs[golden];
+#endif
     app_model_reset(model);
     for (uint32_t i = 0; i < MODEL_INPUT_COUNT; i++) {
+#if APP_GOLDEN
         memcpy(&model->arena[model_inputs[i].offset], data, model_inputs[i].bytes);
-        model->written[i] = model_inputs[i].bytes;
         data += model_inputs[i].bytes;
+#else
+        (void)golden;
+        memset(&model->arena[model_inputs[i].offset], 0, model_inputs[i].bytes);
+#endif
+        model->written[i] = model_inputs[i].bytes;
     }
 }
 
@@ -170,10 +175,10 @@ uint32_t app_model_arena_used(const app_model_t *model)
     (void)model;
     return model_arena_used();
 #else
-    uint32_t used = MODEL_ARENA_BYTES;
-    while (used > 0 && model->arena[used - 1] == PAINT) {
-        used--;
+    const uint8_t *end = &model->arena[MODEL_ARENA_BYTES];
+    while (end > model->arena && end[-1] == PAINT) {
+        end--;
     }
-    return used;
+    return (uint32_t)(end - model->arena);
 #endif
 }

@@ -10,6 +10,15 @@
 
 #define APP_CANARY_BYTES 16
 
+/* The golden cases of the self-test. */
+#ifdef WITHOUT_GOLDEN
+#define APP_GOLDEN 0
+#define APP_GOLDEN_COUNT 0
+#else
+#define APP_GOLDEN 1
+#define APP_GOLDEN_COUNT MODEL_GOLDEN_COUNT
+#endif
+
 /* Why the engine could not set the model up, or NULL: generated code always can. */
 #ifdef MODEL_INTERPRETED
 #define APP_MODEL_PROBLEM model_problem()
@@ -60,7 +69,7 @@ typedef void app_on_step_t(void *context, uint32_t step, uint32_t ticks);
 link_status_t app_model_run_to(app_model_t *model, uint32_t last, app_on_step_t *on_step,
                                void *context);
 
-/* Write all inputs of a golden case, which begins with a reset. */
+/* Write all inputs of a golden case, which begins with a reset; of firmware without them, zeros. */
 void app_model_load_golden(app_model_t *model, uint32_t golden);
 
 /* No inputs, no outputs, and no state: nothing of what ran before is left. */

@@ -4,11 +4,25 @@
 #include "app.h"
 #include "board.h"
 
-/* Copy a text or as much of it as fits; the rest of the field stays as it is. */
-static void copy_text(char *field, size_t capacity, const char *text)
+/* The texts of HELLO in their order, which the struct has behind one another. */
+static void put_texts(uint8_t *field)
 {
-    for (size_t i = 0; i < capacity && text[i] != '\0'; i++) {
-        field[i] = text[i];
+    static const uint8_t capacities[] = {
+        sizeof(((link_hello_t *)0)->model_name), sizeof(((link_hello_t *)0)->board_id),
+        sizeof(((link_hello_t *)0)->run_id),     sizeof(((link_hello_t *)0)->version),
+        sizeof(((link_hello_t *)0)->kernels),    sizeof(((link_hello_t *)0)->framework),
+        sizeof(((link_hello_t *)0)->engine),
+    };
+    const char *text = MODEL_NAME "\0" BOARD_ID "\0" MODEL_RUN_ID "\0" MODEL_TOOL_VERSION
+                                  "\0" IMAGE_KERNELS "\0" IMAGE_FRAMEWORK "\0" IMAGE_ENGINE;
+    for (size_t i = 0; i < sizeof(capacities); i++) {
+        for (size_t at = 0; *text != '\0'; text++, at++) {
+            if (at < capacities[i]) {
+                field[at] = (uint8_t)*text;
+            }
+        }
+        text++;
+        field += capacities[i];
     }
 }
 
@@ -34,16 +48,10 @@ static link_status_t on_hello(app_t *app, const link_frame_t *request, link_fram
     hello->stack_used = (uint32_t)board_stack_used();
     hello->counter_num = board_info.counter_num;
     hello->counter_den = board_info.counter_den;
-    hello->golden_count = MODEL_GOLDEN_COUNT;
+    hello->golden_count = APP_GOLDEN_COUNT;
     hello->receive_bytes = board_info.receive_bytes;
     memcpy(hello->model_sha256, model_sha256, sizeof(hello->model_sha256));
-    copy_text(hello->model_name, sizeof(hello->model_name), MODEL_NAME);
-    copy_text(hello->board_id, sizeof(hello->board_id), board_info.id);
-    copy_text(hello->run_id, sizeof(hello->run_id), MODEL_RUN_ID);
-    copy_text(hello->version, sizeof(hello->version), MODEL_TOOL_VERSION);
-    copy_text(hello->kernels, sizeof(hello->kernels), IMAGE_KERNELS);
-    copy_text(hello->framework, sizeof(hello->framework), IMAGE_FRAMEWORK);
-    copy_text(hello->engine, sizeof(hello->engine), IMAGE_ENGINE);
+    put_texts(&app->payload.bytes[offsetof(link_hello_t, model_name)]);
     reply->length = sizeof(*hello);
     for (size_t i = 0; i < MODEL_INPUT_COUNT; i++) {
         put_u32(app, reply, model_inputs[i].bytes);
@@ -101,6 +109,7 @@ static link_status_t on_read_output(app_t *app, const link_frame_t *request, lin
                                    : LINK_STATUS_BAD_ARGUMENT;
 }
 
+#if APP_GOLDEN
 static link_status_t on_selftest(app_t *app, const link_frame_t *request, link_frame_t *reply)
 {
     (void)request;
@@ -109,50 +118,48 @@ static link_status_t on_selftest(app_t *app, const link_frame_t *request, link_f
     reply->length = sizeof(app->selftest);
     return app->selftest_status;
 }
+#endif
 
+#if APP_LAYERS
+/* Where the ticks of `count` steps from `first` on go. */
 typedef struct {
-    app_t *app;
-    link_frame_t *reply;
-    link_pair_t steps;
+    uint32_t *next;
+    uint32_t first;
+    uint32_t count;
 } profile_t;
 
 static void keep_ticks(void *context, uint32_t step, uint32_t ticks)
 {
-    const profile_t *profile = context;
-    if (step >= profile->steps.first && step - profile->steps.first < profile->steps.count) {
-        put_u32(profile->app, profile->reply, ticks);
+    profile_t *profile = context;
+    if (step - profile->first < profile->count) {
+        *profile->next++ = ticks;
     }
 }
 
-/* The CRC of the inputs comes before the ticks that `profile`, if there is one, adds. */
-static link_status_t run_to(app_t *app, link_frame_t *reply, uint32_t last, profile_t *profile)
+/* PROFILE runs all steps and keeps the ticks of some, RUN_TO ends with one and keeps none; the CRC
+ * of the inputs comes before the ticks. */
+static link_status_t on_steps(app_t *app, const link_frame_t *request, link_frame_t *reply)
 {
-    app_on_step_t *const on_step = profile != NULL ? keep_ticks : NULL;
-    reply->length = sizeof(uint32_t);
-    const link_status_t status = app_model_run_to(&app->model, last, on_step, profile);
-    app->payload.words[0] = app->model.inputs_crc;
+    uint32_t *const words = app->payload.words;
+    uint32_t last = MODEL_STEP_COUNT - 1U;
+    link_pair_t steps = {.count = 0};
+    memcpy(&steps, request->payload, request->length);
+    if (request->type == LINK_RUN_TO) {
+        last = steps.first;
+    } else if (steps.count == 0 || steps.count > LINK_MAX_TICKS ||
+               !app_in_range(steps.first, steps.count, MODEL_STEP_COUNT)) {
+        return LINK_STATUS_BAD_ARGUMENT;
+    }
+    profile_t profile = {.next = &words[1], .first = steps.first, .count = steps.count};
+    const link_status_t status = app_model_run_to(&app->model, last, keep_ticks, &profile);
+    words[0] = app->model.inputs_crc;
+    reply->length = (uint16_t)((1 + steps.count) * sizeof(*words));
     return status;
 }
 
-static link_status_t on_profile(app_t *app, const link_frame_t *request, link_frame_t *reply)
-{
-    profile_t profile = {.app = app, .reply = reply};
-    memcpy(&profile.steps, request->payload, sizeof(profile.steps));
-    const link_pair_t *const steps = &profile.steps;
-    if (steps->count == 0 || steps->count > LINK_MAX_TICKS ||
-        !app_in_range(steps->first, steps->count, MODEL_STEP_COUNT)) {
-        return LINK_STATUS_BAD_ARGUMENT;
-    }
-    return run_to(app, reply, MODEL_STEP_COUNT - 1U, &profile);
-}
+#endif
 
-static link_status_t on_run_to(app_t *app, const link_frame_t *request, link_frame_t *reply)
-{
-    uint32_t last;
-    memcpy(&last, request->payload, sizeof(last));
-    return run_to(app, reply, last, NULL);
-}
-
+#if APP_LAYERS || APP_STREAM
 static link_status_t on_read_arena(app_t *app, const link_frame_t *request, link_frame_t *reply)
 {
     link_pair_t where;
@@ -164,8 +171,9 @@ static link_status_t on_read_arena(app_t *app, const link_frame_t *request, link
     reply->length = (uint16_t)where.count;
     return LINK_STATUS_OK;
 }
+#endif
 
-#ifdef MODEL_INTERPRETED
+#if defined(MODEL_INTERPRETED) && APP_LAYERS
 static link_status_t on_place(app_t *app, const link_frame_t *request, link_frame_t *reply)
 {
     link_pair_t what;
@@ -197,7 +205,7 @@ static link_status_t on_reset(app_t *app, const link_frame_t *request, link_fram
     return LINK_STATUS_OK;
 }
 
-/* The board resets behind the reply, see app_service_frame. */
+/* The board resets behind the reply, see app_service. */
 static link_status_t on_boot(app_t *app, const link_frame_t *request, link_frame_t *reply)
 {
     (void)app;
@@ -257,16 +265,22 @@ static link_status_t serve(app_t *app, const link_frame_t *request, link_frame_t
         {LINK_WRITE_INPUT, sizeof(link_offset_t) + 1, LINK_MAX_PAYLOAD, on_write_input},
         {LINK_INVOKE, 0, 0, on_invoke},
         {LINK_READ_OUTPUT, sizeof(link_range_t), sizeof(link_range_t), on_read_output},
-        {LINK_SELFTEST, 0, 0, on_selftest},
-        {LINK_PROFILE, sizeof(link_pair_t), sizeof(link_pair_t), on_profile},
-        {LINK_RUN_TO, sizeof(uint32_t), sizeof(uint32_t), on_run_to},
-        {LINK_READ_ARENA, sizeof(link_pair_t), sizeof(link_pair_t), on_read_arena},
         {LINK_RESET, 0, 0, on_reset},
         {LINK_BOOT, 0, 0, on_boot},
+#if APP_GOLDEN
+        {LINK_SELFTEST, 0, 0, on_selftest},
+#endif
+#if APP_LAYERS
+        {LINK_PROFILE, sizeof(link_pair_t), sizeof(link_pair_t), on_steps},
+        {LINK_RUN_TO, sizeof(uint32_t), sizeof(uint32_t), on_steps},
 #ifdef MODEL_INTERPRETED
         {LINK_PLACE, sizeof(link_pair_t), sizeof(link_pair_t), on_place},
 #endif
-#if MODEL_FEATURES
+#endif
+#if APP_LAYERS || APP_STREAM
+        {LINK_READ_ARENA, sizeof(link_pair_t), sizeof(link_pair_t), on_read_arena},
+#endif
+#if APP_STREAM
         {LINK_SAMPLES, sizeof(link_samples_t) + 2, LINK_MAX_PAYLOAD, app_on_samples},
         {LINK_RECORD, sizeof(link_record_t), sizeof(link_record_t), app_on_record},
 #endif
@@ -285,31 +299,23 @@ static link_status_t serve(app_t *app, const link_frame_t *request, link_frame_t
     return LINK_STATUS_BAD_TYPE;
 }
 
-static void send(app_t *app, link_frame_t *reply, link_status_t status)
-{
-    reply->status = (uint8_t)status;
-    if (status != LINK_STATUS_OK) {
-        reply->length = 0;
-    }
-    board_write(app->wire, link_encode(reply, app->wire));
-}
-
-void app_service_frame(app_t *app, const link_frame_t *request)
+void app_service(app_t *app, const link_frame_t *request, link_status_t status)
 {
     link_frame_t reply = {
         .type = request->type | LINK_REPLY,
         .sequence = request->sequence,
         .payload = app->payload.bytes,
     };
-    const link_status_t status =
-        link_in_order(&app->order, request) ? serve(app, request, &reply) : LINK_STATUS_STALE;
-    send(app, &reply, status);
+    if (status == LINK_STATUS_OK) {
+        status =
+            link_in_order(&app->order, request) ? serve(app, request, &reply) : LINK_STATUS_STALE;
+    }
+    reply.status = (uint8_t)status;
+    if (status != LINK_STATUS_OK) {
+        reply.length = 0;
+    }
+    board_write(app->wire, link_encode(&reply, app->wire));
     if (request->type == LINK_BOOT && status == LINK_STATUS_OK) {
         board_enter_boot_loader();
     }
-}
-
-void app_service_damage(app_t *app, link_status_t status)
-{
-    send(app, &(link_frame_t){.type = LINK_ERROR}, status);
 }

@@ -4,18 +4,13 @@
 
 #define DIGITS 10 /* of the largest 32-bit number */
 
-static void flush(app_text_t *out)
-{
-    board_write(out->bytes, out->length);
-    out->length = 0;
-}
-
 static void put(app_text_t *out, uint32_t character)
 {
-    if (out->length == sizeof(out->bytes)) {
-        flush(out);
-    }
     out->bytes[out->length++] = (uint8_t)character;
+    if (character == '\n' || out->length == sizeof(out->bytes)) {
+        board_write(out->bytes, out->length);
+        out->length = 0;
+    }
 }
 
 void app_text(app_text_t *out, const char *text)
@@ -66,16 +61,4 @@ void app_text_values(app_text_t *out, const char *text, const uint32_t *values)
             put(out, (uint8_t)*text);
         }
     }
-}
-
-void app_text_end(app_text_t *out)
-{
-    app_text(out, "\r\n");
-    flush(out);
-}
-
-void app_text_line(app_text_t *out, const char *text)
-{
-    app_text(out, text);
-    app_text_end(out);
 }

@@ -10,6 +10,7 @@ typedef struct {
     uint8_t bytes[80]; /* waiting to be sent together */
 } app_text_t;
 
+/* Lines end with \r\n, which sends everything. */
 void app_text(app_text_t *out, const char *text);
 
 /* The text, in which each # stands for the next value in decimal, each ~ for it as two hexadecimal
@@ -18,11 +19,5 @@ void app_text_values(app_text_t *out, const char *text, const uint32_t *values);
 
 /* `length` bytes as two hexadecimal digits each. */
 void app_text_hex(app_text_t *out, const uint8_t *data, size_t length);
-
-/* End the line and send everything. */
-void app_text_end(app_text_t *out);
-
-/* A whole line at once, or the end of one. */
-void app_text_line(app_text_t *out, const char *text);
 
 #endif

@@ -45,7 +45,8 @@ uint32_t board_counter(void);
  */
 uint32_t board_clock_hz(void);
 
-/* What a person should know of this start, one line; the application's weak function returns "". */
+/* What a person should know of this start, one line with its end; the application's weak function
+ * returns "". */
 const char *board_note(void);
 
 /* Stack reserved, and the most that was ever used, in bytes; 0 = not known. */

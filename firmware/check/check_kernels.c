@@ -143,9 +143,8 @@ const char *app_check_kernels(app_t *app, const char *argument)
         equal = run_round(&app->text, arena);
     }
     const uint32_t values[] = {MODEL_STEP_COUNT, round};
-    const char *all = "kernels PASS: all # steps equal in # rounds";
-    app_text_values(&app->text, equal ? all : " (of # steps, round #)", values);
-    app_text_end(&app->text);
+    const char *all = "kernels PASS: all # steps equal in # rounds\r\n";
+    app_text_values(&app->text, equal ? all : " (of # steps, round #)\r\n", values);
     const bool intact = app_model_canary_intact(&app->model);
     app_model_reset(&app->model);
     return intact ? NULL : "the model wrote behind its arena";

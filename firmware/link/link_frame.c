@@ -62,53 +62,53 @@ static void put(encoder_t *encoder, const void *data, size_t length)
     }
 }
 
-static size_t encode(encoder_t *encoder, const link_frame_t *frame, const void *tail,
-                     size_t tail_length)
+static size_t encode(uint8_t *wire, link_write_t *write, const link_frame_t *frame,
+                     const void *tail, size_t tail_length)
 {
     static const uint8_t version[VERSION_BYTES] = {LINK_PROTOCOL_VERSION, 0};
-    encoder->wire[0] = 0;
-    put(encoder, version, sizeof(version));
-    put(encoder, frame, FIELD_BYTES);
-    put(encoder, frame->payload, frame->length - tail_length);
-    put(encoder, tail, tail_length);
-    const uint32_t crc = encoder->crc;
-    put(encoder, &crc, LINK_CRC_BYTES);
-    encoder->wire[encoder->code] = (uint8_t)(encoder->length - encoder->code);
-    encoder->wire[encoder->length++] = 0;
-    return encoder->length;
+    encoder_t encoder = {.wire = wire, .length = 2, .code = 1, .write = write};
+    wire[0] = 0;
+    put(&encoder, version, sizeof(version));
+    put(&encoder, frame, FIELD_BYTES);
+    put(&encoder, frame->payload, frame->length - tail_length);
+    put(&encoder, tail, tail_length);
+    const uint32_t crc = encoder.crc;
+    put(&encoder, &crc, LINK_CRC_BYTES);
+    wire[encoder.code] = (uint8_t)(encoder.length - encoder.code);
+    wire[encoder.length++] = 0;
+    return encoder.length;
 }
 
 size_t link_encode(const link_frame_t *frame, uint8_t *wire)
 {
-    encoder_t encoder = {.wire = wire, .length = 2, .code = 1};
-    return encode(&encoder, frame, NULL, 0);
+    return encode(wire, NULL, frame, NULL, 0);
 }
 
 void link_send(const link_frame_t *frame, const void *tail, size_t tail_length, link_write_t *write)
 {
     uint8_t block[COBS_BLOCK + 2]; /* with a delimiter before or behind it */
-    encoder_t encoder = {.wire = block, .length = 2, .code = 1, .write = write};
-    write(block, encode(&encoder, frame, tail, tail_length));
+    write(block, encode(block, write, frame, tail, tail_length));
 }
 
 /* Unstuff in place; returns the length, or 0 when a block points past the end. */
 static size_t unstuff(uint8_t *data, size_t length)
 {
-    size_t in = 0;
     size_t out = 0;
-    while (in < length) {
-        const size_t code = data[in++];
-        if (code - 1 > length - in) {
-            return 0;
+    uint32_t left = 0;          /* bytes of the running block that are still to come */
+    uint32_t code = COBS_BLOCK; /* of that block: behind a shorter one stands a zero */
+    for (size_t in = 0; in < length; in++) {
+        if (left > 0) {
+            data[out++] = data[in];
+            left--;
+            continue;
         }
-        for (size_t i = 1; i < code; i++) {
-            data[out++] = data[in++];
-        }
-        if (code != COBS_BLOCK && in < length) {
+        if (code != COBS_BLOCK) {
             data[out++] = 0;
         }
+        code = data[in];
+        left = code - 1;
     }
-    return out;
+    return left == 0 ? out : 0;
 }
 
 static link_status_t parse(link_receiver_t *receiver)
@@ -173,15 +173,14 @@ link_event_t link_receive(link_receiver_t *receiver, uint8_t byte)
         receiver->complete = false;
         receiver->length = 0;
     }
-    const bool in_frame = receiver->length > 0 && receiver->bytes[0] == LINK_FRAME_START;
-    if (byte == 0 || (!in_frame && (byte == '\n' || byte == '\r'))) {
-        return receiver->length > 0 ? finish(receiver) : LINK_EVENT_NONE;
+    const size_t length = receiver->length;
+    if (byte == 0 || ((byte == '\n' || byte == '\r') &&
+                      (length == 0 || receiver->bytes[0] != LINK_FRAME_START))) {
+        return length > 0 ? finish(receiver) : LINK_EVENT_NONE;
     }
-    if (receiver->length < LINK_MAX_COBS) {
-        receiver->bytes[receiver->length++] = byte;
-    } else {
-        receiver->length = LINK_MAX_COBS + 1; /* remembered, not stored */
-    }
+    const size_t place = length < LINK_MAX_COBS ? length : LINK_MAX_COBS; /* where too much ends */
+    receiver->bytes[place] = byte;
+    receiver->length = place + 1;
     return LINK_EVENT_NONE;
 }
 

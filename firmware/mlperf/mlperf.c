@@ -68,7 +68,7 @@ static void print_lap(app_t *app)
     } else {
         app_text_values(text, "#", &micros);
     }
-    app_text_end(text);
+    app_text(text, "\r\n");
 }
 
 static void print_results(app_t *app)
@@ -81,13 +81,7 @@ static void print_results(app_t *app)
         app_text_values(text, i > 0 ? ",#." : "#.", &whole);
         put_padded(text, value % 1000u, 3);
     }
-    app_text_line(text, "]");
-}
-
-static void print_number(app_text_t *text, const char *line, uint32_t value)
-{
-    app_text_values(text, line, &value);
-    app_text_end(text);
+    app_text(text, "]\r\n");
 }
 
 typedef struct {
@@ -146,7 +140,7 @@ static const char *do_load(app_t *app, const char *rest)
         return "db load: " MLPERF " takes exactly " TEXT(MLPERF_BYTES) " bytes";
     }
     mlperf->loading = true;
-    app_text_line(&app->text, "m-[Expecting " TEXT(MLPERF_BYTES) " bytes]");
+    app_text(&app->text, "m-[Expecting " TEXT(MLPERF_BYTES) " bytes]\r\n");
     return NULL;
 }
 
@@ -161,7 +155,7 @@ static const char *do_print(app_t *app, const char *rest)
         app_text(text, i % PRINTED == 0 ? "m-buffer-" : "-");
         app_text_hex(text, &byte, 1);
         if (i % PRINTED == PRINTED - 1u || i == app->mlperf.received - 1u) {
-            app_text_end(text);
+            app_text(text, "\r\n");
         }
     }
     return NULL;
@@ -198,7 +192,7 @@ static const char *take_digits(app_t *app, word_t digits)
         mlperf->loading = false;
         return "db: the bytes are no floats from -1000 to 1000; db load begins anew";
     }
-    app_text_line(&app->text, "m-load-done");
+    app_text(&app->text, "m-load-done\r\n");
     return NULL;
 }
 
@@ -240,20 +234,20 @@ static const char *run(app_t *app, uint32_t runs)
 static const char *infer(app_t *app, uint32_t runs, uint32_t warmups)
 {
     app_text_t *text = &app->text;
-    print_number(text, "m-warmup-start-#", warmups);
+    app_text_values(text, "m-warmup-start-#\r\n", &warmups);
     const char *problem = run(app, warmups);
     if (problem != NULL) {
         return problem;
     }
-    app_text_line(text, "m-warmup-done");
-    print_number(text, "m-infer-start-#", runs);
+    app_text(text, "m-warmup-done\r\n");
+    app_text_values(text, "m-infer-start-#\r\n", &runs);
     print_lap(app);
     problem = run(app, runs);
     if (problem != NULL) {
         return problem;
     }
     print_lap(app);
-    app_text_line(text, "m-infer-done");
+    app_text(text, "m-infer-done\r\n");
     const uint32_t output = model_outputs[0].offset;
     mlperf_judge(&app->mlperf, (const int8_t *)&app->model.arena[output]);
     app->mlperf.has_results = true;
@@ -293,7 +287,7 @@ static const char *do_name(app_t *app, const char *rest)
     (void)rest;
     app_text(&app->text, "m-name-dut-[tinyproof ");
     app_text(&app->text, board_info.id);
-    app_text_line(&app->text, "]");
+    app_text(&app->text, "]\r\n");
     return NULL;
 }
 
@@ -301,8 +295,8 @@ static const char *do_name(app_t *app, const char *rest)
 static const char *do_profile(app_t *app, const char *rest)
 {
     (void)rest;
-    app_text_line(&app->text, "m-profile-[ULPMark for tinyML Firmware V0.0.1]\r\n"
-                              "m-model-[" MLPERF "]");
+    app_text(&app->text, "m-profile-[ULPMark for tinyML Firmware V0.0.1]\r\n"
+                         "m-model-[" MLPERF "]\r\n");
     return NULL;
 }
 
@@ -316,15 +310,15 @@ static const char *do_timestamp(app_t *app, const char *rest)
 static const char *do_help(app_t *app, const char *rest)
 {
     (void)rest;
-    app_text_line(&app->text, "name         who this is\r\n"
-                              "profile      the benchmark\r\n"
-                              "timestamp    microseconds since the start\r\n"
-                              "db load N    begin an input of N bytes\r\n"
-                              "db HH[HH]*   its next bytes\r\n"
-                              "db print     its bytes so far\r\n"
-                              "infer N W    N timed inferences after W others\r\n"
-                              "results      of the last inference\r\n"
-                              "help         this list");
+    app_text(&app->text, "name         who this is\r\n"
+                         "profile      the benchmark\r\n"
+                         "timestamp    microseconds since the start\r\n"
+                         "db load N    begin an input of N bytes\r\n"
+                         "db HH[HH]*   its next bytes\r\n"
+                         "db print     its bytes so far\r\n"
+                         "infer N W    N timed inferences after W others\r\n"
+                         "results      of the last inference\r\n"
+                         "help         this list\r\n");
     return NULL;
 }
 
@@ -349,9 +343,9 @@ static const char *carry_out(app_t *app, const char *line)
 void app_mlperf_start(app_t *app)
 {
     app->mlperf.last = board_counter();
-    app_text_line(&app->text, "m-timestamp-mode-performance");
+    app_text(&app->text, "m-timestamp-mode-performance\r\n");
     print_lap(app);
-    app_text_line(&app->text, "m-init-done\r\nm-ready");
+    app_text(&app->text, "m-init-done\r\nm-ready\r\n");
 }
 
 bool app_mlperf_take(app_t *app, uint8_t byte)
@@ -370,8 +364,8 @@ bool app_mlperf_take(app_t *app, uint8_t byte)
     if (problem != NULL) {
         app_text(&app->text, "e-[");
         app_text(&app->text, problem);
-        app_text_line(&app->text, "]");
+        app_text(&app->text, "]\r\n");
     }
-    app_text_line(&app->text, "m-ready");
+    app_text(&app->text, "m-ready\r\n");
     return true;
 }

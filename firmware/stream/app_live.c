@@ -137,8 +137,7 @@ static void print_inference(app_t *app, live_t *live, uint32_t ticks)
             print_answer(text, live->rows);
         }
     }
-    app_text_values(text, "; # counts", &counts);
-    app_text_end(text);
+    app_text_values(text, "; # counts\r\n", &counts);
 }
 
 /* Enter may still be on its way from the command itself. */
@@ -161,8 +160,7 @@ static void restart(app_t *app, live_t *live)
 {
     decide_reset(&live->decide);
     live->lost++;
-    app_text_values(&app->text, "samples were lost (#)", &live->lost);
-    app_text_end(&app->text);
+    app_text_values(&app->text, "samples were lost (#)\r\n", &live->lost);
     app_stream_begin(app_stream(), app, 0);
 }
 
@@ -192,8 +190,7 @@ const char *app_live(app_t *app, const char *argument)
         return problem;
     }
     const uint32_t rates[] = {sensor->rate_millihertz, MODEL_FE_SAMPLE_RATE_MHZ};
-    app_text_values(&app->text, "live at # mHz, the model is for # mHz; a key ends it", rates);
-    app_text_end(&app->text);
+    app_text_values(&app->text, "live at # mHz, the model is for # mHz; a key ends it\r\n", rates);
     live = (live_t){.lost = 0};
     app_stream_begin(app_stream(), app, 0);
     while ((state & BOARD_SENSOR_FAILED) == 0) {

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from host_tools.boards.parts import WITHOUT, read_parts
 from host_tools.errors import UsageError
 from host_tools.link.transport import BAUD
 from host_tools.mlperf.benchmarks import BENCHMARKS
@@ -129,6 +130,7 @@ class Board:
     folder: str  # the name of its folder in a folder of results
     selftest: bool  # the reference model is linked too, for `selftest kernels`
     mlperf: str = ""  # the benchmark whose commands its firmware answers
+    without: tuple[str, ...] = ()  # parts of the application that its firmware does not have
     framework: str = FRAMEWORKS[0]  # of the firmware that its folder holds
     engine: str = ENGINE  # likewise
 
@@ -167,7 +169,8 @@ class Board:
     @property
     def suffix(self) -> str:
         """What its name says of its firmware, behind board and kernels."""
-        return SELFTEST if self.selftest else f"-{self.mlperf}" if self.mlperf else ""
+        left_out = f"{WITHOUT}{'-'.join(self.without)}" if self.without else ""
+        return left_out + (SELFTEST if self.selftest else f"-{self.mlperf}" if self.mlperf else "")
 
     def memory_for(self, content: str) -> Memory | None:
         """Return the memory that holds `content` (one of CONTENTS); None: without a limit."""
@@ -179,13 +182,20 @@ def load_board(board_id: str) -> Board:
 
     `<board>-<kernels>` is the board with another set of kernels, `<board>-tflm` the one with TFLite
     Micro's interpreter; `-selftest` behind either is firmware with the reference model as well,
-    `-kws01` and so on firmware that answers the commands of that benchmark. Each has a folder.
+    `-kws01` and so on firmware that answers the commands of that benchmark; `-without-text-drift`
+    before them is firmware without those parts of the application. Each has a folder.
     """
     folder = board_id
     selftest = board_id.endswith(SELFTEST)
     mlperf = next((name for name in BENCHMARKS if board_id.endswith(f"-{name}")), "")
     suffix = SELFTEST if selftest else f"-{mlperf}" if mlperf else ""
-    board_id, _, kernels = board_id.removesuffix(suffix).partition("-")
+    board_id, _, parts = board_id.removesuffix(suffix).partition(WITHOUT)
+    without = read_parts(parts, "-", f"board '{folder}'") if parts else ()
+    if "text" in without and suffix:
+        raise UsageError(
+            f"board '{folder}': {suffix[1:]} answers in text; name the board without it"
+        )
+    board_id, _, kernels = board_id.partition("-")
     if board_id not in BOARDS:
         raise UsageError(
             f"no board '{folder}'{_closest(folder.replace('-', '_'), BOARDS)}; known boards: "
@@ -196,7 +206,7 @@ def load_board(board_id: str) -> Board:
         told = f"{SELFTEST[1:]} compares our own kernels; ENGINE={TFLM} has none: make compare"
         raise UsageError(f"board '{folder}': {told}")
     board = _with_kernels(board, kernels) if kernels else board
-    return replace(board, selftest=selftest, mlperf=mlperf, folder=folder)
+    return replace(board, selftest=selftest, mlperf=mlperf, without=without, folder=folder)
 
 
 def chip_board(board: Board, framework: str = "bare") -> Board:

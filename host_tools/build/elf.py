@@ -10,6 +10,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import Section, SymbolTableSection
 
+from host_tools.build.breakdown import MODEL, REST, find_parts
 from host_tools.errors import HostToolsError
 
 # What quantize.emit_c calls weights and biases; an interpreter has the whole file.
@@ -40,6 +41,8 @@ class SizeReport:
     ram_bytes: variables, the arena of arena_bytes among them, without the stack; code and
         constants do not count here, even on a board that keeps them in RAM.
     stack_bytes: reserved; 0 when the system gives the stack.
+    parts: what of code_bytes each folder of firmware takes, and the generated model; {} when the
+        linker has left no map beside the image.
     largest: the largest functions and objects, descending.
     """
 
@@ -51,6 +54,7 @@ class SizeReport:
     arena_bytes: int
     stack_bytes: int
     largest: tuple[Symbol, ...]
+    parts: dict[str, int]
 
 
 def size_report(path: Path, *, arena_bytes: int) -> SizeReport:
@@ -67,9 +71,15 @@ def size_report(path: Path, *, arena_bytes: int) -> SizeReport:
         raise HostToolsError(f"{path}: not a readable ELF file: {error}; build it again") from error
     weight_bytes = sum(item.bytes for item in symbols if item.name.startswith(WEIGHTS_PREFIX))
     golden_bytes = sum(item.bytes for item in symbols if item.name.startswith(GOLDEN_PREFIX))
-    flash_bytes = sum(item["sh_size"] for item in sections if item["sh_type"] != "SHT_NOBITS")
+    stored = [item for item in sections if item["sh_type"] != "SHT_NOBITS"]
+    flash_bytes = sum(item["sh_size"] for item in stored)
+    code_bytes = flash_bytes - weight_bytes - golden_bytes
+    parts = find_parts(path.with_suffix(".map"), {item.name for item in stored})
+    if parts:
+        parts[MODEL] = parts.get(MODEL, 0) - weight_bytes - golden_bytes
+        parts[REST] = code_bytes - sum(parts.values())
     return SizeReport(
-        code_bytes=flash_bytes - weight_bytes - golden_bytes,
+        code_bytes=code_bytes,
         weight_bytes=weight_bytes,
         golden_bytes=golden_bytes,
         flash_bytes=flash_bytes,
@@ -77,6 +87,7 @@ def size_report(path: Path, *, arena_bytes: int) -> SizeReport:
         arena_bytes=arena_bytes,
         stack_bytes=sum(item["sh_size"] for item in sections if item.name == STACK_SECTION),
         largest=tuple(symbols[:LARGEST]),
+        parts=dict(sorted(parts.items(), key=lambda part: -part[1])),
     )
 
 

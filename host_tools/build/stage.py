@@ -17,3 +17,5 @@ def build(out_dir: Path, board_name: str, framework: str) -> None:
         f"{board.id}: flash {size.flash_bytes} bytes (code {size.code_bytes}, weights "
         f"{size.weight_bytes}), RAM {size.ram_bytes} (arena {size.arena_bytes})"
     )
+    if size.parts:
+        print("  code: " + ", ".join(f"{part} {taken}" for part, taken in size.parts.items()))

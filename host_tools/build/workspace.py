@@ -134,6 +134,7 @@ def _variables(board: Board, folder: Path, *, bare: bool) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGES), os.environ.get("PYTHONPATH")])),
         "TINYPROOF_GEN": str(folder / "gen"),
         "TINYPROOF_KERNELS": board.kernels,
+        "TINYPROOF_WITHOUT": ",".join(board.without),
     } | sensor_setting()
     if bare:  # our own platform; a framework's was installed into the core folder
         variables["PLATFORMIO_PLATFORMS_DIR"] = str(folder / "platforms")

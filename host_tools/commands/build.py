@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from host_tools.boards.board import chip_board, load_board
+from host_tools.boards.parts import lacking
 from host_tools.options import (
     DEFAULT_BOARD,
     answering,
@@ -14,6 +15,7 @@ from host_tools.options import (
     option,
     plan_options,
     source_options,
+    without_option,
 )
 from host_tools.stages.graph import Source, firmware_stages
 from host_tools.stages.session import make
@@ -26,6 +28,7 @@ FRAMEWORKS = click.Choice(["bare", "arduino"])
 @engine_option(DEFAULT_BOARD)
 @option("--framework", type=FRAMEWORKS, default="bare", help="default: bare")
 @mlperf_option
+@without_option
 @source_options
 @plan_options
 def command(
@@ -33,11 +36,13 @@ def command(
     board: str | None,
     framework: str,
     mlperf: str | None,
+    without: str | None,
     dry_run: bool,
     why: bool,
 ) -> None:
     """Everything up to the firmware."""
-    chosen = load_board(answering(board or DEFAULT_BOARD, mlperf))
+    wanted = answering(board or DEFAULT_BOARD, mlperf)
+    chosen = load_board(lacking(wanted, load_board(wanted).suffix, without))
     if framework != "bare":
         chosen = chip_board(chosen, framework)
     stages = firmware_stages(source, chosen, framework)

@@ -6,6 +6,7 @@ import click
 
 from host_tools.boards.board import chip_board, load_board
 from host_tools.boards.flash import choose_port, flash
+from host_tools.boards.parts import lacking
 from host_tools.build.firmware import pio_environment
 from host_tools.commands.build import FRAMEWORKS
 from host_tools.options import (
@@ -16,6 +17,7 @@ from host_tools.options import (
     option,
     repeated,
     source_options,
+    without_option,
 )
 from host_tools.stages.graph import Source, firmware_stages
 from host_tools.stages.session import up_to_date
@@ -31,6 +33,7 @@ from host_tools.stages.session import up_to_date
 @option("--link-port", help="serial port of the link, where it is another one")
 @option("--framework", type=FRAMEWORKS, help="default: the board's own, else bare")
 @mlperf_option
+@without_option
 @source_options
 def command(
     source: Source,
@@ -39,9 +42,11 @@ def command(
     link_port: str | None,
     framework: str | None,
     mlperf: str | None,
+    without: str | None,
 ) -> int:
     """Exit code 3 when the board does not answer."""
-    wanted = load_board(answering(board or "nano33", mlperf))
+    name = answering(board or "nano33", mlperf)
+    wanted = load_board(lacking(name, load_board(name).suffix, without))
     framework = framework or wanted.default_framework
     if wanted.upload is not None:  # else choose_port says so
         pio_environment(wanted, framework)  # before the port: it may not be wanted at all

@@ -75,7 +75,7 @@ class Image:
         ]
         thumb = 1 if self.machine == ARM else 0
         self._functions = sorted(
-            (s["st_value"] & ~thumb, s["st_value"] - (s["st_value"] & thumb) + s["st_size"], s.name)
+            (start := s["st_value"] & ~thumb, start + s["st_size"], _printable(s.name))
             for s in symbols
             if s["st_info"]["type"] == "STT_FUNC" and s["st_size"]
         )
@@ -252,7 +252,11 @@ def _file_names(program: Any) -> dict[int, str]:
 
 def _text(raw: bytes) -> str:
     """Printable, whatever it was."""
-    return "".join(c if c.isprintable() else "?" for c in raw.decode("utf-8", "replace"))
+    return _printable(raw.decode("utf-8", "replace"))
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def call_chain(fault: Fault, image: Image) -> list[Call]:

@@ -20,7 +20,10 @@ LONG = _RUNS | {MessageType.SELFTEST}  # may take long
 _ADVICE: dict[int, str] = {
     Status.BAD_STATE: "Inputs are incomplete or used up, or no output yet: write and invoke.",
     Status.BAD_ARGUMENT: "There is no such tensor or step, or the range lies outside of it.",
-    Status.BAD_TYPE: "The firmware is older than these tools or lacks this part: flash it again.",
+    Status.BAD_TYPE: (
+        "The firmware is older than these tools, or was built without this part (--without): "
+        "build and flash it again."
+    ),
     Status.NO_ENGINE: "The engine did not set the model up; the firmware's `info` says why.",
     Status.ARENA_OVERRUN: "The model wrote past its arena: trust no result of this firmware.",
     Status.STALE: "The board has started again, or what arrived was older than what came before.",

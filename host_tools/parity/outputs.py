@@ -399,9 +399,9 @@ def describe(report: ParityReport) -> list[str]:
     if report.unanswered:
         equal += f", {report.missing:,} have no answer: no proof"
     elif report.first_difference is None:
-        equal += (
-            f" {report.reference}, every byte; self-test {report.selftest['failures']} failures"
-        )
+        failures, tested = report.selftest["failures"], report.selftest["cases"]
+        own = f"self-test {failures} failures" if tested else "no self-test in this firmware"
+        equal += f" {report.reference}, every byte; {own}"
     if report.float_comparison is None:
         floats = f"not compared with a float network: {report.float_missing}"
     else:

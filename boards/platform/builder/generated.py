@@ -12,6 +12,11 @@ from pathlib import Path
 
 # A front end streams and records, a profile is counted against, statistics and weights decide.
 PARTS = {"model_features.c": "stream", "drift_plan.c": "drift", "classical_plan.h": "classical"}
+# Sources of the application that belong to a part which TINYPROOF_WITHOUT leaves out.
+LEFT_OUT = {
+    "text": ["app/app_text.c", "app/app_commands.c", "app/app_bench.c"],
+    "golden": ["app/app_selftest.c"],
+}
 DEFAULT_FOLDER = "build/recipes/motion/gen/ref"
 Import("env")  # noqa: F821  # given by SCons
 
@@ -39,9 +44,14 @@ image = {
 env.Append(CPPDEFINES=[(f"IMAGE_{name}", f'\\"{text}\\"') for name, text in image.items()])  # noqa: F821
 
 env.BuildSources("$BUILD_DIR/gen", str(folder), "+<*.c> +<*.cpp>")  # noqa: F821
+without = [part for part in os.environ.get("TINYPROOF_WITHOUT", "").split(",") if part]
+env.Append(CPPDEFINES=[f"WITHOUT_{part.upper()}" for part in without])  # noqa: F821
+left_out = [f"-<{file}>" for part in without for file in LEFT_OUT.get(part, [])]
+env["SRC_FILTER"] = [*env.Split(env["SRC_FILTER"]), *left_out]  # noqa: F821
 for file, own in PARTS.items():
-    if (folder / file).is_file():
-        env.BuildSources(f"$BUILD_DIR/{own}", f"$PROJECT_SRC_DIR/{own}", "+<*.c>")  # noqa: F821
+    if (folder / file).is_file() and own not in without:
+        files = "+<*.c> -<app_live.c>" if "text" in without else "+<*.c>"
+        env.BuildSources(f"$BUILD_DIR/{own}", f"$PROJECT_SRC_DIR/{own}", files)  # noqa: F821
 
 sys.path.insert(0, env.subst("$PROJECT_DIR/boards/platform/builder"))  # noqa: F821
 if engine == "tflm":
@@ -65,7 +75,7 @@ wish = os.environ.get("TINYPROOF_SENSOR", "")
 if wish not in ("", "none"):
     sys.stderr.write(f"Error: TINYPROOF_SENSOR: expected none or nothing, got {wish!r}\n")
     env.Exit(1)  # noqa: F821
-sensor = None if wish else choose(sensors, header)
+sensor = None if wish or "stream" in without else choose(sensors, header)
 storage = Path(env.GetProjectConfig().get("platformio", "globallib_dir"))  # noqa: F821
 for library in sensor.get("libraries", []) if sensor and arduino else []:
     if not is_installed(library, storage):
@@ -77,7 +87,8 @@ for library in sensor.get("libraries", []) if sensor and arduino else []:
             "or set TINYPROOF_SENSOR=none in the environment for firmware without a sensor.\n"
         )
         env.Exit(1)  # noqa: F821
-env.Append(CPPDEFINES=defines(sensor, sensors, header))  # noqa: F821
+if "stream" not in without:
+    env.Append(CPPDEFINES=defines(sensor, sensors, header))  # noqa: F821
 if wish and sensors:
     env.Append(CPPDEFINES=[("BOARD_SENSOR", '\\"none\\"')])  # noqa: F821  # told, not silent
 for part in sensor[key] if sensor else []:

@@ -6,15 +6,15 @@
 #include "board.h"
 #include "link_frame.h"
 
-#define NOTE_HEADER_BYTES 16 /* of the linker's note, before the build id itself */
-#define TEXT_WORDS 64u       /* of the stack, for people */
+#define NOTE_HEADER_WORDS 4 /* of the linker's note, before the build id itself */
+#define TEXT_WORDS 64u      /* of the stack, for people */
 #define LINE_WORDS 8u
 #define OVERFLOW_BYTES 4096u /* a stack pointer that far below the limit still is one */
 
 /* Given by the linker script. */
 extern uint32_t __stack_limit[];
 extern uint32_t __stack_top[];
-extern const uint8_t __build_note[];
+extern const uint32_t __build_note[];
 
 static const board_fault_t *reported;
 
@@ -56,18 +56,16 @@ static size_t stack_bytes(const uint32_t *start)
     return (uintptr_t)__stack_top - (uintptr_t)start;
 }
 
-static void send_text(const board_fault_t *fault, const link_fault_t *head, size_t words)
+static void send_text(const board_fault_t *fault, const uint32_t *stack, size_t words)
 {
-    uint32_t build[2]; /* its first 8 bytes */
-    memcpy(build, head->build_id, sizeof(build));
     board_fault_values(fault->text, fault->registers);
-    board_fault_values("\r\nbuild=0x#,0x#", build);
-    for (size_t i = 0; i < words && i < TEXT_WORDS; i++) {
-        const uint32_t address = head->stack + 4u * (uint32_t)i;
+    board_fault_values("\r\nbuild=0x#,0x#", &__build_note[NOTE_HEADER_WORDS]);
+    for (size_t i = 0; i < words && i < TEXT_WORDS; i++, stack++) {
+        const uint32_t address = (uint32_t)(uintptr_t)stack;
         if (i % LINE_WORDS == 0) {
             board_fault_values("\r\nstack 0x#:", &address);
         }
-        board_fault_values(" #", &stack_start(fault)[i]);
+        board_fault_values(" #", stack);
     }
     board_fault_text("\r\n");
 }
@@ -81,13 +79,13 @@ static void send(const board_fault_t *fault)
     link_fault_t *const head = &payload.head;
     const uint32_t *const start = stack_start(fault);
     size_t stack = stack_bytes(start);
-    memcpy(head->build_id, &__build_note[NOTE_HEADER_BYTES], sizeof(head->build_id));
+    memcpy(head->build_id, &__build_note[NOTE_HEADER_WORDS], sizeof(head->build_id));
     head->machine = fault->machine;
     head->registers = fault->count;
     head->flags = fault->flags;
     head->stack = (uint32_t)(uintptr_t)start;
     memcpy(payload.registers, fault->registers, 4u * fault->count);
-    send_text(fault, head, stack / 4u);
+    send_text(fault, start, stack / 4u);
 
     const size_t length = sizeof(*head) + 4u * fault->count;
     if (stack > LINK_MAX_PAYLOAD - length) {

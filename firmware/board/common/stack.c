@@ -24,11 +24,9 @@ size_t board_stack_bytes(void)
 
 size_t board_stack_used(void)
 {
-    const volatile uint32_t *words = __stack_limit;
-    const size_t count = board_stack_bytes() / sizeof(*words);
-    size_t unused = 0;
-    while (unused < count && words[unused] == PAINT) {
-        unused++;
+    const volatile uint32_t *word = __stack_limit;
+    while ((uintptr_t)word < (uintptr_t)__stack_top && *word == PAINT) {
+        word++;
     }
-    return (count - unused) * sizeof(*words);
+    return (size_t)((uintptr_t)__stack_top - (uintptr_t)word);
 }

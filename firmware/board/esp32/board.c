@@ -139,13 +139,14 @@ const char *board_note(void)
 {
     const bool is_26 = clock.crystal_mhz == 26u;
     if (clock.pll) {
-        return is_26 ? "clock     240 MHz, crystal 26 MHz" : "clock     240 MHz, crystal 40 MHz";
+        return is_26 ? "clock     240 MHz, crystal 26 MHz\r\n"
+                     : "clock     240 MHz, crystal 40 MHz\r\n";
     }
     if (clock.crystal_mhz == 0) {
-        return "clock     crystal neither 26 nor 40 MHz, taken for 40; no PLL";
+        return "clock     crystal neither 26 nor 40 MHz, taken for 40; no PLL\r\n";
     }
-    return is_26 ? "clock     crystal's 26 MHz; the PLL holds no settings"
-                 : "clock     crystal's 40 MHz; the PLL holds no settings";
+    return is_26 ? "clock     crystal's 26 MHz; the PLL holds no settings\r\n"
+                 : "clock     crystal's 40 MHz; the PLL holds no settings\r\n";
 }
 
 uint32_t board_counter(void)
