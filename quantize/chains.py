@@ -165,8 +165,10 @@ def _heights(last: LoweredStep) -> list[int]:
 
 
 def _groups(graph: Graph, steps: Steps, fullest: LoweredStep) -> Iterator[list[LoweredStep]]:
-    """What may run together with the fullest step, which may be joined already. Nothing runs between
-    them, such as an assignment of the variable that the first one reads."""
+    """What may run together with the fullest step, which may be joined already.
+
+    Nothing runs between them, such as an assignment of the variable that the first one reads.
+    """
     order = {s.step.op.index: k for k, s in enumerate(s for s in steps if not s.step.alias)}
     for group in _paths(graph, steps, fullest):
         if order[group[-1].step.op.index] - order[group[0].step.op.index] == len(group) - 1:
