@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from host_tools.stages import code
+
 ROOT = Path(__file__).parents[1]
 PYTHON = sorted(p for d in ("model", "quantize", "host_tools") for p in (ROOT / d).rglob("*.py"))
 C_FILES = sorted(p for p in (ROOT / "firmware").rglob("*.[ch]"))
@@ -37,6 +39,13 @@ def _imports(path: Path) -> set[str]:
 
 def _roots(path: Path) -> set[str]:
     return {module.split(".")[0] for module in _imports(path)}
+
+
+def test_stages_know_what_files_import() -> None:
+    """They read import statements without parsing the file: the same modules."""
+    for path in PYTHON:
+        assert {name.split(".")[0] for name in code.imports(path)} == _roots(path), _name(path)
+        assert _imports(path) <= code.imports(path), _name(path)
 
 
 @pytest.mark.parametrize("path", PYTHON, ids=_name)

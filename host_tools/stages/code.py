@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import functools
+import re
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -36,7 +36,10 @@ DATA = {
     "host_tools.bench.counting": ("host_tools/emulators/*.[ch]",),
 }
 RUNS = {"quantize.float_reference": ("quantize.float_worker",)}  # in a process of its own
-BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+# An import statement; a tenth of the time that parsing whole files takes.
+IMPORT = re.compile(
+    r"^[ \t]*(?:from +([\w.]+) +import +(?:\(([^)]*)\)|(.*))|import +(.*))", re.MULTILINE
+)
 BACKPORTS = {"tomli"}  # what a newer Python has itself
 DISTRIBUTIONS = {  # whose name is not the module's
     "elftools": "pyelftools",
@@ -61,15 +64,10 @@ def module_file(module: str) -> Path | None:
 def imports(file: Path) -> frozenset[str]:
     """What a file imports, also inside functions: module names, and `module.name` for each name."""
     found: set[str] = set()
-    waiting: list[ast.AST] = [ast.parse(file.read_bytes())]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        for block in BLOCKS:  # of statements: an expression imports nothing
-            waiting += getattr(node, block, ())
+    for module, block, line, plain in IMPORT.findall(file.read_text(encoding="utf-8")):
+        names = re.sub("#.*", "", block or line or plain).split(",")
+        named = {name.split()[0] for name in names if name.strip()}
+        found |= {module, *(f"{module}.{name}" for name in named)} if module else named
     return frozenset(found)
 
 

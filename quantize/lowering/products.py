@@ -115,16 +115,28 @@ def _requant(
 
 def _slopes(piece: Piece) -> tuple[float, float] | None:
     """Codes a sum, from .. to: outside of that no line goes through all changes of the output."""
-    after = piece.starts <= piece.high
-    before = piece.starts > piece.low
-    runs = (piece.starts[before] - 1)[:, None] - piece.starts[after][None, :]
-    rises = piece.codes[before][:, None] - piece.codes[after][None, :]
+    after, before = piece.starts <= piece.high, piece.starts > piece.low
+    low_x, low_y = _corners(piece.starts[after], piece.codes[after], 1)
+    high_x, high_y = _corners(piece.starts[before] - 1, piece.codes[before], -1)
+    runs = high_x[:, None] - low_x[None, :]
+    rises = high_y[:, None] - low_y[None, :]
     if piece.largest > LIMIT or (rises[runs == 0] <= 0).any():
         return None
     slopes = rises / np.where(runs == 0, 1, runs)
     low = float(slopes[runs < 0].max(initial=0.0))
     high = float(slopes[runs > 0].min(initial=np.inf))
     return (low, high) if low <= high else None
+
+
+def _corners(x: IntArray, y: IntArray, side: int) -> tuple[IntArray, IntArray]:
+    """The points that a line above (`side` 1) or below (-1) all of them can touch; x ascends."""
+    while len(x) > 2:
+        run, rise = np.diff(x), side * np.diff(y)
+        kept = np.concatenate(([True], rise[:-1] * run[1:] > rise[1:] * run[:-1], [True]))
+        if kept.all():
+            break
+        x, y = x[kept], y[kept]
+    return x, y
 
 
 def _small_factors(piece: Piece, slopes: tuple[float, float]) -> Iterator[tuple[int, int]]:
