@@ -39,14 +39,15 @@ def join(graph: Graph, steps: Steps, kernels: str, budget_bytes: int | None = No
     """The steps, some of them joined, and their plan. A budget that the arena is above is worth any
     price."""
     joining = _Joining(graph=graph, kernels=kernels, alone={s.step.op.index: s for s in steps})
-    best = first = (steps, plan_arena(graph, steps))
+    best = first = joining.planned(steps, search=budget_bytes is not None)
     while True:
         pressed = budget_bytes is not None and best[1].bytes > budget_bytes
         found = joining.smaller(best, 100 if pressed else GAIN)
         worth = [f for f in found if pressed or joining.is_worth(best, f)]
         if not worth:
-            near = best[1].bytes * 100 <= best[1].lower_bound * NEAR
-            return best if best is first or near else joining.planned(best[0])
+            far = 100 if best is first else NEAR  # joined steps have been compared already
+            near = best[1].bytes * 100 <= best[1].lower_bound * far
+            return best if near else joining.planned(best[0])
         best = min(worth, key=lambda f: f[1].bytes)
 
 
@@ -91,11 +92,15 @@ class _Joining:
             for height in reversed(_heights(one)):
                 if height <= one.height:
                     break
+                bare = bare_rows(self._parts([one]), height)
+                if bare is None or self._more(bare) >= self._more(one):
+                    continue
+                steps = tuple(bare if s is one else s for s in now[0])
+                if self._need(steps, bare) > now[1].bytes:
+                    continue
                 taller = lower_rows(self.graph, self._parts([one]), self.kernels, height)
-                if taller is not None and self._more(taller) < self._more(one):
+                if taller is not None:
                     steps = tuple(taller if s is one else s for s in now[0])
-                    if self._need(steps, taller) > now[1].bytes:
-                        continue
                     planned = self.planned(steps, search=False)
                     if planned[1].bytes <= now[1].bytes:
                         now = planned
@@ -165,8 +170,10 @@ def _heights(last: LoweredStep) -> list[int]:
 
 
 def _groups(graph: Graph, steps: Steps, fullest: LoweredStep) -> Iterator[list[LoweredStep]]:
-    """What may run together with the fullest step, which may be joined already. Nothing runs
-    between them, such as an assignment of the variable that the first one reads."""
+    """What may run together with the fullest step, which may be joined already.
+
+    Nothing runs between them, such as an assignment of the variable that the first one reads.
+    """
     order = {s.step.op.index: k for k, s in enumerate(s for s in steps if not s.step.alias)}
     for group in _paths(graph, steps, fullest):
         if order[group[-1].step.op.index] - order[group[0].step.op.index] == len(group) - 1:

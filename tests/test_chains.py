@@ -19,8 +19,10 @@ from quantize.planner import plan_arena
 from quantize.reference import compile_graph
 from quantize.tflite.graph import Graph
 from quantize.tflite.reader import parse_model
+from tests import steps as command
 from tests.host_c import HostModel, host_models
 from tests.sweeps import sweep
+from tests.test_selftest import NAME, make_build
 from tests.window_chains import joined, wide
 
 CASES = 2
@@ -117,3 +119,14 @@ def test_what_runs_between_keeps_operators_apart() -> None:
     alone = lower(steps.graph, steps.steps, "armv7em")
     joined_steps, _ = join(steps.graph, alone, "armv7em", 1000)
     assert all(0 not in [b.op.index for b in s.before] for s in joined_steps)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("board", ["qemu_m4", "qemu_xtensa"])
+def test_emulators_run_operators_together(
+    board: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "BUILD", tmp_path / "build")
+    make_build(tmp_path, wide().pack())
+    assert command.main(["build", NAME, board]) == 0
+    assert command.main(["parity", NAME, board]) == 0
