@@ -145,8 +145,8 @@ void nn_dense_s8(const nn_dense_t *p, const void *x, int8_t *output, int32_t gro
 
 /* The same for eight channels A to H with one requantisation, . A group in the
  * stream, in words: first values of 256 * A + B, 256 * C + D, 256 * E + F, 256 * G + H, B, D, F and
- * H; then for each eight inputs 16 words, the last one first: 256 * a + b, ..., 256 * g + h of inputs
- * 4 and 6, of 5 and 7, of 0 and 2, and of 1 and 3. */
+ * H; then for each eight inputs 16 words, the last one first: 256 * a + b, ..., 256 * g + h of
+ * inputs 4 and 6, of 5 and 7, of 0 and 2, and of 1 and 3. */
 void nn_dense_eight_s8(const nn_dense_t *p, const int8_t *x, int8_t *output, int32_t groups);
 
 /* nn_dense_s8 for all output channels. */
