@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from quantize.chains import join, with_joined
 from quantize.errors import QuantizeError
-from quantize.lowering import LoweredStep, lower
+from quantize.lowering import LARGER, LoweredStep, lower
 from quantize.lowering.base import in_ram
 from quantize.planner import ArenaPlan, needs_of, plan_arena
 from quantize.reference import Step
@@ -28,10 +28,11 @@ def lower_and_plan(
 ) -> tuple[tuple[LoweredStep, ...], ArenaPlan]:
     """The kernels of all steps, and the arena that holds their tensors and scratch.
 
-    The usual kernels, and others with less scratch where the arena is above `ram_bytes`, which is a
-    budget, or above `usual_bytes`, which is a goal. Operators whose tensors make the arena large
-    then run together, some rows at a time (quantize.chains). The reference kernels have no budgets.
-    Raises QuantizeError where a budget is too small.
+    The usual kernels, larger packings where they make the arena no larger, and others with less
+    scratch where the arena is above `ram_bytes`, which is a budget, or above `usual_bytes`, which
+    is a goal. Operators whose tensors make the arena large then run together, some rows at a time
+    (quantize.chains). The reference kernels have no budgets. Raises QuantizeError where a budget is
+    too small.
     """
     if kernels == "ref":
         constants_bytes = ram_bytes = None
@@ -41,8 +42,10 @@ def lower_and_plan(
             return lowered, plan_arena(graph, lowered)
         return join(graph, lowered, kernels, ram_bytes)
 
-    lowered = lower(graph, steps, kernels, constants_bytes)
-    best = planned(lowered)
+    best = planned(lower(graph, steps, kernels, constants_bytes))
+    if constants_bytes is None and kernels in LARGER:
+        usual = planned(lower(graph, steps, kernels, larger=False))
+        best = usual if usual[1].bytes < best[1].bytes else best
     need = needs_of(graph, steps)
     goals = [b for b in (ram_bytes, usual_bytes) if b is not None]
     for limit in LIMITS if goals else ():

@@ -36,7 +36,7 @@ from quantize.reference import Step
 from quantize.tflite.graph import Graph
 from quantize.timings import usual
 
-__all__ = ["KERNEL_SETS", "LoweredStep", "Need", "lower"]
+__all__ = ["KERNEL_SETS", "LARGER", "LoweredStep", "Need", "lower"]
 
 # Makes faster calls of a step; None from it: take the reference kernel. Its last argument are the
 # bytes of scratch that do not make the arena much larger.
@@ -116,13 +116,15 @@ def lower(
     kernels: str = "ref",
     flash_bytes: int | None = None,
     ram: tuple[Need, int] | None = None,
+    *,
+    larger: bool = True,
 ) -> tuple[LoweredStep, ...]:
     """The kernel calls of all steps with the kernel set `kernels`, a key of KERNEL_SETS.
 
     Those that take the fewest estimated cycles of the set's chip, whose constants fit `flash_bytes`
     or, without it, the share of the file's constants that the set may take. Raises QuantizeError
     when none fits a budget. With `ram`, kernels that need at most so many bytes, or what needs
-    least where there are none.
+    least where there are none. Without `larger`, none of the packings that take more flash.
     """
     plain = tuple(_reference(step) for step in steps)
     if kernels == "ref":
@@ -135,7 +137,8 @@ def lower(
     first = [ways[0] for ways in choices]
     file_bytes = sum(lowered.constant_bytes for lowered in plain)
     if flash_bytes is None and _bytes(first) <= _limit(file_bytes, USUAL_SHARE[kernels]):
-        return _improve(first, choices, int(LARGER_SHARE * file_bytes))
+        share = int(LARGER_SHARE * file_bytes) if larger else _bytes(first)
+        return _improve(first, choices if larger else [[way] for way in first], share)
     if flash_bytes is None:
         choices = [
             _choices(graph, step, kernels, budgets[step.op.index], ram, smaller=True)
