@@ -35,7 +35,8 @@ from quantize.timings import NOTHING, Cost, cortex_m
 GROUP = 4  # channels at a time
 EIGHT = 8  # channels of nn_dense_eight_s8
 BLOCK = 8  # inputs at a time
-WIDE, PACKED, EIGHTS = (f"nn_fully_connected_{name}_s8" for name in ("wide", "packed", "eight"))
+WIDE, PACKED = "nn_fully_connected_wide_s8", "nn_fully_connected_packed_s8"
+EIGHTS = "nn_fully_connected_eight_s8"
 # of a step of eight inputs and four channels: those with their words from flash, and a loop's end
 STEP_COSTS = {
     WIDE: cortex_m(27, words=12, flash=8) + 0.25 * cortex_m(3, jumps=1),

@@ -1,4 +1,4 @@
-/* to[i] = words[i], both aligned: eight words at a time, by nn_move_words_s8. */
+/* to[i] = words[i], both aligned: eight words at a time, by nn_move_words_s8. Rounding: none. */
 #include "nn_packed.h"
 
 const int32_t *nn_in_ram(int8_t *to, const int32_t *words, int32_t count)
