@@ -27,7 +27,7 @@ LONGEST = (2, 4)  # operators together: at most so many, one after the other
 HEIGHTS = (1, 2, 4, 6, 8, 12, 16, 24, 32)  # rows of the last output at a time
 GAIN = 95  # percent of an arena that a smaller one takes at most, to be worth more calls
 NEAR = 102  # percent of the bound, from which on no longer search for a plan pays
-PRICE = 30  # percent of an arena that one percent more instructions has to save
+PRICE = 25  # percent of an arena that one percent more instructions has to save
 
 
 def with_joined(graph: Graph, steps: Sequence[LoweredStep]) -> Graph:

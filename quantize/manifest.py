@@ -114,15 +114,10 @@ def compile_sets(
             usual_bytes=tflm_arena.total,
         )
         own = emit_model(graph, lowered, plan, cases, name=name, sha256=digest, run_id=run_id)
-        manifests[kernels] = _manifest(graph, lowered, plan) | common
         fused = [asdict(f) for f in (*simplified.fusions, *_by_rows(lowered))]
-        chip = CHIPS[kernels][0] if kernels in CHIPS else None  # whose cycles are estimated
-        manifests[kernels] |= {
-            "kernels": kernels,
-            "run_id": run_id,
-            "fused": fused,
-            "estimated_chip": chip,
-        }
+        manifests[kernels] = _manifest(graph, lowered, plan) | common
+        manifests[kernels] |= {"kernels": kernels, "run_id": run_id, "fused": fused}
+        manifests[kernels] |= {"estimated_chip": CHIPS[kernels][0] if kernels in CHIPS else None}
         for file, text in (files | own).items():
             write_text(folder / file, text)
         if features is None:

@@ -53,10 +53,10 @@ static void nn_phase(const nn_transpose_packed_t *p, const nn_phase_t *phase, in
     const int8_t *const rows = scratch + p->x_bytes;
     const int32_t stride = p->window.stride_w * p->output.c;
     const int32_t depth = p->input.c;
+    const nn_widen_t row_words = {.words = phase->words};
     nn_quad_t quad = p->quad;
     quad.stream += phase->at;
     quad.steps = 2 * phase->rows * phase->words;
-    const nn_widen_t run = {.words = phase->words};
     for (int32_t at = column * depth; count > 0;) {
         const int32_t pixels = count >= NN_QUAD ? NN_QUAD : 1;
         uint32_t *next = x;
@@ -64,10 +64,10 @@ static void nn_phase(const nn_transpose_packed_t *p, const nn_phase_t *phase, in
             const int8_t *const in = rows + row % p->rows * p->row_bytes + at;
             const int8_t *const in_quad[NN_QUAD] = {in, in + depth, in + 2 * depth, in + 3 * depth};
             if (pixels == NN_QUAD) {
-                nn_widen_quad_s8(next, in_quad, 1, &run);
-                next += 2 * NN_QUAD * run.words;
+                nn_widen_quad_s8(next, in_quad, 1, &row_words);
+                next += 2 * NN_QUAD * phase->words;
             } else {
-                next = nn_widen_pixel(next, in, run.words);
+                next = nn_widen_pixel(next, in, phase->words);
             }
         }
         if (pixels == NN_QUAD) {
