@@ -12,7 +12,7 @@ from quantize.chains import join, with_joined
 from quantize.emit_c import GoldenCases, emit_model
 from quantize.fuse import simplify
 from quantize.golden import Golden, make_golden, random_inputs
-from quantize.lowering import KERNEL_SETS, LoweredStep, lower
+from quantize.lowering import KERNEL_SETS, LoweredStep, lower, rows
 from quantize.lowering.rows import lower_rows, runs_by_rows
 from quantize.manifest import compile_model
 from quantize.planner import plan_arena
@@ -108,6 +108,25 @@ def test_a_budget_joins_more_than_what_pays(tmp_path: Path) -> None:
     usual = join(steps.graph, alone, "armv7em")[1].bytes
     pressed = join(steps.graph, alone, "armv7em", 1000)[1].bytes
     assert pressed < usual < plan_arena(steps.graph, alone).bytes
+
+
+def test_the_estimate_of_operators_together_counts_what_is_moved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    graph = parse_model(joined(8).pack())
+    alone = lower(graph, compile_graph(graph), "armv7em")
+    one = lower_rows(graph, alone, "armv7em", 1)
+    monkeypatch.setattr(rows, "MOVED", 0)
+    without = lower_rows(graph, alone, "armv7em", 1)
+    assert one and one.cost and without and without.cost
+    moved = sum(
+        turns.count * int(call.params["bytes"])
+        for turns in one.turns
+        for call in (one.calls[c.call] for c in turns.calls)
+        if call.function == "nn_move"
+    )
+    more = one.cost.instructions - without.cost.instructions
+    assert moved > 0 and more == pytest.approx(0.7 * moved)
 
 
 def test_what_runs_between_keeps_operators_apart() -> None:

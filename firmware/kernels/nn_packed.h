@@ -83,7 +83,8 @@ void nn_pixel_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output);
 void nn_widen_quad_s8(uint32_t *x, const int8_t *const *pixels, int32_t columns,
                       const nn_widen_t *p);
 
-/* Move a multiple of eight words towards lower addresses. */
+/* Move words towards lower addresses, eight at a time: the last ones of these may lie behind the
+ * end. */
 void nn_move_words_s8(uint32_t *to, const uint32_t *from, const uint32_t *end);
 
 /* Append the runs of the windows of four pixels, which `pixels` point to, widened in the same order
@@ -164,7 +165,7 @@ void nn_dense_s8(const nn_dense_t *p, const void *x, int8_t *output, int32_t gro
 
 #define NN_EIGHT 8 /* output channels */
 
-/* The same for eight channels A to H with one requantisation, . A group in the
+/* The same for eight channels A to H with one requantisation, on int8 inputs. A group in the
  * stream, in words: first values of 256 * A + B, 256 * C + D, 256 * E + F, 256 * G + H, B, D, F and
  * H; then for each eight inputs 16 words, the last one first: 256 * a + b, ..., 256 * g + h of
  * inputs 4 and 6, of 5 and 7, of 0 and 2, and of 1 and 3. */

@@ -1,5 +1,6 @@
 /* Kernels of int16 activations on packed int8 weights: what the code generator calls on cores with
- * fast 16-bit products. Sums have 32 bits, which the generator has proven to be enough.
+ * fast 16-bit products. Sums have 32 bits where nothing else is said, which the generator has
+ * proven to be enough.
  */
 #ifndef NN_WIDE_H
 #define NN_WIDE_H
@@ -47,8 +48,10 @@ void nn_fully_connected_packed_s16(const nn_wide_dense_t *p, const int16_t *inpu
  *
  *   4            bias of A, of B, the lower word first
  *   steps        as above
- *   4            multiplier and constant of A, of B: out = ((sum * multiplier >> 32) + constant) >>
- * shift 1            shift of A in the lowest byte, of B in the next
+ *   4            multiplier and constant of A, of B
+ *   1            shift of A in the lowest byte, of B in the next
+ *
+ * and an output is ((sum * multiplier >> 32) + constant) >> shift.
  */
 #define NN_LONG_WORDS 9 /* of a pair in the stream, besides its steps */
 

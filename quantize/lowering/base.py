@@ -119,7 +119,8 @@ def in_ram(lowered: LoweredStep) -> LoweredStep | None:
     at = aligned(call.scratch_bytes)
     copying = replace(call, copied=field, copied_at=at, scratch_bytes=at + size)
     cost = size // 4 * COPY_COST + lowered.cost + Cost(0, -(gain + (size // 4 * COPY_COST).cycles))
-    others = (*lowered.alternatives, alternative(lowered, "cycles"))
+    plain = replace(alternative(lowered, "cycles"), kernels=f"{call.function} on flash")
+    others = (*lowered.alternatives, plain)
     return replace(lowered, calls=(copying,), cost=cost, alternatives=others)
 
 

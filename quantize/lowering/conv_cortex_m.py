@@ -180,7 +180,8 @@ def _by_pairs(step: Step, p: ConvParams) -> LoweredStep | None:
         products=_products(p),
         columns=groups - 1 + count,
         slot_words=QUAD,
-        beside_bytes=2 * (p.output_shape[2] - 1 + count),
+        # eight words at a time are moved: up to four of what is beside are read with the last
+        beside_bytes=max(2 * (p.output_shape[2] - 1 + count), 4 * QUAD),
         spare=p.window.stride[0],
         groups=groups,
         quarter=2 * groups,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from quantize.lowering import KERNEL_SETS
+from quantize.lowering import KERNEL_SETS, REFERENCE_COST
 from quantize.lowering.base import LoweredStep, Place, RowCall, Turns, aligned
 from quantize.ops.base import CCall, CConstant
 from quantize.ops.conv_2d import ConvParams, numbered
@@ -20,14 +20,13 @@ from quantize.ops.pool_2d import PoolParams
 from quantize.ops.rules import Lowering
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
-from quantize.timings import NOTHING, Cost
+from quantize.timings import CHIPS, NOTHING, Cost, usual
 
 WORD = 4  # bytes to which kernels take rows
 # of operators that run together, measured on the Cortex-M4
 CALL = 300  # instructions of a call
 AGAIN = 0.7  # of an input row's part of an operator, for one that a second call reads
 MOVED = 0.7  # instructions a byte that is moved
-PER_MAC = 2  # instructions of operators without a model of their own
 TWO_ROWS = Lowering.DEPTHWISE  # whose kernels compute two rows at once
 Params = ConvParams | PoolParams
 Rows = tuple[int, int]  # from the first on, up to the second
@@ -129,9 +128,9 @@ def describe_rows(lowered: LoweredStep) -> str:
 
 
 def instructions(alone: LoweredStep) -> int:
-    """What an operator takes alone, about."""
+    """What an operator takes alone, about: one without a model of its own is the reference's."""
     macs: int = alone.step.spec.macs(alone.step.params)
-    return round(alone.cost.instructions) if alone.cost else PER_MAC * macs
+    return round(alone.cost.instructions) if alone.cost else REFERENCE_COST * macs
 
 
 def more_instructions(alone: Sequence[LoweredStep], height: int) -> int:
@@ -225,16 +224,21 @@ class _Made:
                 return None
             self.forms.add(lowered.requantisation)
             self._known[key] = (self._add(call), lowered.cost)
-        number, cost = self._known[key]
-        self.cost = None if self.cost is None or cost is None else self.cost + cost
-        return number
+        return self._counted(key)
 
     def move(self, size: int) -> int:
         """The number of the call that moves `size` bytes."""
         key = ("move", size)
         if key not in self._known:
-            self._known[key] = (self._add(move_words(size)), None)
-        return self._known[key][0]
+            cost = usual(MOVED * size, self.kernels) if self.kernels in CHIPS else None
+            self._known[key] = (self._add(move_words(size)), cost)
+        return self._counted(key)
+
+    def _counted(self, key: tuple[object, ...]) -> int:
+        """The number of a call that is known, whose cost is added."""
+        number, cost = self._known[key]
+        self.cost = None if self.cost is None or cost is None else self.cost + cost
+        return number
 
     def _add(self, call: CCall) -> int:
         self.calls.append(call)

@@ -9,11 +9,103 @@
  *   else: LDRD and four SXTB16 widen eight inputs for each group: with the end of the loop 34,
  *         1.06 each, but no scratch
  *
+ * A group takes about 45 instructions besides its steps.
+ *
+ * r4-r7 are sums, r12 points to the stream, lr to the inputs. What is left lives in s16-s22:
+ *
+ *   s16 requant, s17 bytes to the next group's
+ *   s18 inputs, s19 their end
+ *   s20 output, s21 end of the outputs
+ *   s22 where a group's steps are entered
+ *
  * Stack: 72 bytes. Rounding: double, in the short form NN_SIGN.
  */
-#include "nn_dense.inc"
+#include "layout/nn_offsets.h"
 
 #define FOUR_STEPS_BYTES 108
+
+    .syntax unified
+    .cpu cortex-m4
+    .fpu fpv4-sp-d16
+    .thumb
+
+    .macro output sum
+    ldrd r0, r1, [r8], #8
+    smmlar r0, \sum, r0, r1
+    add r0, r0, \sum, asr #31
+    asrs r0, r0, r2
+    lsrs r2, r2, #8
+    ssat r0, #8, r0
+    strb r0, [r3], #1
+    .endm
+
+/* Leaves steps in r7, `wide` in r8, in r10 the quarters to skip in the first block of 16 steps. */
+    .macro begin function
+    .section .text.\function, "ax", %progbits
+    .balign 4
+    .global \function
+    .thumb_func
+    .type \function, %function
+\function:
+    push {r4-r11, lr}
+    sub sp, sp, #4
+    vpush {s16-s23}
+    ldm r0, {r4-r8}       /* stream, requant, bytes of a requant, steps, wide */
+    vmov s16, s17, r5, r6
+    vmov s18, r1
+    vmov s20, r2
+    add r9, r2, r3, lsl #2
+    vmov s21, r9
+    rsb r10, r7, #0
+    ubfx r10, r10, #2, #2
+    mov r12, r4
+    .endm
+
+/* r7: bytes of the inputs, r9: where the steps are entered. */
+    .macro groups
+    orr r9, r9, #1
+    vmov s22, r9
+    add r7, r7, r1
+    vmov s19, r7
+.Lgroup:
+    vmov lr, s18
+    ldmia.w r12!, {r4-r7} /* first values */
+    vmov r0, s22
+    bx r0
+    .endm
+
+/* Four times the four steps that end here, of `bytes` each: the entry address depends on it. */
+    .macro check_steps start, bytes
+    .if (. - \start) - 4 * \bytes
+    .error "four steps have another size"
+    .endif
+    .endm
+
+    .macro repeat start
+    vmov r8, s19
+    cmp lr, r8
+    bne.w \start
+    .endm
+
+/* r8: requant, r2: four shifts, r3: output, as the macro `output` takes them. */
+    .macro begin_outputs
+    vmov r8, r9, s16, s17
+    add r9, r9, r8
+    vmov s16, r9
+    vmov r3, s20
+    ldr r2, [r8], #4
+    .endm
+
+    .macro end function
+    vmov s20, r3
+    vmov r0, s21
+    cmp r3, r0
+    bne.w .Lgroup
+    vpop {s16-s23}
+    add sp, sp, #4
+    pop {r4-r11, pc}
+    .size \function, . - \function
+    .endm
 
     .macro two_steps x0, x1
     ldmia.w r12!, {r8-r11}

@@ -4,6 +4,8 @@
 void nn_move_words_s8(uint32_t *to, const uint32_t *from, const uint32_t *end)
 {
     while (from < end) {
-        *to++ = *from++;
+        for (int32_t i = 0; i < 8; i++) {
+            *to++ = *from++;
+        }
     }
 }
