@@ -56,14 +56,19 @@ static void nn_phase(const nn_transpose_packed_t *p, const nn_phase_t *phase, in
     nn_quad_t quad = p->quad;
     quad.stream += phase->at;
     quad.steps = 2 * phase->rows * phase->words;
+    const nn_widen_t run = {.words = phase->words};
     for (int32_t at = column * depth; count > 0;) {
         const int32_t pixels = count >= NN_QUAD ? NN_QUAD : 1;
         uint32_t *next = x;
         for (int32_t row = last + 1 - phase->rows; row <= last; row++) {
             const int8_t *const in = rows + row % p->rows * p->row_bytes + at;
             const int8_t *const in_quad[NN_QUAD] = {in, in + depth, in + 2 * depth, in + 3 * depth};
-            next = pixels == NN_QUAD ? nn_widen_quad_s8(next, in_quad, phase->words)
-                                     : nn_widen_pixel(next, in, phase->words);
+            if (pixels == NN_QUAD) {
+                nn_widen_quad_s8(next, in_quad, 1, &run);
+                next += 2 * NN_QUAD * phase->words;
+            } else {
+                next = nn_widen_pixel(next, in, phase->words);
+            }
         }
         if (pixels == NN_QUAD) {
             nn_channels_s8(&quad, x, output, stride);
