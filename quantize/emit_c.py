@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from model import __version__
 from quantize.lowering import LoweredStep
-from quantize.lowering.base import RowCall
+from quantize.lowering.base import RowCall, constant_operands, first_values_bytes
 from quantize.ops.base import (
     Array,
     CCall,
@@ -181,7 +181,7 @@ def _variable(tensor: Tensor, plan: ArenaPlan) -> dict[str, object]:
 def initial_constant(tensor: Tensor) -> CConstant | None:
     """The bytes of a variable's first value; None where they are all the same."""
     values = np.frombuffer(tensor.first_values.tobytes(), np.int8)
-    return int_constant_array("initial", "int8_t", values) if len(set(values)) > 1 else None
+    return int_constant_array("initial", "int8_t", values) if first_values_bytes(tensor) else None
 
 
 def _tensor(graph: Graph, plan: ArenaPlan, index: int) -> str:
@@ -210,10 +210,10 @@ def _step(graph: Graph, plan: ArenaPlan, lowered: LoweredStep) -> dict[str, obje
 
 def step_constants(graph: Graph, lowered: LoweredStep) -> list[CConstant]:
     """The arrays that a step holds in flash: its kernels' own, and constant operands."""
-    taken = sorted({position for call in lowered.calls for position in call.inputs})
-    operands = [(p, graph.tensors[lowered.step.op.inputs[p]]) for p in taken]
     return [constant for call in lowered.calls for constant in call.constants] + [
-        _operand_array(f"input{p}", t.dtype, t.data) for p, t in operands if t.data is not None
+        _operand_array(f"input{p}", t.dtype, t.data)
+        for p, t in constant_operands(graph, lowered)
+        if t.data is not None
     ]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from quantize.manifest import compile_sets
 from quantize.reference import compile_graph
 from quantize.tflite.reader import parse_model
 from tests.factory import ModelBuilder
+from tests.factory_state import Streaming
 from tests.host_c import HostModel
 from tests.layers import Layer, convolutions
 
@@ -88,6 +91,38 @@ def test_few_inputs_keep_weights_of_a_byte_where_flash_is_short() -> None:
 def test_what_fits_nowhere_says_how_much_it_needs() -> None:
     with pytest.raises(QuantizeError, match=r"a flash budget of 1000 bytes: .* at least 16\d\d\d"):
         _functions(1000)
+
+
+def _with_operands(seed: int = 0) -> bytes:
+    """A depthwise layer times a constant plus a variable: most of its constants are no kernel's."""
+    rng, main = np.random.default_rng(seed), ModelBuilder()
+    s = Streaming(main=main, start=main.beside())
+    like: dict[str, Any] = {"scale": [0.05], "zero_point": [3]}
+    shape = [1, 6, 6, 4]
+    x, h, m, y = (s.main.tensor(shape, **like) for _ in range(4))
+    data = rng.integers(-127, 128, (2, *shape)).astype(np.int8)
+    w = s.main.tensor([1, 1, 1, 4], scale=[0.01] * 4, axis=3, data=data[0, :, :1, :1])
+    s.main.operator("DEPTHWISE_CONV_2D", [x, w], [h], "DepthwiseConv2DOptions", 3, strideH=1,
+                    strideW=1, dilationHFactor=1, dilationWFactor=1, depthMultiplier=1)  # fmt: skip
+    s.main.operator("MUL", [h, s.main.tensor(shape, data=data[0], **like)], [m], "MulOptions", 2)
+    handle = s.variable(data[1], **like)
+    s.main.operator("ADD", [s.read(handle, shape, **like), m], [y], "AddOptions", 2)
+    s.assign(handle, y)
+    return s.pack([x], [y])
+
+
+@pytest.mark.parametrize("kernels", ["armv7em", "xtensa_mac16"])
+def test_a_budget_counts_operands_and_first_values(kernels: str, tmp_path: Path) -> None:
+    """The least that a message names is what all constants of the firmware take, and enough."""
+    model = _with_operands()
+    golden = make_golden(model, random_inputs(parse_model(model), 2, 1))
+    folders = {kernels: tmp_path}
+    with pytest.raises(QuantizeError, match="at least") as refused:
+        compile_sets(model, golden, folders, name="b", settings={}, constants_bytes=1)
+    (least,) = re.findall(r"at least (\d+)", str(refused.value))
+    made = compile_sets(model, golden, folders, name="b", settings={}, constants_bytes=int(least))
+    constants: Any = made[kernels]["constants"]
+    assert 2 * 6 * 6 * 4 < sum(c["bytes"] for c in constants) <= int(least)
 
 
 @pytest.mark.parametrize("budget", [None, 18_700, 40_000])

@@ -85,6 +85,33 @@ def test_sums_of_more_than_32_bits_have_kernels_of_their_own() -> None:
         assert sum(step.calls[0].function == kernel for step in steps) > 1
 
 
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("outputs", [5, 9, 12])
+def test_outputs_ahead_of_the_inputs_overwrite_none_unread(
+    large: bool, outputs: int, tmp_path: Path
+) -> None:
+    """Where the sums leave 32 bits each pixel is written before the next one is read."""
+    b, rng = ModelBuilder(), np.random.default_rng(outputs)
+    like: dict[str, Any] = {"dtype": "int16", "scale": [3e-4]}
+    x, h, y = (b.tensor([1, 4, 4, c], **like) for c in (4, 4, outputs))
+    b.operator("RELU", [x], [h])
+    data = rng.integers(-40, 41, (outputs, 1, 1, 4)).astype(np.int8)
+    w = b.tensor(data.shape, scale=[0.01] * outputs, data=data)
+    first = np.zeros(outputs, np.int64)
+    first[-1] = (1 << 33) * large
+    bias = b.tensor([outputs], dtype="int64", scale=[3e-6] * outputs, data=first)
+    b.operator("CONV_2D", [h, w, bias], [y], "Conv2DOptions", 3, strideH=1, strideW=1,
+               dilationHFactor=1, dilationWFactor=1)  # fmt: skip
+    golden = golden_of(model := b.pack([x], [y]), 0)
+    function = "nn_conv_2d_long_s16" if large else "nn_conv_2d_packed_s16"
+    assert lowered_of(model)[1].calls[0].function == function
+    manifest = compile_model(model, golden, tmp_path, name="m", settings={}, kernels="armv7em")
+    host = HostModel(tmp_path, manifest)
+    for case in range(len(golden)):
+        got = host.run(golden.case_inputs(case))[0]
+        assert np.array_equal(got, golden.case_outputs(case)[0])
+
+
 @pytest.mark.parametrize("times", sweep([1, 4], []))
 def test_sanitizers_find_nothing(times: int, tmp_path: Path) -> None:
     """Reads and writes beyond the arena, overflows, shifts by too much."""

@@ -147,6 +147,7 @@ def test_a_line_of_text_belongs_to_no_request_of_an_image_without_text(gen: Path
 @pytest.mark.parametrize(
     ("name", "message"),
     [
+        ("qemu_m4-without-", "no part '' to leave out"),
         ("qemu_m4-without-txt", r"no part 'txt' to leave out; expected some of text \(commands"),
         ("qemu_m4-without-link", "a program of your own around the model: tinyproof library"),
         ("qemu_m4-without-text-selftest", "selftest answers in text"),
@@ -164,3 +165,12 @@ def test_a_boards_name_says_what_its_image_is_without() -> None:
     assert board.suffix == "-without-golden-drift-kws01"
     assert lacking("nano33-kws01", "-kws01", "drift, golden") == "nano33-without-golden-drift-kws01"
     assert lacking("nano33", "", None) == "nano33"
+
+
+def test_parts_in_any_order_make_one_image() -> None:
+    """One folder, and the kernels of the chip whichever way it is named."""
+    board = load_board("nano33-without-drift-text-drift")
+    assert board == load_board("nano33-without-text-drift")
+    assert board.folder == "nano33-without-text-drift" and board.plain
+    named = lacking(board.folder, board.suffix, "golden")
+    assert load_board(named).without == ("text", "golden", "drift")

@@ -183,18 +183,21 @@ def load_board(board_id: str) -> Board:
     `<board>-<kernels>` is the board with another set of kernels, `<board>-tflm` the one with TFLite
     Micro's interpreter; `-selftest` behind either is firmware with the reference model as well,
     `-kws01` and so on firmware that answers the commands of that benchmark; `-without-text-drift`
-    before them is firmware without those parts of the application. Each has a folder.
+    before them is firmware without those parts of the application. Each has a folder, whose name
+    does not depend on the order of the parts.
     """
     folder = board_id
     selftest = board_id.endswith(SELFTEST)
     mlperf = next((name for name in BENCHMARKS if board_id.endswith(f"-{name}")), "")
     suffix = SELFTEST if selftest else f"-{mlperf}" if mlperf else ""
-    board_id, _, parts = board_id.removesuffix(suffix).partition(WITHOUT)
-    without = read_parts(parts, "-", f"board '{folder}'") if parts else ()
+    board_id, some, parts = board_id.removesuffix(suffix).partition(WITHOUT)
+    parts = parts.replace(WITHOUT, "-")  # a board's name and an option may each leave some out
+    without = read_parts(parts, "-", f"board '{folder}'") if some else ()
     if "text" in without and suffix:
         raise UsageError(
             f"board '{folder}': {suffix[1:]} answers in text; name the board without it"
         )
+    folder = f"{board_id}{some}{'-'.join(without)}{suffix}"
     board_id, _, kernels = board_id.partition("-")
     if board_id not in BOARDS:
         raise UsageError(

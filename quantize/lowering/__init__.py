@@ -30,7 +30,13 @@ from quantize.lowering import (
     transpose_conv_cortex_m,
     winograd_cortex_m,
 )
-from quantize.lowering.base import Alternative, LoweredStep, alternative
+from quantize.lowering.base import (
+    Alternative,
+    LoweredStep,
+    alternative,
+    constant_operands,
+    first_values_bytes,
+)
 from quantize.ops.rules import Lowering
 from quantize.reference import Step
 from quantize.tflite.graph import Graph
@@ -126,7 +132,7 @@ def lower(
     when none fits a budget. With `ram`, kernels that need at most so many bytes, or what needs
     least where there are none. Without `larger`, none of the packings that take more flash.
     """
-    plain = tuple(_reference(step) for step in steps)
+    plain = tuple(_counted(graph, _reference(step)) for step in steps)
     if kernels == "ref":
         return plain
     budgets = _scratch_budgets_bytes(graph, FEW_BYTES[kernels])
@@ -144,7 +150,8 @@ def lower(
             _choices(graph, step, kernels, budgets[step.op.index], ram, smaller=True)
             for step in steps
         ]
-    return _within(choices, flash_bytes, _limit(file_bytes, USUAL_SHARE[kernels]))
+    firsts = sum(map(first_values_bytes, graph.variables))
+    return _within(choices, flash_bytes, _limit(file_bytes, USUAL_SHARE[kernels]), firsts)
 
 
 def _bytes(steps: Sequence[LoweredStep]) -> int:
@@ -166,7 +173,7 @@ def _choices(
     """The ways to compute a step, the usual one first; with `smaller` those with fewer constants
     too. All have a cost where there are several."""
     makers, larger = _makers(graph, step, kernels)
-    reference = _reference(step)
+    reference = _counted(graph, _reference(step))
     if not makers:
         return [reference]
     made = [make(graph, step, scratch_bytes) for make in larger]
@@ -176,7 +183,7 @@ def _choices(
         spare = max(ram[1] - ram[0](reference), 0) if ram else scratch_bytes
         found += [make(graph, step, scratch) for make in makers for scratch in (spare, 0)]
         found.append(reference)
-    ways = [lowered for lowered in found if lowered is not None]
+    ways = [_counted(graph, lowered) for lowered in found if lowered is not None]
     if ways[0].cost is None:  # nothing to compare
         ways = [ways[0], reference] if short else ways[:1]
     rough = usual(
@@ -202,17 +209,18 @@ def _cycles(lowered: LoweredStep) -> float:
 
 
 def _within(
-    choices: Sequence[Sequence[LoweredStep]], budget: int | None, limit: int
+    choices: Sequence[Sequence[LoweredStep]], budget: int | None, limit: int, firsts: int
 ) -> tuple[LoweredStep, ...]:
-    """Begin with the smallest of each step; `limit` without a budget, or what is least."""
+    """Begin with the smallest of each step; `limit` without a budget, or what is least. `firsts`
+    are the bytes of variables' first values, for which a budget has to have room."""
     smallest = [min(ways, key=lambda way: way.constant_bytes) for ways in choices]
     least = _bytes(smallest)
-    if budget is not None and budget < least:
+    if budget is not None and budget < least + firsts:
         raise QuantizeError(
-            f"a flash budget of {budget} bytes: the model's constants take at least {least}; "
-            "allow that much, or make the model smaller"
+            f"a flash budget of {budget} bytes: the model's constants take at least "
+            f"{least + firsts}; allow that much, or make the model smaller"
         )
-    return _improve(smallest, choices, max(limit, least) if budget is None else budget)
+    return _improve(smallest, choices, max(limit, least) if budget is None else budget - firsts)
 
 
 def _improve(
@@ -282,3 +290,9 @@ def _reference(step: Step) -> LoweredStep:
     return LoweredStep(
         step=step, calls=step.spec.calls(step.params), in_place=step.spec.in_place(step.params)
     )
+
+
+def _counted(graph: Graph, lowered: LoweredStep) -> LoweredStep:
+    """The step with the bytes of its constant operands."""
+    size = sum(t.bytes for _, t in constant_operands(graph, lowered))
+    return replace(lowered, operand_bytes=size) if size else lowered

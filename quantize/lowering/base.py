@@ -9,6 +9,7 @@ from typing import Literal
 from quantize.ops.base import CCall
 from quantize.ops.conv_2d import numbered
 from quantize.reference import Step
+from quantize.tflite.graph import Graph, Tensor
 from quantize.timings import Cost, cortex_m, total
 
 COPY_COST = cortex_m(0.5, words=2, flash=1, jumps=0.125)  # of a word to RAM
@@ -82,18 +83,32 @@ class LoweredStep:
     height: int = 0
     turns: tuple[Turns, ...] = ()  # (): every call once, on whole tensors
     rows_bytes: int = 0
+    operand_bytes: int = 0  # in flash, of constant inputs that its calls read
     # words of its one stream that it reads from flash, again and again; 0: once, or not known
     stream_words: float = 0
 
     @property
     def constant_bytes(self) -> int:
-        """What its kernels hold in flash, besides constant operands."""
-        return sum(constant.bytes for call in self.calls for constant in call.constants)
+        """What its kernels hold in flash, and constant operands where `operand_bytes` counts them."""
+        own = sum(constant.bytes for call in self.calls for constant in call.constants)
+        return own + self.operand_bytes
 
     @property
     def scratch_bytes(self) -> int:
         """What the step needs beside its tensors, while it runs."""
         return self.rows_bytes + max((call.scratch_bytes for call in self.calls), default=0)
+
+
+def constant_operands(graph: Graph, lowered: LoweredStep) -> list[tuple[int, Tensor]]:
+    """The constants of the file that a step's calls read as they are, with their positions."""
+    taken = sorted({position for call in lowered.calls for position in call.inputs})
+    operands = [(p, graph.tensors[lowered.step.op.inputs[p]]) for p in taken]
+    return [(p, tensor) for p, tensor in operands if tensor.data is not None]
+
+
+def first_values_bytes(tensor: Tensor) -> int:
+    """What a variable's first value takes in flash: nothing where all bytes are the same."""
+    return tensor.bytes if len(set(tensor.first_values.tobytes())) > 1 else 0
 
 
 def alternative(lowered: LoweredStep, reason: str) -> Alternative:

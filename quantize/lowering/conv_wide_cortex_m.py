@@ -75,7 +75,7 @@ def convolution(step: Step, p: ConvParams) -> LoweredStep | None:
     if packed is None:
         return None
     function = f"nn_conv_2d_{packed.kind}_s16"
-    call, ahead = windows_call(function, sizes, packed.fields, packed.stream)
+    call, ahead = windows_call(function, sizes, packed.fields, packed.stream, packed.block)
     call = replace(call, first_input=p.first_input, first_output=p.first_output)
     return LoweredStep(
         step=step,
@@ -135,6 +135,11 @@ class _Packed:
     fields: dict[str, str]
     stream: CConstant
     steps: int
+
+    @property
+    def block(self) -> int:
+        """Pixels that are read before one is written."""
+        return QUAD if self.kind == "packed" else 1
 
     @property
     def form(self) -> str:

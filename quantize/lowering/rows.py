@@ -107,7 +107,7 @@ def lower_rows(
             return None
         runs.append(run)
     if sum(c.bytes for call in made.calls for c in call.constants) > sum(
-        one.constant_bytes for one in alone
+        one.constant_bytes - one.operand_bytes for one in alone
     ):
         return None  # a flash budget chose smaller ones
     return replace(
