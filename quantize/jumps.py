@@ -1,0 +1,149 @@
+"""One more requantisation that is proven equal to the reference (`quantize.proofs`), for outputs of
+both signs: the double rounding moves by 2**-right codes at zero, and here so does a constant.
+
+    jump:  ssat8(((C & ~(v >>> 24)) + floor(v * M / 2**32)) >> 14)       v = (acc << 8) + F
+
+`v >>> 24` takes v as unsigned. Of the lower 8 bits of C only one is set, J = 2**(14 - right), so
+that J is added where that bit of v >>> 24 is 0: for every v from 0 on and for none below it, as
+long as |v| < J * 2**24. F moves all changes by 1/256 of an accumulator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from quantize.proofs import CODES, BoolArray, first_accumulators
+from quantize.scheme import INT32_MAX, INT32_MIN, IntArray, Requant
+
+PRE_SHIFT, SHIFT, MASK_SHIFT = 8, 14, 24
+LEVEL = 1 << (32 - MASK_SHIFT)  # C without J is a multiple of it
+OFFSET_LIMIT = 1 << 20  # of F
+FACTORS = (0, 1, -1, 2, -2, 3, -3, 4, -4, 6, -6, 8, -8)  # M beside the rounded one
+LEVELS = (0, 1, -1, 2, -2, 3, -3, 4, -4)  # C beside the nearest: F then lies elsewhere in its step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JumpRequant:
+    """One channel's numbers; all fit int32, and so does every value on the way."""
+
+    offset: int  # F
+    multiplier: int  # M, 0 .. 2**31 - 1
+    constant: int  # C
+    form: Literal["jump"] = "jump"
+
+
+@dataclass(frozen=True, slots=True)
+class _Channels:
+    """Of some channels: arrays [channels, 1], `starts` [channels, codes] as first_accumulators."""
+
+    starts: IntArray
+    low: IntArray
+    high: IntArray
+    jump: IntArray  # J
+
+    def part(self, kept: BoolArray) -> _Channels:
+        return _Channels(self.starts[kept], self.low[kept], self.high[kept], self.jump[kept])
+
+
+def prove_jump(
+    requants: Sequence[Requant],
+    *,
+    output_offset: int,
+    act_min: int,
+    act_max: int,
+    low: IntArray,
+    high: IntArray,
+) -> tuple[JumpRequant, ...] | None:
+    """The numbers of each channel, as `prove_short`; None when a channel has none."""
+    starts = first_accumulators(
+        requants,
+        output_offset=output_offset,
+        act_min=act_min,
+        act_max=act_max,
+        low=low,
+        high=high,
+    )
+    if starts is None:
+        return None
+    low, high = low[:, None], high[:, None]
+    steady = ((starts == low) | (starts > high)).all(axis=1)  # one output for all
+    right = np.array([-r.shift for r in requants], np.int64)
+    if not (steady | ((right > SHIFT - PRE_SHIFT) & (right <= SHIFT))).all():
+        return None
+    right = np.clip(right, SHIFT - PRE_SHIFT + 1, SHIFT)
+    multiplier = np.array([r.multiplier for r in requants], np.int64)
+    less = right - (SHIFT - PRE_SHIFT + 1)
+    nearest = (multiplier + ((np.int64(1) << less) >> 1)) >> less
+    channels = _Channels(starts, low, high, np.int64(1) << (SHIFT - right)[:, None])
+    one = (-128 + (starts == low).sum(axis=1)) << SHIFT
+    rows = np.stack([np.zeros_like(one), np.zeros_like(one), one], axis=1)
+    missing = ~steady
+    for factor, level in ((f, n) for f in FACTORS for n in LEVELS):
+        if not missing.any():
+            break
+        tried = np.clip(nearest[missing, None] + factor, 1, INT32_MAX)
+        base = ((2 * output_offset + 1) << SHIFT >> 1) + level * LEVEL
+        found, numbers = _numbers(channels.part(missing), output_offset, tried, base)
+        places = np.flatnonzero(missing)[found]
+        rows[places] = numbers[found]
+        missing[places] = False
+    if missing.any():
+        return None
+    return tuple(JumpRequant(offset=f, multiplier=m, constant=c) for f, m, c in rows.tolist())
+
+
+def _numbers(
+    channels: _Channels, output_offset: int, factor: IntArray, base: int
+) -> tuple[BoolArray, IntArray]:
+    """Whether a channel with M = factor and C = base + J has an F [channels]; F, M and C.
+
+    Every code bounds F from below by its first accumulator and from above by the one before.
+    """
+    constant = base + channels.jump
+    wanted = (CODES << SHIFT) - np.where(output_offset < CODES, constant, base)
+    reached = -(-(wanted << 32) // factor)  # the smallest v that reaches a code
+    starts = channels.starts
+    least = np.where(starts <= channels.high, reached - (starts << PRE_SHIFT), -OFFSET_LIMIT)
+    most = reached - ((starts - 1) << PRE_SHIFT) - 1
+    most = np.where(starts > channels.low, most, OFFSET_LIMIT)
+    minimum = least.max(axis=1, keepdims=True)
+    maximum = most.min(axis=1, keepdims=True)
+    offset = np.clip((minimum + maximum) >> 1, -OFFSET_LIMIT, OFFSET_LIMIT)
+    found = (minimum <= maximum)[:, 0] & _is_equal(channels, offset, factor, constant)
+    return found, np.concatenate([offset, factor, constant], axis=1)
+
+
+def _is_equal(
+    channels: _Channels, offset: IntArray, factor: IntArray, constant: IntArray
+) -> BoolArray:
+    """Whether the form reaches every code where the reference does, [channels].
+
+    It does not decrease while |v| < turn. From there on J comes and goes, which must be at an
+    output of -128 or 127 only.
+    """
+    starts, low, high, jump = channels.starts, channels.low, channels.high, channels.jump
+
+    def scaled(acc: IntArray) -> IntArray:
+        return (acc << PRE_SHIFT) + offset
+
+    def reaches(acc: IntArray) -> BoolArray:
+        v = scaled(acc)
+        masked = constant & ~((v & 0xFFFFFFFF) >> MASK_SHIFT)
+        reached: BoolArray = (masked + (v * factor >> 32)) >> SHIFT >= CODES
+        return reached
+
+    first, last = scaled(low), scaled(high)
+    late = (starts > high) | reaches(np.minimum(starts, high))
+    early = (starts <= low) | ~reaches(np.maximum(starts - 1, low))
+    turn = jump << MASK_SHIFT
+    top = constant - jump + (turn * factor >> 32) >= CODES[0, -1] << SHIFT
+    bottom = constant + ((-turn - 1) * factor >> 32) < CODES[0, 0] << SHIFT
+    over = (last < turn) | (top & (starts[:, -1:] <= high))
+    under = (first >= -turn) | (bottom & (starts[:, :1] > low))
+    fits = (first >= INT32_MIN) & (last <= INT32_MAX)
+    equal: BoolArray = (late & early).all(axis=1) & (over & under & fits)[:, 0]
+    return equal
