@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quantize.jumps import JumpRequant
 from quantize.lowering.base import LoweredStep, in_groups, rivals
 from quantize.lowering.few_cortex_m import few_inputs, is_few
+from quantize.lowering.jumps import JumpRequant
 from quantize.lowering.mono_cortex_m import KERNEL as MONO_ROWS
 from quantize.lowering.mono_cortex_m import one_channel
 from quantize.lowering.packing import (

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quantize.jumps import JumpRequant, prove_jump
 from quantize.lowering.base import aligned
+from quantize.lowering.jumps import JumpRequant, prove_jump
 from quantize.ops.base import CConstant, int_constant_array
 from quantize.ops.conv_2d import ConvParams
 from quantize.ops.window import OutputStage, Window
@@ -47,7 +47,7 @@ def first_short_form(
 
 
 def jump_form(p: OutputStage, weights: npt.NDArray[Any]) -> tuple[JumpRequant, ...] | None:
-    """The form `quantize.jumps` of all of weights [channels, taps], None without."""
+    """The form `quantize.lowering.jumps` of all of weights [channels, taps], None without."""
     low, high = acc_bounds(weights, p.bias, p.input_offset, -128, 127, padded=True)
     return prove_jump(
         p.requants,

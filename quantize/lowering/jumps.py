@@ -16,14 +16,16 @@ from typing import Literal
 
 import numpy as np
 
+from quantize.lowering.products import slopes_of
+from quantize.lowering.split import Piece
 from quantize.proofs import CODES, BoolArray, first_accumulators
 from quantize.scheme import INT32_MAX, INT32_MIN, IntArray, Requant
 
 PRE_SHIFT, SHIFT, MASK_SHIFT = 8, 14, 24
 LEVEL = 1 << (32 - MASK_SHIFT)  # C without J is a multiple of it
 OFFSET_LIMIT = 1 << 20  # of F
-FACTORS = (0, 1, -1, 2, -2, 3, -3, 4, -4, 6, -6, 8, -8)  # M beside the rounded one
-LEVELS = (0, 1, -1, 2, -2, 3, -3, 4, -4)  # C beside the nearest: F then lies elsewhere in its step
+PARTS = tuple((2 * k + 1) / 2**n for n in range(1, 7) for k in range(2 ** (n - 1)))
+LEVELS: IntArray = np.array([0, *(side * by for by in range(1, 17) for side in (1, -1))])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,8 @@ class _Channels:
     high: IntArray
     jump: IntArray  # J
 
-    def part(self, kept: BoolArray) -> _Channels:
+    def part(self, kept: IntArray) -> _Channels:
+        """Those at the places `kept`."""
         return _Channels(self.starts[kept], self.low[kept], self.high[kept], self.jump[kept])
 
 
@@ -77,44 +80,65 @@ def prove_jump(
     right = np.clip(right, SHIFT - PRE_SHIFT + 1, SHIFT)
     multiplier = np.array([r.multiplier for r in requants], np.int64)
     less = right - (SHIFT - PRE_SHIFT + 1)
-    nearest = (multiplier + ((np.int64(1) << less) >> 1)) >> less
+    nearest = np.clip((multiplier + ((np.int64(1) << less) >> 1)) >> less, 1, INT32_MAX)
     channels = _Channels(starts, low, high, np.int64(1) << (SHIFT - right)[:, None])
     one = (-128 + (starts == low).sum(axis=1)) << SHIFT
     rows = np.stack([np.zeros_like(one), np.zeros_like(one), one], axis=1)
-    missing = ~steady
-    for factor, level in ((f, n) for f in FACTORS for n in LEVELS):
-        if not missing.any():
-            break
-        tried = np.clip(nearest[missing, None] + factor, 1, INT32_MAX)
-        base = ((2 * output_offset + 1) << SHIFT >> 1) + level * LEVEL
-        found, numbers = _numbers(channels.part(missing), output_offset, tried, base)
-        places = np.flatnonzero(missing)[found]
-        rows[places] = numbers[found]
-        missing[places] = False
-    if missing.any():
-        return None
+    places = np.flatnonzero(~steady)
+    found, numbers = _numbers(channels.part(places), output_offset, nearest[places, None])
+    rows[places] = numbers
+    for place in places[~found].tolist():
+        factors = _factors(channels, place, output_offset)
+        tried = channels.part(np.full(len(factors), place))
+        found, numbers = _numbers(tried, output_offset, factors)
+        if not found.any():
+            return None
+        rows[place] = numbers[np.argmax(found)]
     return tuple(JumpRequant(offset=f, multiplier=m, constant=c) for f, m, c in rows.tolist())
 
 
-def _numbers(
-    channels: _Channels, output_offset: int, factor: IntArray, base: int
-) -> tuple[BoolArray, IntArray]:
-    """Whether a channel with M = factor and C = base + J has an F [channels]; F, M and C.
+def _factors(channels: _Channels, place: int, output_offset: int) -> IntArray:
+    """M [some, 1] from between the slopes of all lines through the changes of one channel.
 
-    Every code bounds F from below by its first accumulator and from above by the one before.
+    Where the reference's own, rounded, misses a change, another often does not.
     """
-    constant = base + channels.jump
-    wanted = (CODES << SHIFT) - np.where(output_offset < CODES, constant, base)
-    reached = -(-(wanted << 32) // factor)  # the smallest v that reaches a code
+    jump, starts = int(channels.jump[place, 0]), channels.starts[place]
+    values = (CODES[0] << SHIFT) - np.where(CODES[0] > output_offset, jump, 0)
+    low, high = int(channels.low[place, 0]), int(channels.high[place, 0])
+    changes = starts[(starts > low) & (starts <= high)]
+    whole = Piece(codes=values, starts=starts, low=low, high=high)
+    slopes = slopes_of(whole.part(int(changes.min()) - 1, int(changes.max())))
+    if slopes is None or np.isinf(slopes[1]):
+        return np.zeros((0, 1), np.int64)
+    first, last = (slope * 2.0 ** (32 - PRE_SHIFT) for slope in slopes)
+    factors = np.array([round(first + part * (last - first)) for part in PARTS], np.int64)
+    clipped: IntArray = np.clip(factors, 1, INT32_MAX)[:, None]
+    return clipped
+
+
+def _numbers(
+    channels: _Channels, output_offset: int, factor: IntArray
+) -> tuple[BoolArray, IntArray]:
+    """Whether a channel with M = factor has an F and a C [channels]; F, M and C.
+
+    Every code bounds F from below by its first accumulator and from above by the one before. Where
+    no integer lies between, one may with C a few LEVELs away: F makes up for them.
+    """
+    base = (2 * output_offset + 1) << SHIFT >> 1
+    one = 2.0**32 / factor  # v that add 1 to the product
+    wanted = (CODES << SHIFT) - np.where(output_offset < CODES, base + channels.jump, base)
     starts = channels.starts
-    least = np.where(starts <= channels.high, reached - (starts << PRE_SHIFT), -OFFSET_LIMIT)
-    most = reached - ((starts - 1) << PRE_SHIFT) - 1
-    most = np.where(starts > channels.low, most, OFFSET_LIMIT)
-    minimum = least.max(axis=1, keepdims=True)
-    maximum = most.min(axis=1, keepdims=True)
-    offset = np.clip((minimum + maximum) >> 1, -OFFSET_LIMIT, OFFSET_LIMIT)
-    found = (minimum <= maximum)[:, 0] & _is_equal(channels, offset, factor, constant)
-    return found, np.concatenate([offset, factor, constant], axis=1)
+    from_v = wanted * one - (starts << PRE_SHIFT)
+    least = np.where(starts <= channels.high, from_v, -OFFSET_LIMIT).max(axis=1, keepdims=True)
+    below = np.where(starts > channels.low, from_v + (1 << PRE_SHIFT), OFFSET_LIMIT)
+    most = below.min(axis=1, keepdims=True)
+    moved = LEVELS * LEVEL * one
+    offsets = np.ceil(least - moved)
+    level = np.argmax(offsets < most - moved, axis=1)[:, None]
+    offset = np.take_along_axis(offsets, level, axis=1).astype(np.int64)
+    constant = base + LEVELS[level] * LEVEL + channels.jump
+    numbers = np.concatenate([offset, factor, constant], axis=1)
+    return _is_equal(channels, offset, factor, constant), numbers
 
 
 def _is_equal(
