@@ -10,9 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quantize.lowering import lower
 from quantize.lowering.jumps import LEVEL, JumpRequant, prove_jump
 from quantize.proofs import Form
+from quantize.reference import compile_graph
 from quantize.scheme import INT32_MAX, INT32_MIN, IntArray, Requant, quantize_multiplier
+from quantize.tflite.reader import parse_model
+from tests.packed_rows import ROWS, rows_model
 from tests.test_proofs import prove_one, reference, telling
 
 SIGNED = (-128, 127)
@@ -169,3 +173,13 @@ def test_32_bits_are_enough_or_nothing_is_proven() -> None:
     assert _prove(requant, 0, SIGNED, -limit, limit) is not None
     assert _prove(requant, 0, SIGNED, -(limit + 2), limit) is None
     assert _prove(requant, 0, SIGNED, -limit, limit + 2) is None
+
+
+def test_only_groups_of_four_pixels_take_it() -> None:
+    graph = parse_model(rows_model([ROWS["CONV_2D"], ROWS["CONV_2D_PAIRS"]] * 12, 1))
+    steps = lower(graph, compile_graph(graph), "armv7em")
+    jumps = [s for s in steps if s.requantisation == "jump"]
+    assert len(jumps) >= 4
+    for step in jumps:
+        assert step.calls[0].params["quad.form"] == "NN_JUMP"
+        assert step.step.params.output_shape[1] * step.step.params.output_shape[2] % 4 == 0

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -62,6 +63,20 @@ def prove_jump(
     high: IntArray,
 ) -> tuple[JumpRequant, ...] | None:
     """The numbers of each channel, as `prove_short`; None when a channel has none."""
+    ends = tuple(low.tolist()), tuple(high.tolist())
+    return _proven(tuple(requants), output_offset, act_min, act_max, *ends)
+
+
+@lru_cache(maxsize=64)  # the same layer is lowered for several budgets
+def _proven(
+    requants: tuple[Requant, ...],
+    output_offset: int,
+    act_min: int,
+    act_max: int,
+    lows: tuple[int, ...],
+    highs: tuple[int, ...],
+) -> tuple[JumpRequant, ...] | None:
+    low, high = np.array(lows, np.int64), np.array(highs, np.int64)
     starts = first_accumulators(
         requants,
         output_offset=output_offset,
