@@ -53,7 +53,7 @@ def reference(r: Requant, acc: IntArray, zero: int, act: tuple[int, int]) -> Int
     return np.clip(multiply_by_quantized_multiplier(acc, r.multiplier, r.shift) + zero, *act)
 
 
-def _prove(
+def prove_one(
     r: Requant, zero: int, act: tuple[int, int], low: int, high: int, form: Form
 ) -> ShortRequant | None:
     proven = prove_short(
@@ -106,7 +106,7 @@ def test_what_is_proven_is_equal(
     requant = quantize_multiplier(2.0**log)
     near = low >> spread
     for start, end in ((near, near + width), (-width << spread, width << spread)):
-        short = _prove(requant, zero, act, start, end, form)
+        short = prove_one(requant, zero, act, start, end, form)
         if short is not None:
             acc = np.arange(start, min(end, start + 60_000) + 1)
             acc = np.concatenate([acc, telling(requant, zero, start, end)])
@@ -146,7 +146,7 @@ def test_a_neighbour_of_the_rounded_multiplier_may_be_the_exact_one() -> None:
     beside = 0
     for _ in range(400):
         requant = quantize_multiplier(2.0 ** rng.uniform(-10, -8))
-        short = _prove(requant, -128, (-128, 127), -600_000, 600_000, "fixed_8")
+        short = prove_one(requant, -128, (-128, 127), -600_000, 600_000, "fixed_8")
         if short is not None and short.multiplier != _rounded(requant):
             beside += 1
             acc = np.concatenate([telling(requant, -128, -600_000, 600_000), [-600_000, 600_000]])
@@ -164,7 +164,7 @@ def _rounded(requant: Requant) -> int:
 def test_a_planted_wrong_number_differs(form: Form) -> None:
     """The comparison above sees a constant that is off by one accumulator, or one bit of M."""
     requant = quantize_multiplier(2.0**-9 * 1.3)
-    short = _prove(requant, -128, (-128, 127), -400_000, 400_000, form)
+    short = prove_one(requant, -128, (-128, 127), -400_000, 400_000, form)
     assert short is not None
     acc = np.arange(-400_000, 400_001)
     step = 1 << (short.pre_shift - 1)
@@ -181,24 +181,24 @@ def test_a_planted_wrong_number_differs(form: Form) -> None:
 def test_sign_needs_a_second_rounding() -> None:
     """Without a right shift the reference rounds once, and halves go up."""
     requant = quantize_multiplier(0.7)
-    assert _prove(requant, 0, (-128, 127), -100, 100, "sign") is None
-    assert _prove(requant, 0, (-128, 127), 0, 100, "sign") is not None
-    assert _prove(requant, 0, (-128, 127), -100, 100, "floor") is not None
+    assert prove_one(requant, 0, (-128, 127), -100, 100, "sign") is None
+    assert prove_one(requant, 0, (-128, 127), 0, 100, "sign") is not None
+    assert prove_one(requant, 0, (-128, 127), -100, 100, "floor") is not None
 
 
 @pytest.mark.parametrize("form", ["floor", "fixed", "fixed_8"])
 def test_floor_needs_negative_results_out_of_reach(form: Form) -> None:
     requant = quantize_multiplier(2.0**-9)
-    assert _prove(requant, 0, (-128, 127), -20_000, 20_000, form) is None
-    assert _prove(requant, 0, (-128, 127), 0, 20_000, form) is not None
-    assert _prove(requant, 0, (0, 127), -20_000, 20_000, form) is None  # clamped at zero
-    assert _prove(requant, -128, (-128, 127), -20_000, 20_000, form) is not None
+    assert prove_one(requant, 0, (-128, 127), -20_000, 20_000, form) is None
+    assert prove_one(requant, 0, (-128, 127), 0, 20_000, form) is not None
+    assert prove_one(requant, 0, (0, 127), -20_000, 20_000, form) is None  # clamped at zero
+    assert prove_one(requant, -128, (-128, 127), -20_000, 20_000, form) is not None
 
 
 def test_fixed_shifts_before_as_much_as_its_shift_behind_lacks() -> None:
     for right in range(3, 12):
         requant = Requant(multiplier=1518500250, shift=-right)
-        short = _prove(requant, -128, (-128, 127), -20_000, 200_000, "fixed")
+        short = prove_one(requant, -128, (-128, 127), -20_000, 200_000, "fixed")
         maximum = PRE_SHIFTS["fixed"][1]
         wanted = FIXED_SHIFT + 1 - right
         assert short.pre_shift == wanted if short else wanted > maximum
@@ -207,22 +207,22 @@ def test_fixed_shifts_before_as_much_as_its_shift_behind_lacks() -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_a_clamp_that_saturation_does_not_do_must_be_out_of_reach(form: Form) -> None:
     requant = quantize_multiplier(2.0**-9)
-    assert _prove(requant, -128, (-128, 60), 0, 200_000, form) is None
-    assert _prove(requant, -128, (-128, 60), 0, 90_000, form) is not None
-    assert _prove(requant, -128, (-100, 127), 0, 90_000, form) is None
-    assert _prove(requant, -128, (-100, 127), 20_000, 90_000, form) is not None
+    assert prove_one(requant, -128, (-128, 60), 0, 200_000, form) is None
+    assert prove_one(requant, -128, (-128, 60), 0, 90_000, form) is not None
+    assert prove_one(requant, -128, (-100, 127), 0, 90_000, form) is None
+    assert prove_one(requant, -128, (-100, 127), 20_000, 90_000, form) is not None
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_32_bits_are_enough_or_nothing_is_proven(form: Form) -> None:
     requant = quantize_multiplier(2.0**-12)
     maximum = INT32_MAX >> PRE_SHIFTS[form][0]
-    assert _prove(requant, -128, (-128, 127), -maximum, maximum, form) is not None
-    assert _prove(requant, -128, (-128, 127), -maximum, maximum + 1, form) is None
-    assert _prove(requant, -128, (-128, 127), -maximum - 2, 0, form) is None
-    assert _prove(requant, -128, (-128, 127), -(2**40), 0, form) is None
+    assert prove_one(requant, -128, (-128, 127), -maximum, maximum, form) is not None
+    assert prove_one(requant, -128, (-128, 127), -maximum, maximum + 1, form) is None
+    assert prove_one(requant, -128, (-128, 127), -maximum - 2, 0, form) is None
+    assert prove_one(requant, -128, (-128, 127), -(2**40), 0, form) is None
     wide = Requant(multiplier=2**30, shift=20)  # the reference itself wraps
-    assert _prove(wide, 0, (-128, 127), -(2**12), 2**12, form) is None
+    assert prove_one(wide, 0, (-128, 127), -(2**12), 2**12, form) is None
 
 
 @pytest.mark.parametrize("more", range(6))
@@ -231,7 +231,7 @@ def test_large_shifts_are_proven(more: int) -> None:
     limit = INT32_MAX >> PRE_SHIFTS["floor"][0]
     shift = MAX_SHIFT + 1 - PRE_SHIFTS["floor"][0] + more
     requant = Requant(multiplier=1518500250, shift=-shift)
-    short = _prove(requant, -128, (-128, 127), -limit, limit, "floor")
+    short = prove_one(requant, -128, (-128, 127), -limit, limit, "floor")
     assert short is not None and short.shift == MAX_SHIFT
     acc = telling(requant, -128, -limit, limit)
     assert len(set(_short(short, acc).tolist())) > 1
@@ -242,7 +242,7 @@ def test_large_shifts_are_proven(more: int) -> None:
 @pytest.mark.parametrize("shift", [-24, -31])
 def test_dead_channels_are_proven(form: Form, shift: int) -> None:
     requant, limit = Requant(multiplier=1518500250, shift=shift), 1 << 22
-    short = _prove(requant, -128, (-128, 127), -limit, limit, form)
+    short = prove_one(requant, -128, (-128, 127), -limit, limit, form)
     assert short is not None
     acc = np.random.default_rng(0).integers(-limit, limit + 1, RANDOM)
     assert _wrong(short, requant, acc, -128, (-128, 127)) == 0
@@ -251,7 +251,7 @@ def test_dead_channels_are_proven(form: Form, shift: int) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_a_factor_of_zero_is_proven(form: Form) -> None:
     limit = INT32_MAX >> PRE_SHIFTS[form][1]
-    short = _prove(Requant(multiplier=0, shift=0), 7, (-128, 127), -limit, limit, form)
+    short = prove_one(Requant(multiplier=0, shift=0), 7, (-128, 127), -limit, limit, form)
     assert short is not None
     assert set(_short(short, np.array([-limit, -1, 0, limit])).tolist()) == {7}
 

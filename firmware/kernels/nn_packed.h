@@ -14,12 +14,14 @@
  * sum that can occur. `constant` holds the output's zero point and the rounding of the shift.
  * Clamping to the type's range is all the clamping there is, if nothing else is said. */
 typedef enum {
-    NN_FLOOR,    /* ((256 * sum * multiplier >> 32) + constant) >> shift */
-    NN_SIGN,     /* (round(2 * sum * multiplier / 2^32) + (sum >> 31) + constant) >> shift */
-    NN_FIXED_8,  /* as NN_FIXED, p = 8 */
-    NN_FIXED,    /* (((sum << p) * multiplier >> 32) + constant) >> 12, p in 2..8 */
-    NN_WIDE,     /* of int16, see nn_wide.h: ((sum * multiplier >> 16) + constant) >> shift */
-    NN_WIDE_RELU /* the same, clamped to 0..32767 */
+    NN_FLOOR,     /* ((256 * sum * multiplier >> 32) + constant) >> shift */
+    NN_SIGN,      /* (round(2 * sum * multiplier / 2^32) + (sum >> 31) + constant) >> shift */
+    NN_FIXED_8,   /* as NN_FIXED, p = 8 */
+    NN_FIXED,     /* (((sum << p) * multiplier >> 32) + constant) >> 12, p in 2..8 */
+    NN_WIDE,      /* of int16, see nn_wide.h: ((sum * multiplier >> 16) + constant) >> shift */
+    NN_WIDE_RELU, /* the same, clamped to 0..32767 */
+    NN_JUMP /* ((constant & ~((uint32_t)v >> 24)) + (v * multiplier >> 32)) >> 14, v = 256 * sum + f
+             */
 } nn_form_t;
 
 /* The weights of two output channels A and B at a time. A pair in the stream, in words:
@@ -29,6 +31,9 @@ typedef enum {
  *   steps        halfwords 256 * a + b of the two inputs of a step
  *   4            multiplier and constant of A, then of B
  *   1            shift of A in the lowest byte, of B in the next
+ *
+ * In the form NN_JUMP, f of A is part of the first word, and that of B the last word. nn_pixel_s8
+ * does not know it.
  */
 typedef struct {
     const int32_t *stream;

@@ -12,12 +12,15 @@ import numpy.typing as npt
 
 from quantize.lowering.base import LoweredStep, in_groups, rivals
 from quantize.lowering.few_cortex_m import few_inputs, is_few
+from quantize.lowering.jumps import JumpRequant
 from quantize.lowering.mono_cortex_m import KERNEL as MONO_ROWS
 from quantize.lowering.mono_cortex_m import one_channel
 from quantize.lowering.packing import (
     ahead_of,
     as_row,
     first_short_form,
+    jump_form,
+    jump_words,
     pad_words,
     pair_words,
     scale_rows,
@@ -44,6 +47,7 @@ C_FORMS: dict[Form, str] = {  # the shortest first
     "floor": "NN_FLOOR",
     "sign": "NN_SIGN",
 }
+Requants = Sequence[ShortRequant] | Sequence[JumpRequant]
 
 
 def lower_conv(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
@@ -77,7 +81,7 @@ def convolution(step: Step, p: ConvParams, scratch_budget_bytes: int) -> Lowered
 
 
 def _lowered(step: Step, p: ConvParams) -> LoweredStep | None:
-    requants = first_short_form(p, p.weights.reshape(len(p.weights), -1), tuple(C_FORMS))
+    requants = _requants(p)
     if requants is None:
         return None
     if _is_by_rows(p):
@@ -97,27 +101,37 @@ def _lowered(step: Step, p: ConvParams) -> LoweredStep | None:
     )
 
 
+def _requants(p: ConvParams) -> Requants | None:
+    """The form that costs least, None where none is exact. Single pixels have no jump form."""
+    weights = p.weights.reshape(len(p.weights), -1)
+    short = first_short_form(p, weights, tuple(C_FORMS))
+    if short and short[0].form == "sign" and pixels_of(p) % QUAD == 0:
+        return jump_form(p, weights) or short
+    return short
+
+
 def _quad(
-    p: ConvParams, rows: IntArray, requants: Sequence[ShortRequant]
+    p: ConvParams, rows: IntArray, requants: Requants
 ) -> tuple[dict[str, str], CConstant] | None:
     """The fields and the stream of an nn_quad_t; `rows` [channels, ...] are padded."""
     weights = rows.reshape(len(rows), -1)
     words = pair_words(weights, p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1))
     if words is None:
         return None
-    shifts, scales = scale_rows(requants, 2)
     firsts = 2 * len(words)
-    stream = words_constant(
-        "stream",
-        np.concatenate([words, scales, shifts], axis=1),
-        weights=words.size - firsts,
-        biases=firsts,
-    )
+    short = [r for r in requants if isinstance(r, ShortRequant)]
+    jumps = [r for r in requants if isinstance(r, JumpRequant)]
+    if jumps:
+        whole, form = jump_words(words, jumps), "NN_JUMP"
+    else:
+        shifts, scales = scale_rows(short, 2)
+        whole, form = np.concatenate([words, scales, shifts], axis=1), C_FORMS[short[0].form]
+    stream = words_constant("stream", whole, weights=words.size - firsts, biases=firsts)
     fields = {
         "quad.stream": "@stream",
         "quad.count": str(len(weights)),
         "quad.steps": str(weights.shape[1] // 2),
-        "quad.form": C_FORMS[requants[0].form],
+        "quad.form": form,
     }
     return fields, stream
 
@@ -131,7 +145,7 @@ def _common(p: ConvParams) -> dict[str, str]:
     }
 
 
-def _by_rows(step: Step, p: ConvParams, requants: Sequence[ShortRequant]) -> LoweredStep | None:
+def _by_rows(step: Step, p: ConvParams, requants: Requants) -> LoweredStep | None:
     taps = pad_words(p.weights.transpose(0, 2, 1, 3))
     quad = _quad(p, taps, requants)
     if quad is None:
@@ -167,7 +181,7 @@ def _by_pairs(step: Step, p: ConvParams) -> LoweredStep | None:
         or height * count % 2
     ):
         return None
-    requants = first_short_form(p, p.weights.reshape(len(p.weights), -1), tuple(C_FORMS))
+    requants = _requants(p)
     taps = np.pad(p.weights.reshape(len(p.weights), height, -1), ((0, 0), (0, 0), (0, odd)))
     pairs = taps.reshape(len(taps), height, count, 2).transpose(0, 2, 1, 3)
     fours = pairs.reshape(len(taps), -1, 4)[..., [0, 2, 1, 3]].astype(np.int64)
@@ -193,7 +207,7 @@ def _by_pairs(step: Step, p: ConvParams) -> LoweredStep | None:
     return rows_step(step, p, rows, quad, requants[0].form, math.prod(p.output_shape[:2]) * cost)
 
 
-def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall, int | None] | None:
+def _by_windows(p: ConvParams, requants: Requants) -> tuple[CCall, int | None] | None:
     """nn_conv_2d_packed_s8, and `ahead_bytes`."""
     weights = runs_of(p).arranged(p.weights)
     quad = _quad(p, weights, requants)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantize.lowering.base import aligned
+from quantize.lowering.jumps import JumpRequant, prove_jump
 from quantize.ops.base import CConstant, int_constant_array
 from quantize.ops.conv_2d import ConvParams
 from quantize.ops.window import OutputStage, Window
@@ -43,6 +44,19 @@ def first_short_form(
         if proven is not None:
             return proven
     return None
+
+
+def jump_form(p: OutputStage, weights: npt.NDArray[Any]) -> tuple[JumpRequant, ...] | None:
+    """The form `quantize.lowering.jumps` of all of weights [channels, taps], None without."""
+    low, high = acc_bounds(weights, p.bias, p.input_offset, -128, 127, padded=True)
+    return prove_jump(
+        p.requants,
+        output_offset=p.output_offset,
+        act_min=p.act_min,
+        act_max=p.act_max,
+        low=low,
+        high=high,
+    )
 
 
 def first_values(p: OutputStage, weights: IntArray, requants: Sequence[ShortRequant]) -> list[int]:
@@ -133,6 +147,15 @@ def scale_rows(requants: Sequence[ShortRequant], group: int) -> tuple[IntArray, 
     numbers = np.pad(numbers, ((0, -len(numbers) % group), (0, 0))).reshape(-1, group, 3)
     shifts = (numbers[..., 2] << np.arange(0, 8 * group, 8)).sum(axis=1, keepdims=True)
     return shifts, numbers[..., :2].reshape(len(numbers), -1)
+
+
+def jump_words(words: IntArray, requants: Sequence[JumpRequant]) -> IntArray:
+    """`pair_words` with the numbers of two channels behind them; the offset of A is in its first
+    value, that of B comes last."""
+    numbers = np.array([(r.multiplier, r.constant, r.offset) for r in requants], np.int64)
+    pairs = np.pad(numbers, ((0, len(numbers) & 1), (0, 0))).reshape(-1, 2, 3)
+    begun = np.concatenate([words[:, :1] + pairs[:, 0, 2:], words[:, 1:]], axis=1)
+    return np.concatenate([begun, pairs[..., :2].reshape(-1, 4), pairs[:, 1, 2:]], axis=1)
 
 
 def words_constant(suffix: str, words: IntArray, *, weights: int = 0, biases: int = 0) -> CConstant:

@@ -74,7 +74,7 @@ def product_requants(
 
 def _line(piece: Piece, origin: int, kept: tuple[int, int] | None = None) -> ProductRequant | None:
     """One constant for all sums of a piece, with the largest shift that works."""
-    slopes = _slopes(piece)
+    slopes = slopes_of(piece)
     if slopes is None:
         return None
     for shift, factor in _small_factors(piece, slopes):
@@ -87,7 +87,7 @@ def _line(piece: Piece, origin: int, kept: tuple[int, int] | None = None) -> Pro
 def _by_sign(piece: Piece, origin: int) -> ProductRequant | None:
     """Kept, with a constant for sums of 0 or more, and one for those below."""
     parts = [piece.part(0, piece.high), piece.part(piece.low, -1)]
-    slopes = [_slopes(part) for part in parts if part.low <= part.high]
+    slopes = [slopes_of(part) for part in parts if part.low <= part.high]
     if None in slopes or not slopes:
         return None
     low, high = zip(*(s for s in slopes if s is not None), strict=True)
@@ -113,7 +113,7 @@ def _requant(
     )
 
 
-def _slopes(piece: Piece) -> tuple[float, float] | None:
+def slopes_of(piece: Piece) -> tuple[float, float] | None:
     """Codes a sum, from .. to: outside of that no line goes through all changes of the output."""
     after, before = piece.starts <= piece.high, piece.starts > piece.low
     low_x, low_y = _corners(piece.starts[after], piece.codes[after], 1)

@@ -31,6 +31,15 @@ static inline int8_t nn_short_output(int32_t sum, nn_form_t form, const int32_t 
     return (int8_t)nn_min(nn_max(value, -128), 127);
 }
 
+/* Of 256 * sum + f, in the form NN_JUMP. */
+static inline int8_t nn_jump_output(int32_t scaled, const int32_t *requant)
+{
+    const int64_t product = (int64_t)scaled * requant[0];
+    const int32_t constant = requant[1] & ~(int32_t)((uint32_t)scaled >> 24);
+    const int32_t value = ((int32_t)(product >> 32) + constant) >> 14;
+    return (int8_t)nn_min(nn_max(value, -128), 127);
+}
+
 /* The outputs of A and B; `pair` points to theirs in the stream, step i of the pixel is x[i * by].
  */
 static inline void nn_pair_outputs(const nn_quad_t *quad, const int32_t *pair, const uint32_t *x,
@@ -47,7 +56,13 @@ static inline void nn_pair_outputs(const nn_quad_t *quad, const int32_t *pair, c
         both += (uint32_t)(low * nn_low_half(in) + high * nn_high_half(in));
         b += nn_low_byte(low) * nn_low_half(in) + nn_low_byte(high) * nn_high_half(in);
     }
-    const int32_t a = (int32_t)(both - (uint32_t)b) >> 8;
+    const int32_t scaled = (int32_t)(both - (uint32_t)b);
+    if (quad->form == NN_JUMP) {
+        outputs[0] = nn_jump_output(scaled, requant);
+        outputs[1] = nn_jump_output(256 * b + requant[4], requant + 2);
+        return;
+    }
+    const int32_t a = scaled >> 8;
     outputs[0] = nn_short_output(a, quad->form, requant, requant[4] & 0xFF);
     outputs[1] = nn_short_output(b, quad->form, requant + 2, (requant[4] >> 8) & 0xFF);
 }
