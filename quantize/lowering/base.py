@@ -89,7 +89,7 @@ class LoweredStep:
 
     @property
     def constant_bytes(self) -> int:
-        """What its kernels hold in flash, and constant operands where `operand_bytes` counts them."""
+        """What its kernels hold in flash, and its counted constant operands."""
         own = sum(constant.bytes for call in self.calls for constant in call.constants)
         return own + self.operand_bytes
 
