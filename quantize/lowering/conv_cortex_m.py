@@ -201,12 +201,13 @@ def _by_windows(p: ConvParams, requants: Sequence[ShortRequant]) -> tuple[CCall,
 
 
 def windows_call(
-    function: str, p: ConvParams, quad: dict[str, str], stream: CConstant
+    function: str, p: ConvParams, quad: dict[str, str], stream: CConstant, block: int = QUAD
 ) -> tuple[CCall, int | None]:
-    """A call with an nn_conv_packed_t, and `ahead_bytes`; all sizes of `p` are bytes."""
+    """A call with an nn_conv_packed_t, and `ahead_bytes`; all sizes of `p` are bytes. The kernel
+    reads the windows of `block` pixels before it writes their outputs."""
     runs, rows = runs_of(p), _rows(p)
     reach = (p.window.kernel[0] - 1) * p.window.dilation[0] + 1
-    ahead = ahead_of(p, QUAD, reach if rows else None) if _is_whole(p) else None
+    ahead = ahead_of(p, block, reach if rows else None) if _is_whole(p) else None
     columns = _padded(p, 1)
     inside = min(columns - p.window.pad[1], p.input_shape[2] - p.first_input // p.input_shape[3])
     if ahead != 0 and rows and not _needs_rows(p):

@@ -35,6 +35,7 @@ Prove = Callable[[Sequence[Requant], IntArray, IntArray], tuple[WideRequant, ...
 
 BYTES = 2  # of an activation
 LIMITS = np.iinfo(np.int16)
+BLOCKS = {"packed": QUAD, "long": 1}  # pixels that are read before their outputs are written
 WORDS = {"packed": 6, "long": 9}  # of a pair of channels in the stream, besides its steps
 # the smallest output -> form; the largest is that of the type
 C_FORMS = {int(LIMITS.min): "NN_WIDE", 0: "NN_WIDE_RELU"}
@@ -75,7 +76,8 @@ def convolution(step: Step, p: ConvParams) -> LoweredStep | None:
     if packed is None:
         return None
     function = f"nn_conv_2d_{packed.kind}_s16"
-    call, ahead = windows_call(function, sizes, packed.fields, packed.stream)
+    block = BLOCKS[packed.kind]
+    call, ahead = windows_call(function, sizes, packed.fields, packed.stream, block)
     call = replace(call, first_input=p.first_input, first_output=p.first_output)
     return LoweredStep(
         step=step,
