@@ -141,3 +141,28 @@ def test_assembly_equals_tflite_micro(
     assert command.main(["parity", "rows", "qemu_m4"]) == 0
     report = json.loads((out_dir / "qemu_m4" / "parity.json").read_text())
     assert report["equal"] == report["cases"] == len(golden)
+
+
+@pytest.mark.parametrize("size", [(2, 2), (3, 5)])
+def test_long_sums_are_not_written_over_pixels_that_are_read_later(
+    size: tuple[int, int], tmp_path: Path
+) -> None:
+    """More channels than the input has, in the input's bytes."""
+    b, rng = ModelBuilder(), np.random.default_rng(0)
+    x = b.tensor([1, *size, 4], dtype="int16", scale=[1e-3], zero_point=[0])
+    y = b.tensor([1, *size, 8], dtype="int16", scale=[200.0], zero_point=[0])
+    data = rng.integers(-127, 128, (8, 1, 1, 4)).astype(np.int8)
+    w = b.tensor(data.shape, scale=[1.0] * 8, axis=0, data=data)
+    bias = rng.integers(-(1 << 32), 1 << 32, 8)
+    c = b.tensor([8], dtype="int64", data=bias)
+    b.operator("CONV_2D", [x, w, c], [y], "Conv2DOptions", 5, padding=1, strideH=1, strideW=1,
+               dilationHFactor=1, dilationWFactor=1)  # fmt: skip
+    model = b.pack([x], [y])
+    golden = golden_of(model, 0)
+    manifest = compile_model(model, golden, tmp_path, name="long", settings={}, kernels="armv7em")
+    (step,) = lowered_of(model)
+    assert step.calls[0].function == "nn_conv_2d_long_s16"
+    host = HostModel(tmp_path, manifest)
+    for case in range(len(golden)):
+        (got,), (wanted,) = host.run(golden.case_inputs(case)), golden.case_outputs(case)
+        assert np.array_equal(got, wanted), case
