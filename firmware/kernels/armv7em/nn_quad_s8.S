@@ -58,16 +58,9 @@ nn_quad_s8:
     mla r9, r8, r9, r10
     orr r9, r9, #1
     str r9, [sp, #ENTRY]
-    adr r9, .Lsign
-    adr r10, .Lfloor
-    cmp r7, #NN_FORM_SIGN
-    it ne
-    movne r9, r10
-    adr r10, .Ljump
-    cmp r7, #NN_FORM_JUMP
-    it eq
-    moveq r9, r10
-    orr r9, r9, #1
+    adr r9, .Lforms
+    and r7, r7, #3        /* one shift for all and the jump form are both 2 */
+    ldr r9, [r9, r7, lsl #2]
     str r9, [sp, #FORM]
     movs r9, #12
     sub r9, r9, r8, lsl #2
@@ -158,6 +151,8 @@ nn_quad_s8:
     ldr pc, [sp, #FORM]
 
     .balign 4
+.Lforms:
+    .word .Lfloor + 1, .Lsign + 1, .Ljump + 1
 .Lsign:
     vmov s16, r12
     .irp n, 4, 5, 6, 7

@@ -180,7 +180,7 @@ NN_FIELD(nn_mono_row_t, channels, NN_MONO_AT_CHANNELS);
 NN_FIELD(nn_mono_row_t, pixels, NN_MONO_AT_PIXELS);
 
 _Static_assert(NN_FORM_FIXED_8 == NN_FIXED_8, "NN_FIXED_8");
-_Static_assert(NN_FORM_JUMP == NN_JUMP, "NN_JUMP");
+_Static_assert((NN_JUMP & 3) == 2 && NN_FLOOR == 0, "the table of nn_quad_s8");
 _Static_assert(NN_FORM_SIGN == NN_SIGN, "NN_SIGN");
 _Static_assert(NN_FORM_WIDE == NN_WIDE, "NN_WIDE");
 _Static_assert(NN_TAP_BYTES == 3 * 3 + 1, "nine weights and a shift");

@@ -192,7 +192,6 @@
 #define NN_MONO_AT_PIXELS 28
 
 #define NN_FORM_FIXED_8 2
-#define NN_FORM_JUMP 6
 #define NN_FORM_SIGN 1
 #define NN_FORM_WIDE 4
 #define NN_TAP_BYTES 10     /* of a channel of nn_depthwise_packed_t */
