@@ -355,11 +355,26 @@ def test_sizes_of_each_form_are_told(results: Path) -> None:
     assert table[5].startswith(f"| native | library | 2 of 2 | {rows[1]['flash']:,} |")
 
 
+@pytest.mark.parametrize("kernels", ["xtensa", "xtensa_mac16", 1])
+def test_a_library_has_the_kernels_of_its_compiler(results: Path, kernels: str | int) -> None:
+    """On the ESP32 others than the application."""
+    folder = results / "qemu_xtensa-library"
+    folder.mkdir()
+    run_id = json.loads((results / "gen/xtensa/manifest.json").read_text())["run_id"]
+    try:
+        record = dict.fromkeys(KEYS, 1) | {"run_id": run_id, "kernels": kernels}
+        write_json(folder / "library.json", record)
+        found = [one["board"] for one in libraries(results)]
+        assert ("qemu_xtensa" in found) == (kernels == "xtensa")
+    finally:
+        shutil.rmtree(folder)
+
+
 def test_a_library_stands_beside_the_application_of_its_kernels_and_run(results: Path) -> None:
     folder = results / "native-armv7em-library"
     folder.mkdir()
     run_id = json.loads((results / "gen/armv7em/manifest.json").read_text())["run_id"]
-    record = dict.fromkeys(KEYS, 1)
+    record = dict.fromkeys(KEYS, 1) | {"kernels": "armv7em"}
     try:
         write_json(folder / "library.json", record | {"run_id": run_id})
         found = [one for one in libraries(results) if one["board"] == "native-armv7em"]

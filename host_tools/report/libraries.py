@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from host_tools.boards.board import load_board
 from host_tools.report.results import read_manifest, read_result
+from quantize.lowering import KERNEL_SETS
 
 JsonObject = dict[str, Any]
 LIBRARY = "-library"  # behind the board's name: the folder of a program around the library
@@ -21,8 +23,11 @@ def libraries(out_dir: Path) -> list[JsonObject]:
     for path in sorted(out_dir.glob(f"*{LIBRARY}/library.json")):
         name = path.parent.name.removesuffix(LIBRARY)
         told = read_result(path, *KEYS)
-        try:
-            generated = read_manifest(load_board(name), out_dir)
+        if told["kernels"] not in KERNEL_SETS:
+            continue
+        try:  # a library's kernels are its compiler's, which may be others than the board's
+            board = replace(load_board(name), kernels=told["kernels"])
+            generated = read_manifest(board, out_dir)
         except FileNotFoundError:
             continue
         if told.get("run_id") == generated["run_id"]:

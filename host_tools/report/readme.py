@@ -67,7 +67,8 @@ def update_readme(out_dir: Path) -> Path:
 
 
 def update_sizes(out_dir: Path) -> Path:
-    """Record what application, library and TFLite Micro take, for docs/LIBRARY.md.
+    """Record what application, library and TFLite Micro take, for docs/LIBRARY.md; what was not
+    measured again stays as it was.
 
     Raises UsageError where the model has not run by way of its library.
     """
@@ -78,7 +79,12 @@ def update_sizes(out_dir: Path) -> Path:
             f"`make parity MODEL={out_dir.name} VIA=library` and, for TFLite Micro beside it, "
             f"`make compare MODEL={out_dir.name}`"
         )
-    write_json(SIZES, stored_sizes() | {out_dir.name: rows})
+    known = stored_sizes()
+    measured = {(row["board"], row["form"]) for row in rows}
+    before = known.get(out_dir.name, [])  # of the same model, measured by another build of it
+    rows += [row for row in before if (row["board"], row["form"]) not in measured]
+    rows.sort(key=lambda row: (row["board"], row["form"]))
+    write_json(SIZES, known | {out_dir.name: rows})
     return refresh_lists()
 
 
