@@ -201,6 +201,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, Path]:
     return recipe, out_dir
 
 
+@pytest.mark.slow
 def test_training_sees_normal_windows_only(run: tuple[Recipe, Path]) -> None:
     splits = load_splits(run[1])
     assert set(splits.train.y) == {0}

@@ -120,7 +120,15 @@ def test_a_budget_that_is_too_small_says_what_is_needed() -> None:
         planned(dense(404, apart=True), "armv7em", 431)
 
 
-@pytest.mark.parametrize(("inputs", "largest"), [(8, 12), (400, 12), (4000, 12), (4002, 100)])
+@pytest.mark.parametrize(
+    ("inputs", "largest"),
+    [
+        pytest.param(8, 12, marks=pytest.mark.slow),
+        pytest.param(400, 12, marks=pytest.mark.slow),
+        (4000, 12),
+        pytest.param(4002, 100, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("kernels", sorted(KERNEL_SETS))
 def test_every_choice_computes_the_same(

@@ -189,6 +189,7 @@ def change_number(path: Path, before: str) -> None:
 
 
 @pytest.mark.parametrize(("build", "file", "before", "stage"), BREAKS, indirect=["build"])
+@pytest.mark.slow
 def test_a_changed_constant_is_named_by_its_stage(
     build: Path, file: str, before: str, stage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

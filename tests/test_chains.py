@@ -59,7 +59,7 @@ def check(host: HostModel, golden: Golden, what: str) -> None:
             assert np.array_equal(a, b), f"{what}, case {case}"
 
 
-@pytest.mark.parametrize("kernels", sorted(KERNEL_SETS))
+@pytest.mark.parametrize("kernels", sweep(sorted(KERNEL_SETS), ["armv7em", "ref"]))
 @pytest.mark.parametrize("block", sweep(range(6), [0]))
 def test_rows_at_a_time_equal_tflite_micro(block: int, kernels: str, tmp_path: Path) -> None:
     made = []

@@ -255,6 +255,7 @@ def test_a_forest_runs_in_the_firmware_and_stands_beside_the_network(
         ),
     ],
 )
+@pytest.mark.slow
 def test_other_exporters_run_in_the_firmware_and_are_measured_beside_the_first(
     kind: str, exporter: str, forest: Path, network: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,6 +353,7 @@ def test_a_classical_model_of_another_network_is_left_out(forest: Path, network:
         path.write_text(result)
 
 
+@pytest.mark.slow
 def test_the_report_asks_whether_a_network_is_needed(
     forest: Path, network: Path, tmp_path: Path
 ) -> None:

@@ -48,6 +48,7 @@ def _kernels(network: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize(("sparsity", "clusters"), [(0.5, 0), (0.0, 8), (0.5, 8)])
+@pytest.mark.slow
 def test_kernels_are_as_asked(sparsity: float, clusters: int) -> None:
     before, after = _compressed(sparsity, clusters)
     for old, new in zip(before, after, strict=True):

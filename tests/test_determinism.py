@@ -63,6 +63,7 @@ def test_cpus_do_not_decide_the_weights() -> None:
 
 
 @pytest.mark.parametrize("package", ["model", "quantize", "host_tools"])
+@pytest.mark.slow
 def test_the_number_of_threads_is_said_and_not_counted(package: str) -> None:
     counts = json.loads(run(THREADS.format(package=package), OPENBLAS_NUM_THREADS="3"))
     assert len(counts) >= 4 and set(counts) == {1}

@@ -85,6 +85,7 @@ def suites(path: Path) -> dict[str, ET.Element]:
     return {suite.attrib["name"]: suite for suite in check_junit(path)}
 
 
+@pytest.mark.slow
 def test_four_boards_on_two_addresses(
     project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

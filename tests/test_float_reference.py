@@ -164,6 +164,7 @@ def test_all_kinds_of_files_say_the_same(folder: Path) -> None:
         assert found.random_inputs and found.mismatch(golden) is None
 
 
+@pytest.mark.slow
 def test_tensorflow_runs_what_tflite_micro_does_not(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

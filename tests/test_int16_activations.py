@@ -78,6 +78,7 @@ def scores(folder: Path) -> dict[str, float]:
     return {n: c["val"]["balanced_accuracy"] for n, c in result["candidates"].items()}
 
 
+@pytest.mark.slow
 def test_int16_activations_are_chosen_where_int8_loses_more_than_the_bound(quantised: Path) -> None:
     result = json.loads((quantised / "quantize.json").read_text())
     found = scores(quantised)

@@ -319,6 +319,7 @@ def models(kernels: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize("kernels", sweep(CORES, ["armv7em"]))
+@pytest.mark.slow
 def test_kernels_stay_within_the_scratch_that_the_generator_plans(
     kernels: str, tmp_path: Path
 ) -> None:

@@ -152,6 +152,7 @@ def test_every_compiler_takes_it_and_links_no_name_of_others(
 
 
 @pytest.mark.parametrize("kernels", sweep(SETS, ["armv7em"]))
+@pytest.mark.slow
 def test_names_in_files_tell_which_kernels_call_others(kernels: str, tmp_path: Path) -> None:
     """For each kernel of the set: what its text names is at least what its object wants."""
     compiler = {"ref": "Cortex-M0+", "armv7em": "Cortex-M4F", "xtensa": "ESP32"}[kernels]

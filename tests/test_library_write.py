@@ -157,6 +157,7 @@ def test_a_full_disk_leaves_what_was_there(
     assert is_whole(library, tmp_path)
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_and_two_at_once(library: Library, tmp_path: Path) -> None:
     """Processes that write without end are killed; then one call makes all whole."""
     files, place = tmp_path / "files.json", tmp_path / "place"

@@ -296,6 +296,7 @@ def test_only_its_own_address_is_answered(served: Served) -> None:
     assert status_of(script, Origin="http://evil.example") == 403
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_and_its_emulator_and_the_page_says_so(browser: Any, served: Served) -> None:
     (emulator,) = served.emulators()
     with browser.new_context() as context:

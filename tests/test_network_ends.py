@@ -27,6 +27,7 @@ from tests.quantised import needs_quantiser, result
         pytest.param("two", ("z_b", "a_b"), marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_two_inputs_keep_the_order_of_the_network(
     form: str, keys: tuple[str, str], project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -183,6 +183,7 @@ def test_weights_behind_the_flatbuffer(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["attention.keras", "attention.h5"])
+@pytest.mark.slow
 def test_attention_is_arithmetic(
     name: str, folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

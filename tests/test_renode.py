@@ -105,6 +105,7 @@ def test_the_firmware_answers_and_its_counter_is_hooked(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_a_model_is_proved_in_renode_from_the_command(
     name: str,
     tmp_path: Path,

@@ -81,6 +81,7 @@ def test_the_front_end_decides_which_driver_is_linked(
 
 
 @pytest.mark.parametrize(("board_id", "channels", "rate", "part"), CHOICES)
+@pytest.mark.slow
 def test_the_board_says_which_sensor_it_has(
     board_id: str, channels: int, rate: int, part: str | None, folder: Path
 ) -> None:

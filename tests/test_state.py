@@ -97,6 +97,7 @@ def test_variable_tensors_share_their_memory_with_nothing() -> None:
 
 
 @pytest.mark.parametrize("name", sweep(["chain", "streaming_ring 1"], ["chain"]))
+@pytest.mark.slow
 def test_every_case_on_a_device_begins_from_a_reset(name: str, tmp_path: Path) -> None:
     model = MODELS[name]
     golden = make_golden(model, random_inputs(parse_model(model), 6, 2))

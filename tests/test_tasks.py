@@ -344,6 +344,7 @@ def run(
     return recipe, out_dir
 
 
+@pytest.mark.slow
 def test_a_device_is_judged_as_the_int8_model_was(run: tuple[Recipe, Path]) -> None:
     recipe, out_dir = run
     quantised = json.loads((out_dir / "quantize.json").read_text())
@@ -448,6 +449,7 @@ def test_a_damaged_record_is_named(run: tuple[Recipe, Path], tmp_path: Path) -> 
             load_judge(tmp_path, recipe.as_dict(), 2)
 
 
+@pytest.mark.slow
 def test_folds_are_scored_by_the_task(run: tuple[Recipe, Path], tmp_path: Path) -> None:
     recipe = dataclasses.replace(run[0], train=dataclasses.replace(run[0].train, steps=40))
     cross_validate(recipe, tmp_path, 2, 1, held_out=True)

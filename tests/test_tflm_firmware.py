@@ -179,6 +179,7 @@ def test_compare_runs_both_engines(project: Path, capsys: pytest.CaptureFixture[
     }
 
 
+@pytest.mark.slow
 def test_it_answers_a_benchmark_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out_dir = folder_of(tmp_path, model("kws01"), CASES)
     emit_tflm(out_dir)

@@ -65,6 +65,7 @@ def files(env: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in found}
 
 
+@pytest.mark.slow
 def test_a_model_is_proved_from_an_installed_wheel(installed: Path, tmp_path: Path) -> None:
     before = files(installed)
     where = tinyproof(installed, tmp_path, "new", "mine")

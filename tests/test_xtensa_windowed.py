@@ -116,6 +116,7 @@ def _check_both(model: bytes, folder: Path, kernels: str = "xtensa") -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_kernels_in_both_abis_equal_tflite_micro(name: str, tmp_path: Path) -> None:
     model, _ = layer_models(name)
     _check_both(model, tmp_path)
