@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from quantize.chains import join, with_joined
 from quantize.errors import QuantizeError
-from quantize.lowering import LARGER, LoweredStep, lower
+from quantize.lowering import LARGER, LoweredStep, lower, with_larger
 from quantize.lowering.base import in_ram
 from quantize.planner import ArenaPlan, needs_of, plan_arena
 from quantize.reference import Step
@@ -42,10 +42,14 @@ def lower_and_plan(
             return lowered, plan_arena(graph, lowered)
         return join(graph, lowered, kernels, ram_bytes)
 
-    best = planned(lower(graph, steps, kernels, constants_bytes))
+    lowered = lower(graph, steps, kernels, constants_bytes)
+    larger = lowered
     if constants_bytes is None and kernels in LARGER:
-        usual = planned(lower(graph, steps, kernels, larger=False))
-        best = usual if usual[1].bytes < best[1].bytes else best
+        larger = with_larger(graph, lowered, kernels)
+    taken = any(a.calls != b.calls for a, b in zip(larger, lowered, strict=True))
+    best = planned(lowered if taken else larger)
+    if taken and (found := planned(larger))[1].bytes <= best[1].bytes:
+        best = found
     need = needs_of(graph, steps)
     goals = [b for b in (ram_bytes, usual_bytes) if b is not None]
     for limit in LIMITS if goals else ():

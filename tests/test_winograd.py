@@ -40,7 +40,7 @@ def _share(model: bytes, flash_bytes: int | None) -> float:
 
 def test_it_is_taken_where_the_flash_has_room_only() -> None:
     model = _tiles(24, 0)
-    assert _share(model, None) < 0.1  # within 1.1 times the constants of the file
+    assert _share(model, None) == 0
     assert _share(model, FLASH_BYTES) > 0.3
 
 

@@ -42,7 +42,7 @@ from quantize.reference import Step
 from quantize.tflite.graph import Graph
 from quantize.timings import usual
 
-__all__ = ["KERNEL_SETS", "LARGER", "LoweredStep", "Need", "lower"]
+__all__ = ["KERNEL_SETS", "LARGER", "LoweredStep", "Need", "lower", "with_larger"]
 
 # Makes faster calls of a step; None from it: take the reference kernel. Its last argument are the
 # bytes of scratch that do not make the arena much larger.
@@ -122,15 +122,14 @@ def lower(
     kernels: str = "ref",
     flash_bytes: int | None = None,
     ram: tuple[Need, int] | None = None,
-    *,
-    larger: bool = True,
 ) -> tuple[LoweredStep, ...]:
     """The kernel calls of all steps with the kernel set `kernels`, a key of KERNEL_SETS.
 
     Those that take the fewest estimated cycles of the set's chip, whose constants fit `flash_bytes`
     or, without it, the share of the file's constants that the set may take. Raises QuantizeError
     when none fits a budget. With `ram`, kernels that need at most so many bytes, or what needs
-    least where there are none. Without `larger`, none of the packings that take more flash.
+    least where there are none. Packings that take more flash are for a flash budget (with_larger
+    takes them without one).
     """
     plain = tuple(_counted(graph, _reference(step)) for step in steps)
     if kernels == "ref":
@@ -143,15 +142,35 @@ def lower(
     first = [ways[0] for ways in choices]
     file_bytes = sum(lowered.constant_bytes for lowered in plain)
     if flash_bytes is None and _bytes(first) <= _limit(file_bytes, USUAL_SHARE[kernels]):
-        share = int(LARGER_SHARE * file_bytes) if larger else _bytes(first)
-        return _improve(first, choices if larger else [[way] for way in first], share)
+        return tuple(first)
     if flash_bytes is None:
         choices = [
-            _choices(graph, step, kernels, budgets[step.op.index], ram, smaller=True)
+            _choices(graph, step, kernels, budgets[step.op.index], ram, others=True)
             for step in steps
         ]
     firsts = sum(map(first_values_bytes, graph.variables))
     return _within(choices, flash_bytes, _limit(file_bytes, USUAL_SHARE[kernels]), firsts)
+
+
+def with_larger(
+    graph: Graph, usual: Sequence[LoweredStep], kernels: str
+) -> tuple[LoweredStep, ...]:
+    """The steps with packings that take more flash and fewer cycles, as far as all constants are at
+    most LARGER_SHARE times the file's; their scratch may make the arena larger."""
+    budgets = _scratch_budgets_bytes(graph, FEW_BYTES[kernels])
+    file_bytes = sum(_counted(graph, _reference(way.step)).constant_bytes for way in usual)
+    choices = [
+        [way, *_larger(graph, way.step, kernels, budgets[way.step.op.index])] if way.cost else [way]
+        for way in usual
+    ]
+    return _improve([*usual], choices, int(LARGER_SHARE * file_bytes))
+
+
+def _larger(graph: Graph, step: Step, kernels: str, scratch_bytes: int) -> list[LoweredStep]:
+    """The step in packings that take more flash."""
+    _, makers = _makers(graph, step, kernels)
+    made = [make(graph, step, scratch_bytes) for make in makers]
+    return [_counted(graph, lowered) for lowered in made if lowered is not None]
 
 
 def _bytes(steps: Sequence[LoweredStep]) -> int:
@@ -168,18 +187,18 @@ def _choices(
     kernels: str,
     scratch_bytes: int,
     ram: tuple[Need, int] | None,
-    smaller: bool,
+    others: bool,
 ) -> list[LoweredStep]:
-    """The ways to compute a step, the usual one first; with `smaller` those with fewer constants
-    too. All have a cost where there are several."""
-    makers, larger = _makers(graph, step, kernels)
+    """The ways to compute a step, the usual one first; with `others` those with more or fewer
+    constants too. All have a cost where there are several."""
+    makers, _ = _makers(graph, step, kernels)
     reference = _counted(graph, _reference(step))
     if not makers:
         return [reference]
-    made = [make(graph, step, scratch_bytes) for make in larger]
-    found = [makers[0](graph, step, scratch_bytes) or reference, *made]
+    made = _larger(graph, step, kernels, scratch_bytes) if others else []
+    found: list[LoweredStep | None] = [makers[0](graph, step, scratch_bytes) or reference, *made]
     short = ram is not None and found[0] is not None and ram[0](found[0]) > ram[1]
-    if short or smaller:
+    if short or others:
         spare = max(ram[1] - ram[0](reference), 0) if ram else scratch_bytes
         found += [make(graph, step, scratch) for make in makers for scratch in (spare, 0)]
         found.append(reference)
