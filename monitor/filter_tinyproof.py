@@ -33,6 +33,16 @@ with contextlib.suppress(ImportError):
             return self._view.received(text)
 
         def tx(self, text):
-            """What is typed goes to the board as it is."""
+            """What is typed goes to the board as it is, and first to the screen if it is to be seen.
+
+            The monitor itself would show it after it went: into the board's answer.
+            """
             self._view.typed(text)
+            terminal = self.get_running_terminal()
+            if terminal.echo:
+                terminal.console.write(text.replace("\r\n", "\n").replace("\r", "\n"))
             return text
+
+        def echo(self, text):
+            """Nothing: `tx` has shown it."""
+            return ""

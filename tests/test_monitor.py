@@ -439,7 +439,7 @@ def test_the_real_monitor_shows_text_and_takes_commands(tmp_path: Path) -> None:
         terminal.type("\x03")
         assert terminal.end() == 0
     assert "self-test PASS: 2 of 2 golden vectors equal" in told
-    assert "tinyproof 0.1.0 on native" in told
+    assert "info\ntinyproof 0.1.0 on native" in told  # the answer begins after what was typed
 
 
 @pytest.mark.parametrize("board", ["native", "qemu_m4"])
