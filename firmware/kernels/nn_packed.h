@@ -101,6 +101,27 @@ uint32_t *nn_gather_quad_s8(uint32_t *x, const int8_t *const *pixels, const nn_r
 void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t *output,
                           int8_t *scratch);
 
+/* A convolution of 1 x 1 over pixels side by side, of `steps` inputs times two each; or the vectors
+ * of a fully connected layer. */
+typedef struct nn_points nn_points_t;
+struct nn_points {
+    nn_quad_t quad;
+    int32_t pixels;
+    int32_t input_bytes, output_bytes; /* from a pixel to the next */
+    /* nn_quad_s8, or nn_channels_s8 where the last channel has no partner */
+    void (*products)(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_t stride);
+    /* nn_conv_2d_single_s8, or NULL where no pixels are left */
+    void (*left)(const nn_points_t *p, const int8_t *input, int8_t *output, int8_t *scratch);
+};
+
+/* scratch: 16 * steps bytes. The output may lie on the input where quantize/lowering says so. */
+void nn_conv_2d_points_s8(const nn_points_t *p, const int8_t *input, int8_t *output,
+                          int8_t *scratch);
+
+/* The pixels that fill no four. scratch: 4 * steps bytes. */
+void nn_conv_2d_single_s8(const nn_points_t *p, const int8_t *input, int8_t *output,
+                          int8_t *scratch);
+
 /* A convolution of 1 x 1. A channel in the stream, in words: first value of the sum << p; weights
  * << p, of each four inputs halfwords of (0, 2) and (1, 3), 4 words for nn_few_8_s8 and 8 for
  * nn_few_16_s8; multiplier and constant of NN_FIXED. */

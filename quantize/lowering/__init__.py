@@ -102,6 +102,11 @@ LARGER: dict[str, Mapping[Lowering, Sequence[Lower]]] = {
     "armv7em": {Lowering.CONVOLUTION: (winograd_cortex_m.lower_winograd,)},
     "xtensa_mac16": {Lowering.DENSE: (dense_mac16.lower_dense_halves,)},
 }
+# packings for small kernels that convolutions have, too: for layers that take few of all cycles
+FRUGAL: dict[str, Mapping[Lowering, Lower]] = {
+    "armv7em": {Lowering.DENSE: dense_cortex_m.lower_as_pixel}
+}
+FRUGAL_SHARE = 0.002  # of the model's cycles, which a kilobyte of code is worth
 SMALLER = {"xtensa_mac16": "xtensa"}  # whose kernels may take less scratch
 REFERENCE_COST, REFERENCE_OUTPUT_COST = 7, 60  # instructions a MAC and an output, about
 # Constants of a model without a budget, times those of the file: what the usual packings may take.
@@ -129,7 +134,7 @@ def lower(
     or, without it, the share of the file's constants that the set may take. Raises QuantizeError
     when none fits a budget. With `ram`, kernels that need at most so many bytes, or what needs
     least where there are none. Packings that take more flash are for a flash budget (with_larger
-    takes them without one).
+    takes them without one). Steps of few cycles take kernels with less code.
     """
     plain = tuple(_counted(graph, _reference(step)) for step in steps)
     if kernels == "ref":
@@ -139,17 +144,51 @@ def lower(
         _choices(graph, step, kernels, budgets[step.op.index], ram, flash_bytes is not None)
         for step in steps
     ]
-    first = [ways[0] for ways in choices]
-    file_bytes = sum(lowered.constant_bytes for lowered in plain)
-    if flash_bytes is None and _bytes(first) <= _limit(file_bytes, USUAL_SHARE[kernels]):
-        return tuple(first)
-    if flash_bytes is None:
+    picked = tuple(ways[0] for ways in choices)
+    limit = _limit(_bytes(plain), USUAL_SHARE[kernels])
+    firsts = sum(map(first_values_bytes, graph.variables))
+    if flash_bytes is not None:
+        picked = _within(choices, flash_bytes, limit, firsts)
+    elif _bytes(picked) > limit:
         choices = [
             _choices(graph, step, kernels, budgets[step.op.index], ram, others=True)
             for step in steps
         ]
-    firsts = sum(map(first_values_bytes, graph.variables))
-    return _within(choices, flash_bytes, _limit(file_bytes, USUAL_SHARE[kernels]), firsts)
+        picked = _within(choices, None, limit, firsts)
+    free = (limit if flash_bytes is None else flash_bytes - firsts) - _bytes(picked)
+    return _with_less_code(graph, picked, kernels, budgets, ram, free)
+
+
+def _with_less_code(
+    graph: Graph,
+    picked: tuple[LoweredStep, ...],
+    kernels: str,
+    budgets: Sequence[int],
+    ram: tuple[Need, int] | None,
+    free_bytes: int,
+) -> tuple[LoweredStep, ...]:
+    """The steps, those of a kind with FRUGAL kernels where all of them together lose fewer cycles
+    than the code of their own kernels is worth."""
+    found = picked
+    for kind, make in FRUGAL.get(kernels, {}).items():
+        own = [way for way in picked if _kind(graph, way.step, kernels) == kind]
+        made = [make(graph, way.step, budgets[way.step.op.index]) for way in own]
+        ways = {way.step.op.index: _counted(graph, way) for way in made if way}
+        fit = ram is None or all(ram[0](way) <= ram[1] for way in ways.values())
+        lost = sum(map(_cycles, ways.values())) - sum(map(_cycles, own))
+        more = _bytes([*ways.values()]) - _bytes(own)
+        worth = lost <= FRUGAL_SHARE * sum(map(_cycles, picked)) and more <= free_bytes
+        if len(ways) == len(own) and fit and worth:
+            found = tuple(_instead(way, ways.get(way.step.op.index)) for way in found)
+            free_bytes -= more
+    return found
+
+
+def _instead(way: LoweredStep, smaller: LoweredStep | None) -> LoweredStep:
+    """A step with less code where it exists, and what it was before among its alternatives."""
+    if smaller is None:
+        return way
+    return replace(smaller, alternatives=(*way.alternatives, alternative(way, "code")))
 
 
 def with_larger(
@@ -295,14 +334,19 @@ def _scratch_budgets_bytes(graph: Graph, few: int) -> list[int]:
 def _makers(graph: Graph, step: Step, kernels: str) -> tuple[list[Lower], Sequence[Lower]]:
     """What makes a step faster, then what may take less scratch; and what does so with more flash:
     by its activations' type."""
-    way, dtype = step.spec.kernels.lowering(kernels), graph.output(step.op).dtype
-    if way and dtype == "int16":
-        wide = INT16.get(kernels, {}).get(way)
-        return [wide] if wide else [], ()
-    if way is None or dtype != "int8":
+    way, wide = step.spec.kernels.lowering(kernels), INT16.get(kernels, {})
+    if graph.output(step.op).dtype == "int16":
+        return [wide[way]] if way in wide else [], ()
+    way = _kind(graph, step, kernels)
+    if way is None:
         return [], ()
     sets = [KERNEL_SETS[kernels], KERNEL_SETS.get(SMALLER.get(kernels, ""), {})]
     return [s[way] for s in sets if way in s], LARGER.get(kernels, {}).get(way, ())
+
+
+def _kind(graph: Graph, step: Step, kernels: str) -> Lowering | None:
+    """How the set lowers a step of int8 activations."""
+    return step.spec.kernels.lowering(kernels) if graph.output(step.op).dtype == "int8" else None
 
 
 def _reference(step: Step) -> LoweredStep:

@@ -1,4 +1,5 @@
-"""CONV_2D as nn_conv_2d_rows_s8, of pixels or of pairs of bytes, or as nn_conv_2d_packed_s8."""
+"""CONV_2D as nn_conv_2d_rows_s8, of pixels or of pairs of bytes, as nn_conv_2d_points_s8, or as
+nn_conv_2d_packed_s8."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quantize.lowering.base import LoweredStep, in_groups, rivals
+from quantize.lowering.base import LoweredStep, aligned, in_groups, rivals
 from quantize.lowering.few_cortex_m import few_inputs, is_few
 from quantize.lowering.jumps import JumpRequant
 from quantize.lowering.mono_cortex_m import KERNEL as MONO_ROWS
@@ -37,10 +38,11 @@ from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
 from quantize.timings import Cost, cortex_m
 
-PACKED = "nn_conv_2d_packed_s8"
+PACKED, POINTS, SINGLE = "nn_conv_2d_packed_s8", "nn_conv_2d_points_s8", "nn_conv_2d_single_s8"
 QUAD = 4  # pixels at a time
 TAIL_RUNS = 3  # of which one more input each makes up a word
 QUAD_WORDS, PIXEL_WORDS = 0.45, 0.5  # loaded, an instruction: 5 in a step of 11, of a pixel 2 of 4
+POINT = Window(kernel=(1, 1), stride=(1, 1), dilation=(1, 1), pad=(0, 0))
 SPARE_ROWS = 4  # of nn_conv_2d_rows_s8: more cost scratch, fewer cost moves
 C_FORMS: dict[Form, str] = {  # the shortest first
     "fixed_8": "NN_FIXED_8",
@@ -55,7 +57,7 @@ def lower_conv(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredS
     p: ConvParams = step.params
     if p.groups == 1:
         return convolution(step, p, scratch_budget_bytes)
-    parts = [_lowered(step, part) for part in split_groups(flattened(p))]
+    parts = [_lowered(step, part) for part in split_groups(_side_by_side(p))]
     return in_groups(step, parts)
 
 
@@ -68,7 +70,7 @@ def convolution(step: Step, p: ConvParams, scratch_budget_bytes: int) -> Lowered
     mono = one_channel(step, p, ahead_of(p, 1, MONO_ROWS), scratch_budget_bytes)
     if mono is not None:
         return mono
-    flat, row = flattened(p), as_row(p)
+    flat, row = _side_by_side(p), as_row(p)
     pairs = _by_pairs(step, p)
     few = few_inputs(step, p) if is_few(p) else None
     for special in (pairs, few):
@@ -86,10 +88,10 @@ def _lowered(step: Step, p: ConvParams) -> LoweredStep | None:
         return None
     if _is_by_rows(p):
         return _by_rows(step, p, requants)
-    kernel = _by_windows(p, requants)
-    if kernel is None:
+    quad = _quad(p, runs_of(p).arranged(p.weights), requants)
+    if quad is None:
         return None
-    call, ahead = kernel
+    call, ahead = _by_points(p, *quad) if _is_points(p) else windows_call(PACKED, p, *quad)
     return LoweredStep(
         step=step,
         calls=(call,),
@@ -207,11 +209,26 @@ def _by_pairs(step: Step, p: ConvParams) -> LoweredStep | None:
     return rows_step(step, p, rows, quad, requants[0].form, math.prod(p.output_shape[:2]) * cost)
 
 
-def _by_windows(p: ConvParams, requants: Requants) -> tuple[CCall, int | None] | None:
-    """nn_conv_2d_packed_s8, and `ahead_bytes`."""
-    weights = runs_of(p).arranged(p.weights)
-    quad = _quad(p, weights, requants)
-    return None if quad is None else windows_call(PACKED, p, *quad)
+def _by_points(p: ConvParams, quad: dict[str, str], stream: CConstant) -> tuple[CCall, int | None]:
+    """A call with an nn_points_t, and `ahead_bytes`."""
+    pixels = p.output_shape[0] * pixels_of(p)
+    call = CCall(
+        function=POINTS if pixels >= QUAD else SINGLE,
+        params_type="nn_points_t",
+        params=quad
+        | {
+            "pixels": str(pixels),
+            "input_bytes": str(p.input_shape[3]),
+            "output_bytes": str(p.output_shape[3]),
+            "products": _products(p) if pixels >= QUAD else "0",
+            "left": SINGLE if pixels > QUAD and pixels % QUAD else "0",
+        },
+        constants=(stream,),
+        first_input=p.first_input,
+        first_output=p.first_output,
+        scratch_bytes=(4 * QUAD if pixels >= QUAD else 4) * int(quad["quad.steps"]),
+    )
+    return call, ahead_of(p, QUAD, None) if _is_whole(p) else None
 
 
 def windows_call(
@@ -373,8 +390,11 @@ def _rows_cost(p: ConvParams) -> float:
 
 
 def _windows_cost(p: ConvParams) -> float:
-    """Instructions for four pixels with nn_conv_2d_packed_s8, which gathers every window."""
+    """Instructions for four pixels with nn_conv_2d_points_s8, or with nn_conv_2d_packed_s8, which
+    gathers every window."""
     runs = runs_of(p)
+    if _is_points(p):
+        return _quad_cost(p, runs.inputs) + 65 + 4 * runs.inputs
     return _quad_cost(p, runs.inputs) + 120 + runs.cost + 4 * load_cost(p)
 
 
@@ -393,17 +413,38 @@ def _pixel_cost(p: ConvParams) -> float:
 
 def flattened(p: ConvParams) -> ConvParams:
     """A 1x1 convolution over aligned pixels is one over a single row of them."""
-    w = p.window
-    if w.kernel != (1, 1) or w.stride != (1, 1) or w.pad != (0, 0) or p.input_shape[3] % 4:
-        return p
+    return _in_one_row(p) if _is_point(p) and p.input_shape[3] % 4 == 0 else p
+
+
+def _is_point(p: ConvParams) -> bool:
+    return replace(p.window, dilation=(1, 1)) == POINT
+
+
+def _in_one_row(p: ConvParams) -> ConvParams:
     n, height, width, _ = p.input_shape
     row = (1, 1, n * height * width)
     return replace(
         p,
         input_shape=(*row, p.input_shape[3]),
         output_shape=(*row, p.output_shape[3]),
-        window=Window(kernel=(1, 1), stride=(1, 1), dilation=(1, 1), pad=(0, 0)),
+        window=POINT,
     )
+
+
+def _is_points(p: ConvParams) -> bool:
+    """Whether it is of pixels side by side, as nn_conv_2d_points_s8 takes them."""
+    return _is_point(p) and p.input_shape[:3] == p.output_shape[:3] and _has_room(p)
+
+
+def _side_by_side(p: ConvParams) -> ConvParams:
+    """The same over a single row of pixels, where that is what nn_conv_2d_points_s8 takes."""
+    return _in_one_row(p) if _is_points(p) else p
+
+
+def _has_room(p: ConvParams) -> bool:
+    """Whether words that begin in the last pixel end in the bytes of its tensor in the arena."""
+    size = math.prod(p.input_shape)
+    return aligned(size) >= size + -p.weights.shape[3] % 4
 
 
 def _is_whole(p: ConvParams) -> bool:

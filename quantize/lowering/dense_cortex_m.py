@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from quantize.lowering.base import LoweredStep, rivals
-from quantize.lowering.conv_cortex_m import convolution
+from quantize.lowering.conv_cortex_m import SINGLE, convolution
 from quantize.lowering.few_cortex_m import few_values
 from quantize.lowering.packing import (
     PAIR_LIMIT,
@@ -69,6 +69,16 @@ def lower_dense(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowered
     pixels = convolution(step, _pixels(p, batches), scratch_budget_bytes) if batches > 1 else None
     cheaper = pixels and pixels.cost and found.cost and pixels.cost.cycles < found.cost.cycles
     return pixels if pixels and cheaper else found
+
+
+def lower_as_pixel(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
+    """The layer with the kernel of a convolution's left pixels, which is small; None for more
+    vectors, where its requantisation is not exact and without room to widen the inputs."""
+    p: FullyConnectedParams = step.params
+    batches = int(np.prod(p.output_shape)) // len(p.weights)
+    way = convolution(step, _pixels(p, batches), scratch_budget_bytes)
+    fits = way and way.calls[0].function == SINGLE and way.scratch_bytes <= scratch_budget_bytes
+    return way if fits else None
 
 
 def _pixels(p: FullyConnectedParams, batches: int) -> ConvParams:

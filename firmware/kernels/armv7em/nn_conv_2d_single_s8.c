@@ -1,0 +1,24 @@
+/* out[i,o] = clamp(zp + requant_o(bias[o] + sum over c of (in[i,c] - zp_in) * w[o,c]))
+ *
+ * One pixel i at a time: those that nn_conv_2d_points_s8 leaves, or a vector of a fully connected
+ * layer that is too small for a kernel of its own.
+ * MACs: (pixels % 4)*out_c*in_c. Rounding: double, in a short form.
+ */
+#include "nn_dsp.h"
+#include "nn_packed.h"
+
+void nn_conv_2d_single_s8(const nn_points_t *p, const int8_t *input, int8_t *output,
+                          int8_t *scratch)
+{
+    uint32_t *const x = (uint32_t *)(void *)scratch;
+    for (int32_t i = p->pixels % NN_QUAD; i > 0; i--) {
+        for (int32_t k = 0; k < p->quad.steps; k += 2) {
+            const uint32_t word = nn_load_word(input + 2 * k);
+            x[k] = nn_sxtb16(word);
+            x[k + 1] = nn_sxtb16(nn_rotate_right(word, 8));
+        }
+        nn_pixel_s8(&p->quad, x, output);
+        input += p->input_bytes;
+        output += p->output_bytes;
+    }
+}
