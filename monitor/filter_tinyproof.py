@@ -33,7 +33,7 @@ with contextlib.suppress(ImportError):
             return self._view.received(text)
 
         def tx(self, text):
-            """What is typed goes to the board as it is, and first to the screen if it is to be seen.
+            """What is typed goes to the board as it is, but first to the screen where it is shown.
 
             The monitor itself would show it after it went: into the board's answer.
             """

@@ -65,7 +65,7 @@ class Layer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """The kernels of one operator, and what they are predicted to take; `instead_of` were looked at
-    and take too many of what is named."""
+    and take too much of what is named."""
 
     operator: str
     kernels: str
@@ -215,7 +215,7 @@ def _choice(lowered: LoweredStep) -> Choice:
         cycles=None if cost is None else round(cost.cycles),
         instead_of=[
             f"{other.kernels}: {other.cost.cycles:,.0f} cycles"
-            + (f", too many {other.reason}" if other.reason != "cycles" else "")
+            + (f", too much {other.reason}" if other.reason != "cycles" else "")
             for other in lowered.alternatives
             if other.cost
         ],

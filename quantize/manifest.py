@@ -265,7 +265,7 @@ def _kernels(lowered: LoweredStep) -> dict[str, object]:
                 "kernels": other.kernels,
                 "constant_bytes": other.constant_bytes,
                 "estimate": _estimate(other.cost),
-                "too_many": other.reason,
+                "too_much": other.reason,
             }
             for other in lowered.alternatives
         ],

@@ -60,7 +60,7 @@ def test_more_flash_buys_fewer_cycles(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = lower(graph, compile_graph(graph), "xtensa_mac16")
     steps = lowering.with_larger(graph, usual, "xtensa_mac16")
     (other,) = steps[1].alternatives
-    assert (other.kernels, other.reason) == (HALVES, "constants")
+    assert (other.kernels, other.reason) == (HALVES, "flash")
     assert other.cost and steps[1].cost and other.cost.cycles < steps[1].cost.cycles
 
 
@@ -87,7 +87,7 @@ def test_few_inputs_keep_weights_of_a_byte_where_flash_is_short() -> None:
     (usual,) = lower(graph, steps, "armv7em", 1 << 20)
     assert usual.calls[0].function == "nn_conv_2d_few_s8"
     (smaller,) = lower(graph, steps, "armv7em", usual.constant_bytes - 1)
-    assert smaller.calls[0].function == "nn_conv_2d_packed_s8"
+    assert smaller.calls[0].function == "nn_conv_2d_points_s8"
 
 
 def test_what_fits_nowhere_says_how_much_it_needs() -> None:

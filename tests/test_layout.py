@@ -266,6 +266,8 @@ int main(void)
 SCRATCH = {
     "nn_conv_2d_few_s8": "armv7em",
     "nn_conv_2d_packed_s8": "armv7em",
+    "nn_conv_2d_points_s8": "armv7em",
+    "nn_conv_2d_single_s8": "armv7em",
     "nn_conv_2d_rows_s8": "armv7em",
     "nn_conv_2d_mono_s8": "armv7em",
     "nn_depthwise_lines_s8": "armv7em",

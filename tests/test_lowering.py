@@ -151,7 +151,17 @@ WINDOWS = {  # a depthwise window, or one of an image of one channel -> its kern
         Layer(size=(30, 1), channels=8, depthwise=1, kernel=(5, 1), stride=(2, 2)),
         Layer(size=(30, 4), channels=8, depthwise=1, kernel=(5, 1), dilation=(2, 1)),
     ),
+    "nn_conv_2d_points_s8": (
+        Layer(size=(9, 12), channels=20, outputs=4, kernel=(1, 1)),
+        Layer(size=(3, 7), channels=17, outputs=5, kernel=(1, 1)),
+    ),
+    "nn_conv_2d_single_s8": (
+        Layer(size=(1, 3), channels=20, outputs=4, kernel=(1, 1)),
+        Layer(size=(1, 1), channels=18, outputs=5, kernel=(1, 1)),
+    ),
     "nn_conv_2d_packed_s8": (
+        # the last word of the last pixel would end behind the tensor's last 16 bytes
+        Layer(size=(3, 5), channels=17, outputs=4, kernel=(1, 1)),
         Layer(size=(9, 11), channels=1, outputs=4, kernel=(4, 3)),
         Layer(size=(9, 12), channels=1, outputs=4, kernel=(3, 3), dilation=(2, 2)),
     ),
@@ -210,6 +220,18 @@ def test_a_clamp_that_saturation_does_not_do_is_left_to_other_kernels(kernel: st
     assert step is None or step.calls[0].function != kernel
 
 
+@pytest.mark.parametrize(
+    ("beside", "taken"), [(256, "nn_conv_2d_single_s8"), (4, "nn_fully_connected")]
+)
+def test_a_small_dense_layer_takes_a_small_kernel(beside: int, taken: str) -> None:
+    """Where its cycles are few beside those of others: code is worth more then."""
+    model = dense_layers(np.random.default_rng(0), [(64, beside, 64), (1, 32, 12)])
+    dense = _lowered(model)[1]
+    reasons = {other.reason for other in dense.alternatives}
+    assert dense.calls[0].function.startswith(taken)
+    assert ("code" in reasons) == (taken == "nn_conv_2d_single_s8")
+
+
 def test_a_depthwise_layer_writes_over_its_input() -> None:
     """Where outputs follow the rows that they are made of, and there only."""
     model = rows_model([ROWS["DEPTHWISE_CONV_2D"]] * 200, 0)
@@ -228,7 +250,7 @@ def test_several_vectors_are_pixels_of_a_convolution(tmp_path: Path) -> None:
     model = dense_layers(np.random.default_rng(2), [(16, 32, 16), (33, 20, 9), (1, 32, 8)])
     graph = parse_model(model)
     found = [step.calls[0].function for step in lower(graph, compile_graph(graph), "armv7em")]
-    assert found[:2] == ["nn_conv_2d_packed_s8"] * 2 and found[2].startswith("nn_fully_connected")
+    assert found[:2] == ["nn_conv_2d_points_s8"] * 2 and found[2].startswith("nn_fully_connected")
     golden = make_golden(model, random_inputs(graph, 4, 1))
     manifest = compile_model(model, golden, tmp_path, name="m", settings={}, kernels="armv7em")
     host = HostModel(tmp_path, manifest)

@@ -28,7 +28,7 @@ _NAME = re.compile(r"\b(?:nn|fe|model)_\w+")
 _DECLARED = re.compile(r"\b((?:nn|fe|model|decide)_\w+)(?= *[\[(;,])")
 _LINKED_HEADERS = (
     "nn_kernels.h", "nn_packed.h", "nn_depthwise.h", "nn_elementwise.h", "nn_trio.h", "nn_taps.h",
-    "nn_wide.h", "nn_rows.h",
+    "nn_wide.h", "nn_rows.h", "nn_quad.h",
 )  # fmt: skip
 
 # Fast code stays fast under -Os, and a * b + c is rounded in two steps, as TFLite Micro does it.

@@ -310,7 +310,7 @@ def _others(way: LoweredStep, ways: Sequence[LoweredStep], free: int) -> tuple[A
     found: dict[str, Alternative] = {}
     for other in ways:
         larger = other.constant_bytes - way.constant_bytes > free
-        reason = "constants" if larger and _cycles(other) < _cycles(way) else "cycles"
+        reason = "flash" if larger and _cycles(other) < _cycles(way) else "cycles"
         one = alternative(other, reason)
         if one.kernels != alternative(way, "").kernels:
             found.setdefault(one.kernels, one)
@@ -336,7 +336,7 @@ def _makers(graph: Graph, step: Step, kernels: str) -> tuple[list[Lower], Sequen
     by its activations' type."""
     way, wide = step.spec.kernels.lowering(kernels), INT16.get(kernels, {})
     if graph.output(step.op).dtype == "int16":
-        return [wide[way]] if way in wide else [], ()
+        return [wide[way]] if way and way in wide else [], ()
     way = _kind(graph, step, kernels)
     if way is None:
         return [], ()

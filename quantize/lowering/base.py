@@ -56,7 +56,7 @@ class Alternative:
     kernels: str
     cost: Cost | None
     constant_bytes: int | None  # None: not packed, as its cost is known without
-    reason: str  # what there is too much of: 'cycles', 'constants', 'RAM'
+    reason: str  # what there is too much of: 'cycles', 'flash', 'RAM', 'code'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

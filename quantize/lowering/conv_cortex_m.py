@@ -49,6 +49,12 @@ C_FORMS: dict[Form, str] = {  # the shortest first
     "floor": "NN_FLOOR",
     "sign": "NN_SIGN",
 }
+OUTPUTS = {
+    "NN_FIXED_8": "0",
+    "NN_FLOOR": "nn_quad_floor_s8",
+    "NN_SIGN": "nn_quad_sign_s8",
+    "NN_JUMP": "nn_quad_jump_s8",
+}
 Requants = Sequence[ShortRequant] | Sequence[JumpRequant]
 
 
@@ -134,6 +140,7 @@ def _quad(
         "quad.count": str(len(weights)),
         "quad.steps": str(weights.shape[1] // 2),
         "quad.form": form,
+        "quad.outputs": OUTPUTS[form] if pixels_of(p) >= QUAD else "0",
     }
     return fields, stream
 
@@ -417,7 +424,8 @@ def flattened(p: ConvParams) -> ConvParams:
 
 
 def _is_point(p: ConvParams) -> bool:
-    return replace(p.window, dilation=(1, 1)) == POINT
+    w = p.window
+    return w.kernel == w.stride == (1, 1) and w.pad == (0, 0)
 
 
 def _in_one_row(p: ConvParams) -> ConvParams:
@@ -443,8 +451,8 @@ def _side_by_side(p: ConvParams) -> ConvParams:
 
 def _has_room(p: ConvParams) -> bool:
     """Whether words that begin in the last pixel end in the bytes of its tensor in the arena."""
-    size = math.prod(p.input_shape)
-    return aligned(size) >= size + -p.weights.shape[3] % 4
+    size, beyond = math.prod(p.input_shape), -int(p.weights.shape[3]) % 4
+    return aligned(size) >= size + beyond
 
 
 def _is_whole(p: ConvParams) -> bool:

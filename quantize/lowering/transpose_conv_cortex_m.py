@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from quantize.lowering.base import LoweredStep
+from quantize.lowering.conv_cortex_m import OUTPUTS
 from quantize.lowering.packing import (
     first_short_form,
     pad_words,
@@ -129,6 +130,7 @@ def _call(
             "quad.stream": "@stream",
             "quad.count": str(p.output_shape[3]),
             "quad.form": C_FORMS[form],
+            "quad.outputs": OUTPUTS[C_FORMS[form]],
         },
         constants=(
             words_constant("stream", stream, weights=weights, biases=firsts),

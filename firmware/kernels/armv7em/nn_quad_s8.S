@@ -17,6 +17,10 @@
  * to them would need: r4-r7 gather 256 * A + B, r8-r11 gather B, r0-r3 hold the inputs, r12 the
  * weights, lr points to the inputs. What is left lives in s16-s22, two to a VMOV.
  *
+ * quad->outputs is code that goes on at nn_quad_store_s8, with the outputs of A in r4-r7 and those of
+ * B in r8-r11 in the place of the sums, r0-r3 multipliers and constants, lr the shifts; only r12 and
+ * what lies beside it in the frame's registers s16-s22 has to stay.
+ *
  * Stack: 80 bytes. Rounding: double, in the short forms that quantize/proofs.py has proven.
  */
 #include "layout/nn_offsets.h"
@@ -29,7 +33,7 @@
 #define STEP_BYTES 44 /* of one step below: the entry address depends on it */
 #define STEPS 16
 #define ENTRY 32 /* in the frame: where the first block is entered, */
-#define FORM 36  /* and where sums become outputs in other forms than NN_FIXED_8 */
+#define OUTPUTS 36 /* and where sums become outputs in other forms than NN_FIXED_8 */
 
     .section .text.nn_quad_s8, "ax", %progbits
     .balign 4
@@ -41,11 +45,13 @@ nn_quad_s8:
     sub sp, sp, #12
     vpush {s16-s23}
     ldrd r12, r5, [r0, #NN_QUAD_AT_STREAM] /* channels */
-    ldrd r6, r7, [r0, #NN_QUAD_AT_STEPS] /* form */
+    ldr r6, [r0, #NN_QUAD_AT_STEPS]
+    ldr r7, [r0, #NN_QUAD_AT_OUTPUTS]
     add r8, r1, r6, lsl #4 /* end of the inputs: a step has 4 words */
-    cmp r7, #NN_FORM_FIXED_8
-    it ne
-    subne r8, r8, #4      /* so that the inputs end above it in the other forms */
+    str r7, [sp, #OUTPUTS]
+    cbz r7, 1f
+    subs r8, r8, #4       /* so that the inputs end above it in the other forms */
+1:
     vmov s17, r8
     vmov s18, s19, r2, r3 /* output of pixel 0, stride */
     bic r5, r5, #1
@@ -58,10 +64,6 @@ nn_quad_s8:
     mla r9, r8, r9, r10
     orr r9, r9, #1
     str r9, [sp, #ENTRY]
-    adr r9, .Lforms
-    and r7, r7, #3        /* one shift for all and the jump form are both 2 */
-    ldr r9, [r9, r7, lsl #2]
-    str r9, [sp, #FORM]
     movs r9, #12
     sub r9, r9, r8, lsl #2
     vmov s21, s22, r1, r9 /* inputs; from a pair's start to where its first VLDM reads */
@@ -127,7 +129,10 @@ nn_quad_s8:
     ssat r\n, #8, r\n, asr #12
     .endr
 
-.Lstore:
+    .global nn_quad_store_s8
+    .thumb_func
+    .type nn_quad_store_s8, %function
+nn_quad_store_s8:
     vmov r3, lr, s18, s19
     bfi r4, r8, #8, #8    /* channels A and B lie side by side */
     bfi r5, r9, #8, #8
@@ -148,61 +153,5 @@ nn_quad_s8:
     pop {r4-r11, pc}
 
 .Lother:
-    ldr pc, [sp, #FORM]
-
-    .balign 4
-.Lforms:
-    .word .Lfloor + 1, .Lsign + 1, .Ljump + 1
-.Lsign:
-    vmov s16, r12
-    .irp n, 4, 5, 6, 7
-    asr r\n, r\n, #7      /* 2 * A */
-    add r12, r1, r\n, asr #31
-    smmlar r\n, r\n, r0, r12
-    asr.w r\n, r\n, lr
-    ssat r\n, #8, r\n
-    .endr
-    lsr lr, lr, #8
-    .irp n, 8, 9, 10, 11
-    lsl r\n, r\n, #1
-    add r12, r3, r\n, asr #31
-    smmlar r\n, r\n, r2, r12
-    asr.w r\n, r\n, lr
-    ssat r\n, #8, r\n
-    .endr
-    vmov r12, s16
-    b .Lstore
-
-    .balign 4
-.Ljump:
-    vmov s16, r12
-    .irp n, 4, 5, 6, 7
-    bic r12, r1, r\n, lsr #24
-    smmla r\n, r\n, r0, r12
-    ssat r\n, #8, r\n, asr #14
-    .endr
-    .irp n, 8, 9, 10, 11
-    add r\n, lr, r\n, lsl #8
-    bic r12, r3, r\n, lsr #24
-    smmla r\n, r\n, r2, r12
-    ssat r\n, #8, r\n, asr #14
-    .endr
-    vmov r12, s16
-    b .Lstore
-
-    .balign 4
-.Lfloor:
-    .irp n, 4, 5, 6, 7
-    smmla r\n, r\n, r0, r1
-    asr.w r\n, r\n, lr
-    ssat r\n, #8, r\n
-    .endr
-    lsr lr, lr, #8
-    .irp n, 8, 9, 10, 11
-    lsl r\n, r\n, #8
-    smmla r\n, r\n, r2, r3
-    asr.w r\n, r\n, lr
-    ssat r\n, #8, r\n
-    .endr
-    b .Lstore
+    ldr pc, [sp, #OUTPUTS]
     .size nn_quad_s8, . - nn_quad_s8

@@ -16,6 +16,7 @@ NN_FIELD(nn_quad_t, stream, NN_QUAD_AT_STREAM);
 NN_FIELD(nn_quad_t, count, NN_QUAD_AT_COUNT);
 NN_FIELD(nn_quad_t, steps, NN_QUAD_AT_STEPS);
 NN_FIELD(nn_quad_t, form, NN_QUAD_AT_FORM);
+NN_FIELD(nn_quad_t, outputs, NN_QUAD_AT_OUTPUTS);
 
 NN_FIELD(nn_runs_t, step, NN_RUNS_AT_STEP);
 NN_FIELD(nn_runs_t, words, NN_RUNS_AT_WORDS);
@@ -179,8 +180,6 @@ NN_FIELD(nn_mono_row_t, stream, NN_MONO_AT_STREAM);
 NN_FIELD(nn_mono_row_t, channels, NN_MONO_AT_CHANNELS);
 NN_FIELD(nn_mono_row_t, pixels, NN_MONO_AT_PIXELS);
 
-_Static_assert(NN_FORM_FIXED_8 == NN_FIXED_8, "NN_FIXED_8");
-_Static_assert((NN_JUMP & 3) == 2 && NN_FLOOR == 0, "the table of nn_quad_s8");
 _Static_assert(NN_FORM_SIGN == NN_SIGN, "NN_SIGN");
 _Static_assert(NN_FORM_WIDE == NN_WIDE, "NN_WIDE");
 _Static_assert(NN_TAP_BYTES == 3 * 3 + 1, "nine weights and a shift");

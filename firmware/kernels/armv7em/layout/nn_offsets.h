@@ -9,6 +9,7 @@
 #define NN_QUAD_AT_COUNT 4
 #define NN_QUAD_AT_STEPS 8
 #define NN_QUAD_AT_FORM 12
+#define NN_QUAD_AT_OUTPUTS 16
 
 /* nn_runs_t */
 #define NN_RUNS_AT_STEP 0
@@ -191,7 +192,6 @@
 #define NN_MONO_AT_CHANNELS 24
 #define NN_MONO_AT_PIXELS 28
 
-#define NN_FORM_FIXED_8 2
 #define NN_FORM_SIGN 1
 #define NN_FORM_WIDE 4
 #define NN_TAP_BYTES 10     /* of a channel of nn_depthwise_packed_t */

@@ -1,0 +1,81 @@
+/* Products of pixels and packed weights, two channels at a time: what convolutions on cores with fast
+ * 16-bit products have in common, and those of 1 x 1.
+ */
+#ifndef NN_QUAD_H
+#define NN_QUAD_H
+
+#include <stdint.h>
+
+/* How a sum becomes an output; quantize/proofs.py has proven it equal to double rounding for every
+ * sum that can occur. `constant` holds the output's zero point and the rounding of the shift.
+ * Clamping to the type's range is all the clamping there is, if nothing else is said. */
+typedef enum {
+    NN_FLOOR,     /* ((256 * sum * multiplier >> 32) + constant) >> shift */
+    NN_SIGN,      /* (round(2 * sum * multiplier / 2^32) + (sum >> 31) + constant) >> shift */
+    NN_FIXED_8,   /* as NN_FIXED, p = 8 */
+    NN_FIXED,     /* (((sum << p) * multiplier >> 32) + constant) >> 12, p in 2..8 */
+    NN_WIDE,      /* of int16, see nn_wide.h: ((sum * multiplier >> 16) + constant) >> shift */
+    NN_WIDE_RELU, /* the same, clamped to 0..32767 */
+    NN_JUMP /* ((constant & ~((uint32_t)v >> 24)) + (v * multiplier >> 32)) >> 14, v = 256 * sum + f
+             */
+} nn_form_t;
+
+/* The weights of two output channels A and B at a time. A pair in the stream, in words:
+ *
+ *   1            256 * first value of A + first value of B (bias, input zero point folded in)
+ *   1            first value of B
+ *   steps        halfwords 256 * a + b of the two inputs of a step
+ *   4            multiplier and constant of A, then of B
+ *   1            shift of A in the lowest byte, of B in the next
+ *
+ * In the form NN_JUMP, f of A is part of the first word, and that of B the last word. nn_pixel_s8
+ * does not know it.
+ */
+typedef struct {
+    const int32_t *stream;
+    int32_t count; /* of channels; not 0 */
+    int32_t steps; /* of two inputs each; even */
+    nn_form_t form;
+    void (*outputs)(void); /* of nn_quad_s8: NULL for NN_FIXED_8, or one of these */
+} nn_quad_t;
+
+/* Parts of nn_quad_s8, so that an image has those of the forms that it uses. */
+void nn_quad_floor_s8(void);
+void nn_quad_sign_s8(void);
+void nn_quad_jump_s8(void);
+
+#define NN_QUAD 4       /* pixels */
+#define NN_PAIR_WORDS 7 /* of a pair in the stream, besides its steps */
+
+/* Four pixels times all pairs, of which there must be one: output of pixel i at output + i *
+ * stride. x holds, step by step, the two inputs of each of the four pixels. */
+void nn_quad_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_t stride);
+
+/* The same for all channels, of which an odd last one has no partner. */
+void nn_channels_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_t stride);
+
+/* One pixel times all channels; x holds its inputs step by step. */
+void nn_pixel_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output);
+
+/* A convolution of 1 x 1 over pixels side by side, of `steps` inputs times two each; or the vectors
+ * of a fully connected layer. */
+typedef struct nn_points nn_points_t;
+struct nn_points {
+    nn_quad_t quad;
+    int32_t pixels;
+    int32_t input_bytes, output_bytes; /* from a pixel to the next */
+    /* nn_quad_s8, or nn_channels_s8 where the last channel has no partner */
+    void (*products)(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_t stride);
+    /* nn_conv_2d_single_s8, or NULL where no pixels are left */
+    void (*left)(const nn_points_t *p, const int8_t *input, int8_t *output, int8_t *scratch);
+};
+
+/* scratch: 16 * steps bytes. The output may lie on the input where quantize/lowering says so. */
+void nn_conv_2d_points_s8(const nn_points_t *p, const int8_t *input, int8_t *output,
+                          int8_t *scratch);
+
+/* The pixels that fill no four. scratch: 4 * steps bytes. */
+void nn_conv_2d_single_s8(const nn_points_t *p, const int8_t *input, int8_t *output,
+                          int8_t *scratch);
+
+#endif
