@@ -1,5 +1,5 @@
-/* Products of pixels and packed weights, two channels at a time: what convolutions on cores with fast
- * 16-bit products have in common, and those of 1 x 1.
+/* Products of pixels and packed weights, two channels at a time: what convolutions on cores with
+ * fast 16-bit products have in common, and those of 1 x 1.
  */
 #ifndef NN_QUAD_H
 #define NN_QUAD_H
