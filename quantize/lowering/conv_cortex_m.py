@@ -81,7 +81,7 @@ def convolution(step: Step, p: ConvParams, scratch_budget_bytes: int) -> Lowered
     few = few_inputs(step, p) if is_few(p) else None
     for special in (pairs, few):
         if special and special.cost and special.scratch_bytes <= scratch_budget_bytes:
-            name = ROWS if _is_by_rows(flat) else PACKED
+            name = POINTS if _is_points(flat) else ROWS if _is_by_rows(flat) else PACKED
             if special.cost.cycles < _cost(flat).cycles:
                 return replace(special, alternatives=rivals({name: _cost(flat)}, ""))
     along = _lowered(step, row) if _cost(row).cycles < _cost(flat).cycles else None

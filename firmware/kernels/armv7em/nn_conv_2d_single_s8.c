@@ -11,7 +11,7 @@ void nn_conv_2d_single_s8(const nn_points_t *p, const int8_t *input, int8_t *out
                           int8_t *scratch)
 {
     uint32_t *const x = (uint32_t *)(void *)scratch;
-    for (int32_t i = p->pixels % NN_QUAD; i > 0; i--) {
+    for (int32_t i = p->pixels & (NN_QUAD - 1); i > 0; i--) {
         for (int32_t k = 0; k < p->quad.steps; k += 2) {
             const uint32_t word = nn_load_word(input + 2 * k);
             x[k] = nn_sxtb16(word);
