@@ -192,22 +192,22 @@ def load_board(board_id: str) -> Board:
     suffix = SELFTEST if selftest else f"-{mlperf}" if mlperf else ""
     board_id, some, parts = board_id.removesuffix(suffix).partition(WITHOUT)
     parts = parts.replace(WITHOUT, "-")  # a board's name and an option may each leave some out
-    without = read_parts(parts, "-", f"board '{folder}'") if some else ()
+    without = read_parts(parts, "-", f"board {folder!r}") if some else ()
     if "text" in without and suffix:
         raise UsageError(
-            f"board '{folder}': {suffix[1:]} answers in text; name the board without it"
+            f"board {folder!r}: {suffix[1:]} answers in text; name the board without it"
         )
     folder = f"{board_id}{some}{'-'.join(without)}{suffix}"
     board_id, _, kernels = board_id.partition("-")
     if board_id not in BOARDS:
         raise UsageError(
-            f"no board '{folder}'{_closest(folder.replace('-', '_'), BOARDS)}; known boards: "
+            f"no board {folder!r}{_closest(folder.replace('-', '_'), BOARDS)}; known boards: "
             f"{', '.join(BOARDS)}"
         )
     board = read_board(BOARDS[board_id])
     if kernels == TFLM and selftest:
         told = f"{SELFTEST[1:]} compares our own kernels; ENGINE={TFLM} has none: make compare"
-        raise UsageError(f"board '{folder}': {told}")
+        raise UsageError(f"board {folder!r}: {told}")
     board = _with_kernels(board, kernels) if kernels else board
     return replace(board, selftest=selftest, mlperf=mlperf, without=without, folder=folder)
 

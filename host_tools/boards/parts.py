@@ -21,7 +21,7 @@ def lacking(board: str, after: str, without: str | None) -> str:
     """
     if not without:
         return board
-    parts = read_parts(without, ",", f"--without {without}")
+    parts = read_parts(without, ",", f"--without {without!r}")
     return f"{board.removesuffix(after)}{WITHOUT}{'-'.join(parts)}{after}"
 
 
@@ -36,5 +36,5 @@ def read_parts(text: str, between: str, where: str) -> tuple[str, ...]:
             )
         if part not in PARTS:
             known = ", ".join(f"{name} ({what})" for name, what in PARTS.items())
-            raise UsageError(f"{where}: no part '{part}' to leave out; expected some of {known}")
+            raise UsageError(f"{where}: no part {part!r} to leave out; expected some of {known}")
     return tuple(part for part in PARTS if part in named)
