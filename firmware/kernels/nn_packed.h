@@ -22,12 +22,11 @@ typedef struct {
 } nn_runs_t;
 
 typedef struct {
-    nn_shape_t input, output;
-    nn_window_t window;
-    int32_t pad_value;         /* the input's zero point */
-    int32_t rows, row_bytes;   /* rows of the input kept in scratch; 0: they are read in place */
-    int32_t inside_bytes;      /* of such a row: what comes from the input */
-    int32_t parts, part_bytes; /* of a window, that have runs of their own; from one to the next */
+    nn_sizes_t size;
+    uint16_t rows;                   /* of the input kept in scratch; 0: they are read in place */
+    uint16_t parts;                  /* of a window, that have runs of their own */
+    int32_t row_bytes, inside_bytes; /* of such a row, all and what comes from the input */
+    int32_t part_bytes;              /* from a part to the next */
     nn_runs_t runs;
     nn_quad_t quad;
 } nn_conv_packed_t;

@@ -47,6 +47,16 @@ void nn_quad_jump_s8(void);
 #define NN_QUAD 4       /* pixels */
 #define NN_PAIR_WORDS 7 /* of a pair in the stream, besides its steps */
 
+/* Images and the windows over them, in numbers that the generator has found to be small enough.
+ * Depths are bytes of a pixel. */
+typedef struct {
+    uint16_t images, height, width, depth;     /* of the input */
+    uint16_t out_height, out_width, out_depth; /* of the output */
+    uint16_t reach;                            /* rows from a window's first to its last */
+    uint16_t stride_h, stride_w, pad_h, pad_w;
+    int16_t pad_value; /* the input's zero point */
+} nn_sizes_t;
+
 /* Four pixels times all pairs, of which there must be one: output of pixel i at output + i *
  * stride. x holds, step by step, the two inputs of each of the four pixels. */
 void nn_quad_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_t stride);

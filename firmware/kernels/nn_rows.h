@@ -39,16 +39,15 @@ typedef struct {
 
 typedef struct nn_conv_rows nn_conv_rows_t;
 struct nn_conv_rows {
-    nn_shape_t input, output;
-    nn_window_t window; /* dilation 1 */
-    int32_t pad_value;  /* the input's zero point */
+    nn_sizes_t size;     /* dilation 1 */
+    uint16_t groups;     /* of a row */
+    uint16_t slot_words; /* of a row and column */
+    uint16_t spare;      /* rows that fit into scratch beside those of one window */
     nn_slot_columns_t columns;
     int32_t quarter;  /* from one of four to the next: of the input, pixels, or bytes for pairs */
     nn_widen_t widen; /* of a pixel, for quads */
-    int32_t slot_words, slots;
-    int32_t spare; /* rows that fit into scratch beside those of one window */
-    int32_t beside_bytes;
-    int32_t groups, group_words;       /* of a row; from the inputs of one to those of the next */
+    int32_t slots, beside_bytes;
+    int32_t group_words;               /* from the inputs of a group to those of the next */
     int32_t group_bytes, stride_bytes; /* of outputs: from a group to the next, one of four to the
                                           next */
     void (*load)(const nn_conv_rows_t *p, const int8_t *image, const nn_slots_t *slots);

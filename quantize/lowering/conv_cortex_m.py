@@ -24,12 +24,14 @@ from quantize.lowering.packing import (
     jump_words,
     pad_words,
     pair_words,
+    reach_of,
     scale_rows,
+    small_sizes,
     words_constant,
 )
 from quantize.lowering.rows_cortex_m import KERNEL as ROWS
 from quantize.lowering.rows_cortex_m import Rows, rows_step
-from quantize.ops.base import CCall, CConstant, c_shape
+from quantize.ops.base import CCall, CConstant
 from quantize.ops.conv_2d import ConvParams, split_groups
 from quantize.ops.window import Window
 from quantize.proofs import Form, ShortRequant
@@ -97,7 +99,10 @@ def _lowered(step: Step, p: ConvParams) -> LoweredStep | None:
     quad = _quad(p, runs_of(p).arranged(p.weights), requants)
     if quad is None:
         return None
-    call, ahead = _by_points(p, *quad) if _is_points(p) else windows_call(PACKED, p, *quad)
+    kernel = _by_points(p, *quad) if _is_points(p) else windows_call(PACKED, p, *quad)
+    if kernel is None:
+        return None
+    call, ahead = kernel
     return LoweredStep(
         step=step,
         calls=(call,),
@@ -145,15 +150,6 @@ def _quad(
     return fields, stream
 
 
-def _common(p: ConvParams) -> dict[str, str]:
-    return {
-        "input": c_shape(p.input_shape),
-        "output": c_shape(p.output_shape),
-        "window": p.window.c_initialiser(),
-        "pad_value": str(-p.input_offset),
-    }
-
-
 def _by_rows(step: Step, p: ConvParams, requants: Requants) -> LoweredStep | None:
     taps = pad_words(p.weights.transpose(0, 2, 1, 3))
     quad = _quad(p, taps, requants)
@@ -173,6 +169,8 @@ def _by_rows(step: Step, p: ConvParams, requants: Requants) -> LoweredStep | Non
         words=words,
     )
     lowered = rows_step(step, p, rows, quad, requants[0].form, _cost(p))
+    if lowered is None:
+        return None
     others = rivals({PACKED: _cost(p, by_rows=False)}, ROWS)
     return replace(lowered, alternatives=others, stream_words=_stream_words(p))
 
@@ -240,14 +238,16 @@ def _by_points(p: ConvParams, quad: dict[str, str], stream: CConstant) -> tuple[
 
 def windows_call(
     function: str, p: ConvParams, quad: dict[str, str], stream: CConstant, block: int = QUAD
-) -> tuple[CCall, int | None]:
-    """A call with an nn_conv_packed_t, and `ahead_bytes`; all sizes of `p` are bytes.
+) -> tuple[CCall, int | None] | None:
+    """A call with an nn_conv_packed_t, and `ahead_bytes`; all sizes of `p` are bytes. None where a
+    size has no room in it.
 
     The kernel reads `block` pixels before it writes the first of them.
     """
-    runs, rows = runs_of(p), _rows(p)
-    reach = (p.window.kernel[0] - 1) * p.window.dilation[0] + 1
-    ahead = ahead_of(p, block, reach if rows else None) if _is_whole(p) else None
+    runs, rows, sizes = runs_of(p), _rows(p), small_sizes(p)
+    if sizes is None or rows >= 1 << 16:
+        return None
+    ahead = ahead_of(p, block, reach_of(p) if rows else None) if _is_whole(p) else None
     columns = _padded(p, 1)
     inside = min(columns - p.window.pad[1], p.input_shape[2] - p.first_input // p.input_shape[3])
     if ahead != 0 and rows and not _needs_rows(p):
@@ -257,7 +257,7 @@ def windows_call(
     call = CCall(
         function=function,
         params_type="nn_conv_packed_t",
-        params=_common(p)
+        params=sizes
         | {
             "rows": str(rows),
             "row_bytes": str(row_bytes),

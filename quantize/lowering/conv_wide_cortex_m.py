@@ -75,7 +75,10 @@ def convolution(step: Step, p: ConvParams) -> LoweredStep | None:
     if packed is None:
         return None
     function = f"nn_conv_2d_{packed.kind}_s16"
-    call, ahead = windows_call(function, sizes, packed.fields, packed.stream, packed.block)
+    kernel = windows_call(function, sizes, packed.fields, packed.stream, packed.block)
+    if kernel is None:
+        return None
+    call, ahead = kernel
     call = replace(call, first_input=p.first_input, first_output=p.first_output)
     return LoweredStep(
         step=step,

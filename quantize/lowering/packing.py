@@ -82,6 +82,31 @@ def as_row(p: ConvParams) -> ConvParams:
     )
 
 
+def small_sizes(p: ConvParams) -> dict[str, str] | None:
+    """The fields of the nn_sizes_t `size`; None where one has no room in 16 bits."""
+    w, (out_h, out_w, out_c) = p.window, p.output_shape[1:]
+    sizes = {
+        **dict(zip(("images", "height", "width", "depth"), p.input_shape, strict=True)),
+        "out_height": out_h,
+        "out_width": out_w,
+        "out_depth": out_c,
+        "reach": reach_of(p),
+        "stride_h": w.stride[0],
+        "stride_w": w.stride[1],
+        "pad_h": w.pad[0],
+        "pad_w": w.pad[1],
+    }
+    if max(sizes.values()) >= 1 << 16:
+        return None
+    sizes["pad_value"] = -p.input_offset
+    return {f"size.{name}": str(size) for name, size in sizes.items()}
+
+
+def reach_of(p: ConvParams) -> int:
+    """Rows from a window's first to its last."""
+    return (p.window.kernel[0] - 1) * p.window.dilation[0] + 1
+
+
 def ahead_of(p: ConvParams, block: int, reach: int | None) -> int | None:
     """How many bytes the output must begin before the input, so that none is overwritten unread.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from quantize.lowering.base import LoweredStep
-from quantize.lowering.packing import ahead_of
-from quantize.ops.base import CCall, CConstant, c_shape
+from quantize.lowering.packing import ahead_of, small_sizes
+from quantize.ops.base import CCall, CConstant
 from quantize.ops.conv_2d import ConvParams
 from quantize.reference import Step
 from quantize.timings import Cost
@@ -39,8 +39,12 @@ def rows_step(
     quad: tuple[dict[str, str], CConstant],
     form: str,
     cost: Cost,
-) -> LoweredStep:
-    """The step as a call of the kernel; `quad` are the fields and the stream of its nn_quad_t."""
+) -> LoweredStep | None:
+    """The step as a call of the kernel; `quad` are the fields and the stream of its nn_quad_t. None
+    where a size has no room in an nn_conv_rows_t."""
+    sizes = small_sizes(p)
+    if sizes is None or rows.slot_words >= 1 << 16:
+        return None
     kernel_h, channels = p.window.kernel[0], p.output_shape[3]
     slots = rows.columns * kernel_h + rows.spare
     column_words = kernel_h * rows.slot_words
@@ -48,11 +52,8 @@ def rows_step(
     call = CCall(
         function=KERNEL,
         params_type="nn_conv_rows_t",
-        params={
-            "input": c_shape(p.input_shape),
-            "output": c_shape(p.output_shape),
-            "window": p.window.c_initialiser(),
-            "pad_value": str(-p.input_offset),
+        params=sizes
+        | {
             "columns.count": str(rows.columns),
             "columns.step_bytes": str(4 * column_words),
             "quarter": str(rows.quarter),

@@ -57,7 +57,7 @@ def lower_winograd(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowe
         "quad.form": C_FORMS[form],
     }
     lowered = rows_step(step, p, rows, (fields, stream), form, _cost(p, form))
-    return lowered if lowered.scratch_bytes <= scratch_budget_bytes else None
+    return lowered if lowered and lowered.scratch_bytes <= scratch_budget_bytes else None
 
 
 def _fits(p: ConvParams) -> bool:

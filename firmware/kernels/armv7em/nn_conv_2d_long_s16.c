@@ -15,7 +15,7 @@ static void nn_compute(const nn_conv_packed_t *p, const int8_t *const *in, int32
         for (int32_t at = 0; at < p->parts * p->part_bytes; at += p->part_bytes) {
             next = nn_gather_words(next, in[i] + at, &p->runs);
         }
-        nn_pixel_long_s16(&p->quad, x, (int16_t *)(void *)(output + i * p->output.c));
+        nn_pixel_long_s16(&p->quad, x, (int16_t *)(void *)(output + i * p->size.out_depth));
     }
 }
 

@@ -23,7 +23,7 @@ static void nn_compute(const nn_conv_packed_t *p, const int8_t *const *in, int32
                                  : nn_gather_words(next, part[0], &p->runs);
     }
     if (pixels == NN_QUAD) {
-        nn_channels_s16(&p->quad, x, out, p->output.c / 2);
+        nn_channels_s16(&p->quad, x, out, p->size.out_depth / 2);
     } else {
         nn_pixel_s16(&p->quad, x, out);
     }

@@ -47,7 +47,7 @@ static void nn_compute(const nn_conv_packed_t *p, const int8_t *const *in, int32
         }
     }
     if (pixels == NN_QUAD) {
-        nn_channels_s8(&p->quad, x, output, p->output.c);
+        nn_channels_s8(&p->quad, x, output, p->size.out_depth);
     } else {
         nn_pixel_s8(&p->quad, x, output);
     }

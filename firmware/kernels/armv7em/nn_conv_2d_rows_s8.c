@@ -32,21 +32,21 @@ void nn_conv_2d_rows_s8(const nn_conv_rows_t *p, const int8_t *input, int8_t *ou
 {
     int8_t *const beside = scratch + 4 * p->slots * p->slot_words;
     for (int32_t i = 0; i < p->beside_bytes; i++) {
-        beside[i] = (int8_t)p->pad_value;
+        beside[i] = (int8_t)p->size.pad_value;
     }
-    for (int32_t n = 0; n < p->output.n; n++) {
+    for (int32_t n = 0; n < p->size.images; n++) {
         nn_slots_t s = {.slots = (uint32_t *)(void *)scratch, .beside = beside};
-        for (int32_t y = 0; y < p->output.h; y++) {
-            const int32_t first = y * p->window.stride_h;
+        for (int32_t y = 0; y < p->size.out_height; y++) {
+            const int32_t first = y * p->size.stride_h;
             if (first - s.origin > p->spare) {
                 nn_move_back(p, &s, first);
             }
-            for (; s.loaded < first + p->window.kernel_h; s.loaded++) {
+            for (; s.loaded < first + p->size.reach; s.loaded++) {
                 p->load(p, input, &s);
             }
             nn_row(p, s.slots + (first - s.origin) * p->slot_words, output);
-            output += p->output.w * p->output.c;
+            output += p->size.out_width * p->size.out_depth;
         }
-        input += p->input.h * p->input.w * p->input.c;
+        input += p->size.height * p->size.width * p->size.depth;
     }
 }

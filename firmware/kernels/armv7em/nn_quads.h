@@ -58,14 +58,14 @@ static void nn_fill_words(int8_t *row, int32_t from, int32_t to, int32_t value)
 static void nn_load_row(const nn_conv_packed_t *p, const int8_t *image, nn_rows_t *rows,
                         int8_t *scratch)
 {
-    const int32_t y = rows->loaded - p->window.pad_h;
+    const int32_t y = rows->loaded - p->size.pad_h;
     int8_t *const row = scratch + (rows->loaded - rows->origin) * p->row_bytes;
-    const int32_t left = p->window.pad_w * p->input.c;
-    const int32_t inside = y >= 0 && y < p->input.h ? p->inside_bytes : 0;
-    nn_fill_words(row, 0, left, p->pad_value);
-    nn_fill_words(row, left + inside, p->row_bytes, p->pad_value);
+    const int32_t left = p->size.pad_w * p->size.depth;
+    const int32_t inside = y >= 0 && y < p->size.height ? p->inside_bytes : 0;
+    nn_fill_words(row, 0, left, p->size.pad_value);
+    nn_fill_words(row, left + inside, p->row_bytes, p->size.pad_value);
     if (inside > 0) {
-        nn_copy_row(row + left, image + y * p->input.w * p->input.c, inside);
+        nn_copy_row(row + left, image + y * p->size.width * p->size.depth, inside);
     }
     rows->loaded++;
 }
@@ -87,11 +87,10 @@ static void nn_load_rows(const nn_conv_packed_t *p, const int8_t *image, nn_rows
                          int8_t *scratch, const nn_place_t *place, int32_t pixels)
 {
     const int32_t x = place->x + pixels - 1;
-    const int32_t y = place->y + (x < p->output.w ? 0 : x / p->output.w);
-    const int32_t reach = (p->window.kernel_h - 1) * p->window.dilation_h + 1;
-    while (rows->loaded < y * p->window.stride_h + reach) {
+    const int32_t y = place->y + (x < p->size.out_width ? 0 : x / p->size.out_width);
+    while (rows->loaded < y * p->size.stride_h + p->size.reach) {
         if (rows->loaded == rows->origin + p->rows) {
-            nn_move_rows(p, rows, scratch, place->y * p->window.stride_h);
+            nn_move_rows(p, rows, scratch, place->y * p->size.stride_h);
         }
         nn_load_row(p, image, rows, scratch);
     }
@@ -102,15 +101,15 @@ static void nn_find(const nn_conv_packed_t *p, const nn_rows_t *rows, nn_place_t
                     int32_t pixels, const int8_t **in)
 {
     const int8_t *const base = rows->base - rows->origin * p->row_bytes;
-    const int32_t step = p->window.stride_w * p->input.c;
+    const int32_t step = p->size.stride_w * p->size.depth;
     nn_place_t next = *place;
     for (int32_t i = 0; i < pixels; i++) {
         in[i] = base + next.at;
         next.at += step;
-        if (++next.x == p->output.w) {
+        if (++next.x == p->size.out_width) {
             next.x = 0;
             next.y++;
-            next.at = next.y * p->window.stride_h * p->row_bytes;
+            next.at = next.y * p->size.stride_h * p->row_bytes;
         }
     }
     *place = next;
@@ -134,19 +133,19 @@ static void nn_image(const nn_conv_packed_t *p, const int8_t *input, int8_t *out
 {
     nn_rows_t rows = {.base = p->rows > 0 ? scratch : input};
     nn_place_t place = {0};
-    for (int32_t left = p->output.h * p->output.w; left > 0;) {
+    for (int32_t left = p->size.out_height * p->size.out_width; left > 0;) {
         const int8_t *in[NN_QUAD];
         const int32_t pixels = left >= NN_QUAD ? NN_QUAD : 1;
-        const int32_t step = pixels * p->window.stride_w * p->input.c;
+        const int32_t step = pixels * p->size.stride_w * p->size.depth;
         if (p->rows > 0) {
             nn_load_rows(p, input, &rows, scratch, &place, pixels);
         }
         nn_find(p, &rows, &place, pixels, in);
         for (;;) {
             nn_compute(p, in, pixels, x, output);
-            output += pixels * p->output.c;
+            output += pixels * p->size.out_depth;
             left -= pixels;
-            if (left < pixels || place.x < pixels || place.x + pixels >= p->output.w) {
+            if (left < pixels || place.x < pixels || place.x + pixels >= p->size.out_width) {
                 break;
             }
             for (int32_t i = 0; i < pixels; i++) { /* in the same row */
@@ -162,12 +161,12 @@ static void nn_images(const nn_conv_packed_t *p, const int8_t *input, int8_t *ou
                       int8_t *scratch)
 {
     uint32_t *const x = (uint32_t *)(void *)scratch;
-    const int32_t pixels = p->output.h * p->output.w;
+    const int32_t pixels = p->size.out_height * p->size.out_width;
     scratch += (pixels < NN_QUAD ? 4 : 4 * NN_QUAD) * p->quad.steps;
-    for (int32_t n = 0; n < p->output.n; n++) {
+    for (int32_t n = 0; n < p->size.images; n++) {
         nn_image(p, input, output, x, scratch);
-        input += p->input.h * p->input.w * p->input.c;
-        output += pixels * p->output.c;
+        input += p->size.height * p->size.width * p->size.depth;
+        output += pixels * p->size.out_depth;
     }
 }
 
