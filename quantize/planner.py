@@ -96,9 +96,7 @@ def plan_arena(graph: Graph, steps: Sequence[LoweredStep], *, search: bool = Tru
     assert best is not None
     if not search and _height(best) > bound:
         units = tuple(unit for unit, _ in best)
-        offsets = _searched(
-            _Placing.of(units), [offset for _, offset in best], bound, FEW_TRIES
-        )
+        offsets = _searched(_Placing.of(units), [offset for _, offset in best], bound, FEW_TRIES)
         best = list(zip(units, offsets, strict=True))
     allocations = [a for unit, offset in best for a in _allocations(unit, offset)]
     return ArenaPlan(

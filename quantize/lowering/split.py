@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from quantize.known import once_for_content
 from quantize.ops.window import OutputStage
 from quantize.proofs import CODES, acc_bounds, first_accumulators
 from quantize.scheme import INT32_MAX, INT32_MIN, IntArray, Requant
@@ -125,6 +126,7 @@ def find_changes(p: OutputStage, weights: IntArray, *, shared: bool = False) -> 
 Rows = tuple[SplitRequant, ...]
 
 
+@once_for_content
 def short_requants(requants: Sequence[Requant], changes: Changes, group: int) -> Rows | None:
     """Numbers in two parts of every channel, with one shift for each `group` of channels.
 
@@ -142,6 +144,7 @@ def short_requants(requants: Sequence[Requant], changes: Changes, group: int) ->
     return rows
 
 
+@once_for_content
 def exact_requants(
     requants: Sequence[Requant], changes: Changes, *, by_sign: bool | npt.NDArray[np.bool_]
 ) -> Rows | None:
