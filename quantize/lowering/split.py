@@ -83,10 +83,11 @@ class Changes:
         those from minimum to maximum.
         """
         codes = slice(1, -1) if clamped else slice(None)
-        ends = (self.low, self.high) if clamped else (self.minimum, self.maximum)
+        low, high = (self.low, self.high) if clamped else (self.minimum, self.maximum)
+        within = np.clip(self.starts[:, codes], low[:, None], high[:, None] + 1)
         return [
-            Piece(codes=_CODES[codes], starts=starts[codes], low=low, high=high).part(low, high)
-            for starts, low, high in zip(self.starts, *(e.tolist() for e in ends), strict=True)
+            Piece(codes=_CODES[codes], starts=starts, low=first, high=last)
+            for starts, first, last in zip(within, low.tolist(), high.tolist(), strict=True)
         ]
 
 
