@@ -296,6 +296,8 @@ def _makers(graph: Graph, step: Step, kernels: str) -> tuple[list[Lower], Sequen
     """What makes a step faster, then what may take less scratch; and what does so with more flash:
     by its activations' type."""
     way, dtype = step.spec.kernels.lowering(kernels), graph.output(step.op).dtype
+    if step.alias:
+        return [], ()
     if way and dtype == "int16":
         wide = INT16.get(kernels, {}).get(way)
         return [wide] if wide else [], ()
