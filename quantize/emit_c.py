@@ -22,7 +22,6 @@ from quantize.ops.base import (
     Array,
     CCall,
     CConstant,
-    c_int,
     float_constant_array,
     int_constant_array,
 )
@@ -86,7 +85,7 @@ def c_rows(values: Sequence[str], per_row: int = 16) -> str:
 
 def byte_rows(data: bytes) -> str:
     """Bytes as C initialisers in rows."""
-    return c_rows([c_int(b) for b in data], 24)
+    return c_rows([*map(str, data)], 24)
 
 
 def emit_model(

@@ -3,6 +3,7 @@
 * PAD in front of a sliding window becomes padding of that window: a convolution's padding is the
   zero point, as PAD's is, and adds nothing to a sum; a maximum never is a value that no input is
   below. What is left of PAD is a tensor under another name, which costs nothing.
+* Functions of one int8 value that follow each other become one table (quantize.fuse_tables).
 
 Operators and tensors keep their indices. What else reads the tensor between the two, or gives it
 out of the model, keeps them apart.
@@ -17,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from quantize.fold import Folding, fold_channels
+from quantize.fuse_tables import join_tables, look_up
 from quantize.ops import pad, pool_2d
-from quantize.ops.base import BORDER
+from quantize.ops.base import BORDER, Int8Array
 from quantize.ops.conv_2d import ConvParams
 from quantize.ranges import find_ranges
 from quantize.reference import Step, compile_graph
@@ -44,6 +46,7 @@ class Simplified:
     steps: tuple[Step, ...]  # of the graph
     folding: Folding  # of channels, which comes first
     regions: Mapping[int, tuple[slice, ...]]  # tensor -> the part that is left of it
+    answers: Mapping[int, Int8Array]  # tensor -> for each value what the firmware has instead
     fusions: tuple[Fusion, ...]
 
 
@@ -67,19 +70,24 @@ def simplify(graph: Graph) -> Simplified:
             slice(before, before + size)
             for (before, _), size in zip(pads, source.shape, strict=True)
         )
-        names = " and ".join(f"{s.op.name} #{s.op.index}" for s in readers)
         fusions.append(
             Fusion(
                 operators=(step.op.index, *(s.op.index for s in readers)),
                 how="padding",
-                text=f"{step.op.name} #{step.op.index} is padding of {names}",
+                text=f"{_names([step])} is padding of {_names(readers)}",
             )
         )
+    graph, tables = join_tables(graph, steps)
+    for one in tables:
+        indices = tuple(s.op.index for s in one.steps)
+        text = f"{_names(one.steps)} are one table"
+        fusions.append(Fusion(operators=indices, how="table", text=text))
     return Simplified(
         graph=graph,
         steps=compile_graph(graph) if fusions else steps,
         folding=folding,
         regions=regions,
+        answers={index: answers for one in tables for index, answers in one.answers.items()},
         fusions=tuple(fusions),
     )
 
@@ -88,7 +96,13 @@ def left_of(found: Simplified, index: int, values: Any) -> Any:
     """What the firmware has of the values of a tensor."""
     if index in found.folding.kept:
         values = values[..., found.folding.kept[index]]
+    if index in found.answers:
+        values = look_up(found.answers[index], values)
     return values[found.regions[index]] if index in found.regions else values
+
+
+def _names(steps: Sequence[Step]) -> str:
+    return " and ".join(f"{s.op.name} #{s.op.index}" for s in steps)
 
 
 def _readers(

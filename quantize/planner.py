@@ -11,7 +11,6 @@ import numpy as np
 
 from quantize.lowering.base import LoweredStep, aligned
 from quantize.reference import Step
-from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
 
 TRIES = 400  # other orders of a small graph, where no usual one reaches the bound
@@ -69,8 +68,9 @@ class _Buffer:
 
 # At fixed distances: each buffer is written over the one before. With where it lies in the unit.
 _Unit = tuple[tuple[_Buffer, int], ...]
+_Units = tuple[_Unit, ...]
 _Sharing = Callable[[int, int], bool]  # whether an output of that size is written over that input
-NEVER = -(1 << 40)  # bytes
+NEVER, ANY_HEIGHT = -(1 << 40), 1 << 40  # bytes
 AHEAD_LIMITS = 8  # between the bound and what is needed without outputs ahead of their inputs
 
 
@@ -95,9 +95,9 @@ def plan_arena(graph: Graph, steps: Sequence[LoweredStep], *, search: bool = Tru
             break
     assert best is not None
     if not search and _height(best) > bound:
-        placed = [unit for unit, _ in best], [offset for _, offset in best]
-        offsets = _searched(placed[0], _needs(placed[0]), placed[1], bound, FEW_TRIES)
-        best = list(zip(placed[0], offsets, strict=True))
+        units = tuple(unit for unit, _ in best)
+        offsets = _searched(_Placing.of(units), [offset for _, offset in best], bound, FEW_TRIES)
+        best = list(zip(units, offsets, strict=True))
     allocations = [a for unit, offset in best for a in _allocations(unit, offset)]
     return ArenaPlan(
         allocations=tuple(sorted(allocations, key=lambda a: (a.first_step, a.offset))),
@@ -179,8 +179,8 @@ def _any_size(_output: int, _size: int) -> bool:
     return True
 
 
-def _sharings(graph: Graph, steps: Sequence[LoweredStep], bound: int) -> Iterator[list[_Unit]]:
-    """What is placed, for each way to decide which outputs are written over inputs."""
+def _sharings(graph: Graph, steps: Sequence[LoweredStep], bound: int) -> Iterator[_Units]:
+    """What is placed, once for each way to decide which outputs are written over inputs."""
     buffers = _buffers(graph, [s.step for s in steps])
     scratch = [
         _Buffer(tensors=(), size=aligned(s.scratch_bytes), first=index, last=index)
@@ -200,6 +200,7 @@ def _sharings(graph: Graph, steps: Sequence[LoweredStep], bound: int) -> Iterato
         (lambda output, size: output == size, most),
         (lambda output, size: False, most),
     ]
+    found: set[_Units] = set()
     for way, limit in ways:
         unit_of: dict[_Buffer, list[tuple[_Buffer, int]]] = {b: [(b, 0)] for b in buffers}
         for lowered, needed in zip(steps, needs, strict=True):
@@ -209,29 +210,30 @@ def _sharings(graph: Graph, steps: Sequence[LoweredStep], bound: int) -> Iterato
                 unit.append((over, unit[-1][1] - shared[1]))
                 unit_of[over] = unit
         whole = [u for b, u in unit_of.items() if u[0][0] == b] + [[(b, 0)] for b in scratch]
-        yield [tuple((b, at - min(at for _, at in u)) for b, at in u) for u in whole]
+        units = tuple(tuple((b, at - min(at for _, at in u)) for b, at in u) for u in whole)
+        if units not in found:
+            found.add(units)
+            yield units
 
 
-def _best(units: list[_Unit], bound: int, search: bool) -> list[tuple[_Unit, int]]:
+def _best(units: _Units, bound: int, search: bool) -> list[tuple[_Unit, int]]:
     """The lowest of the usual orders, or of a search too; the first that reaches the bound."""
-    needs = _needs(units)
-    best, low = [0] * len(units), -1
-    for order in _orders(units):
-        offsets = _place(order, needs)
-        height = _height(list(zip(units, offsets, strict=True)))
-        if low < 0 or height < low:
-            best, low = offsets, height
+    placing = _Placing.of(units)
+    best, low = [0] * len(units), ANY_HEIGHT
+    for order in _orders(units, placing.sizes):
+        offsets = placing.place(order, low - 1)
+        if offsets is not None:
+            best, low = offsets, placing.height(offsets)
         if low == bound:
             break
     else:
-        best = _searched(units, needs, best, bound, TRIES) if search else best
+        best = _searched(placing, best, bound, TRIES) if search else best
     return list(zip(units, best, strict=True))
 
 
-def _orders(units: list[_Unit]) -> Iterator[list[int]]:
+def _orders(units: _Units, sizes: Sequence[int]) -> Iterator[list[int]]:
     """Orders to place units in: by size, area, time, life."""
     firsts, lasts = [u[0][0].first for u in units], [u[-1][0].last for u in units]
-    sizes = [_size(u) for u in units]
     keys: tuple[Callable[[int], tuple[int, ...]], ...] = (
         lambda i: (-sizes[i], firsts[i]),
         lambda i: (-sum((d - c) * (b - a + 1) for a, b, c, d in _spans(units[i])), firsts[i]),
@@ -243,51 +245,70 @@ def _orders(units: list[_Unit]) -> Iterator[list[int]]:
         yield sorted(range(len(units)), key=key)
 
 
-def _searched(
-    units: list[_Unit], needs: IntArray, best: list[int], bound: int, tries: int
-) -> list[int]:
+def _searched(placing: _Placing, best: list[int], bound: int, tries: int) -> list[int]:
     """Moves of one unit in the order of the offsets, which is an order that leads to the plan."""
-    rng = random.Random(0)
-    sizes = [_size(u) for u in units]
-    order = sorted(range(len(units)), key=lambda i: (best[i], -sizes[i]))
-    low = max(o + s for o, s in zip(best, sizes, strict=True))
-    for _ in range(min(tries, WORK // len(units) ** 2)):
+    rng, count = random.Random(0), len(best)
+    order = sorted(range(count), key=lambda i: (best[i], -placing.sizes[i]))
+    low = placing.height(best)
+    for _ in range(min(tries, WORK // count**2)):
         trial = list(order)
-        trial.insert(rng.randrange(len(trial)), trial.pop(rng.randrange(len(trial))))
-        offsets = _place(trial, needs)
-        height = max(o + s for o, s in zip(offsets, sizes, strict=True))
-        if height <= low:
-            order, best, low = trial, offsets, height
+        trial.insert(rng.randrange(count), trial.pop(rng.randrange(count)))
+        offsets = placing.place(trial, low)
+        if offsets is not None:
+            order, best, low = trial, offsets, placing.height(offsets)
         if low == bound:
             break
     return best
 
 
-def _needs(units: list[_Unit]) -> IntArray:
-    """[i, j]: how far behind unit i's offset that of j must lie, if it lies behind it; NEVER: they
-    do not meet."""
-    spans = [_spans(u) for u in units]
-    first, last, low, high = np.array([s for unit in spans for s in unit], np.int64).T
-    starts = np.cumsum([0] + [len(s) for s in spans[:-1]])
-    meets = (first[:, None] <= last) & (first <= last[:, None])
-    met = np.where(meets, high[:, None] - low, NEVER)
-    per_unit = np.maximum.reduceat(np.maximum.reduceat(met, starts, axis=0), starts, axis=1)
-    result: IntArray = per_unit
-    return result
+@dataclass(frozen=True, slots=True)
+class _Placing:
+    """What is known of units before they are placed."""
 
+    sizes: Sequence[int]
+    # of each unit those that it meets: how far it must lie behind the other's offset, and the other
+    # behind its own
+    meets: Sequence[Sequence[tuple[int, int, int]]]
 
-def _place(order: Sequence[int], needs: IntArray) -> list[int]:
-    """First fit: each unit at the lowest offset that is free while it lives."""
-    offsets = np.full(len(order), -1, np.int64)
-    for i in order:
-        others = np.flatnonzero((offsets >= 0) & (needs[i] > NEVER))
-        ends = offsets[others] + needs[others, i]
-        limits = offsets[others] - needs[i, others]  # the highest offset that is below each
-        by_limit = np.argsort(limits, kind="stable")
-        reached = np.maximum.accumulate(np.concatenate([[0], ends[by_limit]]))
-        free = np.flatnonzero(reached[:-1] <= limits[by_limit])
-        offsets[i] = reached[free[0]] if len(free) else reached[-1]
-    return [int(o) for o in offsets]
+    @classmethod
+    def of(cls, units: _Units) -> _Placing:
+        """Two units meet where spans of both share a step."""
+        spans = [_spans(u) for u in units]
+        first, last, low, high = np.array([s for unit in spans for s in unit], np.int64).T
+        starts = np.cumsum([0] + [len(s) for s in spans[:-1]])
+        together = (first[:, None] <= last) & (first <= last[:, None])
+        behind = np.where(together, high[:, None] - low, NEVER)
+        behind = np.maximum.reduceat(np.maximum.reduceat(behind, starts, axis=0), starts, axis=1)
+        met: list[list[tuple[int, int, int]]] = [[] for _ in units]
+        for i, j in np.argwhere(behind > NEVER).tolist():
+            if i != j:
+                met[i].append((j, int(behind[j, i]), int(behind[i, j])))
+        return cls([_size(u) for u in units], met)
+
+    def height(self, offsets: Sequence[int]) -> int:
+        """Where the highest unit ends."""
+        return max(o + s for o, s in zip(offsets, self.sizes, strict=True))
+
+    def place(self, order: Sequence[int], most: int) -> list[int] | None:
+        """First fit: each unit at the lowest offset that is free while it lives; None when one
+        ends above `most`."""
+        offsets = [-1] * len(order)
+        for i in order:
+            # where this unit lies at most to be below another, and at least to be behind it
+            others = sorted(
+                (offsets[j] - before, offsets[j] + behind)
+                for j, behind, before in self.meets[i]
+                if offsets[j] >= 0
+            )
+            at = 0
+            for limit, end in others:
+                if at <= limit:
+                    break
+                at = max(at, end)
+            if at + self.sizes[i] > most:
+                return None
+            offsets[i] = at
+        return offsets
 
 
 def _last_uses(graph: Graph) -> dict[int, int]:

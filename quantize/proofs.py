@@ -30,6 +30,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from quantize.known import once_for_content
 from quantize.scheme import (
     INT32_MAX,
     INT32_MIN,
@@ -139,6 +140,7 @@ def acc_bounds(
     return start + np.minimum(*ends).sum(axis=1), start + np.maximum(*ends).sum(axis=1)
 
 
+@once_for_content
 def prove_short(
     requants: Sequence[Requant],
     *,
@@ -198,6 +200,7 @@ def prove_short(
     )
 
 
+@once_for_content
 def first_accumulators(
     requants: Sequence[Requant],
     *,

@@ -13,7 +13,9 @@ from quantize.lowering.products import (
     KEPT,
     ProductRequant,
     product_requants,
+    slopes_of,
 )
+from quantize.lowering.split import Piece
 from quantize.scheme import INT32_MAX, INT32_MIN, IntArray, quantize_multiplier
 from tests.test_proofs import reference, telling
 from tests.test_requantisation_xtensa import ACTS, _changes
@@ -61,6 +63,34 @@ def test_what_is_proven_is_equal(
         acc = np.concatenate([telling(requant, zero, low, high, 500), some])
         assert np.array_equal(_kernel(rows[0], acc), reference(requant, acc, zero, act))
         assert not always_kept or rows[0].kept is not None
+
+
+def _slopes(piece: Piece) -> tuple[float, float] | None:
+    """From all pairs of a sum that reaches a code and one before another code."""
+    after, before = piece.starts <= piece.high, piece.starts > piece.low
+    runs = (piece.starts[before] - 1)[:, None] - piece.starts[after]
+    rises = piece.codes[before][:, None] - piece.codes[after]
+    slopes = rises / np.where(runs == 0, 1, runs)
+    low = float(slopes[runs < 0].max(initial=0.0))
+    high = float(slopes[runs > 0].min(initial=np.inf))
+    return (low, high) if low <= high else None
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1, 0.4, 1.0, 3.0])
+def test_slopes_are_those_of_all_pairs(noise: float) -> None:
+    rng, pieces = np.random.default_rng(5), []
+    for _ in range(60):
+        low = -int(10 ** rng.uniform(0, 5.9))
+        high = low + int(10 ** rng.uniform(0, 5.9))
+        codes = np.arange(-127, 128)
+        exact = (codes - rng.uniform(-200, 200)) / 10 ** rng.uniform(-4, 1.5)
+        starts = np.ceil(exact + rng.normal(0, noise, len(codes))).astype(np.int64)
+        starts = np.clip(np.maximum.accumulate(starts), low, high + 1)
+        pieces.append(Piece(codes=codes, starts=starts, low=low, high=high))
+    found = slopes_of(pieces)
+    assert found == [_slopes(piece) for piece in pieces]
+    assert any(found) and (noise < 1 or not all(found))
+    assert slopes_of([]) == []
 
 
 @pytest.mark.parametrize("act", ACTS)

@@ -334,6 +334,8 @@ def _scratch_budgets_bytes(graph: Graph, few: int) -> list[int]:
 def _makers(graph: Graph, step: Step, kernels: str) -> tuple[list[Lower], Sequence[Lower]]:
     """What makes a step faster, then what may take less scratch; and what does so with more flash:
     by its activations' type."""
+    if step.alias:
+        return [], ()
     way, wide = step.spec.kernels.lowering(kernels), INT16.get(kernels, {})
     if graph.output(step.op).dtype == "int16":
         return [wide[way]] if way and way in wide else [], ()

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 
+from quantize.known import once_for_content
 from quantize.lowering.products import slopes_of
 from quantize.lowering.split import Piece
 from quantize.proofs import CODES, BoolArray, first_accumulators
@@ -53,6 +53,7 @@ class _Channels:
         return _Channels(self.starts[kept], self.low[kept], self.high[kept], self.jump[kept])
 
 
+@once_for_content
 def prove_jump(
     requants: Sequence[Requant],
     *,
@@ -63,20 +64,6 @@ def prove_jump(
     high: IntArray,
 ) -> tuple[JumpRequant, ...] | None:
     """The numbers of each channel, as `prove_short`; None when a channel has none."""
-    ends = tuple(low.tolist()), tuple(high.tolist())
-    return _proven(tuple(requants), output_offset, act_min, act_max, *ends)
-
-
-@lru_cache(maxsize=64)  # the same layer is lowered for several budgets
-def _proven(
-    requants: tuple[Requant, ...],
-    output_offset: int,
-    act_min: int,
-    act_max: int,
-    lows: tuple[int, ...],
-    highs: tuple[int, ...],
-) -> tuple[JumpRequant, ...] | None:
-    low, high = np.array(lows, np.int64), np.array(highs, np.int64)
     starts = first_accumulators(
         requants,
         output_offset=output_offset,
@@ -122,7 +109,7 @@ def _factors(channels: _Channels, place: int, output_offset: int) -> IntArray:
     low, high = int(channels.low[place, 0]), int(channels.high[place, 0])
     changes = starts[(starts > low) & (starts <= high)]
     whole = Piece(codes=values, starts=starts, low=low, high=high)
-    slopes = slopes_of(whole.part(int(changes.min()) - 1, int(changes.max())))
+    (slopes,) = slopes_of([whole.part(int(changes.min()) - 1, int(changes.max()))])
     if slopes is None or np.isinf(slopes[1]):
         return np.zeros((0, 1), np.int64)
     first, last = (slope * 2.0 ** (32 - PRE_SHIFT) for slope in slopes)

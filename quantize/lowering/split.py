@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from quantize.known import once_for_content
 from quantize.ops.window import OutputStage
 from quantize.proofs import CODES, acc_bounds, first_accumulators
 from quantize.scheme import INT32_MAX, INT32_MIN, IntArray, Requant
@@ -82,10 +83,11 @@ class Changes:
         those from minimum to maximum.
         """
         codes = slice(1, -1) if clamped else slice(None)
-        ends = (self.low, self.high) if clamped else (self.minimum, self.maximum)
+        low, high = (self.low, self.high) if clamped else (self.minimum, self.maximum)
+        within = np.clip(self.starts[:, codes], low[:, None], high[:, None] + 1)
         return [
-            Piece(codes=_CODES[codes], starts=starts[codes], low=low, high=high).part(low, high)
-            for starts, low, high in zip(self.starts, *(e.tolist() for e in ends), strict=True)
+            Piece(codes=_CODES[codes], starts=starts, low=first, high=last)
+            for starts, first, last in zip(within, low.tolist(), high.tolist(), strict=True)
         ]
 
 
@@ -125,6 +127,7 @@ def find_changes(p: OutputStage, weights: IntArray, *, shared: bool = False) -> 
 Rows = tuple[SplitRequant, ...]
 
 
+@once_for_content
 def short_requants(requants: Sequence[Requant], changes: Changes, group: int) -> Rows | None:
     """Numbers in two parts of every channel, with one shift for each `group` of channels.
 
@@ -142,6 +145,7 @@ def short_requants(requants: Sequence[Requant], changes: Changes, group: int) ->
     return rows
 
 
+@once_for_content
 def exact_requants(
     requants: Sequence[Requant], changes: Changes, *, by_sign: bool | npt.NDArray[np.bool_]
 ) -> Rows | None:

@@ -1,12 +1,14 @@
 """TABLE: a chain of float operators that is a function of one int8 tensor, element by element.
 
 No file has it: quantize.tflite.float_tables puts it in the place of DEQUANTIZE, float operators and
-QUANTIZE. Its second input is a constant of all 256 answers.
+QUANTIZE, and quantize.fuse_tables in that of several functions of int8 values. Its second input is
+a constant of all 256 answers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,11 +19,25 @@ from quantize.ops.range_rules import TABLE as TABLE_RANGES
 from quantize.ops.rules import FoldRule, Without, reference_kernels
 from quantize.ops.unary import UnaryParams
 from quantize.scheme import Rounding
-from quantize.tflite.graph import Graph, Operator
+from quantize.tflite.graph import Graph, Operator, Tensor
 from quantize.tflite.signatures import NO_OPTIONS, signature
 
 NAME = "TABLE"
 TableParams = UnaryParams | DequantizeParams
+
+
+def of_answers(tensors: list[Tensor], op: Operator, source: int, answers: Array) -> Operator:
+    """A TABLE of a tensor in the place of an operator; its answers are put behind the tensors."""
+    constant = Tensor(
+        index=len(tensors),
+        name="",
+        dtype=str(answers.dtype),
+        shape=answers.shape,
+        quant=None,
+        data=answers,
+    )
+    tensors.append(constant)
+    return replace(op, name=NAME, version=1, inputs=(source, constant.index), options={})
 
 
 def _prepare(graph: Graph, op: Operator) -> TableParams:

@@ -118,22 +118,8 @@ def _rewritten(
             if known[output].is_computed:
                 source, values = known[output].source, known[output].values
         if values is not None:
-            op = _table(tensors, op, source, values)
+            op = table_op.of_answers(tensors, op, source, values)
         kept.append(op)
         needed |= set(op.inputs)
     operators = tuple(replace(op, index=k) for k, op in enumerate(reversed(kept)))
     return replace(graph, tensors=tuple(tensors), operators=operators)
-
-
-def _table(tensors: list[Tensor], op: Operator, source: int, values: Array) -> Operator:
-    constant = Tensor(
-        index=len(tensors),
-        name="",
-        dtype=str(values.dtype),
-        shape=values.shape,
-        quant=None,
-        data=values,
-    )
-    tensors.append(constant)
-    inputs = (source, constant.index)
-    return replace(op, name=table_op.NAME, version=1, inputs=inputs, options={})
