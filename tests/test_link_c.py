@@ -18,6 +18,7 @@ from tests.native_app import FIRMWARE, compile_c
 from tests.test_protocol import FRAMES, LINES
 
 EVENT_FRAME, EVENT_TEXT, EVENT_DAMAGE = 1, 2, 3
+PIECE_BYTES = 64
 
 
 class CFrame(ctypes.Structure):
@@ -33,7 +34,6 @@ class CFrame(ctypes.Structure):
 class CReceiver(ctypes.Structure):
     _fields_ = (
         ("length", ctypes.c_size_t),
-        ("complete", ctypes.c_bool),
         ("frame", CFrame),
         ("status", ctypes.c_int),
         ("bytes", ctypes.c_uint8 * (frames.MAX_COBS + 1)),
@@ -46,7 +46,6 @@ class CLink:
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
         library.link_crc32.restype = ctypes.c_uint32
-        library.link_encode.restype = ctypes.c_size_t
 
     def crc32(self, data: bytes) -> int:
         half = len(data) // 2
@@ -56,21 +55,8 @@ class CLink:
             self._library.link_crc32(ctypes.c_uint32(start), rest, ctypes.c_size_t(len(rest)))
         )
 
-    def encode(self, frame: Frame) -> bytes:
-        payload = (ctypes.c_uint8 * max(1, len(frame.payload))).from_buffer_copy(
-            frame.payload or b"\x00"
-        )
-        c_frame = CFrame(frame.type, frame.status, frame.sequence, len(frame.payload), payload)
-        guard = 16
-        wire = (ctypes.c_uint8 * (frames.MAX_COBS + 2 + guard))(
-            *[0xEE] * (frames.MAX_COBS + 2 + guard)
-        )
-        length = self._library.link_encode(ctypes.byref(c_frame), wire)
-        assert bytes(wire)[length:].strip(b"\xee") == b"", "wrote behind the frame"
-        return bytes(wire)[:length]
-
-    def send(self, frame: Frame, tail: int) -> bytes:
-        """As encode, with the last `tail` bytes of the payload from elsewhere, in pieces."""
+    def encode(self, frame: Frame, tail: int = 0) -> bytes:
+        """The pieces in which it is sent; the last `tail` bytes of the payload are elsewhere."""
         head = frame.payload[: len(frame.payload) - tail]
         payload = (ctypes.c_uint8 * max(1, len(head))).from_buffer_copy(head or b"\x00")
         c_frame = CFrame(frame.type, frame.status, frame.sequence, len(frame.payload), payload)
@@ -80,7 +66,8 @@ class CLink:
         )
         rest = frame.payload[len(head) :]
         self._library.link_send(ctypes.byref(c_frame), rest, ctypes.c_size_t(tail), taker)
-        assert max(map(len, pieces)) <= 257
+        assert max(map(len, pieces)) <= PIECE_BYTES + 255
+        assert all(len(piece) >= PIECE_BYTES for piece in pieces[:-1])
         return b"".join(pieces)
 
     def receive(self, data: bytes) -> list[Event]:
@@ -231,4 +218,4 @@ def test_c_layout_is_what_ctypes_assumes() -> None:
 
 @given(frame=FRAMES, tail=st.integers(0, 1024))
 def test_a_frame_sent_in_pieces_is_the_same(link: CLink, frame: Frame, tail: int) -> None:
-    assert link.send(frame, min(tail, len(frame.payload))) == frames.encode(frame)
+    assert link.encode(frame, min(tail, len(frame.payload))) == frames.encode(frame)

@@ -29,7 +29,7 @@ LINK_BYTES = 4608  # of app and link together, with every part that a model with
 OWN = {
     "text": (("app_text", "app_command", "app_print", "app_bench", "app_live", "do_"), b"help"),
     "golden": (("model_golden", "app_selftest", "on_selftest", "do_selftest"), b"self-test PASS"),
-    "layers": (("on_steps", "keep_ticks", "print_step", "app_model_run_to"), b"  step #"),
+    "layers": (("on_steps", "app_model_time_step"), b"  step #"),
     "stream": (
         ("fe_", "app_on_", "app_stream", "app_live", "board_sensor", "replay", "decide", "model_f"),
         b"samples were lost",

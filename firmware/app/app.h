@@ -47,12 +47,12 @@
 
 /* The large parts come last: compilers reach what is near the start with shorter instructions. */
 typedef struct {
+#if APP_TEXT
+    app_text_t text;
+#endif
 #if APP_GOLDEN
     link_selftest_t selftest;      /* the last result */
     link_status_t selftest_status; /* ARENA_OVERRUN when the model left its arena */
-#endif
-#if APP_TEXT
-    app_text_t text;
 #endif
     link_order_t order;
     link_receiver_t receiver;
@@ -60,9 +60,8 @@ typedef struct {
         uint8_t bytes[LINK_MAX_PAYLOAD];
         uint32_t words[LINK_MAX_PAYLOAD / 4];
         link_hello_t hello;
-    } payload;                   /* of the reply being made */
-    uint8_t wire[LINK_MAX_WIRE]; /* the reply as it is sent */
-    uint8_t input[512];          /* as it came from the board */
+    } payload;          /* of the reply being made */
+    uint8_t input[512]; /* as it came from the board */
 #if APP_DRIFT
     drift_t drift; /* counts since the start or the last reset of them */
 #endif
@@ -78,8 +77,8 @@ _Noreturn void app_run(void);
 /* Read once from the board and answer all that is complete. */
 void app_poll(app_t *app);
 
-/* Answer one frame, or refuse it where it arrived with a `status` other than OK. */
-void app_service(app_t *app, const link_frame_t *request, link_status_t status);
+/* Fill `hello` and what follows it; returns how many bytes that is. */
+uint32_t app_hello(const app_model_t *model, link_hello_t *hello);
 
 /* Carry out a line of text, which ends with "ok" or "error: ...". */
 void app_command(app_t *app, const char *line);
@@ -131,9 +130,12 @@ void app_selftest(app_t *app);
  * returns NULL, or why not. Firmware without firmware/check/ has a weak one that refuses. */
 const char *app_check_kernels(app_t *app, const char *argument);
 
-/* Carry out `request`; `reply` has the payload app->payload and no length yet. These and the
- * command belong to firmware with a front end, see firmware/stream/. */
-typedef link_status_t app_handler_t(app_t *app, const link_frame_t *request, link_frame_t *reply);
+/* Carry out the request that has the type of `reply` and this payload; `reply` has the payload
+ * app->payload and no length yet. The second and third and the command belong to firmware with a
+ * front end, see firmware/stream/. */
+typedef link_status_t app_handler_t(app_t *app, link_frame_t *reply, const uint8_t *data,
+                                    uint32_t length);
+app_handler_t app_service;
 app_handler_t app_on_samples;
 app_handler_t app_on_record;
 const char *app_live(app_t *app, const char *argument);
@@ -142,7 +144,8 @@ const char *app_live(app_t *app, const char *argument);
  * 32 bits shows as the largest number. */
 uint32_t app_counts(uint32_t ticks);
 
-/* Run `count` inferences on the golden inputs and print their cost. */
-void app_bench(app_t *app, uint32_t count);
+/* The command that runs `argument` inferences, or ten, on the golden inputs and prints their cost;
+ * returns NULL, or what is wrong with the argument. */
+const char *app_bench(app_t *app, const char *argument);
 
 #endif

@@ -2,6 +2,8 @@
 #include "app.h"
 #include "board.h"
 
+#define DEFAULT 10 /* runs */
+#define MOST 1000
 #define INPUTS (APP_GOLDEN ? MODEL_GOLDEN_COUNT : 1)
 
 /* The quotient and the remainder are scaled apart, so that 32 bits do. */
@@ -17,21 +19,26 @@ uint32_t app_counts(uint32_t ticks)
     return quotient * num + rest;
 }
 
-#if APP_LAYERS
-static void print_step(void *context, uint32_t step, uint32_t ticks)
+/* A number from `digits`, or 0 when it is none or above MOST. */
+static uint32_t parse_count(const char *digits)
 {
-    app_text_t *text = context;
-    const uint32_t values[] = {step, app_counts(ticks)};
-    app_text_values(text, "  step #: #\r\n", values);
+    uint32_t value = 0;
+    for (; *digits >= '0' && *digits <= '9' && value <= MOST; digits++) {
+        value = value * 10u + (uint32_t)(*digits - '0');
+    }
+    return *digits == '\0' && value <= MOST ? value : 0;
 }
-#endif
 
-void app_bench(app_t *app, uint32_t count)
+const char *app_bench(app_t *app, const char *argument)
 {
+    const uint32_t count = *argument == '\0' ? DEFAULT : parse_count(argument);
     uint32_t min = UINT32_MAX;
     uint32_t max = 0;
     uint32_t mean = 0; /* of whole quotients */
     uint32_t rest = 0; /* sum of remainders, to be divided at the end */
+    if (count == 0) {
+        return "bench takes 1 to 1000, as in: bench 10";
+    }
     for (uint32_t i = 0; i < count; i++) {
         uint32_t ticks = 0;
         app_model_load_golden(&app->model, i % INPUTS);
@@ -42,11 +49,16 @@ void app_bench(app_t *app, uint32_t count)
         mean += counts / count;
         rest += counts % count;
     }
-    const uint32_t values[] = {count, min, mean + rest / count, max};
-    app_text_values(&app->text, "counts per inference, # runs: min #  mean #  max #\r\n", values);
+    app_text(&app->text, "counts per inference, # runs: min #  mean #  max #\r\n", count, min,
+             mean + rest / count, max);
 #if APP_LAYERS
     app_model_load_golden(&app->model, 0);
-    (void)app_model_run_to(&app->model, MODEL_STEP_COUNT - 1U, print_step, &app->text);
+    (void)app_model_begin(&app->model);
+    for (uint32_t step = 0; step != MODEL_STEP_COUNT; step++) {
+        app_text(&app->text, "  step #: #\r\n", step,
+                 app_counts(app_model_time_step(&app->model, step)));
+    }
 #endif
     app_model_reset(&app->model);
+    return NULL;
 }

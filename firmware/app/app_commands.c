@@ -2,8 +2,6 @@
 #include "app.h"
 #include "board.h"
 
-#define BENCH_DEFAULT 10
-#define BENCH_MAX 1000
 #define OVERRUN "CANARY OVERWRITTEN: the arena is too small"
 
 __attribute__((weak)) const char *board_note(void)
@@ -16,11 +14,14 @@ void app_print_identity(app_t *app)
     app_text_t *text = &app->text;
     app_text(text, "tinyproof " MODEL_TOOL_VERSION " on " BOARD_ID "\r\n"
                    "model     " MODEL_NAME ", sha256 ");
-    app_text_hex(text, model_sha256, sizeof(model_sha256));
-    app_text(text, "\r\nrun       " MODEL_RUN_ID "\r\n"
-                   "image     kernels " IMAGE_KERNELS ", framework " IMAGE_FRAMEWORK
-                   ", engine " IMAGE_ENGINE "\r\n");
-    app_text(text, board_note());
+    for (size_t i = 0; i < sizeof(model_sha256); i++) {
+        app_text(text, "~", (uint32_t)model_sha256[i]);
+    }
+    app_text(text,
+             "\r\nrun       " MODEL_RUN_ID "\r\n"
+             "image     kernels " IMAGE_KERNELS ", framework " IMAGE_FRAMEWORK
+             ", engine " IMAGE_ENGINE "\r\n$",
+             board_note());
 #ifdef BOARD_SENSOR
     app_text(text, "sensor    " BOARD_SENSOR "\r\n");
 #endif
@@ -31,9 +32,8 @@ void app_print_identity(app_t *app)
 
 static void print_use(app_text_t *text, const char *title, size_t used, size_t bytes)
 {
-    const uint32_t values[] = {(uint32_t)used, (uint32_t)bytes};
-    app_text(text, title);
-    app_text_values(text, bytes == 0 ? "not known" : "# of # bytes used", values);
+    app_text(text, bytes == 0 ? "$not known" : "$# of # bytes used", title, (uint32_t)used,
+             (uint32_t)bytes);
 }
 
 static void print_selftest(app_t *app)
@@ -41,19 +41,12 @@ static void print_selftest(app_t *app)
 #if APP_GOLDEN
     app_text_t *text = &app->text;
     const link_selftest_t *result = &app->selftest;
-    const uint32_t values[] = {
-        result->cases - result->failures,
-        result->cases,
-        result->first_case,
-        result->first_byte,
-        result->expected,
-        result->got,
-    };
-    app_text(text, result->failures == 0 ? "self-test PASS: " : "self-test FAIL: ");
-    app_text_values(text, "# of # golden vectors equal", values);
-    if (result->failures > 0) {
-        app_text_values(text, "; first difference at case #, byte #: expected 0x~, got 0x~",
-                        &values[2]);
+    const uint32_t failures = result->failures;
+    app_text(text, "self-test $: # of # golden vectors equal", failures == 0 ? "PASS" : "FAIL",
+             result->cases - failures, result->cases);
+    if (failures > 0) {
+        app_text(text, "; first difference at case #, byte #: expected 0x~, got 0x~",
+                 result->first_case, result->first_byte, result->expected, result->got);
     }
     app_text(text, "\r\n");
 #else
@@ -65,14 +58,12 @@ void app_print_results(app_t *app)
 {
     app_text_t *text = &app->text;
     print_use(text, "arena     ", app_model_arena_used(&app->model), MODEL_ARENA_BYTES);
-    app_text(text, app_model_canary_intact(&app->model) ? ", canary intact" : ", " OVERRUN);
-    print_use(text, "\r\nstack     ", board_stack_used(), board_stack_bytes());
+    app_text(text, ", $\r\n", app_model_canary_intact(&app->model) ? "canary intact" : OVERRUN);
+    print_use(text, "stack     ", board_stack_used(), board_stack_bytes());
     app_text(text, "\r\n");
     const char *problem = APP_MODEL_PROBLEM;
     if (problem != NULL) {
-        app_text(text, "engine    ");
-        app_text(text, problem);
-        app_text(text, "\r\n");
+        app_text(text, "engine    $\r\n", problem);
     }
     print_selftest(app);
 }
@@ -97,16 +88,6 @@ static const char *after_word(const char *line, const char *use)
     return *line == '\0' || *line == ' ' ? skip_spaces(line) : NULL;
 }
 
-/* A number from `digits`, or 0 when it is none or above BENCH_MAX. */
-static uint32_t parse_count(const char *digits)
-{
-    uint32_t value = 0;
-    for (; *digits >= '0' && *digits <= '9' && value <= BENCH_MAX; digits++) {
-        value = value * 10u + (uint32_t)(*digits - '0');
-    }
-    return *digits == '\0' && value <= BENCH_MAX ? value : 0;
-}
-
 /* Each returns NULL, or what is wrong with its argument. */
 typedef const char *command_t(app_t *app, const char *argument);
 
@@ -115,7 +96,7 @@ static const char *do_info(app_t *app, const char *argument)
     (void)argument;
     app_print_identity(app);
     app_print_results(app);
-    app_text_values(&app->text, "start     # ticks\r\n", &app->model.start_ticks);
+    app_text(&app->text, "start     # ticks\r\n", app->model.start_ticks);
     return NULL;
 }
 
@@ -137,16 +118,6 @@ static const char *do_selftest(app_t *app, const char *argument)
     return app_model_canary_intact(&app->model) ? NULL : OVERRUN;
 }
 #endif
-
-static const char *do_bench(app_t *app, const char *argument)
-{
-    const uint32_t count = *argument == '\0' ? BENCH_DEFAULT : parse_count(argument);
-    if (count == 0) {
-        return "bench takes 1 to 1000, as in: bench 10";
-    }
-    app_bench(app, count);
-    return NULL;
-}
 
 /* What `help` says: each line begins with the name of a command. */
 static const char uses[] = "help      this list\r\n"
@@ -173,7 +144,7 @@ static command_t *const commands[] = {
 #if APP_GOLDEN
     do_selftest,
 #endif
-    do_bench,
+    app_bench,
 #if APP_STREAM
     app_live,
 #endif
@@ -181,26 +152,17 @@ static command_t *const commands[] = {
 
 void app_command(app_t *app, const char *line)
 {
-    app_text_t *text = &app->text;
     const char *use = uses;
     line = skip_spaces(line);
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         const char *argument = after_word(line, use);
         if (argument != NULL) {
             const char *problem = commands[i](app, argument);
-            if (problem != NULL) {
-                app_text(text, "error: ");
-                app_text(text, problem);
-            } else {
-                app_text(text, "ok");
-            }
-            app_text(text, "\r\n");
+            app_text(&app->text, problem == NULL ? "ok\r\n" : "error: $\r\n", problem);
             return;
         }
         while (*use++ != '\n') {
         }
     }
-    app_text(text, "error: unknown command '");
-    app_text(text, line);
-    app_text(text, "'; type help\r\n");
+    app_text(&app->text, "error: unknown command '$'; type help\r\n", line);
 }

@@ -19,23 +19,58 @@ static void boot(app_t *app)
     app_mlperf_start(app);
 }
 
+__attribute__((weak)) void board_enter_boot_loader(void)
+{
+}
+
+/* Answer the frame, which becomes its reply, or refuse it where it arrived with another status than
+ * OK. */
+static void answer_frame(app_t *app, link_frame_t *frame, link_status_t status)
+{
+    if (status == LINK_STATUS_OK) {
+        const uint8_t *const data = frame->payload;
+        const uint32_t length = frame->length;
+        frame->payload = app->payload.bytes;
+        frame->length = 0;
+        status = link_in_order(&app->order, frame) ? app_service(app, frame, data, length)
+                                                   : LINK_STATUS_STALE;
+    }
+    frame->type |= LINK_REPLY;
+    frame->status = (uint8_t)status;
+    if (status != LINK_STATUS_OK) {
+        frame->length = 0;
+    }
+    link_send(frame, NULL, 0, board_write);
+    if (frame->type == (LINK_BOOT | LINK_REPLY) && status == LINK_STATUS_OK) {
+        board_enter_boot_loader();
+    }
+}
+
 /* `end` is the byte that completed the event: people end a line, programs a frame. */
 static void answer(app_t *app, link_event_t event, uint8_t end)
 {
-    static const link_frame_t damaged = {.type = LINK_ERROR};
+    link_receiver_t *const receiver = &app->receiver;
+    link_status_t status = LINK_STATUS_OK;
     (void)end;
-    if (event == LINK_EVENT_FRAME) {
-        app_service(app, &app->receiver.frame, LINK_STATUS_OK);
-#if APP_TEXT
-    } else if (event == LINK_EVENT_TEXT && end != 0) {
-        app_command(app, (const char *)app->receiver.bytes);
-    } else if (event == LINK_EVENT_DAMAGE && end != 0) {
-        app_text(&app->text, "error: this line is too long or not printable; type help\r\n");
-#endif
-    } else if (event != LINK_EVENT_NONE) { /* it belongs to no request */
-        app_service(app, &damaged,
-                    event == LINK_EVENT_TEXT ? LINK_STATUS_BAD_FRAME : app->receiver.status);
+    if (event == LINK_EVENT_NONE) {
+        return;
     }
+    if (event != LINK_EVENT_FRAME) {
+#if APP_TEXT
+        if (end != 0) {
+            if (event == LINK_EVENT_TEXT) {
+                app_command(app, (const char *)receiver->bytes);
+            } else {
+                app_text(&app->text,
+                         "error: this line is too long or not printable; type help\r\n");
+            }
+            return;
+        }
+#endif
+        receiver->frame = (link_frame_t){.type = LINK_ERROR}; /* it belongs to no request */
+        status = receiver->status;
+    }
+    answer_frame(app, &receiver->frame, status);
 }
 
 void app_poll(app_t *app)

@@ -21,39 +21,24 @@ void app_model_init(app_model_t *model)
     model->start_ticks = board_counter() - start;
 }
 
-link_status_t app_model_write(app_model_t *model, const link_offset_t *where, const uint8_t *data,
-                              uint32_t count)
+link_status_t app_model_write(app_model_t *model, uint32_t tensor, uint32_t offset,
+                              const uint8_t *data, uint32_t count)
 {
-    if (where->tensor >= MODEL_INPUT_COUNT ||
-        !app_in_range(where->offset, count, model_inputs[where->tensor].bytes)) {
+    if (tensor >= MODEL_INPUT_COUNT || !app_in_range(offset, count, model_inputs[tensor].bytes)) {
         return LINK_STATUS_BAD_ARGUMENT;
     }
-    if (where->tensor == 0 && where->offset == 0) {
+    if (tensor == 0 && offset == 0) {
         memset(model->written, 0, sizeof(model->written));
     }
-    uint32_t *const written = &model->written[where->tensor];
-    if (where->offset > *written) {
+    uint32_t *const written = &model->written[tensor];
+    if (offset > *written) {
         return LINK_STATUS_BAD_STATE;
     }
-    memcpy(&model->arena[model_inputs[where->tensor].offset + where->offset], data, count);
-    if (where->offset + count > *written) {
-        *written = where->offset + count;
+    memcpy(&model->arena[model_inputs[tensor].offset + offset], data, count);
+    if (offset + count > *written) {
+        *written = offset + count;
     }
     model->has_outputs = false;
-    return LINK_STATUS_OK;
-}
-
-link_status_t app_model_output(const app_model_t *model, const link_range_t *where,
-                               const uint8_t **data)
-{
-    if (where->tensor >= MODEL_OUTPUT_COUNT ||
-        !app_in_range(where->offset, where->count, model_outputs[where->tensor].bytes)) {
-        return LINK_STATUS_BAD_ARGUMENT;
-    }
-    if (!model->has_outputs) {
-        return LINK_STATUS_BAD_STATE;
-    }
-    *data = &model->arena[model_outputs[where->tensor].offset + where->offset];
     return LINK_STATUS_OK;
 }
 
@@ -108,47 +93,41 @@ bool app_model_canary_intact(const app_model_t *model)
     return true;
 }
 
-static link_status_t outcome(const app_model_t *model)
+link_status_t app_model_begin(app_model_t *model)
+{
+    if (!has_inputs(model)) {
+        return LINK_STATUS_BAD_STATE;
+    }
+    forget_case(model);
+    return LINK_STATUS_OK;
+}
+
+uint32_t app_model_time_step(app_model_t *model, uint32_t step)
+{
+    const uint32_t start = board_counter();
+    model_step(model->arena, (int32_t)step);
+    return board_counter() - start;
+}
+
+link_status_t app_model_end(app_model_t *model, uint32_t last)
 {
     if (APP_MODEL_PROBLEM != NULL) {
         return LINK_STATUS_NO_ENGINE;
     }
+    model->has_outputs = last == MODEL_STEP_COUNT - 1U;
     return app_model_canary_intact(model) ? LINK_STATUS_OK : LINK_STATUS_ARENA_OVERRUN;
 }
 
 link_status_t app_model_invoke(app_model_t *model, uint32_t *ticks)
 {
-    if (!has_inputs(model)) {
-        return LINK_STATUS_BAD_STATE;
+    const link_status_t status = app_model_begin(model);
+    if (status != LINK_STATUS_OK) {
+        return status;
     }
-    forget_case(model);
     const uint32_t start = board_counter();
     model_invoke(model->arena);
     *ticks = board_counter() - start;
-    model->has_outputs = APP_MODEL_PROBLEM == NULL;
-    return outcome(model);
-}
-
-link_status_t app_model_run_to(app_model_t *model, uint32_t last, app_on_step_t *on_step,
-                               void *context)
-{
-    const uint32_t step_count = MODEL_STEP_COUNT; /* 0: only shapes change */
-    if (last >= step_count) {
-        return LINK_STATUS_BAD_ARGUMENT;
-    }
-    if (!has_inputs(model)) {
-        return LINK_STATUS_BAD_STATE;
-    }
-    app_model_sum_inputs(model);
-    forget_case(model);
-    for (uint32_t step = 0; step <= last; step++) {
-        const uint32_t start = board_counter();
-        model_step(model->arena, (int32_t)step);
-        const uint32_t ticks = board_counter() - start;
-        on_step(context, step, ticks);
-    }
-    model->has_outputs = last == step_count - 1U && APP_MODEL_PROBLEM == NULL;
-    return outcome(model);
+    return app_model_end(model, MODEL_STEP_COUNT - 1U);
 }
 
 void app_model_load_golden(app_model_t *model, uint32_t golden)

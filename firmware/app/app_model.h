@@ -45,15 +45,11 @@ void app_model_init(app_model_t *model);
 
 /* Write part of an input. Input 0 at offset 0 begins a new case and forgets the
  * one before; each input arrives in order, without gaps; a part may be repeated. */
-link_status_t app_model_write(app_model_t *model, const link_offset_t *where, const uint8_t *data,
-                              uint32_t count);
+link_status_t app_model_write(app_model_t *model, uint32_t tensor, uint32_t offset,
+                              const uint8_t *data, uint32_t count);
 
 /* Begin a new case with a whole input 0, which the caller puts to where this points. */
 int8_t *app_model_fill(app_model_t *model);
-
-/* Point `data` to part of an output; BAD_STATE when there is no finished run. */
-link_status_t app_model_output(const app_model_t *model, const link_range_t *where,
-                               const uint8_t **data);
 
 /* Add the written inputs, when they are complete, to the CRC-32 of all inputs since the reset that
  * a host has asked to run on. */
@@ -63,11 +59,11 @@ void app_model_sum_inputs(app_model_t *model);
  * The model's state, if it has one, goes on from the run before. */
 link_status_t app_model_invoke(app_model_t *model, uint32_t *ticks);
 
-/* The same, step by step from 0 to `last`, and the inputs are summed up; `on_step` gets each step's
- * ticks. */
-typedef void app_on_step_t(void *context, uint32_t step, uint32_t ticks);
-link_status_t app_model_run_to(app_model_t *model, uint32_t last, app_on_step_t *on_step,
-                               void *context);
+/* The same, step by step: begin on the written inputs, run the steps from 0 on, each of which
+ * returns its ticks, and end behind step `last`. */
+link_status_t app_model_begin(app_model_t *model);
+uint32_t app_model_time_step(app_model_t *model, uint32_t step);
+link_status_t app_model_end(app_model_t *model, uint32_t last);
 
 /* Write all inputs of a golden case, which begins with a reset; of firmware without them, zeros. */
 void app_model_load_golden(app_model_t *model, uint32_t golden);

@@ -1,10 +1,14 @@
 #include "app_text.h"
 
+#include <stdarg.h>
+#include <stdbool.h>
+
 #include "board.h"
 
 #define DIGITS 10 /* of the largest 32-bit number */
+#define BYTE_AND_ONE 0x100u
 
-static void put(app_text_t *out, uint32_t character)
+static void put(app_text_t *out, char character)
 {
     out->bytes[out->length++] = (uint8_t)character;
     if (character == '\n' || out->length == sizeof(out->bytes)) {
@@ -13,52 +17,35 @@ static void put(app_text_t *out, uint32_t character)
     }
 }
 
-void app_text(app_text_t *out, const char *text)
+void app_text(app_text_t *out, const char *text, ...)
 {
-    while (*text != '\0') {
-        put(out, (uint8_t)*text++);
-    }
-}
-
-static void put_u32(app_text_t *out, uint32_t value)
-{
-    char digits[DIGITS + 1];
-    char *first = &digits[DIGITS];
-    *first = '\0';
-    do {
-        *--first = (char)('0' + value % 10u);
-        value /= 10u;
-    } while (value != 0);
-    app_text(out, first);
-}
-
-static void put_digit(app_text_t *out, uint32_t digit)
-{
-    put(out, digit < 10u ? '0' + digit : 'a' - 10u + digit);
-}
-
-static void put_hex(app_text_t *out, uint32_t byte)
-{
-    put_digit(out, (byte >> 4) & 15u);
-    put_digit(out, byte & 15u);
-}
-
-void app_text_hex(app_text_t *out, const uint8_t *data, size_t length)
-{
-    for (size_t i = 0; i < length; i++) {
-        put_hex(out, data[i]);
-    }
-}
-
-void app_text_values(app_text_t *out, const char *text, const uint32_t *values)
-{
+    va_list values;
+    va_start(values, text);
     for (; *text != '\0'; text++) {
-        if (*text == '#') {
-            put_u32(out, *values++);
-        } else if (*text == '~') {
-            put_hex(out, *values++);
+        char piece[DIGITS + 1];
+        char *digit = &piece[DIGITS];
+        const char *from = digit;
+        const bool hex = *text == '~';
+        *digit = '\0';
+        if (*text == '$') {
+            from = va_arg(values, const char *);
+        } else if (*text == '#' || hex) {
+            const uint32_t base = hex ? 16 : 10;
+            uint32_t value = va_arg(values, uint32_t) + (hex ? BYTE_AND_ONE : 0);
+            do {
+                const uint32_t low = value % base;
+                const uint32_t character = low < 10u ? '0' + low : 'a' - 10u + low;
+                *--digit = (char)character;
+                value /= base;
+            } while (value != 0);
+            from = &digit[hex]; /* without the one */
         } else {
-            put(out, (uint8_t)*text);
+            *--digit = *text;
+            from = digit;
+        }
+        while (*from != '\0') {
+            put(out, *from++);
         }
     }
+    va_end(values);
 }

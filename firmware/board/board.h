@@ -3,7 +3,8 @@
  * A port is one folder beside this file that implements these functions; the
  * build chooses the folder. Nothing above this header knows whether it runs on
  * a chip, in an emulator or as a process. From the board's JSON file the build
- * defines BOARD_ID, a string, and BOARD_PIN_<name>, the chip's number of each pin.
+ * defines BOARD_ID, the file's name without .json, and BOARD_PIN_<name>, the chip's number of each
+ * pin.
  */
 #ifndef BOARD_H
 #define BOARD_H
@@ -13,7 +14,6 @@
 #include <stdint.h>
 
 typedef struct {
-    const char *id;       /* BOARD_ID: the board's file name in boards/, without .json */
     uint32_t counter_num; /* counts = ticks * num / den, see board_counter */
     uint32_t counter_den;
     uint32_t receive_bytes; /* that the line keeps while nobody calls board_read */

@@ -51,7 +51,7 @@ static void print_element(app_text_t *text, const uint8_t *bytes, const model_wr
     if (!tensor->is_signed) {
         app_text(text, "0x");
         for (uint32_t i = tensor->element_bytes; i-- > 0;) {
-            app_text_hex(text, &bytes[i], 1);
+            app_text(text, "~", (uint32_t)bytes[i]);
         }
         return;
     }
@@ -59,17 +59,15 @@ static void print_element(app_text_t *text, const uint8_t *bytes, const model_wr
     value <<= unused;
     const bool negative = value >> 31 != 0;
     value = (negative ? 0u - value : value) >> unused;
-    app_text_values(text, negative ? "-#" : "#", &value);
+    app_text(text, negative ? "-#" : "#", value);
 }
 
 static void print_difference(app_text_t *text, const model_written_t *tensor, uint32_t first,
                              const uint8_t *expected, const uint8_t *got)
 {
     const uint32_t index = first / tensor->element_bytes;
-    const uint32_t values[] = {tensor->step, tensor->operator_index, tensor->output, index};
-    app_text_values(text, "kernels FAIL: step #, operator # ", values);
-    app_text(text, tensor->name);
-    app_text_values(text, ", output #, index #: expected ", &values[2]);
+    app_text(text, "kernels FAIL: step #, operator # $, output #, index #: expected ", tensor->step,
+             tensor->operator_index, tensor->name, tensor->output, index);
     print_element(text, &expected[index * tensor->element_bytes], tensor);
     app_text(text, ", got ");
     print_element(text, &got[index * tensor->element_bytes], tensor);
@@ -142,9 +140,9 @@ const char *app_check_kernels(app_t *app, const char *argument)
         write_inputs(arena, round++, &random);
         equal = run_round(&app->text, arena);
     }
-    const uint32_t values[] = {MODEL_STEP_COUNT, round};
     const char *all = "kernels PASS: all # steps equal in # rounds\r\n";
-    app_text_values(&app->text, equal ? all : " (of # steps, round #)\r\n", values);
+    app_text(&app->text, equal ? all : " (of # steps, round #)\r\n", (uint32_t)MODEL_STEP_COUNT,
+             round);
     const bool intact = app_model_canary_intact(&app->model);
     app_model_reset(&app->model);
     return intact ? NULL : "the model wrote behind its arena";

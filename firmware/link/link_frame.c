@@ -27,18 +27,19 @@ uint32_t link_crc32(uint32_t crc, const uint8_t *data, size_t length)
     return ~crc;
 }
 
+/* Closed blocks wait until they are worth a call of `write`. */
 typedef struct {
-    uint8_t *wire;
+    link_write_t *write;
+    uint32_t crc;
     size_t length;
     size_t code; /* where the running block's code byte stands */
-    uint32_t crc;
-    link_write_t *write; /* takes each block, or NULL: the wire has room for all */
+    uint8_t wire[LINK_PIECE + COBS_BLOCK];
 } encoder_t;
 
 static void close_block(encoder_t *encoder)
 {
     encoder->wire[encoder->code] = (uint8_t)(encoder->length - encoder->code);
-    if (encoder->write != NULL) {
+    if (encoder->length >= LINK_PIECE) {
         encoder->write(encoder->wire, encoder->length);
         encoder->length = 0;
     }
@@ -54,40 +55,33 @@ static void put(encoder_t *encoder, const void *data, size_t length)
             close_block(encoder);
         }
         encoder->crc = link_crc32(encoder->crc, byte, 1);
-        if (*byte == 0) {
+        const uint8_t value = *byte;
+        if (value == 0) {
             close_block(encoder);
         } else {
-            encoder->wire[encoder->length++] = *byte;
+            encoder->wire[encoder->length++] = value;
         }
     }
 }
 
-static size_t encode(uint8_t *wire, link_write_t *write, const link_frame_t *frame,
-                     const void *tail, size_t tail_length)
+void link_send(const link_frame_t *frame, const void *tail, size_t tail_length, link_write_t *write)
 {
     static const uint8_t version[VERSION_BYTES] = {LINK_PROTOCOL_VERSION, 0};
-    encoder_t encoder = {.wire = wire, .length = 2, .code = 1, .write = write};
-    wire[0] = 0;
+    encoder_t encoder;
+    encoder.write = write;
+    encoder.crc = 0;
+    encoder.length = 2;
+    encoder.code = 1;
+    encoder.wire[0] = 0;
     put(&encoder, version, sizeof(version));
     put(&encoder, frame, FIELD_BYTES);
     put(&encoder, frame->payload, frame->length - tail_length);
     put(&encoder, tail, tail_length);
     const uint32_t crc = encoder.crc;
     put(&encoder, &crc, LINK_CRC_BYTES);
-    wire[encoder.code] = (uint8_t)(encoder.length - encoder.code);
-    wire[encoder.length++] = 0;
-    return encoder.length;
-}
-
-size_t link_encode(const link_frame_t *frame, uint8_t *wire)
-{
-    return encode(wire, NULL, frame, NULL, 0);
-}
-
-void link_send(const link_frame_t *frame, const void *tail, size_t tail_length, link_write_t *write)
-{
-    uint8_t block[COBS_BLOCK + 2]; /* with a delimiter before or behind it */
-    write(block, encode(block, write, frame, tail, tail_length));
+    close_block(&encoder);
+    encoder.wire[encoder.code] = 0;
+    write(encoder.wire, encoder.length);
 }
 
 /* Unstuff in place; returns the length, or 0 when a block points past the end. */
@@ -111,11 +105,11 @@ static size_t unstuff(uint8_t *data, size_t length)
     return left == 0 ? out : 0;
 }
 
-static link_status_t parse(link_receiver_t *receiver)
+static link_status_t parse(link_receiver_t *receiver, size_t length)
 {
     const uint8_t *data = receiver->bytes;
     link_frame_t *frame = &receiver->frame;
-    const size_t length = unstuff(receiver->bytes, receiver->length);
+    length = unstuff(receiver->bytes, length);
     const size_t payload = length - LINK_HEADER_BYTES - LINK_CRC_BYTES; /* wraps when too short */
     if (payload > LINK_MAX_PAYLOAD) {
         return LINK_STATUS_BAD_FRAME;
@@ -123,7 +117,9 @@ static link_status_t parse(link_receiver_t *receiver)
     if (link_crc32(0, data, length) != CRC_OF_ALL) {
         return LINK_STATUS_BAD_CRC;
     }
-    if (data[0] != LINK_PROTOCOL_VERSION || data[1] != 0) {
+    uint16_t version; /* and the zero behind it */
+    memcpy(&version, data, VERSION_BYTES);
+    if (version != LINK_PROTOCOL_VERSION) {
         return LINK_STATUS_BAD_VERSION;
     }
     memcpy(frame, &data[VERSION_BYTES], FIELD_BYTES);
@@ -141,42 +137,36 @@ static bool is_printable(const uint8_t *data, size_t length)
     return true;
 }
 
-static link_event_t finish(link_receiver_t *receiver)
+static link_event_t finish(link_receiver_t *receiver, size_t length)
 {
-    receiver->complete = true;
-    if (receiver->length > LINK_MAX_COBS) {
+    if (length > LINK_MAX_COBS) {
         receiver->status = LINK_STATUS_TOO_LONG;
         return LINK_EVENT_DAMAGE;
     }
     if (receiver->bytes[0] == LINK_FRAME_START) {
-        receiver->status = parse(receiver);
+        receiver->status = parse(receiver, length);
         return receiver->status == LINK_STATUS_OK ? LINK_EVENT_FRAME : LINK_EVENT_DAMAGE;
     }
-    if (is_printable(receiver->bytes, receiver->length)) {
-        receiver->bytes[receiver->length] = 0;
-        receiver->status = LINK_STATUS_OK;
+    receiver->status = LINK_STATUS_BAD_FRAME;
+    if (is_printable(receiver->bytes, length)) {
+        receiver->bytes[length] = 0;
         return LINK_EVENT_TEXT;
     }
-    receiver->status = LINK_STATUS_BAD_FRAME;
     return LINK_EVENT_DAMAGE;
 }
 
 void link_receiver_init(link_receiver_t *receiver)
 {
     receiver->length = 0;
-    receiver->complete = false;
 }
 
 link_event_t link_receive(link_receiver_t *receiver, uint8_t byte)
 {
-    if (receiver->complete) {
-        receiver->complete = false;
-        receiver->length = 0;
-    }
     const size_t length = receiver->length;
     if (byte == 0 || ((byte == '\n' || byte == '\r') &&
                       (length == 0 || receiver->bytes[0] != LINK_FRAME_START))) {
-        return length > 0 ? finish(receiver) : LINK_EVENT_NONE;
+        receiver->length = 0; /* the next byte begins anew */
+        return length > 0 ? finish(receiver, length) : LINK_EVENT_NONE;
     }
     const size_t place = length < LINK_MAX_COBS ? length : LINK_MAX_COBS; /* where too much ends */
     receiver->bytes[place] = byte;

@@ -31,9 +31,8 @@ typedef enum {
 
 typedef struct {
     size_t length; /* received since the last end; larger than LINK_MAX_COBS = too long */
-    bool complete; /* the last byte completed an event: the next one begins anew */
     link_frame_t frame;
-    link_status_t status;
+    link_status_t status; /* of a frame; BAD_FRAME of text: as a frame it is none */
     uint8_t bytes[LINK_MAX_COBS + 1];
 } link_receiver_t;
 
@@ -42,11 +41,10 @@ void link_receiver_init(link_receiver_t *receiver);
 /* Take one byte. What an event points to stays valid until the next call. */
 link_event_t link_receive(link_receiver_t *receiver, uint8_t byte);
 
-/* Write the frame with both delimiters to wire[LINK_MAX_WIRE]; returns its length. */
-size_t link_encode(const link_frame_t *frame, uint8_t *wire);
-
-/* Write the frame in pieces, without room for all of it; the last `tail_length` bytes of its
- * payload come from `tail`. */
+/* Write the frame with both delimiters, in pieces of at least LINK_PIECE bytes but the last and at
+ * most 255 more, without room for all of it; the last `tail_length` bytes of its payload come from
+ * `tail`. */
+#define LINK_PIECE 64 /* bytes: a packet of USB */
 typedef void link_write_t(const uint8_t *data, size_t length);
 void link_send(const link_frame_t *frame, const void *tail, size_t tail_length,
                link_write_t *write);

@@ -50,7 +50,7 @@ static void put_padded(app_text_t *text, uint32_t value, uint32_t digits)
     if (digits > 1) {
         put_padded(text, value / 10u, digits - 1u);
     }
-    app_text_values(text, "#", &(uint32_t){value % 10u});
+    app_text(text, "#", value % 10u);
 }
 
 static void print_lap(app_t *app)
@@ -63,10 +63,10 @@ static void print_lap(app_t *app)
     const uint32_t micros = (uint32_t)(counts % hz * MICRO / hz);
     app_text(text, "m-lap-us-");
     if (seconds > 0) {
-        app_text_values(text, "#", &seconds);
+        app_text(text, "#", seconds);
         put_padded(text, micros, 6);
     } else {
-        app_text_values(text, "#", &micros);
+        app_text(text, "#", micros);
     }
     app_text(text, "\r\n");
 }
@@ -77,8 +77,7 @@ static void print_results(app_t *app)
     app_text(text, "m-results-[");
     for (size_t i = 0; i < MLPERF_RESULTS; i++) {
         const uint32_t value = app->mlperf.results[i];
-        const uint32_t whole = value / 1000u;
-        app_text_values(text, i > 0 ? ",#." : "#.", &whole);
+        app_text(text, i > 0 ? ",#." : "#.", value / 1000u);
         put_padded(text, value % 1000u, 3);
     }
     app_text(text, "]\r\n");
@@ -151,9 +150,8 @@ static const char *do_print(app_t *app, const char *rest)
         return "db print takes nothing more";
     }
     for (uint32_t i = 0; i < app->mlperf.received; i++) {
-        const uint8_t byte = mlperf_sent(&app->mlperf, i);
-        app_text(text, i % PRINTED == 0 ? "m-buffer-" : "-");
-        app_text_hex(text, &byte, 1);
+        const uint32_t byte = mlperf_sent(&app->mlperf, i);
+        app_text(text, i % PRINTED == 0 ? "m-buffer-~" : "-~", byte);
         if (i % PRINTED == PRINTED - 1u || i == app->mlperf.received - 1u) {
             app_text(text, "\r\n");
         }
@@ -234,13 +232,13 @@ static const char *run(app_t *app, uint32_t runs)
 static const char *infer(app_t *app, uint32_t runs, uint32_t warmups)
 {
     app_text_t *text = &app->text;
-    app_text_values(text, "m-warmup-start-#\r\n", &warmups);
+    app_text(text, "m-warmup-start-#\r\n", warmups);
     const char *problem = run(app, warmups);
     if (problem != NULL) {
         return problem;
     }
     app_text(text, "m-warmup-done\r\n");
-    app_text_values(text, "m-infer-start-#\r\n", &runs);
+    app_text(text, "m-infer-start-#\r\n", runs);
     print_lap(app);
     problem = run(app, runs);
     if (problem != NULL) {
@@ -285,9 +283,7 @@ static const char *do_results(app_t *app, const char *rest)
 static const char *do_name(app_t *app, const char *rest)
 {
     (void)rest;
-    app_text(&app->text, "m-name-dut-[tinyproof ");
-    app_text(&app->text, board_info.id);
-    app_text(&app->text, "]\r\n");
+    app_text(&app->text, "m-name-dut-[tinyproof " BOARD_ID "]\r\n");
     return NULL;
 }
 
@@ -351,7 +347,7 @@ void app_mlperf_start(app_t *app)
 bool app_mlperf_take(app_t *app, uint8_t byte)
 {
     link_receiver_t *receiver = &app->receiver;
-    const size_t length = receiver->complete ? 0 : receiver->length;
+    const size_t length = receiver->length;
     if (byte != END || (length > 0 && receiver->bytes[0] == LINK_FRAME_START)) {
         return false;
     }
@@ -362,9 +358,7 @@ bool app_mlperf_take(app_t *app, uint8_t byte)
     }
     link_receiver_init(receiver);
     if (problem != NULL) {
-        app_text(&app->text, "e-[");
-        app_text(&app->text, problem);
-        app_text(&app->text, "]\r\n");
+        app_text(&app->text, "e-[$]\r\n", problem);
     }
     app_text(&app->text, "m-ready\r\n");
     return true;

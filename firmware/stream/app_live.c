@@ -31,7 +31,7 @@ typedef struct {
 static void print_score(app_text_t *text, int32_t score)
 {
     const uint32_t size = (uint32_t)(score < 0 ? -score : score);
-    app_text_values(text, score < 0 ? " -#" : " #", &size);
+    app_text(text, score < 0 ? " -#" : " #", size);
 }
 
 static inline void print_scores(app_text_t *text, const int8_t *scores)
@@ -49,10 +49,9 @@ static inline void print_class(app_text_t *text, const int8_t *scores)
     for (uint32_t i = 1; i < model_outputs[0].bytes; i++) {
         best = scores[i] > scores[best] ? i : best;
     }
-    app_text_values(text, "class #", &best);
+    app_text(text, "class #", best);
 #ifdef MODEL_ANSWERS_KIND
-    app_text(text, " ");
-    app_text(text, model_answers[best].name);
+    app_text(text, " $", model_answers[best].name);
 #endif
 }
 
@@ -64,8 +63,7 @@ static inline void print_labels(app_text_t *text, const int8_t *scores)
     app_text(text, "labels");
     for (uint32_t i = 0; i < MODEL_ANSWERS_COUNT; i++) {
         if (scores[i] > model_answers[i].threshold) {
-            app_text(text, between);
-            app_text(text, model_answers[i].name);
+            app_text(text, "$$", between, model_answers[i].name);
             between = "+";
         }
     }
@@ -76,8 +74,7 @@ static inline void print_labels(app_text_t *text, const int8_t *scores)
 static void print_fraction(app_text_t *text, uint32_t value, uint32_t scale)
 {
     for (uint32_t place = scale / 10; place > 0; place /= 10) {
-        const uint32_t digit = value / place % 10;
-        app_text_values(text, "#", &digit);
+        app_text(text, "#", value / place % 10);
     }
 }
 
@@ -92,14 +89,10 @@ static inline void print_numbers(app_text_t *text, const int8_t *outputs)
         for (uint32_t digit = 0; digit < answer->decimals; digit++) {
             scale *= 10;
         }
-        const uint32_t whole = size / scale;
-        app_text(text, i == 0 ? "" : ", ");
-        app_text(text, answer->name);
-        app_text_values(text, number < 0 ? " -#" : " #", &whole);
-        app_text(text, scale > 1 ? "." : "");
+        app_text(text, "$$ $#$", i == 0 ? "" : ", ", answer->name, number < 0 ? "-" : "",
+                 size / scale, scale > 1 ? "." : "");
         print_fraction(text, size, scale);
-        app_text(text, " ");
-        app_text(text, answer->unit);
+        app_text(text, " $", answer->unit);
     }
 }
 #endif
@@ -118,7 +111,6 @@ static void print_answer(app_text_t *text, const int8_t *outputs)
 
 static void print_inference(app_t *app, live_t *live, uint32_t ticks)
 {
-    const uint32_t counts = app_counts(ticks);
     const int8_t *outputs = (const int8_t *)&app->model.arena[model_outputs[0].offset];
     app_text_t *text = &app->text;
     print_answer(text, outputs);
@@ -130,14 +122,14 @@ static void print_inference(app_t *app, live_t *live, uint32_t ticks)
                                            MODEL_RULE_PAUSE};
         const int32_t decided =
             decide_push(&live->decide, &rule, outputs, model_outputs[0].bytes, live->rows);
-        app_text_values(text, "; mean of #: ", &live->decide.counted);
+        app_text(text, "; mean of #: ", live->decide.counted);
         print_answer(text, live->rows);
         if (decided != DECIDE_NOTHING) {
             app_text(text, "; decided: ");
             print_answer(text, live->rows);
         }
     }
-    app_text_values(text, "; # counts\r\n", &counts);
+    app_text(text, "; # counts\r\n", app_counts(ticks));
 }
 
 /* Enter may still be on its way from the command itself. */
@@ -160,7 +152,7 @@ static void restart(app_t *app, live_t *live)
 {
     decide_reset(&live->decide);
     live->lost++;
-    app_text_values(&app->text, "samples were lost (#)\r\n", &live->lost);
+    app_text(&app->text, "samples were lost (#)\r\n", live->lost);
     app_stream_begin(app_stream(), app, 0);
 }
 
@@ -189,8 +181,8 @@ const char *app_live(app_t *app, const char *argument)
     if (problem != NULL) {
         return problem;
     }
-    const uint32_t rates[] = {sensor->rate_millihertz, MODEL_FE_SAMPLE_RATE_MHZ};
-    app_text_values(&app->text, "live at # mHz, the model is for # mHz; a key ends it\r\n", rates);
+    app_text(&app->text, "live at # mHz, the model is for # mHz; a key ends it\r\n",
+             sensor->rate_millihertz, (uint32_t)MODEL_FE_SAMPLE_RATE_MHZ);
     live = (live_t){.lost = 0};
     app_stream_begin(app_stream(), app, 0);
     while ((state & BOARD_SENSOR_FAILED) == 0) {

@@ -71,11 +71,12 @@ static link_status_t read_on(record_t *record, uint32_t next, link_frame_t *repl
     return LINK_STATUS_OK;
 }
 
-link_status_t app_on_record(app_t *app, const link_frame_t *request, link_frame_t *reply)
+link_status_t app_on_record(app_t *app, link_frame_t *reply, const uint8_t *data, uint32_t length)
 {
     static record_t record;
     link_record_t what;
-    memcpy(&what, request->payload, sizeof(what));
+    (void)length;
+    memcpy(&what, data, sizeof(what));
     if (what.start > 1) {
         return LINK_STATUS_BAD_ARGUMENT;
     }

@@ -90,14 +90,14 @@ static bool fits(uint32_t count, uint32_t mode)
     return most * INFERENCE_BYTES <= LINK_MAX_PAYLOAD - sizeof(link_inferences_t);
 }
 
-link_status_t app_on_samples(app_t *app, const link_frame_t *request, link_frame_t *reply)
+link_status_t app_on_samples(app_t *app, link_frame_t *reply, const uint8_t *data, uint32_t length)
 {
     app_stream_t *stream = app_stream();
     link_samples_t head;
     int16_t sample[MODEL_FE_CHANNELS];
-    memcpy(&head, request->payload, sizeof(head));
-    const uint8_t *data = &request->payload[sizeof(head)];
-    const uint32_t bytes = request->length - (uint32_t)sizeof(head);
+    memcpy(&head, data, sizeof(head));
+    data += sizeof(head);
+    const uint32_t bytes = length - (uint32_t)sizeof(head);
     const uint32_t count = bytes / SAMPLE_BYTES;
     if (bytes % SAMPLE_BYTES != 0 || head.mode > (LINK_HOLD | LINK_TRACE) ||
         !fits(count, head.mode)) {

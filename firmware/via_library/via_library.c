@@ -84,7 +84,7 @@ static link_status_t on_hello(via_t *via, const link_frame_t *request, link_fram
         hello->model_sha256[i] = (uint8_t)(digit(sha256[2 * i]) << 4 | digit(sha256[2 * i + 1]));
     }
     put_text(hello->model_name, sizeof(hello->model_name), LIB_CONSTANT(_MODEL));
-    put_text(hello->board_id, sizeof(hello->board_id), board_info.id);
+    put_text(hello->board_id, sizeof(hello->board_id), BOARD_ID);
     put_text(hello->run_id, sizeof(hello->run_id), VIA_RUN_ID);
     put_text(hello->version, sizeof(hello->version), LIB_CONSTANT(_VERSION));
     put_kernels(hello->kernels, sizeof(hello->kernels));

@@ -21,9 +21,9 @@ int firmware_main(void);
 // The counter is the core's own, of its cycles, where the framework shows it: interrupts and other
 // threads count too. Elsewhere it has the resolution of micros(), 1 us.
 #if defined(ARDUINO_ARCH_NRF52840) || defined(ARDUINO_ARCH_ESP32)
-const board_info_t board_info = {BOARD_ID, 1, 1, RECEIVE_BYTES};
+const board_info_t board_info = {1, 1, RECEIVE_BYTES};
 #else
-const board_info_t board_info = {BOARD_ID, F_CPU / 1000000, 1, RECEIVE_BYTES};
+const board_info_t board_info = {F_CPU / 1000000, 1, RECEIVE_BYTES};
 #endif
 }
 

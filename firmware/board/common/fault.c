@@ -9,6 +9,7 @@
 #define NOTE_HEADER_WORDS 4 /* of the linker's note, before the build id itself */
 #define TEXT_WORDS 64u      /* of the stack, for people */
 #define LINE_WORDS 8u
+#define DIGITS 8
 #define OVERFLOW_BYTES 4096u /* a stack pointer that far below the limit still is one */
 
 /* Given by the linker script. */
@@ -16,96 +17,73 @@ extern uint32_t __stack_limit[];
 extern uint32_t __stack_top[];
 extern const uint32_t __build_note[];
 
-static const board_fault_t *reported;
+static board_fault_t *reported;
 
-static void put(uint32_t character)
-{
-    const char text[2] = {(char)character, '\0'};
-    board_fault_text(text);
-}
-
-void board_fault_values(const char *text, const uint32_t *values)
+/* Write the text, in it for each # the next value as eight hexadecimal digits. */
+static void write_values(const char *text, const uint32_t *values)
 {
     for (; *text != '\0'; text++) {
-        if (*text != '#') {
-            put((uint8_t)*text);
-            continue;
+        char piece[DIGITS + 1] = {*text};
+        if (*text == '#') {
+            uint32_t value = *values++;
+            for (int i = 0; i < DIGITS; i++, value <<= 4) {
+                const uint32_t digit = value >> 28;
+                piece[i] = (char)(digit < 10u ? '0' + digit : 'a' - 10u + digit);
+            }
         }
-        for (int shift = 28; shift >= 0; shift -= 4) {
-            const uint32_t digit = (*values >> shift) & 15u;
-            put(digit < 10u ? '0' + digit : 'a' - 10u + digit);
-        }
-        values++;
+        board_fault_text(piece);
     }
 }
 
-/* Where what is sent of the stack begins: the stack pointer, or after an overflow the limit. */
-static const uint32_t *stack_start(const board_fault_t *fault)
+static void send_text(const board_fault_t *fault, size_t words)
 {
-    const uintptr_t sp = (uintptr_t)fault->sp;
-    const uintptr_t limit = (uintptr_t)__stack_limit;
-    return sp < limit && limit - sp <= OVERFLOW_BYTES ? __stack_limit : fault->sp;
-}
-
-/* As many bytes of the stack as are there, from `start` up. */
-static size_t stack_bytes(const uint32_t *start)
-{
-    if (start < __stack_limit || start > __stack_top || ((uintptr_t)start & 3u) != 0) {
-        return 0;
-    }
-    return (uintptr_t)__stack_top - (uintptr_t)start;
-}
-
-static void send_text(const board_fault_t *fault, const uint32_t *stack, size_t words)
-{
-    board_fault_values(fault->text, fault->registers);
-    board_fault_values("\r\nbuild=0x#,0x#", &__build_note[NOTE_HEADER_WORDS]);
+    const uint32_t *stack = (const uint32_t *)(uintptr_t)fault->head.stack;
+    write_values(board_fault_words, fault->registers);
+    write_values("\r\nbuild=0x#,0x#", &__build_note[NOTE_HEADER_WORDS]);
     for (size_t i = 0; i < words && i < TEXT_WORDS; i++, stack++) {
         const uint32_t address = (uint32_t)(uintptr_t)stack;
         if (i % LINE_WORDS == 0) {
-            board_fault_values("\r\nstack 0x#:", &address);
+            write_values("\r\nstack 0x#:", &address);
         }
-        board_fault_values(" #", stack);
+        write_values(" #", stack);
     }
     board_fault_text("\r\n");
 }
 
-static void send(const board_fault_t *fault)
+static void send(board_fault_t *fault)
 {
-    struct {
-        link_fault_t head;
-        uint32_t registers[LINK_FAULT_REGISTERS];
-    } payload;
-    link_fault_t *const head = &payload.head;
-    const uint32_t *const start = stack_start(fault);
-    size_t stack = stack_bytes(start);
+    link_fault_t *const head = &fault->head;
+    const uint32_t limit = (uint32_t)(uintptr_t)__stack_limit;
+    const uint32_t top = (uint32_t)(uintptr_t)__stack_top;
+    if (limit - head->stack <= OVERFLOW_BYTES) { /* the stack is shown from the limit on */
+        head->stack = limit;
+    }
+    uint32_t stack = top - head->stack; /* bytes */
+    if (stack > top - limit || stack % 4u != 0) {
+        stack = 0; /* the stack pointer is none */
+    }
     memcpy(head->build_id, &__build_note[NOTE_HEADER_WORDS], sizeof(head->build_id));
-    head->machine = fault->machine;
-    head->registers = fault->count;
-    head->flags = fault->flags;
-    head->stack = (uint32_t)(uintptr_t)start;
-    memcpy(payload.registers, fault->registers, 4u * fault->count);
-    send_text(fault, start, stack / 4u);
+    send_text(fault, stack / 4u);
 
-    const size_t length = sizeof(*head) + 4u * fault->count;
+    const uint32_t length = sizeof(*head) + 4u * head->registers;
     if (stack > LINK_MAX_PAYLOAD - length) {
         stack = LINK_MAX_PAYLOAD - length;
     }
     const link_frame_t frame = {
         .type = LINK_FAULT | LINK_REPLY,
         .length = (uint16_t)(length + stack),
-        .payload = (const uint8_t *)&payload,
+        .payload = (const uint8_t *)fault,
     };
-    link_send(&frame, start, stack, board_write);
+    link_send(&frame, (const void *)(uintptr_t)head->stack, stack, board_write);
 }
 
-_Noreturn void board_fault_report(const board_fault_t *fault)
+_Noreturn void board_fault_report(board_fault_t *fault, uint32_t status)
 {
     if (reported == NULL) {
         reported = fault;
         send(fault);
     }
-    board_fault_stop(fault->status);
+    board_fault_stop(status);
 }
 
 void board_fault_repeat(void)

@@ -5,26 +5,23 @@
 
 #include <stdint.h>
 
-/* What the processor's own code has saved. */
+#include "link_protocol.h"
+
+/* What the processor's own code has saved, as it is sent; the build id is filled in here, and it
+ * need not have room for more registers than it counts. */
 typedef struct {
-    const char *text; /* names the first registers, with a # for each */
-    const uint32_t *registers;
-    const uint32_t *sp;
-    uint32_t status;  /* an emulator ends with it */
-    uint16_t machine; /* the number of its ELF files; it tells the order of the registers */
-    uint8_t count;    /* of registers */
-    uint8_t flags;    /* LINK_FAULT_LOST */
+    link_fault_t head;
+    uint32_t registers[LINK_FAULT_REGISTERS];
 } board_fault_t;
 
+/* Given by the processor's code: names the first registers, with a # for each. */
+extern const char board_fault_words[];
+
 /* Report `fault`, then end as board_fault_stop does. A fault while reporting ends at once. */
-_Noreturn void board_fault_report(const board_fault_t *fault);
+_Noreturn void board_fault_report(board_fault_t *fault, uint32_t status);
 
 /* Report again when the host has sent something: it may have come after the fault. */
 void board_fault_repeat(void);
-
-/* Write `text` with board_fault_text, in it for each # the next value as eight hexadecimal digits.
- */
-void board_fault_values(const char *text, const uint32_t *values);
 
 /* Implemented by the port: write a zero-terminated text at once. */
 void board_fault_text(const char *text);

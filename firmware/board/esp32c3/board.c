@@ -61,10 +61,7 @@ extern volatile uint32_t reg_timg0[];
 extern volatile uint32_t reg_timg1[];
 
 const board_info_t board_info = {
-    .id = BOARD_ID,
-    .counter_num = 1,
-    .counter_den = 1,
-    .receive_bytes = 128, /* the UART's FIFO; USB waits */
+    .counter_num = 1, .counter_den = 1, .receive_bytes = 128, /* the UART's FIFO; USB waits */
 };
 
 static bool on_usb;

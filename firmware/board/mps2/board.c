@@ -16,7 +16,6 @@ typedef struct {
 extern volatile cmsdk_timer_t reg_timer0; /* linker script */
 
 const board_info_t board_info = {
-    .id = BOARD_ID,
     .counter_num = 5,
     .counter_den = 16,
     .receive_bytes = BOARD_PIPE_BYTES,
@@ -32,7 +31,6 @@ uint32_t semihost(uint32_t operation, const void *argument)
 
 void board_init(void)
 {
-    reg_timer0.ctrl = 0;
     reg_timer0.reload = 0xFFFFFFFFu;
     reg_timer0.value = 0xFFFFFFFFu;
     reg_timer0.ctrl = TIMER_ENABLE;

@@ -15,7 +15,6 @@
 #include "replay/replay.h"
 
 const board_info_t board_info = {
-    .id = BOARD_ID,
     .counter_num = 1,
     .counter_den = 1,
     .receive_bytes = BOARD_PIPE_BYTES,

@@ -48,7 +48,7 @@ extern volatile uint32_t reg_dwt[];
 extern volatile uint32_t reg_demcr;
 
 const board_info_t board_info = {
-    .id = BOARD_ID, .counter_num = 1, .counter_den = 1, .receive_bytes = 6, /* the UART's FIFO */
+    .counter_num = 1, .counter_den = 1, .receive_bytes = 6, /* the UART's FIFO */
 };
 
 /* The boot loader leaves the block on as UARTE0, receiving by DMA. nRF52840 Product Specification

@@ -8,6 +8,7 @@
 #define NVIC_ICPR0 0x180u
 #define SCB_VTOR 0x008u
 #define EXCEPTIONS 16u
+#define HARD_FAULT 3u /* the start's last vector */
 #define INTERRUPTS 32u
 
 /* Given by the linker script. */
@@ -20,7 +21,7 @@ void interrupt_take(uint32_t number, void (*handler)(void))
     static _Alignas(256) uint32_t vectors[EXCEPTIONS + INTERRUPTS];
     const uint32_t *own = (const uint32_t *)(uintptr_t)REG(reg_scb, SCB_VTOR);
     for (uint32_t i = 0; i < EXCEPTIONS; i++) {
-        vectors[i] = own[i];
+        vectors[i] = own[i < HARD_FAULT ? i : HARD_FAULT];
     }
     vectors[EXCEPTIONS + number] = (uint32_t)(uintptr_t)handler;
     __asm__ volatile("dsb" ::: "memory");

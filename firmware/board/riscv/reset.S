@@ -15,7 +15,7 @@ board_reset:            /* QEMU starts at the first byte of CODE, others at the 
     .type exception, @function
 exception:              /* nothing is resumed: what is saved is for the report only */
     csrw mscratch, t0
-    la t0, board_fault_registers
+    la t0, board_fault_saved + 28 /* its registers */
     sw ra, 12(t0)
     sw sp, 16(t0)
     .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11

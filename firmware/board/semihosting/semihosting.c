@@ -17,19 +17,27 @@
 #define EXIT_APPLICATION 0x20026u
 #define NO_FILE 0xFFFFFFFFu
 
-static uint32_t in_file;
-static uint32_t out_file;
+static struct {
+    uint32_t in;
+    uint32_t out;
+} line;
 static uint32_t replay_file = NO_FILE;
 
-static uint32_t semihost_open(const char *path, uint32_t length, uint32_t mode)
+/* Most operations take three numbers. */
+static uint32_t ask(uint32_t operation, uint32_t first, uint32_t second, uint32_t third)
 {
-    const uint32_t block[3] = {(uint32_t)(uintptr_t)path, mode, length};
-    return semihost(SYS_OPEN, block);
+    const uint32_t block[3] = {first, second, third};
+    return semihost(operation, block);
 }
 
-static uint32_t open_pipe(const char *path, uint32_t length, uint32_t mode)
+static uint32_t semihost_open(const char *path, uint32_t mode, uint32_t length)
 {
-    uint32_t file = semihost_open(path, length, mode);
+    return ask(SYS_OPEN, (uint32_t)(uintptr_t)path, mode, length);
+}
+
+static uint32_t open_pipe(const char *path, uint32_t mode, uint32_t length)
+{
+    uint32_t file = semihost_open(path, mode, length);
     if (file == NO_FILE) {
         board_fault_text("fault: no named pipe ");
         board_fault_text(path);
@@ -40,20 +48,19 @@ static uint32_t open_pipe(const char *path, uint32_t length, uint32_t mode)
 
 void semihost_link(void)
 {
-    in_file = open_pipe("in", 2, OPEN_READ_BINARY);
-    out_file = open_pipe("out", 3, OPEN_WRITE_BINARY);
+    line.in = open_pipe("in", OPEN_READ_BINARY, 2);
+    line.out = open_pipe("out", OPEN_WRITE_BINARY, 3);
 }
 
 /* SYS_READ tells how many are missing */
 static size_t semihost_read(uint32_t file, void *data, size_t capacity)
 {
-    const uint32_t block[3] = {file, (uint32_t)(uintptr_t)data, (uint32_t)capacity};
-    return capacity - semihost(SYS_READ, block);
+    return capacity - ask(SYS_READ, file, (uint32_t)(uintptr_t)data, (uint32_t)capacity);
 }
 
 size_t board_read(uint8_t *data, size_t capacity)
 {
-    size_t count = semihost_read(in_file, data, capacity);
+    size_t count = semihost_read(line.in, data, capacity);
     if (count == 0) {
         board_fault_stop(0); /* end of file: the host has gone */
     }
@@ -63,8 +70,7 @@ size_t board_read(uint8_t *data, size_t capacity)
 void board_write(const uint8_t *data, size_t length)
 {
     while (length > 0) {
-        const uint32_t block[3] = {out_file, (uint32_t)(uintptr_t)data, (uint32_t)length};
-        size_t missing = semihost(SYS_WRITE, block);
+        size_t missing = ask(SYS_WRITE, line.out, (uint32_t)(uintptr_t)data, (uint32_t)length);
         if (missing >= length) {
             board_fault_stop(0); /* nothing was taken: the host has gone */
         }
@@ -76,11 +82,10 @@ void board_write(const uint8_t *data, size_t length)
 bool replay_open(void)
 {
     if (replay_file == NO_FILE) {
-        replay_file = semihost_open(REPLAY_FILE, sizeof(REPLAY_FILE) - 1, OPEN_READ_BINARY);
+        replay_file = semihost_open(REPLAY_FILE, OPEN_READ_BINARY, sizeof(REPLAY_FILE) - 1);
         return replay_file != NO_FILE;
     }
-    const uint32_t block[2] = {replay_file, 0};
-    return semihost(SYS_SEEK, block) == 0;
+    return ask(SYS_SEEK, replay_file, 0, 0) == 0;
 }
 
 size_t replay_read(void *data, size_t capacity)

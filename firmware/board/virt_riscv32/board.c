@@ -10,7 +10,6 @@
 extern uint32_t __stack_limit[]; /* linker script */
 
 const board_info_t board_info = {
-    .id = BOARD_ID,
     .counter_num = 1,
     .counter_den = 1,
     .receive_bytes = BOARD_PIPE_BYTES,

@@ -18,9 +18,11 @@ int main(void);
 _Noreturn void board_start(void);
 _Noreturn void board_fault_taken(void);
 
-/* What vectors.S saves. */
-extern uint32_t board_fault_registers[REGISTERS];
-uint32_t board_fault_registers[REGISTERS];
+/* vectors.S saves the registers. */
+extern board_fault_t board_fault_saved;
+board_fault_t board_fault_saved;
+
+const char board_fault_words[] = "\r\nfault: exccause=0x# pc=0x# excvaddr=0x# a0=0x# sp=0x#";
 
 _Noreturn void board_start(void)
 {
@@ -32,13 +34,11 @@ _Noreturn void board_start(void)
 
 _Noreturn void board_fault_taken(void)
 {
-    const board_fault_t fault = {
-        .text = "\r\nfault: exccause=0x# pc=0x# excvaddr=0x# a0=0x# sp=0x#",
-        .registers = board_fault_registers,
-        .sp = (const uint32_t *)(uintptr_t)board_fault_registers[REGISTER_SP],
-        .status = FAULT_STATUS + (board_fault_registers[0] & 63u),
+    const uint32_t *registers = board_fault_saved.registers;
+    board_fault_saved.head = (link_fault_t){
         .machine = MACHINE_XTENSA,
-        .count = REGISTERS,
+        .registers = REGISTERS,
+        .stack = registers[REGISTER_SP],
     };
-    board_fault_report(&fault);
+    board_fault_report(&board_fault_saved, FAULT_STATUS + (registers[0] & 63u));
 }

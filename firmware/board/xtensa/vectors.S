@@ -34,7 +34,7 @@ board_reset:
     .type exception, @function
 exception:              /* nothing is resumed: all is saved for the report only */
     wsr a0, excsave1
-    movi a0, board_fault_registers
+    movi a0, board_fault_saved + 28 /* its registers */
     .irp n, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
     s32i a\n, a0, 12 + 4 * \n
     .endr

@@ -18,7 +18,6 @@
 #define NO_FILE (-1)
 
 const board_info_t board_info = {
-    .id = BOARD_ID,
     .counter_num = 25,
     .counter_den = 128,
     .receive_bytes = BOARD_PIPE_BYTES,
