@@ -325,6 +325,7 @@ struct nn_depthwise_packed {
     int32_t pad_word;      /* four bytes, each the input's zero point */
     int32_t inside;        /* columns of the input that windows reach */
     int32_t ring;          /* words of it */
+    int32_t borders, left; /* of these: what no group fills, the part of it before the image */
     int32_t block;         /* columns of the output at a time: 1 to 6 */
     nn_form_t form;        /* NN_FIXED or NN_SIGN */
     const int32_t *values; /* [c][3]: first value of the sum << p, multiplier, constant */

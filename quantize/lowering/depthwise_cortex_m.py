@@ -90,7 +90,9 @@ def packed_call(
     """A call with an nn_depthwise_packed_t; `taps` [channels, 10], of weights and a shift."""
     stride = p.window.stride[0]
     columns = (p.output_shape[2] - 1) * stride + KERNEL
-    ring_bytes = columns * COLUMN_BYTES if stride == 1 else (columns + 1) // 2 * PAIR_BYTES
+    column_words = (COLUMN_BYTES if stride == 1 else PAIR_BYTES) // 4
+    pad, inside = p.window.pad[1], min(p.input_shape[2], columns - p.window.pad[1])
+    left, end, places = pad // stride, -(-(pad + inside) // stride), -(-columns // stride)
     return CCall(
         function=function,
         params_type="nn_depthwise_packed_t",
@@ -100,8 +102,10 @@ def packed_call(
             "pad_h": str(p.window.pad[0]),
             "pad_w": str(p.window.pad[1]),
             "pad_word": c_int(int(np.full(4, -p.input_offset, np.int8).view(np.int32)[0])),
-            "inside": str(min(p.input_shape[2], columns - p.window.pad[1])),
-            "ring": str(ring_bytes // 4),
+            "inside": str(inside),
+            "ring": str(places * column_words),
+            "borders": str((left + places - end) * column_words),
+            "left": str(left * column_words),
             "block": str(_block(p.output_shape[2])),
             "form": form,
             "values": "@values",
@@ -115,7 +119,7 @@ def packed_call(
                 weight_bytes=KERNEL * KERNEL * len(taps),
             ),
         ),
-        scratch_bytes=GROUP * CHANNEL_BYTES + ring_bytes,
+        scratch_bytes=GROUP * CHANNEL_BYTES + 4 * places * column_words,
     )
 
 

@@ -9,17 +9,25 @@
 #include "layout/nn_offsets.h"
 #include "nn_packed.h"
 
+/* The words of the ring that no group fills. */
+static void nn_fill_borders(const nn_depthwise_packed_t *p, int32_t *ring)
+{
+    const int32_t zero = (int8_t)(p->pad_word & 0xFF);
+    const int32_t both = zero * 65536 + (zero & 0xFFFF);
+    for (int32_t i = 0; i < p->borders; i++) {
+        if (i == p->left) {
+            ring += p->ring - p->borders;
+        }
+        *ring++ = both;
+    }
+}
+
 void nn_depthwise_conv_2d_packed_s8(const nn_depthwise_packed_t *p, const int8_t *input,
                                     int8_t *output, int8_t *scratch)
 {
     const int32_t depth = p->input.c;
     int32_t *const words = (int32_t *)(void *)scratch;
-    int32_t *const ring = words + NN_GROUP * NN_CHANNEL_WORDS;
-    const int32_t zero = (int8_t)(p->pad_word & 0xFF);
-    const int32_t both = zero * 65536 + (zero & 0xFFFF);
-    for (int32_t i = 0; i < p->ring; i++) {
-        ring[i] = both;
-    }
+    nn_fill_borders(p, words + NN_GROUP * NN_CHANNEL_WORDS);
     for (int32_t n = 0; n < p->input.n; n++) {
         for (int32_t c = 0; c < depth; c += NN_GROUP) {
             const int32_t channels = depth - c < NN_GROUP ? depth - c : NN_GROUP;

@@ -9,15 +9,18 @@ static uint32_t *nn_ring_pair(const nn_depthwise_group_t *g, int32_t column, int
     return (uint32_t *)&ring[column / 2 * NN_RING_PAIR_WORDS + slot * NN_GROUP];
 }
 
-/* Row r of two rows of outputs lies in place r, or in 4 - r with an odd pair of rows. */
+/* Row r of two rows of outputs lies in place r, or in 4 - r with an odd pair of rows. Pairs of columns
+ * are filled whole. */
 static void nn_fill_row(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *g, int32_t y,
                         int32_t slot)
 {
-    for (int32_t x = 0; x < p->inside; x++) {
+    const int32_t first = p->pad_w / 2 * 2;
+    for (int32_t column = first; column < (p->pad_w + p->inside + 1) / 2 * 2; column++) {
+        const int32_t x = column - p->pad_w;
+        const bool inside = x >= 0 && x < p->inside && y >= 0 && y < p->input.h;
         const int8_t *const in = g->input + (y * p->input.w + x) * p->input.c;
-        const int32_t column = x + p->pad_w;
         for (int32_t c = NN_GROUP - g->channels; c < NN_GROUP; c++) {
-            const int32_t value = y >= 0 && y < p->input.h ? in[c] : (int8_t)(p->pad_word & 0xFF);
+            const int32_t value = inside ? in[c] : (int8_t)(p->pad_word & 0xFF);
             uint32_t *const word = nn_ring_pair(g, column, slot) + c;
             const uint32_t half = (uint32_t)value & 0xFFFFU;
             *word = column % 2 ? (*word & 0xFFFFU) | half << 16 : (*word & 0xFFFF0000U) | half;
