@@ -320,16 +320,17 @@ typedef struct {
 /* Depthwise, windows of 3 x 3, dilation 1, one output for each input channel. */
 typedef struct nn_depthwise_packed nn_depthwise_packed_t;
 struct nn_depthwise_packed {
-    nn_shape_t input, output;
-    int32_t pad_h, pad_w;
-    int32_t pad_word;      /* four bytes, each the input's zero point */
-    int32_t inside;        /* columns of the input that windows reach */
-    int32_t ring;          /* words of it */
-    int32_t borders, left; /* of these: what no group fills, the part of it before the image */
-    int32_t block;         /* columns of the output at a time: 1 to 6 */
-    nn_form_t form;        /* NN_FIXED or NN_SIGN */
-    const int32_t *values; /* [c][3]: first value of the sum << p, multiplier, constant */
-    const int8_t *taps;    /* [c][10]: weights, row by row; then p, or the shift of NN_SIGN */
+    uint16_t images, height, width, depth; /* of the input */
+    uint16_t out_height, out_width;
+    uint16_t inside;       /* columns of the input that windows reach */
+    uint16_t ring;         /* words of it */
+    uint8_t borders, left; /* of these: what no group fills, the part of it before the image */
+    uint8_t pad_h, pad_w;
+    uint8_t block;         /* columns of the output at a time: 1 to 6 */
+    uint8_t form;          /* NN_FIXED or NN_SIGN */
+    int8_t zero_point;     /* of the input */
+    const int32_t *values; /* [depth][3]: first value of the sum << p, multiplier, constant */
+    const int8_t *taps;    /* [depth][10]: weights, row by row; then p, or the shift of NN_SIGN */
     void (*group)(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
 };
 
