@@ -158,15 +158,16 @@ typedef struct {
     const int32_t *requant; /* for NN_SIGN */
     int32_t requant_bytes;  /* from one group to the next; 0: all have the same */
     int32_t steps;          /* of two inputs each; a multiple of 4 */
-    int32_t wide;           /* whether the inputs are 16-bit */
     int32_t batches, input_depth, output_depth;
 } nn_dense_t;
 
 #define NN_GROUP 4 /* output channels */
 
-/* One vector times `groups` groups. x: 2 * steps inputs, int8, or int16 when wide and then of each
- * four first 0 and 2, then 1 and 3. */
+/* One vector times `groups` groups. x: 2 * steps inputs: int8, or for nn_dense_wide_s8 int16, of
+ * each four first 0 and 2, then 1 and 3. */
+typedef void nn_dense_kernel_t(const nn_dense_t *p, const void *x, int8_t *output, int32_t groups);
 void nn_dense_s8(const nn_dense_t *p, const void *x, int8_t *output, int32_t groups);
+void nn_dense_wide_s8(const nn_dense_t *p, const void *x, int8_t *output, int32_t groups);
 
 #define NN_EIGHT 8 /* output channels */
 
@@ -176,8 +177,9 @@ void nn_dense_s8(const nn_dense_t *p, const void *x, int8_t *output, int32_t gro
  * inputs 4 and 6, of 5 and 7, of 0 and 2, and of 1 and 3. */
 void nn_dense_eight_s8(const nn_dense_t *p, const int8_t *x, int8_t *output, int32_t groups);
 
-/* nn_dense_s8 for all output channels. */
-void nn_dense_outputs_s8(const nn_dense_t *p, const void *x, int8_t *output);
+/* One of these for all output channels. */
+void nn_dense_outputs_s8(const nn_dense_t *p, const void *x, int8_t *output,
+                         nn_dense_kernel_t *kernel);
 
 void nn_fully_connected_packed_s8(const nn_dense_t *p, const int8_t *input, int8_t *output);
 void nn_fully_connected_eight_s8(const nn_dense_t *p, const int8_t *input, int8_t *output);

@@ -36,7 +36,6 @@
 #define NN_DENSE_AT_REQUANT 4
 #define NN_DENSE_AT_REQUANT_BYTES 8
 #define NN_DENSE_AT_STEPS 12
-#define NN_DENSE_AT_WIDE 16
 
 /* nn_lstm_packed_t */
 #define NN_LSTM_AT_UNITS 0

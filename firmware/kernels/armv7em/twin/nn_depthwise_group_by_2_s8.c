@@ -9,8 +9,8 @@ static uint32_t *nn_ring_pair(const nn_depthwise_group_t *g, int32_t column, int
     return (uint32_t *)&ring[column / 2 * NN_RING_PAIR_WORDS + slot * NN_GROUP];
 }
 
-/* Row r of two rows of outputs lies in place r, or in 4 - r with an odd pair of rows. Pairs of columns
- * are filled whole. */
+/* Row r of two rows of outputs lies in place r, or in 4 - r with an odd pair of rows. Pairs of
+ * columns are filled whole. */
 static void nn_fill_row(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *g, int32_t y,
                         int32_t slot)
 {
