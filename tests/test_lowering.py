@@ -140,7 +140,11 @@ WINDOWS = {  # a depthwise window, or one of an image of one channel -> its kern
         Layer(size=(9, 12), channels=1, depthwise=8, kernel=(3, 3), stride=(2, 2)),
         Layer(size=(9, 12), channels=1, outputs=4, kernel=(2, 3)),
     ),
+    "nn_depthwise_conv_2d_packed_s8": (
+        Layer(size=(2, 5459), channels=4, depthwise=1, kernel=(3, 3)),  # its ring: 65,532 words
+    ),
     "nn_depthwise_rows_s8": (
+        Layer(size=(2, 5460), channels=4, depthwise=1, kernel=(3, 3)),
         Layer(size=(12, 12), channels=8, depthwise=1, kernel=(5, 5)),
         Layer(size=(12, 20), channels=8, depthwise=1, kernel=(8, 15), stride=(2, 1)),
     ),

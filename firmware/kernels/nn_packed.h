@@ -113,15 +113,16 @@ typedef struct {
     const int32_t *requant; /* for NN_SIGN */
     int32_t requant_bytes;  /* from one group to the next; 0: all have the same */
     int32_t steps;          /* of two inputs each; a multiple of 4 */
-    int32_t wide;           /* whether the inputs are 16-bit */
     int32_t batches, input_depth, output_depth;
 } nn_dense_t;
 
 #define NN_GROUP 4 /* output channels */
 
-/* One vector times `groups` groups. x: 2 * steps inputs, int8, or int16 when wide and then of each
- * four first 0 and 2, then 1 and 3. */
+/* One vector times `groups` groups. x: 2 * steps inputs: int8, or for nn_dense_wide_s8 int16, of
+ * each four first 0 and 2, then 1 and 3. */
+typedef void nn_dense_kernel_t(const nn_dense_t *p, const void *x, int8_t *output, int32_t groups);
 void nn_dense_s8(const nn_dense_t *p, const void *x, int8_t *output, int32_t groups);
+void nn_dense_wide_s8(const nn_dense_t *p, const void *x, int8_t *output, int32_t groups);
 
 #define NN_EIGHT 8 /* output channels */
 
@@ -131,8 +132,9 @@ void nn_dense_s8(const nn_dense_t *p, const void *x, int8_t *output, int32_t gro
  * inputs 4 and 6, of 5 and 7, of 0 and 2, and of 1 and 3. */
 void nn_dense_eight_s8(const nn_dense_t *p, const int8_t *x, int8_t *output, int32_t groups);
 
-/* nn_dense_s8 for all output channels. */
-void nn_dense_outputs_s8(const nn_dense_t *p, const void *x, int8_t *output);
+/* One of these for all output channels. */
+void nn_dense_outputs_s8(const nn_dense_t *p, const void *x, int8_t *output,
+                         nn_dense_kernel_t *kernel);
 
 void nn_fully_connected_packed_s8(const nn_dense_t *p, const int8_t *input, int8_t *output);
 void nn_fully_connected_eight_s8(const nn_dense_t *p, const int8_t *input, int8_t *output);
@@ -275,15 +277,17 @@ typedef struct {
 /* Depthwise, windows of 3 x 3, dilation 1, one output for each input channel. */
 typedef struct nn_depthwise_packed nn_depthwise_packed_t;
 struct nn_depthwise_packed {
-    nn_shape_t input, output;
-    int32_t pad_h, pad_w;
-    int32_t pad_word;      /* four bytes, each the input's zero point */
-    int32_t inside;        /* columns of the input that windows reach */
-    int32_t ring;          /* words of it */
-    int32_t block;         /* columns of the output at a time: 1 to 6 */
-    nn_form_t form;        /* NN_FIXED or NN_SIGN */
-    const int32_t *values; /* [c][3]: first value of the sum << p, multiplier, constant */
-    const int8_t *taps;    /* [c][10]: weights, row by row; then p, or the shift of NN_SIGN */
+    uint16_t images, height, width, depth; /* of the input */
+    uint16_t out_height, out_width;
+    uint16_t inside;       /* columns of the input that windows reach */
+    uint16_t ring;         /* words of it */
+    uint8_t borders, left; /* of these: what no group fills, the part of it before the image */
+    uint8_t pad_h, pad_w;
+    uint8_t block;         /* columns of the output at a time: 1 to 6 */
+    uint8_t form;          /* NN_FIXED or NN_SIGN */
+    int8_t zero_point;     /* of the input */
+    const int32_t *values; /* [depth][3]: first value of the sum << p, multiplier, constant */
+    const int8_t *taps;    /* [depth][10]: weights, row by row; then p, or the shift of NN_SIGN */
     void (*group)(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
 };
 

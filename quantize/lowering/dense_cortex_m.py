@@ -223,7 +223,6 @@ def _lowered(
             "requant": "@requant",
             "requant_bytes": str(0 if len(scales) == 1 else 4 * scales.shape[1]),
             "steps": str(depth // 2),
-            "wide": str(int(wide)),
             "batches": str(batches),
             "input_depth": str(p.weights.shape[1]),
             "output_depth": str(len(p.weights)),

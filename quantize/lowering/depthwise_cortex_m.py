@@ -11,7 +11,7 @@ from quantize.lowering.base import LoweredStep, with_kernel
 from quantize.lowering.conv_cortex_m import convolution
 from quantize.lowering.depthwise_lines import lower_lines, lower_rows
 from quantize.lowering.packing import first_short_form, first_values, words_constant
-from quantize.ops.base import CCall, c_int, c_shape, int_constant_array
+from quantize.ops.base import CCall, int_constant_array
 from quantize.ops.conv_2d import ConvParams
 from quantize.proofs import Form
 from quantize.reference import Step
@@ -23,6 +23,7 @@ C_FORMS: dict[Form, str] = {"fixed": "NN_FIXED", "sign": "NN_SIGN"}  # the short
 KERNEL = 3
 GROUP = 4  # channels at a time
 UNITS = 6  # at most so many columns at a time
+BYTES = {"borders", "left", "pad_h", "pad_w", "block"}  # fields of 8 bits, the others have 16
 GROUP_KERNELS = {1: "nn_depthwise_group_s8", 2: "nn_depthwise_group_by_2_s8"}
 CHANNEL_BYTES = 40  # of a channel's expanded weights
 COLUMN_BYTES = 48  # of a column of the ring: three pairs of rows of four channels
@@ -88,22 +89,14 @@ def packed_call(
     group: str,
 ) -> CCall:
     """A call with an nn_depthwise_packed_t; `taps` [channels, 10], of weights and a shift."""
-    stride = p.window.stride[0]
-    columns = (p.output_shape[2] - 1) * stride + KERNEL
-    ring_bytes = columns * COLUMN_BYTES if stride == 1 else (columns + 1) // 2 * PAIR_BYTES
+    sizes = _sizes(p)
     return CCall(
         function=function,
         params_type="nn_depthwise_packed_t",
         params={
-            "input": c_shape(p.input_shape),
-            "output": c_shape(p.output_shape),
-            "pad_h": str(p.window.pad[0]),
-            "pad_w": str(p.window.pad[1]),
-            "pad_word": c_int(int(np.full(4, -p.input_offset, np.int8).view(np.int32)[0])),
-            "inside": str(min(p.input_shape[2], columns - p.window.pad[1])),
-            "ring": str(ring_bytes // 4),
-            "block": str(_block(p.output_shape[2])),
+            **{name: str(size) for name, size in sizes.items()},
             "form": form,
+            "zero_point": str(-p.input_offset),
             "values": "@values",
             "taps": "@taps",
             "group": group,
@@ -115,8 +108,34 @@ def packed_call(
                 weight_bytes=KERNEL * KERNEL * len(taps),
             ),
         ),
-        scratch_bytes=GROUP * CHANNEL_BYTES + ring_bytes,
+        scratch_bytes=GROUP * CHANNEL_BYTES + 4 * sizes["ring"],
     )
+
+
+def _sizes(p: ConvParams) -> dict[str, int]:
+    """Of the fields of an nn_depthwise_packed_t; BYTES and 16 bits are room for them."""
+    stride, (pad_h, pad_w) = p.window.stride[0], p.window.pad
+    _, out_h, out_w, _ = p.output_shape
+    columns = (out_w - 1) * stride + KERNEL
+    inside = min(p.input_shape[2], columns - pad_w)
+    left, end, places = pad_w // stride, -(-(pad_w + inside) // stride), -(-columns // stride)
+    words = (COLUMN_BYTES if stride == 1 else PAIR_BYTES) // 4
+    return {
+        **dict(zip(("images", "height", "width", "depth"), p.input_shape, strict=True)),
+        "out_height": out_h,
+        "out_width": out_w,
+        "inside": inside,
+        "ring": places * words,
+        "borders": (left + places - end) * words,
+        "left": left * words,
+        "pad_h": pad_h,
+        "pad_w": pad_w,
+        "block": _block(out_w),
+    }
+
+
+def _fit(sizes: dict[str, int]) -> bool:
+    return all(size < 1 << (8 if name in BYTES else 16) for name, size in sizes.items())
 
 
 def _cost(p: ConvParams, form: Form) -> Cost:
@@ -129,10 +148,11 @@ def _cost(p: ConvParams, form: Form) -> Cost:
 
 
 def three_by_three(p: ConvParams) -> IntArray | None:
-    """Weights [channels, 9], a smaller window with zeros around it; None for another window."""
+    """Weights [channels, 9], a smaller window with zeros around it; None for another window, or
+    where a size has no room in an nn_depthwise_packed_t."""
     w = p.window
     plain = w.stride in ((1, 1), (2, 2)) and w.dilation == (1, 1)
-    if not plain or max(w.kernel) > KERNEL:
+    if not plain or max(w.kernel) > KERNEL or not _fit(_sizes(p)):
         return None
     missing = [(0, KERNEL - size) for size in w.kernel]
     full = np.pad(p.weights[0].astype(np.int64), (*missing, (0, 0)))

@@ -12,10 +12,10 @@
 void nn_depthwise_conv_2d_packed_s16(const nn_depthwise_packed_t *p, const int16_t *input,
                                      int16_t *output, int8_t *scratch)
 {
-    const int32_t depth = p->input.c;
+    const int32_t depth = p->depth;
     int32_t *const words = (int32_t *)(void *)scratch;
     memset(words + NN_GROUP * NN_CHANNEL_WORDS, 0, 4 * (size_t)p->ring);
-    for (int32_t n = 0; n < p->input.n; n++) {
+    for (int32_t n = 0; n < p->images; n++) {
         for (int32_t c = 0; c < depth; c += NN_GROUP) {
             const int32_t channels = depth - c < NN_GROUP ? depth - c : NN_GROUP;
             const nn_depthwise_group_t group = {
@@ -27,7 +27,7 @@ void nn_depthwise_conv_2d_packed_s16(const nn_depthwise_packed_t *p, const int16
                 .channels = channels};
             p->group(p, &group);
         }
-        input += p->input.h * p->input.w * depth;
-        output += p->output.h * p->output.w * depth;
+        input += p->height * p->width * depth;
+        output += p->out_height * p->out_width * depth;
     }
 }

@@ -9,18 +9,25 @@
 #include "layout/nn_offsets.h"
 #include "nn_packed.h"
 
+/* The words of the ring that no group fills. */
+static void nn_fill_borders(const nn_depthwise_packed_t *p, int32_t *ring)
+{
+    const int32_t both = p->zero_point * 65536 + (p->zero_point & 0xFFFF);
+    for (int32_t i = 0; i < p->borders; i++) {
+        if (i == p->left) {
+            ring += p->ring - p->borders;
+        }
+        *ring++ = both;
+    }
+}
+
 void nn_depthwise_conv_2d_packed_s8(const nn_depthwise_packed_t *p, const int8_t *input,
                                     int8_t *output, int8_t *scratch)
 {
-    const int32_t depth = p->input.c;
+    const int32_t depth = p->depth;
     int32_t *const words = (int32_t *)(void *)scratch;
-    int32_t *const ring = words + NN_GROUP * NN_CHANNEL_WORDS;
-    const int32_t zero = (int8_t)(p->pad_word & 0xFF);
-    const int32_t both = zero * 65536 + (zero & 0xFFFF);
-    for (int32_t i = 0; i < p->ring; i++) {
-        ring[i] = both;
-    }
-    for (int32_t n = 0; n < p->input.n; n++) {
+    nn_fill_borders(p, words + NN_GROUP * NN_CHANNEL_WORDS);
+    for (int32_t n = 0; n < p->images; n++) {
         for (int32_t c = 0; c < depth; c += NN_GROUP) {
             const int32_t channels = depth - c < NN_GROUP ? depth - c : NN_GROUP;
             const nn_depthwise_group_t group = {.taps = p->taps + NN_TAP_BYTES * c,
@@ -31,7 +38,7 @@ void nn_depthwise_conv_2d_packed_s8(const nn_depthwise_packed_t *p, const int8_t
                                                 .channels = channels};
             p->group(p, &group);
         }
-        input += p->input.h * p->input.w * depth;
-        output += p->output.h * p->output.w * depth;
+        input += p->height * p->width * depth;
+        output += p->out_height * p->out_width * depth;
     }
 }

@@ -8,7 +8,7 @@
 void nn_fully_connected_packed_s8(const nn_dense_t *p, const int8_t *input, int8_t *output)
 {
     for (int32_t b = 0; b < p->batches; b++) {
-        nn_dense_outputs_s8(p, input, output);
+        nn_dense_outputs_s8(p, input, output, nn_dense_s8);
         input += p->input_depth;
         output += p->output_depth;
     }

@@ -11,7 +11,7 @@ void nn_fully_connected_wide_s8(const nn_dense_t *p, const int8_t *input, int8_t
     uint32_t *const wide = (uint32_t *)(void *)scratch;
     for (int32_t b = 0; b < p->batches; b++) {
         nn_dense_widen(wide, input, p->input_depth, wide + p->steps);
-        nn_dense_outputs_s8(p, wide, output);
+        nn_dense_outputs_s8(p, wide, output, nn_dense_wide_s8);
         input += p->input_depth;
         output += p->output_depth;
     }

@@ -9,15 +9,18 @@ static uint32_t *nn_ring_pair(const nn_depthwise_group_t *g, int32_t column, int
     return (uint32_t *)&ring[column / 2 * NN_RING_PAIR_WORDS + slot * NN_GROUP];
 }
 
-/* Row r of two rows of outputs lies in place r, or in 4 - r with an odd pair of rows. */
+/* Row r of two rows of outputs lies in place r, or in 4 - r with an odd pair of rows. Pairs of
+ * columns are filled whole. */
 static void nn_fill_row(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *g, int32_t y,
                         int32_t slot)
 {
-    for (int32_t x = 0; x < p->inside; x++) {
-        const int8_t *const in = g->input + (y * p->input.w + x) * p->input.c;
-        const int32_t column = x + p->pad_w;
+    const int32_t first = p->pad_w / 2 * 2;
+    for (int32_t column = first; column < (p->pad_w + p->inside + 1) / 2 * 2; column++) {
+        const int32_t x = column - p->pad_w;
+        const bool inside = x >= 0 && x < p->inside && y >= 0 && y < p->height;
+        const int8_t *const in = g->input + (y * p->width + x) * p->depth;
         for (int32_t c = NN_GROUP - g->channels; c < NN_GROUP; c++) {
-            const int32_t value = y >= 0 && y < p->input.h ? in[c] : (int8_t)(p->pad_word & 0xFF);
+            const int32_t value = inside ? in[c] : p->zero_point;
             uint32_t *const word = nn_ring_pair(g, column, slot) + c;
             const uint32_t half = (uint32_t)value & 0xFFFFU;
             *word = column % 2 ? (*word & 0xFFFFU) | half << 16 : (*word & 0xFFFF0000U) | half;
@@ -45,17 +48,17 @@ static int8_t nn_by_2_value(const nn_depthwise_packed_t *p, const nn_depthwise_g
 void nn_depthwise_group_by_2_s8(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group)
 {
     int32_t loaded = 0;
-    for (int32_t y = 0; y < p->output.h; y += 2) {
-        const int32_t rows = nn_min(2, p->output.h - y);
+    for (int32_t y = 0; y < p->out_height; y += 2) {
+        const int32_t rows = nn_min(2, p->out_height - y);
         for (; loaded < 2 * (y + rows) + 1; loaded++) {
             const int32_t r = loaded == 0 ? 0 : (loaded - 1) % 4 + 1;
             nn_fill_row(p, group, loaded - p->pad_h, y / 2 % 2 ? 4 - r : r);
         }
-        for (int32_t i = 0; i < rows * p->output.w * group->channels; i++) {
-            const int32_t row = y + i / group->channels / p->output.w;
-            const int32_t x = i / group->channels % p->output.w;
+        for (int32_t i = 0; i < rows * p->out_width * group->channels; i++) {
+            const int32_t row = y + i / group->channels / p->out_width;
+            const int32_t x = i / group->channels % p->out_width;
             const int32_t c = i % group->channels;
-            group->output[(row * p->output.w + x) * p->input.c + c] =
+            group->output[(row * p->out_width + x) * p->depth + c] =
                 nn_by_2_value(p, group, 2 * row, x, c);
         }
     }

@@ -46,9 +46,9 @@ static void nn_fill_pair(const nn_depthwise_packed_t *p, const nn_depthwise_grou
         int8_t pixels[2][NN_GROUP];
         for (int32_t i = 0; i < 2; i++) {
             const int32_t y = 2 * pair + i - p->pad_h;
-            const int8_t *const in = g->input + (y * p->input.w + x) * p->input.c;
-            memset(pixels[i], p->pad_word & 0xFF, NN_GROUP);
-            if (y >= 0 && y < p->input.h) {
+            const int8_t *const in = g->input + (y * p->width + x) * p->depth;
+            memset(pixels[i], p->zero_point, NN_GROUP);
+            if (y >= 0 && y < p->height) {
                 const int32_t unused = NN_GROUP - g->channels;
                 memcpy(pixels[i] + unused, in + unused, (size_t)g->channels);
             }
@@ -85,14 +85,14 @@ void nn_depthwise_group_s8(const nn_depthwise_packed_t *p, const nn_depthwise_gr
         nn_expand_channel(p, group, c);
     }
     nn_fill_pair(p, group, 0);
-    for (int32_t y = 0; y < p->output.h; y++) {
+    for (int32_t y = 0; y < p->out_height; y++) {
         if (y % 2 == 0) {
             nn_fill_pair(p, group, y / 2 + 1);
         }
-        for (int32_t i = 0; i < p->output.w * group->channels; i++) {
+        for (int32_t i = 0; i < p->out_width * group->channels; i++) {
             const int32_t x = i / group->channels;
             const int32_t c = i % group->channels;
-            group->output[(y * p->output.w + x) * p->input.c + c] =
+            group->output[(y * p->out_width + x) * p->depth + c] =
                 nn_depthwise_value(p, group, y, x, c);
         }
     }

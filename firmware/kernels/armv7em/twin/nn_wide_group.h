@@ -17,16 +17,16 @@ static inline void nn_wide_fill(const nn_depthwise_packed_t *p, const nn_depthwi
                                 int32_t columns, int32_t row)
 {
     const int32_t y = row - p->pad_h;
-    const bool inside = y >= 0 && y < p->input.h;
+    const bool inside = y >= 0 && y < p->height;
     const nn_alias_s16_t *in = (const nn_alias_s16_t *)(const void *)g->input;
-    in += inside ? y * p->input.w * p->input.c : 0;
+    in += inside ? y * p->width * p->depth : 0;
     nn_alias_s16_t *to = nn_wide_row(g, columns, row) + p->pad_w * NN_GROUP;
     for (int32_t x = 0; x < p->inside; x++) {
         for (int32_t c = NN_GROUP - g->channels; c < NN_GROUP; c++) {
             to[c] = inside ? in[c] : 0;
         }
         to += NN_GROUP;
-        in += p->input.c;
+        in += p->depth;
     }
 }
 
@@ -51,16 +51,16 @@ static inline void nn_wide_group(const nn_depthwise_packed_t *p, const nn_depthw
 {
     nn_alias_s16_t *const output = (nn_alias_s16_t *)(void *)g->output;
     int32_t loaded = 0;
-    for (int32_t y = 0; y < p->output.h; y += 2) {
-        const int32_t rows = nn_min(2, p->output.h - y);
+    for (int32_t y = 0; y < p->out_height; y += 2) {
+        const int32_t rows = nn_min(2, p->out_height - y);
         for (; loaded < (y + rows - 1) * stride + 3; loaded++) {
             nn_wide_fill(p, g, columns, loaded);
         }
-        for (int32_t i = 0; i < rows * p->output.w * g->channels; i++) {
-            const int32_t row = y + i / g->channels / p->output.w;
-            const int32_t x = i / g->channels % p->output.w;
+        for (int32_t i = 0; i < rows * p->out_width * g->channels; i++) {
+            const int32_t row = y + i / g->channels / p->out_width;
+            const int32_t x = i / g->channels % p->out_width;
             const int32_t c = i % g->channels;
-            output[(row * p->output.w + x) * p->input.c + c] =
+            output[(row * p->out_width + x) * p->depth + c] =
                 nn_wide_value(p, g, columns, row * stride, x * stride, c);
         }
     }

@@ -1,0 +1,12 @@
+/* What nn_dense_wide_s8.S computes, for machines without its instructions. Rounding: double. */
+#include "nn_dense_group.h"
+
+static int32_t nn_in(const void *x, int32_t i)
+{
+    return ((const int16_t *)x)[i];
+}
+
+void nn_dense_wide_s8(const nn_dense_t *p, const void *x, int8_t *output, int32_t groups)
+{
+    nn_dense_group(p, nn_in, x, output, groups);
+}
