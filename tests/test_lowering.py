@@ -236,6 +236,17 @@ def test_a_small_dense_layer_takes_a_small_kernel(beside: int, taken: str) -> No
     assert ("code" in reasons) == (taken == "nn_conv_2d_single_s8")
 
 
+@pytest.mark.parametrize(
+    ("depth", "taken"), [(1000, "nn_conv_2d_single_s8"), (3000, "nn_fully_connected")]
+)
+def test_a_small_kernel_takes_no_scratch_that_the_arena_does_not_have(
+    depth: int, taken: str
+) -> None:
+    """The first layer needs 8,192 bytes and both inputs; the second half of that, and 2 an input."""
+    model = dense_layers(np.random.default_rng(0), [(64, 64, 64), (1, depth, 2)])
+    assert _lowered(model)[1].calls[0].function.startswith(taken)
+
+
 @pytest.mark.parametrize("width", [65535, 65536])
 def test_sizes_that_have_no_room_in_16_bits_take_the_reference_kernel(width: int) -> None:
     layer = Layer(size=(1, width), channels=1, outputs=3, kernel=(1, 5))

@@ -156,23 +156,23 @@ def lower(
         ]
         picked = _within(choices, None, limit, firsts)
     free = (limit if flash_bytes is None else flash_bytes - firsts) - _bytes(picked)
-    return _with_less_code(graph, picked, kernels, budgets, ram, free)
+    return _with_less_code(graph, picked, kernels, ram, free)
 
 
 def _with_less_code(
     graph: Graph,
     picked: tuple[LoweredStep, ...],
     kernels: str,
-    budgets: Sequence[int],
     ram: tuple[Need, int] | None,
     free_bytes: int,
 ) -> tuple[LoweredStep, ...]:
     """The steps, those of a kind with FRUGAL kernels where all of them together lose fewer cycles
-    than the code of their own kernels is worth."""
-    found = picked
+    than the code of their own kernels is worth. No scratch of theirs makes the arena larger."""
+    found, live = picked, _live_bytes(graph)
+    room = [max(max(live) - size, FEW_BYTES[kernels]) for size in live] if kernels in FRUGAL else []
     for kind, make in FRUGAL.get(kernels, {}).items():
         own = [way for way in picked if _kind(graph, way.step, kernels) == kind]
-        made = [make(graph, way.step, budgets[way.step.op.index]) for way in own]
+        made = [make(graph, way.step, room[way.step.op.index]) for way in own]
         ways = {way.step.op.index: _counted(graph, way) for way in made if way}
         fit = ram is None or all(ram[0](way) <= ram[1] for way in ways.values())
         lost = sum(map(_cycles, ways.values())) - sum(map(_cycles, own))
@@ -317,9 +317,8 @@ def _others(way: LoweredStep, ways: Sequence[LoweredStep], free: int) -> tuple[A
     return tuple(found.values())
 
 
-def _scratch_budgets_bytes(graph: Graph, few: int) -> list[int]:
-    """For each operator: a third more than the fullest one's tensors, less its own tensors; at
-    least `few`."""
+def _live_bytes(graph: Graph) -> list[int]:
+    """The tensors that exist while each operator runs."""
     last = {i: op.index for op in graph.operators for i in op.inputs}
     last |= dict.fromkeys(graph.outputs, len(graph.operators))
     alive = set(graph.inputs)
@@ -328,6 +327,13 @@ def _scratch_budgets_bytes(graph: Graph, few: int) -> list[int]:
         alive |= set(op.outputs)
         live.append(sum(graph.tensors[i].bytes for i in alive))
         alive = {i for i in alive if last.get(i, -1) > op.index}
+    return live
+
+
+def _scratch_budgets_bytes(graph: Graph, few: int) -> list[int]:
+    """For each operator: a third more than the fullest one's tensors, less its own tensors; at
+    least `few`."""
+    live = _live_bytes(graph)
     return [max(max(live) * 4 // 3 - size, few) for size in live]
 
 
