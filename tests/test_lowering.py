@@ -242,7 +242,7 @@ def test_a_small_dense_layer_takes_a_small_kernel(beside: int, taken: str) -> No
 def test_a_small_kernel_takes_no_scratch_that_the_arena_does_not_have(
     depth: int, taken: str
 ) -> None:
-    """The first layer needs 8,192 bytes and both inputs; the second half of that, and 2 an input."""
+    """The first layer needs 8,192 bytes and both inputs, the second half of it and 2 an input."""
     model = dense_layers(np.random.default_rng(0), [(64, 64, 64), (1, depth, 2)])
     assert _lowered(model)[1].calls[0].function.startswith(taken)
 

@@ -171,7 +171,12 @@ def _with_less_code(
     found, live = picked, _live_bytes(graph)
     room = [max(max(live) - size, FEW_BYTES[kernels]) for size in live] if kernels in FRUGAL else []
     for kind, make in FRUGAL.get(kernels, {}).items():
-        own = [way for way in picked if _kind(graph, way.step, kernels) == kind]
+        own = [
+            way
+            for way in picked
+            if _kind(graph, way.step, kernels) == kind
+            and way.calls[0].function not in (conv_cortex_m.POINTS, conv_cortex_m.SINGLE)
+        ]
         made = [make(graph, way.step, room[way.step.op.index]) for way in own]
         ways = {way.step.op.index: _counted(graph, way) for way in made if way}
         fit = ram is None or all(ram[0](way) <= ram[1] for way in ways.values())

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from quantize.lowering.base import LoweredStep, rivals
-from quantize.lowering.conv_cortex_m import POINTS, SINGLE, convolution
+from quantize.lowering.conv_cortex_m import SINGLE, convolution
 from quantize.lowering.few_cortex_m import few_values
 from quantize.lowering.packing import (
     PAIR_LIMIT,
@@ -72,12 +72,12 @@ def lower_dense(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowered
 
 
 def lower_as_pixel(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
-    """The layer with kernels of convolutions, which are small for few vectors; None where its
-    requantisation is not exact, and without room to widen the inputs."""
+    """The layer with the kernel of a convolution's left pixels, which is small; None for more
+    vectors, where its requantisation is not exact, and without room to widen the inputs."""
     p: FullyConnectedParams = step.params
     batches = int(np.prod(p.output_shape)) // len(p.weights)
     way = convolution(step, _pixels(p, batches), scratch_budget_bytes)
-    if way is None or way.calls[0].function not in (POINTS, SINGLE):
+    if way is None or way.calls[0].function != SINGLE:
         return None
     return way if way.scratch_bytes <= scratch_budget_bytes else None
 
