@@ -47,9 +47,6 @@
 
 /* The large parts come last: compilers reach what is near the start with shorter instructions. */
 typedef struct {
-#if APP_TEXT
-    app_text_t text;
-#endif
 #if APP_GOLDEN
     link_selftest_t selftest;      /* the last result */
     link_status_t selftest_status; /* ARENA_OVERRUN when the model left its arena */
@@ -74,6 +71,9 @@ typedef struct {
 /* The whole program; main() is this and nothing else. Never returns. */
 _Noreturn void app_run(void);
 
+/* Bring up the board and the model, test it and say who we are. The application is all zeros. */
+void app_start(app_t *app);
+
 /* Read once from the board and answer all that is complete. */
 void app_poll(app_t *app);
 
@@ -84,7 +84,7 @@ uint32_t app_hello(const app_model_t *model, link_hello_t *hello);
 void app_command(app_t *app, const char *line);
 
 /* Who we are, in two parts: known before, and only after a self-test. */
-void app_print_identity(app_t *app);
+void app_print_identity(void);
 void app_print_results(app_t *app);
 
 /* Run on the written inputs, as app_model_invoke does, and count what the model saw. Self-tests and

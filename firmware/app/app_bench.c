@@ -49,14 +49,13 @@ const char *app_bench(app_t *app, const char *argument)
         mean += counts / count;
         rest += counts % count;
     }
-    app_text(&app->text, "counts per inference, # runs: min #  mean #  max #\r\n", count, min,
+    app_text("counts per inference, # runs: min #  mean #  max #\r\n", count, min,
              mean + rest / count, max);
 #if APP_LAYERS
     app_model_load_golden(&app->model, 0);
     (void)app_model_begin(&app->model);
     for (uint32_t step = 0; step != MODEL_STEP_COUNT; step++) {
-        app_text(&app->text, "  step #: #\r\n", step,
-                 app_counts(app_model_time_step(&app->model, step)));
+        app_text("  step #: #\r\n", step, app_counts(app_model_time_step(&app->model, step)));
     }
 #endif
     app_model_reset(&app->model);

@@ -9,61 +9,54 @@ __attribute__((weak)) const char *board_note(void)
     return "";
 }
 
-void app_print_identity(app_t *app)
+void app_print_identity(void)
 {
-    app_text_t *text = &app->text;
-    app_text(text, "tinyproof " MODEL_TOOL_VERSION " on " BOARD_ID "\r\n"
-                   "model     " MODEL_NAME ", sha256 ");
+    app_text("tinyproof " MODEL_TOOL_VERSION " on " BOARD_ID "\r\n"
+             "model     " MODEL_NAME ", sha256 ");
     for (size_t i = 0; i < sizeof(model_sha256); i++) {
-        app_text(text, "~", (uint32_t)model_sha256[i]);
+        app_text("~", (uint32_t)model_sha256[i]);
     }
-    app_text(text,
-             "\r\nrun       " MODEL_RUN_ID "\r\n"
+    app_text("\r\nrun       " MODEL_RUN_ID "\r\n"
              "image     kernels " IMAGE_KERNELS ", framework " IMAGE_FRAMEWORK
              ", engine " IMAGE_ENGINE "\r\n$",
              board_note());
 #ifdef BOARD_SENSOR
-    app_text(text, "sensor    " BOARD_SENSOR "\r\n");
+    app_text("sensor    " BOARD_SENSOR "\r\n");
 #endif
 #ifdef MLPERF
-    app_text(text, "mlperf    " MLPERF ", as in: help%; its time counts " MLPERF_COUNTS "\r\n");
+    app_text("mlperf    " MLPERF ", as in: help%; its time counts " MLPERF_COUNTS "\r\n");
 #endif
-}
-
-static void print_use(app_text_t *text, const char *title, size_t used, size_t bytes)
-{
-    app_text(text, bytes == 0 ? "$not known" : "$# of # bytes used", title, (uint32_t)used,
-             (uint32_t)bytes);
 }
 
 static void print_selftest(app_t *app)
 {
 #if APP_GOLDEN
-    app_text_t *text = &app->text;
     const link_selftest_t *result = &app->selftest;
     const uint32_t failures = result->failures;
-    app_text(text, "self-test $: # of # golden vectors equal", failures == 0 ? "PASS" : "FAIL",
+    app_text("self-test $: # of # golden vectors equal", failures == 0 ? "PASS" : "FAIL",
              result->cases - failures, result->cases);
     if (failures > 0) {
-        app_text(text, "; first difference at case #, byte #: expected 0x~, got 0x~",
-                 result->first_case, result->first_byte, result->expected, result->got);
+        app_text("; first difference at case #, byte #: expected 0x~, got 0x~", result->first_case,
+                 result->first_byte, result->expected, result->got);
     }
-    app_text(text, "\r\n");
+    app_text("\r\n");
 #else
-    app_text(&app->text, "self-test left out\r\n");
+    (void)app;
+    app_text("self-test left out\r\n");
 #endif
 }
 
 void app_print_results(app_t *app)
 {
-    app_text_t *text = &app->text;
-    print_use(text, "arena     ", app_model_arena_used(&app->model), MODEL_ARENA_BYTES);
-    app_text(text, ", $\r\n", app_model_canary_intact(&app->model) ? "canary intact" : OVERRUN);
-    print_use(text, "stack     ", board_stack_used(), board_stack_bytes());
-    app_text(text, "\r\n");
+    const uint32_t stack_bytes = (uint32_t)board_stack_bytes();
+    app_text("arena     # of # bytes used, $\r\nstack     ", app_model_arena_used(&app->model),
+             (uint32_t)MODEL_ARENA_BYTES,
+             app_model_canary_intact(&app->model) ? "canary intact" : OVERRUN);
+    app_text(stack_bytes == 0 ? "not known\r\n" : "# of # bytes used\r\n",
+             (uint32_t)board_stack_used(), stack_bytes);
     const char *problem = APP_MODEL_PROBLEM;
     if (problem != NULL) {
-        app_text(text, "engine    $\r\n", problem);
+        app_text("engine    $\r\n", problem);
     }
     print_selftest(app);
 }
@@ -94,9 +87,9 @@ typedef const char *command_t(app_t *app, const char *argument);
 static const char *do_info(app_t *app, const char *argument)
 {
     (void)argument;
-    app_print_identity(app);
+    app_print_identity();
     app_print_results(app);
-    app_text(&app->text, "start     # ticks\r\n", app->model.start_ticks);
+    app_text("start     # ticks\r\n", app->model.start_ticks);
     return NULL;
 }
 
@@ -133,8 +126,9 @@ static const char uses[] = "help      this list\r\n"
 
 static const char *do_help(app_t *app, const char *argument)
 {
+    (void)app;
     (void)argument;
-    app_text(&app->text, uses);
+    app_text(uses);
     return NULL;
 }
 
@@ -158,11 +152,11 @@ void app_command(app_t *app, const char *line)
         const char *argument = after_word(line, use);
         if (argument != NULL) {
             const char *problem = commands[i](app, argument);
-            app_text(&app->text, problem == NULL ? "ok\r\n" : "error: $\r\n", problem);
+            app_text(problem == NULL ? "ok\r\n" : "error: $\r\n", problem);
             return;
         }
         while (*use++ != '\n') {
         }
     }
-    app_text(&app->text, "error: unknown command '$'; type help\r\n", line);
+    app_text("error: unknown command '$'; type help\r\n", line);
 }

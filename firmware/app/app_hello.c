@@ -4,25 +4,30 @@
 #include "app.h"
 #include "board.h"
 
-/* The texts of HELLO in their order, which the struct has behind one another. */
+/* The texts of HELLO, in the order in which the struct has them behind one another; before each
+ * stands the size of its field. */
+#define LONG "\40"
+#define SHORT "\20"
+_Static_assert(sizeof(((link_hello_t *)0)->model_name) == 32 &&
+                   sizeof(((link_hello_t *)0)->board_id) == 32 &&
+                   sizeof(link_hello_t) - offsetof(link_hello_t, run_id) == 5 * 16,
+               "the sizes of the fields");
+
+/* Fill fields of zeros; returns where the last one ends. */
 static uint8_t *put_texts(uint8_t *field)
 {
-    static const uint8_t capacities[] = {
-        sizeof(((link_hello_t *)0)->model_name), sizeof(((link_hello_t *)0)->board_id),
-        sizeof(((link_hello_t *)0)->run_id),     sizeof(((link_hello_t *)0)->version),
-        sizeof(((link_hello_t *)0)->kernels),    sizeof(((link_hello_t *)0)->framework),
-        sizeof(((link_hello_t *)0)->engine),
-    };
-    const char *text = MODEL_NAME "\0" BOARD_ID "\0" MODEL_RUN_ID "\0" MODEL_TOOL_VERSION
-                                  "\0" IMAGE_KERNELS "\0" IMAGE_FRAMEWORK "\0" IMAGE_ENGINE;
-    for (size_t i = 0; i < sizeof(capacities); i++) {
+    const char *text = LONG MODEL_NAME "\0" LONG BOARD_ID "\0" SHORT MODEL_RUN_ID
+                                       "\0" SHORT MODEL_TOOL_VERSION "\0" SHORT IMAGE_KERNELS
+                                       "\0" SHORT IMAGE_FRAMEWORK "\0" SHORT IMAGE_ENGINE "\0";
+    while (*text != '\0') {
+        const size_t capacity = (uint8_t)*text++;
         for (size_t at = 0; *text != '\0'; text++, at++) {
-            if (at < capacities[i]) {
+            if (at < capacity) {
                 field[at] = (uint8_t)*text;
             }
         }
         text++;
-        field += capacities[i];
+        field += capacity;
     }
     return field;
 }

@@ -1,20 +1,19 @@
 #include "app.h"
 #include "board.h"
 
-static void boot(app_t *app)
+void app_start(app_t *app)
 {
     board_init();
     app_model_init(&app->model);
-    link_receiver_init(&app->receiver);
 #if APP_TEXT
-    app_print_identity(app);
+    app_print_identity();
 #endif
 #if APP_GOLDEN
     app_selftest(app);
 #endif
 #if APP_TEXT
     app_print_results(app);
-    app_text(&app->text, "ready: type help\r\n");
+    app_text("ready: type help\r\n");
 #endif
     app_mlperf_start(app);
 }
@@ -61,8 +60,7 @@ static void answer(app_t *app, link_event_t event, uint8_t end)
             if (event == LINK_EVENT_TEXT) {
                 app_command(app, (const char *)receiver->bytes);
             } else {
-                app_text(&app->text,
-                         "error: this line is too long or not printable; type help\r\n");
+                app_text("error: this line is too long or not printable; type help\r\n");
             }
             return;
         }
@@ -87,7 +85,7 @@ void app_poll(app_t *app)
 _Noreturn void app_run(void)
 {
     static app_t app;
-    boot(&app);
+    app_start(&app);
     for (;;) {
         app_poll(&app);
     }

@@ -14,16 +14,19 @@ _Static_assert(offsetof(app_model_t, canary) == offsetof(app_model_t, arena) + M
 
 void app_model_init(app_model_t *model)
 {
-    memset(model->arena, PAINT, sizeof(model->arena));
-    memset(model->canary, PAINT, sizeof(model->canary));
+    uint8_t *const end = &model->canary[APP_CANARY_BYTES];
+    memset(model->arena, PAINT, (size_t)(end - model->arena));
     const uint32_t start = board_counter();
     app_model_reset(model);
     model->start_ticks = board_counter() - start;
 }
 
-link_status_t app_model_write(app_model_t *model, uint32_t tensor, uint32_t offset,
-                              const uint8_t *data, uint32_t count)
+link_status_t app_model_write(app_model_t *model, const uint8_t *payload, uint32_t bytes)
 {
+    const uint32_t tensor = payload[offsetof(link_offset_t, tensor)];
+    const uint32_t count = bytes - (uint32_t)sizeof(link_offset_t);
+    uint32_t offset;
+    memcpy(&offset, &payload[offsetof(link_offset_t, offset)], sizeof(offset));
     if (tensor >= MODEL_INPUT_COUNT || !app_in_range(offset, count, model_inputs[tensor].bytes)) {
         return LINK_STATUS_BAD_ARGUMENT;
     }
@@ -34,7 +37,8 @@ link_status_t app_model_write(app_model_t *model, uint32_t tensor, uint32_t offs
     if (offset > *written) {
         return LINK_STATUS_BAD_STATE;
     }
-    memcpy(&model->arena[model_inputs[tensor].offset + offset], data, count);
+    memcpy(&model->arena[model_inputs[tensor].offset + offset], &payload[sizeof(link_offset_t)],
+           count);
     if (offset + count > *written) {
         *written = offset + count;
     }
@@ -82,15 +86,18 @@ void app_model_sum_inputs(app_model_t *model)
 }
 
 /* Through a volatile pointer: the compiler must not assume that only the arena was written. */
+uint32_t app_model_written(const app_model_t *model, uint32_t end)
+{
+    const volatile uint8_t *arena = model->arena;
+    while (end > 0 && arena[end - 1U] == PAINT) {
+        end--;
+    }
+    return end;
+}
+
 bool app_model_canary_intact(const app_model_t *model)
 {
-    const volatile uint8_t *canary = model->canary;
-    for (size_t i = 0; i < APP_CANARY_BYTES; i++) {
-        if (canary[i] != PAINT) {
-            return false;
-        }
-    }
-    return true;
+    return app_model_written(model, MODEL_ARENA_BYTES + APP_CANARY_BYTES) <= MODEL_ARENA_BYTES;
 }
 
 link_status_t app_model_begin(app_model_t *model)
@@ -146,18 +153,4 @@ void app_model_load_golden(app_model_t *model, uint32_t golden)
 #endif
         model->written[i] = model_inputs[i].bytes;
     }
-}
-
-uint32_t app_model_arena_used(const app_model_t *model)
-{
-#ifdef MODEL_INTERPRETED /* it plans from both ends, so every byte was written */
-    (void)model;
-    return model_arena_used();
-#else
-    const uint8_t *end = &model->arena[MODEL_ARENA_BYTES];
-    while (end > model->arena && end[-1] == PAINT) {
-        end--;
-    }
-    return (uint32_t)(end - model->arena);
-#endif
 }

@@ -43,10 +43,10 @@ static inline bool app_in_range(uint32_t first, uint32_t count, uint32_t total)
 
 void app_model_init(app_model_t *model);
 
-/* Write part of an input. Input 0 at offset 0 begins a new case and forgets the
- * one before; each input arrives in order, without gaps; a part may be repeated. */
-link_status_t app_model_write(app_model_t *model, uint32_t tensor, uint32_t offset,
-                              const uint8_t *data, uint32_t count);
+/* Write part of an input, as the payload of a WRITE_INPUT says: a link_offset_t, then data. Input 0
+ * at offset 0 begins a new case and forgets the one before; each input arrives in order, without
+ * gaps; a part may be repeated. */
+link_status_t app_model_write(app_model_t *model, const uint8_t *payload, uint32_t bytes);
 
 /* Begin a new case with a whole input 0, which the caller puts to where this points. */
 int8_t *app_model_fill(app_model_t *model);
@@ -71,8 +71,18 @@ void app_model_load_golden(app_model_t *model, uint32_t golden);
 /* No inputs, no outputs, and no state: nothing of what ran before is left. */
 void app_model_reset(app_model_t *model);
 
-/* Bytes from the arena's start to the last one that was ever written. */
-uint32_t app_model_arena_used(const app_model_t *model);
+/* Bytes from the arena's start to the last one before `end` that was ever written. */
+uint32_t app_model_written(const app_model_t *model, uint32_t end);
+
+static inline uint32_t app_model_arena_used(const app_model_t *model)
+{
+#ifdef MODEL_INTERPRETED /* it plans from both ends, so every byte was written */
+    (void)model;
+    return model_arena_used();
+#else
+    return app_model_written(model, MODEL_ARENA_BYTES);
+#endif
+}
 
 bool app_model_canary_intact(const app_model_t *model);
 

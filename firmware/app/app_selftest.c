@@ -5,18 +5,19 @@
 static void compare(const app_model_t *model, uint32_t golden, link_selftest_t *result)
 {
     const uint8_t *expected = model_golden_outputs[golden];
-    uint32_t index = 0;
     for (uint32_t i = 0; i < MODEL_OUTPUT_COUNT; i++) {
         const uint8_t *output = &model->arena[model_outputs[i].offset];
-        for (uint32_t j = 0; j < model_outputs[i].bytes; j++, index++) {
-            if (output[j] == expected[index]) {
+        for (uint32_t left = model_outputs[i].bytes; left > 0; left--) {
+            const uint32_t wanted = *expected++;
+            const uint32_t got = *output++;
+            if (wanted == got) {
                 continue;
             }
             if (result->failures++ == 0) {
                 result->first_case = golden;
-                result->first_byte = index;
-                result->expected = expected[index];
-                result->got = output[j];
+                result->first_byte = (uint32_t)(expected - model_golden_outputs[golden]) - 1U;
+                result->expected = wanted;
+                result->got = got;
             }
             return;
         }

@@ -18,12 +18,6 @@ static link_status_t on_hello(app_t *app, link_frame_t *reply)
     return LINK_STATUS_OK;
 }
 
-static link_status_t on_write_input(app_t *app, const uint8_t *data, uint32_t length)
-{
-    const uint32_t head = sizeof(link_offset_t);
-    return app_model_write(&app->model, data[0], word(data, 1), &data[head], length - head);
-}
-
 #if APP_DRIFT
 link_status_t app_infer(app_t *app, uint32_t *ticks)
 {
@@ -50,29 +44,28 @@ static link_status_t on_invoke(app_t *app, link_frame_t *reply)
     return app_infer(app, put_inputs_crc(app));
 }
 
-/* What a link_pair_t at `data` asks for, of the `total` bytes of the arena from `start` on. */
-static link_status_t read(const app_t *app, link_frame_t *reply, const uint8_t *data,
-                          uint32_t start, uint32_t total)
+/* READ_ARENA asks for bytes of the arena, READ_OUTPUT for bytes of a tensor in it. */
+static link_status_t on_read(const app_t *app, link_frame_t *reply, const uint8_t *data)
 {
+    link_status_t status = LINK_STATUS_OK;
+    model_tensor_t from = {.bytes = MODEL_ARENA_BYTES};
+    if (reply->type == LINK_READ_OUTPUT) {
+        const uint32_t tensor = data[0];
+        if (tensor >= MODEL_OUTPUT_COUNT) {
+            return LINK_STATUS_BAD_ARGUMENT;
+        }
+        from = model_outputs[tensor];
+        status = app->model.has_outputs ? LINK_STATUS_OK : LINK_STATUS_BAD_STATE;
+        data += offsetof(link_range_t, offset);
+    }
     const uint32_t first = word(data, 0);
     const uint32_t count = word(data, 1);
-    if (count == 0 || count > LINK_MAX_PAYLOAD || !app_in_range(first, count, total)) {
+    if (count - 1U >= LINK_MAX_PAYLOAD || !app_in_range(first, count, from.bytes)) {
         return LINK_STATUS_BAD_ARGUMENT;
     }
-    reply->payload = &app->model.arena[start + first];
+    reply->payload = &app->model.arena[from.offset + first];
     reply->length = (uint16_t)count;
-    return LINK_STATUS_OK;
-}
-
-static link_status_t on_read_output(const app_t *app, link_frame_t *reply, const uint8_t *data)
-{
-    const uint32_t tensor = data[0];
-    if (tensor >= MODEL_OUTPUT_COUNT) {
-        return LINK_STATUS_BAD_ARGUMENT;
-    }
-    const link_status_t status = read(app, reply, &data[offsetof(link_range_t, offset)],
-                                      model_outputs[tensor].offset, model_outputs[tensor].bytes);
-    return status != LINK_STATUS_OK || app->model.has_outputs ? status : LINK_STATUS_BAD_STATE;
+    return status;
 }
 
 #if APP_GOLDEN
@@ -86,17 +79,16 @@ static link_status_t on_selftest(app_t *app, link_frame_t *reply)
 #endif
 
 #if APP_LAYERS
-/* PROFILE runs all steps and keeps the ticks of some, RUN_TO ends with one and keeps none. */
+/* PROFILE runs all steps and tells the ticks of some, RUN_TO ends with one and tells none. */
 static link_status_t on_steps(app_t *app, link_frame_t *reply, const uint8_t *data)
 {
     const uint32_t first = word(data, 0);
     const bool profile = reply->type == LINK_PROFILE;
-    const uint32_t count = profile ? word(data, 1) : 0;
-    const uint32_t last = profile ? MODEL_STEP_COUNT - 1U : first;
-    if (!app_in_range(first, profile ? count : 1, MODEL_STEP_COUNT) || count > LINK_MAX_TICKS ||
-        (profile && count == 0)) {
+    const uint32_t count = profile ? word(data, 1) : 1;
+    if (count - 1U >= LINK_MAX_TICKS || !app_in_range(first, count, MODEL_STEP_COUNT)) {
         return LINK_STATUS_BAD_ARGUMENT;
     }
+    const uint32_t last = profile ? MODEL_STEP_COUNT - 1U : first;
     uint32_t *next = put_inputs_crc(app);
     const link_status_t status = app_model_begin(&app->model);
     if (status != LINK_STATUS_OK) {
@@ -108,7 +100,7 @@ static link_status_t on_steps(app_t *app, link_frame_t *reply, const uint8_t *da
             *next++ = ticks;
         }
     }
-    reply->length = (uint16_t)((1 + count) * sizeof(*next));
+    reply->length = (uint16_t)(sizeof(*next) * (profile ? 1 + count : 1));
     return app_model_end(&app->model, last);
 }
 #endif
@@ -188,13 +180,12 @@ link_status_t app_service(app_t *app, link_frame_t *reply, const uint8_t *data, 
     case LINK_HELLO:
         return length == 0 ? on_hello(app, reply) : LINK_STATUS_BAD_LENGTH;
     case LINK_WRITE_INPUT:
-        return length > sizeof(link_offset_t) ? on_write_input(app, data, length)
+        return length > sizeof(link_offset_t) ? app_model_write(&app->model, data, length)
                                               : LINK_STATUS_BAD_LENGTH;
     case LINK_INVOKE:
         return length == 0 ? on_invoke(app, reply) : LINK_STATUS_BAD_LENGTH;
     case LINK_READ_OUTPUT:
-        return length == sizeof(link_range_t) ? on_read_output(app, reply, data)
-                                              : LINK_STATUS_BAD_LENGTH;
+        return length == sizeof(link_range_t) ? on_read(app, reply, data) : LINK_STATUS_BAD_LENGTH;
     case LINK_RESET:
         return length == 0 ? on_reset(app) : LINK_STATUS_BAD_LENGTH;
     case LINK_BOOT:
@@ -215,8 +206,7 @@ link_status_t app_service(app_t *app, link_frame_t *reply, const uint8_t *data, 
 #endif
 #if APP_LAYERS || APP_STREAM
     case LINK_READ_ARENA:
-        return length == sizeof(link_pair_t) ? read(app, reply, data, 0, MODEL_ARENA_BYTES)
-                                             : LINK_STATUS_BAD_LENGTH;
+        return length == sizeof(link_pair_t) ? on_read(app, reply, data) : LINK_STATUS_BAD_LENGTH;
 #endif
 #if APP_STREAM
     case LINK_SAMPLES:

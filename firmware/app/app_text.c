@@ -8,16 +8,21 @@
 #define DIGITS 10 /* of the largest 32-bit number */
 #define BYTE_AND_ONE 0x100u
 
-static void put(app_text_t *out, char character)
+static struct {
+    size_t length;
+    uint8_t bytes[80];
+} waiting; /* to be sent together */
+
+static void put(char character)
 {
-    out->bytes[out->length++] = (uint8_t)character;
-    if (character == '\n' || out->length == sizeof(out->bytes)) {
-        board_write(out->bytes, out->length);
-        out->length = 0;
+    waiting.bytes[waiting.length++] = (uint8_t)character;
+    if (character == '\n' || waiting.length == sizeof(waiting.bytes)) {
+        board_write(waiting.bytes, waiting.length);
+        waiting.length = 0;
     }
 }
 
-void app_text(app_text_t *out, const char *text, ...)
+void app_text(const char *text, ...)
 {
     va_list values;
     va_start(values, text);
@@ -44,7 +49,7 @@ void app_text(app_text_t *out, const char *text, ...)
             from = digit;
         }
         while (*from != '\0') {
-            put(out, *from++);
+            put(*from++);
         }
     }
     va_end(values);

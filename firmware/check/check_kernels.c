@@ -42,16 +42,16 @@ static void write_inputs(uint8_t *arena, uint32_t round, uint32_t *random)
 }
 
 /* A signed integer in decimal, all else as its bits. */
-static void print_element(app_text_t *text, const uint8_t *bytes, const model_written_t *tensor)
+static void print_element(const uint8_t *bytes, const model_written_t *tensor)
 {
     uint32_t value = 0;
     for (uint32_t i = tensor->element_bytes; i-- > 0;) {
         value = value << 8 | bytes[i];
     }
     if (!tensor->is_signed) {
-        app_text(text, "0x");
+        app_text("0x");
         for (uint32_t i = tensor->element_bytes; i-- > 0;) {
-            app_text(text, "~", (uint32_t)bytes[i]);
+            app_text("~", (uint32_t)bytes[i]);
         }
         return;
     }
@@ -59,27 +59,26 @@ static void print_element(app_text_t *text, const uint8_t *bytes, const model_wr
     value <<= unused;
     const bool negative = value >> 31 != 0;
     value = (negative ? 0u - value : value) >> unused;
-    app_text(text, negative ? "-#" : "#", value);
+    app_text(negative ? "-#" : "#", value);
 }
 
-static void print_difference(app_text_t *text, const model_written_t *tensor, uint32_t first,
-                             const uint8_t *expected, const uint8_t *got)
+static void print_difference(const model_written_t *tensor, uint32_t first, const uint8_t *expected,
+                             const uint8_t *got)
 {
     const uint32_t index = first / tensor->element_bytes;
-    app_text(text, "kernels FAIL: step #, operator # $, output #, index #: expected ", tensor->step,
+    app_text("kernels FAIL: step #, operator # $, output #, index #: expected ", tensor->step,
              tensor->operator_index, tensor->name, tensor->output, index);
-    print_element(text, &expected[index * tensor->element_bytes], tensor);
-    app_text(text, ", got ");
-    print_element(text, &got[index * tensor->element_bytes], tensor);
+    print_element(&expected[index * tensor->element_bytes], tensor);
+    app_text(", got ");
+    print_element(&got[index * tensor->element_bytes], tensor);
 }
 
 /* Whether both models have written the same; prints the first difference. */
-static bool is_equal(app_text_t *text, const model_written_t *tensor, const uint8_t *expected,
-                     const uint8_t *got)
+static bool is_equal(const model_written_t *tensor, const uint8_t *expected, const uint8_t *got)
 {
     for (uint32_t i = 0; i < tensor->bytes; i++) {
         if (expected[i] != got[i]) {
-            print_difference(text, tensor, i, expected, got);
+            print_difference(tensor, i, expected, got);
             return false;
         }
     }
@@ -96,7 +95,7 @@ static const model_written_t *find(const model_written_t *reference, uint32_t op
     return reference;
 }
 
-static bool run_round(app_text_t *text, uint8_t *arena)
+static bool run_round(uint8_t *arena)
 {
     const model_written_t *own = model_written;
     const model_written_t *reference = check_reference.written;
@@ -108,8 +107,7 @@ static bool run_round(app_text_t *text, uint8_t *arena)
             while (done <= reference->step) {
                 check_reference.step(check_reference.arena, (int32_t)done++);
             }
-            if (!is_equal(text, own, &check_reference.arena[reference->offset],
-                          &arena[own->offset])) {
+            if (!is_equal(own, &check_reference.arena[reference->offset], &arena[own->offset])) {
                 return false;
             }
         }
@@ -138,11 +136,10 @@ const char *app_check_kernels(app_t *app, const char *argument)
     check_reference.reset(check_reference.arena);
     while (equal && round < ROUNDS) {
         write_inputs(arena, round++, &random);
-        equal = run_round(&app->text, arena);
+        equal = run_round(arena);
     }
     const char *all = "kernels PASS: all # steps equal in # rounds\r\n";
-    app_text(&app->text, equal ? all : " (of # steps, round #)\r\n", (uint32_t)MODEL_STEP_COUNT,
-             round);
+    app_text(equal ? all : " (of # steps, round #)\r\n", (uint32_t)MODEL_STEP_COUNT, round);
     const bool intact = app_model_canary_intact(&app->model);
     app_model_reset(&app->model);
     return intact ? NULL : "the model wrote behind its arena";

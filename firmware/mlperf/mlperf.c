@@ -45,42 +45,40 @@ static uint64_t counts_of(uint64_t ticks)
 }
 
 /* `value` in `digits` digits, with zeros before it. */
-static void put_padded(app_text_t *text, uint32_t value, uint32_t digits)
+static void put_padded(uint32_t value, uint32_t digits)
 {
     if (digits > 1) {
-        put_padded(text, value / 10u, digits - 1u);
+        put_padded(value / 10u, digits - 1u);
     }
-    app_text(text, "#", value % 10u);
+    app_text("#", value % 10u);
 }
 
 static void print_lap(app_t *app)
 {
-    app_text_t *text = &app->text;
     const uint32_t hz = board_clock_hz();
     app_mlperf_poll(app);
     const uint64_t counts = counts_of(app->mlperf.ticks);
     const uint32_t seconds = (uint32_t)(counts / hz);
     const uint32_t micros = (uint32_t)(counts % hz * MICRO / hz);
-    app_text(text, "m-lap-us-");
+    app_text("m-lap-us-");
     if (seconds > 0) {
-        app_text(text, "#", seconds);
-        put_padded(text, micros, 6);
+        app_text("#", seconds);
+        put_padded(micros, 6);
     } else {
-        app_text(text, "#", micros);
+        app_text("#", micros);
     }
-    app_text(text, "\r\n");
+    app_text("\r\n");
 }
 
 static void print_results(app_t *app)
 {
-    app_text_t *text = &app->text;
-    app_text(text, "m-results-[");
+    app_text("m-results-[");
     for (size_t i = 0; i < MLPERF_RESULTS; i++) {
         const uint32_t value = app->mlperf.results[i];
-        app_text(text, i > 0 ? ",#." : "#.", value / 1000u);
-        put_padded(text, value % 1000u, 3);
+        app_text(i > 0 ? ",#." : "#.", value / 1000u);
+        put_padded(value % 1000u, 3);
     }
-    app_text(text, "]\r\n");
+    app_text("]\r\n");
 }
 
 typedef struct {
@@ -139,21 +137,20 @@ static const char *do_load(app_t *app, const char *rest)
         return "db load: " MLPERF " takes exactly " TEXT(MLPERF_BYTES) " bytes";
     }
     mlperf->loading = true;
-    app_text(&app->text, "m-[Expecting " TEXT(MLPERF_BYTES) " bytes]\r\n");
+    app_text("m-[Expecting " TEXT(MLPERF_BYTES) " bytes]\r\n");
     return NULL;
 }
 
 static const char *do_print(app_t *app, const char *rest)
 {
-    app_text_t *text = &app->text;
     if (next_word(&rest).length > 0) {
         return "db print takes nothing more";
     }
     for (uint32_t i = 0; i < app->mlperf.received; i++) {
         const uint32_t byte = mlperf_sent(&app->mlperf, i);
-        app_text(text, i % PRINTED == 0 ? "m-buffer-~" : "-~", byte);
+        app_text(i % PRINTED == 0 ? "m-buffer-~" : "-~", byte);
         if (i % PRINTED == PRINTED - 1u || i == app->mlperf.received - 1u) {
-            app_text(text, "\r\n");
+            app_text("\r\n");
         }
     }
     return NULL;
@@ -190,7 +187,7 @@ static const char *take_digits(app_t *app, word_t digits)
         mlperf->loading = false;
         return "db: the bytes are no floats from -1000 to 1000; db load begins anew";
     }
-    app_text(&app->text, "m-load-done\r\n");
+    app_text("m-load-done\r\n");
     return NULL;
 }
 
@@ -231,21 +228,20 @@ static const char *run(app_t *app, uint32_t runs)
 
 static const char *infer(app_t *app, uint32_t runs, uint32_t warmups)
 {
-    app_text_t *text = &app->text;
-    app_text(text, "m-warmup-start-#\r\n", warmups);
+    app_text("m-warmup-start-#\r\n", warmups);
     const char *problem = run(app, warmups);
     if (problem != NULL) {
         return problem;
     }
-    app_text(text, "m-warmup-done\r\n");
-    app_text(text, "m-infer-start-#\r\n", runs);
+    app_text("m-warmup-done\r\n");
+    app_text("m-infer-start-#\r\n", runs);
     print_lap(app);
     problem = run(app, runs);
     if (problem != NULL) {
         return problem;
     }
     print_lap(app);
-    app_text(text, "m-infer-done\r\n");
+    app_text("m-infer-done\r\n");
     const uint32_t output = model_outputs[0].offset;
     mlperf_judge(&app->mlperf, (const int8_t *)&app->model.arena[output]);
     app->mlperf.has_results = true;
@@ -283,7 +279,7 @@ static const char *do_results(app_t *app, const char *rest)
 static const char *do_name(app_t *app, const char *rest)
 {
     (void)rest;
-    app_text(&app->text, "m-name-dut-[tinyproof " BOARD_ID "]\r\n");
+    app_text("m-name-dut-[tinyproof " BOARD_ID "]\r\n");
     return NULL;
 }
 
@@ -291,8 +287,8 @@ static const char *do_name(app_t *app, const char *rest)
 static const char *do_profile(app_t *app, const char *rest)
 {
     (void)rest;
-    app_text(&app->text, "m-profile-[ULPMark for tinyML Firmware V0.0.1]\r\n"
-                         "m-model-[" MLPERF "]\r\n");
+    app_text("m-profile-[ULPMark for tinyML Firmware V0.0.1]\r\n"
+             "m-model-[" MLPERF "]\r\n");
     return NULL;
 }
 
@@ -306,15 +302,15 @@ static const char *do_timestamp(app_t *app, const char *rest)
 static const char *do_help(app_t *app, const char *rest)
 {
     (void)rest;
-    app_text(&app->text, "name         who this is\r\n"
-                         "profile      the benchmark\r\n"
-                         "timestamp    microseconds since the start\r\n"
-                         "db load N    begin an input of N bytes\r\n"
-                         "db HH[HH]*   its next bytes\r\n"
-                         "db print     its bytes so far\r\n"
-                         "infer N W    N timed inferences after W others\r\n"
-                         "results      of the last inference\r\n"
-                         "help         this list\r\n");
+    app_text("name         who this is\r\n"
+             "profile      the benchmark\r\n"
+             "timestamp    microseconds since the start\r\n"
+             "db load N    begin an input of N bytes\r\n"
+             "db HH[HH]*   its next bytes\r\n"
+             "db print     its bytes so far\r\n"
+             "infer N W    N timed inferences after W others\r\n"
+             "results      of the last inference\r\n"
+             "help         this list\r\n");
     return NULL;
 }
 
@@ -339,9 +335,9 @@ static const char *carry_out(app_t *app, const char *line)
 void app_mlperf_start(app_t *app)
 {
     app->mlperf.last = board_counter();
-    app_text(&app->text, "m-timestamp-mode-performance\r\n");
+    app_text("m-timestamp-mode-performance\r\n");
     print_lap(app);
-    app_text(&app->text, "m-init-done\r\nm-ready\r\n");
+    app_text("m-init-done\r\nm-ready\r\n");
 }
 
 bool app_mlperf_take(app_t *app, uint8_t byte)
@@ -358,8 +354,8 @@ bool app_mlperf_take(app_t *app, uint8_t byte)
     }
     link_receiver_init(receiver);
     if (problem != NULL) {
-        app_text(&app->text, "e-[$]\r\n", problem);
+        app_text("e-[$]\r\n", problem);
     }
-    app_text(&app->text, "m-ready\r\n");
+    app_text("m-ready\r\n");
     return true;
 }

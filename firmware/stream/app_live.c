@@ -28,57 +28,57 @@ typedef struct {
     int8_t rows[DECIDE_BYTES(MODEL_RULE_INPUTS, OUTPUTS)];
 } live_t;
 
-static void print_score(app_text_t *text, int32_t score)
+static void print_score(int32_t score)
 {
     const uint32_t size = (uint32_t)(score < 0 ? -score : score);
-    app_text(text, score < 0 ? " -#" : " #", size);
+    app_text(score < 0 ? " -#" : " #", size);
 }
 
-static inline void print_scores(app_text_t *text, const int8_t *scores)
+static inline void print_scores(const int8_t *scores)
 {
-    app_text(text, ", scores");
+    app_text(", scores");
     for (uint32_t i = 0; i < model_outputs[0].bytes; i++) {
-        print_score(text, scores[i]);
+        print_score(scores[i]);
     }
 }
 
 /* The class with the highest score of the first output. */
-static inline void print_class(app_text_t *text, const int8_t *scores)
+static inline void print_class(const int8_t *scores)
 {
     uint32_t best = 0;
     for (uint32_t i = 1; i < model_outputs[0].bytes; i++) {
         best = scores[i] > scores[best] ? i : best;
     }
-    app_text(text, "class #", best);
+    app_text("class #", best);
 #ifdef MODEL_ANSWERS_KIND
-    app_text(text, " $", model_answers[best].name);
+    app_text(" $", model_answers[best].name);
 #endif
 }
 
 #ifdef MODEL_ANSWERS_KIND
 /* All labels whose scores are above their thresholds. */
-static inline void print_labels(app_text_t *text, const int8_t *scores)
+static inline void print_labels(const int8_t *scores)
 {
     const char *between = " ";
-    app_text(text, "labels");
+    app_text("labels");
     for (uint32_t i = 0; i < MODEL_ANSWERS_COUNT; i++) {
         if (scores[i] > model_answers[i].threshold) {
-            app_text(text, "$$", between, model_answers[i].name);
+            app_text("$$", between, model_answers[i].name);
             between = "+";
         }
     }
-    app_text(text, *between == ' ' ? " none" : "");
+    app_text(*between == ' ' ? " none" : "");
 }
 
 /* The digits of `value` behind the point, zeros in front included. */
-static void print_fraction(app_text_t *text, uint32_t value, uint32_t scale)
+static void print_fraction(uint32_t value, uint32_t scale)
 {
     for (uint32_t place = scale / 10; place > 0; place /= 10) {
-        app_text(text, "#", value / place % 10);
+        app_text("#", value / place % 10);
     }
 }
 
-static inline void print_numbers(app_text_t *text, const int8_t *outputs)
+static inline void print_numbers(const int8_t *outputs)
 {
     for (uint32_t i = 0; i < MODEL_ANSWERS_COUNT; i++) {
         const model_answer_t *answer = &model_answers[i];
@@ -89,47 +89,46 @@ static inline void print_numbers(app_text_t *text, const int8_t *outputs)
         for (uint32_t digit = 0; digit < answer->decimals; digit++) {
             scale *= 10;
         }
-        app_text(text, "$$ $#$", i == 0 ? "" : ", ", answer->name, number < 0 ? "-" : "",
-                 size / scale, scale > 1 ? "." : "");
-        print_fraction(text, size, scale);
-        app_text(text, " $", answer->unit);
+        app_text("$$ $#$", i == 0 ? "" : ", ", answer->name, number < 0 ? "-" : "", size / scale,
+                 scale > 1 ? "." : "");
+        print_fraction(size, scale);
+        app_text(" $", answer->unit);
     }
 }
 #endif
 
 /* The first output of the model in words. */
-static void print_answer(app_text_t *text, const int8_t *outputs)
+static void print_answer(const int8_t *outputs)
 {
 #if !defined(MODEL_ANSWERS_KIND) || MODEL_ANSWERS_KIND == MODEL_ANSWERS_ONE
-    print_class(text, outputs);
+    print_class(outputs);
 #elif MODEL_ANSWERS_KIND == MODEL_ANSWERS_SEVERAL
-    print_labels(text, outputs);
+    print_labels(outputs);
 #else
-    print_numbers(text, outputs);
+    print_numbers(outputs);
 #endif
 }
 
 static void print_inference(app_t *app, live_t *live, uint32_t ticks)
 {
     const int8_t *outputs = (const int8_t *)&app->model.arena[model_outputs[0].offset];
-    app_text_t *text = &app->text;
-    print_answer(text, outputs);
+    print_answer(outputs);
 #if !defined(MODEL_ANSWERS_KIND) || MODEL_ANSWERS_KIND != MODEL_ANSWERS_NUMBERS
-    print_scores(text, outputs);
+    print_scores(outputs);
 #endif
     if (model_outputs[0].bytes <= OUTPUTS) {
         static const decide_rule_t rule = {MODEL_RULE_INPUTS, MODEL_RULE_THRESHOLD,
                                            MODEL_RULE_PAUSE};
         const int32_t decided =
             decide_push(&live->decide, &rule, outputs, model_outputs[0].bytes, live->rows);
-        app_text(text, "; mean of #: ", live->decide.counted);
-        print_answer(text, live->rows);
+        app_text("; mean of #: ", live->decide.counted);
+        print_answer(live->rows);
         if (decided != DECIDE_NOTHING) {
-            app_text(text, "; decided: ");
-            print_answer(text, live->rows);
+            app_text("; decided: ");
+            print_answer(live->rows);
         }
     }
-    app_text(text, "; # counts\r\n", app_counts(ticks));
+    app_text("; # counts\r\n", app_counts(ticks));
 }
 
 /* Enter may still be on its way from the command itself. */
@@ -152,7 +151,7 @@ static void restart(app_t *app, live_t *live)
 {
     decide_reset(&live->decide);
     live->lost++;
-    app_text(&app->text, "samples were lost (#)\r\n", live->lost);
+    app_text("samples were lost (#)\r\n", live->lost);
     app_stream_begin(app_stream(), app, 0);
 }
 
@@ -181,8 +180,8 @@ const char *app_live(app_t *app, const char *argument)
     if (problem != NULL) {
         return problem;
     }
-    app_text(&app->text, "live at # mHz, the model is for # mHz; a key ends it\r\n",
-             sensor->rate_millihertz, (uint32_t)MODEL_FE_SAMPLE_RATE_MHZ);
+    app_text("live at # mHz, the model is for # mHz; a key ends it\r\n", sensor->rate_millihertz,
+             (uint32_t)MODEL_FE_SAMPLE_RATE_MHZ);
     live = (live_t){.lost = 0};
     app_stream_begin(app_stream(), app, 0);
     while ((state & BOARD_SENSOR_FAILED) == 0) {

@@ -9,13 +9,23 @@ from pathlib import Path
 from SCons.Script import Action
 
 # An inference runs in kernels and generated code; the rest waits for the line.
-SMALL, FAST = "-Os", "-O2"
-SMALL_FOLDERS = ["app", "link", "board", "check", "stream", "kernels/armv7em"]
+SMALL, FAST = ["-Os"], ["-O2"]
+# -Os alone still copies code and holds values in registers for speed; see docs/STUDIES.md.
+SMALLER = [
+    *SMALL,
+    *("-fno-thread-jumps", "-fno-move-loop-invariants"),
+    *("-fno-caller-saves", "-fno-schedule-insns2"),
+]
+FOLDERS = {
+    **dict.fromkeys(["app", "link", "board", "check", "stream"], SMALLER),
+    "kernels/armv7em": SMALL,
+}
 
 
 def speed_of(firmware, path):
-    """How a file is compiled: for size or for speed, by the folder of `firmware` it lies in."""
-    return SMALL if any(firmware / folder in path.parents for folder in SMALL_FOLDERS) else FAST
+    """The flags for size or for speed, by the folder of `firmware` that a file lies in."""
+    found = [flags for folder, flags in FOLDERS.items() if firmware / folder in path.parents]
+    return found[0] if found else FAST
 
 
 def set_folders(kernels):
@@ -38,10 +48,10 @@ def kernel_files(folders, assembly):
     return files
 
 
-def add_kernels(env, archive, objects, files, flag):
+def add_kernels(env, archive, objects, files, flags):
     """The node of an archive with the kernels of `files` that `objects` need.
 
-    `flag` tells for a file how it is optimised.
+    `flags` tells for a file how it is optimised.
     """
     assembly = any(path.suffix == ".S" for path in files.values())
     node = env.Command(
@@ -49,7 +59,7 @@ def add_kernels(env, archive, objects, files, flag):
         objects,
         Action(_compile_called, None),
         FILES=files,
-        FLAG=flag,
+        FLAGS_OF=flags,
         ASSEMBLY=assembly,
     )
     sources = Path(env.subst("$PROJECT_SRC_DIR"), "kernels").rglob("*.*")
@@ -74,7 +84,7 @@ def _compile_called(target, source, env):
 
 def _compile(env, file, node):
     command = "$ASPPCOM" if file.suffix == ".S" else "$CCCOM"
-    flags = [*env["CCFLAGS"], env["FLAG"](file)]
+    flags = [*env["CCFLAGS"], *env["FLAGS_OF"](file)]
     if env["ASSEMBLY"]:  # then its C may not do without the core's instructions either
         flags.append("-DNN_INSTRUCTIONS")
     own = env.Override({"CCFLAGS": flags})

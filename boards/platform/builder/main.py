@@ -114,8 +114,8 @@ def speed(path):
 
 def optimise(env, node):
     """Compile one source as `speed` says."""
-    flag = speed(Path(node.srcnode().abspath))
-    return env.Object(node, CCFLAGS=[*env["CCFLAGS"], flag])
+    flags = speed(Path(node.srcnode().abspath))
+    return env.Object(node, CCFLAGS=[*env["CCFLAGS"], *flags])
 
 
 env.AddBuildMiddleware(optimise)
