@@ -8,17 +8,24 @@
 #include "nn_softmax_scale.h"
 #include "nn_types.h"
 
+/* nn_high_mul(2 * x, x) for x from 0 to 2^30: without a sign, as compilers make more of one. */
+static inline int32_t nn_high_square(int32_t x)
+{
+    const uint32_t u = (uint32_t)x;
+    return (int32_t)(((uint64_t)(2U * u) * u + (UINT64_C(1) << 31)) >> 32);
+}
+
 /* exp(a) in Q0.31 for a in Q0.31 within [-1/4, 0): Taylor polynomial around -1/8. */
 static int32_t nn_exp_quarter(int32_t a)
 {
     const int32_t exp_minus_eighth = 1895147668;
     const int32_t one_third = 715827883;
     const int32_t x = a + (INT32_C(1) << 28);
-    const int32_t x2 = nn_doubling_high_mul(x, x);
-    const int32_t x3 = nn_doubling_high_mul(x2, x);
-    const int32_t x4_over_4 = nn_half_up(nn_doubling_high_mul(x2, x2), 2);
-    const int32_t tail = nn_half_up(nn_doubling_high_mul(x4_over_4 + x3, one_third) + x2, 1);
-    return exp_minus_eighth + nn_doubling_high_mul(exp_minus_eighth, x + tail);
+    const int32_t x2 = nn_high_mul(2 * x, x);
+    const int32_t x3 = nn_high_mul(2 * x2, x);
+    const int32_t x4_over_4 = nn_half_up(nn_high_square(x2), 2);
+    const int32_t tail = nn_half_up(nn_high_mul(2 * (x4_over_4 + x3), one_third) + x2, 1);
+    return exp_minus_eighth + nn_high_mul(2 * (x + tail), exp_minus_eighth);
 }
 
 /* exp of a difference of at most 0, in Q0.31. */

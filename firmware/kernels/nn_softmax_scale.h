@@ -14,14 +14,21 @@ static inline int32_t nn_half_up(int32_t x, int32_t exponent)
     return (int32_t)(((uint32_t)x + (UINT32_C(1) << (exponent - 1))) >> exponent);
 }
 
+/* a * b / 2^32 to the nearest: nn_doubling_high_mul of a / 2 and b, but one instruction of many
+ * cores. */
+static inline int32_t nn_high_mul(int32_t a, int32_t b)
+{
+    return (int32_t)(((int64_t)a * b + (INT64_C(1) << 31)) >> 32);
+}
+
 /* 1 / d in Q1.30 for d in Q0.31 within [1/2, 1), at most INT32_MAX: three Newton-Raphson steps in
  * Q2.29. */
 static inline int32_t nn_reciprocal(int32_t d)
 {
-    int32_t x = 1515870810 + nn_doubling_high_mul(d, -1010580540);
+    int32_t x = 1515870810 + nn_high_mul(2 * -1010580540, d);
     for (int32_t i = 0; i < 3; i++) {
         const int32_t error = (INT32_C(1) << 29) - nn_doubling_high_mul(d, x);
-        x += nn_shift_left(nn_doubling_high_mul(x, error), 2);
+        x += nn_shift_left(nn_high_mul(2 * error, x), 2);
     }
     return x > INT32_MAX >> 1 ? INT32_MAX : nn_shift_left(x, 1);
 }

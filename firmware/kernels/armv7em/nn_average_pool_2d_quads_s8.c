@@ -3,32 +3,25 @@
  * Input and output share scale and zero point. Four channels at a time; the last four overlap the
  * ones before. Scratch: none. Rounding: divide, half away from 0.
  */
-#include "nn_dsp.h"
 #include "nn_packed.h"
 #include "nn_window.h"
-
-static uint32_t nn_mean_byte(int32_t sum, int32_t count)
-{
-    const int32_t half = count / 2;
-    return (uint32_t)((sum > 0 ? sum + half : sum - half) / count) & 0xFFU;
-}
 
 static void nn_average_pixel(const nn_pool_t *p, const nn_inside_t *inside, int8_t *output)
 {
     const int32_t depth = p->input.c;
     const int32_t count = inside->pixels.rows * inside->pixels.run;
-    const uint32_t least = nn_four_bytes(p->act_min);
-    const uint32_t most = nn_four_bytes(p->act_max);
+    const int32_t least = p->act_min;
+    const int32_t most = p->act_max;
     for (int32_t c = 0; c < depth; c += NN_LANES) {
         const int32_t from = nn_min(c, depth - NN_LANES);
-        int32_t sums[NN_LANES] = {0};
+        int32_t sums[NN_LANES];
+        sums[0] = sums[1] = sums[2] = sums[3] = 0; /* {0} would call memset */
         nn_sum_quad_s8(&inside->pixels, inside->input + from, sums);
-        uint32_t means = nn_mean_byte(sums[0], count);
-        means |= nn_mean_byte(sums[1], count) << 8;
-        means |= nn_mean_byte(sums[2], count) << 16;
-        means |= nn_mean_byte(sums[3], count) << 24;
-        means = nn_min_bytes(nn_max_bytes(means, least), most);
-        memcpy(output + from, &means, NN_LANES);
+        int8_t *to = output + from;
+        for (const int32_t *sum = sums; sum != sums + NN_LANES; sum++) {
+            const int32_t half = *sum > 0 ? count >> 1 : -(count >> 1);
+            *to++ = (int8_t)nn_min(nn_max((*sum + half) / count, least), most);
+        }
     }
 }
 
