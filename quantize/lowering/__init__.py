@@ -106,7 +106,8 @@ LARGER: dict[str, Mapping[Lowering, Sequence[Lower]]] = {
 FRUGAL: dict[str, Mapping[Lowering, Lower]] = {
     "armv7em": {Lowering.DENSE: dense_cortex_m.lower_as_pixel}
 }
-FRUGAL_SHARE = 0.002  # of the model's cycles, which a kilobyte of code is worth
+FRUGAL_SHARE = 0.002  # of the model's cycles, which a kilobyte of code is worth,
+FRUGAL_CYCLES = 300  # and so many are it in any case
 SMALLER = {"xtensa_mac16": "xtensa"}  # whose kernels may take less scratch
 REFERENCE_COST, REFERENCE_OUTPUT_COST = 7, 60  # instructions a MAC and an output, about
 # Constants of a model without a budget, times those of the file: what the usual packings may take.
@@ -182,7 +183,8 @@ def _with_less_code(
         fit = ram is None or all(ram[0](way) <= ram[1] for way in ways.values())
         lost = sum(map(_cycles, ways.values())) - sum(map(_cycles, own))
         more = _bytes([*ways.values()]) - _bytes(own)
-        worth = lost <= FRUGAL_SHARE * sum(map(_cycles, picked)) and more <= free_bytes
+        most = max(FRUGAL_SHARE * sum(map(_cycles, picked)), FRUGAL_CYCLES)
+        worth = lost <= most and more <= free_bytes
         if len(ways) == len(own) and fit and worth:
             found = tuple(_instead(way, ways.get(way.step.op.index)) for way in found)
             free_bytes -= more
@@ -193,7 +195,8 @@ def _instead(way: LoweredStep, smaller: LoweredStep | None) -> LoweredStep:
     """A step with less code where it exists, and what it was before among its alternatives."""
     if smaller is None:
         return way
-    return replace(smaller, alternatives=(*way.alternatives, alternative(way, "code")))
+    reason = "code" if _cycles(way) < _cycles(smaller) else "cycles"
+    return replace(smaller, alternatives=(*way.alternatives, alternative(way, reason)))
 
 
 def with_larger(

@@ -412,9 +412,11 @@ def load_cost(p: ConvParams) -> float:
 
 
 def _pixel_cost(p: ConvParams) -> float:
-    """Instructions for a pixel that is left, with nn_conv_2d_packed_s8."""
+    """Instructions for a pixel that is left, with nn_conv_2d_single_s8 or nn_conv_2d_packed_s8."""
     runs = runs_of(p)
     products = (len(p.weights) + 1) // 2 * (2 * runs.inputs + 26)
+    if _is_points(p):
+        return products + 2 * runs.inputs + 45
     return products + 2 * runs.inputs + 15 * runs.parts * runs.count + 120 + load_cost(p)
 
 
