@@ -60,7 +60,7 @@ typedef struct {
     nn_shape_t input, output;
     int32_t stride_h, stride_w;
     int32_t pad_h, pad_w;
-    int32_t pad_word;      /* four bytes, each the input's zero point */
+    int32_t pad_value;     /* the input's zero point */
     int32_t inside;        /* columns of the input that windows reach */
     int32_t row_bytes;     /* of a padded row, and one more: a multiple of 4 */
     const int32_t *values; /* [c][3]: first value of the sum << p, multiplier, constant */

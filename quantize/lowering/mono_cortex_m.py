@@ -8,7 +8,7 @@ import numpy as np
 
 from quantize.lowering.base import LoweredStep
 from quantize.lowering.packing import first_short_form, first_values, words_constant
-from quantize.ops.base import CCall, c_int, c_shape, int_constant_array
+from quantize.ops.base import CCall, c_shape, int_constant_array
 from quantize.ops.conv_2d import ConvParams
 from quantize.reference import Step
 from quantize.timings import cortex_m
@@ -52,7 +52,7 @@ def one_channel(
             "stride_w": str(w.stride[1]),
             "pad_h": str(w.pad[0]),
             "pad_w": str(w.pad[1]),
-            "pad_word": c_int(int(np.full(4, -p.input_offset, np.int8).view(np.int32)[0])),
+            "pad_value": str(-p.input_offset),
             "inside": str(min(p.input_shape[2], columns - w.pad[1])),
             "row_bytes": str(row_bytes),
             "values": "@values",

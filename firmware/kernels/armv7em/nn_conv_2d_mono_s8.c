@@ -33,20 +33,10 @@ static void nn_widen_taps(const nn_mono_t *p, int32_t *stream)
 /* Row y of the image, or one above or below it. */
 static void nn_load_mono(const nn_mono_t *p, const int8_t *image, int32_t y, int8_t *row)
 {
-    const int32_t whole = p->inside & ~3;
-    const int8_t *const from = image + y * p->input.w;
     if (y < 0 || y >= p->input.h) {
-        for (int32_t i = 0; i < p->row_bytes; i += 4) {
-            memcpy(row + i, &p->pad_word, 4);
-        }
-        return;
-    }
-    row += p->pad_w;
-    for (int32_t i = 0; i < whole; i += 4) {
-        memcpy(row + i, from + i, 4);
-    }
-    for (int32_t i = whole; i < p->inside; i++) {
-        row[i] = from[i];
+        memset(row, p->pad_value, (size_t)p->row_bytes);
+    } else {
+        memcpy(row + p->pad_w, image + y * p->input.w, (size_t)p->inside);
     }
 }
 
@@ -60,9 +50,7 @@ void nn_conv_2d_mono_s8(const nn_mono_t *p, const int8_t *input, int8_t *output,
                          .channels = p->output.c,
                          .pixels = p->output.w};
     nn_widen_taps(p, stream);
-    for (int32_t i = 0; i < 3 * p->row_bytes; i += 4) {
-        memcpy(rows + i, &p->pad_word, 4);
-    }
+    memset(rows, p->pad_value, (size_t)(3 * p->row_bytes));
     for (int32_t n = 0; n < p->output.n; n++) {
         int32_t next = 0;
         for (int32_t y = 0; y < p->output.h * p->stride_h; y += p->stride_h) {
