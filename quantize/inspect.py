@@ -133,10 +133,11 @@ def inspect_model(path: Path, array: str | None = None, ram_bytes: int | None = 
     simple = simplify(graph) if supported else None
     folding = simple.folding if simple else None
     folded = (folding.channels, folding.macs, folding.bytes) if folding else (0, 0, 0)
-    constants = sum(layer.constant_bytes for layer in layers) - folded[2]
     choices: dict[str, list[Choice]] = {}
     sets, too_large = _sets(simple, ram_bytes, tflm_arena, choices) if simple else ({}, [])
-    arena = sets["ref"].arena_bytes if simple else _live_bytes(graph)
+    ref = sets.get("ref")
+    arena = ref.arena_bytes if ref else _live_bytes(graph)
+    constants = ref.constant_bytes if ref else sum(layer.constant_bytes for layer in layers)
     return Inspection(
         model=str(path),
         model_bytes=len(data),

@@ -145,10 +145,12 @@ def test_what_is_one_table(names: tuple[str, ...], text: str) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 15, 17), LARGE])
 def test_two_quantize_are_a_table_where_that_saves_more_than_it_takes(
-    shape: tuple[int, ...],
+    shape: tuple[int, ...], tmp_path: Path
 ) -> None:
     net = Functions(shape=shape).then("QUANTIZE", 0.03, 0).then("QUANTIZE", 0.04, -5)
     assert len(fusions(net.pack())) == (shape == LARGE)
+    (tmp_path / "m.tflite").write_bytes(net.pack())
+    assert inspect_model(tmp_path / "m.tflite").constant_bytes == 256 * (shape == LARGE)
 
 
 def test_to_the_same_scale_alone_takes_no_table() -> None:
