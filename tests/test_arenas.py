@@ -59,17 +59,17 @@ def test_no_operator_needs_more_than_the_interpreter(name: str) -> None:
         assert found.above == [], (which, found.interpreter)
 
 
-def dense(inputs: int, *, apart: bool, largest: int = 12) -> bytes:
+def dense(inputs: int, *, apart: bool, largest: int = 12, outputs: int = OUTPUTS) -> bytes:
     """A layer whose widened inputs are most of the arena; `apart`: with two weights that do not fit
     a halfword. `largest`: of the other weights."""
     b, rng = ModelBuilder(), np.random.default_rng(inputs)
     x = b.tensor([1, inputs], scale=[0.05], zero_point=[3])
-    y = b.tensor([1, OUTPUTS], scale=[0.7 * largest / 12], zero_point=[5])
-    data = rng.integers(-largest, largest + 1, (OUTPUTS, inputs)).astype(np.int8)
+    y = b.tensor([1, outputs], scale=[0.7 * largest / 12], zero_point=[5])
+    data = rng.integers(-largest, largest + 1, (outputs, inputs)).astype(np.int8)
     data[:2, 0] = (-128, -1) if apart else (1, 1)
-    w = b.tensor([OUTPUTS, inputs], scale=[0.01], data=data)
-    bias = rng.integers(-2000, 2000, OUTPUTS).astype(np.int32)
-    c = b.tensor([OUTPUTS], dtype="int32", scale=[0.0005], data=bias)
+    w = b.tensor([outputs, inputs], scale=[0.01], data=data)
+    bias = rng.integers(-2000, 2000, outputs).astype(np.int32)
+    c = b.tensor([outputs], dtype="int32", scale=[0.0005], data=bias)
     b.operator("FULLY_CONNECTED", [x, w, c], [y], "FullyConnectedOptions", 4)
     return b.pack([x], [y])
 
@@ -86,12 +86,10 @@ def planned(
 CHOICES: list[tuple[int, bool, str, int | None, str, int]] = [
     (4000, False, "armv7em", None, "nn_fully_connected_packed_s8", 4016),
     (4000, True, "armv7em", None, "nn_fully_connected_chunks_s8", 4016),
-    (4004, False, "armv7em", None, "nn_fully_connected_chunks_s8", 4032),  # are no whole blocks
+    (4004, False, "armv7em", None, "nn_fully_connected_packed_s8", 4032),  # the last block whole
     (4000, False, "xtensa", None, "nn_fully_connected_direct_s8", 4016),
     (4002, False, "xtensa", None, "nn_fully_connected_s8", 4032),  # 4002 are no whole words
-    (404, False, "armv7em", None, "nn_fully_connected_chunks_s8", 432),  # wide: twice the inputs
-    (28, False, "armv7em", None, "nn_fully_connected_wide_s8", 112),  # which may be a few bytes
-    (28, False, "armv7em", 111, "nn_fully_connected_chunks_s8", 48),
+    (28, False, "armv7em", None, "nn_fully_connected_packed_s8", 48),
     (404, True, "xtensa_mac16", None, "nn_fully_connected_pairs_s8", 864),
     (404, True, "xtensa_mac16", 863, "nn_fully_connected_bytes_s8", 848),
     (404, True, "xtensa_mac16", 440, "nn_fully_connected_direct_s8", 432),
@@ -109,6 +107,23 @@ def test_kernels_with_less_scratch_where_it_is_too_much(
     lowered, plan = planned(dense(inputs, apart=apart), kernels, ram)
     assert [c.function for s in lowered for c in s.calls] == [function]
     assert plan.bytes == plan.lower_bound == size
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "function", "size"),
+    [
+        (16, 16, "packed", 32),
+        (16, 24, "eight", 48),
+        (24, 44, "packed", 80),
+        (48, 44, "wide", 192),
+    ],
+)
+def test_faster_code_is_taken_where_it_is_worth_its_bytes(
+    inputs: int, outputs: int, function: str, size: int
+) -> None:
+    lowered, plan = planned(dense(inputs, apart=False, outputs=outputs), "armv7em")
+    (call,) = lowered[0].calls
+    assert (call.function, plan.bytes) == (f"nn_fully_connected_{function}_s8", size)
 
 
 def test_a_budget_that_is_too_small_says_what_is_needed() -> None:

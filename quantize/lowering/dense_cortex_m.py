@@ -47,13 +47,14 @@ WIDEN_COST = cortex_m(22, words=2, jumps=2)  # eight inputs
 GROUP_COST = cortex_m(48, words=13, flash=13, jumps=2)  # four channels, besides their products
 EIGHT_COST = cortex_m(63, words=8, flash=8, jumps=2)  # eight channels
 CALL_COST = cortex_m(110, words=30, flash=12, jumps=10)  # and of each vector of inputs
+WORTH_CYCLES = {WIDE: 150, EIGHTS: 300}  # for fewer, 600 and 1,200 bytes of code are too many
 CHUNK_COST = cortex_m(35, words=10, flash=8, jumps=1)  # a step of nn_fully_connected_chunks_s8
 CHANNEL_COST = cortex_m(45, words=13, flash=3, jumps=4)  # of that
 
 
 def lower_dense(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep:
-    """The kernel on weights of a byte that takes the fewest cycles: of several vectors, as a
-    convolution where that is cheaper.
+    """The kernel on weights of a byte that takes the fewest cycles, or almost, with less code: of
+    several vectors, as a convolution where that is cheaper.
 
     Costs a MAC: 1.72 cycles with two bytes of scratch an input, without 1.70 for eight channels
     that are requantised alike, else 2.1; 2.4 where the short requantisation or a sum of 24 bits is
@@ -94,7 +95,8 @@ def dense(step: Step, p: FullyConnectedParams, scratch_budget_bytes: int) -> Low
     """A step that is the fully connected layer `p`, by vectors."""
     requants = first_short_form(p, p.weights, ("sign",))
     weights = _padded(p)
-    whole = p.weights.shape[1] % BLOCK == 0
+    # a block that one vector ends in may be read whole: all that lies in the arena is as long
+    whole = p.weights.shape[1] % BLOCK == 0 or int(np.prod(p.output_shape)) == len(weights)
     words = pair_words(_rows(weights), _group_firsts(weights, p)) if requants else None
     if requants is None or words is None:
         return _chunks(step, p)
@@ -106,7 +108,7 @@ def dense(step: Step, p: FullyConnectedParams, scratch_budget_bytes: int) -> Low
     if not functions:
         return _chunks(step, p)
     costs = {function: _cost(function, p) for function in functions}
-    best = min(functions, key=lambda function: costs[function].cycles)
+    best = min(functions, key=lambda f: costs[f].cycles + WORTH_CYCLES.get(f, 0))
     stream = _eight_stream(words) if best == EIGHTS else _group_stream(words)
     return replace(_lowered(step, p, best, stream, requants), alternatives=rivals(costs, best))
 
