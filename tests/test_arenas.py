@@ -86,12 +86,12 @@ def planned(
 CHOICES: list[tuple[int, bool, str, int | None, str, int]] = [
     (4000, False, "armv7em", None, "nn_fully_connected_packed_s8", 4016),
     (4000, True, "armv7em", None, "nn_fully_connected_chunks_s8", 4016),
-    (4004, False, "armv7em", None, "nn_fully_connected_chunks_s8", 4032),  # are no whole blocks
+    (4004, False, "armv7em", None, "nn_fully_connected_packed_s8", 4032),  # the last block whole
     (4000, False, "xtensa", None, "nn_fully_connected_direct_s8", 4016),
     (4002, False, "xtensa", None, "nn_fully_connected_s8", 4032),  # 4002 are no whole words
-    (404, False, "armv7em", None, "nn_fully_connected_chunks_s8", 432),  # wide: twice the inputs
+    (404, False, "armv7em", None, "nn_fully_connected_packed_s8", 432),  # wide: twice the inputs
     (28, False, "armv7em", None, "nn_conv_2d_single_s8", 96),  # which may be a few bytes
-    (28, False, "armv7em", 95, "nn_fully_connected_chunks_s8", 48),
+    (28, False, "armv7em", 95, "nn_fully_connected_packed_s8", 48),
     (404, True, "xtensa_mac16", None, "nn_fully_connected_pairs_s8", 864),
     (404, True, "xtensa_mac16", 863, "nn_fully_connected_bytes_s8", 848),
     (404, True, "xtensa_mac16", 440, "nn_fully_connected_direct_s8", 432),

@@ -145,6 +145,7 @@ WINDOWS = {  # a depthwise window, or one of an image of one channel -> its kern
     ),
     "nn_depthwise_rows_s8": (
         Layer(size=(2, 5460), channels=4, depthwise=1, kernel=(3, 3)),
+        Layer(size=(9, 16384), channels=4, depthwise=1, kernel=(5, 1)),  # lines: 2**16 bytes apart
         Layer(size=(12, 12), channels=8, depthwise=1, kernel=(5, 5)),
         Layer(size=(12, 20), channels=8, depthwise=1, kernel=(8, 15), stride=(2, 1)),
     ),

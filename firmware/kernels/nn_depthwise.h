@@ -11,16 +11,16 @@
  * Behind an odd last tap lies a zero. Where channels are no multiple of four, the last group is
  * that of the last four; what another group computes of them is left alone. */
 typedef struct {
-    int32_t images, lines, channels; /* channels: at least 4 */
-    int32_t inputs, outputs, kernel; /* of a line; taps of a window */
-    int32_t input_step, output_step; /* bytes from one of a line to the next */
-    int32_t input_line, output_line; /* and from a line to the next */
+    uint16_t images, lines, channels; /* channels: at least 4 */
+    uint16_t inputs, outputs, kernel; /* of a line; taps of a window */
+    uint16_t input_step, output_step; /* bytes from one of a line to the next */
+    uint16_t stride;                  /* and from a window to the next */
+    uint16_t pad;                     /* inputs before a line */
+    uint16_t pairs;                   /* of inputs of a padded line */
+    uint8_t form;                     /* NN_FLOOR or NN_SIGN; p is 8, or 1 in NN_SIGN */
+    int32_t pad_word;                 /* four bytes, each the input's zero point */
+    int32_t input_line, output_line;  /* bytes from a line to the next */
     int32_t input_image, output_image;
-    int32_t stride;   /* bytes from a window to the next */
-    int32_t pad;      /* inputs before a line */
-    int32_t pad_word; /* four bytes, each the input's zero point */
-    int32_t pairs;    /* of inputs of a padded line */
-    nn_form_t form;   /* NN_FLOOR or NN_SIGN; p is 8, or 1 in NN_SIGN */
     const int8_t *taps;
     const int32_t *values; /* [c][4]: first value of the sum << p, multiplier, constant, shift */
 } nn_lines_t;

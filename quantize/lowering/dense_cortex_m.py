@@ -105,7 +105,8 @@ def dense(step: Step, p: FullyConnectedParams, scratch_budget_bytes: int) -> Low
     """A step that is the fully connected layer `p`, by vectors."""
     requants = first_short_form(p, p.weights, ("sign",))
     weights = _padded(p)
-    whole = p.weights.shape[1] % BLOCK == 0
+    # a block that one vector ends in may be read whole: all that lies in the arena is as long
+    whole = p.weights.shape[1] % BLOCK == 0 or int(np.prod(p.output_shape)) == len(weights)
     words = pair_words(_rows(weights), _group_firsts(weights, p)) if requants else None
     if requants is None or words is None:
         return _chunks(step, p)

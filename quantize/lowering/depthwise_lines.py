@@ -23,6 +23,7 @@ UNITS = 8  # unrolled steps
 WINDOW_ROWS = 8  # of nn_depthwise_rows_s8
 STEP_BYTES = 32  # of the words of a step: weights of a group
 PAIR_BYTES = 16  # of a pair of inputs of a group
+LONG = {"input_line", "output_line", "input_image", "output_image"}  # fields of 32 bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,8 @@ class _Way:
 
 def lower_lines(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep | None:
     """The faster one of its kernels; None for other windows, where no short requantisation is
-    exact, or where a widened line would make the arena much larger."""
+    exact, where a size has more than 16 bits, or where a widened line would make the arena much
+    larger."""
     lines = _lines(p)
     if lines is None:
         return None
@@ -125,13 +127,15 @@ def _lowered(
     """The call of a kernel; `rows` are the fields of windows of several rows."""
     weights = p.weights[0].reshape(-1, p.weights.shape[3]).astype(np.int64).T
     requants = first_short_form(p, weights, tuple(C_FORMS), limit=1 << 31)
-    if requants is None:
+    sizes = _sizes(p, lines, way.pairs)
+    fit = all(size < 1 << 16 for name, size in sizes.items() if name not in LONG)
+    if requants is None or not fit:
         return None
     first = first_values(p, weights, requants)
     values = [(v, r.multiplier, r.constant, r.shift) for v, r in zip(first, requants, strict=True)]
     taps = _taps(weights.reshape(len(weights), -1, lines.kernel))
-    fields = _fields(p, lines) | {
-        "pairs": str(way.pairs),
+    fields = {name: str(size) for name, size in sizes.items()} | {
+        "pad_word": c_int(int(np.full(4, -p.input_offset, np.int8).view(np.int32)[0])),
         "form": C_FORMS[requants[0].form],
         "taps": "@taps",
         "values": "@values",
@@ -213,8 +217,8 @@ def _dots(s: _Lines) -> _Way | None:
     )
 
 
-def _fields(p: ConvParams, s: _Lines) -> dict[str, str]:
-    """Of an nn_lines_t: its numbers."""
+def _sizes(p: ConvParams, s: _Lines, pairs: int) -> dict[str, int]:
+    """Of an nn_lines_t: its sizes, of 16 bits but for those in LONG."""
     images, height, width, channels = p.input_shape
     distances = {
         "input_step": s.input_step * s.dilation,
@@ -226,15 +230,15 @@ def _fields(p: ConvParams, s: _Lines) -> dict[str, str]:
         "stride": s.input_step * s.stride,
     }
     return {
-        "images": str(images),
-        "lines": str(s.lines),
-        "channels": str(channels),
-        "inputs": str(s.inputs),
-        "outputs": str(s.outputs),
-        "kernel": str(s.kernel),
-        **{field: str(pixels * channels) for field, pixels in distances.items()},
-        "pad": str(s.pad),
-        "pad_word": c_int(int(np.full(4, -p.input_offset, np.int8).view(np.int32)[0])),
+        "images": images,
+        "lines": s.lines,
+        "channels": channels,
+        "inputs": s.inputs,
+        "outputs": s.outputs,
+        "kernel": s.kernel,
+        **{field: pixels * channels for field, pixels in distances.items()},
+        "pad": s.pad,
+        "pairs": pairs,
     }
 
 

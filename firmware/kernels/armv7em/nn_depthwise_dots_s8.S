@@ -43,10 +43,10 @@ nn_depthwise_dots_s8:
     push {r4-r11, lr}
     sub sp, sp, #FRAME
     str r0, [sp, #PARAMS]
-    ldr r3, [r0, #NN_LINES_AT_INPUT_STEP]
-    ldr r4, [r0, #NN_LINES_AT_KERNEL]
+    ldrh r3, [r0, #NN_LINES_AT_INPUT_STEP]
+    ldrh r4, [r0, #NN_LINES_AT_KERNEL]
     strd r3, r4, [sp, #GROUP + 8]
-    ldr r4, [r0, #NN_LINES_AT_FORM]
+    ldrb r4, [r0, #NN_LINES_AT_FORM]
     adr r5, .Lfloor
     movs r6, #FLOOR_BYTES
     cmp r4, #NN_FORM_SIGN
@@ -55,19 +55,19 @@ nn_depthwise_dots_s8:
     moveq r6, #SIGN_BYTES
     adds r5, r5, #1
     strd r5, r6, [sp, #CODE]
-    ldr r5, [r0, #NN_LINES_AT_IMAGES]
+    ldrh r5, [r0, #NN_LINES_AT_IMAGES]
 
 .Limage:                     /* r1: inputs, r2: outputs, r5: images left */
-    ldr r4, [r0, #NN_LINES_AT_LINES]
+    ldrh r4, [r0, #NN_LINES_AT_LINES]
     str r5, [sp, #COUNT + 8]
     strd r1, r2, [sp, #IMAGE]
 .Lline:
-    ldr r3, [r0, #NN_LINES_AT_OUTPUTS]
+    ldrh r3, [r0, #NN_LINES_AT_OUTPUTS]
     strd r3, r4, [sp, #COUNT]
     strd r1, r2, [sp, #LINE]
 .Lwindow:
     ldrd r6, r7, [r0, #NN_LINES_AT_TAPS] /* values */
-    ldr r3, [r0, #NN_LINES_AT_CHANNELS]
+    ldrh r3, [r0, #NN_LINES_AT_CHANNELS]
     ldr r8, [sp, #CODE]
     strd r1, r6, [sp, #GROUP]
     add r6, sp, #OUTPUT
@@ -178,11 +178,11 @@ nn_depthwise_dots_s8:
     ldrd r1, r2, [sp, #LINE]
     subs r3, r3, #1
     beq .Lline_done
-    ldr r5, [r0, #NN_LINES_AT_OUTPUTS]
+    ldrh r5, [r0, #NN_LINES_AT_OUTPUTS]
     str r3, [sp, #COUNT]
     subs r3, r5, r3
-    ldr r5, [r0, #NN_LINES_AT_STRIDE]
-    ldr r6, [r0, #NN_LINES_AT_OUTPUT_STEP]
+    ldrh r5, [r0, #NN_LINES_AT_STRIDE]
+    ldrh r6, [r0, #NN_LINES_AT_OUTPUT_STEP]
     mla r1, r3, r5, r1
     mla r2, r3, r6, r2
     b .Lwindow

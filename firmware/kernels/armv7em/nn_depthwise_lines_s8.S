@@ -44,16 +44,17 @@ nn_depthwise_lines_s8:
     sub sp, sp, #FRAME
 
 /* Fill in the frame. */
-    ldr r4, [r0, #NN_LINES_AT_IMAGES]
+    ldrh r4, [r0, #NN_LINES_AT_IMAGES]
     add r5, sp, #IMAGE
     stm r5, {r1, r2, r4}
-    ldr r6, [r0, #NN_LINES_AT_KERNEL]
+    ldrh r6, [r0, #NN_LINES_AT_KERNEL]
     lsrs r6, r6, #1
     adds r6, r6, #1          /* steps */
     add r7, r3, r6, lsl #5   /* the line */
     add r5, sp, #PARAMS
     stm r5, {r0, r3, r7}
-    ldrd r1, r2, [r0, #NN_LINES_AT_PAD] /* pad_word */
+    ldrh r1, [r0, #NN_LINES_AT_PAD]
+    ldr r2, [r0, #NN_LINES_AT_PAD_WORD]
     lsrs r1, r1, #1
     add r1, r7, r1, lsl #4
     str r1, [sp, #LINE]
@@ -61,14 +62,14 @@ nn_depthwise_lines_s8:
     mov r3, r2
     mov r4, r2
     mov r5, r2
-    ldr r1, [r0, #NN_LINES_AT_PAIRS]
+    ldrh r1, [r0, #NN_LINES_AT_PAIRS]
 1:  stmia r7!, {r2-r5}
     subs r1, r1, #1
     bne 1b
     rsb r6, r6, #UNITS       /* steps to skip */
     lsls r3, r6, #4
-    ldr r4, [r0, #NN_LINES_AT_OUTPUT_STEP]
-    ldr r5, [r0, #NN_LINES_AT_OUTPUTS]
+    ldrh r4, [r0, #NN_LINES_AT_OUTPUT_STEP]
+    ldrh r5, [r0, #NN_LINES_AT_OUTPUTS]
     add r1, sp, #STEP
     stm r1, {r3-r5}
     adr r4, .Lunits
@@ -79,7 +80,7 @@ nn_depthwise_lines_s8:
     adrlt r4, .Llong
     adds r4, r4, #1
     str r4, [sp, #ENTRY]
-    ldr r4, [r0, #NN_LINES_AT_FORM]
+    ldrb r4, [r0, #NN_LINES_AT_FORM]
     adr r5, .Lfloor
     movs r6, #FLOOR_BYTES
     cmp r4, #NN_FORM_SIGN
@@ -93,7 +94,7 @@ nn_depthwise_lines_s8:
     ldr r4, [sp, #PARAMS]
     ldrd r0, r1, [r4, #NN_LINES_AT_TAPS] /* values */
     ldrd r2, r3, [sp, #IMAGE]
-    ldr r4, [r4, #NN_LINES_AT_CHANNELS]
+    ldrh r4, [r4, #NN_LINES_AT_CHANNELS]
 
 /* r0: taps, r1: values, r2: inputs, r3: outputs, r4: channels left. */
 .Lgroup:
@@ -122,10 +123,10 @@ nn_depthwise_lines_s8:
     mov r2, r0
     ldr r0, [sp, #PARAMS]
     ldr r12, [sp, #SCRATCH]
-    ldr lr, [r0, #NN_LINES_AT_KERNEL]
-    ldr r4, [r0, #NN_LINES_AT_LINES]
+    ldrh lr, [r0, #NN_LINES_AT_KERNEL]
+    ldrh r4, [r0, #NN_LINES_AT_LINES]
     str r4, [sp, #LINE + 8]
-    ldr r3, [r0, #NN_LINES_AT_FORM]
+    ldrb r3, [r0, #NN_LINES_AT_FORM]
     widen_taps
     str r2, [sp, #GROUP]
 
@@ -134,11 +135,12 @@ nn_depthwise_lines_s8:
     ldr r0, [sp, #PARAMS]
     ldr r9, [sp, #LINE]
     ldr r7, [sp, #LINE + 4]
-    ldr r8, [r0, #NN_LINES_AT_INPUT_STEP]
-    ldr r10, [r0, #NN_LINES_AT_INPUTS]
+    ldrh r8, [r0, #NN_LINES_AT_INPUT_STEP]
+    ldrh r10, [r0, #NN_LINES_AT_INPUTS]
     sub r10, r10, #1
     mla r10, r10, r8, r7
-    ldrd r2, r11, [r0, #NN_LINES_AT_PAD] /* pad_word */
+    ldrh r2, [r0, #NN_LINES_AT_PAD]
+    ldr r11, [r0, #NN_LINES_AT_PAD_WORD]
     lsls r2, r2, #31
     widen_line .Lchannels
 

@@ -51,10 +51,10 @@ nn_depthwise_rows_s8:
     sub sp, sp, #FRAME
 
 /* Fill in the frame. */
-    ldr r4, [r0, #NN_LINES_AT_IMAGES]
+    ldrh r4, [r0, #NN_LINES_AT_IMAGES]
     add r5, sp, #IMAGE
     stm r5, {r1, r2, r4}
-    ldr r6, [r0, #NN_LINES_AT_KERNEL]
+    ldrh r6, [r0, #NN_LINES_AT_KERNEL]
     lsrs r6, r6, #1
     adds r6, r6, #1          /* steps */
     ldr r8, [r0, #NN_ROWS_AT_KERNEL_H]
@@ -66,18 +66,19 @@ nn_depthwise_rows_s8:
     mul r9, r9, r6
     lsls r9, r9, #5
     str r9, [sp, #BACK]
-    ldr r9, [r0, #NN_LINES_AT_PAIRS]
+    ldrh r9, [r0, #NN_LINES_AT_PAIRS]
     mul r1, r9, r8
     lsls r9, r9, #4
     str r9, [sp, #ROW + 20]
     mul r10, r9, r8
-    ldrd r4, r2, [r0, #NN_LINES_AT_PAD] /* pad_word */
+    ldrh r4, [r0, #NN_LINES_AT_PAD]
+    ldr r2, [r0, #NN_LINES_AT_PAD_WORD]
     lsrs r5, r4, #1
     add r9, r7, r5, lsl #4
     add r9, r9, r10
     strd r9, r10, [sp, #RING]
-    ldr r5, [r0, #NN_LINES_AT_INPUTS]
-    ldr r9, [r0, #NN_LINES_AT_INPUT_STEP]
+    ldrh r5, [r0, #NN_LINES_AT_INPUTS]
+    ldrh r9, [r0, #NN_LINES_AT_INPUT_STEP]
     and r8, r4, #1
     add r10, r5, r8
     adds r10, r10, #1
@@ -101,8 +102,8 @@ nn_depthwise_rows_s8:
     bne 1b
     rsb r6, r6, #UNITS       /* steps to skip */
     lsls r3, r6, #4
-    ldr r4, [r0, #NN_LINES_AT_OUTPUT_STEP]
-    ldr r5, [r0, #NN_LINES_AT_OUTPUTS]
+    ldrh r4, [r0, #NN_LINES_AT_OUTPUT_STEP]
+    ldrh r5, [r0, #NN_LINES_AT_OUTPUTS]
     add r1, sp, #STEP
     stm r1, {r3-r5}
     adr r4, .Lunits
@@ -110,7 +111,7 @@ nn_depthwise_rows_s8:
     mla r4, r6, r5, r4
     adds r4, r4, #1
     str r4, [sp, #ENTRY]
-    ldr r4, [r0, #NN_LINES_AT_FORM]
+    ldrb r4, [r0, #NN_LINES_AT_FORM]
     adr r5, .Lfloor
     movs r6, #FLOOR_BYTES
     cmp r4, #NN_FORM_SIGN
@@ -124,7 +125,7 @@ nn_depthwise_rows_s8:
     ldr r4, [sp, #PARAMS]
     ldrd r0, r1, [r4, #NN_LINES_AT_TAPS] /* values */
     ldrd r2, r3, [sp, #IMAGE]
-    ldr r4, [r4, #NN_LINES_AT_CHANNELS]
+    ldrh r4, [r4, #NN_LINES_AT_CHANNELS]
 
 /* r0: taps, r1: values, r2: inputs, r3: outputs, r4: channels left. */
 .Lgroup:
@@ -161,14 +162,14 @@ nn_depthwise_rows_s8:
 /* Widen the weights. */
     mov r2, r0
     ldr r12, [sp, #SCRATCH]
-    ldr r4, [r8, #NN_LINES_AT_LINES]
+    ldrh r4, [r8, #NN_LINES_AT_LINES]
     str r4, [sp, #LEFT]
     ldr r4, [r8, #NN_ROWS_AT_KERNEL_H]
-    ldr r3, [r8, #NN_LINES_AT_FORM]
+    ldrb r3, [r8, #NN_LINES_AT_FORM]
 .Ltaps:
     str r4, [sp, #CHANNEL]
     ldr r4, [sp, #PARAMS]
-    ldr lr, [r4, #NN_LINES_AT_KERNEL]
+    ldrh lr, [r4, #NN_LINES_AT_KERNEL]
     widen_taps
     ldr r4, [sp, #CHANNEL]
     subs r4, r4, #1
@@ -215,7 +216,7 @@ nn_depthwise_rows_s8:
     ldrd r4, r5, [sp, #RING]
     ldr r0, [sp, #PARAMS]
     ldr r6, [r0, #NN_ROWS_AT_KERNEL_H]
-    ldr r0, [r0, #NN_LINES_AT_PAD]
+    ldrh r0, [r0, #NN_LINES_AT_PAD]
     lsrs r0, r0, #1
     add r7, sp, #TABLE
     mov r1, r2

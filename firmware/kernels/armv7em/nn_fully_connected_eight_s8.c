@@ -1,8 +1,8 @@
 /* out[b,o] = clamp(zp + requant(bias[o] + sum over i of (in[b,i] - zp_in) * w[o,i]))
  *
- * Eight outputs at a time, which widen the inputs for themselves: no scratch. One requantisation
- * for all channels, in registers. MACs: batches*output_depth*input_depth. Rounding: double, in a
- * short form.
+ * Eight outputs at a time, which widen the inputs for themselves, read as by
+ * nn_fully_connected_packed_s8: no scratch. One requantisation for all channels, in registers.
+ * MACs: batches*output_depth*input_depth. Rounding: double, in a short form.
  */
 #include "nn_packed.h"
 

@@ -1,6 +1,7 @@
 /* out[b,o] = clamp(zp + requant_o(bias[o] + sum over i of (in[b,i] - zp_in) * w[o,i]))
  *
- * Four outputs at a time, each four widen the inputs for themselves: no scratch.
+ * Four outputs at a time, each four widen the inputs for themselves: no scratch. Inputs are read
+ * eight at a time: of a single vector the last ones may have no weight.
  * MACs: batches*output_depth*input_depth. Rounding: double, in a short form.
  */
 #include "nn_packed.h"
