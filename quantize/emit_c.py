@@ -245,23 +245,9 @@ def _statement(graph: Graph, plan: ArenaPlan, op: Operator, call: CCall, name: s
         for positions, side, first, const in sides
         for position in positions
     ]
-    scratch = plan.scratch(op.index) if call.scratch_bytes else 0
-    if call.copied_at if call.copied else call.scratch_bytes:
-        arguments.append(f"base + {scratch}")
-    told = ", ".join(arguments)
-    if not call.copied:
-        return f"{call.function}(&model_p{name}, {told});"
-    suffix = call.params[call.copied][1:]
-    (words,) = (c.bytes // 4 for c in call.constants if c.suffix == suffix)
-    place = f"base + {scratch + call.copied_at}"
-    copy = f"nn_in_ram({place}, {constant_symbol(suffix, op.index)}, {words})"
-    lines = (
-        f"{call.params_type} own = model_p{name};",
-        f"own.{call.copied} = {copy};",
-        f"{call.function}(&own, {told});",
-    )
-    inner = "".join(f"\n            {line}" for line in lines)
-    return f"{{{inner}\n        }}"
+    if call.scratch_bytes:
+        arguments.append(f"base + {plan.scratch(op.index)}")
+    return f"{call.function}(&model_p{name}, {', '.join(arguments)});"
 
 
 def _rows_statement(graph: Graph, plan: ArenaPlan, lowered: LoweredStep, rows: RowCall) -> str:

@@ -67,6 +67,7 @@ from tests.layers import convolutions, dense_layers
 from tests.native_app import SANITIZERS, compile_c
 from tests.packed_rows import INT16_ROWS, ROWS, rows_model
 from tests.sweeps import sweep
+from tests.test_arenas import NARROWING, narrowing
 from tests.test_lowering_mac16 import NAMES as MAC16_NAMES
 from tests.test_lowering_mac16 import mac16_model
 from tests.test_lowering_xtensa import CONVOLUTIONS, DENSE, DEPTHWISE
@@ -268,6 +269,9 @@ SCRATCH = {
     "nn_conv_2d_points_s8": "armv7em",
     "nn_conv_2d_single_s8": "armv7em",
     "nn_conv_2d_rows_s8": "armv7em",
+    "nn_conv_2d_packed_in_ram_s8": "armv7em",
+    "nn_conv_2d_points_in_ram_s8": "armv7em",
+    "nn_conv_2d_rows_in_ram_s8": "armv7em",
     "nn_conv_2d_mono_s8": "armv7em",
     "nn_depthwise_lines_s8": "armv7em",
     "nn_depthwise_rows_s8": "armv7em",
@@ -309,7 +313,9 @@ def models(kernels: str) -> list[bytes]:
         rows = [rows_model(several, seed) for seed in range(3)]
         wide = rows_model(list(INT16_ROWS.values()) * 4, 0)
         transposed = [layer(*shape) for shape in LAYERS]
-        return [lstm(rng), product(15, 17, 13), *transposed, wide, *rows]
+        narrow = [narrowing(layers) for layers in NARROWING]
+        layers = dense_layers(rng, [(1, 64, 252)])
+        return [lstm(rng), product(15, 17, 13), layers, *transposed, wide, *narrow, *rows]
     if kernels == "xtensa_mac16":
         return [*map(mac16_model, MAC16_NAMES), mac16_model("dense")]
     return [

@@ -56,6 +56,10 @@ uint32_t *nn_gather_quad_s8(uint32_t *x, const int8_t *const *pixels, const nn_r
 void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t *output,
                           int8_t *scratch);
 
+/* The same with a copy of the stream behind that, at a multiple of NN_ALIGNMENT. */
+void nn_conv_2d_packed_in_ram_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t *output,
+                                 int8_t *scratch);
+
 /* A convolution of 1 x 1. A channel in the stream, in words: first value of the sum << p; weights
  * << p, of each four inputs halfwords of (0, 2) and (1, 3), 4 words for nn_few_8_s8 and 8 for
  * nn_few_16_s8; multiplier and constant of NN_FIXED. */
@@ -101,9 +105,6 @@ typedef struct {
 /* scratch: x_bytes, then rows * row_bytes. */
 void nn_transpose_conv_packed_s8(const nn_transpose_packed_t *p, const int8_t *input,
                                  int8_t *output, int8_t *scratch);
-
-/* Copies words from flash to scratch, where a kernel reads them often: `to`. */
-const int32_t *nn_in_ram(int8_t *to, const int32_t *words, int32_t count);
 
 /* A fully connected layer, four output channels A, B, C, D at a time. A group in the stream, in
  * words: first values of 256 * A + B, 256 * C + D, B and D; then for each step 256 * a + b and

@@ -67,6 +67,14 @@ void nn_channels_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, in
 /* One pixel times all channels; x holds its inputs step by step. */
 void nn_pixel_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output);
 
+/* Copies words from flash to RAM, where a kernel reads them often: `to`. */
+const int32_t *nn_in_ram(int8_t *to, const int32_t *words, int32_t count);
+
+#define NN_ALIGNMENT 16 /* bytes, of what lies in the arena */
+
+/* Copies a stream behind `bytes` of scratch. */
+const int32_t *nn_stream_in_ram(const nn_quad_t *quad, int8_t *scratch, int32_t bytes);
+
 /* A convolution of 1 x 1 over pixels side by side, of `steps` inputs times two each; or the vectors
  * of a fully connected layer. */
 typedef struct nn_points nn_points_t;
@@ -83,6 +91,10 @@ struct nn_points {
 /* scratch: 16 * steps bytes. The output may lie on the input where quantize/lowering says so. */
 void nn_conv_2d_points_s8(const nn_points_t *p, const int8_t *input, int8_t *output,
                           int8_t *scratch);
+
+/* The same with a copy of the stream behind that. */
+void nn_conv_2d_points_in_ram_s8(const nn_points_t *p, const int8_t *input, int8_t *output,
+                                 int8_t *scratch);
 
 /* The pixels that fill no four. scratch: 4 * steps bytes. */
 void nn_conv_2d_single_s8(const nn_points_t *p, const int8_t *input, int8_t *output,

@@ -86,4 +86,8 @@ void nn_winograd_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, in
 void nn_conv_2d_rows_s8(const nn_conv_rows_t *p, const int8_t *input, int8_t *output,
                         int8_t *scratch);
 
+/* The same with a copy of the stream behind that, at a multiple of NN_ALIGNMENT. */
+void nn_conv_2d_rows_in_ram_s8(const nn_conv_rows_t *p, const int8_t *input, int8_t *output,
+                               int8_t *scratch);
+
 #endif

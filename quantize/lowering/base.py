@@ -13,7 +13,12 @@ from quantize.tflite.graph import Graph, Tensor
 from quantize.timings import Cost, cortex_m, total
 
 COPY_COST = cortex_m(0.5, words=2, flash=1, jumps=0.125)  # of a word to RAM
-LEAST_GAIN = 2000  # cycles that a copy must save; the call takes some 40 bytes of code more
+LEAST_GAIN = 2000  # cycles that a copy must save, for the code that makes it
+IN_RAM = {  # kernels -> the same with a copy of the stream in RAM
+    "nn_conv_2d_packed_s8": "nn_conv_2d_packed_in_ram_s8",
+    "nn_conv_2d_points_s8": "nn_conv_2d_points_in_ram_s8",
+    "nn_conv_2d_rows_s8": "nn_conv_2d_rows_in_ram_s8",
+}
 ALIGNMENT = 16  # bytes, of all that lies in the arena
 
 
@@ -126,16 +131,15 @@ def in_ram(lowered: LoweredStep) -> LoweredStep | None:
     if lowered.before or not lowered.stream_words or lowered.cost is None:
         return None
     (call,) = lowered.calls
-    (field,) = (name for name, value in call.params.items() if value == "@stream")
+    function = IN_RAM.get(call.function)
     (size,) = (constant.bytes for constant in call.constants if constant.suffix == "stream")
     gain = cortex_m(0, flash=lowered.stream_words).cycles - (size // 4 * COPY_COST).cycles
-    if gain < LEAST_GAIN:
+    if function is None or gain < LEAST_GAIN:
         return None
-    at = aligned(call.scratch_bytes)
-    copying = replace(call, copied=field, copied_at=at, scratch_bytes=at + size)
+    scratch = aligned(call.scratch_bytes) + size
+    copying = replace(call, function=function, scratch_bytes=scratch)
     cost = size // 4 * COPY_COST + lowered.cost + Cost(0, -(gain + (size // 4 * COPY_COST).cycles))
-    plain = replace(alternative(lowered, "cycles"), kernels=f"{call.function} on flash")
-    others = (*lowered.alternatives, plain)
+    others = (*lowered.alternatives, alternative(lowered, "cycles"))
     return replace(lowered, calls=(copying,), cost=cost, alternatives=others)
 
 

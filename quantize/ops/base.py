@@ -61,8 +61,6 @@ class CCall:
     first_input: int = 0  # element of its inputs at which the kernel begins
     first_output: int = 0
     scratch_bytes: int = 0  # above 0: the kernel's last argument is that much of the arena
-    copied: str = ""  # a field that points to words, which are copied into the scratch before
-    copied_at: int = 0  # byte of the scratch; what lies before is the kernel's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
