@@ -26,6 +26,7 @@ COMPILED = {".c", ".S"}
 _INCLUDE = re.compile(r'^( *# *include ")([^"]+)(")', re.MULTILINE)
 _NAME = re.compile(r"\b(?:nn|fe|model)_\w+")
 _DECLARED = re.compile(r"\b((?:nn|fe|model|decide)_\w+)(?= *[\[(;,])")
+_SHARED = re.compile(r"^#define SHARED (nn_\w+)$", re.MULTILINE)  # code of several kernels
 _LINKED_HEADERS = (
     "nn_kernels.h", "nn_packed.h", "nn_depthwise.h", "nn_elementwise.h", "nn_trio.h", "nn_taps.h",
     "nn_wide.h", "nn_rows.h", "nn_quad.h",
@@ -268,6 +269,7 @@ def symbols(copies: Iterable[Copy]) -> list[str]:
     """Every name of theirs with which parts of the library are linked together."""
     found = {c.place.stem for c in copies if c.sets and c.place.name.startswith("nn_")}
     for copy in copies:
+        found |= set(_SHARED.findall(copy.text))
         if copy.place.name in ("model.h", "model_features.h", "fe.h", "fe_parts.h", "decide.h"):
             found |= set(_DECLARED.findall(_uncommented(copy.text)))
     return sorted(found - {"nn_offsets"})

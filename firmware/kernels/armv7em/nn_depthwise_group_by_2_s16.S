@@ -8,7 +8,7 @@
  *   a unit 27; a channel of a block of units 29, 34 with swapped rows; a pair of columns of a row 15;
  *   a row 28; a pair of rows of outputs 30; a group 200.
  *
- * Stack: 240 bytes. Rounding: wide, in the short form that quantize/proofs.py has proven.
+ * Stack: 244 bytes. Rounding: wide, in the short form that quantize/proofs.py has proven.
  */
 #include "layout/nn_offsets.h"
 

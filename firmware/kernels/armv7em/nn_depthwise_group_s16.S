@@ -8,7 +8,7 @@
  *   a unit 24; a channel of a block of units 20; a column of a pair of rows 14 or 15; a pair of rows
  *   54.
  *
- * Stack: 240 bytes. Rounding: wide, in the short form that quantize/proofs.py has proven.
+ * Stack: 244 bytes. Rounding: wide, in the short form that quantize/proofs.py has proven.
  */
 #include "layout/nn_offsets.h"
 

@@ -21,7 +21,7 @@
  *   a unit 22 (8 more with the sign form); a channel of a block of units 19; a column of a pair of
  *   rows 14 or 15; a pair of rows 54.
  *
- * Stack: 240 bytes. Rounding: double, in the short forms that quantize/proofs.py has proven.
+ * Stack: 244 bytes. Rounding: double, in the short forms that quantize/proofs.py has proven.
  */
 #include "layout/nn_offsets.h"
 
