@@ -9,6 +9,7 @@ import signal
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from model.paths import SCRATCH
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 LOCK = "in-use"  # of a temporary folder
+NEW, NEW_S = ".new-", 60.0  # before the name of one that is not locked yet, and for how long
 
 
 def end_with_parent() -> Callable[[], None] | None:
@@ -48,19 +50,26 @@ def _tie(libc: ctypes.CDLL, parent: int) -> None:
 def scratch_folder(kind: str) -> Iterator[Path]:
     """<temporary folder>/tinyproof-<kind>-..., gone afterwards, with those of killed processes."""
     _sweep(Path(tempfile.gettempdir()))
-    with (
-        tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{kind}-", ignore_cleanup_errors=True) as name,
-        FileLock(Path(name) / LOCK, thread_local=False),  # another thread may be the last to use it
-    ):
-        yield Path(name)
+    made = Path(tempfile.mkdtemp(prefix=f"{NEW}{SCRATCH}{kind}-"))
+    with FileLock(made / LOCK, thread_local=False):  # another thread may be the last to use it
+        folder = made.rename(made.with_name(made.name.removeprefix(NEW)))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sweep(parent: Path) -> None:
-    """Remove our folders whose lock is free: their processes were killed."""
-    for folder in parent.glob(f"{SCRATCH}*"):
+    """Remove our folders whose lock is free: their processes were killed.
+
+    A new folder is locked before it gets its name; one that never got it is removed later.
+    """
+    for folder in (*parent.glob(f"{SCRATCH}*"), *parent.glob(f"{NEW}{SCRATCH}*")):
         lock = FileLock(folder / LOCK)
         try:
             found = folder.lstat()  # a link may lead anywhere
+            if folder.name.startswith(NEW) and time.time() - found.st_mtime < NEW_S:
+                continue
             ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
             if not ours or not (folder / LOCK).is_file():
                 continue

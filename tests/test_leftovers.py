@@ -25,7 +25,7 @@ from model import files
 from model.command import run_and_exit_code
 from model.files import write_arrays, write_bytes
 from model.paths import SCRATCH
-from model.processes import LOCK, scratch_folder
+from model.processes import LOCK, NEW, NEW_S, scratch_folder
 from quantize import float_reference
 from tests.factory import ModelBuilder
 
@@ -223,6 +223,18 @@ def test_only_our_own_leftovers_are_removed(place: Path) -> None:
     with scratch_folder("float"):
         pass
     assert not used.exists() and other.is_dir()
+
+
+def test_a_folder_that_is_being_made_is_not_taken_for_a_leftover(place: Path) -> None:
+    """It is locked before it has its name; one whose process is gone is removed a minute later."""
+    made = place / f"{NEW}{SCRATCH}x"
+    made.mkdir()
+    (made / LOCK).touch()
+    with scratch_folder("float") as folder:
+        assert made.is_dir() and folder.name.startswith(f"{SCRATCH}float-")
+    os.utime(made, (time.time() - 2 * NEW_S,) * 2)
+    with scratch_folder("float"):
+        assert not made.exists()
 
 
 # --- the disk -----------------------------------------------------------------------------------
