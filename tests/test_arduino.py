@@ -143,7 +143,8 @@ def test_a_host_that_goes_away_ends_a_write(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("core", CORES)
 def test_every_length_leaves_the_driver_of_the_host(tmp_path: Path, core: str) -> None:
-    """A packet of 64 bytes waits there for a shorter one: a delimiter follows, and only then."""
+    """A packet of 64 bytes waits there for a shorter one: when the firmware reads, and only then, a
+    delimiter follows, so that none comes between the pieces of a frame."""
     run(
         tmp_path,
         """
@@ -153,11 +154,15 @@ def test_every_length_leaves_the_driver_of_the_host(tmp_path: Path, core: str) -
             Serial.sent.clear();
             const std::string text(length, 'x');
             put(text);
+            CHECK(Serial.sent + Serial.driver == text);
+            poll(1);
             const std::string end(length % 64 == 0 ? 1 : 0, '\\0');
             CHECK(Serial.driver.empty() && Serial.sent == text + end);
         }
-        put("");
-        CHECK(Serial.driver.empty());
+        put(std::string(64, 'x'));
+        put("y");
+        poll(1);
+        CHECK(Serial.driver.empty() && Serial.sent.back() == 'y');
         """,
         core,
     )

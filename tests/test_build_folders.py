@@ -149,7 +149,7 @@ def test_a_second_board_of_a_chip_is_data_only(project: Path, results: Path) -> 
         init = text.split("<board_init>:")[1].split("\n\n")[0]
         assert re.search(rf"movs\s+r\d, #{tx}\b", init), init
         assert re.search(rf"movs\s+r\d, #{rx}\b", init), init
-    assert b"\0desk\0" in images[0].read_bytes()
+    assert b" on desk\r\n" in images[0].read_bytes()
 
 
 def test_kernels_of_a_set_win_and_bring_what_they_call(project: Path, results: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from host_tools.emulators import EMULATORS
 from host_tools.link.device import Device
 from tests.firmware_builds import built
-from tests.native_app import ROOT
+from tests.native_app import FIRMWARE, ROOT
 
 MODEL = ROOT / "tests" / "stub_esp32"
 PORT = ROOT / "firmware" / "board" / "esp32"
@@ -69,7 +69,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     library = tmp_path_factory.mktemp("esp32") / "clock.so"
     flags = ["-shared", "-fPIC", "-O0", "-finstrument-functions", "-Wall", "-Wextra", "-Werror"]
     sources = [MODEL / "chip.c", PORT / "clock.c", PORT / "flash.c"]
-    folders = [f"-I{folder}" for folder in (MODEL, PORT, PORT.parent)]
+    folders = [f"-I{folder}" for folder in (MODEL, PORT, PORT.parent, FIRMWARE / "link")]
     subprocess.run(["cc", "-std=c11", *flags, *folders, *sources, "-o", library], check=True)
     return Model(ctypes.CDLL(str(library)))
 

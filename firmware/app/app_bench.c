@@ -23,10 +23,13 @@ uint32_t app_counts(uint32_t ticks)
 static uint32_t parse_count(const char *digits)
 {
     uint32_t value = 0;
-    for (; *digits >= '0' && *digits <= '9' && value <= MOST; digits++) {
+    for (; *digits >= '0' && *digits <= '9'; digits++) {
         value = value * 10u + (uint32_t)(*digits - '0');
+        if (value > MOST) {
+            return 0;
+        }
     }
-    return *digits == '\0' && value <= MOST ? value : 0;
+    return *digits == '\0' ? value : 0;
 }
 
 const char *app_bench(app_t *app, const char *argument)

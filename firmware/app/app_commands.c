@@ -69,18 +69,6 @@ static const char *skip_spaces(const char *line)
     return line;
 }
 
-/* What stands behind the first word of `use` at the start of the line; NULL when another word does.
- */
-static const char *after_word(const char *line, const char *use)
-{
-    for (; *use != ' '; use++) {
-        if (*line++ != *use) {
-            return NULL;
-        }
-    }
-    return *line == '\0' || *line == ' ' ? skip_spaces(line) : NULL;
-}
-
 /* Each returns NULL, or what is wrong with its argument. */
 typedef const char *command_t(app_t *app, const char *argument);
 
@@ -149,9 +137,12 @@ void app_command(app_t *app, const char *line)
     const char *use = uses;
     line = skip_spaces(line);
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-        const char *argument = after_word(line, use);
-        if (argument != NULL) {
-            const char *problem = commands[i](app, argument);
+        const char *end = line; /* of its first word */
+        for (; *end == *use && *end != ' '; use++) {
+            end++;
+        }
+        if (*use == ' ' && (*end == '\0' || *end == ' ')) {
+            const char *problem = commands[i](app, skip_spaces(end));
             app_text(problem == NULL ? "ok\r\n" : "error: $\r\n", problem);
             return;
         }

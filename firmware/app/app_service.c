@@ -89,6 +89,7 @@ static link_status_t on_steps(app_t *app, link_frame_t *reply, const uint8_t *da
         return LINK_STATUS_BAD_ARGUMENT;
     }
     const uint32_t last = profile ? MODEL_STEP_COUNT - 1U : first;
+    reply->length = (uint16_t)(sizeof(count) * (profile ? 1 + count : 1));
     uint32_t *next = put_inputs_crc(app);
     const link_status_t status = app_model_begin(&app->model);
     if (status != LINK_STATUS_OK) {
@@ -100,7 +101,6 @@ static link_status_t on_steps(app_t *app, link_frame_t *reply, const uint8_t *da
             *next++ = ticks;
         }
     }
-    reply->length = (uint16_t)(sizeof(*next) * (profile ? 1 + count : 1));
     return app_model_end(&app->model, last);
 }
 #endif

@@ -9,8 +9,8 @@
 #define BYTE_AND_ONE 0x100u
 
 static struct {
-    size_t length;
     uint8_t bytes[80];
+    size_t length;
 } waiting; /* to be sent together */
 
 static void put(char character)

@@ -278,6 +278,7 @@ static const char *do_results(app_t *app, const char *rest)
 
 static const char *do_name(app_t *app, const char *rest)
 {
+    (void)app;
     (void)rest;
     app_text("m-name-dut-[tinyproof " BOARD_ID "]\r\n");
     return NULL;
@@ -286,6 +287,7 @@ static const char *do_name(app_t *app, const char *rest)
 /* The runner chooses its script by the second line; the first is the public firmware's version. */
 static const char *do_profile(app_t *app, const char *rest)
 {
+    (void)app;
     (void)rest;
     app_text("m-profile-[ULPMark for tinyML Firmware V0.0.1]\r\n"
              "m-model-[" MLPERF "]\r\n");
@@ -301,6 +303,7 @@ static const char *do_timestamp(app_t *app, const char *rest)
 
 static const char *do_help(app_t *app, const char *rest)
 {
+    (void)app;
     (void)rest;
     app_text("name         who this is\r\n"
              "profile      the benchmark\r\n"

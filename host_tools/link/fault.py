@@ -13,7 +13,7 @@ from host_tools.link.protocol import MessageType
 ARM, XTENSA, RISCV = 40, 94, 243  # machine numbers of ELF files
 MAX_FAULTS = 16  # of one log
 LOST = 1  # of the flags: pc and lr could not be saved
-# The order in which firmware/board/<core>/start.c sends them.
+# The order in which the code in firmware/board/<core>/ saves them.
 REGISTERS: dict[int, tuple[str, ...]] = {
     ARM: ("pc", "lr", "sp", "xpsr", "cfsr", "hfsr", "mmfar", "bfar", *(f"r{n}" for n in range(13))),
     XTENSA: ("exccause", "pc", "excvaddr", "a0", "sp", *(f"a{n}" for n in range(2, 16))),

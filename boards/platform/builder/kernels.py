@@ -15,6 +15,7 @@ SMALLER = [
     *SMALL,
     *("-fno-thread-jumps", "-fno-move-loop-invariants"),
     *("-fno-caller-saves", "-fno-schedule-insns2"),
+    *("-fno-if-conversion", "-fno-optimize-sibling-calls"),
 ]
 FOLDERS = {
     **dict.fromkeys(["app", "link", "board", "check", "stream"], SMALLER),

@@ -92,13 +92,21 @@ void send(const uint8_t *data, size_t length)
     }
 }
 
-// A host's driver may keep a whole packet until a shorter one follows; 00 separates frames.
-void send_ended(const uint8_t *data, size_t length)
+bool whole; // the last packet was
+
+void send_packets(const uint8_t *data, size_t length)
+{
+    send(data, length);
+    whole = length > 0 && length % USB_PACKET == 0;
+}
+
+// A host's driver may keep a whole packet until a shorter one follows, and when the firmware reads,
+// none does: 00 is the end of a frame or of text once more.
+void end_packets()
 {
     static const uint8_t delimiter = 0;
-    send(data, length);
-    if (length > 0 && length % USB_PACKET == 0) {
-        send(&delimiter, 1);
+    if (whole) {
+        send_packets(&delimiter, 1);
     }
 }
 
@@ -107,7 +115,7 @@ bool meet()
 {
     if (!met && listener() && millis() - here_ms >= SETTLE_MS) {
         met = true;
-        send_ended(held, held_bytes);
+        send_packets(held, held_bytes);
     }
     return met;
 }
@@ -129,6 +137,7 @@ size_t board_read(uint8_t *data, size_t capacity)
 {
     size_t count = 0;
     meet();
+    end_packets();
     while (count < capacity && Serial.available() > 0) {
         data[count++] = static_cast<uint8_t>(Serial.read());
     }
@@ -141,7 +150,7 @@ size_t board_read(uint8_t *data, size_t capacity)
 void board_write(const uint8_t *data, size_t length)
 {
     if (meet()) {
-        send_ended(data, length);
+        send_packets(data, length);
     } else {
         const size_t room = HELD_BYTES - held_bytes;
         const size_t kept = length < room ? length : room;

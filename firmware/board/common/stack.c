@@ -1,8 +1,8 @@
 #include "board.h"
 #include "stack.h"
 
-#define PAINT 0xA5C3A5C3u
-#define MARGIN_WORDS 16 /* room for what the compiler keeps below the frame address */
+#define PAINT 0xC3C3C3C3u /* one byte four times: an immediate operand of a Cortex-M */
+#define MARGIN_WORDS 16   /* room for what the compiler keeps below the frame address */
 
 /* Given by the linker script; both are 16-byte aligned. */
 extern uint32_t __stack_limit[];

@@ -13,7 +13,7 @@
 #define CPACR_FPU (15 << 20) /* full access to coprocessors 10 and 11 */
 #define CCR_RESET 0x200      /* the stack is aligned to 8 bytes at an exception */
 #define CCR_DIV_0_TRP 0x10   /* a division by zero is a fault, as on Xtensa */
-#define STACK_PAINT 0xA5C3A5C3 /* common/stack.c */
+#define STACK_PAINT 0xC3C3C3C3 /* common/stack.c */
 #define REPORT_BYTES 1024      /* of stack are enough for a fault's report */
 #define CFSR_NOT_STACKED 0x1010 /* MSTKERR, STKERR */
 #define EXC_RETURN_BASIC 0x10   /* without floating-point registers */
@@ -56,7 +56,7 @@ board_start:
     ldr r0, =__stack_limit
     ldr r1, =__stack_top
     mov sp, r1
-    ldr r2, =STACK_PAINT
+    mov r2, #STACK_PAINT
 1:  stmia r0!, {r2}
     cmp r0, r1
     blo 1b
