@@ -15,6 +15,7 @@ import numpy as np
 P = ParamSpec("P")
 R = TypeVar("R")
 MOST = 256  # results of a function: more than a model has layers
+MOST_BYTES = 1 << 25  # of arrays among them
 
 
 def once_for_content(function: Callable[P, R]) -> Callable[P, R]:
@@ -33,11 +34,15 @@ def once_for_content(function: Callable[P, R]) -> Callable[P, R]:
         result = found[key] = function(*args, **kwargs)
         if isinstance(result, np.ndarray):
             result.setflags(write=False)
-        if len(found) > MOST:
+        while len(found) > MOST or sum(map(_bytes, found.values())) > MOST_BYTES:
             found.popitem(last=False)
         return result
 
     return known
+
+
+def _bytes(result: object) -> int:
+    return result.nbytes if isinstance(result, np.ndarray) else 0
 
 
 def _content(value: object) -> object:
@@ -45,5 +50,5 @@ def _content(value: object) -> object:
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, hashlib.sha256(value.tobytes()).digest()
     if is_dataclass(value):
-        return tuple(_content(getattr(value, field.name)) for field in fields(value))
+        return type(value), *(_content(getattr(value, field.name)) for field in fields(value))
     return tuple(value) if isinstance(value, list) else value

@@ -30,6 +30,7 @@ from host_tools.link.line import Faulted
 from host_tools.link.protocol import MessageType
 from host_tools.link.transport import Transport
 from tests.firmware_builds import STUB, built, write_gen
+from tests.native_app import FIRMWARE
 from tests.sweeps import sweep
 from tests.test_protocol import document_examples
 
@@ -517,3 +518,13 @@ def test_a_damaged_name_of_a_function_is_shown_printable(folder: Path, tmp_path:
     broken.write_bytes(elf.read_bytes().replace(b"\0model_step\0", b"\0model\x1b[22J\0"))
     text, _ = describe(fault, [broken])
     assert "model?[22J" in text and text.replace("\n", "").isprintable()
+
+
+def test_the_start_in_assembly_language_has_the_numbers_of_its_headers() -> None:
+    def number(path: str, name: str) -> int:
+        (found,) = re.findall(rf"#define {name} (\w+?)u?\b", (FIRMWARE / path).read_text("utf-8"))
+        return int(found, 0)
+
+    start, link = "board/cortex_m/start.S", "link/link_protocol.h"
+    assert number(start, "STACK_PAINT") == number("board/common/stack.c", "PAINT")
+    assert number(start, "LOST") == number(link, "LINK_FAULT_LOST")

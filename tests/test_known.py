@@ -69,3 +69,17 @@ def test_what_was_not_asked_for_longest_is_forgotten(monkeypatch: pytest.MonkeyP
     for first in (1, 2, 1, 3, 1, 2):
         sums(_ends(1), [ONE], first=first)
     assert CALLS == [1, 2, 3, 2]
+
+
+def test_arrays_that_are_kept_have_a_limit_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known, "MOST_BYTES", 90)
+    counted: list[int] = []
+
+    @known.once_for_content
+    def zeros(size: int) -> IntArray:
+        counted.append(size)
+        return np.zeros(size, np.int64)
+
+    for size in (10, 2, 2, 10):  # the last one is made again, as 16 bytes more had no room
+        zeros(size)
+    assert counted == [10, 2, 10]

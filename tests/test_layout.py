@@ -55,12 +55,14 @@ from quantize.lowering import (
 from quantize.lowering import (
     winograd_cortex_m as winograd,
 )
+from quantize.lowering.base import ALIGNMENT
 from quantize.manifest import compile_sets
 from quantize.ops.base import c_shape, requant_constant
 from quantize.ops.window import Window
 from quantize.proofs import ShortRequant
 from quantize.scheme import Requant
 from quantize.tflite.reader import parse_model
+from tests.bench_models import Network
 from tests.factory_state import lstm
 from tests.host_c import KERNELS, kernel_sources
 from tests.layers import convolutions, dense_layers
@@ -147,6 +149,7 @@ WINDOW = Window(kernel=(1, 2), stride=(3, 4), dilation=(5, 6), pad=(7, 8))
 # C -> what the generator takes for it
 NUMBERS: dict[str, int] = {
     "NN_QUAD": conv.QUAD,
+    "NN_ALIGNMENT": ALIGNMENT,
     "NN_PAIR_WORDS": pair_words(),
     "NN_GROUP": dense.GROUP,
     "NN_EIGHT": dense.EIGHT,
@@ -232,9 +235,7 @@ MAIN = """
 
 void *scratch_of(size_t bytes);
 
-static _Alignas(16) uint8_t arena[MODEL_ARENA_BYTES + 16];
-
-/* Nothing lies behind it but what the sanitizer watches. */
+/* Nothing lies behind it, or the arena, but what the sanitizer watches. */
 void *scratch_of(size_t bytes)
 {
     static void *scratch;
@@ -245,6 +246,8 @@ void *scratch_of(size_t bytes)
 
 int main(void)
 {
+    static uint8_t *arena;
+    arena = aligned_alloc(16, MODEL_ARENA_BYTES);
     for (uint32_t run = 0; run < MODEL_GOLDEN_COUNT; run++) {
         const uint8_t *from = model_golden_inputs[run];
         model_reset(arena);
@@ -325,6 +328,42 @@ def models(kernels: str) -> list[bytes]:
     ]
 
 
+def _watched_kernels(kernels: str, folder: Path) -> Path:
+    """An archive of a set's kernels, all accesses of which the sanitizer checks."""
+    objects = [str(path) for path in kernel_sources(kernels)]
+    flags = ["gcc", "-std=c11", "-O1", "-g", *SANITIZERS, f"-I{KERNELS}", "-c", *objects]
+    subprocess.run(flags, cwd=folder, check=True, timeout=300)
+    archive = folder / "kernels.a"
+    subprocess.run(["ar", "rcs", archive, *folder.glob("*.o")], check=True, timeout=60)
+    (folder / "main.c").write_text(MAIN)
+    return archive
+
+
+def _run_watched(gen: Path, archive: Path) -> None:
+    """Run a generated model in an arena of its very size; outputs are the golden ones."""
+    sources = [archive.parent / "main.c", gen / "model.c", gen / "model_golden.c", archive]
+    program = compile_c(gen / "program", sources, [*SANITIZERS, f"-I{KERNELS}", f"-I{gen}"])
+    done = subprocess.run([program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr[:3000]
+
+
+@pytest.mark.slow
+def test_rows_that_run_together_are_read_within_the_arena(tmp_path: Path) -> None:
+    """Pixels of a number of bytes that is no multiple of four, at the end of the arena."""
+    archive = _watched_kernels("armv7em", tmp_path)
+    for channels, ram in ((3, 8960), (3, 7280), (5, 9000), (7, 9600), (13, 11000)):
+        network = Network([1, 16, 20, channels], 3)
+        network.conv(32, 1)
+        network.conv(8, 3, 2)
+        model = network.pack()
+        golden = make_golden(model, random_inputs(parse_model(model), 2, 0))
+        gen = tmp_path / f"{channels}-{ram}"
+        folders = {"armv7em": gen}
+        made = compile_sets(model, golden, folders, name="m", settings={}, ram_bytes=ram)
+        assert "run together" in str(made["armv7em"])
+        _run_watched(gen, archive)
+
+
 @pytest.mark.parametrize("kernels", sweep(CORES, ["armv7em"]))
 @pytest.mark.slow
 def test_kernels_stay_within_the_scratch_that_the_generator_plans(
@@ -332,12 +371,7 @@ def test_kernels_stay_within_the_scratch_that_the_generator_plans(
 ) -> None:
     """Each call gets a block of just those bytes, behind which the sanitizer looks."""
     seen: set[str] = set()
-    objects = [str(path) for path in kernel_sources(kernels)]
-    archive = tmp_path / "kernels.a"
-    flags = ["gcc", "-std=c11", "-O1", "-g", *SANITIZERS, f"-I{KERNELS}", "-c", *objects]
-    subprocess.run(flags, cwd=tmp_path, check=True, timeout=300)
-    subprocess.run(["ar", "rcs", archive, *tmp_path.glob("*.o")], check=True, timeout=60)
-    (tmp_path / "main.c").write_text(MAIN)
+    archive = _watched_kernels(kernels, tmp_path)
     for number, model in enumerate(models(kernels)):
         gen = tmp_path / str(number)
         golden = make_golden(model, random_inputs(parse_model(model), 2, 0))
@@ -358,8 +392,5 @@ def test_kernels_stay_within_the_scratch_that_the_generator_plans(
             '#include "nn_kernels.h"\n#include <stddef.h>\nvoid *scratch_of(size_t bytes);\n',
         )
         (gen / "model.c").write_text(text)
-        sources = [tmp_path / "main.c", gen / "model.c", gen / "model_golden.c", archive]
-        program = compile_c(gen / "program", sources, [*SANITIZERS, f"-I{KERNELS}", f"-I{gen}"])
-        done = subprocess.run([program], capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr[:3000]
+        _run_watched(gen, archive)
     assert seen >= {name for name, own in (SCRATCH | LOADERS).items() if own == kernels}

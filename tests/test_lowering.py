@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from model.files import write_bytes
 from quantize import lowering
 from quantize.golden import Golden, make_golden, random_inputs, save_golden
 from quantize.lowering import LoweredStep, lower
-from quantize.lowering.conv_cortex_m import lower_conv
+from quantize.lowering.conv_cortex_m import OUTPUTS, lower_conv
+from quantize.lowering.conv_wide_cortex_m import convolution
 from quantize.lowering.dense_cortex_m import lower_dense
 from quantize.lowering.depthwise_cortex_m import lower_depthwise
 from quantize.manifest import compile_model
@@ -22,7 +24,7 @@ from tests import steps as command
 from tests.host_c import KERNELS, HostModel
 from tests.layers import Layer, convolutions, dense_layers
 from tests.native_app import compile_app, start_device
-from tests.packed_rows import ROWS, rows_model
+from tests.packed_rows import INT16_ROWS, ROWS, rows_model
 from tests.sweeps import sweep
 
 CASES = 6
@@ -259,6 +261,38 @@ def test_sizes_that_have_no_room_in_16_bits_take_the_reference_kernel(width: int
     layer = Layer(size=(1, width), channels=1, outputs=3, kernel=(1, 5))
     step = _alone(layer, 1 << 20)
     assert (step is None) == (width == 65536)
+
+
+def test_each_form_has_its_part_of_the_kernel() -> None:
+    """The twins go by the form alone, so that only a core would notice."""
+    seen: set[str] = set()
+    for seed in range(3):
+        for step in _lowered(rows_model([ROWS["CONV_2D"], ROWS["CONV_2D_POINT"]] * 40, seed)):
+            params, p = step.calls[0].params, step.step.params
+            if "quad.outputs" in params and np.prod(p.output_shape[1:3]) >= 4:
+                assert params["quad.outputs"] == OUTPUTS[params["quad.form"]]
+                seen.add(params["quad.form"])
+    assert seen >= {"NN_FIXED_8", "NN_SIGN", "NN_JUMP"}
+
+
+def test_what_is_too_long_as_a_row_stays_an_image() -> None:
+    (step,) = compile_graph(parse_model(rows_model([INT16_ROWS["CONV_2D_POINT"]], 0)))
+    p = step.params
+    shapes = {"input_shape": (1, 256, 257, 2), "output_shape": (1, 256, 257, len(p.weights))}
+    wide = replace(p, weights=p.weights[..., :2], **shapes)
+    lowered = convolution(step, wide)
+    assert lowered is not None and lowered.calls[0].params["size.height"] == "256"
+
+
+def test_windows_that_lie_beside_the_image_read_nothing_of_it() -> None:
+    layer = Layer(size=(12, 12), channels=1, outputs=4, kernel=(3, 3))
+    graph = parse_model(convolutions(np.random.default_rng(0), [layer]))
+    (step,) = compile_graph(graph)
+    p = step.params
+    window = replace(p.window, stride=(40, 40), pad=(20, 20))
+    beside = replace(p, window=window, output_shape=(1, 1, 1, 4))
+    lowered = lower_conv(graph, replace(step, params=beside), 1 << 20)
+    assert lowered is not None and lowered.calls[0].params["inside"] == "0"
 
 
 def test_a_depthwise_layer_writes_over_its_input() -> None:

@@ -33,7 +33,7 @@ typedef enum {
  */
 typedef struct {
     const int32_t *stream;
-    int32_t count; /* of channels; not 0 */
+    int32_t count; /* of channels, of nn_quad_s16 pairs of them; not 0 */
     int32_t steps; /* of two inputs each; even */
     nn_form_t form;
     void (*outputs)(void); /* of nn_quad_s8: NULL for NN_FIXED_8, or one of these */
@@ -92,7 +92,7 @@ struct nn_points {
 void nn_conv_2d_points_s8(const nn_points_t *p, const int8_t *input, int8_t *output,
                           int8_t *scratch);
 
-/* The same with a copy of the stream behind that. */
+/* The same with a copy of the stream behind that, at a multiple of NN_ALIGNMENT. */
 void nn_conv_2d_points_in_ram_s8(const nn_points_t *p, const int8_t *input, int8_t *output,
                                  int8_t *scratch);
 

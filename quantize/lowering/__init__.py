@@ -168,7 +168,8 @@ def _with_less_code(
     free_bytes: int,
 ) -> tuple[LoweredStep, ...]:
     """The steps, those of a kind with FRUGAL kernels where all of them together lose fewer cycles
-    than the code of their own kernels is worth. No scratch of theirs makes the arena larger."""
+    than the code of their own kernels is worth. No scratch of theirs makes the arena larger, or it
+    is FEW_BYTES at most."""
     found, live = picked, _live_bytes(graph)
     room = [max(max(live) - size, FEW_BYTES[kernels]) for size in live] if kernels in FRUGAL else []
     for kind, make in FRUGAL.get(kernels, {}).items():

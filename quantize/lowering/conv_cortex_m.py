@@ -57,6 +57,7 @@ OUTPUTS = {
     "NN_SIGN": "nn_quad_sign_s8",
     "NN_JUMP": "nn_quad_jump_s8",
 }
+NO_QUAD = {"quad.outputs": "0"}  # of what never calls nn_quad_s8
 Requants = Sequence[ShortRequant] | Sequence[JumpRequant]
 
 
@@ -145,7 +146,7 @@ def _quad(
         "quad.count": str(len(weights)),
         "quad.steps": str(weights.shape[1] // 2),
         "quad.form": form,
-        "quad.outputs": OUTPUTS[form] if pixels_of(p) >= QUAD else "0",
+        "quad.outputs": OUTPUTS[form],
     }
     return fields, stream
 
@@ -221,6 +222,7 @@ def _by_points(p: ConvParams, quad: dict[str, str], stream: CConstant) -> tuple[
         function=POINTS if pixels >= QUAD else SINGLE,
         params_type="nn_points_t",
         params=quad
+        | ({} if pixels >= QUAD else NO_QUAD)
         | {
             "pixels": str(pixels),
             "input_bytes": str(p.input_shape[3]),
@@ -258,6 +260,8 @@ def windows_call(
         function=function,
         params_type="nn_conv_packed_t",
         params=sizes
+        | quad
+        | ({} if pixels_of(p) >= QUAD else NO_QUAD)
         | {
             "rows": str(rows),
             "row_bytes": str(row_bytes),
@@ -265,8 +269,7 @@ def windows_call(
             "parts": str(runs.parts),
             "part_bytes": str(p.window.dilation[0] * row_bytes),
             "runs": runs.c_initialiser(p.window.dilation[0] * row_bytes),
-        }
-        | quad,
+        },
         constants=(stream,),
         first_input=p.first_input,
         first_output=p.first_output,
@@ -420,17 +423,14 @@ def _pixel_cost(p: ConvParams) -> float:
     return products + 2 * runs.inputs + 15 * runs.parts * runs.count + 120 + load_cost(p)
 
 
-def flattened(p: ConvParams) -> ConvParams:
-    """A 1x1 convolution over aligned pixels is one over a single row of them."""
-    return _in_one_row(p) if _is_point(p) and p.input_shape[3] % 4 == 0 else p
-
-
-def _is_point(p: ConvParams) -> bool:
+def is_point(p: ConvParams) -> bool:
+    """Whether a pixel of the output is made of the pixel of the input at the same place."""
     w = p.window
     return w.kernel == w.stride == (1, 1) and w.pad == (0, 0)
 
 
-def _in_one_row(p: ConvParams) -> ConvParams:
+def in_one_row(p: ConvParams) -> ConvParams:
+    """The same over a single row of pixels."""
     n, height, width, _ = p.input_shape
     row = (1, 1, n * height * width)
     return replace(
@@ -443,15 +443,15 @@ def _in_one_row(p: ConvParams) -> ConvParams:
 
 def _is_points(p: ConvParams) -> bool:
     """Whether it is of pixels side by side, as nn_conv_2d_points_s8 takes them."""
-    return _is_point(p) and p.input_shape[:3] == p.output_shape[:3] and _has_room(p)
+    return is_point(p) and p.input_shape[:3] == p.output_shape[:3] and has_room(p)
 
 
 def _side_by_side(p: ConvParams) -> ConvParams:
     """The same over a single row of pixels, where that is what nn_conv_2d_points_s8 takes."""
-    return _in_one_row(p) if _is_points(p) else p
+    return in_one_row(p) if _is_points(p) else p
 
 
-def _has_room(p: ConvParams) -> bool:
+def has_room(p: ConvParams) -> bool:
     """Whether words that begin in the last pixel end in the bytes of its tensor in the arena."""
     size, beyond = math.prod(p.input_shape), -int(p.weights.shape[3]) % 4
     return aligned(size) >= size + beyond

@@ -14,13 +14,14 @@ import numpy as np
 from quantize.lowering.base import LoweredStep, in_groups
 from quantize.lowering.conv_cortex_m import (
     QUAD,
-    flattened,
+    in_one_row,
+    is_point,
     load_cost,
     pixels_of,
     runs_of,
     windows_call,
 )
-from quantize.lowering.packing import words_constant
+from quantize.lowering.packing import small_sizes, words_constant
 from quantize.ops.base import CCall, CConstant
 from quantize.ops.conv_2d import ConvParams, split_groups
 from quantize.ops.fully_connected import FullyConnectedParams
@@ -70,7 +71,7 @@ def lower_dense(_graph: Graph, step: Step, _scratch_budget_bytes: int) -> Lowere
 
 def convolution(step: Step, p: ConvParams) -> LoweredStep | None:
     """A step that is the convolution `p`, with weights [out_c, kh, kw, in_c]; None as above."""
-    sizes = flattened(_in_bytes(p))
+    sizes = _sizes(p)
     packed = _quad(p, _arranged(p, sizes))
     if packed is None:
         return None
@@ -88,6 +89,14 @@ def convolution(step: Step, p: ConvParams) -> LoweredStep | None:
         requantisation=packed.form,
         cost=usual(_cost(sizes, len(p.weights), packed), "armv7em"),
     )
+
+
+def _sizes(p: ConvParams) -> ConvParams:
+    """The same in bytes; of pixels in whole words a single row, where that is not too long."""
+    sizes = _in_bytes(p)
+    row = in_one_row(sizes)
+    words = is_point(sizes) and sizes.input_shape[3] % 4 == 0
+    return row if words and small_sizes(row) else sizes
 
 
 def _in_bytes(p: ConvParams) -> ConvParams:

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from quantize.lowering.base import LoweredStep, rivals
-from quantize.lowering.conv_cortex_m import SINGLE, convolution
+from quantize.lowering.conv_cortex_m import POINT, SINGLE, convolution
 from quantize.lowering.few_cortex_m import few_values
 from quantize.lowering.packing import (
     PAIR_LIMIT,
@@ -25,7 +25,6 @@ from quantize.lowering.packing import (
 from quantize.ops.base import CCall, requant_constant
 from quantize.ops.conv_2d import ConvParams
 from quantize.ops.fully_connected import FullyConnectedParams
-from quantize.ops.window import Window
 from quantize.proofs import ShortRequant
 from quantize.reference import Step
 from quantize.scheme import IntArray
@@ -90,7 +89,7 @@ def _pixels(p: FullyConnectedParams, batches: int) -> ConvParams:
         depth_multiplier=1,
         input_shape=(1, 1, batches, depth),
         output_shape=(1, 1, batches, outputs),
-        window=Window(kernel=(1, 1), stride=(1, 1), dilation=(1, 1), pad=(0, 0)),
+        window=POINT,
         input_offset=p.input_offset,
         output_offset=p.output_offset,
         act_min=p.act_min,

@@ -135,7 +135,7 @@ def _sizes(p: ConvParams) -> dict[str, int]:
 
 
 def _fit(sizes: dict[str, int]) -> bool:
-    return all(size < 1 << (8 if name in BYTES else 16) for name, size in sizes.items())
+    return all(0 <= size < 1 << (8 if name in BYTES else 16) for name, size in sizes.items())
 
 
 def _cost(p: ConvParams, form: Form) -> Cost:

@@ -128,7 +128,7 @@ def _lowered(
     weights = p.weights[0].reshape(-1, p.weights.shape[3]).astype(np.int64).T
     requants = first_short_form(p, weights, tuple(C_FORMS), limit=1 << 31)
     sizes = _sizes(p, lines, way.pairs)
-    fit = all(size < 1 << 16 for name, size in sizes.items() if name not in LONG)
+    fit = all(0 <= size < 1 << 16 for name, size in sizes.items() if name not in LONG)
     if requants is None or not fit:
         return None
     first = first_values(p, weights, requants)

@@ -53,7 +53,7 @@ def one_channel(
             "pad_h": str(w.pad[0]),
             "pad_w": str(w.pad[1]),
             "pad_value": str(-p.input_offset),
-            "inside": str(min(p.input_shape[2], columns - w.pad[1])),
+            "inside": str(max(min(p.input_shape[2], columns - w.pad[1]), 0)),
             "row_bytes": str(row_bytes),
             "values": "@values",
             "taps": "@taps",

@@ -1,4 +1,4 @@
-"""Weights as the stream that nn_quad_s8 reads, for two output channels at a time (nn_packed.h)."""
+"""Weights as the stream that nn_quad_s8 reads, for two output channels at a time (nn_quad.h)."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def small_sizes(p: ConvParams) -> dict[str, str] | None:
         "pad_h": w.pad[0],
         "pad_w": w.pad[1],
     }
-    if max(sizes.values()) >= 1 << 16:
+    if not all(0 <= size < 1 << 16 for size in sizes.values()):
         return None
     sizes["pad_value"] = -p.input_offset
     return {f"size.{name}": str(size) for name, size in sizes.items()}

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from quantize.lowering import KERNEL_SETS, REFERENCE_COST
 from quantize.lowering.base import LoweredStep, Place, RowCall, Turns, aligned
+from quantize.lowering.conv_cortex_m import POINTS, SINGLE, has_room
 from quantize.ops.base import CCall, CConstant
 from quantize.ops.conv_2d import ConvParams, numbered
 from quantize.ops.copy import move_words
@@ -260,7 +261,7 @@ class _Made:
         way = step.spec.kernels.lowering(self.kernels)
         faster = KERNEL_SETS[self.kernels][way] if way else None
         lowered = faster(self.graph, smaller, self.alone[k].scratch_bytes) if faster else None
-        if lowered is None:
+        if lowered is None or (k == 0 and _reads_beyond(lowered, p)):
             calls = smaller.spec.calls(smaller.params)
             lowered = LoweredStep(step=smaller, calls=calls, in_place=())
         plain = [
@@ -278,6 +279,12 @@ class _Made:
             elif known.ctype != constant.ctype or tuple(known.values) != tuple(constant.values):
                 return None
         return replace(call, constants=tuple(new))
+
+
+def _reads_beyond(lowered: LoweredStep, whole: Params) -> bool:
+    """Whether the last of the rows may be read beyond the tensor's end, which is that of `whole`."""
+    points = lowered.calls[0].function in (POINTS, SINGLE)
+    return points and isinstance(whole, ConvParams) and not has_room(whole)
 
 
 @dataclass(slots=True)

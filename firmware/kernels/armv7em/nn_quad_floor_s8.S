@@ -1,7 +1,8 @@
-/* nn_quad_floor_s8: the part of nn_quad_s8 that makes outputs of sums, with a shift for each channel: NN_FLOOR.
+/* nn_quad_floor_s8: the part of nn_quad_s8 that makes outputs of sums with a shift for each channel,
+ * NN_FLOOR.
  *
  * No function of C: nn_quad_s8 jumps here, with what its comment says in registers, where
- * quad->outputs names it. 12 instructions more than nn_quad_s8 itself has.
+ * quad->outputs names it. 11 instructions more than nn_quad_s8 itself has.
  *
  * Stack: none. Rounding: double, in a short form that quantize/proofs.py has proven.
  */

@@ -1,8 +1,9 @@
-/* nn_quad_jump_s8: the part of nn_quad_s8 that makes outputs of sums, with a jump in the constant: NN_JUMP.
+/* nn_quad_jump_s8: the part of nn_quad_s8 that makes outputs of sums with a jump in the constant,
+ * NN_JUMP.
  *
  * No function of C: nn_quad_s8 jumps here, with what its comment says in registers, where
- * quad->outputs names it. A comes as 256 * A + f, of B the word of the shifts holds f; 12 instructions more than nn_quad_s8
- * itself has.
+ * quad->outputs names it. A comes as 256 * A + f, of B the word of the shifts holds f; 12
+ * instructions more than nn_quad_s8 itself has.
  *
  * Stack: none. Rounding: double, in a short form that quantize/proofs.py has proven.
  */

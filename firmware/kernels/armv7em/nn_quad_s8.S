@@ -1,6 +1,6 @@
 /* void nn_quad_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_t stride)
  *
- * Four pixels times all output channels, two channels (A, B) at a time; nn_packed.h describes the
+ * Four pixels times all output channels, two channels (A, B) at a time; nn_quad.h describes the
  * operands, twin/nn_quad_s8.c says the same in C.
  *
  * The trick: a halfword of the weight stream is 256 * a + b, so one SMLAD gathers 256 * A + B, one
@@ -8,8 +8,8 @@
  * channels of one pixel cost one SMLAD each, and the SXTB16 and the loads serve four pixels:
  *
  *   a step of 2 inputs x 2 channels x 4 pixels = 16 MACs: VMOV, LDM, SXTB16, 8 SMLAD = 11
- *   each 16 steps: 6 to refill the stream and test the end; each pair and four pixels: 45
- *   (57 with the jump and the floor form, 70 with the sign form), which are 0.69 per MAC in the
+ *   each 16 steps: 6 to refill the stream and test the end; each pair and four pixels: 45 (57 with
+ *   the jump form, 56 with the floor form, 70 with the sign form), which are 0.69 per MAC in the
  *   limit and 0.80 for 64 inputs.
  *
  * The first step adds to the two first values of a pair, so none of them is copied for each pixel.
@@ -17,9 +17,9 @@
  * to them would need: r4-r7 gather 256 * A + B, r8-r11 gather B, r0-r3 hold the inputs, r12 the
  * weights, lr points to the inputs. What is left lives in s16-s22, two to a VMOV.
  *
- * quad->outputs is code that goes on at nn_quad_store_s8, with the outputs of A in r4-r7 and those of
- * B in r8-r11 in the place of the sums, r0-r3 multipliers and constants, lr the shifts; only r12 and
- * what lies beside it in the frame's registers s16-s22 has to stay.
+ * quad->outputs is code that goes on at nn_quad_store_s8. It finds sums of A in r4-r7 and of B in
+ * r8-r11, puts their outputs there, and finds multipliers and constants in r0-r3, shifts in lr; r12
+ * and s17-s22 have to stay.
  *
  * Stack: 80 bytes. Rounding: double, in the short forms that quantize/proofs.py has proven.
  */

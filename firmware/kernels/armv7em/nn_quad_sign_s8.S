@@ -1,7 +1,9 @@
-/* nn_quad_sign_s8: the part of nn_quad_s8 that makes outputs of sums, with the rounding of the sign: NN_SIGN.
+/* nn_quad_sign_s8: the part of nn_quad_s8 that makes outputs of sums with the rounding of the sign,
+ * NN_SIGN.
  *
  * No function of C: nn_quad_s8 jumps here, with what its comment says in registers, where
- * quad->outputs names it. A and B come as 256 * A and B; 25 instructions more than nn_quad_s8 itself has.
+ * quad->outputs names it. A and B come as 256 * A and B; 25 instructions more than nn_quad_s8
+ * itself has.
  *
  * Stack: none. Rounding: double, in a short form that quantize/proofs.py has proven.
  */

@@ -1,4 +1,4 @@
-/* The short form NN_SIGN of nn_packed.h, for the twins. */
+/* The short form NN_SIGN of nn_quad.h, for the twins. */
 #ifndef NN_SIGN_H
 #define NN_SIGN_H
 
