@@ -18,9 +18,9 @@ _BEGIN = "Linker script and memory map"
 # Folders of firmware/, as they are compiled; a port is a folder of board/.
 _OWN = re.compile(
     r"/(?P<part>app|link|board(?=/\w+/)|features|stream|drift|classical|mlperf|check|tflm|gen)"
-    r"/(?:\w+/)?[^/]+\.o$|/(?P<kernels>kernels)\.a\("
+    r"/(?:\w+/)?[^/]+\.o$|/(?P<kernels>kernels)\.a\(|/(?P<reference>reference)\.o$"
 )
-MODEL = "model"
+MODEL = "model"  # and for a self-test the same model for the reference kernels, with these
 OTHERS = "libraries"
 REST = "alignment"  # and the build id
 
@@ -41,8 +41,8 @@ def find_parts(path: Path, stored: Container[str]) -> dict[str, int]:
 
 def _part(file: str) -> str:
     own = _OWN.search(file)
-    part = (own["part"] or own["kernels"]) if own else OTHERS
-    return MODEL if part == "gen" else part
+    part = (own["part"] or own["kernels"] or own["reference"]) if own else OTHERS
+    return MODEL if part in ("gen", "reference") else part
 
 
 def _pieces(text: str, stored: Container[str]) -> Iterator[tuple[str, int]]:

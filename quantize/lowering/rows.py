@@ -282,7 +282,7 @@ class _Made:
 
 
 def _reads_beyond(lowered: LoweredStep, whole: Params) -> bool:
-    """Whether the last of the rows may be read beyond the tensor's end, which is that of `whole`."""
+    """Whether rows at the end of the tensor of `whole` would be read beyond what lies there."""
     points = lowered.calls[0].function in (POINTS, SINGLE)
     return points and isinstance(whole, ConvParams) and not has_room(whole)
 
