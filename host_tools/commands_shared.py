@@ -68,7 +68,7 @@ def on_target(
             print(f"no stage would run: the firmware at {port} is taken as it is")
             yield None
             return
-        require_port(port, "--port {port}")
+        require_port(port, repeated())
         with locked(source.folder):
             board = flashed_board(source, board_name, port, suffix)
             try:

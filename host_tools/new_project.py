@@ -92,6 +92,8 @@ def make_project(
     name that no recipe can have and for a folder that has files, ConfigError and DataError for
     data that no recipe can be made for.
     """
+    if ".." in folder.parts:
+        folder = folder.resolve()  # no folder is made that it only passes through
     name = folder.name
     if not NAME.fullmatch(name):
         raise UsageError(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from quantize.errors import ModelError, UnsupportedOperator
-from quantize.golden import load_golden, make_golden, random_inputs
+from quantize.golden import load_golden, make_golden, own_inputs, random_inputs
 from quantize.inspect import inspect_model
 from quantize.manifest import compile_model
 from quantize.ops import OPS
@@ -244,6 +244,16 @@ def test_own_inputs_that_tflite_micro_leaves_undefined_are_named(dtype: str) -> 
     inputs[1][[1, 3], 0, 2] = 3
     with pytest.raises(ModelError, match=r"undefined in 2 of the cases \(1, 3\): a QUANTIZE"):
         make_golden(_quotient(dtype), inputs)
+
+
+def test_own_inputs_of_another_shape_are_told_as_they_are() -> None:
+    b = ModelBuilder()
+    x, y = (b.tensor([5], scale=[0.01], zero_point=[0]) for _ in range(2))
+    b.operator("RELU", [x], [y])
+    model = b.pack([x], [y])
+    given = own_inputs({"x": np.zeros((7, 4), np.float32)}, parse_model(model), "the file")
+    with pytest.raises(ModelError, match=r"expected int8 \[cases, 5\].* got float32 \[7, 4\]"):
+        make_golden(model, given)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from host_tools.cli import main
+from host_tools.new_project import make_project
 from model.errors import ConfigError
 from model.guess import find_extras, from_template, guess_names, usual_length, with_noise
 from model.recipe import Recipe
@@ -438,3 +439,8 @@ def test_names_that_tell_nothing_ask(project: Path) -> None:
     with pytest.raises(ConfigError, match="--names '{label}/{group}_{}.wav'"):
         guess_names([f"{i}.csv" for i in range(300)], labels_inside=False)
     assert from_template("a+{label}.csv") == r"a\+(?P<label>[^/]+?)\.csv"
+
+
+def test_a_folder_that_a_path_only_passes_through_is_not_made(tmp_path: Path) -> None:
+    made = make_project(tmp_path / "beside" / ".." / "mine", example="motion")
+    assert made == tmp_path / "mine" and [p.name for p in tmp_path.iterdir()] == ["mine"]
