@@ -102,6 +102,23 @@ def test_what_cannot_fit_is_told_before_it_is_built(
     ]
 
 
+def test_what_a_board_needs_at_least_is_that_of_its_kernels(tmp_path: Path) -> None:
+    write_model(tmp_path / "m", "m", {"seed": 1})
+    plan = json.loads(next((tmp_path / "m" / "gen").glob("*/manifest.json")).read_text())
+    sizes = {"ref": 30, "armv7em": 20, "xtensa_mac16": 10}
+    for kernels, kilobytes in sizes.items():
+        path = tmp_path / "m" / "gen" / kernels / "manifest.json"
+        path.parent.mkdir(exist_ok=True)
+        size = kilobytes << 10
+        write_json(path, plan | {"arena_bytes": size, "arena_lower_bound": size})
+    found = {
+        tile.split(" on ")[1].split()[0]: re.findall(r"at least (\d+)\.0 KiB of \S+ KiB RAM", tile)
+        for tile in tiles(tmp_path / "m")
+        if tile.startswith("not built on ")
+    }
+    assert found == {"nano33": ["20"], "esp32": ["10"], "esp32c3": ["30"]}
+
+
 def test_a_model_made_elsewhere_has_the_accuracy_of_labelled_inputs(tmp_path: Path) -> None:
     write_model(tmp_path / "ic", "ic", {}, labels=())
     write_board(tmp_path / "ic", "qemu_m4", cases=20, metrics=None)

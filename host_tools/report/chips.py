@@ -117,7 +117,9 @@ def _fit(content: JsonObject, board: Board) -> tuple[str, str]:
         needs = {"flash": size["flash_bytes"], "ram": size["ram_bytes"] + size["stack_bytes"]}
         state, least = FITS, ""  # what does not fit is not linked
     else:
-        needs = {"flash": manifest["weight_bytes"], "ram": manifest["arena_lower_bound"]}
+        kernels = board.upload.kernels if board.upload else board.kernels
+        plan = {"flash": manifest["weight_bytes"], "ram": manifest["arena_lower_bound"]}
+        needs = content.get("needs", {}).get(kernels, plan)
         state, least = NOT_BUILT, "at least "
     if any(budget[part] is not None and needs[part] > budget[part] for part in needs):
         state = TOO_BIG

@@ -68,6 +68,7 @@ def _collect(out_dir: Path) -> JsonObject:
         "rule": _read(out_dir / RULE),
         "drift": _read(out_dir / "drift.json"),
         "manifest": _read(load_board(MAIN_BOARD).gen_dir(out_dir) / "manifest.json"),
+        "needs": _needs(out_dir),
         "golden_cases": _golden_cases(out_dir / "golden.npz"),
         "golden_sha256": _digest(out_dir / "golden.npz"),
         "boards": _boards(out_dir, interpreted=False),
@@ -219,6 +220,17 @@ def budget_of(board: Board) -> JsonObject:
     stored = {m.name: m.bytes for m in board.memories if {"code", "constants"} & {*m.holds}}
     data = [m.bytes for m in board.memories if "data" in m.holds]
     return {"flash": sum(stored.values()) or None, "ram": sum(data) or None}
+
+
+def _needs(out_dir: Path) -> JsonObject:
+    """The least bytes of flash and RAM that a model takes with each set of kernels."""
+    found = {path.parent.name: _read(path) or {} for path in out_dir.glob("gen/*/manifest.json")}
+    keys = {"flash": "weight_bytes", "ram": "arena_lower_bound"}
+    return {
+        kernels: {part: manifest[key] for part, key in keys.items()}
+        for kernels, manifest in found.items()
+        if all(key in manifest for key in keys.values())
+    }
 
 
 def _is_of_another(result: JsonObject, manifest: JsonObject | None) -> bool:
