@@ -13,8 +13,8 @@
  * Addresses of loads come from no result of the one before: the last word of a unit and its second
  * four inputs lie first, and move the pointers on.
  *
- * r4-r7 gather 256 * A + B, 256 * C + D, ..., r8-r11 B, D, F, H; r12 points to the stream, lr to the
- * inputs. What is left lives in s16-s23:
+ * r6-r9 gather 256 * A + B, 256 * C + D, ..., r10-r12 and lr B, D, F, H. r4 points to the stream, r5 to
+ * the inputs: loads by low registers take half the code. What is left lives in s16-s23:
  *
  *   s16 multiplier, s17 constant, s18 shift of all channels, s19 output
  *   s20 end of the inputs, s21 end of the outputs
@@ -30,10 +30,10 @@
     .thumb
 
 #define UNITS 3
-#define UNIT_BYTES 280
+#define UNIT_BYTES 248
 
     .macro load word, to
-    ldr.w \to, [r12, #4 + 4 * \word]
+    ldr.n \to, [r4, #4 + 4 * \word]
     .endm
 
     .macro two_channels both, second, word, x
@@ -43,49 +43,49 @@
     .endm
 
     .macro unit
-    ldr.w r0, [lr, #4]
+    ldr.n r0, [r5, #4]
     load 0, r2
     load 1, r3
     sxtb16 r1, r0, ror #8
     sxtb16 r0, r0
-    two_channels r4, r8, r2, r0
-    two_channels r5, r9, r3, r0
-    load 2, r2
-    load 3, r3
     two_channels r6, r10, r2, r0
     two_channels r7, r11, r3, r0
+    load 2, r2
+    load 3, r3
+    two_channels r8, r12, r2, r0
+    two_channels r9, lr, r3, r0
     load 4, r2
     load 5, r3
     load 6, r0
-    two_channels r4, r8, r2, r1
-    two_channels r5, r9, r3, r1
-    two_channels r6, r10, r0, r1
+    two_channels r6, r10, r2, r1
+    two_channels r7, r11, r3, r1
+    two_channels r8, r12, r0, r1
     load 7, r2
     load 8, r3
-    ldr r0, [lr], #8
-    two_channels r7, r11, r2, r1
+    ldr r0, [r5], #8
+    two_channels r9, lr, r2, r1
     sxtb16 r1, r0, ror #8
     sxtb16 r0, r0
-    two_channels r4, r8, r3, r0
+    two_channels r6, r10, r3, r0
     load 9, r2
     load 10, r3
-    two_channels r5, r9, r2, r0
-    two_channels r6, r10, r3, r0
+    two_channels r7, r11, r2, r0
+    two_channels r8, r12, r3, r0
     load 11, r2
     load 12, r3
-    two_channels r7, r11, r2, r0
-    two_channels r4, r8, r3, r1
+    two_channels r9, lr, r2, r0
+    two_channels r6, r10, r3, r1
     load 13, r2
     load 14, r3
-    ldr r0, [r12], #64
-    two_channels r5, r9, r2, r1
-    two_channels r6, r10, r3, r1
-    two_channels r7, r11, r0, r1
+    ldr r0, [r4], #64
+    two_channels r7, r11, r2, r1
+    two_channels r8, r12, r3, r1
+    two_channels r9, lr, r0, r1
     .endm
 
     .macro output sum, to
-    add lr, r1, \sum, asr #31
-    smmlar \sum, \sum, r0, lr
+    add r5, r1, \sum, asr #31
+    smmlar \sum, \sum, r0, r5
     asr.w \sum, \sum, r2
     ssat \sum, #8, \sum
     strb.w \sum, [r3, #\to]
@@ -108,7 +108,7 @@ nn_dense_eight_s8:
     push {r4-r11, lr}
     sub sp, sp, #4
     vpush {s16-s23}
-    ldr r12, [r0, #NN_DENSE_AT_STREAM]
+    ldr r4, [r0, #NN_DENSE_AT_STREAM]
     ldr r5, [r0, #NN_DENSE_AT_REQUANT]
     ldr r6, [r0, #NN_DENSE_AT_STEPS]
     ldm r5, {r7-r9}       /* shifts, multiplier, constant */
@@ -131,8 +131,8 @@ nn_dense_eight_s8:
     vmov s22, s23, r1, r6
 
 .Lgroup:
-    vmov lr, r0, s22, s23
-    ldmia.w r12!, {r4-r11} /* first values */
+    vmov r5, r0, s22, s23
+    ldmia.w r4!, {r6-r12, lr} /* first values */
     bx r0
 
     .balign 4
@@ -144,15 +144,15 @@ nn_dense_eight_s8:
     .error "a unit has another size"
     .endif
     vmov r0, s20
-    cmp lr, r0
+    cmp r5, r0
     bne.w .Lunits
 
     vmov r0, r1, s16, s17
     vmov r2, r3, s18, s19
-    two_outputs r4, r8, 0
-    two_outputs r5, r9, 2
-    two_outputs r6, r10, 4
-    two_outputs r7, r11, 6
+    two_outputs r6, r10, 0
+    two_outputs r7, r11, 2
+    two_outputs r8, r12, 4
+    two_outputs r9, lr, 6
     adds r3, r3, #8
     vmov s19, r3
     vmov r0, s21

@@ -15,7 +15,7 @@
  *
  * The unit of work is one column of two outputs. Up to UNITS of them are unrolled; fewer enter in
  * the middle. Their sums lie in s0-s11 while r0-r4 hold the weights w01 of each row, w2 of the first
- * and the last, w2 of the second, and r5 the first value; r7-r10 hold the sums of two columns, which
+ * and the last, w2 of the second, and lr the first value; r7-r10 hold the sums of two columns, which
  * change roles from column to column. Instructions:
  *
  *   a unit 25 (8 more with the sign form); a channel of a block of units 28, 33 with swapped rows;
