@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.files import read_bounded
-from model.text import printable
+from model.text import brief, printable
 
 HEADER_BYTES = 1 << 16  # of an array, with its first values
 MAX_BYTES = 2 << 30  # of a file, and of all its arrays
@@ -50,7 +50,7 @@ def parse_array(data: bytes, name: str = "array", *, kinds: str = "iuf") -> npt.
         *(struct.error, tokenize.TokenError, EOFError, MemoryError, OverflowError),
         *(SyntaxError, TypeError),
     ) as error:
-        raise ValueError(f"not a whole .npy file: {error}") from error
+        raise ValueError(f"not a whole .npy file: {brief(error)}") from error
 
 
 def parse_arrays(
@@ -88,7 +88,7 @@ def parse_arrays(
         *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, NotImplementedError),
         *(EOFError, MemoryError, OSError, OverflowError, RuntimeError, SyntaxError, TypeError),
     ) as error:
-        raise ValueError(f"not a whole .npz file: {error}") from error
+        raise ValueError(f"not a whole .npz file: {brief(error)}") from error
 
 
 def _check(

@@ -14,6 +14,11 @@ def printable(text: str, keep: str = "") -> str:
     )
 
 
+def brief(text: object) -> str:
+    """As much of a text as a message has room for: what other software says may hold a file."""
+    return str(text)[:500]
+
+
 def counted(number: int, word: str) -> str:
     """'no errors', '1 error', '2,000 errors'."""
     return f"{f'{number:,}' if number else 'no'} {word}{'' if number == 1 else 's'}"

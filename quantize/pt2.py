@@ -17,6 +17,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from model.text import brief
 from quantize.errors import ModelError
 
 MAX_BYTES = 256 << 20  # of a file, packed and unpacked
@@ -65,7 +66,7 @@ def clean_program(path: Path) -> bytes:
         *(EOFError, NotImplementedError, RecursionError, RuntimeError, OSError, MemoryError),
         *(OverflowError, struct.error, lzma.LZMAError),
     ) as error:
-        raise ModelError(f"{path}: not a whole .pt2 file: {error}; {AGAIN}") from error
+        raise ModelError(f"{path}: not a whole .pt2 file: {brief(error)}; {AGAIN}") from error
 
 
 def _rewritten(archive: zipfile.ZipFile, path: str) -> bytes:

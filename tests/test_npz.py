@@ -136,3 +136,14 @@ def test_a_small_file_of_a_huge_array_takes_no_memory(tmp_path: Path) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 16 << 20
+
+
+def test_a_message_does_not_hold_the_file() -> None:
+    """The library's quotes all that stands where a name should."""
+    stream = io.BytesIO()
+    np.savez(stream, x=np.zeros(5000, np.uint8))
+    data = bytearray(stream.getvalue())
+    data[26:28] = (5000).to_bytes(2, "little")  # the length of the name in the local header
+    with pytest.raises(ValueError, match="not a whole .npz file") as told:
+        parse_arrays(bytes(data))
+    assert len(str(told.value)) < 600
