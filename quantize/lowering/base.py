@@ -133,12 +133,13 @@ def in_ram(lowered: LoweredStep) -> LoweredStep | None:
     (call,) = lowered.calls
     function = IN_RAM.get(call.function)
     (size,) = (constant.bytes for constant in call.constants if constant.suffix == "stream")
-    gain = cortex_m(0, flash=lowered.stream_words).cycles - (size // 4 * COPY_COST).cycles
+    copy = size // 4 * COPY_COST
+    gain = cortex_m(0, flash=lowered.stream_words).cycles - copy.cycles
     if function is None or gain < LEAST_GAIN:
         return None
     scratch = aligned(call.scratch_bytes) + size
     copying = replace(call, function=function, scratch_bytes=scratch)
-    cost = size // 4 * COPY_COST + lowered.cost + Cost(0, -(gain + (size // 4 * COPY_COST).cycles))
+    cost = lowered.cost + Cost(copy.instructions, -gain)
     others = (*lowered.alternatives, alternative(lowered, "cycles"))
     return replace(lowered, calls=(copying,), cost=cost, alternatives=others)
 
