@@ -61,8 +61,8 @@ static inline void nn_pair_outputs(const nn_quad_t *quad, const int32_t *pair, c
     }
     const int32_t v = (int32_t)(both - b);
     if (quad->form == NN_JUMP) {
-        outputs[0] = nn_jump_output(v, numbers[0],
-                                    quad->constant + 8 * (int32_t)(rests >> 8 & 0x3FFU));
+        outputs[0] =
+            nn_jump_output(v, numbers[0], quad->constant + 8 * (int32_t)(rests >> 8 & 0x3FFU));
         outputs[1] = nn_jump_output((int32_t)(b << 8 | (rests & 0xFFU)), numbers[1],
                                     quad->constant + 8 * (int32_t)(rests >> 22));
         return;
