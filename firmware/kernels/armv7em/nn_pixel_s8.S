@@ -6,7 +6,8 @@
  * The trick is that of nn_quad_s8, a halfword is 256 * a + b; here an SXTB16 serves one pixel only:
  *
  *   four steps of 2 inputs x 2 channels = 16 MACs: 2 LDM, 4 SXTB16, 8 SMLAD, 2 for the loop = 16
- *   each pair of channels: 25 (26 with the floor form, 31 with the sign form), which are 1.09 per MAC for 128 inputs
+ *   each pair of channels: 25 (26 with the floor form, 31 with the sign form), which are 1.09 per
+ *   MAC for 128 inputs
  *
  * r0 gathers 256 * A + B, r1 gathers B, r2-r5 hold weights, r6-r9 inputs; r10 is the end of the
  * inputs, r11 their steps and above these the form, r12 points to the stream, lr to the inputs.
@@ -47,17 +48,15 @@ nn_pixel_s8:
     sub lr, r10, r11, lsl #2
     lsls r2, r11, #30     /* steps are even */
     bpl .Lfour
-    ldmia.w r12!, {r2, r3}
-    ldmia.w lr!, {r6, r7}
-    step r2, r6
-    step r3, r7
-    cmp lr, r10
-    beq .Loutputs
+    ldmia.w r12!, {r4, r5}
+    ldmia.w lr!, {r8, r9}
+    b .Ltwo
 .Lfour:
     ldmia.w r12!, {r2-r5}
     ldmia.w lr!, {r6-r9}
     step r2, r6
     step r3, r7
+.Ltwo:
     step r4, r8
     step r5, r9
     cmp lr, r10
