@@ -133,3 +133,14 @@ def test_hostile_names_do_not_reach_the_c_text(tmp_path: Path) -> None:
         if file.suffix in {".c", ".h", ".cc"}:
             assert "int main(){" not in file.read_text(), file.name
             assert "#error" not in file.read_text(), file.name
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_outputs_that_no_operator_makes_are_refused(outputs: int) -> None:
+    """The only operator computes what no output needs."""
+    b = ModelBuilder()
+    x = b.tensor([1, 4], scale=[0.1], zero_point=[0])
+    real = b.tensor([1, 4], dtype="float32")
+    b.operator("DEQUANTIZE", [x], [real], "DequantizeOptions", 2)
+    with pytest.raises(ModelError, match="no output needs an operator"):
+        _read(b.pack([x], [x] * outputs))

@@ -79,7 +79,10 @@ def read_model(path: Path) -> Graph:
 
 def parse_model(data: bytes, path: str = "model") -> Graph:
     """Validate the bytes of a .tflite file; see read_model."""
-    return make_tables(fold_constants(fold_variables(parse_subgraphs(data, path), path), path))
+    graph = make_tables(fold_constants(fold_variables(parse_subgraphs(data, path), path), path))
+    if not graph.operators:
+        raise ModelError(f"{path}: no output needs an operator: each is an input as it comes")
+    return graph
 
 
 def parse_subgraphs(data: bytes, path: str = "model") -> list[Graph]:
