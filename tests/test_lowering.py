@@ -15,7 +15,7 @@ from quantize.golden import Golden, make_golden, random_inputs, save_golden
 from quantize.lowering import LoweredStep, lower
 from quantize.lowering.conv_cortex_m import OUTPUTS, lower_conv
 from quantize.lowering.conv_wide_cortex_m import convolution
-from quantize.lowering.dense_cortex_m import lower_dense
+from quantize.lowering.dense_cortex_m import dense, lower_dense
 from quantize.lowering.depthwise_cortex_m import lower_depthwise
 from quantize.manifest import compile_model
 from quantize.reference import compile_graph
@@ -240,9 +240,9 @@ def test_a_small_dense_layer_takes_a_small_kernel(
 ) -> None:
     """Where its cycles are few beside those of others: code is worth more then."""
     model = dense_layers(np.random.default_rng(0), [(64, beside, 64), small])
-    dense = _lowered(model)[1]
-    assert dense.calls[0].function.startswith(taken)
-    assert reason in {other.reason for other in dense.alternatives}
+    layer = _lowered(model)[1]
+    assert layer.calls[0].function.startswith(taken)
+    assert reason in {other.reason for other in layer.alternatives}
 
 
 @pytest.mark.parametrize(
@@ -261,6 +261,33 @@ def test_sizes_that_have_no_room_in_16_bits_take_the_reference_kernel(width: int
     layer = Layer(size=(1, width), channels=1, outputs=3, kernel=(1, 5))
     step = _alone(layer, 1 << 20)
     assert (step is None) == (width == 65536)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "inputs", "outputs", "fits"),
+    [
+        (65535, 8, 8, True),
+        (65536, 8, 8, False),
+        (1, 65528, 8, True),
+        (1, 65529, 8, False),  # with its last block of eight
+        (1, 8, 65535, True),
+        (1, 8, 65536, False),
+    ],
+)
+def test_dense_sizes_that_have_no_room_in_16_bits_take_a_kernel_with_32(
+    vectors: int, inputs: int, outputs: int, fits: bool
+) -> None:
+    (step,) = compile_graph(parse_model(dense_layers(np.random.default_rng(0), [(1, 8, 8)])))
+    p = step.params
+    large = replace(
+        p,
+        output_shape=(vectors, outputs),
+        weights=np.tile(np.pad(p.weights[0], (0, inputs - 8)), (outputs, 1)),
+        bias=np.zeros(outputs, np.int32),
+        requants=p.requants[:1] * outputs,
+    )
+    (call,) = dense(step, large, 0).calls
+    assert (call.function != "nn_fully_connected_chunks_s8") == fits
 
 
 def test_each_form_has_its_part_of_the_kernel() -> None:
