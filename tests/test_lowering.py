@@ -263,6 +263,22 @@ def test_sizes_that_have_no_room_in_16_bits_take_the_reference_kernel(width: int
     assert (step is None) == (width == 65536)
 
 
+@pytest.mark.parametrize("channels", [65535, 65536])
+@pytest.mark.parametrize(("pixels", "kernel"), [(3, "single"), (4, "points")])
+def test_pixels_that_have_no_room_in_16_bits_take_the_reference_kernel(
+    pixels: int, kernel: str, channels: int
+) -> None:
+    layer = Layer(size=(1, pixels), channels=8, outputs=2, kernel=(1, 1))
+    graph = parse_model(convolutions(np.random.default_rng(0), [layer]))
+    (step,) = compile_graph(graph)
+    p = step.params
+    more = ((0, 0), (0, 0), (0, 0), (0, channels - 8))
+    wide = replace(p, input_shape=(1, 1, pixels, channels), weights=np.pad(p.weights, more))
+    found = lower_conv(graph, replace(step, params=wide), 1 << 20)
+    assert (found is None) == (channels == 65536)
+    assert found is None or found.calls[0].function == f"nn_conv_2d_{kernel}_s8"
+
+
 @pytest.mark.parametrize(
     ("vectors", "inputs", "outputs", "fits"),
     [
@@ -295,7 +311,8 @@ def test_each_form_has_its_part_of_the_kernel() -> None:
     seen: set[str] = set()
     for seed in range(3):
         for step in _lowered(rows_model([ROWS["CONV_2D"], ROWS["CONV_2D_POINT"]] * 40, seed)):
-            params, p = step.calls[0].params, step.step.params
+            p = step.step.params
+            params = {k.removeprefix("single."): v for k, v in step.calls[0].params.items()}
             if "quad.outputs" in params and np.prod(p.output_shape[1:3]) >= 4:
                 assert params["quad.outputs"] == OUTPUTS[params["quad.form"]]
                 seen.add(params["quad.form"])

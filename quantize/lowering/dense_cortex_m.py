@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -260,9 +259,7 @@ def _eights(p: FullyConnectedParams, words: IntArray, requant: ShortRequant) -> 
             "steps": str(_padded(p).shape[1] // 2),
             "output_depth": str(len(p.weights)),
         },
-        constants=(
-            words_constant("stream", whole, weights=stream.size - firsts, biases=firsts),
-        ),
+        constants=(words_constant("stream", whole, weights=stream.size - firsts, biases=firsts),),
     )
 
 
