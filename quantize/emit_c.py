@@ -98,6 +98,7 @@ def emit_model(
     name: str,
     sha256: str,
     run_id: str,
+    kernels: str,
 ) -> dict[str, str]:
     """File name -> text of FILES."""
     sizes = [[graph.tensors[i].bytes for i in side] for side in (graph.inputs, graph.outputs)]
@@ -113,7 +114,7 @@ def emit_model(
         "inputs": [_tensor(graph, plan, i) for i in graph.inputs],
         "outputs": [_tensor(graph, plan, i) for i in graph.outputs],
         "steps": [{"number": k} | _step(graph, plan, s) for k, s in enumerate(run)],
-        "table": step_table([_only_call(graph, plan, s) for s in run]),
+        "table": step_table([_only_call(graph, plan, s) for s in run], kernels),
         "edge_values": [_edge_values(graph.tensors[i]) for i in graph.inputs],
         "written": [w for k, s in enumerate(run) for w in _written(graph, plan, s.step, k)],
         "golden_count": len(golden.inputs),

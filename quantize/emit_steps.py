@@ -6,10 +6,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-# Bytes of code on a Cortex-M4, about: of a step by itself; of a step and of a kernel in a table,
-# and of what these begin with.
-ALONE, ROW, KIND, BEGIN = 23, 10, 14, 80
+# Bytes of code, about: of a step by itself, by its set of kernels, as cores differ in the places in
+# the arena that an instruction can hold; of a step and of a kernel in a table, and of what these
+# begin with.
+ALONE, ALONE_ELSEWHERE = {"armv7em": 23}, 30
+ROW, KIND, BEGIN = 10, 14, 80
 PLACES = "abc"  # a kernel takes at most so many, and its parameters
 
 
@@ -55,16 +58,17 @@ def field_of(params_type: str) -> str:
     return params_type.removeprefix("nn_").removesuffix("_t")
 
 
-def step_table(steps: Sequence[Statement | None]) -> dict[str, object] | None:
+def step_table(steps: Sequence[Statement | None], kernels: str) -> dict[str, Any] | None:
     """What the template needs for a table of `steps`, None where it is longer code; None among
-    them: more than one call, or none of those."""
+    them: more than one call, or some rows at a time."""
     rows = [step if step and step.fits else None for step in steps]
     kinds: dict[str, list[int]] = defaultdict(list)
     for number, row in enumerate(rows):
         if row:
             kinds[row.shared].append(number)
     own = [row for row in rows if row]
-    if ALONE * len(own) <= ROW * len(rows) + KIND * len(kinds) + BEGIN:
+    alone = ALONE.get(kernels, ALONE_ELSEWHERE)
+    if alone * len(own) <= ROW * len(rows) + KIND * len(kinds) + BEGIN:
         return None
     width = max(len(row.arguments) for row in own)
     places = [[a.place or 0 for a in row.arguments] if row else [] for row in rows]

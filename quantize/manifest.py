@@ -113,7 +113,8 @@ def compile_sets(
             ram_bytes=ram_bytes,
             usual_bytes=tflm_arena.total,
         )
-        own = emit_model(graph, lowered, plan, cases, name=name, sha256=digest, run_id=run_id)
+        names = {"name": name, "sha256": digest, "run_id": run_id, "kernels": kernels}
+        own = emit_model(graph, lowered, plan, cases, **names)
         fused = [asdict(f) for f in (*simplified.fusions, *_by_rows(lowered))]
         manifests[kernels] = _manifest(graph, lowered, plan) | common
         manifests[kernels] |= {"kernels": kernels, "run_id": run_id, "fused": fused}

@@ -31,15 +31,19 @@ def call(function: str, *places: int | None, text: str = "{}") -> Statement:
 
 
 def test_few_steps_are_statements_of_their_own() -> None:
-    assert step_table([]) is None
-    assert step_table([call("nn_a", 0, 16)] * 7) is None
-    assert step_table([call("nn_a", 0, 16)] * 8) is not None
-    assert step_table([call(f"nn_{k}", 0, 16) for k in range(8)]) is None
+    assert step_table([], "armv7em") is None
+    assert step_table([call("nn_a", 0, 16)] * 7, "armv7em") is None
+    assert step_table([call("nn_a", 0, 16)] * 8, "armv7em") is not None
+    assert step_table([call(f"nn_{k}", 0, 16) for k in range(8)], "armv7em") is None
+
+
+def test_a_statement_of_its_own_is_longer_on_other_cores() -> None:
+    assert step_table([call("nn_a", 0, 16)] * 5, "xtensa") is not None
 
 
 def test_what_does_not_fit_stays_by_itself() -> None:
     own = [None, call("nn_a", 0, None), call("nn_a", 0, 16, 32, 48)]
-    table = step_table([*[call("nn_a", 0, 16)] * 12, *own, call("nn_b", 5, 6, 7)])
+    table = step_table([*[call("nn_a", 0, 16)] * 12, *own, call("nn_b", 5, 6, 7)], "armv7em")
     assert table is not None
     assert table["alone"] == [12, 13, 14]
     assert table["kinds"] == {"nn_a(p.a, a, b);": [*range(12)], "nn_b(p.b, a, b, c);": [15]}
@@ -49,7 +53,7 @@ def test_what_does_not_fit_stays_by_itself() -> None:
 
 def test_arguments_of_other_types_are_other_calls() -> None:
     wide = call("nn_a", 0, 16, text="(int16_t *)(void *)({})")
-    table = step_table([call("nn_a", 0, 16), wide] * 8)
+    table = step_table([call("nn_a", 0, 16), wide] * 8, "armv7em")
     assert table is not None
     first, second = "(int16_t *)(void *)(a)", "(int16_t *)(void *)(b)"
     assert list(table["kinds"]) == ["nn_a(p.a, a, b);", f"nn_a(p.a, {first}, {second});"]
@@ -57,7 +61,7 @@ def test_arguments_of_other_types_are_other_calls() -> None:
 
 @pytest.mark.parametrize(("last", "ctype"), [(65535, "uint16_t"), (65536, "uint32_t")])
 def test_places_have_room(last: int, ctype: str) -> None:
-    table = step_table([*[call("nn_a", 0, 16)] * 9, call("nn_a", 0, last)])
+    table = step_table([*[call("nn_a", 0, 16)] * 9, call("nn_a", 0, last)], "armv7em")
     assert table is not None
     assert table["place_type"] == ctype
 

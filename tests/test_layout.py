@@ -304,7 +304,7 @@ def _room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows are small: with their padding they would be beyond a set's share of constants. Each call
     is a statement of its own, in which its scratch can be another."""
     monkeypatch.setattr(lowering, "SMALL_BYTES", 1 << 20)
-    monkeypatch.setattr(emit_c, "step_table", lambda _: None)
+    monkeypatch.setattr(emit_c, "step_table", lambda *_: None)
 
 
 CALL = re.compile(rf"case (\d+):\n(\s+({'|'.join(SCRATCH)})\(.*), base \+ \d+\);")
