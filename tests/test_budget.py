@@ -11,10 +11,11 @@ import pytest
 
 from quantize import lowering
 from quantize.errors import QuantizeError
-from quantize.golden import make_golden, random_inputs
+from quantize.golden import make_golden, random_inputs, save_golden
 from quantize.lowering import lower
 from quantize.manifest import compile_sets
 from quantize.reference import compile_graph
+from quantize.stages.emit import emit
 from quantize.tflite.reader import parse_model
 from tests.factory import ModelBuilder
 from tests.factory_state import Streaming
@@ -137,3 +138,19 @@ def test_every_choice_computes_the_same(budget: int | None, tmp_path: Path) -> N
     for case in range(len(golden)):
         expected = golden.case_outputs(case)[0]
         assert np.array_equal(host.run(golden.case_inputs(case))[0], expected)
+
+
+def test_emit_says_what_flash_buys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Cycles by estimate, of each set that is for a chip."""
+    model = _two_layers()
+    (tmp_path / "model.tflite").write_bytes(model)
+    golden = make_golden(model, random_inputs(parse_model(model), 2, 0))
+    save_golden(tmp_path / "golden.npz", golden)
+    cycles = []
+    for budget in (16_500, 30_000):
+        emit(tmp_path, "two", None, budget, None)
+        said = capsys.readouterr().out.splitlines()
+        assert [len(re.findall("by estimate", line)) for line in said] == [0, 1, 1, 1]
+        (found,) = re.findall(r"mac16: .* ESP32 about ([\d,]+) cycles", said[-1])
+        cycles.append(int(found.replace(",", "")))
+    assert cycles[1] < cycles[0]

@@ -26,7 +26,6 @@ from quantize.lowering import (
 from quantize.lowering import (
     dense_mac16,
     depthwise_mac16,
-    packing,
     products,
     split,
     windows,
@@ -59,7 +58,6 @@ from quantize.lowering.base import ALIGNMENT
 from quantize.manifest import compile_sets
 from quantize.ops.base import c_shape, requant_constant
 from quantize.ops.window import Window
-from quantize.proofs import ShortRequant
 from quantize.scheme import Requant
 from quantize.tflite.reader import parse_model
 from tests.bench_models import Network
@@ -129,16 +127,6 @@ def units(name: str) -> int:
     return int(re.findall(r"#define UNITS (\d+)", (KERNELS / "armv7em" / name).read_text())[0])
 
 
-def pair_words() -> int:
-    """Words of a pair in the stream of an nn_quad_t, besides its steps."""
-    weights = np.zeros((2, 4), np.int64)
-    words = packing.pair_words(weights, np.zeros(2, np.int64))
-    requant = ShortRequant(form="floor", pre_shift=0, multiplier=1, constant=2, shift=3)
-    shifts, scales = packing.scale_rows([requant] * len(weights), 2)
-    assert words is not None
-    return words.size - weights.shape[1] // 2 + shifts.size + scales.size
-
-
 ROW = split.SplitRequant(
     minimum=1, maximum=2, high=3, mid=4, low=5, shift=6, constant=7, signs=(8, 9)
 )  # fmt: skip
@@ -150,7 +138,6 @@ WINDOW = Window(kernel=(1, 2), stride=(3, 4), dilation=(5, 6), pad=(7, 8))
 NUMBERS: dict[str, int] = {
     "NN_QUAD": conv.QUAD,
     "NN_ALIGNMENT": ALIGNMENT,
-    "NN_PAIR_WORDS": pair_words(),
     "NN_GROUP": dense.GROUP,
     "NN_EIGHT": dense.EIGHT,
     "NN_GROUP + 0": depthwise.GROUP,

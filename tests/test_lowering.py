@@ -13,10 +13,11 @@ from model.files import write_bytes
 from quantize import lowering
 from quantize.golden import Golden, make_golden, random_inputs, save_golden
 from quantize.lowering import LoweredStep, lower
-from quantize.lowering.conv_cortex_m import OUTPUTS, lower_conv
+from quantize.lowering.conv_cortex_m import lower_conv
 from quantize.lowering.conv_wide_cortex_m import convolution
 from quantize.lowering.dense_cortex_m import dense, lower_dense
 from quantize.lowering.depthwise_cortex_m import lower_depthwise
+from quantize.lowering.packing import OUTPUTS
 from quantize.manifest import compile_model
 from quantize.reference import compile_graph
 from quantize.tflite.reader import parse_model

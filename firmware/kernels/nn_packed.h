@@ -99,7 +99,7 @@ typedef struct {
     int32_t rows, row_bytes;  /* of the input in scratch: those of the highest window */
     int32_t left;             /* columns before the image */
     const nn_phase_t *phases; /* [stride_h][stride_w] */
-    nn_quad_t quad;           /* steps: 0 */
+    nn_quad_t quad;           /* steps: the most of a window */
 } nn_transpose_packed_t;
 
 /* scratch: x_bytes, then rows * row_bytes. */

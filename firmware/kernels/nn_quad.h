@@ -10,14 +10,14 @@
  * sum that can occur. `constant` holds the output's zero point and the rounding of the shift.
  * Clamping to the type's range is all the clamping there is, if nothing else is said. */
 typedef enum {
-    NN_FLOOR,     /* ((256 * sum * multiplier >> 32) + constant) >> shift */
-    NN_SIGN,      /* (round(2 * sum * multiplier / 2^32) + (sum >> 31) + constant) >> shift */
-    NN_FIXED_8,   /* as NN_FIXED, p = 8 */
-    NN_FIXED,     /* (((sum << p) * multiplier >> 32) + constant) >> 12, p in 2..8 */
-    NN_WIDE,      /* of int16, see nn_wide.h: ((sum * multiplier >> 16) + constant) >> shift */
-    NN_WIDE_RELU, /* the same, clamped to 0..32767 */
-    NN_JUMP /* ((constant & ~((uint32_t)v >> 24)) + (v * multiplier >> 32)) >> 14, v = 256 * sum + f
-             */
+    NN_FLOOR,    /* ((256 * sum * multiplier >> 32) + constant) >> shift */
+    NN_FIXED_8,  /* as NN_FIXED, p = 8 */
+    NN_SIGN,     /* (round(2 * sum * multiplier / 2^32) + (sum >> 31) + constant) >> shift */
+    NN_JUMP,     /* ((constant & ~((uint32_t)v >> 24)) + (v * multiplier >> 32)) >> 14,
+                    v = 256 * sum + f */
+    NN_FIXED,    /* (((sum << p) * multiplier >> 32) + constant) >> 12, p in 2..8 */
+    NN_WIDE,     /* of int16, see nn_wide.h: ((sum * multiplier >> 16) + constant) >> shift */
+    NN_WIDE_RELU /* the same, clamped to 0..32767 */
 } nn_form_t;
 
 /* The weights of two output channels A and B at a time. A pair in the stream, in words:
@@ -25,17 +25,21 @@ typedef enum {
  *   1            256 * first value of A + first value of B (bias, input zero point folded in)
  *   1            first value of B
  *   steps        halfwords 256 * a + b of the two inputs of a step
- *   4            multiplier and constant of A, then of B
- *   1            shift of A in the lowest byte, of B in the next
+ *   2            multiplier of A, of B
+ *   1            in the forms with a shift: that of A in the lowest byte, of B in the next; else by
+ *                how much the constants of A and of B are more than that of the layer, in a
+ * halfword each; in the form NN_JUMP, an eighth of it in bits 8 to 17 and from 22 on, and f of B in
+ * the lowest byte 2            constant of A, of B, in the forms with a shift
  *
- * In the form NN_JUMP, f of A is part of the first word, and that of B the last word. nn_pixel_s8
- * does not know it.
+ * In the form NN_JUMP, f of A is part of the first word. nn_pixel_s8 does not know it.
  */
 typedef struct {
     const int32_t *stream;
-    int32_t count; /* of channels, of nn_quad_s16 pairs of them; not 0 */
-    int32_t steps; /* of two inputs each; even */
-    nn_form_t form;
+    uint16_t count;        /* of channels, of nn_quad_s16 pairs of them; not 0 */
+    uint16_t steps;        /* of two inputs each; even */
+    uint16_t form;         /* nn_form_t */
+    uint16_t numbers;      /* words of a pair behind its steps: 3, or 5 with a shift */
+    int32_t constant;      /* of the layer */
     void (*outputs)(void); /* of nn_quad_s8: NULL for NN_FIXED_8, or one of these */
 } nn_quad_t;
 
@@ -44,8 +48,13 @@ void nn_quad_floor_s8(void);
 void nn_quad_sign_s8(void);
 void nn_quad_jump_s8(void);
 
-#define NN_QUAD 4       /* pixels */
-#define NN_PAIR_WORDS 7 /* of a pair in the stream, besides its steps */
+#define NN_QUAD 4 /* pixels */
+
+/* Words of a pair in the stream. */
+static inline int32_t nn_pair_words(const nn_quad_t *quad)
+{
+    return 2 + quad->steps + quad->numbers;
+}
 
 /* Images and the windows over them, in numbers that the generator has found to be small enough.
  * Depths are bytes of a pixel. */

@@ -4,7 +4,6 @@ nn_conv_2d_packed_s8."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,19 +12,20 @@ import numpy.typing as npt
 
 from quantize.lowering.base import LoweredStep, aligned, in_groups, rivals
 from quantize.lowering.few_cortex_m import few_inputs, is_few
-from quantize.lowering.jumps import JumpRequant
 from quantize.lowering.mono_cortex_m import KERNEL as MONO_ROWS
 from quantize.lowering.mono_cortex_m import one_channel
 from quantize.lowering.packing import (
+    Fields,
+    Requants,
     ahead_of,
     as_row,
-    first_short_form,
+    first_pair_form,
     jump_form,
-    jump_words,
+    layer_constant,
     pad_words,
-    pair_words,
+    pair_rows,
+    quad_fields,
     reach_of,
-    scale_rows,
     small_sizes,
     words_constant,
 )
@@ -34,7 +34,7 @@ from quantize.lowering.rows_cortex_m import Rows, rows_step
 from quantize.ops.base import CCall, CConstant
 from quantize.ops.conv_2d import ConvParams, split_groups
 from quantize.ops.window import Window
-from quantize.proofs import Form, ShortRequant
+from quantize.proofs import Form
 from quantize.reference import Step
 from quantize.scheme import IntArray
 from quantize.tflite.graph import Graph
@@ -46,19 +46,8 @@ TAIL_RUNS = 3  # of which one more input each makes up a word
 QUAD_WORDS, PIXEL_WORDS = 0.45, 0.5  # loaded, an instruction: 5 in a step of 11, of a pixel 2 of 4
 POINT = Window(kernel=(1, 1), stride=(1, 1), dilation=(1, 1), pad=(0, 0))
 SPARE_ROWS = 4  # of nn_conv_2d_rows_s8: more cost scratch, fewer cost moves
-C_FORMS: dict[Form, str] = {  # the shortest first
-    "fixed_8": "NN_FIXED_8",
-    "floor": "NN_FLOOR",
-    "sign": "NN_SIGN",
-}
-OUTPUTS = {
-    "NN_FIXED_8": "0",
-    "NN_FLOOR": "nn_quad_floor_s8",
-    "NN_SIGN": "nn_quad_sign_s8",
-    "NN_JUMP": "nn_quad_jump_s8",
-}
+FORMS: tuple[Form, ...] = ("fixed_8", "floor", "sign")  # the shortest first
 NO_QUAD = {"quad.outputs": "0"}  # of what never calls nn_quad_s8
-Requants = Sequence[ShortRequant] | Sequence[JumpRequant]
 
 
 def lower_conv(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredStep | None:
@@ -91,7 +80,13 @@ def convolution(step: Step, p: ConvParams, scratch_budget_bytes: int) -> Lowered
     return along if along and along.scratch_bytes <= scratch_budget_bytes else _lowered(step, flat)
 
 
-def _lowered(step: Step, p: ConvParams) -> LoweredStep | None:
+def by_windows(step: Step) -> LoweredStep | None:
+    """The convolution `step` with windows that are gathered from rows in scratch, of which no word
+    is read beyond the input. None as lower_conv."""
+    return _lowered(step, step.params, points=False)
+
+
+def _lowered(step: Step, p: ConvParams, points: bool = True) -> LoweredStep | None:
     requants = _requants(p)
     if requants is None:
         return None
@@ -100,7 +95,8 @@ def _lowered(step: Step, p: ConvParams) -> LoweredStep | None:
     quad = _quad(p, runs_of(p).arranged(p.weights), requants)
     if quad is None:
         return None
-    kernel = _by_points(p, *quad) if _is_points(p) else windows_call(PACKED, p, *quad)
+    points = points and _is_points(p)
+    kernel = _by_points(p, *quad) if points else windows_call(PACKED, p, *quad)
     if kernel is None:
         return None
     call, ahead = kernel
@@ -118,37 +114,25 @@ def _lowered(step: Step, p: ConvParams) -> LoweredStep | None:
 def _requants(p: ConvParams) -> Requants | None:
     """The form that costs least, None where none is exact. Single pixels have no jump form."""
     weights = p.weights.reshape(len(p.weights), -1)
-    short = first_short_form(p, weights, tuple(C_FORMS))
+    short = first_pair_form(p, weights, FORMS)
     if short and short[0].form == "sign" and pixels_of(p) % QUAD == 0:
         return jump_form(p, weights) or short
     return short
 
 
-def _quad(
-    p: ConvParams, rows: IntArray, requants: Requants
-) -> tuple[dict[str, str], CConstant] | None:
+def _quad(p: ConvParams, rows: IntArray, requants: Requants) -> tuple[Fields, CConstant] | None:
     """The fields and the stream of an nn_quad_t; `rows` [channels, ...] are padded."""
     weights = rows.reshape(len(rows), -1)
-    words = pair_words(weights, p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1))
-    if words is None:
+    first = p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)
+    constant, steps = layer_constant(requants), weights.shape[1] // 2
+    if constant is None:
         return None
-    firsts = 2 * len(words)
-    short = [r for r in requants if isinstance(r, ShortRequant)]
-    jumps = [r for r in requants if isinstance(r, JumpRequant)]
-    if jumps:
-        whole, form = jump_words(words, jumps), "NN_JUMP"
-    else:
-        shifts, scales = scale_rows(short, 2)
-        whole, form = np.concatenate([words, scales, shifts], axis=1), C_FORMS[short[0].form]
-    stream = words_constant("stream", whole, weights=words.size - firsts, biases=firsts)
-    fields = {
-        "quad.stream": "@stream",
-        "quad.count": str(len(weights)),
-        "quad.steps": str(weights.shape[1] // 2),
-        "quad.form": form,
-        "quad.outputs": OUTPUTS[form],
-    }
-    return fields, stream
+    fields = quad_fields(len(weights), steps, requants, constant)
+    stream = pair_rows(weights, first, requants, constant)
+    if fields is None or stream is None:
+        return None
+    taps, firsts = len(stream) * steps, 2 * len(stream)
+    return fields, words_constant("stream", stream, weights=taps, biases=firsts)
 
 
 def _by_rows(step: Step, p: ConvParams, requants: Requants) -> LoweredStep | None:
@@ -208,16 +192,14 @@ def _by_pairs(step: Step, p: ConvParams) -> LoweredStep | None:
         groups=groups,
         quarter=2 * groups,
     )
-    stream = (len(p.weights) + 1) // 2 * (height * count + 7)
+    stream = (len(p.weights) + 1) // 2 * (height * count + 5)
     four = cortex_m(1, words=QUAD_WORDS) * (_quad_cost(p, 2 * height * count) + 70)
     row = p.window.stride[0] * (120 + 2 * rows.beside_bytes + 17 * rows.columns)
     cost = cortex_m(row, words=row / 4) + groups * (four + cortex_m(0, flash=stream))
     return rows_step(step, p, rows, quad, requants[0].form, math.prod(p.output_shape[:2]) * cost)
 
 
-def _by_points(
-    p: ConvParams, quad: dict[str, str], stream: CConstant
-) -> tuple[CCall, int | None] | None:
+def _by_points(p: ConvParams, quad: Fields, stream: CConstant) -> tuple[CCall, int | None] | None:
     """A call with an nn_points_t, or an nn_single_t, and `ahead_bytes`; None where the bytes of a
     pixel have no room in it."""
     pixels, inputs, outputs = p.output_shape[0] * pixels_of(p), p.input_shape[3], p.output_shape[3]
@@ -245,7 +227,7 @@ def _by_points(
 
 
 def windows_call(
-    function: str, p: ConvParams, quad: dict[str, str], stream: CConstant, block: int = QUAD
+    function: str, p: ConvParams, quad: Fields, stream: CConstant, block: int = QUAD
 ) -> tuple[CCall, int | None] | None:
     """A call with an nn_conv_packed_t, and `ahead_bytes`; all sizes of `p` are bytes. None where a
     size has no room in it.
@@ -370,7 +352,7 @@ def _cost(p: ConvParams, by_rows: bool | None = None) -> Cost:
 def _stream(p: ConvParams) -> int:
     """Words of the stream, about."""
     inputs = p.weights[0].size if _is_by_rows(p) else runs_of(p).inputs
-    return (len(p.weights) + 1) // 2 * (inputs // 2 + 7)
+    return (len(p.weights) + 1) // 2 * (inputs // 2 + 5)
 
 
 def _stream_words(p: ConvParams) -> int:
@@ -392,7 +374,7 @@ def _row_columns(p: ConvParams) -> int:
 
 def _quad_cost(p: ConvParams, inputs: int) -> int:
     """Instructions of nn_quad_s8 for windows of so many inputs, padding included."""
-    return (len(p.weights) + 1) // 2 * (11 * inputs // 2 + 6 * -(-inputs // 36) + 49)
+    return (len(p.weights) + 1) // 2 * (11 * inputs // 2 + 6 * -(-inputs // 36) + 52)
 
 
 def _rows_cost(p: ConvParams) -> float:
@@ -423,7 +405,7 @@ def load_cost(p: ConvParams) -> float:
 def _pixel_cost(p: ConvParams) -> float:
     """Instructions for a pixel that is left, with nn_conv_2d_single_s8 or nn_conv_2d_packed_s8."""
     runs = runs_of(p)
-    products = (len(p.weights) + 1) // 2 * (2 * runs.inputs + 26)
+    products = (len(p.weights) + 1) // 2 * (2 * runs.inputs + 32)
     if _is_points(p):
         return products + 2 * runs.inputs + 45
     return products + 2 * runs.inputs + 15 * runs.parts * runs.count + 120 + load_cost(p)

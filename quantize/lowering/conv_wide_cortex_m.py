@@ -177,8 +177,11 @@ def _quad(p: OutputStage, weights: IntArray) -> _Packed | None:
         kind, requants = "long", wide_requants(p, weights, prove_long)
     if requants is None:
         return None
+    steps = weights.shape[1] // 2
+    if max(len(weights), steps) >= 1 << 16:  # of an nn_quad_t
+        return None
     words = _pair_words(weights, p.bias.astype(np.int64), requants, kind)
-    steps, firsts = weights.shape[1] // 2, (2 if kind == "packed" else 4) * len(words)
+    firsts = (2 if kind == "packed" else 4) * len(words)
     fields = {
         "quad.stream": "@stream",
         "quad.count": str(len(weights)),

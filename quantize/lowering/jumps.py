@@ -23,10 +23,12 @@ from quantize.proofs import CODES, BoolArray, first_accumulators
 from quantize.scheme import INT32_MAX, INT32_MIN, IntArray, Requant
 
 PRE_SHIFT, SHIFT, MASK_SHIFT = 8, 14, 24
+LEAST_JUMP = 8  # J
+MOST_RIGHT = SHIFT - LEAST_JUMP.bit_length() + 1
 LEVEL = 1 << (32 - MASK_SHIFT)  # C without J is a multiple of it
 OFFSET_LIMIT = 1 << 20  # of F
 PARTS = tuple((2 * k + 1) / 2**n for n in range(1, 7) for k in range(2 ** (n - 1)))
-LEVELS: IntArray = np.array([0, *(side * by for by in range(1, 17) for side in (1, -1))])
+LEVELS: IntArray = np.array([0, *(side * by for by in range(1, 16) for side in (1, -1)), -16])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,7 @@ class JumpRequant:
 
     offset: int  # F
     multiplier: int  # M, 0 .. 2**31 - 1
-    constant: int  # C
+    constant: int  # C, a multiple of LEAST_JUMP
     form: Literal["jump"] = "jump"
 
 
@@ -77,19 +79,20 @@ def prove_jump(
     low, high = low[:, None], high[:, None]
     steady = ((starts == low) | (starts > high)).all(axis=1)  # one output for all
     right = np.array([-r.shift for r in requants], np.int64)
-    if not (steady | ((right > SHIFT - PRE_SHIFT) & (right <= SHIFT))).all():
+    moving = (right > SHIFT - PRE_SHIFT) & (right <= MOST_RIGHT)
+    if not (steady | moving).all():
         return None
-    right = np.clip(right, SHIFT - PRE_SHIFT + 1, SHIFT)
+    right = np.clip(right, SHIFT - PRE_SHIFT + 1, MOST_RIGHT)
     multiplier = np.array([r.multiplier for r in requants], np.int64)
     less = right - (SHIFT - PRE_SHIFT + 1)
     nearest = np.clip((multiplier + ((np.int64(1) << less) >> 1)) >> less, 1, INT32_MAX)
     channels = _Channels(starts, low, high, np.int64(1) << (SHIFT - right)[:, None])
     one = (-128 + (starts == low).sum(axis=1)) << SHIFT
     rows = np.stack([np.zeros_like(one), np.zeros_like(one), one], axis=1)
-    places = np.flatnonzero(~steady)
+    places = np.flatnonzero(moving)
     found, numbers = _numbers(channels.part(places), output_offset, nearest[places, None])
-    rows[places] = numbers
-    for place in places[~found].tolist():
+    rows[places[found]] = numbers[found]
+    for place in places[~found & ~steady[places]].tolist():
         factors = _factors(channels, place, output_offset)
         tried = channels.part(np.full(len(factors), place))
         found, numbers = _numbers(tried, output_offset, factors)

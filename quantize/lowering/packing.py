@@ -19,6 +19,22 @@ from quantize.scheme import IntArray, wrap32
 
 WIDENED = (0, 2, 1, 3)  # the order in which four inputs are widened: SXTB16 takes every other byte
 PAIR_LIMIT = 1 << 23  # 256 times a sum of channel A must fit 32 bits
+C_FORMS: dict[str, str] = {  # of an nn_quad_t
+    "fixed_8": "NN_FIXED_8",
+    "floor": "NN_FLOOR",
+    "sign": "NN_SIGN",
+    "jump": "NN_JUMP",
+}
+CONSTANT_BITS = {"fixed_8": 16, "jump": 13}  # of a constant, more than that of the layer
+WITH_SHIFT = ("floor", "sign")  # a channel has a shift and a constant of its own
+OUTPUTS = {
+    "NN_FIXED_8": "0",
+    "NN_FLOOR": "nn_quad_floor_s8",
+    "NN_SIGN": "nn_quad_sign_s8",
+    "NN_JUMP": "nn_quad_jump_s8",
+}
+Requants = Sequence[ShortRequant] | Sequence[JumpRequant]
+Fields = dict[str, str]
 
 
 def first_short_form(
@@ -46,10 +62,21 @@ def first_short_form(
     return None
 
 
+def first_pair_form(
+    p: OutputStage, weights: npt.NDArray[Any], forms: Sequence[Form]
+) -> tuple[ShortRequant, ...] | None:
+    """first_short_form of those that an nn_quad_t has room for."""
+    for form in forms:
+        proven = first_short_form(p, weights, (form,))
+        if proven is not None and layer_constant(proven) is not None:
+            return proven
+    return None
+
+
 def jump_form(p: OutputStage, weights: npt.NDArray[Any]) -> tuple[JumpRequant, ...] | None:
     """The form `quantize.lowering.jumps` of all of weights [channels, taps], None without."""
     low, high = acc_bounds(weights, p.bias, p.input_offset, -128, 127, padded=True)
-    return prove_jump(
+    proven = prove_jump(
         p.requants,
         output_offset=p.output_offset,
         act_min=p.act_min,
@@ -57,6 +84,7 @@ def jump_form(p: OutputStage, weights: npt.NDArray[Any]) -> tuple[JumpRequant, .
         low=low,
         high=high,
     )
+    return proven if proven and layer_constant(proven) is not None else None
 
 
 def first_values(p: OutputStage, weights: IntArray, requants: Sequence[ShortRequant]) -> list[int]:
@@ -174,13 +202,66 @@ def scale_rows(requants: Sequence[ShortRequant], group: int) -> tuple[IntArray, 
     return shifts, numbers[..., :2].reshape(len(numbers), -1)
 
 
-def jump_words(words: IntArray, requants: Sequence[JumpRequant]) -> IntArray:
-    """`pair_words` with the numbers of two channels behind them; the offset of A is in its first
-    value, that of B comes last."""
-    numbers = np.array([(r.multiplier, r.constant, r.offset) for r in requants], np.int64)
-    pairs = np.pad(numbers, ((0, len(numbers) & 1), (0, 0))).reshape(-1, 2, 3)
-    begun = np.concatenate([words[:, :1] + pairs[:, 0, 2:], words[:, 1:]], axis=1)
-    return np.concatenate([begun, pairs[..., :2].reshape(-1, 4), pairs[:, 1, 2:]], axis=1)
+def layer_constant(requants: Requants) -> int | None:
+    """The least constant of all channels, 0 where each has its own in the stream. None where one
+    is more than that by a number that the stream has no room for."""
+    if requants[0].form in WITH_SHIFT:
+        return 0
+    constants = [r.constant for r in requants]
+    least, room = min(constants), 1 << CONSTANT_BITS[requants[0].form]
+    return least if max(constants) - least < room else None
+
+
+def pair_rows(
+    weights: npt.NDArray[Any], first: IntArray, requants: Requants, constant: int
+) -> IntArray | None:
+    """The stream of an nn_quad_t, a row for each pair of channels; None as pair_words.
+
+    weights and `first` as there, `constant` as layer_constant.
+    """
+    offsets = np.array([r.offset if isinstance(r, JumpRequant) else 0 for r in requants])
+    second = np.arange(len(first)) % 2 == 1
+    words = pair_words(weights, first + np.where(second, offsets >> 8, 0))
+    if words is None:
+        return None
+    words[:, 0] += offsets[::2]
+
+    def pairs(values: Sequence[int]) -> IntArray:
+        return np.pad(np.array(values, np.int64), (0, len(values) & 1)).reshape(-1, 2)
+
+    multipliers = pairs([r.multiplier for r in requants])
+    if requants[0].form in WITH_SHIFT:
+        shifts = pairs([r.shift for r in requants if isinstance(r, ShortRequant)])
+        constants = pairs([r.constant for r in requants])
+        tail = [multipliers, shifts[:, :1] | shifts[:, 1:] << 8, constants]
+    else:
+        more = pairs([r.constant - constant for r in requants])
+        both = more[:, :1] | more[:, 1:] << 16
+        if requants[0].form == "jump":  # the lowest bits of constants are 0
+            both = pairs(offsets.tolist())[:, 1:] & 0xFF | more[:, :1] << 5 | more[:, 1:] << 19
+        tail = [multipliers, both]
+    return np.concatenate([words, *tail], axis=1)
+
+
+def quad_fields(channels: int, steps: int, requants: Requants, constant: int) -> Fields | None:
+    """Those of an nn_quad_t; None where one has no room in 16 bits."""
+    if max(channels, steps) >= 1 << 16:
+        return None
+    form = C_FORMS[requants[0].form]
+    return {
+        "quad.stream": "@stream",
+        "quad.count": str(channels),
+        "quad.steps": str(steps),
+        "quad.form": form,
+        "quad.numbers": str(numbers_of(requants)),
+        "quad.constant": str(constant),
+        "quad.outputs": OUTPUTS[form],
+    }
+
+
+def numbers_of(requants: Requants) -> int:
+    """Words of a pair in the stream, behind its steps."""
+    return 5 if requants[0].form in WITH_SHIFT else 3
 
 
 def words_constant(suffix: str, words: IntArray, *, weights: int = 0, biases: int = 0) -> CConstant:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from quantize.lowering import KERNEL_SETS, REFERENCE_COST
 from quantize.lowering.base import LoweredStep, Place, RowCall, Turns, aligned
-from quantize.lowering.conv_cortex_m import POINTS, SINGLE, has_room
+from quantize.lowering.conv_cortex_m import POINTS, SINGLE, by_windows, has_room
 from quantize.ops.base import CCall, CConstant
 from quantize.ops.conv_2d import ConvParams, numbered
 from quantize.ops.copy import move_words
@@ -261,7 +261,9 @@ class _Made:
         way = step.spec.kernels.lowering(self.kernels)
         faster = KERNEL_SETS[self.kernels][way] if way else None
         lowered = faster(self.graph, smaller, self.alone[k].scratch_bytes) if faster else None
-        if lowered is None or (k == 0 and _reads_beyond(lowered, p)):
+        if lowered is not None and k == 0 and _reads_beyond(lowered, p):
+            lowered = by_windows(smaller)
+        if lowered is None:
             calls = smaller.spec.calls(smaller.params)
             lowered = LoweredStep(step=smaller, calls=calls, in_place=())
         plain = [

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from quantize.lowering.base import LoweredStep
-from quantize.lowering.conv_cortex_m import OUTPUTS
 from quantize.lowering.packing import (
+    Fields,
     first_short_form,
+    layer_constant,
+    numbers_of,
     pad_words,
-    pair_words,
-    scale_rows,
+    pair_rows,
+    quad_fields,
     words_constant,
 )
 from quantize.ops.base import CCall, CConstant, Int8Array, c_shape
@@ -24,8 +26,8 @@ from quantize.tflite.graph import Graph
 from quantize.timings import usual
 
 QUAD = 4  # pixels at a time
-C_FORMS: dict[Form, str] = {"fixed_8": "NN_FIXED_8", "sign": "NN_SIGN"}  # the shorter first
-PER_PAIR, PER_QUAD, PER_WORD = 58, 100, 16  # instructions, besides 5.5 an input and pair
+FORMS: tuple[Form, ...] = ("fixed_8", "sign")  # the shorter first
+PER_PAIR, PER_QUAD, PER_WORD = 61, 100, 16  # instructions, besides 5.5 an input and pair
 
 
 def lower_transpose_conv(
@@ -40,11 +42,17 @@ def lower_transpose_conv(
     requants = _requants(p, phases)
     if requants is None:
         return None
-    streams = [_stream(p, w, r) for w, r in zip(phases, requants, strict=True)]
-    if any(stream is None for stream in streams):
+    every = [one for phase in requants for one in phase]
+    constant = layer_constant(every)
+    if constant is None:
         return None
+    steps = max(2 * w.shape[1] * _run_words(w) for w in phases)
+    fields = quad_fields(p.output_shape[3], steps, every, constant)
+    streams = [_stream(p, w, r, constant) for w, r in zip(phases, requants, strict=True)]
     found = [stream for stream in streams if stream is not None]
-    call = _call(p, phases, found, requants[0][0].form)
+    if fields is None or len(found) < len(streams):
+        return None
+    call = _call(p, phases, found, fields, numbers_of(every))
     return LoweredStep(
         step=step,
         calls=(call,),
@@ -70,25 +78,22 @@ def _requants(
     p: TransposeConvParams, phases: Sequence[Int8Array]
 ) -> list[tuple[ShortRequant, ...]] | None:
     """Those of all phases in the first form that all of them have."""
-    for form in C_FORMS:
+    for form in FORMS:
         proven = [first_short_form(p, w.reshape(len(w), -1), (form,)) for w in phases]
         found = [requants for requants in proven if requants is not None]
-        if len(found) == len(proven):
+        every = [one for requants in found for one in requants]
+        if len(found) == len(proven) and layer_constant(every) is not None:
             return found
     return None
 
 
 def _stream(
-    p: TransposeConvParams, weights: Int8Array, requants: Sequence[ShortRequant]
+    p: TransposeConvParams, weights: Int8Array, requants: Sequence[ShortRequant], constant: int
 ) -> IntArray | None:
     """[pairs of channels, words], as an nn_quad_t's; None where weights do not fit a pair."""
     rows = pad_words(weights.reshape(*weights.shape[:2], -1)).reshape(len(weights), -1)
     first = p.bias.astype(np.int64) + p.input_offset * rows.sum(axis=1)
-    words = pair_words(rows, first)
-    if words is None:
-        return None
-    shifts, scales = scale_rows(requants, 2)
-    return np.concatenate([words, scales, shifts], axis=1)
+    return pair_rows(rows, first, requants, constant)
 
 
 def _run_words(weights: Int8Array) -> int:
@@ -97,7 +102,11 @@ def _run_words(weights: Int8Array) -> int:
 
 
 def _call(
-    p: TransposeConvParams, phases: Sequence[Int8Array], streams: Sequence[IntArray], form: Form
+    p: TransposeConvParams,
+    phases: Sequence[Int8Array],
+    streams: Sequence[IntArray],
+    fields: Fields,
+    pair_numbers: int,
 ) -> CCall:
     sizes = [stream.size for stream in streams]
     rows = max(w.shape[1] for w in phases)
@@ -111,7 +120,7 @@ def _call(
         for i, w in enumerate(phases)
     ]
     firsts = sum(2 * len(stream) for stream in streams)
-    numbers = sum(5 * len(stream) for stream in streams)
+    numbers = sum(pair_numbers * len(stream) for stream in streams)
     weights = sum(sizes) - firsts - numbers
     stream = np.concatenate([stream.reshape(-1) for stream in streams])
     return CCall(
@@ -127,10 +136,7 @@ def _call(
             "row_bytes": str(row_bytes),
             "left": str(left),
             "phases": "@phases",
-            "quad.stream": "@stream",
-            "quad.count": str(p.output_shape[3]),
-            "quad.form": C_FORMS[form],
-            "quad.outputs": OUTPUTS[C_FORMS[form]],
+            **fields,
         },
         constants=(
             words_constant("stream", stream, weights=weights, biases=firsts),

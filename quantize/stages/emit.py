@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from model.decide import load_rule
 from model.files import write_text
@@ -17,6 +19,7 @@ from quantize.emit_tflm import emit_tflm
 from quantize.golden import load_golden
 from quantize.lowering import KERNEL_SETS
 from quantize.manifest import compile_sets
+from quantize.timings import CHIPS
 
 
 def emit(
@@ -67,8 +70,19 @@ def emit(
         print(
             f"{name}, kernels {kernels}: {manifest['macs']} MACs, {manifest['weight_bytes']} bytes "
             f"of constants, arena {arena} bytes ({proven}; TFLite Micro's interpreter takes "
-            f"{manifest['tflm_arena_bytes']}), run {manifest['run_id']}"
+            f"{manifest['tflm_arena_bytes']}){_cycles(kernels, manifest)}, run {manifest['run_id']}"
         )
+
+
+def _cycles(kernels: str, manifest: Mapping[str, Any]) -> str:
+    """What an inference takes on the chip that a set is for, as its kernels were chosen by."""
+    found = [o["estimate"]["cycles"] for o in manifest["operators"] if o["estimate"]]
+    if kernels not in CHIPS or not found:
+        return ""
+    chip, _ = CHIPS[kernels]
+    left = sum(o["step"] is not None and not o["estimate"] for o in manifest["operators"])
+    without = f" without {left} of its operators" if left else ""
+    return f", {chip} about {sum(found):,} cycles by estimate{without}"
 
 
 def emit_engine(out_dir: Path, arena_bytes: int | None) -> None:

@@ -12,7 +12,7 @@ void nn_channels_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, in
     if (quad->count != whole) {
         int8_t last[2 * NN_QUAD];
         nn_quad_t part = *quad;
-        part.stream += whole / 2 * (NN_PAIR_WORDS + part.steps);
+        part.stream += whole / 2 * nn_pair_words(quad);
         part.count = 2;
         nn_quad_s8(&part, x, last, 2);
         for (int32_t i = 0; i < NN_QUAD; i++) {

@@ -32,15 +32,18 @@
     .type nn_pixel_long_s16, %function
 nn_pixel_long_s16:
     push {r4-r11, lr}
-    ldm r0, {r3-r6}       /* stream, channels, steps, form */
+    ldm r0, {r3-r5}       /* stream, channels and steps, form */
     mov r12, r3
-    add r3, r2, r4, lsl #1
+    uxth r6, r4
+    add r3, r2, r6, lsl #1
     vmov s0, s1, r2, r3   /* output, its end */
-    add r10, r1, r5, lsl #2
-    and r5, r5, #3
-    vmov s2, s3, r1, r5   /* inputs, steps that fill no group of four */
-    subs r6, r6, #NN_FORM_WIDE
-    vmov s4, r6           /* 0 without a ReLU */
+    lsrs r4, r4, #16
+    add r10, r1, r4, lsl #2
+    and r4, r4, #3
+    vmov s2, s3, r1, r4   /* inputs, steps that fill no group of four */
+    uxth r5, r5
+    subs r5, r5, #NN_FORM_WIDE
+    vmov s4, r5           /* 0 without a ReLU */
 
 .Lpair:
     vmov lr, r5, s2, s3

@@ -2,7 +2,7 @@
  * NN_FLOOR.
  *
  * No function of C: nn_quad_s8 jumps here, with what its comment says in registers, where
- * quad->outputs names it. 11 instructions more than nn_quad_s8 itself has.
+ * quad->outputs names it. 10 instructions more than nn_quad_s8 itself has.
  *
  * Stack: none. Rounding: double, in a short form that quantize/proofs.py has proven.
  */
@@ -17,6 +17,7 @@
     .thumb_func
     .type nn_quad_floor_s8, %function
 nn_quad_floor_s8:
+    ldmia.w r12!, {r1, r3} /* constants */
     .irp n, 4, 5, 6, 7
     smmla r\n, r\n, r0, r1
     asr.w r\n, r\n, lr

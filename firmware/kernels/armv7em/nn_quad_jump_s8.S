@@ -2,8 +2,7 @@
  * NN_JUMP.
  *
  * No function of C: nn_quad_s8 jumps here, with what its comment says in registers, where
- * quad->outputs names it. A comes as 256 * A + f, of B the word of the shifts holds f; 12
- * instructions more than nn_quad_s8 itself has.
+ * quad->outputs names it. A comes as 256 * A + f; 14 instructions more than nn_quad_s8 itself has.
  *
  * Stack: none. Rounding: double, in a short form that quantize/proofs.py has proven.
  */
@@ -19,6 +18,11 @@
     .type nn_quad_jump_s8, %function
 nn_quad_jump_s8:
     vmov s16, r12
+    vmov r3, s23
+    ubfx r1, lr, #8, #10
+    add r1, r3, r1, lsl #3 /* constant of A, */
+    add r3, r3, lr, lsr #19 /* of B */
+    uxtb lr, lr           /* f of B */
     .irp n, 4, 5, 6, 7
     bic r12, r1, r\n, lsr #24
     smmla r\n, r\n, r0, r12

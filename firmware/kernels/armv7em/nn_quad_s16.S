@@ -35,8 +35,10 @@ nn_quad_s16:
     push {r4-r11, lr}
     sub sp, sp, #4
     vpush {s16-s25}
-    ldrd r12, r5, [r0, #NN_QUAD_AT_STREAM] /* channel pairs */
-    ldrd r6, r7, [r0, #NN_QUAD_AT_STEPS] /* form */
+    ldr.w r12, [r0, #NN_QUAD_AT_STREAM]
+    ldrh r5, [r0, #NN_QUAD_AT_COUNT] /* channel pairs */
+    ldrh r6, [r0, #NN_QUAD_AT_STEPS]
+    ldrh r7, [r0, #NN_QUAD_AT_FORM]
     add r8, r1, r6, lsl #4
     vmov s18, r8          /* end of the inputs: a step has 4 words */
     lsls r3, r3, #1

@@ -8,18 +8,19 @@
  * channels of one pixel cost one SMLAD each, and the SXTB16 and the loads serve four pixels:
  *
  *   a step of 2 inputs x 2 channels x 4 pixels = 16 MACs: VMOV, LDM, SXTB16, 8 SMLAD = 11
- *   each 16 steps: 6 to refill the stream and test the end; each pair and four pixels: 45 (57 with
- *   the jump form, 56 with the floor form, 70 with the sign form), which are 0.69 per MAC in the
+ *   each 16 steps: 6 to refill the stream and test the end; each pair and four pixels: 48 (62 with
+ *   the jump form, 57 with the floor form, 71 with the sign form), which are 0.69 per MAC in the
  *   limit and 0.80 for 64 inputs.
  *
  * The first step adds to the two first values of a pair, so none of them is copied for each pixel.
  * Weights arrive 16 words at a time in s0-s15 (one VLDM), which frees the register that a pointer
  * to them would need: r4-r7 gather 256 * A + B, r8-r11 gather B, r0-r3 hold the inputs, r12 the
- * weights, lr points to the inputs. What is left lives in s16-s22, two to a VMOV.
+ * weights, lr points to the inputs. What is left lives in s16-s23, two to a VMOV.
  *
- * quad->outputs is code that goes on at nn_quad_store_s8. It finds sums of A in r4-r7 and of B in
- * r8-r11, puts their outputs there, and finds multipliers and constants in r0-r3, shifts in lr; r12
- * and s17-s22 have to stay.
+ * quad->outputs is code that goes on at nn_quad_store_s8. It finds 256 times the sums of A in r4-r7
+ * and those of B in r8-r11, puts their outputs there, and finds the multipliers in r0 and r2, the word
+ * behind them in lr, the layer's constant in s23; r12 points behind that word and has to move on
+ * behind the pair, s17-s23 have to stay.
  *
  * Stack: 80 bytes. Rounding: double, in the short forms that quantize/proofs.py has proven.
  */
@@ -44,9 +45,11 @@ nn_quad_s8:
     push {r4-r11, lr}
     sub sp, sp, #12
     vpush {s16-s23}
-    ldrd r12, r5, [r0, #NN_QUAD_AT_STREAM] /* channels */
-    ldr r6, [r0, #NN_QUAD_AT_STEPS]
-    ldr r7, [r0, #NN_QUAD_AT_OUTPUTS]
+    ldrh r5, [r0, #NN_QUAD_AT_COUNT]
+    ldrh r6, [r0, #NN_QUAD_AT_STEPS]
+    ldrd r9, r7, [r0, #NN_QUAD_AT_CONSTANT] /* outputs */
+    ldr.w r12, [r0, #NN_QUAD_AT_STREAM]
+    vmov s23, r9
     add r8, r1, r6, lsl #4 /* end of the inputs: a step has 4 words */
     str r7, [sp, #OUTPUTS]
     cbz r7, 1f
@@ -112,13 +115,16 @@ nn_quad_s8:
     cmp lr, r12
     bcc.w .Lblock
     vmov r12, s16
-    ldmia.w r12!, {r0-r3, lr} /* multiplier and constant of A, of B; shifts */
+    ldmia.w r12!, {r0, r2, lr} /* multipliers, constants */
     sub r4, r4, r8        /* 256 * A */
     sub r5, r5, r9
     sub r6, r6, r10
     sub r7, r7, r11
     bhi.w .Lother
 
+    vmov r3, s23
+    uxtah r1, r3, lr      /* constant of A, */
+    uxtah r3, r3, lr, ror #16 /* of B */
     .irp n, 4, 5, 6, 7
     smmla r\n, r\n, r0, r1
     ssat r\n, #8, r\n, asr #12

@@ -3,6 +3,6 @@
 
 const int32_t *nn_stream_in_ram(const nn_quad_t *quad, int8_t *scratch, int32_t bytes)
 {
-    const int32_t words = (quad->count + 1) / 2 * (NN_PAIR_WORDS + quad->steps);
+    const int32_t words = (quad->count + 1) / 2 * nn_pair_words(quad);
     return nn_in_ram(scratch + ((bytes + NN_ALIGNMENT - 1) & -NN_ALIGNMENT), quad->stream, words);
 }

@@ -56,7 +56,7 @@ static void nn_phase(const nn_transpose_packed_t *p, const nn_phase_t *phase, in
     const nn_widen_t row_words = {.words = phase->words};
     nn_quad_t quad = p->quad;
     quad.stream += phase->at;
-    quad.steps = 2 * phase->rows * phase->words;
+    quad.steps = (uint16_t)(2 * phase->rows * phase->words);
     for (int32_t at = column * depth; count > 0;) {
         const int32_t pixels = count >= NN_QUAD ? NN_QUAD : 1;
         uint32_t *next = x;

@@ -46,8 +46,10 @@ nn_winograd_s8:
     push {r4-r11, lr}
     vpush {s16-s30}
     sub sp, sp, #32
-    ldrd r12, r5, [r0, #NN_QUAD_AT_STREAM] /* channels */
-    ldrd r6, r7, [r0, #NN_QUAD_AT_STEPS]   /* form */
+    ldr.w r12, [r0, #NN_QUAD_AT_STREAM]
+    ldrh r5, [r0, #NN_QUAD_AT_COUNT] /* channels */
+    ldrh r6, [r0, #NN_QUAD_AT_STEPS]
+    ldrh r7, [r0, #NN_QUAD_AT_FORM]
     add r6, r1, r6, lsl #6
     vmov INPUTS, INPUTS_END, r1, r6
     vmov OUTPUT, STRIDE, r2, r3

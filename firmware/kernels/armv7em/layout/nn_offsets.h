@@ -7,8 +7,9 @@
 /* nn_quad_t */
 #define NN_QUAD_AT_STREAM 0
 #define NN_QUAD_AT_COUNT 4
-#define NN_QUAD_AT_STEPS 8
-#define NN_QUAD_AT_FORM 12
+#define NN_QUAD_AT_STEPS 6
+#define NN_QUAD_AT_FORM 8
+#define NN_QUAD_AT_CONSTANT 12
 #define NN_QUAD_AT_OUTPUTS 16
 
 /* nn_runs_t */
@@ -196,8 +197,8 @@
 #define NN_MONO_AT_CHANNELS 24
 #define NN_MONO_AT_PIXELS 28
 
-#define NN_FORM_SIGN 1
-#define NN_FORM_WIDE 4
+#define NN_FORM_SIGN 2
+#define NN_FORM_WIDE 5
 #define NN_TAP_BYTES 10     /* of a channel of nn_depthwise_packed_t */
 #define NN_WEIGHT_BYTES 160 /* of scratch, before the ring */
 #define NN_COLUMN_BYTES 48  /* of the ring */

@@ -11,6 +11,6 @@ void nn_pixel_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output)
         if (channel + 1 < quad->count) {
             output[channel + 1] = outputs[1];
         }
-        stream += NN_PAIR_WORDS + quad->steps;
+        stream += nn_pair_words(quad);
     }
 }

@@ -8,6 +8,6 @@ void nn_quad_s8(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_
         for (int32_t pixel = 0; pixel < NN_QUAD; pixel++) {
             nn_pair_outputs(quad, stream, x + pixel, NN_QUAD, output + pixel * stride + 2 * pair);
         }
-        stream += NN_PAIR_WORDS + quad->steps;
+        stream += nn_pair_words(quad);
     }
 }
