@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model import __version__
+from quantize.emit_steps import Argument, Statement, step_table
 from quantize.lowering import LoweredStep
 from quantize.lowering.base import RowCall, constant_operands, first_values_bytes
 from quantize.ops.base import (
@@ -97,6 +98,7 @@ def emit_model(
     name: str,
     sha256: str,
     run_id: str,
+    kernels: str,
 ) -> dict[str, str]:
     """File name -> text of FILES."""
     sizes = [[graph.tensors[i].bytes for i in side] for side in (graph.inputs, graph.outputs)]
@@ -111,7 +113,8 @@ def emit_model(
         "variables": [_variable(t, plan) for t in graph.variables],
         "inputs": [_tensor(graph, plan, i) for i in graph.inputs],
         "outputs": [_tensor(graph, plan, i) for i in graph.outputs],
-        "steps": [_step(graph, plan, s) for s in run],
+        "steps": [{"number": k} | _step(graph, plan, s) for k, s in enumerate(run)],
+        "table": step_table([_only_call(graph, plan, s) for s in run], kernels),
         "edge_values": [_edge_values(graph.tensors[i]) for i in graph.inputs],
         "written": [w for k, s in enumerate(run) for w in _written(graph, plan, s.step, k)],
         "golden_count": len(golden.inputs),
@@ -197,7 +200,7 @@ def _step(graph: Graph, plan: ArenaPlan, lowered: LoweredStep) -> dict[str, obje
         ]
     else:
         named = zip(lowered.calls, names, strict=True)
-        runs = [(1, [_statement(graph, plan, op, call, name) for call, name in named])]
+        runs = [(1, [_statement(graph, plan, op, call, name).alone for call, name in named])]
     operators = [*(step.op for step in lowered.before), op]
     return {
         "operators": ", ".join(f"operator {o.index}, {o.name}" for o in operators),
@@ -234,7 +237,15 @@ def _call(op: Operator, call: CCall, name: str) -> dict[str, object]:
     }
 
 
-def _statement(graph: Graph, plan: ArenaPlan, op: Operator, call: CCall, name: str) -> str:
+def _only_call(graph: Graph, plan: ArenaPlan, lowered: LoweredStep) -> Statement | None:
+    """The one call of a step on whole tensors; None for other steps."""
+    if lowered.turns or len(lowered.calls) != 1:
+        return None
+    op = lowered.step.op
+    return _statement(graph, plan, op, lowered.calls[0], f"{op.index}_0")
+
+
+def _statement(graph: Graph, plan: ArenaPlan, op: Operator, call: CCall, name: str) -> Statement:
     """A call on whole tensors."""
     sides = (
         (call.inputs, op.inputs, call.first_input, "const "),
@@ -246,8 +257,13 @@ def _statement(graph: Graph, plan: ArenaPlan, op: Operator, call: CCall, name: s
         for position in positions
     ]
     if call.scratch_bytes:
-        arguments.append(f"base + {plan.scratch(op.index)}")
-    return f"{call.function}(&model_p{name}, {', '.join(arguments)});"
+        arguments.append(Argument(text="{}", place=plan.scratch(op.index)))
+    return Statement(
+        function=call.function,
+        params_type=call.params_type,
+        params=f"model_p{name}",
+        arguments=tuple(arguments),
+    )
 
 
 def _rows_statement(graph: Graph, plan: ArenaPlan, lowered: LoweredStep, rows: RowCall) -> str:
@@ -271,14 +287,15 @@ def _rows_statement(graph: Graph, plan: ArenaPlan, lowered: LoweredStep, rows: R
 
 def _argument(
     graph: Graph, plan: ArenaPlan, index: int, tensor: int, position: int, first: int, const: str
-) -> str:
+) -> Argument:
     if graph.tensors[tensor].data is not None:
-        return constant_symbol(f"input{position}", index)
+        return Argument(text=constant_symbol(f"input{position}", index), place=None)
     dtype = graph.tensors[tensor].dtype
-    place = f"base + {plan.offset(tensor) + first * np.dtype(dtype).itemsize}"
-    ctype = C_TYPES[dtype]
-    const = "" if graph.tensors[tensor].variable else const
-    return place if ctype == "int8_t" else f"({const}{ctype} *)({const}void *)({place})"
+    ctype, const = C_TYPES[dtype], "" if graph.tensors[tensor].variable else const
+    return Argument(
+        text="{}" if ctype == "int8_t" else f"({const}{ctype} *)({const}void *)({{}})",
+        place=plan.offset(tensor) + first * np.dtype(dtype).itemsize,
+    )
 
 
 def constant_symbol(suffix: str, index: int) -> str:

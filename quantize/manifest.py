@@ -113,11 +113,11 @@ def compile_sets(
             ram_bytes=ram_bytes,
             usual_bytes=tflm_arena.total,
         )
-        own = emit_model(graph, lowered, plan, cases, name=name, sha256=digest, run_id=run_id)
+        names = {"kernels": kernels, "run_id": run_id}
+        own = emit_model(graph, lowered, plan, cases, name=name, sha256=digest, **names)
         fused = [asdict(f) for f in (*simplified.fusions, *_by_rows(lowered))]
-        manifests[kernels] = _manifest(graph, lowered, plan) | common
-        manifests[kernels] |= {"kernels": kernels, "run_id": run_id, "fused": fused}
-        manifests[kernels] |= {"estimated_chip": CHIPS[kernels][0] if kernels in CHIPS else None}
+        manifests[kernels] = _manifest(graph, lowered, plan) | common | names
+        manifests[kernels] |= {"fused": fused, "estimated_chip": CHIPS.get(kernels, (None,))[0]}
         for file, text in (files | own).items():
             write_text(folder / file, text)
         if features is None:

@@ -77,6 +77,14 @@ def symbol_names(elf: Path) -> list[str]:
         return [symbol.name for table in tables for symbol in table.iter_symbols()]
 
 
+def compiled_with(elf: Path, source: str) -> list[str]:
+    """The flags of the one file whose path ends so."""
+    with elf.open("rb") as file:
+        tops = [unit.get_top_DIE() for unit in ELFFile(file).get_dwarf_info().iter_CUs()]
+        (top,) = [top for top in tops if top.get_full_path().endswith(source)]
+        return top.attributes["DW_AT_producer"].value.decode().split()
+
+
 def break_model(elf: Path, code: bytes, broken: Path) -> Path:
     """Copy `elf` to `broken` with `code` at the start of the model's functions."""
     shutil.copy(elf, broken)

@@ -72,7 +72,7 @@ def compiled(folder: Path, flags: list[str], *, link: bool = True) -> Path:
 def test_nano33_arduino_has_the_fast_kernels_under_the_core_s_flags(
     tmp_path: Path, core: Path
 ) -> None:
-    """Whatever soft floats the platform appends; what an inference runs is made for speed."""
+    """Whatever soft floats the platform appends; what we compile for speed stays so."""
     assert NANO33.kernels == "armv7em"
     build_firmware(NANO33, generated(tmp_path, "armv7em"), tmp_path / "out", "arduino")
     elf = tmp_path / "out" / "firmware.elf"

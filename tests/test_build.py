@@ -28,6 +28,7 @@ from tests.firmware_builds import (
     STUB_ARENA_BYTES,
     STUB_GOLDEN_BYTES,
     built,
+    compiled_with,
     symbol_names,
     write_gen,
 )
@@ -68,6 +69,11 @@ def test_every_board_builds_and_is_measured(board_id: str) -> None:
 )
 def test_everything_but_kernels_and_model_stays_small(board_id: str, limit: int) -> None:
     assert built(board_id)[1].code_bytes < limit
+
+
+@pytest.mark.parametrize("board_id", BOARDS)
+def test_a_network_s_calls_are_compiled_for_size(board_id: str) -> None:
+    assert "-Os" in compiled_with(built(board_id)[0] / "firmware.elf", "gen/model.c")
 
 
 @pytest.mark.parametrize("board_id", BOARDS)

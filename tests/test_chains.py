@@ -35,7 +35,8 @@ def emitted(
     plan = plan_arena(with_joined(graph, steps), steps)
     inputs, outputs = golden.rows(golden.firsts[:1])
     cases = GoldenCases(inputs=inputs, outputs=outputs)
-    files = emit_model(graph, steps, plan, cases, name="m", sha256="00" * 32, run_id="0" * 12)
+    names = {"name": "m", "sha256": "00" * 32, "run_id": "0" * 12, "kernels": kernels}
+    files = emit_model(graph, steps, plan, cases, **names)
     folder.mkdir(parents=True)
     for name, text in files.items():
         (folder / name).write_text(text)

@@ -48,6 +48,7 @@ from quantize.golden import load_golden, make_golden, save_golden
 from quantize.inputs import quantised_inputs
 from quantize.tflite.reader import FEATURES_ENTRY, parse_model
 from tests.factory import ModelBuilder
+from tests.firmware_builds import compiled_with
 from tests.hostile import pack, unpack
 from tests.result_files import SHA, write_run
 from tests.steps import main as host_tools
@@ -246,6 +247,8 @@ def test_a_forest_runs_in_the_firmware_and_stands_beside_the_network(
     assert board["equal"] == board["cases"] == 60
     assert board["reference"] == classical.REFERENCE
     assert 0 < board["counts"] < 20_000
+    decisions = compiled_with(measured / "qemu_m4" / "firmware.elf", "gen/model.c")
+    assert "-O2" in decisions  # where a network's only calls kernels
     assert table(found).row_count == 2
 
 

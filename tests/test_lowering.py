@@ -15,7 +15,7 @@ from quantize.golden import Golden, make_golden, random_inputs, save_golden
 from quantize.lowering import LoweredStep, lower
 from quantize.lowering.conv_cortex_m import lower_conv
 from quantize.lowering.conv_wide_cortex_m import convolution
-from quantize.lowering.dense_cortex_m import lower_dense
+from quantize.lowering.dense_cortex_m import dense, lower_dense
 from quantize.lowering.depthwise_cortex_m import lower_depthwise
 from quantize.lowering.packing import OUTPUTS
 from quantize.manifest import compile_model
@@ -241,9 +241,9 @@ def test_a_small_dense_layer_takes_a_small_kernel(
 ) -> None:
     """Where its cycles are few beside those of others: code is worth more then."""
     model = dense_layers(np.random.default_rng(0), [(64, beside, 64), small])
-    dense = _lowered(model)[1]
-    assert dense.calls[0].function.startswith(taken)
-    assert reason in {other.reason for other in dense.alternatives}
+    layer = _lowered(model)[1]
+    assert layer.calls[0].function.startswith(taken)
+    assert reason in {other.reason for other in layer.alternatives}
 
 
 @pytest.mark.parametrize(
@@ -264,12 +264,56 @@ def test_sizes_that_have_no_room_in_16_bits_take_the_reference_kernel(width: int
     assert (step is None) == (width == 65536)
 
 
+@pytest.mark.parametrize("channels", [65535, 65536])
+@pytest.mark.parametrize(("pixels", "kernel"), [(3, "single"), (4, "points")])
+def test_pixels_that_have_no_room_in_16_bits_take_the_reference_kernel(
+    pixels: int, kernel: str, channels: int
+) -> None:
+    layer = Layer(size=(1, pixels), channels=8, outputs=2, kernel=(1, 1))
+    graph = parse_model(convolutions(np.random.default_rng(0), [layer]))
+    (step,) = compile_graph(graph)
+    p = step.params
+    more = ((0, 0), (0, 0), (0, 0), (0, channels - 8))
+    wide = replace(p, input_shape=(1, 1, pixels, channels), weights=np.pad(p.weights, more))
+    found = lower_conv(graph, replace(step, params=wide), 1 << 20)
+    assert (found is None) == (channels == 65536)
+    assert found is None or found.calls[0].function == f"nn_conv_2d_{kernel}_s8"
+
+
+@pytest.mark.parametrize(
+    ("vectors", "inputs", "outputs", "fits"),
+    [
+        (65535, 8, 8, True),
+        (65536, 8, 8, False),
+        (1, 65528, 8, True),
+        (1, 65529, 8, False),  # with its last block of eight
+        (1, 8, 65535, True),
+        (1, 8, 65536, False),
+    ],
+)
+def test_dense_sizes_that_have_no_room_in_16_bits_take_a_kernel_with_32(
+    vectors: int, inputs: int, outputs: int, fits: bool
+) -> None:
+    (step,) = compile_graph(parse_model(dense_layers(np.random.default_rng(0), [(1, 8, 8)])))
+    p = step.params
+    large = replace(
+        p,
+        output_shape=(vectors, outputs),
+        weights=np.tile(np.pad(p.weights[0], (0, inputs - 8)), (outputs, 1)),
+        bias=np.zeros(outputs, np.int32),
+        requants=p.requants[:1] * outputs,
+    )
+    (call,) = dense(step, large, 0).calls
+    assert (call.function != "nn_fully_connected_chunks_s8") == fits
+
+
 def test_each_form_has_its_part_of_the_kernel() -> None:
     """The twins go by the form alone, so that only a core would notice."""
     seen: set[str] = set()
     for seed in range(3):
         for step in _lowered(rows_model([ROWS["CONV_2D"], ROWS["CONV_2D_POINT"]] * 40, seed)):
-            params, p = step.calls[0].params, step.step.params
+            p = step.step.params
+            params = {k.removeprefix("single."): v for k, v in step.calls[0].params.items()}
             if "quad.outputs" in params and np.prod(p.output_shape[1:3]) >= 4:
                 assert params["quad.outputs"] == OUTPUTS[params["quad.form"]]
                 seen.add(params["quad.form"])

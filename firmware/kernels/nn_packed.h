@@ -112,9 +112,9 @@ void nn_transpose_conv_packed_s8(const nn_transpose_packed_t *p, const int8_t *i
 typedef struct {
     const int32_t *stream;
     const int32_t *requant; /* for NN_SIGN */
-    int32_t requant_bytes;  /* from one group to the next; 0: all have the same */
-    int32_t steps;          /* of two inputs each; a multiple of 4 */
-    int32_t batches, input_depth, output_depth;
+    uint16_t requant_bytes; /* from one group to the next; 0: all have the same */
+    uint16_t steps;         /* of two inputs each; a multiple of 4 */
+    uint16_t batches, input_depth, output_depth;
 } nn_dense_t;
 
 #define NN_GROUP 4 /* output channels */
@@ -127,18 +127,23 @@ void nn_dense_wide_s8(const nn_dense_t *p, const void *x, int8_t *output, int32_
 
 #define NN_EIGHT 8 /* output channels */
 
-/* The same for eight channels A to H with one requantisation, on int8 inputs. A group in the
- * stream, in words: first values of 256 * A + B, 256 * C + D, 256 * E + F, 256 * G + H, B, D, F and
- * H; then for each eight inputs 16 words, the last one first: 256 * a + b, ..., 256 * g + h of
- * inputs 4 and 6, of 5 and 7, of 0 and 2, and of 1 and 3. */
-void nn_dense_eight_s8(const nn_dense_t *p, const int8_t *x, int8_t *output, int32_t groups);
+/* The same for eight channels A to H, all channels with one requantisation. The stream begins with
+ * its shift in the lowest byte and the number of vectors above that, its multiplier and its
+ * constant. A group, in words: first values of 256 * A + B, 256 * C + D, 256 * E + F, 256 * G + H,
+ * B, D, F and H; then for each eight inputs 16 words, the last one first: 256 * a + b, ...,
+ * 256 * g + h of inputs 4 and 6, of 5 and 7, of 0 and 2, and of 1 and 3. */
+typedef struct {
+    const int32_t *stream;
+    uint16_t steps; /* of two inputs each; a multiple of 4. Vectors lie side by side */
+    uint16_t output_depth;
+} nn_dense_eight_t;
 
 /* One of these for all output channels. */
 void nn_dense_outputs_s8(const nn_dense_t *p, const void *x, int8_t *output,
                          nn_dense_kernel_t *kernel);
 
 void nn_fully_connected_packed_s8(const nn_dense_t *p, const int8_t *input, int8_t *output);
-void nn_fully_connected_eight_s8(const nn_dense_t *p, const int8_t *input, int8_t *output);
+void nn_fully_connected_eight_s8(const nn_dense_eight_t *p, const int8_t *input, int8_t *output);
 
 /* scratch: 4 * steps bytes. */
 void nn_fully_connected_wide_s8(const nn_dense_t *p, const int8_t *input, int8_t *output,

@@ -86,16 +86,20 @@ const int32_t *nn_stream_in_ram(const nn_quad_t *quad, int8_t *scratch, int32_t 
 
 /* A convolution of 1 x 1 over pixels side by side, of `steps` inputs times two each; or the vectors
  * of a fully connected layer. */
-typedef struct nn_points nn_points_t;
-struct nn_points {
+typedef struct {
     nn_quad_t quad;
     int32_t pixels;
-    int32_t input_bytes, output_bytes; /* from a pixel to the next */
+    uint16_t input_bytes, output_bytes; /* from a pixel to the next */
+} nn_single_t;
+
+/* The same where there are four pixels or more. */
+typedef struct {
+    nn_single_t single;
     /* nn_quad_s8, or nn_channels_s8 where the last channel has no partner */
     void (*products)(const nn_quad_t *quad, const uint32_t *x, int8_t *output, int32_t stride);
     /* nn_conv_2d_single_s8, or NULL where no pixels are left */
-    void (*left)(const nn_points_t *p, const int8_t *input, int8_t *output, int8_t *scratch);
-};
+    void (*left)(const nn_single_t *p, const int8_t *input, int8_t *output, int8_t *scratch);
+} nn_points_t;
 
 /* scratch: 16 * steps bytes. The output may lie on the input where quantize/lowering says so. */
 void nn_conv_2d_points_s8(const nn_points_t *p, const int8_t *input, int8_t *output,
@@ -106,7 +110,7 @@ void nn_conv_2d_points_in_ram_s8(const nn_points_t *p, const int8_t *input, int8
                                  int8_t *scratch);
 
 /* The pixels that fill no four. scratch: 4 * steps bytes. */
-void nn_conv_2d_single_s8(const nn_points_t *p, const int8_t *input, int8_t *output,
+void nn_conv_2d_single_s8(const nn_single_t *p, const int8_t *input, int8_t *output,
                           int8_t *scratch);
 
 #endif

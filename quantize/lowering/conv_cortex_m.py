@@ -199,21 +199,25 @@ def _by_pairs(step: Step, p: ConvParams) -> LoweredStep | None:
     return rows_step(step, p, rows, quad, requants[0].form, math.prod(p.output_shape[:2]) * cost)
 
 
-def _by_points(p: ConvParams, quad: Fields, stream: CConstant) -> tuple[CCall, int | None]:
-    """A call with an nn_points_t, and `ahead_bytes`."""
-    pixels = p.output_shape[0] * pixels_of(p)
+def _by_points(p: ConvParams, quad: Fields, stream: CConstant) -> tuple[CCall, int | None] | None:
+    """A call with an nn_points_t, or an nn_single_t, and `ahead_bytes`; None where the bytes of a
+    pixel have no room in it."""
+    pixels, inputs, outputs = p.output_shape[0] * pixels_of(p), p.input_shape[3], p.output_shape[3]
+    if max(inputs, outputs) >= 1 << 16:
+        return None
+    single = quad | {
+        "pixels": str(pixels),
+        "input_bytes": str(inputs),
+        "output_bytes": str(outputs),
+    }
+    points = {f"single.{field}": value for field, value in single.items()} | {
+        "products": _products(p),
+        "left": SINGLE if pixels % QUAD else "0",
+    }
     call = CCall(
         function=POINTS if pixels >= QUAD else SINGLE,
-        params_type="nn_points_t",
-        params=quad
-        | ({} if pixels >= QUAD else NO_QUAD)
-        | {
-            "pixels": str(pixels),
-            "input_bytes": str(p.input_shape[3]),
-            "output_bytes": str(p.output_shape[3]),
-            "products": _products(p) if pixels >= QUAD else "0",
-            "left": SINGLE if pixels > QUAD and pixels % QUAD else "0",
-        },
+        params_type="nn_points_t" if pixels >= QUAD else "nn_single_t",
+        params=points if pixels >= QUAD else single | NO_QUAD,
         constants=(stream,),
         first_input=p.first_input,
         first_output=p.first_output,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -32,7 +31,7 @@ from quantize.tflite.graph import Graph
 from quantize.timings import NOTHING, Cost, cortex_m
 
 GROUP = 4  # channels at a time
-EIGHT = 8  # channels of nn_dense_eight_s8
+EIGHT = 8  # channels of nn_fully_connected_eight_s8
 BLOCK = 8  # inputs at a time
 WIDE, PACKED = "nn_fully_connected_wide_s8", "nn_fully_connected_packed_s8"
 EIGHTS = "nn_fully_connected_eight_s8"
@@ -64,7 +63,7 @@ def lower_dense(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowered
     if few is not None:
         return few
     found = dense(step, p, scratch_budget_bytes)
-    batches = int(np.prod(p.output_shape)) // len(p.weights)
+    batches = _vectors(p)
     pixels = convolution(step, _pixels(p, batches), scratch_budget_bytes) if batches > 1 else None
     cheaper = pixels and pixels.cost and found.cost and pixels.cost.cycles < found.cost.cycles
     return pixels if pixels and cheaper else found
@@ -74,7 +73,7 @@ def lower_as_pixel(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowe
     """The layer with the kernel of a convolution's left pixels, which is small; None for more
     vectors, where its requantisation is not exact, and without room to widen the inputs."""
     p: FullyConnectedParams = step.params
-    batches = int(np.prod(p.output_shape)) // len(p.weights)
+    batches = _vectors(p)
     way = convolution(step, _pixels(p, batches), scratch_budget_bytes)
     if way is None or way.calls[0].function != SINGLE:
         return None
@@ -107,7 +106,7 @@ def dense(step: Step, p: FullyConnectedParams, scratch_budget_bytes: int) -> Low
     # a block that one vector ends in may be read whole: all that lies in the arena is as long
     whole = p.weights.shape[1] % BLOCK == 0 or int(np.prod(p.output_shape)) == len(weights)
     words = pair_words(_rows(weights), _group_firsts(weights, p)) if requants else None
-    if requants is None or words is None:
+    if requants is None or words is None or not _has_small_sizes(p):
         return _chunks(step, p)
     functions = [PACKED] if whole else []
     if whole and len(weights) % EIGHT == 0 and _is_alike(requants):
@@ -118,8 +117,25 @@ def dense(step: Step, p: FullyConnectedParams, scratch_budget_bytes: int) -> Low
         return _chunks(step, p)
     costs = {function: _cost(function, p) for function in functions}
     best = min(functions, key=lambda function: costs[function].cycles)
-    stream = _eight_stream(words) if best == EIGHTS else _group_stream(words)
-    return replace(_lowered(step, p, best, stream, requants), alternatives=rivals(costs, best))
+    call = _eights(p, words, requants[0]) if best == EIGHTS else _groups(p, best, words, requants)
+    return LoweredStep(
+        step=step,
+        calls=(call,),
+        in_place=(),
+        requantisation=requants[0].form,
+        cost=costs[best],
+        alternatives=rivals(costs, best),
+    )
+
+
+def _has_small_sizes(p: FullyConnectedParams) -> bool:
+    """Whether all sizes fit 16 bits."""
+    return all(size < 1 << 16 for size in (_vectors(p), *_padded(p).shape))
+
+
+def _vectors(p: FullyConnectedParams) -> int:
+    """How many there are."""
+    return math.prod(p.output_shape) // len(p.weights)
 
 
 def _cost(function: str, p: FullyConnectedParams) -> Cost:
@@ -128,9 +144,8 @@ def _cost(function: str, p: FullyConnectedParams) -> Cost:
     steps, groups = -(-depth // BLOCK), -(-channels // GROUP)
     vector = CALL_COST + (WIDEN_COST * steps if function == WIDE else NOTHING)
     group = 0.5 * EIGHT_COST if function == EIGHTS else GROUP_COST
-    batches = math.prod(p.output_shape) // channels
     products: Cost = steps * STEP_COSTS[function]
-    cost: Cost = batches * (vector + groups * (group + products))
+    cost: Cost = _vectors(p) * (vector + groups * (group + products))
     return cost
 
 
@@ -153,7 +168,7 @@ def _chunks(step: Step, p: FullyConnectedParams) -> LoweredStep:
     ]
     if len(places):
         constants.append(words_constant("missing", places, weights=places.size))
-    batches = int(np.prod(p.output_shape)) // len(weights)
+    batches = _vectors(p)
     call = CCall(
         function="nn_fully_connected_chunks_s8",
         params_type="nn_dense_chunks_t",
@@ -205,17 +220,13 @@ def _group_firsts(weights: IntArray, p: FullyConnectedParams) -> IntArray:
     return np.pad(firsts, (0, -len(weights) % GROUP))
 
 
-def _lowered(
-    step: Step,
-    p: FullyConnectedParams,
-    function: str,
-    stream: IntArray,
-    requants: Sequence[ShortRequant],
-) -> LoweredStep:
-    scales, firsts = _scales(requants), len(p.weights) + -len(p.weights) % GROUP
-    wide, depth = function == WIDE, p.weights.shape[1] + -p.weights.shape[1] % BLOCK
-    batches = int(np.prod(p.output_shape)) // len(p.weights)
-    call = CCall(
+def _groups(
+    p: FullyConnectedParams, function: str, words: IntArray, requants: Sequence[ShortRequant]
+) -> CCall:
+    """A call with an nn_dense_t; `words` are those of pairs."""
+    scales, stream = _scales(requants), _group_stream(words)
+    depth, firsts = _padded(p).shape[1], 2 * len(words)
+    return CCall(
         function=function,
         params_type="nn_dense_t",
         params={
@@ -223,7 +234,7 @@ def _lowered(
             "requant": "@requant",
             "requant_bytes": str(0 if len(scales) == 1 else 4 * scales.shape[1]),
             "steps": str(depth // 2),
-            "batches": str(batches),
+            "batches": str(_vectors(p)),
             "input_depth": str(p.weights.shape[1]),
             "output_depth": str(len(p.weights)),
         },
@@ -231,14 +242,24 @@ def _lowered(
             words_constant("stream", stream, weights=stream.size - firsts, biases=firsts),
             words_constant("requant", scales),
         ),
-        scratch_bytes=2 * depth if wide else 0,
+        scratch_bytes=2 * depth if function == WIDE else 0,
     )
-    return LoweredStep(
-        step=step,
-        calls=(call,),
-        in_place=(),
-        requantisation=requants[0].form,
-        cost=_cost(function, p),
+
+
+def _eights(p: FullyConnectedParams, words: IntArray, requant: ShortRequant) -> CCall:
+    """A call with an nn_dense_eight_t."""
+    stream, firsts = _eight_stream(words), 2 * len(words)
+    head = [requant.shift | _vectors(p) << 8, requant.multiplier, requant.constant]
+    whole = np.concatenate([head, stream])
+    return CCall(
+        function=EIGHTS,
+        params_type="nn_dense_eight_t",
+        params={
+            "stream": "@stream",
+            "steps": str(_padded(p).shape[1] // 2),
+            "output_depth": str(len(p.weights)),
+        },
+        constants=(words_constant("stream", whole, weights=stream.size - firsts, biases=firsts),),
     )
 
 

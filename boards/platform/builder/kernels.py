@@ -8,7 +8,7 @@ from pathlib import Path
 
 from SCons.Script import Action
 
-# An inference runs in kernels and generated code; the rest waits for the line.
+# An inference runs in kernels and decisions; the rest calls them, or waits for the line.
 SMALL, FAST = ["-Os"], ["-O2"]
 # -Os alone still copies code and holds values in registers for speed; see docs/STUDIES.md.
 SMALLER = [
@@ -24,7 +24,12 @@ FOLDERS = {
 
 
 def speed_of(firmware, path):
-    """The flags for size or for speed, by the folder of `firmware` that a file lies in."""
+    """The flags for size or for speed, by the folder of `firmware` that a file lies in.
+
+    The generated model.c of a network only calls kernels; that of a classical model decides.
+    """
+    if path.name == "model.c" and firmware not in path.parents:
+        return FAST if (path.parent / "classical_plan.h").is_file() else SMALLER
     found = [flags for folder, flags in FOLDERS.items() if firmware / folder in path.parents]
     return found[0] if found else FAST
 

@@ -8,6 +8,7 @@ void nn_conv_2d_points_in_ram_s8(const nn_points_t *p, const int8_t *input, int8
                                  int8_t *scratch)
 {
     nn_points_t own = *p;
-    own.quad.stream = nn_stream_in_ram(&p->quad, scratch, 4 * NN_QUAD * p->quad.steps);
+    const nn_quad_t *const quad = &p->single.quad;
+    own.single.quad.stream = nn_stream_in_ram(quad, scratch, 4 * NN_QUAD * quad->steps);
     nn_conv_2d_points_s8(&own, input, output, scratch);
 }

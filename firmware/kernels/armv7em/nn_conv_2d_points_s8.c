@@ -12,17 +12,17 @@ void nn_conv_2d_points_s8(const nn_points_t *p, const int8_t *input, int8_t *out
                           int8_t *scratch)
 {
     uint32_t *const x = (uint32_t *)(void *)scratch;
-    const nn_widen_t widen = {.words = (int32_t)((uint32_t)p->quad.steps / 2)};
-    const int32_t step = p->input_bytes;
-    for (int32_t left = p->pixels; left >= NN_QUAD; left -= NN_QUAD) {
+    const nn_widen_t widen = {.words = (int32_t)((uint32_t)p->single.quad.steps / 2)};
+    const int32_t step = p->single.input_bytes;
+    for (int32_t left = p->single.pixels; left >= NN_QUAD; left -= NN_QUAD) {
         const int8_t *const pixels[NN_QUAD] = {input, input + step, input + 2 * step,
                                                input + 3 * step};
         nn_widen_quad_s8(x, pixels, 1, &widen);
-        p->products(&p->quad, x, output, p->output_bytes);
+        p->products(&p->single.quad, x, output, p->single.output_bytes);
         input += NN_QUAD * step;
-        output += NN_QUAD * p->output_bytes;
+        output += NN_QUAD * p->single.output_bytes;
     }
     if (p->left != NULL) {
-        p->left(p, input, output, scratch);
+        p->left(&p->single, input, output, scratch);
     }
 }

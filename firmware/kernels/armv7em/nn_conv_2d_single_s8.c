@@ -7,7 +7,7 @@
 #include "nn_dsp.h"
 #include "nn_packed.h"
 
-void nn_conv_2d_single_s8(const nn_points_t *p, const int8_t *input, int8_t *output,
+void nn_conv_2d_single_s8(const nn_single_t *p, const int8_t *input, int8_t *output,
                           int8_t *scratch)
 {
     uint32_t *const x = (uint32_t *)(void *)scratch;

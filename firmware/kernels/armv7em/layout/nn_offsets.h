@@ -37,7 +37,12 @@
 #define NN_DENSE_AT_STREAM 0
 #define NN_DENSE_AT_REQUANT 4
 #define NN_DENSE_AT_REQUANT_BYTES 8
-#define NN_DENSE_AT_STEPS 12
+#define NN_DENSE_AT_STEPS 10
+
+/* nn_dense_eight_t */
+#define NN_EIGHT_AT_STREAM 0
+#define NN_EIGHT_AT_STEPS 4
+#define NN_EIGHT_AT_OUTPUT_DEPTH 6
 
 /* nn_lstm_packed_t */
 #define NN_LSTM_AT_UNITS 0

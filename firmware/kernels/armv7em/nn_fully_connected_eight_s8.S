@@ -1,9 +1,12 @@
-/* void nn_dense_eight_s8(const nn_dense_t *p, const int8_t *x, int8_t *output, int32_t groups)
+/* void nn_fully_connected_eight_s8(const nn_dense_eight_t *p, const int8_t *input, int8_t *output)
  *
- * One input vector times groups of eight output channels A to H; nn_packed.h describes the operands,
- * twin/nn_dense_eight_s8.c says the same in C. As in nn_dense_s8, a halfword of the stream is
- * 256 * a + b. Eight channels share each widened input, so none is kept in scratch. A unit is eight
- * inputs, 64 MACs:
+ * out[b,o] = clamp(zp + requant(bias[o] + sum over i of (in[b,i] - zp_in) * w[o,i]))
+ *
+ * One input vector times groups of eight output channels A to H, then the next one; nn_packed.h
+ * describes the operands, twin/nn_fully_connected_eight_s8.c says the same in C. As in nn_dense_s8, a
+ * halfword of the stream is 256 * a + b. Eight channels share each widened input, so none is kept in
+ * scratch. Inputs are read eight at a time: of a single vector the last ones may have no weight. A
+ * unit is eight inputs, 64 MACs:
  *
  *   18 LDR, 4 SXTB16 of inputs, 16 of weights, 32 SMLAD = 70 instructions, 1.09 a MAC. A load directly
  *   behind another one takes a cycle: with 7 runs of them, and two waits for each word of weights
@@ -16,10 +19,12 @@
  * r6-r9 gather 256 * A + B, 256 * C + D, ..., r10-r12 and lr B, D, F, H. r4 points to the stream, r5 to
  * the inputs: loads by low registers take half the code. What is left lives in s16-s23:
  *
- *   s16 multiplier, s17 constant, s18 shift of all channels, s19 output
- *   s20 end of the inputs, s21 end of the outputs
- *   s22 inputs, s23 where a group's units are entered
+ *   s16 multiplier, s17 constant, s19 output
+ *   s18 shift in the lowest byte, which is what ASR takes, and above it the vectors that are left
+ *   s20 end of the vector's inputs, s21 end of its outputs
+ *   s22 its inputs, s23 where a group's units are entered
  *
+ * MACs: batches*output_depth*input_depth.
  * Stack: 72 bytes. Rounding: double, in the short form NN_SIGN.
  */
 #include "layout/nn_offsets.h"
@@ -99,25 +104,29 @@
     output \second, \to + 1
     .endm
 
-    .section .text.nn_dense_eight_s8, "ax", %progbits
+    .section .text.nn_fully_connected_eight_s8, "ax", %progbits
     .balign 4
-    .global nn_dense_eight_s8
+    .global nn_fully_connected_eight_s8
     .thumb_func
-    .type nn_dense_eight_s8, %function
-nn_dense_eight_s8:
-    push {r4-r11, lr}
-    sub sp, sp, #4
+    .type nn_fully_connected_eight_s8, %function
+nn_fully_connected_eight_s8:
+    push {r0, r4-r11, lr}
     vpush {s16-s23}
-    ldr r4, [r0, #NN_DENSE_AT_STREAM]
-    ldr r5, [r0, #NN_DENSE_AT_REQUANT]
-    ldr r6, [r0, #NN_DENSE_AT_STEPS]
-    ldm r5, {r7-r9}       /* shifts, multiplier, constant */
-    vmov s16, s17, r8, r9
-    uxtb r7, r7
-    vmov s18, s19, r7, r2
-    add r7, r1, r6, lsl #1
-    add r8, r2, r3, lsl #3
-    vmov s20, s21, r7, r8
+    mov r3, r2
+    ldr r4, [r0, #NN_EIGHT_AT_STREAM]
+    ldr r2, [r4]
+.Lvector:
+    ldr r4, [r0, #NN_EIGHT_AT_STREAM]
+    ldrh r7, [r0, #NN_EIGHT_AT_OUTPUT_DEPTH]
+    ldrh r6, [r0, #NN_EIGHT_AT_STEPS]
+    adds r7, r7, r3
+    add r5, r1, r6, lsl #1
+    vmov s20, s21, r5, r7
+    ldr r5, [r4, #4]
+    ldr r7, [r4, #8]
+    adds r4, r4, #12
+    vmov s16, s17, r5, r7
+    vmov s18, s19, r2, r3
     lsrs r6, r6, #2       /* units, of which the first pass takes what others leave */
     movs r7, #UNITS
     adds r5, r6, #UNITS - 1
@@ -158,8 +167,13 @@ nn_dense_eight_s8:
     vmov r0, s21
     cmp r3, r0
     bne.w .Lgroup
+    vmov r1, s20          /* the next vector */
+    ldr r0, [sp, #32]
+    sub r2, r2, #1 << 8
+    lsrs r4, r2, #8
+    bne.w .Lvector
 
     vpop {s16-s23}
     add sp, sp, #4
     pop {r4-r11, pc}
-    .size nn_dense_eight_s8, . - nn_dense_eight_s8
+    .size nn_fully_connected_eight_s8, . - nn_fully_connected_eight_s8
