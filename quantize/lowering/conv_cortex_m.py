@@ -45,7 +45,7 @@ PACKED, POINTS, SINGLE = "nn_conv_2d_packed_s8", "nn_conv_2d_points_s8", "nn_con
 QUAD = 4  # pixels at a time
 QUAD_WORDS, PIXEL_WORDS = 0.45, 0.5  # loaded, an instruction: 5 in a step of 11, of a pixel 2 of 4
 POINT = Window(kernel=(1, 1), stride=(1, 1), dilation=(1, 1), pad=(0, 0))
-NEARLY = 1.02  # as fast: nn_conv_2d_packed_s8 has 640 bytes of code more than nn_conv_2d_fours_s8
+NEARLY = 1.02  # as fast: nn_conv_2d_packed_s8 has 800 bytes of code more than nn_conv_2d_fours_s8
 SPARE_ROWS = 4  # of nn_conv_2d_rows_s8: more cost scratch, fewer cost moves
 C_FORMS: dict[Form, str] = {  # the shortest first
     "fixed_8": "NN_FIXED_8",
@@ -333,9 +333,10 @@ def _cost(p: ConvParams, kernel: str | None = None) -> Cost:
     left, read all weights."""
     kernel = kernel or _kernel(p)
     stream = _stream(p, kernel)
-    if kernel == FOURS:
-        fours = pixels_of(p) / QUAD * _fours_cost(p)
-        return cortex_m(fours, words=QUAD_WORDS * fours, flash=_stream_words(p, kernel))
+    products = _quad_cost(p, runs_of(p).inputs)
+    fours = cortex_m(products, words=QUAD_WORDS * products, flash=stream)
+    if kernel == FOURS and (cost := fours_cost(p, fours)):
+        return cost
     quads, left = divmod(pixels_of(p), QUAD)
     quad = _rows_cost(p) if kernel == ROWS else _windows_cost(p)
     pixel = 0 if kernel == ROWS else _pixel_cost(p)
@@ -361,7 +362,8 @@ def _stream_words(p: ConvParams, kernel: str) -> int:
 
 def _fours_cost(p: ConvParams) -> float:
     """Instructions for four pixels with nn_conv_2d_fours_s8, on average."""
-    return fours_cost(p, _quad_cost(p, runs_of(p).inputs))
+    cost = fours_cost(p, cortex_m(_quad_cost(p, runs_of(p).inputs)))
+    return QUAD / pixels_of(p) * cost.instructions if cost else math.inf
 
 
 def pixels_of(p: ConvParams) -> int:

@@ -13,13 +13,16 @@ from quantize.lowering.packing import ahead_of, reach_of
 from quantize.lowering.runs import padded, runs_of
 from quantize.ops.base import CCall, CConstant, int_constant_array
 from quantize.ops.conv_2d import ConvParams
+from quantize.timings import Cost, cortex_m
 
 KERNEL = "nn_conv_2d_fours_s8"
 FOUR = 4  # pixels at a time
 MOST_PIXELS = 256  # of a band: the table has two bytes for each
 MOVED = 32  # bytes that nn_move_words_s8 moves at a time
-BY_WORDS = 8  # of these, an instruction
-FOUR_COST, BAND_COST, ROW_COST = 45, 40, 42  # instructions besides products and bytes
+FOUR_COST = cortex_m(115, words=40, flash=30, jumps=10)  # besides products and runs,
+RUN_COST = cortex_m(9, words=4)  # a run of four windows
+WORD_COST = cortex_m(16, words=12)  # and a word of each
+BAND_COST, ROW_COST = cortex_m(40, words=20, flash=8), cortex_m(42, words=20, flash=8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,13 +95,19 @@ def fours_call(
     if band is None:
         return None
     _, height, width, depth = p.input_shape
-    x_bytes = 2 * FOUR * runs_of(p).inputs
+    runs = runs_of(p)
+    apart = runs.apart or p.window.dilation[0] * band.row_bytes
+    x_bytes = 2 * FOUR * runs.inputs
     call = CCall(
         function=KERNEL,
         params_type="nn_fours_t",
         params=quad
         | {
-            "runs": runs_of(p).c_initialiser(p.window.dilation[0] * band.row_bytes),
+            "widen.words": str(runs.words),
+            "widen.back_bytes": str(4 * runs.words - apart),
+            "columns": str(runs.count),
+            "tail_at": str(4 * runs.words if runs.tail else 0),
+            "tail_bytes": str(apart if runs.tail else 0),
             "windows": "@windows",
             "height": str(-(-height // band.apart)),
             "line_bytes": str(band.apart * width * depth),
@@ -106,6 +115,7 @@ def fours_call(
             "pad_value": str(-p.input_offset),
             "moved_bytes": str(band.moved_bytes),
             "inside_bytes": str(band.inside_bytes),
+            "other_bytes": str(band.inside_bytes - band.moved_bytes),
             "left_bytes": str(band.left_bytes),
             "row_bytes": str(band.row_bytes),
             "x_bytes": str(x_bytes),
@@ -127,15 +137,21 @@ def fours_call(
     return call, ahead_of(p, band.pixels, reach_of(p))
 
 
-def fours_cost(p: ConvParams, quad: float) -> float:
-    """Instructions for four pixels on average, `quad` of them products."""
+def fours_cost(p: ConvParams, products: Cost) -> Cost | None:
+    """Of all pixels, each four of which take `products`; None where `band_of` is."""
     band = band_of(p)
     if band is None:
-        return math.inf
-    pixels = p.output_shape[1] * p.output_shape[2]
+        return None
+    pixels, runs = p.output_shape[1] * p.output_shape[2], runs_of(p)
     bands = -(-pixels // band.pixels)
-    kept = (band.rows - band.done) * band.row_bytes / BY_WORDS
-    row = ROW_COST + band.moved_bytes / BY_WORDS + 5 / 4 * (band.inside_bytes - band.moved_bytes)
     rows = band.rows + (bands - 1) * band.done
-    whole = band.fours(pixels) * (quad + runs_of(p).cost + FOUR_COST)
-    return FOUR / pixels * (whole + bands * (BAND_COST + kept) + rows * row)
+    by_words = bands * (band.rows - band.done) * band.row_bytes + rows * band.moved_bytes
+    by_word = rows * (band.inside_bytes - band.moved_bytes) / 4
+    return (
+        band.fours(pixels) * (products + runs.count * (RUN_COST + runs.words * WORD_COST))
+        + band.fours(pixels) * FOUR_COST
+        + bands * BAND_COST
+        + rows * ROW_COST
+        + by_words / 32 * cortex_m(4, words=16)
+        + by_word * cortex_m(5, words=1, jumps=1)
+    )
