@@ -159,6 +159,20 @@ def mono(b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8") -> tupl
     return _layer(b, rng, kind, shapes, options | {"depthMultiplier": outputs}, dtype)
 
 
+def image(b: ModelBuilder, rng: np.random.Generator) -> tuple[int, int]:
+    """A CONV_2D of a wide image of few channels: a first layer."""
+    kernel = (_pick(rng, 1, 2, 3, 3, 5), _pick(rng, 2, 3, 3, 5, 7))
+    strides, dilation = (_pick(rng, 1, 1, 2, 3), _pick(rng, 1, 2, 2, 4)), _pick(rng, 1, 1, 1, 2)
+    size, out, options = _window(rng, kernel, strides, dilation)
+    size[1] = int(rng.integers(kernel[1] + 12, 45))
+    reach = kernel[1] if options["padding"] else 1
+    out[1] = (size[1] - reach) // strides[1] + 1
+    inputs, outputs = _pick(rng, 1, 2, 3, 3, 4), _pick(rng, *range(1, 10), 16)
+    options |= {"dilationHFactor": dilation, "dilationWFactor": 1}
+    shapes = ([1, *size, inputs], [outputs, *kernel, inputs], [1, *out, outputs])
+    return _layer(b, rng, ("CONV_2D", "Conv2DOptions", 0), shapes, options)
+
+
 def column(b: ModelBuilder, rng: np.random.Generator, dtype: str = "int8") -> tuple[int, int]:
     """A CONV_2D along a signal: the images have one column."""
     kernel = (_pick(rng, 3, 5, 7), 1)
@@ -293,6 +307,7 @@ ROWS: dict[str, Row] = {
     "SUM": mean("SUM"),
     "CONV_2D_TILES": tiles,
     "CONV_2D_PAIRS": pairs,
+    "CONV_2D_IMAGE": image,
 }
 
 

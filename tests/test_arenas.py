@@ -227,8 +227,9 @@ def test_what_is_written_ahead_of_an_input_leaves_the_unread_part(
 
 # outputs, kernel and stride of convolutions; with the kernels whose weights are copied
 NARROWING: dict[tuple[tuple[int, ...], ...], set[str]] = {
-    ((24, 3), (24, 1), (32, 3, 3), (24, 1)): {"rows", "points"},
-    ((24, 3), (24, 1), (24, 1, 2), (32, 3, 3), (24, 1)): {"points", "packed"},
+    ((24, 3), (8, 1), (32, 2), (16, 3)): {"rows", "points"},
+    ((24, 3), (24, 5), (24, 3, 3), (32, 3, 2)): {"rows", "packed"},
+    ((24, 3), (32, 3), (16, 1), (4, 3, 3)): {"rows", "points", "fours"},
 }
 
 

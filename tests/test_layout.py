@@ -255,6 +255,8 @@ int main(void)
 # kernels with scratch -> their set
 SCRATCH = {
     "nn_conv_2d_few_s8": "armv7em",
+    "nn_conv_2d_fours_s8": "armv7em",
+    "nn_conv_2d_fours_in_ram_s8": "armv7em",
     "nn_conv_2d_packed_s8": "armv7em",
     "nn_conv_2d_points_s8": "armv7em",
     "nn_conv_2d_single_s8": "armv7em",

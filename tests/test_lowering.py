@@ -168,10 +168,21 @@ WINDOWS = {  # a depthwise window, or one of an image of one channel -> its kern
         Layer(size=(1, 1), channels=18, outputs=5, kernel=(1, 1)),
     ),
     "nn_conv_2d_packed_s8": (
+        Layer(size=(5, 3), channels=4, outputs=4, kernel=(3, 3)),  # at the end three pixels
+        Layer(size=(9, 11), channels=1, outputs=4, kernel=(4, 3), images=2),
+        Layer(size=(9, 12), channels=1, outputs=4, kernel=(3, 3), dilation=(2, 2)),
+        Layer(size=(9, 258), channels=3, outputs=4, kernel=(3, 3)),  # many places
+        Layer(size=(9, 256), channels=260, outputs=4, stride=(2, 1)),  # 2**16 bytes apart
+    ),
+    "nn_conv_2d_fours_s8": (
         # the last word of the last pixel would end behind the tensor's last 16 bytes
         Layer(size=(3, 5), channels=17, outputs=4, kernel=(1, 1)),
         Layer(size=(9, 11), channels=1, outputs=4, kernel=(4, 3)),
-        Layer(size=(9, 12), channels=1, outputs=4, kernel=(3, 3), dilation=(2, 2)),
+        Layer(size=(96, 96), channels=3, outputs=8, kernel=(3, 3), stride=(2, 2)),
+        Layer(size=(33, 31), channels=3, outputs=6, kernel=(5, 5), stride=(2, 2)),
+        Layer(size=(32, 32), channels=2, outputs=5, kernel=(3, 3), dilation=(2, 1)),
+        Layer(size=(12, 3), channels=4, outputs=4, kernel=(3, 3)),
+        Layer(size=(32, 32), channels=24, outputs=8, kernel=(1, 1), stride=(2, 2)),
     ),
 }
 
@@ -191,7 +202,13 @@ def test_windows_have_kernels_of_their_own(kernel: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kernel", ["nn_depthwise_lines_s8", "nn_depthwise_rows_s8", "nn_conv_2d_mono_s8"]
+    "kernel",
+    [
+        "nn_depthwise_lines_s8",
+        "nn_depthwise_rows_s8",
+        "nn_conv_2d_mono_s8",
+        "nn_conv_2d_fours_s8",
+    ],
 )
 def test_scratch_without_room_is_not_used(kernel: str) -> None:
     for layer in WINDOWS[kernel]:

@@ -8,6 +8,7 @@
 
 #include "nn_depthwise.h"
 #include "nn_elementwise.h"
+#include "nn_fours.h"
 #include "nn_mac16.h"
 #include "nn_packed.h"
 #include "nn_rows.h"

@@ -15,6 +15,7 @@ from quantize.timings import Cost, cortex_m, total
 COPY_COST = cortex_m(0.5, words=2, flash=1, jumps=0.125)  # of a word to RAM
 LEAST_GAIN = 2000  # cycles that a copy must save, for the code that makes it
 IN_RAM = {  # kernels -> the same with a copy of the stream in RAM
+    "nn_conv_2d_fours_s8": "nn_conv_2d_fours_in_ram_s8",
     "nn_conv_2d_packed_s8": "nn_conv_2d_packed_in_ram_s8",
     "nn_conv_2d_points_s8": "nn_conv_2d_points_in_ram_s8",
     "nn_conv_2d_rows_s8": "nn_conv_2d_rows_in_ram_s8",

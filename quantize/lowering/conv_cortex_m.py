@@ -1,17 +1,17 @@
-"""CONV_2D as nn_conv_2d_rows_s8, of pixels or of pairs of bytes, as nn_conv_2d_points_s8, or as
-nn_conv_2d_packed_s8."""
+"""CONV_2D as nn_conv_2d_rows_s8, of pixels or of pairs of bytes, as nn_conv_2d_points_s8, as
+nn_conv_2d_fours_s8, or as nn_conv_2d_packed_s8."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from quantize.lowering.base import LoweredStep, aligned, in_groups, rivals
 from quantize.lowering.few_cortex_m import few_inputs, is_few
+from quantize.lowering.fours_cortex_m import KERNEL as FOURS
+from quantize.lowering.fours_cortex_m import band_of, fours_call, fours_cost
 from quantize.lowering.mono_cortex_m import KERNEL as MONO_ROWS
 from quantize.lowering.mono_cortex_m import one_channel
 from quantize.lowering.packing import (
@@ -31,6 +31,7 @@ from quantize.lowering.packing import (
 )
 from quantize.lowering.rows_cortex_m import KERNEL as ROWS
 from quantize.lowering.rows_cortex_m import Rows, rows_step
+from quantize.lowering.runs import padded, runs_of
 from quantize.ops.base import CCall, CConstant
 from quantize.ops.conv_2d import ConvParams, split_groups
 from quantize.ops.window import Window
@@ -42,9 +43,9 @@ from quantize.timings import Cost, cortex_m
 
 PACKED, POINTS, SINGLE = "nn_conv_2d_packed_s8", "nn_conv_2d_points_s8", "nn_conv_2d_single_s8"
 QUAD = 4  # pixels at a time
-TAIL_RUNS = 3  # of which one more input each makes up a word
 QUAD_WORDS, PIXEL_WORDS = 0.45, 0.5  # loaded, an instruction: 5 in a step of 11, of a pixel 2 of 4
 POINT = Window(kernel=(1, 1), stride=(1, 1), dilation=(1, 1), pad=(0, 0))
+NEARLY = 1.02  # as fast: nn_conv_2d_packed_s8 has 800 bytes of code more than nn_conv_2d_fours_s8
 SPARE_ROWS = 4  # of nn_conv_2d_rows_s8: more cost scratch, fewer cost moves
 FORMS: tuple[Form, ...] = ("fixed_8", "floor", "sign")  # the shortest first
 NO_QUAD = {"quad.outputs": "0"}  # of what never calls nn_quad_s8
@@ -55,7 +56,8 @@ def lower_conv(_graph: Graph, step: Step, scratch_budget_bytes: int) -> LoweredS
     p: ConvParams = step.params
     if p.groups == 1:
         return convolution(step, p, scratch_budget_bytes)
-    parts = [_lowered(step, part) for part in split_groups(_side_by_side(p))]
+    groups = split_groups(_side_by_side(p))
+    parts = [_lowered(step, part, scratch_budget_bytes) for part in groups]
     return in_groups(step, parts)
 
 
@@ -72,50 +74,79 @@ def convolution(step: Step, p: ConvParams, scratch_budget_bytes: int) -> Lowered
     pairs = _by_pairs(step, p)
     few = few_inputs(step, p) if is_few(p) else None
     for special in (pairs, few):
-        if special and special.cost and special.scratch_bytes <= scratch_budget_bytes:
-            name = POINTS if _is_points(flat) else ROWS if _is_by_rows(flat) else PACKED
-            if special.cost.cycles < _cost(flat).cycles:
-                return replace(special, alternatives=rivals({name: _cost(flat)}, ""))
-    along = _lowered(step, row) if _cost(row).cycles < _cost(flat).cycles else None
-    return along if along and along.scratch_bytes <= scratch_budget_bytes else _lowered(step, flat)
+        fits = special and special.scratch_bytes <= scratch_budget_bytes
+        if special and fits and special.cost and special.cost.cycles < _cost(flat).cycles:
+            return replace(special, alternatives=rivals({_kernel(flat): _cost(flat)}, ""))
+    shorter = _cost(row).cycles < _cost(flat).cycles
+    along = _lowered(step, row, scratch_budget_bytes) if shorter else None
+    if along and along.scratch_bytes <= scratch_budget_bytes:
+        return along
+    return _lowered(step, flat, scratch_budget_bytes)
 
 
 def by_windows(step: Step) -> LoweredStep | None:
     """The convolution `step` with windows that are gathered from rows in scratch, of which no word
     is read beyond the input. None as lower_conv."""
-    return _lowered(step, step.params, points=False)
+    return _by(PACKED, step, step.params)
 
 
-def _lowered(step: Step, p: ConvParams, points: bool = True) -> LoweredStep | None:
-    requants = _requants(p)
+def _lowered(step: Step, p: ConvParams, scratch_budget_bytes: int) -> LoweredStep | None:
+    kernel = _kernel(p)
+    lowered = _by(kernel, step, p)
+    if kernel != FOURS or (lowered and lowered.scratch_bytes <= scratch_budget_bytes):
+        return lowered
+    return _by(PACKED, step, p)
+
+
+def _by(kernel: str, step: Step, p: ConvParams) -> LoweredStep | None:
+    requants = _requants(p, kernel)
     if requants is None:
         return None
-    if _is_by_rows(p):
+    if kernel == ROWS:
         return _by_rows(step, p, requants)
     quad = _quad(p, runs_of(p).arranged(p.weights), requants)
     if quad is None:
         return None
-    points = points and _is_points(p)
-    kernel = _by_points(p, *quad) if points else windows_call(PACKED, p, *quad)
-    if kernel is None:
+    if kernel == FOURS:
+        made = fours_call(p, *quad, _products(p))
+    else:
+        made = _by_points(p, *quad) if kernel == POINTS else windows_call(PACKED, p, *quad)
+    if made is None:
         return None
-    call, ahead = kernel
+    call, ahead = made
+    ahead = ahead if _is_whole(p) else None
+    others = {PACKED: _cost(p, PACKED)} if kernel == FOURS else {}
     return LoweredStep(
         step=step,
         calls=(call,),
         in_place=(0,) if ahead == 0 else (),
         ahead_bytes=ahead,
         requantisation=requants[0].form,
-        cost=_cost(p),
-        stream_words=_stream_words(p),
+        cost=_cost(p, kernel),
+        alternatives=rivals(others, kernel),
+        stream_words=_stream_words(p, kernel),
     )
 
 
-def _requants(p: ConvParams) -> Requants | None:
+def _kernel(p: ConvParams) -> str:
+    """What takes the fewest instructions of what can take it."""
+    if _is_points(p):
+        return POINTS
+    if _is_by_rows(p):
+        return ROWS
+    return _windows_kernel(p)
+
+
+def _windows_kernel(p: ConvParams) -> str:
+    return FOURS if _fours_cost(p) <= NEARLY * _windows_cost(p) else PACKED
+
+
+def _requants(p: ConvParams, kernel: str) -> Requants | None:
     """The form that costs least, None where none is exact. Single pixels have no jump form."""
     weights = p.weights.reshape(len(p.weights), -1)
     short = first_pair_form(p, weights, FORMS)
-    if short and short[0].form == "sign" and pixels_of(p) % QUAD == 0:
+    fours = kernel == FOURS or pixels_of(p) % QUAD == 0
+    if short and short[0].form == "sign" and fours:
         return jump_form(p, weights) or short
     return short
 
@@ -156,8 +187,9 @@ def _by_rows(step: Step, p: ConvParams, requants: Requants) -> LoweredStep | Non
     lowered = rows_step(step, p, rows, quad, requants[0].form, _cost(p))
     if lowered is None:
         return None
-    others = rivals({PACKED: _cost(p, by_rows=False)}, ROWS)
-    return replace(lowered, alternatives=others, stream_words=_stream_words(p))
+    name = _windows_kernel(p)
+    others = rivals({name: _cost(p, name)}, ROWS)
+    return replace(lowered, alternatives=others, stream_words=_stream_words(p, ROWS))
 
 
 def _by_pairs(step: Step, p: ConvParams) -> LoweredStep | None:
@@ -173,7 +205,7 @@ def _by_pairs(step: Step, p: ConvParams) -> LoweredStep | None:
         or height * count % 2
     ):
         return None
-    requants = _requants(p)
+    requants = _requants(p, ROWS)
     taps = np.pad(p.weights.reshape(len(p.weights), height, -1), ((0, 0), (0, 0), (0, odd)))
     pairs = taps.reshape(len(taps), height, count, 2).transpose(0, 2, 1, 3)
     fours = pairs.reshape(len(taps), -1, 4)[..., [0, 2, 1, 3]].astype(np.int64)
@@ -223,7 +255,7 @@ def _by_points(p: ConvParams, quad: Fields, stream: CConstant) -> tuple[CCall, i
         first_output=p.first_output,
         scratch_bytes=(4 * QUAD if pixels >= QUAD else 4) * int(quad["quad.steps"]),
     )
-    return call, ahead_of(p, QUAD, None) if _is_whole(p) else None
+    return call, ahead_of(p, QUAD, None)
 
 
 def windows_call(
@@ -238,7 +270,7 @@ def windows_call(
     if sizes is None or rows >= 1 << 16:
         return None
     ahead = ahead_of(p, block, reach_of(p) if rows else None) if _is_whole(p) else None
-    columns = _padded(p, 1)
+    columns = padded(p, 1)
     inside = min(columns - p.window.pad[1], p.input_shape[2] - p.first_input // p.input_shape[3])
     if ahead != 0 and rows and not _needs_rows(p):
         rows, ahead = 0, None
@@ -267,98 +299,58 @@ def windows_call(
     return call, ahead
 
 
-@dataclass(frozen=True, slots=True)
-class Runs:
-    """Contiguous parts of a window, as nn_conv_2d_packed_s8 takes them: nn_runs_t for each part.
-
-    `tail`: the last input of each of three runs makes up a word at the end.
-    """
-
-    parts: int
-    count: int  # of a part
-    bytes: int
-    apart: int = 0  # bytes from a run to the next in the same row; 0: the next lies in the next row
-
-    @property
-    def tail(self) -> bool:
-        return self.count == TAIL_RUNS and self.bytes % 4 == 1 and self.bytes > 4
-
-    @property
-    def words(self) -> int:
-        return self.bytes // 4 if self.tail else -(-self.bytes // 4)
-
-    @property
-    def inputs(self) -> int:
-        """Of a window, those without weights included."""
-        return 4 * self.parts * (self.count * self.words + self.tail)
-
-    @property
-    def cost(self) -> int:
-        """Instructions to gather four windows."""
-        return self.parts * (self.count * (7 + 16 * self.words) + 40 + 23 * self.tail)
-
-    def arranged(self, weights: npt.NDArray[Any]) -> IntArray:
-        """Weights [channels, kh, kw, c] as [channels, inputs]."""
-        runs = weights.reshape(len(weights), self.parts, self.count, self.bytes)
-        words = pad_words(runs[..., : 4 * self.words]).reshape(len(weights), self.parts, -1)
-        if self.tail:
-            words = np.concatenate([words, pad_words(runs[..., -1])], axis=2)
-        return words.reshape(len(weights), -1)
-
-    def c_initialiser(self, row_bytes: int) -> str:
-        """An nn_runs_t; `row_bytes` are those from a row of the window to the next."""
-        stride = self.apart or row_bytes
-        step, tail = stride - 4 * self.words, stride if self.tail else 0
-        return f"{{{step}, {self.words}, {self.count * stride}, {tail}}}"
-
-
-def runs_of(p: ConvParams) -> Runs:
-    _, height, width, channels = p.weights.shape
-    if p.window.dilation[1] == 1 or width == 1:
-        return Runs(1, height, width * channels)
-    return Runs(height, width, channels, p.window.dilation[1] * channels)
-
-
 def _products(p: ConvParams) -> str:
     return "nn_channels_s8" if len(p.weights) % 2 else "nn_quad_s8"
 
 
 def _is_by_rows(p: ConvParams) -> bool:
-    """Whether nn_conv_2d_rows_s8 can take it and is the faster one."""
+    """Whether nn_conv_2d_rows_s8 can take it and is the fastest one."""
     w = p.window
     return (
         p.output_shape[2] % QUAD == 0
         and w.dilation == (1, 1)
         and w.stride[0] <= w.kernel[0]
         and w.kernel != (1, 1)
-        and _rows_cost(p) < _windows_cost(p)
+        and _rows_cost(p) < min(_windows_cost(p), _fours_cost(p))
     )
 
 
-def _cost(p: ConvParams, by_rows: bool | None = None) -> Cost:
-    """Of all pixels with the kernel that is chosen, or as `by_rows` says: each four, or each that
-    is left, read all weights."""
-    by_rows = _is_by_rows(p) if by_rows is None else by_rows
+def _cost(p: ConvParams, kernel: str | None = None) -> Cost:
+    """Of all pixels with the kernel that is chosen, or with `kernel`: each four, or each that is
+    left, read all weights."""
+    kernel = kernel or _kernel(p)
+    stream = _stream(p, kernel)
+    products = _quad_cost(p, runs_of(p).inputs)
+    fours = cortex_m(products, words=QUAD_WORDS * products, flash=stream)
+    if kernel == FOURS and (cost := fours_cost(p, fours)):
+        return cost
     quads, left = divmod(pixels_of(p), QUAD)
-    stream = _stream(p)
-    quad = _rows_cost(p) if by_rows else _windows_cost(p)
-    pixel = 0 if by_rows else _pixel_cost(p)
+    quad = _rows_cost(p) if kernel == ROWS else _windows_cost(p)
+    pixel = 0 if kernel == ROWS else _pixel_cost(p)
     return p.output_shape[0] * (
         quads * cortex_m(quad, words=QUAD_WORDS * quad, flash=stream)
         + left * cortex_m(pixel, words=PIXEL_WORDS * pixel, flash=stream)
     )
 
 
-def _stream(p: ConvParams) -> int:
+def _stream(p: ConvParams, kernel: str) -> int:
     """Words of the stream, about."""
-    inputs = p.weights[0].size if _is_by_rows(p) else runs_of(p).inputs
+    inputs = p.weights[0].size if kernel == ROWS else runs_of(p).inputs
     return (len(p.weights) + 1) // 2 * (inputs // 2 + 5)
 
 
-def _stream_words(p: ConvParams) -> int:
+def _stream_words(p: ConvParams, kernel: str) -> int:
     """Words of the stream that are read in all."""
+    band = band_of(p) if kernel == FOURS else None
     quads, left = divmod(pixels_of(p), QUAD)
-    return p.output_shape[0] * (quads + left) * _stream(p)
+    times = band.fours(pixels_of(p)) if band else p.output_shape[0] * (quads + left)
+    return times * _stream(p, kernel)
+
+
+def _fours_cost(p: ConvParams) -> float:
+    """Instructions for four pixels with nn_conv_2d_fours_s8, on average."""
+    cost = fours_cost(p, cortex_m(_quad_cost(p, runs_of(p).inputs)))
+    return QUAD / pixels_of(p) * cost.instructions if cost else math.inf
 
 
 def pixels_of(p: ConvParams) -> int:
@@ -393,12 +385,13 @@ def _windows_cost(p: ConvParams) -> float:
     runs = runs_of(p)
     if _is_points(p):
         return _quad_cost(p, runs.inputs) + 65 + 4 * runs.inputs
-    return _quad_cost(p, runs.inputs) + 120 + runs.cost + 4 * load_cost(p)
+    found = 70 + 270 * min(QUAD / p.output_shape[2], 1)  # windows, again in each row
+    return _quad_cost(p, runs.inputs) + found + runs.cost + 4 * load_cost(p)
 
 
 def load_cost(p: ConvParams) -> float:
     """Instructions for a pixel's part of the rows that nn_conv_2d_packed_s8 copies."""
-    row = 60 + 6 * _padded(p, 1) * p.input_shape[3] // 4
+    row = 60 + 6 * padded(p, 1) * p.input_shape[3] // 4
     return min(p.window.stride[0], p.window.kernel[0]) * row / p.output_shape[2] if _rows(p) else 0
 
 
@@ -450,19 +443,9 @@ def _is_whole(p: ConvParams) -> bool:
     return len(p.weights) == p.output_shape[3]
 
 
-def _padded(p: ConvParams, axis: int) -> int:
-    """Rows (0) or columns (1) of the padded input that windows reach."""
-    w = p.window
-    return (
-        (p.output_shape[1 + axis] - 1) * w.stride[axis]
-        + (w.kernel[axis] - 1) * w.dilation[axis]
-        + 1
-    )
-
-
 def _needs_rows(p: ConvParams) -> bool:
     """Whether windows meet borders, or words reach beyond the input."""
-    inside = all(p.window.pad[a] == 0 and _padded(p, a) <= p.input_shape[1 + a] for a in (0, 1))
+    inside = all(p.window.pad[a] == 0 and padded(p, a) <= p.input_shape[1 + a] for a in (0, 1))
     runs = runs_of(p)
     return not inside or (runs.bytes % 4 != 0 and not runs.tail)
 

@@ -18,10 +18,10 @@ from quantize.lowering.conv_cortex_m import (
     is_point,
     load_cost,
     pixels_of,
-    runs_of,
     windows_call,
 )
 from quantize.lowering.packing import small_sizes, words_constant
+from quantize.lowering.runs import runs_of
 from quantize.ops.base import CCall, CConstant
 from quantize.ops.conv_2d import ConvParams, split_groups
 from quantize.ops.fully_connected import FullyConnectedParams
