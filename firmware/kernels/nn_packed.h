@@ -254,11 +254,11 @@ void nn_two_rows_s8(const nn_batch_matmul_packed_t *p, const uint32_t *rows,
 void nn_batch_matmul_packed_s8(const nn_batch_matmul_packed_t *p, const int8_t *a, const int8_t *b,
                                int8_t *output, int8_t *scratch);
 
-/* Up to four channels that lie side by side. In their stream come two words of each, which are the
- * first value of its sum and its multiplier, then nine weights of each, row by row. Scratch, in
- * words:
+/* Up to four channels that lie side by side. In their stream come two words of each, then nine
+ * weights of each, row by row. The first word is what its sum begins with, the second its
+ * multiplier, with p - 9 in the upper two bits. Scratch, in words:
  *
- *   8 a channel    filled in by the kernel: its weights as halfwords, times 8; its two words
+ *   8 a channel    filled in by the kernel: its weights as halfwords, << (p - 8); its two words
  *   12 a column    the ring: places for pairs of rows 2k and 2k + 1 of the padded image, even, odd,
  *                  even again, a word a channel, of halfwords 256 * input; its borders hold the
  *                  zero point
@@ -294,8 +294,8 @@ struct nn_depthwise_packed {
     void (*group)(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
 };
 
-/* One image, with stride 1. A sum is v = 2048 * (weights times inputs) + its first value, an output
- * (out_zero_point << 12) + (v * multiplier >> 32), all >> 12: which value the sum starts with makes
+/* One image, with stride 1. A sum v is its first value and (weights times inputs) << p, an output
+ * (out_zero_point << 12) + (v * multiplier >> 32), all >> 12: which value the sum begins with makes
  * it exact. Outputs are written two rows at a time, after the four padded rows that
  * they reach have been read. */
 void nn_depthwise_group_s8(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
@@ -303,8 +303,8 @@ void nn_depthwise_group_s8(const nn_depthwise_packed_t *p, const nn_depthwise_gr
 /* The same with stride 2: two rows of outputs after the five padded rows that they reach. */
 void nn_depthwise_group_by_2_s8(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
 
-/* The same with outputs as NN_SIGN, of the sum v >> 11. Its lowest byte is the shift, and the
- * constant is (2 * out_zero_point + 1) << shift >> 1. */
+/* The same with outputs as NN_SIGN, of the sum v >> 10 and all of the second word. The lowest byte
+ * of the first one is the shift, and the constant is (2 * out_zero_point + 1) << shift >> 1. */
 void nn_depthwise_group_sign_s8(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
 void nn_depthwise_group_by_2_sign_s8(const nn_depthwise_packed_t *p,
                                      const nn_depthwise_group_t *group);

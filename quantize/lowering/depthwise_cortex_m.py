@@ -10,7 +10,7 @@ import numpy as np
 from quantize.lowering.base import LoweredStep, with_kernel
 from quantize.lowering.conv_cortex_m import convolution
 from quantize.lowering.depthwise_lines import lower_lines, lower_rows
-from quantize.lowering.offsets import PRE_SHIFT, prove_offset
+from quantize.lowering.offsets import FACTOR_LIMIT, prove_offset
 from quantize.lowering.packing import first_short_form, words_constant
 from quantize.ops.base import CCall, CConstant
 from quantize.ops.conv_2d import ConvParams
@@ -30,7 +30,8 @@ GROUP_KERNELS = {  # of a form and a stride
     ("sign", 1): "nn_depthwise_group_sign_s8",
     ("sign", 2): "nn_depthwise_group_by_2_sign_s8",
 }
-SUM_LIMIT = 1 << (31 - PRE_SHIFT)
+LEAST_BITS = 9  # by which sums are shifted: 8 are those of the inputs, the others of the weights
+SIGN_BITS = 10
 CHANNEL_BYTES = 32  # of a channel's expanded weights
 COLUMN_BYTES = 48  # of a column of the ring: three pairs of rows of four channels
 PAIR_BYTES = 80  # of a pair of columns with stride 2: five rows
@@ -62,7 +63,7 @@ class _Channels:
     """What a stream has of them."""
 
     form: Literal["offset", "sign"]
-    values: IntArray  # [channels, 2], first value of the sum and multiplier
+    values: IntArray  # [channels, 2], first value of the sum; multiplier, p - LEAST_BITS in front
     weights: IntArray  # [channels, 9]
 
 
@@ -107,23 +108,29 @@ def _with_offsets(p: ConvParams, weights: IntArray) -> _Channels | None:
     if requants is None:
         return None
     steady = np.array([r.steady for r in requants])
-    offset = np.array([r.offset for r in requants], np.int64)
-    first = np.where(steady, offset, offset + (_first(p, weights) << PRE_SHIFT))
+    pre_shift, offset, factor = (
+        np.array(column, np.int64)
+        for column in zip(*((r.pre_shift, r.offset, r.multiplier) for r in requants), strict=True)
+    )
+    first = np.where(steady, 0, _first(p, weights) << pre_shift) + offset
     return _Channels(
         form="offset",
-        values=np.column_stack([first, [r.multiplier for r in requants]]),
+        values=np.column_stack([first, factor + (pre_shift - LEAST_BITS) * FACTOR_LIMIT]),
         weights=np.where(steady[:, None], 0, weights),
     )
 
 
 def _with_signs(p: ConvParams, weights: IntArray) -> _Channels | None:
-    """In the form "sign", where it is exact with the constant that the kernel takes for a shift."""
-    requants = first_short_form(p, weights, ("sign",), limit=SUM_LIMIT)
-    if requants is None:
+    """In the form "sign", where it is exact with the constant that the kernel takes for a shift.
+
+    Multipliers have 31 bits: the first one is also SIGN_BITS - LEAST_BITS.
+    """
+    requants = first_short_form(p, weights, ("sign",), limit=1 << (31 - SIGN_BITS))
+    if requants is None or any(r.multiplier < FACTOR_LIMIT for r in requants):
         return None
     if any(r.constant != ((2 * p.output_offset + 1) << r.shift) >> 1 for r in requants):
         return None
-    first = (_first(p, weights) << PRE_SHIFT) + [r.shift for r in requants]
+    first = (_first(p, weights) << SIGN_BITS) + [r.shift for r in requants]
     return _Channels(
         form="sign",
         values=np.column_stack([first, [r.multiplier for r in requants]]),

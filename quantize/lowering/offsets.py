@@ -1,10 +1,11 @@
 """One more requantisation that is proven equal to the reference (`quantize.proofs`): channels have
 a multiplier M only, and what their sums begin with makes it exact.
 
-    offset: ssat8(((Z << 12) + floor(v * M / 2**32)) >> 12)       v = (acc << 11) + F
+    offset: ssat8(((Z << 12) + floor(v * M / 2**32)) >> 12)       v = (acc << p) + F, p = 9 .. 12
 
-Z is the output's zero point. F moves all changes by 1/2048 of an accumulator, which no constant
-beside the product does where an accumulator is less than one of its units, 1/4096 of a code.
+Z is the output's zero point. F moves all changes by 2**-p of an accumulator, which no constant
+beside the product does where an accumulator is less than one of its units, 1/4096 of a code. With
+more bits for F there are fewer for M: what misses a change with one p often does not with another.
 """
 
 from __future__ import annotations
@@ -15,19 +16,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantize.known import once_for_content
-from quantize.proofs import CODES, FACTORS, first_accumulators
+from quantize.proofs import CODES, FACTORS, BoolArray, first_accumulators
 from quantize.scheme import INT32_MAX, INT32_MIN, IntArray, Requant
 
-PRE_SHIFT, SHIFT = 11, 12
-STEADY_FACTOR = 1 << 30
+PRE_SHIFTS = (11, 12, 10, 9)  # the likeliest first
+SHIFT = 12
+FACTOR_LIMIT = 1 << 30
+STEADY_FACTOR = 1 << 28
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OffsetRequant:
     """One channel's numbers; all fit int32, and so does every value on the way."""
 
+    pre_shift: int  # p
     offset: int  # F
-    multiplier: int  # M, 1 .. 2**31 - 1
+    multiplier: int  # M, 1 .. FACTOR_LIMIT - 1
     steady: bool  # one output for all accumulators: v = F, whatever acc is
 
 
@@ -54,33 +58,53 @@ def prove_offset(
         return None
     low, high = low[:, None], high[:, None]
     steady = ((starts == low) | (starts > high)).all(axis=1, keepdims=True)
-    less = PRE_SHIFT - 1 - SHIFT - np.array([r.shift for r in requants], np.int64)[:, None]
-    if (~steady & (less < 0)).any():
-        return None
-    less = np.maximum(less, 0)
-    nearest = np.array([r.multiplier for r in requants], np.int64)[:, None]
-    nearest = (nearest + ((np.int64(1) << less) >> 1)) >> less
-    wanted = (CODES - output_offset) << SHIFT  # of the product
     code = -128 + (starts == low).sum(axis=1, keepdims=True) - output_offset
-    factors = np.full_like(nearest, STEADY_FACTOR)
     offsets = ((2 * code + 1) << SHIFT >> 1) * (2**32 // STEADY_FACTOR)
+    factors = np.full_like(offsets, STEADY_FACTOR)
+    shifts = np.full_like(offsets, PRE_SHIFTS[0])
     missing = ~steady
-    for more in FACTORS:
-        tried = np.clip(nearest + more, 1, INT32_MAX)
-        least_v = -((-wanted << 32) // tried)
-        least = np.where(starts <= high, least_v - (starts << PRE_SHIFT), INT32_MIN)
-        before = np.where(starts > low, least_v - 1 - ((starts - 1) << PRE_SHIFT), INT32_MAX)
-        least = np.maximum(least.max(axis=1, keepdims=True), INT32_MIN - (low << PRE_SHIFT))
-        most = np.minimum(before.min(axis=1, keepdims=True), INT32_MAX - (high << PRE_SHIFT))
-        taken = missing & (least <= most)
-        factors = np.where(taken, tried, factors)
-        offsets = np.where(taken, (least + most) >> 1, offsets)
-        missing &= ~taken
+    for pre_shift in PRE_SHIFTS:
+        for factor in _factors(requants, pre_shift):
+            found, offset = _offsets(starts, low, high, output_offset, pre_shift, factor)
+            taken = missing & found
+            shifts = np.where(taken, pre_shift, shifts)
+            factors, offsets = np.where(taken, factor, factors), np.where(taken, offset, offsets)
+            missing &= ~taken
     if missing.any():
         return None
+    rows = np.concatenate([shifts, offsets, factors, steady], axis=1).tolist()
     return tuple(
-        OffsetRequant(offset=f, multiplier=m, steady=s)
-        for f, m, s in zip(
-            offsets[:, 0].tolist(), factors[:, 0].tolist(), steady[:, 0].tolist(), strict=True
-        )
+        OffsetRequant(pre_shift=p, offset=f, multiplier=m, steady=bool(s)) for p, f, m, s in rows
     )
+
+
+def _factors(requants: Sequence[Requant], pre_shift: int) -> list[IntArray]:
+    """M [channels, 1] of a p: the rounded one, then those beside it; 0 where it is too large."""
+    less = pre_shift - 1 - SHIFT - np.array([r.shift for r in requants], np.int64)[:, None]
+    exact = np.array([r.multiplier for r in requants], np.int64)[:, None]
+    nearest = (exact + ((np.int64(1) << np.maximum(less, 0)) >> 1)) >> np.maximum(less, 0)
+    tried = [nearest + more for more in FACTORS]
+    return [np.where((less >= 0) & (m < FACTOR_LIMIT), np.maximum(m, 0), 0) for m in tried]
+
+
+def _offsets(
+    starts: IntArray,
+    low: IntArray,
+    high: IntArray,
+    output_offset: int,
+    pre_shift: int,
+    factor: IntArray,
+) -> tuple[BoolArray, IntArray]:
+    """Whether there is an F with which the form reaches code k first at starts[:, k]; F; both
+    [channels, 1].
+
+    Every code bounds F from below by its first accumulator and from above by the one before, int32
+    bounds it too.
+    """
+    wanted = (CODES - output_offset) << SHIFT  # of the product
+    from_v = -((-wanted << 32) // np.maximum(factor, 1))
+    least = np.where(starts <= high, from_v - (starts << pre_shift), INT32_MIN)
+    most = np.where(starts > low, from_v - 1 - ((starts - 1) << pre_shift), INT32_MAX)
+    least = np.maximum(least.max(axis=1, keepdims=True), INT32_MIN - (low << pre_shift))
+    most = np.minimum(most.min(axis=1, keepdims=True), INT32_MAX - (high << pre_shift))
+    return (factor > 0) & (least <= most), (least + most) >> 1

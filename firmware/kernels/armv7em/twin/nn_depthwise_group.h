@@ -10,7 +10,7 @@
 #include "nn_sign.h"
 
 #define NN_TAPS 9       /* of a channel */
-#define NN_SUM_BITS 11  /* by which a sum is shifted: 8 of them those of the inputs */
+#define NN_SIGN_BITS 10 /* by which a sum is shifted: 8 of them those of the inputs */
 #define NN_CODE_BITS 12 /* of the product below an output */
 
 /* Two words of a channel of a group. */
@@ -23,6 +23,12 @@ static inline int32_t nn_group_tap(const nn_depthwise_group_t *g, int32_t channe
 {
     const int8_t *const taps = (const int8_t *)(g->stream + 2 * g->channels);
     return taps[NN_TAPS * channel + tap];
+}
+
+/* By which they are shifted. */
+static inline int32_t nn_weight_bits(const nn_depthwise_group_t *g, int32_t channel)
+{
+    return 1 + (int32_t)((uint32_t)nn_group_values(g, channel)[1] >> 30);
 }
 
 static inline uint32_t nn_input_half(int32_t input)
@@ -42,9 +48,9 @@ static inline int8_t nn_group_output(const nn_depthwise_packed_t *p, const int32
     if (sign) {
         const int32_t shift = values[0] & 0xFF;
         const int32_t constant = (2 * p->out_zero_point + 1) * (1 << shift) >> 1;
-        return nn_sign_output(sum >> NN_SUM_BITS, values[1], constant, shift);
+        return nn_sign_output(sum >> NN_SIGN_BITS, values[1], constant, shift);
     }
-    const int64_t product = (int64_t)sum * values[1];
+    const int64_t product = (int64_t)sum * (values[1] & 0x3FFFFFFF);
     const int32_t start = p->out_zero_point * (1 << NN_CODE_BITS);
     const int32_t value = (start + (int32_t)(product >> 32)) >> NN_CODE_BITS;
     return (int8_t)nn_min(nn_max(value, -128), 127);
@@ -64,7 +70,7 @@ static inline uint32_t nn_products(uint32_t a, uint32_t b)
 static inline void nn_expand_channel(const nn_depthwise_group_t *g, int32_t channel)
 {
     int32_t *const words = g->scratch + channel * NN_CHANNEL_WORDS;
-    const int32_t scale = 1 << (NN_SUM_BITS - 8);
+    const int32_t scale = 1 << nn_weight_bits(g, channel);
     for (int32_t kx = 0; kx < 3; kx++) {
         for (int32_t i = 0; i < 2; i++) {
             const int32_t low = nn_group_tap(g, channel, 3 * i + kx) * scale;
@@ -180,7 +186,7 @@ static inline int8_t nn_by_2_value(const nn_depthwise_packed_t *p, const nn_dept
         const int32_t column = 2 * x + i % 3;
         const uint32_t *const words = nn_ring_pair(g, column, row / 4 % 2 ? 4 - r : r);
         const int32_t value = nn_half(words[NN_GROUP - g->channels + c], column % 2);
-        sum += (uint32_t)(nn_group_tap(g, c, i) * (1 << (NN_SUM_BITS - 8)) * value);
+        sum += (uint32_t)(nn_group_tap(g, c, i) * (1 << nn_weight_bits(g, c)) * value);
     }
     return nn_group_output(p, values, (int32_t)sum, sign);
 }
