@@ -10,11 +10,10 @@ import numpy as np
 from quantize.lowering.base import LoweredStep, with_kernel
 from quantize.lowering.conv_cortex_m import convolution
 from quantize.lowering.depthwise_lines import lower_lines, lower_rows
-from quantize.lowering.offsets import FACTOR_LIMIT, prove_offset
+from quantize.lowering.offsets import FACTOR_LIMIT, LEAST_BITS, offset_values, sums_begin
 from quantize.lowering.packing import first_short_form, words_constant
 from quantize.ops.base import CCall, CConstant
 from quantize.ops.conv_2d import ConvParams
-from quantize.proofs import acc_bounds
 from quantize.reference import Step
 from quantize.scheme import IntArray, wrap32
 from quantize.tflite.graph import Graph
@@ -30,8 +29,7 @@ GROUP_KERNELS = {  # of a form and a stride
     ("sign", 1): "nn_depthwise_group_sign_s8",
     ("sign", 2): "nn_depthwise_group_by_2_sign_s8",
 }
-LEAST_BITS = 9  # by which sums are shifted: 8 are those of the inputs, the others of the weights
-SIGN_BITS = 10
+SIGN_BITS = 10  # by which sums are shifted
 CHANNEL_BYTES = 32  # of a channel's expanded weights
 COLUMN_BYTES = 48  # of a column of the ring: three pairs of rows of four channels
 PAIR_BYTES = 80  # of a pair of columns with stride 2: five rows
@@ -58,13 +56,13 @@ def lower_depthwise(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Low
     return faster or with_kernel(step, "nn_depthwise_conv_2d_quads_s8", cost)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Channels:
-    """What a stream has of them."""
+    """What a stream has of them: values and weights as `offset_values`."""
 
     form: Literal["offset", "sign"]
-    values: IntArray  # [channels, 2], first value of the sum; multiplier, p - LEAST_BITS in front
-    weights: IntArray  # [channels, 9]
+    values: IntArray
+    weights: IntArray
 
 
 def _packed(step: Step, p: ConvParams) -> LoweredStep | None:
@@ -72,7 +70,8 @@ def _packed(step: Step, p: ConvParams) -> LoweredStep | None:
     weights = three_by_three(p)
     if weights is None:
         return None
-    channels = _with_offsets(p, weights) or _with_signs(p, weights)
+    plain = offset_values(p, weights)
+    channels = _Channels("offset", *plain) if plain else _with_signs(p, weights)
     if channels is None:
         return None
     call = packed_call(
@@ -93,55 +92,20 @@ def _packed(step: Step, p: ConvParams) -> LoweredStep | None:
     )
 
 
-def _with_offsets(p: ConvParams, weights: IntArray) -> _Channels | None:
-    """In the form of `quantize.lowering.offsets`, where it is exact for all of weights [channels,
-    9]."""
-    low, high = acc_bounds(weights, p.bias, p.input_offset, -128, 127, padded=True)
-    requants = prove_offset(
-        p.requants,
-        output_offset=p.output_offset,
-        act_min=p.act_min,
-        act_max=p.act_max,
-        low=low,
-        high=high,
-    )
-    if requants is None:
-        return None
-    steady = np.array([r.steady for r in requants])
-    pre_shift, offset, factor = (
-        np.array(column, np.int64)
-        for column in zip(*((r.pre_shift, r.offset, r.multiplier) for r in requants), strict=True)
-    )
-    first = np.where(steady, 0, _first(p, weights) << pre_shift) + offset
-    return _Channels(
-        form="offset",
-        values=np.column_stack([first, factor + (pre_shift - LEAST_BITS) * FACTOR_LIMIT]),
-        weights=np.where(steady[:, None], 0, weights),
-    )
-
-
 def _with_signs(p: ConvParams, weights: IntArray) -> _Channels | None:
     """In the form "sign", where it is exact with the constant that the kernel takes for a shift.
 
-    Multipliers have 31 bits: the first one is also SIGN_BITS - LEAST_BITS.
+    The first bit of multipliers, which have 31, is what says SIGN_BITS.
     """
+    assert SIGN_BITS == LEAST_BITS + 1
     requants = first_short_form(p, weights, ("sign",), limit=1 << (31 - SIGN_BITS))
     if requants is None or any(r.multiplier < FACTOR_LIMIT for r in requants):
         return None
     if any(r.constant != ((2 * p.output_offset + 1) << r.shift) >> 1 for r in requants):
         return None
-    first = (_first(p, weights) << SIGN_BITS) + [r.shift for r in requants]
-    return _Channels(
-        form="sign",
-        values=np.column_stack([first, [r.multiplier for r in requants]]),
-        weights=weights,
-    )
-
-
-def _first(p: ConvParams, weights: IntArray) -> IntArray:
-    """What sums of inputs begin with."""
-    first: IntArray = p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)
-    return first
+    first = (sums_begin(p, weights) << SIGN_BITS) + [r.shift for r in requants]
+    values = np.column_stack([first, [r.multiplier for r in requants]])
+    return _Channels("sign", values, weights)
 
 
 def packed_call(

@@ -16,10 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantize.known import once_for_content
-from quantize.proofs import CODES, FACTORS, BoolArray, first_accumulators
+from quantize.ops.window import OutputStage
+from quantize.proofs import CODES, FACTORS, BoolArray, acc_bounds, first_accumulators
 from quantize.scheme import INT32_MAX, INT32_MIN, IntArray, Requant
 
 PRE_SHIFTS = (11, 12, 10, 9)  # the likeliest first
+LEAST_BITS = min(PRE_SHIFTS)
 SHIFT = 12
 FACTOR_LIMIT = 1 << 30
 STEADY_FACTOR = 1 << 28
@@ -108,3 +110,30 @@ def _offsets(
     least = np.maximum(least.max(axis=1, keepdims=True), INT32_MIN - (low << pre_shift))
     most = np.minimum(most.min(axis=1, keepdims=True), INT32_MAX - (high << pre_shift))
     return (factor > 0) & (least <= most), (least + most) >> 1
+
+
+def offset_values(p: OutputStage, weights: IntArray) -> tuple[IntArray, IntArray] | None:
+    """Two numbers of each channel: what its sum begins with, and M below the two bits of
+    p - LEAST_BITS; and its weights, where those of weights [channels, taps] have such a form."""
+    low, high = acc_bounds(weights, p.bias, p.input_offset, -128, 127, padded=True)
+    requants = prove_offset(
+        p.requants,
+        output_offset=p.output_offset,
+        act_min=p.act_min,
+        act_max=p.act_max,
+        low=low,
+        high=high,
+    )
+    if requants is None:
+        return None
+    numbers = ((r.pre_shift, r.offset, r.multiplier, r.steady) for r in requants)
+    bits, offset, factor, steady = np.array(list(numbers), np.int64).T
+    first = np.where(steady, 0, sums_begin(p, weights) << bits) + offset
+    values = np.column_stack([first, factor + (bits - LEAST_BITS) * FACTOR_LIMIT])
+    return values, np.where(steady[:, None], 0, weights)
+
+
+def sums_begin(p: OutputStage, weights: IntArray) -> IntArray:
+    """What sums of the inputs themselves begin with, of weights [channels, taps]."""
+    begin: IntArray = p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)
+    return begin
