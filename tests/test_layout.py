@@ -142,9 +142,13 @@ NUMBERS: dict[str, int] = {
     "NN_EIGHT": dense.EIGHT,
     "NN_GROUP + 0": depthwise.GROUP,
     "4 * NN_CHANNEL_WORDS": depthwise.CHANNEL_BYTES,
+    "4 * NN_WIDE_CHANNEL_WORDS": depthwise_wide.CHANNEL_BYTES,
     "4 * NN_COLUMN_WORDS": depthwise.COLUMN_BYTES,
     "4 * NN_RING_PAIR_WORDS": depthwise.PAIR_BYTES,
-    "NN_TAP_BYTES": depthwise.KERNEL**2 + 1,
+    "NN_TAP_BYTES": depthwise.KERNEL**2,
+    "NN_GROUP_WORDS": len(
+        depthwise._stream(np.zeros((4, 2), np.int64), np.zeros((4, 9), np.int64)).values
+    ),
     "4 * NN_STEP_WORDS": lines.STEP_BYTES,
     "NN_WINDOW_ROWS": lines.WINDOW_ROWS,
     "4 * NN_MONO_WORDS": mono.CHANNEL_BYTES,

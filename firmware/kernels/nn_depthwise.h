@@ -57,26 +57,27 @@ void nn_depthwise_rows_s8(const nn_depthwise_rows_t *p, const int8_t *input, int
 
 /* A convolution of 3 x 3 over images of one channel: so is a depthwise one with many outputs. */
 typedef struct {
-    nn_shape_t input, output;
-    int32_t stride_h, stride_w;
-    int32_t pad_h, pad_w;
-    int32_t pad_value;     /* the input's zero point */
-    int32_t inside;        /* columns of the input that windows reach */
-    int32_t row_bytes;     /* of a padded row, and one more: a multiple of 4 */
-    const int32_t *values; /* [c][3]: first value of the sum << p, multiplier, constant */
-    const int8_t *taps;    /* [c][10]: weights, row by row; then p of NN_FIXED */
+    uint16_t images, height, width; /* of the input */
+    uint16_t out_height, out_width, channels;
+    uint16_t inside;    /* columns of the input that windows reach */
+    uint16_t row_bytes; /* of a padded row, and one more: a multiple of 4 */
+    uint8_t stride_h, stride_w, pad_h, pad_w;
+    int8_t pad_value;      /* the input's zero point */
+    int8_t out_zero_point; /* of the output */
+    const int32_t *values; /* [channels][2]: as in the stream of an nn_depthwise_group_t */
+    const int8_t *taps;    /* [channels][10]: weights, in pairs as in an nn_mono_row_t; 0 */
 } nn_mono_t;
 
 #define NN_MONO_TAPS 10
 #define NN_MONO_WORDS 8 /* of a channel in scratch */
 
-/* A row of outputs. A channel in the stream, in words: weights (0, 2) of the third row, (0, 0) of
- * the first two, (1, 1) and (2, 2) of these, (1, none) of the third; first value, multiplier,
- * constant. */
+/* A row of outputs, as those of nn_depthwise_group_s8. A channel in the stream, in words: weights
+ * (0, 2) of the third row, (0, 0) of the first two, (2, 2) and (1, 1) of these, (1, none) of the
+ * third, << (p - 8); first value, multiplier, out_zero_point << 12. */
 typedef struct {
-    const int8_t *rows[3]; /* of the input, padded */
-    int32_t column;        /* of the window, in bytes */
-    int32_t stride;        /* from a window to the next */
+    int8_t *rows[3]; /* of the input, padded */
+    int32_t column;  /* of the window, in bytes */
+    int32_t stride;  /* from a window to the next */
     const int32_t *stream;
     int32_t channels, pixels;
 } nn_mono_row_t;

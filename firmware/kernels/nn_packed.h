@@ -259,24 +259,26 @@ void nn_two_rows_s8(const nn_batch_matmul_packed_t *p, const uint32_t *rows,
 void nn_batch_matmul_packed_s8(const nn_batch_matmul_packed_t *p, const int8_t *a, const int8_t *b,
                                int8_t *output, int8_t *scratch);
 
-/* Up to four channels that lie side by side. Scratch, in words:
+/* Up to four channels that lie side by side. In their stream come two words of each, then nine
+ * weights of each, row by row. The first word is what its sum begins with, the second its
+ * multiplier, with p - 9 in the upper two bits. Scratch, in words:
  *
- *   10 a channel   filled in by the kernel: its weights as halfwords, shifted left by p (by 1 in
- *                  NN_SIGN); its values; its last tap
+ *   8 a channel    filled in by the kernel: its weights as halfwords, << (p - 8); its two words
  *   12 a column    the ring: places for pairs of rows 2k and 2k + 1 of the padded image, even, odd,
- *                  even again, a word a channel; its borders hold the zero point
+ *                  even again, a word a channel, of halfwords 256 * input; its borders hold the
+ *                  zero point
  *
  * With stride 2 instead of the latter 20 a pair of columns: places for five rows. */
 typedef struct {
-    const int8_t *taps; /* of the first channel that is computed, as is `values` */
-    const int32_t *values;
-    const int8_t *input; /* of 4 channels; the last `channels` of them are computed */
-    int8_t *output;      /* of the first channel that is computed */
+    const int32_t *stream; /* of the first channel that is computed */
+    const int8_t *input;   /* of 4 channels; the last `channels` of them are computed */
+    int8_t *output;        /* of the first channel that is computed */
     int32_t *scratch;
     int32_t channels;
 } nn_depthwise_group_t;
 
-#define NN_CHANNEL_WORDS 10
+#define NN_GROUP_WORDS 17 /* of the stream, of four channels */
+#define NN_CHANNEL_WORDS 8
 #define NN_COLUMN_WORDS 12
 #define NN_RING_PAIR_WORDS 20
 
@@ -290,21 +292,29 @@ struct nn_depthwise_packed {
     uint8_t borders, left; /* of these: what no group fills, the part of it before the image */
     uint8_t pad_h, pad_w;
     uint8_t block;         /* columns of the output at a time: 1 to 6 */
-    uint8_t form;          /* NN_FIXED or NN_SIGN */
+    uint8_t form;          /* of int16: NN_WIDE or NN_WIDE_RELU */
     int8_t zero_point;     /* of the input */
-    const int32_t *values; /* [depth][3]: first value of the sum << p, multiplier, constant */
-    const int8_t *taps;    /* [depth][10]: weights, row by row; then p, or the shift of NN_SIGN */
+    int8_t out_zero_point; /* of the output */
+    const int32_t *stream; /* of four channels after another */
     void (*group)(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
 };
 
-/* One image, with stride 1. Outputs are written two rows at a time, after the four padded rows that
+/* One image, with stride 1. A sum v is its first value and (weights times inputs) << p, an output
+ * (out_zero_point << 12) + (v * multiplier >> 32), all >> 12: which value the sum begins with makes
+ * it exact. Outputs are written two rows at a time, after the four padded rows that
  * they reach have been read. */
 void nn_depthwise_group_s8(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
 
 /* The same with stride 2: two rows of outputs after the five padded rows that they reach. */
 void nn_depthwise_group_by_2_s8(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
 
-/* scratch: 160 bytes and the ring. c is at least 4. The output may lie on the input where
+/* The same with outputs as NN_SIGN, of the sum v >> 10 and all of the second word. The lowest byte
+ * of the first one is the shift, and the constant is (2 * out_zero_point + 1) << shift >> 1. */
+void nn_depthwise_group_sign_s8(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
+void nn_depthwise_group_by_2_sign_s8(const nn_depthwise_packed_t *p,
+                                     const nn_depthwise_group_t *group);
+
+/* scratch: 128 bytes and the ring. c is at least 4. The output may lie on the input where
  * quantize/lowering says so. */
 void nn_depthwise_conv_2d_packed_s8(const nn_depthwise_packed_t *p, const int8_t *input,
                                     int8_t *output, int8_t *scratch);

@@ -61,12 +61,14 @@ void nn_conv_2d_long_s16(const nn_conv_packed_t *p, const int16_t *input, int16_
 void nn_fully_connected_long_s16(const nn_wide_dense_t *p, const int16_t *input, int16_t *output);
 
 /* nn_depthwise_group_s8 and nn_depthwise_group_by_2_s8 for int16: input and output of a group point
- * to int16 values; a channel's last tap is its shift, and it has the multiplier and constant of
- * NN_WIDE. */
+ * to int16 values. Of a channel's two words in the stream the first is its bias, the second its
+ * multiplier and 65536 times its shift of NN_WIDE, whose constant is half of 1 << shift. Weights
+ * and inputs are those of the model, and scratch has ten words a channel. */
+#define NN_WIDE_CHANNEL_WORDS 10
 void nn_depthwise_group_s16(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
 void nn_depthwise_group_by_2_s16(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
 
-/* scratch, the output on the input: as nn_depthwise_conv_2d_packed_s8. */
+/* scratch: 160 bytes and the ring; the output on the input: as nn_depthwise_conv_2d_packed_s8. */
 void nn_depthwise_conv_2d_packed_s16(const nn_depthwise_packed_t *p, const int16_t *input,
                                      int16_t *output, int8_t *scratch);
 

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from quantize.lowering.base import LoweredStep, with_kernel
 from quantize.lowering.conv_cortex_m import convolution
 from quantize.lowering.depthwise_lines import lower_lines, lower_rows
-from quantize.lowering.packing import first_short_form, first_values, words_constant
-from quantize.ops.base import CCall, int_constant_array
+from quantize.lowering.offsets import FACTOR_LIMIT, LEAST_BITS, offset_values, sums_begin
+from quantize.lowering.packing import first_short_form, words_constant
+from quantize.ops.base import CCall, CConstant
 from quantize.ops.conv_2d import ConvParams
-from quantize.proofs import Form
 from quantize.reference import Step
-from quantize.scheme import IntArray
+from quantize.scheme import IntArray, wrap32
 from quantize.tflite.graph import Graph
 from quantize.timings import NOTHING, Cost, cortex_m
 
-C_FORMS: dict[Form, str] = {"fixed": "NN_FIXED", "sign": "NN_SIGN"}  # the shorter first
 KERNEL = 3
 GROUP = 4  # channels at a time
 UNITS = 6  # at most so many columns at a time
 BYTES = {"borders", "left", "pad_h", "pad_w", "block"}  # fields of 8 bits, the others have 16
-GROUP_KERNELS = {1: "nn_depthwise_group_s8", 2: "nn_depthwise_group_by_2_s8"}
-CHANNEL_BYTES = 40  # of a channel's expanded weights
+GROUP_KERNELS = {  # of a form and a stride
+    ("offset", 1): "nn_depthwise_group_s8",
+    ("offset", 2): "nn_depthwise_group_by_2_s8",
+    ("sign", 1): "nn_depthwise_group_sign_s8",
+    ("sign", 2): "nn_depthwise_group_by_2_sign_s8",
+}
+SIGN_BITS = 10  # by which sums are shifted
+CHANNEL_BYTES = 32  # of a channel's expanded weights
 COLUMN_BYTES = 48  # of a column of the ring: three pairs of rows of four channels
 PAIR_BYTES = 80  # of a pair of columns with stride 2: five rows
 GROUP_COST = cortex_m(370, words=200, flash=80, jumps=18)
 ROWS_COST = cortex_m(56, words=38, jumps=2)
 COLUMN_COSTS = {1: cortex_m(117, words=28), 2: cortex_m(179, words=68, jumps=2)}
-SIGN_COST = cortex_m(30, words=24)
+SIGN_COST = cortex_m(36, words=24)
 TAP_COST = cortex_m(5.4, words=1.05, flash=0.54, jumps=0.28)  # of nn_depthwise_conv_2d_quads_s8
 OUTPUT_COST = cortex_m(30, words=5, flash=2, jumps=1)
 
@@ -51,65 +56,94 @@ def lower_depthwise(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Low
     return faster or with_kernel(step, "nn_depthwise_conv_2d_quads_s8", cost)
 
 
+@dataclass(frozen=True, slots=True)
+class _Channels:
+    """What a stream has of them: values and weights as `offset_values`."""
+
+    form: Literal["offset", "sign"]
+    values: IntArray
+    weights: IntArray
+
+
 def _packed(step: Step, p: ConvParams) -> LoweredStep | None:
     """nn_depthwise_conv_2d_packed_s8; None where its requantisation or its window do not fit."""
     weights = three_by_three(p)
     if weights is None:
         return None
-    requants = first_short_form(p, weights, tuple(C_FORMS), limit=1 << 31)
-    if requants is None:
+    plain = offset_values(p, weights)
+    channels = _Channels("offset", *plain) if plain else _with_signs(p, weights)
+    if channels is None:
         return None
-    first = first_values(p, weights, requants)
     call = packed_call(
         "nn_depthwise_conv_2d_packed_s8",
         p,
-        values=[(v, r.multiplier, r.constant) for v, r in zip(first, requants, strict=True)],
-        taps=np.column_stack(
-            [weights, [r.shift if r.form == "sign" else r.pre_shift for r in requants]]
-        ),
-        form=C_FORMS[requants[0].form],
-        group=GROUP_KERNELS[p.window.stride[0]],
+        values=channels.values,
+        weights=channels.weights,
+        fields={"out_zero_point": str(p.output_offset)},
+        group=GROUP_KERNELS[channels.form, p.window.stride[0]],
+        channel_bytes=CHANNEL_BYTES,
     )
     return LoweredStep(
         step=step,
         calls=(call,),
         in_place=(0,) if works_in_place(p) else (),
-        requantisation=requants[0].form,
-        cost=_cost(p, requants[0].form),
+        requantisation=channels.form,
+        cost=_cost(p, channels.form),
     )
+
+
+def _with_signs(p: ConvParams, weights: IntArray) -> _Channels | None:
+    """In the form "sign", where it is exact with the constant that the kernel takes for a shift.
+
+    The first bit of multipliers, which have 31, is what says SIGN_BITS.
+    """
+    assert SIGN_BITS == LEAST_BITS + 1
+    requants = first_short_form(p, weights, ("sign",), limit=1 << (31 - SIGN_BITS))
+    if requants is None or any(r.multiplier < FACTOR_LIMIT for r in requants):
+        return None
+    if any(r.constant != ((2 * p.output_offset + 1) << r.shift) >> 1 for r in requants):
+        return None
+    first = (sums_begin(p, weights) << SIGN_BITS) + [r.shift for r in requants]
+    values = np.column_stack([first, [r.multiplier for r in requants]])
+    return _Channels("sign", values, weights)
 
 
 def packed_call(
     function: str,
     p: ConvParams,
     *,
-    values: Sequence[tuple[int, int, int]],
-    taps: IntArray,
-    form: str,
+    values: IntArray,
+    weights: IntArray,
+    fields: dict[str, str],
     group: str,
+    channel_bytes: int,
 ) -> CCall:
-    """A call with an nn_depthwise_packed_t; `taps` [channels, 10], of weights and a shift."""
+    """A call with an nn_depthwise_packed_t; `values` [channels, 2], `weights` [channels, 9]."""
     sizes = _sizes(p)
     return CCall(
         function=function,
         params_type="nn_depthwise_packed_t",
         params={
             **{name: str(size) for name, size in sizes.items()},
-            "form": form,
             "zero_point": str(-p.input_offset),
-            "values": "@values",
-            "taps": "@taps",
+            **fields,
+            "stream": "@stream",
             "group": group,
         },
-        constants=(
-            words_constant("values", np.array(values), biases=len(values)),
-            replace(
-                int_constant_array("taps", "int8_t", taps.astype(np.int8)),
-                weight_bytes=KERNEL * KERNEL * len(taps),
-            ),
-        ),
-        scratch_bytes=GROUP * CHANNEL_BYTES + 4 * sizes["ring"],
+        constants=(_stream(values, weights),),
+        scratch_bytes=GROUP * channel_bytes + 4 * sizes["ring"],
     )
+
+
+def _stream(values: IntArray, weights: IntArray) -> CConstant:
+    """Of each four channels their values, then their weights, a byte each."""
+    parts = []
+    for c in range(0, len(values), GROUP):
+        parts.append(wrap32(values[c : c + GROUP]).astype("<i4").tobytes())
+        parts.append(weights[c : c + GROUP].astype(np.int8).tobytes())
+    stream = b"".join(parts)
+    words = np.frombuffer(stream + bytes(-len(stream) % 4), "<i4").astype(np.int64)
+    return replace(words_constant("stream", words, biases=len(values)), weight_bytes=weights.size)
 
 
 def _sizes(p: ConvParams) -> dict[str, int]:
@@ -138,7 +172,7 @@ def _fit(sizes: dict[str, int]) -> bool:
     return all(0 <= size < 1 << (8 if name in BYTES else 16) for name, size in sizes.items())
 
 
-def _cost(p: ConvParams, form: Form) -> Cost:
+def _cost(p: ConvParams, form: str) -> Cost:
     """Of each four channels, two rows of outputs of these, and a column of both rows."""
     stride, (n, height, width, channels) = p.window.stride[0], p.output_shape
     column = COLUMN_COSTS[stride] + (SIGN_COST if form == "sign" else NOTHING)

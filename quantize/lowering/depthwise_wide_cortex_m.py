@@ -27,6 +27,7 @@ from quantize.timings import usual
 
 GROUP_KERNELS = {1: "nn_depthwise_group_s16", 2: "nn_depthwise_group_by_2_s16"}
 LANES = (0, 2, 1, 3)  # channels of the bytes of a word, as SXTB16 takes them
+CHANNEL_BYTES = 40  # of a channel's expanded weights
 WORDS = 11  # of four channels in the stream, besides their taps
 
 
@@ -59,13 +60,13 @@ def _packed(p: ConvParams, weights: IntArray, requants: Sequence[WideRequant]) -
     return packed_call(
         "nn_depthwise_conv_2d_packed_s16",
         p,
-        values=[
-            (bias, r.multiplier, r.constant)
-            for bias, r in zip(p.bias.tolist(), requants, strict=True)
-        ],
-        taps=np.column_stack([weights, [r.shift for r in requants]]),
-        form=C_FORMS[p.act_min],
+        values=np.column_stack(
+            [p.bias.astype(np.int64), [r.multiplier | r.shift << 16 for r in requants]]
+        ),
+        weights=weights,
+        fields={"form": C_FORMS[p.act_min]},
         group=GROUP_KERNELS[p.window.stride[0]],
+        channel_bytes=CHANNEL_BYTES,
     )
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from quantize.lowering.base import LoweredStep
-from quantize.lowering.packing import first_short_form, first_values, words_constant
-from quantize.ops.base import CCall, c_shape, int_constant_array
+from quantize.lowering.offsets import offset_values
+from quantize.lowering.packing import words_constant
+from quantize.ops.base import CCall, int_constant_array
 from quantize.ops.conv_2d import ConvParams
 from quantize.reference import Step
 from quantize.timings import cortex_m
@@ -16,6 +17,8 @@ from quantize.timings import cortex_m
 ROW_COST = 140  # instructions
 KERNEL = 3
 CHANNEL_BYTES = 32  # of a channel's widened weights
+TAPS = (6, 8, 0, 3, 2, 5, 1, 4, 7)  # the order in which they are widened; then one of 0
+BYTES = {"stride_h", "stride_w", "pad_h", "pad_w"}  # fields of 8 bits, the others have 16
 
 
 def one_channel(
@@ -36,30 +39,32 @@ def one_channel(
     missing = [(0, KERNEL - size) for size in w.kernel]
     weights = np.pad(p.weights[..., 0].astype(np.int64), ((0, 0), *missing))
     weights = weights.reshape(len(weights), KERNEL * KERNEL)
-    requants = first_short_form(p, weights, ("fixed",), limit=1 << 31)
-    if requants is None:
+    sizes = {
+        **dict(zip(("images", "height", "width"), p.input_shape[:3], strict=True)),
+        **dict(zip(("out_height", "out_width", "channels"), p.output_shape[1:], strict=True)),
+        "inside": max(min(p.input_shape[2], columns - w.pad[1]), 0),
+        "row_bytes": row_bytes,
+        **dict(zip(("stride_h", "stride_w", "pad_h", "pad_w"), (*w.stride, *w.pad), strict=True)),
+    }
+    if not all(size < 1 << (8 if name in BYTES else 16) for name, size in sizes.items()):
         return None
-    first = first_values(p, weights, requants)
-    values = [(v, r.multiplier, r.constant) for v, r in zip(first, requants, strict=True)]
-    taps = np.column_stack([weights, [r.pre_shift for r in requants]])
+    found = offset_values(p, weights)
+    if found is None:
+        return None
+    values, weights = found
+    taps = np.pad(weights[:, TAPS], ((0, 0), (0, 1)))
     call = CCall(
         function="nn_conv_2d_mono_s8",
         params_type="nn_mono_t",
         params={
-            "input": c_shape(p.input_shape),
-            "output": c_shape(p.output_shape),
-            "stride_h": str(w.stride[0]),
-            "stride_w": str(w.stride[1]),
-            "pad_h": str(w.pad[0]),
-            "pad_w": str(w.pad[1]),
+            **{name: str(size) for name, size in sizes.items()},
             "pad_value": str(-p.input_offset),
-            "inside": str(max(min(p.input_shape[2], columns - w.pad[1]), 0)),
-            "row_bytes": str(row_bytes),
+            "out_zero_point": str(p.output_offset),
             "values": "@values",
             "taps": "@taps",
         },
         constants=(
-            words_constant("values", np.array(values), biases=len(values)),
+            words_constant("values", values, biases=len(values)),
             replace(
                 int_constant_array("taps", "int8_t", taps.astype(np.int8)),
                 weight_bytes=weights.size,
@@ -68,13 +73,13 @@ def one_channel(
         scratch_bytes=scratch_bytes,
     )
     pixels = int(np.prod(p.output_shape[:3]))
-    each = 25 + 10 * len(weights) + 2 * -(-len(weights) // 4)
+    each = 26 + 10 * len(weights) + 2 * -(-len(weights) // 4)
     cost = pixels * each + pixels // p.output_shape[2] * ROW_COST
     return LoweredStep(
         step=step,
         calls=(call,),
         in_place=(0,) if ahead_bytes == 0 else (),
         ahead_bytes=ahead_bytes,
-        requantisation=requants[0].form,
+        requantisation="offset",
         cost=cortex_m(cost, words=0.68 * cost, jumps=0.05 * cost),
     )

@@ -6,18 +6,17 @@
  * channels are left alone.
  * MACs: n*h*w*c*9. Rounding: double, in a short form.
  */
-#include "layout/nn_offsets.h"
 #include "nn_packed.h"
 
 /* The words of the ring that no group fills. */
 static void nn_fill_borders(const nn_depthwise_packed_t *p, int32_t *ring)
 {
-    const int32_t both = p->zero_point * 65536 + (p->zero_point & 0xFFFF);
+    const uint32_t both = (uint8_t)p->zero_point * 0x01000100U;
     for (int32_t i = 0; i < p->borders; i++) {
         if (i == p->left) {
             ring += p->ring - p->borders;
         }
-        *ring++ = both;
+        *ring++ = (int32_t)both;
     }
 }
 
@@ -28,15 +27,16 @@ void nn_depthwise_conv_2d_packed_s8(const nn_depthwise_packed_t *p, const int8_t
     int32_t *const words = (int32_t *)(void *)scratch;
     nn_fill_borders(p, words + NN_GROUP * NN_CHANNEL_WORDS);
     for (int32_t n = 0; n < p->images; n++) {
+        const int32_t *stream = p->stream;
         for (int32_t c = 0; c < depth; c += NN_GROUP) {
             const int32_t channels = depth - c < NN_GROUP ? depth - c : NN_GROUP;
-            const nn_depthwise_group_t group = {.taps = p->taps + NN_TAP_BYTES * c,
-                                                .values = p->values + 3 * c,
+            const nn_depthwise_group_t group = {.stream = stream,
                                                 .input = input + c + channels - NN_GROUP,
                                                 .output = output + c,
                                                 .scratch = words,
                                                 .channels = channels};
             p->group(p, &group);
+            stream += NN_GROUP_WORDS;
         }
         input += p->height * p->width * depth;
         output += p->out_height * p->out_width * depth;

@@ -20,6 +20,9 @@
 #define FUNCTION nn_depthwise_group_by_2_s16
 #include "nn_depthwise_wide.inc"
 
+    .macro begin
+    .endm
+
     .macro pixel first, second
     ldr \first, [r7]
     ldr \second, [r7, #4]

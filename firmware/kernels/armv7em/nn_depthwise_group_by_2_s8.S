@@ -31,7 +31,12 @@
     .thumb
 
 #define FUNCTION nn_depthwise_group_by_2_s8
+#define FUNCTION_TO nn_depthwise_group_by_2_to_s8
 #include "nn_depthwise_narrow.inc"
+
+    .macro begin
+    mov r6, #EVEN_BYTES
+    .endm
 
     .macro border_and_pixel
     mov r0, r11
@@ -52,18 +57,18 @@
     .endm
 
     .macro widen
-    pkhbt r2, r0, r1, lsl #16
-    pkhtb r4, r1, r0, asr #16
-    sxtb16 r0, r2
-    sxtb16 r1, r2, ror #8
-    sxtb16 r2, r4
-    sxtb16 r3, r4, ror #8
-    strd r2, r3, [r9, #8]
-    strd r0, r1, [r9], #NN_PAIR_BYTES
+    pkhbt r3, r0, r1, lsl #16
+    pkhtb r1, r1, r0, asr #16
+    and r2, r6, r3, lsl #8
+    ands r3, r3, r6
+    and r0, r6, r1, lsl #8
+    ands r1, r1, r6
+    strd r0, r1, [r9, #8]
+    strd r2, r3, [r9], #NN_PAIR_BYTES
     .endm
 
     .macro border_word
-    sxtb16 r0, r11
+    and r0, r6, r11
     .endm
 
 #include "nn_depthwise_group_by_2.inc"

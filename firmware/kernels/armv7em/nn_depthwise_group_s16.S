@@ -20,6 +20,9 @@
 #define FUNCTION nn_depthwise_group_s16
 #include "nn_depthwise_wide.inc"
 
+    .macro begin
+    .endm
+
     .macro widen
     ldr r0, [r7]
     ldr r1, [r7, #4]
@@ -27,11 +30,11 @@
     ldr r3, [r9, #4]
     add r7, r7, r8
     add r9, r9, r10
-    pkhbt r4, r0, r2, lsl #16
-    pkhtb r5, r2, r0, asr #16
-    pkhbt r6, r1, r3, lsl #16
-    pkhtb r12, r3, r1, asr #16
-    stmia r11!, {r4, r5, r6, r12}
+    pkhbt r5, r1, r3, lsl #16
+    pkhtb r6, r3, r1, asr #16
+    pkhbt r3, r0, r2, lsl #16
+    pkhtb r4, r2, r0, asr #16
+    stmia r11!, {r3-r6}
     .endm
 
 #include "nn_depthwise_group.inc"

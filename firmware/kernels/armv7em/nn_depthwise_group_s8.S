@@ -31,20 +31,25 @@
     .thumb
 
 #define FUNCTION nn_depthwise_group_s8
+#define FUNCTION_TO nn_depthwise_group_to_s8
 #include "nn_depthwise_narrow.inc"
+
+    .macro begin
+    mov r2, #EVEN_BYTES
+    .endm
 
     .macro widen
     ldr r0, [r7]
     ldr r1, [r9]
     add r7, r7, r8
     add r9, r9, r10
-    pkhbt r2, r0, r1, lsl #16
-    pkhtb r3, r1, r0, asr #16
-    sxtb16 r4, r2
-    sxtb16 r5, r2, ror #8
-    sxtb16 r6, r3
-    sxtb16 r12, r3, ror #8
-    stmia r11!, {r4, r5, r6, r12}
+    pkhbt r4, r0, r1, lsl #16
+    pkhtb r6, r1, r0, asr #16
+    and r3, r2, r4, lsl #8
+    ands r4, r4, r2
+    and r5, r2, r6, lsl #8
+    ands r6, r6, r2
+    stmia r11!, {r3-r6}
     .endm
 
 #include "nn_depthwise_group.inc"

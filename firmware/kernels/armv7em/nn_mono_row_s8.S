@@ -4,14 +4,14 @@
  * twin/nn_mono_row_s8.c says the same in C.
  *
  * The nine inputs of a window stay in five registers while LDM brings the channels' weights, from
- * RAM. PKHBT and PKHTB pair raw bytes of the first two rows. A word is read of each row, of which
- * the fourth byte has no weight. Instructions:
+ * RAM. PKHBT and PKHTB pair raw bytes of the first two rows, AND makes them halfwords, times 256. A
+ * word is read of each row, of which the fourth byte has no weight. Instructions:
  *
- *   an output: LDM, 5 SMLAD, LDRD, SMMLA, SSAT, STRB = 10; four of them 2; a window 19; a row 35
+ *   an output: LDM, 5 SMLAD, LDRD, SMMLA, SSAT, STRB = 10; four of them 2; a window 20; a row 35
  *
  * r0 to r4: the window; r5 to r9: weights; r10: sum; r11: stream; r12: output; lr: stream's end.
  *
- * Stack: 72 bytes. Rounding: double, in the short form NN_FIXED.
+ * Stack: 72 bytes. Rounding: double, in the form of nn_depthwise_group_s8.
  */
 #include "layout/nn_offsets.h"
 
@@ -22,7 +22,7 @@
 
 #define UNITS 4       /* channels at a time */
 #define UNIT_BYTES 40 /* of the code of an output: entry addresses depend on it */
-#define SHIFT 12      /* of NN_FIXED */
+#define SHIFT 12      /* of an output */
 
 /* The frame: what LDM fetches at once lies together. */
 #define COLUMN 12 /* behind the rows; then the stride, the stream */
@@ -58,13 +58,14 @@ nn_mono_row_s8:
     ldr r0, [r7, r8]
     add r8, r8, r9
     str r8, [sp, #COLUMN]
+    mov r10, #0xFF00FF00
     pkhbt r3, r1, r2, lsl #16
     pkhtb r2, r2, r1, asr #16
-    sxtb16 r4, r0, ror #8
-    sxtb16 r0, r0
-    sxtb16 r1, r3
-    sxtb16 r3, r3, ror #8
-    sxtb16 r2, r2
+    and r4, r10, r0
+    and r0, r10, r0, lsl #8
+    and r1, r10, r3, lsl #8
+    and r3, r10, r3
+    and r2, r10, r2, lsl #8
     ldr pc, [sp, #ENTRY]
 
     .balign 4

@@ -144,9 +144,9 @@ NN_FIELD(nn_depthwise_packed_t, pad_w, NN_DEPTHWISE_AT_PAD_W);
 NN_FIELD(nn_depthwise_packed_t, block, NN_DEPTHWISE_AT_BLOCK);
 NN_FIELD(nn_depthwise_packed_t, form, NN_DEPTHWISE_AT_FORM);
 NN_FIELD(nn_depthwise_packed_t, zero_point, NN_DEPTHWISE_AT_ZERO_POINT);
+NN_FIELD(nn_depthwise_packed_t, out_zero_point, NN_DEPTHWISE_AT_OUT_ZERO_POINT);
 
-NN_FIELD(nn_depthwise_group_t, taps, NN_GROUP_AT_TAPS);
-NN_FIELD(nn_depthwise_group_t, values, NN_GROUP_AT_VALUES);
+NN_FIELD(nn_depthwise_group_t, stream, NN_GROUP_AT_STREAM);
 NN_FIELD(nn_depthwise_group_t, input, NN_GROUP_AT_INPUT);
 NN_FIELD(nn_depthwise_group_t, output, NN_GROUP_AT_OUTPUT);
 NN_FIELD(nn_depthwise_group_t, scratch, NN_GROUP_AT_SCRATCH);
@@ -186,7 +186,10 @@ NN_FIELD(nn_mono_row_t, pixels, NN_MONO_AT_PIXELS);
 
 _Static_assert(NN_FORM_SIGN == NN_SIGN, "NN_SIGN");
 _Static_assert(NN_FORM_WIDE == NN_WIDE, "NN_WIDE");
-_Static_assert(NN_TAP_BYTES == 3 * 3 + 1, "nine weights and a shift");
+_Static_assert(NN_TAP_BYTES == 3 * 3, "nine weights");
+_Static_assert(4 * NN_GROUP_WORDS == NN_GROUP * (8 + NN_TAP_BYTES), "two words and nine weights");
+_Static_assert(NN_WIDE_WEIGHT_BYTES == 4 * NN_GROUP * NN_WIDE_CHANNEL_WORDS,
+               "4 * NN_GROUP * NN_WIDE_CHANNEL_WORDS");
 _Static_assert(NN_WEIGHT_BYTES == 4 * NN_GROUP * NN_CHANNEL_WORDS,
                "4 * NN_GROUP * NN_CHANNEL_WORDS");
 _Static_assert(NN_COLUMN_BYTES == 4 * NN_COLUMN_WORDS, "4 * NN_COLUMN_WORDS");
@@ -272,6 +275,5 @@ NN_NEXT(NN_MONO_AT_COLUMN, NN_MONO_AT_STRIDE);
 NN_NEXT(NN_MONO_AT_STRIDE, NN_MONO_AT_STREAM);
 NN_NEXT(NN_MONO_AT_STREAM, NN_MONO_AT_CHANNELS);
 NN_NEXT(NN_MONO_AT_CHANNELS, NN_MONO_AT_PIXELS);
-NN_NEXT(NN_GROUP_AT_TAPS, NN_GROUP_AT_VALUES);
 NN_NEXT(NN_GROUP_AT_INPUT, NN_GROUP_AT_OUTPUT);
 NN_NEXT(NN_GROUP_AT_SCRATCH, NN_GROUP_AT_CHANNELS);

@@ -153,14 +153,14 @@
 #define NN_DEPTHWISE_AT_BLOCK 20
 #define NN_DEPTHWISE_AT_FORM 21
 #define NN_DEPTHWISE_AT_ZERO_POINT 22
+#define NN_DEPTHWISE_AT_OUT_ZERO_POINT 23
 
 /* nn_depthwise_group_t */
-#define NN_GROUP_AT_TAPS 0
-#define NN_GROUP_AT_VALUES 4
-#define NN_GROUP_AT_INPUT 8
-#define NN_GROUP_AT_OUTPUT 12
-#define NN_GROUP_AT_SCRATCH 16
-#define NN_GROUP_AT_CHANNELS 20
+#define NN_GROUP_AT_STREAM 0
+#define NN_GROUP_AT_INPUT 4
+#define NN_GROUP_AT_OUTPUT 8
+#define NN_GROUP_AT_SCRATCH 12
+#define NN_GROUP_AT_CHANNELS 16
 
 /* nn_lines_t */
 #define NN_LINES_AT_IMAGES 0
@@ -199,12 +199,13 @@
 
 #define NN_FORM_SIGN 2
 #define NN_FORM_WIDE 5
-#define NN_TAP_BYTES 10     /* of a channel of nn_depthwise_packed_t */
-#define NN_WEIGHT_BYTES 160 /* of scratch, before the ring */
-#define NN_COLUMN_BYTES 48  /* of the ring */
-#define NN_PAIR_BYTES 80    /* of it with stride 2: a pair of columns */
-#define NN_STEP_BYTES 32    /* of a pair of taps of four channels */
-#define NN_MONO_BYTES 32    /* of a channel of nn_mono_row_t */
+#define NN_TAP_BYTES 9           /* of a channel of nn_depthwise_packed_t */
+#define NN_WEIGHT_BYTES 128      /* of scratch, before the ring */
+#define NN_WIDE_WEIGHT_BYTES 160 /* of it with int16 */
+#define NN_COLUMN_BYTES 48       /* of the ring */
+#define NN_PAIR_BYTES 80         /* of it with stride 2: a pair of columns */
+#define NN_STEP_BYTES 32         /* of a pair of taps of four channels */
+#define NN_MONO_BYTES 32         /* of a channel of nn_mono_row_t */
 #define NN_LINEAR_BITS 20
 
 #endif

@@ -10,7 +10,7 @@ static int8_t nn_mono_output(const nn_mono_row_t *p, int32_t column, const int32
     uint32_t sum = (uint32_t)channel[5];
     for (int32_t i = 0; i < 9; i++) {
         const int32_t weight = (int16_t)((uint32_t)channel[i / 2] >> i % 2 * 16);
-        sum += (uint32_t)(weight * p->rows[nn_mono_row[i]][column + nn_mono_column[i]]);
+        sum += (uint32_t)(256 * weight * p->rows[nn_mono_row[i]][column + nn_mono_column[i]]);
     }
     const int64_t product = (int64_t)(int32_t)sum * channel[6];
     const int32_t value = ((int32_t)(product >> 32) + channel[7]) >> 12;

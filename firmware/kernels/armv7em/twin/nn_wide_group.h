@@ -9,7 +9,7 @@
 static inline nn_alias_s16_t *nn_wide_row(const nn_depthwise_group_t *g, int32_t columns,
                                           int32_t row)
 {
-    int32_t *const ring = g->scratch + NN_GROUP * NN_CHANNEL_WORDS;
+    int32_t *const ring = g->scratch + NN_GROUP * NN_WIDE_CHANNEL_WORDS;
     return (nn_alias_s16_t *)ring + row % NN_WIDE_ROWS * columns * NN_GROUP;
 }
 
@@ -34,15 +34,16 @@ static inline void nn_wide_fill(const nn_depthwise_packed_t *p, const nn_depthwi
 static inline int16_t nn_wide_value(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *g,
                                     int32_t columns, int32_t row, int32_t column, int32_t c)
 {
-    const int8_t *const taps = g->taps + 10 * c;
-    const int32_t *const values = g->values + 3 * c;
+    const int8_t *const taps = (const int8_t *)(g->stream + 2 * g->channels) + 9 * c;
+    const int32_t *const values = g->stream + 2 * c;
+    const int32_t shift = values[1] >> 16;
     uint32_t sum = (uint32_t)values[0];
     for (int32_t i = 0; i < 9; i++) {
         const nn_alias_s16_t *const in = nn_wide_row(g, columns, row + i / 3);
         const int32_t at = (column + i % 3) * NN_GROUP + NN_GROUP - g->channels + c;
         sum += (uint32_t)(in[at] * taps[i]);
     }
-    return nn_wide_output((int32_t)sum, values[1], values[2], taps[9], p->form);
+    return nn_wide_output((int32_t)sum, values[1] & 0xFFFF, 1 << shift >> 1, shift, p->form);
 }
 
 /* `columns` of the padded image; two rows of outputs after the rows that they reach. */
