@@ -50,7 +50,8 @@ def run(program: Path, corpus: Path) -> int:
     """
     done = subprocess.run(
         [str(program), f"-max_total_time={SECONDS}", "-timeout=10", "-rss_limit_mb=0",
-         "-malloc_limit_mb=64", "-max_len=8192", "-print_final_stats=1", "-artifact_prefix=./", str(corpus)],
+         "-malloc_limit_mb=64", "-max_len=8192", "-print_final_stats=1", "-artifact_prefix=./",
+         str(corpus)],
         capture_output=True, text=True, timeout=SECONDS + 120, check=False, cwd=program.parent,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
