@@ -134,8 +134,10 @@ def test_each_form_has_its_kernel() -> None:
     assert groups == set(GROUP_KERNELS.values())
 
 
-def test_a_constant_that_the_kernel_does_not_make_is_left_to_other_kernels() -> None:
-    """Of a channel of zeros: the proof takes a factor of 0 and a constant for its output."""
+@pytest.mark.parametrize("bias", [1 << 20, -(1 << 20), 3])
+def test_a_channel_of_zeros_keeps_its_layer_in_the_form_with_a_sign(bias: int) -> None:
+    """The proof takes a factor of 0 and a constant for its output, which the kernel does not have:
+    a sum that gives that output stands for both."""
     graph = parse_model(rows_model([ROWS["DEPTHWISE_CONV_2D"]] * 60, 0))
     seen = 0
     for step in compile_graph(graph):
@@ -143,11 +145,19 @@ def test_a_constant_that_the_kernel_does_not_make_is_left_to_other_kernels() -> 
         if lowered is None or not lowered.calls[0].params.get("group", "").endswith("sign_s8"):
             continue
         p = step.params
-        weights, bias = p.weights.copy(), p.bias.copy()
-        weights[..., 0], bias[0] = 0, 1 << 20
-        other = lower_depthwise(
-            graph, replace(step, params=replace(p, weights=weights, bias=bias)), 0
-        )
-        assert other is None or "group" not in other.calls[0].params
+        weights, biases = p.weights.copy(), p.bias.copy()
+        weights[..., 0], biases[0] = 0, bias
+        dead = replace(p, weights=weights, bias=biases)
+        other = lower_depthwise(graph, replace(step, params=dead), 0)
+        assert other is not None and other.calls[0].params["group"].endswith("sign_s8")
+        words = np.array(other.calls[0].constants[0].values, np.int64)
+        assert not words.astype("<i4")[8:].tobytes()[:9].strip(b"\0")  # its weights
+        value, shift = int(words[0]) >> 10, int(words[0]) & 0xFF
+        constant = ((2 * p.output_offset + 1) << shift) >> 1
+        rounded = ((2 * value * int(words[1]) + (1 << 31)) >> 32) + (value >> 31)
+        (wanted,) = reference(
+            p.requants[0], np.array([bias]), p.output_offset, (p.act_min, p.act_max)
+        ).tolist()
+        assert min(max((rounded + constant) >> shift, -128), 127) == wanted
         seen += 1
     assert seen > 2

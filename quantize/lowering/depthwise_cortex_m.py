@@ -14,6 +14,7 @@ from quantize.lowering.offsets import FACTOR_LIMIT, LEAST_BITS, offset_values, s
 from quantize.lowering.packing import first_short_form, words_constant
 from quantize.ops.base import CCall, CConstant
 from quantize.ops.conv_2d import ConvParams
+from quantize.proofs import acc_bounds
 from quantize.reference import Step
 from quantize.scheme import IntArray, wrap32
 from quantize.tflite.graph import Graph
@@ -30,6 +31,7 @@ GROUP_KERNELS = {  # of a form and a stride
     ("sign", 2): "nn_depthwise_group_by_2_sign_s8",
 }
 SIGN_BITS = 10  # by which sums are shifted
+STEADY_SHIFT = 8  # of FACTOR_LIMIT and a sum of 512 a code
 CHANNEL_BYTES = 32  # of a channel's expanded weights
 COLUMN_BYTES = 48  # of a column of the ring: three pairs of rows of four channels
 PAIR_BYTES = 80  # of a pair of columns with stride 2: five rows
@@ -95,17 +97,27 @@ def _packed(step: Step, p: ConvParams) -> LoweredStep | None:
 def _with_signs(p: ConvParams, weights: IntArray) -> _Channels | None:
     """In the form "sign", where it is exact with the constant that the kernel takes for a shift.
 
-    The first bit of multipliers, which have 31, is what says SIGN_BITS.
+    The first bit of multipliers, which have 31, is what says SIGN_BITS. A channel of one output has
+    no weights: its sum is the one that STEADY_SHIFT takes to that.
     """
     assert SIGN_BITS == LEAST_BITS + 1
     requants = first_short_form(p, weights, ("sign",), limit=1 << (31 - SIGN_BITS))
-    if requants is None or any(r.multiplier < FACTOR_LIMIT for r in requants):
+    if requants is None:
         return None
-    if any(r.constant != ((2 * p.output_offset + 1) << r.shift) >> 1 for r in requants):
+    numbers = np.array([(r.multiplier, r.constant, r.shift) for r in requants], np.int64)
+    factor, constant, shift = numbers.T
+    steady = factor == 0
+    if np.any(~steady & (factor < FACTOR_LIMIT)):
         return None
-    first = (sums_begin(p, weights) << SIGN_BITS) + [r.shift for r in requants]
-    values = np.column_stack([first, [r.multiplier for r in requants]])
-    return _Channels("sign", values, weights)
+    if np.any(~steady & (constant != ((2 * p.output_offset + 1) << shift) >> 1)):
+        return None
+    lowest, _ = acc_bounds(weights, p.bias, p.input_offset, -128, 127, padded=True)
+    least = constant + (lowest >> 31) >> shift  # as the form makes an output of it, with no product
+    alone = np.clip(least, -128, 127) - p.output_offset << (STEADY_SHIFT + 1)
+    first = np.where(steady, alone, sums_begin(p, weights)) << SIGN_BITS
+    first += np.where(steady, STEADY_SHIFT, shift)
+    values = np.column_stack([first, np.where(steady, FACTOR_LIMIT, factor)])
+    return _Channels("sign", values, np.where(steady[:, None], 0, weights))
 
 
 def packed_call(
