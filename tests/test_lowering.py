@@ -357,6 +357,24 @@ def test_windows_that_lie_beside_the_image_read_nothing_of_it() -> None:
     assert lowered is not None and lowered.calls[0].params["inside"] == "0"
 
 
+def test_rows_that_are_moved_by_words_begin_with_words() -> None:
+    """Only a core would notice: the twins copy bytes."""
+    seen: set[bool] = set()
+    for seed in range(3):
+        for step in _lowered(rows_model([ROWS["CONV_2D_IMAGE"]] * SIDE_BY_SIDE, seed)):
+            (call,) = step.calls
+            if not call.function.startswith("nn_conv_2d_fours_"):
+                continue
+            sizes = {name: int(v) for name, v in call.params.items() if name.endswith("_bytes")}
+            assert sizes["x_bytes"] % 4 == sizes["row_bytes"] % 4 == 0
+            kept = sizes["rows_bytes"] - sizes["done_bytes"]
+            assert kept > 0 and kept % 32 == sizes["moved_bytes"] % 32 == 0
+            moved = sizes["moved_bytes"] > 0
+            assert not moved or sizes["line_bytes"] % 4 == sizes["left_bytes"] % 4 == 0
+            seen.add(moved)
+    assert seen == {False, True}
+
+
 def test_a_depthwise_layer_writes_over_its_input() -> None:
     """Where outputs follow the rows that they are made of, and there only."""
     model = rows_model([ROWS["DEPTHWISE_CONV_2D"]] * 200, 0)
