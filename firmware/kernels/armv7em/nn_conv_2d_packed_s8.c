@@ -19,7 +19,7 @@ static uint32_t *nn_gather_pixel(uint32_t *x, const int8_t *in, const nn_runs_t 
         for (int32_t i = 0; i < runs->words; i++, run += 4) {
             const uint32_t word = nn_load_word(run);
             *x++ = nn_sxtb16(word);
-            *x++ = nn_sxtb16(nn_rotate_right(word, 8));
+            *x++ = nn_sxtb16_odd(word);
         }
     }
     if (runs->tail > 0) {

@@ -12,11 +12,14 @@ void nn_conv_2d_single_s8(const nn_single_t *p, const int8_t *input, int8_t *out
 {
     uint32_t *const x = (uint32_t *)(void *)scratch;
     for (int32_t i = p->pixels & (NN_QUAD - 1); i > 0; i--) {
-        for (int32_t k = 0; k < p->quad.steps; k += 2) {
-            const uint32_t word = nn_load_word(input + 2 * k);
-            x[k] = nn_sxtb16(word);
-            x[k + 1] = nn_sxtb16(nn_rotate_right(word, 8));
-        }
+        const int8_t *from = input;
+        uint32_t *to = x;
+        do {
+            const uint32_t word = nn_load_word(from);
+            from += sizeof(word);
+            *to++ = nn_sxtb16(word);
+            *to++ = nn_sxtb16_odd(word);
+        } while (to < x + p->quad.steps);
         nn_pixel_s8(&p->quad, x, output);
         input += p->input_bytes;
         output += p->output_bytes;

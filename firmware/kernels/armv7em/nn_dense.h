@@ -19,7 +19,7 @@ static inline void nn_dense_widen(uint32_t *wide, const int8_t *input, int32_t c
             }
         }
         wide[0] = nn_sxtb16(word);
-        wide[1] = nn_sxtb16(nn_rotate_right(word, 8));
+        wide[1] = nn_sxtb16_odd(word);
         wide += 2;
         input += 4;
         count -= 4;

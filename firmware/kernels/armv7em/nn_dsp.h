@@ -19,6 +19,14 @@ static inline uint32_t nn_sxtb16(uint32_t x)
 #endif
 }
 
+/* Bytes 1 and 3. */
+static inline uint32_t nn_sxtb16_odd(uint32_t x)
+{
+    uint32_t halves;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(halves) : "r"(x));
+    return halves;
+}
+
 /* Bytes 0 and 2, signed, plus the halfwords of `offsets`. */
 static inline uint32_t nn_sxtab16(uint32_t offsets, uint32_t x)
 {
@@ -91,6 +99,11 @@ static inline uint32_t nn_max_bytes(uint32_t a, uint32_t b)
 static inline uint32_t nn_sxtb16(uint32_t x)
 {
     return ((uint32_t)(int8_t)(x & 0xFFU) & 0xFFFFU) | ((uint32_t)(int8_t)(x >> 16 & 0xFFU) << 16);
+}
+
+static inline uint32_t nn_sxtb16_odd(uint32_t x)
+{
+    return nn_sxtb16(x >> 8);
 }
 
 static inline uint32_t nn_sxtab16(uint32_t offsets, uint32_t x)

@@ -14,7 +14,7 @@ static int32_t nn_row_sum(const int8_t *x, int32_t count)
     for (; count >= 4; count -= 4, x += 4) {
         const uint32_t word = nn_load_word(x);
         sum = nn_smlad(nn_sxtb16(word), ones, sum);
-        sum = nn_smlad(nn_sxtb16(nn_rotate_right(word, 8)), ones, sum);
+        sum = nn_smlad(nn_sxtb16_odd(word), ones, sum);
     }
     for (; count > 0; count--) {
         sum += *x++;

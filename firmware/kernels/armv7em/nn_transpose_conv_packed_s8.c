@@ -39,7 +39,7 @@ static uint32_t *nn_widen_pixel(uint32_t *x, const int8_t *in, int32_t words)
     for (int32_t i = 0; i < words; i++) {
         const uint32_t word = nn_load_word(in + 4 * i);
         *x++ = nn_sxtb16(word);
-        *x++ = nn_sxtb16(nn_rotate_right(word, 8));
+        *x++ = nn_sxtb16_odd(word);
     }
     return x;
 }
