@@ -39,17 +39,9 @@ def one_channel(
     missing = [(0, KERNEL - size) for size in w.kernel]
     weights = np.pad(p.weights[..., 0].astype(np.int64), ((0, 0), *missing))
     weights = weights.reshape(len(weights), KERNEL * KERNEL)
-    sizes = {
-        **dict(zip(("images", "height", "width"), p.input_shape[:3], strict=True)),
-        **dict(zip(("out_height", "out_width", "channels"), p.output_shape[1:], strict=True)),
-        "inside": max(min(p.input_shape[2], columns - w.pad[1]), 0),
-        "row_bytes": row_bytes,
-        **dict(zip(("stride_h", "stride_w", "pad_h", "pad_w"), (*w.stride, *w.pad), strict=True)),
-    }
-    if not all(size < 1 << (8 if name in BYTES else 16) for name, size in sizes.items()):
-        return None
-    found = offset_values(p, weights)
-    if found is None:
+    sizes = _sizes(p, columns, row_bytes)
+    found = offset_values(p, weights) if sizes else None
+    if sizes is None or found is None:
         return None
     values, weights = found
     taps = np.pad(weights[:, TAPS], ((0, 0), (0, 1)))
@@ -83,3 +75,17 @@ def one_channel(
         requantisation="offset",
         cost=cortex_m(cost, words=0.68 * cost, jumps=0.05 * cost),
     )
+
+
+def _sizes(p: ConvParams, columns: int, row_bytes: int) -> dict[str, int] | None:
+    """Of the fields of an nn_mono_t; None where one has no room."""
+    w = p.window
+    sizes = {
+        **dict(zip(("images", "height", "width"), p.input_shape[:3], strict=True)),
+        **dict(zip(("out_height", "out_width", "channels"), p.output_shape[1:], strict=True)),
+        "inside": max(min(p.input_shape[2], columns - w.pad[1]), 0),
+        "row_bytes": row_bytes,
+        **dict(zip(("stride_h", "stride_w", "pad_h", "pad_w"), (*w.stride, *w.pad), strict=True)),
+    }
+    fits = all(size < 1 << (8 if name in BYTES else 16) for name, size in sizes.items())
+    return sizes if fits else None

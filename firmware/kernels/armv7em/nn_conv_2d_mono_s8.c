@@ -38,11 +38,12 @@ static void nn_load_mono(const nn_mono_t *p, const int8_t *image, int32_t y, int
 void nn_conv_2d_mono_s8(const nn_mono_t *p, const int8_t *input, int8_t *output, int8_t *scratch)
 {
     int32_t *const stream = (int32_t *)(void *)scratch;
-    nn_mono_row_t row = {.column = 0,
-                         .stride = p->stride_w,
-                         .stream = stream,
-                         .channels = p->channels,
-                         .pixels = p->out_width};
+    nn_mono_row_t row;
+    row.column = 0;
+    row.stride = p->stride_w;
+    row.stream = stream;
+    row.channels = p->channels;
+    row.pixels = p->out_width;
     int8_t *rows = scratch + 4 * NN_MONO_WORDS * p->channels;
     nn_widen_taps(p, stream);
     memset(rows, p->pad_value, 3 * (size_t)p->row_bytes);
@@ -54,7 +55,7 @@ void nn_conv_2d_mono_s8(const nn_mono_t *p, const int8_t *input, int8_t *output,
         int32_t loaded = -p->pad_h;
         int32_t end = loaded + 3;
         for (int32_t y = 0; y < p->out_height; y++) {
-            for (; loaded < end; loaded++) {
+            for (; loaded != end; loaded++) {
                 int8_t *const last = row.rows[0];
                 row.rows[0] = row.rows[1];
                 row.rows[1] = row.rows[2];

@@ -18,10 +18,10 @@
  * and the last, w2 of the second, and lr the first value; r7-r10 hold the sums of two columns, which
  * change roles from column to column. Instructions:
  *
- *   a unit 25 (8 more with the sign form); a channel of a block of units 28, 33 with swapped rows;
- *   a pair of columns of a row 13; a row 28; a pair of rows of outputs 30; a group 200.
+ *   a unit 25; a channel of a block of units 28, 33 with swapped rows; a pair of columns of a row
+ *   13; a row 29; a pair of rows of outputs 30; a group 200.
  *
- * Stack: 244 bytes. Rounding: double, in the short forms that quantize/proofs.py has proven.
+ * Stack: 244 bytes. Rounding: double, in the form that quantize/lowering/offsets.py has proven.
  */
 #include "layout/nn_offsets.h"
 

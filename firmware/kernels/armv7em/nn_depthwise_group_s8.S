@@ -14,14 +14,17 @@
  * neighbours in the order even, odd, even; k decides which two of the three are meant.
  *
  * The unit of work is one column of two outputs. Up to UNITS of them are unrolled; fewer enter in
- * the middle. Their sums lie in s0-s11 while r0-r5 hold the weights; then these registers hold what
- * the requantisation needs. The data of the two columns before lies in r7-r8 and r9-r10, which
+ * the middle. Their sums lie in s0-s11 while r5-r10 hold the weights; then these registers hold what
+ * the requantisation needs. The data of the two columns before lies in r0-r1 and r2-r3, which
  * change roles from column to column: hence two ways in. Instructions:
  *
- *   a unit 22 (8 more with the sign form); a channel of a block of units 19; a column of a pair of
- *   rows 14 or 15; a pair of rows 54.
+ *   a unit 22; a channel of a block of units 19; a column of a pair of rows 14 or 15; a pair of rows
+ *   55; the weights of a channel 38.
  *
- * Stack: 244 bytes. Rounding: double, in the short forms that quantize/proofs.py has proven.
+ * Inputs are masked, not widened, into halfwords 256 * input: sums are then shifted by 8 bits before
+ * weights are, which have no room for more than 8.
+ *
+ * Stack: 244 bytes. Rounding: double, in the form that quantize/lowering/offsets.py has proven.
  */
 #include "layout/nn_offsets.h"
 
