@@ -324,6 +324,13 @@ def test_dense_sizes_that_have_no_room_in_16_bits_take_a_kernel_with_32(
     assert (call.function != "nn_fully_connected_chunks_s8") == fits
 
 
+@pytest.mark.parametrize(("width", "taken"), [(65529, True), (65530, False)])
+def test_rows_that_have_no_room_in_16_bits_are_not_padded(width: int, taken: bool) -> None:
+    """With two columns beside the image and one more byte, up to a multiple of four."""
+    step = _alone(Layer(size=(3, width), channels=1, outputs=4, kernel=(3, 3)), 1 << 20)
+    assert (step is not None and step.calls[0].function == "nn_conv_2d_mono_s8") == taken
+
+
 def test_each_form_has_its_part_of_the_kernel() -> None:
     """The twins go by the form alone, so that only a core would notice."""
     seen: set[str] = set()

@@ -22,10 +22,10 @@ from tests.test_proofs import prove_one, reference, telling
 FULL = (-128, 127)
 
 
-def _output(r: OffsetRequant, acc: IntArray, zero: int) -> IntArray:
+def _output(r: OffsetRequant, acc: IntArray, added: int) -> IntArray:
     """The form, with a check that nothing leaves 32 bits."""
     v = r.offset + (0 * acc if r.steady else acc << r.pre_shift)
-    summed = (zero << SHIFT) + (v * r.multiplier >> 32)
+    summed = (added << SHIFT) + (v * r.multiplier >> 32)
     assert 0 < r.multiplier < FACTOR_LIMIT and 9 <= r.pre_shift <= 12
     for step in (v, summed):
         assert step.min() >= INT32_MIN and step.max() <= INT32_MAX, r
@@ -34,7 +34,7 @@ def _output(r: OffsetRequant, acc: IntArray, zero: int) -> IntArray:
 
 
 def _prove(
-    r: Requant, zero: int, act: tuple[int, int], low: int, high: int
+    r: Requant, zero: int, act: tuple[int, int], low: int, high: int, added: int | None = None
 ) -> OffsetRequant | None:
     proven = prove_offset(
         [r],
@@ -43,14 +43,21 @@ def _prove(
         act_max=act[1],
         low=np.array([low], np.int64),
         high=np.array([high], np.int64),
+        added=zero if added is None else added,
     )
     return proven[0] if proven else None
 
 
 def _wrong(
-    r: OffsetRequant, requant: Requant, acc: IntArray, zero: int, act: tuple[int, int]
+    r: OffsetRequant,
+    requant: Requant,
+    acc: IntArray,
+    zero: int,
+    act: tuple[int, int],
+    added: int | None = None,
 ) -> int:
-    return int(np.count_nonzero(_output(r, acc, zero) != reference(requant, acc, zero, act)))
+    got = _output(r, acc, zero if added is None else added)
+    return int(np.count_nonzero(got != reference(requant, acc, zero, act)))
 
 
 @settings(max_examples=300)
@@ -61,19 +68,20 @@ def _wrong(
     st.integers(-(2**21), 2**21),
     st.integers(0, 50_000),
     st.integers(0, 7),
+    st.booleans(),
 )
 def test_what_is_proven_is_equal(
-    log: float, zero: int, act: tuple[int, int], low: int, width: int, spread: int
+    log: float, zero: int, act: tuple[int, int], low: int, width: int, spread: int, own: bool
 ) -> None:
     """Every accumulator of a small interval; the telling ones of a large one."""
     requant = quantize_multiplier(2.0**log)
-    near = low >> spread
+    near, added = low >> spread, zero if own else 0
     for start, end in ((near, near + width), (-width << spread, width << spread)):
-        proven = _prove(requant, zero, act, start, end)
+        proven = _prove(requant, zero, act, start, end, added)
         if proven is not None:
             acc = np.arange(start, min(end, start + 60_000) + 1)
             acc = np.concatenate([acc, telling(requant, zero, start, end)])
-            assert _wrong(proven, requant, acc, zero, act) == 0, proven
+            assert _wrong(proven, requant, acc, zero, act, added) == 0, proven
 
 
 @pytest.mark.parametrize("row", range(4))
@@ -84,10 +92,11 @@ def test_typical_channels_are_proven(row: int) -> None:
     for _ in range(128):
         requant = quantize_multiplier(2.0 ** rng.uniform(-10, -2))
         high = int(rng.integers(1 << 16, 1 << 19))
-        proven = _prove(requant, -128, FULL, -high, high)
-        assert proven is not None and not proven.steady
         acc = telling(requant, -128, -high, high)
-        assert _wrong(proven, requant, acc, -128, FULL) == 0
+        for added in (-128, 0):
+            proven = _prove(requant, -128, FULL, -high, high, added)
+            assert proven is not None and not proven.steady
+            assert _wrong(proven, requant, acc, -128, FULL, added) == 0
     assert time.process_time() - began < 1
 
 

@@ -60,9 +60,9 @@ void nn_conv_2d_packed_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t
 void nn_conv_2d_packed_in_ram_s8(const nn_conv_packed_t *p, const int8_t *input, int8_t *output,
                                  int8_t *scratch);
 
-/* A convolution of 1 x 1. A channel in the stream, in words: first value of the sum << p; weights
- * << p, of each four inputs halfwords of (0, 2) and (1, 3), 4 words for nn_few_8_s8 and 8 for
- * nn_few_16_s8; multiplier and constant of NN_FIXED. */
+/* A convolution of 1 x 1. A channel in the stream, in words: what its sum v begins with; weights
+ * << (p - 8), of each four inputs halfwords of (0, 2) and (1, 3), 4 words for nn_few_8_s8 and 8 for
+ * nn_few_16_s8; multiplier. An output is v * multiplier >> 44, v as in nn_depthwise_group_s8. */
 typedef struct nn_few nn_few_t;
 struct nn_few {
     const int32_t *stream;

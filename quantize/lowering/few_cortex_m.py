@@ -8,13 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from quantize.lowering.base import LoweredStep, aligned
-from quantize.lowering.packing import (
-    first_short_form,
-    first_values,
-    halfword_pairs,
-    widened_order,
-    words_constant,
-)
+from quantize.lowering.offsets import offset_channels
+from quantize.lowering.packing import halfword_pairs, widened_order, words_constant
 from quantize.ops.base import CCall, CConstant
 from quantize.ops.conv_2d import ConvParams
 from quantize.ops.fully_connected import FullyConnectedParams
@@ -25,8 +20,9 @@ from quantize.timings import cortex_m
 INPUTS = range(4, 17)  # with fewer, more than the last pixel would be read beyond the input's end
 # inputs that stay in registers -> kernel, instructions an output, channels in its loop, words it
 # loads an instruction
-KERNELS = {8: ("nn_few_8_s8", 8, 8, 0.77), 16: ("nn_few_16_s8", 15, 4, 0.67)}
-CHANNEL_WORDS = {"nn_few_8_s8": 7, "nn_few_16_s8": 11}
+KERNELS = {8: ("nn_few_8_s8", 8, 8, 0.66), 16: ("nn_few_16_s8", 14, 4, 0.66)}
+CHANNEL_WORDS = {"nn_few_8_s8": 6, "nn_few_16_s8": 10}
+INPUT_BITS = 8  # by which the kernels shift inputs
 MOST_VALUES = 4  # of a dense layer; with more, the others have fewer bytes
 
 
@@ -55,7 +51,7 @@ def few_inputs(step: Step, p: ConvParams) -> LoweredStep | None:
         calls=(replace(call, scratch_bytes=stream.bytes),),
         in_place=(0,) if ahead_bytes == 0 else (),
         ahead_bytes=ahead_bytes,
-        requantisation="fixed",
+        requantisation="offset",
         cost=cortex_m(cost, words=words_each * cost, jumps=0.016 * cost),
     )
 
@@ -78,7 +74,7 @@ def few_values(step: Step, p: FullyConnectedParams) -> LoweredStep | None:
         step=step,
         calls=(_call(kernel, stream, inputs, (1, 1, inputs, 0)),),
         in_place=(),
-        requantisation="fixed",
+        requantisation="offset",
         cost=cortex_m(cost + 50, words=words_each * cost + 15, flash=stream.bytes // 4),
     )
 
@@ -90,16 +86,14 @@ def _kernel(inputs: int) -> tuple[str, int, int, float]:
 def _stream(p: OutputStage) -> CConstant | None:
     """That of an nn_few_t."""
     weights = p.weights.reshape(len(p.weights), -1).astype(np.int64)
-    requants = first_short_form(p, weights, ("fixed",), limit=1 << 31)
-    if requants is None:
+    found = offset_channels(p, weights, 0)
+    if found is None:
         return None
-    shifts = np.array([r.pre_shift for r in requants])
-    first = first_values(p, weights, requants)
+    first, factor, bits, weights = found
     missing = min(n for n in KERNELS if n >= weights.shape[1]) - weights.shape[1]
-    padded = np.pad(weights, ((0, 0), (0, missing))) << shifts[:, None]
+    padded = np.pad(weights, ((0, 0), (0, missing))) << (bits - INPUT_BITS)[:, None]
     taps = halfword_pairs(widened_order(padded))
-    scales = np.array([(r.multiplier, r.constant) for r in requants], np.int64)
-    words = np.concatenate([np.array(first)[:, None], taps, scales], axis=1)
+    words = np.column_stack([first, taps, factor])
     return words_constant("stream", words, weights=taps.size, biases=len(weights))
 
 

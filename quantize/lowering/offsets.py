@@ -3,9 +3,10 @@ a multiplier M only, and what their sums begin with makes it exact.
 
     offset: ssat8(((Z << 12) + floor(v * M / 2**32)) >> 12)       v = (acc << p) + F, p = 9 .. 12
 
-Z is the output's zero point. F moves all changes by 2**-p of an accumulator, which no constant
-beside the product does where an accumulator is less than one of its units, 1/4096 of a code. With
-more bits for F there are fewer for M: what misses a change with one p often does not with another.
+Z is the output's zero point, or 0 where a kernel adds nothing. F moves all changes by 2**-p of an
+accumulator, which no constant beside the product does where an accumulator is less than one of its
+units, 1/4096 of a code. With more bits for F there are fewer for M: what misses a change with one p
+often does not with another.
 """
 
 from __future__ import annotations
@@ -46,8 +47,10 @@ def prove_offset(
     act_max: int,
     low: IntArray,
     high: IntArray,
+    added: int,
 ) -> tuple[OffsetRequant, ...] | None:
-    """The numbers of each channel, as `prove_short`; None when a channel has none."""
+    """The numbers of each channel for a Z, `added`, as `prove_short`; None when a channel has
+    none."""
     starts = first_accumulators(
         requants,
         output_offset=output_offset,
@@ -60,14 +63,14 @@ def prove_offset(
         return None
     low, high = low[:, None], high[:, None]
     steady = ((starts == low) | (starts > high)).all(axis=1, keepdims=True)
-    code = -128 + (starts == low).sum(axis=1, keepdims=True) - output_offset
+    code = -128 + (starts == low).sum(axis=1, keepdims=True) - added
     offsets = ((2 * code + 1) << SHIFT >> 1) * (2**32 // STEADY_FACTOR)
     factors = np.full_like(offsets, STEADY_FACTOR)
     shifts = np.full_like(offsets, PRE_SHIFTS[0])
     missing = ~steady
     for pre_shift in PRE_SHIFTS:
         for factor in _factors(requants, pre_shift):
-            found, offset = _offsets(starts, low, high, output_offset, pre_shift, factor)
+            found, offset = _offsets(starts, low, high, added, pre_shift, factor)
             taken = missing & found
             shifts = np.where(taken, pre_shift, shifts)
             factors, offsets = np.where(taken, factor, factors), np.where(taken, offset, offsets)
@@ -93,7 +96,7 @@ def _offsets(
     starts: IntArray,
     low: IntArray,
     high: IntArray,
-    output_offset: int,
+    added: int,
     pre_shift: int,
     factor: IntArray,
 ) -> tuple[BoolArray, IntArray]:
@@ -103,7 +106,7 @@ def _offsets(
     Every code bounds F from below by its first accumulator and from above by the one before, int32
     bounds it too.
     """
-    wanted = (CODES - output_offset) << SHIFT  # of the product
+    wanted = (CODES - added) << SHIFT  # of the product
     from_v = -((-wanted << 32) // np.maximum(factor, 1))
     least = np.where(starts <= high, from_v - (starts << pre_shift), INT32_MIN)
     most = np.where(starts > low, from_v - 1 - ((starts - 1) << pre_shift), INT32_MAX)
@@ -115,6 +118,18 @@ def _offsets(
 def offset_values(p: OutputStage, weights: IntArray) -> tuple[IntArray, IntArray] | None:
     """Two numbers of each channel: what its sum begins with, and M below the two bits of
     p - LEAST_BITS; and its weights, where those of weights [channels, taps] have such a form."""
+    found = offset_channels(p, weights, p.output_offset)
+    if found is None:
+        return None
+    first, factor, bits, weights = found
+    return np.column_stack([first, factor + (bits - LEAST_BITS) * FACTOR_LIMIT]), weights
+
+
+def offset_channels(
+    p: OutputStage, weights: IntArray, added: int
+) -> tuple[IntArray, IntArray, IntArray, IntArray] | None:
+    """What sums begin with, M and p [channels], and the weights; None where one channel of weights
+    [channels, taps] has no such form."""
     low, high = acc_bounds(weights, p.bias, p.input_offset, -128, 127, padded=True)
     requants = prove_offset(
         p.requants,
@@ -123,14 +138,14 @@ def offset_values(p: OutputStage, weights: IntArray) -> tuple[IntArray, IntArray
         act_max=p.act_max,
         low=low,
         high=high,
+        added=added,
     )
     if requants is None:
         return None
     numbers = ((r.pre_shift, r.offset, r.multiplier, r.steady) for r in requants)
     bits, offset, factor, steady = np.array(list(numbers), np.int64).T
     first = np.where(steady, 0, sums_begin(p, weights) << bits) + offset
-    values = np.column_stack([first, factor + (bits - LEAST_BITS) * FACTOR_LIMIT])
-    return values, np.where(steady[:, None], 0, weights)
+    return first, factor, bits, np.where(steady[:, None], 0, weights)
 
 
 def sums_begin(p: OutputStage, weights: IntArray) -> IntArray:

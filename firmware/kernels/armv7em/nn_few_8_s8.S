@@ -4,18 +4,19 @@
  * twin/nn_few_8_s8.c says the same in C.
  *
  * The trick: a pixel stays in four registers while one LDM brings all that is known of a channel.
- * Weights are 16-bit, shifted left such that all channels end with the same shift, which SSAT does:
+ * Inputs are masked into halfwords 256 * input, and weights are 16-bit, shifted left such that all
+ * channels end with the same shift, which SSAT does:
  *
- *   an output: LDM, 4 SMLAD, SMMLA, SSAT, STRB = 8; the loop 2 for four of them; a pixel 14
+ *   an output: LDM, 4 SMLAD, SMMUL, SSAT, STRB = 8; the loop 2 for four of them; a pixel 14
  *   which are 1.17 per MAC for 8 inputs and 16 channels; nn_quad_s8 takes 2.1, gathering included
  *
- * An output reads 7 words, where nn_quad_s8 reads fewer: the stream should lie in RAM.
+ * An output reads 6 words, where nn_quad_s8 reads fewer: the stream should lie in RAM.
  *
- * r0-r3 hold the pixel, r4 the sum, r5-r8 weights, r9 multiplier, r10 constant; r11 is the stream's
+ * r0-r3 hold the pixel, r4 the sum, r5-r8 weights, r9 multiplier, r10 the mask; r11 is the stream's
  * end, r12 points to it, lr to the output. s0 is the next pixel, s1 their end, s2 the bytes from one
  * to the next, s3 where the first block of channels is entered, s4 the stream.
  *
- * Stack: 36 bytes. Rounding: double, in the short form NN_FIXED.
+ * Stack: 36 bytes. Rounding: double, in the form that quantize/lowering/offsets.py has proven.
  */
 #include "layout/nn_offsets.h"
 
@@ -25,7 +26,7 @@
     .thumb
 
 #define CHANNELS 4 /* in a block */
-#define STREAM_BYTES 28 /* of one channel */
+#define STREAM_BYTES 24 /* of one channel */
 #define CHANNEL_BYTES 32 /* of one channel below: the entry address depends on it */
 
     .section .text.nn_few_8_s8, "ax", %progbits
@@ -49,6 +50,7 @@ nn_few_8_s8:
     orr r7, r7, #1
     vmov s2, s3, r6, r7
     mov r4, r1
+    mov r10, #0xFF00FF00
 
 .Lpixel:
     ldr r2, [r4, #4]
@@ -57,21 +59,21 @@ nn_few_8_s8:
     vmov r12, s4
     add r4, r4, r5
     vmov s0, r4
-    sxtb16 r1, r0, ror #8
-    sxtb16 r0, r0
-    sxtb16 r3, r2, ror #8
-    sxtb16 r2, r2
+    and r1, r10, r0
+    and r0, r10, r0, lsl #8
+    and r3, r10, r2
+    and r2, r10, r2, lsl #8
     bx r6
 
     .balign 4
 .Lchannels:
     .rept CHANNELS
-    ldmia.w r12!, {r4-r10}
+    ldmia.w r12!, {r4-r9}
     smlad r4, r5, r0, r4
     smlad r4, r6, r1, r4
     smlad r4, r7, r2, r4
     smlad r4, r8, r3, r4
-    smmla r4, r4, r9, r10
+    smmul r4, r4, r9
     ssat r4, #8, r4, asr #12
     strb r4, [lr], #1
     .endr

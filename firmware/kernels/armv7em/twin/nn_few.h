@@ -22,13 +22,12 @@ static inline void nn_few_outputs(const nn_few_t *p, const int8_t *input, int8_t
             for (int32_t i = 0; i < inputs; i++) {
                 const uint32_t word = (uint32_t)channel[i / 2];
                 const int32_t half = (int16_t)(i & 1 ? word >> 16 : word & 0xFFFFU);
-                sum += (uint32_t)(half * x[i]);
+                sum += (uint32_t)(256 * half * x[i]);
             }
             channel += inputs / 2;
-            const int64_t product = (int64_t)(int32_t)sum * channel[0];
-            const int32_t value = ((int32_t)(product >> 32) + channel[1]) >> 12;
+            const int64_t product = (int64_t)(int32_t)sum * *channel++;
+            const int32_t value = (int32_t)(product >> 32) >> 12;
             *output++ = (int8_t)nn_min(nn_max(value, -128), 127);
-            channel += 2;
         }
         input += p->pixel_bytes;
     }
