@@ -103,6 +103,7 @@ def emit_model(
     """File name -> text of FILES."""
     sizes = [[graph.tensors[i].bytes for i in side] for side in (graph.inputs, graph.outputs)]
     run = [s for s in steps if not s.step.alias]
+    calls = [_statements(graph, plan, s) for s in run]
     values: dict[str, object] = {
         "name": safe_name(name),
         "version": __version__,
@@ -113,8 +114,11 @@ def emit_model(
         "variables": [_variable(t, plan) for t in graph.variables],
         "inputs": [_tensor(graph, plan, i) for i in graph.inputs],
         "outputs": [_tensor(graph, plan, i) for i in graph.outputs],
-        "steps": [{"number": k} | _step(graph, plan, s) for k, s in enumerate(run)],
-        "table": step_table([_only_call(graph, plan, s) for s in run], kernels),
+        "steps": [
+            {"number": k} | _step(graph, plan, s, statements)
+            for k, (s, statements) in enumerate(zip(run, calls, strict=True))
+        ],
+        "table": step_table([one[0] if len(one) == 1 else None for one in calls], kernels),
         "edge_values": [_edge_values(graph.tensors[i]) for i in graph.inputs],
         "written": [w for k, s in enumerate(run) for w in _written(graph, plan, s.step, k)],
         "golden_count": len(golden.inputs),
@@ -190,17 +194,17 @@ def _tensor(graph: Graph, plan: ArenaPlan, index: int) -> str:
     return f"{{{plan.offset(index)}, {graph.tensors[index].bytes}}}"
 
 
-def _step(graph: Graph, plan: ArenaPlan, lowered: LoweredStep) -> dict[str, object]:
+def _step(
+    graph: Graph, plan: ArenaPlan, lowered: LoweredStep, statements: Sequence[Statement]
+) -> dict[str, object]:
     op = lowered.step.op
-    names = [f"{op.index}_{k}" for k in range(len(lowered.calls))]
-    if lowered.turns:
-        runs = [
-            (turns.count, [_rows_statement(graph, plan, lowered, c) for c in turns.calls])
-            for turns in lowered.turns
-        ]
-    else:
-        named = zip(lowered.calls, names, strict=True)
-        runs = [(1, [_statement(graph, plan, op, call, name).alone for call, name in named])]
+    names = _names(lowered)
+    runs = [
+        (turns.count, [_rows_statement(graph, plan, lowered, c) for c in turns.calls])
+        for turns in lowered.turns
+    ]
+    if not lowered.turns:
+        runs = [(1, [statement.alone for statement in statements])]
     operators = [*(step.op for step in lowered.before), op]
     return {
         "operators": ", ".join(f"operator {o.index}, {o.name}" for o in operators),
@@ -237,12 +241,15 @@ def _call(op: Operator, call: CCall, name: str) -> dict[str, object]:
     }
 
 
-def _only_call(graph: Graph, plan: ArenaPlan, lowered: LoweredStep) -> Statement | None:
-    """The one call of a step on whole tensors; None for other steps."""
-    if lowered.turns or len(lowered.calls) != 1:
-        return None
-    op = lowered.step.op
-    return _statement(graph, plan, op, lowered.calls[0], f"{op.index}_0")
+def _names(lowered: LoweredStep) -> list[str]:
+    """What the parameters of its calls are named by."""
+    return [f"{lowered.step.op.index}_{k}" for k in range(len(lowered.calls))]
+
+
+def _statements(graph: Graph, plan: ArenaPlan, lowered: LoweredStep) -> list[Statement]:
+    """The calls of a step on whole tensors; none where it runs some rows at a time."""
+    named = [] if lowered.turns else zip(lowered.calls, _names(lowered), strict=True)
+    return [_statement(graph, plan, lowered.step.op, call, name) for call, name in named]
 
 
 def _statement(graph: Graph, plan: ArenaPlan, op: Operator, call: CCall, name: str) -> Statement:

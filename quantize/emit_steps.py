@@ -4,15 +4,15 @@ calls of a kernel by one, which takes parameters and places in the arena from a 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 # Bytes of code, about: of a step by itself, by its set of kernels, as cores differ in the places in
-# the arena that an instruction can hold; of a step and of a kernel in a table, and of what these
-# begin with.
-ALONE, ALONE_ELSEWHERE = {"armv7em": 23}, 30
-ROW, KIND, BEGIN = 10, 14, 80
+# the arena that an instruction can hold; of a kernel in a table, and of what these begin with.
+ALONE = {"armv7em": 23}
+ALONE_ELSEWHERE = 30
+KIND, BEGIN = 14, 80
+POINTER = 4  # to a step's parameters
 PLACES = "abc"  # a kernel takes at most so many, and its parameters
 
 
@@ -43,7 +43,12 @@ class Statement:
     def shared(self) -> str:
         """The same for all with the same kernel, from the table."""
         places = [a.text.format(name) for a, name in zip(self.arguments, PLACES, strict=False)]
-        return f"{self.function}(p.{field_of(self.params_type)}, {', '.join(places)});"
+        return f"{self.function}(p.{self.field}, {', '.join(places)});"
+
+    @property
+    def field(self) -> str:
+        """Of model_params_t."""
+        return self.params_type.removeprefix("nn_").removesuffix("_t")
 
     @property
     def fits(self) -> bool:
@@ -53,31 +58,42 @@ class Statement:
         )
 
 
-def field_of(params_type: str) -> str:
-    """Of model_params_t."""
-    return params_type.removeprefix("nn_").removesuffix("_t")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTable:
+    """What the template of model.c needs for a table, of all steps in their order."""
+
+    types: Mapping[str, str]  # of parameters -> field of model_params_t
+    params: Sequence[tuple[str, str] | None]  # field and variable; None: the step is not in it
+    places: Sequence[str]
+    place_type: str
+    names: str  # of places
+    kinds: Mapping[str, Sequence[int]]  # statement -> its steps
+    alone: Sequence[int]  # steps that are not in it
 
 
-def step_table(steps: Sequence[Statement | None], kernels: str) -> dict[str, Any] | None:
-    """What the template needs for a table of `steps`, None where it is longer code; None among
-    them: more than one call, or some rows at a time."""
+def step_table(steps: Sequence[Statement | None], kernels: str) -> StepTable | None:
+    """The table of `steps`, None where it is longer code; None among them: more than one call, or
+    some rows at a time."""
     rows = [step if step and step.fits else None for step in steps]
+    own = [row for row in rows if row]
+    if not own:
+        return None
     kinds: dict[str, list[int]] = defaultdict(list)
     for number, row in enumerate(rows):
         if row:
             kinds[row.shared].append(number)
-    own = [row for row in rows if row]
-    alone = ALONE.get(kernels, ALONE_ELSEWHERE)
-    if alone * len(own) <= ROW * len(rows) + KIND * len(kinds) + BEGIN:
-        return None
     width = max(len(row.arguments) for row in own)
     places = [[a.place or 0 for a in row.arguments] if row else [] for row in rows]
-    return {
-        "types": {row.params_type: field_of(row.params_type) for row in own},
-        "params": [(field_of(row.params_type), row.params) if row else None for row in rows],
-        "places": [", ".join(map(str, [*row, *[0] * (width - len(row))])) for row in places],
-        "place_type": "uint16_t" if max(map(max, filter(None, places))) < 1 << 16 else "uint32_t",
-        "names": PLACES[:width],
-        "kinds": kinds,
-        "alone": [number for number, row in enumerate(rows) if row is None],
-    }
+    small = max(map(max, filter(None, places))) < 1 << 16
+    table = len(rows) * (POINTER + width * (2 if small else 4)) + KIND * len(kinds) + BEGIN
+    if ALONE.get(kernels, ALONE_ELSEWHERE) * len(own) <= table:
+        return None
+    return StepTable(
+        types={row.params_type: row.field for row in own},
+        params=[(row.field, row.params) if row else None for row in rows],
+        places=[", ".join(map(str, [*row, *[0] * (width - len(row))])) for row in places],
+        place_type="uint16_t" if small else "uint32_t",
+        names=PLACES[:width],
+        kinds=kinds,
+        alone=[number for number, row in enumerate(rows) if row is None],
+    )

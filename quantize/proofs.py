@@ -175,15 +175,16 @@ def prove_short(
     factor = _shifted_down(multiplier, np.maximum(shift - limit, 0))
     steady = ((starts == low) | (starts > high)).all(axis=1, keepdims=True)  # one output for all
     minimum = FIXED_SHIFT if fixed else 0
-    own = ~steady | (fixed & (shift >= minimum))  # channels that may take their own factors
+    keeps_factor = ~steady | (fixed & (shift >= minimum))
     shift = np.where(steady, max(minimum, 1), np.minimum(shift, limit))
     if int(shift.min()) < minimum:
         return None
     exact = ((1 << pre_shift) >> 2) + (((2 * output_offset + 1) << shift) >> 1)
     multipliers, constants = np.zeros_like(factor), np.zeros_like(factor)
     missing = np.ones_like(steady)
-    for more, allowed in (*((more, own) for more in FACTORS), (None, steady)):
-        tried = np.zeros_like(factor) if more is None else np.clip(factor + more, 0, INT32_MAX)
+    tries = [(np.clip(factor + more, 0, INT32_MAX), keeps_factor) for more in FACTORS]
+    tries.append((np.zeros_like(factor), steady))  # the constant alone is that output
+    for tried, allowed in tries:
         constant, found = _constants(starts, low, high, pre_shift, tried, shift, form, exact)
         found &= allowed
         taken = missing & found

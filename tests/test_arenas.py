@@ -220,6 +220,8 @@ def test_what_is_written_ahead_of_an_input_leaves_the_unread_part(
     for function, model in ahead_of_its_input(kernels):
         models.setdefault(function, []).append(model)
     assert sum(map(len, models.values())) > 10
+    taken = {f"nn_conv_2d_{name}_s8" for name in ("fours", "packed", "points", "rows")}
+    assert kernels != "armv7em" or taken <= {*models}
     for number, model in enumerate(model for own in models.values() for model in own[:EACH]):
         golden = make_golden(model, random_inputs(parse_model(model), 3, 1))
         folder = tmp_path / str(number)

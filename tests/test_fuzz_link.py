@@ -6,6 +6,7 @@ The address and undefined-behaviour sanitizers watch; a crash leaves its input i
 from __future__ import annotations
 
 import re
+import resource
 import shutil
 import subprocess
 from pathlib import Path
@@ -45,11 +46,12 @@ def fuzzer(folder: Path, harness: str, sources: list[Path], includes: list[Path]
 def run(program: Path, corpus: Path) -> int:
     """Fuzz for SECONDS; returns how many inputs ran. AssertionError with what a crash says.
 
-    Memory is limited by the allocation: the peak that libFuzzer asks for is that of this process,
-    as a child inherits it.
+    The peak of memory that libFuzzer asks for begins with that of this process, which a child
+    inherits.
     """
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     done = subprocess.run(
-        [str(program), f"-max_total_time={SECONDS}", "-timeout=10", "-rss_limit_mb=0",
+        [str(program), f"-max_total_time={SECONDS}", "-timeout=10", f"-rss_limit_mb={peak + 1024}",
          "-malloc_limit_mb=64", "-max_len=8192", "-print_final_stats=1", "-artifact_prefix=./",
          str(corpus)],
         capture_output=True, text=True, timeout=SECONDS + 120, check=False, cwd=program.parent,

@@ -145,14 +145,14 @@ NUMBERS: dict[str, int] = {
     "4 * NN_WIDE_CHANNEL_WORDS": depthwise_wide.CHANNEL_BYTES,
     "4 * NN_COLUMN_WORDS": depthwise.COLUMN_BYTES,
     "4 * NN_RING_PAIR_WORDS": depthwise.PAIR_BYTES,
-    "NN_TAP_BYTES": depthwise.KERNEL**2,
+    "NN_TAP_BYTES": depthwise.WINDOW**2,
     "NN_GROUP_WORDS": len(
         depthwise._stream(np.zeros((4, 2), np.int64), np.zeros((4, 9), np.int64)).values
     ),
     "4 * NN_STEP_WORDS": lines.STEP_BYTES,
     "NN_WINDOW_ROWS": lines.WINDOW_ROWS,
     "4 * NN_MONO_WORDS": mono.CHANNEL_BYTES,
-    "NN_MONO_TAPS": mono.KERNEL**2 + 1,
+    "NN_MONO_TAPS": mono.WINDOW**2 + 1,
     "4 * NN_GROUP": lines.PAIR_BYTES,
     "NN_QUAD + 0": rows.FOUR,
     "NN_WINOGRAD_PHASES": winograd.PHASES,
@@ -294,9 +294,13 @@ LOADERS = {f"nn_load_{what}_s8": "armv7em" for what in ("quads", "pairs", "tiles
 
 @pytest.fixture(autouse=True)
 def _room(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows are small: with their padding they would be beyond a set's share of constants. Each call
-    is a statement of its own, in which its scratch can be another."""
+    """Rows are small: with their padding they would be beyond a set's share of constants."""
     monkeypatch.setattr(lowering, "SMALL_BYTES", 1 << 20)
+
+
+@pytest.fixture
+def _statements(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call is a statement of its own, in which its scratch can be another."""
     monkeypatch.setattr(emit_c, "step_table", lambda *_: None)
 
 
@@ -360,6 +364,7 @@ def test_rows_that_run_together_are_read_within_the_arena(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("kernels", sweep(CORES, ["armv7em"]))
+@pytest.mark.usefixtures("_statements")
 @pytest.mark.slow
 def test_kernels_stay_within_the_scratch_that_the_generator_plans(
     kernels: str, tmp_path: Path

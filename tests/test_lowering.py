@@ -378,6 +378,7 @@ def test_rows_that_are_moved_by_words_begin_with_words() -> None:
             assert kept > 0 and kept % 32 == sizes["moved_bytes"] % 32 == 0
             moved = sizes["moved_bytes"] > 0
             assert not moved or sizes["line_bytes"] % 4 == sizes["left_bytes"] % 4 == 0
+            assert not moved or call.first_input % 4 == 0
             seen.add(moved)
     assert seen == {False, True}
 

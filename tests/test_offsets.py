@@ -70,7 +70,7 @@ def _wrong(
     st.integers(0, 7),
     st.booleans(),
 )
-def test_what_is_proven_is_equal(
+def test_what_is_proven_is_equal(  # test_typical_channels_are_proven says how many are
     log: float, zero: int, act: tuple[int, int], low: int, width: int, spread: int, own: bool
 ) -> None:
     """Every accumulator of a small interval; the telling ones of a large one."""

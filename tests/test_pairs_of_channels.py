@@ -9,7 +9,7 @@ import pytest
 
 from quantize.lowering.conv_cortex_m import lower_conv
 from quantize.lowering.jumps import JumpRequant
-from quantize.lowering.packing import layer_constant, pair_rows, quad_fields
+from quantize.lowering.packing import layer_constant, pair_rows, quad_fields, requant_words
 from quantize.ops.conv_2d import ConvParams
 from quantize.proofs import Form, ShortRequant, prove_short
 from quantize.reference import Step, compile_graph
@@ -54,6 +54,7 @@ def _numbers(requants: list[ShortRequant] | list[JumpRequant]) -> list[tuple[int
     rows = pair_rows(WEIGHTS, FIRST, requants, constant)
     assert rows is not None
     found = []
+    assert rows.shape[1] == 2 + WEIGHTS.shape[1] // 2 + requant_words(requants)
     for row in rows.tolist():
         both, b, (m_a, m_b, word, *own) = row[0], row[1], row[2 + WEIGHTS.shape[1] // 2 :]
         form, f_b = requants[0].form, 0
@@ -108,7 +109,7 @@ def test_sizes_beyond_16_bits_have_no_fields(sizes: tuple[int, int]) -> None:
 
 def _step(channels: int = 4) -> tuple[Graph, Step]:
     """A convolution with ReLU, whose outputs begin at -128."""
-    layer = Layer(size=(4, 4), channels=4, outputs=channels, kernel=(1, 1))
+    layer = Layer(size=(4, 4), channels=20, outputs=channels, kernel=(1, 1))
     graph = parse_model(convolutions(np.random.default_rng(0), [layer]))
     (step,) = compile_graph(graph)
     assert step.params.output_offset == -128

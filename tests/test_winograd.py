@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +121,20 @@ def test_what_would_be_left_over_is_left_to_other_kernels() -> None:
     assert needed is not None
     assert _alone(whole, needed.scratch_bytes - 1) is None
     assert [layer for layer in OTHERS if _alone(layer, 1 << 20) is not None] == []
+
+
+@pytest.mark.parametrize(("rows", "taken"), [(20, True), (22, False)])
+def test_steps_beyond_16_bits_are_left_to_other_kernels(rows: int, taken: bool) -> None:
+    """Of a phase, 60,000 and 66,000 where there is room for 65,535."""
+    layer = Layer(size=(8, 8), channels=8, outputs=2, kernel=(3, 3))
+    graph = parse_model(convolutions(np.random.default_rng(0), [layer]))
+    (step,) = compile_graph(graph)
+    p = step.params
+    weights = np.pad(p.weights, ((0, 0), (0, rows - 3), (0, 0), (0, 6000 - 8)))
+    window = replace(p.window, kernel=(rows, 3))
+    large = replace(p, input_shape=(1, 8, 8, 6000), weights=weights, window=window)
+    lowered = lower_winograd(graph, replace(step, params=large), 1 << 30)
+    assert (lowered is not None) == taken
 
 
 @pytest.mark.parametrize("count", sweep([6, 30], [6]))

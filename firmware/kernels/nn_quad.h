@@ -38,7 +38,7 @@ typedef struct {
     uint16_t count;        /* of channels, of nn_quad_s16 pairs of them; not 0 */
     uint16_t steps;        /* of two inputs each; even */
     uint16_t form;         /* nn_form_t */
-    uint16_t numbers;      /* words of a pair behind its steps: 3, or 5 with a shift */
+    uint16_t requant_words;      /* words of a pair behind its steps: 3, or 5 with a shift */
     int32_t constant;      /* of the layer */
     void (*outputs)(void); /* of nn_quad_s8: NULL for NN_FIXED_8, or one of these */
 } nn_quad_t;
@@ -53,7 +53,7 @@ void nn_quad_jump_s8(void);
 /* Words of a pair in the stream. */
 static inline int32_t nn_pair_words(const nn_quad_t *quad)
 {
-    return 2 + quad->steps + quad->numbers;
+    return 2 + quad->steps + quad->requant_words;
 }
 
 /* Images and the windows over them, in numbers that the generator has found to be small enough.

@@ -136,7 +136,8 @@ def in_ram(lowered: LoweredStep) -> LoweredStep | None:
     (size,) = (constant.bytes for constant in call.constants if constant.suffix == "stream")
     copy = size // 4 * COPY_COST
     gain = cortex_m(0, flash=lowered.stream_words).cycles - copy.cycles
-    if function is None or gain < LEAST_GAIN:
+    counted = any(name.endswith("quad.requant_words") for name in call.params)
+    if function is None or not counted or gain < LEAST_GAIN:
         return None
     scratch = aligned(call.scratch_bytes) + size
     copying = replace(call, function=function, scratch_bytes=scratch)

@@ -12,7 +12,7 @@ from quantize.lowering.base import LoweredStep, aligned, in_groups, rivals
 from quantize.lowering.few_cortex_m import few_inputs, is_few
 from quantize.lowering.fours_cortex_m import KERNEL as FOURS
 from quantize.lowering.fours_cortex_m import band_of, fours_call, fours_cost
-from quantize.lowering.mono_cortex_m import KERNEL as MONO_ROWS
+from quantize.lowering.mono_cortex_m import WINDOW as MONO_ROWS
 from quantize.lowering.mono_cortex_m import one_channel
 from quantize.lowering.packing import (
     Fields,
@@ -27,6 +27,7 @@ from quantize.lowering.packing import (
     quad_fields,
     reach_of,
     small_sizes,
+    sums_begin,
     words_constant,
 )
 from quantize.lowering.rows_cortex_m import KERNEL as ROWS
@@ -129,7 +130,8 @@ def _by(kernel: str, step: Step, p: ConvParams) -> LoweredStep | None:
 
 
 def _kernel(p: ConvParams) -> str:
-    """What takes the fewest instructions of what can take it."""
+    """What is asked first: that of pixels side by side, then the one of the fewest instructions,
+    but nn_conv_2d_fours_s8 where it is NEARLY that."""
     if _is_points(p):
         return POINTS
     if _is_by_rows(p):
@@ -154,7 +156,7 @@ def _requants(p: ConvParams, kernel: str) -> Requants | None:
 def _quad(p: ConvParams, rows: IntArray, requants: Requants) -> tuple[Fields, CConstant] | None:
     """The fields and the stream of an nn_quad_t; `rows` [channels, ...] are padded."""
     weights = rows.reshape(len(rows), -1)
-    first = p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)
+    first = sums_begin(p, weights)
     constant, steps = layer_constant(requants), weights.shape[1] // 2
     if constant is None:
         return None

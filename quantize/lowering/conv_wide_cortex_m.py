@@ -20,7 +20,7 @@ from quantize.lowering.conv_cortex_m import (
     pixels_of,
     windows_call,
 )
-from quantize.lowering.packing import small_sizes, words_constant
+from quantize.lowering.packing import quad_sizes, small_sizes, words_constant
 from quantize.lowering.runs import runs_of
 from quantize.ops.base import CCall, CConstant
 from quantize.ops.conv_2d import ConvParams, split_groups
@@ -178,16 +178,12 @@ def _quad(p: OutputStage, weights: IntArray) -> _Packed | None:
     if requants is None:
         return None
     steps = weights.shape[1] // 2
-    if max(len(weights), steps) >= 1 << 16:  # of an nn_quad_t
+    sizes = quad_sizes(len(weights), steps)
+    if sizes is None:
         return None
     words = _pair_words(weights, p.bias.astype(np.int64), requants, kind)
     firsts = (2 if kind == "packed" else 4) * len(words)
-    fields = {
-        "quad.stream": "@stream",
-        "quad.count": str(len(weights)),
-        "quad.steps": str(steps),
-        "quad.form": C_FORMS[p.act_min],
-    }
+    fields = sizes | {"quad.stream": "@stream", "quad.form": C_FORMS[p.act_min]}
     stream = words_constant("stream", words, weights=steps * len(words), biases=firsts)
     return _Packed(kind=kind, fields=fields, stream=stream, steps=steps)
 

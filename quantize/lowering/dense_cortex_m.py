@@ -19,6 +19,7 @@ from quantize.lowering.packing import (
     first_short_form,
     pair_words,
     scale_rows,
+    sums_begin,
     words_constant,
 )
 from quantize.ops.base import CCall, requant_constant
@@ -216,7 +217,7 @@ def _rows(weights: IntArray) -> IntArray:
 
 def _group_firsts(weights: IntArray, p: FullyConnectedParams) -> IntArray:
     """What the sums of whole groups start from: the bias, with the input's zero point in it."""
-    firsts = p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)
+    firsts = sums_begin(p, weights)
     return np.pad(firsts, (0, -len(weights) % GROUP))
 
 

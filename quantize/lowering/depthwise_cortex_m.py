@@ -10,17 +10,23 @@ import numpy as np
 from quantize.lowering.base import LoweredStep, with_kernel
 from quantize.lowering.conv_cortex_m import convolution
 from quantize.lowering.depthwise_lines import lower_lines, lower_rows
-from quantize.lowering.offsets import FACTOR_LIMIT, LEAST_BITS, offset_values, sums_begin
-from quantize.lowering.packing import first_short_form, words_constant
+from quantize.lowering.offsets import FACTOR_LIMIT, LEAST_BITS, offset_values
+from quantize.lowering.packing import (
+    Fields,
+    bounds_of,
+    fields_of,
+    first_short_form,
+    sums_begin,
+    words_constant,
+)
 from quantize.ops.base import CCall, CConstant
 from quantize.ops.conv_2d import ConvParams
-from quantize.proofs import acc_bounds
 from quantize.reference import Step
 from quantize.scheme import IntArray, wrap32
 from quantize.tflite.graph import Graph
 from quantize.timings import NOTHING, Cost, cortex_m
 
-KERNEL = 3
+WINDOW = 3  # rows and columns
 GROUP = 4  # channels at a time
 UNITS = 6  # at most so many columns at a time
 BYTES = {"borders", "left", "pad_h", "pad_w", "block"}  # fields of 8 bits, the others have 16
@@ -30,7 +36,7 @@ GROUP_KERNELS = {  # of a form and a stride
     ("sign", 1): "nn_depthwise_group_sign_s8",
     ("sign", 2): "nn_depthwise_group_by_2_sign_s8",
 }
-SIGN_BITS = 10  # by which sums are shifted
+SIGN_BITS = LEAST_BITS + 1  # by which sums are shifted
 STEADY_SHIFT = 8  # of FACTOR_LIMIT and a sum of 512 a code
 CHANNEL_BYTES = 32  # of a channel's expanded weights
 COLUMN_BYTES = 48  # of a column of the ring: three pairs of rows of four channels
@@ -38,7 +44,7 @@ PAIR_BYTES = 80  # of a pair of columns with stride 2: five rows
 GROUP_COST = cortex_m(370, words=200, flash=80, jumps=18)
 ROWS_COST = cortex_m(56, words=38, jumps=2)
 COLUMN_COSTS = {1: cortex_m(117, words=28), 2: cortex_m(179, words=68, jumps=2)}
-SIGN_COST = cortex_m(36, words=24)
+SIGN_COST = cortex_m(43, words=24)
 TAP_COST = cortex_m(5.4, words=1.05, flash=0.54, jumps=0.28)  # of nn_depthwise_conv_2d_quads_s8
 OUTPUT_COST = cortex_m(30, words=5, flash=2, jumps=1)
 
@@ -100,7 +106,6 @@ def _with_signs(p: ConvParams, weights: IntArray) -> _Channels | None:
     The first bit of multipliers, which have 31, is what says SIGN_BITS. A channel of one output has
     no weights: its sum is the one that STEADY_SHIFT takes to that.
     """
-    assert SIGN_BITS == LEAST_BITS + 1
     requants = first_short_form(p, weights, ("sign",), limit=1 << (31 - SIGN_BITS))
     if requants is None:
         return None
@@ -111,9 +116,11 @@ def _with_signs(p: ConvParams, weights: IntArray) -> _Channels | None:
         return None
     if np.any(~steady & (constant != ((2 * p.output_offset + 1) << shift) >> 1)):
         return None
-    lowest, _ = acc_bounds(weights, p.bias, p.input_offset, -128, 127, padded=True)
-    least = constant + (lowest >> 31) >> shift  # as the form makes an output of it, with no product
-    alone = np.clip(least, -128, 127) - p.output_offset << (STEADY_SHIFT + 1)
+    lowest, _ = bounds_of(p, weights)
+    least = (
+        constant + (lowest >> 31)
+    ) >> shift  # as the form makes an output of it, with no product
+    alone = (np.clip(least, -128, 127) - p.output_offset) << (STEADY_SHIFT + 1)
     first = np.where(steady, alone, sums_begin(p, weights)) << SIGN_BITS
     first += np.where(steady, STEADY_SHIFT, shift)
     values = np.column_stack([first, np.where(steady, FACTOR_LIMIT, factor)])
@@ -126,7 +133,7 @@ def packed_call(
     *,
     values: IntArray,
     weights: IntArray,
-    fields: dict[str, str],
+    fields: Fields,
     group: str,
     channel_bytes: int,
 ) -> CCall:
@@ -162,7 +169,7 @@ def _sizes(p: ConvParams) -> dict[str, int]:
     """Of the fields of an nn_depthwise_packed_t; BYTES and 16 bits are room for them."""
     stride, (pad_h, pad_w) = p.window.stride[0], p.window.pad
     _, out_h, out_w, _ = p.output_shape
-    columns = (out_w - 1) * stride + KERNEL
+    columns = (out_w - 1) * stride + WINDOW
     inside = min(p.input_shape[2], columns - pad_w)
     left, end, places = pad_w // stride, -(-(pad_w + inside) // stride), -(-columns // stride)
     words = (COLUMN_BYTES if stride == 1 else PAIR_BYTES) // 4
@@ -180,10 +187,6 @@ def _sizes(p: ConvParams) -> dict[str, int]:
     }
 
 
-def _fit(sizes: dict[str, int]) -> bool:
-    return all(0 <= size < 1 << (8 if name in BYTES else 16) for name, size in sizes.items())
-
-
 def _cost(p: ConvParams, form: str) -> Cost:
     """Of each four channels, two rows of outputs of these, and a column of both rows."""
     stride, (n, height, width, channels) = p.window.stride[0], p.output_shape
@@ -198,11 +201,11 @@ def three_by_three(p: ConvParams) -> IntArray | None:
     where a size has no room in an nn_depthwise_packed_t."""
     w = p.window
     plain = w.stride in ((1, 1), (2, 2)) and w.dilation == (1, 1)
-    if not plain or max(w.kernel) > KERNEL or not _fit(_sizes(p)):
+    if not plain or max(w.kernel) > WINDOW or fields_of(_sizes(p), BYTES) is None:
         return None
-    missing = [(0, KERNEL - size) for size in w.kernel]
+    missing = [(0, WINDOW - size) for size in w.kernel]
     full = np.pad(p.weights[0].astype(np.int64), (*missing, (0, 0)))
-    return full.reshape(KERNEL * KERNEL, -1).T
+    return full.reshape(WINDOW * WINDOW, -1).T
 
 
 def _block(width: int) -> int:
@@ -216,6 +219,6 @@ def works_in_place(p: ConvParams) -> bool:
     _, in_h, in_w, _ = p.input_shape
     stride = p.window.stride[0]
     written = np.minimum(np.arange(2, out_h + 2, 2), out_h)  # rows, two at a time
-    loaded = (written - 1) * stride + KERNEL - p.window.pad[0]
+    loaded = (written - 1) * stride + WINDOW - p.window.pad[0]
     fits = (written * out_w <= loaded * in_w) | (loaded >= in_h)
     return bool(fits.all()) and out_h * out_w <= in_h * in_w

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantize.lowering.base import LoweredStep
-from quantize.lowering.packing import first_short_form, first_values, words_constant
+from quantize.lowering.packing import fields_of, first_short_form, first_values, words_constant
 from quantize.ops.base import CCall, c_int, int_constant_array
 from quantize.ops.conv_2d import ConvParams
 from quantize.proofs import Form
@@ -128,8 +128,8 @@ def _lowered(
     weights = p.weights[0].reshape(-1, p.weights.shape[3]).astype(np.int64).T
     requants = first_short_form(p, weights, tuple(C_FORMS), limit=1 << 31)
     sizes = _sizes(p, lines, way.pairs)
-    fit = all(0 <= size < 1 << 16 for name, size in sizes.items() if name not in LONG)
-    if requants is None or not fit:
+    small = {name: size for name, size in sizes.items() if name not in LONG}
+    if requants is None or fields_of(small) is None:
         return None
     first = first_values(p, weights, requants)
     values = [(v, r.multiplier, r.constant, r.shift) for v, r in zip(first, requants, strict=True)]

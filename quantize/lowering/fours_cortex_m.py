@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from quantize.lowering.packing import ahead_of, reach_of
+from quantize.lowering.packing import Fields, ahead_of, reach_of
 from quantize.lowering.runs import padded, runs_of
 from quantize.ops.base import CCall, CConstant, int_constant_array
 from quantize.ops.conv_2d import ConvParams
@@ -59,6 +59,8 @@ def band_of(p: ConvParams) -> Band | None:
         return None
     _, in_h, in_w, depth = p.input_shape
     apart = w.stride[0] if w.kernel[0] == 1 else 1  # windows of a row skip some
+    if apart > 1 and w.pad[0]:
+        return None  # rows above the image would be counted by those apart
     step = w.stride[0] // apart
     done = height * step
     rows = max(done - step + reach_of(p), done + 1)  # one is always kept
@@ -88,7 +90,7 @@ def band_of(p: ConvParams) -> Band | None:
 
 
 def fours_call(
-    p: ConvParams, quad: dict[str, str], stream: CConstant, products: str
+    p: ConvParams, quad: Fields, stream: CConstant, products: str
 ) -> tuple[CCall, int | None] | None:
     """A call with an nn_fours_t, and `ahead_bytes`; `quad` are the fields of its nn_quad_t."""
     band = band_of(p)

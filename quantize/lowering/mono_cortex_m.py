@@ -8,14 +8,14 @@ import numpy as np
 
 from quantize.lowering.base import LoweredStep
 from quantize.lowering.offsets import offset_values
-from quantize.lowering.packing import words_constant
+from quantize.lowering.packing import Fields, fields_of, words_constant
 from quantize.ops.base import CCall, int_constant_array
 from quantize.ops.conv_2d import ConvParams
 from quantize.reference import Step
 from quantize.timings import cortex_m
 
 ROW_COST = 140  # instructions
-KERNEL = 3
+WINDOW = 3  # rows and columns
 CHANNEL_BYTES = 32  # of a channel's widened weights
 TAPS = (6, 8, 0, 3, 2, 5, 1, 4, 7)  # the order in which they are widened; then one of 0
 BYTES = {"stride_h", "stride_w", "pad_h", "pad_w"}  # fields of 8 bits, the others have 16
@@ -30,26 +30,26 @@ def one_channel(
     rows would make the arena much larger.
     """
     w = p.window
-    columns = (p.output_shape[2] - 1) * w.stride[1] + KERNEL
+    columns = (p.output_shape[2] - 1) * w.stride[1] + WINDOW
     row_bytes = columns + 1 + -(columns + 1) % 4
-    scratch_bytes = CHANNEL_BYTES * len(p.weights) + KERNEL * row_bytes
-    small = max(w.kernel) <= KERNEL and max(w.kernel) > 1 and w.dilation == (1, 1)
-    if p.input_shape[3] != 1 or not small or scratch_bytes > scratch_budget_bytes:
-        return None
-    missing = [(0, KERNEL - size) for size in w.kernel]
-    weights = np.pad(p.weights[..., 0].astype(np.int64), ((0, 0), *missing))
-    weights = weights.reshape(len(weights), KERNEL * KERNEL)
+    scratch_bytes = CHANNEL_BYTES * len(p.weights) + WINDOW * row_bytes
+    small = max(w.kernel) <= WINDOW and max(w.kernel) > 1 and w.dilation == (1, 1)
     sizes = _sizes(p, columns, row_bytes)
-    found = offset_values(p, weights) if sizes else None
-    if sizes is None or found is None:
+    if p.input_shape[3] != 1 or not small or scratch_bytes > scratch_budget_bytes or sizes is None:
+        return None
+    missing = [(0, WINDOW - size) for size in w.kernel]
+    weights = np.pad(p.weights[..., 0].astype(np.int64), ((0, 0), *missing))
+    weights = weights.reshape(len(weights), WINDOW * WINDOW)
+    found = offset_values(p, weights)
+    if found is None:
         return None
     values, weights = found
     taps = np.pad(weights[:, TAPS], ((0, 0), (0, 1)))
     call = CCall(
         function="nn_conv_2d_mono_s8",
         params_type="nn_mono_t",
-        params={
-            **{name: str(size) for name, size in sizes.items()},
+        params=sizes
+        | {
             "pad_value": str(-p.input_offset),
             "out_zero_point": str(p.output_offset),
             "values": "@values",
@@ -77,7 +77,7 @@ def one_channel(
     )
 
 
-def _sizes(p: ConvParams, columns: int, row_bytes: int) -> dict[str, int] | None:
+def _sizes(p: ConvParams, columns: int, row_bytes: int) -> Fields | None:
     """Of the fields of an nn_mono_t; None where one has no room."""
     w = p.window
     sizes = {
@@ -87,5 +87,4 @@ def _sizes(p: ConvParams, columns: int, row_bytes: int) -> dict[str, int] | None
         "row_bytes": row_bytes,
         **dict(zip(("stride_h", "stride_w", "pad_h", "pad_w"), (*w.stride, *w.pad), strict=True)),
     }
-    fits = all(size < 1 << (8 if name in BYTES else 16) for name, size in sizes.items())
-    return sizes if fits else None
+    return fields_of(sizes, BYTES)

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantize.known import once_for_content
+from quantize.lowering.packing import bounds_of, sums_begin
 from quantize.ops.window import OutputStage
-from quantize.proofs import CODES, FACTORS, BoolArray, acc_bounds, first_accumulators
+from quantize.proofs import CODES, FACTORS, BoolArray, first_accumulators
 from quantize.scheme import INT32_MAX, INT32_MIN, IntArray, Requant
 
 PRE_SHIFTS = (11, 12, 10, 9)  # the likeliest first
@@ -130,7 +131,7 @@ def offset_channels(
 ) -> tuple[IntArray, IntArray, IntArray, IntArray] | None:
     """What sums begin with, M and p [channels], and the weights; None where one channel of weights
     [channels, taps] has no such form."""
-    low, high = acc_bounds(weights, p.bias, p.input_offset, -128, 127, padded=True)
+    low, high = bounds_of(p, weights)
     requants = prove_offset(
         p.requants,
         output_offset=p.output_offset,
@@ -146,9 +147,3 @@ def offset_channels(
     bits, offset, factor, steady = np.array(list(numbers), np.int64).T
     first = np.where(steady, 0, sums_begin(p, weights) << bits) + offset
     return first, factor, bits, np.where(steady[:, None], 0, weights)
-
-
-def sums_begin(p: OutputStage, weights: IntArray) -> IntArray:
-    """What sums of the inputs themselves begin with, of weights [channels, taps]."""
-    begin: IntArray = p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)
-    return begin

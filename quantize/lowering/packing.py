@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +37,24 @@ Requants = Sequence[ShortRequant] | Sequence[JumpRequant]
 Fields = dict[str, str]
 
 
+def bounds_of(p: OutputStage, weights: npt.NDArray[Any]) -> tuple[IntArray, IntArray]:
+    """Smallest and largest sums of weights [channels, taps], bias included, of any int8 inputs."""
+    return acc_bounds(weights, p.bias, p.input_offset, -128, 127, padded=True)
+
+
+def sums_begin(p: OutputStage, weights: npt.NDArray[Any]) -> IntArray:
+    """What sums of the inputs themselves begin with, of weights [channels, taps]: bias and input
+    zero point."""
+    begin: IntArray = p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1, dtype=np.int64)
+    return begin
+
+
+def fields_of(sizes: Mapping[str, int], narrow: Collection[str] = ()) -> Fields | None:
+    """Fields of a struct as text; None where one has no room in 16 bits, or in 8 if `narrow`."""
+    fits = all(0 <= size < 1 << (8 if name in narrow else 16) for name, size in sizes.items())
+    return {name: str(size) for name, size in sizes.items()} if fits else None
+
+
 def first_short_form(
     p: OutputStage, weights: npt.NDArray[Any], forms: Sequence[Form], limit: int = PAIR_LIMIT
 ) -> tuple[ShortRequant, ...] | None:
@@ -44,7 +62,7 @@ def first_short_form(
 
     Sums that may reach `limit` are not proven.
     """
-    low, high = acc_bounds(weights, p.bias, p.input_offset, -128, 127, padded=True)
+    low, high = bounds_of(p, weights)
     if int(low.min()) <= -limit or int(high.max()) >= limit:
         return None
     for form in forms:
@@ -75,7 +93,7 @@ def first_pair_form(
 
 def jump_form(p: OutputStage, weights: npt.NDArray[Any]) -> tuple[JumpRequant, ...] | None:
     """The form `quantize.lowering.jumps` of all of weights [channels, taps], None without."""
-    low, high = acc_bounds(weights, p.bias, p.input_offset, -128, 127, padded=True)
+    low, high = bounds_of(p, weights)
     proven = prove_jump(
         p.requants,
         output_offset=p.output_offset,
@@ -89,8 +107,8 @@ def jump_form(p: OutputStage, weights: npt.NDArray[Any]) -> tuple[JumpRequant, .
 
 def first_values(p: OutputStage, weights: IntArray, requants: Sequence[ShortRequant]) -> list[int]:
     """What the sums of weights [channels, taps] begin with: bias and input zero point, << p."""
-    first = p.bias.astype(np.int64) + p.input_offset * weights.sum(axis=1)
-    return [start << r.pre_shift for start, r in zip(first.tolist(), requants, strict=True)]
+    first = sums_begin(p, weights).tolist()
+    return [start << r.pre_shift for start, r in zip(first, requants, strict=True)]
 
 
 def as_row(p: ConvParams) -> ConvParams:
@@ -110,7 +128,7 @@ def as_row(p: ConvParams) -> ConvParams:
     )
 
 
-def small_sizes(p: ConvParams) -> dict[str, str] | None:
+def small_sizes(p: ConvParams) -> Fields | None:
     """The fields of the nn_sizes_t `size`; None where one has no room in 16 bits."""
     w, (out_h, out_w, out_c) = p.window, p.output_shape[1:]
     sizes = {
@@ -124,10 +142,8 @@ def small_sizes(p: ConvParams) -> dict[str, str] | None:
         "pad_h": w.pad[0],
         "pad_w": w.pad[1],
     }
-    if not all(0 <= size < 1 << 16 for size in sizes.values()):
-        return None
-    sizes["pad_value"] = -p.input_offset
-    return {f"size.{name}": str(size) for name, size in sizes.items()}
+    fields = fields_of({f"size.{name}": size for name, size in sizes.items()})
+    return fields | {"size.pad_value": str(-p.input_offset)} if fields else None
 
 
 def reach_of(p: ConvParams) -> int:
@@ -243,23 +259,26 @@ def pair_rows(
     return np.concatenate([words, *tail], axis=1)
 
 
+def quad_sizes(channels: int, steps: int) -> Fields | None:
+    """Fields of an nn_quad_t; None where one has no room."""
+    return fields_of({"quad.count": channels, "quad.steps": steps})
+
+
 def quad_fields(channels: int, steps: int, requants: Requants, constant: int) -> Fields | None:
-    """Those of an nn_quad_t; None where one has no room in 16 bits."""
-    if max(channels, steps) >= 1 << 16:
-        return None
+    """All fields of the nn_quad_t of a layer; None as quad_sizes."""
+    sizes = quad_sizes(channels, steps)
     form = C_FORMS[requants[0].form]
-    return {
+    own = {
         "quad.stream": "@stream",
-        "quad.count": str(channels),
-        "quad.steps": str(steps),
         "quad.form": form,
-        "quad.numbers": str(numbers_of(requants)),
+        "quad.requant_words": str(requant_words(requants)),
         "quad.constant": str(constant),
         "quad.outputs": OUTPUTS[form],
     }
+    return sizes | own if sizes else None
 
 
-def numbers_of(requants: Requants) -> int:
+def requant_words(requants: Requants) -> int:
     """Words of a pair in the stream, behind its steps."""
     return 5 if requants[0].form in WITH_SHIFT else 3
 

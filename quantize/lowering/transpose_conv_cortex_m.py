@@ -11,10 +11,11 @@ from quantize.lowering.packing import (
     Fields,
     first_short_form,
     layer_constant,
-    numbers_of,
     pad_words,
     pair_rows,
     quad_fields,
+    requant_words,
+    sums_begin,
     words_constant,
 )
 from quantize.ops.base import CCall, CConstant, Int8Array, c_shape
@@ -52,7 +53,7 @@ def lower_transpose_conv(
     found = [stream for stream in streams if stream is not None]
     if fields is None or len(found) < len(streams):
         return None
-    call = _call(p, phases, found, fields, numbers_of(every))
+    call = _call(p, phases, found, fields, requant_words(every))
     return LoweredStep(
         step=step,
         calls=(call,),
@@ -92,7 +93,7 @@ def _stream(
 ) -> IntArray | None:
     """[pairs of channels, words], as an nn_quad_t's; None where weights do not fit a pair."""
     rows = pad_words(weights.reshape(*weights.shape[:2], -1)).reshape(len(weights), -1)
-    first = p.bias.astype(np.int64) + p.input_offset * rows.sum(axis=1)
+    first = sums_begin(p, rows)
     return pair_rows(rows, first, requants, constant)
 
 

@@ -8,6 +8,7 @@ from quantize.lowering.base import LoweredStep
 from quantize.lowering.packing import (
     first_short_form,
     first_values,
+    quad_sizes,
     scale_rows,
     words_constant,
 )
@@ -37,7 +38,8 @@ def lower_winograd(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowe
     """
     p: ConvParams = step.params
     found = _stream(p) if _fits(p) else None
-    if found is None:
+    sizes = quad_sizes(len(p.weights), _steps(p))
+    if found is None or sizes is None:
         return None
     form, stream = found
     rows = Rows(
@@ -50,12 +52,7 @@ def lower_winograd(_graph: Graph, step: Step, scratch_budget_bytes: int) -> Lowe
         groups=_groups(p),
         group_pixels=2,
     )
-    fields = {
-        "quad.stream": "@stream",
-        "quad.count": str(len(p.weights)),
-        "quad.steps": str(_steps(p)),
-        "quad.form": C_FORMS[form],
-    }
+    fields = sizes | {"quad.stream": "@stream", "quad.form": C_FORMS[form]}
     lowered = rows_step(step, p, rows, (fields, stream), form, _cost(p, form))
     return lowered if lowered and lowered.scratch_bytes <= scratch_budget_bytes else None
 

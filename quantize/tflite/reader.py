@@ -81,7 +81,10 @@ def parse_model(data: bytes, path: str = "model") -> Graph:
     """Validate the bytes of a .tflite file; see read_model."""
     graph = make_tables(fold_constants(fold_variables(parse_subgraphs(data, path), path), path))
     if not graph.operators:
-        raise ModelError(f"{path}: no output needs an operator: each is an input as it comes")
+        raise ModelError(
+            f"{path}: no output needs an operator: each is an input as it comes; "
+            "give outputs that operators compute"
+        )
     return graph
 
 
