@@ -253,7 +253,7 @@ def quad_fields(channels: int, steps: int, requants: Requants, constant: int) ->
         "quad.count": str(channels),
         "quad.steps": str(steps),
         "quad.form": form,
-        "quad.numbers": str(numbers_of(requants)),
+        "quad.requant_words": str(numbers_of(requants)),
         "quad.constant": str(constant),
         "quad.outputs": OUTPUTS[form],
     }
