@@ -26,6 +26,7 @@ from quantize.lowering import (
 from quantize.lowering import (
     dense_mac16,
     depthwise_mac16,
+    offsets,
     products,
     split,
     windows,
@@ -150,6 +151,9 @@ NUMBERS: dict[str, int] = {
         depthwise._stream(np.zeros((4, 2), np.int64), np.zeros((4, 9), np.int64)).values
     ),
     "4 * NN_STEP_WORDS": lines.STEP_BYTES,
+    "NN_LEAST_BITS": offsets.LEAST_BITS,
+    "NN_SIGN_BITS": depthwise.SIGN_BITS,
+    "NN_CODE_BITS": offsets.SHIFT,
     "NN_WINDOW_ROWS": lines.WINDOW_ROWS,
     "4 * NN_MONO_WORDS": mono.CHANNEL_BYTES,
     "NN_MONO_TAPS": mono.WINDOW**2 + 1,

@@ -73,7 +73,7 @@ typedef struct {
 
 /* A row of outputs, as those of nn_depthwise_group_s8. A channel in the stream, in words: weights
  * (0, 2) of the third row, (0, 0) of the first two, (2, 2) and (1, 1) of these, (1, none) of the
- * third, << (p - 8); first value, multiplier, out_zero_point << 12. */
+ * third, << (p - 8); first value, multiplier, out_zero_point << NN_CODE_BITS. */
 typedef struct {
     int8_t *rows[3]; /* of the input, padded */
     int32_t column;  /* of the window, in bytes */

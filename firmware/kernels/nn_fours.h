@@ -13,7 +13,7 @@
 typedef struct {
     nn_quad_t quad;
     nn_widen_t widen;            /* of a row of a window, which is a column to it */
-    int32_t columns;             /* such rows */
+    int32_t window_rows;         /* of a window */
     int32_t tail_at, tail_bytes; /* inputs of three rows that fill no word make up the last one of a
                                     window: where the first is, from one to the next; or 0, and
                                     widening has the last word */
@@ -21,9 +21,9 @@ typedef struct {
     int32_t height, pad_h;       /* rows: of the input, above it */
     int32_t pad_value;           /* the input's zero point */
     int32_t line_bytes;          /* from a row of the input to the next */
-    int32_t inside_bytes;        /* of such a row: what windows reach, the sum of */
-    int32_t moved_bytes;         /* what is brought to scratch by eight words at a time */
-    int32_t other_bytes;         /* and the rest */
+    int32_t inside_bytes;        /* of such a row: what windows reach */
+    int32_t moved_bytes;         /* of these: brought to scratch by eight words at a time */
+    int32_t other_bytes;         /* inside_bytes - moved_bytes */
     int32_t left_bytes;          /* of a row in scratch, before that */
     int32_t row_bytes;           /* from a row in scratch to the next */
     int32_t rows_bytes;          /* of all of them */

@@ -62,7 +62,8 @@ void nn_conv_2d_packed_in_ram_s8(const nn_conv_packed_t *p, const int8_t *input,
 
 /* A convolution of 1 x 1. A channel in the stream, in words: what its sum v begins with; weights
  * << (p - 8), of each four inputs halfwords of (0, 2) and (1, 3), 4 words for nn_few_8_s8 and 8 for
- * nn_few_16_s8; multiplier. An output is v * multiplier >> 44, v as in nn_depthwise_group_s8. */
+ * nn_few_16_s8; multiplier. An output is v * multiplier >> (32 + NN_CODE_BITS), v as in
+ * nn_depthwise_group_s8. */
 typedef struct nn_few nn_few_t;
 struct nn_few {
     const int32_t *stream;
@@ -261,14 +262,21 @@ void nn_batch_matmul_packed_s8(const nn_batch_matmul_packed_t *p, const int8_t *
 
 /* Up to four channels that lie side by side. In their stream come two words of each, then nine
  * weights of each, row by row. The first word is what its sum begins with, the second its
- * multiplier, with p - 9 in the upper two bits. Scratch, in words:
+ * multiplier, with p - NN_LEAST_BITS in the upper two bits. Scratch begins with NN_CHANNEL_WORDS a
+ * channel, which the kernel fills in, of weights as halfwords << (p - 8). Behind them lies the
+ * ring, whose words hold two inputs of a channel as halfwords 256 * input. Its borders hold the
+ * zero point. In words, with stride 1:
  *
- *   8 a channel    filled in by the kernel: its weights as halfwords, << (p - 8); its two words
- *   12 a column    the ring: places for pairs of rows 2k and 2k + 1 of the padded image, even, odd,
- *                  even again, a word a channel, of halfwords 256 * input; its borders hold the
- *                  zero point
+ *   6 a channel    of each column of its weights those of rows (0, 1), of rows (1, 2)
+ *   2              its two words, the second without p
+ *   12 a column    pairs of rows 2k and 2k + 1 of the padded image: even, odd, even again
  *
- * With stride 2 instead of the latter 20 a pair of columns: places for five rows. */
+ * With stride 2, without gaps between channels:
+ *
+ *   5 a channel    weights (0, 1) of each row; weight 2 of the first and of the third row; of the
+ *                  second row
+ *   2              its two words, the second without p
+ *   20 a pair      of columns 2k and 2k + 1 of the padded image: places for five rows */
 typedef struct {
     const int32_t *stream; /* of the first channel that is computed */
     const int8_t *input;   /* of 4 channels; the last `channels` of them are computed */
@@ -279,8 +287,22 @@ typedef struct {
 
 #define NN_GROUP_WORDS 17 /* of the stream, of four channels */
 #define NN_CHANNEL_WORDS 8
+#define NN_LEAST_BITS 9 /* of p */
+#define NN_SIGN_BITS 10 /* p of the kernels that round by the sign */
+#define NN_CODE_BITS 12 /* of the upper word of a product, below an output */
 #define NN_COLUMN_WORDS 12
 #define NN_RING_PAIR_WORDS 20
+
+/* By how much the weights of a channel are shifted, and its multiplier, from its second word. */
+static inline uint32_t nn_weight_shift(int32_t second)
+{
+    return NN_LEAST_BITS - 8 + ((uint32_t)second >> 30);
+}
+
+static inline int32_t nn_plain_multiplier(int32_t second)
+{
+    return second & 0x3FFFFFFF;
+}
 
 /* Depthwise, windows of 3 x 3, dilation 1, one output for each input channel. */
 typedef struct nn_depthwise_packed nn_depthwise_packed_t;
@@ -300,16 +322,17 @@ struct nn_depthwise_packed {
 };
 
 /* One image, with stride 1. A sum v is its first value and (weights times inputs) << p, an output
- * (out_zero_point << 12) + (v * multiplier >> 32), all >> 12: which value the sum begins with makes
- * it exact. Outputs are written two rows at a time, after the four padded rows that
- * they reach have been read. */
+ * (out_zero_point << NN_CODE_BITS) + (v * multiplier >> 32), all >> NN_CODE_BITS: which value the
+ * sum begins with makes it exact. Outputs are written two rows at a time, after the four padded
+ * rows that they reach have been read. */
 void nn_depthwise_group_s8(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
 
 /* The same with stride 2: two rows of outputs after the five padded rows that they reach. */
 void nn_depthwise_group_by_2_s8(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
 
-/* The same with outputs as NN_SIGN, of the sum v >> 10 and all of the second word. The lowest byte
- * of the first one is the shift, and the constant is (2 * out_zero_point + 1) << shift >> 1. */
+/* The same with outputs as NN_SIGN, of the sum v >> NN_SIGN_BITS and all of the second word. The
+ * lowest byte of the first one is the shift, and the constant is
+ * (2 * out_zero_point + 1) << shift >> 1. */
 void nn_depthwise_group_sign_s8(const nn_depthwise_packed_t *p, const nn_depthwise_group_t *group);
 void nn_depthwise_group_by_2_sign_s8(const nn_depthwise_packed_t *p,
                                      const nn_depthwise_group_t *group);

@@ -20,27 +20,31 @@ typedef enum {
     NN_WIDE_RELU /* the same, clamped to 0..32767 */
 } nn_form_t;
 
-/* The weights of two output channels A and B at a time. A pair in the stream, in words:
+/* The weights of two output channels A and B at a time. A pair in the stream of nn_quad_s8, in
+ * words:
  *
- *   1            256 * first value of A + first value of B (bias, input zero point folded in)
- *   1            first value of B
- *   steps        halfwords 256 * a + b of the two inputs of a step
- *   2            multiplier of A, of B
- *   1            in the forms with a shift: that of A in the lowest byte, of B in the next; else by
- *                how much the constants of A and of B are more than that of the layer, in a
- * halfword each; in the form NN_JUMP, an eighth of it in bits 8 to 17 and from 22 on, and f of B in
- * the lowest byte 2            constant of A, of B, in the forms with a shift
+ *   1       256 * first value of A + first value of B (bias, input zero point folded in)
+ *           NN_JUMP: plus f of A
+ *   1       first value of B
+ *   steps   halfwords 256 * a + b of the two inputs of a step
+ *   2       multipliers of A and B
+ *   1       NN_FIXED_8: by how much the constants of A and B are more than the layer's, a
+ *           halfword each
+ *           NN_JUMP: f of B in bits 0 to 7; an eighth of these differences in bits 8 to 17 and
+ *           from 22 on
+ *           NN_FLOOR, NN_SIGN: shifts of A and B in the two lowest bytes
+ *   2       NN_FLOOR, NN_SIGN: constants of A and B
  *
- * In the form NN_JUMP, f of A is part of the first word. nn_pixel_s8 does not know it.
- */
+ * nn_pixel_s8 does not know NN_JUMP. Other kernels have other streams, see nn_wide.h and nn_rows.h;
+ * then the last three fields are 0. */
 typedef struct {
     const int32_t *stream;
-    uint16_t count;        /* of channels, of nn_quad_s16 pairs of them; not 0 */
-    uint16_t steps;        /* of two inputs each; even */
-    uint16_t form;         /* nn_form_t */
-    uint16_t requant_words;      /* words of a pair behind its steps: 3, or 5 with a shift */
-    int32_t constant;      /* of the layer */
-    void (*outputs)(void); /* of nn_quad_s8: NULL for NN_FIXED_8, or one of these */
+    uint16_t count;         /* of channels, of nn_quad_s16 pairs of them; not 0 */
+    uint16_t steps;         /* of two inputs each; even */
+    uint16_t form;          /* nn_form_t */
+    uint16_t requant_words; /* of a pair, behind its steps: 3, or 5 with a shift */
+    int32_t constant;       /* of the layer; 0 with a shift */
+    void (*outputs)(void);  /* of nn_quad_s8: NULL for NN_FIXED_8, or one of these */
 } nn_quad_t;
 
 /* Parts of nn_quad_s8, so that an image has those of the forms that it uses. */
@@ -50,7 +54,7 @@ void nn_quad_jump_s8(void);
 
 #define NN_QUAD 4 /* pixels */
 
-/* Words of a pair in the stream. */
+/* Words of a pair in the stream of nn_quad_s8. */
 static inline int32_t nn_pair_words(const nn_quad_t *quad)
 {
     return 2 + quad->steps + quad->requant_words;

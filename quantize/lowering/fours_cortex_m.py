@@ -107,7 +107,7 @@ def fours_call(
         | {
             "widen.words": str(runs.words),
             "widen.back_bytes": str(4 * runs.words - apart),
-            "columns": str(runs.count),
+            "window_rows": str(runs.count),
             "tail_at": str(4 * runs.words if runs.tail else 0),
             "tail_bytes": str(apart if runs.tail else 0),
             "windows": "@windows",

@@ -25,7 +25,7 @@ static void nn_widen_vector(uint32_t *wide, int32_t quads, const int8_t *values,
                    (uint32_t)(uint8_t)values[3 * step] << 24;
         }
         wide[0] = nn_sxtab16(both, word);
-        wide[2] = nn_sxtab16(both, nn_rotate_right(word, 8));
+        wide[2] = nn_sxtab16_odd(both, word);
         wide += 4;
         values += 4 * step;
     }

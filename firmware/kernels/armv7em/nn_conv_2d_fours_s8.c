@@ -4,8 +4,8 @@
  * Four pixels at a time: their windows are widened once, then multiplied by all channels. Rows of
  * the input are copied to scratch with their borders filled in, so no window meets a border, and a
  * row may be overwritten by the output as soon as it is there. A table tells where in scratch the
- * windows are (nn_fours.h), so four pixels take 115 instructions besides the
- * products and their columns in nn_widen_quad_s8.
+ * windows are (nn_fours.h), so four pixels take 115 instructions besides the products and their
+ * columns in nn_widen_quad_s8.
  * MACs: n*h*w*out_c*kh*kw*in_c. Rounding: double, in a short form.
  */
 #include <string.h>
@@ -21,11 +21,11 @@ static uint32_t nn_halves(int32_t low, int32_t high)
 /* Row y of the image; one above, whose number is a very large one, or below it has no pixels. */
 static void nn_load_line(const nn_fours_t *p, const int8_t *image, int32_t y, int8_t *row)
 {
-    const int8_t *const from = image + y * p->line_bytes;
     if ((uint32_t)y >= (uint32_t)p->height) {
         memset(row, p->pad_value, (size_t)p->inside_bytes);
         return;
     }
+    const int8_t *const from = image + y * p->line_bytes;
     if (p->moved_bytes > 0) {
         nn_move_words_s8((uint32_t *)(void *)row, (const uint32_t *)(const void *)from,
                          (const uint32_t *)(const void *)(from + p->moved_bytes));
@@ -62,7 +62,7 @@ void nn_conv_2d_fours_s8(const nn_fours_t *p, const int8_t *input, int8_t *outpu
                 tail[i] = nn_halves(last[0], last[2 * p->tail_bytes]);
                 tail[i + NN_QUAD] = (uint32_t)last[p->tail_bytes];
             }
-            nn_widen_quad_s8(x, in, p->columns, &p->widen);
+            nn_widen_quad_s8(x, in, p->window_rows, &p->widen);
             p->products(&p->quad, x, output, p->depth);
             output += NN_QUAD * p->depth;
             pixels -= NN_QUAD;

@@ -14,14 +14,14 @@ static void nn_widen_taps(const nn_mono_t *p, int32_t *stream)
     const int32_t *values = p->values;
     const int8_t *taps = p->taps;
     for (int32_t c = 0; c < p->channels; c++) {
-        const uint32_t bits = 1 + ((uint32_t)values[1] >> 30);
+        const uint32_t bits = nn_weight_shift(values[1]);
         for (int32_t k = 0; k < NN_MONO_TAPS; k += 2) {
             const uint32_t low = (uint32_t)*taps++ << bits & 0xFFFFU;
             *stream++ = (int32_t)((uint32_t)*taps++ << bits << 16 | low);
         }
         *stream++ = *values++;
-        *stream++ = *values++ & 0x3FFFFFFF;
-        *stream++ = p->out_zero_point * (1 << 12);
+        *stream++ = nn_plain_multiplier(*values++);
+        *stream++ = p->out_zero_point * (1 << NN_CODE_BITS);
     }
 }
 

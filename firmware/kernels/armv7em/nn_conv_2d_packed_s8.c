@@ -15,12 +15,8 @@ static uint32_t *nn_gather_pixel(uint32_t *x, const int8_t *in, const nn_runs_t 
 {
     const int8_t *run = in;
     const int8_t *const end = in + runs->bytes;
-    for (; run != end; run += runs->step) {
-        for (int32_t i = 0; i < runs->words; i++, run += 4) {
-            const uint32_t word = nn_load_word(run);
-            *x++ = nn_sxtb16(word);
-            *x++ = nn_sxtb16_odd(word);
-        }
+    for (; run != end; run += 4 * runs->words + runs->step) {
+        x = nn_widen_steps(x, run, 2 * runs->words);
     }
     if (runs->tail > 0) {
         const int8_t *const tail = in + 4 * runs->words;

@@ -12,7 +12,7 @@ void nn_conv_2d_points_s8(const nn_points_t *p, const int8_t *input, int8_t *out
                           int8_t *scratch)
 {
     uint32_t *const x = (uint32_t *)(void *)scratch;
-    const nn_widen_t widen = {.words = (int32_t)((uint32_t)p->single.quad.steps / 2)};
+    const nn_widen_t widen = {.words = p->single.quad.steps / 2};
     const int32_t step = p->single.input_bytes;
     for (int32_t left = p->single.pixels; left >= NN_QUAD; left -= NN_QUAD) {
         const int8_t *const pixels[NN_QUAD] = {input, input + step, input + 2 * step,

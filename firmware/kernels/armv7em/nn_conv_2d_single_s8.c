@@ -12,14 +12,7 @@ void nn_conv_2d_single_s8(const nn_single_t *p, const int8_t *input, int8_t *out
 {
     uint32_t *const x = (uint32_t *)(void *)scratch;
     for (int32_t i = p->pixels & (NN_QUAD - 1); i > 0; i--) {
-        const int8_t *from = input;
-        uint32_t *to = x;
-        do {
-            const uint32_t word = nn_load_word(from);
-            from += sizeof(word);
-            *to++ = nn_sxtb16(word);
-            *to++ = nn_sxtb16_odd(word);
-        } while (to < x + p->quad.steps);
+        (void)nn_widen_steps(x, input, p->quad.steps);
         nn_pixel_s8(&p->quad, x, output);
         input += p->input_bytes;
         output += p->output_bytes;

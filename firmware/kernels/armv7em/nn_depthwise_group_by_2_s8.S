@@ -31,7 +31,7 @@
     .thumb
 
 #define FUNCTION nn_depthwise_group_by_2_s8
-#define FUNCTION_TO nn_depthwise_group_by_2_to_s8
+#define FUNCTION_WITH_OUTPUTS nn_depthwise_group_by_2_to_s8
 #include "nn_depthwise_narrow.inc"
 
     .macro begin

@@ -2,7 +2,7 @@
  *                                      const nn_depthwise_group_t *group)
  *
  * nn_depthwise_group_by_2_s8 with the rounding of the sign, NN_SIGN; nn_packed.h describes the operands,
- * twin/nn_depthwise_group_by_2_sign_s8.c says the same in C. A unit takes 9 instructions more.
+ * twin/nn_depthwise_group_by_2_sign_s8.c says the same in C. A unit takes 10 instructions more.
  *
  * Stack: 244 bytes. Rounding: double, in a short form that quantize/proofs.py has proven.
  */
@@ -14,5 +14,5 @@
     .thumb
 
 #define FUNCTION nn_depthwise_group_by_2_sign_s8
-#define FUNCTION_TO nn_depthwise_group_by_2_to_s8
+#define FUNCTION_WITH_OUTPUTS nn_depthwise_group_by_2_to_s8
 #include "nn_depthwise_sign.inc"

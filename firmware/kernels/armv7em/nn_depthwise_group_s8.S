@@ -19,7 +19,7 @@
  * change roles from column to column: hence two ways in. Instructions:
  *
  *   a unit 22; a channel of a block of units 19; a column of a pair of rows 14 or 15; a pair of rows
- *   55; the weights of a channel 38.
+ *   55; the weights of a channel 35.
  *
  * Inputs are masked, not widened, into halfwords 256 * input: sums are then shifted by 8 bits before
  * weights are, which have no room for more than 8.
@@ -34,7 +34,7 @@
     .thumb
 
 #define FUNCTION nn_depthwise_group_s8
-#define FUNCTION_TO nn_depthwise_group_to_s8
+#define FUNCTION_WITH_OUTPUTS nn_depthwise_group_to_s8
 #include "nn_depthwise_narrow.inc"
 
     .macro begin

@@ -35,6 +35,14 @@ static inline uint32_t nn_sxtab16(uint32_t offsets, uint32_t x)
     return halves;
 }
 
+/* Bytes 1 and 3. */
+static inline uint32_t nn_sxtab16_odd(uint32_t offsets, uint32_t x)
+{
+    uint32_t halves;
+    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(halves) : "r"(offsets), "r"(x));
+    return halves;
+}
+
 /* acc + the products of the two pairs of signed halfwords. */
 static inline int32_t nn_smlad(uint32_t a, uint32_t b, int32_t acc)
 {
@@ -113,6 +121,11 @@ static inline uint32_t nn_sxtab16(uint32_t offsets, uint32_t x)
     return low | high << 16;
 }
 
+static inline uint32_t nn_sxtab16_odd(uint32_t offsets, uint32_t x)
+{
+    return nn_sxtab16(offsets, x >> 8);
+}
+
 static inline int32_t nn_smlad(uint32_t a, uint32_t b, int32_t acc)
 {
     const int32_t low = (int16_t)(a & 0xFFFFU) * (int16_t)(b & 0xFFFFU);
@@ -179,9 +192,18 @@ static inline uint32_t nn_load_word(const void *from)
     return word;
 }
 
-static inline uint32_t nn_rotate_right(uint32_t x, uint32_t bits)
+/* Inputs, four at a time, as steps of two: bytes (0, 2), then (1, 3). `steps` is even and not 0.
+ * Returns where the next ones go. */
+static inline uint32_t *nn_widen_steps(uint32_t *x, const int8_t *in, int32_t steps)
 {
-    return x >> bits | x << (32U - bits);
+    uint32_t *const end = x + steps;
+    do {
+        const uint32_t word = nn_load_word(in);
+        in += sizeof(word);
+        *x++ = nn_sxtb16(word);
+        *x++ = nn_sxtb16_odd(word);
+    } while (x != end);
+    return end;
 }
 
 #endif

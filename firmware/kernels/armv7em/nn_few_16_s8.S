@@ -86,7 +86,7 @@ nn_few_16_s8:
     smlad r8, r9, r6, r8
     smlad r8, r10, r7, r8
     smmul r8, r8, r11
-    ssat r8, #8, r8, asr #12
+    ssat r8, #8, r8, asr #NN_CODE_SHIFT
     strb r8, [lr], #1
     .endr
     .if (. - .Lchannels) - CHANNELS * CHANNEL_BYTES

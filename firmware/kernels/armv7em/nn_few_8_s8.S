@@ -74,7 +74,7 @@ nn_few_8_s8:
     smlad r4, r7, r2, r4
     smlad r4, r8, r3, r4
     smmul r4, r4, r9
-    ssat r4, #8, r4, asr #12
+    ssat r4, #8, r4, asr #NN_CODE_SHIFT
     strb r4, [lr], #1
     .endr
     .if (. - .Lchannels) - CHANNELS * CHANNEL_BYTES

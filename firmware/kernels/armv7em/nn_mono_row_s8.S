@@ -7,11 +7,11 @@
  * RAM. PKHBT and PKHTB pair raw bytes of the first two rows, AND makes them halfwords, times 256. A
  * word is read of each row, of which the fourth byte has no weight. Instructions:
  *
- *   an output: LDM, 5 SMLAD, LDRD, SMMLA, SSAT, STRB = 10; four of them 2; a window 20; a row 35
+ *   an output: LDM, 5 SMLAD, LDRD, SMMLA, SSAT, STRB = 10; four of them 2; a window 18; a row 16
  *
  * r0 to r4: the window; r5 to r9: weights; r10: sum; r11: stream; r12: output; lr: stream's end.
  *
- * Stack: 72 bytes. Rounding: double, in the form of nn_depthwise_group_s8.
+ * Stack: 68 bytes. Rounding: double, in the form of nn_depthwise_group_s8.
  */
 #include "layout/nn_offsets.h"
 
@@ -22,7 +22,6 @@
 
 #define UNITS 4       /* channels at a time */
 #define UNIT_BYTES 40 /* of the code of an output: entry addresses depend on it */
-#define SHIFT 12      /* of an output */
 
 /* The frame: what LDM fetches at once lies together. */
 #define COLUMN 12 /* behind the rows; then the stride, the stream */
@@ -79,7 +78,7 @@ nn_mono_row_s8:
     smlad r10, r9, r4, r10
     ldrd r5, r6, [r11], #8
     smmla r10, r10, r5, r6
-    ssat r10, #8, r10, asr #SHIFT
+    ssat r10, #8, r10, asr #NN_CODE_SHIFT
     strb r10, [r12], #1
     .endr
     .if (. - .Lchannels) - UNITS * UNIT_BYTES

@@ -6,7 +6,7 @@
  * The trick is that of nn_quad_s8, a halfword is 256 * a + b; here an SXTB16 serves one pixel only:
  *
  *   four steps of 2 inputs x 2 channels = 16 MACs: 2 LDM, 4 SXTB16, 8 SMLAD, 2 for the loop = 16
- *   each pair of channels: 25 (26 with the floor form, 31 with the sign form), which are 1.09 per
+ *   each pair of channels: 25 (26 with the floor form, 30 with the sign form), which are 1.10 per
  *   MAC for 128 inputs
  *
  * r0 gathers 256 * A + B, r1 gathers B, r2-r5 hold weights, r6-r9 inputs; r10 is the end of the

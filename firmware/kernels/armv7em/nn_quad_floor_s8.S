@@ -2,7 +2,7 @@
  * NN_FLOOR.
  *
  * No function of C: nn_quad_s8 jumps here, with what its comment says in registers, where
- * quad->outputs names it. 10 instructions more than nn_quad_s8 itself has.
+ * quad->outputs names it. 9 instructions more than nn_quad_s8 itself has.
  *
  * Stack: none. Rounding: double, in a short form that quantize/proofs.py has proven.
  */

@@ -8,8 +8,8 @@
  * channels of one pixel cost one SMLAD each, and the SXTB16 and the loads serve four pixels:
  *
  *   a step of 2 inputs x 2 channels x 4 pixels = 16 MACs: VMOV, LDM, SXTB16, 8 SMLAD = 11
- *   each 16 steps: 6 to refill the stream and test the end; each pair and four pixels: 48 (62 with
- *   the jump form, 57 with the floor form, 71 with the sign form), which are 0.69 per MAC in the
+ *   each 16 steps: 6 to refill the stream and test the end; each pair and four pixels: 46 (60 with
+ *   the jump form, 55 with the floor form, 69 with the sign form), which are 0.71 per MAC in the
  *   limit and 0.80 for 64 inputs.
  *
  * The first step adds to the two first values of a pair, so none of them is copied for each pixel.

@@ -2,7 +2,7 @@
  * NN_SIGN.
  *
  * No function of C: nn_quad_s8 jumps here, with what its comment says in registers, where
- * quad->outputs names it. A and B come as 256 * A and B; 24 instructions more than nn_quad_s8
+ * quad->outputs names it. A and B come as 256 * A and B; 23 instructions more than nn_quad_s8
  * itself has.
  *
  * Stack: none. Rounding: double, in a short form that quantize/proofs.py has proven.

@@ -14,7 +14,7 @@ void nn_rescale_s8_s16(const nn_rescale_wide_t *params, const int8_t *input, int
     for (; input + 4 <= end; input += 4, output += 4) {
         const uint32_t word = nn_load_word(input);
         const uint32_t even = nn_sxtab16(offsets, word);
-        const uint32_t odd = nn_sxtab16(offsets, nn_rotate_right(word, 8));
+        const uint32_t odd = nn_sxtab16_odd(offsets, word);
         output[0] = (int16_t)nn_ssat_16(nn_smlawb(p.multiplier, even, p.half) >> p.shift);
         output[1] = (int16_t)nn_ssat_16(nn_smlawb(p.multiplier, odd, p.half) >> p.shift);
         output[2] = (int16_t)nn_ssat_16(nn_smlawt(p.multiplier, even, p.half) >> p.shift);

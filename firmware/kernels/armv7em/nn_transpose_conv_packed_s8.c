@@ -33,17 +33,6 @@ static void nn_load_row(const nn_transpose_packed_t *p, const int8_t *image, int
     }
 }
 
-/* nn_widen_quad_s8 for one pixel. */
-static uint32_t *nn_widen_pixel(uint32_t *x, const int8_t *in, int32_t words)
-{
-    for (int32_t i = 0; i < words; i++) {
-        const uint32_t word = nn_load_word(in + 4 * i);
-        *x++ = nn_sxtb16(word);
-        *x++ = nn_sxtb16_odd(word);
-    }
-    return x;
-}
-
 /* All outputs of a row with the same rest of x. rows: of the input, the last one that they need is
  * `last`; column: where the first window begins; `output` of the first, `count` of them. */
 static void nn_phase(const nn_transpose_packed_t *p, const nn_phase_t *phase, int8_t *scratch,
@@ -67,7 +56,7 @@ static void nn_phase(const nn_transpose_packed_t *p, const nn_phase_t *phase, in
                 nn_widen_quad_s8(next, in_quad, 1, &row_words);
                 next += 2 * NN_QUAD * phase->words;
             } else {
-                next = nn_widen_pixel(next, in, phase->words);
+                next = nn_widen_steps(next, in, 2 * phase->words);
             }
         }
         if (pixels == NN_QUAD) {

@@ -205,7 +205,9 @@
 #define NN_COLUMN_BYTES 48       /* of the ring */
 #define NN_PAIR_BYTES 80         /* of it with stride 2: a pair of columns */
 #define NN_STEP_BYTES 32         /* of a pair of taps of four channels */
-#define NN_MONO_BYTES 32         /* of a channel of nn_mono_row_t */
 #define NN_LINEAR_BITS 20
+#define NN_LEAST_SHIFT 9 /* NN_LEAST_BITS, NN_SIGN_BITS, NN_CODE_BITS */
+#define NN_SIGN_SHIFT 10
+#define NN_CODE_SHIFT 12
 
 #endif

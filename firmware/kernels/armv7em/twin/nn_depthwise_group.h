@@ -9,9 +9,7 @@
 #include "nn_packed.h"
 #include "nn_sign.h"
 
-#define NN_TAPS 9       /* of a channel */
-#define NN_SIGN_BITS 10 /* by which a sum is shifted: 8 of them those of the inputs */
-#define NN_CODE_BITS 12 /* of the product below an output */
+#define NN_TAPS 9 /* of a channel */
 
 /* Two words of a channel of a group. */
 static inline const int32_t *nn_group_values(const nn_depthwise_group_t *g, int32_t channel)
@@ -28,7 +26,7 @@ static inline int32_t nn_group_tap(const nn_depthwise_group_t *g, int32_t channe
 /* By which they are shifted. */
 static inline int32_t nn_weight_bits(const nn_depthwise_group_t *g, int32_t channel)
 {
-    return 1 + (int32_t)((uint32_t)nn_group_values(g, channel)[1] >> 30);
+    return (int32_t)nn_weight_shift(nn_group_values(g, channel)[1]);
 }
 
 static inline uint32_t nn_input_half(int32_t input)
@@ -50,7 +48,7 @@ static inline int8_t nn_group_output(const nn_depthwise_packed_t *p, const int32
         const int32_t constant = (2 * p->out_zero_point + 1) * (1 << shift) >> 1;
         return nn_sign_output(sum >> NN_SIGN_BITS, values[1], constant, shift);
     }
-    const int64_t product = (int64_t)sum * (values[1] & 0x3FFFFFFF);
+    const int64_t product = (int64_t)sum * nn_plain_multiplier(values[1]);
     const int32_t start = p->out_zero_point * (1 << NN_CODE_BITS);
     const int32_t value = (start + (int32_t)(product >> 32)) >> NN_CODE_BITS;
     return (int8_t)nn_min(nn_max(value, -128), 127);

@@ -26,7 +26,7 @@ static inline void nn_few_outputs(const nn_few_t *p, const int8_t *input, int8_t
             }
             channel += inputs / 2;
             const int64_t product = (int64_t)(int32_t)sum * *channel++;
-            const int32_t value = (int32_t)(product >> 32) >> 12;
+            const int32_t value = (int32_t)(product >> 32) >> NN_CODE_BITS;
             *output++ = (int8_t)nn_min(nn_max(value, -128), 127);
         }
         input += p->pixel_bytes;

@@ -13,7 +13,7 @@ static int8_t nn_mono_output(const nn_mono_row_t *p, int32_t column, const int32
         sum += (uint32_t)(256 * weight * p->rows[nn_mono_row[i]][column + nn_mono_column[i]]);
     }
     const int64_t product = (int64_t)(int32_t)sum * channel[6];
-    const int32_t value = ((int32_t)(product >> 32) + channel[7]) >> 12;
+    const int32_t value = ((int32_t)(product >> 32) + channel[7]) >> NN_CODE_BITS;
     return (int8_t)nn_min(nn_max(value, -128), 127);
 }
 

@@ -46,9 +46,9 @@ static inline void nn_pair_outputs(const nn_quad_t *quad, const int32_t *pair, c
                                    int32_t by, int8_t *outputs)
 {
     const int32_t *const numbers = pair + 2 + quad->steps;
-    const uint32_t rests = (uint32_t)numbers[2];
-    const int32_t more[2] = {(int32_t)(rests & 0xFFFFU), (int32_t)(rests >> 16)};
-    const int32_t shifts[2] = {(int32_t)(rests & 0xFFU), (int32_t)(rests >> 8 & 0xFFU)};
+    const uint32_t packed = (uint32_t)numbers[2];
+    const int32_t more[2] = {(int32_t)(packed & 0xFFFFU), (int32_t)(packed >> 16)};
+    const int32_t shifts[2] = {(int32_t)(packed & 0xFFU), (int32_t)(packed >> 8 & 0xFFU)};
     uint32_t both = (uint32_t)pair[0];
     uint32_t b = (uint32_t)pair[1];
     for (int32_t step = 0; step < quad->steps; step++) {
@@ -62,9 +62,9 @@ static inline void nn_pair_outputs(const nn_quad_t *quad, const int32_t *pair, c
     const int32_t v = (int32_t)(both - b);
     if (quad->form == NN_JUMP) {
         outputs[0] =
-            nn_jump_output(v, numbers[0], quad->constant + 8 * (int32_t)(rests >> 8 & 0x3FFU));
-        outputs[1] = nn_jump_output((int32_t)(b << 8 | (rests & 0xFFU)), numbers[1],
-                                    quad->constant + 8 * (int32_t)(rests >> 22));
+            nn_jump_output(v, numbers[0], quad->constant + 8 * (int32_t)(packed >> 8 & 0x3FFU));
+        outputs[1] = nn_jump_output((int32_t)(b << 8 | (packed & 0xFFU)), numbers[1],
+                                    quad->constant + 8 * (int32_t)(packed >> 22));
         return;
     }
     const int32_t sums[2] = {v >> 8, (int32_t)b};
