@@ -143,7 +143,7 @@ def test_each_form_has_its_kernel() -> None:
     assert groups == set(GROUP_KERNELS.values())
 
 
-@pytest.mark.parametrize("bias", [1 << 20, -(1 << 20), 3])
+@pytest.mark.parametrize("bias", [1 << 20, -(1 << 20), 3, 1 << 26])
 def test_a_channel_of_zeros_keeps_its_layer_in_the_form_with_a_sign(bias: int) -> None:
     """The proof takes a factor of 0 and a constant for its output, which the kernel does not have:
     a sum that gives that output stands for both."""

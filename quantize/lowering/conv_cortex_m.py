@@ -313,6 +313,7 @@ def _is_by_rows(p: ConvParams) -> bool:
         and w.dilation == (1, 1)
         and w.stride[0] <= w.kernel[0]
         and w.kernel != (1, 1)
+        and (p.input_shape[3] > 1 or has_room(p))
         and _rows_cost(p) < min(_windows_cost(p), _fours_cost(p))
     )
 

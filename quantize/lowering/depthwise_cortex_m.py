@@ -106,17 +106,17 @@ def _with_signs(p: ConvParams, weights: IntArray) -> _Channels | None:
     The first bit of multipliers, which have 31, is what says SIGN_BITS. A channel of one output has
     no weights: its sum is the one that STEADY_SHIFT takes to that.
     """
-    requants = first_short_form(p, weights, ("sign",), limit=1 << (31 - SIGN_BITS))
+    requants = first_short_form(p, weights, ("sign",), limit=1 << 31)
     if requants is None:
         return None
     numbers = np.array([(r.multiplier, r.constant, r.shift) for r in requants], np.int64)
     factor, constant, shift = numbers.T
     steady = factor == 0
-    if np.any(~steady & (factor < FACTOR_LIMIT)):
+    lowest, highest = bounds_of(p, weights)
+    made = ((2 * p.output_offset + 1) << shift) >> 1
+    large = np.maximum(-lowest, highest) >= 1 << (31 - SIGN_BITS)
+    if np.any(~steady & ((factor < FACTOR_LIMIT) | (constant != made) | large)):
         return None
-    if np.any(~steady & (constant != ((2 * p.output_offset + 1) << shift) >> 1)):
-        return None
-    lowest, _ = bounds_of(p, weights)
     least = (
         constant + (lowest >> 31)
     ) >> shift  # as the form makes an output of it, with no product

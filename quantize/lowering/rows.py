@@ -8,12 +8,14 @@ again are moved to the front. So every output is computed once, by the same prov
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from quantize.lowering import KERNEL_SETS, REFERENCE_COST
 from quantize.lowering.base import LoweredStep, Place, RowCall, Turns, aligned
 from quantize.lowering.conv_cortex_m import POINTS, SINGLE, by_windows, has_room
+from quantize.lowering.rows_cortex_m import KERNEL as ROWS
 from quantize.ops.base import CCall, CConstant
 from quantize.ops.conv_2d import ConvParams, numbered
 from quantize.ops.copy import move_words
@@ -262,7 +264,7 @@ class _Made:
         faster = KERNEL_SETS[self.kernels][way] if way else None
         lowered = faster(self.graph, smaller, self.alone[k].scratch_bytes) if faster else None
         if lowered is not None and k == 0 and _reads_beyond(lowered, p):
-            lowered = by_windows(smaller)
+            lowered = by_windows(smaller) if smaller.op.name == "CONV_2D" else None
         if lowered is None:
             calls = smaller.spec.calls(smaller.params)
             lowered = LoweredStep(step=smaller, calls=calls, in_place=())
@@ -285,8 +287,11 @@ class _Made:
 
 def _reads_beyond(lowered: LoweredStep, whole: Params) -> bool:
     """Whether rows at the end of the tensor of `whole` would be read beyond what lies there."""
-    points = lowered.calls[0].function in (POINTS, SINGLE)
-    return points and isinstance(whole, ConvParams) and not has_room(whole)
+    function, size = lowered.calls[0].function, math.prod(whole.input_shape)
+    if lowered.step.op.name != "CONV_2D":  # of one channel, as a convolution
+        return function in (POINTS, SINGLE, ROWS) and aligned(size) < size + WORD - 1
+    words = function in (POINTS, SINGLE) or (function == ROWS and whole.input_shape[3] == 1)
+    return words and isinstance(whole, ConvParams) and not has_room(whole)
 
 
 @dataclass(slots=True)

@@ -15,4 +15,5 @@
 
 #define FUNCTION nn_depthwise_group_by_2_sign_s8
 #define FUNCTION_WITH_OUTPUTS nn_depthwise_group_by_2_to_s8
+#define BESIDE nn_depthwise_group_by_2_s8
 #include "nn_depthwise_sign.inc"

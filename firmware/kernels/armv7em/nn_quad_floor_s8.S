@@ -17,6 +17,7 @@
     .thumb_func
     .type nn_quad_floor_s8, %function
 nn_quad_floor_s8:
+    .reloc ., R_ARM_NONE, nn_quad_s8 /* in whose file nn_quad_store_s8 is */
     ldmia.w r12!, {r1, r3} /* constants */
     .irp n, 4, 5, 6, 7
     smmla r\n, r\n, r0, r1

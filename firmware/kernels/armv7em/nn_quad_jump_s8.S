@@ -17,6 +17,7 @@
     .thumb_func
     .type nn_quad_jump_s8, %function
 nn_quad_jump_s8:
+    .reloc ., R_ARM_NONE, nn_quad_s8 /* in whose file nn_quad_store_s8 is */
     vmov s16, r12
     vmov r3, s23
     ubfx r1, lr, #8, #10

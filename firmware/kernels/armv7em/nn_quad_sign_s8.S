@@ -18,6 +18,7 @@
     .thumb_func
     .type nn_quad_sign_s8, %function
 nn_quad_sign_s8:
+    .reloc ., R_ARM_NONE, nn_quad_s8 /* in whose file nn_quad_store_s8 is */
     ldmia.w r12!, {r1, r3} /* constants */
     vmov s16, r12
     .irp n, 4, 5, 6, 7
