@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from quantize.chains import join, with_joined
 from quantize.errors import QuantizeError
-from quantize.lowering import LARGER, LoweredStep, lower, with_larger
+from quantize.lowering import LARGER, LoweredStep, lower, with_larger, with_less_scratch
 from quantize.lowering.base import in_ram
 from quantize.planner import ArenaPlan, needs_of, plan_arena
 from quantize.reference import Step
@@ -52,6 +52,10 @@ def lower_and_plan(
         best = found
     need = needs_of(graph, steps)
     goals = [b for b in (ram_bytes, usual_bytes) if b is not None]
+    if goals and best[1].bytes > min(goals):
+        found = planned(with_less_scratch(graph, lowered, kernels))
+        if found[1].bytes < best[1].bytes:
+            best = found
     for limit in LIMITS if goals else ():
         if best[1].bytes <= min(goals):
             break

@@ -12,7 +12,7 @@ import pytest
 from model.files import write_bytes
 from quantize import lowering
 from quantize.golden import Golden, make_golden, random_inputs, save_golden
-from quantize.lowering import LoweredStep, lower
+from quantize.lowering import LoweredStep, lower, with_less_scratch
 from quantize.lowering.conv_cortex_m import lower_conv
 from quantize.lowering.conv_wide_cortex_m import convolution
 from quantize.lowering.dense_cortex_m import dense, lower_dense
@@ -381,6 +381,19 @@ def test_rows_that_are_moved_by_words_begin_with_words() -> None:
             assert not moved or call.first_input % 4 == 0
             seen.add(moved)
     assert seen == {False, True}
+
+
+def test_less_scratch_is_that_of_the_kernel_that_comes_next() -> None:
+    graph = parse_model(rows_model([ROWS["CONV_2D_IMAGE"], ROWS["CONV_2D"]] * SIDE_BY_SIDE, 0))
+    usual = lower(graph, compile_graph(graph), "armv7em")
+    seen: set[tuple[str, str]] = set()
+    for own, less in zip(usual, with_less_scratch(graph, usual, "armv7em"), strict=True):
+        assert less.constant_bytes <= own.constant_bytes
+        if less is not own:
+            assert less.scratch_bytes < own.scratch_bytes
+            seen.add((own.calls[0].function, less.calls[0].function))
+    assert ("nn_conv_2d_fours_s8", "nn_conv_2d_packed_s8") in seen
+    assert not {taken for _, taken in seen} & REFERENCE
 
 
 def test_a_depthwise_layer_writes_over_its_input() -> None:

@@ -214,6 +214,23 @@ def with_larger(
     return _improve([*usual], choices, int(LARGER_SHARE * file_bytes))
 
 
+def with_less_scratch(
+    graph: Graph, usual: Sequence[LoweredStep], kernels: str
+) -> tuple[LoweredStep, ...]:
+    """The steps with the kernels that come next for less scratch; as they are where that is the
+    reference's, or takes more constants."""
+    found = []
+    for way in usual:
+        makers, _ = _makers(graph, way.step, kernels)
+        less = makers[0](graph, way.step, way.scratch_bytes - 1) if makers else None
+        less = _counted(graph, less) if less and way.scratch_bytes else None
+        smaller = less is not None and less.scratch_bytes < way.scratch_bytes
+        found.append(
+            less if less and smaller and less.constant_bytes <= way.constant_bytes else way
+        )
+    return tuple(found)
+
+
 def _larger(graph: Graph, step: Step, kernels: str, scratch_bytes: int) -> list[LoweredStep]:
     """The step in packings that take more flash."""
     _, makers = _makers(graph, step, kernels)
