@@ -93,7 +93,7 @@ CHOICES: list[tuple[int, bool, str, int | None, str, int]] = [
     (28, False, "armv7em", None, "nn_conv_2d_single_s8", 96),  # which may be a few bytes
     (28, False, "armv7em", 95, "nn_fully_connected_packed_s8", 48),
     (404, True, "xtensa_mac16", None, "nn_fully_connected_pairs_s8", 864),
-    (404, True, "xtensa_mac16", 863, "nn_fully_connected_bytes_s8", 848),
+    (404, True, "xtensa_mac16", 863, "nn_fully_connected_pairs_s8", 736),
     (404, True, "xtensa_mac16", 440, "nn_fully_connected_direct_s8", 432),
     (404, True, "armv7em", None, "nn_fully_connected_chunks_s8", 432),
     (404, True, "xtensa", 848, "nn_fully_connected_bytes_s8", 848),

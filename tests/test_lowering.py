@@ -13,10 +13,11 @@ from model.files import write_bytes
 from quantize import lowering
 from quantize.golden import Golden, make_golden, random_inputs, save_golden
 from quantize.lowering import LoweredStep, lower, with_less_scratch
-from quantize.lowering.conv_cortex_m import lower_conv
+from quantize.lowering.conv_cortex_m import PACKED, lower_conv
 from quantize.lowering.conv_wide_cortex_m import convolution
 from quantize.lowering.dense_cortex_m import dense, lower_dense
 from quantize.lowering.depthwise_cortex_m import lower_depthwise
+from quantize.lowering.fours_cortex_m import KERNEL as FOURS
 from quantize.lowering.packing import OUTPUTS
 from quantize.manifest import compile_model
 from quantize.reference import compile_graph
@@ -381,6 +382,23 @@ def test_rows_that_are_moved_by_words_begin_with_words() -> None:
             assert not moved or call.first_input % 4 == 0
             seen.add(moved)
     assert seen == {False, True}
+
+
+def test_windows_take_the_kernel_that_is_there_anyway() -> None:
+    """nn_conv_2d_fours_s8 where it takes all layers, also with a budget for which the other one is
+    smaller; else nn_conv_2d_packed_s8 for those that it is faster for."""
+    image = Layer(size=(24, 24), channels=3, outputs=8, kernel=(3, 3), stride=(2, 2))
+    column = Layer(size=(64, 1), channels=6, outputs=20, kernel=(7, 1))  # nearly as fast by fours
+    several = replace(image, size=(21, 21), images=2)  # not by fours
+
+    def taken(layers: list[Layer], budget: int | None = None) -> list[str]:
+        graph = parse_model(convolutions(np.random.default_rng(0), layers))
+        steps = lower(graph, compile_graph(graph), "armv7em", budget)
+        return [step.calls[0].function for step in steps]
+
+    assert taken([image, column]) == taken([image, column], 100_000) == [FOURS, FOURS]
+    mixed = taken([several, column, image, image, image])  # the third and fourth by the reference
+    assert [mixed[0], mixed[1], mixed[4]] == [PACKED, PACKED, FOURS]
 
 
 def test_less_scratch_is_that_of_the_kernel_that_comes_next() -> None:

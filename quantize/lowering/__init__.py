@@ -21,6 +21,7 @@ from quantize.lowering import (
     elementwise_cortex_m,
     elementwise_wide_cortex_m,
     elementwise_xtensa,
+    fours_cortex_m,
     lstm_cortex_m,
     matmul_cortex_m,
     pairs,
@@ -149,15 +150,50 @@ def lower(
     limit = _limit(_bytes(plain), USUAL_SHARE[kernels])
     firsts = sum(map(first_values_bytes, graph.variables))
     if flash_bytes is not None:
-        picked = _within(choices, flash_bytes, limit, firsts)
+        picked = _within(choices, flash_bytes, limit, firsts, kernels)
     elif _bytes(picked) > limit:
         choices = [
             _choices(graph, step, kernels, budgets[step.op.index], ram, others=True)
             for step in steps
         ]
-        picked = _within(choices, None, limit, firsts)
-    free = (limit if flash_bytes is None else flash_bytes - firsts) - _bytes(picked)
-    return _with_less_code(graph, picked, kernels, ram, free)
+        picked = _within(choices, None, limit, firsts, kernels)
+    most = limit if flash_bytes is None else flash_bytes - firsts
+    picked = _with_one_for_windows(graph, picked, kernels, ram, most)
+    return _with_less_code(graph, picked, kernels, ram, most - _bytes(picked))
+
+
+def _with_one_for_windows(
+    graph: Graph,
+    picked: tuple[LoweredStep, ...],
+    kernels: str,
+    ram: tuple[Need, int] | None,
+    most_bytes: int,
+) -> tuple[LoweredStep, ...]:
+    """The steps with one kernel that gathers windows where that costs little: nn_conv_2d_fours_s8
+    if it can take all of them, else nn_conv_2d_packed_s8, which is there then, for those that it is
+    faster for. `most_bytes` of constants."""
+    fours, packed = fours_cortex_m.KERNEL, conv_cortex_m.PACKED
+    functions = [way.calls[0].function if way.calls else "" for way in picked]
+    if packed not in functions:
+        return picked
+    budgets = _scratch_budgets_bytes(graph, FEW_BYTES[kernels])
+    made: dict[str, dict[int, LoweredStep]] = {fours: {}, packed: {}}
+    for number, (way, function) in enumerate(zip(picked, functions, strict=True)):
+        if function in made:
+            ((make, *_), _) = _makers(graph, way.step, kernels)
+            least = budgets[way.step.op.index] if function == packed else way.scratch_bytes - 1
+            other = make(graph, way.step, least)
+            if other and other.calls[0].function in made and not (ram and ram[0](other) > ram[1]):
+                made[other.calls[0].function][number] = _counted(graph, other)
+    wanted = {number for number, function in enumerate(functions) if function == packed}
+    if wanted <= {*made[fours]}:
+        every = tuple(made[fours].get(number, way) for number, way in enumerate(picked))
+        if _bytes(every) <= most_bytes:
+            return every
+    return tuple(
+        less if (less := made[packed].get(number)) and _cycles(less) < _cycles(way) else way
+        for number, way in enumerate(picked)
+    )
 
 
 def _with_less_code(
@@ -270,8 +306,9 @@ def _choices(
     ways = [_counted(graph, lowered) for lowered in found if lowered is not None]
     if ways[0].cost is None:  # nothing to compare
         ways = [ways[0], reference] if short else ways[:1]
+    inputs = graph.tensors[step.op.inputs[0]].elements
     rough = usual(
-        REFERENCE_COST * step.spec.macs(step.params)
+        REFERENCE_COST * max(step.spec.macs(step.params), inputs)
         + REFERENCE_OUTPUT_COST * graph.output(step.op).elements,
         kernels,
     )
@@ -293,7 +330,11 @@ def _cycles(lowered: LoweredStep) -> float:
 
 
 def _within(
-    choices: Sequence[Sequence[LoweredStep]], budget: int | None, limit: int, firsts: int
+    choices: Sequence[Sequence[LoweredStep]],
+    budget: int | None,
+    limit: int,
+    firsts: int,
+    kernels: str,
 ) -> tuple[LoweredStep, ...]:
     """Begin with the smallest of each step; `limit` without a budget, or what is least. `firsts`
     are the bytes of variables' first values, for which a budget has to have room."""
@@ -301,8 +342,9 @@ def _within(
     least = _bytes(smallest)
     if budget is not None and budget < least + firsts:
         raise QuantizeError(
-            f"a flash budget of {budget} bytes: the model's constants take at least "
-            f"{least + firsts}; allow that much, or make the model smaller"
+            f"a flash budget of {budget} bytes: with the kernels {kernels} the model's constants "
+            f"take at least {least + firsts}; allow that much, or make the model smaller (a budget "
+            "holds for every set of kernels)"
         )
     return _improve(smallest, choices, max(limit, least) if budget is None else budget - firsts)
 
