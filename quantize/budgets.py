@@ -68,17 +68,22 @@ def lower_and_plan(
         if found[1].bytes < best[1].bytes:
             best = found
     if ram_bytes is not None and best[1].bytes > ram_bytes:
-        need = needs_of(with_joined(graph, best[0]), [s.step for s in best[0]])
-        fullest = max(best[0], key=need)
-        op, scratch = fullest.step.op, fullest.scratch_bytes
-        names = ", ".join(dict.fromkeys(call.function for call in fullest.calls)) or "no kernel"
         beside = f" beside {constants_bytes} bytes of constants" if constants_bytes else ""
-        raise QuantizeError(
-            f"a RAM budget of {ram_bytes} bytes{beside}: with the kernels {kernels} the smallest "
-            f"arena takes {best[1].bytes}, most at operator {op.index} {op.name} ({names}, "
-            f"{scratch} bytes of scratch); allow that much, or make the model smaller"
-        )
+        what = f"a RAM budget of {ram_bytes} bytes{beside}: with the kernels {kernels}"
+        raise QuantizeError(f"{what} {_fullest(graph, *best)}")
     return _with_copies(graph, *best) if kernels in COPYING else best
+
+
+def _fullest(graph: Graph, lowered: tuple[LoweredStep, ...], plan: ArenaPlan) -> str:
+    """What the smallest arena is, and the step that takes most of it."""
+    need = needs_of(with_joined(graph, lowered), [s.step for s in lowered])
+    fullest = max(lowered, key=need)
+    op, scratch = fullest.step.op, fullest.scratch_bytes
+    names = ", ".join(dict.fromkeys(call.function for call in fullest.calls)) or "no kernel"
+    return (
+        f"the smallest arena takes {plan.bytes}, most at operator {op.index} {op.name} ({names}, "
+        f"{scratch} bytes of scratch); allow that much, or make the model smaller"
+    )
 
 
 def _with_copies(
