@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+from rich.table import Table
+
 from host_tools.bench.benchmark import BenchmarkResult, describe_footprint, run_benchmark
 from host_tools.bench.estimate import describe
 from host_tools.boards.board import ENGINE, Board, load_board
@@ -13,6 +15,7 @@ from host_tools.build.firmware import build_firmware
 from host_tools.link.target import choose_target, image_words
 from host_tools.report.results import read_result
 from host_tools.stages.lock import locked
+from host_tools.terminal import wide_console
 from host_tools.wording import as_typed
 from model.files import write_json
 from model.recipe import Recipe
@@ -69,6 +72,28 @@ def measure_model(
         )
         build_firmware(board, board.gen_dir(folder), folder / board.folder)
     return run_benchmark(folder, board, choose_target(board, None, None))
+
+
+def print_layers(result: BenchmarkResult) -> None:
+    """What each operator takes of an inference, in the order in which they run."""
+    total = max(result.counts, 1)
+    table = Table("operator", result.unit, "share", "MACs", "each MAC")
+    estimated = any(row["cycles"] is not None for row in result.per_layer)
+    if estimated:
+        table.add_column("cycles, estimate")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in result.per_layer:
+        counts, macs = row["counts"], row["macs"]
+        table.add_row(
+            f"{row['operator']} {row['op']}",
+            f"{counts:,}",
+            f"{counts / total:.1%}",
+            f"{macs:,}",
+            f"{counts / macs:.2f}" if macs else "",
+            *([f"{row['cycles'] or 0:,}"] if estimated else []),
+        )
+    wide_console().print(table)
 
 
 def print_benchmark(result: BenchmarkResult) -> None:

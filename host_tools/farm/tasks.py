@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from host_tools.bench.benchmark import run_benchmark
-from host_tools.bench.stage import measure_alternative, print_benchmark
+from host_tools.bench.stage import measure_alternative, print_benchmark, print_layers
 from host_tools.boards.board import Board
 from host_tools.drift.compare import print_reading, print_verdict, run_drift
 from host_tools.errors import HostToolsError
@@ -49,9 +49,10 @@ def bench(folder: Path, board: Board, target: Target) -> None:
     with stage_of(bench_stage, folder, board, target, whole=True):
         result = run_benchmark(folder, board, target)
         print_benchmark(result)
+        print_layers(result)
         if target.emulator is not None:
             measure_alternative(folder, board, result)
-    print(f"  per layer: {folder / board.folder / target.file('bench')}")
+    print(f"  with the kinds of instructions: {folder / board.folder / target.file('bench')}")
 
 
 def drift(
