@@ -43,3 +43,20 @@ def test_every_kernel_links_by_the_names_of_files(tmp_path: Path) -> None:
         if symbols:
             lacking[name] = symbols
     assert lacking == {}
+
+
+def test_portable_kernels_have_no_saturating_instructions(tmp_path: Path) -> None:
+    """labwired's core of the nano33 does not have them."""
+    files = sorted((KERNELS / "ref").glob("*.c"))
+    command = ["arm-none-eabi-gcc", *CORE, "-O2", f"-I{KERNELS}", "-c", *map(str, files)]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=300)
+    code = subprocess.run(
+        ["arm-none-eabi-objdump", "-d", *(f"{file.stem}.o" for file in files)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+    assert len(code) > 100_000
+    assert [line for line in code.splitlines() if "\tssat\t" in line or "\tusat\t" in line] == []
