@@ -95,8 +95,8 @@ static inline int64_t nn_dot_s16(int64_t acc, const int16_t *a, const int8_t *b,
     return (count & 1) != 0 ? acc + *a * *b : acc;
 }
 
-/* In portable kernels no SSAT: an emulator of the Cortex-M4 does not have it, and compilers make it of
- * a minimum and a maximum that they see together. */
+/* In portable kernels no SSAT: an emulator of the Cortex-M4 does not have it, and compilers make it
+ * of a minimum and a maximum that they see together. */
 static inline int32_t nn_bound(int32_t x)
 {
 #if defined(__arm__) && !defined(NN_INSTRUCTIONS)
