@@ -264,7 +264,7 @@ class _Made:
         faster = KERNEL_SETS[self.kernels][way] if way else None
         lowered = faster(self.graph, smaller, self.alone[k].scratch_bytes) if faster else None
         if lowered is not None and k == 0 and _reads_beyond(lowered, p):
-            lowered = by_windows(smaller) if smaller.op.name == "CONV_2D" else None
+            lowered = by_windows(smaller) if way is Lowering.CONVOLUTION else None
         if lowered is None:
             calls = smaller.spec.calls(smaller.params)
             lowered = LoweredStep(step=smaller, calls=calls, in_place=())
@@ -288,7 +288,9 @@ class _Made:
 def _reads_beyond(lowered: LoweredStep, whole: Params) -> bool:
     """Whether rows at the end of the tensor of `whole` would be read beyond what lies there."""
     function, size = lowered.calls[0].function, math.prod(whole.input_shape)
-    if lowered.step.op.name != "CONV_2D":  # of one channel, as a convolution
+    if (
+        lowered.step.spec.kernels.armv7em is not Lowering.CONVOLUTION
+    ):  # of one channel, as a convolution
         return function in (POINTS, SINGLE, ROWS) and aligned(size) < size + WORD - 1
     words = function in (POINTS, SINGLE) or (function == ROWS and whole.input_shape[3] == 1)
     return words and isinstance(whole, ConvParams) and not has_room(whole)
