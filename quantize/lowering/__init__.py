@@ -181,8 +181,8 @@ def _with_one_for_windows(
     for number, (way, function) in enumerate(zip(picked, functions, strict=True)):
         if function in made:
             ((make, *_), _) = _makers(graph, way.step, kernels)
-            least = budgets[way.step.op.index] if function == packed else way.scratch_bytes - 1
-            other = make(graph, way.step, least)
+            scratch = budgets[way.step.op.index] if function == packed else way.scratch_bytes - 1
+            other = make(graph, way.step, scratch)
             if other and other.calls[0].function in made and not (ram and ram[0](other) > ram[1]):
                 made[other.calls[0].function][number] = _counted(graph, other)
     wanted = {number for number, function in enumerate(functions) if function == packed}
@@ -255,16 +255,16 @@ def with_less_scratch(
 ) -> tuple[LoweredStep, ...]:
     """The steps with the kernels that come next for less scratch; as they are where that is the
     reference's, or takes more constants."""
-    found = []
-    for way in usual:
+
+    def less(way: LoweredStep) -> LoweredStep:
         makers, _ = _makers(graph, way.step, kernels)
-        less = makers[0](graph, way.step, way.scratch_bytes - 1) if makers else None
-        less = _counted(graph, less) if less and way.scratch_bytes else None
-        smaller = less is not None and less.scratch_bytes < way.scratch_bytes
-        found.append(
-            less if less and smaller and less.constant_bytes <= way.constant_bytes else way
-        )
-    return tuple(found)
+        made = makers[0](graph, way.step, way.scratch_bytes - 1) if makers else None
+        if made is None or made.scratch_bytes >= way.scratch_bytes:
+            return way
+        counted = _counted(graph, made)
+        return counted if counted.constant_bytes <= way.constant_bytes else way
+
+    return tuple(less(way) if way.scratch_bytes else way for way in usual)
 
 
 def _larger(graph: Graph, step: Step, kernels: str, scratch_bytes: int) -> list[LoweredStep]:
